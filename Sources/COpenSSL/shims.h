@@ -1,0 +1,108 @@
+// OpenSSL 3 for Swift: the headers, and functions in place of the macros that Swift can't import.
+//
+// A function here does what the macro of the same name does and nothing more, with `parley_` before it; the few that do
+// more say so. Everything is `static inline`: the module has no object file of its own.
+#ifndef PARLEY_COPENSSL_SHIMS_H
+#define PARLEY_COPENSSL_SHIMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+// Options and modes: casts and shifts keep the originals from being imported.
+
+static const uint64_t PARLEY_SSL_OP_NO_RENEGOTIATION = SSL_OP_NO_RENEGOTIATION;
+static const uint64_t PARLEY_SSL_OP_NO_COMPRESSION = SSL_OP_NO_COMPRESSION;
+static const uint64_t PARLEY_SSL_OP_CIPHER_SERVER_PREFERENCE = SSL_OP_CIPHER_SERVER_PREFERENCE;
+static const uint64_t PARLEY_SSL_OP_PRIORITIZE_CHACHA = SSL_OP_PRIORITIZE_CHACHA;
+
+static inline long parley_SSL_CTX_set_mode(SSL_CTX *context, long mode) {
+    return SSL_CTX_set_mode(context, mode);
+}
+
+static inline int parley_SSL_CTX_set_min_proto_version(SSL_CTX *context, int version) {
+    return (int)SSL_CTX_set_min_proto_version(context, version);
+}
+
+static inline int parley_SSL_CTX_set1_groups_list(SSL_CTX *context, const char *groups) {
+    return (int)SSL_CTX_set1_groups_list(context, groups);
+}
+
+static inline long parley_SSL_CTX_set_session_cache_mode(SSL_CTX *context, long mode) {
+    return SSL_CTX_set_session_cache_mode(context, mode);
+}
+
+static inline long parley_SSL_CTX_set_max_cert_list(SSL_CTX *context, long bytes) {
+    return SSL_CTX_set_max_cert_list(context, bytes);
+}
+
+static inline int parley_SSL_CTX_add1_chain_cert(SSL_CTX *context, X509 *certificate) {
+    return (int)SSL_CTX_add1_chain_cert(context, certificate);
+}
+
+static inline int parley_SSL_set_tlsext_host_name(SSL *ssl, const char *name) {
+    return (int)SSL_set_tlsext_host_name(ssl, name);
+}
+
+static inline void parley_SSL_set_msg_callback_arg(SSL *ssl, void *argument) {
+    SSL_set_msg_callback_arg(ssl, argument);
+}
+
+// The callback of the server name, typed: the macro casts every function pointer away.
+static inline void parley_SSL_CTX_set_tlsext_servername(
+    SSL_CTX *context, int (*callback)(SSL *ssl, int *alert, void *argument), void *argument) {
+    SSL_CTX_set_tlsext_servername_callback(context, callback);
+    SSL_CTX_set_tlsext_servername_arg(context, argument);
+}
+
+// BIO flags.
+
+static inline void parley_BIO_set_retry_read(BIO *bio) { BIO_set_retry_read(bio); }
+
+static inline void parley_BIO_clear_retry_flags(BIO *bio) { BIO_clear_retry_flags(bio); }
+
+// Puts HMAC-SHA256 with the key into the context. 1 on success. More than a macro: OSSL_PARAM arrays are awkward in Swift.
+static inline int parley_hmac_sha256(EVP_MAC_CTX *context, unsigned char *key, size_t count) {
+    OSSL_PARAM parameters[3];
+    char digest[] = "SHA256";
+    parameters[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key, count);
+    parameters[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
+    parameters[2] = OSSL_PARAM_construct_end();
+    return EVP_MAC_CTX_set_params(context, parameters);
+}
+
+// Seconds since 1970 of a certificate's time, exact for years beyond 2038. 1 on success.
+static inline int parley_unix_time(const ASN1_TIME *time, int64_t *seconds) {
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days = 0;
+    int rest = 0;
+    int result = epoch != NULL && ASN1_TIME_diff(&days, &rest, epoch, time);
+    ASN1_TIME_free(epoch);
+    if (!result) return 0;
+    *seconds = (int64_t)days * 86400 + rest;
+    return 1;
+}
+
+// The DNS names of a certificate's subjectAltName: calls `visit` with each, not terminated by a zero.
+static inline void parley_dns_names(
+    const X509 *certificate, void *argument, void (*visit)(void *argument, const unsigned char *name, int count)) {
+    GENERAL_NAMES *names = (GENERAL_NAMES *)X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    if (names == NULL) return;
+    for (int index = 0; index < sk_GENERAL_NAME_num(names); index++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
+        if (name->type != GEN_DNS) continue;
+        visit(argument, ASN1_STRING_get0_data(name->d.dNSName), ASN1_STRING_length(name->d.dNSName));
+    }
+    GENERAL_NAMES_free(names);
+}
+
+#endif

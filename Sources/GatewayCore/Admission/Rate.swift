@@ -1,0 +1,32 @@
+/// How much may pass: so many units a second, and a burst on top. The compiled form of one `limits.*` key.
+package struct Rate: Sendable {
+    /// Time that one unit takes at the sustained rate. 0: no limit.
+    package let nanosecondsPerUnit: Double
+    /// What may pass at once after a quiet time, as time at the sustained rate.
+    package let burstNanoseconds: Int64
+
+    /// A rate of 0 turns the limit off.
+    ///
+    /// - Parameters:
+    ///   - units: units in each `period` at the sustained rate
+    ///   - burst: units that pass at once; at least one does
+    package init(units: Double, per period: Duration, burst: Double) {
+        guard units > 0 else {
+            self = .unlimited
+            return
+        }
+        nanosecondsPerUnit = Double(period.clampedNanoseconds) / units
+        burstNanoseconds = Int64(min(max(burst, 1) * nanosecondsPerUnit, 4e18).rounded())
+    }
+
+    private init() {
+        nanosecondsPerUnit = 0
+        burstNanoseconds = 0
+    }
+
+    package static let unlimited = Rate()
+
+    package var isUnlimited: Bool { nanosecondsPerUnit == 0 }
+
+    package func cost(of units: Int64) -> Int64 { Int64(min(Double(units) * nanosecondsPerUnit, 2e18)) }
+}

@@ -1,0 +1,16 @@
+/// Why a connection is closed: the code, and the reason that the close frame carries.
+package struct Closing: Sendable {
+    package var code: CloseCode
+    /// The error's code and correlation id, or what happened; at most 123 bytes (RFC 6455 §5.5.1).
+    package var reason: String
+
+    package init(code: CloseCode, reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+
+    /// The close that follows a fatal error.
+    package init(_ error: GatewayError) {
+        self.init(code: error.close ?? .internal, reason: "\(error.code.rawValue) \(error.correlationID)")
+    }
+}

@@ -1,0 +1,55 @@
+/// A ULID: 48 bits of Unix milliseconds and 80 random bits, written as 26 characters of Crockford's base 32.
+///
+/// Correlation, connection and session ids are ULIDs: they sort by time and need no coordination. They are names, not secrets.
+package struct ULID: Hashable, Sendable, CustomStringConvertible {
+    package let high: UInt64
+    package let low: UInt64
+
+    package init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    package init(unixMilliseconds: Int64, using generator: inout some RandomNumberGenerator) {
+        let time = UInt64(truncatingIfNeeded: unixMilliseconds) & 0xFFFF_FFFF_FFFF
+        self.high = time << 16 | (generator.next() & 0xFFFF)
+        self.low = generator.next()
+    }
+
+    /// Appends the 26 characters.
+    package func append(to bytes: inout [UInt8]) {
+        bytes.append(Self.digit(UInt8(truncatingIfNeeded: high >> 61)))
+        var shift = 120
+        while shift >= 0 {
+            let five: UInt64 =
+                if shift >= 64 {
+                    high >> UInt64(shift - 64)
+                } else if shift > 59 {
+                    high << UInt64(64 - shift) | low >> UInt64(shift)
+                } else {
+                    low >> UInt64(shift)
+                }
+            bytes.append(Self.digit(UInt8(truncatingIfNeeded: five & 31)))
+            shift -= 5
+        }
+    }
+
+    package var description: String {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(26)
+        append(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// `0123456789ABCDEFGHJKMNPQRSTVWXYZ`: no I, L, O, U.
+    private static func digit(_ value: UInt8) -> UInt8 {
+        switch value {
+        case 0..<10: 0x30 + value
+        case 10..<18: 0x41 + (value - 10)
+        case 18..<20: 0x4A + (value - 18)
+        case 20..<22: 0x4D + (value - 20)
+        case 22..<27: 0x50 + (value - 22)
+        default: 0x56 + (value - 27)
+        }
+    }
+}

@@ -1,0 +1,32 @@
+/// What the bytes of an audio stream are.
+package struct AudioFormat: Hashable, Sendable {
+    package enum Codec: String, Sendable, CaseIterable {
+        case pcm16, mulaw, alaw, opus
+        case oggOpus = "ogg_opus"
+        case webmOpus = "webm_opus"
+    }
+
+    package static let rates = 8000...48000
+    package static let channelCounts = 1...2
+
+    package var codec: Codec
+    /// Samples a second, 8000–48000.
+    package var rate: Int
+    /// 1 or 2.
+    package var channels: Int
+
+    package init(codec: Codec, rate: Int, channels: Int) {
+        self.codec = codec
+        self.rate = rate
+        self.channels = channels
+    }
+
+    /// Bytes of one sample of all channels, where the codec has such a thing: a chunk holds a whole number of them.
+    package var frameBytes: Int {
+        switch codec {
+        case .pcm16: 2 * channels
+        case .mulaw, .alaw: channels
+        case .opus, .oggOpus, .webmOpus: 1
+        }
+    }
+}

@@ -1,0 +1,45 @@
+/// How much sound a chunk of bytes is, in nanoseconds.
+package enum AudioClock {
+    /// What containers are taken for, since their packets aren't looked at: 8 KB count as one second.
+    package static let containerBytesPerSecond: Int64 = 8000
+
+    /// Nil when the bytes can't be a chunk of the format (an Opus packet that breaks RFC 6716 §3).
+    package static func nanoseconds(of chunk: RawSpan, format: AudioFormat) -> Int64? {
+        format.codec == .opus ? opus(chunk) : nanoseconds(byteCount: chunk.byteCount, format: format)
+    }
+
+    /// For every codec but `opus`: exact for samples, an estimate for containers.
+    package static func nanoseconds(byteCount: Int, format: AudioFormat) -> Int64 {
+        let perSecond: Int64 =
+            switch format.codec {
+            case .pcm16, .mulaw, .alaw: Int64(format.rate) * Int64(format.frameBytes)
+            case .opus, .oggOpus, .webmOpus: containerBytesPerSecond
+            }
+        guard perSecond > 0 else { return 0 }
+        let whole = Int64(byteCount) / perSecond
+        return whole * 1_000_000_000 + (Int64(byteCount) % perSecond) * 1_000_000_000 / perSecond
+    }
+
+    /// Duration from the table-of-contents byte, RFC 6716 §3.1 and §3.2; at most 120 ms a packet (R5).
+    private static func opus(_ packet: RawSpan) -> Int64? {
+        guard packet.byteCount >= 1 else { return nil }
+        let toc = packet.byte(at: 0)
+        let configuration = Int(toc >> 3)
+        let microseconds: Int64 =
+            switch configuration {
+            case 0..<12: [10_000, 20_000, 40_000, 60_000][configuration & 3]
+            case 12..<16: [10_000, 20_000][configuration & 1]
+            default: [2_500, 5_000, 10_000, 20_000][configuration & 3]
+            }
+        let frames: Int64
+        switch toc & 3 {
+        case 0: frames = 1
+        case 1, 2: frames = 2
+        default:
+            guard packet.byteCount >= 2 else { return nil }
+            frames = Int64(packet.byte(at: 1) & 0x3F)
+        }
+        guard frames >= 1, microseconds * frames <= 120_000 else { return nil }
+        return microseconds * frames * 1000
+    }
+}

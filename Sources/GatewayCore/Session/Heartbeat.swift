@@ -1,0 +1,65 @@
+/// Whether the other side is still there: WebSocket pings, the pongs awaited, and the round-trip time.
+///
+/// Any byte counts as life. A missed pong is counted and pinged again; only `heartbeat.stale_after` without a byte ends the
+/// connection. RFC 6455 §5.5.2 and §5.5.3.
+package struct Heartbeat: Sendable {
+    package struct Policy: Sendable {
+        package var interval: Int64
+        package var timeout: Int64
+        package var staleAfter: Int64
+
+        package init(interval: Duration, timeout: Duration, staleAfter: Duration) {
+            self.interval = interval.clampedNanoseconds
+            self.timeout = timeout.clampedNanoseconds
+            self.staleAfter = staleAfter.clampedNanoseconds
+        }
+    }
+
+    package enum Action: Equatable, Sendable {
+        case none
+        /// Send a ping whose payload is this number, big-endian.
+        case ping(payload: UInt64)
+        /// Nothing was heard for too long: close 4001.
+        case stale
+    }
+
+    private var lastHeard: Instant
+    private var nextPing: Instant
+    private var outstanding: (payload: UInt64, sentAt: Instant)?
+    package private(set) var missed = 0
+    /// Smoothed as in RFC 6298 §2: an eighth of each new sample. Nil before the first pong.
+    package private(set) var smoothedNanoseconds: Int64?
+
+    /// Round trips over this are a suspended device or a jumped clock, not a network.
+    package static let outlier: Int64 = 30_000_000_000
+
+    package init(now: Instant, policy: Policy) {
+        lastHeard = now
+        nextPing = now.advanced(byNanoseconds: policy.interval)
+    }
+
+    package mutating func heard(now: Instant) { lastHeard = now }
+
+    /// A pong came. One that answers no outstanding ping is allowed (RFC 6455 §5.5.3) and says nothing.
+    package mutating func pong(payload: UInt64, now: Instant) {
+        guard let ping = outstanding, ping.payload == payload else { return }
+        outstanding = nil
+        let sample = now.nanoseconds(since: ping.sentAt)
+        guard sample >= 0, sample <= Self.outlier else { return }
+        smoothedNanoseconds = smoothedNanoseconds.map { $0 + (sample - $0) / 8 } ?? sample
+    }
+
+    package mutating func tick(now: Instant, policy: Policy) -> Action {
+        if now.nanoseconds(since: lastHeard) >= policy.staleAfter { return .stale }
+        if let ping = outstanding {
+            guard now.nanoseconds(since: ping.sentAt) >= policy.timeout else { return .none }
+            missed += 1
+        } else if now < nextPing {
+            return .none
+        }
+        let payload = UInt64(bitPattern: now.nanoseconds)
+        outstanding = (payload, now)
+        nextPing = now.advanced(byNanoseconds: policy.interval)
+        return .ping(payload: payload)
+    }
+}

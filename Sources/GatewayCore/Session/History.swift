@@ -1,0 +1,36 @@
+/// What was said in a session, for its report and its upstreams: the last `sessions.history_messages` within `sessions.history_bytes`.
+package struct History: Sendable {
+    package enum Speaker: UInt8, Sendable { case client, upstream }
+
+    package struct Tag: Sendable {
+        package var speaker: Speaker
+        /// Unix milliseconds.
+        package var at: Int64
+    }
+
+    private var ring = RecordRing<Tag>()
+    private let maximumCount: Int
+    private let maximumBytes: Int
+
+    package init(maximumCount: Int, maximumBytes: Int) {
+        self.maximumCount = maximumCount
+        self.maximumBytes = maximumBytes
+    }
+
+    package var count: Int { ring.count }
+    package var footprint: Int { ring.footprint }
+
+    /// Keeps a text, and prunes the oldest ones to stay within the bounds. A text that is over the bounds alone isn't kept.
+    package mutating func append(_ text: RawSpan, by speaker: Speaker, at unixMilliseconds: Int64) {
+        guard maximumCount > 0, text.byteCount <= maximumBytes else { return }
+        while ring.count >= maximumCount || ring.byteCount + text.byteCount > maximumBytes { ring.removeFirst() }
+        ring.append(text, tag: Tag(speaker: speaker, at: unixMilliseconds))
+    }
+
+    /// Gives up everything, the first thing to go when memory is short.
+    package mutating func prune() { ring.removeAll() }
+
+    package func withText<Result>(at index: Int, _ body: (RawSpan, Tag) -> Result) -> Result {
+        ring.withRecord(at: index) { body($0, ring.tag(at: index)) }
+    }
+}

@@ -1,0 +1,106 @@
+import DequeModule
+
+/// A queue of byte records, oldest first, whose bytes lie in one circular block.
+///
+/// History, outbox and remembered ids are such queues. Once the block has grown to what the session needs, keeping a record and
+/// dropping the oldest allocates nothing; an empty ring holds no memory. A record is never split, so it can be lent as one span.
+package struct RecordRing<Tag: Sendable>: Sendable {
+    private struct Entry: Sendable {
+        var offset: Int
+        var count: Int
+        var tag: Tag
+    }
+
+    private var entries: Deque<Entry> = []
+    private var block: [UInt8] = []
+    /// Where the next record goes.
+    private var tail = 0
+    /// Bytes of all records.
+    package private(set) var byteCount = 0
+
+    package init() {}
+
+    package var count: Int { entries.count }
+    package var isEmpty: Bool { entries.isEmpty }
+
+    /// Memory held, whether filled or not.
+    package var footprint: Int { block.capacity + entries.count * MemoryLayout<Entry>.stride }
+
+    package func tag(at index: Int) -> Tag { entries[index].tag }
+
+    package mutating func updateTag(at index: Int, _ change: (inout Tag) -> Void) { change(&entries[index].tag) }
+
+    /// Bytes of the record at `index`.
+    package func recordCount(at index: Int) -> Int { entries[index].count }
+
+    /// Lends the record at `index`, 0 being the oldest.
+    package func withRecord<Result>(at index: Int, _ body: (RawSpan) -> Result) -> Result {
+        let entry = entries[index]
+        return block.withRawSpan { body($0.extracting(entry.offset..<entry.offset + entry.count)) }
+    }
+
+    package mutating func append(_ record: RawSpan, tag: Tag) {
+        let count = record.byteCount
+        let offset = place(for: count)
+        if offset + count > block.count {
+            // Only at the end of the part in use: `place` grew the capacity already.
+            block.append(contentsOf: repeatElement(0, count: offset + count - block.count))
+        }
+        unsafe block.withUnsafeMutableBytes { destination in
+            // The range was made room for above.
+            unsafe record.withUnsafeBytes { unsafe destination[offset..<offset + count].copyBytes(from: $0) }
+        }
+        entries.append(Entry(offset: offset, count: count, tag: tag))
+        tail = offset + count
+        byteCount += count
+    }
+
+    /// Drops the oldest record. An emptied ring gives its memory back when it held more than `keeping` bytes.
+    @discardableResult
+    package mutating func removeFirst(keeping: Int = 4096) -> Tag? {
+        guard let first = entries.popFirst() else { return nil }
+        byteCount -= first.count
+        if entries.isEmpty {
+            tail = 0
+            if block.capacity > keeping {
+                block = []
+                entries = []
+            }
+        }
+        return first.tag
+    }
+
+    package mutating func removeAll() { self = RecordRing() }
+
+    /// An offset with room for `count` bytes; moves everything into a larger block when there is none.
+    private mutating func place(for count: Int) -> Int {
+        guard let first = entries.first, let last = entries.last else {
+            tail = 0
+            grow(to: count)
+            return 0
+        }
+        // Free: behind the tail and before the head, or, once wrapped, between tail and head.
+        if last.offset >= first.offset {
+            if tail + count <= block.capacity { return tail }
+            if count < first.offset { return 0 }
+        } else if tail + count < first.offset {
+            return tail
+        }
+        grow(to: byteCount + count)
+        return tail
+    }
+
+    private mutating func grow(to needed: Int) {
+        guard block.capacity < needed || !entries.isEmpty else { return }
+        var larger: [UInt8] = []
+        larger.reserveCapacity(max(needed, min(block.capacity * 2, needed * 2), 64))
+        for index in entries.indices {
+            let entry = entries[index]
+            let start = larger.count
+            block.withRawSpan { larger.append(bytesOf: $0.extracting(entry.offset..<entry.offset + entry.count)) }
+            entries[index].offset = start
+        }
+        block = larger
+        tail = block.count
+    }
+}

@@ -1,0 +1,85 @@
+/// The ids of the last accepted messages, to tell a repeated message from a new one (`sessions.duplicate_ids`).
+///
+/// Ids lie end to end in a ring; an open-addressing index over it finds one in constant time. Hashes are seeded per process,
+/// so that a client can't choose ids that collide.
+package struct RememberedIDs: Sendable {
+    /// What kind of message an id belongs to: the same id with the other kind is `duplicate_id`.
+    package enum Kind: UInt8, Sendable { case text, audio }
+
+    private struct Tag: Sendable {
+        var hash: UInt32
+        var kind: Kind
+    }
+
+    private var ring = RecordRing<Tag>()
+    /// Serial numbers of ids (of which the oldest kept is `oldest`) plus one; 0 is a free slot. A power of two, at most half full.
+    private var slots: [UInt32] = []
+    private var oldest: UInt32 = 0
+    private let capacity: Int
+
+    package init(capacity: Int) { self.capacity = capacity }
+
+    package var count: Int { ring.count }
+    package var footprint: Int { ring.footprint + slots.capacity * MemoryLayout<UInt32>.stride }
+
+    package func kind(of id: MessageID) -> Kind? {
+        guard !slots.isEmpty else { return nil }
+        let hash = Self.hash(id)
+        var slot = Int(hash) & (slots.count - 1)
+        while slots[slot] != 0 {
+            let index = Int(slots[slot] &- 1 &- oldest)
+            let tag = ring.tag(at: index)
+            if tag.hash == hash, ring.withRecord(at: index, { id.equals($0) }) { return tag.kind }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        return nil
+    }
+
+    /// Remembers an id that isn't remembered yet, and forgets the oldest when there are too many.
+    package mutating func insert(_ id: MessageID, kind: Kind) {
+        guard capacity > 0 else { return }
+        if ring.count >= capacity { forgetOldest() }
+        if (ring.count + 1) * 2 > slots.count { rebuild(slotCount: max(16, slots.count * 2)) }
+        let hash = Self.hash(id)
+        id.withBytes { ring.append($0, tag: Tag(hash: hash, kind: kind)) }
+        place(serial: oldest &+ UInt32(truncatingIfNeeded: ring.count - 1), hash: hash)
+    }
+
+    private mutating func forgetOldest() {
+        let hash = ring.tag(at: 0).hash
+        let mask = slots.count - 1
+        var hole = Int(hash) & mask
+        while slots[hole] != oldest &+ 1 { hole = (hole + 1) & mask }
+        // Backward-shift deletion: no tombstones, so that probes stay short for as long as a session lives.
+        var next = (hole + 1) & mask
+        while slots[next] != 0 {
+            let home = Int(ring.tag(at: Int(slots[next] &- 1 &- oldest)).hash) & mask
+            if (next - home) & mask >= (next - hole) & mask {
+                slots[hole] = slots[next]
+                hole = next
+            }
+            next = (next + 1) & mask
+        }
+        slots[hole] = 0
+        ring.removeFirst()
+        oldest &+= 1
+        // Serial plus one must not be 0, which marks a free slot: long before the numbers run out they start anew.
+        if oldest > 1 << 31 {
+            oldest = 0
+            rebuild(slotCount: slots.count)
+        }
+    }
+
+    private mutating func rebuild(slotCount: Int) {
+        slots = [UInt32](repeating: 0, count: slotCount)
+        for index in 0..<ring.count { place(serial: oldest &+ UInt32(truncatingIfNeeded: index), hash: ring.tag(at: index).hash) }
+    }
+
+    private mutating func place(serial: UInt32, hash: UInt32) {
+        var slot = Int(hash) & (slots.count - 1)
+        while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+        slots[slot] = serial &+ 1
+    }
+
+    private static func hash(_ id: MessageID) -> UInt32 { UInt32(truncatingIfNeeded: id.hashValue) }
+}

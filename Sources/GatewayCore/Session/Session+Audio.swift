@@ -1,0 +1,174 @@
+extension Session {
+    mutating func accept(_ message: ClientMessage.AudioOpen, in bytes: RawSpan, turn: inout Turn) {
+        let id = message.id
+        guard isNew(id, kind: .audio, turn: &turn) else { return }
+        // All in one is a stream of one chunk.
+        var recording: [UInt8]?
+        if let data = message.data {
+            var decoded: [UInt8] = []
+            // The scanner found it to be strict base64 already.
+            _ = Base64.decode(data, from: bytes, into: &decoded)
+            recording = decoded
+        }
+        guard admit(message, recording: recording, turn: &turn) else { return intake.ignoreOpening(id) }
+
+        let key = nextRequest()
+        begin(key, id: id, kind: .audio, turn: &turn)
+        turn.commands.append(
+            .start(
+                UpstreamRequest(
+                    key: key, id: id, input: .audio(message.format), lang: message.lang?.bytes(in: bytes), stream: true,
+                    output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))))
+        guard let recording else {
+            intake.open(id: id, key: key, format: message.format, now: turn.now)
+            return acknowledge(id, chunks: 0, turn: &turn)
+        }
+        upstreamQueued += recording.count
+        acknowledge(id, chunks: 1, turn: &turn)
+        turn.commands.append(.audio(key, chunk: recording))
+        turn.commands.append(.audioEnd(key))
+    }
+
+    /// Every condition that an opening has to meet; the limits are charged only when all of them are met.
+    private mutating func admit(_ message: ClientMessage.AudioOpen, recording: [UInt8]?, turn: inout Turn) -> Bool {
+        let id = message.id
+        if let open = intake.stream {
+            refuse(
+                .invalidAudio, "a stream is open already; end or cancel it first", param: "/id", id: id,
+                details: "open: \(open.id)", turn: &turn)
+            return false
+        }
+        if let wait = audioLimiter.wait(for: 1, at: policy.audio, now: turn.now) {
+            refuseRate("more audio streams a minute than `limits.audio_per_minute` allows", id: id, wait: wait, turn: &turn)
+            return false
+        }
+        let size = recording?.count ?? 0
+        guard hasRoomUpstream(for: size, id: id, turn: &turn), hasMemory(for: size, id: id, turn: &turn) else { return false }
+        if let recording {
+            guard let duration = recording.withRawSpan({ AudioClock.nanoseconds(of: $0, format: message.format) }) else {
+                refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, turn: &turn)
+                return false
+            }
+            if let wait = realtimeLimiter.admit(duration / 1000, at: policy.realtime, now: turn.now) {
+                refuseRate("audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: id, wait: wait, turn: &turn)
+                return false
+            }
+            counts.audioNanoseconds &+= duration
+        }
+        _ = audioLimiter.admit(1, at: policy.audio, now: turn.now)
+        return true
+    }
+
+    /// A whole binary frame: a chunk of the open stream.
+    package mutating func receive(binary chunk: RawSpan, turn: inout Turn) {
+        counts.messagesIn &+= 1
+        lastMessageAt = turn.now
+        let overBytes = byteLimiter.admit(Int64(chunk.byteCount), at: policy.bytes, now: turn.now)
+        let stream: AudioIntake.Stream
+        switch intake.verdict {
+        case .stray:
+            return refuse(.invalidAudio, "a binary frame without an open audio stream", turn: &turn)
+        case .ignored:
+            return
+        case .chunk(let open):
+            stream = open
+        }
+        let number = stream.accepted &+ 1
+        guard let duration = validate(chunk, of: stream, number: number, turn: &turn) else { return intake.refuseChunk() }
+        guard admit(chunk, of: stream, number: number, duration: duration, overBytes: overBytes, turn: &turn) else {
+            return intake.refuseChunk()
+        }
+        counts.audioNanoseconds &+= duration
+        upstreamQueued += chunk.byteCount
+        var owned: [UInt8] = []
+        owned.reserveCapacity(chunk.byteCount)
+        owned.append(bytesOf: chunk)
+        turn.commands.append(.audio(stream.key, chunk: owned))
+        if intake.accept(now: turn.now) { acknowledge(stream.id, chunks: number, turn: &turn) }
+    }
+
+    private mutating func validate(_ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, turn: inout Turn) -> Int64? {
+        if chunk.byteCount > policy.rules.audioMaxBytes {
+            refuse(.audioTooLarge, "the chunk is larger than `messages.audio_max_bytes`", id: stream.id, chunk: number, turn: &turn)
+            return nil
+        }
+        if chunk.byteCount == 0 {
+            refuse(.invalidAudio, "the chunk is empty", id: stream.id, chunk: number, turn: &turn)
+            return nil
+        }
+        if chunk.byteCount % stream.format.frameBytes != 0 {
+            refuse(.invalidAudio, "the chunk doesn't hold whole samples of all channels", id: stream.id, chunk: number, turn: &turn)
+            return nil
+        }
+        guard let duration = AudioClock.nanoseconds(of: chunk, format: stream.format) else {
+            refuse(.invalidAudio, "the chunk isn't an Opus packet (RFC 6716)", id: stream.id, chunk: number, turn: &turn)
+            return nil
+        }
+        return duration
+    }
+
+    private mutating func admit(
+        _ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, duration: Int64, overBytes: Int64?, turn: inout Turn
+    ) -> Bool {
+        if let wait = overBytes {
+            refuseRate(
+                "more bytes a second than `limits.bytes_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
+            return false
+        }
+        if let wait = global.admit(at: policy.global, now: turn.now) {
+            refuseRate("the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, turn: &turn)
+            return false
+        }
+        if let wait = chunkLimiter.wait(for: 1, at: policy.chunks, now: turn.now) {
+            refuseRate(
+                "more chunks a second than `limits.audio_chunks_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
+            return false
+        }
+        guard hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn),
+            hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn)
+        else { return false }
+        if let wait = realtimeLimiter.admit(duration / 1000, at: policy.realtime, now: turn.now) {
+            refuseRate(
+                "audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: stream.id, chunk: number, wait: wait,
+                turn: &turn)
+            return false
+        }
+        _ = chunkLimiter.admit(1, at: policy.chunks, now: turn.now)
+        return true
+    }
+
+    mutating func endAudio(_ id: MessageID, turn: inout Turn) {
+        switch intake.state {
+        case .open(let stream) where stream.id == id:
+            acknowledge(id, chunks: stream.accepted, turn: &turn)
+            intake.end()
+            turn.commands.append(.audioEnd(stream.key))
+        case .ignoring(let ignored) where ignored == nil || ignored == id:
+            // Its opening was refused or repeated, and answered then.
+            intake.end()
+        default:
+            refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, turn: &turn)
+        }
+    }
+
+    mutating func resumeAudio(_ id: MessageID, from chunk: UInt64, turn: inout Turn) {
+        switch intake.state {
+        case .open(let stream) where stream.id == id:
+            guard intake.resume(from: chunk) else {
+                return refuse(
+                    .invalidAudio, "the next chunk is \(stream.accepted &+ 1)", param: "/from", id: id, turn: &turn)
+            }
+            acknowledge(id, chunks: stream.accepted, turn: &turn)
+        case .ignoring(let ignored) where ignored == nil || ignored == id:
+            return
+        default:
+            refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, turn: &turn)
+        }
+    }
+
+    mutating func acknowledge(_ id: MessageID, chunks: UInt64, turn: inout Turn) {
+        turn.reply { $0.appendAck(id, chunks: chunks) }
+        counts.messagesOut &+= 1
+        intake.acknowledged(now: turn.now)
+    }
+}

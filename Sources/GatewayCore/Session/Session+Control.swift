@@ -1,0 +1,134 @@
+extension Session {
+    mutating func ping(id: MessageID?, ts: NumberSlice?, in bytes: RawSpan, turn: inout Turn) {
+        guard admitControl(id: id, turn: &turn) else { return }
+        let wall = turn.wall
+        turn.reply { reply in
+            reply.append("{\"type\":\"pong\"")
+            if let id {
+                reply.append(",\"id\":")
+                reply.append(quoted: id)
+            }
+            if let ts {
+                reply.append(",\"ts\":")
+                ts.append(to: &reply, from: bytes)
+            }
+            reply.append(",\"server_ts\":")
+            reply.append(decimal: wall)
+            reply.append(UInt8(ascii: "}"))
+        }
+        counts.messagesOut &+= 1
+    }
+
+    mutating func status(_ status: ClientMessage.Status, turn: inout Turn) {
+        guard let state = status.state else {
+            guard admitControl(id: status.id, turn: &turn) else { return }
+            return report(id: status.id, turn: &turn)
+        }
+        if status.playedMilliseconds != nil, controlLimiter.wait(for: 1, at: policy.control, now: turn.now) != nil {
+            // Progress of playback beyond the limit is coalesced: the next report that passes says it all.
+            if let id = status.id { turn.reply { $0.appendAck(id) } }
+            return
+        }
+        guard admitControl(id: status.id, turn: &turn) else { return }
+        turn.commands.append(.clientState(state, replyTo: status.replyTo, playedMilliseconds: status.playedMilliseconds))
+        if let id = status.id {
+            turn.reply { $0.appendAck(id) }
+            counts.messagesOut &+= 1
+        }
+    }
+
+    mutating func cancel(_ id: MessageID, playedMilliseconds: Int64?, turn: inout Turn) {
+        guard admitControl(id: id, turn: &turn) else { return }
+        guard let request = inFlight.first(where: { $0.id == id }) else {
+            return refuse(.notFound, "no request with this id is in flight", param: "/id", id: id, turn: &turn)
+        }
+        turn.commands.append(.cancel(request.key, playedMilliseconds: playedMilliseconds))
+        outbox.dropWaiting(of: request.key)
+        if intake.stream?.key == request.key { intake.abandon() }
+        finish(request.key)
+        sequence("status", request: nil, turn: &turn) { bytes in
+            bytes.append(",\"reply_to\":")
+            bytes.append(quoted: id)
+            bytes.append(",\"state\":\"cancelled\",\"done\":true")
+        }
+    }
+
+    /// Without authentication there is no subject that a token could belong to.
+    mutating func auth(turn: inout Turn) {
+        guard admitControl(id: nil, turn: &turn) else { return }
+        refuse(.unauthorized, "this gateway doesn't authenticate, so there is no token to renew", turn: &turn)
+    }
+
+    mutating func bye(turn: inout Turn) {
+        turn.endsSession = true
+        turn.closing = Closing(code: .normal, reason: "bye")
+    }
+
+    /// `ping`, `status`, `cancel` and `auth` share one limit.
+    private mutating func admitControl(id: MessageID?, turn: inout Turn) -> Bool {
+        guard let wait = controlLimiter.admit(1, at: policy.control, now: turn.now) else { return true }
+        refuseRate("more control messages a minute than `limits.control_per_minute` allows", id: id, wait: wait, turn: &turn)
+        return false
+    }
+
+    private mutating func report(id: MessageID?, turn: inout Turn) {
+        counts.messagesOut &+= 1
+        updateLedger()
+        let now = turn.now
+        turn.reply { bytes in
+            bytes.append("{\"type\":\"status\"")
+            if let id {
+                bytes.append(",\"id\":")
+                bytes.append(quoted: id)
+            }
+            bytes.append(",\"session\":{\"session_id\":")
+            bytes.append(quoted: self.id)
+            bytes.append(",\"messages_in\":")
+            bytes.append(decimal: counts.messagesIn)
+            bytes.append(",\"messages_out\":")
+            bytes.append(decimal: counts.messagesOut)
+            bytes.append(",\"errors\":")
+            bytes.append(decimal: counts.errors)
+            bytes.append(",\"audio_seconds\":")
+            bytes.append(jsonNumber: Double(counts.audioNanoseconds / 1_000_000) / 1000)
+            bytes.append(",\"rtt_ms\":")
+            if let roundTripNanoseconds {
+                bytes.append(jsonNumber: Double(roundTripNanoseconds / 1000) / 1000)
+            } else {
+                bytes.append("null")
+            }
+            bytes.append(",\"connected_at\":")
+            bytes.append(decimal: connectedAt)
+            bytes.append(",\"expires_at\":")
+            if expiresAt == .max { bytes.append("null") } else { bytes.append(decimal: expiresAt) }
+            bytes.append("},\"memory\":")
+            ledger.append(to: &bytes, budget: policy.memoryBudget == .max ? 0 : policy.memoryBudget)
+            bytes.append(",\"limits\":{")
+            appendRemaining(to: &bytes, now: now)
+            bytes.append("},\"upstream\":{\"state\":\"ready\"}}")
+        }
+    }
+
+    /// What would pass right now, by configuration name; a limit that is off isn't listed.
+    private func appendRemaining(to bytes: inout [UInt8], now: Instant) {
+        let all: [(StaticString, Limiter, Rate, Double)] = [
+            ("limits.text_per_minute", textLimiter, policy.text, 1),
+            ("limits.audio_per_minute", audioLimiter, policy.audio, 1),
+            ("limits.audio_chunks_per_second", chunkLimiter, policy.chunks, 1),
+            ("limits.audio_realtime_factor", realtimeLimiter, policy.realtime, 1e-6),
+            ("limits.control_per_minute", controlLimiter, policy.control, 1),
+            ("limits.bytes_per_second", byteLimiter, policy.bytes, 1),
+            ("limits.refusals_per_minute", refusalLimiter, policy.refusals, 1),
+            ("messages.max_violations", violationLimiter, policy.violations, 1),
+        ]
+        var isFirst = true
+        for (name, limiter, rate, unit) in all where !rate.isUnlimited {
+            if !isFirst { bytes.append(UInt8(ascii: ",")) }
+            isFirst = false
+            bytes.append(UInt8(ascii: "\""))
+            bytes.append(name)
+            bytes.append("\":")
+            bytes.append(jsonNumber: Double(limiter.remaining(at: rate, now: now)) * unit)
+        }
+    }
+}

@@ -1,0 +1,27 @@
+extension Session {
+    /// Acts on what fell due: acknowledgements of audio, and the session's end. To be called every 100 ms or so.
+    package mutating func tick(turn: inout Turn) {
+        if let due = intake.acknowledgeDeadline, turn.now >= due, let stream = intake.stream {
+            acknowledge(stream.id, chunks: stream.accepted, turn: &turn)
+        }
+        if isExpired(at: turn.now) {
+            end(.sessionExpired, source: .gateway, "the session has ended; start a new one", close: .sessionExpired, turn: &turn)
+        }
+    }
+
+    package func isExpired(at now: Instant) -> Bool {
+        now.nanoseconds(since: startedAt) >= policy.lifetime || now.nanoseconds(since: lastMessageAt) >= policy.idle
+    }
+
+    /// Asks the client to finish up and reconnect.
+    package mutating func goAway(reason: StaticString, deadlineMilliseconds: Int64, turn: inout Turn) {
+        counts.messagesOut &+= 1
+        turn.reply { bytes in
+            bytes.append("{\"type\":\"goaway\",\"reason\":\"")
+            bytes.append(reason)
+            bytes.append("\",\"deadline_ms\":")
+            bytes.append(decimal: deadlineMilliseconds)
+            bytes.append(UInt8(ascii: "}"))
+        }
+    }
+}

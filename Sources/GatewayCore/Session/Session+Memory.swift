@@ -1,0 +1,55 @@
+extension Session {
+    /// What an accepted request costs beside its bytes, until it is done.
+    static let requestBytes = 1024
+
+    package mutating func updateLedger() {
+        ledger.outbox = outbox.footprint
+        ledger.history = history.footprint
+        ledger.duplicateIDs = remembered.footprint
+        ledger.upstreamQueue = upstreamQueued
+        ledger.requests = inFlight.reduce(0) { $0 + Self.requestBytes + $1.answer.capacity }
+    }
+
+    /// Whether the upstream's queue takes `count` more bytes (`delivery.upstream_queue_bytes`); refuses the message otherwise.
+    mutating func hasRoomUpstream(for count: Int, id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
+        // One piece that is larger than the whole queue passes when nothing waits, as with the limiters.
+        if upstreamQueued == 0, inFlight.count < 16 { return true }
+        let (sum, overflow) = (upstreamQueued + inFlight.count * Self.requestBytes).addingReportingOverflow(count)
+        if !overflow, sum <= policy.upstreamQueueBytes { return true }
+        refuse(.overloaded, "the upstream doesn't keep up", id: id, chunk: chunk, retryAfter: 1000, turn: &turn)
+        return false
+    }
+
+    /// Whether the budget takes `count` more bytes; gives up the history for it, and refuses the message when that isn't enough.
+    mutating func hasMemory(for count: Int, id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
+        guard policy.memoryBudget != .max else { return true }
+        updateLedger()
+        // A text is kept in the history and waits for the upstream; its answer is about as long.
+        let needed = ledger.total.addingReportingOverflow(count.multipliedReportingOverflow(by: 2).partialValue).partialValue
+        if needed <= policy.memoryBudget { return true }
+        history.prune()
+        updateLedger()
+        if ledger.total + count <= policy.memoryBudget { return true }
+        refuse(
+            .memoryLimit, "the session holds as much as `sessions.memory_budget` allows", id: id, chunk: chunk, retryAfter: 1000,
+            turn: &turn)
+        return false
+    }
+
+    /// Ends a session whose buffers are over its budget although its history was given up.
+    package mutating func enforceBudget(turn: inout Turn) {
+        guard policy.memoryBudget != .max else { return }
+        updateLedger()
+        guard ledger.total > policy.memoryBudget else { return }
+        history.prune()
+        updateLedger()
+        guard ledger.total > policy.memoryBudget else { return }
+        end(.memoryLimit, "the session holds more than `sessions.memory_budget` allows", close: .memoryLimit, turn: &turn)
+    }
+
+    /// Memory is short in the whole process: give up what can be missed.
+    package mutating func relieve() {
+        history.prune()
+        updateLedger()
+    }
+}

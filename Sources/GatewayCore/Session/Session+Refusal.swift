@@ -1,0 +1,58 @@
+extension Session {
+    /// Tells the client what is wrong with its message, counts it, and ends the connection when there was too much of it.
+    mutating func refuse(
+        _ code: ErrorCode, _ message: String, param: String? = nil, id: MessageID? = nil, chunk: UInt64? = nil,
+        retryAfter: Int64? = nil, details: String? = nil, turn: inout Turn
+    ) {
+        let error = GatewayError(
+            code, message, param: param, replyTo: id, chunk: chunk, retryAfter: retryAfter, details: details,
+            correlationID: turn.correlationID())
+        report(error, turn: &turn)
+        if code.isViolation, violationLimiter.admit(1, at: policy.violations, now: turn.now) != nil {
+            end(.tooManyViolations, "too many malformed messages", close: .tooManyViolations, turn: &turn)
+        }
+    }
+
+    mutating func refuse(_ fault: MessageFault, turn: inout Turn) {
+        refuse(
+            fault.code, String(describing: fault.message), param: fault.param, id: fault.replyTo,
+            details: fault.offset.map { "at byte \($0)" }, turn: &turn)
+        // An opening that can't be accepted is refused all the same: what follows it isn't meant for another stream.
+        if fault.isAudio, fault.replyTo == nil || intake.stream?.id != fault.replyTo { intake.ignoreOpening(fault.replyTo) }
+    }
+
+    /// Refuses what a limit doesn't let pass. No violation, but counted toward `limits.refusals_per_minute`.
+    ///
+    /// - Parameter wait: nanoseconds until the same message would pass
+    mutating func refuseRate(
+        _ message: String, code: ErrorCode = .rateLimited, id: MessageID? = nil, chunk: UInt64? = nil, wait: Int64, turn: inout Turn
+    ) {
+        // Rounded up: advice that is a fraction too short would be refused again.
+        let milliseconds = (wait &+ 999_999) / 1_000_000
+        let seconds = (milliseconds + 999) / 1000
+        refuse(
+            code, "\(message); wait \(seconds) s", id: id, chunk: chunk, retryAfter: milliseconds, turn: &turn)
+        if refusalLimiter.admit(1, at: policy.refusals, now: turn.now) != nil {
+            end(.tooManyViolations, "too many messages over the limits", close: .tooManyViolations, turn: &turn)
+        }
+    }
+
+    /// A fatal error: told, then the connection is closed and the session over.
+    package mutating func end(
+        _ code: ErrorCode, source: GatewayError.Source = .client, _ message: String, close: CloseCode, turn: inout Turn
+    ) {
+        guard turn.closing == nil else { return }
+        let error = GatewayError(code, source: source, message, close: close, correlationID: turn.correlationID())
+        report(error, turn: &turn)
+        turn.closing = Closing(error)
+        turn.endsSession = true
+    }
+
+    private mutating func report(_ error: GatewayError, turn: inout Turn) {
+        let showsDetails = turn.showsDetails
+        turn.reply { error.appendMessage(to: &$0, showsDetails: showsDetails) }
+        turn.incidents.append(error)
+        counts.errors &+= 1
+        counts.messagesOut &+= 1
+    }
+}

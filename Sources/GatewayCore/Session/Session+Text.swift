@@ -1,0 +1,78 @@
+extension Session {
+    mutating func accept(_ message: ClientMessage.Text, in bytes: RawSpan, turn: inout Turn) {
+        let id = message.id
+        guard isNew(id, kind: .text, turn: &turn) else { return }
+        if let wait = textLimiter.wait(for: 1, at: policy.text, now: turn.now) {
+            return refuseRate("more texts a minute than `limits.text_per_minute` allows", id: id, wait: wait, turn: &turn)
+        }
+        guard hasRoomUpstream(for: message.text.count, id: id, turn: &turn), hasMemory(for: message.text.count, id: id, turn: &turn)
+        else { return }
+        _ = textLimiter.admit(1, at: policy.text, now: turn.now)
+
+        let text = message.text.bytes(in: bytes)
+        let key = nextRequest()
+        begin(key, id: id, kind: .text, turn: &turn)
+        text.withRawSpan { history.append($0, by: .client, at: turn.wall) }
+        upstreamQueued += text.count
+        turn.reply { $0.appendAck(id) }
+        counts.messagesOut &+= 1
+        turn.commands.append(
+            .start(
+                UpstreamRequest(
+                    key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
+                    output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))))
+    }
+
+    /// Whether an id is free. Answers a repeated message, and refuses an id that belongs to another kind of message.
+    mutating func isNew(_ id: MessageID, kind: RememberedIDs.Kind, turn: inout Turn) -> Bool {
+        guard let known = remembered.kind(of: id) else { return true }
+        if known == kind {
+            let stream = intake.stream
+            turn.reply { bytes in
+                bytes.append("{\"type\":\"ack\",\"id\":")
+                bytes.append(quoted: id)
+                bytes.append(",\"duplicate\":true")
+                if let stream, stream.id == id {
+                    bytes.append(",\"chunks\":")
+                    bytes.append(decimal: stream.accepted)
+                }
+                bytes.append(UInt8(ascii: "}"))
+            }
+            counts.messagesOut &+= 1
+        } else {
+            refuse(.duplicateID, "this id belongs to an accepted message of another type", param: "/id", id: id, turn: &turn)
+        }
+        if kind == .audio { intake.ignoreOpening(id) }
+        return false
+    }
+
+    static func output(_ output: ClientMessage.Output?, in bytes: RawSpan) -> UpstreamRequest.Output {
+        var result = UpstreamRequest.Output()
+        guard let output else { return result }
+        result.text = output.text
+        result.audio = output.audio
+        result.format = output.format
+        result.voice = output.voice?.bytes(in: bytes)
+        return result
+    }
+
+    static func meta(_ entries: [ClientMessage.MetaEntry], in bytes: RawSpan) -> [UpstreamRequest.Meta] {
+        var result: [UpstreamRequest.Meta] = []
+        guard !entries.isEmpty else { return result }
+        result.reserveCapacity(entries.count)
+        for entry in entries { result.append(.init(key: entry.key.bytes(in: bytes), value: entry.value.bytes(in: bytes))) }
+        return result
+    }
+}
+
+extension [UInt8] {
+    mutating func appendAck(_ id: MessageID, chunks: UInt64? = nil) {
+        append("{\"type\":\"ack\",\"id\":")
+        append(quoted: id)
+        if let chunks {
+            append(",\"chunks\":")
+            append(decimal: chunks)
+        }
+        append(UInt8(ascii: "}"))
+    }
+}

@@ -1,0 +1,121 @@
+extension Session {
+    /// Whether the upstream may go on: what waits for the socket stays under `delivery.socket_queue_bytes`.
+    package func wantsMore(socketQueueBytes: Int) -> Bool { outbox.waitingBytes < socketQueueBytes }
+
+    /// The upstream took `count` bytes out of its queue.
+    package mutating func upstreamTook(_ count: Int) { upstreamQueued = max(0, upstreamQueued - count) }
+
+    /// An event of an upstream. One for a request that is over, cancelled for instance, is dropped.
+    package mutating func receive(_ event: UpstreamEvent, turn: inout Turn) {
+        guard let index = inFlight.firstIndex(where: { $0.key == event.request }) else { return }
+        let id = inFlight[index].id
+        let isLast: Bool
+        if case .failure = event.content { isLast = true } else { isLast = event.isLast }
+        switch event.content {
+        case .text(let text, let final):
+            remember(text, final: final, index: index, turn: turn)
+            sequence("text", request: event.request, turn: &turn) { bytes in
+                bytes.append(",\"reply_to\":")
+                bytes.append(quoted: id)
+                bytes.append(",\"text\":")
+                bytes.append(jsonString: text)
+                bytes.append(",\"final\":")
+                bytes.append(final)
+                if isLast { bytes.append(",\"done\":true") }
+            }
+        case .transcript(let text, let final, let confidence, let start, let end):
+            if final { text.withRawSpan { history.append($0, by: .client, at: turn.wall) } }
+            sequence("transcript", request: event.request, turn: &turn) { bytes in
+                bytes.append(",\"reply_to\":")
+                bytes.append(quoted: id)
+                bytes.append(",\"text\":")
+                bytes.append(jsonString: text)
+                bytes.append(",\"final\":")
+                bytes.append(final)
+                if let confidence {
+                    bytes.append(",\"confidence\":")
+                    bytes.append(jsonNumber: confidence)
+                }
+                if let start {
+                    bytes.append(",\"start_ms\":")
+                    bytes.append(decimal: start)
+                }
+                if let end {
+                    bytes.append(",\"end_ms\":")
+                    bytes.append(decimal: end)
+                }
+                if isLast { bytes.append(",\"done\":true") }
+            }
+        case .audio(let format), .audioEnd(let format):
+            let isEnd = if case .audioEnd = event.content { true } else { false }
+            sequence("audio", request: event.request, turn: &turn) { bytes in
+                bytes.append(",\"reply_to\":")
+                bytes.append(quoted: id)
+                bytes.append(",\"format\":")
+                bytes.append(format)
+                if isEnd { bytes.append(",\"final\":true") }
+                if isLast { bytes.append(",\"done\":true") }
+            }
+        case .audioChunk(let chunk):
+            chunk.withRawSpan { outbox.append($0, kind: .binary, request: event.request) }
+            counts.messagesOut &+= 1
+        case .status(let state, let progress):
+            sequence("status", request: event.request, turn: &turn) { bytes in
+                bytes.append(",\"reply_to\":")
+                bytes.append(quoted: id)
+                bytes.append(",\"state\":")
+                bytes.append(jsonString: state)
+                if let progress {
+                    bytes.append(",\"progress\":")
+                    bytes.append(jsonNumber: min(max(progress, 0), 1))
+                }
+                if isLast { bytes.append(",\"done\":true") }
+            }
+        case .failure(let code, let message, let retryAfter):
+            fail(event.request, id: id, code: code, message: message, retryAfter: retryAfter, turn: &turn)
+        }
+        guard isLast else { return }
+        if intake.stream?.key == event.request { intake.abandon() }
+        finish(event.request)
+    }
+
+    private mutating func fail(
+        _ request: RequestKey, id: MessageID, code: ErrorCode, message: String, retryAfter: Int64?, turn: inout Turn
+    ) {
+        let error = GatewayError(
+            code, source: .upstream, message, replyTo: id, retryAfter: retryAfter, correlationID: turn.correlationID())
+        turn.incidents.append(error)
+        counts.errors &+= 1
+        let showsDetails = turn.showsDetails
+        sequence("error", request: request, turn: &turn) { bytes in
+            bytes.append(",\"error\":")
+            error.append(to: &bytes, showsDetails: showsDetails)
+            bytes.append(",\"done\":true")
+        }
+    }
+
+    /// A streamed answer enters the history whole.
+    private mutating func remember(_ text: [UInt8], final: Bool, index: Int, turn: Turn) {
+        if final, inFlight[index].answer.isEmpty {
+            return text.withRawSpan { history.append($0, by: .upstream, at: turn.wall) }
+        }
+        if inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) { inFlight[index].answer += text }
+        if final {
+            let answer = inFlight[index].answer
+            inFlight[index].answer = []
+            answer.withRawSpan { history.append($0, by: .upstream, at: turn.wall) }
+        }
+    }
+}
+
+extension [UInt8] {
+    mutating func append(_ format: AudioFormat) {
+        append("{\"codec\":")
+        append(jsonString: format.codec.rawValue)
+        append(",\"rate\":")
+        append(decimal: format.rate)
+        append(",\"channels\":")
+        append(decimal: format.channels)
+        append(UInt8(ascii: "}"))
+    }
+}

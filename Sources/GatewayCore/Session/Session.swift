@@ -1,0 +1,128 @@
+/// A conversation: what it may send, what it remembers, what is in flight, and what waits to be delivered.
+///
+/// A value without clock, socket or thread. Messages, events and `now` go in, actions come out in a ``Turn``; its aspects are
+/// `Session+Text`, `+Audio`, `+Control` (what clients send), `+Upstream` (what upstreams answer), `+Refusal` and `+Memory`.
+package struct Session: Sendable {
+    /// A request that was accepted and hasn't got its last message yet.
+    package struct InFlight: Sendable {
+        package let key: RequestKey
+        package let id: MessageID
+        package let startedAt: Instant
+        /// Deltas of a streamed answer, for the history.
+        package var answer: [UInt8] = []
+    }
+
+    /// Counts for the `status` report and the line of a closed connection.
+    package struct Counts: Sendable {
+        package var messagesIn: UInt64 = 0
+        package var messagesOut: UInt64 = 0
+        package var errors: UInt64 = 0
+        package var audioNanoseconds: Int64 = 0
+
+        package init() {}
+    }
+
+    package let id: ULID
+    /// Changes with a reload; what limiters have counted stays.
+    package var policy: SessionPolicy
+    package let startedAt: Instant
+    /// Unix milliseconds.
+    package let connectedAt: Int64
+    package let expiresAt: Int64
+
+    package var outbox: Outbox
+    package var history: History
+    package var remembered: RememberedIDs
+    package var intake = AudioIntake()
+    package var ledger = Ledger()
+    package var counts = Counts()
+    package internal(set) var inFlight: [InFlight] = []
+    package var lastMessageAt: Instant
+    /// Reported by the edge: the smoothed round-trip time.
+    package var roundTripNanoseconds: Int64?
+
+    var textLimiter = Limiter()
+    var audioLimiter = Limiter()
+    var chunkLimiter = Limiter()
+    var realtimeLimiter = Limiter()
+    var controlLimiter = Limiter()
+    var byteLimiter = Limiter()
+    var refusalLimiter = Limiter()
+    var violationLimiter = Limiter()
+    let global: SharedLimiter
+    /// Bytes given to the upstream that it hasn't taken yet.
+    var upstreamQueued = 0
+    private var lastRequest: UInt64 = 0
+
+    package init(id: ULID, policy: SessionPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
+        self.id = id
+        self.policy = policy
+        self.global = global
+        startedAt = now
+        lastMessageAt = now
+        connectedAt = wall
+        expiresAt = policy.lifetime == .max ? .max : wall.addingReportingOverflow(policy.lifetime / 1_000_000).partialValue
+        outbox = Outbox(maximumCount: policy.outboxMessages, maximumBytes: policy.outboxBytes)
+        history = History(maximumCount: policy.historyMessages, maximumBytes: policy.historyBytes)
+        remembered = RememberedIDs(capacity: policy.duplicateIDs)
+    }
+
+    /// A whole text frame.
+    package mutating func receive(text bytes: RawSpan, scanner: inout MessageScanner, turn: inout Turn) {
+        counts.messagesIn &+= 1
+        lastMessageAt = turn.now
+        if let wait = byteLimiter.admit(Int64(bytes.byteCount), at: policy.bytes, now: turn.now) {
+            return refuseRate("more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
+        }
+        let message: ClientMessage
+        do throws(MessageFault) {
+            message = try scanner.scan(bytes)
+        } catch {
+            return refuse(error, turn: &turn)
+        }
+        if case .ack(let sequence) = message { return outbox.acknowledge(sequence) }
+        if let wait = global.admit(at: policy.global, now: turn.now) {
+            return refuseRate("the gateway takes no more messages at the moment", wait: wait, turn: &turn)
+        }
+        switch message {
+        case .ping(let id, let ts): ping(id: id, ts: ts, in: bytes, turn: &turn)
+        case .text(let text): accept(text, in: bytes, turn: &turn)
+        case .audioOpen(let open): accept(open, in: bytes, turn: &turn)
+        case .audioEnd(let id): endAudio(id, turn: &turn)
+        case .audioFrom(let id, let chunk): resumeAudio(id, from: chunk, turn: &turn)
+        case .status(let status): self.status(status, turn: &turn)
+        case .cancel(let id, _, let played): cancel(id, playedMilliseconds: played, turn: &turn)
+        case .auth: auth(turn: &turn)
+        case .bye: bye(turn: &turn)
+        case .ack: break
+        }
+    }
+
+    mutating func nextRequest() -> RequestKey {
+        lastRequest &+= 1
+        return RequestKey(number: lastRequest)
+    }
+
+    mutating func begin(_ key: RequestKey, id: MessageID, kind: RememberedIDs.Kind, turn: inout Turn) {
+        remembered.insert(id, kind: kind)
+        inFlight.append(InFlight(key: key, id: id, startedAt: turn.now))
+    }
+
+    /// Takes a request out of flight.
+    mutating func finish(_ key: RequestKey) {
+        inFlight.removeAll { $0.key == key }
+    }
+
+    /// Puts a sequenced message into the outbox. `write` gets the byte array with `{"type":…,"seq":n` already in it.
+    mutating func sequence(_ type: StaticString, request: RequestKey?, turn: inout Turn, _ write: (inout [UInt8]) -> Void) {
+        turn.scratch.removeAll(keepingCapacity: turn.scratch.capacity <= 262_144)
+        turn.scratch.append("{\"type\":\"")
+        turn.scratch.append(type)
+        turn.scratch.append("\",\"seq\":")
+        turn.scratch.append(decimal: outbox.nextSequence)
+        write(&turn.scratch)
+        turn.scratch.append(UInt8(ascii: "}"))
+        turn.scratch.withRawSpan { outbox.append($0, kind: .json, request: request) }
+        counts.messagesOut &+= 1
+    }
+}

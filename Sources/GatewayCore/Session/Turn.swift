@@ -1,0 +1,61 @@
+/// One turn of a session: the time that comes in, and the actions that go out.
+///
+/// An event loop owns one and uses it again and again, so that a warm turn allocates nothing. Sequenced messages aren't here: they wait
+/// in the session's outbox.
+package struct Turn: Sendable {
+    /// A message that isn't sequenced, as a range of ``replyBytes``.
+    package struct Reply: Sendable {
+        package var start: Int
+        package var count: Int
+        /// `session` and `auth` are never compressed, for they carry secrets beside bytes of a client's choice.
+        package var mayCompress: Bool
+    }
+
+    package var now = Instant(nanoseconds: 0)
+    /// Unix milliseconds.
+    package var wall: Int64 = 0
+    package var ids: ULIDSource
+    package let showsDetails: Bool
+
+    /// Bytes of the messages to send, end to end.
+    package private(set) var replyBytes: [UInt8] = []
+    package private(set) var replies: [Reply] = []
+    /// What to tell the upstream, in order.
+    package var commands: [UpstreamCommand] = []
+    /// Errors told to the client in this turn, for the log.
+    package var incidents: [GatewayError] = []
+    /// Close the connection after everything of this turn was sent.
+    package var closing: Closing?
+    /// The client said `bye`, or the session is over: it ends with the connection.
+    package var endsSession = false
+    /// Where sequenced messages are put together.
+    package var scratch: [UInt8] = []
+
+    package init(ids: ULIDSource, showsDetails: Bool) {
+        self.ids = ids
+        self.showsDetails = showsDetails
+    }
+
+    package mutating func reply(mayCompress: Bool = true, _ write: (inout [UInt8]) -> Void) {
+        let start = replyBytes.count
+        write(&replyBytes)
+        replies.append(Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress))
+    }
+
+    /// The replies were sent.
+    package mutating func clearReplies() {
+        replyBytes.removeAll(keepingCapacity: replyBytes.capacity <= 65_536)
+        replies.removeAll(keepingCapacity: true)
+    }
+
+    /// Forgets what was performed; keeps the memory.
+    package mutating func clear() {
+        clearReplies()
+        commands.removeAll(keepingCapacity: true)
+        incidents.removeAll(keepingCapacity: true)
+        closing = nil
+        endsSession = false
+    }
+
+    package mutating func correlationID() -> ULID { ids.ulid(at: wall) }
+}

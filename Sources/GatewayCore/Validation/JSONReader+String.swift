@@ -1,0 +1,78 @@
+extension JSONReader {
+    /// The rest of a string whose opening quote was just read: RFC 8259 §7 and RFC 3629, and on the way how long it will be
+    /// once it is unescaped and sanitized.
+    ///
+    /// Sanitizing (protocol page, section "Messages") removes C0 controls but TAB and LF, DEL, and C1 controls (U+0080–U+009F).
+    @inline(__always)
+    mutating func string(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
+        let start = position
+        position = Self.endOfPlainText(in: bytes, from: start)
+        if position < bytes.byteCount, bytes.byte(at: position) == UInt8(ascii: "\"") {
+            position &+= 1
+            return JSONValue(.string, start: start, end: position &- 1, count: position &- 1 &- start)
+        }
+        return try restOfString(in: bytes, start: start)
+    }
+
+    /// Goes on where the plain text of a string that began at `start` ended with something else than the quote.
+    private mutating func restOfString(in bytes: RawSpan, start: Int) throws(JSONSyntaxError) -> JSONValue {
+        /// Bytes that unescaping and sanitizing take away.
+        var removed = 0
+        var hasLoneSurrogate = false
+        while true {
+            switch try current(in: bytes) {
+            case UInt8(ascii: "\""):
+                position &+= 1
+                let end = position &- 1
+                return JSONValue(
+                    .string, start: start, end: end, count: end &- start &- removed, hasLoneSurrogate: hasLoneSurrogate)
+            case UInt8(ascii: "\\"):
+                let escape = try JSONEscape(in: bytes, at: position)
+                position &+= escape.rawCount
+                removed &+= escape.rawCount &- Sanitizing.count(of: escape.scalar)
+                if escape.isLoneSurrogate { hasLoneSurrogate = true }
+            case 0x00..<0x20:
+                throw JSONSyntaxError(.controlCharacter, at: position)
+            case 0x7F:
+                position &+= 1
+                removed &+= 1
+            case 0x80...:
+                removed &+= try skipUTF8(in: bytes)
+            default:
+                position = Self.endOfPlainText(in: bytes, from: position)
+            }
+        }
+    }
+
+    /// Offset of the first byte from `start` that is a quote, a backslash, a control, DEL or not ASCII; the end of the span if there is none.
+    @inline(__always)
+    private static func endOfPlainText(in bytes: RawSpan, from start: Int) -> Int {
+        var offset = start
+        let end = bytes.byteCount
+        while end &- offset >= 16 {
+            let found = BlockMask(Self.special(bytes.block(at: offset)))
+            if !found.isEmpty { return offset &+ found.first }
+            offset &+= 16
+            // Long texts: four blocks, one decision.
+            while end &- offset >= 64 {
+                let first = Self.special(bytes.block(at: offset)) .| Self.special(bytes.block(at: offset &+ 16))
+                let second = Self.special(bytes.block(at: offset &+ 32)) .| Self.special(bytes.block(at: offset &+ 48))
+                guard BlockMask(first .| second).isEmpty else { break }
+                offset &+= 64
+            }
+        }
+        while offset < end {
+            switch bytes.byte(at: offset) {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x00..<0x20, 0x7F...: return offset
+            default: offset &+= 1
+            }
+        }
+        return end
+    }
+
+    /// The bytes of `block` that end plain text.
+    @inline(__always)
+    private static func special(_ block: ByteBlock) -> ByteLanes {
+        block.equal(to: UInt8(ascii: "\"")) .| block.equal(to: UInt8(ascii: "\\")) .| block.below(0x20) .| block.atLeast(0x7F)
+    }
+}

@@ -1,0 +1,123 @@
+/// Reads strict JSON (RFC 8259) from a span, value by value, without recursion and without building anything.
+///
+/// The span is an argument of every step, always the same one.
+struct JSONReader {
+    var position: Int
+    /// Deepest container allowed; the message itself is 1. At most ``ValidationRules/deepestNesting``.
+    let maximumDepth: Int
+
+    init(at position: Int, maximumDepth: Int) {
+        self.position = position
+        self.maximumDepth = maximumDepth
+    }
+
+    /// The byte at the position.
+    @inline(__always)
+    func current(in bytes: RawSpan) throws(JSONSyntaxError) -> UInt8 {
+        guard position < bytes.byteCount else { throw JSONSyntaxError(.unexpectedEnd, at: position) }
+        return bytes.byte(at: position)
+    }
+
+    @inline(__always)
+    mutating func skipWhitespace(in bytes: RawSpan) {
+        while position < bytes.byteCount {
+            switch bytes.byte(at: position) {
+            case 0x20, 0x0A, 0x0D, 0x09: position &+= 1
+            default: return
+            }
+        }
+    }
+
+    @inline(__always)
+    mutating func expect(_ byte: UInt8, in bytes: RawSpan) throws(JSONSyntaxError) {
+        guard try current(in: bytes) == byte else { throw JSONSyntaxError(.unexpectedByte, at: position) }
+        position &+= 1
+    }
+
+    /// A key, the colon behind it, and the white space around that.
+    @inline(__always)
+    mutating func key(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
+        try expect(UInt8(ascii: "\""), in: bytes)
+        let key = try string(in: bytes)
+        skipWhitespace(in: bytes)
+        try expect(UInt8(ascii: ":"), in: bytes)
+        skipWhitespace(in: bytes)
+        return key
+    }
+
+    /// The value at the position, inside a container that is `depth` deep.
+    @inline(__always)
+    mutating func value(in bytes: RawSpan, depth: Int) throws(JSONSyntaxError) -> JSONValue {
+        switch try current(in: bytes) {
+        case UInt8(ascii: "\""):
+            position &+= 1
+            return try string(in: bytes)
+        case UInt8(ascii: "{"): return try container(.object, in: bytes, depth: depth)
+        case UInt8(ascii: "["): return try container(.array, in: bytes, depth: depth)
+        default: return try plainValue(in: bytes)
+        }
+    }
+
+    /// A number or a literal.
+    mutating func plainValue(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
+        switch try current(in: bytes) {
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try number(in: bytes)
+        case UInt8(ascii: "t"): try literal("true", .true, in: bytes)
+        case UInt8(ascii: "f"): try literal("false", .false, in: bytes)
+        case UInt8(ascii: "n"): try literal("null", .null, in: bytes)
+        default: throw JSONSyntaxError(.unexpectedByte, at: position)
+        }
+    }
+
+    @inline(__always)
+    private mutating func literal(
+        _ word: StaticString, _ kind: JSONValue.Kind, in bytes: RawSpan
+    ) throws(JSONSyntaxError) -> JSONValue {
+        let start = position
+        for index in 0..<word.utf8CodeUnitCount {
+            // Below the literal's own count; literals live as long as the process.
+            guard start &+ index < bytes.byteCount, unsafe bytes.byte(at: start &+ index) == word.utf8Start[index] else {
+                throw JSONSyntaxError(.badLiteral, at: start)
+            }
+        }
+        position = start &+ word.utf8CodeUnitCount
+        return JSONValue(kind, start: start, end: position)
+    }
+
+    /// RFC 8259 §6: `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`
+    private mutating func number(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
+        let start = position
+        var kind = JSONValue.Kind.integer
+        if next(is: UInt8(ascii: "-"), in: bytes) { position &+= 1 }
+        if next(is: UInt8(ascii: "0"), in: bytes) {
+            position &+= 1
+        } else {
+            try digits(in: bytes)
+        }
+        if next(is: UInt8(ascii: "."), in: bytes) {
+            kind = .fraction
+            position &+= 1
+            try digits(in: bytes)
+        }
+        if next(is: UInt8(ascii: "e"), in: bytes) || next(is: UInt8(ascii: "E"), in: bytes) {
+            kind = .fraction
+            position &+= 1
+            if next(is: UInt8(ascii: "+"), in: bytes) || next(is: UInt8(ascii: "-"), in: bytes) { position &+= 1 }
+            try digits(in: bytes)
+        }
+        return JSONValue(kind, start: start, end: position)
+    }
+
+    @inline(__always)
+    private func next(is byte: UInt8, in bytes: RawSpan) -> Bool {
+        position < bytes.byteCount && bytes.byte(at: position) == byte
+    }
+
+    /// One digit or more.
+    @inline(__always)
+    private mutating func digits(in bytes: RawSpan) throws(JSONSyntaxError) {
+        let start = position
+        while position < bytes.byteCount, bytes.byte(at: position) &- 0x30 < 10 { position &+= 1 }
+        if position == start { throw JSONSyntaxError(.badNumber, at: position) }
+    }
+}

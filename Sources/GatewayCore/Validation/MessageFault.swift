@@ -1,0 +1,29 @@
+/// What is wrong with a client's message: the light form of an error, before it has a correlation id.
+package struct MessageFault: Error, Sendable {
+    package var code: ErrorCode
+    /// For people; a literal, so that a refusal allocates nothing but its `param`.
+    package var message: StaticString
+    /// JSON Pointer (RFC 6901) of the field at fault.
+    package var param: String?
+    /// The message's own `id`, when it is a valid one and the message was whole JSON.
+    package var replyTo: MessageID?
+    /// Where in the message, in bytes; shown in development only.
+    package var offset: Int?
+    /// Whether the message's type is known to be `audio`: what follows a refused opening isn't judged.
+    package var isAudio = false
+
+    package init(
+        _ code: ErrorCode, _ message: StaticString, param: String? = nil, replyTo: MessageID? = nil, offset: Int? = nil
+    ) {
+        self.code = code
+        self.message = message
+        self.param = param
+        self.replyTo = replyTo
+        self.offset = offset
+    }
+
+    /// `invalid_json`, where the scan stopped.
+    init(_ error: JSONSyntaxError, replyTo: MessageID? = nil) {
+        self.init(.invalidJSON, error.reason.explanation, replyTo: replyTo, offset: error.offset)
+    }
+}

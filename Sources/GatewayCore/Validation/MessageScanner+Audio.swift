@@ -1,0 +1,53 @@
+extension MessageScanner {
+    /// Which of the shapes of `audio` it is (protocol page, section "Audio"). `final: false` is as good as none.
+    mutating func audio(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
+        let id = try requiredID(in: bytes)
+        let isFinal = try flag(.final, in: bytes) ?? false
+        let from = try count(.from, from: 1, in: bytes)
+        let language = try language(in: bytes)
+        let format = try audioFormat(format, value: fields[.format], in: "/format", bytes)
+        let output = try wantedOutput(bytes)
+        let meta = try metaEntries(bytes)
+
+        if let from {
+            guard !isFinal, format == nil, fields[.data] == nil else {
+                throw fault(.invalidMessage, "from goes with neither format, data nor final", field: .from, in: bytes)
+            }
+            return .audioFrom(id: id, chunk: from)
+        }
+        guard let format else {
+            if isFinal && fields[.data] == nil { return .audioEnd(id: id) }
+            throw fault(.invalidMessage, "format is required to open a stream", field: .format, in: bytes)
+        }
+        var open = ClientMessage.AudioOpen(id: id, format: format, lang: language, output: output, meta: meta, data: nil)
+        guard let data = fields[.data] else {
+            if isFinal { throw fault(.invalidMessage, "a recording in one message needs its data", field: .data, in: bytes) }
+            return .audioOpen(open)
+        }
+        guard isFinal else {
+            throw fault(.invalidMessage, "a recording in one message is final: true", field: .final, in: bytes)
+        }
+        open.data = try recording(data, format: format, bytes)
+        return .audioOpen(open)
+    }
+
+    /// The base64 text of a recording, checked.
+    private mutating func recording(_ data: JSONValue, format: AudioFormat, _ bytes: RawSpan) throws(MessageFault) -> TextSlice {
+        guard data.kind == .string else { throw fault(.invalidMessage, "data is a string", field: .data, in: bytes) }
+        // Not even unescaped when it is too long for any padding to save it.
+        guard data.count / 4 * 3 - 2 <= rules.audioMaxBytes else { throw tooLarge(bytes) }
+        let decodedCount = withText(data, in: bytes) { Base64.isValid($0) ? Base64.decodedCount(of: $0) : nil }
+        guard let count = decodedCount, count > 0 else {
+            throw fault(.invalidAudio, "data is base64 with padding, and is not empty", field: .data, in: bytes)
+        }
+        guard count <= rules.audioMaxBytes else { throw tooLarge(bytes) }
+        guard count % format.frameBytes == 0 else {
+            throw fault(.invalidAudio, "data does not hold whole samples of all channels", field: .data, in: bytes)
+        }
+        return data.text
+    }
+
+    private func tooLarge(_ bytes: RawSpan) -> MessageFault {
+        fault(.audioTooLarge, "the recording is over messages.audio_max_bytes", field: .data, in: bytes)
+    }
+}

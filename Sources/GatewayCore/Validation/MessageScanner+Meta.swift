@@ -1,0 +1,69 @@
+/// What breaks the rules of `meta`, where it is otherwise JSON.
+enum MetaFault {
+    case tooMany
+    /// The key that isn't one.
+    case key(at: Int)
+    /// The key whose value isn't one.
+    case value(of: TextSlice)
+}
+
+extension MessageScanner {
+    /// Reads the entries of `meta`, an object that was found whole. What JSON demands is checked to the end, so a fault of the rules only
+    /// waits in `metaFault`.
+    mutating func readMeta(_ value: JSONValue, in bytes: RawSpan) throws(JSONSyntaxError) {
+        keys.removeAll()
+        var reader = JSONReader(at: value.start, maximumDepth: ValidationRules.deepestNesting)
+        var members = MemberReader(depth: 2)
+        while let (key, value) = try members.next(&reader, in: bytes) {
+            guard keys.insert(key.text, in: bytes) else { throw JSONSyntaxError(.duplicateKey, at: key.start) }
+            if value.hasLoneSurrogate { throw JSONSyntaxError(.loneSurrogate, at: value.start) }
+            guard metaFault == nil else { continue }
+            metaFault = faultOfEntry(key: key, value: value, in: bytes)
+            if metaFault == nil { meta.append(ClientMessage.MetaEntry(key: key.text, value: value.text)) }
+        }
+    }
+
+    /// The entries that were read; empty when there is no `meta`.
+    func metaEntries(_ bytes: RawSpan) throws(MessageFault) -> [ClientMessage.MetaEntry] {
+        guard let value = fields[.meta] else { return [] }
+        guard value.kind == .object else { throw fault(.invalidMessage, "meta is an object of strings", field: .meta, in: bytes) }
+        switch metaFault {
+        case nil: return meta
+        case .tooMany: throw fault(.invalidMessage, "meta has at most 16 entries", field: .meta, in: bytes)
+        case .key(let offset):
+            var fault = fault(.invalidMessage, "a key of meta is 1 to 64 characters of A-Z a-z 0-9 _ . -", field: .meta, in: bytes)
+            fault.offset = offset
+            throw fault
+        case .value(let key):
+            throw MessageFault(
+                .invalidMessage, "a value of meta is a string of at most 1000 bytes",
+                param: JSONPointer.string(to: key, in: "/meta", of: bytes), replyTo: replyTo(in: bytes), offset: key.start)
+        }
+    }
+
+    private func faultOfEntry(key: JSONValue, value: JSONValue, in bytes: RawSpan) -> MetaFault? {
+        if meta.count == 16 { return .tooMany }
+        guard Self.isMetaKey(key, in: bytes) else { return .key(at: key.start) }
+        return value.kind == .string && value.count <= 1000 ? nil : .value(of: key.text)
+    }
+
+    /// 1–64 characters of `[A-Za-z0-9_.-]`, however they are escaped.
+    private static func isMetaKey(_ key: JSONValue, in bytes: RawSpan) -> Bool {
+        guard key.rawCount <= 64 * 6 else { return false }
+        if key.isVerbatim { return isMetaKey(bytes.extracting(key.start..<key.end)) }
+        var unescaped: [UInt8] = []
+        key.text.append(sanitized: false, to: &unescaped, from: bytes)
+        // `UInt8` has no padding that could be read.
+        return isMetaKey(unsafe unescaped.span.bytes)
+    }
+
+    private static func isMetaKey(_ bytes: RawSpan) -> Bool {
+        guard bytes.byteCount >= 1, bytes.byteCount <= 64 else { return false }
+        for offset in 0..<bytes.byteCount {
+            // What ids are made of, without the colon.
+            let byte = bytes.byte(at: offset)
+            guard MessageID.isAllowed(byte), byte != UInt8(ascii: ":") else { return false }
+        }
+        return true
+    }
+}

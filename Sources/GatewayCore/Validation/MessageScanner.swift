@@ -1,0 +1,131 @@
+/// Turns the bytes of one text message into a ``ClientMessage`` that is valid, or says what is wrong with it.
+///
+/// One pass reads all the JSON and notes where the known fields lie, whatever their order; then the type decides what they mean.
+/// Nothing is copied and, but for `meta`, nothing is allocated: what a scanner needs it keeps from message to message.
+/// One scanner an event loop.
+package struct MessageScanner: ~Copyable {
+    let rules: ValidationRules
+    var fields = ObjectFields()
+    var format = ObjectFields()
+    var output = ObjectFields()
+    var outputFormat = ObjectFields()
+    var meta: [ClientMessage.MetaEntry] = []
+    var metaFault: MetaFault?
+    /// For texts that are short enough to be looked at and aren't verbatim.
+    var scratch: [UInt8] = []
+    var keys = KeySet()
+
+    package init(rules: ValidationRules) {
+        self.rules = rules
+    }
+
+    /// Reads one message: the payload of a text message, whole.
+    ///
+    /// Shapes and bounds: protocol page, section "Messages". JSON itself (`invalid_json`) comes first, then the type, the size, unknown
+    /// fields, and the fields one by one: the fault is the first that is found in this order.
+    package mutating func scan(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
+        guard bytes.byteCount <= UInt32.max else { throw MessageFault(.messageTooLarge, "the message is over messages.max_bytes") }
+        do throws(JSONSyntaxError) {
+            try readMessage(bytes)
+        } catch {
+            throw MessageFault(error)
+        }
+        let type = try messageType(bytes)
+        if bytes.byteCount > rules.maxBytes, type != .audio || fields[.data] == nil {
+            throw fault(.messageTooLarge, "the message is over messages.max_bytes", in: bytes)
+        }
+        do throws(JSONSyntaxError) {
+            try readObjects(bytes, type: type)
+        } catch {
+            throw MessageFault(error, replyTo: replyTo(in: bytes))
+        }
+        if rules.rejectsUnknownFields { try rejectUnknownFields(bytes, type: type) }
+        switch type {
+        case .ping: return try ping(bytes)
+        case .text: return try text(bytes)
+        case .audio: return try audio(bytes)
+        case .status: return try status(bytes)
+        case .cancel: return try cancel(bytes)
+        case .ack: return try acknowledgement(bytes)
+        case .auth: return try auth(bytes)
+        case .bye: return .bye
+        }
+    }
+
+    /// All bytes of the message: one object, nothing behind it.
+    private mutating func readMessage(_ bytes: RawSpan) throws(JSONSyntaxError) {
+        var reader = JSONReader(at: 0, maximumDepth: rules.maxDepth)
+        reader.skipWhitespace(in: bytes)
+        guard try reader.current(in: bytes) == UInt8(ascii: "{") else {
+            throw JSONSyntaxError(bytes.byte(at: 0) == 0xEF ? .byteOrderMark : .notAnObject, at: reader.position)
+        }
+        try fields.read(&reader, in: bytes, depth: 1, known: .message, keys: &keys)
+        reader.skipWhitespace(in: bytes)
+        guard reader.position == bytes.byteCount else { throw JSONSyntaxError(.trailingBytes, at: reader.position) }
+    }
+
+    private mutating func messageType(_ bytes: RawSpan) throws(MessageFault) -> MessageType {
+        if fields.withLoneSurrogate.contains(.type) {
+            throw MessageFault(JSONSyntaxError(.loneSurrogate, at: 0), replyTo: replyTo(in: bytes))
+        }
+        guard let value = fields[.type], value.kind == .string else {
+            throw fault(.invalidMessage, "type must be a string", field: .type, in: bytes)
+        }
+        guard let name = shortText(value, in: bytes), let type = MessageType(name) else {
+            throw fault(.unsupportedType, "there is no message of this type", field: .type, in: bytes)
+        }
+        return type
+    }
+
+    /// What JSON itself demands of the fields that mean something, and of the objects among them, whose keys must be unique too.
+    private mutating func readObjects(_ bytes: RawSpan, type: MessageType) throws(JSONSyntaxError) {
+        let known = type.fields
+        if let (_, offset) = fields.firstOffset(of: fields.withLoneSurrogate.intersection(known)) {
+            throw JSONSyntaxError(.loneSurrogate, at: offset)
+        }
+        guard !known.isDisjoint(with: .objects) else { return }
+        meta = []
+        metaFault = nil
+        if known.contains(.format) { try Self.read(fields[.format], into: &format, known: .formatObject, depth: 2, in: bytes, keys: &keys) }
+        if known.contains(.output) {
+            try Self.read(fields[.output], into: &output, known: .outputObject, depth: 2, in: bytes, keys: &keys)
+            try Self.read(output[.format], into: &outputFormat, known: .formatObject, depth: 3, in: bytes, keys: &keys)
+        }
+        if known.contains(.meta), let value = fields[.meta], value.kind == .object { try readMeta(value, in: bytes) }
+    }
+
+    /// Reads an object that was found whole before; anything else leaves `fields` empty.
+    private static func read(
+        _ value: JSONValue?, into fields: inout ObjectFields, known: FieldSet, depth: Int, in bytes: RawSpan, keys: inout KeySet
+    ) throws(JSONSyntaxError) {
+        fields.reset()
+        guard let value, value.kind == .object else { return }
+        var reader = JSONReader(at: value.start, maximumDepth: ValidationRules.deepestNesting)
+        try fields.read(&reader, in: bytes, depth: depth, known: known, keys: &keys)
+        if let (_, offset) = fields.firstOffset(of: fields.withLoneSurrogate) { throw JSONSyntaxError(.loneSurrogate, at: offset) }
+    }
+
+    private mutating func rejectUnknownFields(_ bytes: RawSpan, type: MessageType) throws(MessageFault) {
+        let known = type.fields
+        try rejectUnknown(fields.firstUnknown, fields.firstOffset(of: fields.seen.subtracting(known)), in: "", bytes)
+        if known.contains(.format), fields[.format] != nil { try rejectUnknown(format.firstUnknown, nil, in: "/format", bytes) }
+        if known.contains(.output), fields[.output] != nil {
+            try rejectUnknown(output.firstUnknown, nil, in: "/output", bytes)
+            try rejectUnknown(outputFormat.firstUnknown, nil, in: "/output/format", bytes)
+        }
+    }
+
+    /// Refuses the first of an unknown key and a name that belongs to other types.
+    private func rejectUnknown(
+        _ key: TextSlice?, _ other: (name: FieldName, offset: Int)?, in parent: StaticString, _ bytes: RawSpan
+    ) throws(MessageFault) {
+        if let other, other.offset < key?.start ?? .max {
+            throw fault(.invalidMessage, "this field is not known here", field: other.name, in: bytes)
+        }
+        if let key {
+            throw MessageFault(
+                .invalidMessage, "this field is not known here", param: JSONPointer.string(to: key, in: parent, of: bytes),
+                replyTo: replyTo(in: bytes), offset: key.start)
+        }
+    }
+}

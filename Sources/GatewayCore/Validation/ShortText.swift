@@ -1,0 +1,53 @@
+/// A text of up to 15 bytes in two words, so that names are compared without a string and without a loop.
+///
+/// Matches literals: `switch text { case "type": … }` becomes one comparison a case.
+struct ShortText: Equatable {
+    static let maximumCount = 15
+
+    private let low: UInt64
+    /// Bytes 8 to 14, and the count in the highest byte: names that differ by zeros at the end aren't equal.
+    private let high: UInt64
+
+    /// Nil when the text is longer.
+    @inline(__always)
+    init?(_ bytes: RawSpan, start: Int, count: Int) {
+        guard count <= Self.maximumCount else { return nil }
+        var low: UInt64 = 0
+        var high: UInt64 = 0
+        if bytes.byteCount &- start >= 16 {
+            low = bytes.word(at: start)
+            if count < 8 {
+                low &= (1 &<< UInt64(truncatingIfNeeded: count &* 8)) &- 1
+            } else {
+                high = bytes.word(at: start &+ 8) & ((1 &<< UInt64(truncatingIfNeeded: (count &- 8) &* 8)) &- 1)
+            }
+        } else {
+            for index in 0..<count {
+                let byte = UInt64(bytes.byte(at: start &+ index))
+                if index < 8 { low |= byte &<< UInt64(index &* 8) } else { high |= byte &<< UInt64((index &- 8) &* 8) }
+            }
+        }
+        self.low = low
+        self.high = high | UInt64(truncatingIfNeeded: count) &<< 56
+    }
+
+    /// A literal of at most 15 bytes. Folded to two constants in release builds.
+    @inline(__always)
+    private init(literal: StaticString) {
+        var low: UInt64 = 0
+        var high: UInt64 = 0
+        let count = literal.utf8CodeUnitCount
+        var index = 0
+        while index < count, index < Self.maximumCount {
+            // Below the literal's own count; literals live as long as the process.
+            let byte = UInt64(unsafe literal.utf8Start[index])
+            if index < 8 { low |= byte &<< UInt64(index &* 8) } else { high |= byte &<< UInt64((index &- 8) &* 8) }
+            index &+= 1
+        }
+        self.low = low
+        self.high = high | UInt64(truncatingIfNeeded: count) &<< 56
+    }
+
+    @inline(__always)
+    static func ~= (literal: StaticString, text: Self) -> Bool { Self(literal: literal) == text }
+}

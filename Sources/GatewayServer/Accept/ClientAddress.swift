@@ -1,0 +1,27 @@
+package import NIOCore
+
+/// What limits by address count by: an IPv4 address, or the /64 network of an IPv6 address (RFC 6177: one site has at least that).
+package struct ClientAddress: Hashable, Sendable {
+    private let high: UInt64
+    private let low: UInt64
+
+    package init(_ address: SocketAddress?) {
+        switch address {
+        case .v4(let v4):
+            let address = withUnsafeBytes(of: v4.address) { Array($0.dropFirst(4).prefix(4)) }
+            high = 0
+            low = 0xFFFF_0000_0000 | address.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        case .v6(let v6):
+            let bytes = withUnsafeBytes(of: v6.address) { Array($0.dropFirst(8).prefix(16)) }
+            let first = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let second = bytes.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            // An IPv4 client of a dual-stack listener is one address, not one of a network of all of them.
+            let isMapped = first == 0 && second >> 32 == 0xFFFF
+            high = first
+            low = isMapped ? second : 0
+        default:
+            high = 0
+            low = 0
+        }
+    }
+}

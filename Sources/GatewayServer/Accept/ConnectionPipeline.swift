@@ -1,0 +1,74 @@
+import GatewayCore
+import Logging
+package import NIOCore
+import NIOHTTP1
+
+/// Puts the pipeline of an accepted connection together. Read from top to bottom it is the way of a byte.
+package enum ConnectionPipeline {
+    /// - Parameter tls: nil for a connection in the clear, as tests have it
+    package static func configure(_ channel: any Channel, loop: LoopContext, tls context: TLSContext?) throws {
+        let connection = register(channel, loop: loop)
+        let pipeline = channel.pipeline.syncOperations
+
+        var tls: TLSHandler?
+        if let context {
+            let ids = loop
+            tls = try TLSHandler(server: context, buffers: loop.tls) { "\(ids.turn.ids.ulid(at: LoopClock.wallMilliseconds()))" }
+        } else {
+            connection.phase = .head
+        }
+        let gate = HeadGateHandler(
+            limits: RequestHeadLimits(maximumBytes: loop.settings.maximumHeaderBytes, maximumFields: loop.settings.maximumHeaders))
+        let parser = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
+        let upgrade = UpgradeHandler(loop: loop, connection: connection, parser: parser, gate: gate, tls: tls)
+
+        if let tls { try pipeline.addHandler(tls) }
+        try pipeline.addHandler(gate)
+        try pipeline.addHandler(parser)
+        try pipeline.addHandler(upgrade)
+    }
+
+    private static func register(_ channel: any Channel, loop: LoopContext) -> Connection {
+        let now = loop.clock.now
+        let address = channel.remoteAddress
+        let text = address.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
+        let connection = Connection(
+            id: loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
+            deadline: now.advanced(byNanoseconds: min(loop.settings.handshakeTimeout, loop.settings.headerTimeout)),
+            abort: { channel.close(promise: nil) })
+        loop.add(connection)
+        let bound = NIOLoopBound((loop, connection), eventLoop: channel.eventLoop)
+        channel.closeFuture.whenComplete { _ in
+            let (loop, connection) = bound.value
+            closed(connection, loop: loop)
+        }
+        return connection
+    }
+
+    /// The line of a closed connection, and its place given free.
+    private static func closed(_ connection: Connection, loop: LoopContext) {
+        loop.remove(connection)
+        let wasUpgraded = connection.occupies != .socket
+        if wasUpgraded {
+            loop.shared.occupancy.downgrade(connection.client, withSession: connection.occupies == .session)
+            loop.counters.closes[connection.closeCode ?? 1006, default: 0] &+= 1
+        }
+        // Port scans and health probes are of interest to few.
+        let level: Logger.Level = wasUpgraded ? .info : .debug
+        guard loop.logger.logLevel <= level else { return }
+        let duration = loop.clock.now.nanoseconds(since: connection.acceptedAt) / 1_000_000
+        var metadata: Logger.Metadata = [
+            "connection_id": "\(connection.id)",
+            "address": "\(connection.address)",
+            "reason": "\(connection.closeReason ?? "closed")",
+            "duration_ms": .stringConvertible(duration),
+            "bytes_in": .stringConvertible(connection.bytesIn),
+            "bytes_out": .stringConvertible(connection.bytesOut),
+            "messages_in": .stringConvertible(connection.messagesIn),
+            "messages_out": .stringConvertible(connection.messagesOut),
+        ]
+        if let code = connection.closeCode { metadata["code"] = .stringConvertible(code) }
+        if let session = connection.sessionID { metadata["session_id"] = "\(session)" }
+        loop.logger.log(level: level, "connection closed", metadata: metadata)
+    }
+}

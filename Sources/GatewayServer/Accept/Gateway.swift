@@ -1,0 +1,181 @@
+import GatewayCore
+package import Logging
+package import NIOCore
+package import NIOPosix
+import ServiceLifecycle
+import Synchronization
+
+/// The front door as a service: binds the listener, runs the event loops' clocks, and drains when the process is asked to stop.
+package final class Gateway: Service {
+    private let group: MultiThreadedEventLoopGroup
+    private let loops: [NIOLoopBound<LoopContext>]
+    private let shared: SharedGateway
+    private let tls: TLSContextStore?
+    private let address: SocketEndpoint
+    private let logger: Logger
+    private let drain: Duration
+    private let listener = Mutex<(any Channel)?>(nil)
+    private let refusedAddresses = Atomic<UInt64>(0)
+    private let onListening: @Sendable (SocketAddress) -> Void
+
+    /// Connections that wait to be accepted; the kernel may hold it to less (`net.core.somaxconn`).
+    private static let backlog: Int32 = 1024
+
+    /// - Parameters:
+    ///   - tls: nil serves in the clear, as tests have it
+    ///   - onListening: called once with the address that is bound
+    package init(
+        configuration: GatewayConfiguration, tls: TLSContextStore?, shared: SharedGateway, group: MultiThreadedEventLoopGroup,
+        logger: Logger, onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
+    ) async throws {
+        self.group = group
+        self.shared = shared
+        self.tls = tls
+        self.logger = logger
+        self.onListening = onListening
+        address = configuration.listen.address
+        drain = configuration.shutdown.drain
+        let settings = GatewaySettings(configuration)
+        var loops: [NIOLoopBound<LoopContext>] = []
+        for loop in group.makeIterator() {
+            let bound = try await loop.submit {
+                var generator = SystemRandomNumberGenerator()
+                let context = LoopContext(
+                    eventLoop: loop, shared: shared, settings: settings, seed: generator.next(), logger: Logger(label: "parley.connection"))
+                return NIOLoopBound(context, eventLoop: loop)
+            }.get()
+            loops.append(bound)
+        }
+        self.loops = loops
+    }
+
+    package func run() async throws {
+        let tickers = loops.map { bound in
+            bound.eventLoop.scheduleRepeatedTask(initialDelay: LoopContext.tickInterval, delay: LoopContext.tickInterval) { _ in
+                bound.value.tick()
+            }
+        }
+        let channel = try await bind()
+        listener.withLock { $0 = channel }
+        if let local = channel.localAddress {
+            logger.info("listening", metadata: ["address": "\(SocketEndpoint(host: local.ipAddress ?? "?", port: local.port ?? 0))"])
+            onListening(local)
+        }
+        shared.health.set(.listener, .ready)
+        shared.health.set(.accepting, .ready)
+        try? await gracefulShutdown()
+        await stop(channel)
+        for ticker in tickers { ticker.cancel() }
+    }
+
+    private func bind() async throws -> any Channel {
+        var byLoop: [ObjectIdentifier: NIOLoopBound<LoopContext>] = [:]
+        for loop in loops { byLoop[ObjectIdentifier(loop.eventLoop)] = loop }
+        let (contexts, tls) = (byLoop, tls)
+        return try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: Self.backlog)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // One at a time: `connections.max_sockets` holds to the letter, and an accept is cheap beside a handshake.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
+            .serverChannelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(gate(on: channel.eventLoop)) }
+            }
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 * 1024, high: 128 * 1024))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let loop = contexts[ObjectIdentifier(channel.eventLoop)] else { throw ChannelError.operationUnsupported }
+                    try ConnectionPipeline.configure(channel, loop: loop.value, tls: tls?.current)
+                }
+            }
+            .bind(host: address.host, port: address.port).get()
+    }
+
+    private func gate(on loop: any EventLoop) -> AcceptGate {
+        let logger = logger
+        let throttle = Mutex(LogThrottle<LogTopic>(lines: 5, per: .seconds(1)))
+        @Sendable func warn(_ message: Logger.Message, topic: LogTopic, metadata: Logger.Metadata) {
+            guard
+                case .write(let suppressed) = throttle.withLock({
+                    $0.admit(topic, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
+                })
+            else { return }
+            var metadata = metadata
+            if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+            logger.warning(message, metadata: metadata)
+        }
+        return AcceptGate(
+            occupancy: shared.occupancy,
+            refused: { [self] address in
+                refusedAddresses.add(1, ordering: .relaxed)
+                warn(
+                    "connection closed: its address has too many or opens them too fast", topic: .address,
+                    metadata: ["address": "\(address)"])
+            },
+            failed: { error in warn("accepting failed; resting", topic: .refusal, metadata: ["error": "\(error)"]) })
+    }
+
+    // MARK: Draining
+
+    /// Not ready, no more accepts, `goaway`, then 1012 for who is left, then the rest is cut: all within `shutdown.drain`.
+    private func stop(_ channel: any Channel) async {
+        let start = ContinuousClock.now
+        shared.health.set(.accepting, .notReady("draining"))
+        shared.beginDraining()
+        logger.info("draining", metadata: ["deadline_ms": .stringConvertible(drain.clampedMilliseconds)])
+        try? await channel.close().get()
+        shared.health.set(.listener, .notReady("closed"))
+
+        // Clients get the larger part of the time to finish by themselves, the close handshake the rest.
+        let grace = drain * 6 / 10
+        await onEveryLoop { $0.goAway(reason: "draining", deadlineMilliseconds: grace.clampedMilliseconds) }
+        await untilEmpty(start + grace)
+        await onEveryLoop { $0.closeAll(Closing(code: .restart, reason: "draining")) }
+        await untilEmpty(start + drain * 9 / 10)
+        await onEveryLoop { $0.abortAll() }
+        logger.info("drained")
+    }
+
+    private func untilEmpty(_ deadline: ContinuousClock.Instant) async {
+        while ContinuousClock.now < deadline {
+            let isEmpty = await snapshotLoops { $0.isEmpty }.allSatisfy(\.self)
+            if isEmpty { return }
+            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }
+        }
+    }
+
+    // MARK: From outside
+
+    /// Takes over what a reload has changed.
+    package func apply(_ configuration: GatewayConfiguration) async {
+        shared.occupancy.limits = Occupancy.Limits(configuration)
+        let settings = GatewaySettings(configuration)
+        await onEveryLoop { $0.apply(settings) }
+        let channel = listener.withLock { $0 }
+        try? await channel?.triggerUserOutboundEvent(AcceptGate.LimitsChanged()).get()
+    }
+
+    package var refusedByAddress: UInt64 { refusedAddresses.load(ordering: .relaxed) }
+
+    /// The counters of all loops, added up.
+    package func counters() async -> LoopCounters {
+        var total = LoopCounters()
+        for counters in await snapshotLoops({ $0.counters }) { total.add(counters) }
+        total.refused &+= refusedByAddress
+        return total
+    }
+
+    private func onEveryLoop(_ body: @escaping @Sendable (LoopContext) -> Void) async {
+        _ = await snapshotLoops { body($0) }
+    }
+
+    private func snapshotLoops<Value: Sendable>(_ body: @escaping @Sendable (LoopContext) -> Value) async -> [Value] {
+        var values: [Value] = []
+        for bound in loops {
+            if let value = try? await bound.eventLoop.submit({ body(bound.value) }).get() { values.append(value) }
+        }
+        return values
+    }
+}

@@ -1,0 +1,138 @@
+internal import Configuration
+import Yams
+
+/// One YAML file: its values by key, with the line of each, and all that is wrong with its shape.
+///
+/// Keys may be nested (`connections:` and below it `max:`) or dotted (`connections.max:`). Values are handed on as they are written;
+/// whether they are allowed is for the table of keys to say.
+struct ConfigurationFile {
+    /// What a file may weigh.
+    static let limit = 1_000_000
+    /// What a file may hold, aliases followed: a few lines of YAML can describe billions of nodes.
+    static let nodeLimit = 1000
+
+    /// As it was named: `config/production.yaml`.
+    let path: String
+    private(set) var problems: [ConfigurationProblem] = []
+    private var lines: [String: Int] = [:]
+    private var values: [AbsoluteConfigKey: ConfigValue] = [:]
+    private var visited = 0
+
+    /// Reads a file; nil when there is none.
+    init?(path: String) {
+        self.path = path
+        switch BoundedFile.read(path, limit: Self.limit) {
+        case .missing: return nil
+        case .unreadable(let reason): refuse(path, source: path, allowed: "a readable file of at most 1MB", hint: reason)
+        case .bytes(let bytes): parse(bytes)
+        }
+    }
+
+    /// What the file sets, for the loader.
+    var layer: ConfigurationLayer {
+        ConfigurationLayer(
+            values: InMemoryProvider(name: path, values: values).snapshot(),
+            names: Set(values.keys.map { $0.components.joined(separator: ".") }),
+            source: { [path, lines] key in lines[key.name].map { "\(path):\($0)" } ?? path })
+    }
+
+    private mutating func parse(_ bytes: [UInt8]) {
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            return refuse(path, source: path, allowed: "a YAML file in UTF-8")
+        }
+        do {
+            switch try Parser(yaml: text, encoding: .utf8).singleRoot() {
+            case nil: return
+            case .scalar(let scalar) where Self.isNull(scalar): return
+            case .mapping(let mapping): read(mapping, prefix: "")
+            case .some(let node):
+                refuse(path, source: source(node.mark), allowed: "groups of keys, such as \"connections:\" and below it \"max: 1000\"")
+            }
+        } catch let error as YamlError {
+            refuse(error)
+        } catch {
+            refuse(path, source: path, allowed: "a YAML file")
+        }
+    }
+
+    private mutating func read(_ mapping: Node.Mapping, prefix: String) {
+        for (name, node) in mapping {
+            visited += 1
+            guard visited <= Self.nodeLimit else {
+                if visited == Self.nodeLimit + 1 { refuse(path, source: source(node.mark), allowed: "at most \(Self.nodeLimit) entries") }
+                return
+            }
+            guard case .scalar(let scalar) = name else {
+                refuse(prefix.isEmpty ? path : prefix, source: source(name.mark), allowed: "keys that are plain names")
+                continue
+            }
+            let key = prefix.isEmpty ? scalar.string : "\(prefix).\(scalar.string)"
+            read(node, key: key, mark: name.mark)
+        }
+    }
+
+    private mutating func read(_ node: Node, key: String, mark: Mark?) {
+        if let known = ConfigurationKey.byName[key] { return read(node, of: known, mark: mark) }
+        let isGroup = ConfigurationKey.groups.contains(key)
+        switch node {
+        case .mapping(let mapping) where isGroup || !mapping.isEmpty: read(mapping, prefix: key)
+        case .scalar(let scalar) where isGroup && Self.isNull(scalar): break
+        case _ where isGroup:
+            refuse(key, source: source(mark), allowed: "a group of keys, each on a line of its own below \"\(key):\"")
+        case _ where key == "environment" || key == "config":
+            refuse(
+                key, source: source(mark), allowed: "only --\(key) or PARLEY_\(key.uppercased()), because it decides which files are read")
+        default:
+            problems.append(.unknownKey(key, source: source(mark), among: ConfigurationKey.all.map(\.name)))
+        }
+    }
+
+    private mutating func read(_ node: Node, of key: ConfigurationKey, mark: Mark?) {
+        // Both spellings of one key, nested and dotted, in one file; YAML itself refuses the rest.
+        guard lines[key.name] == nil else {
+            return refuse(key.name, source: source(mark), allowed: "each key once; it is also in line \(lines[key.name] ?? 0)")
+        }
+        lines[key.name] = mark?.line
+        let content: ConfigContent
+        switch node {
+        case .scalar(let scalar) where Self.isNull(scalar):
+            return refuse(key.name, value: "", source: source(mark), allowed: key.allowed, hint: "leave the key out for its default")
+        case .scalar(let scalar) where !key.isList:
+            content = .string(scalar.string)
+        case .sequence(let sequence) where key.isList && sequence.count <= Self.nodeLimit:
+            let texts = sequence.compactMap { $0.scalar?.string }
+            guard texts.count == sequence.count else { return refuse(key.name, source: source(mark), allowed: key.allowed) }
+            content = .stringArray(texts)
+        case .scalar(let scalar):
+            return refuse(
+                key.name, value: key.isSecret ? ConfigurationKey.mask : scalar.string, source: source(mark), allowed: key.allowed,
+                hint: "a list is written [a, b]")
+        default:
+            return refuse(key.name, source: source(mark), allowed: key.allowed)
+        }
+        values[AbsoluteConfigKey(key.components)] = ConfigValue(content, isSecret: key.isSecret)
+    }
+
+    private mutating func refuse(_ error: YamlError) {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+            refuse(path, source: source(mark), allowed: "one YAML document", hint: problem)
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            for key in duplicates { refuse(key, source: source(context.mark), allowed: "each key once") }
+        case .reader(let problem, _, _, _):
+            refuse(path, source: path, allowed: "a YAML file in UTF-8", hint: problem)
+        default:
+            refuse(path, source: path, allowed: "a YAML file in UTF-8")
+        }
+    }
+
+    private mutating func refuse(_ key: String, value: String? = nil, source: String, allowed: String, hint: String? = nil) {
+        problems.append(ConfigurationProblem(key: key, value: value, source: source, allowed: allowed, hint: hint))
+    }
+
+    private func source(_ mark: Mark?) -> String { mark.map { "\(path):\($0.line)" } ?? path }
+
+    private static func isNull(_ scalar: Node.Scalar) -> Bool {
+        scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
+    }
+}

@@ -1,0 +1,86 @@
+/// Reads the configuration: defaults, then `gateway.yaml`, then `<environment>.yaml`, then variables, then flags, the later winning.
+///
+/// Every value of every layer is checked, also one that a later layer covers: a wrong value is wrong, and would come to light at the
+/// worst moment otherwise.
+package enum ConfigurationLoader {
+    /// Reads and checks everything.
+    ///
+    /// - Parameters:
+    ///   - arguments: the flags, without program and subcommand.
+    ///   - environment: the process's environment variables.
+    ///   - directory: where the files are, unless `--config` or `PARLEY_CONFIG` names another. It needn't exist, nor any file in it.
+    /// - Throws: `ConfigurationError` with all problems there are.
+    package static func load(
+        arguments: [String], environment: [String: String], directory: String = "config"
+    ) throws(ConfigurationError) -> LoadedConfiguration {
+        let flags = ConfigurationFlags(arguments)
+        let variables = ConfigurationVariables(environment)
+        let place = ConfigurationPlace(flags: flags, variables: environment, directory: directory)
+        var fingerprint = ConfigurationFingerprint(of: place.paths + variables.secretFiles)
+        let files = place.paths.compactMap(ConfigurationFile.init)
+        var problems = place.problems + flags.problems + variables.problems + files.flatMap(\.problems)
+
+        // Where the environment is unknown, the mildest rules find the rest of what is wrong.
+        var reading = Reading(environment: place.environment ?? .development, refused: Set(problems.map(\.key)))
+        let layers = files.map(\.layer) + [variables.layer, flags.layer]
+        for key in ConfigurationKey.all { reading.read(key, from: layers) }
+        reading.deriveSockets()
+        problems += reading.problems
+        let rules = ConfigurationRules(
+            configuration: reading.configuration, refused: reading.refused, source: { reading.sources[$0] ?? "default" })
+        problems += rules.problems
+        guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+
+        let certificates = reading.configuration.tls.certificates.flatMap { [$0.certificate, $0.key] }
+        let credentials = certificates + [reading.configuration.tls.clientCA].compactMap(\.self)
+        fingerprint.add(credentials)
+        return LoadedConfiguration(
+            configuration: reading.configuration,
+            origins: [.init(key: "environment", value: place.named.text, source: place.named.source)] + reading.origins,
+            watchedFiles: place.paths + variables.secretFiles + credentials, fingerprint: fingerprint)
+    }
+
+    /// The layers being put on top of each other.
+    private struct Reading {
+        var configuration: GatewayConfiguration
+        var sources: [String: String] = [:]
+        /// Keys with a problem, about whose value nothing more can be said.
+        var refused: Set<String>
+        var problems: [ConfigurationProblem] = []
+
+        init(environment: DeploymentEnvironment, refused: Set<String>) {
+            self.configuration = .defaults(for: environment)
+            self.refused = refused
+        }
+
+        /// The key's value in each layer, the lowest first: the last that is right stays.
+        mutating func read(_ key: ConfigurationKey, from layers: [ConfigurationLayer]) {
+            for layer in layers {
+                guard let texts = layer.texts(of: key) else { continue }
+                if key.assign(texts, &configuration) {
+                    sources[key.name] = layer.source(key)
+                } else {
+                    refused.insert(key.name)
+                    let text = key.isList ? "[" + texts.joined(separator: ", ") + "]" : texts.joined()
+                    problems.append(
+                        ConfigurationProblem(
+                            key: key.name, value: key.isSecret ? ConfigurationKey.mask : text, source: layer.source(key),
+                            allowed: key.allowed))
+                }
+            }
+        }
+
+        /// `connections.max_sockets` follows `connections.max` unless it is set: 128 more for handshakes and probes.
+        mutating func deriveSockets() {
+            guard sources["connections.max_sockets"] == nil else { return }
+            let max = configuration.connections.max
+            configuration.connections.maxSockets = max == 0 ? 0 : max + 128
+        }
+
+        var origins: [LoadedConfiguration.Origin] {
+            ConfigurationKey.all.map {
+                .init(key: $0.name, value: $0.shown(in: configuration), source: sources[$0.name] ?? "default")
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+internal import Configuration
+
+/// The environment variables that are ours: `PARLEY_CONNECTIONS_MAX` for `connections.max`, and for a secret also the same with
+/// `_FILE` behind it, which names a file that holds it.
+///
+/// Variables that Kubernetes makes up for a Service named parley (`PARLEY_SERVICE_…`, `PARLEY_PORT…`) aren't ours; any other
+/// `PARLEY_…` that is no key is a slip and a problem.
+struct ConfigurationVariables {
+    /// What a file with a secret may weigh.
+    static let secretLimit = 64 * 1024
+
+    private(set) var problems: [ConfigurationProblem] = []
+    /// Files that secrets were read from, or couldn't be.
+    private(set) var secretFiles: [String] = []
+    private var values: [String: String] = [:]
+    private var sources: [String: String] = [:]
+
+    /// Picks ours from the environment of a process.
+    init(_ environment: [String: String]) {
+        let ours = environment.filter { name, _ in
+            name.hasPrefix("PARLEY_") && !name.hasPrefix("PARLEY_SERVICE_") && !name.hasPrefix("PARLEY_PORT")
+                && name != "PARLEY_ENVIRONMENT" && name != "PARLEY_CONFIG"
+        }
+        let secretFileVariables = Dictionary(
+            ConfigurationKey.all.filter(\.isSecret).map { ($0.variable + "_FILE", $0) }, uniquingKeysWith: { first, _ in first })
+        for (name, value) in ours.sorted(by: { $0.key < $1.key }) {
+            if ConfigurationKey.byVariable[name] != nil {
+                values[name] = value
+            } else if let key = secretFileVariables[name] {
+                readSecret(of: key, variable: name, path: value, alsoSet: ours[key.variable] != nil)
+            } else {
+                let known =
+                    ConfigurationKey.all.map(\.variable) + secretFileVariables.keys.sorted() + ["PARLEY_ENVIRONMENT", "PARLEY_CONFIG"]
+                problems.append(.unknownKey(name, source: name, among: known, separator: "_"))
+            }
+        }
+    }
+
+    /// What the variables set, for the loader.
+    var layer: ConfigurationLayer {
+        let secrets = Set(ConfigurationKey.all.filter(\.isSecret).map(\.variable))
+        return ConfigurationLayer(
+            values: EnvironmentVariablesProvider(environmentVariables: values, secretsSpecifier: .specific(secrets))
+                .prefixKeys(with: "parley").snapshot(),
+            names: Set(values.keys.compactMap { ConfigurationKey.byVariable[$0]?.name }),
+            source: { [sources] key in sources[key.variable] ?? key.variable })
+    }
+
+    private mutating func readSecret(of key: ConfigurationKey, variable: String, path: String, alsoSet: Bool) {
+        secretFiles.append(path)
+        func refuse(_ allowed: String, hint: String?) {
+            problems.append(ConfigurationProblem(key: key.name, value: path, source: variable, allowed: allowed, hint: hint))
+        }
+        guard !alsoSet else { return refuse("\(variable) or \(key.variable), not both", hint: nil) }
+        let allowed = "the path of a readable file of at most 64KiB"
+        switch BoundedFile.read(path, limit: Self.secretLimit) {
+        case .missing: refuse(allowed, hint: "there is no such file")
+        case .unreadable(let reason): refuse(allowed, hint: reason)
+        case .bytes(let bytes):
+            // Editors and `echo` end a file with a newline that nobody means.
+            guard let text = String(validating: bytes, as: UTF8.self) else { return refuse(allowed, hint: "not UTF-8") }
+            values[key.variable] = text.hasSuffix("\r\n") || text.hasSuffix("\n") ? String(text.dropLast()) : text
+            sources[key.variable] = variable
+        }
+    }
+}

@@ -1,0 +1,81 @@
+package import GatewayCore
+
+/// One accepted socket, from accept to close: what its log line will say, and when it has to be looked at.
+///
+/// Lives on one event loop. Before the upgrade its deadline ends it; afterwards its ``ConnectionSocket`` decides.
+package final class Connection {
+    package enum Phase: Sendable {
+        case handshake, head, webSocket
+        /// The last words were sent and the sending side is closed; what comes is thrown away until the peer closes.
+        case lingering
+    }
+
+    /// What it counts as in ``Occupancy``.
+    package enum Occupying: Sendable {
+        case socket, webSocket, session
+    }
+
+    package let id: ULID
+    /// As text, for the log.
+    package let address: String
+    package let client: ClientAddress
+    package let acceptedAt: Instant
+    package var phase = Phase.handshake
+    /// When ``LoopContext`` acts: closes a connection that isn't upgraded yet or lingers, and looks after one that is.
+    package var deadline: Instant
+    package var socket: (any ConnectionSocket)?
+    /// Closes the socket at once.
+    package let abort: () -> Void
+
+    package var occupies = Occupying.socket
+    package var sessionID: ULID?
+    package var bytesIn: UInt64 = 0
+    package var bytesOut: UInt64 = 0
+    package var messagesIn: UInt64 = 0
+    package var messagesOut: UInt64 = 0
+    /// How it ended, for its log line: the first reason given stays.
+    package private(set) var closeCode: UInt16?
+    package private(set) var closeReason: String?
+    /// Where it stands in the table of its loop.
+    var index = 0
+
+    /// How long the peer may take to read the last words and close.
+    package static let lingerNanoseconds: Int64 = 1_000_000_000
+
+    package init(id: ULID, address: String, client: ClientAddress, acceptedAt: Instant, deadline: Instant, abort: @escaping () -> Void) {
+        self.id = id
+        self.address = address
+        self.client = client
+        self.acceptedAt = acceptedAt
+        self.deadline = deadline
+        self.abort = abort
+    }
+
+    package func ended(code: UInt16? = nil, reason: String) {
+        guard closeReason == nil else { return }
+        closeCode = code
+        closeReason = reason
+    }
+
+    package func linger(now: Instant) {
+        phase = .lingering
+        deadline = now.advanced(byNanoseconds: Self.lingerNanoseconds)
+    }
+}
+
+/// An upgraded connection as its event loop sees it.
+package protocol ConnectionSocket: AnyObject {
+    /// Looks at deadlines. The loop's turn is begun.
+    func tick()
+    /// Sends what the loop's turn and the session have gathered.
+    func flush()
+    /// Announces the end: `goaway` where the application has such a message.
+    func goAway(reason: StaticString, deadlineMilliseconds: Int64)
+    func close(_ closing: Closing)
+    /// Bytes of the session's ledger.
+    var memoryBytes: Int { get }
+    /// Memory is short everywhere: gives up what can be missed.
+    func relieve()
+    /// Takes over a reloaded configuration.
+    func apply(_ settings: GatewaySettings)
+}

@@ -1,0 +1,58 @@
+package import GatewayCore
+package import NIOCore
+
+/// `/echo`: returns every message unread, for protocol conformance suites (`conformance.echo`). No session, no rate limits.
+package final class EchoApplication: WebSocketApplication {
+    private let loop: LoopContext
+    private let connection: Connection
+    private var waiting: [(kind: MessageKind, bytes: [UInt8])] = []
+
+    package init(loop: LoopContext, connection: Connection) {
+        self.loop = loop
+        self.connection = connection
+    }
+
+    package var hasSession: Bool { false }
+    package var hasWaiting: Bool { !waiting.isEmpty }
+    package var memoryBytes: Int { waiting.reduce(0) { $0 + $1.bytes.capacity } }
+
+    package func open() {}
+
+    package func receive(text: RawSpan) { keep(.text, text) }
+
+    package func receive(binary: RawSpan) { keep(.binary, binary) }
+
+    private func keep(_ kind: MessageKind, _ span: RawSpan) {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(span.byteCount)
+        bytes.append(bytesOf: span)
+        waiting.append((kind, bytes))
+        // A suite that sends without reading is held to one message of the largest size.
+        guard memoryBytes > 2 * GatewaySettings.echoLimits.maxMessageBytes else { return }
+        fail(.slowConsumer, source: .client, "echoes aren't read", close: .slowConsumer)
+    }
+
+    package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {
+        var index = 0
+        while index < waiting.count, output.readableBytes < WebSocketHandler<EchoApplication>.writeSize {
+            let message = waiting[index]
+            message.bytes.withRawSpan { writer.write(message.kind, $0, mayCompress: true, to: &output) }
+            connection.messagesOut &+= 1
+            loop.counters.messagesOut &+= 1
+            index += 1
+        }
+        waiting.removeFirst(index)
+    }
+
+    package func tick() {}
+    package func written() {}
+    package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}
+    package func update(_ footprint: Ledger.Connection, roundTrip: Int64?) {}
+    package func relieve() {}
+    package func apply(_ settings: GatewaySettings) {}
+    package func close() {}
+
+    package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
+        loop.turn.closing = Closing(code: close, reason: message)
+    }
+}

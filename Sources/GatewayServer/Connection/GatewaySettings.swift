@@ -1,0 +1,71 @@
+package import GatewayCore
+
+/// What connections need to know of the configuration, compiled once per start or reload.
+package struct GatewaySettings: Sendable {
+    package var session: SessionPolicy
+    package var heartbeat: Heartbeat.Policy
+    package var webSocket: WebSocketLimits
+    package var compression: CompressionMode
+    package var isDevelopment: Bool
+    /// Nanoseconds; `Int64.max` where a limit is off.
+    package var handshakeTimeout: Int64
+    package var headerTimeout: Int64
+    package var closeTimeout: Int64
+    package var sendTimeout: Int64
+    package var maximumAge: Int64
+    package var sweepInterval: Int64
+    package var socketQueueBytes: Int
+    package var totalMemoryBudget: Int
+    package var maximumHeaderBytes: Int
+    package var maximumHeaders: Int
+    package var acceptsQueryTokens: Bool
+    package var allowedOrigins: Set<String>
+    package var offersEcho: Bool
+
+    /// `/echo` takes messages of up to 64 MiB in any number of fragments; conformance suites send such.
+    package static let echoLimits = WebSocketLimits(maxMessageBytes: 64 << 20, maxFragments: 0)
+
+    /// How often a connection with nothing due is looked at. Deadlines act within it, heartbeats shorter than a second at every tick.
+    package var restInterval: Int64 {
+        let shortest = min(heartbeat.interval, heartbeat.timeout, heartbeat.staleAfter, sendTimeout, closeTimeout)
+        return shortest <= 2_000_000_000 ? 100_000_000 : 500_000_000
+    }
+}
+
+extension GatewaySettings {
+    package init(_ configuration: GatewayConfiguration) {
+        session = SessionPolicy(configuration)
+        heartbeat = Heartbeat.Policy(
+            interval: configuration.heartbeat.interval, timeout: configuration.heartbeat.timeout,
+            staleAfter: configuration.heartbeat.staleAfter)
+        webSocket = WebSocketLimits(
+            maxMessageBytes: configuration.websocket.maxMessageBytes, maxFragments: configuration.websocket.maxFragments)
+        compression = configuration.websocket.compression
+        isDevelopment = configuration.environment == .development
+        handshakeTimeout = Self.orOff(configuration.tls.handshakeTimeout)
+        headerTimeout = Self.orOff(configuration.http.headerTimeout)
+        closeTimeout = Self.orOff(configuration.websocket.closeTimeout)
+        sendTimeout = Self.orOff(configuration.delivery.sendTimeout)
+        maximumAge = Self.orOff(configuration.connections.maxAge)
+        sweepInterval = Self.orOff(configuration.sessions.sweep)
+        socketQueueBytes = Self.orOff(configuration.delivery.socketQueueBytes)
+        totalMemoryBudget = Self.orOff(configuration.sessions.totalMemoryBudget)
+        maximumHeaderBytes = Self.orOff(configuration.http.maxHeaderBytes)
+        maximumHeaders = Self.orOff(configuration.http.maxHeaders)
+        acceptsQueryTokens = configuration.http.queryTokens
+        allowedOrigins = Set(configuration.http.allowedOrigins)
+        offersEcho = configuration.conformance.echo
+    }
+
+    static func orOff(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }
+    static func orOff(_ count: Int) -> Int { count == 0 ? .max : count }
+}
+
+extension Occupancy.Limits {
+    package init(_ configuration: GatewayConfiguration) {
+        self.init(
+            sockets: configuration.connections.maxSockets, webSockets: configuration.connections.max,
+            webSocketsPerAddress: configuration.connections.perAddress,
+            handshakesPerSecond: configuration.connections.handshakesPerSecond, sessions: configuration.sessions.max)
+    }
+}

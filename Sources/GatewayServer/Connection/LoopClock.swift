@@ -1,0 +1,47 @@
+package import GatewayCore
+import NIOCore
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The clock of one event loop: monotonic, and standing still while the process doesn't run.
+///
+/// A suspended process (SIGSTOP, a paused machine) wakes with every deadline in the past. What an event loop didn't live through isn't
+/// counted against its clients: gaps between two ticks longer than ``longestTick`` are left out.
+package struct LoopClock: Sendable {
+    /// Nanoseconds. Ticks come every 100 ms; a loop that is busy for longer than this was stopped, not busy.
+    package static let longestTick: Int64 = 3_000_000_000
+
+    private var lastTick: Int64
+    private var missed: Int64 = 0
+
+    package init(monotonic: Int64 = LoopClock.monotonicNanoseconds()) { lastTick = monotonic }
+
+    package var now: Instant { now(monotonic: Self.monotonicNanoseconds()) }
+
+    package func now(monotonic: Int64) -> Instant {
+        // Read between the awakening and the next tick, the gap is left out as well.
+        let gap = monotonic - lastTick
+        return Instant(nanoseconds: (gap > Self.longestTick ? lastTick : monotonic) - missed)
+    }
+
+    /// To be called every 100 ms. Returns the nanoseconds that were left out, 0 normally.
+    @discardableResult
+    package mutating func tick(monotonic: Int64 = LoopClock.monotonicNanoseconds()) -> Int64 {
+        let gap = monotonic - lastTick
+        lastTick = monotonic
+        guard gap > Self.longestTick else { return 0 }
+        missed += gap
+        return gap
+    }
+
+    package static func monotonicNanoseconds() -> Int64 { Int64(truncatingIfNeeded: NIODeadline.now().uptimeNanoseconds) }
+
+    /// Unix milliseconds.
+    package static func wallMilliseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+}

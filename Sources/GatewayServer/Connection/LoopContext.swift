@@ -1,0 +1,164 @@
+package import GatewayCore
+package import Logging
+package import NIOCore
+
+/// Everything that the connections of one event loop share: clock, scratch memory, counters, and the table of themselves.
+///
+/// Shared nothing between loops: no lock is taken on the way of a message.
+package final class LoopContext {
+    package let eventLoop: any EventLoop
+    package let shared: SharedGateway
+    package private(set) var settings: GatewaySettings
+    package var clock = LoopClock()
+    /// The turn in progress; whoever handles an event of the loop begins it and ends it by flushing.
+    package var turn: Turn
+    package private(set) var isInTurn = false
+    package var scanner: MessageScanner
+    package let deflate = SharedDeflate()
+    package let tls = TLSBuffers()
+    /// Frames on their way out. Handed to the pipeline and taken up again, so that writing allocates nothing.
+    package var output = ByteBuffer()
+    package var counters = LoopCounters()
+    package var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
+    package let logger: Logger
+    private var connections: [Connection] = []
+    private var memoryReported = 0
+    private var nextSweep: Instant
+
+    /// Ticks are this far apart; deadlines act within 100 ms.
+    package static let tickInterval = TimeAmount.milliseconds(100)
+
+    package init(eventLoop: any EventLoop, shared: SharedGateway, settings: GatewaySettings, seed: UInt64, logger: Logger) {
+        self.eventLoop = eventLoop
+        self.shared = shared
+        self.settings = settings
+        self.logger = logger
+        turn = Turn(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
+        scanner = MessageScanner(rules: settings.session.rules)
+        nextSweep = clock.now
+    }
+
+    /// Takes the time for everything that happens until ``endTurn()``. A turn inside a turn is the same one.
+    ///
+    /// - Returns: whether this call began it, and so has to end it.
+    package func beginTurn() -> Bool {
+        guard !isInTurn else { return false }
+        isInTurn = true
+        turn.now = clock.now
+        turn.wall = LoopClock.wallMilliseconds()
+        return true
+    }
+
+    package func endTurn() {
+        turn.clear()
+        isInTurn = false
+    }
+
+    package func add(_ connection: Connection) {
+        connection.index = connections.count
+        connections.append(connection)
+        counters.accepted &+= 1
+    }
+
+    package func remove(_ connection: Connection) {
+        guard connection.index < connections.count, connections[connection.index] === connection else { return }
+        let last = connections.removeLast()
+        guard last !== connection else { return }
+        last.index = connection.index
+        connections[last.index] = last
+    }
+
+    package var isEmpty: Bool { connections.isEmpty }
+
+    /// Everything that falls due on this loop. Called every ``tickInterval``.
+    package func tick() {
+        if clock.tick() > 0 { logger.warning("the process was suspended; deadlines are moved") }
+        let now = clock.now
+        // A connection that ends takes itself out of the table; the last one moves into its place and waits for the next tick.
+        var index = 0
+        while index < connections.count {
+            let connection = connections[index]
+            if connection.deadline <= now { act(on: connection, now: now) }
+            index += 1
+        }
+        if now >= nextSweep { sweep(now: now) }
+    }
+
+    private func act(on connection: Connection, now: Instant) {
+        switch connection.phase {
+        case .webSocket:
+            connection.deadline = now.advanced(byNanoseconds: settings.restInterval)
+            connection.socket?.tick()
+        case .handshake:
+            connection.ended(reason: "tls handshake timeout")
+            connection.abort()
+        case .head:
+            connection.ended(reason: "request head timeout")
+            connection.abort()
+        case .lingering:
+            connection.abort()
+        }
+    }
+
+    /// Adds up what sessions hold, gives up histories when it is too much, and forgets what expired.
+    private func sweep(now: Instant) {
+        let memory = connections.reduce(0) { $0 + ($1.socket?.memoryBytes ?? 0) }
+        let total = shared.addMemory(memory - memoryReported)
+        memoryReported = memory
+        counters.memoryBytes = Int64(memory)
+        if isShort(total) {
+            for connection in connections { connection.socket?.relieve() }
+        }
+        nextSweep = now.advanced(byNanoseconds: min(settings.sweepInterval, 1_000_000_000))
+        shared.occupancy.sweep(now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
+    }
+
+    /// Whether all sessions together hold 90 % of `sessions.total_memory_budget`.
+    package var isShortOfMemory: Bool { isShort(shared.memoryBytes) }
+
+    private func isShort(_ total: Int) -> Bool {
+        settings.totalMemoryBudget != .max && total >= settings.totalMemoryBudget / 10 * 9
+    }
+
+    package func apply(_ settings: GatewaySettings) {
+        self.settings = settings
+        scanner = MessageScanner(rules: settings.session.rules)
+        for connection in connections { connection.socket?.apply(settings) }
+    }
+
+    /// Tells every client to finish up.
+    package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
+        for connection in connections { connection.socket?.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds) }
+    }
+
+    package func closeAll(_ closing: Closing) {
+        for connection in connections {
+            if let socket = connection.socket { socket.close(closing) } else { connection.abort() }
+        }
+    }
+
+    package func abortAll() {
+        for connection in connections { connection.abort() }
+    }
+
+    /// Counts an error, and logs it unless the like of it floods the log.
+    package func record(_ error: GatewayError, connection: Connection) {
+        counters.errors[error.code, default: 0] &+= 1
+        let level: Logger.Level = error.source == .client ? .info : .warning
+        guard logger.logLevel <= level, case .write(let suppressed) = throttle.admit(.clientError, now: turn.now) else { return }
+        var metadata: Logger.Metadata = [
+            "code": "\(error.code.rawValue)", "source": "\(error.source.rawValue)", "connection_id": "\(connection.id)",
+            "correlation_id": "\(error.correlationID)",
+        ]
+        if let session = connection.sessionID { metadata["session_id"] = "\(session)" }
+        if let param = error.param { metadata["param"] = "\(param)" }
+        if let id = error.replyTo { metadata["reply_to"] = "\(id)" }
+        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+        logger.log(level: level, "error sent", metadata: metadata)
+    }
+}
+
+/// What an event loop's log is throttled by.
+package enum LogTopic: Int, CaseIterable, Sendable {
+    case clientError, refusal, handshake, address, closed
+}

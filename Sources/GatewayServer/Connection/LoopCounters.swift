@@ -1,0 +1,34 @@
+package import GatewayCore
+
+/// What one event loop counts; added up when somebody asks. Plain integers, because only their loop touches them.
+package struct LoopCounters: Sendable {
+    package var accepted: UInt64 = 0
+    package var refused: UInt64 = 0
+    package var webSockets = 0
+    package var sessions = 0
+    package var memoryBytes: Int64 = 0
+    package var messagesIn: UInt64 = 0
+    package var messagesOut: UInt64 = 0
+    package var bytesIn: UInt64 = 0
+    package var bytesOut: UInt64 = 0
+    package var missedPongs: UInt64 = 0
+    package var errors: [ErrorCode: UInt64] = [:]
+    package var closes: [UInt16: UInt64] = [:]
+
+    package init() {}
+
+    package mutating func add(_ other: LoopCounters) {
+        accepted &+= other.accepted
+        refused &+= other.refused
+        webSockets += other.webSockets
+        sessions += other.sessions
+        memoryBytes &+= other.memoryBytes
+        messagesIn &+= other.messagesIn
+        messagesOut &+= other.messagesOut
+        bytesIn &+= other.bytesIn
+        bytesOut &+= other.bytesOut
+        missedPongs &+= other.missedPongs
+        errors.merge(other.errors, uniquingKeysWith: &+)
+        closes.merge(other.closes, uniquingKeysWith: &+)
+    }
+}

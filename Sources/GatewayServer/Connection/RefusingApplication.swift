@@ -1,0 +1,38 @@
+package import GatewayCore
+package import NIOCore
+
+/// A refusal told in-band (`?errors=inband`): one fatal error in place of `session`, then the close.
+package final class RefusingApplication: WebSocketApplication {
+    private let loop: LoopContext
+    private let error: GatewayError
+
+    package init(loop: LoopContext, error: GatewayError) {
+        self.loop = loop
+        self.error = error
+    }
+
+    package var hasSession: Bool { false }
+    package var hasWaiting: Bool { false }
+    package var memoryBytes: Int { 0 }
+
+    package func open() {
+        let showsDetails = loop.turn.showsDetails
+        loop.turn.reply { error.appendMessage(to: &$0, showsDetails: showsDetails) }
+        loop.turn.incidents.append(error)
+        loop.turn.closing = Closing(error)
+    }
+
+    package func receive(text: RawSpan) {}
+    package func receive(binary: RawSpan) {}
+    package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {}
+    package func tick() {}
+    package func written() {}
+    package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}
+    package func update(_ footprint: Ledger.Connection, roundTrip: Int64?) {}
+    package func relieve() {}
+    package func apply(_ settings: GatewaySettings) {}
+    package func close() {}
+    package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
+        loop.turn.closing = Closing(code: close, reason: message)
+    }
+}

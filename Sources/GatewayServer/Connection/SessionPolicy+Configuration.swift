@@ -1,0 +1,65 @@
+package import GatewayCore
+
+extension SessionPolicy {
+    /// Compiles the keys of `messages`, `limits`, `sessions`, `delivery` and `heartbeat` that bind a session.
+    package init(_ configuration: GatewayConfiguration) {
+        self.init()
+        let limits = configuration.limits
+        let messages = configuration.messages
+        let sessions = configuration.sessions
+        rules = ValidationRules(
+            maxBytes: messages.maxBytes, maxTextBytes: messages.maxTextBytes, audioMaxBytes: messages.audioMaxBytes,
+            maxDepth: messages.maxDepth, rejectsUnknownFields: messages.unknownFields == .reject)
+        text = Self.perMinute(limits.textPerMinute, burst: 0.25)
+        audio = Self.perMinute(limits.audioPerMinute, burst: 0.25)
+        control = Self.perMinute(limits.controlPerMinute, burst: 0.25)
+        refusals = Self.perMinute(limits.refusalsPerMinute, burst: 1)
+        violations = Self.perMinute(messages.maxViolations, burst: 1)
+        chunks = Rate(units: Double(limits.audioChunksPerSecond), per: .seconds(1), burst: 5 * Double(limits.audioChunksPerSecond))
+        realtime = Rate(units: limits.audioRealtimeFactor * 1e6, per: .seconds(1), burst: 5e6)
+        bytes = Rate(units: Double(limits.bytesPerSecond), per: .seconds(1), burst: 4 * Double(limits.bytesPerSecond))
+        global = Rate(units: Double(limits.globalPerSecond), per: .seconds(1), burst: Double(limits.globalPerSecond))
+        lifetime = GatewaySettings.orOff(sessions.ttl)
+        idle = GatewaySettings.orOff(sessions.idle)
+        historyMessages = sessions.historyMessages
+        historyBytes = sessions.historyBytes
+        duplicateIDs = sessions.duplicateIDs
+        outboxMessages = GatewaySettings.orOff(sessions.outboxMessages)
+        outboxBytes = GatewaySettings.orOff(sessions.outboxBytes)
+        memoryBudget = GatewaySettings.orOff(sessions.memoryBudget)
+        upstreamQueueBytes = GatewaySettings.orOff(configuration.delivery.upstreamQueueBytes)
+        heartbeatMilliseconds = configuration.heartbeat.interval.clampedMilliseconds
+        namedLimits = Self.namedLimits(configuration)
+    }
+
+    private static func perMinute(_ count: Int, burst: Double) -> Rate {
+        Rate(units: Double(count), per: .seconds(60), burst: Double(count) * burst)
+    }
+
+    /// Limits that are off aren't listed: they don't apply.
+    private static func namedLimits(_ configuration: GatewayConfiguration) -> [NamedLimit] {
+        let all: [(String, Double)] = [
+            ("websocket.max_message_bytes", Double(configuration.websocket.maxMessageBytes)),
+            ("websocket.max_fragments", Double(configuration.websocket.maxFragments)),
+            ("messages.max_bytes", Double(configuration.messages.maxBytes)),
+            ("messages.max_text_bytes", Double(configuration.messages.maxTextBytes)),
+            ("messages.audio_max_bytes", Double(configuration.messages.audioMaxBytes)),
+            ("messages.max_depth", Double(configuration.messages.maxDepth)),
+            ("messages.max_violations", Double(configuration.messages.maxViolations)),
+            ("limits.text_per_minute", Double(configuration.limits.textPerMinute)),
+            ("limits.audio_per_minute", Double(configuration.limits.audioPerMinute)),
+            ("limits.audio_chunks_per_second", Double(configuration.limits.audioChunksPerSecond)),
+            ("limits.audio_realtime_factor", configuration.limits.audioRealtimeFactor),
+            ("limits.control_per_minute", Double(configuration.limits.controlPerMinute)),
+            ("limits.refusals_per_minute", Double(configuration.limits.refusalsPerMinute)),
+            ("limits.bytes_per_second", Double(configuration.limits.bytesPerSecond)),
+            ("limits.global_per_second", Double(configuration.limits.globalPerSecond)),
+            ("sessions.duplicate_ids", Double(configuration.sessions.duplicateIDs)),
+            ("sessions.outbox_messages", Double(configuration.sessions.outboxMessages)),
+            ("sessions.outbox_bytes", Double(configuration.sessions.outboxBytes)),
+            ("sessions.memory_budget", Double(configuration.sessions.memoryBudget)),
+            ("delivery.upstream_queue_bytes", Double(configuration.delivery.upstreamQueueBytes)),
+        ]
+        return all.filter { $0.1 > 0 }.map { NamedLimit($0.0, $0.1) }
+    }
+}

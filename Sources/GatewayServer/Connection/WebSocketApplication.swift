@@ -1,0 +1,27 @@
+package import GatewayCore
+package import NIOCore
+
+/// What an upgraded connection is for: a session, or the echo of conformance suites.
+package protocol WebSocketApplication: AnyObject {
+    /// Whether a connection takes part in `goaway`, age limits and heartbeats.
+    var hasSession: Bool { get }
+    /// Bytes to write wait in the application.
+    var hasWaiting: Bool { get }
+    var memoryBytes: Int { get }
+
+    func open()
+    func receive(text: RawSpan)
+    func receive(binary: RawSpan)
+    /// Writes what waits, until `output` holds ``WebSocketHandler/writeSize`` or so.
+    func write(to output: inout ByteBuffer, writer: inout MessageWriter)
+    func tick()
+    /// Called after everything that could be written was: whether the upstream may go on is decided here.
+    func written()
+    func goAway(reason: StaticString, deadlineMilliseconds: Int64)
+    /// Makes the fatal error that precedes a close frame.
+    func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode)
+    func update(_ footprint: Ledger.Connection, roundTrip: Int64?)
+    func relieve()
+    func apply(_ settings: GatewaySettings)
+    func close()
+}

@@ -1,0 +1,53 @@
+package import GatewayCore
+import NIOCore
+
+/// The close handshake (RFC 6455 §7).
+extension WebSocketHandler {
+    package func close(_ closing: Closing) {
+        turn { begin(closing) }
+    }
+
+    /// Sends our close frame behind everything that was said before, and waits for the peer's.
+    func begin(_ closing: Closing) {
+        loop.turn.closing = nil
+        guard case .open = state else { return }
+        connection.ended(code: closing.code.rawValue, reason: closing.reason)
+        gather()
+        if context?.channel.isWritable ?? false { application.write(to: &backlog, writer: &writer) }
+        writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
+        state = .closing(until: loop.turn.now.advanced(byNanoseconds: loop.settings.closeTimeout))
+        connection.deadline = loop.turn.now.advanced(byNanoseconds: min(loop.settings.closeTimeout, loop.settings.restInterval))
+    }
+
+    /// The peer broke the framing rules or a limit of the frame layer: told, and no more read.
+    func fail(_ error: WebSocketError) {
+        guard case .open = state else {
+            state = .closed
+            return finish()
+        }
+        if error.closeCode == .messageTooBig {
+            application.fail(.messageTooLarge, source: .client, error.reason, close: .messageTooBig)
+            if let closing = loop.turn.closing { begin(closing) }
+        } else {
+            begin(Closing(code: error.closeCode, reason: error.reason))
+        }
+        state = .closed
+    }
+
+    /// The peer closes: its code goes back, and the connection ends.
+    func answerClose(_ code: UInt16?) {
+        if case .open = state {
+            connection.ended(code: code ?? 1005, reason: "closed by the client")
+            gather()
+            writer.writeCloseReply(code, to: &backlog)
+        }
+        state = .closed
+    }
+
+    /// After the last byte was handed over: closes the sending side and gives the peer a moment to read.
+    func finish() {
+        guard let context, connection.phase == .webSocket else { return }
+        connection.linger(now: loop.turn.now)
+        context.close(mode: .output, promise: nil)
+    }
+}

@@ -1,0 +1,80 @@
+import GatewayCore
+import NIOCore
+
+/// Deadlines of an upgraded connection: heartbeat, slow reader, age, close handshake, and those of its application.
+extension WebSocketHandler {
+    package func tick() {
+        turn {
+            switch state {
+            case .open: tickOpen()
+            case .closing(let until) where loop.turn.now >= until:
+                state = .closed
+                connection.abort()
+            case .closing:
+                connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000)
+            case .closed: connection.abort()
+            }
+        }
+    }
+
+    private func tickOpen() {
+        guard !isStuck() else { return slowConsumer() }
+        guard application.hasSession else { return }
+        switch heartbeat.tick(now: loop.turn.now, policy: loop.settings.heartbeat) {
+        case .none: break
+        case .stale:
+            application.fail(.heartbeatTimeout, source: .client, "nothing was heard for too long", close: .heartbeatTimeout)
+        case .ping(let number):
+            var payload: [UInt8] = []
+            for shift in stride(from: 56, through: 0, by: -8) { payload.append(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
+            // Behind a full socket a ping would only be one more thing that waits.
+            if context?.channel.isWritable ?? false { payload.withRawSpan { writer.writePing($0, to: &backlog) } }
+        }
+        tickAge()
+        application.tick()
+    }
+
+    private func tickAge() {
+        let maximum = loop.settings.maximumAge
+        guard maximum != .max else { return }
+        let age = loop.turn.now.nanoseconds(since: connection.acceptedAt)
+        let notice = min(maximum / 10, 30_000_000_000)
+        if age >= maximum {
+            begin(Closing(code: .connectionAge, reason: "connection age limit"))
+        } else if age >= maximum - notice, !announcedAge {
+            announcedAge = true
+            application.goAway(reason: "connection_age", deadlineMilliseconds: (maximum - age) / 1_000_000)
+        }
+    }
+
+    /// Whether the socket took no byte for `delivery.send_timeout` while some waited.
+    private func isStuck() -> Bool {
+        guard let context else { return false }
+        let pending = pendingBytes(context)
+        guard pending > 0 else {
+            stuckSince = nil
+            return false
+        }
+        connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000)
+        // TLS makes what is pending a little more than what was handed over; only growth of the difference counts as progress.
+        let taken = handedOver - Int64(pending)
+        guard let since = stuckSince, taken <= takenBefore else {
+            stuckSince = loop.turn.now
+            takenBefore = taken
+            return false
+        }
+        return loop.turn.now.nanoseconds(since: since) >= loop.settings.sendTimeout
+    }
+
+    package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
+        turn {
+            if case .open = state { application.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds) }
+        }
+    }
+
+    package var memoryBytes: Int { application.memoryBytes }
+
+    package func relieve() { application.relieve() }
+
+    package func apply(_ settings: GatewaySettings) { application.apply(settings) }
+}

@@ -1,0 +1,95 @@
+import GatewayCore
+import NIOCore
+
+/// The way out: what the turn and the application have gathered, in as few writes as possible.
+extension WebSocketHandler {
+    package func flush() {
+        if case .open = state, let closing = loop.turn.closing { begin(closing) }
+        guard let context else { return }
+        while context.channel.isActive, context.channel.isWritable {
+            loop.output.clear()
+            collect(into: &loop.output)
+            guard loop.output.readableBytes > 0 else { break }
+            write(loop.output, context: context)
+        }
+        if !context.channel.isWritable { gather() }
+        if loop.output.storageCapacity > 4 * Self.writeSize { loop.output = ByteBuffer() }
+        application.update(footprint(context), roundTrip: heartbeat.smoothedNanoseconds)
+        application.written()
+        for error in loop.turn.incidents { loop.record(error, connection: connection) }
+        loop.turn.incidents.removeAll(keepingCapacity: true)
+        settle()
+    }
+
+    private func write(_ output: ByteBuffer, context: ChannelHandlerContext) {
+        let count = UInt64(output.readableBytes)
+        connection.bytesOut &+= count
+        loop.counters.bytesOut &+= count
+        handedOver &+= Int64(truncatingIfNeeded: count)
+        context.writeAndFlush(wrapOutboundOut(output), promise: nil)
+    }
+
+    /// What can go now, the oldest first: frames that had to wait, the newest pong, replies of this turn, then the application's.
+    private func collect(into output: inout ByteBuffer) {
+        if backlog.readableBytes > 0 {
+            swap(&output, &backlog)
+            backlog = ByteBuffer()
+        }
+        if let pong = pendingPong {
+            pendingPong = nil
+            if case .open = state { pong.withRawSpan { writer.writePong($0, to: &output) } }
+        }
+        collectReplies(into: &output)
+        if case .open = state { application.write(to: &output, writer: &writer) }
+    }
+
+    private func collectReplies(into output: inout ByteBuffer) {
+        guard !loop.turn.replies.isEmpty else { return }
+        let replies = loop.turn.replies
+        loop.turn.replyBytes.withRawSpan { bytes in
+            for reply in replies {
+                let message = bytes.extracting(reply.start..<reply.start + reply.count)
+                writer.write(.text, message, mayCompress: reply.mayCompress, to: &output)
+            }
+        }
+        connection.messagesOut &+= UInt64(replies.count)
+        loop.counters.messagesOut &+= UInt64(replies.count)
+        loop.turn.clearReplies()
+    }
+
+    /// Keeps the replies of this turn until the socket takes them, or until a close frame goes behind them.
+    func gather() {
+        collectReplies(into: &backlog)
+        guard case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes else { return }
+        backlog.clear()
+        slowConsumer()
+    }
+
+    /// What happens after a write: the end of a connection that has said everything, a soon look at one that waits.
+    private func settle() {
+        guard let context else { return }
+        if case .closed = state, backlog.readableBytes == 0 { return finish() }
+        if backlog.readableBytes > 0 || application.hasWaiting || !context.channel.isWritable {
+            connection.deadline = min(connection.deadline, loop.turn.now.advanced(byNanoseconds: 100_000_000))
+        }
+    }
+
+    /// Bytes that the pipeline holds for the socket.
+    func pendingBytes(_ context: ChannelHandlerContext) -> Int {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    }
+
+    private func footprint(_ context: ChannelHandlerContext) -> Ledger.Connection {
+        var footprint = Ledger.Connection()
+        footprint.assembler = reader.bufferedBytes
+        footprint.deflate = reader.deflateStateBytes + writer.deflateStateBytes
+        footprint.socketQueue = backlog.readableBytes + (context.channel.isWritable ? 0 : pendingBytes(context))
+        return footprint
+    }
+
+    func slowConsumer() {
+        application.fail(
+            .slowConsumer, source: .client, "the client doesn't read what it is sent", close: .slowConsumer)
+        if let closing = loop.turn.closing { begin(closing) }
+    }
+}

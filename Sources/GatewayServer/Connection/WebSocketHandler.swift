@@ -1,0 +1,171 @@
+import GatewayCore
+package import NIOCore
+
+/// The upgraded connection: bytes to messages, messages to the application, answers to bytes.
+///
+/// All answers of one read leave in one write. Framing, control frames, heartbeat, the close handshake and slow readers are handled here;
+/// what messages mean is the application's matter. Runs with or without TLS in front.
+package final class WebSocketHandler<Application: WebSocketApplication>: ChannelInboundHandler, ConnectionSocket, PlaintextReceiver {
+    package typealias InboundIn = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    enum State {
+        case open
+        /// Our close frame is out; the peer's is awaited until then.
+        case closing(until: Instant)
+        /// Both close frames are out, or the peer broke the rules.
+        case closed
+    }
+
+    /// Pongs of one read that are written at once; beyond, a flood gets only its newest ping answered.
+    static var pongBytes: Int { 8 * 1024 }
+
+    /// Frames are gathered up to about this size before they go to the pipeline.
+    package static var writeSize: Int { 64 * 1024 }
+
+    let loop: LoopContext
+    let connection: Connection
+    let application: Application
+    var reader: MessageReader
+    var writer: MessageWriter
+    var heartbeat: Heartbeat
+    var state = State.open
+    var context: ChannelHandlerContext?
+    /// Frames that aren't sequenced and couldn't be written yet.
+    var backlog = ByteBuffer()
+    /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
+    var pendingPong: [UInt8]?
+    /// Since when the socket has taken no byte although some wait; nil when none do.
+    var stuckSince: Instant?
+    /// Bytes handed to the pipeline, and how many of them the socket had taken when it was last looked at.
+    var handedOver: Int64 = 0
+    var takenBefore: Int64 = 0
+    var announcedAge = false
+
+    package init(
+        loop: LoopContext, connection: Connection, application: Application, limits: WebSocketLimits,
+        compression: CompressionAgreement?
+    ) {
+        self.loop = loop
+        self.connection = connection
+        self.application = application
+        let agreed = compression.map { (agreement: $0, shared: loop.deflate) }
+        reader = MessageReader(role: .server, limits: limits, compression: agreed)
+        writer = MessageWriter(role: .server, compression: agreed)
+        heartbeat = Heartbeat(now: loop.clock.now, policy: loop.settings.heartbeat)
+    }
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        connection.socket = self
+        connection.phase = .webSocket
+        connection.deadline = loop.clock.now
+        turn { application.open() }
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        application.close()
+        connection.socket = nil
+        self.context = nil
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        receive(&buffer)
+    }
+
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { turn {} }
+        context.fireChannelWritabilityChanged()
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event {
+            connection.ended(code: 1006, reason: "the peer stopped sending")
+            state = .closed
+            context.close(promise: nil)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        connection.ended(code: 1006, reason: "\(error)")
+        state = .closed
+        context.close(promise: nil)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        connection.ended(code: 1006, reason: "the peer is gone")
+        state = .closed
+        context.fireChannelInactive()
+    }
+
+    /// Does `body` within the loop's turn and sends what came of it.
+    func turn(_ body: () -> Void) {
+        let begun = loop.beginTurn()
+        body()
+        if begun {
+            flush()
+            loop.endTurn()
+        }
+    }
+
+    /// Takes over what was read. `buffer` is used in place and is empty afterwards.
+    package func receive(_ buffer: inout ByteBuffer) {
+        connection.bytesIn &+= UInt64(buffer.readableBytes)
+        loop.counters.bytesIn &+= UInt64(buffer.readableBytes)
+        guard case .closed = state else { return turn { read(&buffer) } }
+    }
+
+    private func read(_ buffer: inout ByteBuffer) {
+        heartbeat.heard(now: loop.turn.now)
+        do throws(WebSocketError) {
+            while let event = try reader.next(in: &buffer) {
+                handle(event, in: buffer)
+                if let closing = loop.turn.closing { begin(closing) }
+            }
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func handle(_ event: WebSocketEvent, in buffer: borrowing ByteBuffer) {
+        switch event {
+        case .text(let payload):
+            guard case .open = state else { return }
+            count()
+            reader.withPayload(of: payload, in: buffer) { application.receive(text: $0) }
+        case .binary(let payload):
+            guard case .open = state else { return }
+            count()
+            reader.withPayload(of: payload, in: buffer) { application.receive(binary: $0) }
+        case .ping(let payload):
+            guard case .open = state else { return }
+            answerPing(payload, in: buffer)
+        case .pong(let payload):
+            guard payload.count == 8 else { return }
+            let echoed = reader.withPayload(of: payload, in: buffer) { span in
+                (0..<8).reduce(UInt64(0)) { $0 << 8 | UInt64(span.byte(at: $1)) }
+            }
+            heartbeat.pong(payload: echoed, now: loop.turn.now)
+        case .close(let code, _):
+            answerClose(code)
+        }
+    }
+
+    /// Pings are answered one by one while the socket takes the answers; of those that have to wait only the newest is kept.
+    private func answerPing(_ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) {
+        let canAnswer = (context?.channel.isWritable ?? false) && backlog.readableBytes < Self.pongBytes
+        reader.withPayload(of: payload, in: buffer) { span in
+            guard !canAnswer else { return writer.writePong(span, to: &backlog) }
+            var newest: [UInt8] = []
+            newest.append(bytesOf: span)
+            pendingPong = newest
+        }
+    }
+
+    private func count() {
+        connection.messagesIn &+= 1
+        loop.counters.messagesIn &+= 1
+    }
+}

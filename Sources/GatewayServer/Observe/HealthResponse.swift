@@ -1,0 +1,77 @@
+/// What `/livez`, `/readyz` and `/health` answer, on either listener.
+///
+/// Pure: the same report gives the same bytes. The public listener asks without details and so names parts but tells no reason.
+package struct HealthResponse: Sendable, Hashable {
+    package static let contentType = "application/json"
+
+    /// 200 or 503.
+    package var status: Int
+    /// One JSON object, no line feed.
+    package var body: [UInt8]
+
+    /// `/livez`: the process answers, so it needs no restart. Always 200.
+    package static func live() -> HealthResponse {
+        HealthResponse(status: 200, body: Array("{\"status\":\"ok\"}".utf8))
+    }
+
+    /// `/readyz`: whether clients may be sent here, and which part is in the way.
+    ///
+    /// - Parameter details: whether the reasons are told, which is for the operations listener.
+    package static func ready(_ report: HealthReport, details: Bool) -> HealthResponse {
+        var body = opening(report, reasons: details)
+        body.append(UInt8(ascii: "}"))
+        return HealthResponse(status: report.isReady ? 200 : 503, body: body)
+    }
+
+    /// `/health`: the same at a glance, and on the operations listener what runs here, since when, with how much to do.
+    ///
+    /// - Parameter details: nil on the public listener.
+    package static func health(_ report: HealthReport, details: HealthDetails?) -> HealthResponse {
+        var body = opening(report, reasons: details != nil)
+        if let details {
+            body.append(contentsOf: ",\"version\":\"".utf8)
+            SafeText.append(details.version, to: &body)
+            body.append(contentsOf: "\",\"environment\":\"".utf8)
+            SafeText.append(details.environment, to: &body)
+            body.append(contentsOf: "\",\"uptime_ms\":\(details.uptimeMilliseconds)".utf8)
+            body.append(contentsOf: ",\"connections\":\(details.connections),\"sessions\":\(details.sessions)".utf8)
+        }
+        body.append(UInt8(ascii: "}"))
+        return HealthResponse(status: report.isReady ? 200 : 503, body: body)
+    }
+
+    private static func opening(_ report: HealthReport, reasons: Bool) -> [UInt8] {
+        var bytes = Array("{\"status\":\"\(report.isReady ? "ready" : "not_ready")\",\"parts\":[".utf8)
+        for (index, entry) in report.parts.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            bytes.append(contentsOf: "{\"name\":\"\(entry.part.rawValue)\",\"ready\":\(entry.state == .ready)".utf8)
+            if reasons, case .notReady(let reason) = entry.state {
+                bytes.append(contentsOf: ",\"reason\":\"".utf8)
+                SafeText.append(reason, to: &bytes)
+                bytes.append(UInt8(ascii: "\""))
+            }
+            bytes.append(UInt8(ascii: "}"))
+        }
+        bytes.append(UInt8(ascii: "]"))
+        return bytes
+    }
+}
+
+/// What `/health` adds on the operations listener.
+package struct HealthDetails: Sendable, Hashable {
+    package var version: String
+    package var environment: String
+    package var uptimeMilliseconds: Int64
+    /// Open now.
+    package var connections: Int
+    /// Attached now.
+    package var sessions: Int
+
+    package init(version: String, environment: String, uptimeMilliseconds: Int64, connections: Int, sessions: Int) {
+        self.version = version
+        self.environment = environment
+        self.uptimeMilliseconds = uptimeMilliseconds
+        self.connections = connections
+        self.sessions = sessions
+    }
+}

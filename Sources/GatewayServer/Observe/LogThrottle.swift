@@ -1,0 +1,71 @@
+package import GatewayCore
+
+/// Keeps an attack from filling the log: so many lines of one kind in an interval, the rest counted.
+///
+/// A value for one event loop. The next line that may be written carries the number of those that weren't; ``collect(now:)`` tells the same
+/// of kinds that have fallen silent. Counters of what happened are kept elsewhere and are never throttled.
+///
+/// `Kind` is a closed enum with raw values from 0; a raw value beyond the number of cases shares the last slot.
+package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable>: Sendable {
+    /// What to do with a line.
+    package enum Verdict: Hashable, Sendable {
+        /// Write it, with `suppressed` in its metadata unless it is 0.
+        case write(suppressed: UInt64)
+        case suppress
+    }
+
+    private struct Slot {
+        var start: Instant
+        var lines = 0
+        var suppressed: UInt64 = 0
+    }
+
+    private let lines: Int
+    private let interval: Int64
+    private var slots: [Slot?]
+
+    /// - Parameters:
+    ///   - lines: of each kind in an interval, at least 1.
+    ///   - interval: begins with the first line after the one before ended.
+    package init(lines: Int = 10, per interval: Duration = .seconds(1)) {
+        self.lines = max(1, lines)
+        self.interval = max(1, interval.clampedNanoseconds)
+        self.slots = Array(repeating: nil, count: max(1, Kind.allCases.count))
+    }
+
+    /// Counts one line of a kind.
+    ///
+    /// A clock that went back begins a new interval.
+    package mutating func admit(_ kind: Kind, now: Instant) -> Verdict {
+        let index = min(max(0, kind.rawValue), slots.count - 1)
+        guard var slot = slots[index], !hasEnded(slot, now: now) else {
+            let suppressed = slots[index]?.suppressed ?? 0
+            slots[index] = Slot(start: now, lines: 1)
+            return .write(suppressed: suppressed)
+        }
+        defer { slots[index] = slot }
+        guard slot.lines < lines else {
+            slot.suppressed &+= 1
+            return .suppress
+        }
+        slot.lines += 1
+        return .write(suppressed: 0)
+    }
+
+    /// The kinds whose interval has ended with lines suppressed that no later line has told of, each told once. For a timer.
+    package mutating func collect(now: Instant) -> [(kind: Kind, suppressed: UInt64)] {
+        var all: [(kind: Kind, suppressed: UInt64)] = []
+        for kind in Kind.allCases {
+            let index = min(max(0, kind.rawValue), slots.count - 1)
+            guard let slot = slots[index], slot.suppressed > 0, hasEnded(slot, now: now) else { continue }
+            all.append((kind, slot.suppressed))
+            slots[index] = nil
+        }
+        return all
+    }
+
+    private func hasEnded(_ slot: Slot, now: Instant) -> Bool {
+        now < slot.start || now.nanoseconds.subtractingReportingOverflow(slot.start.nanoseconds).overflow
+            || now.nanoseconds(since: slot.start) >= interval
+    }
+}

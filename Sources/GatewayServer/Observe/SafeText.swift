@@ -1,0 +1,99 @@
+/// Puts text that somebody else chose into a line that a person or a program will read.
+///
+/// What could end the line, move the cursor, hide or reorder text (C0, DEL, C1 with the 8-bit CSI, U+2028 and U+2029, the
+/// bidirectional controls, zero-width and tag characters) is written as `\n` or `\uXXXX`. That is JSON's own escape, so a JSON reader gets
+/// the very string back, and a terminal shows it without obeying it.
+package enum SafeText {
+    /// Bytes of UTF-8 that one value may put into a line; what is over is cut, and the cut is marked.
+    package static let longestValue = 1024
+
+    /// Appends `text`, escaped, without quotes round it.
+    ///
+    /// - Parameters:
+    ///   - quoted: whether the text stands between quotation marks, so that `"` and `\` need an escape as well.
+    ///   - limit: bytes of `text` that are kept, at most; cut at the start of a character (RFC 3629) and marked with `…(+n bytes)`.
+    package static func append(_ text: String, to bytes: inout [UInt8], quoted: Bool = true, limit: Int = longestValue) {
+        let utf8 = text.utf8Span.span
+        var end = utf8.count
+        if end > limit {
+            end = max(0, limit)
+            while end > 0, utf8[end] & 0xC0 == 0x80 { end -= 1 }
+        }
+        var index = 0
+        while index < end {
+            let byte = utf8[index]
+            if byte < 0x80 {
+                appendASCII(byte, to: &bytes, quoted: quoted)
+                index += 1
+                continue
+            }
+            let length = byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4
+            guard end - index >= length else { break }
+            var scalar = UInt32(byte) & (0x7F >> UInt32(length))
+            for offset in 1..<length { scalar = scalar << 6 | UInt32(utf8[index + offset] & 0x3F) }
+            if misleads(scalar) {
+                appendEscape(scalar, to: &bytes)
+            } else {
+                for offset in 0..<length { bytes.append(utf8[index + offset]) }
+            }
+            index += length
+        }
+        if end < utf8.count {
+            bytes.append(contentsOf: "…(+\(utf8.count - end) bytes)".utf8)
+        }
+    }
+
+    /// Whether every byte can stand in a `key=value` pair as it is.
+    package static func isPlain(_ text: String) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+                case UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "+"),
+                    UInt8(ascii: "-"), UInt8(ascii: "["), UInt8(ascii: "]"):
+                    true
+                default: false
+                }
+            }
+    }
+
+    private static func appendASCII(_ byte: UInt8, to bytes: inout [UInt8], quoted: Bool) {
+        switch byte {
+        case 0x0A: bytes.append(contentsOf: "\\n".utf8)
+        case 0x0D: bytes.append(contentsOf: "\\r".utf8)
+        case 0x09: bytes.append(contentsOf: "\\t".utf8)
+        case 0..<0x20, 0x7F: appendEscape(UInt32(byte), to: &bytes)
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+            if quoted { bytes.append(UInt8(ascii: "\\")) }
+            bytes.append(byte)
+        default: bytes.append(byte)
+        }
+    }
+
+    /// Whether a character beyond ASCII acts on the text around it instead of being read.
+    private static func misleads(_ scalar: UInt32) -> Bool {
+        switch scalar {
+        case 0x80...0x9F, 0x061C, 0x200B, 0x200E, 0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF, 0xFFF9...0xFFFB, 0xE0000...0xE007F: true
+        default: false
+        }
+    }
+
+    /// `\uXXXX`, as a surrogate pair beyond U+FFFF (RFC 8259 §7).
+    private static func appendEscape(_ scalar: UInt32, to bytes: inout [UInt8]) {
+        if scalar > 0xFFFF {
+            appendUnit(0xD800 | (scalar - 0x10000) >> 10, to: &bytes)
+            appendUnit(0xDC00 | (scalar - 0x10000) & 0x3FF, to: &bytes)
+        } else {
+            appendUnit(scalar, to: &bytes)
+        }
+    }
+
+    private static func appendUnit(_ unit: UInt32, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\\"))
+        bytes.append(UInt8(ascii: "u"))
+        for shift: UInt32 in [12, 8, 4, 0] {
+            let digit = UInt8(truncatingIfNeeded: unit >> shift & 0xF)
+            bytes.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+        }
+    }
+}

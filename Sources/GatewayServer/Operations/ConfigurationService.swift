@@ -1,0 +1,96 @@
+package import Logging
+import ServiceLifecycle
+import Synchronization
+import UnixSignals
+
+/// Keeps the configuration current: reads it again on SIGHUP, on request, and when its files change.
+///
+/// What can change at run time is applied; what can't is reported and left alone; a configuration with a mistake changes nothing.
+package final class ConfigurationService: Service {
+    /// What a reload acts on. Applied in this order: certificates can still fail, the rest can't.
+    package struct Target: Sendable {
+        package var certificates: @Sendable (GatewayConfiguration) throws -> Void
+        package var apply: @Sendable (GatewayConfiguration) async -> Void
+
+        package init(
+            certificates: @escaping @Sendable (GatewayConfiguration) throws -> Void,
+            apply: @escaping @Sendable (GatewayConfiguration) async -> Void
+        ) {
+            self.certificates = certificates
+            self.apply = apply
+        }
+    }
+
+    private let load: @Sendable () throws(ConfigurationError) -> LoadedConfiguration
+    private let target: Target
+    private let logger: Logger
+    private let state: Mutex<LoadedConfiguration>
+
+    /// How often the files are looked at.
+    package static let pollInterval = Duration.seconds(2)
+
+    package init(
+        loaded: LoadedConfiguration, target: Target, logger: Logger,
+        load: @escaping @Sendable () throws(ConfigurationError) -> LoadedConfiguration
+    ) {
+        self.load = load
+        self.target = target
+        self.logger = logger
+        state = Mutex(loaded)
+    }
+
+    /// The configuration in force.
+    package var current: GatewayConfiguration { state.withLock { $0.configuration } }
+
+    package func run() async throws {
+        await cancelWhenGracefulShutdown { [self] in
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await self.onSignal() }
+                group.addTask { await self.onChange() }
+            }
+        }
+    }
+
+    private func onSignal() async {
+        for await _ in await UnixSignalsSequence(trapping: .sighup) { await reload(because: "SIGHUP") }
+    }
+
+    private func onChange() async {
+        while (try? await Task.sleep(for: Self.pollInterval)) != nil {
+            let (files, known) = state.withLock { ($0.watchedFiles, $0.fingerprint) }
+            let fingerprint = ConfigurationFingerprint(of: files)
+            guard fingerprint != known else { continue }
+            // Noted even if the new files are wrong: they are reported once, not every two seconds.
+            state.withLock { $0.fingerprint = fingerprint }
+            await reload(because: "a file changed")
+        }
+    }
+
+    @discardableResult
+    package func reload(because reason: String) async -> ReloadReport {
+        let loaded: LoadedConfiguration
+        do throws(ConfigurationError) {
+            loaded = try load()
+        } catch {
+            for problem in error.problems { logger.error("configuration not reloaded", metadata: ["problem": "\(problem)"]) }
+            return ReloadReport(problems: error.problems.map { "\($0)" })
+        }
+        let diff = ConfigurationDiff(from: current, to: loaded.configuration)
+        do {
+            try target.certificates(diff.applied)
+        } catch {
+            logger.error("configuration not reloaded", metadata: ["problem": "\(error)"])
+            return ReloadReport(problems: ["\(error)"])
+        }
+        state.withLock {
+            $0 = loaded
+            $0.configuration = diff.applied
+        }
+        await target.apply(diff.applied)
+        for change in diff.needsRestart { logger.warning("takes a restart", metadata: ["change": "\(change)"]) }
+        logger.notice(
+            "configuration reloaded",
+            metadata: ["reason": "\(reason)", "changes": "\(diff.reloadable.map { "\($0)" }.joined(separator: ", "))"])
+        return ReloadReport(changed: diff.reloadable.map(\.key), needsRestart: diff.needsRestart.map(\.key))
+    }
+}

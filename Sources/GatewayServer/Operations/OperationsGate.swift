@@ -1,0 +1,118 @@
+import NIOCore
+
+/// Who may use the operations listener: the rules, apart from HTTP.
+///
+/// The listener speaks plain HTTP, usually on loopback, where every web page in a browser on the same machine can send requests as well.
+/// So a request must name the listener by an address (a page that rebinds its own DNS name can't), and must not come from a page of
+/// another origin (Fetch, `Origin` and `Sec-Fetch-Site`). Health is open to whoever passes that; all else needs the token.
+package struct OperationsGate: Sendable, Hashable {
+    /// What the rules look at.
+    package struct Request: Sendable, Hashable {
+        /// The path as it was sent, without the query.
+        package var path: String
+        /// The `Host` field, nil without one.
+        package var host: String?
+        package var hasSeveralHosts = false
+        package var origin: String?
+        package var fetchSite: String?
+        package var authorization: String?
+
+        package init(path: String, host: String?) {
+            self.path = path
+            self.host = host
+        }
+    }
+
+    package enum Verdict: Sendable, Hashable {
+        case pass
+        /// 400: no `Host`, or more than one (RFC 9112 §3.2).
+        case invalidHost
+        /// 403: named by a name that isn't the listener's.
+        case foreignHost
+        /// 403: sent by a web page of another origin.
+        case foreignOrigin
+        /// 401: no token, or another (RFC 6750 §3).
+        case unauthorized
+        /// 403: a token is needed and none is configured.
+        case noTokenConfigured
+    }
+
+    /// The host of `operations.address`.
+    package var host: String
+    /// Whether everything but health needs a token even if none is configured.
+    package var demandsToken: Bool
+
+    package init(host: String, demandsToken: Bool) {
+        self.host = host
+        self.demandsToken = demandsToken
+    }
+
+    /// - Parameter token: the configured one at this moment; nil and empty are the same.
+    package func verdict(on request: Request, token: String?) -> Verdict {
+        guard let host = request.host, !host.isEmpty, !request.hasSeveralHosts else { return .invalidHost }
+        guard namesListener(host) else { return .foreignHost }
+        if let origin = request.origin, origin.lowercased() != "http://\(host.lowercased())" { return .foreignOrigin }
+        switch request.fetchSite {
+        case nil, "same-origin", "none": break
+        default: return .foreignOrigin
+        }
+        // The very path that the router knows, so that no second spelling of another path passes for one of these.
+        switch request.path {
+        case "/livez", "/readyz", "/health": return .pass
+        default: break
+        }
+        guard let token, !token.isEmpty else { return demandsToken ? .noTokenConfigured : .pass }
+        guard let authorization = request.authorization, Self.presents(authorization, token: token) else { return .unauthorized }
+        return .pass
+    }
+
+    /// Whether a `Host` is an IP literal, `localhost` or the configured host, with any port or none.
+    private func namesListener(_ field: String) -> Bool {
+        guard let name = Self.name(in: field) else { return false }
+        if name.lowercased() == "localhost" || name.lowercased() == host.lowercased() { return true }
+        return (try? SocketAddress(ipAddress: name, port: 0)) != nil
+    }
+
+    /// The host of `host[:port]` (RFC 9110 §7.2), without the brackets of an IPv6 literal. Nil if it isn't one.
+    private static func name(in field: String) -> String? {
+        let name: Substring
+        let rest: Substring
+        if field.first == "[" {
+            guard let end = field.firstIndex(of: "]") else { return nil }
+            name = field[field.index(after: field.startIndex)..<end]
+            rest = field[field.index(after: end)...]
+            guard name.utf8.contains(UInt8(ascii: ":")) else { return nil }
+        } else {
+            let end = field.firstIndex(of: ":") ?? field.endIndex
+            name = field[..<end]
+            rest = field[end...]
+        }
+        guard !name.isEmpty else { return nil }
+        if !rest.isEmpty {
+            let digits = rest.utf8.dropFirst()
+            guard rest.first == ":", digits.count <= 5, digits.allSatisfy({ 0x30...0x39 ~= $0 }) else { return nil }
+        }
+        return String(name)
+    }
+
+    /// Whether an `Authorization` field is `Bearer` and the token (RFC 6750 §2.1).
+    private static func presents(_ authorization: String, token: String) -> Bool {
+        let scheme = "bearer "
+        let bytes = Array(authorization.utf8)
+        guard bytes.count > scheme.utf8.count,
+            zip(bytes, scheme.utf8).allSatisfy({ ($0 | 0x20) == $1 })
+        else { return false }
+        return areEqual(bytes[scheme.utf8.count...], Array(token.utf8))
+    }
+
+    /// Compares in a time that depends on the length of `secret` alone, so that it can't be guessed byte by byte.
+    @inline(never)
+    private static func areEqual(_ presented: ArraySlice<UInt8>, _ secret: [UInt8]) -> Bool {
+        var difference = presented.count ^ secret.count
+        for index in 0..<secret.count {
+            let byte = index < presented.count ? presented[presented.startIndex + index] : 0
+            difference |= Int(byte ^ secret[index])
+        }
+        return difference == 0
+    }
+}

@@ -1,0 +1,33 @@
+import COpenSSL
+
+/// An alert that went over the wire (RFC 8446 §6).
+package struct TLSAlert: Sendable, Hashable, CustomStringConvertible {
+    package enum Direction: String, Sendable, Hashable {
+        /// The peer refused us.
+        case received
+        /// We refused the peer.
+        case sent
+    }
+
+    package var direction: Direction
+    /// `AlertDescription`: 40 is handshake_failure, 120 no_application_protocol.
+    package var code: UInt8
+    package var isFatal: Bool
+
+    package init(direction: Direction, code: UInt8, isFatal: Bool) {
+        self.direction = direction
+        self.code = code
+        self.isFatal = isFatal
+    }
+
+    /// close_notify ends a connection in good order; it's no failure.
+    static let closeNotify: UInt8 = 0
+
+    /// OpenSSL's name of the alert, such as `handshake failure`.
+    package var name: String {
+        guard let name = SSL_alert_desc_string_long(Int32(code)) else { return "unknown" }
+        return String(cString: name)
+    }
+
+    package var description: String { "\(direction.rawValue) alert \(code) (\(name))" }
+}

@@ -1,0 +1,89 @@
+import COpenSSL
+
+/// What a client of TLS needs: whom it trusts, and the name it expects. One serves any number of connections to the same server.
+package final class TLSClientContext: Sendable {
+    package enum Verification: Sendable, Hashable {
+        /// The authorities of the system, and the name.
+        case system
+        /// Any certificate: for development (`--insecure`).
+        case none
+        /// The authorities in a PEM file, and the name.
+        case authority(path: String)
+    }
+
+    /// A host name or an IP address; `nil`: none is asked for, and none is checked.
+    private let serverName: String?
+    private let verification: Verification
+    /// Never changed after `init`, and OpenSSL allows `SSL_new` on such a context from any thread.
+    nonisolated(unsafe) private let context: OpaquePointer
+
+    /// - Parameters:
+    ///   - serverName: a DNS name, told to the server (SNI) and looked for in its certificate, or an IP address, which is only
+    ///     looked for (RFC 6066 §3).
+    ///   - applicationProtocols: offered with ALPN in this order; each 1–255 bytes, others are left out. Empty: no ALPN.
+    package init(
+        verify: Verification, serverName: String?, applicationProtocols: [String] = [], minimumVersion: TLSVersion = .v1_2
+    ) throws(TLSConfigurationError) {
+        OpenSSLErrors.clear()
+        guard let context = SSL_CTX_new(TLS_client_method()) else {
+            throw TLSConfigurationError(path: nil, .unsupported(OpenSSLErrors.takeReason() ?? "no reason given"))
+        }
+        do throws(TLSConfigurationError) {
+            try Self.configure(context, verify, applicationProtocols, minimumVersion)
+        } catch {
+            SSL_CTX_free(context)
+            throw error
+        }
+        self.context = context
+        self.serverName = serverName
+        self.verification = verify
+    }
+
+    deinit {
+        SSL_CTX_free(context)
+    }
+
+    /// `nil` when OpenSSL has no memory, or can't take the name.
+    func makeConnection(buffers: TLSBuffers) -> TLSConnection? {
+        guard let connection = TLSConnection(sslContext: context, keeping: self, isServer: false, buffers: buffers) else { return nil }
+        guard let serverName else { return connection }
+        let isReady = connection.withSSL { ssl in
+            guard let parameters = SSL_get0_param(ssl) else { return false }
+            if X509_VERIFY_PARAM_set1_ip_asc(parameters, serverName) == 1 { return true }
+            ERR_clear_error()
+            SSL_set_hostflags(ssl, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+            guard parley_SSL_set_tlsext_host_name(ssl, serverName) == 1 else { return false }
+            return verification == .none || SSL_set1_host(ssl, serverName) == 1
+        }
+        return isReady ? connection : nil
+    }
+
+    private static func configure(
+        _ context: OpaquePointer, _ verification: Verification, _ protocols: [String], _ minimumVersion: TLSVersion
+    ) throws(TLSConfigurationError) {
+        if let reason = TLSPolicy.apply(to: context, minimumVersion: minimumVersion) {
+            throw TLSConfigurationError(path: nil, .unsupported(reason))
+        }
+        _ = parley_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
+        switch verification {
+        case .none:
+            SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
+        case .system:
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+            guard SSL_CTX_set_default_verify_paths(context) == 1 else {
+                throw TLSConfigurationError(path: nil, .unsupported(OpenSSLErrors.takeReason() ?? "no system authorities"))
+            }
+        case .authority(let path):
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+            for certificate in try PEMFile.certificates(at: path) { X509_free(certificate) }
+            guard SSL_CTX_load_verify_file(context, path) == 1 else {
+                throw TLSConfigurationError(path: path, .refused(OpenSSLErrors.takeReason() ?? "no reason given"))
+            }
+        }
+        let list = protocols.map { Array($0.utf8) }.filter { (1...255).contains($0.count) }.flatMap { [UInt8($0.count)] + $0 }
+        // 0 is success here.
+        if !list.isEmpty, SSL_CTX_set_alpn_protos(context, list, UInt32(list.count)) != 0 {
+            throw TLSConfigurationError(path: nil, .unsupported("ALPN"))
+        }
+    }
+}

@@ -1,0 +1,202 @@
+package import NIOCore
+
+extension TLSHandler {
+    package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard phase != .closed, phase != .refused else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        guard !isOutputClosed, deferredOutputClose == nil else {
+            promise?.fail(TLSError.outputClosed)
+            return
+        }
+        // An idle connection has no storage for writes: it borrows the loop's.
+        if writes.capacity == 0 { swap(&writes, &buffers.spareWrites) }
+        writes.append(PendingTLSWrite(buffer: unwrapOutboundIn(data), promise: promise))
+    }
+
+    package func flush(context: ChannelHandlerContext) {
+        flushedWrites = writes.count
+        sealFlushed(context)
+        context.flush()
+    }
+
+    package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        switch mode {
+        case .all:
+            sendCloseNotify(context)
+            phase = .closed
+            failWrites(ChannelError.ioOnClosedChannel)
+            context.close(mode: .all, promise: promise)
+        case .output:
+            closeOutput(context, promise: promise)
+        case .input:
+            context.close(mode: .input, promise: promise)
+        }
+    }
+
+    /// close_notify, then the end of TCP's sending side. Writes that nobody flushed are lost, as they are without TLS.
+    func closeOutput(_ context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
+        switch phase {
+        case .waiting, .handshaking:
+            guard deferredOutputClose == nil else {
+                promise?.fail(ChannelError.outputClosed)
+                return
+            }
+            deferredOutputClose = DeferredClose(promise: promise)
+        case .established:
+            guard !isOutputClosed else {
+                promise?.fail(ChannelError.outputClosed)
+                return
+            }
+            sendCloseNotify(context)
+            failWrites(ChannelError.outputClosed)
+            context.close(mode: .output, promise: promise)
+        case .refused, .closed:
+            context.close(mode: .output, promise: promise)
+        }
+    }
+
+    private func sendCloseNotify(_ context: ChannelHandlerContext) {
+        // Before the handshake is done there is nothing to close, and OpenSSL would refuse.
+        guard phase == .established, !isOutputClosed else { return }
+        isOutputClosed = true
+        buffers.expectCiphertext(64)
+        connection.shutdown()
+        sendCiphertext(context)
+    }
+
+    // MARK: Sealing
+
+    /// Encrypts all flushed writes and passes them on, in chunks of at most ``TLSBuffers/capacity`` bytes.
+    func sealFlushed(_ context: ChannelHandlerContext) {
+        // A promise that completes in `context.write` may write and flush again: the loop further up takes that too.
+        guard !isSealing else { return }
+        isSealing = true
+        while sealedWrites < flushedWrites, phase == .established, !isOutputClosed {
+            var promise: EventLoopPromise<Void>?
+            let failure = sealChunk(&promise)
+            let ciphertext = buffers.takeCiphertext()
+            if let failure {
+                if let ciphertext { context.write(wrapOutboundOut(ciphertext), promise: nil) }
+                promise?.fail(failure)
+                fail(context, failure)
+                break
+            }
+            if let ciphertext {
+                context.write(wrapOutboundOut(ciphertext), promise: promise)
+            } else if promise != nil {
+                // Only empty writes: nothing for the wire, but their promises keep their place in the queue.
+                context.write(wrapOutboundOut(ByteBuffer()), promise: promise)
+            }
+        }
+        isSealing = false
+        releaseSealed()
+    }
+
+    /// Fills the loop's buffer with records. `promise` becomes that of all writes that end in them.
+    private func sealChunk(_ promise: inout EventLoopPromise<Void>?) -> TLSError? {
+        let room = TLSBuffers.capacity - TLSBuffers.recordSize - TLSBuffers.recordOverhead
+        buffers.expectCiphertext(expectedCiphertext())
+        repeat {
+            let first = writes[sealedWrites].buffer.readableBytes
+            let failure =
+                if first >= TLSBuffers.recordSize || sealedWrites + 1 == flushedWrites {
+                    sealFirst(&promise)
+                } else {
+                    sealGathered(&promise)
+                }
+            if let failure { return failure }
+        } while sealedWrites < flushedWrites && buffers.ciphertextBytes <= room
+        return nil
+    }
+
+    /// One record straight from the first write.
+    private func sealFirst(_ promise: inout EventLoopPromise<Void>?) -> TLSError? {
+        var failure: TLSError?
+        writes[sealedWrites].buffer.readWithUnsafeReadableBytes { bytes in
+            let count = min(bytes.count, TLSBuffers.recordSize)
+            guard count > 0 else { return 0 }
+            failure = connection.seal(UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
+            return count
+        }
+        if writes[sealedWrites].buffer.readableBytes == 0 { finishFirst(&promise) }
+        return failure
+    }
+
+    /// One record out of several writes.
+    private func sealGathered(_ promise: inout EventLoopPromise<Void>?) -> TLSError? {
+        buffers.record.clear()
+        while sealedWrites < flushedWrites {
+            let space = TLSBuffers.recordSize - buffers.record.readableBytes
+            guard space > 0 else { break }
+            let count = min(space, writes[sealedWrites].buffer.readableBytes)
+            writes[sealedWrites].buffer.readWithUnsafeReadableBytes { bytes in
+                buffers.record.writeBytes(UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
+                return count
+            }
+            if writes[sealedWrites].buffer.readableBytes == 0 { finishFirst(&promise) }
+        }
+        guard buffers.record.readableBytes > 0 else { return nil }
+        return buffers.record.withUnsafeReadableBytes { connection.seal($0) }
+    }
+
+    private func finishFirst(_ promise: inout EventLoopPromise<Void>?) {
+        if let own = writes[sealedWrites].promise {
+            if let carrier = promise {
+                carrier.futureResult.cascade(to: own)
+            } else {
+                promise = own
+            }
+        }
+        writes[sealedWrites].buffer = ByteBuffer()
+        sealedWrites += 1
+    }
+
+    private func expectedCiphertext() -> Int {
+        var bytes = TLSBuffers.recordOverhead
+        var index = sealedWrites
+        while index < flushedWrites, bytes < TLSBuffers.capacity {
+            bytes += min(writes[index].buffer.readableBytes, TLSBuffers.capacity)
+            index += 1
+        }
+        return bytes + (bytes / TLSBuffers.recordSize) * TLSBuffers.recordOverhead
+    }
+
+    /// Forgets what left, and gives the storage back to the loop when nothing waits.
+    private func releaseSealed() {
+        guard sealedWrites > 0 else { return }
+        if sealedWrites < writes.count {
+            writes.removeSubrange(0..<sealedWrites)
+            flushedWrites -= sealedWrites
+        } else {
+            recycleWrites()
+            flushedWrites = 0
+        }
+        sealedWrites = 0
+    }
+
+    private func recycleWrites() {
+        writes.removeAll(keepingCapacity: true)
+        if buffers.spareWrites.capacity == 0, writes.capacity <= 256 {
+            swap(&writes, &buffers.spareWrites)
+        } else {
+            writes = []
+        }
+    }
+
+    /// Fails every write that hasn't left.
+    func failWrites(_ error: any Error) {
+        if let close = deferredOutputClose {
+            deferredOutputClose = nil
+            close.promise?.fail(error)
+        }
+        guard !writes.isEmpty else { return }
+        // A promise that fails may write again: the list must be in order before.
+        let failed = writes[min(sealedWrites, writes.count)...]
+        writes = []
+        flushedWrites = 0
+        sealedWrites = 0
+        for write in failed { write.promise?.fail(error) }
+    }
+}

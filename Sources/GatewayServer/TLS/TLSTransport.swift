@@ -1,0 +1,65 @@
+import COpenSSL
+
+/// The BIO through which OpenSSL reads and writes: no socket and no buffer of its own, only the ones of ``TLSConnection``.
+///
+/// The functions below are called by C. They must not trap, throw or unwind, and find their connection through the BIO's data pointer,
+/// which is unretained: OpenSSL calls them only from inside a call that the connection makes.
+enum TLSTransport {
+    /// `nil` only when OpenSSL has no memory. Immutable once made, and made once, so that sharing it is safe.
+    nonisolated(unsafe) private static let method: OpaquePointer? = {
+        let kind = BIO_get_new_index()
+        guard kind != -1, let method = BIO_meth_new(kind | BIO_TYPE_SOURCE_SINK, "parley") else { return nil }
+        guard BIO_meth_set_read_ex(method, readCiphertext) == 1, BIO_meth_set_write_ex(method, writeCiphertext) == 1,
+            BIO_meth_set_ctrl(method, control) == 1
+        else {
+            BIO_meth_free(method)
+            return nil
+        }
+        return method
+    }()
+
+    /// A BIO for the connection, to be given to `SSL_set_bio`.
+    static func makeBIO(for connection: TLSConnection) -> OpaquePointer? {
+        guard let method, let bio = BIO_new(method) else { return nil }
+        BIO_set_data(bio, Unmanaged.passUnretained(connection).toOpaque())
+        BIO_set_init(bio, 1)
+        return bio
+    }
+
+    /// The connection behind an `SSL`, for callbacks of OpenSSL that get nothing else.
+    static func connection(of ssl: OpaquePointer?) -> TLSConnection? {
+        guard let ssl, let bio = SSL_get_rbio(ssl), let data = BIO_get_data(bio) else { return nil }
+        return Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
+    }
+}
+
+private func readCiphertext(
+    bio: OpaquePointer?, target: UnsafeMutablePointer<CChar>?, capacity: Int, count: UnsafeMutablePointer<Int>?
+) -> Int32 {
+    guard let bio, let target, let count, let data = BIO_get_data(bio) else { return 0 }
+    parley_BIO_clear_retry_flags(bio)
+    let connection = Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
+    let taken = connection.takeIncoming(into: UnsafeMutableRawBufferPointer(start: target, count: capacity))
+    count.pointee = taken
+    guard taken > 0 else {
+        parley_BIO_set_retry_read(bio)
+        return 0
+    }
+    return 1
+}
+
+private func writeCiphertext(
+    bio: OpaquePointer?, source: UnsafePointer<CChar>?, length: Int, count: UnsafeMutablePointer<Int>?
+) -> Int32 {
+    guard let bio, let source, let count, let data = BIO_get_data(bio) else { return 0 }
+    parley_BIO_clear_retry_flags(bio)
+    let connection = Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
+    connection.buffers.appendCiphertext(UnsafeRawBufferPointer(start: source, count: length))
+    count.pointee = length
+    return 1
+}
+
+private func control(bio: OpaquePointer?, command: Int32, number: Int, pointer: UnsafeMutableRawPointer?) -> Int {
+    // Everything is flushed as soon as it's written; all other commands (kernel TLS among them) aren't for us.
+    command == BIO_CTRL_FLUSH ? 1 : 0
+}

@@ -1,0 +1,60 @@
+/// A certificate that works, but not for long, or no longer for clients that look at its dates.
+package struct TLSWarning: Sendable, Hashable, CustomStringConvertible {
+    package enum Kind: String, Sendable, Hashable {
+        case expired
+        /// Within 30 days.
+        case expiresSoon
+        case notYetValid
+    }
+
+    package var path: String
+    /// The first name that the certificate is for; empty when it has none.
+    package var name: String
+    package var kind: Kind
+    /// The end of its validity, or for `notYetValid` the beginning, in seconds since 1970.
+    package var date: Int64
+
+    /// 30 days before the end a warning begins: time enough for a person to act.
+    static let notice: Int64 = 30 * 86400
+
+    package init(path: String, name: String, kind: Kind, date: Int64) {
+        self.path = path
+        self.name = name
+        self.kind = kind
+        self.date = date
+    }
+
+    /// What the dates of a certificate call for at `now` (seconds since 1970).
+    static func kind(notBefore: Int64, notAfter: Int64, now: Int64) -> Kind? {
+        if notAfter <= now { return .expired }
+        if notBefore > now { return .notYetValid }
+        return notAfter.subtractingReportingOverflow(now).partialValue <= notice ? .expiresSoon : nil
+    }
+
+    package var description: String {
+        let day = TLSWarning.day(date)
+        return switch kind {
+        case .expired: "\(path): the certificate for \(name) expired on \(day)"
+        case .expiresSoon: "\(path): the certificate for \(name) expires on \(day)"
+        case .notYetValid: "\(path): the certificate for \(name) isn't valid before \(day)"
+        }
+    }
+
+    /// `YYYY-MM-DD` in UTC, by the civil-from-days rule of the proleptic Gregorian calendar.
+    static func day(_ seconds: Int64) -> String {
+        let days = (seconds >= 0 ? seconds : seconds - 86399) / 86400 + 719_468
+        let era = (days >= 0 ? days : days - 146_096) / 146_097
+        let dayOfEra = days - era * 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let shifted = (5 * dayOfYear + 2) / 153
+        let day = dayOfYear - (153 * shifted + 2) / 5 + 1
+        let month = shifted < 10 ? shifted + 3 : shifted - 9
+        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+        func padded(_ value: Int64, _ width: Int) -> String {
+            let digits = String(value)
+            return String(repeating: "0", count: max(0, width - digits.count)) + digits
+        }
+        return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
+    }
+}

@@ -1,0 +1,39 @@
+import Crypto
+
+/// `Sec-WebSocket-Key` and the answer to it (RFC 6455 §4.2.2).
+package enum AcceptKey {
+    /// The value of `Sec-WebSocket-Accept`: base64 of SHA-1 of the key and a fixed GUID. It proves that we speak WebSocket, nothing more.
+    package static func accept(for key: String) -> String {
+        var hash = Insecure.SHA1()
+        hash.update(data: Array(key.utf8))
+        hash.update(data: Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8))
+        return base64(Array(hash.finalize()))
+    }
+
+    /// Whether this is base64 of 16 bytes: 22 characters and two of padding. The four bits that stand for nothing may be anything.
+    static func isValid(_ key: Substring) -> Bool {
+        let bytes = key.utf8
+        return bytes.count == 24 && bytes.suffix(2).allSatisfy { $0 == 0x3D } && bytes.dropLast(2).allSatisfy(isBase64)
+    }
+
+    private static func isBase64(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2B, 0x2F: true
+        default: false
+        }
+    }
+
+    private static func base64(_ bytes: [UInt8]) -> String {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+        var text: [UInt8] = []
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<min(start + 3, bytes.count)]
+            let bits = group.reduce(0) { $0 << 8 | UInt32($1) } << UInt32(8 * (3 - group.count))
+            for position in 0..<4 {
+                let index = Int(bits >> UInt32(18 - 6 * position)) & 63
+                text.append(position <= group.count ? alphabet[index] : 0x3D)
+            }
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+}

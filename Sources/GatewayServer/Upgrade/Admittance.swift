@@ -1,0 +1,89 @@
+package import GatewayCore
+package import NIOHTTP1
+
+/// Decides what becomes of a request for a WebSocket: a path of ours, an origin that may, credentials that are taken, room for one more.
+package struct Admittance {
+    package enum Purpose: Sendable {
+        case session(resumeError: StaticString?)
+        case echo
+    }
+
+    package struct Refusal: Error {
+        package var status: HTTPResponseStatus
+        package var code: ErrorCode
+        package var detail: String
+        package var headers: HTTPHeaders = [:]
+        package var retryAfter: Int?
+        /// How an in-band refusal closes; nil when the client has to be told by HTTP.
+        package var close: CloseCode?
+
+        package init(
+            _ status: HTTPResponseStatus, _ code: ErrorCode, _ detail: String, headers: HTTPHeaders = [:], retryAfter: Int? = nil,
+            close: CloseCode? = nil
+        ) {
+            self.status = status
+            self.code = code
+            self.detail = detail
+            self.headers = headers
+            self.retryAfter = retryAfter
+            self.close = close
+        }
+
+        package init(_ failure: UpgradeFailure) {
+            var headers: HTTPHeaders = [:]
+            if failure.status == 426 {
+                headers.add(name: "Sec-WebSocket-Version", value: UpgradeFailure.supportedVersion)
+                headers.add(name: "Upgrade", value: "websocket")
+            }
+            if failure.status == 405 { headers.add(name: "Allow", value: "GET") }
+            self.init(HTTPResponseStatus(statusCode: failure.status), failure.code, failure.message, headers: headers)
+        }
+    }
+
+    /// Paths of the protocol.
+    package static let sessionPaths: Set<String> = ["/v1/ws", "/ws"]
+    package static let echoPath = "/echo"
+
+    /// What a request is for, or why it is refused. Counts nothing yet.
+    package static func purpose(of request: UpgradeRequest, settings: GatewaySettings) throws(Refusal) -> Purpose {
+        if request.target.path == echoPath, settings.offersEcho { return .echo }
+        if let origin = request.origin, !settings.allowedOrigins.contains("*"), !settings.allowedOrigins.contains(origin) {
+            throw Refusal(.forbidden, .originDenied, "This origin may not connect.", close: .unauthorized)
+        }
+        if request.target.hasCredential, !settings.acceptsQueryTokens {
+            throw Refusal(
+                .unauthorized, .unauthorized, "Credentials don't belong in the URL, because URLs are logged.",
+                headers: ["WWW-Authenticate": "Bearer"], close: .unauthorized)
+        }
+        // Sessions don't outlive their connections yet, so no token names one.
+        let isResuming = request.resume != nil || request.target.resume != nil
+        return .session(resumeError: isResuming ? "unknown" : nil)
+    }
+
+    /// Counts the connection in, or says why there is no room.
+    package static func occupy(_ purpose: Purpose, client: ClientAddress, loop: LoopContext) throws(Refusal) {
+        let shared = loop.shared
+        guard !shared.isDraining else {
+            throw Refusal(.serviceUnavailable, .draining, "The gateway restarts.", retryAfter: 1, close: .restart)
+        }
+        let isSession = if case .session = purpose { true } else { false }
+        if isSession, loop.isShortOfMemory {
+            throw Refusal(.serviceUnavailable, .overloaded, "The gateway is short of memory.", retryAfter: 5, close: .tryAgainLater)
+        }
+        switch shared.occupancy.upgrade(client, withSession: isSession) {
+        case nil: return
+        case .connections:
+            throw Refusal(
+                .serviceUnavailable, .connectionLimit, "The gateway has as many connections as it takes.", retryAfter: 5,
+                close: .tryAgainLater)
+        case .address:
+            throw Refusal(
+                .tooManyRequests, .connectionLimit, "This address has as many connections as it may.", retryAfter: 5,
+                close: .tryAgainLater)
+        case .sessions:
+            throw Refusal(
+                .serviceUnavailable, .sessionLimit, "The gateway has as many sessions as it takes.", retryAfter: 5,
+                close: .tryAgainLater)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+/// The value of `Sec-WebSocket-Extensions`, taken apart (RFC 6455 §9.1).
+struct ExtensionList: Equatable {
+    struct Extension: Equatable {
+        var name: String
+        var parameters: [Parameter] = []
+    }
+
+    struct Parameter: Equatable {
+        var name: String
+        /// Without its quotes and backslashes.
+        var value: String?
+    }
+
+    private(set) var extensions: [Extension] = []
+
+    /// - Throws: ``UpgradeFailure/extensions`` for anything that isn't the grammar: RFC 6455 §9.1 wants the connection failed then.
+    init(_ fields: [String]) throws(UpgradeFailure) {
+        for field in fields {
+            var scanner = Scanner(bytes: Array(field.utf8))
+            while try scanner.skipToElement() {
+                extensions.append(try scanner.element())
+            }
+        }
+    }
+
+    private struct Scanner {
+        let bytes: [UInt8]
+        var offset = 0
+
+        init(bytes: [UInt8]) {
+            self.bytes = bytes
+        }
+
+        /// Passes empty elements; false at the end.
+        mutating func skipToElement() throws(UpgradeFailure) -> Bool {
+            skipWhitespace()
+            while take(0x2C) { skipWhitespace() }
+            return offset < bytes.count
+        }
+
+        mutating func element() throws(UpgradeFailure) -> Extension {
+            var result = Extension(name: try token())
+            skipWhitespace()
+            while take(0x3B) {
+                skipWhitespace()
+                var parameter = Parameter(name: try token())
+                skipWhitespace()
+                if take(0x3D) {
+                    skipWhitespace()
+                    parameter.value = take(0x22) ? try quotedToken() : try token()
+                    skipWhitespace()
+                }
+                result.parameters.append(parameter)
+            }
+            guard offset == bytes.count || bytes[offset] == 0x2C else { throw .extensions }
+            return result
+        }
+
+        private mutating func token() throws(UpgradeFailure) -> String {
+            let start = offset
+            while offset < bytes.count, HeaderGrammar.isTokenCharacter(bytes[offset]) { offset += 1 }
+            guard offset > start else { throw .extensions }
+            return String(decoding: bytes[start..<offset], as: UTF8.self)
+        }
+
+        /// The rest of a quoted string. What it holds must be a token once the backslashes are gone (RFC 6455 §9.1).
+        private mutating func quotedToken() throws(UpgradeFailure) -> String {
+            var value: [UInt8] = []
+            while offset < bytes.count, bytes[offset] != 0x22 {
+                if bytes[offset] == 0x5C { offset += 1 }
+                guard offset < bytes.count, HeaderGrammar.isTokenCharacter(bytes[offset]) else { throw .extensions }
+                value.append(bytes[offset])
+                offset += 1
+            }
+            guard take(0x22), !value.isEmpty else { throw .extensions }
+            return String(decoding: value, as: UTF8.self)
+        }
+
+        private mutating func take(_ byte: UInt8) -> Bool {
+            guard offset < bytes.count, bytes[offset] == byte else { return false }
+            offset += 1
+            return true
+        }
+
+        private mutating func skipWhitespace() {
+            while offset < bytes.count, HeaderGrammar.isWhitespace(bytes[offset]) { offset += 1 }
+        }
+    }
+}

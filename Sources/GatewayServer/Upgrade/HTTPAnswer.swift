@@ -1,0 +1,56 @@
+package import GatewayCore
+package import NIOCore
+package import NIOHTTP1
+
+/// A whole HTTP answer of the front door: health, or a refusal as problem+json (RFC 9457). The connection closes behind it.
+package struct HTTPAnswer: Sendable {
+    package var status: HTTPResponseStatus
+    package var headers: HTTPHeaders
+    package var body: [UInt8]
+
+    package init(_ response: HealthResponse) {
+        status = HTTPResponseStatus(statusCode: response.status)
+        headers = ["Content-Type": HealthResponse.contentType, "Cache-Control": "no-store"]
+        body = response.body
+    }
+
+    /// - Parameter retryAfter: seconds, where waiting helps
+    package init(
+        _ status: HTTPResponseStatus, code: ErrorCode, detail: String, correlationID: ULID, headers: HTTPHeaders = [:],
+        retryAfter: Int? = nil
+    ) {
+        self.status = status
+        self.headers = headers
+        self.headers.add(name: "Content-Type", value: "application/problem+json")
+        if let retryAfter { self.headers.add(name: "Retry-After", value: "\(retryAfter)") }
+        var body: [UInt8] = []
+        body.append("{\"type\":\"about:blank\",\"title\":")
+        body.append(jsonString: status.reasonPhrase)
+        body.append(",\"status\":")
+        body.append(decimal: status.code)
+        body.append(",\"detail\":")
+        body.append(jsonString: detail)
+        body.append(",\"code\":")
+        body.append(jsonString: code.rawValue)
+        body.append(",\"correlation_id\":")
+        body.append(quoted: correlationID)
+        body.append(UInt8(ascii: "}"))
+        self.body = body
+    }
+
+    /// The bytes of the answer; without the body for a HEAD request.
+    package func bytes(includingBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
+        var buffer = Self.head(status, headers, allocator: allocator)
+        buffer.writeString("Content-Length: \(body.count)\r\nConnection: close\r\n\r\n")
+        if includingBody { buffer.writeBytes(body) }
+        return buffer
+    }
+
+    /// Status line and headers, without the empty line. Values are our own, never a client's.
+    package static func head(_ status: HTTPResponseStatus, _ headers: HTTPHeaders, allocator: ByteBufferAllocator) -> ByteBuffer {
+        var buffer = allocator.buffer(capacity: 512)
+        buffer.writeString("HTTP/1.1 \(status.code) \(status.reasonPhrase)\r\n")
+        for (name, value) in headers { buffer.writeString("\(name): \(value)\r\n") }
+        return buffer
+    }
+}

@@ -1,0 +1,44 @@
+/// The pieces of header fields that the upgrade needs (RFC 9110 §5.6).
+enum HeaderGrammar {
+    /// `tchar`: what a token is made of.
+    static func isTokenCharacter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        // ! # $ % & ' * + - . ^ _ ` | ~
+        case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x5E...0x60, 0x7C, 0x7E: true
+        default: false
+        }
+    }
+
+    static func isToken(_ text: some StringProtocol) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy(isTokenCharacter)
+    }
+
+    static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+
+    /// The elements of a comma-separated list that may be spread over several fields; empty ones don't count (RFC 9110 §5.6.1.2).
+    static func elements(of fields: [String]) -> [Substring] {
+        fields.flatMap { $0.utf8.split(separator: 0x2C).map { trimmed(Substring($0)) } }.filter { !$0.isEmpty }
+    }
+
+    static func trimmed(_ text: Substring) -> Substring {
+        var bytes = text.utf8
+        while let first = bytes.first, isWhitespace(first) { bytes.removeFirst() }
+        while let last = bytes.last, isWhitespace(last) { bytes.removeLast() }
+        return Substring(bytes)
+    }
+
+    /// Whether the list has this element, in any case of ASCII letters.
+    static func list(_ fields: [String], contains element: String) -> Bool {
+        elements(of: fields).contains { equal($0, element) }
+    }
+
+    /// Compares without regard to the case of ASCII letters, and of no others.
+    static func equal(_ left: some StringProtocol, _ right: some StringProtocol) -> Bool {
+        left.utf8.count == right.utf8.count && zip(left.utf8, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
+    }
+
+    private static func lowercased(_ byte: UInt8) -> UInt8 {
+        0x41...0x5A ~= byte ? byte | 0x20 : byte
+    }
+}

@@ -1,0 +1,58 @@
+import GatewayCore
+
+/// Counts the bytes and lines of a request head before the parser sees them, so that a head over the limits is refused instead of kept.
+///
+/// A value: bytes go in as they come, whatever the pieces, and the verdict is the same.
+package struct RequestHeadLimits: Sendable {
+    package enum Verdict: Equatable, Sendable {
+        case incomplete
+        /// The empty line has come; what follows isn't counted.
+        case complete
+        case tooLarge
+    }
+
+    private let maximumBytes: Int
+    private let maximumFields: Int
+    private var bytes = 0
+    private var lines = 0
+    /// Whether the line being read has a character yet.
+    private var isLineEmpty = true
+    package private(set) var verdict = Verdict.incomplete
+
+    /// - Parameters:
+    ///   - maximumBytes: `http.max_header_bytes`, request line and empty line included
+    ///   - maximumFields: `http.max_headers`
+    package init(maximumBytes: Int, maximumFields: Int) {
+        self.maximumBytes = maximumBytes
+        self.maximumFields = maximumFields
+    }
+
+    @discardableResult
+    package mutating func count(_ span: RawSpan) -> Verdict {
+        guard verdict == .incomplete else { return verdict }
+        for index in 0..<span.byteCount {
+            bytes += 1
+            if bytes > maximumBytes {
+                verdict = .tooLarge
+                break
+            }
+            switch span.byte(at: index) {
+            case 0x0A:
+                if isLineEmpty, lines > 0 {
+                    verdict = .complete
+                    return verdict
+                }
+                if !isLineEmpty { lines += 1 }
+                // The request line isn't a field.
+                if lines - 1 > maximumFields {
+                    verdict = .tooLarge
+                    return verdict
+                }
+                isLineEmpty = true
+            case 0x0D: break
+            default: isLineEmpty = false
+            }
+        }
+        return verdict
+    }
+}

@@ -1,0 +1,62 @@
+package import GatewayCore
+
+/// Why a request isn't a WebSocket upgrade that Parley understands (RFC 6455 §4.2.1).
+package enum UpgradeFailure: Error, Equatable, Sendable, CaseIterable {
+    case methodNotAllowed
+    case httpVersion
+    case target
+    case host
+    case body
+    case notAnUpgrade
+    case notAConnectionUpgrade
+    /// Told with 426 and the version we speak (RFC 6455 §4.4).
+    case version
+    case key
+    case subprotocols
+    case extensions
+    case origin
+    case authorization
+    case resumeToken
+    /// Two different tokens for the same purpose.
+    case conflictingCredentials
+
+    /// The version that is named in the answer to ``version``.
+    package static let supportedVersion = "13"
+
+    /// HTTP status of the refusal.
+    package var status: Int {
+        switch self {
+        case .methodNotAllowed: 405
+        case .version: 426
+        default: 400
+        }
+    }
+
+    package var code: ErrorCode {
+        switch self {
+        case .methodNotAllowed: .notFound
+        default: .invalidUpgrade
+        }
+    }
+
+    /// One sentence for people; nothing of the client's in it.
+    package var message: String {
+        switch self {
+        case .methodNotAllowed: "A WebSocket is opened with GET."
+        case .httpVersion: "A WebSocket is opened with HTTP/1.1."
+        case .target: "The request target is malformed."
+        case .host: "Exactly one valid Host header is needed."
+        case .body: "The request must not have a body."
+        case .notAnUpgrade: "The header Upgrade: websocket is missing."
+        case .notAConnectionUpgrade: "The header Connection: Upgrade is missing."
+        case .version: "Sec-WebSocket-Version must be 13."
+        case .key: "Exactly one Sec-WebSocket-Key of 16 bytes in base64 is needed."
+        case .subprotocols: "Sec-WebSocket-Protocol must be a list of distinct tokens."
+        case .extensions: "Sec-WebSocket-Extensions is malformed."
+        case .origin: "More than one Origin header."
+        case .authorization: "The bearer token is malformed."
+        case .resumeToken: "The resume token is malformed."
+        case .conflictingCredentials: "Two different credentials were given for one purpose."
+        }
+    }
+}

@@ -1,0 +1,217 @@
+import GatewayCore
+import Logging
+package import NIOCore
+package import NIOHTTP1
+
+/// The one HTTP request of a connection: upgraded to a WebSocket, answered with health, or refused.
+///
+/// Stands behind NIOHTTP1's request decoder until then. Bytes that came behind the request reach the WebSocket.
+package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
+    package typealias InboundIn = HTTPServerRequestPart
+    package typealias InboundOut = ByteBuffer
+    package typealias OutboundOut = ByteBuffer
+
+    private enum State {
+        case waiting
+        case answering(HTTPRequestHead)
+        case upgraded
+        case refused
+    }
+
+    private let loop: LoopContext
+    private let connection: Connection
+    private let parser: any RemovableChannelHandler
+    private let gate: any RemovableChannelHandler
+    private let tls: TLSHandler?
+    private var state = State.waiting
+
+    package init(
+        loop: LoopContext, connection: Connection, parser: any RemovableChannelHandler, gate: any RemovableChannelHandler, tls: TLSHandler?
+    ) {
+        self.loop = loop
+        self.connection = connection
+        self.parser = parser
+        self.gate = gate
+        self.tls = tls
+    }
+
+    package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch state {
+        case .upgraded:
+            // What was left over in the parser, as bytes.
+            context.fireChannelRead(data)
+        case .refused: return
+        case .waiting:
+            guard case .head(let head) = unwrapInboundIn(data) else { return }
+            state = .answering(head)
+        case .answering(let head):
+            switch unwrapInboundIn(data) {
+            case .head: return
+            case .body: refuse(context, Admittance.Refusal(UpgradeFailure.body), head: head)
+            case .end: answer(head, context: context)
+            }
+        }
+    }
+
+    private func answer(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
+        do throws(Admittance.Refusal) {
+            let target: RequestTarget
+            do throws(UpgradeFailure) { target = try RequestTarget(head.uri) } catch { throw Admittance.Refusal(error) }
+            if let health = health(target.path) {
+                guard head.method == .GET || head.method == .HEAD else {
+                    throw Admittance.Refusal(.methodNotAllowed, .notFound, "This is read with GET.", headers: ["Allow": "GET, HEAD"])
+                }
+                return finish(HTTPAnswer(health), head: head, context: context)
+            }
+            let isEcho = target.path == Admittance.echoPath && loop.settings.offersEcho
+            guard isEcho || Admittance.sessionPaths.contains(target.path) else {
+                throw Admittance.Refusal(.notFound, .notFound, "There is nothing here; the WebSocket is at /v1/ws.")
+            }
+            let request: UpgradeRequest
+            do throws(UpgradeFailure) { request = try UpgradeRequest(head) } catch { throw Admittance.Refusal(error) }
+            try upgrade(request, head: head, context: context)
+        } catch {
+            refuse(context, error, head: head)
+        }
+    }
+
+    private func health(_ path: String) -> HealthResponse? {
+        switch path {
+        case "/livez": .live()
+        case "/readyz": .ready(loop.shared.health.report, details: false)
+        case "/health": .health(loop.shared.health.report, details: nil)
+        default: nil
+        }
+    }
+
+    private func upgrade(_ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) throws(Admittance.Refusal) {
+        do throws(Admittance.Refusal) {
+            let purpose = try Admittance.purpose(of: request, settings: loop.settings)
+            try Admittance.occupy(purpose, client: connection.client, loop: loop)
+            switch purpose {
+            case .session(let resumeError):
+                connection.occupies = .session
+                let driver = SessionDriver(loop: loop, connection: connection, resumeError: resumeError)
+                open(driver, request: request, limits: loop.settings.webSocket, context: context)
+            case .echo:
+                connection.occupies = .webSocket
+                let echo = EchoApplication(loop: loop, connection: connection)
+                open(echo, request: request, limits: GatewaySettings.echoLimits, context: context)
+            }
+        } catch {
+            guard request.target.errorsInBand, let close = error.close else { throw error }
+            let refusal = GatewayError(
+                error.code, source: .gateway, error.detail, retryAfter: error.retryAfter.map { Int64($0) * 1000 }, close: close,
+                correlationID: correlationID())
+            loop.counters.refused &+= 1
+            open(RefusingApplication(loop: loop, error: refusal), request: request, limits: loop.settings.webSocket, context: context)
+        }
+    }
+
+    /// Answers 101 and puts the WebSocket in this handler's place.
+    private func open<Application: WebSocketApplication>(
+        _ application: Application, request: UpgradeRequest, limits: WebSocketLimits, context: ChannelHandlerContext
+    ) {
+        let compression = request.compression(loop.settings.compression)
+        var answer = HTTPAnswer.head(
+            .switchingProtocols, request.responseHeaders(compression: compression), allocator: context.channel.allocator)
+        answer.writeString("\r\n")
+        context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
+        state = .upgraded
+        let webSocket = WebSocketHandler(
+            loop: loop, connection: connection, application: application, limits: limits, compression: compression)
+        let pipeline = context.pipeline.syncOperations
+        do {
+            try pipeline.addHandler(webSocket, position: .after(self))
+        } catch {
+            return context.close(promise: nil)
+        }
+        // The parser hands on what it has left over when it goes; until then this handler passes it along.
+        pipeline.removeHandler(gate, promise: nil)
+        pipeline.removeHandler(parser, promise: nil)
+        pipeline.removeHandler(self, promise: nil)
+        tls?.receiver = webSocket
+    }
+
+    private func refuse(_ context: ChannelHandlerContext, _ refusal: Admittance.Refusal, head: HTTPRequestHead?) {
+        let id = correlationID()
+        loop.counters.refused &+= 1
+        loop.counters.errors[refusal.code, default: 0] &+= 1
+        if case .write(let suppressed) = loop.throttle.admit(.refusal, now: loop.clock.now) {
+            var metadata: Logger.Metadata = [
+                "code": "\(refusal.code.rawValue)", "status": .stringConvertible(refusal.status.code), "address": "\(connection.address)",
+                "connection_id": "\(connection.id)", "correlation_id": "\(id)",
+            ]
+            if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+            loop.logger.info("request refused", metadata: metadata)
+        }
+        let answer = HTTPAnswer(
+            refusal.status, code: refusal.code, detail: refusal.detail, correlationID: id, headers: refusal.headers,
+            retryAfter: refusal.retryAfter)
+        finish(answer, head: head, context: context)
+    }
+
+    private func correlationID() -> ULID { loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()) }
+
+    /// The answer is the last thing we send; the client gets a second to read it.
+    private func finish(_ answer: HTTPAnswer, head: HTTPRequestHead?, context: ChannelHandlerContext) {
+        guard context.channel.isActive else { return }
+        state = .refused
+        connection.ended(reason: "http \(answer.status.code)")
+        connection.linger(now: loop.clock.now)
+        let bytes = answer.bytes(includingBody: head?.method != .HEAD, allocator: context.channel.allocator)
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        context.close(mode: .output, promise: nil)
+    }
+
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .upgraded = state { return context.fireErrorCaught(error) }
+        if case .refused = state { return context.close(promise: nil) }
+        switch error {
+        case is RequestHeadTooLarge, HTTPParserError.headerOverflow:
+            refuse(context, .init(.requestHeaderFieldsTooLarge, .headerTooLarge, "The request head is too large."), head: nil)
+        case is HTTPParserError:
+            refuse(context, .init(.badRequest, .invalidUpgrade, "This isn't an HTTP/1.1 request."), head: nil)
+        case let error as TLSError:
+            fail(error, context: context)
+        default:
+            connection.ended(reason: "\(error)")
+            context.close(promise: nil)
+        }
+    }
+
+    /// The handler in front closes the channel; here it is told apart and logged.
+    private func fail(_ error: TLSError, context: ChannelHandlerContext) {
+        connection.ended(reason: "\(error)")
+        switch error {
+        case .plainHTTP:
+            loop.counters.refused &+= 1
+            return connection.linger(now: loop.clock.now)
+        case .handshakeFailed:
+            loop.counters.refused &+= 1
+            if case .write(let suppressed) = loop.throttle.admit(.handshake, now: loop.clock.now) {
+                var metadata: Logger.Metadata = [
+                    "error": "tls_handshake_failed", "reason": "\(error)", "address": "\(connection.address)",
+                    "connection_id": "\(connection.id)",
+                ]
+                if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+                loop.logger.info("tls handshake failed", metadata: metadata)
+            }
+        default: break
+        }
+    }
+
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case is TLSHandshakeCompleted:
+            connection.phase = .head
+            connection.deadline = connection.acceptedAt.advanced(byNanoseconds: loop.settings.headerTimeout)
+        case ChannelEvent.inputClosed:
+            if case .upgraded = state { break }
+            connection.ended(reason: "the peer stopped sending")
+            context.close(promise: nil)
+        default: break
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+}

@@ -1,0 +1,158 @@
+import DequeModule
+package import GatewayCore
+
+/// The upstream that needs nothing installed: it says back what it was told.
+///
+/// A text comes back word by word when the client streams and it has more than ``longestUnstreamed`` words, else in one piece. Audio is
+/// answered with a transcript that measures it; with `meta: {"echo":"audio"}` it is played back as it comes in. It honours demand like
+/// any other upstream: what it may not answer yet waits, and counts toward `delivery.upstream_queue_bytes`.
+package final class LoopbackLink: UpstreamLink {
+    package static let longestUnstreamed = 20
+
+    /// One request being answered.
+    private struct Work {
+        enum Kind {
+            case text([UInt8], next: Int, isStreamed: Bool)
+            case audio(Recording)
+        }
+
+        let key: RequestKey
+        var kind: Kind
+    }
+
+    private struct Recording {
+        let format: AudioFormat
+        let playsBack: Bool
+        var meter: AudioMeter
+        var chunks: Deque<[UInt8]> = []
+        var isPlaying = false
+        var isPlayed = false
+        var hasEnded = false
+    }
+
+    private weak var receiver: (any UpstreamReceiver)?
+    private var works: [Work] = []
+    private var credit = 0
+    private var isPumping = false
+
+    package init(receiver: any UpstreamReceiver) { self.receiver = receiver }
+
+    package func send(_ command: UpstreamCommand) {
+        switch command {
+        case .start(let request):
+            switch request.input {
+            case .text(let text):
+                let isStreamed = request.stream && Words.count(in: text, upTo: Self.longestUnstreamed + 1) > Self.longestUnstreamed
+                works.append(Work(key: request.key, kind: .text(text, next: 0, isStreamed: isStreamed)))
+            case .audio(let format):
+                let playsBack = request.meta("echo")?.elementsEqual("audio".utf8) ?? false
+                let recording = Recording(format: format, playsBack: playsBack, meter: AudioMeter(format: format))
+                works.append(Work(key: request.key, kind: .audio(recording)))
+            }
+        case .audio(let key, let chunk): hear(chunk, of: key)
+        case .audioEnd(let key): change(key) { $0.hasEnded = true }
+        case .cancel(let key, _): drop(key)
+        case .clientState: break
+        }
+        pump()
+    }
+
+    package func demand(_ events: Int) {
+        credit += events
+        pump()
+    }
+
+    package func close() {
+        works = []
+        receiver = nil
+    }
+
+    private func hear(_ chunk: [UInt8], of key: RequestKey) {
+        var isKept = false
+        change(key) { recording in
+            recording.meter.measure(chunk.span.bytes)
+            if recording.playsBack { recording.chunks.append(chunk) }
+            isKept = recording.playsBack
+        }
+        if !isKept { receiver?.took(chunk.count) }
+    }
+
+    private func change(_ key: RequestKey, _ body: (inout Recording) -> Void) {
+        guard let index = works.firstIndex(where: { $0.key == key }), case .audio(var recording) = works[index].kind else { return }
+        works[index].kind = .text([], next: 0, isStreamed: false)
+        body(&recording)
+        works[index].kind = .audio(recording)
+    }
+
+    private func drop(_ key: RequestKey) {
+        guard let index = works.firstIndex(where: { $0.key == key }) else { return }
+        let work = works.remove(at: index)
+        switch work.kind {
+        case .text(let text, let next, _): receiver?.took(text.count - next)
+        case .audio(let recording): receiver?.took(recording.chunks.reduce(0) { $0 + $1.count })
+        }
+    }
+
+    /// Answers in order of arrival; an open recording doesn't hold up the texts behind it.
+    private func pump() {
+        guard !isPumping else { return }
+        isPumping = true
+        defer { isPumping = false }
+        var index = 0
+        while credit > 0, index < works.count {
+            guard let event = next(at: index) else {
+                index += 1
+                continue
+            }
+            credit -= 1
+            if event.isLast { works.remove(at: index) }
+            receiver?.receive(event)
+        }
+    }
+
+    private func next(at index: Int) -> UpstreamEvent? {
+        let key = works[index].key
+        switch works[index].kind {
+        case .text(let text, let start, let isStreamed):
+            guard isStreamed else {
+                receiver?.took(text.count)
+                return UpstreamEvent(key, .text(text, final: true), isLast: true)
+            }
+            let end = Words.end(after: start, in: text)
+            works[index].kind = .text(text, next: end, isStreamed: true)
+            receiver?.took(end - start)
+            let isFinal = end == text.count
+            return UpstreamEvent(key, .text(Array(text[start..<end]), final: isFinal), isLast: isFinal)
+        case .audio:
+            var event: UpstreamEvent?
+            change(key) { event = Self.next(of: &$0, key: key) }
+            if case .audioChunk(let chunk)? = event?.content { receiver?.took(chunk.count) }
+            return event
+        }
+    }
+
+    private static func next(of recording: inout Recording, key: RequestKey) -> UpstreamEvent? {
+        if recording.playsBack, !recording.isPlayed {
+            if !recording.chunks.isEmpty, !recording.isPlaying {
+                recording.isPlaying = true
+                return UpstreamEvent(key, .audio(recording.format))
+            }
+            if let chunk = recording.chunks.popFirst() { return UpstreamEvent(key, .audioChunk(chunk)) }
+            if recording.hasEnded {
+                recording.isPlayed = true
+                if recording.isPlaying { return UpstreamEvent(key, .audioEnd(recording.format)) }
+            }
+        }
+        guard recording.hasEnded else { return nil }
+        let summary = recording.meter.summary()
+        return UpstreamEvent(
+            key, .transcript(summary, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), isLast: true)
+    }
+}
+
+/// Gives every session a ``LoopbackLink``.
+package struct LoopbackProvider: UpstreamProvider {
+    package init() {}
+
+    package func makeLink(for receiver: any UpstreamReceiver) -> any UpstreamLink { LoopbackLink(receiver: receiver) }
+}

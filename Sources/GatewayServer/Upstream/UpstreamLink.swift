@@ -1,0 +1,31 @@
+package import GatewayCore
+
+/// The connection of one session to its upstream, on the session's event loop.
+///
+/// Commands go in; events come back through the ``UpstreamReceiver``, at once or later, but never more than was asked for with
+/// ``demand(_:)``. That is the whole seam: a WebSocket, an HTTP stream, a process or the built-in loopback fit behind it.
+package protocol UpstreamLink: AnyObject {
+    /// Takes a command. What it carries waits in the link until there is demand; the session counts those bytes and refuses what
+    /// doesn't fit, so the link needs no bound of its own.
+    func send(_ command: UpstreamCommand)
+
+    /// Allows `events` more events. A failure needs no demand.
+    func demand(_ events: Int)
+
+    /// The session is over. Nothing is reported afterwards.
+    func close()
+}
+
+/// The session's side of an ``UpstreamLink``.
+package protocol UpstreamReceiver: AnyObject {
+    func receive(_ event: UpstreamEvent)
+
+    /// The link has worked off `bytes` of what it was sent.
+    func took(_ bytes: Int)
+}
+
+/// Makes links; one for each session. Chosen in the assembly.
+package protocol UpstreamProvider: Sendable {
+    /// Called on the session's event loop. The link doesn't keep the receiver alive.
+    func makeLink(for receiver: any UpstreamReceiver) -> any UpstreamLink
+}

@@ -1,0 +1,37 @@
+/// The payload of a close frame: nothing, or a code and a reason (RFC 6455 §5.5.1).
+package enum ClosePayload {
+    /// A control frame carries 125 bytes, and the code takes two.
+    package static let maximumReasonBytes = 123
+
+    /// Whether a peer may send this code (RFC 6455 §7.4 and the IANA registry).
+    ///
+    /// 1004 is reserved, 1005, 1006 and 1015 only report what no frame said, 1016–2999 aren't assigned.
+    package static func isAllowed(_ code: UInt16) -> Bool {
+        switch code {
+        case 1000...1003, 1007...1014, 3000...4999: true
+        default: false
+        }
+    }
+
+    /// Reads the code and checks the reason that follows it.
+    ///
+    /// - Returns: nil for an empty payload.
+    static func code(of payload: RawSpan) throws(WebSocketError) -> UInt16? {
+        let count = payload.byteCount
+        if count == 0 { return nil }
+        guard count >= 2 else { throw .closePayloadTooShort }
+        let code = UInt16(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt16.self))
+        guard isAllowed(code) else { throw .invalidCloseCode }
+        var validator = UTF8Validator()
+        guard validator.accept(payload.extracting(droppingFirst: 2)), validator.isComplete else { throw .invalidCloseReason }
+        return code
+    }
+
+    /// How many bytes of a UTF-8 reason go into the frame: at most 123, and never a part of a character.
+    static func fitting(_ reason: RawSpan) -> Int {
+        guard reason.byteCount > maximumReasonBytes else { return reason.byteCount }
+        var end = maximumReasonBytes
+        while end > 0, reason.unsafeLoad(fromByteOffset: end, as: UInt8.self) & 0xC0 == 0x80 { end -= 1 }
+        return end
+    }
+}

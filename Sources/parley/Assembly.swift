@@ -1,0 +1,160 @@
+import Foundation
+import GatewayCore
+import GatewayServer
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import UnixSignals
+
+/// Puts the gateway together. The only place that names every concrete type.
+enum Assembly {
+    static let version = "0.1.0"
+    /// `EX_CONFIG` of sysexits.h.
+    static let configurationError: Int32 = 78
+    /// Where the development certificate is kept.
+    static let stateFolder = "var"
+
+    /// Runs until SIGTERM or SIGINT. Returns the exit status.
+    static func serve(flags: [String], environment: [String: String]) async -> Int32 {
+        let loaded: LoadedConfiguration
+        do throws(ConfigurationError) {
+            loaded = try ConfigurationLoader.load(arguments: flags, environment: environment)
+        } catch {
+            // There is no log yet whose format one could know: people read this.
+            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            return configurationError
+        }
+        let configuration = loaded.configuration
+        let logs = Logs.bootstrap(format: configuration.logging.format, level: configuration.logging.level)
+        let logger = Logger(label: "parley")
+        defer { logs.close(within: .seconds(1)) }
+        do {
+            try await run(loaded, flags: flags, environment: environment, logs: logs, logger: logger)
+            return 0
+        } catch let error as TLSConfigurationError {
+            logger.critical("the certificates can't be used", metadata: ["error": "\(error)"])
+            return configurationError
+        } catch {
+            logger.critical("the gateway can't run", metadata: ["error": "\(error)"])
+            return 1
+        }
+    }
+
+    private static func run(
+        _ loaded: LoadedConfiguration, flags: [String], environment: [String: String], logs: Logs, logger: Logger
+    ) async throws {
+        let configuration = loaded.configuration
+        let started = LoopClock.wallMilliseconds()
+        let group = MultiThreadedEventLoopGroup(
+            numberOfThreads: configuration.listen.loops == 0 ? System.coreCount : configuration.listen.loops)
+
+        let health = HealthRegistry()
+        let ticketKeys = TLSTicketKeys(rotation: .nanoseconds(configuration.tls.ticketRotation.clampedNanoseconds))
+        let tls = try TLSContextStore(settings(configuration), ticketKeys: ticketKeys, now: started / 1000)
+        warn(tls.current.warnings, logger: logger)
+        health.set(.certificates, .ready)
+        // Memory is always ready.
+        health.set(.store, .ready)
+
+        let shared = SharedGateway(
+            occupancy: Occupancy(limits: Occupancy.Limits(configuration)), health: health, upstream: LoopbackProvider())
+        let gateway = try await Gateway(
+            configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"))
+        let keeper = ConfigurationService(
+            loaded: loaded,
+            target: .init(
+                certificates: { configuration in
+                    warn(try tls.reload(settings(configuration), now: LoopClock.wallMilliseconds() / 1000), logger: logger)
+                },
+                apply: { configuration in
+                    logs.setLevel(configuration.logging.level)
+                    await gateway.apply(configuration)
+                }),
+            logger: Logger(label: "parley.configuration"),
+            load: { () throws(ConfigurationError) in try ConfigurationLoader.load(arguments: flags, environment: environment) })
+        let operations = OperationsServer(
+            address: configuration.operations.address, demandsToken: configuration.environment == .production,
+            token: { keeper.current.operations.token }, health: health,
+            snapshot: { await snapshot(gateway, keeper.current, shared: shared, logs: logs, started: started) },
+            reload: { await keeper.reload(because: "an operator asked") }, eventLoopGroup: group)
+
+        logger.notice(
+            "starting",
+            metadata: [
+                "version": "\(version)", "environment": "\(configuration.environment.rawValue)",
+                "loops": .stringConvertible(group.makeIterator().reduce(0) { count, _ in count + 1 }),
+            ])
+        // Stopped in reverse order: health answers until the end.
+        let services = ServiceGroup(
+            configuration: .init(
+                services: [.init(service: operations), .init(service: gateway), .init(service: keeper)], logger: lifecycleLogger))
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await services.run() }
+            tasks.addTask { await stopOnSignal(services, logs: logs) }
+            try await tasks.next()
+            tasks.cancelAll()
+        }
+        try await group.shutdownGracefully()
+        logger.notice("stopped")
+    }
+
+    /// SIGTERM or SIGINT drains; a second one doesn't wait for that.
+    private static func stopOnSignal(_ services: ServiceGroup, logs: Logs) async {
+        var isDraining = false
+        for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+            guard !isDraining else {
+                logs.close(within: .milliseconds(200))
+                exit(0)
+            }
+            isDraining = true
+            await services.triggerGracefulShutdown()
+        }
+    }
+
+    /// What the lifecycle says below a warning is of interest to its developers only.
+    private static var lifecycleLogger: Logger {
+        var logger = Logger(label: "parley.lifecycle")
+        logger.logLevel = .warning
+        return logger
+    }
+
+    private static func settings(_ configuration: GatewayConfiguration) throws -> TLSSettings {
+        var certificates = configuration.tls.certificates.map { TLSSettings.Certificate(certificate: $0.certificate, key: $0.key) }
+        if certificates.isEmpty, configuration.environment == .development {
+            certificates = [try DevelopmentCertificate.files(in: stateFolder, now: LoopClock.wallMilliseconds() / 1000)]
+        }
+        return TLSSettings(
+            certificates: certificates, minimumVersion: configuration.tls.minimumVersion == .tls13 ? .v1_3 : .v1_2,
+            clientAuthority: configuration.tls.clientCA,
+            clientAuthentication: .init(rawValue: configuration.tls.clientAuth.rawValue) ?? .required)
+    }
+
+    private static func warn(_ warnings: [TLSWarning], logger: Logger) {
+        for warning in warnings { logger.warning("certificate", metadata: ["problem": "\(warning)"]) }
+    }
+
+    private static func snapshot(
+        _ gateway: Gateway, _ configuration: GatewayConfiguration, shared: SharedGateway, logs: Logs, started: Int64
+    ) async -> GatewaySnapshot {
+        let counters = await gateway.counters()
+        var snapshot = GatewaySnapshot(
+            startedAt: started, uptimeMilliseconds: LoopClock.wallMilliseconds() - started,
+            environment: configuration.environment.rawValue, version: version)
+        snapshot.connections.open = shared.occupancy.webSockets
+        snapshot.connections.accepted = counters.accepted
+        snapshot.connections.refused = counters.refused
+        snapshot.connections.max = configuration.connections.max
+        snapshot.sessions.attached = shared.occupancy.sessions
+        snapshot.sessions.memoryBytes = counters.memoryBytes
+        snapshot.messages.in = counters.messagesIn
+        snapshot.messages.out = counters.messagesOut
+        snapshot.bytes.in = counters.bytesIn
+        snapshot.bytes.out = counters.bytesOut
+        for (code, count) in counters.errors { snapshot.errors[code.rawValue] = count }
+        for (code, count) in counters.closes { snapshot.closes["\(code)"] = count }
+        snapshot.log.written = logs.written
+        snapshot.log.dropped = logs.dropped
+        return snapshot
+    }
+}

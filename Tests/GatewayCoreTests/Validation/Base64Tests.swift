@@ -1,0 +1,82 @@
+import GatewayCore
+import Testing
+
+private let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+/// Base 64 the obvious way.
+func base64(_ bytes: [UInt8]) -> String {
+    var text: [UInt8] = []
+    var index = 0
+    while index < bytes.count {
+        let group = bytes[index..<min(index + 3, bytes.count)] + []
+        let bits = (0..<3).reduce(0) { $0 << 8 | ($1 < group.count ? Int(group[index + $1]) : 0) }
+        for place in 0..<4 {
+            text.append(place <= group.count ? alphabet[bits >> (18 - 6 * place) & 63] : UInt8(ascii: "="))
+        }
+        index += 3
+    }
+    return String(decoding: text, as: UTF8.self)
+}
+
+private func decode(_ text: [UInt8]) -> [UInt8]? {
+    var bytes: [UInt8] = [1, 2, 3]
+    let isValid = Base64.decode(text.span.bytes, into: &bytes)
+    #expect(isValid == Base64.isValid(text.span.bytes))
+    #expect(Array(bytes[..<3]) == [1, 2, 3])
+    guard isValid else {
+        #expect(bytes.count == 3, "nothing is left of what isn't valid")
+        return nil
+    }
+    #expect(Base64.decodedCount(of: text.span.bytes) == bytes.count - 3)
+    return Array(bytes[3...])
+}
+
+@Suite struct Base64Tests {
+    @Test(arguments: [
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
+    ])
+    func `the vectors of RFC 4648 §10`(plain: String, text: String) {
+        #expect(decode(Array(text.utf8)) == Array(plain.utf8))
+        #expect(base64(Array(plain.utf8)) == text)
+    }
+
+    @Test func `every length comes back`() {
+        var random = SplitMix(state: 1)
+        for count in 0...200 {
+            let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+            #expect(decode(Array(base64(bytes).utf8)) == bytes, "\(count)")
+        }
+    }
+
+    @Test func `every byte outside the alphabet is refused, everywhere`() {
+        let good = Array(base64([UInt8](repeating: 0xA5, count: 30)).utf8)
+        for byte in UInt8.min...UInt8.max where !alphabet.contains(byte) {
+            for place in good.indices {
+                // Padding at its own place is another text, and a good one only with its bits zero.
+                if byte == UInt8(ascii: "="), place == good.count - 1 { continue }
+                var bad = good
+                bad[place] = byte
+                #expect(decode(bad) == nil, "\(byte) at \(place)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        "A", "AA", "AAA", "=", "==", "====", "A===", "AA=A", "=AAA", "AAA==", "AAAA=", "AAAA====", "AB==", "AAB=", "AA==AAAA", "AA= ",
+        "AAAA\n",
+        " AAAA", "Zh==", "Zm9=", "AAAAAAAAAAAAAAAAAAAAAB==", "AAAAAAAAAAAAAAAAAAAAAAB=",
+    ])
+    func `bad lengths, padding and left-over bits are refused`(text: String) {
+        #expect(decode(Array(text.utf8)) == nil)
+    }
+
+    @Test func `the bits that padding leaves over are zero, behind any number of groups`() {
+        for groups in [0, 1, 4, 5, 9] {
+            let before = [UInt8](repeating: UInt8(ascii: "A"), count: groups * 4)
+            for (value, character) in alphabet.enumerated() {
+                #expect((decode(before + [UInt8(ascii: "A"), character] + Array("==".utf8)) != nil) == (value % 16 == 0))
+                #expect((decode(before + Array("AA".utf8) + [character, UInt8(ascii: "=")]) != nil) == (value % 4 == 0))
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import GatewayCore
+
+/// Scans one message with a fresh scanner.
+func scan(_ json: some Sequence<UInt8>, rules: ValidationRules = ValidationRules()) -> Result<ClientMessage, MessageFault> {
+    var scanner = MessageScanner(rules: rules)
+    return scan(Array(json), with: &scanner)
+}
+
+func scan(_ json: String, rules: ValidationRules = ValidationRules()) -> Result<ClientMessage, MessageFault> {
+    scan(Array(json.utf8), rules: rules)
+}
+
+func scan(_ bytes: [UInt8], with scanner: inout MessageScanner) -> Result<ClientMessage, MessageFault> {
+    do throws(MessageFault) {
+        return .success(try scanner.scan(bytes.span.bytes))
+    } catch {
+        return .failure(error)
+    }
+}
+
+extension Result<ClientMessage, MessageFault> {
+    var fault: MessageFault? {
+        if case .failure(let fault) = self { fault } else { nil }
+    }
+
+    var code: ErrorCode? { fault?.code }
+
+    var message: ClientMessage? { try? get() }
+
+    var text: ClientMessage.Text? {
+        if case .success(.text(let text)) = self { text } else { nil }
+    }
+
+    var audio: ClientMessage.AudioOpen? {
+        if case .success(.audioOpen(let open)) = self { open } else { nil }
+    }
+
+    var status: ClientMessage.Status? {
+        if case .success(.status(let status)) = self { status } else { nil }
+    }
+
+    /// Code and param on one line, `ok` for a valid message.
+    var verdict: String {
+        switch self {
+        case .success: "ok"
+        case .failure(let fault): fault.code.rawValue + (fault.param.map { " " + $0 } ?? "")
+        }
+    }
+}
+
+/// What a slice of `json` says, as a string.
+func string(_ slice: TextSlice?, in json: String) -> String? {
+    guard let slice else { return nil }
+    return String(decoding: slice.bytes(in: Array(json.utf8).span.bytes), as: UTF8.self)
+}
+
+func string(_ slice: NumberSlice?, in json: String) -> String? {
+    guard let slice else { return nil }
+    var bytes: [UInt8] = []
+    slice.append(to: &bytes, from: Array(json.utf8).span.bytes)
+    return String(decoding: bytes, as: UTF8.self)
+}
+
+/// The same numbers on every run.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,110 @@
+import Testing
+
+@testable import GatewayServer
+
+@Suite("Each key of the configuration")
+struct ConfigurationKeyTests {
+    @Test func `the table has exactly the keys of the contract`() {
+        #expect(ConfigurationKey.all.map(\.name) == KeySample.all.map(\.name))
+        #expect(Set(ConfigurationKey.all.map(\.variable)).count == ConfigurationKey.all.count)
+    }
+
+    @Test func `no variable of a key looks like one that Kubernetes makes up`() {
+        for key in ConfigurationKey.all {
+            #expect(!key.variable.hasPrefix("PARLEY_SERVICE_") && !key.variable.hasPrefix("PARLEY_PORT"))
+        }
+    }
+
+    @Test(arguments: KeySample.all)
+    func `its default is the contract's in each environment`(sample: KeySample) throws {
+        let key = try configurationKey(sample.name)
+        #expect(key.shown(in: .defaults(for: .development)) == sample.development)
+        #expect(key.shown(in: .defaults(for: .staging)) == sample.staging)
+        #expect(key.shown(in: .defaults(for: .production)) == sample.production)
+        let origin = try loadConfiguration().origin(sample.name)
+        #expect(origin == .init(key: sample.name, value: sample.development, source: "default"))
+    }
+
+    @Test(arguments: KeySample.all)
+    func `a file sets it, and its line is known`(sample: KeySample) throws {
+        let parts = sample.name.split(separator: ".")
+        let directory = try ConfigurationDirectory([
+            "gateway.yaml": "# a comment\n\n\(parts[0]):\n  # another\n  \(parts[1]): \(sample.other)\n"
+        ])
+        let origin = try #require(try directory.load().origin(sample.name))
+        #expect(origin.value == (sample.name == "operations.token" ? ConfigurationKey.mask : sample.other))
+        #expect(origin.source == "\(directory.path)/gateway.yaml:5")
+    }
+
+    @Test(arguments: KeySample.all)
+    func `a variable sets it`(sample: KeySample) throws {
+        let key = try configurationKey(sample.name)
+        let loaded = try loadConfiguration([], [key.variable: bare(sample.other)])
+        #expect(key.text(loaded.configuration) == sample.other)
+        #expect(loaded.origin(sample.name)?.source == "PARLEY_" + sample.name.uppercased().replacing(".", with: "_"))
+    }
+
+    @Test(arguments: KeySample.all)
+    func `a flag sets it, in both spellings`(sample: KeySample) throws {
+        let key = try configurationKey(sample.name)
+        for arguments in [["--\(sample.name)=\(bare(sample.other))"], ["--\(sample.name)", bare(sample.other)]] {
+            let loaded = try loadConfiguration(arguments)
+            #expect(key.text(loaded.configuration) == sample.other)
+            #expect(loaded.origin(sample.name)?.source == "--\(sample.name)")
+        }
+    }
+
+    @Test(arguments: KeySample.all)
+    func `what is within its bounds is allowed`(sample: KeySample) throws {
+        let key = try configurationKey(sample.name)
+        for text in sample.allowed {
+            // Rules between keys may object, but not to the value itself.
+            #expect(try !configurationProblems([], [key.variable: text]).contains { $0.allowed == key.allowed }, "\(text)")
+        }
+    }
+
+    @Test(arguments: KeySample.all)
+    func `what is outside its bounds is refused, with key, value, source and what is allowed`(sample: KeySample) throws {
+        let key = try configurationKey(sample.name)
+        for text in sample.refused {
+            let shown = key.isList ? "[" + text.split(separator: ",", omittingEmptySubsequences: false).joined(separator: ", ") + "]" : text
+            let expected = ConfigurationProblem(
+                key: sample.name, value: key.isSecret ? ConfigurationKey.mask : shown, source: key.variable, allowed: key.allowed)
+            #expect(try configurationProblems([], [key.variable: text]) == [expected], "\(text)")
+            #expect(try configurationProblems(["--\(sample.name)=\(text)"]).map(\.source) == [key.flag], "\(text)")
+        }
+        #expect(try configurationProblems([], [key.variable: bare(sample.other)]) == [])
+    }
+
+    @Test(arguments: KeySample.all)
+    func `the wrong kind of YAML node is refused with its line`(sample: KeySample) throws {
+        let key = try configurationKey(sample.name)
+        for node in ["{a: 1}", key.isList ? "word" : "[a, b]", "[[a]]", "~", ""] {
+            let directory = try ConfigurationDirectory(["gateway.yaml": "\n\(sample.name): \(node)\n"])
+            let problems = directory.problems()
+            #expect(problems.map(\.key) == [sample.name], "\(node)")
+            #expect(problems.map(\.source) == ["\(directory.path)/gateway.yaml:2"], "\(node)")
+            #expect(problems.map(\.allowed) == [key.allowed], "\(node)")
+        }
+    }
+
+    @Test(arguments: KeySample.all)
+    func `a change of it takes effect at once or waits for a restart, as its comment says`(sample: KeySample) throws {
+        let key = try configurationKey(sample.name)
+        let running = try loadConfiguration().configuration
+        let read = try loadConfiguration([], [key.variable: bare(sample.other)]).configuration
+        let diff = ConfigurationDiff(from: running, to: read)
+        // max_sockets follows max.
+        let expected = (diff.reloadable + diff.needsRestart).filter { $0.key == sample.name || sample.name != "connections.max" }
+        guard sample.other != sample.development else { return #expect(diff.isEmpty) }
+        let shown = key.isSecret ? ConfigurationKey.mask : sample.other
+        #expect(expected == [.init(key: sample.name, old: sample.development, new: shown)])
+        #expect(diff.reloadable.isEmpty == !sample.live)
+        #expect(diff.applied == (sample.live ? read : running))
+    }
+
+    /// A list as variables and flags write it.
+    private func bare(_ text: String) -> String {
+        text.hasPrefix("[") && text.hasSuffix("]") && !text.contains("]:") ? String(text.dropFirst().dropLast()) : text
+    }
+}

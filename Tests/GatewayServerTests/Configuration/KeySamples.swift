@@ -1,0 +1,159 @@
+import Testing
+
+/// The contract's table once more, written by hand, so that the table of keys can be held against it.
+struct KeySample: Sendable, CustomTestStringConvertible {
+    let name: String
+    /// Built-in defaults as `config print` shows them.
+    let development: String, staging: String, production: String
+    /// Another value that is allowed on its own in development.
+    let other: String
+    /// Values that are refused for their form or their bounds.
+    let refused: [String]
+    /// Further values that are allowed: the bounds themselves.
+    let allowed: [String]
+    /// Whether a running gateway takes it.
+    let live: Bool
+
+    var testDescription: String { name }
+
+    init(
+        _ name: String, _ base: String, dev: String? = nil, staging: String? = nil, prod: String? = nil, other: String,
+        _ bounds: Bounds, live: Bool = false
+    ) {
+        self.name = name
+        self.development = dev ?? base
+        self.staging = staging ?? base
+        self.production = prod ?? base
+        self.other = other
+        (allowed, refused) = (bounds.allowed, bounds.refused)
+        self.live = live
+    }
+
+    /// Just under, at and over.
+    struct Bounds: Sendable {
+        var allowed: [String]
+        var refused: [String]
+
+        static let duration = Bounds(
+            allowed: ["100ms", "3650d", "87600h"],
+            refused: ["99ms", "0", "0s", "3651d", "315360001s", "-1s", "5", "5 s", "1h30m", "1.5s", "s", "", "9223372036854775807d", "∞"])
+        static let durationOrZero = Bounds(
+            allowed: ["100ms", "3650d", "0", "0ms", "0s"], refused: ["99ms", "1ms", "3651d", "-1s", "5", "s", "", "3650d1"])
+        static let size = Bounds(
+            allowed: ["0", "1", "1B", "1TB", "1000000000000"],
+            refused: [
+                "1000000000001", "1001GB", "1TiB", "-1", "1.5KB", "KB", "1kb", "1K", "", "99999999999999999999", "9223372036854775807GB",
+            ])
+        static let count = Bounds(
+            allowed: ["0", "1", "1000000000"],
+            refused: ["1000000001", "-1", "+1", "1.5", "1e3", "0x10", "1_000", "", "many", "99999999999999999999"])
+        static let factor = Bounds(
+            allowed: ["0", "0.001", "1", "1000000000", "2.25"],
+            refused: ["0.0009", "1000000000.1", "-1", "1.", ".5", "1e3", "inf", "nan", "", "1.2.3"])
+        static let toggle = Bounds(allowed: ["true", "false"], refused: ["yes", "1", "True", "on", ""])
+        static let endpoint = Bounds(
+            allowed: ["127.0.0.1:0", "0.0.0.0:65535", "[::]:1", "localhost:1", "gateway.example:443"],
+            refused: [
+                "127.0.0.1:65536", "127.0.0.1", ":1", "::1:1", "[::1]", "[127.0.0.1]:1", "256.0.0.1:1", "a b:1", "a:", "a:-1", "a:b", "",
+            ])
+        static let path = Bounds(allowed: ["a", String(repeating: "a", count: 4096)], refused: ["", String(repeating: "a", count: 4097)])
+
+        static func words(_ words: String...) -> Bounds {
+            Bounds(allowed: words, refused: ["", "nonsense", words[0].uppercased() + "x", words[0] + " "])
+        }
+    }
+}
+
+extension KeySample {
+    static let all: [KeySample] = [
+        .init("listen.address", "0.0.0.0:8443", dev: "127.0.0.1:8443", other: "127.0.0.2:0", .endpoint),
+        .init("listen.loops", "0", other: "2", .init(allowed: ["0", "1", "1024"], refused: ["1025", "-1", "all"])),
+        .init(
+            "tls.certificates", "[]", other: "[a.pem:a.key, b.pem:b.key]",
+            .init(allowed: ["a:b"], refused: ["a", "a:", ":b", "a:b:c", "a:b,c"]), live: true),
+        .init("tls.minimum_version", "1.2", other: "1.3", .init(allowed: ["1.2", "1.3"], refused: ["1.1", "1.4", "TLS1.2", ""])),
+        .init("tls.handshake_timeout", "10s", other: "3s", .duration),
+        .init("tls.ticket_rotation", "12h", other: "1h", .duration, live: true),
+        .init("tls.client_ca", "(none)", other: "ca.pem", .path),
+        .init("tls.client_auth", "none", other: "none", .words("none", "optional", "required")),
+        .init("http.header_timeout", "10s", other: "250ms", .duration),
+        .init("http.max_header_bytes", "16KiB", other: "8KiB", .size),
+        .init("http.max_headers", "100", other: "20", .count),
+        .init("http.query_tokens", "false", other: "true", .toggle),
+        .init(
+            "http.allowed_origins", "[]", dev: "[*]", other: "[https://a.example, http://localhost:3000]",
+            .init(
+                allowed: ["", "*", "https://a.example", "capacitor://localhost", "https://[::1]:8080"],
+                refused: [
+                    "a.example", "https://", "https://a.example/", "https://a.example/x", "https://*.a.example", "https://u@a.example",
+                    "://a",
+                ]),
+            live: true),
+        .init("connections.max", "1000", other: "7", .count, live: true),
+        .init("connections.max_sockets", "1128", other: "50", .count, live: true),
+        .init("connections.per_address", "10", dev: "1000", other: "4", .count, live: true),
+        .init("connections.trusted_proxies", "[]", other: "[]", .init(allowed: ["", "10.0.0.0/8"], refused: ["10.0.0.0/8,", ",::1"])),
+        .init("connections.handshakes_per_second", "20", dev: "0", other: "5", .count, live: true),
+        .init("connections.per_user", "3", other: "1", .count, live: true),
+        .init("connections.when_full", "evict_oldest", other: "reject", .words("evict_oldest", "reject"), live: true),
+        .init("connections.max_age", "24h", other: "2h", .durationOrZero, live: true),
+        .init("websocket.max_message_bytes", "2MB", other: "64KiB", .size),
+        .init("websocket.max_fragments", "1024", other: "8", .count),
+        .init("websocket.compression", "shared", other: "off", .words("off", "shared", "dedicated")),
+        .init("websocket.close_timeout", "5s", other: "1s", .duration),
+        .init("heartbeat.interval", "30s", other: "20s", .duration),
+        .init("heartbeat.timeout", "10s", other: "5s", .duration),
+        .init("heartbeat.stale_after", "75s", dev: "1m", staging: "90s", other: "70s", .duration),
+        .init("messages.max_bytes", "256KB", other: "10KB", .size, live: true),
+        .init("messages.max_text_bytes", "100KB", other: "1KB", .size, live: true),
+        .init("messages.audio_max_bytes", "1MB", other: "2MB", .size, live: true),
+        .init("messages.max_depth", "16", other: "4", .init(allowed: ["1", "64"], refused: ["0", "65", "-1"]), live: true),
+        .init("messages.unknown_fields", "ignore", dev: "reject", other: "ignore", .words("ignore", "reject"), live: true),
+        .init("messages.max_violations", "20", other: "3", .count, live: true),
+        .init("limits.text_per_minute", "60", dev: "600", other: "12", .count, live: true),
+        .init("limits.audio_per_minute", "30", dev: "300", other: "6", .count, live: true),
+        .init("limits.audio_chunks_per_second", "200", other: "50", .count, live: true),
+        .init("limits.audio_realtime_factor", "1.5", other: "2.25", .factor, live: true),
+        .init("limits.control_per_minute", "240", other: "24", .count, live: true),
+        .init("limits.refusals_per_minute", "240", other: "24", .count, live: true),
+        .init("limits.bytes_per_second", "1MB", other: "500KB", .size, live: true),
+        .init("limits.global_per_second", "0", other: "10000", .count, live: true),
+        .init("sessions.max", "1000", other: "10", .count),
+        .init("sessions.max_detached", "1000", other: "10", .count),
+        .init("sessions.ttl", "24h", other: "1h", .durationOrZero),
+        .init("sessions.idle", "30m", other: "1m", .durationOrZero),
+        .init("sessions.resume_window", "2m", other: "1m", .duration),
+        .init("sessions.sweep", "5m", dev: "30s", other: "200ms", .duration),
+        .init("sessions.history_messages", "1000", other: "5", .count),
+        .init("sessions.history_bytes", "256KiB", other: "1KiB", .size),
+        .init("sessions.duplicate_ids", "1000", other: "5", .count),
+        .init("sessions.outbox_messages", "1000", other: "5", .count),
+        .init("sessions.outbox_bytes", "1MiB", other: "2MiB", .size),
+        .init("sessions.memory_budget", "6MiB", other: "3MiB", .size),
+        .init("sessions.total_memory_budget", "1GiB", other: "2GiB", .size),
+        .init("delivery.send_timeout", "5s", other: "1s", .duration),
+        .init("delivery.upstream_queue_bytes", "256KiB", other: "1KiB", .size),
+        .init("delivery.coalesce", "0ms", other: "100ms", .durationOrZero),
+        .init("delivery.socket_queue_bytes", "1MiB", other: "2MiB", .size),
+        .init("store.kind", "memory", other: "memory", .words("memory", "sqlite", "redis")),
+        .init("store.path", "var/parley.sqlite", other: "/var/lib/parley/store", .path),
+        .init("store.synchronous", "full", other: "normal", .words("full", "normal", "off")),
+        .init("store.max_bytes", "8GiB", other: "1GB", .size),
+        .init("reports.keep", "30d", other: "7d", .duration),
+        .init("reports.content", "full", prod: "metadata", other: "metadata", .words("full", "metadata")),
+        .init("operations.address", "127.0.0.1:9464", other: "127.0.0.2:0", .endpoint),
+        .init(
+            "operations.token", "(none)", other: "s3cret",
+            .init(
+                allowed: ["x", String(repeating: "x", count: 1024)],
+                refused: ["", "two words", "über", String(repeating: "x", count: 1025)]),
+            live: true),
+        .init(
+            "logging.level", "info", dev: "debug", other: "warning",
+            .words("trace", "debug", "info", "notice", "warning", "error", "critical"), live: true),
+        .init("logging.format", "json", dev: "console", other: "json", .words("json", "console")),
+        .init("shutdown.drain", "30s", dev: "2s", other: "10s", .duration),
+        .init("auth.mode", "none", prod: "jwt", other: "none", .words("none", "jwt")),
+        .init("conformance.echo", "false", other: "true", .toggle),
+    ]
+}

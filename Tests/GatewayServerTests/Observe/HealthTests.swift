@@ -1,0 +1,58 @@
+import GatewayServer
+import Testing
+
+@Suite struct HealthTests {
+    private func text(_ response: HealthResponse) -> String { String(decoding: response.body, as: UTF8.self) }
+
+    private func allReady() -> HealthRegistry {
+        let registry = HealthRegistry()
+        for part in HealthPart.allCases { registry.set(part, .ready) }
+        return registry
+    }
+
+    @Test func `every part has to be ready, and begins as not ready`() {
+        let registry = HealthRegistry()
+        for part in HealthPart.allCases {
+            #expect(!registry.isReady)
+            #expect(registry.report.parts.contains { $0.part == part && $0.state == .notReady("starting") })
+            registry.set(part, .ready)
+        }
+        #expect(registry.isReady)
+        #expect(registry.report.isReady)
+        registry.set(.accepting, .notReady("draining"))
+        #expect(!registry.isReady)
+        registry.set(.accepting, .ready)
+        #expect(registry.isReady)
+    }
+
+    @Test func `livez always says ok`() {
+        #expect(HealthResponse.live().status == 200)
+        #expect(text(.live()) == #"{"status":"ok"}"#)
+    }
+
+    @Test func `readyz names the part in the way, and the reason only with details`() {
+        let registry = allReady()
+        let parts = #"{"name":"listener","ready":true},{"name":"certificates","ready":true},{"name":"store","ready":true},"#
+        #expect(HealthResponse.ready(registry.report, details: false).status == 200)
+        #expect(
+            text(.ready(registry.report, details: true)) == #"{"status":"ready","parts":["# + parts
+                + #"{"name":"accepting","ready":true}]}"#)
+        registry.set(.accepting, .notReady("the \"drain\"\nbegan"))
+        #expect(HealthResponse.ready(registry.report, details: false).status == 503)
+        #expect(
+            text(.ready(registry.report, details: false)) == #"{"status":"not_ready","parts":["# + parts
+                + #"{"name":"accepting","ready":false}]}"#)
+        #expect(
+            text(.ready(registry.report, details: true)) == #"{"status":"not_ready","parts":["# + parts
+                + #"{"name":"accepting","ready":false,"reason":"the \"drain\"\nbegan"}]}"#)
+    }
+
+    @Test func `health adds what runs here only with details`() {
+        let report = allReady().report
+        #expect(text(.health(report, details: nil)) == text(.ready(report, details: false)))
+        let details = HealthDetails(version: "1.0", environment: "staging", uptimeMilliseconds: 61_000, connections: 3, sessions: 2)
+        #expect(
+            text(.health(report, details: details)).hasSuffix(
+                #","version":"1.0","environment":"staging","uptime_ms":61000,"connections":3,"sessions":2}"#))
+    }
+}

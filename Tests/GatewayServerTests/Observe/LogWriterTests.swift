@@ -1,0 +1,165 @@
+import GatewayServer
+import Glibc
+import Testing
+
+@Suite struct LogWriterTests {
+    private func writer(_ pipe: Pipe, bytes: Int = 1 << 20, lines: Int = 8192) -> LogWriter {
+        LogWriter(fileDescriptor: pipe.input, maximumBytes: bytes, maximumLines: lines) { Array("dropped \($0)\n".utf8) }
+    }
+
+    /// A line that alone is more than the pipe holds, so that the writer is surely blocked until somebody reads.
+    private func bigLine(_ letter: Character) -> [UInt8] {
+        Array(String(repeating: letter, count: 2 * Pipe.capacity - 1).utf8) + [0x0A]
+    }
+
+    @Test func `lines come out whole and in order`() throws {
+        let pipe = try Pipe()
+        let writer = writer(pipe)
+        for index in 0..<200 { writer.write(Array("line \(index)\n".utf8)) }
+        for index in 0..<200 { #expect(pipe.readLine() == "line \(index)") }
+        #expect(writer.close(within: .seconds(60)))
+        #expect(writer.written == 200)
+        #expect(writer.dropped == 0)
+    }
+
+    @Test func `lines from many threads never mix`() async throws {
+        let pipe = try Pipe()
+        let writer = writer(pipe)
+        var counts: [String: Int] = [:]
+        await withTaskGroup(of: Void.self) { group in
+            for letter in "abcd" {
+                group.addTask {
+                    for _ in 0..<500 { writer.write(Array("\(String(repeating: letter, count: 40))\n".utf8)) }
+                }
+            }
+            await group.waitForAll()
+        }
+        for _ in 0..<2000 { counts[pipe.readLine() ?? "", default: 0] += 1 }
+        #expect(counts.count == 4)
+        #expect(counts.values.allSatisfy { $0 == 500 })
+        #expect(writer.close(within: .seconds(60)))
+    }
+
+    @Test func `with nobody reading, writing returns at once, and what is over the line bound is dropped and told of later`() throws {
+        let pipe = try Pipe()
+        let writer = writer(pipe, lines: 4)
+        for letter in "abcd" { writer.write(bigLine(letter)) }
+        #expect(writer.dropped == 0)
+        for _ in 0..<1000 { writer.write(Array("more\n".utf8)) }
+        #expect(writer.dropped == 1000)
+        #expect(!writer.flush(within: .zero))
+        for letter in "abcd" { #expect(pipe.readLine()?.first == letter) }
+        #expect(pipe.readLine() == "dropped 1000")
+        #expect(writer.flush(within: .seconds(60)))
+        writer.write(Array("after\n".utf8))
+        #expect(pipe.readLine() == "after")
+        #expect(writer.close(within: .seconds(60)))
+        #expect(writer.written == 5)
+        #expect(writer.dropped == 1000)
+    }
+
+    @Test func `the byte bound counts what is being written as well`() throws {
+        let pipe = try Pipe()
+        let size = bigLine("x").count
+        let writer = writer(pipe, bytes: 3 * size)
+        writer.write(bigLine("a"))
+        writer.write(bigLine("b"))
+        writer.write(Array(bigLine("c").dropFirst()))
+        #expect(writer.dropped == 0)
+        writer.write([0x0A])
+        #expect(writer.dropped == 0)
+        writer.write([0x0A])
+        #expect(writer.dropped == 1)
+        for letter in "abc" { #expect(pipe.readLine()?.first == letter) }
+        #expect(pipe.readLine() == "")
+        #expect(pipe.readLine() == "dropped 1")
+        #expect(writer.close(within: .seconds(60)))
+    }
+
+    @Test func `a line larger than the whole queue is dropped and the next one written`() throws {
+        let pipe = try Pipe()
+        let writer = writer(pipe, bytes: 10)
+        writer.write(Array("0123456789\n".utf8))
+        writer.write(Array("012345678\n".utf8))
+        #expect(["012345678", "dropped 1"].contains(pipe.readLine()))
+        #expect(["012345678", "dropped 1"].contains(pipe.readLine()))
+        #expect(writer.close(within: .seconds(60)))
+        #expect(writer.written == 1)
+    }
+
+    @Test func `a reader that is gone neither kills nor blocks`() throws {
+        let pipe = try Pipe()
+        let writer = writer(pipe)
+        pipe.closeOutput()
+        for index in 1...3 {
+            writer.write(Array("lost\n".utf8))
+            #expect(writer.flush(within: .seconds(60)))
+            #expect(writer.dropped == UInt64(index))
+        }
+        #expect(writer.written == 0)
+        #expect(writer.close(within: .seconds(60)))
+    }
+
+    @Test func `a blocked writer is released when its reader goes`() throws {
+        let pipe = try Pipe()
+        let writer = writer(pipe)
+        writer.write(bigLine("a"))
+        #expect(!writer.flush(within: .milliseconds(1)))
+        pipe.closeOutput()
+        #expect(writer.close(within: .seconds(60)))
+        #expect(writer.dropped == 1)
+    }
+
+    @Test func `a line torn by a reader that left is ended before the next reader's first`() throws {
+        var template = Array((P_tmpdir + "/parley-log-XXXXXX").utf8CString)
+        #expect(mkdtemp(&template) != nil)
+        let folder = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let path = folder + "/fifo"
+        defer {
+            unlink(path)
+            rmdir(folder)
+        }
+        #expect(mkfifo(path, 0o600) == 0)
+        let first = Pipe(output: open(path, O_RDONLY | O_NONBLOCK), input: open(path, O_WRONLY))
+        #expect(fcntl(first.input, 1031, Int32(Pipe.capacity)) == Pipe.capacity)
+        let writer = writer(first)
+        writer.write(bigLine("a"))
+        // One byte of a full page frees no room: the line can't get further than half.
+        var waits = pollfd(fd: first.output, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&waits, 1, 60_000) == 1)
+        #expect(first.readSome(1))
+        first.closeOutput()
+        #expect(writer.flush(within: .seconds(60)))
+        #expect(writer.dropped == 1)
+        let second = Pipe(output: open(path, O_RDWR), input: -1)
+        writer.write(Array("next\n".utf8))
+        #expect(second.readLine()?.allSatisfy { $0 == "a" } == true)
+        #expect(second.readLine() == "next")
+        #expect(second.readLine() == "dropped 1")
+        #expect(writer.close(within: .seconds(60)))
+    }
+
+    @Test func `a descriptor that somebody made non-blocking loses nothing`() throws {
+        let pipe = try Pipe()
+        #expect(fcntl(pipe.input, F_SETFL, O_NONBLOCK) == 0)
+        let writer = writer(pipe)
+        for letter in "abcdefgh" { writer.write(bigLine(letter)) }
+        for letter in "abcdefgh" { #expect(pipe.readLine()?.first == letter) }
+        #expect(writer.close(within: .seconds(60)))
+        #expect(writer.dropped == 0)
+    }
+
+    @Test func `a closed writer writes what it has and takes no more`() throws {
+        let pipe = try Pipe()
+        let writer = writer(pipe)
+        writer.write(Array("last\n".utf8))
+        #expect(writer.close(within: .seconds(60)))
+        writer.write(Array("too late\n".utf8))
+        #expect(writer.dropped == 1)
+        #expect(writer.written == 1)
+        #expect(writer.flush(within: .zero))
+        pipe.closeInput()
+        #expect(pipe.readLine() == "last")
+        #expect(pipe.readLine() == nil)
+    }
+}

@@ -1,0 +1,94 @@
+import GatewayServer
+import Testing
+
+@Suite struct OperationsGateTests {
+    private let gate = OperationsGate(host: "Gateway.internal", demandsToken: false)
+
+    private func verdict(
+        _ path: String = "/livez", host: String? = "127.0.0.1:9464", token: String? = nil,
+        _ change: (inout OperationsGate.Request) -> Void = { _ in }
+    ) -> OperationsGate.Verdict {
+        var request = OperationsGate.Request(path: path, host: host)
+        change(&request)
+        return gate.verdict(on: request, token: token)
+    }
+
+    @Test(arguments: [
+        "127.0.0.1", "127.0.0.1:9464", "10.1.2.3:1", "[::1]:9464", "[::1]", "[2001:db8::1]:80", "localhost", "LOCALHOST:9464",
+        "gateway.internal",
+        "gateway.INTERNAL:9464",
+    ])
+    func `an address, localhost and the configured host name the listener`(host: String) {
+        #expect(verdict(host: host) == .pass)
+    }
+
+    @Test(arguments: [
+        "evil.example", "evil.example:9464", "localhost.evil.example", "127.0.0.1.evil.example", "gateway.internal.evil.example",
+        "127.0.0.1:port",
+        "127.0.0.1:123456", "[::1", "[::1]x", "[127.0.0.1]", "::1", ":9464", "[]:1", "user@127.0.0.1", "127.0.0.1 ", "127.1", "[localhost]",
+        "localhost:9464:1", "0x7f000001",
+    ])
+    func `any other name is foreign, as after DNS rebinding`(host: String) {
+        #expect(verdict(host: host) == .foreignHost)
+    }
+
+    @Test func `exactly one host is needed`() {
+        #expect(verdict(host: nil) == .invalidHost)
+        #expect(verdict(host: "") == .invalidHost)
+        #expect(verdict { $0.hasSeveralHosts = true } == .invalidHost)
+    }
+
+    @Test func `a web page of another origin is refused even for health`() {
+        for origin in ["https://evil.example", "null", "", "http://127.0.0.1", "https://127.0.0.1:9464", "http://127.0.0.1:9464, http://x"]
+        {
+            #expect(verdict { $0.origin = origin } == .foreignOrigin)
+        }
+        #expect(verdict { $0.origin = "http://127.0.0.1:9464" } == .pass)
+        #expect(verdict(host: "LocalHost:9464") { $0.origin = "HTTP://localhost:9464" } == .pass)
+        #expect(verdict(host: "evil.example") { $0.origin = "http://evil.example" } == .foreignHost)
+    }
+
+    @Test(
+        arguments: [
+            ("same-origin", .pass), ("none", .pass), ("cross-site", .foreignOrigin), ("same-site", .foreignOrigin), ("", .foreignOrigin),
+        ] as [(String, OperationsGate.Verdict)])
+    func `what the browser says about the page counts as well`(site: String, expected: OperationsGate.Verdict) {
+        #expect(verdict { $0.fetchSite = site } == expected)
+    }
+
+    @Test func `health needs no token, everything else does when one is set`() {
+        for path in ["/livez", "/readyz", "/health"] { #expect(verdict(path, token: "secret") == .pass) }
+        for path in ["/v1/gateway", "/", "", "/livez/", "//livez", "/LIVEZ", "/%6civez", "/health/../v1/gateway", "*"] {
+            #expect(verdict(path, token: "secret") == .unauthorized)
+            #expect(verdict(path) == .pass)
+            #expect(verdict(path, token: "") == .pass)
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("Bearer secret", .pass), ("bearer secret", .pass), ("BEARER secret", .pass), ("Bearer Secret", .unauthorized),
+            ("Bearer secre", .unauthorized),
+            ("Bearer secrett", .unauthorized), ("Bearer ", .unauthorized), ("Bearer", .unauthorized), ("", .unauthorized),
+            ("secret", .unauthorized),
+            ("Basic secret", .unauthorized), ("Bearer  secret", .unauthorized), ("Bearer secret ", .unauthorized),
+            ("Bearersecret", .unauthorized),
+            ("Bearer secret, Bearer secret", .unauthorized),
+        ] as [(String, OperationsGate.Verdict)])
+    func `only the very token passes`(field: String, expected: OperationsGate.Verdict) {
+        #expect(verdict("/v1/gateway", token: "secret") { $0.authorization = field } == expected)
+    }
+
+    @Test func `where a token is demanded and none is set, nothing but health is open`() {
+        var strict = gate
+        strict.demandsToken = true
+        var request = OperationsGate.Request(path: "/v1/gateway", host: "localhost")
+        request.authorization = "Bearer "
+        #expect(strict.verdict(on: request, token: nil) == .noTokenConfigured)
+        #expect(strict.verdict(on: request, token: "") == .noTokenConfigured)
+        request.authorization = "Bearer secret"
+        #expect(strict.verdict(on: request, token: "secret") == .pass)
+        request.path = "/readyz"
+        #expect(strict.verdict(on: request, token: nil) == .pass)
+    }
+}

@@ -1,0 +1,128 @@
+import GatewayServer
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+
+/// A running operations listener on a port of the system's choice, and what a client needs to talk to it.
+struct OperationsHarness: Sendable {
+    let address: SocketAddress
+    let health: HealthRegistry
+    let token: TokenBox
+
+    /// A token that a test can change while the listener runs.
+    final class TokenBox: Sendable {
+        private let value: Mutex<String?>
+
+        init(_ value: String?) { self.value = Mutex(value) }
+
+        func set(_ token: String?) { value.withLock { $0 = token } }
+        func get() -> String? { value.withLock { $0 } }
+    }
+
+    static let snapshot: GatewaySnapshot = {
+        var snapshot = GatewaySnapshot(startedAt: 1_767_323_045_678, uptimeMilliseconds: 61_000, environment: "staging", version: "1.0")
+        snapshot.connections.open = 3
+        snapshot.connections.accepted = 10
+        snapshot.connections.refused = 4
+        snapshot.connections.max = 1000
+        snapshot.sessions.attached = 2
+        snapshot.sessions.memoryBytes = 4096
+        snapshot.messages.in = 5
+        snapshot.messages.out = 6
+        snapshot.bytes.in = 7
+        snapshot.bytes.out = 8
+        snapshot.errors = ["rate_limited": 2, "invalid_json": 1]
+        snapshot.closes = ["1000": 1]
+        snapshot.log.written = 9
+        return snapshot
+    }()
+
+    /// Starts a listener, runs `body`, and shuts it down gracefully, which also has to end while connections are open.
+    static func run(
+        token: String? = nil, demandsToken: Bool = false, limits: OperationsServer.Limits = .init(), reload: ReloadReport = ReloadReport(),
+        _ body: @Sendable @escaping (OperationsHarness) async throws -> Void
+    ) async throws {
+        let health = HealthRegistry()
+        let box = TokenBox(token)
+        let (addresses, running) = AsyncStream.makeStream(of: SocketAddress.self)
+        let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let server = OperationsServer(
+            address: SocketEndpoint(host: "127.0.0.1", port: 0), demandsToken: demandsToken, limits: limits, token: { box.get() },
+            health: health,
+            snapshot: { snapshot }, reload: { reload }, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
+            onRunning: { running.yield($0) })
+        let group = ServiceGroup(services: [server], logger: quiet)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await group.run() }
+            for await address in addresses {
+                try await body(OperationsHarness(address: address, health: health, token: box))
+                break
+            }
+            await group.triggerGracefulShutdown()
+            try await tasks.waitForAll()
+        }
+    }
+
+    /// Sends a request line and fields, with `Host` and `Connection: close` added unless `raw`, and returns what comes until the end.
+    func send(_ line: String, _ fields: [String] = [], body: String = "", raw: Bool = false) async throws -> Answer {
+        var text = line + " HTTP/1.1\r\n"
+        if !raw { text += "Host: 127.0.0.1:\(address.port ?? 0)\r\nConnection: close\r\n" }
+        for field in fields { text += field + "\r\n" }
+        if !body.isEmpty { text += "Content-Length: \(body.utf8.count)\r\n" }
+        return Answer(try await exchange(text + "\r\n" + body))
+    }
+
+    /// Sends bytes on a new connection and returns all that comes until the listener closes it.
+    func exchange(_ text: String) async throws -> String {
+        let channel = try await connect()
+        return try await channel.executeThenClose { inbound, outbound in
+            try await outbound.write(ByteBuffer(string: text))
+            var received = ByteBuffer()
+            do {
+                for try await bytes in inbound { received.writeImmutableBuffer(bytes) }
+            } catch let error as IOError where error.errnoCode == 104 {
+                // Closed with bytes of ours unread: the kernel answers with a reset.
+            }
+            return String(buffer: received)
+        }
+    }
+
+    func connect() async throws -> NIOAsyncChannel<ByteBuffer, ByteBuffer> {
+        try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(to: address) { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+            }
+        }
+    }
+}
+
+/// An HTTP/1.1 answer, taken apart.
+struct Answer: Sendable {
+    var status: Int
+    /// Names in lower case.
+    var fields: [String: String] = [:]
+    var body: String
+
+    init(_ text: String) {
+        let head = text.prefix(upTo: text.firstRange(of: "\r\n\r\n")?.lowerBound ?? text.endIndex)
+        let lines = head.split(separator: "\r\n")
+        self.status = lines.first?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+        for line in lines.dropFirst() {
+            guard let colon = line.firstIndex(of: ":") else { continue }
+            fields[line[..<colon].lowercased()] = String(line[line.index(after: colon)...].drop { $0 == " " })
+        }
+        self.body = text.firstRange(of: "\r\n\r\n").map { String(text[$0.upperBound...]) } ?? ""
+    }
+
+    /// The body of a problem with its correlation id, which is always another, replaced by `ID`; nil unless it has 26 characters.
+    var problem: String? {
+        guard fields["content-type"] == "application/problem+json", let key = body.firstRange(of: #""correlation_id":""#) else {
+            return nil
+        }
+        let id = body[key.upperBound...].prefix { $0 != "\"" }
+        guard id.utf8.count == 26 else { return nil }
+        return body.replacing(id, with: "ID")
+    }
+}

@@ -1,0 +1,244 @@
+import GatewayServer
+import NIOCore
+import NIOPosix
+import Synchronization
+import Testing
+
+@Suite struct OperationsServerTests {
+    private func problem(_ status: Int, _ title: String, _ code: String, _ detail: String) -> String {
+        #"{"type":"about:blank","title":"\#(title)","status":\#(status),"detail":"\#(detail)","code":"\#(code)","correlation_id":"ID"}"#
+    }
+
+    @Test func `health answers with details, and says which part isn't ready`() async throws {
+        try await OperationsHarness.run(token: "secret", demandsToken: true) { server in
+            let live = try await server.send("GET /livez")
+            #expect(live.status == 200)
+            #expect(live.body == #"{"status":"ok"}"#)
+            #expect(live.fields["content-type"] == "application/json")
+            #expect(live.fields["cache-control"] == "no-store")
+            #expect(live.fields["x-content-type-options"] == "nosniff")
+            #expect(live.fields["cross-origin-resource-policy"] == "same-origin")
+            for part in HealthPart.allCases { server.health.set(part, .ready) }
+            server.health.set(.accepting, .notReady("draining"))
+            let parts = #"{"name":"listener","ready":true},{"name":"certificates","ready":true},{"name":"store","ready":true}"#
+            let ready = try await server.send("GET /readyz")
+            #expect(ready.status == 503)
+            #expect(
+                ready.body == #"{"status":"not_ready","parts":["# + parts + #",{"name":"accepting","ready":false,"reason":"draining"}]}"#)
+            server.health.set(.accepting, .ready)
+            #expect(try await server.send("GET /readyz?verbose").status == 200)
+            let health = try await server.send("GET /health")
+            #expect(health.status == 200)
+            #expect(
+                health.body == #"{"status":"ready","parts":["# + parts + #",{"name":"accepting","ready":true}],"version":"1.0","#
+                    + #""environment":"staging","uptime_ms":61000,"connections":3,"sessions":2}"#)
+            let head = try await server.send("HEAD /livez")
+            #expect(head.status == 200)
+            #expect(head.body == "")
+        }
+    }
+
+    @Test func `the counters are one JSON object with sorted names`() async throws {
+        try await OperationsHarness.run(token: "secret") { server in
+            let answer = try await server.send("GET /v1/gateway", ["Authorization: Bearer secret"])
+            #expect(answer.status == 200)
+            #expect(
+                answer.body
+                    == #"{"bytes":{"in":7,"out":8},"closes":{"1000":1},"connections":{"accepted":10,"max":1000,"open":3,"refused":4},"#
+                    + #""environment":"staging","errors":{"invalid_json":1,"rate_limited":2},"log":{"dropped":0,"written":9},"#
+                    + #""messages":{"in":5,"out":6},"sessions":{"attached":2,"memory_bytes":4096},"started_at":1767323045678,"#
+                    + #""uptime_ms":61000,"version":"1.0"}"#)
+        }
+    }
+
+    @Test func `without the token there is only health, and the token can change at run time`() async throws {
+        try await OperationsHarness.run(token: "first") { server in
+            for line in ["GET /v1/gateway", "POST /v1/gateway/reload", "GET /nothing"] {
+                let refused = try await server.send(line, ["Authorization: Bearer wrong"])
+                #expect(refused.status == 401)
+                #expect(refused.fields["www-authenticate"] == #"Bearer realm="parley operations""#)
+                #expect(
+                    refused.problem == problem(401, "Unauthorized", "unauthorized", "send Authorization: Bearer and the operations token"))
+            }
+            #expect(try await server.send("GET /v1/gateway", ["Authorization: Bearer first"]).status == 200)
+            server.token.set("second")
+            #expect(try await server.send("GET /v1/gateway", ["Authorization: Bearer first"]).status == 401)
+            #expect(try await server.send("GET /v1/gateway", ["Authorization: Bearer second"]).status == 200)
+            server.token.set(nil)
+            #expect(try await server.send("GET /v1/gateway").status == 200)
+        }
+    }
+
+    @Test func `production without a token shows nothing but health`() async throws {
+        try await OperationsHarness.run(demandsToken: true) { server in
+            let refused = try await server.send("GET /v1/gateway", ["Authorization: Bearer x"])
+            #expect(refused.problem == problem(403, "Forbidden", "forbidden", "closed until operations.token is configured"))
+            #expect(try await server.send("GET /livez").status == 200)
+        }
+    }
+
+    @Test func `a web page can't use the listener`() async throws {
+        try await OperationsHarness.run { server in
+            let foreign = problem(403, "Forbidden", "origin_denied", "web pages of other origins can't use this listener")
+            #expect(try await server.send("POST /v1/gateway/reload", ["Origin: https://evil.example"]).problem == foreign)
+            #expect(try await server.send("GET /livez", ["Origin: null"]).problem == foreign)
+            #expect(try await server.send("GET /livez", ["Sec-Fetch-Site: cross-site"]).problem == foreign)
+            #expect(try await server.send("GET /livez", ["Origin: http://127.0.0.1:\(server.address.port ?? 0)"]).status == 200)
+            let rebound = try await server.send("GET /livez", ["Host: evil.example", "Connection: close"], raw: true)
+            #expect(
+                rebound.problem == problem(403, "Forbidden", "forbidden", "Host must be an IP address, localhost or the configured host"))
+            let expected = problem(400, "Bad Request", "forbidden", "exactly one Host is needed")
+            #expect(
+                try await server.send("GET /livez", ["Host: localhost", "Host: localhost", "Connection: close"], raw: true).problem
+                    == expected)
+            #expect(try await server.send("GET /livez", ["Connection: close"], raw: true).problem == expected)
+            #expect(
+                try await server.send("GET http://evil.example/livez", ["Host: localhost", "Connection: close"], raw: true).status == 200)
+        }
+    }
+
+    @Test func `other paths are not found, and other methods are told which ones there are`() async throws {
+        try await OperationsHarness.run { server in
+            #expect(
+                try await server.send("GET /nothing").problem == problem(404, "Not Found", "not_found", "there is nothing at this path"))
+            let post = try await server.send("POST /livez")
+            #expect(post.problem == problem(405, "Method Not Allowed", "not_found", "this path takes GET, HEAD"))
+            #expect(post.fields["allow"] == "GET, HEAD")
+            #expect(try await server.send("GET /v1/gateway/reload").fields["allow"] == "POST")
+            for line in ["OPTIONS *", "CONNECT 127.0.0.1:1", "TRACE /livez", "BREW /coffee"] {
+                let answer = try await server.send(line)
+                #expect((400..<500).contains(answer.status))
+            }
+            #expect(try await server.send("GET /livez").status == 200)
+        }
+    }
+
+    @Test func `a reload tells what changed and what needs a restart`() async throws {
+        let report = ReloadReport(changed: ["logging.level"], needsRestart: ["listen.address"])
+        try await OperationsHarness.run(reload: report) { server in
+            let answer = try await server.send("POST /v1/gateway/reload", body: String(repeating: " ", count: 1024))
+            #expect(answer.status == 200)
+            #expect(answer.body == #"{"changed":["logging.level"],"needs_restart":["listen.address"],"problems":[]}"#)
+        }
+    }
+
+    @Test func `a reload that is refused says everything that is wrong`() async throws {
+        try await OperationsHarness.run(reload: ReloadReport(problems: ["a: \"x\"", "b"])) { server in
+            let answer = try await server.send("POST /v1/gateway/reload")
+            #expect(answer.status == 422)
+            #expect(answer.body.contains(#""code":"invalid_message""#))
+            #expect(answer.body.hasSuffix(#""problems":["a: \"x\"","b"]}"#))
+        }
+    }
+
+    @Test func `a body over the limit is refused and the connection closed`() async throws {
+        try await OperationsHarness.run { server in
+            let answer = try await server.send(
+                "POST /v1/gateway/reload", ["Host: localhost"], body: String(repeating: "x", count: 1025), raw: true)
+            #expect(answer.problem == problem(413, "Content Too Large", "message_too_large", "no body of more than 1024 bytes is taken"))
+            #expect(answer.fields["connection"] == "close")
+            #expect(try await server.send("POST /v1/gateway/reload").status == 200)
+        }
+    }
+
+    @Test func `a body nobody reads closes the connection at its limit`() async throws {
+        var limits = OperationsServer.Limits()
+        limits.bodyBytes = 100
+        try await OperationsHarness.run(limits: limits) { server in
+            let under = try await server.send("GET /livez", body: String(repeating: "x", count: 100))
+            #expect(under.status == 200)
+            let head = "GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            _ = try await server.exchange(head + "65\r\n" + String(repeating: "x", count: 101) + "\r\n")
+            #expect(try await server.send("GET /livez").status == 200)
+        }
+    }
+
+    @Test func `a head over its limits is a bad request`() async throws {
+        var limits = OperationsServer.Limits()
+        limits.headerFieldBytes = 200
+        limits.headerFields = 5
+        try await OperationsHarness.run(limits: limits) { server in
+            let long = String(repeating: "a", count: 201)
+            let heads: [(line: String, fields: [String], status: Int)] = [
+                ("GET /livez", ["X: \(long)"], 400),
+                ("GET /\(long)", [], 400),
+                ("GET /livez", Array(repeating: "X: y", count: 4), 400),
+                ("GET /livez", Array(repeating: "X: y", count: 3), 200),
+            ]
+            for head in heads {
+                let answer = try await server.send(head.line, head.fields)
+                #expect(answer.status == head.status)
+            }
+        }
+    }
+
+    @Test func `rubbish is refused and the next client served`() async throws {
+        try await OperationsHarness.run { server in
+            for rubbish in ["\u{16}\u{3}\u{1} hello\r\n\r\n", "GET /livez\r\n\r\n", "GET /livez HTTP/9.9\r\n\r\n"] {
+                let answer = Answer(try await server.exchange(rubbish))
+                #expect(answer.status == 400)
+            }
+            let answer = try await server.send("GET /livez")
+            #expect(answer.status == 200)
+        }
+    }
+
+    @Test func `a connection serves one request after the other`() async throws {
+        try await OperationsHarness.run { server in
+            let one = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            let last = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            let text = try await server.exchange(one + one + last)
+            #expect(text.ranges(of: #"{"status":"ok"}"#).count == 3)
+        }
+    }
+
+    @Test func `a request that never ends is ended by the deadline, a silent connection by the idle timeout`() async throws {
+        var limits = OperationsServer.Limits()
+        limits.requestTimeout = .milliseconds(50)
+        try await OperationsHarness.run(limits: limits) { server in
+            let text = try await server.exchange("POST /v1/gateway/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n12")
+            #expect(text == "")
+            #expect(try await server.send("GET /livez").status == 200)
+        }
+        limits = OperationsServer.Limits()
+        limits.idleTimeout = .milliseconds(50)
+        try await OperationsHarness.run(limits: limits) { server in
+            for start in ["", "GET /livez HTTP/1.1\r\nHo"] {
+                let text = try await server.exchange(start)
+                #expect(text == "")
+            }
+        }
+    }
+
+    @Test func `beyond the limit connections wait until another one ends`() async throws {
+        var limits = OperationsServer.Limits()
+        limits.connections = 1
+        try await OperationsHarness.run(limits: limits) { server in
+            let first = try await server.connect()
+            let request = ByteBuffer(string: "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            try await first.executeThenClose { inbound, outbound in
+                var answers = inbound.makeAsyncIterator()
+                try await outbound.write(request)
+                #expect(try await answers.next() != nil)
+                async let second = server.send("GET /livez")
+                try await outbound.write(request)
+                #expect(try await answers.next() != nil)
+                outbound.finish()
+                let answer = try await second
+                #expect(answer.status == 200)
+            }
+        }
+    }
+
+    @Test func `a shutdown doesn't wait for idle clients`() async throws {
+        let idle = Mutex<(any Channel)?>(nil)
+        try await OperationsHarness.run { server in
+            let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(to: server.address).get()
+            idle.withLock { $0 = channel }
+            // Answered on another connection of the same loop group: the first is accepted by then.
+            #expect(try await server.send("GET /livez").status == 200)
+        }
+        let channel = try #require(idle.withLock { $0 })
+        try await channel.closeFuture.get()
+    }
+}

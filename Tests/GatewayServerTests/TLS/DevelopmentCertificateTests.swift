@@ -1,0 +1,54 @@
+import Foundation
+import NIOCore
+import Support
+import Testing
+
+@testable import GatewayServer
+
+@Suite struct DevelopmentCertificateTests {
+    let certificates: TestCertificates
+    let now = Int64(Date().timeIntervalSince1970)
+
+    init() throws {
+        certificates = try TestCertificates()
+    }
+
+    @Test(arguments: ["localhost", "127.0.0.1", "::1"]) func `it serves the names of this machine`(name: String) throws {
+        let files = try DevelopmentCertificate.files(in: certificates.folder + "/var", now: now)
+        let pair = try TLSPair(
+            server: try TLSContext(TLSSettings(certificates: [files]), ticketKeys: TLSTicketKeys(rotation: .hours(1)), now: now),
+            client: try TLSClientContext(verify: .authority(path: files.certificate), serverName: name))
+        try pair.pump()
+        #expect(pair.clientSide.completed.count == 1, "\(pair.clientSide.errors)")
+    }
+
+    @Test func `the key is for its owner only, and nothing else is left in the folder`() throws {
+        let folder = certificates.folder + "/var"
+        let files = try DevelopmentCertificate.files(in: folder, now: now)
+        let attributes = try FileManager.default.attributesOfItem(atPath: files.key)
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["development-cert.pem", "development-key.pem"])
+    }
+
+    @Test(arguments: [(days: Int64(0), isKept: true), (82, true), (83, true), (84, false), (200, false), (-1, false)])
+    func `it's kept while a week is left, and made anew after`(days: Int64, isKept: Bool) throws {
+        let folder = certificates.folder
+        let files = try DevelopmentCertificate.files(in: folder, now: now)
+        let first = try Data(contentsOf: URL(fileURLWithPath: files.certificate))
+        _ = try DevelopmentCertificate.files(in: folder, now: now + days * 86400)
+        let second = try Data(contentsOf: URL(fileURLWithPath: files.certificate))
+        #expect((second == first) == isKept)
+    }
+
+    @Test(arguments: ["cert", "key"]) func `what can't be read or doesn't fit is made anew`(part: String) throws {
+        let files = try DevelopmentCertificate.files(in: certificates.folder, now: now)
+        _ = try certificates.write("rubbish", file: "development-\(part).pem")
+        #expect(try DevelopmentCertificate.files(in: certificates.folder, now: now) == files)
+        #expect(throws: Never.self) { try TLSCertificate(files) }
+    }
+
+    @Test func `a folder that can't be made is an error with its path`() throws {
+        let file = try certificates.write("", file: "file")
+        #expect(throws: TLSConfigurationError.self) { try DevelopmentCertificate.files(in: file + "/var", now: now) }
+    }
+}

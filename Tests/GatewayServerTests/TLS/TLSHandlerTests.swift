@@ -1,0 +1,208 @@
+import NIOCore
+import NIOEmbedded
+import Support
+import Testing
+
+@testable import GatewayServer
+
+@Suite struct TLSHandlerTests {
+    let certificates: TestCertificates
+
+    init() throws {
+        certificates = try TestCertificates()
+    }
+
+    @Test(arguments: [Int.max, 1, 7, 100])
+    func `a handshake works however the bytes are cut, and data follows both ways`(chunk: Int) throws {
+        let pair = try TLSPair(certificates, applicationProtocols: ["http/1.1"])
+        try pair.pump(chunk: chunk)
+        let event = try #require(pair.serverSide.completed.first)
+        #expect(pair.serverSide.completed.count == 1)
+        #expect(pair.clientSide.completed.count == 1)
+        #expect(event.version == .v1_3)
+        #expect(event.cipher.hasPrefix("TLS_"))
+        #expect(event.applicationProtocol == "http/1.1")
+        #expect(event.serverName == "localhost")
+        #expect(!event.isResumed)
+
+        try pair.client.writeOutbound(ByteBuffer(string: "from the client"))
+        try pair.server.writeOutbound(ByteBuffer(string: "from the server"))
+        try pair.pump(chunk: chunk)
+        #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "from the client")
+        #expect(String(decoding: pair.clientSide.received, as: UTF8.self) == "from the server")
+        #expect(pair.serverSide.errors.isEmpty && pair.clientSide.errors.isEmpty)
+    }
+
+    @Test(arguments: [Int.max, 1000, 16383])
+    func `a megabyte comes through whole both ways`(chunk: Int) throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+        try pair.client.writeOutbound(ByteBuffer(bytes: bytes))
+        try pair.server.writeOutbound(ByteBuffer(bytes: bytes.reversed()))
+        pair.forgetWire()
+        try pair.pump(chunk: chunk)
+        #expect(pair.serverSide.received == bytes)
+        #expect(pair.clientSide.received == bytes.reversed())
+        // As few records as can be: each but the last is full.
+        #expect(TLSPair.records(pair.fromClient).count == (1_000_000 + 16383) / 16384)
+    }
+
+    @Test(arguments: [
+        (sizes: [10, 20, 30], records: 1), ([16384], 1), ([16385], 2), ([16000, 384], 1), ([16000, 385], 2), ([0, 5, 0], 1),
+    ])
+    func `the messages of one flush share records`(sizes: [Int], records: Int) throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        pair.forgetWire()
+        for size in sizes { pair.server.write(ByteBuffer(repeating: 0x61, count: size), promise: nil) }
+        pair.server.flush()
+        try pair.pump()
+        #expect(TLSPair.records(pair.fromServer).count == records)
+        #expect(pair.clientSide.received.count == sizes.reduce(0, +))
+    }
+
+    @Test func `a hundred small writes and a large one keep their order`() throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        var expected: [UInt8] = []
+        for index in 0..<100 {
+            let bytes = [UInt8](repeating: UInt8(index), count: index == 50 ? 200_000 : index * 7)
+            expected += bytes
+            pair.client.write(ByteBuffer(bytes: bytes), promise: nil)
+        }
+        pair.client.flush()
+        try pair.pump()
+        #expect(pair.serverSide.received == expected)
+    }
+
+    @Test func `writes before the handshake wait for it, and unflushed ones for their flush`() throws {
+        let pair = try TLSPair(certificates)
+        pair.client.write(ByteBuffer(string: "one "), promise: nil)
+        pair.client.flush()
+        pair.client.write(ByteBuffer(string: "two"), promise: nil)
+        try pair.pump()
+        #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "one ")
+        pair.client.flush()
+        try pair.pump()
+        #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "one two")
+    }
+
+    @Test(arguments: [1, 2, 5]) func `every promise completes when its ciphertext is written`(count: Int) throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        var done = 0
+        for index in 0..<count {
+            let promise = pair.server.eventLoop.makePromise(of: Void.self)
+            promise.futureResult.assumeIsolated().whenSuccess { done += 1 }
+            pair.server.write(ByteBuffer(repeating: 1, count: index == 1 ? 100_000 : 10), promise: promise)
+        }
+        let empty = pair.server.eventLoop.makePromise(of: Void.self)
+        pair.server.write(ByteBuffer(), promise: empty)
+        #expect(done == 0)
+        pair.server.flush()
+        try empty.futureResult.wait()
+        #expect(done == count)
+    }
+
+    @Test func `an empty write alone completes and puts nothing on the wire`() throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        pair.forgetWire()
+        try pair.server.writeAndFlush(ByteBuffer()).wait()
+        try pair.pump()
+        #expect(pair.fromServer.isEmpty)
+    }
+
+    @Test func `writes that wait fail when the channel closes`() throws {
+        let pair = try TLSPair(certificates)
+        let write = pair.client.write(ByteBuffer(string: "never"))
+        pair.client.flush()
+        pair.client.close(promise: nil)
+        #expect(throws: ChannelError.ioOnClosedChannel) { try write.wait() }
+        #expect(throws: (any Error).self) { try pair.client.writeAndFlush(ByteBuffer(string: "late")).wait() }
+    }
+
+    @Test func `a slice that is kept isn't changed by later reads`() throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        pair.serverSide.keepsReads = true
+        for index in 0..<20 {
+            try pair.client.writeOutbound(ByteBuffer(repeating: UInt8(index), count: 1000 + index * 500))
+            try pair.pump()
+        }
+        #expect(pair.serverSide.reads.count == 20)
+        for (index, read) in pair.serverSide.reads.enumerated() {
+            #expect(Array(read.readableBytesView) == [UInt8](repeating: UInt8(index), count: 1000 + index * 500))
+        }
+    }
+
+    @Test func `what one read of the socket carried comes in one read, whatever its records`() throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        pair.serverSide.keepsReads = true
+        var wire = ByteBuffer()
+        for index in 0..<10 {
+            pair.client.writeAndFlush(ByteBuffer(string: "message \(index);"), promise: nil)
+            while var part = try pair.client.readOutbound(as: ByteBuffer.self) { wire.writeBuffer(&part) }
+        }
+        try pair.server.writeInbound(wire)
+        #expect(pair.serverSide.reads.count == 1)
+        #expect(pair.serverSide.received.count == 100)
+    }
+
+    @Test func `answers written while reading leave, and a close in the middle ends the reading`() throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        var reads = 0
+        pair.serverSide.onRead = { context, buffer in
+            reads += 1
+            context.writeAndFlush(NIOAny(buffer), promise: nil)
+            if reads == 2 { context.close(promise: nil) }
+        }
+        try pair.client.writeOutbound(ByteBuffer(string: "first"))
+        try pair.pump()
+        #expect(String(decoding: pair.clientSide.received, as: UTF8.self) == "first")
+        // More than one buffer's worth in one read of the socket: the second half must not be read after the close.
+        var wire = ByteBuffer()
+        pair.client.writeAndFlush(ByteBuffer(repeating: 7, count: 200_000), promise: nil)
+        while var part = try pair.client.readOutbound(as: ByteBuffer.self) { wire.writeBuffer(&part) }
+        try pair.server.writeInbound(wire)
+        #expect(reads == 2)
+        #expect(!pair.server.isActive)
+        #expect(pair.serverSide.errors.isEmpty)
+    }
+
+    @Test func `bytes that arrive while others are being handed on are read in order`() throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        var wires: [ByteBuffer] = []
+        for text in ["first ", "second ", "third"] {
+            try pair.client.writeOutbound(ByteBuffer(string: text))
+            wires.append(try #require(try pair.client.readOutbound(as: ByteBuffer.self)))
+        }
+        var rest = wires.dropFirst()
+        let server = pair.server
+        pair.serverSide.onRead = { _, _ in
+            while let next = rest.popFirst() { _ = try? server.writeInbound(next) }
+        }
+        try server.writeInbound(wires[0])
+        #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "first second third")
+    }
+
+    @Test func `half a record makes the handler read on when someone waits for bytes`() throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        try pair.client.writeOutbound(ByteBuffer(string: "whole"))
+        var wire = try #require(try pair.client.readOutbound(as: ByteBuffer.self))
+        let slice = wire.readSlice(length: 10)
+        let half = try #require(slice)
+        pair.server.read()
+        let reads = pair.serverCloses.reads
+        try pair.server.writeInbound(half)
+        #expect(pair.serverCloses.reads == reads + 1)
+        try pair.server.writeInbound(wire)
+        #expect(pair.serverCloses.reads == reads + 1)
+        #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "whole")
+    }
+}

@@ -1,0 +1,94 @@
+import GatewayServer
+import Testing
+
+@Suite struct CompressionOfferTests {
+    /// What is answered to a header, nil when no offer is taken.
+    private func answer(_ fields: String..., mode: CompressionMode) throws -> String? {
+        for offer in try CompressionOffer.offers(in: fields) {
+            if let agreement = offer.agreement(mode) { return agreement.responseValue }
+        }
+        return nil
+    }
+
+    private static let none = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+    @Test(
+        arguments: [
+            ("permessage-deflate", none, "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits", none, "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits=11", none, "permessage-deflate; client_max_window_bits=11"),
+            ("permessage-deflate; client_max_window_bits=8", none, "permessage-deflate; client_max_window_bits=8"),
+            (
+                "permessage-deflate;server_max_window_bits=9", none + "; server_max_window_bits=9",
+                "permessage-deflate; server_max_window_bits=9"
+            ),
+            (
+                "permessage-deflate; server_max_window_bits=15", none + "; server_max_window_bits=15",
+                "permessage-deflate; server_max_window_bits=15"
+            ),
+            (
+                "permessage-deflate; server_max_window_bits=\"10\"", none + "; server_max_window_bits=10",
+                "permessage-deflate; server_max_window_bits=10"
+            ),
+            (
+                "permessage-deflate; server_max_window_bits=\"1\\0\"", none + "; server_max_window_bits=10",
+                "permessage-deflate; server_max_window_bits=10"
+            ),
+            ("permessage-deflate; server_no_context_takeover", none, "permessage-deflate; server_no_context_takeover"),
+            ("permessage-deflate; client_no_context_takeover", none, "permessage-deflate; client_no_context_takeover"),
+            (
+                "permessage-deflate ; client_max_window_bits = 12 ; server_no_context_takeover", none,
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits=12"
+            ),
+            // What Chrome and Firefox send.
+            (",, permessage-deflate; client_max_window_bits ,", none, "permessage-deflate"),
+            ("x-webkit-deflate-frame, permessage-deflate", none, "permessage-deflate"),
+            ("other; server_max_window_bits=99; q=\"v\", permessage-deflate", none, "permessage-deflate"),
+        ] as [(String, String, String)])
+    func `a good offer is answered by mode`(offer: String, shared: String, dedicated: String) throws {
+        #expect(try answer(offer, mode: .shared) == shared)
+        #expect(try answer(offer, mode: .dedicated) == dedicated)
+        #expect(try answer(offer, mode: .off) == nil)
+    }
+
+    @Test(arguments: [
+        "permessage-deflate; unknown", "permessage-deflate; unknown=1", "permessage-deflate; server_no_context_takeover=1",
+        "permessage-deflate; client_no_context_takeover=true", "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; server_max_window_bits=7", "permessage-deflate; server_max_window_bits=16",
+        "permessage-deflate; server_max_window_bits=09", "permessage-deflate; server_max_window_bits=+9",
+        "permessage-deflate; server_max_window_bits=x", "permessage-deflate; client_max_window_bits=7",
+        "permessage-deflate; client_max_window_bits=16", "permessage-deflate; client_max_window_bits=010",
+        "permessage-deflate; client_max_window_bits=99999999999999999999",
+        "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+        "permessage-deflate; client_max_window_bits; client_max_window_bits=10",
+        "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
+        "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+        // zlib can't deflate with so small a window.
+        "permessage-deflate; server_max_window_bits=8", "Permessage-Deflate", "permessage-deflate2", "deflate", "",
+    ])
+    func `a bad offer is declined and the next one counts`(offer: String) throws {
+        #expect(try answer(offer, mode: .shared) == nil)
+        #expect(try answer(offer, mode: .dedicated) == nil)
+        #expect(try answer(offer + ", permessage-deflate", mode: .dedicated) == "permessage-deflate")
+        #expect(try answer(offer, "permessage-deflate", mode: .shared) == Self.none)
+    }
+
+    @Test(arguments: [
+        "permessage-deflate;", "permessage-deflate; ;", "; x", "=", "permessage-deflate; a=", "permessage-deflate; a=\"",
+        "permessage-deflate; a=\"\"",
+        "permessage-deflate; a=\"b c\"", "permessage-deflate; a=\"b\\", "permessage-deflate; a=b c", "permessage deflate",
+        "permessage-deflate; a==b",
+        "permessage-deflate\"", "a@b", "permessage-deflate; a=\"b\"c", "é",
+    ])
+    func `what isn't the grammar fails the request`(value: String) {
+        #expect(throws: UpgradeFailure.extensions) { try CompressionOffer.offers(in: [value]) }
+        #expect(throws: UpgradeFailure.extensions) { try CompressionOffer.offers(in: ["permessage-deflate", value]) }
+    }
+
+    @Test func `an agreement says who keeps context and how much`() throws {
+        let agreement = CompressionAgreement(
+            serverNoContextTakeover: true, clientNoContextTakeover: false, serverMaxWindowBits: 10, clientMaxWindowBits: nil)
+        #expect(!agreement.takesContextOver(.server) && agreement.takesContextOver(.client))
+        #expect(agreement.windowBits(.server) == 10 && agreement.windowBits(.client) == 15)
+    }
+}

@@ -1,0 +1,55 @@
+import GatewayServer
+import NIOCore
+import Testing
+
+@Suite struct MaskingKeyTests {
+    private let key = MaskingKey(littleEndian: 0x3D21_FA37)
+
+    @Test func `the example of RFC 6455 unmasks to Hello`() {
+        var bytes: [UInt8] = [0x7F, 0x9F, 0x4D, 0x51, 0x58]
+        bytes.withUnsafeMutableBytes { key.apply(to: $0, phase: 0) }
+        #expect(bytes == Array("Hello".utf8))
+    }
+
+    @Test(arguments: 0...7, 0...3)
+    func `wide and bytewise unmasking agree at each length, offset and phase`(offset: Int, phase: Int) {
+        var wrong: [Int] = []
+        for length in 0...300 {
+            let source = [UInt8].noise(length, seed: UInt64(length))
+            var bytes = [UInt8](repeating: 0xEE, count: offset) + source + [0xEE]
+            bytes.withUnsafeMutableBytes {
+                key.apply(to: UnsafeMutableRawBufferPointer(rebasing: $0[offset..<offset + length]), phase: phase)
+            }
+            // The bytes around the payload stay as they are.
+            let expected = [UInt8](repeating: 0xEE, count: offset) + FrameBytes.mask(source, phase: phase) + [0xEE]
+            if bytes != expected { wrong.append(length) }
+        }
+        #expect(wrong == [])
+    }
+
+    @Test func `the phase goes on across pieces of any size`() {
+        let source = [UInt8].noise(1000, seed: 7)
+        var generator = SplitMix64(state: 1)
+        for _ in 0..<50 {
+            var result: [UInt8] = []
+            for var piece in source.pieces(upTo: 90, using: &generator) {
+                piece.withUnsafeMutableBytes { key.apply(to: $0, phase: result.count) }
+                result += piece
+            }
+            #expect(result == FrameBytes.mask(source))
+        }
+    }
+
+    @Test func `random keys differ`() {
+        #expect(Set((0..<64).map { _ in MaskingKey.random().keyBytes }).count > 60)
+    }
+}
+
+extension MaskingKey {
+    /// The key as it stands on the wire, found by masking zeros.
+    var keyBytes: [UInt8] {
+        var zeros: [UInt8] = [0, 0, 0, 0]
+        zeros.withUnsafeMutableBytes { apply(to: $0, phase: 0) }
+        return zeros
+    }
+}

@@ -1,0 +1,86 @@
+import GatewayServer
+import Testing
+
+@Suite struct UTF8ValidatorTests {
+    private func accepts(_ pieces: [[UInt8]]) -> Bool {
+        var validator = UTF8Validator()
+        for piece in pieces {
+            guard validator.accept(piece.span.bytes) else { return false }
+        }
+        return validator.isComplete
+    }
+
+    /// The number of bytes after which the validator says no, nil when it never does.
+    private func refusal(_ bytes: [UInt8]) -> Int? {
+        var validator = UTF8Validator()
+        for (index, byte) in bytes.enumerated() where !validator.accept([byte].span.bytes) { return index + 1 }
+        return nil
+    }
+
+    @Test func `all scalar values pass, whole and byte by byte`() {
+        var all: [UInt8] = []
+        var some: [UInt8] = []
+        for value in UInt32(0)...0x10FFFF {
+            guard let scalar = Unicode.Scalar(value), let encoded = UTF8.encode(scalar) else { continue }
+            all += encoded
+            if value % 97 == 0 { some += encoded }
+        }
+        #expect(accepts([all]))
+        #expect(accepts(all.pieces(of: 67)))
+        #expect(accepts(some.pieces(of: 1)))
+    }
+
+    @Test func `all sequences of two bytes are judged as the standard library judges them`() {
+        var misjudged: [[UInt8]] = []
+        for first in UInt8.min...UInt8.max {
+            for second in UInt8.min...UInt8.max {
+                let bytes = [0x41, first, second, 0x41, 0x41, 0x41, 0x41, 0x41]
+                let valid = String(validating: bytes, as: UTF8.self) != nil
+                if accepts([bytes]) != valid || accepts(bytes.pieces(of: 1)) != valid { misjudged.append(bytes) }
+            }
+        }
+        #expect(misjudged == [])
+    }
+
+    @Test(arguments: 0..<40)
+    func `random bytes near UTF-8 are judged as the standard library judges them`(seed: UInt64) {
+        var generator = SplitMix64(state: seed)
+        var misjudged: [[UInt8]] = []
+        let interesting: [UInt8] = [
+            0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1,
+            0xF3, 0xF4, 0xF5, 0xFF,
+        ]
+        for _ in 0..<2000 {
+            let bytes = (0..<Int.random(in: 1...12, using: &generator)).map { _ in interesting.randomElement(using: &generator) ?? 0 }
+            let valid = String(validating: bytes, as: UTF8.self) != nil
+            if accepts([bytes]) != valid || accepts(bytes.pieces(upTo: 4, using: &generator)) != valid { misjudged.append(bytes) }
+        }
+        #expect(misjudged == [])
+    }
+
+    @Test(arguments: [0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 129, 200])
+    func `a wrong byte is found behind any run of ASCII`(run: Int) {
+        let ascii = [UInt8](repeating: 0x61, count: run)
+        #expect(accepts([ascii]))
+        for tail in 0...70 {
+            #expect(!accepts([ascii + [0xFF] + [UInt8](repeating: 0x62, count: tail)]))
+            #expect(accepts([ascii + [0xC3, 0xA9] + [UInt8](repeating: 0x62, count: tail)]))
+        }
+    }
+
+    @Test(
+        arguments: [
+            ([0xC0], 1), ([0xC1], 1), ([0xF5], 1), ([0xFF], 1), ([0x80], 1),
+            ([0xE0, 0x9F], 2), ([0xED, 0xA0], 2), ([0xF0, 0x8F], 2), ([0xF4, 0x90], 2),
+            ([0xE2, 0x82, 0x28], 3), ([0xF0, 0x9F, 0x98, 0x28], 4), ([0xCE, 0xCE], 2),
+        ] as [([UInt8], Int)])
+    func `the first impossible byte is refused, not the end of the character`(bytes: [UInt8], after: Int) {
+        #expect(refusal(bytes) == after)
+    }
+
+    @Test(arguments: [[0xC3], [0xE2], [0xE2, 0x82], [0xF0], [0xF0, 0x9F], [0xF0, 0x9F, 0x98]] as [[UInt8]])
+    func `a cut character is no error but isn't complete`(bytes: [UInt8]) {
+        #expect(refusal(bytes) == nil)
+        #expect(!accepts([bytes]))
+    }
+}

@@ -1,0 +1,3 @@
+import NIOEmbedded
+
+package enum SupportInfo {}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change goes in: format, a build without a warning of ours, all tests.
+# Arguments go to "swift test", for example: deploy/test.sh --filter OperationsServerTests
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+step() {
+    printf 'test: %s\n' "$*" >&2
+}
+
+deploy/setup.sh test
+
+step 'format'
+swift format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests
+
+step 'build (some minutes the first time)'
+log=.build/test-build.log
+mkdir -p .build
+built=true
+swift build --build-tests >"$log" 2>&1 </dev/null || built=false
+
+# The compiler turns warnings of our targets into errors (Package.swift), cached files included. What the package manager says of our
+# package it only prints, as a compiler would whose setting got lost: both fail here. Warnings of libraries are theirs.
+warnings="$(awk -v root="$PWD/" '
+    /(warning|error): / && (index($0, root "Sources/") == 1 || index($0, root "Tests/") == 1 || index($0, root "Package.swift") == 1) { print; next }
+    /^macro expansion .*: (warning|error): / { print; next }
+    /^warning: .parley.: / { print }
+' "$log" | sort -u)"
+if [[ -n "$warnings" ]]; then
+    printf '%s\n' "$warnings" >&2
+    exit 1
+fi
+if [[ "$built" != true ]]; then
+    tail -n 60 "$log" >&2
+    exit 1
+fi
+
+step 'tests'
+export PARLEY_TEST_PYTHON="$PWD/.build/venv/bin/python"
+exec swift test --skip-build --disable-xctest "$@" </dev/null
