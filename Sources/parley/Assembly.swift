@@ -144,6 +144,7 @@ enum Assembly {
         snapshot.connections.open = shared.occupancy.webSockets
         snapshot.connections.accepted = counters.accepted
         snapshot.connections.refused = counters.refused
+        snapshot.connections.missedPongs = counters.missedPongs
         snapshot.connections.max = configuration.connections.max
         snapshot.sessions.attached = shared.occupancy.sessions
         snapshot.sessions.memoryBytes = counters.memoryBytes

@@ -18,8 +18,11 @@ package struct Instant: Comparable, Hashable, Sendable {
 
     package func advanced(by duration: Duration) -> Instant { advanced(byNanoseconds: duration.clampedNanoseconds) }
 
-    /// Nanoseconds from `other` to this instant, negative when this one is earlier.
-    package func nanoseconds(since other: Instant) -> Int64 { nanoseconds.subtractingReportingOverflow(other.nanoseconds).partialValue }
+    /// Nanoseconds from `other` to this instant, negative when this one is earlier. Saturates as well.
+    package func nanoseconds(since other: Instant) -> Int64 {
+        let (difference, overflow) = nanoseconds.subtractingReportingOverflow(other.nanoseconds)
+        return overflow ? (nanoseconds > other.nanoseconds ? .max : .min) : difference
+    }
 }
 
 extension Duration {

@@ -27,7 +27,8 @@ package struct Limiter: Sendable {
     /// Units that would pass at this moment, all at once.
     package func remaining(at rate: Rate, now: Instant) -> Int64 {
         if rate.isUnlimited { return .max }
-        return Int64(Double(max(0, rate.burstNanoseconds - owed(at: now))) / rate.nanosecondsPerUnit + 1e-6)
+        let units = Double(max(0, rate.burstNanoseconds - owed(at: now))) / rate.nanosecondsPerUnit + 1e-6
+        return Int64(min(units, 9e18))
     }
 
     /// Never more than 2^61, so that sums of it can't overflow.

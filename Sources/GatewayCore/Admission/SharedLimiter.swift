@@ -13,7 +13,8 @@ package final class SharedLimiter: Sendable {
         var current = paidAt.load(ordering: .relaxed)
         while true {
             let start = max(current, now.nanoseconds)
-            let owed = start - now.nanoseconds
+            // Bounded as in `Limiter`: sums of it can't overflow, whatever the clock does.
+            let owed = min(Instant(nanoseconds: start).nanoseconds(since: now), 1 << 61)
             let excess = owed + cost - rate.burstNanoseconds
             if excess > 0 { return excess }
             let (exchanged, original) = paidAt.compareExchange(

@@ -3,7 +3,8 @@ package enum AudioClock {
     /// What containers are taken for, since their packets aren't looked at: 8 KB count as one second.
     package static let containerBytesPerSecond: Int64 = 8000
 
-    /// Nil when the bytes can't be a chunk of the format (an Opus packet that breaks RFC 6716 §3).
+    /// Nil when the bytes can't be a chunk of the format: an Opus packet without a table of contents, without frames, or of more than
+    /// 120 ms (RFC 6716 §3.4, R1 and R5). What lies behind the table of contents isn't looked at.
     package static func nanoseconds(of chunk: RawSpan, format: AudioFormat) -> Int64? {
         format.codec == .opus ? opus(chunk) : nanoseconds(byteCount: chunk.byteCount, format: format)
     }

@@ -20,9 +20,9 @@ package struct History: Sendable {
     package var count: Int { ring.count }
     package var footprint: Int { ring.footprint }
 
-    /// Keeps a text, and prunes the oldest ones to stay within the bounds. A text that is over the bounds alone isn't kept.
+    /// Keeps a text, and prunes the oldest ones to stay within the bounds. One that is empty, or over the bounds alone, isn't kept.
     package mutating func append(_ text: RawSpan, by speaker: Speaker, at unixMilliseconds: Int64) {
-        guard maximumCount > 0, text.byteCount <= maximumBytes else { return }
+        guard maximumCount > 0, text.byteCount > 0, text.byteCount <= maximumBytes else { return }
         while ring.count >= maximumCount || ring.byteCount + text.byteCount > maximumBytes { ring.removeFirst() }
         ring.append(text, tag: Tag(speaker: speaker, at: unixMilliseconds))
     }

@@ -62,18 +62,27 @@ package struct Outbox: Sendable {
     }
 
     /// Drops what waits for the socket on behalf of a cancelled request. The JSON message that follows jumps over the gap.
+    ///
+    /// A binary frame can't jump: a JSON message with a frame of another request right behind it stays, and goes out after all.
     package mutating func dropWaiting(of request: RequestKey) {
-        guard hasWaiting else { return }
+        guard (written..<ring.count).contains(where: { ring.tag(at: $0).request == request }) else { return }
         var kept = RecordRing<Tag>()
         for index in 0..<ring.count {
             let tag = ring.tag(at: index)
-            if index >= written, tag.request == request {
+            if index >= written, tag.request == request, !isCountedFrom(index) {
                 unwrittenBytes -= ring.recordCount(at: index)
             } else {
                 ring.withRecord(at: index) { kept.append($0, tag: tag) }
             }
         }
         ring = kept
+    }
+
+    /// Whether the message at `index` is JSON that a binary frame of another request counts on from.
+    private func isCountedFrom(_ index: Int) -> Bool {
+        guard index + 1 < ring.count, ring.tag(at: index).kind == .json else { return false }
+        let next = ring.tag(at: index + 1)
+        return next.kind == .binary && next.request != ring.tag(at: index).request
     }
 
     private mutating func trim() {

@@ -3,7 +3,7 @@ import DequeModule
 /// A queue of byte records, oldest first, whose bytes lie in one circular block.
 ///
 /// History, outbox and remembered ids are such queues. Once the block has grown to what the session needs, keeping a record and
-/// dropping the oldest allocates nothing; an empty ring holds no memory. A record is never split, so it can be lent as one span.
+/// dropping the oldest allocates nothing; an emptied ring holds 4 KB at most. A record is never split, so it can be lent as one span.
 package struct RecordRing<Tag: Sendable>: Sendable {
     private struct Entry: Sendable {
         var offset: Int
@@ -15,6 +15,8 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     private var block: [UInt8] = []
     /// Where the next record goes.
     private var tail = 0
+    /// Most entries there ever were in `entries`, which doesn't tell its capacity.
+    private var mostEntries = 0
     /// Bytes of all records.
     package private(set) var byteCount = 0
 
@@ -24,7 +26,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     package var isEmpty: Bool { entries.isEmpty }
 
     /// Memory held, whether filled or not.
-    package var footprint: Int { block.capacity + entries.count * MemoryLayout<Entry>.stride }
+    package var footprint: Int { block.capacity + mostEntries * MemoryLayout<Entry>.stride }
 
     package func tag(at index: Int) -> Tag { entries[index].tag }
 
@@ -51,6 +53,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
             unsafe record.withUnsafeBytes { unsafe destination[offset..<offset + count].copyBytes(from: $0) }
         }
         entries.append(Entry(offset: offset, count: count, tag: tag))
+        mostEntries = max(mostEntries, entries.count)
         tail = offset + count
         byteCount += count
     }
@@ -62,9 +65,10 @@ package struct RecordRing<Tag: Sendable>: Sendable {
         byteCount -= first.count
         if entries.isEmpty {
             tail = 0
-            if block.capacity > keeping {
+            if footprint > keeping {
                 block = []
                 entries = []
+                mostEntries = 0
             }
         }
         return first.tag

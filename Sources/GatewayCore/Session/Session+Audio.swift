@@ -23,6 +23,8 @@ extension Session {
             intake.open(id: id, key: key, format: message.format, now: turn.now)
             return acknowledge(id, chunks: 0, turn: &turn)
         }
+        // The frames of an earlier, refused opening end here.
+        intake.end()
         upstreamQueued += recording.count
         acknowledge(id, chunks: 1, turn: &turn)
         turn.commands.append(.audio(key, chunk: recording))

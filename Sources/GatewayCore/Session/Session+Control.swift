@@ -26,15 +26,17 @@ extension Session {
         }
         if status.playedMilliseconds != nil, controlLimiter.wait(for: 1, at: policy.control, now: turn.now) != nil {
             // Progress of playback beyond the limit is coalesced: the next report that passes says it all.
-            if let id = status.id { turn.reply { $0.appendAck(id) } }
-            return
+            return acknowledge(status, turn: &turn)
         }
         guard admitControl(id: status.id, turn: &turn) else { return }
         turn.commands.append(.clientState(state, replyTo: status.replyTo, playedMilliseconds: status.playedMilliseconds))
-        if let id = status.id {
-            turn.reply { $0.appendAck(id) }
-            counts.messagesOut &+= 1
-        }
+        acknowledge(status, turn: &turn)
+    }
+
+    private mutating func acknowledge(_ status: ClientMessage.Status, turn: inout Turn) {
+        guard let id = status.id else { return }
+        turn.reply { $0.appendAck(id) }
+        counts.messagesOut &+= 1
     }
 
     mutating func cancel(_ id: MessageID, playedMilliseconds: Int64?, turn: inout Turn) {

@@ -1,4 +1,8 @@
 extension Session {
+    /// How long before its end a session is announced to end: a tenth of its life, and at most this many nanoseconds.
+    static let longestNotice: Int64 = 30_000_000_000
+    static let shortestNotice: Int64 = 1_000_000_000
+
     /// Acts on what fell due: acknowledgements of audio, and the session's end. To be called every 100 ms or so.
     package mutating func tick(turn: inout Turn) {
         if let due = intake.acknowledgeDeadline, turn.now >= due, let stream = intake.stream {
@@ -6,7 +10,18 @@ extension Session {
         }
         if isExpired(at: turn.now) {
             end(.sessionExpired, source: .gateway, "the session has ended; start a new one", close: .sessionExpired, turn: &turn)
+        } else {
+            announceEnd(turn: &turn)
         }
+    }
+
+    /// Tells the client once that `sessions.ttl` is nearly over (protocol page, `goaway`).
+    private mutating func announceEnd(turn: inout Turn) {
+        guard !announcedEnd, policy.lifetime != .max else { return }
+        let left = policy.lifetime - turn.now.nanoseconds(since: startedAt)
+        guard left <= max(min(policy.lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
+        announcedEnd = true
+        goAway(reason: "session_expires", deadlineMilliseconds: left / 1_000_000, turn: &turn)
     }
 
     package func isExpired(at now: Instant) -> Bool {

@@ -37,6 +37,21 @@ extension Session {
         }
     }
 
+    /// Refuses a whole message of whatever type.
+    mutating func refuseRate(_ refused: ClientMessage, _ message: String, wait: Int64, turn: inout Turn) {
+        let id: MessageID? =
+            switch refused {
+            case .text(let text): text.id
+            case .audioOpen(let open): open.id
+            case .audioEnd(let id), .audioFrom(let id, _), .cancel(let id, _, _): id
+            case .ping(let id, _): id
+            case .status(let status): status.id
+            case .ack, .auth, .bye: nil
+            }
+        refuseRate(message, id: id, wait: wait, turn: &turn)
+        if case .audioOpen(let open) = refused { intake.ignoreOpening(open.id) }
+    }
+
     /// A fatal error: told, then the connection is closed and the session over.
     package mutating func end(
         _ code: ErrorCode, source: GatewayError.Source = .client, _ message: String, close: CloseCode, turn: inout Turn

@@ -96,13 +96,19 @@ extension Session {
 
     /// A streamed answer enters the history whole.
     private mutating func remember(_ text: [UInt8], final: Bool, index: Int, turn: Turn) {
-        if final, inFlight[index].answer.isEmpty {
+        if final, inFlight[index].answer.isEmpty, !inFlight[index].isAnswerCut {
             return text.withRawSpan { history.append($0, by: .upstream, at: turn.wall) }
         }
-        if inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) { inFlight[index].answer += text }
+        // Cut at the first delta that doesn't fit: an answer with a hole in it was never given.
+        if !inFlight[index].isAnswerCut, inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) {
+            inFlight[index].answer += text
+        } else {
+            inFlight[index].isAnswerCut = true
+        }
         if final {
             let answer = inFlight[index].answer
             inFlight[index].answer = []
+            inFlight[index].isAnswerCut = false
             answer.withRawSpan { history.append($0, by: .upstream, at: turn.wall) }
         }
     }

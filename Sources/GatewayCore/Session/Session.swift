@@ -1,7 +1,8 @@
 /// A conversation: what it may send, what it remembers, what is in flight, and what waits to be delivered.
 ///
 /// A value without clock, socket or thread. Messages, events and `now` go in, actions come out in a ``Turn``; its aspects are
-/// `Session+Text`, `+Audio`, `+Control` (what clients send), `+Upstream` (what upstreams answer), `+Refusal` and `+Memory`.
+/// `Session+Opening`, `+Text`, `+Audio`, `+Control` (what clients send), `+Upstream` (what upstreams answer), `+Deadlines`, `+Refusal`
+/// and `+Memory`.
 package struct Session: Sendable {
     /// A request that was accepted and hasn't got its last message yet.
     package struct InFlight: Sendable {
@@ -10,6 +11,8 @@ package struct Session: Sendable {
         package let startedAt: Instant
         /// Deltas of a streamed answer, for the history.
         package var answer: [UInt8] = []
+        /// The answer was too long for the history, which keeps its beginning.
+        package var isAnswerCut = false
     }
 
     /// Counts for the `status` report and the line of a closed connection.
@@ -52,6 +55,7 @@ package struct Session: Sendable {
     let global: SharedLimiter
     /// Bytes given to the upstream that it hasn't taken yet.
     var upstreamQueued = 0
+    var announcedEnd = false
     private var lastRequest: UInt64 = 0
 
     package init(id: ULID, policy: SessionPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
@@ -71,18 +75,21 @@ package struct Session: Sendable {
     package mutating func receive(text bytes: RawSpan, scanner: inout MessageScanner, turn: inout Turn) {
         counts.messagesIn &+= 1
         lastMessageAt = turn.now
-        if let wait = byteLimiter.admit(Int64(bytes.byteCount), at: policy.bytes, now: turn.now) {
-            return refuseRate("more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
-        }
+        let overBytes = byteLimiter.admit(Int64(bytes.byteCount), at: policy.bytes, now: turn.now)
         let message: ClientMessage
         do throws(MessageFault) {
             message = try scanner.scan(bytes)
         } catch {
             return refuse(error, turn: &turn)
         }
+        if case .bye = message { return bye(turn: &turn) }
+        // Read first: a refusal names the message, and what follows a refused opening is ignored.
+        if let wait = overBytes {
+            return refuseRate(message, "more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
+        }
         if case .ack(let sequence) = message { return outbox.acknowledge(sequence) }
         if let wait = global.admit(at: policy.global, now: turn.now) {
-            return refuseRate("the gateway takes no more messages at the moment", wait: wait, turn: &turn)
+            return refuseRate(message, "the gateway takes no more messages at the moment", wait: wait, turn: &turn)
         }
         switch message {
         case .ping(let id, let ts): ping(id: id, ts: ts, in: bytes, turn: &turn)
@@ -93,8 +100,7 @@ package struct Session: Sendable {
         case .status(let status): self.status(status, turn: &turn)
         case .cancel(let id, _, let played): cancel(id, playedMilliseconds: played, turn: &turn)
         case .auth: auth(turn: &turn)
-        case .bye: bye(turn: &turn)
-        case .ack: break
+        case .bye, .ack: break
         }
     }
 

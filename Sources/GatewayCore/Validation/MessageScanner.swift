@@ -31,6 +31,17 @@ package struct MessageScanner: ~Copyable {
             throw MessageFault(error)
         }
         let type = try messageType(bytes)
+        do throws(MessageFault) {
+            return try scan(bytes, as: type)
+        } catch {
+            var fault = error
+            fault.isAudio = type == .audio
+            throw fault
+        }
+    }
+
+    /// What comes after the type is known.
+    private mutating func scan(_ bytes: RawSpan, as type: MessageType) throws(MessageFault) -> ClientMessage {
         if bytes.byteCount > rules.maxBytes, type != .audio || fields[.data] == nil {
             throw fault(.messageTooLarge, "the message is over messages.max_bytes", in: bytes)
         }

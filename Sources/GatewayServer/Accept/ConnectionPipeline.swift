@@ -48,11 +48,11 @@ package enum ConnectionPipeline {
     /// The line of a closed connection, and its place given free.
     private static func closed(_ connection: Connection, loop: LoopContext) {
         loop.remove(connection)
-        let wasUpgraded = connection.occupies != .socket
-        if wasUpgraded {
+        if connection.occupies != .socket {
             loop.shared.occupancy.downgrade(connection.client, withSession: connection.occupies == .session)
-            loop.counters.closes[connection.closeCode ?? 1006, default: 0] &+= 1
         }
+        let wasUpgraded = connection.isUpgraded
+        if wasUpgraded { loop.counters.closes[connection.closeCode ?? 1006, default: 0] &+= 1 }
         // Port scans and health probes are of interest to few.
         let level: Logger.Level = wasUpgraded ? .info : .debug
         guard loop.logger.logLevel <= level else { return }

@@ -19,10 +19,10 @@ enum BoundedFile {
             return errno == ENOENT || errno == ENOTDIR ? .missing : .unreadable(reason())
         }
         defer { _ = close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { return .unreadable(reason()) }
-        guard status.st_mode & S_IFMT == S_IFREG else { return .unreadable("not a file") }
-        guard status.st_size <= limit else { return .unreadable("larger than \(ConfigurationNotation.text(size: limit))") }
+        // What has no size, a pipe or a directory, isn't a file to read.
+        let size = lseek(descriptor, 0, SEEK_END)
+        guard size >= 0, size < Int.max, lseek(descriptor, 0, SEEK_SET) == 0 else { return .unreadable("not a file") }
+        guard size <= limit else { return .unreadable("larger than \(ConfigurationNotation.text(size: limit))") }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16 * 1024)
         while true {

@@ -1,14 +1,13 @@
-import Glibc
+import Foundation
 
 /// Whether files have changed, told from their inodes, sizes and times without reading them. A file that appears, vanishes or is
 /// replaced under its name, as Kubernetes does with mounted secrets, counts as changed.
 package struct ConfigurationFingerprint: Sendable, Equatable {
     private struct Mark: Sendable, Equatable {
-        var device: UInt64
-        var inode: UInt64
+        var device: Int
+        var inode: Int
         var size: Int
-        var seconds: Int
-        var nanoseconds: Int
+        var modified: Date
     }
 
     private var marks: [String: Mark?] = [:]
@@ -16,15 +15,16 @@ package struct ConfigurationFingerprint: Sendable, Equatable {
     /// Looks at the files now; symbolic links are followed, missing files are noted as such.
     package init(of paths: [String]) {
         for path in paths {
-            var status = stat()
-            let found = stat(path, &status) == 0
-            marks[path] = .some(
-                found
-                    ? Mark(
-                        device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int(status.st_size),
-                        seconds: Int(status.st_mtim.tv_sec), nanoseconds: Int(status.st_mtim.tv_nsec))
-                    : nil)
+            marks[path] = .some(Self.mark(path))
         }
+    }
+
+    private static func mark(_ path: String) -> Mark? {
+        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: target) else { return nil }
+        return Mark(
+            device: attributes[.systemNumber] as? Int ?? 0, inode: attributes[.systemFileNumber] as? Int ?? 0,
+            size: attributes[.size] as? Int ?? 0, modified: attributes[.modificationDate] as? Date ?? .distantPast)
     }
 
     /// Adds files that became known later.

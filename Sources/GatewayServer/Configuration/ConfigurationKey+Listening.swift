@@ -14,7 +14,7 @@ extension ConfigurationKey {
         .choice("tls.minimum_version", \.tls.minimumVersion, "The oldest version of TLS that is spoken."),
         .duration("tls.handshake_timeout", \.tls.handshakeTimeout, "For the whole handshake; bytes that trickle in don't extend it."),
         .duration(
-            "tls.ticket_rotation", \.tls.ticketRotation, reload: .live, "The key that seals session tickets is replaced after so long."),
+            "tls.ticket_rotation", \.tls.ticketRotation, "The key that seals session tickets is replaced after so long."),
         .path("tls.client_ca", \.tls.clientCA, "PEM file of the authorities that sign client certificates. Needed by tls.client_auth."),
         .choice("tls.client_auth", \.tls.clientAuth, "Whether clients show a certificate."),
 

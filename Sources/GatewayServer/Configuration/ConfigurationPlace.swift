@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 
 /// Which files are read: their directory, and the environment that chooses the second one. Both come from a flag or else a variable,
 /// never from a file.
@@ -28,9 +28,10 @@ struct ConfigurationPlace {
     }
 
     private mutating func checkDirectory(_ directory: Found) {
-        var status = stat()
         // One that isn't there is as good as an empty one.
-        guard directory.text.isEmpty || (stat(directory.text, &status) == 0 && status.st_mode & S_IFMT != S_IFDIR) else { return }
+        var isDirectory: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: directory.text, isDirectory: &isDirectory)
+        guard directory.text.isEmpty || (exists && !isDirectory.boolValue) else { return }
         problems.append(
             ConfigurationProblem(key: "config", value: directory.text, source: directory.source, allowed: "the path of a directory"))
     }

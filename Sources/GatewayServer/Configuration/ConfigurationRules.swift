@@ -18,6 +18,7 @@ struct ConfigurationRules {
         checkOrigins()
         checkProxies()
         checkHeartbeat()
+        checkDelivery()
         checkStore()
         checkOperations()
         checkAuthentication()
@@ -53,6 +54,10 @@ struct ConfigurationRules {
                 "heartbeat.stale_after", with: ["heartbeat.interval", "heartbeat.timeout"],
                 allowed: "at least heartbeat.interval + heartbeat.timeout, which is \(ConfigurationNotation.text(least))")
         }
+    }
+
+    private mutating func checkDelivery() {
+        if configuration.delivery.coalesce != .zero { refuse("delivery.coalesce", allowed: "0ms; coalescing is not available yet") }
     }
 
     private mutating func checkStore() {

@@ -35,16 +35,19 @@ package struct SocketEndpoint: Sendable, Hashable, CustomStringConvertible {
     /// Whether nobody but this machine can connect: `127.0.0.0/8`, `::1` in any spelling, `localhost`.
     package var isLoopback: Bool {
         if host.lowercased() == "localhost" { return true }
-        var four = in_addr()
-        if inet_pton(AF_INET, host, &four) == 1 { return UInt32(bigEndian: four.s_addr) >> 24 == 127 }
-        var six = in6_addr()
-        guard inet_pton(AF_INET6, host, &six) == 1 else { return false }
-        return withUnsafeBytes(of: &six) { bytes in bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1 }
+        if let four = SocketEndpoint.bytes(of: host, family: AF_INET) { return four.first == 127 }
+        guard let six = SocketEndpoint.bytes(of: host, family: AF_INET6) else { return false }
+        return six.dropLast().allSatisfy { $0 == 0 } && six.last == 1
     }
 
     private static func isAddress(_ text: String, family: Int32) -> Bool {
-        var buffer = in6_addr()
-        return inet_pton(family, text, &buffer) == 1
+        bytes(of: text, family: family) != nil
+    }
+
+    /// The address in network order, 4 or 16 bytes.
+    private static func bytes(of text: String, family: Int32) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: family == AF_INET ? 4 : 16)
+        return inet_pton(family, text, &bytes) == 1 ? bytes : nil
     }
 
     /// Letters, digits, `.`, `-` and `_`. What consists of digits and dots must be an IPv4 address: `10.0.0.256` is nobody's name.

@@ -28,6 +28,7 @@ package final class Connection {
     package let abort: () -> Void
 
     package var occupies = Occupying.socket
+    package var isUpgraded = false
     package var sessionID: ULID?
     package var bytesIn: UInt64 = 0
     package var bytesOut: UInt64 = 0

@@ -1,9 +1,6 @@
+import Foundation
 package import GatewayCore
 import NIOCore
-
-#if canImport(Glibc)
-import Glibc
-#endif
 
 /// The clock of one event loop: monotonic, and standing still while the process doesn't run.
 ///
@@ -15,20 +12,32 @@ package struct LoopClock: Sendable {
 
     private var lastTick: Int64
     private var missed: Int64 = 0
+    private var latest: Instant
+    /// In place of the system's clock, moved by hand: for tests.
+    package var manual: Int64?
 
-    package init(monotonic: Int64 = LoopClock.monotonicNanoseconds()) { lastTick = monotonic }
+    package init(monotonic: Int64 = LoopClock.monotonicNanoseconds()) {
+        lastTick = monotonic
+        latest = Instant(nanoseconds: monotonic)
+    }
 
-    package var now: Instant { now(monotonic: Self.monotonicNanoseconds()) }
+    package var now: Instant { mutating get { now(monotonic: manual ?? Self.monotonicNanoseconds()) } }
 
-    package func now(monotonic: Int64) -> Instant {
+    package mutating func now(monotonic: Int64) -> Instant {
         // Read between the awakening and the next tick, the gap is left out as well.
         let gap = monotonic - lastTick
-        return Instant(nanoseconds: (gap > Self.longestTick ? lastTick : monotonic) - missed)
+        let read = Instant(nanoseconds: (gap > Self.longestTick ? lastTick : monotonic) - missed)
+        // A gap is left out from the tick before it; where the clock was read since, it stands still rather than going back.
+        latest = max(latest, read)
+        return latest
     }
 
     /// To be called every 100 ms. Returns the nanoseconds that were left out, 0 normally.
     @discardableResult
-    package mutating func tick(monotonic: Int64 = LoopClock.monotonicNanoseconds()) -> Int64 {
+    package mutating func tick() -> Int64 { tick(monotonic: manual ?? Self.monotonicNanoseconds()) }
+
+    @discardableResult
+    package mutating func tick(monotonic: Int64) -> Int64 {
         let gap = monotonic - lastTick
         lastTick = monotonic
         guard gap > Self.longestTick else { return 0 }
@@ -40,8 +49,6 @@ package struct LoopClock: Sendable {
 
     /// Unix milliseconds.
     package static func wallMilliseconds() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+        Int64(Date().timeIntervalSince1970 * 1000)
     }
 }

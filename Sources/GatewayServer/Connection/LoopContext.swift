@@ -23,6 +23,7 @@ package final class LoopContext {
     package let logger: Logger
     private var connections: [Connection] = []
     private var memoryReported = 0
+    private var nextWeighing: Instant
     private var nextSweep: Instant
 
     /// Ticks are this far apart; deadlines act within 100 ms.
@@ -35,6 +36,7 @@ package final class LoopContext {
         self.logger = logger
         turn = Turn(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
         scanner = MessageScanner(rules: settings.session.rules)
+        nextWeighing = clock.now
         nextSweep = clock.now
     }
 
@@ -81,6 +83,7 @@ package final class LoopContext {
             if connection.deadline <= now { act(on: connection, now: now) }
             index += 1
         }
+        if now >= nextWeighing { weigh(now: now) }
         if now >= nextSweep { sweep(now: now) }
     }
 
@@ -100,16 +103,24 @@ package final class LoopContext {
         }
     }
 
-    /// Adds up what sessions hold, gives up histories when it is too much, and forgets what expired.
-    private func sweep(now: Instant) {
+    /// Adds up what sessions hold, and gives up histories when it is too much.
+    private func weigh(now: Instant) {
+        nextWeighing = now.advanced(byNanoseconds: 1_000_000_000)
         let memory = connections.reduce(0) { $0 + ($1.socket?.memoryBytes ?? 0) }
         let total = shared.addMemory(memory - memoryReported)
         memoryReported = memory
+        for (topic, suppressed) in throttle.collect(now: now) {
+            logger.info("log lines suppressed", metadata: ["topic": "\(topic)", "suppressed": .stringConvertible(suppressed)])
+        }
         counters.memoryBytes = Int64(memory)
         if isShort(total) {
             for connection in connections { connection.socket?.relieve() }
         }
-        nextSweep = now.advanced(byNanoseconds: min(settings.sweepInterval, 1_000_000_000))
+    }
+
+    /// Forgets what expired. Nothing depends on when: deadlines act by themselves.
+    private func sweep(now: Instant) {
+        nextSweep = now.advanced(byNanoseconds: settings.sweepInterval)
         shared.occupancy.sweep(now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
     }
 

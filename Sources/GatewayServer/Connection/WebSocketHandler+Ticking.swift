@@ -20,6 +20,15 @@ extension WebSocketHandler {
     private func tickOpen() {
         guard !isStuck() else { return slowConsumer() }
         guard application.hasSession else { return }
+        application.tick()
+        if loop.turn.closing == nil { tickHeartbeat() }
+        // The end of the session, due at the same time, says more than the end of the connection.
+        if loop.turn.closing == nil { tickAge() }
+    }
+
+    private func tickHeartbeat() {
+        let missed = heartbeat.missed
+        defer { loop.counters.missedPongs &+= UInt64(heartbeat.missed - missed) }
         switch heartbeat.tick(now: loop.turn.now, policy: loop.settings.heartbeat) {
         case .none: break
         case .stale:
@@ -30,20 +39,19 @@ extension WebSocketHandler {
             // Behind a full socket a ping would only be one more thing that waits.
             if context?.channel.isWritable ?? false { payload.withRawSpan { writer.writePing($0, to: &backlog) } }
         }
-        tickAge()
-        application.tick()
     }
 
     private func tickAge() {
         let maximum = loop.settings.maximumAge
         guard maximum != .max else { return }
         let age = loop.turn.now.nanoseconds(since: connection.acceptedAt)
-        let notice = min(maximum / 10, 30_000_000_000)
+        // Not less than a second: connections aren't looked at more often than twice in one.
+        let notice = max(min(maximum / 10, 30_000_000_000), 1_000_000_000)
         if age >= maximum {
-            begin(Closing(code: .connectionAge, reason: "connection age limit"))
+            loop.turn.closing = Closing(code: .connectionAge, reason: "connection age limit")
         } else if age >= maximum - notice, !announcedAge {
             announcedAge = true
-            application.goAway(reason: "connection_age", deadlineMilliseconds: (maximum - age) / 1_000_000)
+            application.goAway(reason: "connection_age", deadlineMilliseconds: max(0, maximum - age) / 1_000_000)
         }
     }
 

@@ -4,8 +4,23 @@ import NIOCore
 /// The way out: what the turn and the application have gathered, in as few writes as possible.
 extension WebSocketHandler {
     package func flush() {
-        if case .open = state, let closing = loop.turn.closing { begin(closing) }
         guard let context else { return }
+        var isDone = false
+        while !isDone {
+            if let closing = loop.turn.closing { begin(closing) }
+            pump(context)
+            application.update(footprint(context), roundTrip: heartbeat.smoothedNanoseconds)
+            application.written()
+            // The session may have found itself over its budget: that is told in this turn, too.
+            isDone = loop.turn.closing == nil
+        }
+        if loop.output.storageCapacity > 4 * Self.writeSize { loop.output = ByteBuffer() }
+        for error in loop.turn.incidents { loop.record(error, connection: connection) }
+        loop.turn.incidents.removeAll(keepingCapacity: true)
+        settle()
+    }
+
+    private func pump(_ context: ChannelHandlerContext) {
         while context.channel.isActive, context.channel.isWritable {
             loop.output.clear()
             collect(into: &loop.output)
@@ -13,12 +28,6 @@ extension WebSocketHandler {
             write(loop.output, context: context)
         }
         if !context.channel.isWritable { gather() }
-        if loop.output.storageCapacity > 4 * Self.writeSize { loop.output = ByteBuffer() }
-        application.update(footprint(context), roundTrip: heartbeat.smoothedNanoseconds)
-        application.written()
-        for error in loop.turn.incidents { loop.record(error, connection: connection) }
-        loop.turn.incidents.removeAll(keepingCapacity: true)
-        settle()
     }
 
     private func write(_ output: ByteBuffer, context: ChannelHandlerContext) {
@@ -83,7 +92,7 @@ extension WebSocketHandler {
         var footprint = Ledger.Connection()
         footprint.assembler = reader.bufferedBytes
         footprint.deflate = reader.deflateStateBytes + writer.deflateStateBytes
-        footprint.socketQueue = backlog.readableBytes + (context.channel.isWritable ? 0 : pendingBytes(context))
+        footprint.socketQueue = backlog.readableBytes + pendingBytes(context)
         return footprint
     }
 

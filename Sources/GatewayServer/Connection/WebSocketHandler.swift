@@ -59,6 +59,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         self.context = context
         connection.socket = self
         connection.phase = .webSocket
+        connection.isUpgraded = true
         connection.deadline = loop.clock.now
         turn { application.open() }
     }

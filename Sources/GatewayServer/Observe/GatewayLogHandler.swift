@@ -28,7 +28,9 @@ package struct GatewayLogHandler: LogHandler {
     package func log(event: LogEvent) {
         var all = metadata
         if let metadataProvider { all.merge(metadataProvider.get()) { _, provided in provided } }
-        if let own = event.metadata { all.merge(own) { _, own in own } }
+        if let own = event.metadata {
+            if all.isEmpty { all = own } else { all.merge(own) { _, own in own } }
+        }
         if let error = event.error {
             // The same two names as swift-log's own handlers use, so that queries carry over.
             if all["error.message"] == nil { all["error.message"] = .string("\(error)") }

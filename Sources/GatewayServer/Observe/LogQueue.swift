@@ -50,15 +50,17 @@ final class LogQueue: Sendable {
         let wakes = state.withLock { state in
             let lines = state.pendingLines &+ state.inFlightLines
             let bytes = state.pending.count &+ state.inFlightBytes
-            guard !state.isClosed, lines < maximumLines, line.count <= maximumBytes &- bytes else {
+            if !state.isClosed, lines < maximumLines, line.count <= maximumBytes &- bytes {
+                state.pending.append(contentsOf: line)
+                state.pendingLines &+= 1
+            } else {
                 state.unreported &+= 1
                 state.droppedTotal &+= 1
-                return false
             }
-            state.pending.append(contentsOf: line)
-            state.pendingLines &+= 1
-            defer { state.writerWaits = false }
-            return state.writerWaits
+            // A line too long for an empty queue is to be told of as well, not only with the next one that fits.
+            guard state.writerWaits, state.hasWork else { return false }
+            state.writerWaits = false
+            return true
         }
         if wakes { work.signal() }
     }

@@ -15,6 +15,10 @@ package enum SafeText {
     package static func append(_ text: String, to bytes: inout [UInt8], quoted: Bool = true, limit: Int = longestValue) {
         let utf8 = text.utf8Span.span
         var end = utf8.count
+        if end <= limit, isHarmless(utf8) {
+            bytes.append(contentsOf: text.utf8)
+            return
+        }
         if end > limit {
             end = max(0, limit)
             while end > 0, utf8[end] & 0xC0 == 0x80 { end -= 1 }
@@ -41,6 +45,15 @@ package enum SafeText {
         if end < utf8.count {
             bytes.append(contentsOf: "…(+\(utf8.count - end) bytes)".utf8)
         }
+    }
+
+    /// Printable ASCII without quotes and backslashes, which is nearly all that a log holds: copied as one piece.
+    private static func isHarmless(_ utf8: Span<UInt8>) -> Bool {
+        for index in utf8.indices {
+            let byte = utf8[index]
+            guard byte &- 0x20 < 0x5F, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { return false }
+        }
+        return true
     }
 
     /// Whether every byte can stand in a `key=value` pair as it is.

@@ -11,8 +11,15 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
         package var refused: UInt64 = 0
         /// `connections.max`; 0: no limit.
         package var max = 0
+        /// Heartbeats whose pong didn't come in time.
+        package var missedPongs: UInt64 = 0
 
         package init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case open, accepted, refused, max
+            case missedPongs = "missed_pongs"
+        }
     }
 
     package struct Sessions: Sendable, Hashable, Codable {

@@ -8,7 +8,7 @@ import ServiceLifecycle
 ///
 /// It runs until its `ServiceGroup` shuts down gracefully or its task is cancelled, and throws when the address can't be bound.
 /// ``OperationsGate`` says who may use it.
-package struct OperationsServer: Service {
+package struct OperationsServer: Service, CustomStringConvertible {
     /// Bounds of the listener. None has a key: it serves operators, not clients.
     package struct Limits: Sendable {
         /// Beyond it accepting pauses.
@@ -61,6 +61,9 @@ package struct OperationsServer: Service {
         self.logger = logger
         self.onRunning = onRunning
     }
+
+    /// How the lines of the service lifecycle name it.
+    package var description: String { "operations" }
 
     package func run() async throws {
         let limits = limits

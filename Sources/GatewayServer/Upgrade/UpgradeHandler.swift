@@ -44,6 +44,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         case .waiting:
             guard case .head(let head) = unwrapInboundIn(data) else { return }
             state = .answering(head)
+            // A body would never be read, so it isn't waited for: what the request is refused for is known now.
+            if Self.announcesBody(head) { answer(head, context: context) }
         case .answering(let head):
             switch unwrapInboundIn(data) {
             case .head: return
@@ -51,6 +53,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             case .end: answer(head, context: context)
             }
         }
+    }
+
+    private static func announcesBody(_ head: HTTPRequestHead) -> Bool {
+        !head.headers["Transfer-Encoding"].isEmpty || head.headers["Content-Length"].contains { $0 != "0" }
     }
 
     private func answer(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
@@ -101,7 +107,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         } catch {
             guard request.target.errorsInBand, let close = error.close else { throw error }
             let refusal = GatewayError(
-                error.code, source: .gateway, error.detail, retryAfter: error.retryAfter.map { Int64($0) * 1000 }, close: close,
+                error.code, source: error.status.code < 500 ? .client : .gateway, error.detail,
+                retryAfter: error.retryAfter.map { Int64($0) * 1000 }, close: close,
                 correlationID: correlationID())
             loop.counters.refused &+= 1
             open(RefusingApplication(loop: loop, error: refusal), request: request, limits: loop.settings.webSocket, context: context)
@@ -126,11 +133,14 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         } catch {
             return context.close(promise: nil)
         }
-        // The parser hands on what it has left over when it goes; until then this handler passes it along.
+        // The parser goes in a turn of its own and hands on what it has left over; until then this handler passes everything along.
         pipeline.removeHandler(gate, promise: nil)
-        pipeline.removeHandler(parser, promise: nil)
-        pipeline.removeHandler(self, promise: nil)
-        tls?.receiver = webSocket
+        let parserGone = pipeline.removeHandler(parser)
+        let (tls, upgrade) = (tls, self)
+        parserGone.assumeIsolated().whenComplete { _ in
+            pipeline.removeHandler(upgrade, promise: nil)
+            tls?.receiver = webSocket
+        }
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ refusal: Admittance.Refusal, head: HTTPRequestHead?) {

@@ -107,6 +107,8 @@ package final class LoopbackLink: UpstreamLink {
             credit -= 1
             if event.isLast { works.remove(at: index) }
             receiver?.receive(event)
+            // From the start again: the receiver may have sent or cancelled something from inside.
+            index = 0
         }
     }
 

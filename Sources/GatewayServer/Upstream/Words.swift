@@ -1,4 +1,4 @@
-/// Words of a UTF-8 text, parted by ASCII white space. A piece is a word with the white space behind it, so pieces add up to the text.
+/// Words of a UTF-8 text, parted by spaces, tabs and line feeds, the white space that sanitizing leaves. A piece is a word with the white space behind it, so pieces add up to the text.
 enum Words {
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0A || byte == 0x09 }
 

@@ -39,7 +39,7 @@ final class Pipe {
         input = -1
     }
 
-    /// Waits for the next line and returns it without its line feed; nil at the end.
+    /// Waits for the next line and returns it without its line feed; nil at the end, or when none came for a minute.
     func readLine() -> String? {
         while true {
             if let end = unread.firstIndex(of: 0x0A) {
@@ -51,9 +51,11 @@ final class Pipe {
         }
     }
 
-    /// Waits for at most `count` bytes and keeps them for ``readLine()``. False at the end.
+    /// Waits for at most `count` bytes and keeps them for ``readLine()``. False at the end, or when none came for a minute.
     @discardableResult
     func readSome(_ count: Int = 65_536) -> Bool {
+        var waits = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+        guard poll(&waits, 1, 60_000) == 1 else { return false }
         var bytes = [UInt8](repeating: 0, count: count)
         let result = read(output, &bytes, count)
         guard result > 0 else { return false }

@@ -119,6 +119,8 @@ import Testing
             clock.pass(.hours(12))
             result = try OpenSSLCommand.connect(server.port, version + ["-sess_in", first], input: input)
             #expect(result.output.contains("New, TLSv1."))
+            // In 1.2 s_client is given the new ticket too, but doesn't write it down.
+            guard version == ["-tls1_3"] else { return }
             result = try OpenSSLCommand.connect(server.port, version + ["-sess_in", second], input: input)
             #expect(result.output.contains("Reused, TLSv1."))
         }

@@ -15,8 +15,8 @@ enum OpenSSLCommand {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
         process.arguments = arguments
-        let standardInput = Pipe()
-        let output = Pipe()
+        let standardInput = Foundation.Pipe()
+        let output = Foundation.Pipe()
         process.standardInput = standardInput
         process.standardOutput = output
         process.standardError = output

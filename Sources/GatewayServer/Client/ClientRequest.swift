@@ -1,0 +1,72 @@
+import Foundation
+package import GatewayCore
+
+/// What a client says to the gateway (protocol page, section "Messages"). ``json`` is the text of the message.
+package enum ClientRequest: Sendable {
+    case ping(id: String, milliseconds: Int64)
+    case text(id: String, text: String, lang: String? = nil, streams: Bool = true)
+    case openAudio(id: String, format: AudioFormat, lang: String? = nil, meta: [String: String] = [:])
+    /// Goes on after a refused chunk, with the chunk of this number.
+    case resumeAudio(id: String, from: Int)
+    case endAudio(id: String)
+    case status(id: String)
+    case cancel(id: String, reason: String? = nil)
+    case acknowledge(Int64)
+    case bye
+
+    package var json: String {
+        var fields = Fields(type: "")
+        switch self {
+        case .ping(let id, let milliseconds):
+            fields = Fields(type: "ping", id: id, ts: milliseconds)
+        case .text(let id, let text, let lang, let streams):
+            fields = Fields(type: "text", id: id, text: text, lang: lang, stream: streams ? nil : false)
+        case .openAudio(let id, let format, let lang, let meta):
+            fields = Fields(
+                type: "audio", id: id, lang: lang,
+                format: .init(codec: format.codec.rawValue, rate: format.rate, channels: format.channels), meta: meta.isEmpty ? nil : meta)
+        case .resumeAudio(let id, let chunk):
+            fields = Fields(type: "audio", id: id, from: chunk)
+        case .endAudio(let id):
+            fields = Fields(type: "audio", id: id, isFinal: true)
+        case .status(let id):
+            fields = Fields(type: "status", id: id)
+        case .cancel(let id, let reason):
+            fields = Fields(type: "cancel", id: id, reason: reason)
+        case .acknowledge(let sequence):
+            fields = Fields(type: "ack", seq: sequence)
+        case .bye:
+            fields = Fields(type: "bye")
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // Strings, integers and booleans can always be encoded.
+        return (try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+    }
+
+    private struct Fields: Encodable {
+        struct Format: Encodable {
+            var codec: String
+            var rate: Int
+            var channels: Int
+        }
+
+        var type: String
+        var id: String?
+        var ts: Int64?
+        var seq: Int64?
+        var text: String?
+        var lang: String?
+        var stream: Bool?
+        var reason: String?
+        var from: Int?
+        var isFinal: Bool?
+        var format: Format?
+        var meta: [String: String]?
+
+        enum CodingKeys: String, CodingKey {
+            case type, id, ts, seq, text, lang, stream, reason, from, format, meta
+            case isFinal = "final"
+        }
+    }
+}

@@ -1,0 +1,198 @@
+import GatewayCore
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// A WebSocket client for the gateway: what `parley talk` and the end-to-end tests speak through.
+///
+/// Events wait in a bounded inbox and are taken with ``next(within:)``; nobody taking them is back-pressure down to the gateway.
+/// Sending waits until the socket has taken the bytes. All methods may be called from any task.
+package final class GatewayClient: Sendable {
+    /// Subprotocol, compression, and the fields of the answer.
+    package let agreement: ClientHandshake.Agreement
+    /// Version, cipher and the like; nil for `ws:`.
+    package let tls: TLSHandshakeCompleted?
+    private let channel: any Channel
+    private let inbox: ClientInbox
+    private let socket: NIOLoopBound<ClientSocketHandler>
+
+    private init(
+        channel: any Channel, inbox: ClientInbox, agreement: ClientHandshake.Agreement, tls: TLSHandshakeCompleted?,
+        socket: NIOLoopBound<ClientSocketHandler>
+    ) {
+        self.agreement = agreement
+        self.tls = tls
+        self.channel = channel
+        self.inbox = inbox
+        self.socket = socket
+    }
+
+    deinit {
+        channel.close(promise: nil)
+    }
+
+    // MARK: Opening
+
+    /// Connects, with TLS for `wss:`, and upgrades, all within ``GatewayClientOptions/timeout``.
+    package static func connect(
+        to url: WebSocketURL, options: GatewayClientOptions = GatewayClientOptions(), on group: ClientGroup = .shared
+    ) async throws(GatewayClientError) -> GatewayClient {
+        let deadline = NIODeadline.now() + TimeAmount(options.timeout)
+        let tls: TLSClientContext?
+        do throws(TLSConfigurationError) {
+            tls =
+                url.isSecure
+                ? try TLSClientContext(
+                    verify: options.verification, serverName: options.serverName ?? url.host, applicationProtocols: ["http/1.1"]) : nil
+        } catch {
+            throw .tls("\(error)")
+        }
+        let inbox = ClientInbox(maximumEvents: options.inboxEvents, maximumBytes: options.inboxBytes)
+        let eventLoop = group.next()
+        let channel: any Channel
+        do {
+            channel = try await ClientBootstrap(group: eventLoop)
+                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .connectTimeout(TimeAmount(options.timeout))
+                .connect(host: url.host, port: url.port).get()
+        } catch {
+            throw .cannotConnect(ClientFailure.text(error))
+        }
+        // Nothing is lost in between: a gateway says nothing before it is asked.
+        let opening = eventLoop.flatSubmit {
+            let opened = eventLoop.makePromise(of: NIOLoopBound<ClientUpgradeHandler.Opened>.self)
+            do {
+                try assemble(
+                    channel, inbox: inbox, handshake: ClientHandshake(url, options: options), options: options, tls: tls,
+                    loop: group.loop(eventLoop), deadline: deadline, opened: opened)
+            } catch {
+                opened.fail(error)
+                channel.close(promise: nil)
+            }
+            return opened.futureResult.map { bound in
+                GatewayClient(
+                    channel: channel, inbox: inbox, agreement: bound.value.agreement, tls: bound.value.tls,
+                    socket: NIOLoopBound(bound.value.handler, eventLoop: eventLoop))
+            }
+        }
+        do {
+            return try await opening.get()
+        } catch let error as GatewayClientError {
+            throw error
+        } catch {
+            throw .lost(ClientFailure.text(error))
+        }
+    }
+
+    /// The pipeline until the upgrade, from the socket upwards.
+    private static func assemble(
+        _ channel: any Channel, inbox: ClientInbox, handshake: ClientHandshake, options: GatewayClientOptions, tls: TLSClientContext?,
+        loop: ClientGroup.Loop, deadline: NIODeadline, opened: EventLoopPromise<NIOLoopBound<ClientUpgradeHandler.Opened>>
+    ) throws {
+        let encoder: any ChannelOutboundHandler & RemovableChannelHandler =
+            if let raw = options.rawRequest { RawRequestEncoder(raw) } else { HTTPRequestEncoder() }
+        let decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes))
+        let upgrade = ClientUpgradeHandler(
+            handshake, isSecure: tls != nil, http: [encoder, decoder], deadline: deadline, opened: opened,
+            makeSocket: { ClientSocketHandler(inbox: inbox, options: options, compression: $0, deflate: loop.deflate) })
+        let pipeline = channel.pipeline.syncOperations
+        let last: [any ChannelHandler] = [encoder, decoder, upgrade]
+        // The handshake begins when its handler is added, and must find the others behind it.
+        try pipeline.addHandlers(last)
+        if let tls { try pipeline.addHandler(TLSHandler(client: tls, buffers: loop.tls), position: .first) }
+    }
+
+    // MARK: Receiving
+
+    /// The next event, in order. After the end, the end again.
+    ///
+    /// - Parameter limit: how long to wait for it; nil: for ever; zero or less: only what is there.
+    /// - Returns: nil when nothing came in time, or when the task is cancelled.
+    package func next(within limit: Duration? = nil) async -> ClientEvent? {
+        if let event = take() { return event }
+        if let limit, limit <= .zero { return nil }
+        let inbox = inbox
+        let ticket = inbox.ticket()
+        let timer = limit.map { limit in channel.eventLoop.scheduleTask(in: TimeAmount(limit)) { inbox.giveUp(ticket) } }
+        let event = await withTaskCancellationHandler {
+            await withCheckedContinuation { inbox.wait(ticket, $0) }
+        } onCancel: {
+            inbox.giveUp(ticket)
+        }
+        timer?.cancel()
+        return event ?? take()
+    }
+
+    /// Whether ``next(within:)`` would return at once.
+    package var hasEvents: Bool { inbox.hasEvents }
+
+    /// Everything until the end, the end included. Taken from the same inbox as ``next(within:)``.
+    package var events: ClientEvents { ClientEvents(client: self) }
+
+    /// Puts an event of the program's own among those of the gateway, so that one loop can wait for both.
+    package func insert(_ text: String) {
+        inbox.put(.inserted(text))
+    }
+
+    private func take() -> ClientEvent? {
+        let (event, hasRoom) = inbox.take()
+        if hasRoom { channel.eventLoop.execute { [socket] in socket.value.setAutoRead(true) } }
+        return event
+    }
+
+    // MARK: Sending
+
+    /// - Parameter compresses: whether it may be sent compressed, where that was agreed on and pays.
+    package func send(text: String, compresses: Bool = true) async throws(GatewayClientError) {
+        let bytes = Array(text.utf8)
+        try await perform { $0.send(.text, bytes, compresses: compresses, promise: $1) }
+    }
+
+    package func send(binary: [UInt8]) async throws(GatewayClientError) {
+        try await perform { $0.send(.binary, binary, compresses: false, promise: $1) }
+    }
+
+    /// - Parameter payload: at most 125 bytes; the rest would be cut off.
+    package func ping(_ payload: [UInt8] = []) async throws(GatewayClientError) {
+        try await perform { $0.ping(payload, promise: $1) }
+    }
+
+    /// Sends bytes as they are: frames of a test's own making, or none at all. ``FrameSerializer`` helps.
+    package func sendRaw(_ bytes: [UInt8]) async throws(GatewayClientError) {
+        try await perform { $0.sendRaw(bytes, promise: $1) }
+    }
+
+    private func perform(
+        _ body: @escaping @Sendable (ClientSocketHandler, EventLoopPromise<Void>) -> Void
+    ) async throws(GatewayClientError) {
+        let promise = channel.eventLoop.makePromise(of: Void.self)
+        channel.eventLoop.execute { [socket] in body(socket.value, promise) }
+        do {
+            try await promise.futureResult.get()
+        } catch {
+            throw .closed(inbox.closing ?? .lost(ClientFailure.text(error)))
+        }
+    }
+
+    // MARK: Closing
+
+    /// Sends a close frame. The end comes as an event when the gateway answers, or after ``GatewayClientOptions/closeTimeout``.
+    ///
+    /// - Parameters:
+    ///   - code: nil for a close frame without one.
+    ///   - reason: cut to 123 bytes.
+    package func close(code: UInt16? = 1000, reason: String = "") {
+        channel.eventLoop.execute { [socket] in socket.value.close(code, reason: reason) }
+    }
+
+    /// Ends TCP at once, without a close frame and without TLS's close_notify.
+    package func abort() {
+        channel.eventLoop.execute { [socket] in socket.value.abort() }
+    }
+
+    /// Returns when TCP has ended.
+    package func waitForEnd() async {
+        // A channel's closing never fails.
+        try? await channel.closeFuture.get()
+    }
+}

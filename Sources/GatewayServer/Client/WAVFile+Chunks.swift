@@ -1,0 +1,67 @@
+package import GatewayCore
+
+/// Cutting a recording into the chunks of an audio stream.
+extension WAVFile {
+    /// Bytes of all samples in `milliseconds`, at least one sample.
+    package func chunkBytes(milliseconds: Int) -> Int {
+        max(1, format.rate * milliseconds / 1000) * format.frameBytes
+    }
+
+    /// How long so many bytes sound.
+    package func duration(ofBytes count: Int) -> Duration {
+        .nanoseconds(Int64(count / format.frameBytes) * 1_000_000_000 / Int64(format.rate))
+    }
+
+    /// How many chunks of `chunkBytes` there are; the last may be shorter.
+    package func chunkCount(chunkBytes: Int) -> Int {
+        (dataCount + chunkBytes - 1) / chunkBytes
+    }
+
+    /// Where chunk `number`, counted from 1, lies in the file.
+    package func range(ofChunk number: Int, chunkBytes: Int) -> Range<Int> {
+        let start = min((number - 1) * chunkBytes, dataCount)
+        return dataOffset + start..<dataOffset + min(start + chunkBytes, dataCount)
+    }
+
+    /// The beginning of a WAV file, up to its samples.
+    ///
+    /// - Parameter dataCount: bytes of samples that follow; more than 32 bits can tell are told as the most that they can.
+    /// - Returns: nil for a codec that WAV files aren't made of.
+    package static func header(_ format: AudioFormat, dataCount: Int) -> [UInt8]? {
+        let tag: UInt16
+        switch format.codec {
+        case .pcm16: tag = pcmTag
+        case .alaw: tag = alawTag
+        case .mulaw: tag = mulawTag
+        case .opus, .oggOpus, .webmOpus: return nil
+        }
+        let isPCM = tag == pcmTag
+        // All but PCM carry the size of an extension, and a chunk with the number of samples.
+        let formatSize = isPCM ? 16 : 18
+        let overhead = 4 + 8 + formatSize + (isPCM ? 0 : 12) + 8
+        let size = UInt32(clamping: min(dataCount, Int(UInt32.max) - overhead - 1))
+        var bytes = Array("RIFF".utf8)
+        append(UInt32(overhead) + size + size % 2, to: &bytes)
+        bytes += "WAVEfmt ".utf8
+        append(UInt32(formatSize), to: &bytes)
+        append(tag, to: &bytes)
+        append(UInt16(format.channels), to: &bytes)
+        append(UInt32(format.rate), to: &bytes)
+        append(UInt32(format.rate * format.frameBytes), to: &bytes)
+        append(UInt16(format.frameBytes), to: &bytes)
+        append(UInt16(isPCM ? 16 : 8), to: &bytes)
+        if !isPCM {
+            append(UInt16(0), to: &bytes)
+            bytes += "fact".utf8
+            append(UInt32(4), to: &bytes)
+            append(size / UInt32(format.frameBytes), to: &bytes)
+        }
+        bytes += "data".utf8
+        append(size, to: &bytes)
+        return bytes
+    }
+
+    private static func append<Number: FixedWidthInteger>(_ number: Number, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: number.littleEndian) { bytes += $0 }
+    }
+}

@@ -1,6 +1,0 @@
-import ArgumentParser
-
-struct Talk: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Talk to a gateway from the terminal.")
-    func run() async throws {}
-}

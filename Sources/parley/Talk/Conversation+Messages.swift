@@ -1,0 +1,80 @@
+import Foundation
+import GatewayCore
+import GatewayServer
+
+/// What the gateway says.
+extension Conversation {
+    func handle(_ message: ServerMessage) async {
+        if let sequence = message.sequence { acknowledgements.received(sequence, now: arrival) }
+        switch message.type {
+        case "session": open(message)
+        case "goaway":
+            let left = ClientText.seconds(milliseconds: message.deadlineMilliseconds ?? 0)
+            terminal.notice("the gateway goes away in \(left): \(ClientText.safe(message.reason ?? "no reason given"))")
+        case "pong":
+            guard let sent = message.id.flatMap({ pings.removeValue(forKey: $0) }) else { break }
+            terminal.line("pong \(ClientText.milliseconds(arrival.nanoseconds(since: sent)))")
+        case "error": await fail(message)
+        default: answer(message)
+        }
+    }
+
+    private func open(_ message: ServerMessage) {
+        isOpen = true
+        limits = message.limits ?? [:]
+        acknowledgements.opened(now: arrival)
+        terminal.notice("session \(ClientText.safe(message.sessionID ?? "without a name"))")
+        if isInteractive, StandardInput.isTerminal { terminal.notice("each line is a text; /help lists the commands, Ctrl-D ends") }
+    }
+
+    private func fail(_ message: ServerMessage) async {
+        guard let error = message.error else { return }
+        if error.replyTo != nil, error.replyTo == recording?.id, pause(error) { return }
+        hasFailed = true
+        terminal.error(ClientText.error(error))
+        if error.replyTo == recording?.id { recording = nil }
+        answer(message)
+    }
+
+    /// A message about a request of ours.
+    private func answer(_ message: ServerMessage) {
+        guard let id = message.request, let index = exchanges.firstIndex(where: { $0.id == id }) else {
+            if message.type == "status", message.state == nil { report(message) }
+            return
+        }
+        renewPatience()
+        exchanges[index].take(message, now: arrival)
+        switch message.type {
+        case "ack":
+            if id == recording?.id { recording?.upload.acknowledged(message.chunks ?? 0, now: arrival) }
+        case "text": show(message, of: id)
+        case "transcript":
+            if message.isFinal == false {
+                terminal.notice("… \(ClientText.safe(message.text ?? ""))")
+            } else {
+                show(message, of: id)
+            }
+        case "audio": listen(message)
+        case "status":
+            if let state = message.state { terminal.notice("\(id): \(ClientText.safe(state))") }
+        default: break
+        }
+        if exchanges[index].isOver { finish(exchanges.remove(at: index)) }
+    }
+
+    private func show(_ message: ServerMessage, of id: String) {
+        terminal.piece(message.text ?? "", of: id, beginsLine: finalPieces.contains(id))
+        if message.isFinal == true { finalPieces.insert(id) } else { finalPieces.remove(id) }
+    }
+
+    private func finish(_ exchange: Exchange) {
+        finalPieces.remove(exchange.id)
+        if recording?.id == exchange.id { recording = nil }
+        terminal.finish(exchange.id, note: exchange.timing)
+    }
+
+    /// The report that `/status` asked for, as it came but readable.
+    private func report(_ message: ServerMessage) {
+        for line in message.report { terminal.line(line) }
+    }
+}

@@ -1,0 +1,223 @@
+import Support
+import Testing
+
+/// Deadlines of connections and sessions, with short durations configured. Nothing here sleeps: each test awaits what is due.
+@Suite(.bounded) struct LifecycleTests {
+    private static func elapsed<Value>(_ body: () async throws -> Value) async throws -> (Value, Duration) {
+        let start = ContinuousClock.now
+        let value = try await body()
+        return (value, ContinuousClock.now - start)
+    }
+
+    @Test func `a silent connection is closed as stale`() async throws {
+        let gateway = try await SharedGateways.roomy([
+            "heartbeat.interval": "200ms", "heartbeat.timeout": "200ms", "heartbeat.stale_after": "700ms",
+        ])
+        let client = try await gateway.client()
+        client.answersPings = false
+        var pings = 0
+        while true {
+            let incoming = try await client.next()
+            if case .ping = incoming {
+                pings += 1
+                continue
+            }
+            guard case .text(let text) = incoming else { throw TestFailure("not an error: \(incoming)") }
+            #expect(try JSON(text)["error"]["code"] == "heartbeat_timeout")
+            #expect(try JSON(text)["error"]["fatal"] == true)
+            break
+        }
+        // A missed pong is pinged again.
+        #expect(pings >= 2)
+        try await client.closed(4001)
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `pings carry on while pongs come, and the round trip is told`() async throws {
+        let gateway = try await SharedGateways.roomy([
+            "heartbeat.interval": "200ms", "heartbeat.timeout": "200ms", "heartbeat.stale_after": "700ms",
+        ])
+        let client = try await gateway.client()
+        client.answersPings = false
+        for _ in 0..<6 {
+            guard case .ping(let payload) = try await client.next() else { throw TestFailure("no ping") }
+            #expect(payload.count == 8)
+            try await client.send(TestFrame(TestFrame.pong, payload))
+        }
+        client.answersPings = true
+        try await client.send(["type": "status"])
+        let round = try await client.message("status")["session"]["rtt_ms"].number
+        #expect((round ?? -1) > 0 && (round ?? 1e9) < 10_000)
+    }
+
+    @Test func `any byte is life`() async throws {
+        let gateway = try await SharedGateways.roomy([
+            "heartbeat.interval": "200ms", "heartbeat.timeout": "200ms", "heartbeat.stale_after": "700ms",
+        ])
+        let client = try await gateway.client()
+        client.answersPings = false
+        // One byte of a frame for each ping: never a pong, never a whole message.
+        for byte in TestFrame(TestFrame.text, text: #"{"type":"ping"}"#).bytes.prefix(8) {
+            guard case .ping = try await client.next() else { throw TestFailure("no ping") }
+            try await client.socket.send([byte])
+        }
+    }
+
+    @Test func `a session ends when its time is up`() async throws {
+        let gateway = try await SharedGateways.roomy(["sessions.ttl": "1s"])
+        let client = try await gateway.webSocket()
+        let session = try await client.message("session")
+        #expect(session["expires_at"].integer != nil)
+        var message = try await client.message()
+        if message["type"] == "goaway" { message = try await client.message() }
+        #expect(message["error"]["code"] == "session_expired")
+        try await client.closed(4502)
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a session that is idle ends`() async throws {
+        let gateway = try await SharedGateways.roomy(["sessions.idle": "500ms"])
+        let client = try await gateway.client()
+        let (_, elapsed) = try await Self.elapsed { try await client.error("session_expired") }
+        #expect(elapsed > .milliseconds(300))
+        try await client.closed(4502)
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `an old connection gets goaway, then 4003`() async throws {
+        let gateway = try await SharedGateways.roomy(["connections.max_age": "1s"])
+        let client = try await gateway.client()
+        let goaway = try await client.message("goaway")
+        #expect(goaway["reason"].string != nil)
+        #expect((0...1000).contains(goaway["deadline_ms"].integer ?? -1))
+        try await client.isServed()
+        try await client.closed(4003)
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `an old connection whose session ends too gets 4502`() async throws {
+        let gateway = try await SharedGateways.roomy(["connections.max_age": "1s", "sessions.ttl": "1s"])
+        let client = try await gateway.client()
+        while true {
+            switch try await client.next() {
+            case .text(let text): #expect(try ["goaway", "error"].contains(JSON(text)["type"].string))
+            case let other:
+                guard case .close(let code, _) = other else { throw TestFailure("\(other)") }
+                #expect(code == 4502)
+                return
+            }
+        }
+    }
+
+    @Test func `a client that doesn't read is a slow consumer`() async throws {
+        let gateway = try await SharedGateways.roomy(["delivery.send_timeout": "500ms", "sessions.memory_budget": "0"])
+        let client = try await gateway.client(receiveBuffer: 4096)
+        try await client.socket.pauseReading()
+        // Texts whose answers aren't taken.
+        let text = String(repeating: "y", count: 90_000)
+        let flood = (0..<100).flatMap { TestFrame(TestFrame.text, text: #"{"type":"text","id":"s\#($0)","text":"\#(text)"}"#).bytes }
+        client.socket.push(flood)
+        let line = try await gateway.line { $0["msg"] == "connection closed" && $0["code"] == 4002 }
+        #expect(line["reason"].string?.hasPrefix("slow_consumer ") == true)
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a slow consumer that reads at last finds the error and 4002`() async throws {
+        let gateway = try await SharedGateways.roomy([
+            "delivery.send_timeout": "500ms", "sessions.memory_budget": "0", "websocket.close_timeout": "20s",
+        ])
+        let client = try await gateway.client(receiveBuffer: 4096)
+        try await client.socket.pauseReading()
+        let text = String(repeating: "y", count: 90_000)
+        for number in 0..<100 {
+            client.socket.push(TestFrame(TestFrame.text, text: #"{"type":"text","id":"s\#(number)","text":"\#(text)"}"#).bytes)
+        }
+        _ = try await gateway.line { $0["msg"] == "error sent" && $0["code"] == "slow_consumer" }
+        try await client.socket.resumeReading()
+        while true {
+            let message = try await client.message()
+            guard message["type"] == "error", message["error"]["fatal"] == true else { continue }
+            #expect(message["error"]["code"] == "slow_consumer")
+            break
+        }
+        try await client.closed(4002)
+    }
+
+    // MARK: Before the upgrade
+
+    @Test func `a handshake that doesn't end is cut, trickled bytes or not`() async throws {
+        let gateway = try await SharedGateways.roomy(["tls.handshake_timeout": "500ms"])
+        let socket = try await TLSSocket.connect(port: gateway.port, .none)
+        // The head of a record that announces much.
+        try await socket.send([0x16, 0x03, 0x01, 0x02, 0x00])
+        let trickle = Task {
+            while !Task.isCancelled {
+                try await socket.send([0x01])
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+        let (_, elapsed) = try await Self.elapsed { try await socket.ends() }
+        trickle.cancel()
+        #expect(elapsed > .milliseconds(300))
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a request head that trickles is cut at its deadline`() async throws {
+        let gateway = try await SharedGateways.roomy(["http.header_timeout": "700ms"])
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        let trickle = Task {
+            for byte in HTTPRequestText.upgrade().bytes {
+                try await socket.send([byte])
+                try await Task.sleep(for: .milliseconds(50))
+            }
+        }
+        let (_, elapsed) = try await Self.elapsed { try await socket.ends() }
+        trickle.cancel()
+        #expect(elapsed < .seconds(5))
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a connection that says nothing is cut`() async throws {
+        let gateway = try await SharedGateways.roomy(["http.header_timeout": "700ms"])
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        try await socket.ends()
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a close frame that isn't answered is awaited for close_timeout`() async throws {
+        let gateway = try await SharedGateways.roomy(["websocket.close_timeout": "300ms"])
+        let client = try await gateway.client()
+        try await client.send(["type": "bye"])
+        guard case .close(1000, _) = try await client.next() else { throw TestFailure("no close") }
+        let (_, elapsed) = try await Self.elapsed { try await client.socket.ends() }
+        #expect(elapsed < .seconds(3))
+    }
+
+    // MARK: Vanishing
+
+    @Test func `clients that vanish in the middle of anything leave nothing behind`() async throws {
+        let gateway = try await GatewayProcess(SharedGateways.roomy)
+        for _ in 0..<5 {
+            let socket = try await TLSSocket.connect(port: gateway.port)
+            await socket.reset()
+            let half = try await TLSSocket.connect(port: gateway.port)
+            try await half.send(HTTPRequestText.upgrade().bytes.prefix(30))
+            await half.reset()
+            let client = try await gateway.client()
+            try await client.socket.send(TestFrame(TestFrame.text, text: #"{"type":"ping"}"#).bytes.prefix(9))
+            await client.socket.reset()
+            let other = try await gateway.client()
+            try await other.socket.finishSending()
+            try await other.socket.ends()
+        }
+        try await gateway.servesNextClient()
+        for _ in 0..<200 {
+            let state = try await gateway.operationsResponse(
+                to: HTTPRequestText("/v1/gateway", fields: [("Host", "localhost"), ("Connection", "close")])
+            ).json()
+            if state["connections"]["open"] == 0, state["sessions"]["attached"] == 0 { return try await gateway.stop() }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        Issue.record("connections or sessions are left")
+    }
+}

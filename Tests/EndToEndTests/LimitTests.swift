@@ -1,0 +1,374 @@
+import Support
+import Testing
+
+/// Who sends too much: refused with true advice, no violation, and in the end 4505 (protocol page, section "Errors").
+@Suite(.bounded) struct LimitTests {
+    private static func text(_ id: Int) -> JSON { ["type": "text", "id": .string("t\(id)"), "text": "x"] }
+
+    /// Sends `message` until it is refused, and returns the error.
+    private func exhaust(_ client: WebSocketClient, _ code: String, _ message: (Int) -> JSON) async throws -> JSON {
+        for number in 0..<1000 {
+            try await client.send(message(number))
+            while true {
+                let answer = try await client.message()
+                if answer["type"] == "error" {
+                    #expect(answer["error"]["code"] == .string(code))
+                    return answer["error"]
+                }
+                if answer["type"] == "pong" || answer["done"] == true || answer["type"] == "status" { break }
+            }
+        }
+        throw TestFailure("never refused")
+    }
+
+    @Test func `texts over the limit are refused, and retry_after_ms is true`() async throws {
+        // One in 600 ms, a burst of 25.
+        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "100"])
+        let client = try await gateway.client()
+        try await client.send(all: (0..<26).map(Self.text))
+        var error: JSON = nil
+        var done = 0
+        while error.isNull || done < 25 {
+            let message = try await client.message()
+            if message["type"] == "error" { error = message["error"] }
+            if message["done"] == true { done += 1 }
+        }
+        let refusedAt = ContinuousClock.now
+        #expect(error["code"] == "rate_limited")
+        #expect(error["reply_to"] == "t25")
+        #expect(error["retryable"] == true)
+        #expect(error["fatal"] == false)
+        let wait = try #require(error["retry_after_ms"].integer)
+        #expect((1...600).contains(wait))
+        // Other messages aren't bound by it.
+        try await client.isServed()
+        // Not before: as long as that is certainly so.
+        try await client.send(Self.text(25))
+        let sentAfter = ContinuousClock.now - refusedAt
+        if sentAfter < .milliseconds(wait - 250) {
+            let again = try await client.error("rate_limited")
+            #expect(again["retry_after_ms"].integer ?? 0 <= wait)
+            try await Task.sleep(until: refusedAt + .milliseconds(wait + 1), clock: .continuous)
+            try await client.send(Self.text(25))
+        }
+        #expect(try await client.message() == ["type": "ack", "id": "t25"])
+    }
+
+    @Test func `retry_after_ms is enough, again and again`() async throws {
+        let gateway = try await SharedGateways.roomy(["limits.control_per_minute": "240"])
+        let client = try await gateway.client()
+        var error = try await exhaust(client, "rate_limited") { _ in ["type": "ping"] }
+        for _ in 0..<4 {
+            let wait = try #require(error["retry_after_ms"].integer)
+            #expect((1...250).contains(wait))
+            try await Task.sleep(for: .milliseconds(wait))
+            try await client.send(["type": "ping", "id": "now"])
+            #expect(try await client.message("pong")["id"] == "now")
+            error = try await exhaust(client, "rate_limited") { _ in ["type": "ping"] }
+        }
+    }
+
+    @Test func `control messages share a limit, and progress of playback beyond it is no error`() async throws {
+        let gateway = try await SharedGateways.roomy(["limits.control_per_minute": "4"])
+        let client = try await gateway.client()
+        let error = try await exhaust(client, "rate_limited") { _ in ["type": "status", "id": "c"] }
+        #expect(error["reply_to"] == "c")
+        try await client.send(["type": "cancel", "id": "x"])
+        _ = try await client.error("rate_limited")
+        try await client.send(["type": "auth", "token": "x"])
+        _ = try await client.error("rate_limited")
+        try await client.send(["type": "status", "state": "playing", "played_ms": 5])
+        try await client.send(["type": "ack", "seq": 0])
+        try await client.send(["type": "text", "id": "m", "text": "served"])
+        #expect(try await client.message() == ["type": "ack", "id": "m"])
+    }
+
+    @Test func `audio openings over the limit are refused and their frames ignored`() async throws {
+        let gateway = try await SharedGateways.roomy(["limits.audio_per_minute": "4"])
+        let client = try await gateway.client()
+        try await client.send(["type": "audio", "id": "a", "format": AudioTests.format, "data": "AAAA", "final": true])
+        let first = try await client.message()
+        #expect(first == ["type": "ack", "id": "a", "chunks": 1] || first["error"]["code"] == "invalid_audio")
+        try await client.send(["type": "audio", "id": "b", "format": AudioTests.format, "data": "AAAAAA==", "final": true])
+        _ = try await client.message("ack")
+        _ = try await client.message("transcript")
+        try await client.send(["type": "audio", "id": "c", "format": AudioTests.format])
+        let error = try await client.error("rate_limited")
+        #expect(error["reply_to"] == "c")
+        try await client.send(binary: AudioTests.frame)
+        try await client.send(binary: AudioTests.frame)
+        try await client.isServed()
+    }
+
+    @Test func `chunks over the limit are refused and the stream goes on`() async throws {
+        let gateway = try await SharedGateways.roomy(["limits.audio_chunks_per_second": "4"])
+        let client = try await gateway.client()
+        try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
+        _ = try await client.message("ack")
+        try await client.socket.send((0..<60).flatMap { _ in TestFrame(TestFrame.binary, [0, 0]).bytes })
+        let error = try await client.messagePastAcks("error")["error"]
+        #expect(error["code"] == "rate_limited")
+        #expect(error["reply_to"] == "u")
+        let chunk = try #require(error["chunk"].integer)
+        // A burst of 5 s.
+        #expect((21...30).contains(chunk))
+        let wait = try #require(error["retry_after_ms"].integer)
+        #expect((1...250).contains(wait))
+        try await Task.sleep(for: .milliseconds(wait))
+        try await client.send(["type": "audio", "id": "u", "from": .number(Double(chunk))])
+        try await client.send(binary: [0, 0])
+        try await client.send(["type": "audio", "id": "u", "final": true])
+        #expect(try await client.acknowledged("u", upTo: chunk) == chunk)
+    }
+
+    @Test func `audio faster than real time is too_fast`() async throws {
+        let gateway = try await SharedGateways.roomy(["limits.audio_realtime_factor": "1.5"])
+        let client = try await gateway.client()
+        try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
+        _ = try await client.message("ack")
+        // 8 s of sound in half seconds, where a burst of 5 s is allowed.
+        try await client.socket.send((0..<16).flatMap { _ in TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 16000)).bytes })
+        let error = try await client.messagePastAcks("error")["error"]
+        #expect(error["code"] == "too_fast")
+        #expect(error["retryable"] == true)
+        let chunk = try #require(error["chunk"].integer)
+        #expect((11...14).contains(chunk))
+        let wait = try #require(error["retry_after_ms"].integer)
+        #expect((1...334).contains(wait))
+        try await Task.sleep(for: .milliseconds(wait))
+        try await client.send(["type": "audio", "id": "u", "from": .number(Double(chunk))])
+        try await client.send(binary: [UInt8](repeating: 0, count: 16000))
+        try await client.send(["type": "audio", "id": "u", "final": true])
+        #expect(try await client.acknowledged("u", upTo: chunk) == chunk)
+    }
+
+    @Test func `bytes over the limit are refused`() async throws {
+        // A burst of 40 KB.
+        let gateway = try await SharedGateways.roomy(["limits.bytes_per_second": "10KB"])
+        let client = try await gateway.client()
+        let big = JSON.string(String(repeating: "x", count: 39_000))
+        try await client.send(["type": "text", "id": "a", "text": big])
+        _ = try await client.message("ack")
+        _ = try await client.message("text")
+        try await client.send(["type": "text", "id": "b", "text": big])
+        let error = try await client.error("rate_limited")
+        #expect((1...4000).contains(error["retry_after_ms"].integer ?? 0))
+        try await client.isServed()
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `all sessions together are bound by the global limit`() async throws {
+        let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["limits.global_per_second": "2"]) { $1 })
+        let first = try await gateway.client()
+        let second = try await gateway.client()
+        var refused = false
+        for number in 0..<20 where !refused {
+            let client = number % 2 == 0 ? first : second
+            try await client.send(["type": "ping"])
+            let answer = try await client.message()
+            if answer["type"] == "error" {
+                #expect(answer["error"]["code"] == "rate_limited")
+                let wait = try #require(answer["error"]["retry_after_ms"].integer)
+                #expect((1...500).contains(wait))
+                refused = true
+                try await Task.sleep(for: .milliseconds(wait))
+                try await client.isServed()
+            }
+        }
+        #expect(refused)
+        try await gateway.stop()
+    }
+
+    @Test func `more violations than allowed end in 4505`() async throws {
+        let gateway = try await SharedGateways.roomy(["messages.max_violations": "5"])
+        let client = try await gateway.client()
+        for _ in 0..<5 {
+            try await client.send("{")
+            _ = try await client.error("invalid_json")
+        }
+        try await client.send("{")
+        _ = try await client.error("invalid_json")
+        try await client.fails("too_many_violations", 4505)
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `more refusals than allowed end in 4505`() async throws {
+        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "limits.refusals_per_minute": "3"])
+        let client = try await gateway.client()
+        try await client.send(Self.text(0))
+        _ = try await client.message("ack")
+        _ = try await client.message("text")
+        for number in 1...3 {
+            try await client.send(Self.text(number))
+            _ = try await client.error("rate_limited")
+        }
+        try await client.send(Self.text(4))
+        _ = try await client.error("rate_limited")
+        try await client.fails("too_many_violations", 4505)
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `refusals by a limit are no violations`() async throws {
+        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "messages.max_violations": "1"])
+        let client = try await gateway.client()
+        try await client.send(all: (0..<10).map(Self.text))
+        var refused = 0
+        while refused < 9 {
+            let message = try await client.message()
+            if message["type"] == "error" {
+                #expect(message["error"]["code"] == "rate_limited")
+                refused += 1
+            }
+        }
+        try await client.send(["type": "ack", "seq": 0])
+        try await client.send(["type": "ping", "id": "served"])
+        var message = try await client.message()
+        if message["type"] == "text" { message = try await client.message() }
+        #expect(message["id"] == "served")
+    }
+
+    // MARK: Connections
+
+    @Test func `connections over the total are refused with 503`() async throws {
+        let gateway = try await SharedGateways.roomy(["connections.max": "2"])
+        let first = try await gateway.client()
+        let second = try await gateway.client()
+        let answer = try await gateway.response(to: .upgrade())
+        #expect(answer.status == 503)
+        #expect(answer["retry-after"] != nil)
+        #expect(try answer.json()["code"] == "connection_limit")
+        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("connection_limit", 1013)
+        // Health isn't a WebSocket.
+        #expect(try await gateway.response(to: HTTPRequestText("/livez")).status == 200)
+        try await first.isServed()
+        try await second.send(["type": "bye"])
+        try await second.closed(1000)
+        try await gateway.eventuallyServes()
+    }
+
+    @Test func `connections of one address are refused with 429`() async throws {
+        let gateway = try await SharedGateways.roomy(["connections.per_address": "1"])
+        let first = try await gateway.client()
+        let answer = try await gateway.response(to: .upgrade())
+        #expect(answer.status == 429)
+        #expect(answer["retry-after"] != nil)
+        #expect(try answer.json()["code"] == "connection_limit")
+        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("connection_limit", 1013)
+        try await first.send(["type": "bye"])
+        try await first.closed(1000)
+        try await gateway.eventuallyServes()
+    }
+
+    @Test func `sessions over the limit are refused with 503`() async throws {
+        let gateway = try await SharedGateways.roomy(["sessions.max": "1"])
+        let first = try await gateway.client()
+        let answer = try await gateway.response(to: .upgrade())
+        #expect(answer.status == 503)
+        #expect(try answer.json()["code"] == "session_limit")
+        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("session_limit", 1013)
+        try await first.send(["type": "bye"])
+        try await first.closed(1000)
+        try await gateway.eventuallyServes()
+    }
+
+    @Test func `at max_sockets accepting pauses and goes on`() async throws {
+        let gateway = try await SharedGateways.roomy(["connections.max": "2", "connections.max_sockets": "2"])
+        let first = try await gateway.client()
+        let second = try await gateway.client()
+        // Waits in the backlog: connected by the kernel, not served.
+        let third = Task { try await gateway.client().isServed() }
+        try await first.isServed()
+        try await second.send(["type": "bye"])
+        try await second.closed(1000)
+        try await third.value
+        try await first.isServed()
+    }
+
+    @Test func `handshakes over the rate of an address are closed, and later ones served`() async throws {
+        let gateway = try await SharedGateways.roomy(["connections.handshakes_per_second": "2"])
+        var closed = 0
+        for _ in 0..<8 {
+            do {
+                _ = try await TLSSocket.connect(port: gateway.port)
+            } catch {
+                closed += 1
+            }
+        }
+        #expect(closed > 0)
+        try await gateway.eventuallyServes()
+    }
+
+    // MARK: Memory and queues
+
+    @Test func `work beyond the memory budget is refused and the session goes on`() async throws {
+        let gateway = try await SharedGateways.roomy(["sessions.memory_budget": "64KB", "sessions.history_bytes": "0"])
+        let client = try await gateway.client()
+        try await client.send(["type": "text", "id": "big", "text": .string(String(repeating: "x", count: 70_000)), "stream": false])
+        let error = try await client.error("memory_limit")
+        #expect(error["reply_to"] == "big")
+        #expect(error["fatal"] == false)
+        #expect(error["retryable"] == true)
+        try await client.send(["type": "text", "id": "big", "text": "small"])
+        #expect(try await client.message() == ["type": "ack", "id": "big"])
+    }
+
+    @Test func `a session over its budget that can't be relieved ends with 4506`() async throws {
+        let gateway = try await SharedGateways.roomy(["sessions.memory_budget": "64KB"])
+        let client = try await gateway.client()
+        // A message that never ends: the assembler holds it.
+        let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 80_000)).with { $0.isFinal = false }
+        try await client.send(frame)
+        try await client.fails("memory_limit", 4506)
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `chunks that the upstream can't take are overloaded, and the stream goes on`() async throws {
+        let gateway = try await SharedGateways.roomy([
+            "delivery.upstream_queue_bytes": "64KB", "delivery.socket_queue_bytes": "64KB", "sessions.outbox_bytes": "16MB",
+            "sessions.memory_budget": "64MB",
+        ])
+        let client = try await gateway.client(receiveBuffer: 4096)
+        try await client.send(["type": "audio", "id": "u", "format": AudioTests.format, "meta": ["echo": "audio"]])
+        _ = try await client.message("ack")
+        try await client.socket.pauseReading()
+        // What isn't read back fills the socket, then the queue in front of the upstream.
+        let chunk = TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 32_000)).bytes
+        for _ in 0..<400 { client.socket.push(chunk) }
+        client.socket.push(TestFrame(TestFrame.text, text: #"{"type":"ping","id":"behind"}"#).bytes)
+        _ = try await gateway.line { $0["msg"] == "error sent" && $0["code"] == "overloaded" }
+        try await client.socket.resumeReading()
+        var refused: Int?
+        while true {
+            guard case .text(let text) = try await client.next() else { continue }
+            let message = try JSON(text)
+            if message["type"] == "error" {
+                #expect(message["error"]["code"] == "overloaded")
+                refused = message["error"]["chunk"].integer
+            }
+            if message["id"] == "behind" { break }
+        }
+        let number = try #require(refused)
+        try await client.send(["type": "audio", "id": "u", "from": .number(Double(number))])
+        try await client.send(binary: [0, 0])
+        try await client.send(["type": "audio", "id": "u", "final": true])
+        while true {
+            guard case .text(let text) = try await client.next() else { continue }
+            let message = try JSON(text)
+            if message["type"] == "transcript" {
+                #expect(message["done"] == true)
+                break
+            }
+        }
+    }
+}
+
+extension GatewayProcess {
+    /// A place that was left is free a moment later: tries until it is.
+    func eventuallyServes() async throws {
+        for _ in 0..<100 {
+            if let answer = try? await response(to: .upgrade()), answer.status == 101 { return }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        throw TestFailure("the next client isn't served")
+    }
+}

@@ -1,0 +1,87 @@
+import Foundation
+import Support
+import Testing
+
+/// The second listener: token, Host, Origin, and what it tells.
+@Suite(.bounded) struct OperationsTests {
+    private static func get(_ path: String, _ fields: [(String, String)] = [], host: String = "localhost") -> HTTPRequestText {
+        HTTPRequestText(path, fields: [("Host", host), ("Connection", "close")] + fields)
+    }
+
+    @Test func `all but health needs the token when there is one`() async throws {
+        let gateway = try await SharedGateways.roomy(["operations.token": "open-sesame"])
+        for path in ["/livez", "/readyz", "/health"] {
+            #expect(try await gateway.operationsResponse(to: Self.get(path)).status == 200)
+        }
+        for authorization in [nil, "Bearer open-sesam", "Bearer open-sesame1", "Basic open-sesame", "open-sesame"] {
+            let answer = try await gateway.operationsResponse(
+                to: Self.get("/v1/gateway", authorization.map { [("Authorization", $0)] } ?? []))
+            #expect(answer.status == 401)
+            #expect(try answer.json()["code"] == "unauthorized")
+            #expect(answer["www-authenticate"]?.hasPrefix("Bearer") == true)
+        }
+        let answer = try await gateway.operationsResponse(to: Self.get("/v1/gateway", [("Authorization", "Bearer open-sesame")]))
+        #expect(answer.status == 200)
+        #expect(try answer.json()["environment"] == "development")
+        #expect(!gateway.process.lines.contains { $0.contains("open-sesam") })
+    }
+
+    @Test func `web pages can't use it`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway")).status == 200)
+        #expect(
+            try await gateway.operationsResponse(to: Self.get("/v1/gateway", host: "127.0.0.1:\(gateway.operationsPort)")).status == 200)
+        for host in ["evil.example", "evil.example:9464", "localhost.evil.example"] {
+            #expect(try await gateway.operationsResponse(to: Self.get("/livez", host: host)).status == 403)
+        }
+        for origin in ["https://evil.example", "null", "http://localhost:1"] {
+            #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway", [("Origin", origin)])).status == 403)
+        }
+        #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway", [("Sec-Fetch-Site", "cross-site")])).status == 403)
+    }
+
+    @Test func `counters count`() async throws {
+        let gateway = try await GatewayProcess(SharedGateways.roomy)
+        let client = try await gateway.client()
+        try await client.send("{")
+        _ = try await client.error("invalid_json")
+        _ = try await gateway.response(to: .upgrade("/nowhere"))
+        let state = try await gateway.operationsResponse(to: Self.get("/v1/gateway")).json()
+        #expect(state["connections"]["open"] == 1)
+        #expect(state["connections"]["accepted"] == 2)
+        #expect(state["connections"]["refused"] == 1)
+        #expect(state["sessions"]["attached"] == 1)
+        #expect(state["errors"]["invalid_json"] == 1)
+        #expect(state["errors"]["not_found"] == 1)
+        #expect(state["messages"]["in"] == 1)
+        #expect(state["bytes"]["in"].integer ?? 0 > 0)
+        try await client.send(["type": "bye"])
+        try await client.closed(1000)
+        _ = try await gateway.line { $0["msg"] == "connection closed" && $0["code"] == 1000 }
+        let after = try await gateway.operationsResponse(to: Self.get("/v1/gateway")).json()
+        #expect(after["connections"]["open"] == 0)
+        #expect(after["closes"]["1000"] == 1)
+        #expect(after["log"]["dropped"] == 0)
+        try await gateway.stop()
+    }
+
+    @Test func `a reload is asked for with POST`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
+        try folder.write("limits: {}\n", to: "config/development.yaml")
+        let gateway = try await GatewayProcess(folder: folder)
+        #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway/reload")).status == 405)
+        try folder.write("limits: {audio_per_minute: 8}\nsessions: {max: 3}\n", to: "config/gateway.yaml")
+        var request = Self.get("/v1/gateway/reload")
+        request.method = "POST"
+        let answer = try await gateway.operationsResponse(to: request)
+        #expect(answer.status == 200)
+        #expect(answer.body.contains("limits.audio_per_minute"))
+        #expect(answer.body.contains("sessions.max"))
+        try folder.write("limits: {audio_per_minute: x}\n", to: "config/gateway.yaml")
+        let refused = try await gateway.operationsResponse(to: request)
+        #expect(refused.status == 422)
+        #expect(refused.body.contains("limits.audio_per_minute"))
+        try await gateway.stop()
+    }
+}

@@ -1,0 +1,380 @@
+import Foundation
+import Support
+import Testing
+
+/// The process: signals, reloads, exit codes, and what it writes.
+@Suite(.bounded) struct ProcessTests {
+    // MARK: Draining
+
+    @Test func `SIGTERM drains: goaway, 1012, exit 0`() async throws {
+        let gateway = try await GatewayProcess(["shutdown.drain": "3s"])
+        let client = try await gateway.client()
+        gateway.signal(SIGTERM)
+        let goaway = try await client.message("goaway")
+        #expect(goaway["reason"] == "draining")
+        #expect((1...3000).contains(goaway["deadline_ms"].integer ?? 0))
+        // Work goes on while there is time.
+        try await client.isServed()
+        let reason = try await client.closed(1012)
+        #expect(reason.hasPrefix("draining"))
+        #expect(try await gateway.exit() == 0)
+        #expect(gateway.process.errorLines.isEmpty)
+    }
+
+    @Test func `a drain ends as soon as everyone has left`() async throws {
+        let gateway = try await GatewayProcess(["shutdown.drain": "60s"])
+        let client = try await gateway.client()
+        gateway.signal(SIGTERM)
+        _ = try await client.message("goaway")
+        try await client.send(["type": "bye"])
+        try await client.closed(1000)
+        #expect(try await gateway.exit() == 0)
+    }
+
+    @Test func `while it drains readiness says so and newcomers are refused`() async throws {
+        let gateway = try await GatewayProcess(["shutdown.drain": "20s"])
+        let client = try await gateway.client()
+        // Connected before the drain, asks during it.
+        let early = try await TLSSocket.connect(port: gateway.port)
+        let inband = try await TLSSocket.connect(port: gateway.port)
+        let ready = HTTPRequestText("/readyz", fields: [("Host", "localhost"), ("Connection", "close")])
+        #expect(try await gateway.operationsResponse(to: ready).status == 200)
+        gateway.signal(SIGTERM)
+        _ = try await client.message("goaway")
+        let answer = try await gateway.operationsResponse(to: ready)
+        #expect(answer.status == 503)
+        #expect(answer.body.contains("draining"))
+        #expect(try await gateway.operationsResponse(to: HTTPRequestText("/livez")).status == 200)
+        try await early.send(HTTPRequestText.upgrade().bytes)
+        let refusal = try await early.receiveResponse()
+        #expect(refusal.status == 503)
+        #expect(try refusal.json()["code"] == "draining")
+        try await WebSocketClient(inband, .upgrade("/v1/ws?errors=inband")).fails("draining", 1012)
+        try await client.send(["type": "bye"])
+        try await client.closed(1000)
+        #expect(try await gateway.exit() == 0)
+    }
+
+    @Test func `a second SIGTERM doesn't wait`() async throws {
+        let gateway = try await GatewayProcess(["shutdown.drain": "60s"])
+        let client = try await gateway.client()
+        gateway.signal(SIGTERM)
+        _ = try await client.message("goaway")
+        gateway.signal(SIGTERM)
+        #expect(try await gateway.exit(atMost: .seconds(10)) == 0)
+    }
+
+    @Test func `a client that doesn't close is cut within the drain`() async throws {
+        let gateway = try await GatewayProcess(["shutdown.drain": "1s", "websocket.close_timeout": "30s"])
+        let client = try await gateway.client()
+        gateway.signal(SIGINT)
+        _ = try await client.message("goaway")
+        guard case .close(1012, _) = try await client.next() else { throw TestFailure("no 1012") }
+        #expect(try await gateway.exit(atMost: .seconds(10)) == 0)
+    }
+
+    // MARK: Reload
+
+    @Test func `SIGHUP applies what can change, reports what needs a restart, and keeps everything when the file is bad`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("limits: {text_per_minute: 4}\nsessions: {max: 50}\n", to: "config/gateway.yaml")
+        try folder.write("limits: {}\n", to: "config/development.yaml")
+        let gateway = try await GatewayProcess(folder: folder)
+        func limit() async throws -> JSON { try await gateway.webSocket().message("session")["limits"]["limits.text_per_minute"] }
+        #expect(try await limit() == 4)
+
+        try folder.write("limits: {text_per_minute: 8}\nsessions: {max: 60}\n", to: "config/gateway.yaml")
+        gateway.signal(SIGHUP)
+        let restart = try await gateway.line("takes a restart")
+        #expect(restart.text.contains("sessions.max"))
+        let reloaded = try await gateway.line("configuration reloaded")
+        #expect(reloaded.text.contains("limits.text_per_minute"))
+        #expect(try await limit() == 8)
+
+        try folder.write("limits: {text_per_minute: many}\nnonsense: 1\n", to: "config/gateway.yaml")
+        gateway.signal(SIGHUP)
+        let refused = try await gateway.line("configuration not reloaded")
+        #expect(refused.text.contains("gateway.yaml"))
+        #expect(try await limit() == 8)
+        try await gateway.servesNextClient()
+        try await gateway.stop()
+    }
+
+    @Test func `a reload changes the limit of a session that is there`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("limits: {text_per_minute: 4}\n", to: "config/gateway.yaml")
+        try folder.write("limits: {}\n", to: "config/development.yaml")
+        let gateway = try await GatewayProcess(folder: folder)
+        let client = try await gateway.client()
+        try await client.send(all: (0..<2).map { ["type": "text", "id": .string("a\($0)"), "text": "x"] })
+        _ = try await client.message("ack")
+        _ = try await client.error("rate_limited")
+        _ = try await client.message("text")
+        try folder.write("limits: {text_per_minute: 0}\n", to: "config/gateway.yaml")
+        gateway.signal(SIGHUP)
+        _ = try await gateway.line("configuration reloaded")
+        for number in 0..<20 {
+            try await client.send(["type": "text", "id": .string("b\(number)"), "text": "x"])
+            _ = try await client.message("ack")
+            _ = try await client.message("text")
+        }
+        try await gateway.stop()
+    }
+
+    @Test func `a changed file is noticed without a signal`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
+        let gateway = try await GatewayProcess(folder: folder)
+        try folder.write("limits: {audio_per_minute: 8}\n", to: "config/gateway.yaml")
+        let line = try await gateway.line("configuration reloaded")
+        #expect(line.text.contains("limits.audio_per_minute"))
+        try await gateway.stop()
+    }
+
+    @Test func `a replaced certificate is shown to new connections while old ones go on`() async throws {
+        let first = try await TestCertificatePair()
+        let second = try await TestCertificatePair()
+        let folder = try TemporaryFolder()
+        func install(_ pair: TestCertificatePair) throws {
+            // The watcher may see the half of it: then the old pair stays, and the signal comes after both.
+            try folder.write(try pair.folder.read("key.pem"), to: "key.pem")
+            try folder.write(try pair.folder.read("cert.pem"), to: "cert.pem")
+        }
+        try install(first)
+        let gateway = try await GatewayProcess(
+            ["tls.certificates": "\(folder.path)/cert.pem:\(folder.path)/key.pem"], folder: folder)
+        let old = try await WebSocketClient(
+            try await TLSSocket.connect(port: gateway.port, .trusting(path: first.certificate)))
+        _ = try await old.message("session")
+        try install(second)
+        gateway.signal(SIGHUP)
+        _ = try await gateway.line("configuration reloaded")
+        let new = try await WebSocketClient(
+            try await TLSSocket.connect(port: gateway.port, .trusting(path: second.certificate)))
+        _ = try await new.message("session")
+        await #expect(throws: TestFailure.self) {
+            _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: first.certificate))
+        }
+        try await old.isServed()
+        try await new.isServed()
+        // A broken one changes nothing.
+        try folder.write("rubbish", to: "cert.pem")
+        gateway.signal(SIGHUP)
+        _ = try await gateway.line("configuration not reloaded")
+        _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: second.certificate))
+        try await gateway.stop()
+    }
+
+    @Test func `SNI chooses the certificate`() async throws {
+        let local = try await TestCertificatePair()
+        let other = try await TestCertificatePair(name: "voice.example")
+        let gateway = try await GatewayProcess(["tls.certificates": "\(other.files),\(local.files)"])
+        // Without the name, the first; with it, its own.
+        _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: local.certificate))
+        await #expect(throws: TestFailure.self) {
+            _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: other.certificate))
+        }
+        try await gateway.stop()
+    }
+
+    @Test func `TLS below the minimum is refused`() async throws {
+        let gateway = try await SharedGateways.roomy(["tls.minimum_version": "1.3"])
+        let log = try await ChildProcess.run(
+            "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_2"], folder: gateway.folder.path)
+        #expect(log.status != 0)
+        let modern = try await ChildProcess.run(
+            "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_3"], folder: gateway.folder.path)
+        #expect(modern.lines.contains { $0.contains("TLSv1.3") })
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `clients show a certificate where one is required`() async throws {
+        let clients = try await TestCertificatePair(name: "client.example")
+        let gateway = try await SharedGateways.roomy(["tls.client_auth": "required", "tls.client_ca": clients.certificate])
+        func status(_ arguments: [String]) async throws -> (Int32, [String]) {
+            let run = try await ChildProcess.run(
+                "/usr/bin/curl",
+                ["--silent", "--show-error", "--insecure", "--max-time", "10", "https://127.0.0.1:\(gateway.port)/livez"] + arguments,
+                folder: gateway.folder.path)
+            return (run.status, run.lines)
+        }
+        #expect(try await status([]).0 != 0)
+        let answer = try await status(["--cert", clients.certificate, "--key", clients.key])
+        #expect(answer.0 == 0)
+        #expect(answer.1.joined().contains("ok"))
+    }
+
+    // MARK: Wrong configuration
+
+    @Test func `a wrong configuration exits 78 with every problem on standard error`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("limits:\n  text_per_minute: lots\nlimitz: 1\n", to: "config/gateway.yaml")
+        let result = try await GatewayProcess.run(
+            ["serve", "--messages.max_bytes", "huge", "--conections.max", "5"], folder: folder,
+            environment: ["PARLEY_SESSIONS_TTL": "soon"])
+        #expect(result.status == 78)
+        #expect(result.lines.isEmpty)
+        let text = result.errorLines.joined(separator: "\n")
+        for problem in [
+            "limits.text_per_minute", "gateway.yaml:2", "limitz", "messages.max_bytes", "connections.max", "PARLEY_SESSIONS_TTL",
+        ] {
+            #expect(text.contains(problem), "\(problem) isn't in \(text)")
+        }
+        let checked = try await GatewayProcess.run(["config", "check", "--messages.max_bytes", "huge"], folder: folder)
+        #expect(checked.status == 78)
+    }
+
+    @Test(arguments: [
+        ["--environment", "production"], ["--store.kind", "sqlite"], ["--auth.mode", "jwt"], ["--tls.certificates", "no.pem:such.key"],
+        ["--heartbeat.stale_after", "1s"], ["--operations.address", "0.0.0.0:0"], ["--listen.address", "nowhere"],
+        ["--environment", "staging"], ["--connections.trusted_proxies", "10.0.0.0/8"],
+    ])
+    func `what can't be served exits 78`(flags: [String]) async throws {
+        let folder = try TemporaryFolder()
+        let result = try await GatewayProcess.run(["serve"] + flags, folder: folder)
+        #expect(result.status == 78)
+        #expect((result.errorLines + result.lines).joined().contains(flags[0].dropFirst(2)) || flags[0] == "--environment")
+    }
+
+    @Test func `a key that isn't the certificate's exits 78`() async throws {
+        let one = try await TestCertificatePair()
+        let two = try await TestCertificatePair()
+        let folder = try TemporaryFolder()
+        let result = try await GatewayProcess.run(
+            ["serve"] + GatewayProcess.arguments(["tls.certificates": "\(one.certificate):\(two.key)"]), folder: folder)
+        #expect(result.status == 78)
+        #expect((result.errorLines + result.lines).joined().contains(two.key))
+    }
+
+    @Test func `a certificate that isn't there exits 78 and is named`() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await GatewayProcess.run(
+            ["serve"] + GatewayProcess.arguments(["tls.certificates": "no.pem:such.key"]), folder: folder)
+        #expect(result.status == 78)
+        #expect((result.errorLines + result.lines).joined().contains("no.pem"))
+    }
+
+    @Test func `an address that is taken exits 1 and says so`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let folder = try TemporaryFolder()
+        let result = try await GatewayProcess.run(
+            ["serve"] + GatewayProcess.arguments(["listen.address": "127.0.0.1:\(gateway.port)"]), folder: folder)
+        #expect(result.status == 1)
+        #expect(result.lines.contains { $0.contains("the gateway can't run") })
+    }
+
+    @Test func `check and print show the configuration, and mask secrets`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("limits:\n  text_per_minute: 7\n", to: "config/gateway.yaml")
+        try folder.write("limits: {}\n", to: "config/development.yaml")
+        let check = try await GatewayProcess.run(["config", "check"], folder: folder)
+        #expect(check.status == 0)
+        let printed = try await GatewayProcess.run(
+            ["config", "print", "--sessions.max=5"], folder: folder,
+            environment: ["PARLEY_OPERATIONS_TOKEN": "HushHushMarker", "PARLEY_MESSAGES_MAX_DEPTH": "9"])
+        #expect(printed.status == 0)
+        let text = printed.lines.joined(separator: "\n")
+        #expect(!text.contains("HushHushMarker"))
+        func line(_ key: String) -> String { printed.lines.first { $0.contains(key) } ?? "" }
+        #expect(line("operations.token").contains("PARLEY_OPERATIONS_TOKEN"))
+        #expect(line("limits.text_per_minute").contains("7"))
+        #expect(line("limits.text_per_minute").contains("gateway.yaml:2"))
+        #expect(line("sessions.max ").contains("--sessions.max") || line("sessions.max").contains("--sessions.max"))
+        #expect(line("messages.max_depth").contains("PARLEY_MESSAGES_MAX_DEPTH"))
+        #expect(line("delivery.send_timeout").contains("5s"))
+    }
+
+    // MARK: The log
+
+    @Test func `standard output carries JSON lines, one for each connection closed, and never what was said`() async throws {
+        let gateway = try await GatewayProcess(["logging.level": "trace", "shutdown.drain": "2s", "http.query_tokens": "true"])
+        let marker = "SaidMarker\(UInt32.random(in: 0 ... .max))"
+        let token = "TokenMarker\(UInt32.random(in: 0 ... .max))"
+        var request = HTTPRequestText.upgrade("/v1/ws?access_token=\(token)q&resume=\(token)r")
+        request["Sec-WebSocket-Protocol"] = "parley.v1, bearer.\(token)q"
+        request["Authorization"] = "Bearer \(token)q"
+        let client = try await gateway.webSocket(request)
+        let session = try await client.message("session")
+        try await client.send(["type": "auth", "token": .string(token)])
+        _ = try await client.error("unauthorized")
+        try await client.send(.object(["type": "text", "id": "m", "text": .string(marker), "meta": ["k": .string(marker)]]))
+        _ = try await client.message("ack")
+        _ = try await client.message("text")
+        try await client.send(.string(marker))
+        _ = try await client.error("invalid_json")
+        try await client.send(.object(["type": .string(marker)]))
+        let error = try await client.error("unsupported_type")
+        try await client.send(["type": "bye"])
+        try await client.closed(1000)
+        let refused = try await gateway.response(to: .upgrade("/v1/\(token)"))
+        #expect(refused.status == 404)
+        _ = try await gateway.line { $0["msg"] == "connection closed" && $0["code"] == 1000 }
+        gateway.signal(SIGTERM)
+        #expect(try await gateway.exit() == 0)
+
+        #expect(gateway.process.errorLines.isEmpty)
+        let lines = gateway.process.lines
+        let log = try gateway.log()
+        for line in log {
+            #expect(line["ts"].string != nil && line["level"].string != nil && line["msg"].string != nil && line["logger"].string != nil)
+        }
+        #expect(!lines.contains { $0.contains(token) })
+        // The text itself is for trace in development only; nothing else may hold it.
+        for (text, line) in zip(lines, log) where text.contains(marker) { #expect(line["level"] == "trace") }
+        let closed = log.filter { $0["msg"] == "connection closed" && $0["session_id"] == session["session_id"] }
+        #expect(closed.count == 1)
+        let line = try #require(closed.first)
+        #expect(line["code"] == 1000)
+        #expect(line["reason"].string != nil)
+        #expect(line["duration_ms"].integer ?? -1 >= 0)
+        #expect(line["bytes_in"].integer ?? 0 > 0)
+        #expect(line["bytes_out"].integer ?? 0 > 0)
+        #expect(line["messages_in"] == 5)
+        #expect(line["messages_out"].integer ?? 0 >= 6)
+        #expect(line["address"].string?.hasPrefix("127.0.0.1:") == true)
+        #expect(line["connection_id"].string != nil)
+        #expect(log.contains { $0["correlation_id"] == error["correlation_id"] && $0["connection_id"] == line["connection_id"] })
+    }
+
+    @Test func `each upgraded connection is told once when it has ended, however it did`() async throws {
+        let gateway = try await GatewayProcess(SharedGateways.roomy)
+        let bye = try await gateway.client()
+        try await bye.send(["type": "bye"])
+        try await bye.closed(1000)
+        let broken = try await gateway.client()
+        try await broken.send(TestFrame(3))
+        try await broken.closed(1002)
+        let gone = try await gateway.client()
+        await gone.socket.reset()
+        let left = try await gateway.client()
+        try await left.send(.close(1001))
+        _ = try await left.next()
+        try await left.socket.ends()
+        for code in [1000, 1002, 1006, 1001] {
+            _ = try await gateway.line { $0["msg"] == "connection closed" && $0["code"].integer == code }
+        }
+        let closed = try gateway.log().filter { $0["msg"] == "connection closed" && !$0["session_id"].isNull }
+        #expect(closed.count == 4)
+        try await gateway.stop()
+    }
+
+    @Test func `the level of the log is configured`() async throws {
+        let gateway = try await GatewayProcess(["logging.level": "info"])
+        try await gateway.servesNextClient()
+        _ = try await gateway.line("connection closed")
+        #expect(try gateway.log().allSatisfy { !["debug", "trace"].contains($0["level"].string) })
+        try await gateway.stop()
+    }
+
+    @Test func `the console format is for people`() async throws {
+        let folder = try TemporaryFolder()
+        let process = try ChildProcess(
+            try GatewayProcess.executable(),
+            ["serve", "--listen.address", "127.0.0.1:0", "--operations.address", "127.0.0.1:0", "--logging.format", "console"],
+            folder: folder.path)
+        let line: String? = await process.output.wait(atMost: .seconds(20)) { output in output.lines.first { $0.contains("listening") } }
+        #expect(line?.hasPrefix("{") == false)
+        process.signal(SIGTERM)
+        #expect(try await process.exit() == 0)
+    }
+}

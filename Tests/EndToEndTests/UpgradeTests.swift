@@ -1,0 +1,271 @@
+import Support
+import Testing
+
+/// Before the WebSocket: TLS, HTTP, refusals as problem+json, and the same in-band (protocol page, section "Connecting").
+@Suite(.bounded) struct UpgradeTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var request: HTTPRequestText
+        var status: Int
+        var code: String
+
+        init(_ description: String, _ status: Int, _ code: String = "invalid_upgrade", _ change: (inout HTTPRequestText) -> Void) {
+            testDescription = description
+            request = .upgrade()
+            change(&request)
+            self.status = status
+            self.code = code
+        }
+    }
+
+    static let refused: [Case] = [
+        Case("another path", 404, "not_found") { $0.target = "/v2/ws" },
+        Case("echo that isn't offered", 404, "not_found") { $0.target = "/echo" },
+        Case("a path with another case", 404, "not_found") { $0.target = "/V1/WS" },
+        Case("a path with a slash more", 404, "not_found") { $0.target = "/v1/ws/" },
+        Case("a path that is percent-encoded", 404, "not_found") { $0.target = "/v1/%77s" },
+        Case("POST", 405, "not_found") { $0.method = "POST" },
+        Case("HEAD", 405, "not_found") { $0.method = "HEAD" },
+        Case("POST of health", 405, "not_found") {
+            $0.target = "/livez"; $0.method = "POST"
+        },
+        Case("HTTP/1.0", 400) { $0.version = "HTTP/1.0" },
+        Case("no Host", 400) { $0["Host"] = nil },
+        Case("two Hosts", 400) { $0.fields.append(("Host", "other")) },
+        Case("a bad Host", 400) { $0["Host"] = "a b" },
+        Case("no Upgrade", 400) { $0["Upgrade"] = nil },
+        Case("another Upgrade", 400) { $0["Upgrade"] = "h2c" },
+        Case("no Connection", 400) { $0["Connection"] = nil },
+        Case("another Connection", 400) { $0["Connection"] = "keep-alive" },
+        Case("no version", 426) { $0["Sec-WebSocket-Version"] = nil },
+        Case("version 8", 426) { $0["Sec-WebSocket-Version"] = "8" },
+        Case("version 14", 426) { $0["Sec-WebSocket-Version"] = "14" },
+        Case("no key", 400) { $0["Sec-WebSocket-Key"] = nil },
+        Case("a key of 15 bytes", 400) { $0["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25j" },
+        Case("a key that isn't base64", 400) { $0["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZ*==" },
+        Case("two keys", 400) { $0.fields.append(("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")) },
+        Case("two origins", 400) { $0.fields += [("Origin", "https://a.example"), ("Origin", "https://a.example")] },
+        Case("a body", 400) { $0.fields.append(("Content-Length", "5")) },
+        Case("a chunked body", 400) { $0.fields.append(("Transfer-Encoding", "chunked")) },
+        Case("a subprotocol that isn't a token", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "a b")) },
+        Case("a subprotocol twice", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, parley.v1")) },
+        Case("an empty credential", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, bearer.")) },
+        Case("two resume tokens", 400) { $0.fields += [("Sec-WebSocket-Protocol", "resume.a"), ("Parley-Resume", "b")] },
+        Case("a bad percent-encoding", 400) { $0.target = "/v1/ws?a=%zz" },
+        Case("a token in the query", 401, "unauthorized") { $0.target = "/v1/ws?access_token=secret" },
+        Case("a resume token in the query", 401, "unauthorized") { $0.target = "/v1/ws?resume=secret" },
+    ]
+
+    @Test(arguments: refused)
+    func `what isn't an upgrade is refused as problem+json, and the next client is served`(_ bad: Case) async throws {
+        let gateway = try await SharedGateways.roomy()
+        let answer = try await gateway.response(to: bad.request)
+        #expect(answer.status == bad.status)
+        if bad.status == 426 { #expect(answer["sec-websocket-version"] == "13") }
+        if bad.status == 405 { #expect(answer["allow"]?.contains("GET") == true) }
+        if bad.request.method != "HEAD" {
+            #expect(answer["content-type"] == "application/problem+json")
+            let problem = try answer.json()
+            #expect(problem["code"] == .string(bad.code))
+            #expect(problem["status"].integer == bad.status)
+            #expect(WebSocketClient.isULID(problem["correlation_id"].string))
+            #expect(!answer.body.contains("secret"))
+        }
+        try await gateway.client().isServed()
+    }
+
+    @Test(arguments: [
+        ("upgrade with other words", "Connection", "keep-alive, Upgrade"), ("odd cases", "Upgrade", "WebSocket"),
+        ("an IPv6 host", "Host", "[::1]:8443"), ("an offer of others", "Sec-WebSocket-Protocol", "chat"),
+        ("another scheme", "Authorization", "Basic dTpw"),
+    ])
+    func `what the RFC allows is taken`(_ what: String, name: String, value: String) async throws {
+        var request = HTTPRequestText.upgrade()
+        request[name] = value
+        let client = try await SharedGateways.roomy().webSocket(request)
+        #expect(client.response["sec-websocket-accept"] == HTTPRequestText.sampleAccept)
+        #expect(client.response["sec-websocket-protocol"] == nil)
+        _ = try await client.message("session")
+    }
+
+    @Test func `the alias path serves as well`() async throws {
+        let client = try await SharedGateways.roomy().client(.upgrade("/ws"))
+        try await client.isServed()
+    }
+
+    @Test func `the subprotocol is echoed and credentials never are`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let client = try await gateway.webSocket(
+            .upgrade(adding: [("Sec-WebSocket-Protocol", "resume.TokenMarker123, bearer.BearerMarker456, parley.v1")]))
+        #expect(client.response["sec-websocket-protocol"] == "parley.v1")
+        #expect(!client.response.fields.contains { $0.value.contains("Marker") })
+        let session = try await client.message("session")
+        #expect(session["resumed"] == false)
+        #expect(session["lost"] == true)
+        #expect(session["resume_error"] == "unknown")
+        try await client.isServed()
+    }
+
+    @Test func `a resume token in a header is answered in the session`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let client = try await gateway.webSocket(.upgrade("/v1/ws?last_seq=7", adding: [("Parley-Resume", "abc")]))
+        let session = try await client.message("session")
+        #expect(session["resume_error"] == "unknown")
+        #expect(session["lost"] == true)
+        #expect(session["last_seq"] == 0)
+    }
+
+    @Test func `credentials in the query are taken where the configuration says so`() async throws {
+        let gateway = try await SharedGateways.roomy(["http.query_tokens": "true"])
+        let session = try await gateway.webSocket(.upgrade("/v1/ws?resume=abc")).message("session")
+        #expect(session["resume_error"] == "unknown")
+    }
+
+    @Test func `a frame behind the request in the same record is served`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        let first = TestFrame(TestFrame.text, text: #"{"type":"ping","id":"early"}"#).bytes
+        let client = try await WebSocketClient(socket, .upgrade(), behind: first + first)
+        _ = try await client.message("session")
+        #expect(try await client.message("pong")["id"] == "early")
+        #expect(try await client.message("pong")["id"] == "early")
+    }
+
+    @Test func `a frame cut behind the request is served`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        let first = TestFrame(TestFrame.text, text: #"{"type":"ping","id":"early"}"#).bytes
+        let client = try await WebSocketClient(socket, .upgrade(), behind: Array(first.prefix(5)))
+        _ = try await client.message("session")
+        try await socket.send(first.dropFirst(5))
+        #expect(try await client.message("pong")["id"] == "early")
+    }
+
+    @Test func `a request that comes in pieces is served`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        let bytes = HTTPRequestText.upgrade().bytes
+        for start in stride(from: 0, to: bytes.count, by: 7) { try await socket.send(bytes[start..<min(start + 7, bytes.count)]) }
+        #expect(try await socket.receiveResponse().status == 101)
+    }
+
+    @Test(arguments: [
+        "GET / HTTP/1.1\r\nBad Header\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "\u{1}\u{2}\u{3}\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+    ])
+    func `what isn't HTTP is refused`(text: String) async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        try await socket.send(Array(text.utf8))
+        let answer = try await socket.receiveResponse()
+        #expect(answer.status == 400 || answer.status == 404)
+        try await gateway.client().isServed()
+    }
+
+    @Test func `plain HTTP on the TLS port is told so`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port, .none)
+        try await socket.send(HTTPRequestText.upgrade().bytes)
+        let answer = try await socket.receiveResponse()
+        #expect(answer.status == 400)
+        #expect(answer["content-type"] == "application/problem+json")
+        #expect(try answer.json()["code"] == "invalid_upgrade")
+        #expect(try answer.json()["detail"].string?.contains("TLS") == true)
+        try await socket.ends()
+        try await gateway.client().isServed()
+    }
+
+    @Test func `rubbish in place of a handshake is refused`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port, .none)
+        try await socket.send([0x16, 0x03, 0x01, 0x00, 0x05] + [UInt8](repeating: 0xAA, count: 600))
+        try await socket.ends()
+        _ = try await gateway.line("tls handshake failed")
+        try await gateway.client().isServed()
+    }
+
+    @Test func `a request head of http max_header_bytes is taken and one byte more isn't`() async throws {
+        let gateway = try await SharedGateways.roomy(["http.max_header_bytes": "1KiB"])
+        func request(_ count: Int) -> HTTPRequestText {
+            let short = HTTPRequestText.upgrade(adding: [("X-Pad", "")])
+            return .upgrade(adding: [("X-Pad", String(repeating: "p", count: count - short.bytes.count))])
+        }
+        #expect(request(1024).bytes.count == 1024)
+        try await gateway.client(request(1024)).isServed()
+        let answer = try await gateway.response(to: request(1025))
+        #expect(answer.status == 431)
+        #expect(try answer.json()["code"] == "header_too_large")
+        try await gateway.client().isServed()
+    }
+
+    @Test func `http max_headers fields are taken and one more isn't`() async throws {
+        let gateway = try await SharedGateways.roomy(["http.max_headers": "8"])
+        func request(_ count: Int) -> HTTPRequestText { .upgrade(adding: (5..<count).map { ("X-\($0)", "v") }) }
+        try await gateway.client(request(8)).isServed()
+        let answer = try await gateway.response(to: request(9))
+        #expect(answer.status == 431)
+        #expect(try answer.json()["code"] == "header_too_large")
+        try await gateway.client().isServed()
+    }
+
+    @Test func `a head over the limit is refused before it has ended`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        try await socket.send(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX-Pad: ".utf8) + [UInt8](repeating: 0x70, count: 16384))
+        #expect(try await socket.receiveResponse().status == 431)
+    }
+
+    @Test(arguments: ["/livez", "/readyz", "/health"])
+    func `health answers on both listeners`(path: String) async throws {
+        let gateway = try await SharedGateways.roomy()
+        let front = try await gateway.response(to: HTTPRequestText(path))
+        let back = try await gateway.operationsResponse(
+            to: HTTPRequestText(path, fields: [("Host", "localhost"), ("Connection", "close")]))
+        for answer in [front, back] {
+            #expect(answer.status == 200)
+            #expect(answer["content-type"]?.hasPrefix("application/json") == true)
+            #expect(try answer.json()["status"].string != nil)
+        }
+        if path == "/health" {
+            #expect(try front.json()["version"].isNull)
+            #expect(try back.json()["version"].string != nil)
+            #expect(try back.json()["connections"].integer != nil)
+        }
+    }
+
+    // MARK: Origins
+
+    @Test func `an origin that isn't allowed is refused, others and programs pass`() async throws {
+        let gateway = try await SharedGateways.roomy(["http.allowed_origins": "https://app.example,http://localhost:3000"])
+        for origin in ["https://app.example", "http://localhost:3000"] {
+            try await gateway.client(.upgrade(adding: [("Origin", origin)])).isServed()
+        }
+        try await gateway.client().isServed()
+        for origin in ["https://app.example.evil", "http://app.example", "null", "https://app.example:444"] {
+            let answer = try await gateway.response(to: .upgrade(adding: [("Origin", origin)]))
+            #expect(answer.status == 403)
+            #expect(try answer.json()["code"] == "origin_denied")
+        }
+    }
+
+    // MARK: In-band
+
+    @Test func `a refusal is told in-band where the client asks for it`() async throws {
+        let gateway = try await SharedGateways.roomy(["http.allowed_origins": "https://app.example"])
+        let client = try await gateway.webSocket(.upgrade("/v1/ws?errors=inband", adding: [("Origin", "https://evil.example")]))
+        try await client.fails("origin_denied", 4500)
+        let second = try await gateway.webSocket(.upgrade("/v1/ws?errors=inband&token=abc", adding: [("Origin", "https://app.example")]))
+        try await second.fails("unauthorized", 4500)
+        try await gateway.client().isServed()
+    }
+
+    @Test func `what isn't an upgrade can't be told in-band`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        var request = HTTPRequestText.upgrade("/v1/ws?errors=inband")
+        request["Sec-WebSocket-Version"] = "12"
+        #expect(try await gateway.response(to: request).status == 426)
+    }
+
+    @Test func `a client that can be served is, errors in-band or not`() async throws {
+        try await SharedGateways.roomy().client(.upgrade("/v1/ws?errors=inband")).isServed()
+    }
+}

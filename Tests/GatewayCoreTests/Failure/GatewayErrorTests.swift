@@ -1,0 +1,73 @@
+import GatewayCore
+import Testing
+
+@Suite struct GatewayErrorTests {
+    private static let id = ULID(high: 0, low: 1)
+
+    private func json(_ error: GatewayError, showsDetails: Bool = false) -> String {
+        var bytes: [UInt8] = []
+        error.append(to: &bytes, showsDetails: showsDetails)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    @Test func `the least that an error tells`() {
+        let error = GatewayError(.invalidJSON, "broken", correlationID: Self.id)
+        #expect(
+            json(error)
+                == #"{"code":"invalid_json","message":"broken","param":null,"correlation_id":"00000000000000000000000001","#
+                + #""retryable":false,"fatal":false}"#)
+    }
+
+    @Test func `the most that an error tells`() {
+        var error = GatewayError(
+            .rateLimited, "wait", param: "/id", replyTo: MessageID("m61"), chunk: 7, retryAfter: 12_000, details: "inside",
+            correlationID: Self.id)
+        error.close = .tooManyViolations
+        let start =
+            #"{"code":"rate_limited","message":"wait","param":"/id","reply_to":"m61","chunk":7,"#
+            + #""correlation_id":"00000000000000000000000001","retryable":true,"retry_after_ms":12000,"fatal":true"#
+        #expect(json(error) == start + "}")
+        #expect(json(error, showsDetails: true) == start + #","details":"inside"}"#)
+    }
+
+    @Test func `texts are escaped`() {
+        let error = GatewayError(
+            .invalidMessage, "a \"quote\", a \\, a\nline, a \u{1} and a ü", param: "/meta/a~1\"b", details: "\u{7F}\t",
+            correlationID: Self.id)
+        let text = json(error, showsDetails: true)
+        #expect(text.contains(#""message":"a \"quote\", a \\, a\nline, a \u0001 and a ü","param":"/meta/a~1\"b","#))
+        #expect(text.hasSuffix("\"details\":\"\u{7F}\\t\"}"))
+    }
+
+    @Test func `the message wraps it and isn't sequenced`() {
+        var bytes: [UInt8] = []
+        let error = GatewayError(.draining, "bye", correlationID: Self.id)
+        error.appendMessage(to: &bytes, showsDetails: false)
+        #expect(String(decoding: bytes, as: UTF8.self) == #"{"type":"error","error":"# + json(error) + "}")
+    }
+
+    @Test(arguments: ErrorCode.allCases)
+    func `the reason of every fatal error fits into a close frame`(code: ErrorCode) {
+        let error = GatewayError(code, "…", close: .tooManyViolations, correlationID: ULID(high: .max, low: .max))
+        let closing = Closing(error)
+        #expect(closing.code == .tooManyViolations)
+        #expect(closing.reason == "\(code.rawValue) 7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
+        #expect(closing.reason.utf8.count <= 123)
+    }
+
+    @Test func `an error that names no close code closes as internal`() {
+        #expect(Closing(GatewayError(.internal, "…", correlationID: Self.id)).code == .internal)
+    }
+
+    @Test(arguments: ErrorCode.allCases)
+    func `a violation can't succeed later unchanged`(code: ErrorCode) {
+        #expect(!(code.isViolation && code.isRetryable))
+    }
+
+    @Test func `close codes are those of the protocol`() {
+        #expect(
+            CloseCode.allCases.map(\.rawValue) == [
+                1000, 1001, 1002, 1003, 1007, 1009, 1011, 1012, 1013, 4001, 4002, 4003, 4500, 4501, 4502, 4503, 4504, 4505, 4506, 4507,
+            ])
+    }
+}

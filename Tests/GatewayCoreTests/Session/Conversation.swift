@@ -1,0 +1,147 @@
+import Foundation
+import GatewayCore
+
+/// A session under test: messages go in as text, and what comes of them comes out decoded.
+final class Conversation {
+    var session: Session
+    var now = Instant(nanoseconds: 0)
+    var wall: Int64 = 1_700_000_000_000
+    private var scanner: MessageScanner
+    private var turn: Turn
+
+    static let id = ULID(high: 1, low: 2)
+
+    init(_ policy: SessionPolicy = SessionPolicy(), global: SharedLimiter = SharedLimiter(), showsDetails: Bool = false) {
+        session = Session(id: Self.id, policy: policy, global: global, now: now, wall: wall)
+        scanner = MessageScanner(rules: policy.rules)
+        turn = Turn(ids: ULIDSource(seed: 1), showsDetails: showsDetails)
+    }
+
+    /// What one call came to.
+    struct Outcome {
+        /// Messages that aren't sequenced.
+        var replies: [Message] = []
+        /// Messages and frames out of the outbox.
+        var sequenced: [Message] = []
+        var commands: [UpstreamCommand] = []
+        var incidents: [GatewayError] = []
+        var closing: Closing?
+        var endsSession = false
+
+        var texts: [String] { replies.map(\.text) }
+        /// Codes of the errors among the replies.
+        var errors: [String] { replies.compactMap { $0.error?["code"] as? String } }
+        /// The one error that there is.
+        var error: [String: Any]? { errors.count == 1 ? replies.compactMap(\.error).first : nil }
+        var isEmpty: Bool { replies.isEmpty && sequenced.isEmpty && commands.isEmpty && closing == nil && !endsSession }
+    }
+
+    struct Message {
+        let bytes: [UInt8]
+        let isBinary: Bool
+        var mayCompress = true
+
+        var text: String { String(decoding: bytes, as: UTF8.self) }
+        var object: [String: Any] { (try? JSONSerialization.jsonObject(with: Data(bytes))) as? [String: Any] ?? [:] }
+        var type: String? { object["type"] as? String }
+        var error: [String: Any]? { object["error"] as? [String: Any] }
+        subscript(key: String) -> Any? { object[key] }
+    }
+
+    func send(_ json: String) -> Outcome {
+        perform { session, scanner, turn in
+            Array(json.utf8).withRawSpan { session.receive(text: $0, scanner: &scanner, turn: &turn) }
+        }
+    }
+
+    func send(binary: [UInt8]) -> Outcome {
+        perform { session, _, turn in binary.withRawSpan { session.receive(binary: $0, turn: &turn) } }
+    }
+
+    func receive(_ request: RequestKey, _ content: UpstreamEvent.Content, isLast: Bool = false) -> Outcome {
+        perform { session, _, turn in session.receive(UpstreamEvent(request, content, isLast: isLast), turn: &turn) }
+    }
+
+    func tick() -> Outcome { perform { session, _, turn in session.tick(turn: &turn) } }
+
+    func advance(milliseconds: Int64) {
+        now = now.advanced(byNanoseconds: milliseconds * 1_000_000)
+        wall += milliseconds
+    }
+
+    /// Whether the socket takes what the outbox holds at the end of every call.
+    var isSocketOpen = true
+
+    func perform(_ body: (inout Session, inout MessageScanner, inout Turn) -> Void) -> Outcome {
+        turn.now = now
+        turn.wall = wall
+        body(&session, &scanner, &turn)
+        var outcome = Outcome()
+        for reply in turn.replies {
+            let bytes = Array(turn.replyBytes[reply.start..<reply.start + reply.count])
+            outcome.replies.append(Message(bytes: bytes, isBinary: false, mayCompress: reply.mayCompress))
+        }
+        if isSocketOpen {
+            session.outbox.drain { span, kind in
+                outcome.sequenced.append(Message(bytes: (0..<span.byteCount).map { span.byte(at: $0) }, isBinary: kind == .binary))
+                return true
+            }
+        }
+        outcome.commands = turn.commands
+        outcome.incidents = turn.incidents
+        outcome.closing = turn.closing
+        outcome.endsSession = turn.endsSession
+        turn.clear()
+        return outcome
+    }
+
+    /// The report that the client asks for, without what asking costs.
+    func status() -> [String: Any] { send(#"{"type":"status"}"#).replies.first?.object ?? [:] }
+
+    /// A text that is accepted, and its request.
+    @discardableResult
+    func begin(_ id: String, text: String = "hello") throws -> RequestKey {
+        try started(send(#"{"type":"text","id":"\#(id)","text":"\#(text)"}"#)).key
+    }
+
+    /// An audio stream that is accepted, and its request.
+    @discardableResult
+    func open(_ id: String, codec: String = "pcm16", rate: Int = 16_000, channels: Int = 1) throws -> RequestKey {
+        try started(send(Self.opening(id, codec: codec, rate: rate, channels: channels))).key
+    }
+
+    static func opening(_ id: String, codec: String = "pcm16", rate: Int = 16_000, channels: Int = 1) -> String {
+        #"{"type":"audio","id":"\#(id)","format":{"codec":"\#(codec)","rate":\#(rate),"channels":\#(channels)}}"#
+    }
+
+    static func recording(_ id: String, bytes: Int, codec: String = "mulaw", rate: Int = 8000) -> String {
+        let data = Data(repeating: 0xFF, count: bytes).base64EncodedString()
+        return #"{"type":"audio","id":"\#(id)","format":{"codec":"\#(codec)","rate":\#(rate),"channels":1},"data":"\#(data)","final":true}"#
+    }
+}
+
+struct NotStarted: Error {
+    let replies: [String]
+}
+
+/// The request that an outcome starts.
+func started(_ outcome: Conversation.Outcome) throws -> UpstreamRequest {
+    for case .start(let request) in outcome.commands { return request }
+    throw NotStarted(replies: outcome.texts)
+}
+
+extension UpstreamCommand {
+    /// On one line, for comparison.
+    var summary: String {
+        switch self {
+        case .start(let request): "start \(request.id)"
+        case .audio(let key, let chunk): "audio \(key.number) \(chunk.count)"
+        case .audioEnd(let key): "end \(key.number)"
+        case .cancel(let key, let played): "cancel \(key.number)" + (played.map { " at \($0)" } ?? "")
+        case .clientState(let state, let replyTo, let played):
+            "state \(state.rawValue)" + (replyTo.map { " of \($0)" } ?? "") + (played.map { " at \($0)" } ?? "")
+        }
+    }
+}
+
+func text(_ bytes: [UInt8]?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }

@@ -1,0 +1,131 @@
+import GatewayCore
+import Testing
+
+@Suite struct SessionMemoryTests {
+    private func text(_ id: Int, _ count: Int) -> String {
+        #"{"type":"text","id":"m\#(id)","text":"\#(String(repeating: "x", count: count))"}"#
+    }
+
+    /// The upstream answers and has taken everything.
+    private func finish(_ conversation: Conversation, _ outcome: Conversation.Outcome, count: Int) throws {
+        let key = try started(outcome).key
+        conversation.session.upstreamTook(count)
+        _ = conversation.receive(key, .text([], final: true), isLast: true)
+        _ = conversation.send(#"{"type":"ack","seq":\#(conversation.session.outbox.lastSequence)}"#)
+    }
+
+    @Test func `the history goes first, then new work is refused, and room makes it pass again`() throws {
+        var policy = SessionPolicy()
+        policy.memoryBudget = 100_000
+        policy.historyBytes = 1 << 20
+        let conversation = Conversation(policy)
+        for id in 0..<3 { try finish(conversation, conversation.send(text(id, 10_000)), count: 10_000) }
+        #expect(conversation.session.history.count == 3)
+        // Nothing of this one is taken: it fills the queue.
+        let big = conversation.send(text(3, 40_000))
+        #expect(big.errors.isEmpty)
+        #expect(conversation.session.history.count == 1)
+        let refused = conversation.send(text(4, 60_000))
+        #expect(refused.errors == ["memory_limit"])
+        #expect(refused.error?["reply_to"] as? String == "m4" && refused.error?["retryable"] as? Bool == true)
+        #expect(refused.closing == nil && refused.commands.isEmpty)
+        #expect(conversation.session.history.count == 0)
+        try finish(conversation, big, count: 40_000)
+        #expect(conversation.send(text(4, 40_000)).errors.isEmpty)
+    }
+
+    @Test func `buffers over the budget end the session once the history is gone`() throws {
+        var policy = SessionPolicy()
+        policy.memoryBudget = 50_000
+        policy.historyBytes = 1 << 20
+        let conversation = Conversation(policy)
+        try finish(conversation, conversation.send(text(0, 20_000)), count: 20_000)
+        var connection = Ledger.Connection()
+        connection.socketQueue = 35_000
+        conversation.session.ledger.connection = connection
+        var outcome = conversation.perform { session, _, turn in session.enforceBudget(turn: &turn) }
+        #expect(outcome.isEmpty)
+        #expect(conversation.session.history.count == 0)
+        connection.socketQueue = 50_000
+        conversation.session.ledger.connection = connection
+        outcome = conversation.perform { session, _, turn in session.enforceBudget(turn: &turn) }
+        #expect(outcome.errors == ["memory_limit"])
+        #expect(outcome.closing?.code == .memoryLimit && outcome.endsSession)
+    }
+
+    @Test func `the budget is exact`() {
+        for (over, ends) in [(0, false), (1, true)] {
+            var policy = SessionPolicy()
+            policy.memoryBudget = Ledger.base + 1000
+            let conversation = Conversation(policy)
+            conversation.session.ledger.connection.assembler = 1000 + over
+            let outcome = conversation.perform { session, _, turn in session.enforceBudget(turn: &turn) }
+            #expect((outcome.closing != nil) == ends)
+        }
+    }
+
+    @Test func `chunks the budget has no room for are refused by number`() throws {
+        var policy = SessionPolicy()
+        policy.memoryBudget = 20_000
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        #expect(conversation.send(binary: [UInt8](repeating: 0, count: 5000)).errors.isEmpty)
+        let refused = conversation.send(binary: [UInt8](repeating: 0, count: 15_000))
+        #expect(refused.errors == ["memory_limit"] && refused.error?["chunk"] as? Int == 2)
+    }
+
+    @Test func `a queue that is full refuses what doesn't fit until the upstream took some`() throws {
+        var policy = SessionPolicy()
+        policy.upstreamQueueBytes = 10_000
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        // The stream itself counts as a kilobyte.
+        #expect(conversation.send(binary: [UInt8](repeating: 0, count: 8000)).errors.isEmpty)
+        let over = conversation.send(binary: [UInt8](repeating: 0, count: 978))
+        #expect(over.errors == ["overloaded"])
+        #expect(over.error?["chunk"] as? Int == 2 && over.error?["retry_after_ms"] as? Int == 1000)
+        _ = conversation.send(#"{"type":"audio","id":"u1","from":2}"#)
+        #expect(conversation.send(binary: [UInt8](repeating: 0, count: 976)).errors.isEmpty)
+        #expect(conversation.send(#"{"type":"text","id":"m1","text":"x"}"#).errors == ["overloaded"])
+        conversation.session.upstreamTook(8976)
+        #expect(conversation.send(#"{"type":"text","id":"m1","text":"x"}"#).errors.isEmpty)
+    }
+
+    @Test func `one piece larger than the whole queue passes when nothing waits`() throws {
+        var policy = SessionPolicy()
+        policy.upstreamQueueBytes = 1000
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        #expect(conversation.send(binary: [UInt8](repeating: 0, count: 100_000)).errors.isEmpty)
+        #expect(conversation.send(binary: [0, 0]).errors == ["overloaded"])
+    }
+
+    @Test func `requests without an answer are bounded too`() {
+        var policy = SessionPolicy()
+        policy.upstreamQueueBytes = 100_000
+        let conversation = Conversation(policy)
+        var accepted = 0
+        for id in 0..<1000 where conversation.send(text(id, 1)).errors.isEmpty {
+            accepted += 1
+            conversation.session.upstreamTook(1)
+        }
+        #expect(accepted == 97)
+    }
+
+    @Test func `what the upstream took can't become less than nothing`() {
+        let conversation = Conversation()
+        conversation.session.upstreamTook(.max)
+        conversation.session.upstreamTook(5)
+        conversation.session.updateLedger()
+        #expect(conversation.session.ledger.upstreamQueue == 0)
+    }
+
+    @Test func `relief gives the history up`() {
+        let conversation = Conversation()
+        _ = conversation.send(text(0, 1000))
+        conversation.session.updateLedger()
+        #expect(conversation.session.ledger.history > 0)
+        conversation.session.relieve()
+        #expect(conversation.session.ledger.history == 0)
+    }
+}

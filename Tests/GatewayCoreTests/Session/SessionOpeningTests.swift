@@ -1,0 +1,38 @@
+import GatewayCore
+import Testing
+
+@Suite struct SessionOpeningTests {
+    private func open(_ conversation: Conversation, resumeError: StaticString? = nil) -> Conversation.Outcome {
+        conversation.perform { session, _, turn in
+            session.open(token: Array("dG9rZW4".utf8), resumeError: resumeError, turn: &turn)
+        }
+    }
+
+    @Test func `the first message tells the session`() {
+        var policy = SessionPolicy()
+        policy.lifetime = 86_400_000_000_000
+        policy.heartbeatMilliseconds = 15_000
+        policy.namedLimits = [.init("limits.text_per_minute", 60), .init("limits.audio_realtime_factor", 1.5)]
+        let outcome = open(Conversation(policy))
+        #expect(
+            outcome.texts == [
+                #"{"type":"session","session_id":"0000000000000G000000000002","resume_token":"dG9rZW4","resumed":false,"lost":false,"#
+                    + #""last_seq":0,"expires_at":1700086400000,"heartbeat_ms":15000,"#
+                    + #""limits":{"limits.text_per_minute":60,"limits.audio_realtime_factor":1.5},"protocol":"parley.v1"}"#
+            ])
+        // It carries a secret beside bytes of a client's choice.
+        #expect(outcome.replies.allSatisfy { !$0.mayCompress })
+    }
+
+    @Test(arguments: ["expired", "unknown", "bad_last_seq"] as [StaticString])
+    func `a resume that can't be honoured opens a new session and says so`(reason: StaticString) {
+        let message = open(Conversation(), resumeError: reason).replies[0]
+        #expect(message["resumed"] as? Bool == false)
+        #expect(message["lost"] as? Bool == true)
+        #expect(message["resume_error"] as? String == String(describing: reason))
+    }
+
+    @Test func `a session without an end expires at null`() {
+        #expect(open(Conversation()).texts[0].contains(#""expires_at":null"#))
+    }
+}

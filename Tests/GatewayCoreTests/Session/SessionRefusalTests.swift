@@ -1,0 +1,228 @@
+import GatewayCore
+import Testing
+
+/// What limits refuse, what counts as a violation, and when it is too much of either.
+@Suite struct SessionRefusalTests {
+    private static let slow = Rate(units: 60, per: .seconds(60), burst: 2)
+
+    private func text(_ id: Int) -> String { #"{"type":"text","id":"m\#(id)","text":"x"}"# }
+
+    @Test func `texts over the limit are told when to come again, and then pass`() throws {
+        var policy = SessionPolicy()
+        policy.text = Self.slow
+        let conversation = Conversation(policy)
+        for id in 0..<2 { #expect(conversation.send(text(id)).commands.count == 1) }
+        let refused = conversation.send(text(2))
+        #expect(refused.errors == ["rate_limited"] && refused.commands.isEmpty)
+        let error = try #require(refused.error)
+        #expect(error["reply_to"] as? String == "m2")
+        #expect(error["retryable"] as? Bool == true && error["fatal"] as? Bool == false)
+        #expect(error["retry_after_ms"] as? Int == 1000)
+        #expect(error["message"] as? String == "more texts a minute than `limits.text_per_minute` allows; wait 1 s")
+        conversation.advance(milliseconds: 999)
+        #expect(conversation.send(text(2)).error?["retry_after_ms"] as? Int == 1)
+        conversation.advance(milliseconds: 1)
+        #expect(conversation.send(text(2)).commands.count == 1)
+    }
+
+    @Test func `repeated and refused texts cost nothing of the limit`() {
+        var policy = SessionPolicy()
+        policy.text = Self.slow
+        let conversation = Conversation(policy)
+        _ = conversation.send(text(0))
+        for _ in 0..<10 { #expect(conversation.send(text(0)).errors.isEmpty) }
+        for _ in 0..<10 { #expect(conversation.send(#"{"type":"text","id":"m1","text":""}"#).errors == ["invalid_message"]) }
+        #expect(conversation.send(text(1)).commands.count == 1)
+        #expect(conversation.send(text(2)).errors == ["rate_limited"])
+    }
+
+    @Test func `streams and recordings share one limit`() throws {
+        var policy = SessionPolicy()
+        policy.audio = Self.slow
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        _ = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(conversation.send(Conversation.recording("u2", bytes: 8)).errors.isEmpty)
+        let refused = conversation.send(Conversation.opening("u3"))
+        #expect(refused.errors == ["rate_limited"])
+        #expect(refused.error?["reply_to"] as? String == "u3")
+        #expect(conversation.send(binary: [0, 0]).isEmpty)
+        #expect(conversation.send(Conversation.recording("u4", bytes: 8)).errors == ["rate_limited"])
+        conversation.advance(milliseconds: 1000)
+        #expect(conversation.send(Conversation.opening("u3")).commands.count == 1)
+    }
+
+    @Test func `chunks over the limit are refused by number and can come again`() throws {
+        var policy = SessionPolicy()
+        policy.chunks = Rate(units: 10, per: .seconds(1), burst: 3)
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        for _ in 0..<3 { #expect(conversation.send(binary: [0, 0]).commands.count == 1) }
+        let refused = conversation.send(binary: [0, 0])
+        #expect(refused.errors == ["rate_limited"])
+        #expect(refused.error?["chunk"] as? Int == 4 && refused.error?["retry_after_ms"] as? Int == 100)
+        conversation.advance(milliseconds: 100)
+        _ = conversation.send(#"{"type":"audio","id":"u1","from":4}"#)
+        #expect(conversation.send(binary: [0, 0]).commands.count == 1)
+    }
+
+    @Test func `audio faster than it sounds is too fast`() throws {
+        var policy = SessionPolicy()
+        policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
+        let conversation = Conversation(policy)
+        try conversation.open("u1", codec: "mulaw", rate: 8000)
+        for _ in 0..<5 { #expect(conversation.send(binary: [UInt8](repeating: 0, count: 8000)).commands.count == 1) }
+        let refused = conversation.send(binary: [UInt8](repeating: 0, count: 8000))
+        #expect(refused.errors == ["too_fast"])
+        #expect(refused.error?["chunk"] as? Int == 6 && refused.error?["retry_after_ms"] as? Int == 667)
+        // One and a half seconds of sound a second.
+        for chunk in 6...20 {
+            conversation.advance(milliseconds: 667)
+            _ = conversation.send(#"{"type":"audio","id":"u1","from":\#(chunk)}"#)
+            #expect(conversation.send(binary: [UInt8](repeating: 0, count: 8000)).commands.count == 1)
+        }
+        #expect(conversation.send(binary: [UInt8](repeating: 0, count: 800)).errors == ["too_fast"])
+    }
+
+    @Test func `a whole recording passes at once, but not two of them`() {
+        var policy = SessionPolicy()
+        policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
+        let conversation = Conversation(policy)
+        // 30 s, of which 5 may come at once.
+        #expect(conversation.send(Conversation.recording("u1", bytes: 240_000)).errors.isEmpty)
+        let second = conversation.send(Conversation.recording("u2", bytes: 240_000))
+        #expect(second.errors == ["too_fast"] && second.error?["retry_after_ms"] as? Int == 20_000)
+        conversation.advance(milliseconds: 20_000)
+        #expect(conversation.send(Conversation.recording("u2", bytes: 240_000)).errors.isEmpty)
+    }
+
+    @Test func `control messages share one limit`() {
+        var policy = SessionPolicy()
+        policy.control = Rate(units: 60, per: .seconds(60), burst: 4)
+        let conversation = Conversation(policy)
+        let messages = [
+            #"{"type":"ping"}"#, #"{"type":"status"}"#, #"{"type":"cancel","id":"x"}"#, #"{"type":"auth","token":"x"}"#,
+        ]
+        for message in messages { #expect(!conversation.send(message).errors.contains("rate_limited")) }
+        for message in messages { #expect(conversation.send(message).errors == ["rate_limited"]) }
+        // Neither texts nor acks are control messages, and played_ms is coalesced.
+        #expect(conversation.send(text(1)).errors.isEmpty)
+        #expect(conversation.send(#"{"type":"ack","seq":0}"#).isEmpty)
+        #expect(conversation.send(#"{"type":"status","state":"playing","played_ms":10}"#).isEmpty)
+        #expect(
+            conversation.send(#"{"type":"status","id":"s1","state":"playing","played_ms":10}"#).texts == [#"{"type":"ack","id":"s1"}"#])
+        #expect(conversation.send(#"{"type":"status","state":"typing"}"#).errors == ["rate_limited"])
+        conversation.advance(milliseconds: 1000)
+        #expect(conversation.send(#"{"type":"status","state":"playing","played_ms":20}"#).commands.count == 1)
+    }
+
+    @Test func `every byte counts, acks included`() {
+        var policy = SessionPolicy()
+        let ack = #"{"type":"ack","seq":0}"#
+        policy.bytes = Rate(units: 1000, per: .seconds(1), burst: Double(2 * ack.utf8.count))
+        let conversation = Conversation(policy)
+        for _ in 0..<2 { #expect(conversation.send(ack).isEmpty) }
+        #expect(conversation.send(ack).errors == ["rate_limited"])
+        conversation.advance(milliseconds: Int64(ack.utf8.count))
+        #expect(conversation.send(ack).isEmpty)
+    }
+
+    @Test func `a refusal over the bytes names the message, and what follows an opening is ignored`() {
+        var policy = SessionPolicy()
+        policy.bytes = Rate(units: 1, per: .seconds(60), burst: 1)
+        policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
+        let conversation = Conversation(policy)
+        _ = conversation.send(text(1))
+        #expect(conversation.send(text(2)).error?["reply_to"] as? String == "m2")
+        #expect(conversation.send(Conversation.opening("u1")).error?["reply_to"] as? String == "u1")
+        for _ in 0..<10 { #expect(conversation.send(binary: [0, 0]).isEmpty) }
+        #expect(conversation.send(#"{"type":"cancel","id":"x"}"#).error?["reply_to"] as? String == "x")
+    }
+
+    @Test func `chunks over the bytes are refused by number`() throws {
+        var policy = SessionPolicy()
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
+        conversation.session.policy = policy
+        #expect(conversation.send(binary: [UInt8](repeating: 0, count: 1000)).commands.count == 1)
+        let refused = conversation.send(binary: [0, 0])
+        #expect(refused.errors == ["rate_limited"] && refused.error?["chunk"] as? Int == 2)
+        #expect(refused.error?["retry_after_ms"] as? Int == 2)
+    }
+
+    @Test func `the limit of all sessions binds each`() throws {
+        var policy = SessionPolicy()
+        policy.global = Rate(units: 1, per: .seconds(1), burst: 3)
+        policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
+        let global = SharedLimiter()
+        let one = Conversation(policy, global: global)
+        let other = Conversation(policy, global: global)
+        try one.open("u1")
+        #expect(one.send(binary: [0, 0]).errors.isEmpty)
+        #expect(other.send(text(1)).errors.isEmpty)
+        #expect(other.send(text(2)).errors == ["rate_limited"])
+        #expect(one.send(binary: [0, 0]).error?["chunk"] as? Int == 2)
+        #expect(other.send(#"{"type":"ack","seq":0}"#).isEmpty)
+        #expect(other.send(Conversation.opening("u1")).error?["reply_to"] as? String == "u1")
+        for _ in 0..<10 { #expect(other.send(binary: [0, 0]).isEmpty) }
+        other.advance(milliseconds: 1000)
+        #expect(other.send(text(2)).errors.isEmpty)
+    }
+
+    @Test(arguments: [1, 5, 20])
+    func `so many violations are borne, and one more closes`(count: Int) {
+        var policy = SessionPolicy()
+        policy.violations = Rate(units: Double(count), per: .seconds(60), burst: Double(count))
+        let conversation = Conversation(policy)
+        let bad = ["{", "7", #"{"type":"x"}"#, #"{"type":"text"}"#, "[]"]
+        for index in 0..<count {
+            let outcome = conversation.send(bad[index % bad.count])
+            #expect(outcome.errors.count == 1 && outcome.closing == nil)
+        }
+        let last = conversation.send("{")
+        #expect(last.errors == ["invalid_json", "too_many_violations"])
+        #expect(last.closing?.code == .tooManyViolations && last.endsSession)
+        #expect(last.closing?.reason.hasPrefix("too_many_violations ") == true)
+        #expect(last.replies.last?.error?["fatal"] as? Bool == true)
+    }
+
+    @Test func `violations are forgiven with time`() {
+        var policy = SessionPolicy()
+        policy.violations = Rate(units: 20, per: .seconds(60), burst: 20)
+        let conversation = Conversation(policy)
+        for _ in 0..<20 { _ = conversation.send("{") }
+        conversation.advance(milliseconds: 2999)
+        #expect(conversation.send("{").closing != nil)
+        conversation.advance(milliseconds: 1)
+        #expect(conversation.send("{").closing == nil)
+    }
+
+    @Test(arguments: [1, 7, 240])
+    func `so many refusals by limits are borne, and one more closes`(count: Int) {
+        var policy = SessionPolicy()
+        policy.text = Rate(units: 1, per: .seconds(3600), burst: 1)
+        policy.refusals = Rate(units: Double(count), per: .seconds(60), burst: Double(count))
+        policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
+        let conversation = Conversation(policy)
+        _ = conversation.send(text(0))
+        for id in 1...count {
+            let outcome = conversation.send(text(id))
+            #expect(outcome.errors == ["rate_limited"] && outcome.closing == nil)
+        }
+        let last = conversation.send(text(count + 1))
+        #expect(last.errors == ["rate_limited", "too_many_violations"])
+        #expect(last.closing?.code == .tooManyViolations)
+    }
+
+    @Test func `details are for development`() {
+        #expect(Conversation(showsDetails: true).send("[1}").error?["details"] as? String == "at byte 0")
+        #expect(Conversation().send("[1}").error?["details"] == nil)
+    }
+
+    @Test func `every refusal is an incident for the log with the same correlation id`() {
+        let outcome = Conversation().send("{")
+        #expect(outcome.incidents.map(\.code) == [.invalidJSON])
+        #expect(outcome.incidents.map(\.correlationID.description) == [outcome.error?["correlation_id"] as? String])
+    }
+}

@@ -1,0 +1,144 @@
+import GatewayCore
+import GatewayServer
+import Testing
+
+@Suite struct AudioUploadTests {
+    private static func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
+
+    private func upload(_ chunks: Int, _ pace: AudioUpload.Pace, factor: Double? = nil) -> AudioUpload {
+        AudioUpload(chunkCount: chunks, chunkDuration: .milliseconds(20), pace: pace, gatewayFactor: factor)
+    }
+
+    /// What is sent at once, up to the action that isn't sending.
+    private func burst(_ upload: inout AudioUpload, at now: Instant) -> (chunks: [Int], then: AudioUpload.Action) {
+        var chunks: [Int] = []
+        while true {
+            switch upload.nextAction(now: now) {
+            case .send(let chunk): chunks.append(chunk)
+            case let other: return (chunks, other)
+            }
+        }
+    }
+
+    @Test func `nothing is sent before the opening is acknowledged`() {
+        var upload = upload(3, .fast)
+        #expect(upload.nextAction(now: Self.at(0)) == .wait(until: nil))
+        upload.acknowledged(0, now: Self.at(5))
+        #expect(upload.nextAction(now: Self.at(5)) == .send(chunk: 1))
+    }
+
+    @Test func `in real time a chunk is due every 20 ms, and late ones are caught up with`() {
+        var upload = upload(4, .realtime)
+        upload.acknowledged(0, now: Self.at(100))
+        #expect(burst(&upload, at: Self.at(100)) == ([1], .wait(until: Self.at(120))))
+        #expect(burst(&upload, at: Self.at(119)) == ([], .wait(until: Self.at(120))))
+        #expect(burst(&upload, at: Self.at(145)) == ([2, 3], .wait(until: Self.at(160))))
+        #expect(burst(&upload, at: Self.at(160)) == ([4], .end))
+        #expect(upload.hasEnded)
+        #expect(upload.nextAction(now: Self.at(200)) == .wait(until: nil))
+    }
+
+    @Test func `as quickly as possible means a window of unacknowledged chunks`() {
+        var upload = upload(AudioUpload.window + 10, .fast)
+        upload.acknowledged(0, now: Self.at(0))
+        #expect(burst(&upload, at: Self.at(0)) == (Array(1...AudioUpload.window), .wait(until: nil)))
+        upload.acknowledged(64, now: Self.at(1))
+        #expect(burst(&upload, at: Self.at(1)).chunks == Array(AudioUpload.window + 1...AudioUpload.window + 10))
+    }
+
+    @Test func `the end waits for the last acknowledgement, but not for ever`() {
+        var patient = upload(2, .fast)
+        patient.acknowledged(0, now: Self.at(0))
+        #expect(burst(&patient, at: Self.at(0)) == ([1, 2], .wait(until: Self.at(2000))))
+        patient.acknowledged(2, now: Self.at(900))
+        #expect(patient.nextAction(now: Self.at(900)) == .end)
+
+        var deserted = upload(2, .fast)
+        deserted.acknowledged(0, now: Self.at(0))
+        _ = burst(&deserted, at: Self.at(0))
+        #expect(deserted.nextAction(now: Self.at(1999)) == .wait(until: Self.at(2000)))
+        #expect(deserted.nextAction(now: Self.at(2000)) == .end)
+    }
+
+    @Test(arguments: ["too_fast", "rate_limited", "overloaded"])
+    func `after a refused chunk it goes on with that chunk when told to`(code: String) {
+        var upload = upload(6, .fast)
+        upload.acknowledged(0, now: Self.at(0))
+        _ = burst(&upload, at: Self.at(0))
+        #expect(upload.refused(code, chunk: 4, retryAfter: 250, now: Self.at(10)) == .goesOn(after: .milliseconds(250)))
+        #expect(upload.accepted == 3)
+        #expect(upload.nextAction(now: Self.at(259)) == .wait(until: Self.at(260)))
+        #expect(upload.nextAction(now: Self.at(260)) == .resume(from: 4))
+        #expect(upload.nextAction(now: Self.at(260)) == .send(chunk: 4))
+    }
+
+    @Test func `after a refusal it keeps just under the gateway's pace`() {
+        var upload = upload(500, .fast, factor: 2)
+        upload.acknowledged(0, now: Self.at(0))
+        _ = burst(&upload, at: Self.at(0))
+        _ = upload.refused("too_fast", chunk: 100, retryAfter: 10, now: Self.at(0))
+        #expect(upload.nextAction(now: Self.at(10)) == .resume(from: 100))
+        #expect(burst(&upload, at: Self.at(10)).chunks == [100])
+        // 20 ms at twice the pace, less 5 %.
+        let second = burst(&upload, at: Self.at(1010))
+        #expect(second.chunks.count == 95)
+        _ = upload.refused("too_fast", chunk: 150, retryAfter: 10, now: Self.at(1010))
+        #expect(upload.nextAction(now: Self.at(1020)) == .resume(from: 150))
+        _ = burst(&upload, at: Self.at(1020))
+        #expect(burst(&upload, at: Self.at(2020)).chunks.count == 85)
+    }
+
+    @Test func `without advice each try waits longer, until a chunk gets through`() {
+        var upload = upload(300, .fast)
+        upload.acknowledged(0, now: Self.at(0))
+        var now: Int64 = 0
+        for expected: Int64 in [100, 200, 400, 800, 1600, 2000, 2000] {
+            _ = burst(&upload, at: Self.at(now))
+            #expect(upload.refused("overloaded", chunk: 1, retryAfter: nil, now: Self.at(now)) == .goesOn(after: .milliseconds(expected)))
+            now += expected
+            #expect(upload.nextAction(now: Self.at(now)) == .resume(from: 1))
+        }
+        _ = burst(&upload, at: Self.at(now))
+        upload.acknowledged(1, now: Self.at(now))
+        now += 60_000
+        _ = burst(&upload, at: Self.at(now))
+        #expect(upload.refused("overloaded", chunk: 2, retryAfter: nil, now: Self.at(now)) == .goesOn(after: .milliseconds(100)))
+    }
+
+    @Test func `a recording that was refused once waits for its acknowledgements even in real time`() {
+        var upload = upload(2, .realtime)
+        upload.acknowledged(0, now: Self.at(0))
+        _ = burst(&upload, at: Self.at(0))
+        _ = upload.refused("overloaded", chunk: 1, retryAfter: 40, now: Self.at(5))
+        #expect(upload.nextAction(now: Self.at(45)) == .resume(from: 1))
+        #expect(burst(&upload, at: Self.at(100)) == ([1, 2], .wait(until: Self.at(2100))))
+        upload.acknowledged(2, now: Self.at(110))
+        #expect(upload.nextAction(now: Self.at(110)) == .end)
+    }
+
+    @Test(
+        arguments: [
+            ("invalid_audio", 1), ("memory_limit", 1), ("too_fast", nil), ("too_fast", 0), ("too_fast", 3), ("too_fast", -1),
+            ("too_fast", Int.max),
+        ] as [(String, Int?)])
+    func `what doesn't pass by itself ends it`(code: String, chunk: Int?) {
+        var upload = upload(9, .realtime)
+        upload.acknowledged(0, now: Self.at(0))
+        _ = burst(&upload, at: Self.at(25))
+        #expect(upload.refused(code, chunk: chunk, retryAfter: 1, now: Self.at(30)) == .fails)
+    }
+
+    @Test func `a refused opening ends it, and strange acknowledgements don't confuse it`() {
+        var refused = upload(9, .fast)
+        #expect(refused.refused("rate_limited", chunk: nil, retryAfter: 1, now: Self.at(0)) == .fails)
+
+        var upload = upload(3, .fast)
+        upload.acknowledged(.max, now: Self.at(0))
+        #expect(upload.accepted == 0)
+        #expect(burst(&upload, at: Self.at(0)).chunks == [1, 2, 3])
+        upload.acknowledged(2, now: Self.at(0))
+        upload.acknowledged(1, now: Self.at(0))
+        upload.acknowledged(-5, now: Self.at(0))
+        #expect(upload.accepted == 2)
+    }
+}

@@ -1,0 +1,71 @@
+import GatewayCore
+import GatewayServer
+import Testing
+
+@Suite struct LoopClockTests {
+    private static let longest = LoopClock.longestTick
+
+    @Test func `it goes as the monotonic clock does`() {
+        var clock = LoopClock(monotonic: 1000)
+        #expect(clock.now(monotonic: 1000).nanoseconds == 1000)
+        #expect(clock.now(monotonic: 5000).nanoseconds == 5000)
+        #expect(clock.tick(monotonic: 100_001_000) == 0)
+        #expect(clock.now(monotonic: 100_001_007).nanoseconds == 100_001_007)
+    }
+
+    @Test(arguments: [(0, false), (1, true)] as [(Int64, Bool)])
+    func `a gap longer than the longest tick is left out`(over: Int64, isLeftOut: Bool) {
+        var clock = LoopClock(monotonic: 0)
+        let awake = Self.longest + over
+        #expect(clock.now(monotonic: awake).nanoseconds == (isLeftOut ? 0 : awake))
+        #expect(clock.tick(monotonic: awake) == (isLeftOut ? awake : 0))
+        #expect(clock.now(monotonic: awake).nanoseconds == (isLeftOut ? 0 : awake))
+        #expect(clock.now(monotonic: awake + 5).nanoseconds == (isLeftOut ? 5 : awake + 5))
+    }
+
+    @Test func `gaps add up`() {
+        var clock = LoopClock(monotonic: 0)
+        var monotonic: Int64 = 0
+        for gap in 1...5 as ClosedRange<Int64> {
+            monotonic += gap * 10 * Self.longest
+            #expect(clock.tick(monotonic: monotonic) == gap * 10 * Self.longest)
+            monotonic += 100
+            clock.tick(monotonic: monotonic)
+            #expect(clock.now(monotonic: monotonic).nanoseconds == gap * 100)
+        }
+    }
+
+    @Test func `it never goes back`() {
+        // Read late in a tick that then turns out to be a gap.
+        var clock = LoopClock(monotonic: 0)
+        let read = clock.now(monotonic: Self.longest)
+        #expect(clock.now(monotonic: Self.longest + 1) == read)
+        clock.tick(monotonic: Self.longest + 2)
+        #expect(clock.now(monotonic: Self.longest + 2) == read)
+        #expect(clock.now(monotonic: Self.longest * 2 + 2) == read)
+        #expect(clock.now(monotonic: Self.longest * 2 + 3).nanoseconds == read.nanoseconds + 1)
+    }
+
+    @Test(arguments: 1...5 as ClosedRange<UInt64>)
+    func `read at any time, it never goes back nor faster than time`(seed: UInt64) {
+        var random = ULIDSource(seed: seed)
+        var clock = LoopClock(monotonic: 0)
+        var monotonic: Int64 = 0
+        var last = clock.now(monotonic: 0)
+        for _ in 0..<5000 {
+            let isStopped = Int.random(in: 0..<50, using: &random) == 0
+            let step = Int64.random(in: 0...(isStopped ? 20 : 1) * Self.longest, using: &random)
+            monotonic += step
+            if Bool.random(using: &random) { clock.tick(monotonic: monotonic) }
+            let now = clock.now(monotonic: monotonic)
+            #expect(now >= last && now.nanoseconds <= monotonic)
+            last = now
+        }
+    }
+
+    @Test func `the wall clock is in Unix milliseconds`() {
+        let before = LoopClock.wallMilliseconds()
+        #expect(before > 1_600_000_000_000)
+        #expect(LoopClock.monotonicNanoseconds() > 0)
+    }
+}

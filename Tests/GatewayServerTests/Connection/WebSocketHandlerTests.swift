@@ -1,0 +1,181 @@
+import GatewayCore
+import GatewayServer
+import NIOCore
+import NIOEmbedded
+import Support
+import Testing
+
+@Suite struct WebSocketHandlerTests {
+    @Test func `a text is acknowledged and answered in one write`() throws {
+        let harness = LoopHarness()
+        let client = try harness.openSession()
+        try client.send(text: #"{"type":"text","id":"a","text":"hello"}"#)
+        let frames = try client.frames()
+        #expect(
+            frames.map(\.text) == [
+                #"{"type":"ack","id":"a"}"#, #"{"type":"text","seq":1,"reply_to":"a","text":"hello","final":true,"done":true}"#,
+            ])
+    }
+
+    @Test func `frames behind the request in the same bytes reach the session`() throws {
+        let harness = LoopHarness()
+        let client = try harness.connect()
+        let ping = "{\"type\":\"ping\",\"id\":\"early\"}"
+        var bytes = Array(EmbeddedConnection.request(path: "/ws").utf8)
+        bytes += [0x81, 0x80 | UInt8(ping.utf8.count), 0, 0, 0, 0] + ping.utf8
+        try client.send(bytes)
+        _ = try client.responseHead()
+        let frames = try client.frames()
+        #expect(frames.count == 2)
+        #expect(frames.last?.text.hasPrefix(#"{"type":"pong","id":"early""#) == true)
+    }
+
+    @Test func `a ping is sent at the interval, a missed pong is followed by another, and silence ends in 4001`() throws {
+        let harness = LoopHarness {
+            $0.heartbeat.interval = .seconds(10)
+            $0.heartbeat.timeout = .seconds(3)
+            $0.heartbeat.staleAfter = .seconds(20)
+        }
+        let client = try harness.openSession()
+        harness.advance(by: .milliseconds(9400))
+        #expect(try client.frames().isEmpty)
+        harness.advance(by: .milliseconds(1200))
+        #expect(try client.frames().map(\.opcode) == [9])
+        harness.advance(by: .seconds(4))
+        #expect(try client.frames().map(\.opcode) == [9])
+        harness.advance(by: .seconds(6))
+        let last = try client.frames()
+        #expect(last.last?.closeCode == 4001)
+        #expect(last.contains { $0.text.contains(#""code":"heartbeat_timeout""#) && $0.text.contains(#""fatal":true"#) })
+    }
+
+    @Test func `any byte counts as life`() throws {
+        let harness = LoopHarness {
+            $0.heartbeat.interval = .seconds(5)
+            $0.heartbeat.timeout = .seconds(1)
+            $0.heartbeat.staleAfter = .seconds(8)
+        }
+        let client = try harness.openSession()
+        for _ in 0..<10 {
+            harness.advance(by: .seconds(6))
+            try client.send([0x81])
+            try client.send([0x80, 1, 2, 3, 4])
+        }
+        #expect(try client.frames().allSatisfy { $0.closeCode == nil })
+    }
+
+    @Test func `a pong gives the round-trip time that status reports`() throws {
+        let harness = LoopHarness()
+        let client = try harness.openSession()
+        harness.advance(by: .seconds(31))
+        let ping = try #require(try client.frames().first { $0.opcode == 9 })
+        harness.loop.clock.manual? += 25_000_000
+        try client.send(frame: 0x8A, ping.payload)
+        try client.send(text: #"{"type":"status"}"#)
+        let report = try #require(try client.frames().last?.text)
+        #expect(report.contains(#""rtt_ms":"#) && !report.contains(#""rtt_ms":null"#))
+    }
+
+    @Test func `a suspended process wakes without ending anyone`() throws {
+        let harness = LoopHarness()
+        let client = try harness.openSession()
+        harness.advance(by: .seconds(1))
+        harness.loop.clock.manual? += Duration.seconds(90).clampedNanoseconds
+        harness.loop.tick()
+        harness.advance(by: .seconds(2))
+        try client.send(text: #"{"type":"ping"}"#)
+        let frames = try client.frames()
+        #expect(frames.allSatisfy { $0.closeCode == nil })
+        #expect(frames.contains { $0.text.hasPrefix(#"{"type":"pong""#) })
+    }
+
+    @Test func `the age limit is announced, then closes with 4003`() throws {
+        let harness = LoopHarness { $0.connections.maxAge = .seconds(20) }
+        let client = try harness.openSession()
+        harness.advance(by: .milliseconds(17_900))
+        #expect(try client.frames().isEmpty)
+        harness.advance(by: .seconds(1))
+        #expect(try client.frames().map(\.text).contains { $0.hasPrefix(#"{"type":"goaway","reason":"connection_age""#) })
+        harness.advance(by: .seconds(2))
+        #expect(try client.frames().last?.closeCode == 4003)
+    }
+
+    @Test func `an idle session ends with 4502`() throws {
+        let harness = LoopHarness {
+            $0.sessions.idle = .seconds(5)
+            $0.websocket.closeTimeout = .seconds(1)
+        }
+        let client = try harness.openSession()
+        harness.advance(by: .milliseconds(4400))
+        #expect(try client.frames().isEmpty)
+        harness.advance(by: .milliseconds(1200))
+        #expect(try client.frames().last?.closeCode == 4502)
+        harness.advance(by: .milliseconds(1500))
+        #expect(client.isClosed)
+    }
+
+    @Test func `chunks are acknowledged within a second without a further one`() throws {
+        let harness = LoopHarness()
+        let client = try harness.openSession()
+        try client.send(text: #"{"type":"audio","id":"s","format":{"codec":"pcm16","rate":16000,"channels":1}}"#)
+        try client.send(binary: [0, 0, 1, 0])
+        #expect(try client.frames().map(\.text) == [#"{"type":"ack","id":"s","chunks":0}"#])
+        harness.advance(by: .milliseconds(1200))
+        #expect(try client.frames().map(\.text) == [#"{"type":"ack","id":"s","chunks":1}"#])
+    }
+
+    @Test(arguments: [(1000, 1000), (3000, 3000), (4999, 4999), (1005, 1002), (999, 1002)] as [(UInt16, UInt16)])
+    func `a close frame is answered by its own code when that may be sent`(sent: UInt16, answered: UInt16) throws {
+        let client = try LoopHarness().openSession()
+        try client.send(frame: 0x88, [UInt8(sent >> 8), UInt8(sent & 0xFF)])
+        #expect(try client.frames().map(\.closeCode) == [answered])
+    }
+
+    @Test func `pings of one read are answered in order`() throws {
+        let client = try LoopHarness().openSession()
+        var bytes: [UInt8] = []
+        for number in 0..<10 as Range<UInt8> { bytes += [0x89, 0x81, 0, 0, 0, 0, number] }
+        try client.send(bytes)
+        #expect(try client.frames() == (0..<10).map { EmbeddedConnection.Frame(opcode: 10, payload: [$0]) })
+    }
+
+    @Test func `of pings that find the socket full only the newest is answered`() throws {
+        let client = try LoopHarness().openSession()
+        client.channel.isWritable = false
+        for number in 0..<200 as Range<UInt8> { try client.send([0x89, 0x81, 0, 0, 0, 0, number]) }
+        #expect(try client.frames().isEmpty)
+        client.channel.isWritable = true
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        #expect(try client.frames() == [EmbeddedConnection.Frame(opcode: 10, payload: [199])])
+    }
+
+    @Test func `a message over the limit is refused from its header with a fatal error and 1009`() throws {
+        let client = try LoopHarness { $0.websocket.maxMessageBytes = 1000 }.openSession()
+        try client.send([0x81, 0xFE, 0x03, 0xE9, 0, 0, 0, 0])
+        let frames = try client.frames()
+        #expect(frames.first?.text.contains(#""code":"message_too_large""#) == true)
+        #expect(frames.last?.closeCode == 1009)
+    }
+
+    @Test func `draining says goaway and then 1012`() throws {
+        let harness = LoopHarness()
+        let client = try harness.openSession()
+        harness.loop.goAway(reason: "draining", deadlineMilliseconds: 1200)
+        harness.loop.closeAll(Closing(code: .restart, reason: "draining"))
+        let frames = try client.frames()
+        #expect(frames.first?.text == #"{"type":"goaway","reason":"draining","deadline_ms":1200}"#)
+        #expect(frames.last?.closeCode == 1012)
+    }
+
+    @Test func `everything that a connection occupied is free after it`() throws {
+        let harness = LoopHarness()
+        let client = try harness.openSession()
+        #expect(harness.shared.occupancy.webSockets == 1)
+        #expect(harness.shared.occupancy.sessions == 1)
+        _ = try? client.channel.finish()
+        harness.eventLoop.run()
+        #expect(harness.shared.occupancy.webSockets == 0)
+        #expect(harness.shared.occupancy.sessions == 0)
+        #expect(harness.loop.isEmpty)
+    }
+}

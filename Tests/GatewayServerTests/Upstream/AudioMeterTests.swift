@@ -1,0 +1,117 @@
+import Foundation
+import GatewayCore
+import Testing
+
+@testable import GatewayServer
+
+@Suite struct AudioMeterTests {
+    private func format(_ codec: AudioFormat.Codec, rate: Int = 16_000, channels: Int = 1) -> AudioFormat {
+        AudioFormat(codec: codec, rate: rate, channels: channels)
+    }
+
+    /// What the meter says of `sound` in chunks of `size` bytes.
+    private func summary(_ sound: [UInt8], _ format: AudioFormat, chunks size: Int = .max) -> String {
+        var meter = AudioMeter(format: format)
+        var start = 0
+        while start < sound.count {
+            let end = size < sound.count - start ? start + size : sound.count
+            meter.measure(Array(sound[start..<end]).span.bytes)
+            start = end
+        }
+        return String(decoding: meter.summary(), as: UTF8.self)
+    }
+
+    private func sine(seconds: Double, rate: Int = 16_000, peak: Double) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for index in 0..<Int(seconds * Double(rate)) {
+            // A quarter of the rate and a phase of 90°: every fourth sample is the peak itself.
+            let sample = Int16((peak * cos(Double(index) * .pi / 2)).rounded())
+            bytes.append(UInt8(truncatingIfNeeded: sample))
+            bytes.append(UInt8(truncatingIfNeeded: sample >> 8))
+        }
+        return bytes
+    }
+
+    @Test(arguments: [2, 320, 640, 1000, 64_000, Int.max])
+    func `a sine of half the range peaks at -6 dBFS, whatever the chunks`(size: Int) {
+        let sound = sine(seconds: 2, peak: 16_384)
+        #expect(summary(sound, format(.pcm16), chunks: size) == "2.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS, 100 % speech")
+    }
+
+    @Test(arguments: [(32_767, "-0.0"), (-32_768, "0.0"), (3277, "-20.0"), (1, "-90.3"), (328, "-40.0")] as [(Double, String)])
+    func `peaks are told to a tenth of a decibel`(peak: Double, text: String) {
+        let expected = text == "-0.0" ? "0.0" : text
+        #expect(summary(sine(seconds: 1, peak: peak), format(.pcm16)).contains("peak \(expected) dBFS"))
+    }
+
+    @Test func `silence is silent`() {
+        #expect(
+            summary([UInt8](repeating: 0, count: 32_000), format(.pcm16)) == "1.0 s of pcm16 at 16000 Hz, peak silent, 0 % speech")
+    }
+
+    @Test func `nothing lasts no time`() {
+        #expect(summary([], format(.pcm16)) == "0.0 s of pcm16 at 16000 Hz, peak silent, 0 % speech")
+    }
+
+    @Test func `speech is counted by frames of 20 ms`() {
+        let loud = sine(seconds: 0.5, peak: 10_000)
+        let quiet = sine(seconds: 1.5, peak: 20)
+        #expect(summary(loud + quiet, format(.pcm16)).hasSuffix("25 % speech"))
+        // −40 dBFS of root mean square is the border: a peak of 463 is below it, of 464 above.
+        #expect(summary(sine(seconds: 1, peak: 463), format(.pcm16)).hasSuffix(" 0 % speech"))
+        #expect(summary(sine(seconds: 1, peak: 464), format(.pcm16)).hasSuffix(" 100 % speech"))
+    }
+
+    @Test func `a last frame that isn't full counts as one`() {
+        #expect(summary(sine(seconds: 0.03, peak: 10_000), format(.pcm16)).hasSuffix("100 % speech"))
+    }
+
+    @Test func `two channels are one sound`() {
+        let sound = sine(seconds: 1, peak: 16_384)
+        #expect(
+            summary(sound, format(.pcm16, rate: 8000, channels: 2)) == "1.0 s of pcm16 at 8000 Hz stereo, peak -6.0 dBFS, 100 % speech")
+    }
+
+    @Test(
+        arguments: [
+            (0x00, -32_124), (0x80, 32_124), (0xFF, 0), (0x7F, 0), (0xFE, 8), (0x7E, -8), (0xF0, 120), (0xEF, 132), (0x0F, -16_764),
+            (0x8F, 16_764), (0x9F, 8316),
+        ] as [(UInt8, Int16)])
+    func `mu-law is that of G.711`(code: UInt8, sample: Int16) {
+        #expect(AudioMeter.mulaw(code) == sample)
+    }
+
+    @Test(
+        arguments: [
+            (0xD5, 8), (0x55, -8), (0xD4, 24), (0xAA, 32_256), (0x2A, -32_256), (0x80, 5504), (0xC5, 264), (0x45, -264), (0xA5, 16_896),
+        ] as [(UInt8, Int16)])
+    func `A-law is that of G.711`(code: UInt8, sample: Int16) {
+        #expect(AudioMeter.alaw(code) == sample)
+    }
+
+    @Test func `the codes of G.711 are symmetric and in order`() {
+        for code in 0x00...0x7F as ClosedRange<UInt8> {
+            #expect(AudioMeter.mulaw(code) == -AudioMeter.mulaw(code | 0x80))
+            #expect(AudioMeter.alaw(code) == -AudioMeter.alaw(code | 0x80))
+        }
+        let mulaw = (0x00...0x7F as ClosedRange<UInt8>).map { AudioMeter.mulaw($0) }
+        #expect(mulaw == mulaw.sorted() && Set(mulaw).count == 128)
+        let alaw = (0x00...0x7F as ClosedRange<UInt8>).map { AudioMeter.alaw($0 ^ 0x55 | 0x80) }
+        #expect(Set(alaw).count == 128)
+    }
+
+    @Test func `a byte is a sample of G.711`() {
+        #expect(
+            summary([UInt8](repeating: 0x80, count: 8000), format(.mulaw, rate: 8000))
+                == "1.0 s of mulaw at 8000 Hz, peak -0.2 dBFS, 100 % speech")
+        #expect(
+            summary([UInt8](repeating: 0xD5, count: 4000), format(.alaw, rate: 8000))
+                == "0.5 s of alaw at 8000 Hz, peak -72.2 dBFS, 0 % speech")
+    }
+
+    @Test func `of packets and containers only the time is known`() {
+        #expect(summary([0x78], format(.opus, rate: 48_000)) == "0.0 s of opus at 48000 Hz")
+        #expect(summary(Array(repeating: 0x08, count: 100), format(.opus, rate: 48_000), chunks: 1) == "2.0 s of opus at 48000 Hz")
+        #expect(summary([UInt8](repeating: 0, count: 20_000), format(.webmOpus, rate: 48_000)) == "2.5 s of webm_opus at 48000 Hz")
+    }
+}

@@ -1,0 +1,176 @@
+package import Foundation
+import Synchronization
+
+/// A process that a test starts: its lines are collected as they come, its end is awaited, and it never outlives the tests.
+///
+/// One thread for each process starts it, reads it and waits for it. `setpriv` has the kernel kill the process when that thread ends,
+/// and so also when the tests crash or are killed.
+package final class ChildProcess: Sendable {
+    /// How it ended: the exit status, or the negative number of the signal.
+    package typealias ExitStatus = Int32
+
+    package struct Output: Sendable {
+        package fileprivate(set) var lines: [String] = []
+        package fileprivate(set) var errorLines: [String] = []
+        /// Set when both ends are closed and the process is reaped.
+        package fileprivate(set) var status: ExitStatus?
+        fileprivate var partial: [UInt8] = []
+        fileprivate var partialError: [UInt8] = []
+    }
+
+    package let output = Watched(Output())
+    package let identifier: pid_t
+
+    /// - Parameters:
+    ///   - folder: its working directory
+    ///   - environment: all of it, apart from what the tools themselves need
+    package init(_ executable: String, _ arguments: [String], folder: String, environment: [String: String] = [:]) throws {
+        // Another child that starts between pipe and close-on-exec would keep the pipe open: they start one after the other.
+        Self.starting.lock()
+        defer { Self.starting.unlock() }
+        let (readOutput, writeOutput) = try Self.makePipe()
+        let (readError, writeError) = try Self.makePipe()
+        let started = DispatchSemaphore(value: 0)
+        let result = Mutex<(pid: pid_t, code: Int32)>((0, 0))
+        let output = output
+        let thread = Thread {
+            let (pid, code) = Self.spawn(
+                ["/usr/bin/env", "-C", folder, "setpriv", "--pdeathsig", "KILL", executable] + arguments, environment: environment,
+                output: writeOutput, error: writeError)
+            close(writeOutput)
+            close(writeError)
+            result.withLock { $0 = (pid, code) }
+            started.signal()
+            defer {
+                close(readOutput)
+                close(readError)
+            }
+            guard code == 0 else { return }
+            Self.read(readOutput, readError, into: output)
+            var status: Int32 = 0
+            while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+            let ended = status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F)
+            output.change { $0.status = ended }
+        }
+        thread.start()
+        started.wait()
+        let (pid, code) = result.withLock { $0 }
+        guard code == 0 else { throw TestFailure("\(executable) can't be started: \(String(cString: strerror(code)))") }
+        identifier = pid
+    }
+
+    deinit { signal(SIGKILL) }
+
+    package var lines: [String] { output.value.lines }
+    package var errorLines: [String] { output.value.errorLines }
+    package var isRunning: Bool { output.value.status == nil }
+
+    /// Sends a signal, unless the process is gone.
+    package func signal(_ number: Int32) {
+        if isRunning { kill(identifier, number) }
+    }
+
+    /// Waits for its end.
+    package func exit(atMost limit: Duration = .seconds(20)) async throws -> ExitStatus {
+        guard let status = await output.wait(atMost: limit, { $0.status }) else {
+            signal(SIGKILL)
+            throw TestFailure("the process didn't end within \(limit); its last lines: \(lines.suffix(5))")
+        }
+        return status
+    }
+
+    /// Runs a program to its end.
+    package static func run(
+        _ executable: String, _ arguments: [String], folder: String, environment: [String: String] = [:],
+        atMost limit: Duration = .seconds(30)
+    ) async throws -> (status: ExitStatus, lines: [String], errorLines: [String]) {
+        let process = try ChildProcess(executable, arguments, folder: folder, environment: environment)
+        let status = try await process.exit(atMost: limit)
+        return (status, process.lines, process.errorLines)
+    }
+
+    private static let starting = NSLock()
+
+    private static func makePipe() throws -> (read: Int32, write: Int32) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw TestFailure("no pipe: \(String(cString: strerror(errno)))") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (ends[0], ends[1])
+    }
+
+    private static func spawn(
+        _ arguments: [String], environment: [String: String], output: Int32, error: Int32
+    ) -> (pid: pid_t, code: Int32) {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, output, 1)
+        posix_spawn_file_actions_adddup2(&actions, error, 2)
+        // The tests' own signal mask, ignored signals included, isn't the child's.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        var defaults = sigset_t()
+        sigfillset(&defaults)
+        sigdelset(&defaults, SIGKILL)
+        sigdelset(&defaults, SIGSTOP)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &defaults)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+
+        var all = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": NSHomeDirectory()]
+        // Where the toolchain's libraries are not beside the program.
+        all["LD_LIBRARY_PATH"] = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]
+        all.merge(environment) { $1 }
+        let argv = arguments.map { strdup($0) } + [nil]
+        let envp = all.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer {
+            for pointer in argv + envp { free(pointer) }
+        }
+        var pid: pid_t = 0
+        let code = posix_spawn(&pid, arguments[0], &actions, &attributes, argv, envp)
+        return (pid, code)
+    }
+
+    /// Reads both pipes until they are closed.
+    private static func read(_ output: Int32, _ error: Int32, into watched: Watched<Output>) {
+        var polled = [
+            pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: error, events: Int16(POLLIN), revents: 0),
+        ]
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while polled.contains(where: { $0.fd >= 0 }) {
+            guard poll(&polled, 2, -1) > 0 else { continue }
+            for index in polled.indices where polled[index].fd >= 0 && polled[index].revents != 0 {
+                let count = Glibc.read(polled[index].fd, &buffer, buffer.count)
+                if count < 0, errno == EINTR { continue }
+                let bytes = buffer.prefix(max(0, count))
+                let isEnd = count <= 0
+                watched.change { state in
+                    if index == 0 {
+                        split(bytes, isEnd: isEnd, partial: &state.partial, lines: &state.lines)
+                    } else {
+                        split(bytes, isEnd: isEnd, partial: &state.partialError, lines: &state.errorLines)
+                    }
+                }
+                if isEnd { polled[index].fd = -1 }
+            }
+        }
+    }
+
+    private static func split(_ bytes: ArraySlice<UInt8>, isEnd: Bool, partial: inout [UInt8], lines: inout [String]) {
+        var rest = bytes
+        while let end = rest.firstIndex(of: 0x0A) {
+            lines.append(String(decoding: partial + rest[..<end], as: UTF8.self))
+            partial = []
+            rest = rest[(end + 1)...]
+        }
+        partial += rest
+        if isEnd, !partial.isEmpty {
+            lines.append(String(decoding: partial, as: UTF8.self))
+            partial = []
+        }
+    }
+}

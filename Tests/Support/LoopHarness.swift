@@ -1,0 +1,53 @@
+import GatewayCore
+package import GatewayServer
+import Logging
+import NIOCore
+package import NIOEmbedded
+
+/// One event loop of the gateway without sockets, TLS or time of its own: connections are embedded channels, and the clock is moved by hand.
+package final class LoopHarness {
+    package let eventLoop = EmbeddedEventLoop()
+    package let shared: SharedGateway
+    package let loop: LoopContext
+
+    /// Development's defaults, with compression off so that frames can be read as they are; `change` adjusts them.
+    package init(_ change: (inout GatewayConfiguration) -> Void = { _ in }) {
+        var configuration = GatewayConfiguration.defaults(for: .development)
+        configuration.websocket.compression = .off
+        change(&configuration)
+        shared = SharedGateway(
+            occupancy: Occupancy(limits: Occupancy.Limits(configuration)), health: HealthRegistry(), upstream: LoopbackProvider())
+        loop = LoopContext(
+            eventLoop: eventLoop, shared: shared, settings: GatewaySettings(configuration), seed: 1,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        loop.clock.manual = LoopClock.monotonicNanoseconds()
+    }
+
+    /// Lets time pass in ticks of 100 ms.
+    package func advance(by duration: Duration) {
+        var left = duration.clampedNanoseconds
+        while left > 0 {
+            let step = min(left, 100_000_000)
+            loop.clock.manual? += step
+            left -= step
+            loop.tick()
+            eventLoop.run()
+        }
+    }
+
+    /// An accepted connection with its whole pipeline but TLS.
+    package func connect() throws -> EmbeddedConnection {
+        let channel = EmbeddedChannel(loop: eventLoop)
+        try ConnectionPipeline.configure(channel, loop: loop, tls: nil)
+        channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 50_000), promise: nil)
+        return EmbeddedConnection(channel: channel)
+    }
+
+    /// A connection with an open session, whose `session` message was read.
+    package func openSession(path: String = "/v1/ws") throws -> EmbeddedConnection {
+        let connection = try connect()
+        try connection.upgrade(path: path)
+        _ = try connection.frames()
+        return connection
+    }
+}

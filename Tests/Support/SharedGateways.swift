@@ -1,0 +1,26 @@
+/// Gateways that many tests use at the same time, one for each configuration. They end with the tests' process.
+package actor SharedGateways {
+    package static let shared = SharedGateways()
+
+    private var starting: [[String: String]: Task<GatewayProcess, any Error>] = [:]
+
+    /// Limits so wide that tests beside each other don't meet them.
+    package static let roomy = [
+        "connections.max": "0", "connections.max_sockets": "0", "connections.per_address": "0", "sessions.max": "0",
+        "limits.text_per_minute": "0", "limits.audio_per_minute": "0", "limits.audio_chunks_per_second": "0",
+        "limits.audio_realtime_factor": "0", "limits.control_per_minute": "0", "limits.refusals_per_minute": "0",
+        "limits.bytes_per_second": "0", "messages.max_violations": "0",
+    ]
+
+    /// The gateway with wide limits, and `flags` over them.
+    package static func roomy(_ flags: [String: String] = [:]) async throws -> GatewayProcess {
+        try await shared.gateway(roomy.merging(flags) { $1 })
+    }
+
+    private func gateway(_ flags: [String: String]) async throws -> GatewayProcess {
+        if let task = starting[flags] { return try await task.value }
+        let task = Task { try await GatewayProcess(flags) }
+        starting[flags] = task
+        return try await task.value
+    }
+}

@@ -1,0 +1,6 @@
+/// What a test expected and didn't get, in words.
+package struct TestFailure: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
+}

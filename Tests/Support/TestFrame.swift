@@ -1,0 +1,65 @@
+/// A frame built by hand (RFC 6455 §5.2), legal or not. The product's own serializer has no part in it.
+package struct TestFrame: Sendable {
+    package enum LengthForm: Sendable { case minimal, sixteenBits, sixtyFourBits }
+
+    package var opcode: UInt8
+    package var payload: [UInt8]
+    package var isFinal = true
+    /// RSV1, RSV2, RSV3 as the bits 4, 2, 1.
+    package var reserved: UInt8 = 0
+    /// Nil for an unmasked frame.
+    package var mask: [UInt8]? = [0x37, 0xFA, 0x21, 0x3D]
+    package var lengthForm = LengthForm.minimal
+    /// A length that isn't that of the payload.
+    package var announced: UInt64?
+
+    package static let continuation: UInt8 = 0
+    package static let text: UInt8 = 1
+    package static let binary: UInt8 = 2
+    package static let close: UInt8 = 8
+    package static let ping: UInt8 = 9
+    package static let pong: UInt8 = 10
+
+    package init(_ opcode: UInt8, _ payload: [UInt8] = []) {
+        self.opcode = opcode
+        self.payload = payload
+    }
+
+    package init(_ opcode: UInt8, text: String) { self.init(opcode, Array(text.utf8)) }
+
+    /// A close frame; a code without a meaning is as good as any.
+    package static func close(_ code: UInt16, _ reason: [UInt8] = []) -> TestFrame {
+        TestFrame(close, [UInt8(code >> 8), UInt8(code & 0xFF)] + reason)
+    }
+
+    /// The same with some properties changed.
+    package func with(_ change: (inout TestFrame) -> Void) -> TestFrame {
+        var copy = self
+        change(&copy)
+        return copy
+    }
+
+    package var header: [UInt8] {
+        var bytes: [UInt8] = [(isFinal ? 0x80 : 0) | reserved << 4 | opcode]
+        let masked: UInt8 = mask == nil ? 0 : 0x80
+        let length = announced ?? UInt64(payload.count)
+        var form = lengthForm
+        if form == .minimal, length > 125 { form = length <= 0xFFFF ? .sixteenBits : .sixtyFourBits }
+        switch form {
+        case .minimal: bytes.append(masked | UInt8(length))
+        case .sixteenBits: bytes += [masked | 126, UInt8(truncatingIfNeeded: length >> 8), UInt8(truncatingIfNeeded: length)]
+        case .sixtyFourBits:
+            bytes.append(masked | 127)
+            for shift in stride(from: UInt64(56), through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: length >> shift)) }
+        }
+        return bytes + (mask ?? [])
+    }
+
+    package var bytes: [UInt8] {
+        guard let mask else { return header + payload }
+        var bytes = header
+        bytes.reserveCapacity(bytes.count + payload.count)
+        for (index, byte) in payload.enumerated() { bytes.append(byte ^ mask[index & 3]) }
+        return bytes
+    }
+}

@@ -1,0 +1,63 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A value that others wait for: the way from a callback or a thread to a test that awaits.
+package final class Watched<Value: Sendable>: Sendable {
+    private struct State {
+        var value: Value
+        var version: UInt64 = 0
+        var waiters: [UInt64: CheckedContinuation<Bool, Never>] = [:]
+        var lastWaiter: UInt64 = 0
+    }
+
+    private let state: Mutex<State>
+
+    package init(_ value: Value) { state = Mutex(State(value: value)) }
+
+    package var value: Value { state.withLock { $0.value } }
+
+    /// Changes the value, and has everyone who waits look at it.
+    package func change(_ body: (inout Value) -> Void) {
+        let waiters = state.withLock { state in
+            body(&state.value)
+            state.version += 1
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter.resume(returning: true) }
+    }
+
+    /// Looks at the value again and again, whenever it has changed, until `look` finds something in it.
+    ///
+    /// - Parameter look: may take out what it found; called under the lock.
+    /// - Returns: what `look` found; nil when `limit` has passed.
+    package func wait<Found: Sendable>(atMost limit: Duration, _ look: (inout Value) throws -> Found?) async rethrows -> Found? {
+        let deadline = NIODeadline.now() + TimeAmount(limit)
+        while true {
+            let (found, version) = try state.withLock { state in (try look(&state.value), state.version) }
+            if let found { return found }
+            guard await hasChanged(since: version, before: deadline) else { return nil }
+        }
+    }
+
+    private func hasChanged(since version: UInt64, before deadline: NIODeadline) async -> Bool {
+        let id = state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
+        }
+        let timer = MultiThreadedEventLoopGroup.singleton.next().scheduleTask(deadline: deadline) { [self] in
+            state.withLock { $0.waiters.removeValue(forKey: id) }?.resume(returning: false)
+        }
+        defer { timer.cancel() }
+        return await withCheckedContinuation { continuation in
+            let isSettled: Bool? = state.withLock { state in
+                if state.version != version { return true }
+                if NIODeadline.now() >= deadline { return false }
+                state.waiters[id] = continuation
+                return nil
+            }
+            if let isSettled { continuation.resume(returning: isSettled) }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+import Foundation
+import GatewayCore
+package import GatewayServer
+import NIOCore
+
+/// A client of the protocol for tests: sends anything, and tells what comes. One test uses it at a time.
+package final class WebSocketClient {
+    /// What the gateway sent.
+    package enum Incoming: Sendable, Equatable {
+        case text(String)
+        case binary([UInt8])
+        case ping([UInt8])
+        case pong([UInt8])
+        case close(code: UInt16?, reason: String)
+    }
+
+    package let socket: TLSSocket
+    /// The answer to the upgrade.
+    package let response: HTTPResponseText
+    /// Of the last message that was received.
+    package private(set) var wasCompressed = false
+    /// Whether the gateway's pings are answered. All messages are taken in order, so they are while something is awaited.
+    package var answersPings = true
+    private var reader: MessageReader
+    private var writer: MessageWriter
+
+    /// Sends the request and reads the `101`; `behind` goes out in the same record as the request.
+    ///
+    /// - Throws: for any other answer.
+    package init(_ socket: TLSSocket, _ request: HTTPRequestText = .upgrade(), behind: [UInt8] = []) async throws {
+        self.socket = socket
+        try await socket.send(request.bytes + behind)
+        response = try await socket.receiveResponse()
+        guard response.status == 101 else { throw TestFailure("answered \(response.status) \(response.body)") }
+        var agreement: CompressionAgreement?
+        if let value = response["sec-websocket-extensions"] {
+            agreement = CompressionAgreement(
+                serverNoContextTakeover: value.contains("server_no_context_takeover"),
+                clientNoContextTakeover: value.contains("client_no_context_takeover"))
+        }
+        let compression = agreement.map { (agreement: $0, shared: SharedDeflate()) }
+        let limits = WebSocketLimits(maxMessageBytes: 128 << 20, maxFragments: 0)
+        reader = MessageReader(role: .client, limits: limits, compression: compression)
+        writer = MessageWriter(role: .client, compression: compression)
+    }
+
+    // MARK: Out
+
+    package func send(_ frame: TestFrame) async throws { try await socket.send(frame.bytes) }
+
+    package func send(_ text: String) async throws { try await send(TestFrame(TestFrame.text, text: text)) }
+
+    package func send(_ message: JSON) async throws { try await send(message.text) }
+
+    /// Several messages in one write.
+    package func send(all messages: [JSON]) async throws {
+        try await socket.send(messages.flatMap { TestFrame(TestFrame.text, text: $0.text).bytes })
+    }
+
+    package func send(binary: [UInt8]) async throws { try await send(TestFrame(TestFrame.binary, binary)) }
+
+    /// Compressed, where that was agreed on and makes it smaller.
+    package func send(compressed bytes: [UInt8], _ kind: MessageKind = .text) async throws {
+        var output = ByteBuffer()
+        bytes.withRawSpan { writer.write(kind, $0, mayCompress: true, to: &output) }
+        try await socket.send(output.readableBytesView)
+    }
+
+    // MARK: In
+
+    /// The next thing of any kind, pings excepted where they are answered.
+    package func next(atMost limit: Duration = TLSSocket.patience) async throws -> Incoming {
+        while true {
+            let frame = try await socket.receive(atMost: limit) { try Self.frame(in: &$0) }
+            let incoming = try read(frame)
+            guard answersPings, case .ping(let payload) = incoming else { return incoming }
+            try await send(TestFrame(TestFrame.pong, payload))
+        }
+    }
+
+    /// The next message, which must be text.
+    package func message(atMost limit: Duration = TLSSocket.patience) async throws -> JSON { try JSON(try await text(atMost: limit)) }
+
+    /// The next message, word for word.
+    package func text(atMost limit: Duration = TLSSocket.patience) async throws -> String {
+        switch try await next(atMost: limit) {
+        case .text(let text): return text
+        case let other: throw TestFailure("not a text message: \(other)")
+        }
+    }
+
+    package func binary() async throws -> [UInt8] {
+        switch try await next() {
+        case .binary(let bytes): return bytes
+        case let other: throw TestFailure("not a binary message: \(other)")
+        }
+    }
+
+    /// The next message, of this type.
+    package func message(_ type: String, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
+        let message = try await message(atMost: limit)
+        guard message["type"].string == type else { throw TestFailure("not \(type): \(message)") }
+        return message
+    }
+
+    /// The next message, an error with this code: its `error` object.
+    package func error(_ code: String, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
+        let message = try await message("error", atMost: limit)
+        let error = message["error"]
+        guard error["code"].string == code else { throw TestFailure("not \(code): \(message)") }
+        guard let fields = error.object, fields["param"] != nil, error["message"].string?.isEmpty == false,
+            error["retryable"].bool != nil, error["fatal"].bool != nil, Self.isULID(error["correlation_id"].string)
+        else { throw TestFailure("not what the protocol says an error is: \(message)") }
+        return error
+    }
+
+    /// The gateway's close frame, which is answered, and the end of the connection.
+    @discardableResult
+    package func closed(_ code: UInt16?, atMost limit: Duration = TLSSocket.patience) async throws -> String {
+        let incoming = try await next(atMost: limit)
+        guard case .close(let actual, let reason) = incoming, actual == code else {
+            throw TestFailure("not the close frame \(code.map(String.init) ?? "without a code"): \(incoming)")
+        }
+        guard reason.utf8.count <= 123 else { throw TestFailure("a reason of \(reason.utf8.count) bytes") }
+        try? await send(code.map { TestFrame.close($0) } ?? TestFrame(TestFrame.close))
+        let rest = try await socket.receiveToEnd()
+        guard rest.isEmpty else { throw TestFailure("\(rest.count) bytes behind the close frame") }
+        return reason
+    }
+
+    /// A fatal error and its close, whose reason names both.
+    @discardableResult
+    package func fails(_ errorCode: String, _ closeCode: UInt16, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
+        let error = try await error(errorCode, atMost: limit)
+        guard error["fatal"] == true else { throw TestFailure("not fatal: \(error)") }
+        let reason = try await closed(closeCode)
+        guard reason == "\(errorCode) \(error["correlation_id"].string ?? "")" else { throw TestFailure("the close reason is: \(reason)") }
+        return error
+    }
+
+    // MARK: Proof of life
+
+    /// Whether the connection still serves: a ping is answered.
+    package func isServed() async throws {
+        let id = "served-\(UInt32.random(in: 0 ... .max))"
+        try await send(["type": "ping", "id": .string(id)])
+        let pong = try await message("pong")
+        guard pong["id"].string == id else { throw TestFailure("not the pong of \(id): \(pong)") }
+    }
+
+    package static func isULID(_ text: String?) -> Bool {
+        guard let text, text.utf8.count == 26 else { return false }
+        return text.utf8.allSatisfy { "0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8.contains($0) }
+    }
+
+    // MARK: Frames
+
+    /// One whole frame of the gateway: never masked.
+    private static func frame(in incoming: inout TLSSocket.Incoming) throws -> [UInt8]? {
+        let bytes = incoming.rest
+        guard bytes.count >= 2 else { return nil }
+        let start = bytes.startIndex
+        guard bytes[start + 1] & 0x80 == 0 else { throw TestFailure("the gateway masked a frame") }
+        var header = 2
+        var length = Int(bytes[start + 1])
+        if length >= 126 {
+            header = length == 126 ? 4 : 10
+            guard bytes.count >= header else { return nil }
+            length = bytes[(start + 2)..<(start + header)].reduce(0) { $0 << 8 | Int($1) }
+        }
+        guard bytes.count >= header + length else { return nil }
+        return incoming.take(header + length)
+    }
+
+    private func read(_ frame: [UInt8]) throws -> Incoming {
+        let header = frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10
+        let payload = Array(frame[header...])
+        guard frame[0] & 0x80 != 0 else { throw TestFailure("a fragment, which this client doesn't expect") }
+        wasCompressed = frame[0] & 0x40 != 0
+        switch frame[0] & 0x0F {
+        case TestFrame.text:
+            let bytes = wasCompressed ? try inflate(frame) : payload
+            guard let text = String(validating: bytes, as: UTF8.self) else { throw TestFailure("text that isn't UTF-8") }
+            return .text(text)
+        case TestFrame.binary: return .binary(wasCompressed ? try inflate(frame) : payload)
+        case TestFrame.ping: return .ping(payload)
+        case TestFrame.pong: return .pong(payload)
+        case TestFrame.close:
+            guard payload.count >= 2 else { return .close(code: nil, reason: "") }
+            guard let reason = String(validating: payload[2...], as: UTF8.self) else { throw TestFailure("a reason that isn't UTF-8") }
+            return .close(code: UInt16(payload[0]) << 8 | UInt16(payload[1]), reason: reason)
+        default: throw TestFailure("a frame with the opcode \(frame[0] & 0x0F)")
+        }
+    }
+
+    private func inflate(_ frame: [UInt8]) throws -> [UInt8] {
+        var buffer = ByteBuffer(bytes: frame)
+        switch try reader.next(in: &buffer) {
+        case .text(let payload), .binary(let payload):
+            return reader.withPayload(of: payload, in: buffer) { span in
+                var bytes: [UInt8] = []
+                bytes.append(bytesOf: span)
+                return bytes
+            }
+        case let other: throw TestFailure("not a compressed message: \(String(describing: other))")
+        }
+    }
+}
+
+extension GatewayProcess {
+    /// A WebSocket of a new connection; nothing is read from it yet.
+    package func webSocket(_ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil) async throws -> WebSocketClient {
+        try await WebSocketClient(try await TLSSocket.connect(port: port, receiveBuffer: receiveBuffer), request)
+    }
+
+    /// A client whose `session` message came.
+    package func client(_ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil) async throws -> WebSocketClient {
+        let client = try await webSocket(request, receiveBuffer: receiveBuffer)
+        _ = try await client.message("session")
+        return client
+    }
+
+    /// An answer to one request of a connection of its own.
+    package func response(to request: HTTPRequestText) async throws -> HTTPResponseText {
+        let socket = try await TLSSocket.connect(port: port)
+        try await socket.send(request.bytes)
+        return try await socket.receiveResponse(toHead: request.method == "HEAD")
+    }
+
+    /// An answer of the operations listener.
+    package func operationsResponse(to request: HTTPRequestText) async throws -> HTTPResponseText {
+        let socket = try await TLSSocket.connect(port: operationsPort, .none)
+        try await socket.send(request.bytes)
+        return try await socket.receiveResponse(toHead: request.method == "HEAD")
+    }
+
+    /// Whether a new client is served: session, text, reply, bye.
+    package func servesNextClient() async throws {
+        let client = try await client()
+        try await client.send(["type": "text", "id": "next", "text": "next"])
+        guard try await client.message() == ["type": "ack", "id": "next"] else { throw TestFailure("no ack for the next client") }
+        let reply = try await client.message("text")
+        guard reply["text"] == "next", reply["done"] == true else { throw TestFailure("no reply for the next client: \(reply)") }
+        try await client.send(["type": "bye"])
+        try await client.closed(1000)
+    }
+}

@@ -1,3 +1,0 @@
-import NIOEmbedded
-
-package enum SupportInfo {}
