@@ -17,6 +17,8 @@ enum Assembly {
 
     /// Runs until SIGTERM or SIGINT. Returns the exit status.
     static func serve(flags: [String], environment: [String: String]) async -> Int32 {
+        // Until reloading is set up, SIGHUP has nothing to say; by default it would end the process.
+        signal(SIGHUP, SIG_IGN)
         let loaded: LoadedConfiguration
         do throws(ConfigurationError) {
             loaded = try ConfigurationLoader.load(arguments: flags, environment: environment)

@@ -300,16 +300,31 @@ import Testing
 
     // MARK: Memory and queues
 
-    @Test func `work beyond the memory budget is refused and the session goes on`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.memory_budget": "64KB", "sessions.history_bytes": "0"])
+    @Test func `work beyond the memory budget is refused, and taken again when answers are acknowledged`() async throws {
+        let gateway = try await SharedGateways.roomy(["sessions.memory_budget": "200KB"])
         let client = try await gateway.client()
-        try await client.send(["type": "text", "id": "big", "text": .string(String(repeating: "x", count: 70_000)), "stream": false])
-        let error = try await client.error("memory_limit")
-        #expect(error["reply_to"] == "big")
+        let text = JSON.string(String(repeating: "x", count: 4000))
+        // Answers without an ack stay in the outbox.
+        var refused: JSON?
+        var last: JSON = 0
+        for number in 0..<200 where refused == nil {
+            try await client.send(["type": "text", "id": .string("m\(number)"), "text": text])
+            let answer = try await client.message()
+            if answer["type"] == "ack" {
+                last = try await client.message("text")["seq"]
+            } else {
+                refused = answer["error"]
+            }
+        }
+        let error = try #require(refused)
+        #expect(error["code"] == "memory_limit")
         #expect(error["fatal"] == false)
         #expect(error["retryable"] == true)
-        try await client.send(["type": "text", "id": "big", "text": "small"])
-        #expect(try await client.message() == ["type": "ack", "id": "big"])
+        try await client.isServed()
+        try await client.send(["type": "ack", "seq": last])
+        let id = try #require(error["reply_to"].string)
+        try await client.send(["type": "text", "id": .string(id), "text": text])
+        #expect(try await client.message() == ["type": "ack", "id": .string(id)])
     }
 
     @Test func `a session over its budget that can't be relieved ends with 4506`() async throws {

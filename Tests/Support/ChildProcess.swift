@@ -107,6 +107,8 @@ package final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, error, 2)
+        // Pipes of other tests must not live on in a process that outlives them: who reads one would wait for its end for ever.
+        for descriptor in 3..<1024 as Range<Int32> { posix_spawn_file_actions_addclose(&actions, descriptor) }
         // The tests' own signal mask, ignored signals included, isn't the child's.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

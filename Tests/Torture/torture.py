@@ -7,6 +7,7 @@ or file descriptors haven't come back to what they were after a first round. Nee
 import argparse
 import asyncio
 import json
+import logging
 import os
 import pathlib
 import random
@@ -282,6 +283,8 @@ async def main():
     parser.add_argument("--executable", type=pathlib.Path, required=True)
     options = parser.parse_args()
     random.seed(options.seed)
+    # Writing to a connection that threw us out is what attackers do all day.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     print(f"seed {options.seed}, {options.clients} clients, {options.minutes} minutes", flush=True)
     gateway = Gateway(options.executable.resolve(), options.clients)
     tally = Tally()

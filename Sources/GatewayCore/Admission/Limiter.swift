@@ -27,8 +27,9 @@ package struct Limiter: Sendable {
     /// Units that would pass at this moment, all at once.
     package func remaining(at rate: Rate, now: Instant) -> Int64 {
         if rate.isUnlimited { return .max }
-        let units = Double(max(0, rate.burstNanoseconds - owed(at: now))) / rate.nanosecondsPerUnit + 1e-6
-        return Int64(min(units, 9e18))
+        // As costs are rounded down, the last unit may be a fraction of a nanosecond short.
+        let left = Double(max(0, rate.burstNanoseconds - owed(at: now)))
+        return Int64(min(((left + 1) / rate.nanosecondsPerUnit).rounded(.up) - 1, 9e18))
     }
 
     /// Never more than 2^61, so that sums of it can't overflow.

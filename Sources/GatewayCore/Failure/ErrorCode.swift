@@ -43,6 +43,14 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether the gateway refuses a well-formed message for now. Refusals are counted toward `limits.refusals_per_minute`.
+    package var isRefusal: Bool {
+        switch self {
+        case .rateLimited, .tooFast, .overloaded, .memoryLimit, .duplicateID: true
+        default: false
+        }
+    }
+
     /// Whether the same message can succeed later, unchanged.
     package var isRetryable: Bool {
         switch self {

@@ -53,3 +53,12 @@ package struct ULID: Hashable, Sendable, CustomStringConvertible {
         }
     }
 }
+
+extension [UInt8] {
+    /// Appends a ULID between quotes; none needs escaping.
+    package mutating func append(quoted id: ULID) {
+        append(0x22)
+        id.append(to: &self)
+        append(0x22)
+    }
+}

@@ -62,14 +62,8 @@ extension [UInt8] {
         append(0x22)
     }
 
-    /// Appends an id or a ULID between quotes; neither needs escaping.
+    /// Appends an id between quotes; none needs escaping.
     package mutating func append(quoted id: MessageID) {
-        append(0x22)
-        id.append(to: &self)
-        append(0x22)
-    }
-
-    package mutating func append(quoted id: ULID) {
         append(0x22)
         id.append(to: &self)
         append(0x22)

@@ -51,6 +51,11 @@ package struct UpstreamRequest: Sendable {
         self.meta = meta
     }
 
+    /// Bytes of everything but the text.
+    package var extraBytes: Int {
+        meta.reduce((lang?.count ?? 0) + (output.voice?.count ?? 0)) { $0 + $1.key.count + $1.value.count + 64 }
+    }
+
     package func meta(_ key: StaticString) -> [UInt8]? {
         for entry in meta where entry.key.elementsEqual(String(describing: key).utf8) { return entry.value }
         return nil

@@ -49,8 +49,10 @@ package struct Heartbeat: Sendable {
         smoothedNanoseconds = smoothedNanoseconds.map { $0 + (sample - $0) / 8 } ?? sample
     }
 
-    package mutating func tick(now: Instant, policy: Policy) -> Action {
+    /// - Parameter canPing: false while the socket is full: then only silence is looked at.
+    package mutating func tick(now: Instant, policy: Policy, canPing: Bool = true) -> Action {
         if now.nanoseconds(since: lastHeard) >= policy.staleAfter { return .stale }
+        guard canPing else { return .none }
         if let ping = outstanding {
             guard now.nanoseconds(since: ping.sentAt) >= policy.timeout else { return .none }
             missed += 1

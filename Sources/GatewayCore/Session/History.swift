@@ -19,6 +19,8 @@ package struct History: Sendable {
 
     package var count: Int { ring.count }
     package var footprint: Int { ring.footprint }
+    /// Bytes by which ``footprint`` grows when a text of `count` bytes is added.
+    package func growth(adding count: Int) -> Int { maximumCount > 0 && count <= maximumBytes ? ring.growth(adding: count) : 0 }
 
     /// Keeps a text, and prunes the oldest ones to stay within the bounds. One that is empty, or over the bounds alone, isn't kept.
     package mutating func append(_ text: RawSpan, by speaker: Speaker, at unixMilliseconds: Int64) {

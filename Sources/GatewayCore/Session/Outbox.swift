@@ -27,6 +27,8 @@ package struct Outbox: Sendable {
 
     package var count: Int { ring.count }
     package var footprint: Int { ring.footprint }
+    /// Bytes by which ``footprint`` grows when a message of `count` bytes is added.
+    package func growth(adding count: Int) -> Int { ring.growth(adding: count) }
     /// Bytes waiting for the socket.
     package var waitingBytes: Int { unwrittenBytes }
     package var hasWaiting: Bool { written < ring.count }

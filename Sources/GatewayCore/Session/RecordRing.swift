@@ -28,6 +28,9 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     /// Memory held, whether filled or not.
     package var footprint: Int { block.capacity + mostEntries * MemoryLayout<Entry>.stride }
 
+    /// Bytes by which ``footprint`` grows when a record of `count` bytes is added.
+    package func growth(adding count: Int) -> Int { room(for: count) != nil ? 0 : capacity(toHold: byteCount + count) - block.capacity }
+
     package func tag(at index: Int) -> Tag { entries[index].tag }
 
     package mutating func updateTag(at index: Int, _ change: (inout Tag) -> Void) { change(&entries[index].tag) }
@@ -78,26 +81,26 @@ package struct RecordRing<Tag: Sendable>: Sendable {
 
     /// An offset with room for `count` bytes; moves everything into a larger block when there is none.
     private mutating func place(for count: Int) -> Int {
-        guard let first = entries.first, let last = entries.last else {
-            tail = 0
-            grow(to: count)
-            return 0
-        }
-        // Free: behind the tail and before the head, or, once wrapped, between tail and head.
-        if last.offset >= first.offset {
-            if tail + count <= block.capacity { return tail }
-            if count < first.offset { return 0 }
-        } else if tail + count < first.offset {
-            return tail
-        }
+        if let offset = room(for: count) { return offset }
         grow(to: byteCount + count)
         return tail
     }
 
+    /// Free: behind the tail and before the head, or, once wrapped, between tail and head.
+    private func room(for count: Int) -> Int? {
+        guard let first = entries.first, let last = entries.last else { return count <= block.capacity ? 0 : nil }
+        if last.offset >= first.offset {
+            if tail + count <= block.capacity { return tail }
+            return count < first.offset ? 0 : nil
+        }
+        return tail + count < first.offset ? tail : nil
+    }
+
+    private func capacity(toHold needed: Int) -> Int { max(needed, min(block.capacity * 2, needed * 2), 64) }
+
     private mutating func grow(to needed: Int) {
-        guard block.capacity < needed || !entries.isEmpty else { return }
         var larger: [UInt8] = []
-        larger.reserveCapacity(max(needed, min(block.capacity * 2, needed * 2), 64))
+        larger.reserveCapacity(capacity(toHold: needed))
         for index in entries.indices {
             let entry = entries[index]
             let start = larger.count

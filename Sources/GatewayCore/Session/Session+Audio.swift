@@ -13,12 +13,10 @@ extension Session {
         guard admit(message, recording: recording, turn: &turn) else { return intake.ignoreOpening(id) }
 
         let key = nextRequest()
-        begin(key, id: id, kind: .audio, turn: &turn)
-        turn.commands.append(
-            .start(
-                UpstreamRequest(
-                    key: key, id: id, input: .audio(message.format), lang: message.lang?.bytes(in: bytes), stream: true,
-                    output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))))
+        let request = UpstreamRequest(
+            key: key, id: id, input: .audio(message.format), lang: message.lang?.bytes(in: bytes), stream: true,
+            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))
+        begin(request, kind: .audio, turn: &turn)
         guard let recording else {
             intake.open(id: id, key: key, format: message.format, now: turn.now)
             return acknowledge(id, chunks: 0, turn: &turn)
@@ -71,6 +69,8 @@ extension Session {
         case .stray:
             return refuse(.invalidAudio, "a binary frame without an open audio stream", turn: &turn)
         case .ignored:
+            // Not answered, but not free: who floods what is ignored is thrown out as if it were refused.
+            if overBytes != nil { countRefusal(turn: &turn) }
             return
         case .chunk(let open):
             stream = open
@@ -117,7 +117,7 @@ extension Session {
                 "more bytes a second than `limits.bytes_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
-        if let wait = global.admit(at: policy.global, now: turn.now) {
+        if let wait = global.admit(at: policy.global, now: turn.sharedNow) {
             refuseRate("the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }

@@ -25,7 +25,8 @@ extension Session {
     }
 
     package func isExpired(at now: Instant) -> Bool {
-        now.nanoseconds(since: startedAt) >= policy.lifetime || now.nanoseconds(since: lastMessageAt) >= policy.idle
+        (policy.lifetime != .max && now.nanoseconds(since: startedAt) >= policy.lifetime)
+            || (policy.idle != .max && now.nanoseconds(since: lastMessageAt) >= policy.idle)
     }
 
     /// Asks the client to finish up and reconnect.

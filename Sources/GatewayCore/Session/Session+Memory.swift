@@ -1,13 +1,15 @@
 extension Session {
     /// What an accepted request costs beside its bytes, until it is done.
     static let requestBytes = 1024
+    /// What a server message is longer than the text in it.
+    static let envelopeBytes = 256
 
     package mutating func updateLedger() {
         ledger.outbox = outbox.footprint
         ledger.history = history.footprint
         ledger.duplicateIDs = remembered.footprint
         ledger.upstreamQueue = upstreamQueued
-        ledger.requests = inFlight.reduce(0) { $0 + Self.requestBytes + $1.answer.capacity }
+        ledger.requests = inFlight.reduce(0) { $0 + Self.requestBytes + $1.extraBytes + $1.answer.capacity }
     }
 
     /// Whether the upstream's queue takes `count` more bytes (`delivery.upstream_queue_bytes`); refuses the message otherwise.
@@ -24,12 +26,12 @@ extension Session {
     mutating func hasMemory(for count: Int, id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
         guard policy.memoryBudget != .max else { return true }
         updateLedger()
-        // A text is kept in the history and waits for the upstream; its answer is about as long.
-        let needed = ledger.total.addingReportingOverflow(count.multipliedReportingOverflow(by: 2).partialValue).partialValue
-        if needed <= policy.memoryBudget { return true }
+        // It waits for the upstream, and its answer, about as long, for the client.
+        let added = Self.requestBytes + count + outbox.growth(adding: count + Self.envelopeBytes)
+        if ledger.total + added <= policy.memoryBudget - history.growth(adding: count) { return true }
         history.prune()
         updateLedger()
-        if ledger.total + count <= policy.memoryBudget { return true }
+        if ledger.total + added <= policy.memoryBudget { return true }
         refuse(
             .memoryLimit, "the session holds as much as `sessions.memory_budget` allows", id: id, chunk: chunk, retryAfter: 1000,
             turn: &turn)

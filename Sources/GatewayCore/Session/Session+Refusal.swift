@@ -11,6 +11,12 @@ extension Session {
         if code.isViolation, violationLimiter.admit(1, at: policy.violations, now: turn.now) != nil {
             end(.tooManyViolations, "too many malformed messages", close: .tooManyViolations, turn: &turn)
         }
+        if code.isRefusal { countRefusal(turn: &turn) }
+    }
+
+    mutating func countRefusal(turn: inout Turn) {
+        guard refusalLimiter.admit(1, at: policy.refusals, now: turn.now) != nil else { return }
+        end(.tooManyViolations, "too many messages over the limits", close: .tooManyViolations, turn: &turn)
     }
 
     mutating func refuse(_ fault: MessageFault, turn: inout Turn) {
@@ -32,9 +38,6 @@ extension Session {
         let seconds = (milliseconds + 999) / 1000
         refuse(
             code, "\(message); wait \(seconds) s", id: id, chunk: chunk, retryAfter: milliseconds, turn: &turn)
-        if refusalLimiter.admit(1, at: policy.refusals, now: turn.now) != nil {
-            end(.tooManyViolations, "too many messages over the limits", close: .tooManyViolations, turn: &turn)
-        }
     }
 
     /// Refuses a whole message of whatever type.

@@ -11,16 +11,14 @@ extension Session {
 
         let text = message.text.bytes(in: bytes)
         let key = nextRequest()
-        begin(key, id: id, kind: .text, turn: &turn)
         text.withRawSpan { history.append($0, by: .client, at: turn.wall) }
         upstreamQueued += text.count
         turn.reply { $0.appendAck(id) }
         counts.messagesOut &+= 1
-        turn.commands.append(
-            .start(
-                UpstreamRequest(
-                    key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
-                    output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))))
+        let request = UpstreamRequest(
+            key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
+            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))
+        begin(request, kind: .text, turn: &turn)
     }
 
     /// Whether an id is free. Answers a repeated message, and refuses an id that belongs to another kind of message.

@@ -1,6 +1,10 @@
 extension Session {
-    /// Whether the upstream may go on: what waits for the socket stays under `delivery.socket_queue_bytes`.
-    package func wantsMore(socketQueueBytes: Int) -> Bool { outbox.waitingBytes < socketQueueBytes }
+    /// Whether the upstream may go on: what waits for the socket stays under `delivery.socket_queue_bytes`, and a quarter of the memory
+    /// budget stays free for what comes unasked.
+    package func wantsMore(socketQueueBytes: Int) -> Bool {
+        guard outbox.waitingBytes < socketQueueBytes else { return false }
+        return policy.memoryBudget == .max || ledger.total < policy.memoryBudget / 4 * 3
+    }
 
     /// The upstream took `count` bytes out of its queue.
     package mutating func upstreamTook(_ count: Int) { upstreamQueued = max(0, upstreamQueued - count) }

@@ -9,6 +9,8 @@ package struct Session: Sendable {
         package let key: RequestKey
         package let id: MessageID
         package let startedAt: Instant
+        /// Of what goes along with it to the upstream: `meta`, `lang`, `voice`.
+        package let extraBytes: Int
         /// Deltas of a streamed answer, for the history.
         package var answer: [UInt8] = []
         /// The answer was too long for the history, which keeps its beginning.
@@ -88,7 +90,7 @@ package struct Session: Sendable {
             return refuseRate(message, "more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
         }
         if case .ack(let sequence) = message { return outbox.acknowledge(sequence) }
-        if let wait = global.admit(at: policy.global, now: turn.now) {
+        if let wait = global.admit(at: policy.global, now: turn.sharedNow) {
             return refuseRate(message, "the gateway takes no more messages at the moment", wait: wait, turn: &turn)
         }
         switch message {
@@ -109,9 +111,11 @@ package struct Session: Sendable {
         return RequestKey(number: lastRequest)
     }
 
-    mutating func begin(_ key: RequestKey, id: MessageID, kind: RememberedIDs.Kind, turn: inout Turn) {
-        remembered.insert(id, kind: kind)
-        inFlight.append(InFlight(key: key, id: id, startedAt: turn.now))
+    /// Takes an accepted request into flight, and to the upstream.
+    mutating func begin(_ request: UpstreamRequest, kind: RememberedIDs.Kind, turn: inout Turn) {
+        remembered.insert(request.id, kind: kind)
+        inFlight.append(InFlight(key: request.key, id: request.id, startedAt: turn.now, extraBytes: request.extraBytes))
+        turn.commands.append(.start(request))
     }
 
     /// Takes a request out of flight.

@@ -12,6 +12,8 @@ package struct Turn: Sendable {
     }
 
     package var now = Instant(nanoseconds: 0)
+    /// The same moment on a clock that all event loops share; `now` leaves out what its own loop didn't live through.
+    package var sharedNow = Instant(nanoseconds: 0)
     /// Unix milliseconds.
     package var wall: Int64 = 0
     package var ids: ULIDSource

@@ -66,11 +66,16 @@ package final class AcceptGate: ChannelDuplexHandler {
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         failed(error)
         guard let error = error as? IOError, [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(error.errnoCode) else { return }
+        guard !isWaitingForDescriptors else { return }
         isWaitingForDescriptors = true
+        // A failed accept leaves the listener readable in the selector: only without autoRead it is taken out.
+        holdsRead = true
+        setAutoRead(false, context: context)
         let gate = NIOLoopBound(self, eventLoop: context.eventLoop)
         let listener = NIOLoopBound(context, eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.rest) {
             gate.value.isWaitingForDescriptors = false
+            gate.value.setAutoRead(true, context: listener.value)
             gate.value.resume(context: listener.value)
         }
     }
@@ -91,6 +96,11 @@ package final class AcceptGate: ChannelDuplexHandler {
     package func channelInactive(context: ChannelHandlerContext) {
         isClosed = true
         context.fireChannelInactive()
+    }
+
+    private func setAutoRead(_ isOn: Bool, context: ChannelHandlerContext) {
+        guard !isClosed else { return }
+        try? context.channel.syncOptions?.setOption(.autoRead, value: isOn)
     }
 
     private func resume(context: ChannelHandlerContext) {

@@ -25,3 +25,13 @@ package struct ClientAddress: Hashable, Sendable {
         }
     }
 }
+
+extension ClientAddress: CustomStringConvertible {
+    /// `192.0.2.1`, or `2001:db8:1:2::/64`.
+    package var description: String {
+        if high == 0, low >> 32 == 0xFFFF {
+            return (0..<4).map { String(low >> (24 - 8 * $0) & 0xFF) }.joined(separator: ".")
+        }
+        return (0..<4).map { String(high >> (48 - 16 * $0) & 0xFFFF, radix: 16) }.joined(separator: ":") + "::/64"
+    }
+}

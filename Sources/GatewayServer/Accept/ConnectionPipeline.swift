@@ -45,6 +45,12 @@ package enum ConnectionPipeline {
         return connection
     }
 
+    /// The code under which an end is counted: those of our table, 1005 and 1006; a client's own code counts as 3000.
+    private static func counted(_ code: UInt16?) -> UInt16 {
+        guard let code, code != 1005 else { return code ?? 1006 }
+        return code == 1006 || CloseCode(rawValue: code) != nil ? code : 3000
+    }
+
     /// The line of a closed connection, and its place given free.
     private static func closed(_ connection: Connection, loop: LoopContext) {
         loop.remove(connection)
@@ -52,7 +58,7 @@ package enum ConnectionPipeline {
             loop.shared.occupancy.downgrade(connection.client, withSession: connection.occupies == .session)
         }
         let wasUpgraded = connection.isUpgraded
-        if wasUpgraded { loop.counters.closes[connection.closeCode ?? 1006, default: 0] &+= 1 }
+        if wasUpgraded { loop.counters.closes[counted(connection.closeCode), default: 0] &+= 1 }
         // Port scans and health probes are of interest to few.
         let level: Logger.Level = wasUpgraded ? .info : .debug
         guard loop.logger.logLevel <= level else { return }

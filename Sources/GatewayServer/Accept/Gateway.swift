@@ -63,9 +63,29 @@ package final class Gateway: Service {
         }
         shared.health.set(.listener, .ready)
         shared.health.set(.accepting, .ready)
-        try? await gracefulShutdown()
+        let isDraining = await isAskedToStop(before: channel)
         await stop(channel)
         for ticker in tickers { ticker.cancel() }
+        // A gateway that accepts nothing is better started anew than left running.
+        if !isDraining { throw ListenerClosed() }
+    }
+
+    /// Waits for the shutdown; false when the listener has died before it.
+    private func isAskedToStop(before channel: any Channel) async -> Bool {
+        let (closed, continuation) = AsyncStream.makeStream(of: Void.self)
+        channel.closeFuture.whenComplete { _ in continuation.finish() }
+        return await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try? await gracefulShutdown()
+                return true
+            }
+            group.addTask {
+                for await _ in closed {}
+                return Task.isCancelled
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? true
+        }
     }
 
     private func bind() async throws -> any Channel {
@@ -179,3 +199,6 @@ package final class Gateway: Service {
         return values
     }
 }
+
+/// The system has closed the listener under us.
+package struct ListenerClosed: Error {}

@@ -42,6 +42,21 @@ package final class Occupancy: Sendable {
         var webSockets = 0
         var sessions = 0
         var holdings: [ClientAddress: Holding] = [:]
+        /// At so many entries those that say nothing any more are removed, so that a flood of addresses can't fill the memory.
+        var sweepAt = 1024
+
+        mutating func sweep(now: Instant) {
+            holdings = holdings.filter { _, holding in
+                holding.sockets > 0 || holding.webSockets > 0 || now.nanoseconds(since: holding.lastSeen) < 2_000_000_000
+            }
+            sweepAt = max(1024, 2 * holdings.count)
+        }
+
+        /// With a limit on handshakes an entry also says how many there were lately; then only a sweep removes it.
+        mutating func forgetIfEmpty(_ address: ClientAddress) {
+            guard limits.handshakesPerSecond == 0, let holding = holdings[address] else { return }
+            if holding.sockets <= 0, holding.webSockets <= 0 { holdings[address] = nil }
+        }
     }
 
     private let state: Mutex<State>
@@ -63,6 +78,7 @@ package final class Occupancy: Sendable {
     /// Counts an accepted socket. False when its address has too many or comes too fast: close it, and don't ``release(_:)`` it.
     package func occupy(_ address: ClientAddress, now: Instant) -> Bool {
         state.withLock { state in
+            if state.holdings.count >= state.sweepAt { state.sweep(now: now) }
             var holding = state.holdings[address] ?? Holding()
             let rate = Rate(
                 units: Double(state.limits.handshakesPerSecond), per: .seconds(1), burst: Double(state.limits.handshakesPerSecond))
@@ -82,8 +98,7 @@ package final class Occupancy: Sendable {
         state.withLock { state in
             state.sockets -= 1
             state.holdings[address]?.sockets -= 1
-            // With a limit on handshakes the entry says how many there were lately; `sweep` removes it.
-            if state.limits.handshakesPerSecond == 0, state.holdings[address]?.sockets == 0 { state.holdings[address] = nil }
+            state.forgetIfEmpty(address)
         }
     }
 
@@ -108,15 +123,12 @@ package final class Occupancy: Sendable {
             state.webSockets -= 1
             if withSession { state.sessions -= 1 }
             state.holdings[address]?.webSockets -= 1
+            state.forgetIfEmpty(address)
         }
     }
 
     /// Forgets addresses that have nothing open and weren't seen for two seconds.
     package func sweep(now: Instant) {
-        state.withLock { state in
-            state.holdings = state.holdings.filter { _, holding in
-                holding.sockets > 0 || holding.webSockets > 0 || now.nanoseconds(since: holding.lastSeen) < 2_000_000_000
-            }
-        }
+        state.withLock { $0.sweep(now: now) }
     }
 }

@@ -39,12 +39,12 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
     package var meaning: String {
         switch self {
         case .answered: "everything was answered"
-        case .usage: "wrong usage, or a file that can't be read"
+        case .usage: "wrong usage, or a file that can't be read or written"
         case .noConnection: "no connection, or TLS failed"
         case .refused: "refused by HTTP"
-        case .failed: "the gateway answered with an error"
+        case .failed: "the gateway answered with an error, whatever came then"
         case .timedOut: "no answer in time"
-        case .lost: "the connection was lost, or closed by the gateway"
+        case .lost: "the connection was lost, or closed with another code than 1000"
         case .interrupted: "interrupted"
         }
     }

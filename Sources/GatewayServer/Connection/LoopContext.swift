@@ -46,7 +46,9 @@ package final class LoopContext {
     package func beginTurn() -> Bool {
         guard !isInTurn else { return false }
         isInTurn = true
-        turn.now = clock.now
+        let monotonic = clock.manual ?? LoopClock.monotonicNanoseconds()
+        turn.now = clock.now(monotonic: monotonic)
+        turn.sharedNow = Instant(nanoseconds: monotonic)
         turn.wall = LoopClock.wallMilliseconds()
         return true
     }
@@ -171,5 +173,5 @@ package final class LoopContext {
 
 /// What an event loop's log is throttled by.
 package enum LogTopic: Int, CaseIterable, Sendable {
-    case clientError, refusal, handshake, address, closed
+    case clientError, refusal, handshake, address
 }

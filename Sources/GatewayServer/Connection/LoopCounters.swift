@@ -4,8 +4,6 @@ package import GatewayCore
 package struct LoopCounters: Sendable {
     package var accepted: UInt64 = 0
     package var refused: UInt64 = 0
-    package var webSockets = 0
-    package var sessions = 0
     package var memoryBytes: Int64 = 0
     package var messagesIn: UInt64 = 0
     package var messagesOut: UInt64 = 0
@@ -20,8 +18,6 @@ package struct LoopCounters: Sendable {
     package mutating func add(_ other: LoopCounters) {
         accepted &+= other.accepted
         refused &+= other.refused
-        webSockets += other.webSockets
-        sessions += other.sessions
         memoryBytes &+= other.memoryBytes
         messagesIn &+= other.messagesIn
         messagesOut &+= other.messagesOut

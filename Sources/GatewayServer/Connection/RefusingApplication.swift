@@ -11,7 +11,6 @@ package final class RefusingApplication: WebSocketApplication {
         self.error = error
     }
 
-    package var hasSession: Bool { false }
     package var hasWaiting: Bool { false }
     package var memoryBytes: Int { 0 }
 
@@ -25,13 +24,6 @@ package final class RefusingApplication: WebSocketApplication {
     package func receive(text: RawSpan) {}
     package func receive(binary: RawSpan) {}
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {}
-    package func tick() {}
-    package func written() {}
-    package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}
-    package func update(_ footprint: Ledger.Connection, roundTrip: Int64?) {}
-    package func relieve() {}
-    package func apply(_ settings: GatewaySettings) {}
-    package func close() {}
     package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
         loop.turn.closing = Closing(code: close, reason: message)
     }

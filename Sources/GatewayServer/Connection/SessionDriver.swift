@@ -12,7 +12,6 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     private var demanded = 0
     private var isDispatching = false
     private var isContinuing = false
-    private var isOpen = false
 
     /// Events asked for at a time.
     private static let demandSize = 64
@@ -33,8 +32,6 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     package var memoryBytes: Int { session.ledger.total }
 
     package func open() {
-        isOpen = true
-        loop.counters.sessions += 1
         session.open(token: ResumeToken.make(), resumeError: resumeError, turn: &loop.turn)
     }
 
@@ -139,8 +136,5 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     package func close() {
         link?.close()
         link = nil
-        guard isOpen else { return }
-        isOpen = false
-        loop.counters.sessions -= 1
     }
 }

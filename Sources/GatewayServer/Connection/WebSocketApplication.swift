@@ -25,3 +25,15 @@ package protocol WebSocketApplication: AnyObject {
     func apply(_ settings: GatewaySettings)
     func close()
 }
+
+/// What an application without a session leaves alone.
+extension WebSocketApplication {
+    package var hasSession: Bool { false }
+    package func tick() {}
+    package func written() {}
+    package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}
+    package func update(_ footprint: Ledger.Connection, roundTrip: Int64?) {}
+    package func relieve() {}
+    package func apply(_ settings: GatewaySettings) {}
+    package func close() {}
+}

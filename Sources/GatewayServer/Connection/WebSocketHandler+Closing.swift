@@ -7,23 +7,27 @@ extension WebSocketHandler {
         turn { begin(closing) }
     }
 
+    private var closeDeadline: Instant { loop.turn.now.advanced(byNanoseconds: loop.settings.closeTimeout) }
+
     /// Sends our close frame behind everything that was said before, and waits for the peer's.
     func begin(_ closing: Closing) {
         loop.turn.closing = nil
         guard case .open = state else { return }
-        connection.ended(code: closing.code.rawValue, reason: closing.reason)
         gather()
+        // The replies may have been too many for a client that doesn't read: then its end has begun already.
+        guard case .open = state else { return }
+        connection.ended(code: closing.code.rawValue, reason: closing.reason)
         if context?.channel.isWritable ?? false { application.write(to: &backlog, writer: &writer) }
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
-        state = .closing(until: loop.turn.now.advanced(byNanoseconds: loop.settings.closeTimeout))
+        state = .closing(until: closeDeadline)
         connection.deadline = loop.turn.now.advanced(byNanoseconds: min(loop.settings.closeTimeout, loop.settings.restInterval))
     }
 
     /// The peer broke the framing rules or a limit of the frame layer: told, and no more read.
     func fail(_ error: WebSocketError) {
         guard case .open = state else {
-            state = .closed
-            return finish()
+            state = .closed(until: closeDeadline)
+            return
         }
         if error.closeCode == .messageTooBig {
             application.fail(.messageTooLarge, source: .client, error.reason, close: .messageTooBig)
@@ -31,7 +35,7 @@ extension WebSocketHandler {
         } else {
             begin(Closing(code: error.closeCode, reason: error.reason))
         }
-        state = .closed
+        state = .closed(until: closeDeadline)
     }
 
     /// The peer closes: its code goes back, and the connection ends.
@@ -41,7 +45,7 @@ extension WebSocketHandler {
             gather()
             writer.writeCloseReply(code, to: &backlog)
         }
-        state = .closed
+        state = .closed(until: closeDeadline)
     }
 
     /// After the last byte was handed over: closes the sending side and gives the peer a moment to read.

@@ -7,12 +7,13 @@ extension WebSocketHandler {
         turn {
             switch state {
             case .open: tickOpen()
-            case .closing(let until) where loop.turn.now >= until:
-                state = .closed
-                connection.abort()
-            case .closing:
+            case .closing(let until) where loop.turn.now < until:
                 connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000)
-            case .closed: connection.abort()
+            case .closed(let until) where loop.turn.now < until && backlog.readableBytes > 0:
+                connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000)
+            case .closing, .closed:
+                state = .closed(until: loop.turn.now)
+                connection.abort()
             }
         }
     }
@@ -29,15 +30,16 @@ extension WebSocketHandler {
     private func tickHeartbeat() {
         let missed = heartbeat.missed
         defer { loop.counters.missedPongs &+= UInt64(heartbeat.missed - missed) }
-        switch heartbeat.tick(now: loop.turn.now, policy: loop.settings.heartbeat) {
+        // Behind a full socket a ping would only be one more thing that waits.
+        let canPing = context?.channel.isWritable ?? false
+        switch heartbeat.tick(now: loop.turn.now, policy: loop.settings.heartbeat, canPing: canPing) {
         case .none: break
         case .stale:
             application.fail(.heartbeatTimeout, source: .client, "nothing was heard for too long", close: .heartbeatTimeout)
         case .ping(let number):
             var payload: [UInt8] = []
             for shift in stride(from: 56, through: 0, by: -8) { payload.append(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
-            // Behind a full socket a ping would only be one more thing that waits.
-            if context?.channel.isWritable ?? false { payload.withRawSpan { writer.writePing($0, to: &backlog) } }
+            payload.withRawSpan { writer.writePing($0, to: &backlog) }
         }
     }
 

@@ -10,7 +10,8 @@ extension WebSocketHandler {
             if let closing = loop.turn.closing { begin(closing) }
             pump(context)
             application.update(footprint(context), roundTrip: heartbeat.smoothedNanoseconds)
-            application.written()
+            // Once the end has begun there is nothing more to decide.
+            if case .open = state { application.written() }
             // The session may have found itself over its budget: that is told in this turn, too.
             isDone = loop.turn.closing == nil
         }
@@ -70,7 +71,6 @@ extension WebSocketHandler {
     func gather() {
         collectReplies(into: &backlog)
         guard case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes else { return }
-        backlog.clear()
         slowConsumer()
     }
 

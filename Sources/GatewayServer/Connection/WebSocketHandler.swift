@@ -13,8 +13,8 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         case open
         /// Our close frame is out; the peer's is awaited until then.
         case closing(until: Instant)
-        /// Both close frames are out, or the peer broke the rules.
-        case closed
+        /// Nothing more is read: both sides have said their last, or the peer broke the rules. What waits is still sent until then.
+        case closed(until: Instant)
     }
 
     /// Pongs of one read that are written at once; beyond, a flood gets only its newest ping answered.
@@ -83,7 +83,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event {
             connection.ended(code: 1006, reason: "the peer stopped sending")
-            state = .closed
+            state = .closed(until: loop.clock.now)
             context.close(promise: nil)
         }
         context.fireUserInboundEventTriggered(event)
@@ -91,13 +91,13 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         connection.ended(code: 1006, reason: "\(error)")
-        state = .closed
+        state = .closed(until: loop.clock.now)
         context.close(promise: nil)
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
         connection.ended(code: 1006, reason: "the peer is gone")
-        state = .closed
+        state = .closed(until: loop.clock.now)
         context.fireChannelInactive()
     }
 
@@ -111,7 +111,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         }
     }
 
-    /// Takes over what was read. `buffer` is used in place and is empty afterwards.
+    /// Takes over what was read. `buffer` is used in place.
     package func receive(_ buffer: inout ByteBuffer) {
         connection.bytesIn &+= UInt64(buffer.readableBytes)
         loop.counters.bytesIn &+= UInt64(buffer.readableBytes)

@@ -25,6 +25,7 @@ package final class ConfigurationService: Service {
     private let target: Target
     private let logger: Logger
     private let state: Mutex<LoadedConfiguration>
+    private let last = Mutex<Task<ReloadReport, Never>?>(nil)
 
     /// How often the files are looked at.
     package static let pollInterval = Duration.seconds(2)
@@ -66,8 +67,22 @@ package final class ConfigurationService: Service {
         }
     }
 
+    /// Reads and applies. One reload at a time, in order: each sees the newest files.
     @discardableResult
     package func reload(because reason: String) async -> ReloadReport {
+        let task = last.withLock { last in
+            let before = last
+            let task = Task {
+                _ = await before?.value
+                return await perform(because: reason)
+            }
+            last = task
+            return task
+        }
+        return await task.value
+    }
+
+    private func perform(because reason: String) async -> ReloadReport {
         let loaded: LoadedConfiguration
         do throws(ConfigurationError) {
             loaded = try load()

@@ -1,22 +1,40 @@
 import GatewayCore
 package import NIOCore
 
-/// Holds a request to the limits of its head on its way to the HTTP parser.
+/// Parts the request head from what follows it, and holds it to its limits, before the HTTP parser sees a byte.
+///
+/// The parser gets the head and nothing else: where a request ends and a WebSocket begins isn't left to two parsers that might disagree.
 package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = ByteBuffer
 
     private var limits: RequestHeadLimits
+    private var rest = ByteBuffer()
+    /// After the upgrade everything goes here.
+    private weak var receiver: (any PlaintextReceiver)?
 
     package init(limits: RequestHeadLimits) { self.limits = limits }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let before = limits.verdict
-        let buffer = unwrapInboundIn(data)
-        let verdict = limits.count(buffer.readableBytesSpan)
-        guard verdict == .tooLarge else { return context.fireChannelRead(data) }
-        // Told once; the rest of the head goes nowhere.
-        if before != .tooLarge { context.fireErrorCaught(RequestHeadTooLarge()) }
+        var buffer = unwrapInboundIn(data)
+        if let receiver { return receiver.receive(&buffer) }
+        // Behind the head of a request that was answered or refused, nothing counts.
+        guard limits.verdict == .incomplete else { return }
+        let count = limits.take(buffer.readableBytesSpan)
+        // The rest of a head that is too large goes nowhere.
+        guard limits.verdict != .tooLarge else { return context.fireErrorCaught(RequestHeadTooLarge()) }
+        guard let head = buffer.readSlice(length: count) else { return }
+        rest = buffer
+        context.fireChannelRead(wrapInboundOut(head))
+        rest = ByteBuffer()
+    }
+
+    /// Hands over to the WebSocket: first what came behind the head, then everything.
+    package func handOver(to receiver: any PlaintextReceiver) {
+        self.receiver = receiver
+        var rest = rest
+        self.rest = ByteBuffer()
+        if rest.readableBytes > 0 { receiver.receive(&rest) }
     }
 }
 

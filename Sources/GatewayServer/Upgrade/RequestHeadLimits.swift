@@ -29,7 +29,13 @@ package struct RequestHeadLimits: Sendable {
 
     @discardableResult
     package mutating func count(_ span: RawSpan) -> Verdict {
-        guard verdict == .incomplete else { return verdict }
+        _ = take(span)
+        return verdict
+    }
+
+    /// Counts, and tells how many of these bytes belong to the head: all of them, or those up to its empty line.
+    package mutating func take(_ span: RawSpan) -> Int {
+        guard verdict == .incomplete else { return 0 }
         for index in 0..<span.byteCount {
             bytes += 1
             if bytes > maximumBytes {
@@ -40,19 +46,19 @@ package struct RequestHeadLimits: Sendable {
             case 0x0A:
                 if isLineEmpty, lines > 0 {
                     verdict = .complete
-                    return verdict
+                    return index + 1
                 }
                 if !isLineEmpty { lines += 1 }
                 // The request line isn't a field.
                 if lines - 1 > maximumFields {
                     verdict = .tooLarge
-                    return verdict
+                    return index + 1
                 }
                 isLineEmpty = true
             case 0x0D: break
             default: isLineEmpty = false
             }
         }
-        return verdict
+        return span.byteCount
     }
 }

@@ -5,7 +5,7 @@ package import NIOHTTP1
 
 /// The one HTTP request of a connection: upgraded to a WebSocket, answered with health, or refused.
 ///
-/// Stands behind NIOHTTP1's request decoder until then. Bytes that came behind the request reach the WebSocket.
+/// Stands behind NIOHTTP1's request decoder until then.
 package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = HTTPServerRequestPart
     package typealias InboundOut = ByteBuffer
@@ -21,12 +21,12 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private let loop: LoopContext
     private let connection: Connection
     private let parser: any RemovableChannelHandler
-    private let gate: any RemovableChannelHandler
+    private let gate: HeadGateHandler
     private let tls: TLSHandler?
     private var state = State.waiting
 
     package init(
-        loop: LoopContext, connection: Connection, parser: any RemovableChannelHandler, gate: any RemovableChannelHandler, tls: TLSHandler?
+        loop: LoopContext, connection: Connection, parser: any RemovableChannelHandler, gate: HeadGateHandler, tls: TLSHandler?
     ) {
         self.loop = loop
         self.connection = connection
@@ -37,10 +37,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch state {
-        case .upgraded:
-            // What was left over in the parser, as bytes.
-            context.fireChannelRead(data)
-        case .refused: return
+        case .upgraded, .refused: return
         case .waiting:
             guard case .head(let head) = unwrapInboundIn(data) else { return }
             state = .answering(head)
@@ -133,14 +130,14 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         } catch {
             return context.close(promise: nil)
         }
-        // The parser goes in a turn of its own and hands on what it has left over; until then this handler passes everything along.
-        pipeline.removeHandler(gate, promise: nil)
-        let parserGone = pipeline.removeHandler(parser)
-        let (tls, upgrade) = (tls, self)
-        parserGone.assumeIsolated().whenComplete { _ in
-            pipeline.removeHandler(upgrade, promise: nil)
-            tls?.receiver = webSocket
+        // Bytes reach the WebSocket from TLS, or without TLS from the gate; neither parser nor this handler sees one again.
+        pipeline.removeHandler(parser, promise: nil)
+        pipeline.removeHandler(self, promise: nil)
+        if let tls {
+            tls.receiver = webSocket
+            pipeline.removeHandler(gate, promise: nil)
         }
+        gate.handOver(to: webSocket)
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ refusal: Admittance.Refusal, head: HTTPRequestHead?) {

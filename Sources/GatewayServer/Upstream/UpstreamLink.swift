@@ -18,6 +18,9 @@ package protocol UpstreamLink: AnyObject {
 
 /// The session's side of an ``UpstreamLink``.
 package protocol UpstreamReceiver: AnyObject {
+    ///
+    /// Called from inside ``UpstreamLink/send(_:)`` or ``UpstreamLink/demand(_:)``, or from a task of the event loop that does nothing
+    /// else: never from inside another connection's turn.
     func receive(_ event: UpstreamEvent)
 
     /// The link has worked off `bytes` of what it was sent.

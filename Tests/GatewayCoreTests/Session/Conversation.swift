@@ -74,6 +74,7 @@ final class Conversation {
 
     func perform(_ body: (inout Session, inout MessageScanner, inout Turn) -> Void) -> Outcome {
         turn.now = now
+        turn.sharedNow = now
         turn.wall = wall
         body(&session, &scanner, &turn)
         var outcome = Outcome()

@@ -4,7 +4,11 @@ import Testing
 @Suite struct RecordRingTests {
     private func contents(_ ring: RecordRing<Int>) -> [[UInt8]] {
         (0..<ring.count).map { index in
-            ring.withRecord(at: index) { span in (0..<span.byteCount).map { span.byte(at: $0) } }
+            ring.withRecord(at: index) { span in
+                var bytes: [UInt8] = []
+                bytes.append(bytesOf: span)
+                return bytes
+            }
         }
     }
 
@@ -12,12 +16,12 @@ import Testing
         record.withRawSpan { ring.append($0, tag: tag) }
     }
 
-    @Test(arguments: [(1, 8), (2, 40), (3, 300), (4, 5000), (5, 1), (6, 70)] as [(UInt64, Int)])
+    @Test(arguments: [(1, 8), (2, 40), (3, 300), (4, 1500), (5, 1), (6, 70)] as [(UInt64, Int)])
     func `it keeps what an array of arrays would`(seed: UInt64, longest: Int) {
         var random = ULIDSource(seed: seed)
         var ring = RecordRing<Int>()
         var model: [(record: [UInt8], tag: Int)] = []
-        for step in 0..<4000 {
+        for step in 0..<2000 {
             // Phases of growing, of staying and of shrinking, so that the block wraps in all its ways.
             let phase = (step / 250) % 4
             let appends = phase == 0 ? 80 : phase == 3 ? 25 : 50
@@ -31,14 +35,14 @@ import Testing
                 if !model.isEmpty { model.removeFirst() }
             }
             #expect(ring.count == model.count)
+            guard step % 20 == 0 else { continue }
             #expect(ring.byteCount == model.reduce(0) { $0 + $1.record.count })
-            if step % 16 == 0 {
-                #expect(contents(ring) == model.map(\.record))
-                #expect((0..<ring.count).map { ring.tag(at: $0) } == model.map(\.tag))
-                #expect((0..<ring.count).map { ring.recordCount(at: $0) } == model.map(\.record.count))
-            }
+            // Compared outside the macro, which would keep a description of every byte.
+            let isSame = contents(ring) == model.map(\.record)
+            #expect(isSame)
+            #expect((0..<ring.count).map { ring.tag(at: $0) } == model.map(\.tag))
+            #expect((0..<ring.count).map { ring.recordCount(at: $0) } == model.map(\.record.count))
         }
-        #expect(contents(ring) == model.map(\.record))
     }
 
     @Test func `an empty ring holds nothing, before and after`() {

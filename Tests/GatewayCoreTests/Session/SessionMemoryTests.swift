@@ -109,7 +109,7 @@ import Testing
             accepted += 1
             conversation.session.upstreamTook(1)
         }
-        #expect(accepted == 97)
+        #expect(accepted == 98)
     }
 
     @Test func `what the upstream took can't become less than nothing`() {

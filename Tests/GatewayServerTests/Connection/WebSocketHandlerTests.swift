@@ -30,6 +30,25 @@ import Testing
         #expect(frames.last?.text.hasPrefix(#"{"type":"pong","id":"early""#) == true)
     }
 
+    @Test(arguments: ["Upgrade", "Upgrade\t", "keep-alive,\tUpgrade"])
+    func `a second request behind the upgrade is bytes of the WebSocket, whatever the HTTP parser makes of it`(field: String) throws {
+        let client = try LoopHarness().connect()
+        let request = EmbeddedConnection.request(path: "/ws").replacing("Connection: Upgrade", with: "Connection: \(field)")
+        try client.send(request + "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        #expect(try client.responseHead().hasPrefix("HTTP/1.1 101 "))
+        #expect(try client.frames().last?.closeCode == 1002)
+    }
+
+    @Test func `after a close frame nothing is sent, however much was asked in the same read`() throws {
+        let client = try LoopHarness { $0.sessions.memoryBudget = 64_000 }.openSession()
+        let part = [UInt8](repeating: 0x61, count: 60_000)
+        try client.send(frame: 0x01, part)
+        try client.send(frame: 0x00, part)
+        let frames = try client.frames()
+        #expect(frames.last?.closeCode == 4506)
+        #expect(frames.filter { $0.opcode == 8 }.count == 1)
+    }
+
     @Test func `a ping is sent at the interval, a missed pong is followed by another, and silence ends in 4001`() throws {
         let harness = LoopHarness {
             $0.heartbeat.interval = .seconds(10)

@@ -25,7 +25,7 @@ import Testing
         var bytes: [UInt8] = []
         for index in 0..<Int(seconds * Double(rate)) {
             // A quarter of the rate and a phase of 90°: every fourth sample is the peak itself.
-            let sample = Int16((peak * cos(Double(index) * .pi / 2)).rounded())
+            let sample = Int16(clamping: Int((peak * cos(Double(index) * .pi / 2)).rounded()))
             bytes.append(UInt8(truncatingIfNeeded: sample))
             bytes.append(UInt8(truncatingIfNeeded: sample >> 8))
         }

@@ -1,0 +1,131 @@
+import Foundation
+import GatewayCore
+import GatewayServer
+import Testing
+
+/// A session and its loopback joined as on a connection, with a client that reads slowly, cancels and acknowledges.
+@Suite struct LoopbackSessionTests {
+    private final class Line: UpstreamReceiver {
+        var session: Session
+        private var turn = Turn(ids: ULIDSource(seed: 1), showsDetails: false)
+        private var scanner = MessageScanner(rules: ValidationRules())
+        private(set) lazy var link = LoopbackLink(receiver: self)
+        /// What the client has seen: ids accepted, ids done, and the number it counts with.
+        var accepted: [String] = []
+        var done: [String] = []
+        var counted: UInt64 = 0
+        var errors: [String] = []
+
+        init(_ policy: SessionPolicy) {
+            session = Session(
+                id: ULID(high: 0, low: 0), policy: policy, global: SharedLimiter(), now: Instant(nanoseconds: 0), wall: 0)
+        }
+
+        func send(_ json: String) {
+            Array(json.utf8).withRawSpan { session.receive(text: $0, scanner: &scanner, turn: &turn) }
+            perform()
+        }
+
+        func send(binary: [UInt8]) {
+            binary.withRawSpan { session.receive(binary: $0, turn: &turn) }
+            perform()
+        }
+
+        private func perform() {
+            let commands = turn.commands
+            turn.commands = []
+            for command in commands { link.send(command) }
+            for reply in turn.replies { read(Array(turn.replyBytes[reply.start..<reply.start + reply.count])) }
+            turn.clear()
+        }
+
+        func receive(_ event: UpstreamEvent) { session.receive(event, turn: &turn) }
+
+        func took(_ bytes: Int) { session.upstreamTook(bytes) }
+
+        /// The client reads up to `limit` sequenced messages and acknowledges them.
+        func read(upTo limit: Int) {
+            var messages: [[UInt8]?] = []
+            session.outbox.drain { span, kind in
+                guard messages.count < limit else { return false }
+                var bytes: [UInt8] = []
+                bytes.append(bytesOf: span)
+                messages.append(kind == .json ? bytes : nil)
+                return true
+            }
+            for message in messages {
+                if let message { read(message) } else { counted += 1 }
+            }
+            send(#"{"type":"ack","seq":\#(counted)}"#)
+        }
+
+        private func read(_ json: [UInt8]) {
+            guard let object = (try? JSONSerialization.jsonObject(with: Data(json))) as? [String: Any] else { return errors.append("json") }
+            if let sequence = object["seq"] as? UInt64 {
+                if sequence <= counted { errors.append("seq \(sequence) after \(counted)") }
+                counted = sequence
+            }
+            switch object["type"] as? String {
+            case "ack": if object["duplicate"] == nil, object["chunks"] as? Int != 0, let id = object["id"] as? String { note(id) }
+            case "error": errors.append((object["error"] as? [String: Any])?["code"] as? String ?? "?")
+            default: break
+            }
+            if object["done"] as? Bool == true, let id = object["reply_to"] as? String { done.append(id) }
+        }
+
+        private func note(_ id: String) {
+            if !accepted.contains(id) { accepted.append(id) }
+        }
+    }
+
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `every accepted request is done once and leaves nothing behind`(seed: UInt64) {
+        var random = ULIDSource(seed: seed)
+        var policy = SessionPolicy()
+        policy.outboxMessages = 50
+        let line = Line(policy)
+        var open: String?
+        var ids: [String] = []
+        for number in 0..<400 {
+            switch Int.random(in: 0..<12, using: &random) {
+            case 0..<3:
+                let words = String(repeating: "w ", count: Int.random(in: 1...60, using: &random))
+                ids.append("m\(number)")
+                line.send(#"{"type":"text","id":"m\#(number)","text":"\#(words)"}"#)
+            case 3..<5:
+                guard open == nil else { break }
+                open = "u\(number)"
+                ids.append("u\(number)")
+                let meta = Bool.random(using: &random) ? #","meta":{"echo":"audio"}"# : ""
+                line.send(#"{"type":"audio","id":"u\#(number)","format":{"codec":"pcm16","rate":16000,"channels":1}\#(meta)}"#)
+            case 5..<8:
+                guard open != nil else { break }
+                line.send(binary: [UInt8](repeating: 1, count: 2 * Int.random(in: 1...20, using: &random)))
+            case 8:
+                guard let id = open else { break }
+                open = nil
+                line.send(#"{"type":"audio","id":"\#(id)","final":true}"#)
+            case 9:
+                guard let id = ids.suffix(3).randomElement(using: &random) else { break }
+                line.send(#"{"type":"cancel","id":"\#(id)"}"#)
+            case 10: line.read(upTo: Int.random(in: 0...10, using: &random))
+            default: line.link.demand(Int.random(in: 0...40, using: &random))
+            }
+        }
+        if let open { line.send(#"{"type":"audio","id":"\#(open)","final":true}"#) }
+        while line.session.outbox.hasWaiting || !line.session.inFlight.isEmpty {
+            line.link.demand(64)
+            line.read(upTo: .max)
+        }
+        #expect(line.errors.allSatisfy { $0 == "not_found" })
+        #expect(line.done.count == Set(line.done).count)
+        #expect(Set(line.accepted).subtracting(line.done).isEmpty)
+        #expect(Set(line.done) == Set(ids))
+        // The client counted every frame right: what it acknowledged is all there was.
+        #expect(line.session.outbox.count == 0)
+        line.session.updateLedger()
+        #expect(line.session.ledger.upstreamQueue == 0)
+        #expect(line.session.ledger.requests == 0)
+        #expect(line.session.ledger.outbox <= 4096)
+    }
+}
