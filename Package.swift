@@ -128,6 +128,7 @@ let package = Package(
             dependencies: [
                 "GatewayCore", "GatewayServer", "Support", "CZlib", "parley",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             exclude: ["Clients"],
             swiftSettings: house),

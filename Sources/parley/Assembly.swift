@@ -46,6 +46,8 @@ enum Assembly {
     private static func run(
         _ loaded: LoadedConfiguration, flags: [String], environment: [String: String], logs: Logs, logger: Logger
     ) async throws {
+        // Before the first line says that there is something to stop.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let configuration = loaded.configuration
         let started = LoopClock.wallMilliseconds()
         let group = MultiThreadedEventLoopGroup(
@@ -93,7 +95,7 @@ enum Assembly {
                 services: [.init(service: operations), .init(service: gateway), .init(service: keeper)], logger: lifecycleLogger))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await services.run() }
-            tasks.addTask { await stopOnSignal(services, logs: logs) }
+            tasks.addTask { await stop(services, on: signals, logs: logs) }
             try await tasks.next()
             tasks.cancelAll()
         }
@@ -102,9 +104,9 @@ enum Assembly {
     }
 
     /// SIGTERM or SIGINT drains; a second one doesn't wait for that.
-    private static func stopOnSignal(_ services: ServiceGroup, logs: Logs) async {
+    private static func stop(_ services: ServiceGroup, on signals: UnixSignalsSequence, logs: Logs) async {
         var isDraining = false
-        for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+        for await _ in signals {
             guard !isDraining else {
                 logs.close(within: .milliseconds(200))
                 exit(0)

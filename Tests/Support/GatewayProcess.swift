@@ -14,10 +14,14 @@ package final class GatewayProcess: Sendable {
     /// - Parameters:
     ///   - flags: configuration keys and their values, such as `["connections.max": "2"]`
     ///   - folder: the working directory, with a `config/` perhaps; nil for an empty one
-    package init(_ flags: [String: String] = [:], folder: TemporaryFolder? = nil, environment: [String: String] = [:]) async throws {
+    ///   - descriptors: how many files and sockets it may have open; nil for as many as the tests may
+    package init(
+        _ flags: [String: String] = [:], folder: TemporaryFolder? = nil, environment: [String: String] = [:], descriptors: Int? = nil
+    ) async throws {
         self.folder = try folder ?? TemporaryFolder()
-        process = try ChildProcess(
-            try Self.executable(), ["serve"] + Self.arguments(flags), folder: self.folder.path, environment: environment)
+        var command = [try Self.executable(), "serve"] + Self.arguments(flags)
+        if let descriptors { command = ["/usr/bin/prlimit", "--nofile=\(descriptors):\(descriptors)"] + command }
+        process = try ChildProcess(command[0], Array(command.dropFirst()), folder: self.folder.path, environment: environment)
         let listening = try await Self.line(of: process) { $0["msg"] == "listening" && $0["logger"] == "parley.listener" }
         let serving = try await Self.line(of: process) {
             $0["logger"] == "parley.operations" && $0["msg"].string?.contains("listening on") ?? false

@@ -25,10 +25,12 @@ extension Session {
             return report(id: status.id, turn: &turn)
         }
         if status.playedMilliseconds != nil, controlLimiter.wait(for: 1, at: policy.control, now: turn.now) != nil {
-            // Progress of playback beyond the limit is coalesced: the next report that passes says it all.
+            // Progress of playback beyond the limit is coalesced: the newest waits until one passes again.
+            heldStatus = status
             return acknowledge(status, turn: &turn)
         }
         guard admitControl(id: status.id, turn: &turn) else { return }
+        heldStatus = nil
         turn.commands.append(.clientState(state, replyTo: status.replyTo, playedMilliseconds: status.playedMilliseconds))
         acknowledge(status, turn: &turn)
     }
@@ -37,6 +39,15 @@ extension Session {
         guard let id = status.id else { return }
         turn.reply { $0.appendAck(id) }
         counts.messagesOut &+= 1
+    }
+
+    /// Forwards the newest progress of playback that the limit has held back.
+    mutating func releaseHeldStatus(turn: inout Turn) {
+        guard let held = heldStatus, let state = held.state, controlLimiter.admit(1, at: policy.control, now: turn.now) == nil else {
+            return
+        }
+        heldStatus = nil
+        turn.commands.append(.clientState(state, replyTo: held.replyTo, playedMilliseconds: held.playedMilliseconds))
     }
 
     mutating func cancel(_ id: MessageID, playedMilliseconds: Int64?, turn: inout Turn) {

@@ -8,6 +8,7 @@ extension Session {
         if let due = intake.acknowledgeDeadline, turn.now >= due, let stream = intake.stream {
             acknowledge(stream.id, chunks: stream.accepted, turn: &turn)
         }
+        releaseHeldStatus(turn: &turn)
         if isExpired(at: turn.now) {
             end(.sessionExpired, source: .gateway, "the session has ended; start a new one", close: .sessionExpired, turn: &turn)
         } else {

@@ -5,7 +5,8 @@ extension Session {
         retryAfter: Int64? = nil, details: String? = nil, turn: inout Turn
     ) {
         let error = GatewayError(
-            code, message, param: param, replyTo: id, chunk: chunk, retryAfter: retryAfter, details: details,
+            code, source: code == .overloaded ? .upstream : .client, message, param: param, replyTo: id, chunk: chunk,
+            retryAfter: retryAfter, details: details,
             correlationID: turn.correlationID())
         report(error, turn: &turn)
         if code.isViolation, violationLimiter.admit(1, at: policy.violations, now: turn.now) != nil {

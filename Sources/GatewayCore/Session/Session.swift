@@ -58,6 +58,8 @@ package struct Session: Sendable {
     /// Bytes given to the upstream that it hasn't taken yet.
     var upstreamQueued = 0
     var announcedEnd = false
+    /// Progress of playback over `limits.control_per_minute`, the newest only.
+    var heldStatus: ClientMessage.Status?
     private var lastRequest: UInt64 = 0
 
     package init(id: ULID, policy: SessionPolicy, global: SharedLimiter, now: Instant, wall: Int64) {

@@ -114,7 +114,10 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         if begun { loop.endTurn() }
     }
 
-    package func tick() { session.tick(turn: &loop.turn) }
+    package func tick() {
+        session.tick(turn: &loop.turn)
+        dispatch()
+    }
 
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
         session.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds, turn: &loop.turn)

@@ -83,11 +83,11 @@ package struct MessageReader: ~Copyable {
     /// - Parameters:
     ///   - buffer: the one that was given to ``next(in:)``.
     ///   - body: must neither call this reader nor change the buffer.
-    package func withPayload<Result, Failure: Error>(
-        of payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer, _ body: (RawSpan) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
+    package func withPayload<Result, Thrown: Error>(
+        of payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer, _ body: (RawSpan) throws(Thrown) -> Result
+    ) throws(Thrown) -> Result {
         let range = payload.start..<payload.start + payload.count
-        func lend(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> Result {
+        func lend(_ bytes: UnsafeRawBufferPointer) throws(Thrown) -> Result {
             try body(bytes.bytes.extracting(range))
         }
         // The bytes lie before the reader index, so they are reached through the storage; the range is checked against it.
