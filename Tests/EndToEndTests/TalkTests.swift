@@ -40,6 +40,25 @@ import Testing
         #expect(result.lines.contains { $0.contains("1.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS, 100 % speech") })
     }
 
+    @Test func `speech is measured as what it is`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let folder = try TemporaryFolder()
+        let sentence = "Good morning. Is anybody at the door, or is it only the wind?"
+        let made = try await ChildProcess.run("/usr/bin/espeak-ng", ["-w", "speech.wav", sentence], folder: folder.path)
+        #expect(made.status == 0, "deploy/test.sh installs espeak-ng: \(made.errorLines)")
+        // espeak-ng writes 22,050 Hz mono behind a header of 44 bytes.
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/speech.wav")).dropFirst(44)
+        let samples = stride(from: bytes.startIndex, to: bytes.endIndex - 1, by: 2).map {
+            Int16(bitPattern: UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8)
+        }
+        let seconds = String(format: "%.1f", Double(samples.count) / 22050)
+        let peak = String(format: "%.1f", 20 * log10(Double(samples.map { abs(Int($0)) }.max() ?? 1) / 32768))
+        let result = try await talk(
+            ["wss://localhost:\(gateway.port)", "--insecure", "--audio", "speech.wav", "--fast"], folder: folder)
+        #expect(result.status == 0, "\(result)")
+        #expect(result.lines.contains { $0.hasPrefix("\(seconds) s of pcm16 at 22050 Hz, peak \(peak) dBFS, ") }, "\(result.lines)")
+    }
+
     @Test func `exit codes tell what went wrong`() async throws {
         let gateway = try await SharedGateways.roomy()
         let url = "wss://localhost:\(gateway.port)"

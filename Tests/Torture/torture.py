@@ -40,7 +40,9 @@ class Gateway:
         }
         arguments = [str(executable), "serve"] + [part for key, value in flags.items() for part in ("--" + key, value)]
         self.log = open(os.path.join(self.folder, "log"), "wb")
-        self.process = subprocess.Popen(arguments, cwd=self.folder, stdout=self.log, stderr=subprocess.STDOUT)
+        # What configures a gateway configures this one by its flags alone.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+        self.process = subprocess.Popen(arguments, cwd=self.folder, env=environment, stdout=self.log, stderr=subprocess.STDOUT)
         self.port = None
         deadline = time.monotonic() + 20
         while self.port is None:
