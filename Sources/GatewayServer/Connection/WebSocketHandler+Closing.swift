@@ -14,8 +14,6 @@ extension WebSocketHandler {
         loop.turn.closing = nil
         guard case .open = state else { return }
         gather()
-        // The replies may have been too many for a client that doesn't read: then its end has begun already.
-        guard case .open = state else { return }
         connection.ended(code: closing.code.rawValue, reason: closing.reason)
         if context?.channel.isWritable ?? false { application.write(to: &backlog, writer: &writer) }
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)

@@ -28,7 +28,9 @@ extension WebSocketHandler {
             guard loop.output.readableBytes > 0 else { break }
             write(loop.output, context: context)
         }
-        if !context.channel.isWritable { gather() }
+        guard !context.channel.isWritable else { return }
+        gather()
+        if case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes { slowConsumer() }
     }
 
     private func write(_ output: ByteBuffer, context: ChannelHandlerContext) {
@@ -70,8 +72,6 @@ extension WebSocketHandler {
     /// Keeps the replies of this turn until the socket takes them, or until a close frame goes behind them.
     func gather() {
         collectReplies(into: &backlog)
-        guard case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes else { return }
-        slowConsumer()
     }
 
     /// What happens after a write: the end of a connection that has said everything, a soon look at one that waits.

@@ -168,6 +168,19 @@ import Testing
         #expect(try client.frames() == [EmbeddedConnection.Frame(opcode: 10, payload: [199])])
     }
 
+    @Test func `a client that asks and asks but doesn't read is closed with 4002 once its answers fill the queue`() throws {
+        let client = try LoopHarness { $0.delivery.socketQueueBytes = 5000 }.openSession()
+        client.channel.isWritable = false
+        for _ in 0..<20 { try client.send(text: #"{"type":"status"}"#) }
+        client.channel.isWritable = true
+        client.channel.pipeline.fireChannelWritabilityChanged()
+        let frames = try client.frames()
+        #expect(frames.filter { $0.opcode == 8 }.map(\.closeCode) == [4002])
+        #expect(frames.last?.opcode == 8)
+        #expect(frames.dropLast().last?.text.contains(#""code":"slow_consumer""#) == true)
+        #expect(frames.count < 20)
+    }
+
     @Test func `a message over the limit is refused from its header with a fatal error and 1009`() throws {
         let client = try LoopHarness { $0.websocket.maxMessageBytes = 1000 }.openSession()
         try client.send([0x81, 0xFE, 0x03, 0xE9, 0, 0, 0, 0])
