@@ -51,6 +51,8 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        // malloc_trim: memory goes back to the system after a wave of connections.
+        .systemLibrary(name: "CMalloc"),
         .target(
             name: "GatewayCore",
             dependencies: [
@@ -60,7 +62,7 @@ let package = Package(
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayCore", "COpenSSL", "CZlib",
+                "GatewayCore", "COpenSSL", "CZlib", "CMalloc",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

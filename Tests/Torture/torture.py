@@ -36,7 +36,7 @@ class Gateway:
             "listen.address": "127.0.0.1:0", "operations.address": "127.0.0.1:0", "logging.format": "json", "logging.level": "info",
             "connections.max": str(4 * clients), "connections.per_address": str(8 * clients), "sessions.max": str(4 * clients),
             "limits.text_per_minute": "100000", "limits.audio_per_minute": "100000", "limits.control_per_minute": "100000",
-            "delivery.send_timeout": "2s", "tls.handshake_timeout": "3s", "http.header_timeout": "4s", "heartbeat.interval": "5s",
+            "delivery.send_timeout": "2s", "tls.handshake_timeout": "3s", "http.header_timeout": "4s", "heartbeat.interval": "5s", "sessions.sweep": "5s",
         }
         arguments = [str(executable), "serve"] + [part for key, value in flags.items() for part in ("--" + key, value)]
         self.log = open(os.path.join(self.folder, "log"), "wb")

@@ -1,3 +1,4 @@
+import CMalloc
 import GatewayCore
 package import Logging
 package import NIOCore
@@ -14,6 +15,7 @@ package final class Gateway: Service {
     private let address: SocketEndpoint
     private let logger: Logger
     private let drain: Duration
+    private let sweep: Duration
     private let listener = Mutex<(any Channel)?>(nil)
     private let refusedAddresses = Atomic<UInt64>(0)
     private let onListening: @Sendable (SocketAddress) -> Void
@@ -35,6 +37,7 @@ package final class Gateway: Service {
         self.onListening = onListening
         address = configuration.listen.address
         drain = configuration.shutdown.drain
+        sweep = configuration.sessions.sweep
         let settings = GatewaySettings(configuration)
         var loops: [NIOLoopBound<LoopContext>] = []
         for loop in group.makeIterator() {
@@ -82,6 +85,11 @@ package final class Gateway: Service {
             group.addTask {
                 for await _ in closed {}
                 return Task.isCancelled
+            }
+            group.addTask { [sweep] in
+                // The C library keeps what a wave of connections has freed, for ever if nobody asks. Off the loops: it takes milliseconds.
+                while (try? await Task.sleep(for: sweep)) != nil { malloc_trim(0) }
+                return true
             }
             defer { group.cancelAll() }
             return await group.next() ?? true
