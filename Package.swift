@@ -10,6 +10,8 @@ let house: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     // A warning of ours is a mistake of ours.
     .treatAllWarnings(as: .error),
+    // Checks at run time that no two accesses to a property overlap. Every test runs with them; a message would pay a twentieth for them.
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 let package = Package(

@@ -31,24 +31,6 @@ extension RawSpan {
         // As above.
         UInt64(littleEndian: unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
-
-    /// Offset of the first byte in `start..<end` that is `first` or `second`; `end` when there is none.
-    @inline(__always)
-    func firstOffset(from start: Int, to end: Int, of first: UInt8, or second: UInt8, or third: UInt8) -> Int {
-        var offset = start
-        while end &- offset >= 16 {
-            let block = block(at: offset)
-            let found = BlockMask(block.equal(to: first) .| block.equal(to: second) .| block.equal(to: third))
-            if !found.isEmpty { return offset &+ found.first }
-            offset &+= 16
-        }
-        while offset < end {
-            let byte = byte(at: offset)
-            if byte == first || byte == second || byte == third { return offset }
-            offset &+= 1
-        }
-        return end
-    }
 }
 
 /// The lanes of a ``ByteBlock`` that met a condition. The first byte is in the lowest bits: little-endian machines, the only ones supported.
@@ -68,13 +50,5 @@ struct BlockMask {
     @inline(__always)
     var first: Int {
         lanes[0] != 0 ? lanes[0].trailingZeroBitCount &>> 3 : 8 &+ lanes[1].trailingZeroBitCount &>> 3
-    }
-
-    /// How many of the lanes before `end` (0 to 16) are in it.
-    @inline(__always)
-    func count(before end: Int) -> Int {
-        let low = end < 8 ? lanes[0] & ((1 &<< UInt64(truncatingIfNeeded: end &* 8)) &- 1) : lanes[0]
-        let high = end < 16 ? lanes[1] & ((1 &<< UInt64(truncatingIfNeeded: max(0, end &- 8) &* 8)) &- 1) : lanes[1]
-        return (low.nonzeroBitCount &+ high.nonzeroBitCount) &>> 3
     }
 }

@@ -1,7 +1,8 @@
 /// What a session tells its upstream.
 package enum UpstreamCommand: Sendable {
     case start(UpstreamRequest)
-    case audio(RequestKey, chunk: [UInt8])
+    /// A chunk: a range of ``Turn/audio``.
+    case audio(RequestKey, chunk: Range<Int>)
     case audioEnd(RequestKey)
     /// Stop at once: nothing more is wanted of this request.
     case cancel(RequestKey, playedMilliseconds: Int64?)

@@ -25,7 +25,7 @@ extension Session {
         intake.end()
         upstreamQueued += recording.count
         acknowledge(id, chunks: 1, turn: &turn)
-        turn.commands.append(.audio(key, chunk: recording))
+        recording.withRawSpan { turn.send($0, of: key) }
         turn.commands.append(.audioEnd(key))
     }
 
@@ -82,10 +82,7 @@ extension Session {
         }
         counts.audioNanoseconds &+= duration
         upstreamQueued += chunk.byteCount
-        var owned: [UInt8] = []
-        owned.reserveCapacity(chunk.byteCount)
-        owned.append(bytesOf: chunk)
-        turn.commands.append(.audio(stream.key, chunk: owned))
+        turn.send(chunk, of: stream.key)
         if intake.accept(now: turn.now) { acknowledge(stream.id, chunks: number, turn: &turn) }
     }
 

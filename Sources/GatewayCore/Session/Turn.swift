@@ -24,6 +24,8 @@ package struct Turn: Sendable {
     package private(set) var replies: [Reply] = []
     /// What to tell the upstream, in order.
     package var commands: [UpstreamCommand] = []
+    /// Bytes of the audio chunks among them, end to end: who wants to keep them copies them.
+    package private(set) var audio: [UInt8] = []
     /// Errors told to the client in this turn, for the log.
     package var incidents: [GatewayError] = []
     /// Close the connection after everything of this turn was sent.
@@ -44,6 +46,18 @@ package struct Turn: Sendable {
         replies.append(Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress))
     }
 
+    mutating func send(_ chunk: RawSpan, of key: RequestKey) {
+        let start = audio.count
+        audio.append(bytesOf: chunk)
+        commands.append(.audio(key, chunk: start..<audio.count))
+    }
+
+    /// The commands were performed.
+    package mutating func clearCommands() {
+        commands.removeAll(keepingCapacity: true)
+        audio.removeAll(keepingCapacity: audio.capacity <= 65_536)
+    }
+
     /// The replies were sent.
     package mutating func clearReplies() {
         replyBytes.removeAll(keepingCapacity: replyBytes.capacity <= 65_536)
@@ -53,7 +67,7 @@ package struct Turn: Sendable {
     /// Forgets what was performed; keeps the memory.
     package mutating func clear() {
         clearReplies()
-        commands.removeAll(keepingCapacity: true)
+        clearCommands()
         incidents.removeAll(keepingCapacity: true)
         closing = nil
         endsSession = false

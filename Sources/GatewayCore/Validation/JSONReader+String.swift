@@ -1,6 +1,6 @@
 extension JSONReader {
-    /// The rest of a string whose opening quote was just read: RFC 8259 §7 and RFC 3629, and on the way how long it will be
-    /// once it is unescaped and sanitized.
+    /// The rest of a string whose opening quote was just read: RFC 8259 §7, and on the way how long it will be once it is unescaped and
+    /// sanitized.
     ///
     /// Sanitizing (protocol page, section "Messages") removes C0 controls but TAB and LF, DEL, and C1 controls (U+0080–U+009F).
     @inline(__always)
@@ -36,15 +36,18 @@ extension JSONReader {
             case 0x7F:
                 position &+= 1
                 removed &+= 1
-            case 0x80...:
-                removed &+= try skipUTF8(in: bytes)
-            default:
-                position = Self.endOfPlainText(in: bytes, from: position)
+            case Sanitizing.leadOfC1:
+                let isControl = bytes.byteCount &- position >= 2 && bytes.byte(at: position &+ 1) < 0xA0
+                if isControl { removed &+= 2 }
+                position = min(position &+ 2, bytes.byteCount)
+            default: break
             }
+            position = Self.endOfPlainText(in: bytes, from: position)
         }
     }
 
-    /// Offset of the first byte from `start` that is a quote, a backslash, a control, DEL or not ASCII; the end of the span if there is none.
+    /// Offset of the first byte from `start` that is a quote, a backslash, a control, DEL or may begin a C1 control; the end of the span if
+    /// there is none.
     @inline(__always)
     private static func endOfPlainText(in bytes: RawSpan, from start: Int) -> Int {
         var offset = start
@@ -63,7 +66,7 @@ extension JSONReader {
         }
         while offset < end {
             switch bytes.byte(at: offset) {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x00..<0x20, 0x7F...: return offset
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x00..<0x20, 0x7F, Sanitizing.leadOfC1: return offset
             default: offset &+= 1
             }
         }
@@ -73,6 +76,7 @@ extension JSONReader {
     /// The bytes of `block` that end plain text.
     @inline(__always)
     private static func special(_ block: ByteBlock) -> ByteLanes {
-        block.equal(to: UInt8(ascii: "\"")) .| block.equal(to: UInt8(ascii: "\\")) .| block.below(0x20) .| block.atLeast(0x7F)
+        block.equal(to: UInt8(ascii: "\"")) .| block.equal(to: UInt8(ascii: "\\")) .| block.below(0x20) .| block.equal(to: 0x7F)
+            .| block.equal(to: Sanitizing.leadOfC1)
     }
 }

@@ -2,7 +2,7 @@
 struct JSONSyntaxError: Error {
     enum Reason: UInt8 {
         case notAnObject, byteOrderMark, trailingBytes, unexpectedEnd, unexpectedByte, badLiteral, badNumber, badEscape, controlCharacter,
-            badUTF8, loneSurrogate, duplicateKey, tooDeep
+            loneSurrogate, duplicateKey, tooDeep
     }
 
     var reason: Reason
@@ -26,7 +26,6 @@ extension JSONSyntaxError.Reason {
         case .badNumber: "a number is not written as JSON demands"
         case .badEscape: "an escape in a string is not one of JSON's"
         case .controlCharacter: "a control character in a string must be escaped"
-        case .badUTF8: "a string is not valid UTF-8"
         case .loneSurrogate: "a string holds half of a surrogate pair"
         case .duplicateKey: "a key is there twice"
         case .tooDeep: "the nesting is deeper than messages.max_depth"

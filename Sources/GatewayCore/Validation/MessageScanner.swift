@@ -19,7 +19,8 @@ package struct MessageScanner: ~Copyable {
         self.rules = rules
     }
 
-    /// Reads one message: the payload of a text message, whole.
+    /// Reads one message: the payload of a text message, whole. It is valid UTF-8, as ``UTF8Validator`` has it; what is not comes out as
+    /// wrong as it went in.
     ///
     /// Shapes and bounds: protocol page, section "Messages". JSON itself (`invalid_json`) comes first, then the type, the size, unknown
     /// fields, and the fields one by one: the fault is the first that is found in this order.

@@ -1,5 +1,9 @@
 /// What is taken out of every string of a client (protocol page, section "Messages"): C0 controls but TAB and LF, DEL, and C1 controls.
 enum Sanitizing {
+    /// The first of the two bytes of a C1 control. Those whose second is 0xA0 or more aren't controls.
+    @inline(__always)
+    static var leadOfC1: UInt8 { 0xC2 }
+
     @inline(__always)
     static func removes(_ scalar: UInt32) -> Bool {
         switch scalar {

@@ -53,10 +53,10 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         let link = link ?? makeLink()
         var index = 0
         while index < loop.turn.commands.count {
-            link.send(loop.turn.commands[index])
+            link.send(loop.turn.commands[index], audio: loop.turn.audio)
             index += 1
         }
-        loop.turn.commands.removeAll(keepingCapacity: true)
+        loop.turn.clearCommands()
     }
 
     private func makeLink() -> any UpstreamLink {

@@ -15,7 +15,7 @@ extension WebSocketHandler {
         guard case .open = state else { return }
         gather()
         connection.ended(code: closing.code.rawValue, reason: closing.reason)
-        if context?.channel.isWritable ?? false { application.write(to: &backlog, writer: &writer) }
+        if isWritable { application.write(to: &backlog, writer: &writer) }
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
         state = .closing(until: closeDeadline)
         connection.deadline = loop.turn.now.advanced(byNanoseconds: min(loop.settings.closeTimeout, loop.settings.restInterval))

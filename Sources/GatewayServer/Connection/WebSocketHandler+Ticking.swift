@@ -31,8 +31,7 @@ extension WebSocketHandler {
         let missed = heartbeat.missed
         defer { loop.counters.missedPongs &+= UInt64(heartbeat.missed - missed) }
         // Behind a full socket a ping would only be one more thing that waits.
-        let canPing = context?.channel.isWritable ?? false
-        switch heartbeat.tick(now: loop.turn.now, policy: loop.settings.heartbeat, canPing: canPing) {
+        switch heartbeat.tick(now: loop.turn.now, policy: loop.settings.heartbeat, canPing: isWritable) {
         case .none: break
         case .stale:
             application.fail(.heartbeatTimeout, source: .client, "nothing was heard for too long", close: .heartbeatTimeout)

@@ -22,13 +22,13 @@ extension WebSocketHandler {
     }
 
     private func pump(_ context: ChannelHandlerContext) {
-        while context.channel.isActive, context.channel.isWritable {
+        while canSend(context) {
             loop.output.clear()
             collect(into: &loop.output)
             guard loop.output.readableBytes > 0 else { break }
             write(loop.output, context: context)
         }
-        guard !context.channel.isWritable else { return }
+        guard !isWritable else { return }
         gather()
         if case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes { slowConsumer() }
     }
@@ -38,7 +38,14 @@ extension WebSocketHandler {
         connection.bytesOut &+= count
         loop.counters.bytesOut &+= count
         handedOver &+= Int64(truncatingIfNeeded: count)
-        context.writeAndFlush(wrapOutboundOut(output), promise: nil)
+        if let sender { sender.send(output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
+    }
+
+    /// Whether what waits for the socket is little enough that more may be handed over.
+    var isWritable: Bool { sender?.isClear ?? false || context?.channel.isWritable ?? false }
+
+    private func canSend(_ context: ChannelHandlerContext) -> Bool {
+        sender?.isClear ?? false || context.channel.isActive && context.channel.isWritable
     }
 
     /// What can go now, the oldest first: frames that had to wait, the newest pong, replies of this turn, then the application's.
@@ -76,16 +83,16 @@ extension WebSocketHandler {
 
     /// What happens after a write: the end of a connection that has said everything, a soon look at one that waits.
     private func settle() {
-        guard let context else { return }
         if case .closed = state, backlog.readableBytes == 0 { return finish() }
-        if backlog.readableBytes > 0 || application.hasWaiting || !context.channel.isWritable {
+        if backlog.readableBytes > 0 || application.hasWaiting || !isWritable {
             connection.deadline = min(connection.deadline, loop.turn.now.advanced(byNanoseconds: 100_000_000))
         }
     }
 
     /// Bytes that the pipeline holds for the socket.
     func pendingBytes(_ context: ChannelHandlerContext) -> Int {
-        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        if sender?.isClear ?? false { return 0 }
+        return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
     private func footprint(_ context: ChannelHandlerContext) -> Ledger.Connection {

@@ -31,6 +31,8 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     var heartbeat: Heartbeat
     var state = State.open
     var context: ChannelHandlerContext?
+    /// The short way to the socket, where there is one.
+    package var sender: (any PlaintextSender)?
     /// Frames that aren't sequenced and couldn't be written yet.
     var backlog = ByteBuffer()
     /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
@@ -67,6 +69,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     package func handlerRemoved(context: ChannelHandlerContext) {
         application.close()
         connection.socket = nil
+        sender = nil
         self.context = nil
     }
 
@@ -156,7 +159,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
 
     /// Pings are answered one by one while the socket takes the answers; of those that have to wait only the newest is kept.
     private func answerPing(_ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) {
-        let canAnswer = (context?.channel.isWritable ?? false) && backlog.readableBytes < Self.pongBytes
+        let canAnswer = isWritable && backlog.readableBytes < Self.pongBytes
         reader.withPayload(of: payload, in: buffer) { span in
             guard !canAnswer else { return writer.writePong(span, to: &backlog) }
             var newest: [UInt8] = []

@@ -108,6 +108,8 @@ final class TLSConnection {
             }
             guard result == 1 else { return readFailed(result) }
             countData(count)
+            // Asking again would only be told so, after OpenSSL has made a buffer for a whole record and thrown it away.
+            if incoming.readableBytes == 0, SSL_has_pending(ssl) == 0 { return .drained }
         }
     }
 

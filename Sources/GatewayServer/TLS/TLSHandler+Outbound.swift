@@ -18,7 +18,25 @@ extension TLSHandler {
     package func flush(context: ChannelHandlerContext) {
         flushedWrites = writes.count
         sealFlushed(context)
-        context.flush()
+    }
+
+    package var isClear: Bool {
+        guard phase == .established, !isOutputClosed, writes.isEmpty, let wire else { return false }
+        return wire.isClear
+    }
+
+    package func send(_ plaintext: ByteBuffer) {
+        guard let context else { return }
+        guard phase == .established, !isOutputClosed, !isSealing, writes.isEmpty,
+            1...TLSBuffers.recordSize ~= plaintext.readableBytes
+        else {
+            write(context: context, data: wrapInboundOut(plaintext), promise: nil)
+            return flush(context: context)
+        }
+        buffers.expectCiphertext(plaintext.readableBytes + TLSBuffers.recordOverhead)
+        let failure = plaintext.withUnsafeReadableBytes { connection.seal($0) }
+        sendCiphertext(context)
+        if let failure { fail(context, failure) }
     }
 
     package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
@@ -70,7 +88,7 @@ extension TLSHandler {
 
     /// Encrypts all flushed writes and passes them on, in chunks of at most ``TLSBuffers/capacity`` bytes.
     func sealFlushed(_ context: ChannelHandlerContext) {
-        // A promise that completes in `context.write` may write and flush again: the loop further up takes that too.
+        // A promise that completes in `send` may write and flush again: the loop further up takes that too.
         guard !isSealing else { return }
         isSealing = true
         while sealedWrites < flushedWrites, phase == .established, !isOutputClosed {
@@ -78,16 +96,16 @@ extension TLSHandler {
             let failure = sealChunk(&promise)
             let ciphertext = buffers.takeCiphertext()
             if let failure {
-                if let ciphertext { context.write(wrapOutboundOut(ciphertext), promise: nil) }
+                if let ciphertext { wire?.send(ciphertext, context: context, promise: nil) }
                 promise?.fail(failure)
                 fail(context, failure)
                 break
             }
             if let ciphertext {
-                context.write(wrapOutboundOut(ciphertext), promise: promise)
+                wire?.send(ciphertext, context: context, promise: promise)
             } else if promise != nil {
                 // Only empty writes: nothing for the wire, but their promises keep their place in the queue.
-                context.write(wrapOutboundOut(ByteBuffer()), promise: promise)
+                wire?.send(ByteBuffer(), context: context, promise: promise)
             }
         }
         isSealing = false

@@ -12,7 +12,7 @@ package import NIOCore
 /// All writes of one flush leave in as few records as they fit in. A read hands on what one read of the socket carried, in one buffer that
 /// belongs to the loop: it may be kept, but whoever keeps a few bytes of it for long should copy them.
 /// The deadline of the handshake isn't this handler's, only its size (64 KiB).
-package final class TLSHandler: ChannelDuplexHandler {
+package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = ByteBuffer
     package typealias OutboundIn = ByteBuffer
@@ -29,12 +29,15 @@ package final class TLSHandler: ChannelDuplexHandler {
         case closed
     }
 
-    /// Who takes plaintext without the detour over the pipeline, whose boxes keep a second reference to every buffer.
-    package weak var receiver: (any PlaintextReceiver)?
+    /// Who takes plaintext without the detour over the pipeline, whose boxes keep a second reference to every buffer. Let go of at the end.
+    package var receiver: (any PlaintextReceiver)?
 
     let connection: TLSConnection
     let buffers: TLSBuffers
     var phase = Phase.waiting
+    var context: ChannelHandlerContext?
+    /// The way to the socket.
+    var wire: TLSWire?
 
     /// Whether close_notify was sent.
     var isOutputClosed = false
@@ -85,6 +88,8 @@ package final class TLSHandler: ChannelDuplexHandler {
     // MARK: Beginning
 
     package func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        wire = TLSWire(context)
         if context.channel.isActive { begin(context) }
     }
 
@@ -112,7 +117,6 @@ package final class TLSHandler: ChannelDuplexHandler {
             phase = .established
             context.fireUserInboundEventTriggered(connection.summary())
             sealFlushed(context)
-            context.flush()
             if let close = deferredOutputClose {
                 deferredOutputClose = nil
                 closeOutput(context, promise: close.promise)
@@ -197,7 +201,7 @@ package final class TLSHandler: ChannelDuplexHandler {
             failWrites(TLSError.plainHTTP)
             let answer = PlainHTTP.refusal(
                 correlationID: makeCorrelationID?() ?? "", hasBody: hasBody, allocator: context.channel.allocator)
-            context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
+            wire?.send(answer, context: context, promise: nil)
             context.close(mode: .output, promise: nil)
             context.fireErrorCaught(TLSError.plainHTTP)
             return true
@@ -250,6 +254,9 @@ package final class TLSHandler: ChannelDuplexHandler {
     package func handlerRemoved(context: ChannelHandlerContext) {
         phase = .closed
         failWrites(ChannelError.ioOnClosedChannel)
+        receiver = nil
+        wire = nil
+        self.context = nil
     }
 
     /// Tells the peer by the alert that OpenSSL made, then everybody behind us, then closes.
@@ -265,7 +272,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     /// Sends what OpenSSL wrote by itself. The loop's buffer must be empty before control goes to anyone else.
     func sendCiphertext(_ context: ChannelHandlerContext) {
         guard let ciphertext = buffers.takeCiphertext() else { return }
-        context.writeAndFlush(wrapOutboundOut(ciphertext), promise: nil)
+        wire?.send(ciphertext, context: context, promise: nil)
     }
 }
 

@@ -38,8 +38,9 @@ private func readCiphertext(
 ) -> Int32 {
     guard let bio, let target, let count, let data = BIO_get_data(bio) else { return 0 }
     parley_BIO_clear_retry_flags(bio)
-    let connection = Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
-    let taken = connection.takeIncoming(into: UnsafeMutableRawBufferPointer(start: target, count: capacity))
+    let taken = Unmanaged<TLSConnection>.fromOpaque(data)._withUnsafeGuaranteedRef {
+        $0.takeIncoming(into: UnsafeMutableRawBufferPointer(start: target, count: capacity))
+    }
     count.pointee = taken
     guard taken > 0 else {
         parley_BIO_set_retry_read(bio)
@@ -53,8 +54,9 @@ private func writeCiphertext(
 ) -> Int32 {
     guard let bio, let source, let count, let data = BIO_get_data(bio) else { return 0 }
     parley_BIO_clear_retry_flags(bio)
-    let connection = Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
-    connection.buffers.appendCiphertext(UnsafeRawBufferPointer(start: source, count: length))
+    Unmanaged<TLSConnection>.fromOpaque(data)._withUnsafeGuaranteedRef {
+        $0.buffers.appendCiphertext(UnsafeRawBufferPointer(start: source, count: length))
+    }
     count.pointee = length
     return 1
 }

@@ -135,6 +135,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         pipeline.removeHandler(self, promise: nil)
         if let tls {
             tls.receiver = webSocket
+            webSocket.sender = tls
             pipeline.removeHandler(gate, promise: nil)
         }
         gate.handOver(to: webSocket)

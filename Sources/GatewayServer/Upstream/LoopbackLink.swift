@@ -20,7 +20,8 @@ package final class LoopbackLink: UpstreamLink {
         var kind: Kind
     }
 
-    private struct Recording {
+    /// A reference, so that a chunk changes it where it is.
+    private final class Recording {
         let format: AudioFormat
         let playsBack: Bool
         var meter: AudioMeter
@@ -28,6 +29,12 @@ package final class LoopbackLink: UpstreamLink {
         var isPlaying = false
         var isPlayed = false
         var hasEnded = false
+
+        init(format: AudioFormat, playsBack: Bool) {
+            self.format = format
+            self.playsBack = playsBack
+            meter = AudioMeter(format: format)
+        }
     }
 
     private weak var receiver: (any UpstreamReceiver)?
@@ -37,7 +44,7 @@ package final class LoopbackLink: UpstreamLink {
 
     package init(receiver: any UpstreamReceiver) { self.receiver = receiver }
 
-    package func send(_ command: UpstreamCommand) {
+    package func send(_ command: UpstreamCommand, audio: [UInt8]) {
         switch command {
         case .start(let request):
             switch request.input {
@@ -46,11 +53,10 @@ package final class LoopbackLink: UpstreamLink {
                 works.append(Work(key: request.key, kind: .text(text, next: 0, isStreamed: isStreamed)))
             case .audio(let format):
                 let playsBack = request.meta("echo")?.elementsEqual("audio".utf8) ?? false
-                let recording = Recording(format: format, playsBack: playsBack, meter: AudioMeter(format: format))
-                works.append(Work(key: request.key, kind: .audio(recording)))
+                works.append(Work(key: request.key, kind: .audio(Recording(format: format, playsBack: playsBack))))
             }
-        case .audio(let key, let chunk): hear(chunk, of: key)
-        case .audioEnd(let key): change(key) { $0.hasEnded = true }
+        case .audio(let key, let chunk): hear(audio[chunk], of: key)
+        case .audioEnd(let key): recording(key)?.hasEnded = true
         case .cancel(let key, _): drop(key)
         case .clientState: break
         }
@@ -67,21 +73,17 @@ package final class LoopbackLink: UpstreamLink {
         receiver = nil
     }
 
-    private func hear(_ chunk: [UInt8], of key: RequestKey) {
-        var isKept = false
-        change(key) { recording in
-            recording.meter.measure(chunk.span.bytes)
-            if recording.playsBack { recording.chunks.append(chunk) }
-            isKept = recording.playsBack
-        }
-        if !isKept { receiver?.took(chunk.count) }
+    private func hear(_ chunk: ArraySlice<UInt8>, of key: RequestKey) {
+        let recording = recording(key)
+        recording?.meter.measure(chunk.span.bytes)
+        if let recording, recording.playsBack { recording.chunks.append(Array(chunk)) } else { receiver?.took(chunk.count) }
     }
 
-    private func change(_ key: RequestKey, _ body: (inout Recording) -> Void) {
-        guard let index = works.firstIndex(where: { $0.key == key }), case .audio(var recording) = works[index].kind else { return }
-        works[index].kind = .text([], next: 0, isStreamed: false)
-        body(&recording)
-        works[index].kind = .audio(recording)
+    private func recording(_ key: RequestKey) -> Recording? {
+        for work in works where work.key == key {
+            if case .audio(let recording) = work.kind { return recording }
+        }
+        return nil
     }
 
     private func drop(_ key: RequestKey) {
@@ -125,15 +127,14 @@ package final class LoopbackLink: UpstreamLink {
             receiver?.took(end - start)
             let isFinal = end == text.count
             return UpstreamEvent(key, .text(Array(text[start..<end]), final: isFinal), isLast: isFinal)
-        case .audio:
-            var event: UpstreamEvent?
-            change(key) { event = Self.next(of: &$0, key: key) }
+        case .audio(let recording):
+            let event = Self.next(of: recording, key: key)
             if case .audioChunk(let chunk)? = event?.content { receiver?.took(chunk.count) }
             return event
         }
     }
 
-    private static func next(of recording: inout Recording, key: RequestKey) -> UpstreamEvent? {
+    private static func next(of recording: Recording, key: RequestKey) -> UpstreamEvent? {
         if recording.playsBack, !recording.isPlayed {
             if !recording.chunks.isEmpty, !recording.isPlaying {
                 recording.isPlaying = true

@@ -7,7 +7,8 @@ package import GatewayCore
 package protocol UpstreamLink: AnyObject {
     /// Takes a command. What it carries waits in the link until there is demand; the session counts those bytes and refuses what
     /// doesn't fit, so the link needs no bound of its own.
-    func send(_ command: UpstreamCommand)
+    /// - Parameter audio: what the ranges of audio commands refer to, during the call
+    func send(_ command: UpstreamCommand, audio: [UInt8])
 
     /// Allows `events` more events. A failure needs no demand.
     func demand(_ events: Int)

@@ -1,3 +1,5 @@
+import GatewayCore
+
 /// The payload of a close frame: nothing, or a code and a reason (RFC 6455 §5.5.1).
 package enum ClosePayload {
     /// A control frame carries 125 bytes, and the code takes two.

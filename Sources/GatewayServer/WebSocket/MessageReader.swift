@@ -1,3 +1,4 @@
+import GatewayCore
 package import NIOCore
 
 /// Turns the bytes of a peer into messages: frames, fragments, UTF-8, permessage-deflate and limits (RFC 6455 §5–§8, RFC 7692).

@@ -33,7 +33,8 @@ package struct MessageWriter: ~Copyable {
     package mutating func write(_ kind: MessageKind, _ message: RawSpan, mayCompress: Bool, to output: inout ByteBuffer) {
         if mayCompress, let shared, message.byteCount >= threshold, let deflater = deflater(shared) {
             if deflater.deflate(message, into: &shared.scratch) {
-                serializer.write(kind.opcode, shared.scratch.readableBytesSpan, isCompressed: true, to: &output)
+                let compressed = shared.scratch
+                serializer.write(kind.opcode, compressed.readableBytesSpan, isCompressed: true, to: &output)
                 shared.trimScratch()
                 return
             }

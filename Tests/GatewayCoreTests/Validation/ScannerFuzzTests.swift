@@ -48,6 +48,12 @@ import Testing
         var valid = 0
         for _ in 0..<4000 {
             let bytes = mutate(original, &random)
+            // What isn't UTF-8 never gets as far as the scanner, but must not harm it either.
+            var utf8 = UTF8Validator()
+            guard utf8.accept(bytes.span.bytes), utf8.isComplete else {
+                _ = scan(bytes, with: &scanner)
+                continue
+            }
             let isInvalid = ReferenceJSON.isInvalid(bytes, maxDepth: 6)
             let result = scan(bytes, with: &scanner)
             if isInvalid != (result.code == .invalidJSON) {

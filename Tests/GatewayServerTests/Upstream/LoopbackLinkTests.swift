@@ -57,7 +57,7 @@ import Testing
     }
 
     private func hear(_ key: UInt64, _ count: Int) {
-        link.send(.audio(RequestKey(number: key), chunk: [UInt8](repeating: 0, count: count)))
+        link.send(.audio(RequestKey(number: key), chunk: 0..<count), audio: [UInt8](repeating: 0, count: count))
     }
 
     private func words(_ count: Int) -> String { (1...count).map { "w\($0)" }.joined(separator: " ") }
@@ -267,4 +267,8 @@ import Testing
         #expect(receiver.taken == sent)
         #expect(receiver.events.count { $0.isLast } <= 500)
     }
+}
+
+extension LoopbackLink {
+    fileprivate func send(_ command: UpstreamCommand) { send(command, audio: []) }
 }

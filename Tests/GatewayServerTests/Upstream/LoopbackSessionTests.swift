@@ -33,8 +33,9 @@ import Testing
 
         private func perform() {
             let commands = turn.commands
-            turn.commands = []
-            for command in commands { link.send(command) }
+            let audio = turn.audio
+            turn.clearCommands()
+            for command in commands { link.send(command, audio: audio) }
             for reply in turn.replies { read(Array(turn.replyBytes[reply.start..<reply.start + reply.count])) }
             turn.clear()
         }

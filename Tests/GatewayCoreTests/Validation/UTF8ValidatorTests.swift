@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayCore
 import Testing
 
 @Suite struct UTF8ValidatorTests {
@@ -8,6 +8,10 @@ import Testing
             guard validator.accept(piece.span.bytes) else { return false }
         }
         return validator.isComplete
+    }
+
+    private func pieces(of bytes: [UInt8], _ size: Int) -> [[UInt8]] {
+        stride(from: 0, to: bytes.count, by: size).map { Array(bytes[$0..<min($0 + size, bytes.count)]) }
     }
 
     /// The number of bytes after which the validator says no, nil when it never does.
@@ -26,8 +30,8 @@ import Testing
             if value % 97 == 0 { some += encoded }
         }
         #expect(accepts([all]))
-        #expect(accepts(all.pieces(of: 67)))
-        #expect(accepts(some.pieces(of: 1)))
+        #expect(accepts(pieces(of: all, 67)))
+        #expect(accepts(pieces(of: some, 1)))
     }
 
     @Test func `all sequences of two bytes are judged as the standard library judges them`() {
@@ -36,7 +40,7 @@ import Testing
             for second in UInt8.min...UInt8.max {
                 let bytes = [0x41, first, second, 0x41, 0x41, 0x41, 0x41, 0x41]
                 let valid = String(validating: bytes, as: UTF8.self) != nil
-                if accepts([bytes]) != valid || accepts(bytes.pieces(of: 1)) != valid { misjudged.append(bytes) }
+                if accepts([bytes]) != valid || accepts(pieces(of: bytes, 1)) != valid { misjudged.append(bytes) }
             }
         }
         #expect(misjudged == [])
@@ -44,16 +48,22 @@ import Testing
 
     @Test(arguments: 0..<40)
     func `random bytes near UTF-8 are judged as the standard library judges them`(seed: UInt64) {
-        var generator = SplitMix64(state: seed)
+        var generator = SplitMix(state: seed)
         var misjudged: [[UInt8]] = []
         let interesting: [UInt8] = [
             0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1,
             0xF3, 0xF4, 0xF5, 0xFF,
         ]
         for _ in 0..<2000 {
-            let bytes = (0..<Int.random(in: 1...12, using: &generator)).map { _ in interesting.randomElement(using: &generator) ?? 0 }
+            let few = (0..<Int.random(in: 1...12, using: &generator)).map { _ in interesting.randomElement(using: &generator) ?? 0 }
+            // At every place of a block of sixteen, and of the blocks around it.
+            let fill = Array((["a", "é", "€", "😀"].randomElement(using: &generator) ?? "a").utf8)
+            let before = Array(repeatElement(fill, count: Int.random(in: 0...40, using: &generator)).joined())
+            let after = Array(repeatElement(fill, count: Int.random(in: 0...40, using: &generator)).joined())
+            let bytes = before + few + after
             let valid = String(validating: bytes, as: UTF8.self) != nil
-            if accepts([bytes]) != valid || accepts(bytes.pieces(upTo: 4, using: &generator)) != valid { misjudged.append(bytes) }
+            let size = Int.random(in: 1...40, using: &generator)
+            if accepts([bytes]) != valid || accepts(pieces(of: bytes, size)) != valid { misjudged.append(bytes) }
         }
         #expect(misjudged == [])
     }
@@ -82,5 +92,28 @@ import Testing
     func `a cut character is no error but isn't complete`(bytes: [UInt8]) {
         #expect(refusal(bytes) == nil)
         #expect(!accepts([bytes]))
+    }
+
+    @Test(
+        arguments: [
+            [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xC2, 0x41], [0xC2, 0xC2], [0xDF, 0xC0], [0xE0, 0x80, 0x80],
+            [0xE0, 0x9F, 0xBF],
+            [0xE0, 0xA0], [0xE1, 0x80], [0xE2, 0x82, 0x41], [0xE2, 0x28, 0xA1], [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF], [0xEF, 0xBF],
+            [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x8F, 0xBF, 0xBF], [0xF0, 0x90, 0x80], [0xF0, 0x9F, 0x98, 0x41], [0xF1, 0x80, 0x80],
+            [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFC], [0xFE], [0xFF], [0xC3, 0xA9, 0xA9],
+            [0xE2, 0x82, 0xAC, 0x80], [0xF0, 0x9F, 0x98, 0x80, 0x80],
+        ] as [[UInt8]])
+    func `what is not UTF-8 is refused at every place of a text, and nothing else is`(bad: [UInt8]) {
+        for fill in [Array("a".utf8), Array("é".utf8), Array("€".utf8), Array("😀".utf8)] {
+            for before in 0..<20 {
+                for after in [0, 1, 2, 15, 16, 17, 40] {
+                    let content =
+                        Array(repeatElement(fill, count: before).joined()) + bad + Array(repeatElement(fill, count: after).joined())
+                    #expect(!accepts([content]), "\(before) before, \(after) behind")
+                }
+                let valid = Array(repeatElement(fill, count: before).joined())
+                #expect(accepts([valid]))
+            }
+        }
     }
 }
