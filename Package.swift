@@ -11,7 +11,7 @@ let house: [SwiftSetting] = [
     // A warning of ours is a mistake of ours.
     .treatAllWarnings(as: .error),
     // Checks at run time that no two accesses to a property overlap. Every test runs with them; a message would pay a twentieth for them.
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 let package = Package(

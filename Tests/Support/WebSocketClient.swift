@@ -241,9 +241,15 @@ extension GatewayProcess {
     package func servesNextClient() async throws {
         let client = try await client()
         try await client.send(["type": "text", "id": "next", "text": "next"])
-        guard try await client.message() == ["type": "ack", "id": "next"] else { throw TestFailure("no ack for the next client") }
-        let reply = try await client.message("text")
-        guard reply["text"] == "next", reply["done"] == true else { throw TestFailure("no reply for the next client: \(reply)") }
+        var answers: [JSON] = []
+        while answers.count < 2 {
+            let message = try await client.message()
+            // Where connections or sessions live for a second only, the end is announced early.
+            if message["type"] != "goaway" { answers.append(message) }
+        }
+        guard answers[0] == ["type": "ack", "id": "next"] else { throw TestFailure("no ack for the next client: \(answers[0])") }
+        let reply = answers[1]
+        guard reply["type"] == "text", reply["text"] == "next", reply["done"] == true else { throw TestFailure("no reply for the next client: \(reply)") }
         try await client.send(["type": "bye"])
         try await client.closed(1000)
     }

@@ -41,6 +41,8 @@ extension WebSocketHandler {
         if case .open = state {
             connection.ended(code: code ?? 1005, reason: "closed by the client")
             gather()
+            // What it asked for in the same read, and what waits, goes before the answer, as if it had come in two.
+            if isWritable { application.write(to: &backlog, writer: &writer) }
             writer.writeCloseReply(code, to: &backlog)
         }
         state = .closed(until: closeDeadline)

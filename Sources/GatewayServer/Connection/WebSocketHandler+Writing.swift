@@ -38,7 +38,7 @@ extension WebSocketHandler {
         connection.bytesOut &+= count
         loop.counters.bytesOut &+= count
         handedOver &+= Int64(truncatingIfNeeded: count)
-        if let sender { sender.send(output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
+        if let sender { sender.send(plaintext: output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
     }
 
     /// Whether what waits for the socket is little enough that more may be handed over.

@@ -21,11 +21,10 @@ extension TLSHandler {
     }
 
     package var isClear: Bool {
-        guard phase == .established, !isOutputClosed, writes.isEmpty, let wire else { return false }
-        return wire.isClear
+        phase == .established && !isOutputClosed && writes.isEmpty && queuedWrites == 0 && descriptor != nil
     }
 
-    package func send(_ plaintext: ByteBuffer) {
+    package func send(plaintext: ByteBuffer) {
         guard let context else { return }
         guard phase == .established, !isOutputClosed, !isSealing, writes.isEmpty,
             1...TLSBuffers.recordSize ~= plaintext.readableBytes
@@ -88,7 +87,7 @@ extension TLSHandler {
 
     /// Encrypts all flushed writes and passes them on, in chunks of at most ``TLSBuffers/capacity`` bytes.
     func sealFlushed(_ context: ChannelHandlerContext) {
-        // A promise that completes in `send` may write and flush again: the loop further up takes that too.
+        // A promise that completes in `transmit` may write and flush again: the loop further up takes that too.
         guard !isSealing else { return }
         isSealing = true
         while sealedWrites < flushedWrites, phase == .established, !isOutputClosed {
@@ -96,16 +95,16 @@ extension TLSHandler {
             let failure = sealChunk(&promise)
             let ciphertext = buffers.takeCiphertext()
             if let failure {
-                if let ciphertext { wire?.send(ciphertext, context: context, promise: nil) }
+                if let ciphertext { transmit(ciphertext, context: context, promise: nil) }
                 promise?.fail(failure)
                 fail(context, failure)
                 break
             }
             if let ciphertext {
-                wire?.send(ciphertext, context: context, promise: promise)
+                transmit(ciphertext, context: context, promise: promise)
             } else if promise != nil {
                 // Only empty writes: nothing for the wire, but their promises keep their place in the queue.
-                wire?.send(ByteBuffer(), context: context, promise: promise)
+                transmit(ByteBuffer(), context: context, promise: promise)
             }
         }
         isSealing = false

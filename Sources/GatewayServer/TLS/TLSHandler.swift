@@ -36,8 +36,9 @@ package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
     let buffers: TLSBuffers
     var phase = Phase.waiting
     var context: ChannelHandlerContext?
-    /// The way to the socket.
-    var wire: TLSWire?
+    var descriptor: NIOBSDSocket.Handle?
+    /// Writes that the channel has and the kernel hasn't.
+    var queuedWrites = 0
 
     /// Whether close_notify was sent.
     var isOutputClosed = false
@@ -89,7 +90,7 @@ package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        wire = TLSWire(context)
+        descriptor = findDescriptor(context)
         if context.channel.isActive { begin(context) }
     }
 
@@ -201,7 +202,7 @@ package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
             failWrites(TLSError.plainHTTP)
             let answer = PlainHTTP.refusal(
                 correlationID: makeCorrelationID?() ?? "", hasBody: hasBody, allocator: context.channel.allocator)
-            wire?.send(answer, context: context, promise: nil)
+            transmit(answer, context: context, promise: nil)
             context.close(mode: .output, promise: nil)
             context.fireErrorCaught(TLSError.plainHTTP)
             return true
@@ -255,7 +256,7 @@ package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
         phase = .closed
         failWrites(ChannelError.ioOnClosedChannel)
         receiver = nil
-        wire = nil
+        descriptor = nil
         self.context = nil
     }
 
@@ -272,7 +273,7 @@ package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
     /// Sends what OpenSSL wrote by itself. The loop's buffer must be empty before control goes to anyone else.
     func sendCiphertext(_ context: ChannelHandlerContext) {
         guard let ciphertext = buffers.takeCiphertext() else { return }
-        wire?.send(ciphertext, context: context, promise: nil)
+        transmit(ciphertext, context: context, promise: nil)
     }
 }
 
