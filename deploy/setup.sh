@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building Parley needs on Debian 12 besides Swift, and with the word "test" what its tests need as well.
+# Installs what building Parley needs on Debian 12 besides Swift; with the word "test" what its tests need as well, with "bench" what
+# its benchmarks do.
 # Says nothing, and asks the network for nothing, when all of it is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -59,6 +60,14 @@ if [[ "$purpose" == test ]]; then
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+fi
+if [[ "$purpose" == bench ]]; then
+    for package in g++ libboost-dev libboost-system-dev libsimdjson-dev; do
+        is_installed "$package" || missing+=("$package")
+    done
+    for tool in openssl python3; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
 fi
 if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 [[ "$purpose" == test ]] || exit 0

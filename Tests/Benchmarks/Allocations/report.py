@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Tells who asked for the memory that counter.so has counted.
+
+usage: report.py COUNTS PID MESSAGES [--stacks N] [--limit X] [--name NAME]
+
+COUNTS is the mapped file, PID the process (still running), MESSAGES how many messages the counting covered.
+Every allocation belongs to one owner: going outwards from malloc, the first frame that is neither the C library's, nor the Swift
+runtime's or standard library's, nor a container's of NIOCore (ByteBuffer, CircularBuffer: who uses one pays for it).
+With --limit, the exit status is 1 when what is ours exceeds X a message.
+"""
+
+import argparse
+import bisect
+import re
+import struct
+import subprocess
+import sys
+from collections import Counter, defaultdict
+
+# Timers and the growth of tables happen now and then, in no relation to a message.
+TOLERANCE = 0.01
+MAGIC = 0x31434F4C4C41
+OURS = {"GatewayCore", "GatewayServer", "parley"}
+CONTAINER = re.compile(r"^\$s7NIOCore(10ByteBuffer|19ByteBufferAllocator|14CircularBuffer|20MarkedCircularBuffer)")
+# Swift's standard library (`s`, or `S` and a letter for the common types) and what belongs to the runtime.
+RUNTIME = re.compile(r"^(_?swift_|_swift|_ZNS?t?\d*swift|\$s(s|S[a-zA-Z])|\$s12_Concurrency|\$s15Synchronization|_Znwm|_Znam)")
+EXTENSION = re.compile(r"(\d+)(GatewayCore|GatewayServer|parley)E")
+
+
+def read_counts(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    magic, _, calls, size, frees, lost, slots, depth = struct.unpack_from("<8Q", data, 0)
+    if magic != MAGIC:
+        sys.exit(f"{path}: nothing was counted: is counter.so loaded?")
+    stacks, at, width = [], 64, 32 + 8 * depth
+    for _ in range(slots):
+        hash_, count, amount, frames = struct.unpack_from("<4Q", data, at)
+        if hash_ and count:
+            stacks.append((count, amount, struct.unpack_from(f"<{frames}Q", data, at + 32)))
+        at += width
+    return calls, size, frees, lost, stacks
+
+
+class Symbols:
+    """The names of addresses of one process, from its map and the symbol tables of the files in it."""
+
+    def __init__(self, pid):
+        self.regions, self.tables = [], {}
+        bases = {}
+        for line in open(f"/proc/{pid}/maps"):
+            fields = line.split(None, 5)
+            if len(fields) < 6 or not fields[5].startswith("/"):
+                continue
+            start, end = (int(part, 16) for part in fields[0].split("-"))
+            path = fields[5].strip()
+            bases.setdefault(path, start - int(fields[2], 16))
+            self.regions.append((start, end, path))
+        self.bases = bases
+        self.executable = next((path for _, _, path in self.regions), None)
+
+    def table(self, path):
+        if path not in self.tables:
+            addresses, names = [], []
+            for options in (["-n"], ["-nD"]):
+                text = subprocess.run(["nm", *options, "--defined-only", path], capture_output=True, text=True).stdout
+                for line in text.splitlines():
+                    fields = line.split(" ", 2)
+                    if len(fields) == 3 and fields[1] in "tTwWiV":
+                        addresses.append(int(fields[0], 16))
+                        names.append(fields[2].split("@")[0])
+                if addresses:
+                    break
+            self.tables[path] = (addresses, names)
+        return self.tables[path]
+
+    def name(self, address):
+        """The file and the symbol of a return address, which lies behind the call that it belongs to."""
+        for start, end, path in self.regions:
+            if start <= address < end:
+                addresses, names = self.table(path)
+                at = bisect.bisect_right(addresses, address - 1 - self.bases[path]) - 1
+                return path.rsplit("/", 1)[-1], names[at] if at >= 0 else "?"
+        return "?", "?"
+
+
+def module(symbol):
+    if extended := EXTENSION.search(symbol):
+        return extended[2]
+    if mangled := re.match(r"^\$s(\d+)(\w+)", symbol):
+        return mangled[2][: int(mangled[1])]
+    return None
+
+
+def owner(frames, executable):
+    for file, symbol in frames:
+        if file.startswith(("libc.so", "libc-", "ld-linux", "libstdc++", "libgcc", "counter.so")):
+            continue
+        if file.startswith(("libssl", "libcrypto")):
+            # Its inner functions have no names here; the one that was called from outside has.
+            inside = [name for library, name in frames if library.startswith(("libssl", "libcrypto"))]
+            return "OpenSSL", inside[-1]
+        if file.startswith("libz."):
+            return "zlib", symbol
+        if EXTENSION.search(symbol):
+            return "ours", symbol
+        if RUNTIME.match(symbol) or CONTAINER.match(symbol):
+            continue
+        name = module(symbol)
+        if name in OURS:
+            return "ours", symbol
+        if name and (name.startswith("NIO") or name.startswith("_NIO")):
+            return "NIO", symbol
+        return name or ("C" if file == executable else file), symbol
+    return "unknown", frames[-1][1] if frames else "?"
+
+
+def demangle(symbols):
+    command = ["swift", "demangle", "--simplified", "--compact"]
+    try:
+        text = subprocess.run(command, input="\n".join(symbols), capture_output=True, text=True).stdout
+    except OSError:
+        return {symbol: symbol for symbol in symbols}
+    return dict(zip(symbols, text.splitlines()))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("counts")
+    parser.add_argument("pid", type=int)
+    parser.add_argument("messages", type=int)
+    parser.add_argument("--stacks", type=int, default=0)
+    parser.add_argument("--limit", type=float)
+    parser.add_argument("--name", default="messages")
+    options = parser.parse_args()
+
+    calls, size, frees, lost, stacks = read_counts(options.counts)
+    symbols = Symbols(options.pid)
+    names = {}
+    owners, places, examples = Counter(), Counter(), defaultdict(lambda: (0, 0, []))
+    for count, amount, frames in stacks:
+        named = []
+        for address in frames:
+            if address not in names:
+                names[address] = symbols.name(address)
+            named.append(names[address])
+        who, symbol = owner(named, symbols.executable.rsplit("/", 1)[-1])
+        owners[who] += count
+        places[who, symbol] += count
+        if count > examples[who, symbol][0]:
+            examples[who, symbol] = (count, amount // count, named)
+
+    each = 1 / options.messages
+    ours = owners["ours"] * each
+    exceeded = options.limit is not None and ours > options.limit + TOLERANCE
+    verdict = "" if options.limit is None else f", at most {options.limit:g}: {'missed' if exceeded else 'met'}"
+    others = "  ".join(f"{who} {count * each:.3f}" for who, count in owners.most_common() if who != "ours" and count * each >= 0.001)
+    print(f"{options.name:<8} ours {ours:.3f}{verdict}   others: {others or 'none'}   ({size * each:.0f} bytes)")
+    if lost:
+        print(f"  {lost} allocations found no room in the table of stacks")
+
+    if options.stacks:
+        top = [place for place in places.most_common() if place[1] * each >= 0.002][: options.stacks]
+        wanted = sorted({s for (who, s), _ in top} | {s for place, _ in top for _, s in examples[place][2]})
+        readable = demangle(wanted)
+        for (who, symbol), count in top:
+            _, average, frames = examples[who, symbol]
+            print(f"  {count * each:7.3f}  {who}: {readable.get(symbol, symbol)[:150]}   ({average} bytes)")
+            for file, name in frames[:14]:
+                print(f"             {file[:16]:<16} {readable.get(name, name)[:130]}")
+    if exceeded:
+        sys.exit(1)
+
+
+main()

@@ -1,0 +1,97 @@
+import Foundation
+import GatewayCore
+
+/// What a message costs between its bytes and its verdict.
+func benchmarkCore(_ stopwatch: Stopwatch) {
+    for (name, message) in [
+        ("ping", Samples.ping), ("text of 120", Samples.text), ("text of 16,000, mixed", Samples.long),
+        ("text of 16,000, ASCII", Samples.ascii),
+    ] {
+        benchmarkScanner(stopwatch, name, message)
+        benchmarkFoundation(stopwatch, name, message)
+    }
+    for (name, message) in [("mixed", Samples.long), ("ASCII", Samples.ascii)] {
+        stopwatch.measure("UTF-8, 16,000 characters, \(name)", bytes: message.count) { count in
+            for _ in 0..<count {
+                var validator = UTF8Validator()
+                consume(validator.accept(message.span.bytes) && validator.isComplete)
+            }
+        }
+    }
+    benchmarkLimiter(stopwatch)
+    benchmarkLedger(stopwatch)
+}
+
+private func benchmarkScanner(_ stopwatch: Stopwatch, _ name: String, _ message: [UInt8]) {
+    stopwatch.measure("scanner: \(name)", bytes: message.count) { count in
+        var scanner = MessageScanner(rules: ValidationRules())
+        for _ in 0..<count {
+            // The reader checks UTF-8 before the scanner sees a message; Foundation checks it too.
+            var validator = UTF8Validator()
+            guard validator.accept(message.span.bytes), validator.isComplete else { return stop("\(name) is not UTF-8") }
+            do throws(MessageFault) {
+                consume(try scanner.scan(message.span.bytes))
+            } catch {
+                return stop("\(name) was refused: \(error)")
+            }
+        }
+    }
+}
+
+/// The fields that the samples have; everything else about a message Foundation wouldn't check.
+private struct Message: Decodable {
+    var type: String
+    var id: String?
+    var ts: Double?
+    var text: String?
+    var stream: Bool?
+}
+
+private func benchmarkFoundation(_ stopwatch: Stopwatch, _ name: String, _ message: [UInt8]) {
+    let data = Data(message)
+    stopwatch.measure("JSONDecoder: \(name)", bytes: message.count) { count in
+        let decoder = JSONDecoder()
+        for _ in 0..<count {
+            do {
+                consume(try decoder.decode(Message.self, from: data))
+            } catch {
+                return stop("\(name) was refused: \(error)")
+            }
+        }
+    }
+}
+
+private func benchmarkLimiter(_ stopwatch: Stopwatch) {
+    let rate = Rate(units: 1_000_000_000, per: .seconds(60), burst: 1_000_000)
+    stopwatch.measure("GCRA: a decision that admits") { count in
+        var limiter = Limiter()
+        var now = Instant(nanoseconds: 1)
+        for _ in 0..<count {
+            now.nanoseconds += 1000
+            consume(limiter.admit(1, at: rate, now: now) == nil)
+        }
+    }
+    let slow = Rate(units: 60, per: .seconds(60), burst: 1)
+    stopwatch.measure("GCRA: a decision that refuses") { count in
+        var limiter = Limiter()
+        let now = Instant(nanoseconds: 1)
+        for _ in 0..<count { consume(limiter.admit(1, at: slow, now: now) == nil) }
+    }
+}
+
+private func benchmarkLedger(_ stopwatch: Stopwatch) {
+    stopwatch.measure("ledger: one part changes, the sum is asked for") { count in
+        var ledger = Ledger()
+        for step in 0..<count {
+            ledger.outbox += step & 255
+            ledger.connection.receiveBuffer = step & 4095
+            consume(ledger.total)
+        }
+    }
+}
+
+/// A benchmark of messages that aren't accepted would measure something else.
+func stop(_ reason: String) {
+    print("micro: \(reason)")
+    exit(1)
+}

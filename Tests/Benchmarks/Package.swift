@@ -1,0 +1,43 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+// The gateway's own sources once more, through links, because what they declare is visible only to packages of this name. Of the server
+// there is only what measures alone, so that neither TLS nor the operations listener has to be built for it.
+
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+    // As the gateway itself is built.
+    .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
+]
+
+let package = Package(
+    name: "parley",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CZlib", path: "Linked/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(
+            name: "GatewayCore",
+            dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+            path: "Linked/GatewayCore",
+            swiftSettings: house + [.strictMemorySafety()]),
+        .target(
+            name: "GatewayServer",
+            dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
+            path: "Linked/WebSocket",
+            swiftSettings: house),
+        .executableTarget(
+            name: "micro",
+            dependencies: ["GatewayCore", "GatewayServer", .product(name: "NIOCore", package: "swift-nio")],
+            path: "Micro",
+            swiftSettings: house),
+    ]
+)

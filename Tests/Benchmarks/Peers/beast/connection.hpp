@@ -1,0 +1,260 @@
+// One client of the peer: TLS, upgrade, its messages, and the queue of what is to be written to it.
+#pragma once
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+#include <simdjson.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "session.hpp"
+#include "text.hpp"
+
+namespace peer {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+namespace websocket = beast::websocket;
+using boost::system::error_code;
+
+/// What all connections of the one thread share.
+struct Gateway {
+    asio::ssl::context tls{asio::ssl::context::tls_server};
+    std::unordered_map<std::string, std::shared_ptr<Session>> sessions;
+    simdjson::dom::parser parser;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+    static constexpr std::size_t largest_message = 1 << 20, longest_text = 100'000;
+    static constexpr std::uint64_t chunks_per_ack = 64;
+
+    Gateway& gateway_;
+    websocket::stream<beast::ssl_stream<beast::tcp_stream>> socket_;
+    beast::flat_buffer input_;
+    http::request<http::string_body> request_;
+    http::response<http::string_body> refusal_;
+    std::deque<SharedText> queue_;
+    std::shared_ptr<Session> session_;
+
+public:
+    Connection(Gateway& gateway, asio::ip::tcp::socket socket) : gateway_(gateway), socket_(std::move(socket), gateway.tls) {}
+
+    void start() {
+        auto& transport = beast::get_lowest_layer(socket_);
+        transport.socket().set_option(asio::ip::tcp::no_delay(true));
+        transport.expires_after(std::chrono::seconds(30));
+        socket_.next_layer().async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](error_code failure) {
+            if (!failure) self->read_request();
+        });
+    }
+
+private:
+    void read_request() {
+        http::async_read(socket_.next_layer(), input_, request_, [self = shared_from_this()](error_code failure, std::size_t) {
+            if (!failure) self->upgrade();
+        });
+    }
+
+    void upgrade() {
+        const auto target = request_.target();
+        if (!websocket::is_upgrade(request_) || target.substr(0, target.find('?')) != "/v1/ws") {
+            refusal_.result(http::status::not_found);
+            refusal_.version(request_.version());
+            refusal_.prepare_payload();
+            http::async_write(socket_.next_layer(), refusal_, [self = shared_from_this()](error_code, std::size_t) {});
+            return;
+        }
+        beast::get_lowest_layer(socket_).expires_never();
+        socket_.set_option(websocket::stream_base::timeout::suggested(beast::role_type::server));
+        socket_.read_message_max(largest_message);
+        socket_.auto_fragment(false);
+        socket_.async_accept(request_, [self = shared_from_this()](error_code failure) {
+            if (!failure) self->open();
+        });
+    }
+
+    void open() {
+        request_ = {};
+        session_ = std::make_shared<Session>();
+        gateway_.sessions.emplace(session_->id, session_);
+        std::string welcome = R"({"type":"session","session_id":")";
+        welcome += session_->id;
+        welcome += R"(","resume_token":")";
+        welcome += session_->resume_token;
+        welcome += R"(","resumed":false,"lost":false,"last_seq":0,"expires_at":)";
+        welcome += std::to_string(wall_milliseconds() + 24 * 3600 * 1000);
+        welcome += R"(,"heartbeat_ms":20000,"limits":{"text_chars":100000,"message_bytes":1048576},"protocol":"parley.v1"})";
+        send(std::move(welcome));
+        read();
+    }
+
+    void close() {
+        if (!session_) return;
+        gateway_.sessions.erase(session_->id);
+        session_ = nullptr;
+    }
+
+    static std::int64_t wall_milliseconds() {
+        const auto since = std::chrono::system_clock::now().time_since_epoch();
+        return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+    }
+
+    // Out: one write at a time, in order.
+
+    SharedText send(std::string text) {
+        const bool resting = queue_.empty();
+        const auto shared = queue_.emplace_back(std::make_shared<const std::string>(std::move(text)));
+        if (resting) write();
+        return shared;
+    }
+
+    void write() {
+        socket_.text(true);
+        socket_.async_write(asio::buffer(*queue_.front()), [self = shared_from_this()](error_code failure, std::size_t) {
+            if (failure) return self->close();
+            self->queue_.pop_front();
+            if (!self->queue_.empty()) self->write();
+        });
+    }
+
+    // In: one message at a time.
+
+    void read() {
+        socket_.async_read(input_, [self = shared_from_this()](error_code failure, std::size_t) {
+            if (failure) return self->close();
+            self->receive();
+            self->input_.consume(self->input_.size());
+            self->read();
+        });
+    }
+
+    void receive() {
+        const auto now = Clock::now();
+        session_->note(input_.size(), now);
+        if (socket_.got_text()) {
+            receive_text(now);
+        } else {
+            receive_chunk(now);
+        }
+    }
+
+    void receive_chunk(Clock::time_point now) {
+        if (!session_->chunks_rate.allows(now)) return refuse("rate_limited", "too many chunks");
+        if (input_.size() == 0) return refuse("invalid_audio", "a chunk has at least one byte");
+        session_->audio_bytes += input_.size();
+        session_->chunks += 1;
+        if (session_->chunks % chunks_per_ack == 0) accept("audio", R"(,"chunks":)" + std::to_string(session_->chunks));
+    }
+
+    void receive_text(Clock::time_point now) {
+        if (!session_->messages_rate.allows(now)) return refuse("rate_limited", "too many messages");
+        input_.prepare(simdjson::SIMDJSON_PADDING);  // the parser reads past the end
+        const auto bytes = input_.data();
+        simdjson::dom::element document;
+        const auto failure = gateway_.parser.parse(static_cast<const char*>(bytes.data()), bytes.size(), false).get(document);
+        if (failure) return refuse("invalid_json", "not JSON");
+        simdjson::dom::object message;
+        if (document.get(message)) return refuse("invalid_message", "not an object");
+        std::string_view type, id;
+        if (message["type"].get(type)) return refuse("invalid_message", "type has to be a string");
+        simdjson::dom::element id_value;
+        if (!message["id"].get(id_value) && (id_value.get(id) || !is_id(id))) return refuse("invalid_message", "that is no id");
+
+        if (type == "ping") return receive_ping(message, id);
+        if (type == "ack") return receive_ack(message);
+        if (type == "status") return report();
+        if (type != "text" && type != "audio" && type != "cancel") return refuse("unsupported_type", "no such type", id);
+        if (id.empty()) return refuse("invalid_message", "an id is missing");
+        if (type == "text") return receive_text(message, id);
+        if (type == "audio") return accept(id);
+        refuse("not_found", "nothing to cancel", id);
+    }
+
+    void receive_ping(simdjson::dom::object message, std::string_view id) {
+        std::string pong = R"({"type":"pong")";
+        if (!id.empty()) {
+            pong += R"(,"id":")";
+            pong += id;
+            pong += '"';
+        }
+        simdjson::dom::element timestamp;
+        if (!message["ts"].get(timestamp)) {
+            if (!timestamp.is_number()) return refuse("invalid_message", "ts has to be a number", id);
+            pong += R"(,"ts":)";
+            pong += simdjson::minify(timestamp);
+        }
+        pong += R"(,"server_ts":)";
+        pong += std::to_string(wall_milliseconds());
+        pong += '}';
+        send(std::move(pong));
+    }
+
+    void receive_text(simdjson::dom::object message, std::string_view id) {
+        std::string_view raw;
+        if (message["text"].get(raw)) return refuse("invalid_message", "text has to be a string", id);
+        std::string text = sanitized(raw);
+        const bool too_long = text.size() > longest_text && character_count(text) > longest_text;
+        if (text.empty() || too_long) return refuse("invalid_message", "text has 1 to 100000 characters", id);
+        if (session_->accepted.contains(id)) return accept(id, R"(,"duplicate":true)");
+        session_->memory += session_->accepted.insert(id);
+        accept(id);
+
+        const auto seq = ++session_->last_seq;
+        std::string reply;
+        reply.reserve(text.size() + text.size() / 8 + 160);
+        reply += R"({"type":"text","seq":)";
+        reply += std::to_string(seq);
+        reply += R"(,"reply_to":")";
+        reply += id;
+        reply += R"(","text":)";
+        append_json(reply, text);
+        reply += R"(,"final":true})";
+        session_->keep(seq, send(std::move(reply)));
+        session_->remember(std::move(text));
+    }
+
+    void receive_ack(simdjson::dom::object message) {
+        std::uint64_t seq;
+        if (message["seq"].get(seq)) return refuse("invalid_message", "seq has to be a whole number");
+        session_->acknowledge(seq);
+    }
+
+    void report() {
+        send(R"({"type":"status","session":{"messages":)" + std::to_string(session_->messages) + R"(,"bytes":)" +
+             std::to_string(session_->bytes) + R"(,"memory":)" + std::to_string(session_->memory) + "}}");
+    }
+
+    void accept(std::string_view id, std::string_view more = {}) {
+        std::string text = R"({"type":"ack","id":")";
+        text += id;
+        text += '"';
+        text += more;
+        text += '}';
+        send(std::move(text));
+    }
+
+    void refuse(std::string_view code, std::string_view why, std::string_view id = {}) {
+        std::string text = R"({"type":"error","error":{"code":")";
+        text += code;
+        text += R"(","message":")";
+        text += why;
+        text += R"(","reply_to":)";
+        if (id.empty()) {
+            text += "null";
+        } else {
+            append_json(text, id);
+        }
+        text += R"(,"retryable":false,"fatal":false}})";
+        send(std::move(text));
+    }
+};
+
+}  // namespace peer

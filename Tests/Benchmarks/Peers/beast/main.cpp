@@ -1,0 +1,50 @@
+// The peer that Parley is measured against: the same work, as one would do it in C++ with Boost.Beast, OpenSSL and simdjson.
+//
+// Each client has a session: random names, rates, remembered ids, history, outbox. A ping is answered by a pong, a text by its ack and
+// the same text again, audio by an ack for each 64 chunks. One thread, one io_context.
+//
+// usage: gateway PORT CERT KEY
+// build: g++ -O3 -march=native -std=c++20 -o gateway main.cpp -lsimdjson -lssl -lcrypto -lpthread
+#include <charconv>
+#include <cstring>
+#include <iostream>
+
+#include "connection.hpp"
+
+namespace {
+
+void accept_next(peer::asio::ip::tcp::acceptor& acceptor, peer::Gateway& gateway) {
+    acceptor.async_accept([&](peer::error_code failure, peer::asio::ip::tcp::socket socket) {
+        if (!failure) std::make_shared<peer::Connection>(gateway, std::move(socket))->start();
+        accept_next(acceptor, gateway);
+    });
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    unsigned short port = 0;
+    if (count != 4 || std::from_chars(arguments[1], arguments[1] + std::strlen(arguments[1]), port).ec != std::errc()) {
+        std::cerr << "usage: gateway PORT CERT KEY\n";
+        return 2;
+    }
+    try {
+        peer::asio::io_context loop{1};
+        peer::Gateway gateway;
+        using TLS = peer::asio::ssl::context;
+        gateway.tls.set_options(TLS::default_workarounds | TLS::no_tlsv1 | TLS::no_tlsv1_1);
+        gateway.tls.use_certificate_chain_file(arguments[2]);
+        gateway.tls.use_private_key_file(arguments[3], TLS::pem);
+        peer::asio::ip::tcp::acceptor acceptor{loop};
+        const peer::asio::ip::tcp::endpoint endpoint{peer::asio::ip::address_v4::loopback(), port};
+        acceptor.open(endpoint.protocol());
+        acceptor.set_option(peer::asio::socket_base::reuse_address(true));
+        acceptor.bind(endpoint);
+        acceptor.listen(4096);
+        accept_next(acceptor, gateway);
+        loop.run();
+    } catch (const std::exception& failure) {
+        std::cerr << "gateway: " << failure.what() << '\n';
+        return 1;
+    }
+}

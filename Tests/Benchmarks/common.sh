@@ -1,0 +1,148 @@
+# Shared by run.sh and allocations.sh: what they build, and the servers that they start. Sourced with the top of the repository as
+# the current directory.
+
+readonly here=Tests/Benchmarks
+readonly tools=$here/.build/tools
+# A port of the dynamic range could be taken by one of the connections that are made.
+readonly port=19443
+
+servers=()
+
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# Builds $1 from the files behind it with the command in between, when one of them is newer: build TARGET COMMAND… -- FILES…
+build() {
+    local target=$1 file fresh=yes
+    local -a command=()
+    shift
+    while [[ "$1" != -- ]]; do
+        command+=("$1")
+        shift
+    done
+    shift
+    for file in "$@"; do
+        if [[ ! "$target" -nt "$file" ]]; then fresh=no; fi
+    done
+    [[ $fresh == no ]] || return 0
+    printf 'building %s\n' "$target" >&2
+    "${command[@]}" || fail "could not build $target"
+}
+
+build_gateway() {
+    local log=$here/.build/gateway.log
+    printf 'building the gateway (some minutes the first time)\n' >&2
+    if ! swift build --configuration release --product parley --static-swift-stdlib >"$log" 2>&1 </dev/null; then
+        grep -E 'error:' "$log" >&2 || tail -n 40 "$log" >&2
+        exit 1
+    fi
+}
+
+build_load() {
+    build $tools/load cc -O2 -Wall -Wextra -o $tools/load $here/Load/*.c -lssl -lcrypto -- $here/Load/*
+}
+
+build_peers() {
+    build $tools/beast g++ -O3 -march=native -std=c++20 -o $tools/beast $here/Peers/beast/main.cpp -lsimdjson -lssl -lcrypto -lpthread \
+        -- $here/Peers/beast/*
+    build $tools/floor cc -O3 -march=native -Wall -Wextra -o $tools/floor $here/Peers/floor/floor.c -lssl -lcrypto -- $here/Peers/floor/*
+}
+
+build_counter() {
+    local source=$here/Allocations/counter.c
+    build $tools/counter.so cc -O2 -Wall -Wextra -fPIC -shared -o $tools/counter.so $source -ldl -- $source
+}
+
+# One certificate for every server, so that their handshakes cost the same: P-256, as the gateway's own in development.
+make_certificate() {
+    [[ -s $tools/cert.pem && -s $tools/key.pem ]] && openssl x509 -in $tools/cert.pem -noout -checkend 86400 >/dev/null && return
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout $tools/key.pem -out $tools/cert.pem 2>/dev/null ||
+        fail 'openssl made no certificate'
+}
+
+# The payloads: a text of 120 characters and one of 16,000 in several scripts with some escapes, and audio.
+make_payloads() {
+    python3 - $tools <<'P'
+import json, sys
+
+folder = sys.argv[1]
+short = ("The quick brown fox jumps over the lazy dog. " * 3)[:120]
+mixed = 'Grüße — naïve café; привет, мир; こんにちは世界; γειά σου; नमस्ते. He said "yes"\n\tand C:\\left. Plain words, as most are, go on. '
+long = (mixed * 200)[:16000]
+for name, text in ("text", short), ("long", long):
+    # Without "stream" the loopback would answer a text of more than 20 words in pieces.
+    message = {"type": "text", "id": "########", "text": text, "stream": False}
+    with open(f"{folder}/{name}.json", "w", encoding="utf-8") as file:
+        file.write(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+for name, size in ("audio", 640), ("chunk", 16384):
+    with open(f"{folder}/{name}.pcm", "wb") as file:
+        file.write(bytes((i * 37 + i // 256) % 256 for i in range(size)))
+P
+}
+
+# Waits until a server takes connections.
+await_port() {
+    local tries
+    for ((tries = 0; tries < 200; tries++)); do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return; fi
+        kill -0 "$2" 2>/dev/null || fail "the server ended at once; see $here/.build/server.log"
+        sleep 0.05
+    done
+    fail "nothing listens at port $1"
+}
+
+# The gateway with everything on and its limits high: checked, counted against, never reached. start_gateway CORES LOOPS [VARIABLE=VALUE…]
+start_gateway() {
+    local cores=$1 loops=$2
+    shift 2
+    env "$@" taskset --cpu-list "$cores" "$binary" serve \
+        --config "$tools/config" --environment development \
+        --listen.address "127.0.0.1:$port" --listen.loops "$loops" --operations.address "127.0.0.1:$((port + 1))" \
+        --tls.certificates "$tools/cert.pem:$tools/key.pem" \
+        --logging.level warning --logging.format json --store.kind memory \
+        --connections.max 20000 --connections.per_address 20000 --connections.handshakes_per_second 0 --sessions.max 20000 \
+        --limits.text_per_minute 1000000000 --limits.control_per_minute 1000000000 --limits.bytes_per_second 1TB \
+        --limits.audio_per_minute 1000000000 --limits.audio_chunks_per_second 1000000000 --limits.audio_realtime_factor 1000000 \
+        >$here/.build/server.log 2>&1 </dev/null &
+    server=$!
+    servers+=("$server")
+    await_port "$port" "$server"
+}
+
+# start_peer CORES PROGRAM
+start_peer() {
+    taskset --cpu-list "$1" "$tools/$2" "$port" "$tools/cert.pem" "$tools/key.pem" >$here/.build/server.log 2>&1 </dev/null &
+    server=$!
+    servers+=("$server")
+    await_port "$port" "$server"
+}
+
+# At once: a graceful end would wait for its clients.
+stop_server() {
+    kill -KILL "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+}
+
+stop_servers() {
+    local pid
+    for pid in "${servers[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+}
+trap stop_servers EXIT
+
+prepare() {
+    deploy/setup.sh bench
+    mkdir -p $tools/config
+    # Both ends of 10,000 connections are here.
+    ulimit -n "$(ulimit -H -n)"
+    if [[ -z "${binary:-}" ]]; then
+        build_gateway
+        binary=.build/release/parley
+    fi
+    [[ -x "$binary" ]] || fail "$binary is no program"
+    build_load
+    make_certificate
+    make_payloads
+}

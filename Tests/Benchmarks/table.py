@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""The table of run.sh.
+
+usage: table.py RESULTS BYTES
+
+RESULTS has a line for each measurement: name of the line, server, round and the JSON of the load generator, between tabs. BYTES is the
+size of the long text's message. Medians are printed, and in brackets the smallest and the largest.
+"""
+
+import json
+import sys
+from statistics import median
+
+results = {}
+for text in open(sys.argv[1], encoding="utf-8"):
+    line, server, round_, data = text.rstrip("\n").split("\t")
+    results.setdefault(line, {}).setdefault(server, {}).setdefault(int(round_), []).append(json.loads(data))
+long_bytes = int(sys.argv[2])
+
+
+def values(line, server, key):
+    return [runs[0][key] for _, runs in sorted(results[line][server].items())]
+
+
+def spread(numbers, digits):
+    return f"{median(numbers):.{digits}f} ({min(numbers):.{digits}f}–{max(numbers):.{digits}f})"
+
+
+def verdict(value, bar, most=True):
+    return "met" if (value <= bar if most else value >= bar) else "missed"
+
+
+rows = []
+
+
+def compare(line, title, key, bar, other="beast", digits=2, scale=1.0):
+    ours, theirs = ([scale * value for value in values(line, server, key)] for server in ("parley", other))
+    # Round by round, since both sides of a round met the same machine.
+    ratio = median([a / b for a, b in zip(ours, theirs)])
+    rows.append((title, spread(ours, digits), spread(theirs, digits), f"{ratio:.2f}", f"≤ {bar:.2f}", verdict(ratio, bar)))
+
+
+def alone(title, numbers, bar, digits=1, most=True, other="", ratio=""):
+    value = median(numbers)
+    limit = "" if bar is None else f"{'≤' if most else '≥'} {bar:g}"
+    rows.append((title, spread(numbers, digits), other, ratio, limit, "" if bar is None else verdict(value, bar, most)))
+
+
+def beast(line, key, digits=1, scale=1.0):
+    ours, theirs = values(line, "parley", key), values(line, "beast", key)
+    return {
+        "other": spread([scale * value for value in theirs], digits),
+        "ratio": f"{median([a / b for a, b in zip(ours, theirs)]):.2f}" if all(theirs) else "",
+    }
+
+
+if "ping" in results:
+    compare("ping", "ping, µs", "cpu_us", 0.80)
+if "text" in results:
+    compare("text", "text of 120, µs", "cpu_us", 0.50)
+if "long" in results:
+    compare("long", "text of 16,000, µs", "cpu_us", 0.33, digits=1)
+    alone("  its payload, MB/s a core", [long_bytes / value for value in values("long", "parley", "cpu_us")], 600, 0, most=False,
+          other=spread([long_bytes / value for value in values("long", "beast", "cpu_us")], 0))
+if "audio" in results:
+    compare("audio", "audio of 640 bytes, µs", "cpu_us", 0.85)
+if "idle" in results:
+    key = "rss_bytes_per_connection"
+    alone("idle session, KB", [value / 1000 for value in values("idle", "parley", key)], 20, **beast("idle", key, scale=0.001))
+if "accept" in results:
+    alone("accept, µs", values("accept", "parley", "accept_cpu_us"), 300, 0, **beast("accept", "accept_cpu_us", 0))
+if "ticket" in results:
+    alone("  with a ticket, µs", values("ticket", "parley", "accept_cpu_us"), None, 0, **beast("ticket", "accept_cpu_us", 0))
+if "chunks" in results:
+    compare("chunks", "16 KB chunk, µs (floor)", "cpu_us", 1.10, other="floor", digits=1)
+if "loops" in results:
+    one, first, second = (values("loops", server, "messages_per_s") for server in ("one", "first", "second"))
+    gains = [(b + c) / a for a, b, c in zip(one, first, second)]
+    # Twice the cores can't do more than twice the work: then something else has had the one core for a while.
+    judged = verdict(median(gains), 1.8, most=False) if median(gains) <= 2.1 else "disturbed"
+    rows.append(("two loops for one, messages/s", spread([b + c for b, c in zip(first, second)], 0), spread(one, 0) + " one",
+                 f"{median(gains):.2f}", "≥ 1.80", judged))
+    costs_one, costs_first = (values("loops", server, "cpu_us") for server in ("one", "first"))
+    costs_two = [cost * b / (b + c) for cost, b, c in zip(costs_first, first, second)]
+    rows.append(("  µs a message", spread(costs_two, 2), spread(costs_one, 2) + " one",
+                 f"{median([two / one for one, two in zip(costs_one, costs_two)]):.2f}", "", ""))
+if "sessions" in results:
+    windows = results["sessions"]["parley"][1]
+    alone("10,000 sessions, p99 in ms", [window["p99_us"] / 1000 for window in windows], 5, 2)
+    alone("  memory, MB", [window["rss_kb"] / 1000 for window in windows], None, 0)
+
+header = ("", "Parley", "peer", "ratio", "bar", "")
+widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+print()
+for row in [header, *rows]:
+    print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+if "sessions" in results:
+    print("\n10,000 sessions, minute by minute, p50 / p99 in ms:")
+    print("  ".join(f"{window['p50_us'] / 1000:.2f} / {window['p99_us'] / 1000:.2f}" for window in windows))
+trouble = [f"{line} on {server}" for line, servers in results.items() for server, all_rounds in servers.items()
+           if any(run["skipped"] or run["closed"] or run["refusals"] for runs in all_rounds.values() for run in runs)]
+if trouble:
+    print("\nNot every message went its way: " + ", ".join(trouble))
