@@ -249,7 +249,9 @@ extension GatewayProcess {
         }
         guard answers[0] == ["type": "ack", "id": "next"] else { throw TestFailure("no ack for the next client: \(answers[0])") }
         let reply = answers[1]
-        guard reply["type"] == "text", reply["text"] == "next", reply["done"] == true else { throw TestFailure("no reply for the next client: \(reply)") }
+        guard reply["type"] == "text", reply["text"] == "next", reply["done"] == true else {
+            throw TestFailure("no reply for the next client: \(reply)")
+        }
         try await client.send(["type": "bye"])
         try await client.closed(1000)
     }

@@ -38,9 +38,9 @@ extension Session {
         return false
     }
 
-    /// Ends a session whose buffers are over its budget although its history was given up.
+    /// Brings the ledger up to date, and ends a session whose buffers are over its budget although its history was given up.
     package mutating func enforceBudget(turn: inout Turn) {
-        guard policy.memoryBudget != .max else { return }
+        // Also where there is no budget: `sessions.total_memory_budget` adds the ledgers up.
         updateLedger()
         guard ledger.total > policy.memoryBudget else { return }
         history.prune()

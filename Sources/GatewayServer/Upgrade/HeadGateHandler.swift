@@ -21,12 +21,12 @@ package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHand
         // Behind the head of a request that was answered or refused, nothing counts.
         guard limits.verdict == .incomplete else { return }
         let count = limits.take(buffer.readableBytesSpan)
-        // The rest of a head that is too large goes nowhere.
-        guard limits.verdict != .tooLarge else { return context.fireErrorCaught(RequestHeadTooLarge()) }
         guard let head = buffer.readSlice(length: count) else { return }
-        rest = buffer
+        if limits.verdict == .complete { rest = buffer }
+        // Also of a head that is too large: where the parser finds an error before the limit, that is the verdict, whatever the pieces.
         context.fireChannelRead(wrapInboundOut(head))
         rest = ByteBuffer()
+        if limits.verdict == .tooLarge { context.fireErrorCaught(RequestHeadTooLarge()) }
     }
 
     /// Hands over to the WebSocket: first what came behind the head, then everything.

@@ -33,14 +33,15 @@ package struct RequestHeadLimits: Sendable {
         return verdict
     }
 
-    /// Counts, and tells how many of these bytes belong to the head: all of them, or those up to its empty line.
+    /// Counts, and tells how many of these bytes belong to the head: all of them, those up to its empty line, or those before the one that
+    /// is too much.
     package mutating func take(_ span: RawSpan) -> Int {
         guard verdict == .incomplete else { return 0 }
         for index in 0..<span.byteCount {
             bytes += 1
             if bytes > maximumBytes {
                 verdict = .tooLarge
-                break
+                return index
             }
             switch span.byte(at: index) {
             case 0x0A:
@@ -52,7 +53,7 @@ package struct RequestHeadLimits: Sendable {
                 // The request line isn't a field.
                 if lines - 1 > maximumFields {
                     verdict = .tooLarge
-                    return index + 1
+                    return index
                 }
                 isLineEmpty = true
             case 0x0D: break

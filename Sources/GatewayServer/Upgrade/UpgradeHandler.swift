@@ -174,7 +174,11 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if case .upgraded = state { return context.fireErrorCaught(error) }
-        if case .refused = state { return context.close(promise: nil) }
+        if case .refused = state {
+            // The parser was quicker, and what it refused the head for is being told.
+            if error is RequestHeadTooLarge { return }
+            return context.close(promise: nil)
+        }
         switch error {
         case is RequestHeadTooLarge, HTTPParserError.headerOverflow:
             refuse(context, .init(.requestHeaderFieldsTooLarge, .headerTooLarge, "The request head is too large."), head: nil)

@@ -39,6 +39,36 @@ import Testing
         #expect(try client.frames().last?.closeCode == 1002)
     }
 
+    @Test func `what was asked in the read that brings the close frame is answered before it`() throws {
+        let client = try LoopHarness().openSession()
+        let text = Array(#"{"type":"text","id":"a","text":"hello"}"#.utf8)
+        try client.send([0x81, 0x80 | UInt8(text.count), 0, 0, 0, 0] + text + [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
+        let frames = try client.frames()
+        #expect(
+            frames.dropLast().map(\.text) == [
+                #"{"type":"ack","id":"a"}"#, #"{"type":"text","seq":1,"reply_to":"a","text":"hello","final":true,"done":true}"#,
+            ])
+        #expect(frames.last?.closeCode == 1000)
+    }
+
+    @Test func `an echo goes out before the answer to a close frame of the same read`() throws {
+        let client = try LoopHarness { $0.conformance.echo = true }.connect()
+        try client.upgrade(path: "/echo")
+        try client.send([0x82, 0x81, 0, 0, 0, 0, 0x07, 0x88, 0x80, 0, 0, 0, 0])
+        #expect(try client.frames() == [.init(opcode: 2, payload: [7]), .init(opcode: 8, payload: [])])
+    }
+
+    @Test func `sessions without a budget of their own count toward the one of all`() throws {
+        let harness = LoopHarness {
+            $0.sessions.memoryBudget = 0
+            $0.sessions.totalMemoryBudget = 50_000
+        }
+        let client = try harness.openSession()
+        try client.send(text: #"{"type":"text","id":"a","text":"\#(String(repeating: "a", count: 60_000))"}"#)
+        harness.advance(by: .milliseconds(1100))
+        #expect(harness.loop.isShortOfMemory)
+    }
+
     @Test func `after a close frame nothing is sent, however much was asked in the same read`() throws {
         let client = try LoopHarness { $0.sessions.memoryBudget = 64_000 }.openSession()
         let part = [UInt8](repeating: 0x61, count: 60_000)

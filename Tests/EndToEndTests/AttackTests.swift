@@ -1,0 +1,191 @@
+import Support
+import Testing
+
+/// What the threat model names and no other suite tries: each attack ends as it should, and the next client is served.
+@Suite(.bounded) struct AttackTests {
+    // MARK: Before the upgrade
+
+    /// A hello of TLS 1.2's shape with random-looking content, to be spoilt.
+    private static let hello: [UInt8] = {
+        let random = (0..<32).map { UInt8(truncatingIfNeeded: $0 * 37) }
+        let body: [UInt8] = [0x03, 0x03] + random + [0, 0, 2, 0x13, 0x01, 1, 0, 0, 4, 0x00, 0x2B, 0, 0]
+        let message: [UInt8] = [1, 0, 0, UInt8(body.count)] + body
+        return [0x16, 0x03, 0x01, 0, UInt8(message.count)] + message
+    }()
+
+    private static func spoilt(_ index: Int, _ value: UInt8) -> [UInt8] {
+        var bytes = hello
+        bytes[index] = value
+        return bytes
+    }
+
+    @Test(
+        arguments: [
+            ("a record longer than TLS allows", [0x16, 0x03, 0x01, 0xFF, 0xFF] + [UInt8](repeating: 1, count: 300)),
+            ("a record of nothing, again and again", (0..<200).flatMap { _ in [0x16, 0x03, 0x01, 0, 0] as [UInt8] }),
+            ("a message longer than its record", spoilt(7, 0xFF)), ("a session id beyond the message", spoilt(43, 0xFF)),
+            ("suites beyond the message", spoilt(44, 0xFF)), ("an odd number of bytes of suites", spoilt(45, 1)),
+            ("extensions beyond the message", spoilt(50, 0xFF)), ("another message first", spoilt(5, 2)),
+            ("a version of the distant past", spoilt(9, 0)), ("application data first", spoilt(0, 0x17)),
+            ("an alert first", [0x15, 0x03, 0x01, 0, 2, 2, 40]),
+            ("SSL 2", [0x80, 0x2E, 1, 0, 2, 0, 0x15] + [UInt8](repeating: 0, count: 60)),
+            (
+                "64 KiB of a hello that never ends",
+                (0..<5).flatMap { _ in [0x16, 0x03, 0x01, 0x3F, 0xFF, 1, 0xFF, 0xFF, 0xFF] + [UInt8](repeating: 0, count: 0x3FFB) }
+            ),
+        ] as [(String, [UInt8])])
+    func `a hello that isn't one is refused`(_ what: String, bytes: [UInt8]) async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port, .none)
+        socket.push(bytes)
+        try? await socket.finishSending()
+        try await socket.ends()
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a hello cut anywhere leaves nothing waiting`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        for count in stride(from: 0, to: Self.hello.count, by: 5) {
+            let socket = try await TLSSocket.connect(port: gateway.port, .none)
+            socket.push(Self.hello.prefix(count))
+            try? await socket.finishSending()
+            try await socket.ends()
+        }
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a hundred thousand header lines are refused`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        socket.push(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\n".utf8) + (0..<100_000).flatMap { _ in Array("a: b\r\n".utf8) })
+        let answer = try await socket.receiveResponse()
+        #expect(answer.status == 431)
+        #expect(try answer.json()["code"] == "header_too_large")
+        await socket.close()
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `one header of 20 MB is refused long before its end`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        socket.push(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX-Long: ".utf8))
+        let piece = [UInt8](repeating: 0x61, count: 100_000)
+        for _ in 0..<200 { socket.push(piece) }
+        #expect(try await socket.receiveResponse().status == 431)
+        await socket.close()
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `connections that come and go by the hundred leave room for the next`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        for _ in 0..<10 {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<30 {
+                    group.addTask {
+                        let socket = try await TLSSocket.connect(port: gateway.port, index % 3 == 0 ? .none : .unverified)
+                        if index % 2 == 0 { await socket.reset() } else { await socket.close() }
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+        try await gateway.servesNextClient()
+    }
+
+    // MARK: Frames
+
+    @Test func `fragments of one byte without end are too many`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let client = try await gateway.client()
+        var sent = TestFrame(TestFrame.text, text: "a").with { $0.isFinal = false }.bytes
+        for _ in 0..<1024 { sent += TestFrame(TestFrame.continuation, text: "a").with { $0.isFinal = false }.bytes }
+        try await client.socket.send(sent)
+        try await client.fails("message_too_large", 1009)
+        try await gateway.servesNextClient()
+    }
+
+    @Test(arguments: [TestFrame.text, TestFrame.binary])
+    func `a length of 2 to the power of 63 and more is refused from the header`(opcode: UInt8) async throws {
+        let gateway = try await SharedGateways.roomy()
+        for (top, code) in [(0x7F, 1009), (0x80, 1002), (0xFF, 1002)] as [(UInt8, UInt16)] {
+            let client = try await gateway.client()
+            try await client.socket.send([0x80 | opcode, 0xFF, top] + [UInt8](repeating: 0xFF, count: 7) + [1, 2, 3, 4])
+            if code == 1009 { try await client.fails("message_too_large", code) } else { try await client.closed(code) }
+        }
+        try await gateway.servesNextClient()
+    }
+
+    @Test(arguments: [1, 7, 1000])
+    func `a bomb spread over fragments costs at most the limit`(size: Int) async throws {
+        let gateway = try await SharedGateways.roomy()
+        let client = try await gateway.client(.upgrade(adding: [("Sec-WebSocket-Extensions", "permessage-deflate")]))
+        // A byte that is copied over and over: stored first, then a block of fixed codes of the longest matches.
+        let bomb = DeflateBomb.bytes(count: 2_000_001)
+        var sent: [UInt8] = []
+        for (index, start) in stride(from: 0, to: bomb.count, by: max(size, bomb.count / 1000)).enumerated() {
+            let end = min(bomb.count, start + max(size, bomb.count / 1000))
+            sent +=
+                TestFrame(index == 0 ? TestFrame.text : TestFrame.continuation, Array(bomb[start..<end])).with {
+                    $0.isFinal = end == bomb.count
+                    $0.reserved = index == 0 ? 4 : 0
+                }.bytes
+        }
+        try await client.socket.send(sent)
+        try await client.fails("message_too_large", 1009)
+        try await gateway.servesNextClient()
+    }
+
+    // MARK: The log and the answers
+
+    /// Fields that a client fills, with what would end a line, colour a terminal or turn its text around.
+    private static let nasty = "x\u{1B}[31m\u{7}\u{202E}\u{85}y"
+
+    @Test(arguments: [
+        "User-Agent", "Origin", "X-Forwarded-For", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Cookie", "Authorization",
+    ])
+    func `no field of a request writes into the log or the answer`(field: String) async throws {
+        let gateway = try await GatewayProcess(["logging.level": "trace", "http.allowed_origins": "https://app.example"])
+        for target in ["/v1/ws", "/v1/ws?token=a%0d%0aX-Injected:%20yes", "/v1/%0d%0a%1b[31m", "/v1/\u{1B}[31m"] {
+            var request = HTTPRequestText.upgrade(target)
+            request[field] = Self.nasty
+            let socket = try await TLSSocket.connect(port: gateway.port)
+            try await socket.send(request.bytes)
+            let answer = try await socket.receiveResponse()
+            #expect(answer["X-Injected"] == nil)
+            #expect(!answer.fields.contains { $0.value.contains("\u{1B}") })
+            await socket.close()
+        }
+        try await gateway.servesNextClient()
+        // Each line is JSON, and none holds a control or what turns text around, raw.
+        #expect(try !gateway.log().isEmpty)
+        for line in gateway.process.lines {
+            #expect(!line.unicodeScalars.contains { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) || $0.value == 0x202E }, "\(line)")
+        }
+        try await gateway.stop()
+    }
+
+    @Test(arguments: ["\r\nX-Injected: yes", "\rX-Injected: yes", "\nX-Injected: yes", "\u{0}"])
+    func `line ends in a subprotocol inject nothing into the answer`(tail: String) async throws {
+        let gateway = try await SharedGateways.roomy()
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        try await socket.send(HTTPRequestText.upgrade(adding: [("Sec-WebSocket-Protocol", "parley.v1" + tail)]).bytes)
+        let answer = try await socket.receiveResponse()
+        #expect(answer["X-Injected"] == nil)
+        #expect([101, 400].contains(answer.status))
+        await socket.close()
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `ids and keys full of controls come back harmless, in errors as in the log`() async throws {
+        let gateway = try await GatewayProcess(["logging.level": "trace"])
+        let client = try await gateway.client()
+        try await client.send(#"{"type":"text","id":"a\r\n\u001b[31m","text":"x"}"#)
+        _ = try await client.error("invalid_message")
+        try await client.send(#"{"type":"text","id":"b","text":"x","\r\n\u001b[31m":1}"#)
+        _ = try await client.error("invalid_message")
+        try await client.isServed()
+        #expect(try !gateway.log().isEmpty)
+        #expect(!gateway.process.lines.contains { $0.contains("\u{1B}") || $0.contains("\r") })
+        try await gateway.stop()
+    }
+}

@@ -1,0 +1,28 @@
+import GatewayServer
+import Support
+import Testing
+
+@Suite struct HeadGateTests {
+    private static let malformed = "GET /v1/ws HTTP/1.1\r\nHost: a\u{8}\r\n"
+
+    /// The status of the answer to `head` in pieces of `size` bytes.
+    private func status(_ head: String, pieces size: Int) throws -> String {
+        let client = try LoopHarness { $0.http.maxHeaderBytes = 200 }.connect()
+        let bytes = Array(head.utf8)
+        for start in stride(from: 0, to: bytes.count, by: size) where !client.isClosed {
+            try client.send(bytes[start..<min(bytes.count, start + size)])
+        }
+        return String(try client.responseHead().dropFirst("HTTP/1.1 ".count).prefix(3))
+    }
+
+    @Test(arguments: [1, 7, 190, 10_000])
+    func `a head with an error before the limit is refused for the error, whatever the pieces`(size: Int) throws {
+        #expect(try status(Self.malformed + "X: " + String(repeating: "y", count: 500) + "\r\n\r\n", pieces: size) == "400")
+    }
+
+    @Test(arguments: [1, 7, 190, 10_000])
+    func `a head with an error behind the limit is refused for its size, whatever the pieces`(size: Int) throws {
+        let head = "GET /v1/ws HTTP/1.1\r\nX: " + String(repeating: "y", count: 300) + "\r\nY: \u{8}\r\n\r\n"
+        #expect(try status(head, pieces: size) == "431")
+    }
+}
