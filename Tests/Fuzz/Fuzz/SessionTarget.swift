@@ -1,0 +1,109 @@
+import GatewayCore
+import GatewayServer
+import NIOCore
+import Support
+
+/// A session whose client frames as it should: what it says, and when, is anything.
+///
+/// The input is lines. Each is a text message, unless its first byte says otherwise; see `Step`.
+final class SessionTarget: FuzzTarget {
+    private enum Step {
+        case message(Opcode, [UInt8])
+        /// A message in fragments of so many bytes.
+        case fragments(Int, [UInt8])
+        /// Ticks of 100 ms.
+        case time(Int)
+        case writable(Bool)
+        case goAway
+        case relieve
+        case reload(UInt8)
+
+        init(_ line: [UInt8]) {
+            let rest = Array(line.dropFirst())
+            let number = rest.first ?? 0
+            switch line.first {
+            case 1: self = .message(.binary, rest)
+            case 2: self = .time(Int(number))
+            case 3: self = .writable(number & 1 == 1)
+            case 4: self = .message(.ping, Array(rest.prefix(125)))
+            case 5: self = .fragments(1 + Int(number), Array(rest.dropFirst()))
+            case 6: self = .goAway
+            case 7: self = .relieve
+            case 8: self = .reload(number)
+            case 11: self = .message(.pong, Array(rest.prefix(125)))
+            case 12: self = .message(.close, Array(rest.prefix(125)))
+            default: self = .message(.text, line)
+            }
+        }
+
+        /// What the client sends; nil for what happens without it.
+        var bytes: [UInt8]? {
+            switch self {
+            case .message(let opcode, let payload): return Self.frame(opcode.rawValue | 0x80, payload)
+            case .fragments(let count, let payload):
+                var bytes: [UInt8] = []
+                for start in stride(from: 0, to: max(payload.count, 1), by: count) {
+                    let end = min(payload.count, start + count)
+                    let first: UInt8 = (start == 0 ? 1 : 0) | (end == payload.count ? 0x80 : 0)
+                    bytes += Self.frame(first, Array(payload[start..<end]))
+                }
+                return bytes
+            case .time, .writable, .goAway, .relieve, .reload: return nil
+            }
+        }
+
+        private static func frame(_ first: UInt8, _ payload: [UInt8]) -> [UInt8] {
+            let count = payload.count
+            let length: [UInt8] =
+                count < 126
+                ? [0x80 | UInt8(count)]
+                : count < 65536
+                    ? [0xFE, UInt8(count >> 8), UInt8(count & 255)]
+                    : [0xFF] + (0..<8).map { UInt8(truncatingIfNeeded: count >> (56 - 8 * $0)) }
+            return [first] + length + [0, 0, 0, 0] + payload
+        }
+    }
+
+    func run(_ input: FuzzInput) {
+        var input = input
+        let policy = Policy(input.byte())
+        let split = input.split()
+        let steps = input.parts(separator: 0x0A, most: 200).map(Step.init)
+        let conversation = Conversation(policy.apply)
+        conversation.send(Array(EmbeddedConnection.request(path: "/v1/ws").utf8))
+        for step in steps { perform(step, in: conversation) }
+        let log = conversation.log()
+        compare(log, with: steps, policy: policy, split: split)
+        // Everything that can fall due.
+        conversation.advance(by: .seconds(3))
+    }
+
+    private func perform(_ step: Step, in conversation: Conversation) {
+        switch step {
+        case .message, .fragments: conversation.send(step.bytes ?? [])
+        case .time(let ticks): conversation.advance(by: .milliseconds(100 * ticks))
+        case .writable(let isWritable): conversation.setWritable(isWritable)
+        case .goAway: conversation.turn { $0.goAway(reason: "drain", deadlineMilliseconds: 100) }
+        case .relieve: conversation.turn { loop in conversation.socket?.relieve() }
+        case .reload(let bits):
+            var configuration = GatewayConfiguration.defaults(for: .development)
+            Policy(bits).apply(to: &configuration)
+            let diff = ConfigurationDiff(from: conversation.configuration, to: configuration)
+            conversation.turn { $0.apply(GatewaySettings(diff.applied)) }
+        }
+    }
+
+    /// The same messages without borders between them come to the same, if nothing else happened.
+    private func compare(_ log: ConversationLog, with steps: [Step], policy: Policy, split: Split) {
+        var bytes = Array(EmbeddedConnection.request(path: "/v1/ws").utf8)
+        for step in steps {
+            guard let sent = step.bytes else { return }
+            bytes += sent
+        }
+        let pieces = split.pieces(of: bytes)
+        let conversation = Conversation(policy.apply)
+        for piece in pieces { conversation.send(piece) }
+        let cut = conversation.log()
+        require(log == cut, "one verdict whatever the pieces:\n\(log)\n\(cut)")
+    }
+}

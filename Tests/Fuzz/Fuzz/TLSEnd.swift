@@ -1,0 +1,77 @@
+import NIOCore
+import NIOEmbedded
+
+@testable import GatewayServer
+
+/// One end of a connection in memory: the handler, and what came out of it.
+final class TLSEnd {
+    let channel = EmbeddedChannel()
+    private let recorder = Recorder()
+
+    init(_ handler: TLSHandler) {
+        need {
+            try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+            try channel.pipeline.syncOperations.addHandlers([SendingSide(), handler, recorder])
+            channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)
+        }
+    }
+
+    deinit {
+        if channel.isActive { channel.close(promise: nil) }
+        channel.embeddedEventLoop.run()
+    }
+
+    var received: [UInt8] { recorder.received }
+    var errors: [TLSError] { recorder.errors }
+    var isEstablished: Bool { recorder.isEstablished }
+    var echoes: Bool {
+        get { recorder.echoes }
+        set { recorder.echoes = newValue }
+    }
+
+    func feed(_ pieces: [[UInt8]]) {
+        for piece in pieces where channel.isActive {
+            _ = need { try channel.writeInbound(ByteBuffer(bytes: piece)) }
+            channel.embeddedEventLoop.run()
+        }
+        require(errors.count <= 1, "an end is told once: \(errors)")
+        require(errors.isEmpty || errors == [.plainHTTP] || !channel.isActive, "an error ends the connection")
+    }
+
+    func write(_ plaintext: [UInt8]) {
+        guard channel.isActive else { return }
+        channel.writeAndFlush(ByteBuffer(bytes: plaintext), promise: nil)
+        channel.embeddedEventLoop.run()
+    }
+
+    func takeOutput() -> [UInt8] {
+        var bytes: [UInt8] = []
+        while let buffer = need({ try channel.readOutbound(as: ByteBuffer.self) }) { bytes += buffer.readableBytesView }
+        return bytes
+    }
+
+    private final class Recorder: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        var received: [UInt8] = []
+        var errors: [TLSError] = []
+        var isEstablished = false
+        var echoes = false
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let buffer = unwrapInboundIn(data)
+            require(buffer.readableBytes > 0, "a read isn't empty")
+            received += buffer.readableBytesView
+            if echoes { context.writeAndFlush(data, promise: nil) }
+        }
+
+        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+            if event is TLSHandshakeCompleted { isEstablished = true }
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            guard let error = error as? TLSError else { return require(false, "errors are TLS errors: \(error)") }
+            errors.append(error)
+        }
+    }
+}

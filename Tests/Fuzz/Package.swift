@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+// The gateway's own sources once more, through links, because only here are they built for the fuzzer. What takes no bytes from clients or
+// files stays out, and with it the dependencies of the operations listener.
+
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Coverage for libFuzzer and checks of every address, in our sources only. Testing is enabled for the targets that reach inside.
+let watched: [SwiftSetting] = house + [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])]
+
+let package = Package(
+    // Its `package` declarations are visible to packages of its name.
+    name: "parley",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+        .package(
+            url: "https://github.com/apple/swift-configuration.git", from: "1.4.0",
+            traits: ["CommandLineArguments"]),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenSSL", path: "Linked/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", path: "Linked/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CMalloc", path: "Linked/CMalloc"),
+        .target(
+            name: "GatewayCore",
+            dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+            path: "Linked/GatewayCore",
+            swiftSettings: watched + [.strictMemorySafety()]),
+        .target(
+            name: "GatewayServer",
+            dependencies: [
+                "GatewayCore", "COpenSSL", "CZlib", "CMalloc",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            path: "Linked/GatewayServer",
+            exclude: ["Accept/Gateway.swift", "Client", "Documentation.docc", "Operations"],
+            swiftSettings: watched),
+        .target(
+            name: "Support",
+            dependencies: [
+                "GatewayCore", "GatewayServer",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Linked/Support",
+            swiftSettings: house),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "GatewayCore", "GatewayServer", "Support", "CZlib",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Fuzz",
+            swiftSettings: watched,
+            // gold can't read the objects of an instrumented build.
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
+    ]
+)
