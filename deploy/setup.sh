@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building Parley needs on Debian 12 besides Swift; with the word "test" what its tests need as well, with "bench" what
-# its benchmarks do.
+# its benchmarks do, with "leaks" what the leak check does.
 # Says nothing, and asks the network for nothing, when all of it is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -68,6 +68,9 @@ if [[ "$purpose" == bench ]]; then
     for tool in openssl python3; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
+fi
+if [[ "$purpose" == leaks ]]; then
+    command -v valgrind >/dev/null || missing+=(valgrind)
 fi
 if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 [[ "$purpose" == test ]] || exit 0

@@ -2,7 +2,7 @@
 # Fuzzes what reads the bytes of strangers, with libFuzzer and the address sanitizer.
 #
 #   Tests/Fuzz/run.sh [--minutes N] [target...]      ten minutes of each target, one after the other
-#   Tests/Fuzz/run.sh replay [target]                every seed and every case that was ever found, once; a minute in all
+#   Tests/Fuzz/run.sh replay [target...]             every seed and every case that was ever found, once; a minute in all
 #
 # Targets and what they promise: the doc comments in Fuzz/*Target.swift. Corpus/ holds the seeds; what grows from them stays in .build/corpus.
 # A case that breaks a promise is written to Found/, and the script fails. When it is fixed it stays there, and gets a named test in the suite.

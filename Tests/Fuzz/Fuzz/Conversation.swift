@@ -20,8 +20,8 @@ final class Conversation {
     /// Of the session's beginning: its containers keep their bounds when the configuration changes.
     private let first: SessionPolicy
 
-    /// What may be held beside what is counted: the connection's handlers, and the channel that stands in for its socket.
-    private static let uncounted = 128 * 1024
+    /// What may be held beside what is counted: 2 KB of handlers and channel, and what the process makes once, when it's first needed.
+    private static let uncounted = 64 * 1024
 
     init(_ change: (inout GatewayConfiguration) -> Void) {
         var configured = GatewayConfiguration()
