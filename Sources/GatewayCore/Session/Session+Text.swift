@@ -18,7 +18,7 @@ extension Session {
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
             output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))
-        begin(request, kind: .text, turn: &turn)
+        begin(consume request, kind: .text, turn: &turn)
     }
 
     /// Whether an id is free. Answers a repeated message, and refuses an id that belongs to another kind of message.

@@ -10,15 +10,17 @@ extension Session {
     package mutating func upstreamTook(_ count: Int) { upstreamQueued = max(0, upstreamQueued - count) }
 
     /// An event of an upstream. One for a request that is over, cancelled for instance, is dropped.
-    package mutating func receive(_ event: UpstreamEvent, turn: inout Turn) {
-        guard let index = inFlight.firstIndex(where: { $0.key == event.request }) else { return }
+    package mutating func receive(_ event: consuming UpstreamEvent, turn: inout Turn) {
+        let request = event.request
+        guard let index = inFlight.firstIndex(where: { $0.key == request }) else { return }
         let id = inFlight[index].id
-        let isLast: Bool
-        if case .failure = event.content { isLast = true } else { isLast = event.isLast }
-        switch event.content {
+        var isLast = event.isLast
+        // Taken apart, not copied: what the cases bind is the event's own.
+        let content = (consume event).content
+        switch consume content {
         case .text(let text, let final):
             remember(text, final: final, index: index, turn: turn)
-            sequence("text", request: event.request, turn: &turn) { bytes in
+            sequence("text", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
                 bytes.append(quoted: id)
                 bytes.append(",\"text\":")
@@ -29,7 +31,7 @@ extension Session {
             }
         case .transcript(let text, let final, let confidence, let start, let end):
             if final { text.withRawSpan { history.append($0, by: .client, at: turn.wall) } }
-            sequence("transcript", request: event.request, turn: &turn) { bytes in
+            sequence("transcript", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
                 bytes.append(quoted: id)
                 bytes.append(",\"text\":")
@@ -50,21 +52,15 @@ extension Session {
                 }
                 if isLast { bytes.append(",\"done\":true") }
             }
-        case .audio(let format), .audioEnd(let format):
-            let isEnd = if case .audioEnd = event.content { true } else { false }
-            sequence("audio", request: event.request, turn: &turn) { bytes in
-                bytes.append(",\"reply_to\":")
-                bytes.append(quoted: id)
-                bytes.append(",\"format\":")
-                bytes.append(format)
-                if isEnd { bytes.append(",\"final\":true") }
-                if isLast { bytes.append(",\"done\":true") }
-            }
+        case .audio(let format):
+            announce(format, isEnd: false, of: request, id: id, isLast: isLast, turn: &turn)
+        case .audioEnd(let format):
+            announce(format, isEnd: true, of: request, id: id, isLast: isLast, turn: &turn)
         case .audioChunk(let chunk):
-            chunk.withRawSpan { outbox.append($0, kind: .binary, request: event.request) }
+            chunk.withRawSpan { outbox.append($0, kind: .binary, request: request) }
             counts.messagesOut &+= 1
         case .status(let state, let progress):
-            sequence("status", request: event.request, turn: &turn) { bytes in
+            sequence("status", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
                 bytes.append(quoted: id)
                 bytes.append(",\"state\":")
@@ -76,11 +72,26 @@ extension Session {
                 if isLast { bytes.append(",\"done\":true") }
             }
         case .failure(let code, let message, let retryAfter):
-            fail(event.request, id: id, code: code, message: message, retryAfter: retryAfter, turn: &turn)
+            isLast = true
+            fail(request, id: id, code: code, message: message, retryAfter: retryAfter, turn: &turn)
         }
         guard isLast else { return }
-        if intake.stream?.key == event.request { intake.abandon() }
-        finish(event.request)
+        if intake.stream?.key == request { intake.abandon() }
+        finish(request)
+    }
+
+    /// The beginning or the end of an audio answer.
+    private mutating func announce(
+        _ format: AudioFormat, isEnd: Bool, of request: RequestKey, id: MessageID, isLast: Bool, turn: inout Turn
+    ) {
+        sequence("audio", request: request, turn: &turn) { bytes in
+            bytes.append(",\"reply_to\":")
+            bytes.append(quoted: id)
+            bytes.append(",\"format\":")
+            bytes.append(format)
+            if isEnd { bytes.append(",\"final\":true") }
+            if isLast { bytes.append(",\"done\":true") }
+        }
     }
 
     private mutating func fail(

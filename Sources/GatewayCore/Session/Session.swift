@@ -1,9 +1,9 @@
 /// A conversation: what it may send, what it remembers, what is in flight, and what waits to be delivered.
 ///
-/// A value without clock, socket or thread. Messages, events and `now` go in, actions come out in a ``Turn``; its aspects are
-/// `Session+Opening`, `+Text`, `+Audio`, `+Control` (what clients send), `+Upstream` (what upstreams answer), `+Deadlines`, `+Refusal`
-/// and `+Memory`.
-package struct Session: Sendable {
+/// A value without clock, socket or thread; nothing copies it, by accident or else, for there is one of each. Messages, events and `now`
+/// go in, actions come out in a ``Turn``; its aspects are `Session+Opening`, `+Text`, `+Audio`, `+Control` (what clients send), `+Upstream`
+/// (what upstreams answer), `+Deadlines`, `+Refusal` and `+Memory`.
+package struct Session: ~Copyable, Sendable {
     /// A request that was accepted and hasn't got its last message yet.
     package struct InFlight: Sendable {
         package let key: RequestKey
@@ -75,6 +75,9 @@ package struct Session: Sendable {
         remembered = RememberedIDs(capacity: policy.duplicateIDs)
     }
 
+    /// Whether something waits for the socket, or soon will.
+    package var hasWaiting: Bool { outbox.hasWaiting || intake.acknowledgeDeadline != nil }
+
     /// A whole text frame.
     package mutating func receive(text bytes: RawSpan, scanner: inout MessageScanner, turn: inout Turn) {
         counts.messagesIn &+= 1
@@ -114,7 +117,7 @@ package struct Session: Sendable {
     }
 
     /// Takes an accepted request into flight, and to the upstream.
-    mutating func begin(_ request: UpstreamRequest, kind: RememberedIDs.Kind, turn: inout Turn) {
+    mutating func begin(_ request: consuming UpstreamRequest, kind: RememberedIDs.Kind, turn: inout Turn) {
         remembered.insert(request.id, kind: kind)
         inFlight.append(InFlight(key: request.key, id: request.id, startedAt: turn.now, extraBytes: request.extraBytes))
         turn.commands.append(.start(request))

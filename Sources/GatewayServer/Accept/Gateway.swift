@@ -112,10 +112,14 @@ package final class Gateway: Service {
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 * 1024, high: 128 * 1024))
+            // Who sends without end takes turns with the others; and see `ReceiveAllocator`.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let loop = contexts[ObjectIdentifier(channel.eventLoop)] else { throw ChannelError.operationUnsupported }
-                    try ConnectionPipeline.configure(channel, loop: loop.value, tls: tls?.current)
+                    let context = loop.value
+                    if tls != nil { try channel.syncOptions?.setOption(.recvAllocator, value: ReceiveAllocator(buffers: context.tls)) }
+                    try ConnectionPipeline.configure(channel, loop: context, tls: tls?.current)
                 }
             }
             .bind(host: address.host, port: address.port).get()

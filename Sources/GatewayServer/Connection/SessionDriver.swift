@@ -28,7 +28,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     }
 
     package var hasSession: Bool { true }
-    package var hasWaiting: Bool { session.outbox.hasWaiting || session.intake.acknowledgeDeadline != nil }
+    package var hasWaiting: Bool { session.hasWaiting }
     package var memoryBytes: Int { session.ledger.total }
 
     package func open() {
@@ -67,7 +67,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         return made
     }
 
-    package func receive(_ event: UpstreamEvent) {
+    package func receive(_ event: consuming UpstreamEvent) {
         demanded = max(0, demanded - 1)
         guard loop.isInTurn else {
             let begun = loop.beginTurn()

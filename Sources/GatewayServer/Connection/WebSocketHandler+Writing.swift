@@ -38,14 +38,14 @@ extension WebSocketHandler {
         connection.bytesOut &+= count
         loop.counters.bytesOut &+= count
         handedOver &+= Int64(truncatingIfNeeded: count)
-        if let sender { sender.send(plaintext: output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
+        if let tls { tls.send(plaintext: output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
     }
 
     /// Whether what waits for the socket is little enough that more may be handed over.
-    var isWritable: Bool { sender?.isClear ?? false || context?.channel.isWritable ?? false }
+    var isWritable: Bool { tls?.isClear == true || context?.channel.isWritable ?? false }
 
     private func canSend(_ context: ChannelHandlerContext) -> Bool {
-        sender?.isClear ?? false || context.channel.isActive && context.channel.isWritable
+        tls?.isClear == true || context.channel.isActive && context.channel.isWritable
     }
 
     /// What can go now, the oldest first: frames that had to wait, the newest pong, replies of this turn, then the application's.
@@ -91,7 +91,7 @@ extension WebSocketHandler {
 
     /// Bytes that the pipeline holds for the socket.
     func pendingBytes(_ context: ChannelHandlerContext) -> Int {
-        if sender?.isClear ?? false { return 0 }
+        if tls?.isClear == true { return 0 }
         return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 

@@ -31,8 +31,8 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     var heartbeat: Heartbeat
     var state = State.open
     var context: ChannelHandlerContext?
-    /// The short way to the socket, where there is one.
-    package var sender: (any PlaintextSender)?
+    /// The short way to the socket; nil without TLS.
+    package var tls: TLSHandler?
     /// Frames that aren't sequenced and couldn't be written yet.
     var backlog = ByteBuffer()
     /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
@@ -69,7 +69,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     package func handlerRemoved(context: ChannelHandlerContext) {
         application.close()
         connection.socket = nil
-        sender = nil
+        tls = nil
         self.context = nil
     }
 

@@ -13,6 +13,8 @@ package final class TLSBuffers {
     /// What a record adds to its content: header, content type, tag, and in TLS 1.2 the explicit nonce.
     static let recordOverhead = 32
 
+    /// What the socket is read into; empty while somebody has it.
+    private var received = ByteBuffer()
     /// What was decrypted and goes up the pipeline.
     var plaintext: ByteBuffer
     /// Small writes on their way into one record. Never handed to anyone.
@@ -26,10 +28,26 @@ package final class TLSBuffers {
     private var isSpent = true
     private var expected = 0
 
+    private let allocator: ByteBufferAllocator
+
     package init(allocator: ByteBufferAllocator = ByteBufferAllocator()) {
+        self.allocator = allocator
         self.plaintext = allocator.buffer(capacity: Self.capacity)
         self.record = allocator.buffer(capacity: Self.recordSize)
         self.ciphertext = allocator.buffer(capacity: Self.capacity)
+    }
+
+    /// A buffer to read the socket into, which nobody else has. Its bytes are what they were: reading overwrites them.
+    func takeReceived() -> ByteBuffer {
+        var buffer = ByteBuffer()
+        swap(&buffer, &received)
+        if buffer.modifyIfUniquelyOwned({ $0.clear() }) != nil, buffer.capacity == Self.capacity { return buffer }
+        return allocator.buffer(capacity: Self.capacity)
+    }
+
+    /// Takes back a buffer that was read to the end. The channel lets go of it a little later; who keeps it longer, keeps it.
+    func giveBack(_ buffer: ByteBuffer) {
+        if buffer.storageCapacity == Self.capacity { received = buffer }
     }
 
     /// Bytes of ciphertext that were made and not taken yet.

@@ -12,7 +12,7 @@ package import NIOCore
 /// All writes of one flush leave in as few records as they fit in. A read hands on what one read of the socket carried, in one buffer that
 /// belongs to the loop: it may be kept, but whoever keeps a few bytes of it for long should copy them.
 /// The deadline of the handshake isn't this handler's, only its size (64 KiB).
-package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
+package final class TLSHandler: ChannelDuplexHandler {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = ByteBuffer
     package typealias OutboundIn = ByteBuffer
@@ -135,6 +135,7 @@ package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase == .handshaking || phase == .established, !isInputClosed else { return }
         var buffer = unwrapInboundIn(data)
+        defer { buffers.giveBack(buffer) }
         if connection.incoming.readableBytes == 0 {
             connection.incoming = buffer
         } else {
@@ -151,7 +152,8 @@ package final class TLSHandler: ChannelDuplexHandler, PlaintextSender {
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {
-        context.fireChannelReadComplete()
+        // A receiver has its bytes already, and nobody behind it waits for any.
+        if receiver == nil { context.fireChannelReadComplete() }
         // What was read may have been half a record: then whoever asked for bytes is still waiting.
         if phase == .handshaking || isReadWanted { context.read() }
     }

@@ -10,8 +10,8 @@ package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHand
 
     private var limits: RequestHeadLimits
     private var rest = ByteBuffer()
-    /// After the upgrade everything goes here.
-    private weak var receiver: (any PlaintextReceiver)?
+    /// After the upgrade everything goes here. Let go of at the end: a weak reference would slow every other one to the same object.
+    private var receiver: (any PlaintextReceiver)?
 
     package init(limits: RequestHeadLimits) { self.limits = limits }
 
@@ -28,6 +28,8 @@ package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHand
         rest = ByteBuffer()
         if limits.verdict == .tooLarge { context.fireErrorCaught(RequestHeadTooLarge()) }
     }
+
+    package func handlerRemoved(context: ChannelHandlerContext) { receiver = nil }
 
     /// Hands over to the WebSocket: first what came behind the head, then everything.
     package func handOver(to receiver: any PlaintextReceiver) {

@@ -135,7 +135,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         pipeline.removeHandler(self, promise: nil)
         if let tls {
             tls.receiver = webSocket
-            webSocket.sender = tls
+            webSocket.tls = tls
             pipeline.removeHandler(gate, promise: nil)
         }
         gate.handOver(to: webSocket)

@@ -37,7 +37,7 @@ package final class LoopbackLink: UpstreamLink {
         }
     }
 
-    private weak var receiver: (any UpstreamReceiver)?
+    private var receiver: (any UpstreamReceiver)?
     private var works: [Work] = []
     private var credit = 0
     private var isPumping = false

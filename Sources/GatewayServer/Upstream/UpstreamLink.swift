@@ -13,16 +13,15 @@ package protocol UpstreamLink: AnyObject {
     /// Allows `events` more events. A failure needs no demand.
     func demand(_ events: Int)
 
-    /// The session is over. Nothing is reported afterwards.
+    /// The session is over. Nothing is reported afterwards, and the receiver is let go of.
     func close()
 }
 
 /// The session's side of an ``UpstreamLink``.
 package protocol UpstreamReceiver: AnyObject {
-    ///
     /// Called from inside ``UpstreamLink/send(_:)`` or ``UpstreamLink/demand(_:)``, or from a task of the event loop that does nothing
     /// else: never from inside another connection's turn.
-    func receive(_ event: UpstreamEvent)
+    func receive(_ event: consuming UpstreamEvent)
 
     /// The link has worked off `bytes` of what it was sent.
     func took(_ bytes: Int)
@@ -30,6 +29,6 @@ package protocol UpstreamReceiver: AnyObject {
 
 /// Makes links; one for each session. Chosen in the assembly.
 package protocol UpstreamProvider: Sendable {
-    /// Called on the session's event loop. The link doesn't keep the receiver alive.
+    /// Called on the session's event loop. The link keeps the receiver until it is closed.
     func makeLink(for receiver: any UpstreamReceiver) -> any UpstreamLink
 }

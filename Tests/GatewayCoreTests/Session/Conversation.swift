@@ -62,6 +62,8 @@ final class Conversation {
         perform { session, _, turn in session.receive(UpstreamEvent(request, content, isLast: isLast), turn: &turn) }
     }
 
+    func wantsMore(socketQueueBytes: Int) -> Bool { session.wantsMore(socketQueueBytes: socketQueueBytes) }
+
     func tick() -> Outcome { perform { session, _, turn in session.tick(turn: &turn) } }
 
     func advance(milliseconds: Int64) {

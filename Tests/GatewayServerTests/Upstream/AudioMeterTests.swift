@@ -72,6 +72,45 @@ import Testing
             summary(sound, format(.pcm16, rate: 8000, channels: 2)) == "1.0 s of pcm16 at 8000 Hz stereo, peak -6.0 dBFS, 100 % speech")
     }
 
+    /// What the meter has to say of the samples, one after the other in floating point, up to the duration.
+    private func measured(_ samples: [Int16], frame: Int) -> String {
+        let loudest = samples.map { abs(Double($0)) }.max() ?? 0
+        let tenths = loudest == 0 ? 0 : Int((200 * log10(loudest / 32768)).rounded())
+        let peak = loudest == 0 ? "silent" : "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10) dBFS"
+        let frames = stride(from: 0, to: samples.count, by: frame).map { samples[$0..<min($0 + frame, samples.count)] }
+        let speech = frames.filter { frame in
+            (frame.reduce(0) { $0 + Double($1) * Double($1) } / Double(frame.count)).squareRoot() > AudioMeter.speechThreshold * 32768
+        }
+        let percent = frames.isEmpty ? 0 : Int((100 * Double(speech.count) / Double(frames.count)).rounded())
+        return "peak \(peak), \(percent) % speech"
+    }
+
+    @Test(arguments: (0..<16).map { (AudioFormat.Codec.pcm16, $0) } + [(.mulaw, 0), (.mulaw, 7), (.alaw, 0), (.alaw, 7)])
+    func `chunks of each length to 300 are measured at each alignment as sample by sample`(codec: AudioFormat.Codec, shift: Int) {
+        // Quiet and loud by turns; at 1000 Hz a frame has 20 samples.
+        let bytes = [UInt8].noise(320, seed: UInt64(shift)).enumerated().map { index, byte in
+            codec == .pcm16 && index % 2 == 1 && index / 50 % 2 == 0 ? 0 : byte
+        }
+        var wrong: [Int] = []
+        for length in 0...300 {
+            var meter = AudioMeter(format: format(codec, rate: 1000))
+            meter.measure(bytes.span.bytes.extracting(shift..<shift + length))
+            let chunk = bytes[shift..<shift + length]
+            let samples: [Int16]
+            switch codec {
+            case .mulaw: samples = chunk.map { AudioMeter.mulaw($0) }
+            case .alaw: samples = chunk.map { AudioMeter.alaw($0) }
+            default:
+                samples = stride(from: shift, to: shift + length - 1, by: 2).map {
+                    Int16(bitPattern: UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8)
+                }
+            }
+            let summary = String(decoding: meter.summary(), as: UTF8.self)
+            if !summary.hasSuffix(" Hz, " + measured(samples, frame: 20)) { wrong.append(length) }
+        }
+        #expect(wrong == [])
+    }
+
     @Test(
         arguments: [
             (0x00, -32_124), (0x80, 32_124), (0xFF, 0), (0x7F, 0), (0xFE, 8), (0x7E, -8), (0xF0, 120), (0xEF, 132), (0x0F, -16_764),

@@ -9,8 +9,8 @@ import Testing
         var taken = 0
         var onEvent: (UpstreamEvent) -> Void = { _ in }
 
-        func receive(_ event: UpstreamEvent) {
-            events.append(event)
+        func receive(_ event: consuming UpstreamEvent) {
+            events.append(copy event)
             onEvent(event)
         }
 
@@ -227,11 +227,16 @@ import Testing
         #expect(receiver.lines().isEmpty && receiver.taken == 0)
     }
 
-    @Test func `the link doesn't keep the session alive`() {
-        var short: Receiver? = Receiver()
-        weak let gone = short
-        let link = LoopbackLink(receiver: short!)
-        short = nil
+    @Test func `a closed link keeps nothing alive`() {
+        weak var gone: Receiver?
+        let link: LoopbackLink
+        do {
+            let receiver = Receiver()
+            gone = receiver
+            link = LoopbackLink(receiver: receiver)
+        }
+        #expect(gone != nil)
+        link.close()
         #expect(gone == nil)
         link.demand(1)
     }

@@ -40,7 +40,7 @@ import Testing
             turn.clear()
         }
 
-        func receive(_ event: UpstreamEvent) { session.receive(event, turn: &turn) }
+        func receive(_ event: consuming UpstreamEvent) { session.receive(event, turn: &turn) }
 
         func took(_ bytes: Int) { session.upstreamTook(bytes) }
 
