@@ -48,6 +48,23 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
         }
     }
 
+    @Test(arguments: 0..<16)
+    func `texts of each length come back at each alignment, and with one wrong character don't`(shift: Int) {
+        var random = SplitMix(state: UInt64(shift))
+        let source = (0..<225).map { _ in UInt8.random(in: 0...255, using: &random) }
+        var wrong: [Int] = []
+        for count in 0...225 {
+            var text = [UInt8](repeating: 0x21, count: shift) + Array(base64(Array(source[..<count])).utf8)
+            var bytes: [UInt8] = []
+            let isTaken = Base64.decode(text.span.bytes.extracting(shift..<text.count), into: &bytes)
+            if !isTaken || bytes != Array(source[..<count]) { wrong.append(count) }
+            guard count > 0 else { continue }
+            text[shift + count * 7 % (text.count - shift)] = [0x2D, 0x5F, 0x20, 0x40, 0x5B, 0x60, 0x7B, 0x3A, 0xC1][count % 9]
+            if Base64.isValid(text.span.bytes.extracting(shift..<text.count)) { wrong.append(count) }
+        }
+        #expect(wrong == [])
+    }
+
     @Test func `every byte outside the alphabet is refused, everywhere`() {
         let good = Array(base64([UInt8](repeating: 0xA5, count: 30)).utf8)
         for byte in UInt8.min...UInt8.max where !alphabet.contains(byte) {

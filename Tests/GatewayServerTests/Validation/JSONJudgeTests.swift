@@ -73,7 +73,7 @@ import Testing
                 #expect(isJSON(message) || isHuge, "\(String(decoding: message, as: UTF8.self))")
             case .invalidJSON:
                 let dense = String(decoding: message.filter { ![0x20, 0x0A, 0x09].contains($0) }, as: UTF8.self)
-                let isLenient = dense.contains(",]") || dense.contains(",}") || dense.contains("\"k")
+                let isLenient = dense.contains(",]") || dense.contains(",}")
                 #expect(!isJSON(message) || isLenient, "\(String(decoding: message, as: UTF8.self))")
             case let other: Issue.record("\(String(describing: other)): \(String(decoding: message, as: UTF8.self))")
             }
@@ -108,7 +108,8 @@ import Testing
         }
     }
 
-    private static func value(depth: Int, _ random: inout SplitMix64) -> String {
+    /// A value of some depth, all of it JSON.
+    static func value(depth: Int, _ random: inout SplitMix64) -> String {
         let space = ["", "", "", " ", "\n", "\t "].randomElement(using: &random) ?? ""
         let content: String
         switch Int.random(in: 0..<(depth < 3 ? 8 : 5), using: &random) {
@@ -125,13 +126,17 @@ import Testing
             content =
                 "[" + (0..<Int.random(in: 0...4, using: &random)).map { _ in value(depth: depth + 1, &random) }.joined(separator: ",") + "]"
         default:
-            let members = (0..<Int.random(in: 0...4, using: &random)).map { "\"k\($0)\":" + value(depth: depth + 1, &random) }
+            // No name is there twice, and hardly a change makes it so.
+            let members = (0..<Int.random(in: 0...4, using: &random)).map {
+                "\"k\($0)\(Int.random(in: 1000...999_999, using: &random))\":" + value(depth: depth + 1, &random)
+            }
             content = "{" + members.joined(separator: ",") + "}"
         }
         return space + content + space
     }
 
-    private static func change(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
+    /// Takes away, changes or puts in a little something.
+    static func change(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
         let place = Int.random(in: 0...bytes.count, using: &random)
         let pieces = ["{", "}", "[", "]", ",", ":", "\"", "\\", "0", "-", ".", "e", "+", " ", "t", "null", "/", "\u{1}", "é"]
         switch Int.random(in: 0..<3, using: &random) {

@@ -1,0 +1,46 @@
+import GatewayServer
+import Support
+import Testing
+
+/// RFC 6455 §10.4: large messages, many messages, and where it ends.
+extension ConformanceTests {
+    @Test(arguments: [1, 2] as [UInt8])
+    func `§10.4 a message of 1 MiB comes back, in one frame or many`(opcode: UInt8) throws {
+        let data = Self.text(1 << 20)
+        let client = try EchoClient(.echoing())
+        let expected = EchoAnswer.echo(opcode == 1 ? .text(data) : .binary(data))
+        for (frame, piece) in [(1 << 20, Int.max), (65_536, 16_384)] {
+            try client.send(FrameBytes.fragments(opcode, data, of: frame), pieces: piece)
+            let answer = try client.replies()
+            #expect(answer == expected, "frames of \(frame)")
+        }
+    }
+
+    @Test(arguments: [64, 128, 256, 1024])
+    func `§10.4 64 KiB come back from small fragments`(size: Int) throws {
+        let data = Self.text(65_536)
+        let client = try EchoClient(.echoing())
+        try client.send(FrameBytes.fragments(1, data, of: size), pieces: 4096)
+        #expect(try client.replies() == .echo(.text(data)))
+    }
+
+    @Test(arguments: [0, 16, 64, 256, 1024])
+    func `§10.4 a hundred messages behind each other come back one by one`(count: Int) throws {
+        let client = try EchoClient(.echoing())
+        let text = Self.text(count)
+        for number in 0..<100 as Range<UInt8> {
+            try client.send(FrameBytes.zeroMasked(0x81, text) + FrameBytes.zeroMasked(0x82, [number]))
+        }
+        let expected = (0..<100 as Range<UInt8>).flatMap { [EchoAnswer.Message.text(text), .binary([$0])] }
+        #expect(try client.replies() == EchoAnswer(messages: expected))
+    }
+
+    @Test func `§7.4.1 what goes beyond the limit is refused with 1009 from its header`() throws {
+        let limit = UInt64(GatewaySettings.echoLimits.maxMessageBytes)
+        try check(FrameBytes.head(0x82, count: limit + 1), .closed(1009))
+        try check(FrameBytes.head(0x81, count: UInt64(Int.max)), .closed(1009))
+        let start = FrameBytes.binary([1], fin: false)
+        try check(start + FrameBytes.head(0x80, count: limit), .closed(1009))
+        try check(start + FrameBytes.head(0x00, count: limit - 1), EchoAnswer(), pieces: [.max])
+    }
+}

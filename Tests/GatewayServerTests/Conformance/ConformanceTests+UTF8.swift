@@ -1,0 +1,72 @@
+import Support
+import Testing
+
+/// RFC 6455 §5.6 and §8.1: texts are UTF-8, and what isn't is refused as soon as that is certain.
+extension ConformanceTests {
+    /// κόσμε, in characters of two and three bytes.
+    private static let word: [UInt8] = [0xCE, 0xBA, 0xE1, 0xBD, 0xB9, 0xCF, 0x83, 0xCE, 0xBC, 0xCE, 0xB5]
+
+    @Test func `§5.6 characters at the bounds of every form come back, noncharacters too`() throws {
+        var bytes: [UInt8] = []
+        var messages: [EchoAnswer.Message] = []
+        for scalar in UTF8Samples.scalars {
+            for text in ["\(scalar)", "a\(scalar)z", "é\(scalar)€\(scalar)😀"] {
+                bytes += FrameBytes.text(text)
+                messages.append(.text(text))
+            }
+        }
+        try check(bytes, EchoAnswer(messages: messages), pieces: [.max, 1, 23])
+    }
+
+    @Test func `§5.6 each character may come in fragments of one byte`() throws {
+        let text = Array(String(String.UnicodeScalarView(UTF8Samples.scalars)).utf8)
+        try check(FrameBytes.fragments(1, text, of: 1), .echo(.text(text)), pieces: [.max, 1, 10])
+    }
+
+    @Test func `§8.1 a text ends with a whole character`() throws {
+        let harness = LoopHarness.echoing()
+        for count in 0...Self.word.count {
+            let text = Array(Self.word[..<count])
+            let isWhole = String(validating: text, as: UTF8.self) != nil
+            let expected = isWhole ? EchoAnswer.echo(.text(text)) : .closed(1007)
+            try check(FrameBytes.frame(0x81, text), expected, on: harness)
+            try check(FrameBytes.fragments(1, text, of: 1), expected, on: harness)
+            try check(FrameBytes.frame(0x01, text) + FrameBytes.continuation([], fin: true), expected, on: harness)
+            // Of a text that goes on, nothing is said yet.
+            try check(FrameBytes.frame(0x01, text) + FrameBytes.ping([1]), EchoAnswer(pongs: [[1]]), on: harness)
+        }
+    }
+
+    @Test(arguments: UTF8Samples.invalid)
+    func `§8.1 what isn't UTF-8 is refused, at the byte that makes it so`(bytes: [UInt8]) throws {
+        let harness = LoopHarness.echoing()
+        let behind = FrameBytes.text("before") + FrameBytes.frame(0x81, bytes) + FrameBytes.ping()
+        try check(behind, .closed(1007, behind: [.text("before")]), pieces: [.max], on: harness)
+        let text = Self.word + bytes + [0x21]
+        let refused = UTF8Samples.firstImpossible(text) ?? text.count
+
+        let inOne = try EchoClient(harness)
+        #expect(try inOne.send(FrameBytes.frame(0x81, text), pieces: 1) == FrameBytes.head(0x81, count: 0).count + refused)
+        #expect(try inOne.replies() == .closed(1007))
+
+        // A byte and a header for each.
+        let inMany = try EchoClient(harness)
+        #expect(try inMany.send(FrameBytes.fragments(1, text, of: 1), pieces: 7) == 7 * refused)
+        #expect(try inMany.replies() == .closed(1007))
+    }
+
+    @Test(arguments: UTF8Samples.invalid.filter { UTF8Samples.firstImpossible($0) != nil })
+    func `§8.1 a wrong byte is refused while most of its frame is still to come`(bytes: [UInt8]) throws {
+        let client = try EchoClient(.echoing())
+        try client.send(FrameBytes.head(0x81, count: 1 << 20) + FrameBytes.mask(Self.text(50) + bytes))
+        #expect(try client.replies() == .closed(1007))
+    }
+
+    @Test func `§5.6 binary data need not be UTF-8`() throws {
+        let client = try EchoClient(.echoing())
+        for bytes in UTF8Samples.invalid {
+            try client.send(FrameBytes.binary(bytes))
+            #expect(try client.replies() == .echo(.binary(bytes)))
+        }
+    }
+}

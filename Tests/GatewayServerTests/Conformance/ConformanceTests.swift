@@ -1,0 +1,67 @@
+import Support
+import Testing
+
+/// RFC 6455 and RFC 7692 section by section, each case on a whole connection of `/echo`: what comes back for good bytes, and with which code
+/// it ends for bad ones; at once and in pieces. The same kinds of case as the Autobahn Testsuite has.
+@Suite struct ConformanceTests {
+    /// One named exchange.
+    struct Case: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var bytes: [UInt8]
+        var answer: EchoAnswer
+
+        init(_ description: String, _ bytes: [UInt8], _ answer: EchoAnswer) {
+            testDescription = description
+            self.bytes = bytes
+            self.answer = answer
+        }
+    }
+
+    /// Sends `bytes` on connections of their own in pieces of each size, compares what came back, and behind a close sees the loop serve the
+    /// next client.
+    func check(
+        _ bytes: [UInt8], _ expected: EchoAnswer, pieces sizes: [Int] = [.max, 1], on harness: LoopHarness = .echoing(),
+        offer: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        for size in sizes {
+            let client = try EchoClient(harness, offer: offer)
+            try client.send(bytes, pieces: size)
+            let answer = try client.replies()
+            #expect(answer == expected, "in pieces of \(min(size, bytes.count))", sourceLocation: sourceLocation)
+        }
+        guard expected.close != nil else { return }
+        let next = try EchoClient(harness, offer: offer)
+        try next.send(FrameBytes.text("next"))
+        #expect(try next.replies() == .echo(.text("next")), sourceLocation: sourceLocation)
+    }
+
+    func check(_ example: Case, pieces sizes: [Int] = [.max, 1], sourceLocation: SourceLocation = #_sourceLocation) throws {
+        try check(example.bytes, example.answer, pieces: sizes, sourceLocation: sourceLocation)
+    }
+
+    /// Characters of one to four bytes, `count` bytes in all.
+    static func text(_ count: Int) -> [UInt8] {
+        let phrase = Array("Grüße, 世界 😀! ".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(count)
+        while count - text.count >= phrase.count { text += phrase }
+        return text + [UInt8](repeating: 0x2E, count: count - text.count)
+    }
+}
+
+extension FrameBytes {
+    /// One frame masked with zeros, as RFC 6455 §5.3 allows: quick to build, for long payloads.
+    static func zeroMasked(_ first: UInt8, _ payload: some Collection<UInt8>) -> [UInt8] {
+        head(first, count: UInt64(payload.count)).dropLast(4) + [0, 0, 0, 0] + payload
+    }
+
+    /// One message in frames of `size` bytes.
+    static func fragments(_ opcode: UInt8, _ payload: [UInt8], of size: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for start in stride(from: 0, to: max(payload.count, 1), by: size) {
+            let end = min(start + size, payload.count)
+            bytes += zeroMasked((end == payload.count ? 0x80 : 0) | (start == 0 ? opcode : 0), payload[start..<end])
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,116 @@
+import GatewayCore
+import GatewayServer
+import NIOCore
+import NIOEmbedded
+import Support
+import Testing
+
+/// A client of `/echo` on an embedded loop, with frames built by hand and a strict eye on what comes back (RFC 6455 §5).
+final class EchoClient {
+    /// The answer to the upgrade.
+    let response: String
+    private let connection: EmbeddedConnection
+    private var received = ByteBuffer()
+    private var answer = EchoAnswer()
+    private var inflater: MessageInflater?
+    /// For each message, whether it came compressed.
+    private(set) var compressed: [Bool] = []
+
+    /// - Parameter offer: the value of `Sec-WebSocket-Extensions`.
+    init(_ harness: LoopHarness, offer: String? = nil) throws {
+        connection = try harness.connect()
+        try connection.send(
+            EmbeddedConnection.request(path: "/echo", headers: offer.map { "Sec-WebSocket-Extensions: \($0)\r\n" } ?? ""))
+        response = try connection.responseHead()
+        guard response.hasPrefix("HTTP/1.1 101 ") else { throw TestFailure("not upgraded: \(response)") }
+        inflater = agreed.map { _ in MessageInflater(windowBits: parameter("server_max_window_bits") ?? 15, keepsContext: keepsContext) }
+    }
+
+    /// The extension as the gateway has agreed on it.
+    var agreed: String? {
+        response.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-extensions: ") }.map { String($0.dropFirst(26)) }
+    }
+
+    /// The value of one of the parameters agreed on.
+    func parameter(_ name: String) -> Int? {
+        guard let range = agreed?.firstRange(of: "\(name)=") else { return nil }
+        return agreed.flatMap { Int($0[range.upperBound...].prefix { $0.isNumber }) }
+    }
+
+    private var keepsContext: Bool { agreed?.contains("server_no_context_takeover") == false }
+
+    /// Sends bytes in pieces until all are sent or the gateway has closed.
+    ///
+    /// - Returns: how many were sent.
+    @discardableResult
+    func send(_ bytes: [UInt8], pieces size: Int = .max) throws -> Int {
+        var start = 0
+        while start < bytes.count, !connection.isClosed {
+            let end = size < bytes.count - start ? start + size : bytes.count
+            try connection.send(bytes[start..<end])
+            start = end
+        }
+        return start
+    }
+
+    /// All that came since the last call.
+    func replies() throws -> EchoAnswer {
+        while var out = try connection.channel.readOutbound(as: ByteBuffer.self) { received.writeBuffer(&out) }
+        while let (first, payload) = try nextFrame() { try note(first, payload) }
+        guard connection.isClosed == (answer.close != nil) else { throw TestFailure("closed: \(connection.isClosed), \(answer)") }
+        defer { answer = EchoAnswer() }
+        return answer
+    }
+
+    private func note(_ first: UInt8, _ payload: [UInt8]) throws {
+        guard answer.close == nil else { throw TestFailure("a frame behind the close frame") }
+        switch first {
+        case 0x81, 0x82, 0xC1, 0xC2:
+            compressed.append(first & 0x40 != 0)
+            var message = payload
+            if first & 0x40 != 0 {
+                guard let inflater else { throw TestFailure("compressed, though that wasn't agreed on") }
+                message = try inflater.inflate(payload)
+            }
+            answer.messages.append(first & 0x0F == 1 ? .text(message) : .binary(message))
+        case 0x8A: answer.pongs.append(payload)
+        case 0x88 where payload.isEmpty: answer.close = .empty
+        case 0x88 where payload.count >= 2:
+            guard String(validating: payload.dropFirst(2), as: UTF8.self) != nil else { throw TestFailure("a reason that isn't UTF-8") }
+            answer.close = .code(UInt16(payload[0]) << 8 | UInt16(payload[1]))
+        default: throw TestFailure("no frame for a client: \(first) \(payload)")
+        }
+    }
+
+    private func nextFrame() throws -> (first: UInt8, payload: [UInt8])? {
+        var buffer = received
+        guard let first = buffer.readInteger(as: UInt8.self), let second = buffer.readInteger(as: UInt8.self) else { return nil }
+        var count = Int(second)
+        switch second {
+        case 0...125: break
+        case 126:
+            guard let length = buffer.readInteger(as: UInt16.self) else { return nil }
+            count = Int(length)
+        case 127:
+            guard let length = buffer.readInteger(as: UInt64.self) else { return nil }
+            count = Int(length)
+        default: throw TestFailure("a masked frame of a server")
+        }
+        guard second < 126 || count > (second == 126 ? 125 : 0xFFFF), first & 0x08 == 0 || count <= 125 else {
+            throw TestFailure("\(count) bytes in the wrong form")
+        }
+        guard let payload = buffer.readBytes(length: count) else { return nil }
+        received = buffer
+        return (first, payload)
+    }
+}
+
+extension LoopHarness {
+    /// A loop that offers `/echo`.
+    static func echoing(_ mode: CompressionMode = .off) -> LoopHarness {
+        LoopHarness {
+            $0.conformance.echo = true
+            $0.websocket.compression = mode
+        }
+    }
+}

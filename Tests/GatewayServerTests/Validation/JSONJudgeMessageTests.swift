@@ -1,0 +1,153 @@
+import Foundation
+import GatewayCore
+import Testing
+
+/// Whole messages beside Foundation: what the scanner takes has the fields that Foundation reads, and what it calls no JSON Foundation
+/// refuses, too, or takes by leniencies that are named here.
+@Suite struct JSONJudgeMessageTests {
+    @Test(arguments: 0..<6 as Range<UInt64>)
+    func `drawn messages, changed or not, have the fields that Foundation reads`(seed: UInt64) {
+        var random = SplitMix64(state: seed &+ 4000)
+        var scanner = MessageScanner(rules: ValidationRules())
+        var taken = 0
+        var refused = 0
+        for _ in 0..<250 {
+            let drawn = Array(MessageDraw.message(&random).utf8)
+            for round in 0..<3 {
+                var bytes = drawn
+                for _ in 0..<round { JSONJudgeTests.change(&bytes, &random) }
+                guard String(validating: bytes, as: UTF8.self) != nil else { continue }
+                let text = String(decoding: bytes, as: UTF8.self)
+                // Foundation refuses what no double holds.
+                if text.contains(/[eE][+-]?[0-9]{3}/) { continue }
+                let judged = (try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])) as? [String: Any]
+                do throws(MessageFault) {
+                    let message = try scanner.scan(bytes.span.bytes)
+                    taken += 1
+                    let fields = Self.fields(of: message, in: bytes)
+                    #expect(fields.allSatisfy { judged?[$0.key].map(Self.described) == $0.value }, "\(fields) of \(text)")
+                } catch {
+                    #expect(round > 0, "\(error) for \(text)")
+                    refused += 1
+                    if error.code != .invalidJSON {
+                        #expect(judged != nil, "\(error) for \(text)")
+                    } else if judged != nil {
+                        #expect(Self.isLenient(text), "\(error) for \(text)")
+                    }
+                }
+            }
+        }
+        #expect(taken > 300 && refused > 150, "\(taken) taken, \(refused) refused")
+    }
+
+    /// What Foundation takes and RFC 8259 §4 and §5 don't: a comma before a closing bracket; and names that are there twice.
+    private static func isLenient(_ text: String) -> Bool {
+        let dense = text.filter { !$0.isWhitespace }
+        if dense.contains(",]") || dense.contains(",}") { return true }
+        let names = dense.matches(of: /"([^"\\]*)":/).map { String($0.1) }
+        return Set(names).count < names.count
+    }
+
+    /// The fields of a message as text, under the names they have in JSON.
+    private static func fields(of message: ClientMessage, in bytes: [UInt8]) -> [String: String] {
+        func text(_ slice: TextSlice?) -> String? { slice.map { String(decoding: $0.bytes(in: bytes.span.bytes), as: UTF8.self) } }
+        var fields: [String: String?] = [:]
+        switch message {
+        case .ping(let id, let ts):
+            fields = ["type": "ping", "id": id?.description]
+            var number: [UInt8] = []
+            ts?.append(to: &number, from: bytes.span.bytes)
+            if ts != nil { fields["ts"] = Double(String(decoding: number, as: UTF8.self)).map { described(NSNumber(value: $0)) } }
+        case .text(let message):
+            fields = ["type": "text", "id": message.id.description, "text": text(message.text), "lang": text(message.lang)]
+            let meta = message.meta.map { "\(text($0.key) ?? "")=\(text($0.value) ?? "")" }.sorted()
+            if !meta.isEmpty { fields["meta"] = meta.joined(separator: ";") }
+        case .status(let message):
+            fields = [
+                "type": "status", "id": message.id?.description, "state": message.state?.rawValue, "reply_to": message.replyTo?.description,
+                "played_ms": message.playedMilliseconds.map { described(NSNumber(value: $0)) },
+            ]
+        case .cancel(let id, let reason, let played):
+            fields = [
+                "type": "cancel", "id": id.description, "reason": text(reason), "played_ms": played.map { described(NSNumber(value: $0)) },
+            ]
+        case .ack(let sequence): fields = ["type": "ack", "seq": described(NSNumber(value: sequence))]
+        default: break
+        }
+        return fields.compactMapValues { $0 }
+    }
+
+    /// A value of Foundation's as text, its strings sanitized as the protocol has it.
+    private static func described(_ value: Any) -> String {
+        switch value {
+        case let string as String:
+            var result = String.UnicodeScalarView()
+            for scalar in string.unicodeScalars where scalar == "\t" || scalar == "\n" || scalar.properties.generalCategory != .control {
+                result.append(scalar)
+            }
+            return String(result)
+        case let members as [String: Any]:
+            return members.map { "\(described($0.key))=\(described($0.value))" }.sorted().joined(separator: ";")
+        case let number as NSNumber: return "\(number.doubleValue)"
+        default: return "\(value)"
+        }
+    }
+}
+
+/// Draws messages that are right, in every way of writing them: members in any order, white space, escapes, and fields that nobody knows.
+private enum MessageDraw {
+    static func message(_ random: inout SplitMix64) -> String {
+        var members = [(String, String)]()
+        func add(_ name: String, _ value: String) {
+            if Int.random(in: 0..<3, using: &random) > 0 { members.append((name, value)) }
+        }
+        let number = "\(UInt64.random(in: 0...9_007_199_254_740_992, using: &random))"
+        let kind = ["ping", "text", "status", "cancel", "ack"].randomElement(using: &random) ?? "ping"
+        switch kind {
+        case "ping":
+            add("id", "\"p1\"")
+            add("ts", ["0", "-1.5e3", "1723456789.25", number].randomElement(using: &random) ?? "0")
+        case "text":
+            members = [("id", "\"m-1\""), ("text", string(&random))]
+            add("lang", "\"de-CH\"")
+            add("meta", "{\"a\":\(string(&random)),\"b.c\":\(string(&random))}")
+            add("stream", "false")
+        case "status":
+            add("id", "\"s:1\"")
+            add("state", "\"playing\"")
+            add("reply_to", "\"m_1\"")
+            add("played_ms", number)
+        case "cancel":
+            members = [("id", "\"m.1\"")]
+            add("reason", "\"enough\"")
+            add("played_ms", number)
+        default: members = [("seq", number)]
+        }
+        members.append(("type", "\"\(kind)\""))
+        add("unknown1", JSONJudgeTests.value(depth: 1, &random))
+        add("unknown2", JSONJudgeTests.value(depth: 1, &random))
+        let texts = members.shuffled(using: &random).map { name, value in
+            [space(&random), written(name, &random), space(&random), ":", space(&random), value, space(&random)].joined()
+        }
+        return space(&random) + "{" + texts.joined(separator: ",") + "}" + space(&random)
+    }
+
+    private static func space(_ random: inout SplitMix64) -> String {
+        ["", "", "", " ", "\n", "\r\n\t"].randomElement(using: &random) ?? ""
+    }
+
+    /// A name, one of its letters sometimes as an escape.
+    private static func written(_ name: String, _ random: inout SplitMix64) -> String {
+        guard Int.random(in: 0..<5, using: &random) == 0, let first = name.utf8.first else { return "\"\(name)\"" }
+        return "\"\\u00" + String(first, radix: 16) + name.dropFirst() + "\""
+    }
+
+    private static func string(_ random: inout SplitMix64) -> String {
+        let pieces = [
+            "a", "plain text of some length, ", "é", "€", "😀", #"\n"#, #"\""#, #"\\"#, #"\/"#, #"\t"#, #"\u00e9"#, #"\u20AC"#,
+            #"\ud83d\ude00"#,
+            "\u{7F}", "\u{85}", #"\u0007"#, #"\b"#, "{", "]", ",", ":",
+        ]
+        return "\"x" + (0..<Int.random(in: 0...12, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }.joined() + "\""
+    }
+}
