@@ -340,7 +340,7 @@ import Testing
     @Test func `chunks that the upstream can't take are overloaded, and the stream goes on`() async throws {
         let gateway = try await SharedGateways.roomy([
             "delivery.upstream_queue_bytes": "64KB", "delivery.socket_queue_bytes": "64KB", "sessions.outbox_bytes": "16MB",
-            "sessions.memory_budget": "64MB",
+            "sessions.memory_budget": "64MB", "delivery.send_timeout": "5m",
         ])
         let client = try await gateway.client(receiveBuffer: 4096)
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format, "meta": ["echo": "audio"]])

@@ -39,10 +39,7 @@ package struct AudioMeter: Sendable {
         nanoseconds &+= AudioClock.nanoseconds(of: chunk, format: format) ?? 0
         chunk.withUnsafeBytes { bytes in
             switch format.codec {
-            case .pcm16:
-                add(count: bytes.count / 2) {
-                    Int16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 &* $0, as: Int16.self))
-                }
+            case .pcm16: addSamples(bytes)
             case .mulaw: add(count: bytes.count) { Self.mulaw(bytes[$0]) }
             case .alaw: add(count: bytes.count) { Self.alaw(bytes[$0]) }
             case .opus, .oggOpus, .webmOpus: break
@@ -50,25 +47,41 @@ package struct AudioMeter: Sendable {
         }
     }
 
-    /// In whole numbers, and without a branch for each sample: so the compiler takes many samples at a time.
-    @inline(__always)
-    private mutating func add(count: Int, sample: (Int) -> Int16) {
+    private mutating func addSamples(_ bytes: UnsafeRawBufferPointer) {
+        let count = bytes.count / 2
         var index = 0
         while index < count {
             let end = min(count, index &+ samplesPerFrame &- frameSamples)
-            var energy: UInt64 = 0
-            var loudest = peak
-            for offset in index..<end {
-                let value = Int32(sample(offset))
-                energy &+= UInt64(UInt32(bitPattern: value &* value))
-                loudest = max(loudest, abs(value))
-            }
-            frameEnergy &+= energy
-            peak = loudest
             frameSamples &+= end &- index
-            index = end
+            var blocks = SampleBlocks()
+            while end &- index >= SampleBlocks.Block.scalarCount {
+                blocks.add(bytes.loadUnaligned(fromByteOffset: 2 &* index, as: SampleBlocks.Block.self))
+                index &+= SampleBlocks.Block.scalarCount
+            }
+            frameEnergy &+= blocks.energy
+            peak = max(peak, blocks.peak)
+            while index < end {
+                add(bytes.loadUnaligned(fromByteOffset: 2 &* index, as: Int16.self))
+                index &+= 1
+            }
             if frameSamples == samplesPerFrame { closeFrame() }
         }
+    }
+
+    @inline(__always)
+    private mutating func add(count: Int, sample: (Int) -> Int16) {
+        for index in 0..<count {
+            add(sample(index))
+            frameSamples &+= 1
+            if frameSamples == samplesPerFrame { closeFrame() }
+        }
+    }
+
+    @inline(__always)
+    private mutating func add(_ sample: Int16) {
+        let value = Int32(sample)
+        frameEnergy &+= UInt64(UInt32(bitPattern: value &* value))
+        peak = max(peak, abs(value))
     }
 
     private mutating func closeFrame() {

@@ -92,16 +92,16 @@ final class Conversation {
     /// The ledger is what is held, and what is held has its bounds.
     private func checkSession() {
         guard let socket, case .open = socket.state else { return }
-        let session = socket.application.session
-        let policy = session.policy
-        var counted = session
-        counted.updateLedger()
-        require(counted.ledger.total == session.ledger.total, "the ledger is up to date after a turn")
+        check(socket.application.session, of: socket)
+    }
+
+    private func check(_ session: borrowing Session, of socket: WebSocketHandler<SessionDriver>) {
+        require(session.countedLedger().total == session.ledger.total, "the ledger is up to date after a turn")
         require(session.ledger.connection.assembler == socket.reader.bufferedBytes, "the ledger has what the reader holds")
         require(
             session.ledger.connection.deflate == socket.reader.deflateStateBytes + socket.writer.deflateStateBytes,
             "the ledger has what zlib holds")
-        require(session.ledger.total <= policy.memoryBudget, "an open session is within its budget")
+        require(session.ledger.total <= session.policy.memoryBudget, "an open session is within its budget")
         require(session.history.count <= first.historyMessages, "the history has its bound")
         require(session.remembered.count <= first.duplicateIDs, "remembered ids have their bound")
         require(session.outbox.hasWaiting || session.outbox.count <= first.outboxMessages, "the outbox has its bound")

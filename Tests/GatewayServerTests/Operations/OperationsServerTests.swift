@@ -201,7 +201,7 @@ import Testing
             #expect(try await server.send("GET /livez").status == 200)
         }
         limits = OperationsServer.Limits()
-        limits.idleTimeout = .milliseconds(50)
+        limits.idleTimeout = .seconds(1)
         try await OperationsHarness.run(limits: limits) { server in
             for start in ["", "GET /livez HTTP/1.1\r\nHo"] {
                 let text = try await server.exchange(start)
