@@ -76,6 +76,38 @@ import Testing
         try await gateway.servesNextClient()
     }
 
+    @Test func `a head full of windows that can't be had is gone through once, and the good offer behind them counts`() async throws {
+        let bad = [7, 8, 16, 99].map { "permessage-deflate; server_max_window_bits=\($0); client_max_window_bits=15" }
+        let offers = (0..<40).flatMap { _ in bad } + ["permessage-deflate; server_max_window_bits=9; client_max_window_bits=9"]
+        let gateway = try await SharedGateways.roomy(["websocket.compression": "dedicated"])
+        let client = try await gateway.client(.upgrade(adding: [("Sec-WebSocket-Extensions", offers.joined(separator: ", "))]))
+        let agreed = "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9"
+        #expect(client.response["sec-websocket-extensions"] == agreed)
+        try await client.isServed()
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `connections that say nothing fill the gateway only until their deadline`() async throws {
+        let gateway = try await SharedGateways.roomy([
+            "connections.max": "20", "connections.max_sockets": "20", "tls.handshake_timeout": "1s",
+        ])
+        var silent: [TLSSocket] = []
+        for _ in 0..<40 { silent.append(try await TLSSocket.connect(port: gateway.port, .none)) }
+        try await gateway.servesNextClient()
+        for socket in silent { await socket.close() }
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a refusal that nobody reads keeps its place for a second only`() async throws {
+        let gateway = try await SharedGateways.roomy(["connections.max": "1", "connections.max_sockets": "1"])
+        let socket = try await TLSSocket.connect(port: gateway.port)
+        try await socket.pauseReading()
+        try await socket.send(Array("GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
+        // It takes the only place, and the next client waits in the backlog until it is gone.
+        try await gateway.servesNextClient()
+        await socket.close()
+    }
+
     @Test func `connections that come and go by the hundred leave room for the next`() async throws {
         let gateway = try await SharedGateways.roomy()
         for _ in 0..<10 {

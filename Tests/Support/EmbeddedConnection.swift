@@ -34,7 +34,7 @@ package final class EmbeddedConnection {
 
     package func send(_ bytes: some Sequence<UInt8>) throws {
         try channel.writeInbound(ByteBuffer(bytes: bytes))
-        channel.embeddedEventLoop.run()
+        channel.embeddedEventLoop.settle()
     }
 
     package func send(_ string: String) throws { try send(string.utf8) }
@@ -62,7 +62,9 @@ package final class EmbeddedConnection {
     package func send(binary: [UInt8]) throws { try send(frame: 0x82, binary) }
 
     /// A masked frame whose first byte is given.
-    package func send(frame first: UInt8, _ payload: [UInt8]) throws {
+    package func send(frame first: UInt8, _ payload: [UInt8]) throws { try send(Self.masked(frame: first, payload)) }
+
+    package static func masked(frame first: UInt8, _ payload: [UInt8]) -> [UInt8] {
         let key: [UInt8] = [0x11, 0x22, 0x33, 0x44]
         var bytes: [UInt8] = [first]
         switch payload.count {
@@ -72,7 +74,7 @@ package final class EmbeddedConnection {
         }
         bytes += key
         for (index, byte) in payload.enumerated() { bytes.append(byte ^ key[index & 3]) }
-        try send(bytes)
+        return bytes
     }
 
     /// Whole frames that came since the last call.

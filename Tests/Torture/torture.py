@@ -6,6 +6,7 @@ or file descriptors haven't come back to what they were after a first round. Nee
 """
 import argparse
 import asyncio
+import contextvars
 import json
 import logging
 import os
@@ -172,18 +173,31 @@ REQUEST = (
 )
 
 
+# The connections of the attack that a task is at.
+MINE = contextvars.ContextVar("connections")
+
+
 async def attack(gateway, tally, stop):
     while not stop.is_set():
+        MINE.set([])
         try:
             await asyncio.wait_for(random.choice(ATTACKS)(gateway), 30)
         except (OSError, ssl.SSLError, asyncio.TimeoutError, asyncio.IncompleteReadError, EOFError):
             pass  # being thrown out is what an attacker has to expect
+        for writer in MINE.get():
+            writer.transport.abort()
         tally.attacks += 1
         await asyncio.sleep(random.uniform(0, 0.3))
 
 
+async def connected(gateway, tls=TLS):
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, ssl=tls)
+    MINE.get().append(writer)
+    return reader, writer
+
+
 async def opened(gateway):
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, ssl=TLS)
+    reader, writer = await connected(gateway)
     writer.write(REQUEST)
     await reader.readuntil(b"\r\n\r\n")
     return reader, writer
@@ -197,7 +211,6 @@ async def vanish(gateway):
     await asyncio.sleep(random.uniform(0, 0.3))
     raw = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 async def stall(gateway):
@@ -208,7 +221,6 @@ async def stall(gateway):
     for number in range(6):
         writer.write(frame(0x81, json.dumps({"type": "text", "id": f"s{number}", "text": text}).encode()))
     await asyncio.sleep(random.uniform(1, 6))
-    writer.transport.abort()
 
 
 async def rubbish(gateway):
@@ -221,7 +233,6 @@ async def rubbish(gateway):
         ]))
         await asyncio.sleep(0.01)
     await asyncio.wait_for(reader.read(), 10)
-    writer.transport.abort()
 
 
 async def malformed(gateway):
@@ -230,20 +241,18 @@ async def malformed(gateway):
     for _ in range(40):
         writer.write(frame(0x81, random.choice([b"{", b"[]", b'{"type":1}', b'{"type":"text"}', b'{"type":"x"}', b"[" * 500, b'{"a":1,"a":2}'])))
     await asyncio.wait_for(reader.read(), 10)
-    writer.transport.abort()
 
 
 async def half_open(gateway):
     """A connection that says nothing, or only the beginning of a handshake."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    reader, writer = await connected(gateway, tls=None)
     writer.write(random.choice([b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00", os.urandom(300), b"GET / HTTP/1.1\r\n\r\n"]))
     await asyncio.wait_for(reader.read(), 10)
-    writer.transport.abort()
 
 
 async def trickle(gateway):
     """A request head that never ends."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, ssl=TLS)
+    reader, writer = await connected(gateway)
     writer.write(b"GET /v1/ws HTTP/1.1\r\n")
     for _ in range(100):
         writer.write(b"X-A: b\r\n")
@@ -251,7 +260,6 @@ async def trickle(gateway):
         if reader.at_eof():
             break
         await asyncio.sleep(0.1)
-    writer.transport.abort()
 
 
 ATTACKS = [vanish, vanish, stall, rubbish, rubbish, malformed, half_open, trickle]
@@ -268,7 +276,9 @@ async def round_(gateway, seconds, clients, tally):
         print(f"  {tally.conversations} conversations, {tally.messages} exchanges, {tally.attacks} attacks, {len(tally.errors)} errors, "
               f"{gateway.resident() / 1e6:.1f} MB, {gateway.descriptors()} descriptors", flush=True)
     stop.set()
-    await asyncio.wait(tasks, timeout=70)
+    _, late = await asyncio.wait(tasks, timeout=70)
+    for task in late:
+        task.cancel()
 
 
 async def quiet(gateway):

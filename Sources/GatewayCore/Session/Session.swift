@@ -111,6 +111,18 @@ package struct Session: ~Copyable, Sendable {
         }
     }
 
+    /// Whether a ping or pong of the WebSocket is within `limits.bytes_per_second`; refuses it otherwise. Neither is a message, and no other
+    /// limit binds them: that they cost more than their few bytes is counted.
+    package mutating func admitsControlFrame(of byteCount: Int, turn: inout Turn) -> Bool {
+        let cost = Int64(max(byteCount, Self.controlFrameBytes))
+        guard let wait = byteLimiter.admit(cost, at: policy.bytes, now: turn.now) else { return true }
+        refuseRate("more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
+        return false
+    }
+
+    /// What a control frame counts as, at least.
+    static let controlFrameBytes = 64
+
     mutating func nextRequest() -> RequestKey {
         lastRequest &+= 1
         return RequestKey(number: lastRequest)

@@ -96,6 +96,12 @@ package final class Gateway: Service {
         }
     }
 
+    /// TCP_NOTSENT_LOWAT of Linux's `tcp.h`.
+    private static let notSentLowWatermark = NIOBSDSocket.Option(rawValue: 25)
+    /// What the kernel takes before it has sent it: else some megabytes for each client that doesn't read, which no ledger sees. Far more
+    /// than a send buffer needs to keep a connection busy, for what was sent and not yet acknowledged doesn't count.
+    private static let unsentBytes = 128 * 1024
+
     private func bind() async throws -> any Channel {
         var byLoop: [ObjectIdentifier: NIOLoopBound<LoopContext>] = [:]
         for loop in loops { byLoop[ObjectIdentifier(loop.eventLoop)] = loop }
@@ -110,6 +116,7 @@ package final class Gateway: Service {
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.tcpOption(Self.notSentLowWatermark), value: Self.unsentBytes)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 * 1024, high: 128 * 1024))
             // Who sends without end takes turns with the others; and see `ReceiveAllocator`.

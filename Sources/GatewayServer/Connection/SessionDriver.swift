@@ -45,6 +45,10 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         dispatch()
     }
 
+    package func admitsControlFrame(of byteCount: Int) -> Bool {
+        session.admitsControlFrame(of: byteCount, turn: &loop.turn)
+    }
+
     /// Performs the commands of the turn. The upstream may answer at once, from inside.
     private func dispatch() {
         guard !isDispatching, !loop.turn.commands.isEmpty else { return }
@@ -94,18 +98,18 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     package func written() {
         session.enforceBudget(turn: &loop.turn)
-        guard let link, demanded <= Self.demandSize / 2, session.wantsMore(socketQueueBytes: loop.settings.socketQueueBytes) else { return }
+        guard link != nil, demanded <= Self.demandSize / 2, session.wantsMore(socketQueueBytes: loop.settings.socketQueueBytes) else {
+            return
+        }
         guard !isContinuing else { return }
         isContinuing = true
-        // In a turn of its own: the client's next bytes, a cancel perhaps, and other connections come between two helpings.
-        let driver = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        let bound = NIOLoopBound(link, eventLoop: loop.eventLoop)
-        loop.eventLoop.execute { driver.value.ask(bound.value) }
+        loop.helpings.append(self)
     }
 
-    private func ask(_ link: any UpstreamLink) {
+    /// Lets the upstream go on, in a turn of its own.
+    func help() {
         isContinuing = false
-        guard self.link != nil, let socket = connection.socket else { return }
+        guard let link, let socket = connection.socket else { return }
         let begun = loop.beginTurn()
         let missing = Self.demandSize - demanded
         demanded += missing

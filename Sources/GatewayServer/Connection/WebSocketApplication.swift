@@ -12,6 +12,8 @@ package protocol WebSocketApplication: AnyObject {
     func open()
     func receive(text: RawSpan)
     func receive(binary: RawSpan)
+    /// Whether a control frame with so many bytes of payload is to be looked at.
+    func admitsControlFrame(of byteCount: Int) -> Bool
     /// Writes what waits, until `output` holds ``WebSocketHandler/writeSize`` or so.
     func write(to output: inout ByteBuffer, writer: inout MessageWriter)
     func tick()
@@ -29,6 +31,7 @@ package protocol WebSocketApplication: AnyObject {
 /// What an application without a session leaves alone.
 extension WebSocketApplication {
     package var hasSession: Bool { false }
+    package func admitsControlFrame(of byteCount: Int) -> Bool { true }
     package func tick() {}
     package func written() {}
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}

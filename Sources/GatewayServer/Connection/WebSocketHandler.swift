@@ -144,10 +144,10 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
             count()
             reader.withPayload(of: payload, in: buffer) { application.receive(binary: $0) }
         case .ping(let payload):
-            guard case .open = state else { return }
+            guard case .open = state, application.admitsControlFrame(of: payload.count) else { return }
             answerPing(payload, in: buffer)
         case .pong(let payload):
-            guard payload.count == 8 else { return }
+            guard case .open = state, application.admitsControlFrame(of: payload.count), payload.count == 8 else { return }
             let echoed = reader.withPayload(of: payload, in: buffer) { span in
                 (0..<8).reduce(UInt64(0)) { $0 << 8 | UInt64(span.byte(at: $1)) }
             }

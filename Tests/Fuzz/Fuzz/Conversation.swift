@@ -40,7 +40,7 @@ final class Conversation {
     deinit {
         // A channel that isn't closed keeps itself alive.
         if channel.isActive { channel.close(promise: nil) }
-        harness.eventLoop.run()
+        harness.eventLoop.settle()
     }
 
     var isOpen: Bool { channel.isActive }
@@ -85,7 +85,7 @@ final class Conversation {
     }
 
     private func collect() {
-        harness.eventLoop.run()
+        harness.eventLoop.settle()
         while let buffer = need({ try channel.readOutbound(as: ByteBuffer.self) }) { output += buffer.readableBytesView }
     }
 

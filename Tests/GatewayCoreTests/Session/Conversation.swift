@@ -1,5 +1,6 @@
 import Foundation
 import GatewayCore
+import Testing
 
 /// A session under test: messages go in as text, and what comes of them comes out decoded.
 final class Conversation {
@@ -60,6 +61,14 @@ final class Conversation {
 
     func receive(_ request: RequestKey, _ content: UpstreamEvent.Content, isLast: Bool = false) -> Outcome {
         perform { session, _, turn in session.receive(UpstreamEvent(request, content, isLast: isLast), turn: &turn) }
+    }
+
+    /// Refusals come out; whether it was admitted is the same as that none came.
+    func admitsControlFrame(of size: Int) -> Outcome {
+        perform { session, _, turn in
+            let isAdmitted = session.admitsControlFrame(of: size, turn: &turn)
+            #expect(isAdmitted == turn.replies.isEmpty)
+        }
     }
 
     func wantsMore(socketQueueBytes: Int) -> Bool { session.wantsMore(socketQueueBytes: socketQueueBytes) }

@@ -36,6 +36,22 @@ import Testing
         #expect(conversation.send(text(2)).errors == ["rate_limited"])
     }
 
+    @Test func `control frames count as bytes, and as 64 at least`() {
+        var policy = SessionPolicy()
+        policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 64 * 3 + 125)
+        policy.refusals = Rate(units: 60, per: .seconds(60), burst: 2)
+        let conversation = Conversation(policy)
+        for size in [0, 63, 64, 125] { #expect(conversation.admitsControlFrame(of: size).errors.isEmpty) }
+        let refused = conversation.admitsControlFrame(of: 0)
+        #expect(refused.errors == ["rate_limited"] && refused.error?["retry_after_ms"] as? Int == 64)
+        conversation.advance(milliseconds: 63)
+        #expect(conversation.admitsControlFrame(of: 0).error?["retry_after_ms"] as? Int == 1)
+        conversation.advance(milliseconds: 1)
+        #expect(conversation.admitsControlFrame(of: 0).errors.isEmpty)
+        // Who doesn't stop is thrown out, like with messages.
+        #expect(conversation.admitsControlFrame(of: 0).closing?.code == .tooManyViolations)
+    }
+
     @Test func `streams and recordings share one limit`() throws {
         var policy = SessionPolicy()
         policy.audio = Self.slow

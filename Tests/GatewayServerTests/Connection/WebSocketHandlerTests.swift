@@ -235,7 +235,7 @@ import Testing
         #expect(harness.shared.occupancy.webSockets == 1)
         #expect(harness.shared.occupancy.sessions == 1)
         _ = try? client.channel.finish()
-        harness.eventLoop.run()
+        harness.eventLoop.settle()
         #expect(harness.shared.occupancy.webSockets == 0)
         #expect(harness.shared.occupancy.sessions == 0)
         #expect(harness.loop.isEmpty)
