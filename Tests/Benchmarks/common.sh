@@ -63,7 +63,7 @@ make_certificate() {
         fail 'openssl made no certificate'
 }
 
-# The payloads: a text of 120 characters and one of 16,000 in several scripts with some escapes, and audio.
+# The payloads: texts of 120 and 600 characters and one of 16,000 in several scripts with some escapes, and audio.
 make_payloads() {
     python3 - $tools <<'P'
 import json, sys
@@ -72,7 +72,7 @@ folder = sys.argv[1]
 short = ("The quick brown fox jumps over the lazy dog. " * 3)[:120]
 mixed = 'Grüße — naïve café; привет, мир; こんにちは世界; γειά σου; नमस्ते. He said "yes"\n\tand C:\\left. Plain words, as most are, go on. '
 long = (mixed * 200)[:16000]
-for name, text in ("text", short), ("long", long):
+for name, text in ("text", short), ("middle", long[:600]), ("long", long):
     # Without "stream" the loopback would answer a text of more than 20 words in pieces.
     message = {"type": "text", "id": "########", "text": text, "stream": False}
     with open(f"{folder}/{name}.json", "w", encoding="utf-8") as file:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures what the gateway costs, beside a peer in C++ that does the same work, and prints the ratios and whether they meet their bars.
 # usage: Tests/Benchmarks/run.sh [--rounds N] [--seconds S] [--binary PATH] [--server-core N] [--load-core N] [--long] [LINE …]
-# Lines: ping text long audio idle accept ticket chunks loops, and sessions: 10,000 of them for ten minutes. --long adds that to the others.
+# Lines: ping text long audio idle accept ticket chunks loops deflate, and sessions: 10,000 of them for ten minutes, which --long adds.
 # In every round each server is started afresh, one after the other, so that whatever else the machine does meets both.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -21,12 +21,12 @@ while (($#)); do
     --server-core) server_core=$2 && shift ;;
     --load-core) load_core=$2 && shift ;;
     --long) long=(sessions) ;;
-    ping | text | long | audio | idle | accept | ticket | chunks | loops | sessions) lines+=("$1") ;;
+    ping | text | long | audio | idle | accept | ticket | chunks | loops | deflate | sessions) lines+=("$1") ;;
     *) sed -n '2,5s/^# //p' "$0" && exit 2 ;;
     esac
     shift
 done
-((${#lines[@]})) || lines=(ping text long audio idle accept ticket chunks loops)
+((${#lines[@]})) || lines=(ping text long audio idle accept ticket chunks loops deflate)
 lines+=("${long[@]}")
 [[ "${lines[*]}" != sessions ]] || rounds=1
 (($(nproc) > 1)) || fail 'two cores are needed: one for the server, one for the load'
@@ -47,6 +47,8 @@ options_for() {
     # Fast enough to keep the server busy most of the time, slow enough for it to keep up.
     chunks) options=(--binary --file $tools/chunk.pcm --replies 0 --rate 200 --hello "$open_audio") ;;
     loops) options=(--text "$ping" --connections 25) ;;
+    # A text long enough for its answer to be compressed. The generator needn't read what the answer says.
+    deflate) options=(--file $tools/middle.json --replies 2 --connections 500 --header 'Sec-WebSocket-Extensions: permessage-deflate') ;;
     esac
 }
 
@@ -77,6 +79,17 @@ measure_loops() {
     printf 'loops\t%s\t%s\t%s\n' one "$round" "$one" first "$round" "$first" second "$round" "$(<"$second")" >>"$results"
 }
 
+# What compression costs, and what a connection keeps of it when it rests afterwards.
+measure_deflate() {
+    local round=$1 mode
+    options_for deflate
+    for mode in off shared dedicated; do
+        start_gateway "$server_core" 1 "PARLEY_WEBSOCKET_COMPRESSION=$mode"
+        measure deflate "$mode" "$round" "${options[@]}" --warm-messages 5 --messages 50
+        stop_server
+    done
+}
+
 # Ten minutes in ten pieces: the first and the last have to look alike.
 measure_sessions() {
     start_gateway "$server_core" 1
@@ -99,6 +112,7 @@ for ((round = 1; round <= rounds; round++)); do
         printf 'round %s of %s: %s\n' "$round" "$rounds" "$line" >&2
         case $line in
         loops) measure_loops "$round" && continue ;;
+        deflate) measure_deflate "$round" && continue ;;
         sessions) { ((round > 1)) || measure_sessions; } && continue ;;
         esac
         options_for "$line"

@@ -84,6 +84,11 @@ if "loops" in results:
     costs_two = [cost * b / (b + c) for cost, b, c in zip(costs_first, first, second)]
     rows.append(("  µs a message", spread(costs_two, 2), spread(costs_one, 2) + " one",
                  f"{median([two / one for one, two in zip(costs_one, costs_two)]):.2f}", "", ""))
+if "deflate" in results:
+    for mode in ("off", "shared", "dedicated"):
+        cost, kept = (values("deflate", mode, key) for key in ("cpu_us", "rss_bytes_per_connection"))
+        rows.append((f"text of 600, deflate {mode}, µs", spread(cost, 1), "", "", "", ""))
+        rows.append(("  kept for a connection, KB", spread([value / 1000 for value in kept], 1), "", "", "", ""))
 if "sessions" in results:
     windows = results["sessions"]["parley"][1]
     alone("10,000 sessions, p99 in ms", [window["p99_us"] / 1000 for window in windows], 5, 2)
