@@ -1,12 +1,18 @@
 import Foundation
 
-/// A folder that goes away with this object.
+/// A folder that goes away with this object, or with the process: what lasts as long as that is never let go of.
 package final class TemporaryFolder: Sendable {
+    /// Where all folders of this process are.
+    private static let parent: String = {
+        atexit { try? FileManager.default.removeItem(atPath: TemporaryFolder.parent) }
+        return NSTemporaryDirectory() + "parley-tests-" + UUID().uuidString
+    }()
+
     /// Absolute, without a slash at the end.
     package let path: String
 
     package init() throws {
-        path = NSTemporaryDirectory() + "parley-folder-" + UUID().uuidString
+        path = Self.parent + "/" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 

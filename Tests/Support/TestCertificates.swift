@@ -42,17 +42,11 @@ package final class TestCertificates: Sendable {
         let key: Certificate.PrivateKey
     }
 
+    private let temporary: TemporaryFolder
     /// Absolute, without a slash at the end.
-    package let folder: String
+    package var folder: String { temporary.path }
 
-    package init() throws {
-        folder = NSTemporaryDirectory() + "parley-tests-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: folder)
-    }
+    package init() throws { temporary = try TemporaryFolder() }
 
     /// Makes `<file>.pem` and `<file>.key`, signed by `issuer` or by itself.
     package func make(_ request: Request, file: String, issuer: Made? = nil) throws -> Made {
