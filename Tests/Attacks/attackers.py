@@ -75,10 +75,10 @@ def frame(first, payload=b"", length=None):
     return head + MASK + (int.from_bytes(payload, "big") ^ mask).to_bytes(len(payload), "big")
 
 
-def bomb():
-    """Sixteen mebibytes of one letter, and how they are written down in some kilobytes."""
+def bomb(size):
+    """So many bytes of one letter, written down in a thousandth."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return (compressor.compress(b"a" * (1 << 24)) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return (compressor.compress(b"a" * size) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 # MARK: Ends
@@ -352,6 +352,17 @@ async def bomb_in_fragments(target):
     return await flood(target, frame(0x41, BOMB[:size]), rest, DEFLATE)
 
 
+async def bombs_under_the_limit(target):
+    """Compressed messages that inflate to just what is allowed: 800 of them in the 2 MB that one such message may have."""
+    return await flood(target, b"", frame(0xC2, SMALL_BOMB) * 100, DEFLATE)
+
+
+async def empty_frames_of_an_ended_stream(target):
+    opening = {"type": "audio", "id": "u1", "format": {"codec": "pcm16", "rate": 16000, "channels": 1}}
+    start = [frame(0x81, json.dumps(message).encode()) for message in (opening, {"type": "cancel", "id": "u1"})]
+    return await flood(target, b"".join(start), frame(0x82) * 1000)
+
+
 async def ping_flood(target):
     """Pings in numbers, and an end that takes no pong."""
     reader, writer = await target.upgrade(window=4096)
@@ -406,7 +417,7 @@ async def greedy_reader(target):
 ATTACKS = {
     attack: globals()[attack] for attack in """
     one_byte_fragments empty_continuations ping_flood huge_lengths negative_lengths whole_bomb bomb_in_fragments reserved_bits window_bits
-    header_lines long_header slow_handshake slow_head slow_body slow_reader greedy_reader renegotiation key_updates silent
+    bombs_under_the_limit empty_frames_of_an_ended_stream header_lines long_header slow_handshake slow_head slow_body slow_reader greedy_reader renegotiation key_updates silent
     silent_from_one_address handshakes_from_one_address churn churn_with_hello malformed_hello log_injection""".split()
 }
 
@@ -446,5 +457,6 @@ async def main(name, port, count, seconds, seed):
 
 
 if __name__ == "__main__":
-    BOMB = bomb()
+    BOMB = bomb(1 << 24)
+    SMALL_BOMB = bomb(2_000_000)
     asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])))

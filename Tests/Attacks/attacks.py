@@ -63,6 +63,8 @@ ATTACKS = [
     Attack("negative lengths", 20, "1002"),
     Attack("whole bomb", 20, "1009", MESSAGE),
     Attack("bomb in fragments", 20, "1009", MESSAGE),
+    Attack("bombs under the limit", 20, "4505", MESSAGE),
+    Attack("empty frames of an ended stream", 20, "4505"),
     Attack("reserved bits", 20, "1002"),
     Attack("window bits", 20, "101", ("sessions.memory_budget",), {"websocket.compression": "dedicated"}),
     Attack("header lines", 20, "431", HEAD),

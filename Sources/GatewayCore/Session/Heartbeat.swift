@@ -41,12 +41,15 @@ package struct Heartbeat: Sendable {
     package mutating func heard(now: Instant) { lastHeard = now }
 
     /// A pong came. One that answers no outstanding ping is allowed (RFC 6455 §5.5.3) and says nothing.
-    package mutating func pong(payload: UInt64, now: Instant) {
-        guard let ping = outstanding, ping.payload == payload else { return }
+    ///
+    /// - Returns: whether it was awaited.
+    package mutating func pong(payload: UInt64, now: Instant) -> Bool {
+        guard let ping = outstanding, ping.payload == payload else { return false }
         outstanding = nil
         let sample = now.nanoseconds(since: ping.sentAt)
-        guard sample >= 0, sample <= Self.outlier else { return }
+        guard sample >= 0, sample <= Self.outlier else { return true }
         smoothedNanoseconds = smoothedNanoseconds.map { $0 + (sample - $0) / 8 } ?? sample
+        return true
     }
 
     /// - Parameter canPing: false while the socket is full: then only silence is looked at.

@@ -69,8 +69,8 @@ extension Session {
         case .stray:
             return refuse(.invalidAudio, "a binary frame without an open audio stream", turn: &turn)
         case .ignored:
-            // Not answered, but not free: who floods what is ignored is thrown out as if it were refused.
-            if overBytes != nil { countRefusal(turn: &turn) }
+            // Not answered, but not free: who floods what is ignored is thrown out as if it were refused, also with empty frames.
+            if chunkLimiter.admit(1, at: policy.chunks, now: turn.now) != nil || overBytes != nil { countRefusal(turn: &turn) }
             return
         case .chunk(let open):
             stream = open

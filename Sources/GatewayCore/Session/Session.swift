@@ -111,17 +111,23 @@ package struct Session: ~Copyable, Sendable {
         }
     }
 
-    /// Whether a ping or pong of the WebSocket is within `limits.bytes_per_second`; refuses it otherwise. Neither is a message, and no other
-    /// limit binds them: that they cost more than their few bytes is counted.
+    /// Whether a ping or pong of the WebSocket is within `limits.bytes_per_second`. Neither is a message, and no other limit binds them:
+    /// that they cost more than their few bytes is counted. One beyond counts as refused, without an error: a WebSocket library sends
+    /// them by itself, and the program above it would be told about something that it doesn't know.
     package mutating func admitsControlFrame(of byteCount: Int, turn: inout Turn) -> Bool {
         let cost = Int64(max(byteCount, Self.controlFrameBytes))
-        guard let wait = byteLimiter.admit(cost, at: policy.bytes, now: turn.now) else { return true }
-        refuseRate("more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
+        guard byteLimiter.admit(cost, at: policy.bytes, now: turn.now) != nil else { return true }
+        countRefusal(turn: &turn)
         return false
     }
 
     /// What a control frame counts as, at least.
     static let controlFrameBytes = 64
+
+    /// A message came in more bytes than it inflated to: `limits.bytes_per_second` counts what was worked on.
+    package mutating func chargeOverhead(of byteCount: Int, turn: inout Turn) {
+        if byteLimiter.admit(Int64(byteCount), at: policy.bytes, now: turn.now) != nil { countRefusal(turn: &turn) }
+    }
 
     mutating func nextRequest() -> RequestKey {
         lastRequest &+= 1

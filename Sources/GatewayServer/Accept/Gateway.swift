@@ -119,7 +119,8 @@ package final class Gateway: Service {
             .childChannelOption(.tcpOption(Self.notSentLowWatermark), value: Self.unsentBytes)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 * 1024, high: 128 * 1024))
-            // Who sends without end takes turns with the others; and see `ReceiveAllocator`.
+            // Who sends without end takes turns with the others, but for what the kernel still holds when it ends: NIO reads that in one go.
+            // And see `ReceiveAllocator`.
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

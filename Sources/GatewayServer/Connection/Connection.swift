@@ -73,6 +73,8 @@ package protocol ConnectionSocket: AnyObject {
     /// Announces the end: `goaway` where the application has such a message.
     func goAway(reason: StaticString, deadlineMilliseconds: Int64)
     func close(_ closing: Closing)
+    /// The time to read the last words in is over.
+    func lingered()
     /// Bytes of the session's ledger.
     var memoryBytes: Int { get }
     /// Memory is short everywhere: gives up what can be missed.

@@ -18,8 +18,8 @@ final class HelpingQueue {
 
     init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
-    /// Gives `driver` a helping after the turn in progress, and not from inside it: the client's next bytes, a cancel perhaps, and other
-    /// connections come between two of them.
+    /// Gives `driver` a helping after the turn in progress, and not from inside it. The client's next bytes, a cancel perhaps, and other
+    /// connections wait a ``slice`` at most.
     func append(_ driver: SessionDriver) {
         waiting.append(driver)
         guard !isScheduled else { return }

@@ -103,7 +103,7 @@ package final class LoopContext {
             connection.ended(reason: "request head timeout")
             connection.abort()
         case .lingering:
-            connection.abort()
+            if let socket = connection.socket { socket.lingered() } else { connection.abort() }
         }
     }
 

@@ -49,6 +49,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session.admitsControlFrame(of: byteCount, turn: &loop.turn)
     }
 
+    package func chargeOverhead(of byteCount: Int) { session.chargeOverhead(of: byteCount, turn: &loop.turn) }
+
     /// Performs the commands of the turn. The upstream may answer at once, from inside.
     private func dispatch() {
         guard !isDispatching, !loop.turn.commands.isEmpty else { return }

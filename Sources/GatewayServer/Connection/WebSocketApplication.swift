@@ -12,8 +12,10 @@ package protocol WebSocketApplication: AnyObject {
     func open()
     func receive(text: RawSpan)
     func receive(binary: RawSpan)
-    /// Whether a control frame with so many bytes of payload is to be looked at.
+    /// Whether a control frame with so many bytes of payload is to be answered at once.
     func admitsControlFrame(of byteCount: Int) -> Bool
+    /// The message that follows came in so many bytes more than it inflated to.
+    func chargeOverhead(of byteCount: Int)
     /// Writes what waits, until `output` holds ``WebSocketHandler/writeSize`` or so.
     func write(to output: inout ByteBuffer, writer: inout MessageWriter)
     func tick()
@@ -32,6 +34,7 @@ package protocol WebSocketApplication: AnyObject {
 extension WebSocketApplication {
     package var hasSession: Bool { false }
     package func admitsControlFrame(of byteCount: Int) -> Bool { true }
+    package func chargeOverhead(of byteCount: Int) {}
     package func tick() {}
     package func written() {}
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}

@@ -18,6 +18,7 @@ extension WebSocketHandler {
         if isWritable { application.write(to: &backlog, writer: &writer) }
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
         state = .closing(until: closeDeadline)
+        reader.discardMessages()
         connection.deadline = loop.turn.now.advanced(byNanoseconds: min(loop.settings.closeTimeout, loop.settings.restInterval))
     }
 
@@ -53,5 +54,15 @@ extension WebSocketHandler {
         guard let context, connection.phase == .webSocket else { return }
         connection.linger(now: loop.turn.now)
         context.close(mode: .output, promise: nil)
+    }
+
+    /// The moment is over. A slow peer gets another one, and another, while it takes bytes and the time to close in isn't over.
+    package func lingered() {
+        guard let context, case .closed(let until) = state, loop.clock.now < until else { return connection.abort() }
+        let pending = pendingBytes(context)
+        let taken = handedOver - Int64(pending)
+        guard pending > 0, taken > takenBefore else { return connection.abort() }
+        takenBefore = taken
+        connection.linger(now: loop.clock.now)
     }
 }

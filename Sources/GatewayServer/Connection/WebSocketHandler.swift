@@ -144,22 +144,30 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
             count()
             reader.withPayload(of: payload, in: buffer) { application.receive(binary: $0) }
         case .ping(let payload):
-            guard case .open = state, application.admitsControlFrame(of: payload.count) else { return }
-            answerPing(payload, in: buffer)
+            guard case .open = state else { return }
+            answerPing(payload, in: buffer, isAdmitted: application.admitsControlFrame(of: payload.count))
         case .pong(let payload):
-            guard case .open = state, application.admitsControlFrame(of: payload.count), payload.count == 8 else { return }
-            let echoed = reader.withPayload(of: payload, in: buffer) { span in
-                (0..<8).reduce(UInt64(0)) { $0 << 8 | UInt64(span.byte(at: $1)) }
-            }
-            heartbeat.pong(payload: echoed, now: loop.turn.now)
+            guard case .open = state, !isAwaited(payload, in: buffer) else { return }
+            // It says nothing, and is counted for what it costs.
+            _ = application.admitsControlFrame(of: payload.count)
         case .close(let code, _):
             answerClose(code)
         }
     }
 
-    /// Pings are answered one by one while the socket takes the answers; of those that have to wait only the newest is kept.
-    private func answerPing(_ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) {
-        let canAnswer = isWritable && backlog.readableBytes < Self.pongBytes
+    /// Whether a pong answers our last ping. That one is free: we asked for it.
+    private func isAwaited(_ pong: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) -> Bool {
+        guard pong.count == 8 else { return false }
+        let echoed = reader.withPayload(of: pong, in: buffer) { span in
+            (0..<8).reduce(UInt64(0)) { $0 << 8 | UInt64(span.byte(at: $1)) }
+        }
+        return heartbeat.pong(payload: echoed, now: loop.turn.now)
+    }
+
+    /// Pings are answered one by one while the limits admit them and the socket takes the answers; of those that have to wait only the
+    /// newest is kept.
+    private func answerPing(_ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer, isAdmitted: Bool) {
+        let canAnswer = isAdmitted && isWritable && backlog.readableBytes < Self.pongBytes
         reader.withPayload(of: payload, in: buffer) { span in
             guard !canAnswer else { return writer.writePong(span, to: &backlog) }
             var newest: [UInt8] = []
@@ -171,5 +179,6 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     private func count() {
         connection.messagesIn &+= 1
         loop.counters.messagesIn &+= 1
+        if reader.overheadBytes > 0 { application.chargeOverhead(of: reader.overheadBytes) }
     }
 }

@@ -9,7 +9,7 @@ package import NIOCore
 ///
 /// Unchecked, since a channel asks its allocator on its event loop only, and the buffers are that loop's.
 package struct ReceiveAllocator: RecvByteBufferAllocator, @unchecked Sendable {
-    /// Bytes of the first read, whose buffer the channel keeps. Enough to tell TLS from plain HTTP, and the rest is read at once.
+    /// Bytes of the first read, whose buffer the channel keeps. Enough to tell TLS from plain HTTP, and the rest is read in the next go of the loop.
     static let firstRead = 64
 
     private let buffers: TLSBuffers

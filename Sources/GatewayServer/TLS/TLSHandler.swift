@@ -133,9 +133,9 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard phase == .handshaking || phase == .established, !isInputClosed else { return }
         var buffer = unwrapInboundIn(data)
         defer { buffers.giveBack(buffer) }
+        guard phase == .handshaking || phase == .established, !isInputClosed else { return }
         if connection.incoming.readableBytes == 0 {
             connection.incoming = buffer
         } else {

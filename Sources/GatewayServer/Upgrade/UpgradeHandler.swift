@@ -136,9 +136,9 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         if let tls {
             tls.receiver = webSocket
             webSocket.tls = tls
-            pipeline.removeHandler(gate, promise: nil)
         }
         gate.handOver(to: webSocket)
+        if tls != nil { pipeline.removeHandler(gate, promise: nil) }
     }
 
     private func refuse(_ context: ChannelHandlerContext, _ refusal: Admittance.Refusal, head: HTTPRequestHead?) {

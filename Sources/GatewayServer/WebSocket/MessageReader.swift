@@ -35,6 +35,9 @@ package struct MessageReader: ~Copyable {
     private var lent: WebSocketEvent.Payload.Place?
     /// A close frame or an error: nothing behind it is read (RFC 6455 §1.4, §7.1.7).
     package private(set) var isFinished = false
+    /// Of the last message: payload bytes on the wire beyond those that it inflated to. 0 without compression.
+    package private(set) var overheadBytes = 0
+    private var isDiscarding = false
 
     /// - Parameters:
     ///   - compression: what was agreed on, and the state of the event loop; nil without permessage-deflate.
@@ -78,6 +81,9 @@ package struct MessageReader: ~Copyable {
             throw error
         }
     }
+
+    /// From now on messages are neither kept nor inflated nor told: only control frames and the limits of the frame layer still count.
+    package mutating func discardMessages() { isDiscarding = true }
 
     /// Lends the bytes of an event's payload.
     ///
@@ -144,12 +150,16 @@ package struct MessageReader: ~Copyable {
                 header.opcode, .init(place: .assembly, start: assembledMessageBytes, count: header.payloadCount), in: buffer)
         }
 
+        let isLast = isWhole && header.isFinal
+        guard !isDiscarding else {
+            if isLast { forgetMessage() }
+            return nil
+        }
         guard var message else { return nil }
         if message.kind == .text, !message.isCompressed {
             guard message.utf8.accept(buffer.readableBytesSpan.extracting(first: count)) else { throw .invalidUTF8 }
         }
         self.message = message
-        let isLast = isWhole && header.isFinal
         if isLast, assembledMessageBytes == 0 {
             return try finish(message, .init(place: .input, start: buffer.readerIndex, count: count), in: buffer)
         }
@@ -186,6 +196,7 @@ package struct MessageReader: ~Copyable {
     ) throws(WebSocketError) -> WebSocketEvent {
         self.message = nil
         assembledMessageBytes = 0
+        overheadBytes = 0
         var payload = payload
         if message.isCompressed, let inflation {
             var output = inflation.takeBuffer()
@@ -193,6 +204,7 @@ package struct MessageReader: ~Copyable {
             try withPayload(of: payload, in: buffer) { (bytes) throws(WebSocketError) in
                 try inflation.inflate(bytes, limit: limit, into: &output)
             }
+            overheadBytes = max(0, payload.count - output.readableBytes)
             inflated = output
             assembly = ByteBuffer()
             payload = .init(place: .inflated, start: output.readerIndex, count: output.readableBytes)
@@ -229,9 +241,13 @@ package struct MessageReader: ~Copyable {
     private mutating func finish() {
         isFinished = true
         frame = nil
+        forgetMessage()
+        inflated = ByteBuffer()
+    }
+
+    private mutating func forgetMessage() {
         message = nil
         assembly = ByteBuffer()
         assembledMessageBytes = 0
-        inflated = ByteBuffer()
     }
 }

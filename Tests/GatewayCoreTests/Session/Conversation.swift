@@ -63,12 +63,10 @@ final class Conversation {
         perform { session, _, turn in session.receive(UpstreamEvent(request, content, isLast: isLast), turn: &turn) }
     }
 
-    /// Refusals come out; whether it was admitted is the same as that none came.
-    func admitsControlFrame(of size: Int) -> Outcome {
-        perform { session, _, turn in
-            let isAdmitted = session.admitsControlFrame(of: size, turn: &turn)
-            #expect(isAdmitted == turn.replies.isEmpty)
-        }
+    func controlFrame(of size: Int) -> (isAdmitted: Bool, outcome: Outcome) {
+        var isAdmitted = false
+        let outcome = perform { session, _, turn in isAdmitted = session.admitsControlFrame(of: size, turn: &turn) }
+        return (isAdmitted, outcome)
     }
 
     func wantsMore(socketQueueBytes: Int) -> Bool { session.wantsMore(socketQueueBytes: socketQueueBytes) }

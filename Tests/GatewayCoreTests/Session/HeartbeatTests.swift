@@ -17,7 +17,7 @@ import Testing
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
         #expect(heartbeat.tick(now: at(29.999), policy: Self.policy) == .none)
         let first = try payload(heartbeat.tick(now: at(30), policy: Self.policy))
-        heartbeat.pong(payload: first, now: at(30.05))
+        _ = heartbeat.pong(payload: first, now: at(30.05))
         heartbeat.heard(now: at(30.05))
         #expect(heartbeat.tick(now: at(59.999), policy: Self.policy) == .none)
         let second = try payload(heartbeat.tick(now: at(60), policy: Self.policy))
@@ -32,9 +32,9 @@ import Testing
         let second = try payload(heartbeat.tick(now: at(40), policy: Self.policy))
         #expect(heartbeat.missed == 1)
         // The answer to the first comes too late to say anything.
-        heartbeat.pong(payload: first, now: at(41))
+        _ = heartbeat.pong(payload: first, now: at(41))
         #expect(heartbeat.smoothedNanoseconds == nil)
-        heartbeat.pong(payload: second, now: at(41))
+        _ = heartbeat.pong(payload: second, now: at(41))
         #expect(heartbeat.smoothedNanoseconds == 1_000_000_000)
         #expect(heartbeat.tick(now: at(69.999), policy: Self.policy) == .none)
         _ = try payload(heartbeat.tick(now: at(70), policy: Self.policy))
@@ -60,7 +60,7 @@ import Testing
         for (start, trip, smoothed) in [(30, 80, 80_000_000), (60, 160, 90_000_000), (90, 10, 80_000_000)] as [(Double, Double, Int64)] {
             heartbeat.heard(now: at(start))
             let ping = try payload(heartbeat.tick(now: at(start), policy: Self.policy))
-            heartbeat.pong(payload: ping, now: at(start + trip / 1000))
+            _ = heartbeat.pong(payload: ping, now: at(start + trip / 1000))
             #expect(heartbeat.smoothedNanoseconds == smoothed)
         }
     }
@@ -72,7 +72,7 @@ import Testing
         ] as [(Int64, Int64?)] {
             var heartbeat = Heartbeat(now: at(0), policy: slow)
             let ping = try payload(heartbeat.tick(now: at(30), policy: slow))
-            heartbeat.pong(payload: ping, now: Instant(nanoseconds: answered))
+            _ = heartbeat.pong(payload: ping, now: Instant(nanoseconds: answered))
             #expect(heartbeat.smoothedNanoseconds == sample)
             // Answered, if uselessly: it isn't missed.
             #expect(heartbeat.tick(now: at(60), policy: slow) != .none)
@@ -82,12 +82,12 @@ import Testing
 
     @Test func `pongs that nobody asked for say nothing`() throws {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
-        heartbeat.pong(payload: 0, now: at(1))
+        _ = heartbeat.pong(payload: 0, now: at(1))
         let ping = try payload(heartbeat.tick(now: at(30), policy: Self.policy))
-        heartbeat.pong(payload: ping &+ 1, now: at(30.1))
+        _ = heartbeat.pong(payload: ping &+ 1, now: at(30.1))
         #expect(heartbeat.smoothedNanoseconds == nil)
-        heartbeat.pong(payload: ping, now: at(30.2))
-        heartbeat.pong(payload: ping, now: at(35))
+        _ = heartbeat.pong(payload: ping, now: at(30.2))
+        _ = heartbeat.pong(payload: ping, now: at(35))
         #expect(heartbeat.smoothedNanoseconds == 200_000_000)
     }
 }

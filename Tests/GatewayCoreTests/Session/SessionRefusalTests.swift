@@ -41,15 +41,42 @@ import Testing
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 64 * 3 + 125)
         policy.refusals = Rate(units: 60, per: .seconds(60), burst: 2)
         let conversation = Conversation(policy)
-        for size in [0, 63, 64, 125] { #expect(conversation.admitsControlFrame(of: size).errors.isEmpty) }
-        let refused = conversation.admitsControlFrame(of: 0)
-        #expect(refused.errors == ["rate_limited"] && refused.error?["retry_after_ms"] as? Int == 64)
+        for size in [0, 63, 64, 125] { #expect(conversation.controlFrame(of: size).isAdmitted) }
+        let refused = conversation.controlFrame(of: 0)
+        #expect(!refused.isAdmitted && refused.outcome.errors.isEmpty, "libraries send them by themselves: nobody is told")
         conversation.advance(milliseconds: 63)
-        #expect(conversation.admitsControlFrame(of: 0).error?["retry_after_ms"] as? Int == 1)
+        #expect(!conversation.controlFrame(of: 0).isAdmitted)
         conversation.advance(milliseconds: 1)
-        #expect(conversation.admitsControlFrame(of: 0).errors.isEmpty)
+        #expect(conversation.controlFrame(of: 0).isAdmitted)
         // Who doesn't stop is thrown out, like with messages.
-        #expect(conversation.admitsControlFrame(of: 0).closing?.code == .tooManyViolations)
+        let last = conversation.controlFrame(of: 0)
+        #expect(last.outcome.errors == ["too_many_violations"] && last.outcome.closing?.code == .tooManyViolations)
+    }
+
+    @Test func `what a message was longer on the wire than inflated counts as bytes`() {
+        var policy = SessionPolicy()
+        policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
+        policy.refusals = Rate(units: 60, per: .seconds(60), burst: 1)
+        let conversation = Conversation(policy)
+        #expect(conversation.perform { session, _, turn in session.chargeOverhead(of: 990, turn: &turn) }.closing == nil)
+        #expect(conversation.send(#"{"type":"ack","seq":0}"#).errors == ["rate_limited"])
+        let over = conversation.perform { session, _, turn in session.chargeOverhead(of: 11, turn: &turn) }
+        #expect(over.closing?.code == .tooManyViolations)
+    }
+
+    @Test func `frames that are ignored count as chunks, empty ones too`() {
+        var policy = SessionPolicy()
+        policy.chunks = Rate(units: 1, per: .seconds(60), burst: 3)
+        policy.refusals = Rate(units: 60, per: .seconds(60), burst: 2)
+        let conversation = Conversation(policy)
+        let open = #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1}}"#
+        #expect(conversation.send(open).errors.isEmpty)
+        #expect(conversation.send(#"{"type":"cancel","id":"u1"}"#).errors.isEmpty)
+        for _ in 0..<5 {
+            let ignored = conversation.send(binary: [])
+            #expect(ignored.errors.isEmpty && ignored.closing == nil)
+        }
+        #expect(conversation.send(binary: []).closing?.code == .tooManyViolations)
     }
 
     @Test func `streams and recordings share one limit`() throws {

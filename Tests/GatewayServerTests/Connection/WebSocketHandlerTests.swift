@@ -188,6 +188,31 @@ import Testing
         #expect(try client.frames() == (0..<10).map { EmbeddedConnection.Frame(opcode: 10, payload: [$0]) })
     }
 
+    @Test func `of pings over the limit of bytes only the newest of a read is answered`() throws {
+        let client = try LoopHarness { $0.limits.bytesPerSecond = 16 }.openSession()
+        var bytes: [UInt8] = []
+        for number in 0..<10 as Range<UInt8> { bytes += [0x89, 0x81, 0, 0, 0, 0, number] }
+        try client.send(bytes)
+        #expect(try client.frames() == [0, 9].map { EmbeddedConnection.Frame(opcode: 10, payload: [$0]) })
+    }
+
+    @Test func `pongs that were asked for are free, others count`() throws {
+        let harness = LoopHarness {
+            $0.limits.bytesPerSecond = 1
+            $0.limits.refusalsPerMinute = 1
+        }
+        let client = try harness.openSession()
+        var answered: [UInt8] = []
+        for _ in 0..<10 {
+            harness.advance(by: .seconds(31))
+            answered = try #require(try client.frames().first { $0.opcode == 9 }).payload
+            try client.send(frame: 0x8A, answered)
+        }
+        #expect(try client.frames().isEmpty)
+        for _ in 0..<4 { try client.send(frame: 0x8A, answered) }
+        #expect(try client.frames().contains { $0.closeCode == 4505 })
+    }
+
     @Test func `of pings that find the socket full only the newest is answered`() throws {
         let client = try LoopHarness().openSession()
         client.channel.isWritable = false

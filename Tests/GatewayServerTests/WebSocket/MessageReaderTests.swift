@@ -62,6 +62,19 @@ import Testing
         #expect(try reader.next(in: &buffer) == nil)
     }
 
+    @Test(arguments: [1, 3, 4096])
+    func `a reader that discards tells control frames only, and keeps to the limits`(size: Int) {
+        var transcript = Transcript(maxMessageBytes: 100)
+        transcript.feed(FrameBytes.text("kept") + FrameBytes.binary([1, 2], fin: false))
+        transcript.discardMessages()
+        let rest = FrameBytes.ping([1]) + FrameBytes.continuation([3], fin: true) + FrameBytes.text("not told") + FrameBytes.frame(0x81, [0xFF])
+        for piece in (rest + FrameBytes.pong([2]) + FrameBytes.binary(.noise(100, seed: 1))).pieces(of: size) { transcript.feed(piece) }
+        #expect(transcript.entries == [.text("kept"), .ping([1]), .pong([2])])
+        #expect(transcript.bufferedBytes == 0)
+        transcript.feed(FrameBytes.head(0x82, count: 101))
+        #expect(transcript.entries.last == .error(.messageTooBig))
+    }
+
     @Test func `a payload costs memory as it comes, not as it is announced, and none once it was handed over`() {
         var transcript = Transcript(maxMessageBytes: 1 << 30)
         transcript.feed(FrameBytes.head(0x82, count: 1 << 29))

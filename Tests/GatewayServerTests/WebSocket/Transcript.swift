@@ -34,6 +34,8 @@ struct Transcript: ~Copyable {
     var deflateStateBytes: Int { reader.deflateStateBytes }
     var isFinished: Bool { reader.isFinished }
 
+    mutating func discardMessages() { reader.discardMessages() }
+
     mutating func feed(_ bytes: [UInt8]) {
         var buffer = ByteBuffer(bytes: bytes)
         do {
