@@ -62,7 +62,8 @@ enum Assembly {
         health.set(.store, .ready)
 
         let shared = SharedGateway(
-            occupancy: Occupancy(limits: Occupancy.Limits(configuration)), health: health, upstream: LoopbackProvider())
+            occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
+            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: LoopbackProvider())
         let gateway = try await Gateway(
             configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"))
         let keeper = ConfigurationService(
@@ -150,7 +151,8 @@ enum Assembly {
         snapshot.connections.refused = counters.refused
         snapshot.connections.missedPongs = counters.missedPongs
         snapshot.connections.max = configuration.connections.max
-        snapshot.sessions.attached = shared.occupancy.sessions
+        snapshot.sessions.attached = shared.sessions.attached
+        snapshot.sessions.detached = shared.sessions.detached
         snapshot.sessions.memoryBytes = counters.memoryBytes
         snapshot.messages.in = counters.messagesIn
         snapshot.messages.out = counters.messagesOut

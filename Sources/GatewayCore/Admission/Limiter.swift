@@ -32,6 +32,12 @@ package struct Limiter: Sendable {
         return Int64(min(((left + 1) / rate.nanosecondsPerUnit).rounded(.up) - 1, 9e18))
     }
 
+    /// Its times are now those of another clock.
+    package mutating func move(byNanoseconds difference: Int64) {
+        guard paidAt != .min else { return }
+        paidAt = Instant(nanoseconds: paidAt).advanced(byNanoseconds: difference).nanoseconds
+    }
+
     /// Never more than 2^61, so that sums of it can't overflow.
     private func owed(at now: Instant) -> Int64 {
         guard paidAt > now.nanoseconds else { return 0 }

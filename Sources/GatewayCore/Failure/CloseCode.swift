@@ -24,4 +24,12 @@ package enum CloseCode: UInt16, Sendable, CaseIterable {
     case tooManyViolations = 4505
     case memoryLimit = 4506
     case endedByOperator = 4507
+
+    /// Whether the session ends with the connection. Otherwise it waits to be resumed.
+    package var endsSession: Bool {
+        switch self {
+        case .normal, .unauthorized, .sessionExpired, .evicted, .tooManyViolations, .memoryLimit, .endedByOperator: true
+        default: false
+        }
+    }
 }

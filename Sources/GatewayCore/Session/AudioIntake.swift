@@ -97,6 +97,22 @@ package struct AudioIntake: Sendable {
 
     package mutating func end() { state = .idle }
 
+    /// The connection has gone, or is a new one: an open stream waits for `from`, and what came of a refused opening went with it.
+    package mutating func suspend() {
+        switch state {
+        case .open: refuseChunk()
+        case .ignoring(nil): state = .idle
+        case .ignoring, .idle: break
+        }
+    }
+
+    /// Its times are now those of another clock.
+    package mutating func move(byNanoseconds difference: Int64) {
+        guard case .open(var stream) = state else { return }
+        stream.acknowledgedAt = stream.acknowledgedAt.advanced(byNanoseconds: difference)
+        state = .open(stream)
+    }
+
     /// The stream was cancelled or its upstream failed: frames on their way are ignored.
     package mutating func abandon() {
         guard case .open(let stream) = state else { return }

@@ -49,7 +49,7 @@ extension Session {
                 refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, turn: &turn)
                 return false
             }
-            if let wait = realtimeLimiter.admit(duration / 1000, at: policy.realtime, now: turn.now) {
+            if let wait = admitRealtime(duration, now: turn.now) {
                 refuseRate("audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: id, wait: wait, turn: &turn)
                 return false
             }
@@ -126,7 +126,7 @@ extension Session {
         guard hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn),
             hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn)
         else { return false }
-        if let wait = realtimeLimiter.admit(duration / 1000, at: policy.realtime, now: turn.now) {
+        if let wait = admitRealtime(duration, now: turn.now) {
             refuseRate(
                 "audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: stream.id, chunk: number, wait: wait,
                 turn: &turn)
@@ -134,6 +134,14 @@ extension Session {
         }
         _ = chunkLimiter.admit(1, at: policy.chunks, now: turn.now)
         return true
+    }
+
+    /// Admits so many nanoseconds of audio, what an outage held back before anything else; or tells how long to wait.
+    private mutating func admitRealtime(_ duration: Int64, now: Instant) -> Int64? {
+        let credited = min(outageCredit, duration)
+        if let wait = realtimeLimiter.admit((duration - credited) / 1000, at: policy.realtime, now: now) { return wait }
+        outageCredit -= credited
+        return nil
     }
 
     mutating func endAudio(_ id: MessageID, turn: inout Turn) {

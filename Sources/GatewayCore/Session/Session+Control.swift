@@ -73,7 +73,7 @@ extension Session {
     }
 
     mutating func bye(turn: inout Turn) {
-        turn.endsSession = true
+        isOver = true
         turn.closing = Closing(code: .normal, reason: "bye")
     }
 

@@ -25,8 +25,10 @@ extension Session {
         goAway(reason: "session_expires", deadlineMilliseconds: left / 1_000_000, turn: &turn)
     }
 
+    /// Whether its time is over: `sessions.ttl`, `sessions.idle`, or without a connection `sessions.resume_window`.
     package func isExpired(at now: Instant) -> Bool {
-        (policy.lifetime != .max && now.nanoseconds(since: startedAt) >= policy.lifetime)
+        if let detachedAt, now.nanoseconds(since: detachedAt) >= policy.resumeWindow { return true }
+        return (policy.lifetime != .max && now.nanoseconds(since: startedAt) >= policy.lifetime)
             || (policy.idle != .max && now.nanoseconds(since: lastMessageAt) >= policy.idle)
     }
 

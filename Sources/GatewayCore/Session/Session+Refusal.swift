@@ -56,7 +56,7 @@ extension Session {
         if case .audioOpen(let open) = refused { intake.ignoreOpening(open.id) }
     }
 
-    /// A fatal error: told, then the connection is closed and the session over.
+    /// A fatal error: told, then the connection is closed. The session is over with it where its close code says so.
     package mutating func end(
         _ code: ErrorCode, source: GatewayError.Source = .client, _ message: String, close: CloseCode, turn: inout Turn
     ) {
@@ -64,7 +64,7 @@ extension Session {
         let error = GatewayError(code, source: source, message, close: close, correlationID: turn.correlationID())
         report(error, turn: &turn)
         turn.closing = Closing(error)
-        turn.endsSession = true
+        isOver = isOver || close.endsSession
     }
 
     private mutating func report(_ error: GatewayError, turn: inout Turn) {

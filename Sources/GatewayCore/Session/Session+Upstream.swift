@@ -1,9 +1,12 @@
 extension Session {
-    /// Whether the upstream may go on: what waits for the socket stays under `delivery.socket_queue_bytes`, and a quarter of the memory
-    /// budget stays free for what comes unasked.
-    package func wantsMore(socketQueueBytes: Int) -> Bool {
-        guard outbox.waitingBytes < socketQueueBytes else { return false }
-        return policy.memoryBudget == .max || ledger.total < policy.memoryBudget / 4 * 3
+    /// How many events the upstream may send: none while as much waits for the socket as `delivery.socket_queue_bytes` allows, or while
+    /// less than a quarter of the memory budget is free for what comes unasked; and never more than the outbox can keep.
+    ///
+    /// - Parameter limit: the most that is ever wanted
+    package func wantedEvents(upTo limit: Int, socketQueueBytes: Int) -> Int {
+        guard detachedAt != nil || outbox.waitingBytes < socketQueueBytes else { return 0 }
+        guard policy.memoryBudget == .max || ledger.total < policy.memoryBudget / 4 * 3 else { return 0 }
+        return min(limit, outbox.room)
     }
 
     /// The upstream took `count` bytes out of its queue.
@@ -84,7 +87,7 @@ extension Session {
     private mutating func announce(
         _ format: AudioFormat, isEnd: Bool, of request: RequestKey, id: MessageID, isLast: Bool, turn: inout Turn
     ) {
-        sequence("audio", request: request, turn: &turn) { bytes in
+        sequence("audio", kind: isEnd ? .json : .opening, request: request, turn: &turn) { bytes in
             bytes.append(",\"reply_to\":")
             bytes.append(quoted: id)
             bytes.append(",\"format\":")

@@ -1,14 +1,14 @@
 /// A conversation: what it may send, what it remembers, what is in flight, and what waits to be delivered.
 ///
 /// A value without clock, socket or thread; nothing copies it, by accident or else, for there is one of each. Messages, events and `now`
-/// go in, actions come out in a ``Turn``; its aspects are `Session+Opening`, `+Text`, `+Audio`, `+Control` (what clients send), `+Upstream`
+/// go in, actions come out in a ``Turn``; its aspects are `Session+Opening`, `+Resuming`, `+Text`, `+Audio`, `+Control` (what clients send), `+Upstream`
 /// (what upstreams answer), `+Deadlines`, `+Refusal` and `+Memory`.
 package struct Session: ~Copyable, Sendable {
     /// A request that was accepted and hasn't got its last message yet.
     package struct InFlight: Sendable {
         package let key: RequestKey
         package let id: MessageID
-        package let startedAt: Instant
+        package internal(set) var startedAt: Instant
         /// Of what goes along with it to the upstream: `meta`, `lang`, `voice`.
         package let extraBytes: Int
         /// Deltas of a streamed answer, for the history.
@@ -30,9 +30,10 @@ package struct Session: ~Copyable, Sendable {
     package let id: ULID
     /// Changes with a reload; what limiters have counted stays.
     package var policy: SessionPolicy
-    package let startedAt: Instant
+    package internal(set) var startedAt: Instant
+    /// When the connection that it has, or had last, was opened. Unix milliseconds.
+    package internal(set) var connectedAt: Int64
     /// Unix milliseconds.
-    package let connectedAt: Int64
     package let expiresAt: Int64
 
     package var outbox: Outbox
@@ -42,7 +43,12 @@ package struct Session: ~Copyable, Sendable {
     package var ledger = Ledger()
     package var counts = Counts()
     package internal(set) var inFlight: [InFlight] = []
-    package var lastMessageAt: Instant
+    package internal(set) var lastMessageAt: Instant
+    /// Since when it has no connection; nil while it has one.
+    package internal(set) var detachedAt: Instant?
+    /// It has ended, by `bye` or by a fatal error: it can't be resumed.
+    package internal(set) var isOver = false
+    package var credentials = ResumeCredentials()
     /// Reported by the edge: the smoothed round-trip time.
     package var roundTripNanoseconds: Int64?
 
@@ -58,6 +64,8 @@ package struct Session: ~Copyable, Sendable {
     /// Bytes given to the upstream that it hasn't taken yet.
     var upstreamQueued = 0
     var announcedEnd = false
+    /// Nanoseconds of audio that may come faster than `limits.audio_realtime_factor` allows, because there was no connection to send it on.
+    var outageCredit: Int64 = 0
     /// Progress of playback over `limits.control_per_minute`, the newest only.
     var heldStatus: ClientMessage.Status?
     private var lastRequest: UInt64 = 0
@@ -94,7 +102,7 @@ package struct Session: ~Copyable, Sendable {
         if let wait = overBytes {
             return refuseRate(message, "more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
         }
-        if case .ack(let sequence) = message { return outbox.acknowledge(sequence) }
+        if case .ack(let sequence) = message { return acknowledge(sequence) }
         if let wait = global.admit(at: policy.global, now: turn.sharedNow) {
             return refuseRate(message, "the gateway takes no more messages at the moment", wait: wait, turn: &turn)
         }
@@ -147,7 +155,9 @@ package struct Session: ~Copyable, Sendable {
     }
 
     /// Puts a sequenced message into the outbox. `write` gets the byte array with `{"type":…,"seq":n` already in it.
-    mutating func sequence(_ type: StaticString, request: RequestKey?, turn: inout Turn, _ write: (inout [UInt8]) -> Void) {
+    mutating func sequence(
+        _ type: StaticString, kind: Outbox.Kind = .json, request: RequestKey?, turn: inout Turn, _ write: (inout [UInt8]) -> Void
+    ) {
         turn.scratch.removeAll(keepingCapacity: turn.scratch.capacity <= 262_144)
         turn.scratch.append("{\"type\":\"")
         turn.scratch.append(type)
@@ -155,7 +165,7 @@ package struct Session: ~Copyable, Sendable {
         turn.scratch.append(decimal: outbox.nextSequence)
         write(&turn.scratch)
         turn.scratch.append(UInt8(ascii: "}"))
-        turn.scratch.withRawSpan { outbox.append($0, kind: .json, request: request) }
+        turn.scratch.withRawSpan { outbox.append($0, kind: kind, request: request) }
         counts.messagesOut &+= 1
     }
 }

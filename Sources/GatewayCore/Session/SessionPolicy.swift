@@ -30,6 +30,8 @@ package struct SessionPolicy: Sendable {
     package var lifetime = Int64.max
     /// Nanoseconds without a message.
     package var idle = Int64.max
+    /// Nanoseconds without a connection.
+    package var resumeWindow = Int64.max
     package var historyMessages = Int.max
     package var historyBytes = Int.max
     package var duplicateIDs = Int.max

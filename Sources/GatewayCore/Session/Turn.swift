@@ -30,8 +30,6 @@ package struct Turn: Sendable {
     package var incidents: [GatewayError] = []
     /// Close the connection after everything of this turn was sent.
     package var closing: Closing?
-    /// The client said `bye`, or the session is over: it ends with the connection.
-    package var endsSession = false
     /// Where sequenced messages are put together.
     package var scratch: [UInt8] = []
 
@@ -70,7 +68,6 @@ package struct Turn: Sendable {
         clearCommands()
         incidents.removeAll(keepingCapacity: true)
         closing = nil
-        endsSession = false
     }
 
     package mutating func correlationID() -> ULID { ids.ulid(at: wall) }

@@ -54,9 +54,7 @@ package enum ConnectionPipeline {
     /// The line of a closed connection, and its place given free.
     private static func closed(_ connection: Connection, loop: LoopContext) {
         loop.remove(connection)
-        if connection.occupies != .socket {
-            loop.shared.occupancy.downgrade(connection.client, withSession: connection.occupies == .session)
-        }
+        if connection.occupiesWebSocket { loop.shared.occupancy.downgrade(connection.client) }
         let wasUpgraded = connection.isUpgraded
         if wasUpgraded { loop.counters.closes[counted(connection.closeCode), default: 0] &+= 1 }
         // Port scans and health probes are of interest to few.

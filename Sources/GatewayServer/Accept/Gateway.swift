@@ -191,6 +191,7 @@ package final class Gateway: Service {
     /// Takes over what a reload has changed.
     package func apply(_ configuration: GatewayConfiguration) async {
         shared.occupancy.limits = Occupancy.Limits(configuration)
+        shared.sessions.limits = SessionRegistry.Limits(configuration)
         let settings = GatewaySettings(configuration)
         await onEveryLoop { $0.apply(settings) }
         let channel = listener.withLock { $0 }

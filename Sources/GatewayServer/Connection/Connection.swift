@@ -10,11 +10,6 @@ package final class Connection {
         case lingering
     }
 
-    /// What it counts as in ``Occupancy``.
-    package enum Occupying: Sendable {
-        case socket, webSocket, session
-    }
-
     package let id: ULID
     /// As text, for the log.
     package let address: String
@@ -27,7 +22,8 @@ package final class Connection {
     /// Closes the socket at once.
     package let abort: () -> Void
 
-    package var occupies = Occupying.socket
+    /// Whether it counts as a WebSocket in ``Occupancy``.
+    package var occupiesWebSocket = false
     package var isUpgraded = false
     package var sessionID: ULID?
     package var bytesIn: UInt64 = 0
@@ -73,12 +69,8 @@ package protocol ConnectionSocket: AnyObject {
     /// Announces the end: `goaway` where the application has such a message.
     func goAway(reason: StaticString, deadlineMilliseconds: Int64)
     func close(_ closing: Closing)
+    /// Its session has gone to another connection: nothing more is read or told to it.
+    func retire(_ closing: Closing)
     /// The time to read the last words in is over.
     func lingered()
-    /// Bytes of the session's ledger.
-    var memoryBytes: Int { get }
-    /// Memory is short everywhere: gives up what can be missed.
-    func relieve()
-    /// Takes over a reloaded configuration.
-    func apply(_ settings: GatewaySettings)
 }

@@ -66,6 +66,6 @@ extension Occupancy.Limits {
         self.init(
             sockets: configuration.connections.maxSockets, webSockets: configuration.connections.max,
             webSocketsPerAddress: configuration.connections.perAddress,
-            handshakesPerSecond: configuration.connections.handshakesPerSecond, sessions: configuration.sessions.max)
+            handshakesPerSecond: configuration.connections.handshakesPerSecond)
     }
 }

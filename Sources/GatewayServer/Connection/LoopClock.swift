@@ -32,6 +32,14 @@ package struct LoopClock: Sendable {
         return latest
     }
 
+    /// Nanoseconds by which it is ahead of the system's clock: none or less.
+    package var offset: Int64 {
+        mutating get {
+            let monotonic = manual ?? Self.monotonicNanoseconds()
+            return now(monotonic: monotonic).nanoseconds - monotonic
+        }
+    }
+
     /// To be called every 100 ms. Returns the nanoseconds that were left out, 0 normally.
     @discardableResult
     package mutating func tick() -> Int64 { tick(monotonic: manual ?? Self.monotonicNanoseconds()) }

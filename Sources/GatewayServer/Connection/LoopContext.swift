@@ -23,9 +23,14 @@ package final class LoopContext {
     package var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
     package let logger: Logger
     private var connections: [Connection] = []
+    /// Those with a connection and those without.
+    private(set) var sessions: [ULID: SessionDriver] = [:]
+    /// What ``SessionRegistry`` knows this loop by.
+    private(set) var number = 0
     private var memoryReported = 0
     private var nextWeighing: Instant
     private var nextSweep: Instant
+    private var nextLook: Instant
 
     /// Ticks are this far apart; deadlines act within 100 ms.
     package static let tickInterval = TimeAmount.milliseconds(100)
@@ -40,6 +45,8 @@ package final class LoopContext {
         scanner = MessageScanner(rules: settings.session.rules)
         nextWeighing = clock.now
         nextSweep = clock.now
+        nextLook = clock.now
+        number = shared.add(self)
     }
 
     /// Takes the time for everything that happens until ``endTurn()``. A turn inside a turn is the same one.
@@ -87,6 +94,7 @@ package final class LoopContext {
             if connection.deadline <= now { act(on: connection, now: now) }
             index += 1
         }
+        if now >= nextLook { lookAfterDetached(now: now) }
         if now >= nextWeighing { weigh(now: now) }
         if now >= nextSweep { sweep(now: now) }
     }
@@ -107,10 +115,16 @@ package final class LoopContext {
         }
     }
 
+    /// Half a second apart: their deadlines act within one.
+    private func lookAfterDetached(now: Instant) {
+        nextLook = now.advanced(byNanoseconds: 500_000_000)
+        for session in sessions.values where !session.isAttached { session.tickDetached(now: now) }
+    }
+
     /// Adds up what sessions hold, and gives up histories when it is too much.
     private func weigh(now: Instant) {
         nextWeighing = now.advanced(byNanoseconds: 1_000_000_000)
-        let memory = connections.reduce(0) { $0 + ($1.socket?.memoryBytes ?? 0) }
+        let memory = sessions.values.reduce(0) { $0 + $1.memoryBytes }
         let total = shared.addMemory(memory - memoryReported)
         memoryReported = memory
         for (topic, suppressed) in throttle.collect(now: now) {
@@ -118,7 +132,7 @@ package final class LoopContext {
         }
         counters.memoryBytes = Int64(memory)
         if isShort(total) {
-            for connection in connections { connection.socket?.relieve() }
+            for session in sessions.values { session.relieve() }
         }
     }
 
@@ -138,8 +152,12 @@ package final class LoopContext {
     package func apply(_ settings: GatewaySettings) {
         self.settings = settings
         scanner = MessageScanner(rules: settings.session.rules)
-        for connection in connections { connection.socket?.apply(settings) }
+        for session in sessions.values { session.apply(settings) }
     }
+
+    func add(_ session: SessionDriver) { sessions[session.session.id] = session }
+
+    func remove(_ session: SessionDriver) { sessions[session.session.id] = nil }
 
     /// Tells every client to finish up.
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
@@ -157,15 +175,15 @@ package final class LoopContext {
     }
 
     /// Counts an error, and logs it unless the like of it floods the log.
-    package func record(_ error: GatewayError, connection: Connection) {
+    package func record(_ error: GatewayError, connection: ULID?, session: ULID?) {
         counters.errors[error.code, default: 0] &+= 1
         let level: Logger.Level = error.source == .client ? .info : .warning
         guard logger.logLevel <= level, case .write(let suppressed) = throttle.admit(.clientError, now: turn.now) else { return }
         var metadata: Logger.Metadata = [
-            "code": "\(error.code.rawValue)", "source": "\(error.source.rawValue)", "connection_id": "\(connection.id)",
-            "correlation_id": "\(error.correlationID)",
+            "code": "\(error.code.rawValue)", "source": "\(error.source.rawValue)", "correlation_id": "\(error.correlationID)",
         ]
-        if let session = connection.sessionID { metadata["session_id"] = "\(session)" }
+        if let connection { metadata["connection_id"] = "\(connection)" }
+        if let session { metadata["session_id"] = "\(session)" }
         if let param = error.param { metadata["param"] = "\(param)" }
         if let id = error.replyTo { metadata["reply_to"] = "\(id)" }
         if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }

@@ -11,14 +11,12 @@ package final class Occupancy: Sendable {
         package var webSockets: Int
         package var webSocketsPerAddress: Int
         package var handshakesPerSecond: Int
-        package var sessions: Int
 
-        package init(sockets: Int, webSockets: Int, webSocketsPerAddress: Int, handshakesPerSecond: Int, sessions: Int) {
+        package init(sockets: Int, webSockets: Int, webSocketsPerAddress: Int, handshakesPerSecond: Int) {
             self.sockets = sockets
             self.webSockets = webSockets
             self.webSocketsPerAddress = webSocketsPerAddress
             self.handshakesPerSecond = handshakesPerSecond
-            self.sessions = sessions
         }
 
         /// Sockets of one address, handshakes included: room to be told 429, not room to occupy the listener.
@@ -26,7 +24,7 @@ package final class Occupancy: Sendable {
     }
 
     package enum Refusal: Sendable {
-        case connections, address, sessions
+        case connections, address
     }
 
     private struct Holding {
@@ -40,7 +38,6 @@ package final class Occupancy: Sendable {
         var limits: Limits
         var sockets = 0
         var webSockets = 0
-        var sessions = 0
         var holdings: [ClientAddress: Holding] = [:]
         /// At so many entries those that say nothing any more are removed, so that a flood of addresses can't fill the memory.
         var sweepAt = 1024
@@ -70,7 +67,6 @@ package final class Occupancy: Sendable {
 
     package var sockets: Int { state.withLock { $0.sockets } }
     package var webSockets: Int { state.withLock { $0.webSockets } }
-    package var sessions: Int { state.withLock { $0.sessions } }
 
     /// Whether another socket may be accepted (`connections.max_sockets`).
     package var hasRoom: Bool { state.withLock { $0.limits.sockets == 0 || $0.sockets < $0.limits.sockets } }
@@ -102,26 +98,23 @@ package final class Occupancy: Sendable {
         }
     }
 
-    /// Counts an upgrade, and its session if it gets one.
-    package func upgrade(_ address: ClientAddress, withSession: Bool) -> Refusal? {
+    /// Counts an upgrade.
+    package func upgrade(_ address: ClientAddress) -> Refusal? {
         state.withLock { state in
             let limits = state.limits
             if limits.webSockets > 0, state.webSockets >= limits.webSockets { return .connections }
             if limits.webSocketsPerAddress > 0, (state.holdings[address]?.webSockets ?? 0) >= limits.webSocketsPerAddress {
                 return .address
             }
-            if withSession, limits.sessions > 0, state.sessions >= limits.sessions { return .sessions }
             state.webSockets += 1
-            if withSession { state.sessions += 1 }
             state.holdings[address, default: Holding()].webSockets += 1
             return nil
         }
     }
 
-    package func downgrade(_ address: ClientAddress, withSession: Bool) {
+    package func downgrade(_ address: ClientAddress) {
         state.withLock { state in
             state.webSockets -= 1
-            if withSession { state.sessions -= 1 }
             state.holdings[address]?.webSockets -= 1
             state.forgetIfEmpty(address)
         }

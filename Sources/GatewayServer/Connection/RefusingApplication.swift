@@ -12,7 +12,6 @@ package final class RefusingApplication: WebSocketApplication {
     }
 
     package var hasWaiting: Bool { false }
-    package var memoryBytes: Int { 0 }
 
     package func open() {
         let showsDetails = loop.turn.showsDetails

@@ -1,12 +1,24 @@
 package import GatewayCore
+import Logging
 package import NIOCore
 
-/// Joins a session of the core to its connection and its upstream: performs the actions that the session's turns come to.
+/// Joins a session of the core to its connection, while it has one, and to its upstream: performs the actions that the session's turns
+/// come to.
+///
+/// Belongs to one event loop for good. A session that is resumed on another one gets a new driver there.
 package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
+    /// How its connection has come by the session.
+    enum Arrival {
+        case new
+        case newInstead(ResumeError)
+        /// By a token, to hear everything behind `last`.
+        case resumed(by: TokenHash, after: UInt64?)
+    }
+
     private let loop: LoopContext
-    private let connection: Connection
+    private(set) var connection: Connection?
     private(set) var session: Session
-    private let resumeError: StaticString?
+    private var arrival: Arrival
     private var link: (any UpstreamLink)?
     /// Events that the upstream may still send unasked.
     private var demanded = 0
@@ -16,23 +28,57 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     /// Events asked for at a time.
     private static let demandSize = 64
 
-    /// - Parameter resumeError: why the presented resume credential doesn't count; nil when none was presented
-    package init(loop: LoopContext, connection: Connection, resumeError: StaticString?) {
+    /// A new session, without a connection so far.
+    init(id: ULID, loop: LoopContext, wall: Int64) {
         self.loop = loop
-        self.connection = connection
-        self.resumeError = resumeError
-        let wall = LoopClock.wallMilliseconds()
-        let id = loop.turn.ids.ulid(at: wall)
+        arrival = .new
         session = Session(id: id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: wall)
-        connection.sessionID = id
+    }
+
+    /// Takes a session over from the driver of another event loop, which is of no use afterwards.
+    ///
+    /// - Parameter difference: nanoseconds by which this loop's clock is ahead
+    init(moving other: SessionDriver, to loop: LoopContext, clockAheadBy difference: Int64) {
+        self.loop = loop
+        arrival = other.arrival
+        session = Session(id: other.session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
+        swap(&session, &other.session)
+        session.move(toClockAheadBy: difference)
+        session.policy = loop.settings.session
+        link = other.link
+        other.link = nil
+        demanded = other.demanded
+        link?.move(to: self)
     }
 
     package var hasSession: Bool { true }
     package var hasWaiting: Bool { session.hasWaiting }
-    package var memoryBytes: Int { session.ledger.total }
+    var memoryBytes: Int { session.ledger.total }
+    var isAttached: Bool { connection != nil }
+
+    /// The session has a connection, whose first message ``open()`` will be.
+    func attach(to connection: Connection, as arrival: Arrival) {
+        self.connection = connection
+        self.arrival = arrival
+        connection.sessionID = session.id
+    }
 
     package func open() {
-        session.open(token: ResumeToken.make(), resumeError: resumeError, turn: &loop.turn)
+        let beginning: Session.Beginning
+        var presented: TokenHash?
+        switch arrival {
+        case .new: beginning = .new
+        case .newInstead(let error): beginning = .newInstead(error)
+        case .resumed(let token, let last):
+            presented = token
+            let isLost = session.resume(after: last, now: loop.turn.now, wall: loop.turn.wall)
+            beginning = .resumed(isLost: isLost)
+            loop.log("session resumed", of: session.id, connection: connection, ["lost": "\(isLost)"])
+        }
+        let token = ResumeToken()
+        session.credentials.issue(token.hash, for: presented)
+        loop.shared.sessions.issue(session.credentials.tokens, for: session.id)
+        session.open(beginning, token: token.text, turn: &loop.turn)
     }
 
     package func receive(text: RawSpan) {
@@ -51,47 +97,13 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     package func chargeOverhead(of byteCount: Int) { session.chargeOverhead(of: byteCount, turn: &loop.turn) }
 
-    /// Performs the commands of the turn. The upstream may answer at once, from inside.
-    private func dispatch() {
-        guard !isDispatching, !loop.turn.commands.isEmpty else { return }
-        isDispatching = true
-        defer { isDispatching = false }
-        let link = link ?? makeLink()
-        var index = 0
-        while index < loop.turn.commands.count {
-            link.send(loop.turn.commands[index], audio: loop.turn.audio)
-            index += 1
-        }
-        loop.turn.clearCommands()
-    }
-
-    private func makeLink() -> any UpstreamLink {
-        let made = loop.shared.upstream.makeLink(for: self)
-        link = made
-        demanded = Self.demandSize
-        made.demand(demanded)
-        return made
-    }
-
-    package func receive(_ event: consuming UpstreamEvent) {
-        demanded = max(0, demanded - 1)
-        guard loop.isInTurn else {
-            let begun = loop.beginTurn()
-            session.receive(event, turn: &loop.turn)
-            connection.socket?.flush()
-            if begun { loop.endTurn() }
-            return
-        }
-        session.receive(event, turn: &loop.turn)
-    }
-
-    package func took(_ bytes: Int) { session.upstreamTook(bytes) }
-
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {
+        guard let connection else { return }
         let full = WebSocketHandler<SessionDriver>.writeSize
         session.outbox.drain { message, kind in
             guard output.readableBytes < full else { return false }
-            writer.write(kind == .json ? .text : .binary, message, mayCompress: kind == .json, to: &output)
+            let isBinary = kind == .binary
+            writer.write(isBinary ? .binary : .text, message, mayCompress: !isBinary, to: &output)
             connection.messagesOut &+= 1
             loop.counters.messagesOut &+= 1
             return true
@@ -100,24 +112,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     package func written() {
         session.enforceBudget(turn: &loop.turn)
-        guard link != nil, demanded <= Self.demandSize / 2, session.wantsMore(socketQueueBytes: loop.settings.socketQueueBytes) else {
-            return
-        }
-        guard !isContinuing else { return }
-        isContinuing = true
-        loop.helpings.append(self)
-    }
-
-    /// Lets the upstream go on, in a turn of its own.
-    func help() {
-        isContinuing = false
-        guard let link, let socket = connection.socket else { return }
-        let begun = loop.beginTurn()
-        let missing = Self.demandSize - demanded
-        demanded += missing
-        link.demand(missing)
-        socket.flush()
-        if begun { loop.endTurn() }
+        wantHelping()
     }
 
     package func tick() {
@@ -138,12 +133,138 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session.roundTripNanoseconds = roundTrip
     }
 
-    package func relieve() { session.relieve() }
+    func relieve() { session.relieve() }
 
-    package func apply(_ settings: GatewaySettings) { session.policy = settings.session }
+    func apply(_ settings: GatewaySettings) { session.policy = settings.session }
 
-    package func close() {
+    // MARK: Upstream
+
+    /// Performs the commands of the turn. The upstream may answer at once, from inside.
+    private func dispatch() {
+        guard !isDispatching, !loop.turn.commands.isEmpty else { return }
+        isDispatching = true
+        defer { isDispatching = false }
+        let link = link ?? makeLink()
+        var index = 0
+        while index < loop.turn.commands.count {
+            link.send(loop.turn.commands[index], audio: loop.turn.audio)
+            index += 1
+        }
+        loop.turn.clearCommands()
+    }
+
+    private func makeLink() -> any UpstreamLink {
+        let made = loop.shared.upstream.makeLink(for: self)
+        link = made
+        demanded = wantedEvents
+        made.demand(demanded)
+        return made
+    }
+
+    private var wantedEvents: Int {
+        session.wantedEvents(upTo: Self.demandSize, socketQueueBytes: loop.settings.socketQueueBytes)
+    }
+
+    package func receive(_ event: consuming UpstreamEvent) {
+        demanded = max(0, demanded - 1)
+        guard loop.isInTurn else {
+            let begun = loop.beginTurn()
+            session.receive(event, turn: &loop.turn)
+            flush()
+            if begun { loop.endTurn() }
+            return
+        }
+        session.receive(event, turn: &loop.turn)
+    }
+
+    package func took(_ bytes: Int) { session.upstreamTook(bytes) }
+
+    /// Asks for a helping where there is room for more than the upstream may still send.
+    private func wantHelping() {
+        guard link != nil, !isContinuing, demanded <= Self.demandSize / 2, wantedEvents > demanded else { return }
+        isContinuing = true
+        loop.helpings.append(self)
+    }
+
+    /// Lets the upstream go on, in a turn of its own.
+    func help() {
+        isContinuing = false
+        guard let link else { return }
+        let missing = wantedEvents - demanded
+        guard missing > 0 else { return }
+        let begun = loop.beginTurn()
+        demanded += missing
+        link.demand(missing)
+        flush()
+        if begun { loop.endTurn() }
+    }
+
+    /// What came of a turn goes to the connection, or stays in the outbox.
+    private func flush() {
+        if let connection { connection.socket?.flush() } else { settle() }
+    }
+
+    // MARK: Without a connection
+
+    package func disconnected() {
+        guard let connection else { return }
+        self.connection = nil
+        guard !session.isOver else { return end("over", connection: connection) }
+        detach()
+        loop.log("session detached", of: session.id, connection: connection)
+        if loop.shared.sessions.detach(session.id) { loop.endOldestDetached() }
+        wantHelping()
+    }
+
+    /// Another connection gets the session: the one it has is closed.
+    func leaveConnection() {
+        guard let connection else { return }
+        self.connection = nil
+        connection.socket?.retire(Closing(code: .takenOver, reason: "taken over by another connection"))
+        detach()
+    }
+
+    /// The connection that wanted it had gone before it got it.
+    func stayDetached() {
+        if loop.shared.sessions.detach(session.id) { loop.endOldestDetached() }
+        wantHelping()
+    }
+
+    private func detach() {
+        session.detach(now: loop.clock.now)
+        guard let link else { return }
+        // A full outbox asks for nothing more.
+        demanded = max(0, demanded - link.withdraw())
+        guard session.inFlight.isEmpty else { return }
+        link.close()
+        self.link = nil
+        demanded = 0
+    }
+
+    /// The end of a turn that no connection sees.
+    private func settle() {
+        session.enforceBudget(turn: &loop.turn)
+        for error in loop.turn.incidents { loop.record(error, connection: nil, session: session.id) }
+        loop.turn.clear()
+        if session.isOver { end("over") } else { wantHelping() }
+    }
+
+    /// Looks at the deadlines of a session without a connection.
+    func tickDetached(now: Instant) {
+        if session.isExpired(at: now) { end("expired") }
+    }
+
+    /// The session is over, and what is in flight with it.
+    func end(_ reason: StaticString, connection: Connection? = nil) {
         link?.close()
         link = nil
+        loop.remove(self)
+        loop.shared.sessions.end(session.id)
+        loop.log(
+            "session ended", of: session.id, connection: connection,
+            [
+                "reason": "\(reason)", "messages_in": .stringConvertible(session.counts.messagesIn),
+                "messages_out": .stringConvertible(session.counts.messagesOut), "errors": .stringConvertible(session.counts.errors),
+            ])
     }
 }

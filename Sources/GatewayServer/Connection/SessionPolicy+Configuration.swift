@@ -21,6 +21,7 @@ extension SessionPolicy {
         global = Rate(units: Double(limits.globalPerSecond), per: .seconds(1), burst: Double(limits.globalPerSecond))
         lifetime = GatewaySettings.orOff(sessions.ttl)
         idle = GatewaySettings.orOff(sessions.idle)
+        resumeWindow = sessions.resumeWindow.clampedNanoseconds
         historyMessages = sessions.historyMessages
         historyBytes = sessions.historyBytes
         duplicateIDs = sessions.duplicateIDs

@@ -1,20 +1,40 @@
 package import GatewayCore
+import NIOCore
 import Synchronization
 
 /// What all event loops share. Touched at accept, upgrade, close and tick, not for a message (but for `limits.global_per_second`).
 package final class SharedGateway: Sendable {
     package let occupancy: Occupancy
+    package let sessions: SessionRegistry
     package let global = SharedLimiter()
     package let health: HealthRegistry
     package let upstream: any UpstreamProvider
+    /// The event loops, by the numbers that ``SessionRegistry`` knows them by.
+    private let loops = Mutex<[NIOLoopBound<LoopContext>]>([])
     /// Ledgers of all sessions, as of the last tick of each loop.
     private let memory = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
 
-    package init(occupancy: Occupancy, health: HealthRegistry, upstream: any UpstreamProvider) {
+    package init(occupancy: Occupancy, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider) {
         self.occupancy = occupancy
+        self.sessions = sessions
         self.health = health
         self.upstream = upstream
+    }
+
+    /// Makes an event loop known. To be called on it.
+    ///
+    /// - Returns: its number.
+    func add(_ loop: LoopContext) -> Int {
+        let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
+        return loops.withLock { loops in
+            loops.append(bound)
+            return loops.count - 1
+        }
+    }
+
+    func loop(_ number: Int) -> NIOLoopBound<LoopContext>? {
+        loops.withLock { $0.indices.contains(number) ? $0[number] : nil }
     }
 
     package var memoryBytes: Int { memory.load(ordering: .relaxed) }

@@ -7,7 +7,6 @@ package protocol WebSocketApplication: AnyObject {
     var hasSession: Bool { get }
     /// Bytes to write wait in the application.
     var hasWaiting: Bool { get }
-    var memoryBytes: Int { get }
 
     func open()
     func receive(text: RawSpan)
@@ -25,9 +24,8 @@ package protocol WebSocketApplication: AnyObject {
     /// Makes the fatal error that precedes a close frame.
     func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode)
     func update(_ footprint: Ledger.Connection, roundTrip: Int64?)
-    func relieve()
-    func apply(_ settings: GatewaySettings)
-    func close()
+    /// The connection is ending. Called once, and nothing after it.
+    func disconnected()
 }
 
 /// What an application without a session leaves alone.
@@ -39,7 +37,5 @@ extension WebSocketApplication {
     package func written() {}
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}
     package func update(_ footprint: Ledger.Connection, roundTrip: Int64?) {}
-    package func relieve() {}
-    package func apply(_ settings: GatewaySettings) {}
-    package func close() {}
+    package func disconnected() {}
 }

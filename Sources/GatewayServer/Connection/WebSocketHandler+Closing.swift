@@ -7,6 +7,18 @@ extension WebSocketHandler {
         turn { begin(closing) }
     }
 
+    package func retire(_ closing: Closing) {
+        hasLeft = true
+        turn { begin(closing) }
+    }
+
+    /// Tells the application that the connection is ending.
+    func leave() {
+        guard !hasLeft else { return }
+        hasLeft = true
+        application.disconnected()
+    }
+
     private var closeDeadline: Instant { loop.turn.now.advanced(byNanoseconds: loop.settings.closeTimeout) }
 
     /// Sends our close frame behind everything that was said before, and waits for the peer's.
@@ -15,11 +27,12 @@ extension WebSocketHandler {
         guard case .open = state else { return }
         gather()
         connection.ended(code: closing.code.rawValue, reason: closing.reason)
-        if isWritable { application.write(to: &backlog, writer: &writer) }
+        if isWritable, !hasLeft { application.write(to: &backlog, writer: &writer) }
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
         state = .closing(until: closeDeadline)
         reader.discardMessages()
         connection.deadline = loop.turn.now.advanced(byNanoseconds: min(loop.settings.closeTimeout, loop.settings.restInterval))
+        leave()
     }
 
     /// The peer broke the framing rules or a limit of the frame layer: told, and no more read.
@@ -35,6 +48,7 @@ extension WebSocketHandler {
             begin(Closing(code: error.closeCode, reason: error.reason))
         }
         state = .closed(until: closeDeadline)
+        leave()
     }
 
     /// The peer closes: its code goes back, and the connection ends.
@@ -47,6 +61,7 @@ extension WebSocketHandler {
             writer.writeCloseReply(code, to: &backlog)
         }
         state = .closed(until: closeDeadline)
+        leave()
     }
 
     /// After the last byte was handed over: closes the sending side and gives the peer a moment to read.

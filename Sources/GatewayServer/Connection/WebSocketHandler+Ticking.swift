@@ -81,9 +81,4 @@ extension WebSocketHandler {
         }
     }
 
-    package var memoryBytes: Int { application.memoryBytes }
-
-    package func relieve() { application.relieve() }
-
-    package func apply(_ settings: GatewaySettings) { application.apply(settings) }
 }

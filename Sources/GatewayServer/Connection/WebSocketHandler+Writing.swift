@@ -9,14 +9,14 @@ extension WebSocketHandler {
         while !isDone {
             if let closing = loop.turn.closing { begin(closing) }
             pump(context)
-            application.update(footprint(context), roundTrip: heartbeat.smoothedNanoseconds)
+            if !hasLeft { application.update(footprint(context), roundTrip: heartbeat.smoothedNanoseconds) }
             // Once the end has begun there is nothing more to decide.
             if case .open = state { application.written() }
             // The session may have found itself over its budget: that is told in this turn, too.
             isDone = loop.turn.closing == nil
         }
         if loop.output.storageCapacity > 4 * Self.writeSize { loop.output = ByteBuffer() }
-        for error in loop.turn.incidents { loop.record(error, connection: connection) }
+        for error in loop.turn.incidents { loop.record(error, connection: connection.id, session: connection.sessionID) }
         loop.turn.incidents.removeAll(keepingCapacity: true)
         settle()
     }
@@ -84,7 +84,7 @@ extension WebSocketHandler {
     /// What happens after a write: the end of a connection that has said everything, a soon look at one that waits.
     private func settle() {
         if case .closed = state, backlog.readableBytes == 0 { return finish() }
-        if backlog.readableBytes > 0 || application.hasWaiting || !isWritable {
+        if backlog.readableBytes > 0 || !hasLeft && application.hasWaiting || !isWritable {
             connection.deadline = min(connection.deadline, loop.turn.now.advanced(byNanoseconds: 100_000_000))
         }
     }

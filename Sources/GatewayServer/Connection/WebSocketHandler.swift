@@ -43,6 +43,8 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     var handedOver: Int64 = 0
     var takenBefore: Int64 = 0
     var announcedAge = false
+    /// The application was told of the end, or has gone to another connection: it isn't to be touched any more.
+    var hasLeft = false
 
     package init(
         loop: LoopContext, connection: Connection, application: Application, limits: WebSocketLimits,
@@ -67,7 +69,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
-        application.close()
+        leave()
         connection.socket = nil
         tls = nil
         self.context = nil
@@ -87,6 +89,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         if case ChannelEvent.inputClosed = event {
             connection.ended(code: 1006, reason: "the peer stopped sending")
             state = .closed(until: loop.clock.now)
+            leave()
             context.close(promise: nil)
         }
         context.fireUserInboundEventTriggered(event)
@@ -95,12 +98,14 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         connection.ended(code: 1006, reason: "\(error)")
         state = .closed(until: loop.clock.now)
+        leave()
         context.close(promise: nil)
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
         connection.ended(code: 1006, reason: "the peer is gone")
         state = .closed(until: loop.clock.now)
+        leave()
         context.fireChannelInactive()
     }
 

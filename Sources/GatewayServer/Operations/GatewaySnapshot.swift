@@ -1,7 +1,7 @@
 /// The counters of the gateway at one moment, as `GET /v1/gateway` shows them.
 ///
-/// Whoever makes one adds up the counters of all event loops. Counters only grow and begin with the process; `open`, `attached` and
-/// `memoryBytes` are how things stand now.
+/// Whoever makes one adds up the counters of all event loops. Counters only grow and begin with the process; `open`, `attached`,
+/// `detached` and `memoryBytes` are how things stand now.
 package struct GatewaySnapshot: Sendable, Hashable, Codable {
     package struct Connections: Sendable, Hashable, Codable {
         /// Open now.
@@ -25,13 +25,15 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     package struct Sessions: Sendable, Hashable, Codable {
         /// With a connection now.
         package var attached = 0
+        /// Without one, waiting to be resumed.
+        package var detached = 0
         /// The ledgers of all sessions, added up.
         package var memoryBytes: Int64 = 0
 
         package init() {}
 
         enum CodingKeys: String, CodingKey {
-            case attached
+            case attached, detached
             case memoryBytes = "memory_bytes"
         }
     }

@@ -4,7 +4,8 @@ package import NIOHTTP1
 /// Decides what becomes of a request for a WebSocket: a path of ours, an origin that may, credentials that are taken, room for one more.
 package struct Admittance {
     package enum Purpose: Sendable {
-        case session(resumeError: StaticString?)
+        /// A new one, or one that exists.
+        case session(ResumeRequest?)
         case echo
     }
 
@@ -55,9 +56,8 @@ package struct Admittance {
                 .unauthorized, .unauthorized, "Credentials don't belong in the URL, because URLs are logged.",
                 headers: ["WWW-Authenticate": "Bearer"], close: .unauthorized)
         }
-        // Sessions don't outlive their connections yet, so no token names one.
-        let isResuming = request.resume != nil || request.target.resume != nil
-        return .session(resumeError: isResuming ? "unknown" : nil)
+        guard let token = request.resume ?? request.target.resume else { return .session(nil) }
+        return .session(ResumeRequest(token: ResumeToken.hash(of: token), last: request.target.lastSequence))
     }
 
     /// Counts the connection in, or says why there is no room.
@@ -66,11 +66,10 @@ package struct Admittance {
         guard !shared.isDraining else {
             throw Refusal(.serviceUnavailable, .draining, "The gateway restarts.", retryAfter: 1, close: .restart)
         }
-        let isSession = if case .session = purpose { true } else { false }
-        if isSession, loop.isShortOfMemory {
+        if case .session(nil) = purpose, loop.isShortOfMemory {
             throw Refusal(.serviceUnavailable, .overloaded, "The gateway is short of memory.", retryAfter: 5, close: .tryAgainLater)
         }
-        switch shared.occupancy.upgrade(client, withSession: isSession) {
+        switch shared.occupancy.upgrade(client) {
         case nil: return
         case .connections:
             throw Refusal(
@@ -80,10 +79,10 @@ package struct Admittance {
             throw Refusal(
                 .tooManyRequests, .connectionLimit, "This address has as many connections as it may.", retryAfter: 5,
                 close: .tryAgainLater)
-        case .sessions:
-            throw Refusal(
-                .serviceUnavailable, .sessionLimit, "The gateway has as many sessions as it takes.", retryAfter: 5,
-                close: .tryAgainLater)
         }
     }
+
+    /// `sessions.max` or `sessions.max_detached` is reached.
+    package static let sessionLimit = Refusal(
+        .serviceUnavailable, .sessionLimit, "The gateway has as many sessions as it takes.", retryAfter: 5, close: .tryAgainLater)
 }

@@ -14,6 +14,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private enum State {
         case waiting
         case answering(HTTPRequestHead)
+        /// The session that it wants is being fetched from another event loop.
+        case resuming
         case upgraded
         case refused
     }
@@ -37,7 +39,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch state {
-        case .upgraded, .refused: return
+        case .upgraded, .refused, .resuming: return
         case .waiting:
             guard case .head(let head) = unwrapInboundIn(data) else { return }
             state = .answering(head)
@@ -72,7 +74,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             }
             let request: UpgradeRequest
             do throws(UpgradeFailure) { request = try UpgradeRequest(head) } catch { throw Admittance.Refusal(error) }
-            try upgrade(request, head: head, context: context)
+            upgrade(request, head: head, context: context)
         } catch {
             refuse(context, error, head: head)
         }
@@ -87,28 +89,67 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    private func upgrade(_ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) throws(Admittance.Refusal) {
-        do throws(Admittance.Refusal) {
+    private func upgrade(_ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
+        attempt(request, head: head, context: context) { () throws(Admittance.Refusal) in
             let purpose = try Admittance.purpose(of: request, settings: loop.settings)
             try Admittance.occupy(purpose, client: connection.client, loop: loop)
+            connection.occupiesWebSocket = true
             switch purpose {
-            case .session(let resumeError):
-                connection.occupies = .session
-                let driver = SessionDriver(loop: loop, connection: connection, resumeError: resumeError)
-                open(driver, request: request, limits: loop.settings.webSocket, context: context)
+            case .session(nil): try begin(request, as: .new, context: context)
+            case .session(let wanted?): resume(wanted, request: request, head: head, context: context)
             case .echo:
-                connection.occupies = .webSocket
                 let echo = EchoApplication(loop: loop, connection: connection)
                 open(echo, request: request, limits: GatewaySettings.echoLimits, context: context)
             }
+        }
+    }
+
+    /// Refuses what `body` doesn't accept: in-band where the client asks for that and it can be, else by HTTP. It occupies nothing then.
+    private func attempt(
+        _ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext, _ body: () throws(Admittance.Refusal) -> Void
+    ) {
+        do throws(Admittance.Refusal) {
+            try body()
         } catch {
-            guard request.target.errorsInBand, let close = error.close else { throw error }
+            if connection.occupiesWebSocket {
+                connection.occupiesWebSocket = false
+                loop.shared.occupancy.downgrade(connection.client)
+            }
+            guard request.target.errorsInBand, let close = error.close else { return refuse(context, error, head: head) }
             let refusal = GatewayError(
                 error.code, source: error.status.code < 500 ? .client : .gateway, error.detail,
-                retryAfter: error.retryAfter.map { Int64($0) * 1000 }, close: close,
-                correlationID: correlationID())
+                retryAfter: error.retryAfter.map { Int64($0) * 1000 }, close: close, correlationID: correlationID())
             loop.counters.refused &+= 1
             open(RefusingApplication(loop: loop, error: refusal), request: request, limits: loop.settings.webSocket, context: context)
+        }
+    }
+
+    private func begin(
+        _ request: UpgradeRequest, as arrival: SessionDriver.Arrival, context: ChannelHandlerContext
+    ) throws(Admittance.Refusal) {
+        guard let driver = loop.beginSession() else { throw Admittance.sessionLimit }
+        driver.attach(to: connection, as: arrival)
+        open(driver, request: request, limits: loop.settings.webSocket, context: context)
+    }
+
+    /// Answers when the session is there, which is at once unless another event loop has it.
+    private func resume(_ wanted: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
+        state = .resuming
+        gate.hold()
+        loop.resume(wanted) { [self] resumption in
+            guard case .resuming = state, context.channel.isActive else {
+                if case .found(let driver, _) = resumption { driver.stayDetached() }
+                return
+            }
+            attempt(request, head: head, context: context) { () throws(Admittance.Refusal) in
+                switch resumption {
+                case .found(let driver, let token):
+                    driver.attach(to: connection, as: .resumed(by: token, after: wanted.last))
+                    open(driver, request: request, limits: loop.settings.webSocket, context: context)
+                case .refused(let error): try begin(request, as: .newInstead(error), context: context)
+                case .full: throw Admittance.sessionLimit
+                }
+            }
         }
     }
 
@@ -128,6 +169,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         do {
             try pipeline.addHandler(webSocket, position: .after(self))
         } catch {
+            application.disconnected()
             return context.close(promise: nil)
         }
         // Bytes reach the WebSocket from TLS, or without TLS from the gate; neither parser nor this handler sees one again.

@@ -68,6 +68,13 @@ package final class LoopbackLink: UpstreamLink {
         pump()
     }
 
+    package func withdraw() -> Int {
+        defer { credit = 0 }
+        return credit
+    }
+
+    package func move(to receiver: any UpstreamReceiver) { self.receiver = receiver }
+
     package func close() {
         works = []
         receiver = nil

@@ -13,6 +13,15 @@ package protocol UpstreamLink: AnyObject {
     /// Allows `events` more events. A failure needs no demand.
     func demand(_ events: Int)
 
+    /// Takes back the events that were allowed and haven't come. Those on their way from elsewhere may come all the same.
+    ///
+    /// - Returns: how many that were.
+    func withdraw() -> Int
+
+    /// The session goes to another event loop. Called on the old one's behalf by the new one: from now on that is the link's, and `receiver`
+    /// hears of everything.
+    func move(to receiver: any UpstreamReceiver)
+
     /// The session is over. Nothing is reported afterwards, and the receiver is let go of.
     func close()
 }

@@ -69,7 +69,21 @@ final class Conversation {
         return (isAdmitted, outcome)
     }
 
-    func wantsMore(socketQueueBytes: Int) -> Bool { session.wantsMore(socketQueueBytes: socketQueueBytes) }
+    func wantedEvents(socketQueueBytes: Int = .max) -> Int { session.wantedEvents(upTo: 64, socketQueueBytes: socketQueueBytes) }
+
+    var isExpired: Bool { session.isExpired(at: now) }
+
+    func canResume(after last: UInt64?) -> Bool { session.canResume(after: last) }
+
+    func detach() { session.detach(now: now) }
+
+    /// The `session` message of a new connection, and what is written to it again.
+    func resume(after last: UInt64?) -> Outcome {
+        perform { session, _, turn in
+            let isLost = session.resume(after: last, now: turn.now, wall: turn.wall)
+            session.open(.resumed(isLost: isLost), token: Array("dG9rZW4".utf8), turn: &turn)
+        }
+    }
 
     func tick() -> Outcome { perform { session, _, turn in session.tick(turn: &turn) } }
 
@@ -100,7 +114,7 @@ final class Conversation {
         outcome.commands = turn.commands
         outcome.incidents = turn.incidents
         outcome.closing = turn.closing
-        outcome.endsSession = turn.endsSession
+        outcome.endsSession = session.isOver
         turn.clear()
         return outcome
     }

@@ -2,10 +2,8 @@ import GatewayCore
 import Testing
 
 @Suite struct SessionOpeningTests {
-    private func open(_ conversation: Conversation, resumeError: StaticString? = nil) -> Conversation.Outcome {
-        conversation.perform { session, _, turn in
-            session.open(token: Array("dG9rZW4".utf8), resumeError: resumeError, turn: &turn)
-        }
+    private func open(_ conversation: Conversation, _ beginning: Session.Beginning = .new) -> Conversation.Outcome {
+        conversation.perform { session, _, turn in session.open(beginning, token: Array("dG9rZW4".utf8), turn: &turn) }
     }
 
     @Test func `the first message tells the session`() {
@@ -24,12 +22,12 @@ import Testing
         #expect(outcome.replies.allSatisfy { !$0.mayCompress })
     }
 
-    @Test(arguments: ["expired", "unknown", "bad_last_seq"] as [StaticString])
-    func `a resume that can't be honoured opens a new session and says so`(reason: StaticString) {
-        let message = open(Conversation(), resumeError: reason).replies[0]
+    @Test(arguments: [(ResumeError.expired, "expired"), (.unknown, "unknown"), (.badLastSequence, "bad_last_seq")])
+    func `a resume that can't be honoured opens a new session and says so`(error: ResumeError, name: String) {
+        let message = open(Conversation(), .newInstead(error)).replies[0]
         #expect(message["resumed"] as? Bool == false)
         #expect(message["lost"] as? Bool == true)
-        #expect(message["resume_error"] as? String == String(describing: reason))
+        #expect(message["resume_error"] as? String == name)
     }
 
     @Test func `a session without an end expires at null`() {

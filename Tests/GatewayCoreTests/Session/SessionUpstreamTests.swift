@@ -123,12 +123,12 @@ import Testing
         conversation.isSocketOpen = false
         let key = try conversation.begin("m1")
         _ = conversation.receive(key, .audioChunk([UInt8](repeating: 0, count: 99)))
-        #expect(conversation.wantsMore(socketQueueBytes: 100))
+        #expect(conversation.wantedEvents(socketQueueBytes: 100) == 64)
         _ = conversation.receive(key, .audioChunk([0]))
-        #expect(!conversation.wantsMore(socketQueueBytes: 100))
+        #expect(conversation.wantedEvents(socketQueueBytes: 100) == 0)
         conversation.isSocketOpen = true
         _ = conversation.tick()
-        #expect(conversation.wantsMore(socketQueueBytes: 100))
+        #expect(conversation.wantedEvents(socketQueueBytes: 100) == 64)
     }
 
     @Test func `frames count as messages, so numbers go on behind them`() throws {

@@ -258,11 +258,13 @@ import Testing
         let harness = LoopHarness()
         let client = try harness.openSession()
         #expect(harness.shared.occupancy.webSockets == 1)
-        #expect(harness.shared.occupancy.sessions == 1)
+        #expect(harness.shared.sessions.attached == 1)
         _ = try? client.channel.finish()
         harness.eventLoop.settle()
         #expect(harness.shared.occupancy.webSockets == 0)
-        #expect(harness.shared.occupancy.sessions == 0)
+        #expect(harness.shared.sessions.attached == 0 && harness.shared.sessions.detached == 1)
+        harness.advance(by: .seconds(121))
+        #expect(harness.shared.sessions.detached == 0)
         #expect(harness.loop.isEmpty)
     }
 }

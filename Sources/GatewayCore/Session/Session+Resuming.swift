@@ -1,0 +1,57 @@
+extension Session {
+    /// The longest outage, in nanoseconds, whose audio may be sent after it all at once.
+    static let longestOutage: Int64 = 30_000_000_000
+
+    /// The connection is gone. What is in flight goes on, and what comes of it is kept.
+    package mutating func detach(now: Instant) {
+        guard detachedAt == nil else { return }
+        detachedAt = now
+        outbox.detach()
+        intake.suspend()
+        ledger.connection = Ledger.Connection()
+        roundTripNanoseconds = nil
+        updateLedger()
+    }
+
+    /// Whether a client that has seen everything up to `last` can be this session's.
+    package func canResume(after last: UInt64?) -> Bool { last.map { $0 <= outbox.lastSequence } ?? true }
+
+    /// There is a new connection. Everything behind `last` is to be written to it.
+    ///
+    /// - Parameters:
+    ///   - last: what ``canResume(after:)`` found possible
+    ///   - wall: Unix milliseconds
+    /// - Returns: whether something behind `last` is gone.
+    package mutating func resume(after last: UInt64?, now: Instant, wall: Int64) -> Bool {
+        if let detachedAt { outageCredit = min(max(0, now.nanoseconds(since: detachedAt)), Self.longestOutage) }
+        detachedAt = nil
+        connectedAt = wall
+        announcedEnd = false
+        intake.suspend()
+        return outbox.rewind(after: last)
+    }
+
+    /// The client has everything up to `sequence`. It has said something on its new connection: so it has the token that came first on it.
+    mutating func acknowledge(_ sequence: UInt64) {
+        outbox.acknowledge(sequence)
+        credentials.confirm()
+    }
+
+    /// It goes to another event loop, whose clock is ahead by so many nanoseconds, or behind.
+    package mutating func move(toClockAheadBy difference: Int64) {
+        func moved(_ instant: Instant) -> Instant { instant.advanced(byNanoseconds: difference) }
+        startedAt = moved(startedAt)
+        lastMessageAt = moved(lastMessageAt)
+        detachedAt = detachedAt.map(moved)
+        for index in inFlight.indices { inFlight[index].startedAt = moved(inFlight[index].startedAt) }
+        intake.move(byNanoseconds: difference)
+        textLimiter.move(byNanoseconds: difference)
+        audioLimiter.move(byNanoseconds: difference)
+        chunkLimiter.move(byNanoseconds: difference)
+        realtimeLimiter.move(byNanoseconds: difference)
+        controlLimiter.move(byNanoseconds: difference)
+        byteLimiter.move(byNanoseconds: difference)
+        refusalLimiter.move(byNanoseconds: difference)
+        violationLimiter.move(byNanoseconds: difference)
+    }
+}

@@ -1,0 +1,319 @@
+import GatewayCore
+import GatewayServer
+import NIOCore
+import NIOEmbedded
+import Support
+import Testing
+
+/// Sessions that go from one connection to another, on one event loop and between two.
+@Suite struct ResumeTests {
+    private func text(_ id: String, _ text: String = "hello") -> String { #"{"type":"text","id":"\#(id)","text":"\#(text)"}"# }
+
+    /// A connection, and the `session` message that it began with.
+    private struct Opened {
+        let connection: EmbeddedConnection
+        let session: JSON
+        /// Frames behind the `session` message.
+        var frames: [EmbeddedConnection.Frame]
+
+        var token: String { session["resume_token"].string ?? "" }
+        var id: String { session["session_id"].string ?? "" }
+    }
+
+    private func open(
+        _ harness: LoopHarness, token: String? = nil, last: String? = nil, inband: Bool = false, settling other: LoopHarness? = nil
+    ) throws -> Opened {
+        let connection = try harness.connect()
+        let path = "/v1/ws?" + (last.map { "last_seq=\($0)&" } ?? "") + (inband ? "errors=inband" : "")
+        try connection.send(EmbeddedConnection.request(path: path, headers: token.map { "Parley-Resume: \($0)\r\n" } ?? ""))
+        other?.eventLoop.settle()
+        harness.eventLoop.settle()
+        _ = try connection.responseHead()
+        var frames = try connection.frames()
+        let first = try #require(frames.first)
+        frames.removeFirst()
+        return Opened(connection: connection, session: try JSON(first.text), frames: frames)
+    }
+
+    private func drop(_ opened: Opened, of harness: LoopHarness) {
+        _ = try? opened.connection.channel.finish()
+        harness.eventLoop.settle()
+    }
+
+    @Test func `a session outlives its connection`() throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        try first.connection.send(text: text("a"))
+        #expect(try first.connection.frames().count == 2)
+        drop(first, of: harness)
+        #expect(harness.shared.sessions.attached == 0 && harness.shared.sessions.detached == 1)
+        let second = try open(harness, token: first.token, last: "0")
+        #expect(harness.shared.sessions.attached == 1 && harness.shared.sessions.detached == 0)
+        #expect(second.id == first.id && second.token != first.token)
+        #expect(second.session["resumed"] == .bool(true) && second.session["lost"] == .bool(false))
+        #expect(second.session["last_seq"] == .number(1))
+        #expect(second.frames.map(\.text) == [#"{"type":"text","seq":1,"reply_to":"a","text":"hello","final":true,"done":true}"#])
+        try second.connection.send(text: text("a"))
+        #expect(try second.connection.frames().map(\.text) == [#"{"type":"ack","id":"a","duplicate":true}"#])
+        try second.connection.send(text: text("b"))
+        #expect(try second.connection.frames().last?.text.contains(#""seq":2"#) == true)
+    }
+
+    @Test func `work goes on without a connection, and what comes of it is kept`() throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        first.connection.channel.isWritable = false
+        try first.connection.send(text: text("a", (1...500).map(String.init).joined(separator: " ")))
+        drop(first, of: harness)
+        harness.advance(by: .seconds(1))
+        let second = try open(harness, token: first.token, last: "0")
+        let answer = try second.frames.map { try JSON($0.text) }
+        #expect(answer.map { $0["seq"].integer } == Array(1...500))
+        #expect(answer.compactMap { $0["text"].string }.joined().hasSuffix("499 500"))
+        #expect(answer.last?["done"] == .bool(true))
+    }
+
+    @Test func `a full outbox stops the upstream until somebody reads`() throws {
+        let harness = LoopHarness { $0.sessions.outboxMessages = 100 }
+        let first = try open(harness)
+        first.connection.channel.isWritable = false
+        try first.connection.send(text: text("a", (1...500).map(String.init).joined(separator: " ")))
+        drop(first, of: harness)
+        harness.advance(by: .seconds(5))
+        let second = try open(harness, token: first.token, last: "0")
+        harness.advance(by: .seconds(1))
+        #expect(second.session["lost"] == .bool(false) && second.session["last_seq"] == .number(100))
+        let answer = try (second.frames + second.connection.frames()).map { try JSON($0.text) }
+        #expect(answer.map { $0["seq"].integer } == Array(1...500))
+    }
+
+    @Test func `the second connection takes the session over, and the first is closed with 4503`() throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        try first.connection.send(text: text("a"))
+        _ = try first.connection.frames()
+        let second = try open(harness, token: first.token, last: "1")
+        #expect(second.id == first.id && second.session["resumed"] == .bool(true) && second.frames.isEmpty)
+        #expect(try first.connection.frames().map(\.closeCode) == [4503])
+        // Nothing of the first is read any more.
+        try first.connection.send(text: text("b"))
+        #expect(try first.connection.frames().isEmpty)
+        drop(first, of: harness)
+        try second.connection.send(text: text("b"))
+        #expect(try second.connection.frames().map(\.text).first == #"{"type":"ack","id":"b"}"#)
+        #expect(harness.shared.sessions.attached == 1 && harness.shared.sessions.detached == 0)
+    }
+
+    @Test func `a token works again until its successor is confirmed`() throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        let second = try open(harness, token: first.token)
+        let third = try open(harness, token: first.token)
+        #expect(third.id == first.id)
+        #expect(try second.connection.frames().last?.closeCode == 4503)
+        // The successor that wasn't confirmed went with it.
+        #expect(try open(harness, token: second.token).session["resume_error"].string == "unknown")
+        try third.connection.send(text: #"{"type":"ack","seq":0}"#)
+        #expect(try open(harness, token: first.token).session["resume_error"].string == "unknown")
+        #expect(try open(harness, token: third.token).id == first.id)
+    }
+
+    @Test func `presenting the successor confirms it`() throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        let second = try open(harness, token: first.token)
+        let third = try open(harness, token: second.token)
+        #expect(third.id == first.id)
+        #expect(try open(harness, token: first.token).session["resume_error"].string == "unknown")
+        #expect(try open(harness, token: second.token).id == first.id)
+    }
+
+    @Test(arguments: ["never-given-out", "uib1BQ9Mpqk75LjzX2aUuib1BQ9Mpqk75LjzX2aUuib"])
+    func `an unknown token opens a new session that says so`(token: String) throws {
+        let harness = LoopHarness()
+        let opened = try open(harness, token: token, last: "5")
+        #expect(opened.session["resumed"] == .bool(false) && opened.session["lost"] == .bool(true))
+        #expect(opened.session["resume_error"].string == "unknown" && opened.session["last_seq"] == .number(0))
+        try opened.connection.send(text: text("a"))
+        #expect(try opened.connection.frames().count == 2)
+    }
+
+    @Test(arguments: ["2", "18446744073709551615", "-1", "x", ""])
+    func `a last_seq that the session never reached opens a new one, and leaves the old one alone`(last: String) throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        try first.connection.send(text: text("a"))
+        _ = try first.connection.frames()
+        let second = try open(harness, token: first.token, last: last)
+        #expect(second.session["resume_error"].string == "bad_last_seq" && second.id != first.id)
+        #expect(try first.connection.frames().isEmpty, "not taken over")
+        #expect(try open(harness, token: first.token, last: "1").id == first.id)
+    }
+
+    @Test func `a session that waited too long has expired, for its token only`() throws {
+        let harness = LoopHarness { $0.sessions.resumeWindow = .seconds(10) }
+        let first = try open(harness)
+        drop(first, of: harness)
+        harness.advance(by: .seconds(9))
+        let second = try open(harness, token: first.token)
+        #expect(second.id == first.id)
+        drop(second, of: harness)
+        harness.advance(by: .seconds(11))
+        #expect(harness.shared.sessions.detached == 0)
+        #expect(try open(harness, token: second.token).session["resume_error"].string == "expired")
+    }
+
+    @Test func `bye ends the session at once`() throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        try first.connection.send(text: #"{"type":"bye"}"#)
+        #expect(try first.connection.frames().last?.closeCode == 1000)
+        #expect(harness.shared.sessions.attached == 0 && harness.shared.sessions.detached == 0)
+        #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
+    }
+
+    @Test func `a close frame without bye keeps the session`() throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        try first.connection.send(frame: 0x88, [0x03, 0xE8])
+        #expect(harness.shared.sessions.detached == 1)
+        #expect(try open(harness, token: first.token).id == first.id)
+    }
+
+    @Test func `a client that was thrown out for its connection may come back`() throws {
+        let harness = LoopHarness { $0.heartbeat.staleAfter = .seconds(45) }
+        let first = try open(harness)
+        harness.advance(by: .seconds(46))
+        #expect(try first.connection.frames().last?.closeCode == 4001)
+        #expect(try open(harness, token: first.token).id == first.id)
+    }
+
+    @Test func `a client that was thrown out for its messages may not`() throws {
+        let harness = LoopHarness { $0.messages.maxViolations = 1 }
+        let first = try open(harness)
+        for _ in 0..<2 { try first.connection.send(text: "{") }
+        #expect(try first.connection.frames().last?.closeCode == 4505)
+        #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
+    }
+
+    @Test func `an open stream is told, and goes on`() throws {
+        let harness = LoopHarness()
+        let first = try open(harness)
+        try first.connection.send(text: #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1}}"#)
+        for _ in 0..<3 { try first.connection.send(binary: [0, 0]) }
+        drop(first, of: harness)
+        let second = try open(harness, token: first.token, last: "0")
+        let stream = second.session["open_audio"]
+        #expect(stream["id"].string == "u1" && stream["chunks"] == .number(3))
+        try second.connection.send(text: #"{"type":"audio","id":"u1","from":4}"#)
+        try second.connection.send(binary: [0, 0])
+        try second.connection.send(text: #"{"type":"audio","id":"u1","final":true}"#)
+        let frames = try second.connection.frames().map(\.text)
+        #expect(frames.first == #"{"type":"ack","id":"u1","chunks":3}"#)
+        #expect(frames.contains(#"{"type":"ack","id":"u1","chunks":4}"#))
+        #expect(frames.last?.contains(#""type":"transcript""#) == true)
+    }
+
+    @Test func `sessions.max counts those with a connection`() throws {
+        let harness = LoopHarness { $0.sessions.max = 1 }
+        let first = try open(harness)
+        let refused = try harness.connect()
+        try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
+        #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
+        #expect(harness.shared.occupancy.webSockets == 1)
+        // Taking over needs no further place.
+        let second = try open(harness, token: first.token)
+        drop(second, of: harness)
+        let other = try open(harness)
+        #expect(try open(harness, token: second.token, inband: true).session["type"].string == "error")
+        drop(other, of: harness)
+        #expect(try open(harness, token: second.token).id == first.id)
+    }
+
+    @Test func `sessions.max_detached refuses new sessions, and ends the oldest when one more comes`() throws {
+        let harness = LoopHarness { $0.sessions.maxDetached = 1 }
+        let (first, second) = (try open(harness), try open(harness))
+        drop(first, of: harness)
+        let refused = try harness.connect()
+        try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
+        #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
+        harness.advance(by: .seconds(1))
+        drop(second, of: harness)
+        #expect(harness.shared.sessions.detached == 1)
+        #expect(try open(harness, token: second.token).id == second.id)
+        #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
+    }
+
+    // MARK: Two event loops
+
+    @Test func `a session goes to the event loop of its new connection`() throws {
+        let (here, there) = two()
+        let first = try open(here)
+        try first.connection.send(text: text("a", (1...100).map(String.init).joined(separator: " ")))
+        _ = try first.connection.frames()
+        try first.connection.send(text: #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1}}"#)
+        _ = try first.connection.frames()
+        let second = try open(there, token: first.token, last: "60", settling: here)
+        #expect(second.id == first.id && second.session["resumed"] == .bool(true))
+        #expect(try second.frames.map { try JSON($0.text)["seq"].integer } == Array(61...100))
+        here.eventLoop.settle()
+        #expect(try first.connection.frames().map(\.closeCode) == [4503])
+        #expect(here.shared.sessions.attached == 1 && here.shared.sessions.detached == 0)
+        // The stream that it has open upstream goes on there.
+        try second.connection.send(text: #"{"type":"audio","id":"u1","from":1}"#)
+        try second.connection.send(binary: [0, 0])
+        try second.connection.send(text: #"{"type":"audio","id":"u1","final":true}"#)
+        #expect(try second.connection.frames().last?.text.contains(#""type":"transcript","seq":101"#) == true)
+        // And back.
+        let third = try open(here, token: second.token, last: "101", settling: there)
+        #expect(third.id == first.id && third.frames.isEmpty)
+    }
+
+    @Test func `a session keeps its deadlines on a loop whose clock stood still`() throws {
+        let (here, there) = two()
+        // This loop was suspended for an hour: its clock is behind.
+        there.loop.clock.manual? += Duration.seconds(3600).clampedNanoseconds
+        there.loop.tick()
+        here.advance(by: .seconds(3600))
+        let first = try open(here)
+        drop(first, of: here)
+        let second = try open(there, token: first.token, settling: here)
+        #expect(second.id == first.id)
+        drop(second, of: there)
+        there.advance(by: .seconds(119))
+        #expect(here.shared.sessions.detached == 1)
+        there.advance(by: .seconds(2))
+        #expect(here.shared.sessions.detached == 0)
+    }
+
+    @Test func `whoever gives up while the session is on its way leaves it to be resumed`() throws {
+        let (here, there) = two()
+        let first = try open(here)
+        drop(first, of: here)
+        let gone = try there.connect()
+        try gone.channel.writeInbound(ByteBuffer(string: EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")))
+        here.eventLoop.settle()
+        _ = try? gone.channel.finish()
+        there.eventLoop.settle()
+        #expect(here.shared.sessions.attached == 0 && here.shared.sessions.detached == 1)
+        #expect(try open(here, token: first.token, settling: there).id == first.id)
+    }
+
+    @Test func `bytes that come while the session is on its way aren't lost`() throws {
+        let (here, there) = two()
+        let first = try open(here)
+        let second = try there.connect()
+        let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
+        try second.channel.writeInbound(ByteBuffer(string: request))
+        try second.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"ping","id":"p"}"#.utf8))))
+        here.eventLoop.settle()
+        there.eventLoop.settle()
+        _ = try second.responseHead()
+        #expect(try second.frames().last?.text.hasPrefix(#"{"type":"pong","id":"p""#) == true)
+    }
+
+    private func two() -> (LoopHarness, LoopHarness) {
+        let here = LoopHarness()
+        return (here, LoopHarness(beside: here))
+    }
+}
