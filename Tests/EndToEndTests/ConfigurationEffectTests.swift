@@ -60,6 +60,8 @@ import Testing
         "delivery.upstream_queue_bytes": "LimitTests: chunks that the upstream can't take are overloaded",
         "delivery.coalesce": "ProcessTests: what can't be served exits 78",
         "delivery.socket_queue_bytes": "LimitTests: chunks that the upstream can't take are overloaded",
+        "sessions.max_detached": "ResumeEndToEndTests: sessions that wait are limited",
+        "sessions.resume_window": "ResumeEndToEndTests: a session waits as long as is configured",
         "store.kind": "ProcessTests: what can't be served exits 78",
         "operations.address": "ProcessTests: what can't be served exits 78",
         "operations.token": "OperationsTests: all but health needs the token when there is one",
@@ -72,9 +74,8 @@ import Testing
 
     /// Keys of features that aren't built: they are read and validated, which the configuration's own tests show.
     static let notBuiltYet: Set<String> = [
-        "connections.per_user", "connections.when_full", "sessions.max_detached", "sessions.resume_window", "store.path",
-        "store.synchronous", "store.max_bytes", "reports.keep", "reports.content",
-        // Deadlines act by themselves; without detached sessions the sweep has nothing left to free that could be seen from outside.
+        "connections.per_user", "connections.when_full", "store.path", "store.synchronous", "store.max_bytes", "reports.keep", "reports.content",
+        // Deadlines act by themselves; the sweep has nothing left to free that could be seen from outside.
         "sessions.sweep",
     ]
 

@@ -126,6 +126,29 @@ async def errors(client):
     await (await client.socket.ping())
 
 
+async def resuming(url, options):
+    """A connection that dies, and one that goes on where it was."""
+    async with connect(url, **options) as socket:
+        client = Client(socket)
+        session = await client.message("session", resumed=False)
+        await client.send({"type": "text", "id": "before", "text": "one two three", "stream": False})
+        await client.message("ack", id="before")
+        socket.transport.abort()
+    token = {"Parley-Resume": session["resume_token"]}
+    async with connect(url + "?last_seq=0", additional_headers=token, **options) as socket:
+        client = Client(socket)
+        again = await client.message("session", session_id=session["session_id"], resumed=True, lost=False)
+        expect(again["resume_token"] != session["resume_token"], "another token")
+        await client.message("text", reply_to="before", text="one two three", seq=1, done=True)
+        await client.send({"type": "ack", "seq": 1})
+        await client.send({"type": "text", "id": "before", "text": "one two three", "stream": False})
+        await client.message("ack", id="before", duplicate=True)
+        await client.send({"type": "text", "id": "after", "text": "four", "stream": False})
+        await client.message("ack", id="after")
+        await client.message("text", reply_to="after", seq=2)
+        await client.send({"type": "bye"})
+
+
 async def main(url, mode):
     trust = ssl.create_default_context()
     trust.check_hostname = False
@@ -146,6 +169,7 @@ async def main(url, mode):
             expect(False, f"the close, not {raw}")
         except ConnectionClosed as closed:
             expect(closed.rcvd is not None and closed.rcvd.code == 1000, f"close 1000, not {closed}")
+    await resuming(url, {"ssl": trust, "subprotocols": ["parley.v1"], "compression": compression})
     print("PASS")
 
 
