@@ -45,6 +45,8 @@ let package = Package(
         // Requests and answers as Hummingbird has them, for the deadline of the operations listener.
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.0"),
+        // The embedded store: statements, migrations and errors of SQLite, which Debian keeps patched.
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         // Deque, for everything that is bounded by dropping its oldest entry.
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     ],
@@ -81,6 +83,8 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
             ],
             swiftSettings: house),
         .executableTarget(

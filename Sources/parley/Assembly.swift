@@ -34,6 +34,9 @@ enum Assembly {
         do {
             try await run(loaded, flags: flags, environment: environment, logs: logs, logger: logger)
             return 0
+        } catch let error as StoreError {
+            logger.critical("the store can't be used", metadata: ["error": "\(error)"])
+            return configurationError
         } catch let error as TLSConfigurationError {
             logger.critical("the certificates can't be used", metadata: ["error": "\(error)"])
             return configurationError
@@ -58,14 +61,15 @@ enum Assembly {
         let tls = try TLSContextStore(settings(configuration), ticketKeys: ticketKeys, now: started / 1000)
         warn(tls.current.warnings, logger: logger)
         health.set(.certificates, .ready)
-        // Memory is always ready.
-        health.set(.store, .ready)
-
+        let store = try makeStore(configuration, health: health)
         let shared = SharedGateway(
             occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
-            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: LoopbackProvider())
+            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: LoopbackProvider(),
+            store: store)
         let gateway = try await Gateway(
             configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"))
+        let restored = try await gateway.restore()
+        if restored > 0 { logger.notice("sessions restored", metadata: ["count": .stringConvertible(restored)]) }
         let keeper = ConfigurationService(
             loaded: loaded,
             target: .init(
@@ -100,8 +104,22 @@ enum Assembly {
             try await tasks.next()
             tasks.cancelAll()
         }
+        await store?.close()
         try await group.shutdownGracefully()
         logger.notice("stopped")
+    }
+
+    private static func makeStore(_ configuration: GatewayConfiguration, health: HealthRegistry) throws(StoreError) -> (any SessionStore)? {
+        switch configuration.store.kind {
+        case .memory, .redis:
+            // Memory is always ready.
+            health.set(.store, .ready)
+            return nil
+        case .sqlite:
+            return try SQLiteStore(
+                path: configuration.store.path, synchronous: configuration.store.synchronous, maximumBytes: configuration.store.maxBytes,
+                health: health, logger: Logger(label: "parley.store"))
+        }
     }
 
     /// SIGTERM or SIGINT drains; a second one doesn't wait for that.

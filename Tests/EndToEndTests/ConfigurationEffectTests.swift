@@ -62,7 +62,10 @@ import Testing
         "delivery.socket_queue_bytes": "LimitTests: chunks that the upstream can't take are overloaded",
         "sessions.max_detached": "ResumeEndToEndTests: sessions that wait are limited",
         "sessions.resume_window": "ResumeEndToEndTests: a session waits as long as is configured",
-        "store.kind": "ProcessTests: what can't be served exits 78",
+        "store.kind": "StoreEndToEndTests: a conversation survives the gateway's death",
+        "store.path": "StoreEndToEndTests: a conversation survives the gateway's death",
+        "store.synchronous": "StoreEndToEndTests: the file is written as is configured",
+        "store.max_bytes": "StoreEndToEndTests: a full store refuses work until there is room",
         "operations.address": "ProcessTests: what can't be served exits 78",
         "operations.token": "OperationsTests: all but health needs the token when there is one",
         "logging.level": "ProcessTests: the level of the log is configured",
@@ -74,7 +77,7 @@ import Testing
 
     /// Keys of features that aren't built: they are read and validated, which the configuration's own tests show.
     static let notBuiltYet: Set<String> = [
-        "connections.per_user", "connections.when_full", "store.path", "store.synchronous", "store.max_bytes", "reports.keep", "reports.content",
+        "connections.per_user", "connections.when_full", "reports.keep", "reports.content",
         // Deadlines act by themselves; the sweep has nothing left to free that could be seen from outside.
         "sessions.sweep",
     ]

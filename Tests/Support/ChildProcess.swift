@@ -125,7 +125,8 @@ package final class ChildProcess: Sendable {
 
         var all = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": NSHomeDirectory()]
         // Where the toolchain's libraries are not beside the program.
-        all["LD_LIBRARY_PATH"] = ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"]
+        // What sanitizers are told counts for the programs under test as well.
+        for name in ["LD_LIBRARY_PATH", "TSAN_OPTIONS", "ASAN_OPTIONS"] { all[name] = ProcessInfo.processInfo.environment[name] }
         all.merge(environment) { $1 }
         let argv = arguments.map { strdup($0) } + [nil]
         let envp = all.map { strdup("\($0.key)=\($0.value)") } + [nil]

@@ -14,13 +14,14 @@ package final class LoopHarness {
     package convenience init(_ change: (inout GatewayConfiguration) -> Void = { _ in }) { self.init(beside: nil, change) }
 
     /// - Parameter other: a loop of the same gateway, whose clock is moved apart from this one's
-    package init(beside other: LoopHarness?, _ change: (inout GatewayConfiguration) -> Void = { _ in }) {
+    package init(beside other: LoopHarness?, store: (any SessionStore)? = nil, _ change: (inout GatewayConfiguration) -> Void = { _ in }) {
         var configuration = GatewayConfiguration.defaults(for: .development)
         configuration.websocket.compression = .off
         change(&configuration)
         shared = other?.shared ?? SharedGateway(
             occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
-            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: HealthRegistry(), upstream: LoopbackProvider())
+            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: HealthRegistry(), upstream: LoopbackProvider(),
+            store: store)
         loop = LoopContext(
             eventLoop: eventLoop, shared: shared, settings: GatewaySettings(configuration), seed: 1,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))

@@ -38,6 +38,14 @@ package struct Limiter: Sendable {
         paidAt = Instant(nanoseconds: paidAt).advanced(byNanoseconds: difference).nanoseconds
     }
 
+    /// Nanoseconds from `now` until everything admitted is paid off.
+    func debt(at now: Instant) -> Int64 { owed(at: now) }
+
+    /// Owes so many nanoseconds at `now`.
+    mutating func restore(debt: Int64, at now: Instant) {
+        if debt > 0 { paidAt = now.advanced(byNanoseconds: debt).nanoseconds }
+    }
+
     /// Never more than 2^61, so that sums of it can't overflow.
     private func owed(at now: Instant) -> Int64 {
         guard paidAt > now.nanoseconds else { return 0 }

@@ -97,6 +97,13 @@ package struct AudioIntake: Sendable {
 
     package mutating func end() { state = .idle }
 
+    /// As it was written down: the chunks that are accepted, and the client has to say from where it goes on.
+    mutating func restore(id: MessageID, key: RequestKey, format: AudioFormat, accepted: UInt64, now: Instant) {
+        state = .open(
+            Stream(
+                id: id, key: key, format: format, accepted: accepted, acknowledged: accepted, acknowledgedAt: now, isWaitingForFrom: true))
+    }
+
     /// The connection has gone, or is a new one: an open stream waits for `from`, and what came of a refused opening went with it.
     package mutating func suspend() {
         switch state {

@@ -16,17 +16,21 @@ package struct Outbox: Sendable {
         package var request: RequestKey?
     }
 
-    private var ring = RecordRing<Tag>()
+    var ring = RecordRing<Tag>()
     /// How many of the oldest entries the socket has taken.
     private var written = 0
     private var unwrittenBytes = 0
     /// What the client said that it has.
-    private var acknowledged: UInt64 = 0
+    var acknowledged: UInt64 = 0
+    /// Entries were dropped from the middle since the store last heard of them.
+    var hasGaps = false
+    /// What the store has: everything before `first` removed, everything up to `last` put.
+    var stored: (first: UInt64, last: UInt64) = (0, 0)
     /// Up to here nothing is kept any more, because the client has it or because it was dropped.
-    private var goneThrough: UInt64 = 0
+    var goneThrough: UInt64 = 0
     private var isDetached = false
     /// The highest sequence number given out.
-    package private(set) var lastSequence: UInt64 = 0
+    package internal(set) var lastSequence: UInt64 = 0
     private let maximumCount: Int
     private let maximumBytes: Int
 
@@ -62,10 +66,12 @@ package struct Outbox: Sendable {
     }
 
     /// Hands every waiting message, oldest first, to `write` until it returns false; what it took counts as written.
-    package mutating func drain(_ write: (RawSpan, Kind) -> Bool) {
+    ///
+    /// - Parameter limit: the highest number that may go out yet
+    package mutating func drain(upTo limit: UInt64 = .max, _ write: (RawSpan, Kind) -> Bool) {
         while written < ring.count {
-            let kind = ring.tag(at: written).kind
-            guard ring.withRecord(at: written, { write($0, kind) }) else { break }
+            let tag = ring.tag(at: written)
+            guard tag.sequence <= limit, ring.withRecord(at: written, { write($0, tag.kind) }) else { break }
             unwrittenBytes -= ring.recordCount(at: written)
             written += 1
         }
@@ -137,6 +143,7 @@ package struct Outbox: Sendable {
             }
         }
         ring = kept
+        hasGaps = true
     }
 
     private mutating func trim() {

@@ -4,6 +4,8 @@ package struct TokenHash: Hashable, Sendable {
 
     package init(_ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64) { words = (a, b, c, d) }
 
+    var values: [UInt64] { [words.0, words.1, words.2, words.3] }
+
     /// In constant time.
     package static func == (left: Self, right: Self) -> Bool {
         (left.words.0 ^ right.words.0) | (left.words.1 ^ right.words.1) | (left.words.2 ^ right.words.2) | (left.words.3 ^ right.words.3) == 0
@@ -37,7 +39,13 @@ package struct ResumeCredentials: Sendable {
     }
 
     /// The client has the newest token: no other is valid any more.
-    package mutating func confirm() { presented = nil }
+    ///
+    /// - Returns: whether another one was until now.
+    @discardableResult
+    package mutating func confirm() -> Bool {
+        defer { presented = nil }
+        return presented != nil
+    }
 
     /// Those that are valid.
     package var tokens: [TokenHash] { [newest, presented].compactMap(\.self) }

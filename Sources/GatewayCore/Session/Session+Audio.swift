@@ -23,10 +23,9 @@ extension Session {
         }
         // The frames of an earlier, refused opening end here.
         intake.end()
-        upstreamQueued += recording.count
         acknowledge(id, chunks: 1, turn: &turn)
-        recording.withRawSpan { turn.send($0, of: key) }
-        turn.commands.append(.audioEnd(key))
+        recording.withRawSpan { forward($0, of: key, turn: &turn) }
+        endInput(of: key, turn: &turn)
     }
 
     /// Every condition that an opening has to meet; the limits are charged only when all of them are met.
@@ -43,7 +42,7 @@ extension Session {
             return false
         }
         let size = recording?.count ?? 0
-        guard hasRoomUpstream(for: size, id: id, turn: &turn), hasMemory(for: size, id: id, turn: &turn) else { return false }
+        guard isKept(id, turn: &turn), hasRoomUpstream(for: size, id: id, turn: &turn), hasMemory(for: size, id: id, turn: &turn) else { return false }
         if let recording {
             guard let duration = recording.withRawSpan({ AudioClock.nanoseconds(of: $0, format: message.format) }) else {
                 refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, turn: &turn)
@@ -81,8 +80,7 @@ extension Session {
             return intake.refuseChunk()
         }
         counts.audioNanoseconds &+= duration
-        upstreamQueued += chunk.byteCount
-        turn.send(chunk, of: stream.key)
+        forward(chunk, of: stream.key, turn: &turn)
         if intake.accept(now: turn.now) { acknowledge(stream.id, chunks: number, turn: &turn) }
     }
 
@@ -123,7 +121,7 @@ extension Session {
                 "more chunks a second than `limits.audio_chunks_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
-        guard hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn),
+        guard isKept(stream.id, chunk: number, turn: &turn), hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn),
             hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn)
         else { return false }
         if let wait = admitRealtime(duration, now: turn.now) {
@@ -149,13 +147,20 @@ extension Session {
         case .open(let stream) where stream.id == id:
             acknowledge(id, chunks: stream.accepted, turn: &turn)
             intake.end()
-            turn.commands.append(.audioEnd(stream.key))
+            endInput(of: stream.key, turn: &turn)
         case .ignoring(let ignored) where ignored == nil || ignored == id:
             // Its opening was refused or repeated, and answered then.
             intake.end()
         default:
             refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, turn: &turn)
         }
+    }
+
+    private mutating func endInput(of key: RequestKey, turn: inout Turn) {
+        turn.commands.append(.audioEnd(key))
+        guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
+        inFlight[index].hasEnded = true
+        changes &+= 1
     }
 
     mutating func resumeAudio(_ id: MessageID, from chunk: UInt64, turn: inout Turn) {
@@ -174,7 +179,7 @@ extension Session {
     }
 
     mutating func acknowledge(_ id: MessageID, chunks: UInt64, turn: inout Turn) {
-        turn.reply { $0.appendAck(id, chunks: chunks) }
+        turn.reply(isPromise: true) { $0.appendAck(id, chunks: chunks) }
         counts.messagesOut &+= 1
         intake.acknowledged(now: turn.now)
     }

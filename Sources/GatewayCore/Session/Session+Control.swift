@@ -58,7 +58,7 @@ extension Session {
         turn.commands.append(.cancel(request.key, playedMilliseconds: playedMilliseconds))
         outbox.dropWaiting(of: request.key)
         if intake.stream?.key == request.key { intake.abandon() }
-        finish(request.key)
+        finish(request.key, turn: &turn)
         sequence("status", request: nil, turn: &turn) { bytes in
             bytes.append(",\"reply_to\":")
             bytes.append(quoted: id)

@@ -30,7 +30,7 @@ extension Session {
         }
         let stream = intake.stream
         counts.messagesOut &+= 1
-        turn.reply(mayCompress: false) { bytes in
+        turn.reply(mayCompress: false, isPromise: true) { bytes in
             bytes.append("{\"type\":\"session\",\"session_id\":")
             bytes.append(quoted: id)
             bytes.append(",\"resume_token\":")

@@ -6,6 +6,7 @@ extension Session {
     package mutating func detach(now: Instant) {
         guard detachedAt == nil else { return }
         detachedAt = now
+        changes &+= 1
         outbox.detach()
         intake.suspend()
         ledger.connection = Ledger.Connection()
@@ -25,6 +26,7 @@ extension Session {
     package mutating func resume(after last: UInt64?, now: Instant, wall: Int64) -> Bool {
         if let detachedAt { outageCredit = min(max(0, now.nanoseconds(since: detachedAt)), Self.longestOutage) }
         detachedAt = nil
+        changes &+= 1
         connectedAt = wall
         announcedEnd = false
         intake.suspend()
@@ -34,7 +36,13 @@ extension Session {
     /// The client has everything up to `sequence`. It has said something on its new connection: so it has the token that came first on it.
     mutating func acknowledge(_ sequence: UInt64) {
         outbox.acknowledge(sequence)
-        credentials.confirm()
+        if credentials.confirm() { changes &+= 1 }
+    }
+
+    /// Another token is given out, for `token` or at the beginning.
+    package mutating func issue(_ successor: TokenHash, for token: TokenHash?) {
+        credentials.issue(successor, for: token)
+        changes &+= 1
     }
 
     /// It goes to another event loop, whose clock is ahead by so many nanoseconds, or behind.

@@ -5,7 +5,7 @@ extension Session {
         if let wait = textLimiter.wait(for: 1, at: policy.text, now: turn.now) {
             return refuseRate("more texts a minute than `limits.text_per_minute` allows", id: id, wait: wait, turn: &turn)
         }
-        guard hasRoomUpstream(for: message.text.count, id: id, turn: &turn), hasMemory(for: message.text.count, id: id, turn: &turn)
+        guard isKept(id, turn: &turn), hasRoomUpstream(for: message.text.count, id: id, turn: &turn), hasMemory(for: message.text.count, id: id, turn: &turn)
         else { return }
         _ = textLimiter.admit(1, at: policy.text, now: turn.now)
 
@@ -13,7 +13,7 @@ extension Session {
         let key = nextRequest()
         text.withRawSpan { history.append($0, by: .client, at: turn.wall) }
         upstreamQueued += text.count
-        turn.reply { $0.appendAck(id) }
+        turn.reply(isPromise: true) { $0.appendAck(id) }
         counts.messagesOut &+= 1
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
@@ -26,7 +26,7 @@ extension Session {
         guard let known = remembered.kind(of: id) else { return true }
         if known == kind {
             let stream = intake.stream
-            turn.reply { bytes in
+            turn.reply(isPromise: true) { bytes in
                 bytes.append("{\"type\":\"ack\",\"id\":")
                 bytes.append(quoted: id)
                 bytes.append(",\"duplicate\":true")

@@ -18,6 +18,10 @@ extension Session {
         guard let index = inFlight.firstIndex(where: { $0.key == request }) else { return }
         let id = inFlight[index].id
         var isLast = event.isLast
+        if !inFlight[index].isAnswered {
+            inFlight[index].isAnswered = true
+            changes &+= 1
+        }
         // Taken apart, not copied: what the cases bind is the event's own.
         let content = (consume event).content
         switch consume content {
@@ -80,7 +84,7 @@ extension Session {
         }
         guard isLast else { return }
         if intake.stream?.key == request { intake.abandon() }
-        finish(request)
+        finish(request, turn: &turn)
     }
 
     /// The beginning or the end of an audio answer.

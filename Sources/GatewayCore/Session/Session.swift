@@ -15,6 +15,12 @@ package struct Session: ~Copyable, Sendable {
         package var answer: [UInt8] = []
         /// The answer was too long for the history, which keeps its beginning.
         package var isAnswerCut = false
+        /// Something of its answer was sequenced.
+        package var isAnswered = false
+        /// Audio chunks that the store has; nil for a text.
+        package var storedChunks: UInt64?
+        /// Its audio has ended.
+        package var hasEnded = false
     }
 
     /// Counts for the `status` report and the line of a closed connection.
@@ -34,7 +40,7 @@ package struct Session: ~Copyable, Sendable {
     /// When the connection that it has, or had last, was opened. Unix milliseconds.
     package internal(set) var connectedAt: Int64
     /// Unix milliseconds.
-    package let expiresAt: Int64
+    package internal(set) var expiresAt: Int64
 
     package var outbox: Outbox
     package var history: History
@@ -48,7 +54,7 @@ package struct Session: ~Copyable, Sendable {
     package internal(set) var detachedAt: Instant?
     /// It has ended, by `bye` or by a fatal error: it can't be resumed.
     package internal(set) var isOver = false
-    package var credentials = ResumeCredentials()
+    package internal(set) var credentials = ResumeCredentials()
     /// Reported by the edge: the smoothed round-trip time.
     package var roundTripNanoseconds: Int64?
 
@@ -68,7 +74,11 @@ package struct Session: ~Copyable, Sendable {
     var outageCredit: Int64 = 0
     /// Progress of playback over `limits.control_per_minute`, the newest only.
     var heldStatus: ClientMessage.Status?
-    private var lastRequest: UInt64 = 0
+    var lastRequest: UInt64 = 0
+    /// Goes up with everything that the store has to hear of, beside messages, ids and history.
+    var changes: UInt64 = 1
+    /// ``changes`` as of the last time that the store heard of it.
+    var storedChanges: UInt64 = 0
 
     package init(id: ULID, policy: SessionPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
         self.id = id
@@ -146,12 +156,29 @@ package struct Session: ~Copyable, Sendable {
     mutating func begin(_ request: consuming UpstreamRequest, kind: RememberedIDs.Kind, turn: inout Turn) {
         remembered.insert(request.id, kind: kind)
         inFlight.append(InFlight(key: request.key, id: request.id, startedAt: turn.now, extraBytes: request.extraBytes))
+        turn.batch?.put(id, .request, request.key.number) { request.append(to: &$0) }
+        changes &+= 1
         turn.commands.append(.start(request))
     }
 
     /// Takes a request out of flight.
-    mutating func finish(_ key: RequestKey) {
-        inFlight.removeAll { $0.key == key }
+    mutating func finish(_ key: RequestKey, turn: inout Turn) {
+        guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
+        if let chunks = inFlight[index].storedChunks { turn.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks) }
+        turn.batch?.remove(id, .request, key.number..<key.number &+ 1)
+        inFlight.remove(at: index)
+        changes &+= 1
+    }
+
+    /// Gives a chunk to the upstream, and to the store.
+    mutating func forward(_ chunk: RawSpan, of key: RequestKey, turn: inout Turn) {
+        upstreamQueued += chunk.byteCount
+        turn.send(chunk, of: key)
+        guard turn.batch != nil, let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
+        let number = inFlight[index].storedChunks ?? 0
+        turn.batch?.put(id, .chunk, key.chunks.lowerBound + number) { $0.append(bytesOf: chunk) }
+        inFlight[index].storedChunks = number + 1
+        changes &+= 1
     }
 
     /// Puts a sequenced message into the outbox. `write` gets the byte array with `{"type":…,"seq":n` already in it.

@@ -9,6 +9,8 @@ package struct Turn: Sendable {
         package var count: Int
         /// `session` and `auth` are never compressed, for they carry secrets beside bytes of a client's choice.
         package var mayCompress: Bool
+        /// It says that something is kept, or depends on it: not to be told before that is so.
+        package var isPromise: Bool
     }
 
     package var now = Instant(nanoseconds: 0)
@@ -30,6 +32,10 @@ package struct Turn: Sendable {
     package var incidents: [GatewayError] = []
     /// Close the connection after everything of this turn was sent.
     package var closing: Closing?
+    /// What the store is to hear of this turn and others; nil when sessions aren't stored. Taken by the event loop.
+    package var batch: StoreBatch?
+    /// The store can't take anything at the moment.
+    package var refusesWork = false
     /// Where sequenced messages are put together.
     package var scratch: [UInt8] = []
 
@@ -38,10 +44,16 @@ package struct Turn: Sendable {
         self.showsDetails = showsDetails
     }
 
-    package mutating func reply(mayCompress: Bool = true, _ write: (inout [UInt8]) -> Void) {
+    package mutating func reply(mayCompress: Bool = true, isPromise: Bool = false, _ write: (inout [UInt8]) -> Void) {
         let start = replyBytes.count
         write(&replyBytes)
-        replies.append(Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress))
+        replies.append(Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, isPromise: isPromise))
+    }
+
+    /// Takes out replies that can't be kept. The others go uncompressed: a compressor may know bytes that are never sent.
+    package mutating func dropPromises() {
+        replies.removeAll { $0.isPromise }
+        for index in replies.indices { replies[index].mayCompress = false }
     }
 
     mutating func send(_ chunk: RawSpan, of key: RequestKey) {

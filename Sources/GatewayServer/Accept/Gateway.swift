@@ -52,6 +52,19 @@ package final class Gateway: Service {
         self.loops = loops
     }
 
+    /// Takes up the sessions that the store has kept. To be called before ``run()``.
+    ///
+    /// - Returns: how many there are.
+    package func restore() async throws -> Int {
+        guard let store = shared.store else { return 0 }
+        let sessions = try store.load()
+        for (index, bound) in loops.enumerated() {
+            let part = stride(from: index, to: sessions.count, by: loops.count).map { sessions[$0] }
+            try await bound.eventLoop.submit { bound.value.restore(part) }.get()
+        }
+        return sessions.count
+    }
+
     package func run() async throws {
         let tickers = loops.map { bound in
             bound.eventLoop.scheduleRepeatedTask(initialDelay: LoopContext.tickInterval, delay: LoopContext.tickInterval) { _ in
@@ -86,9 +99,12 @@ package final class Gateway: Service {
                 for await _ in closed {}
                 return Task.isCancelled
             }
-            group.addTask { [sweep] in
+            group.addTask { [sweep, shared] in
                 // The C library keeps what a wave of connections has freed, for ever if nobody asks. Off the loops: it takes milliseconds.
-                while (try? await Task.sleep(for: sweep)) != nil { malloc_trim(0) }
+                while (try? await Task.sleep(for: sweep)) != nil {
+                    malloc_trim(0)
+                    shared.store?.sweep()
+                }
                 return true
             }
             defer { group.cancelAll() }

@@ -3,14 +3,14 @@ import Logging
 extension ConfigurationKey {
     /// `store.*`, `reports.*`, `operations.*`, `logging.*`, `shutdown.*`, `auth.*`, `conformance.*`.
     static let operating: [ConfigurationKey] = [
-        .choice("store.kind", \.store.kind, "Where acknowledged messages are kept. sqlite and redis are not available yet."),
+        .choice("store.kind", \.store.kind, "Where acknowledged messages are kept: in memory, or in a file that survives the process. redis is not available yet."),
         ConfigurationKey(
             "store.path", \.store.path, reload: .restart, allowed: pathAllowed, meaning: "File of the embedded store, made with mode 0600.",
             read: { only($0).flatMap(filePath) }, write: { $0 }),
         .choice(
             "store.synchronous", \.store.synchronous, "How hard a write is pushed to the disk before it is acknowledged, in SQLite's words."
         ),
-        .size("store.max_bytes", \.store.maxBytes, "Size of the store."),
+        .size("store.max_bytes", \.store.maxBytes, "Size of the store's file. At it new messages are refused until something is removed."),
 
         .duration("reports.keep", \.reports.keep, "Reports of ended sessions are deleted after so long."),
         .choice("reports.content", \.reports.content, "Whether reports hold what was said, or only when, how much and how it ended."),

@@ -61,9 +61,7 @@ struct ConfigurationRules {
     }
 
     private mutating func checkStore() {
-        if configuration.store.kind != .memory {
-            refuse("store.kind", allowed: "memory; \(configuration.store.kind.rawValue) is not available yet")
-        }
+        if configuration.store.kind == .redis { refuse("store.kind", allowed: "memory or sqlite; redis is not available yet") }
     }
 
     private mutating func checkOperations() {

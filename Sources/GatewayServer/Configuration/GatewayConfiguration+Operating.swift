@@ -3,8 +3,8 @@ package import Logging
 extension GatewayConfiguration {
     /// `store.*`: where acknowledged messages are kept.
     package struct Store: Sendable, Equatable {
-        /// Only `memory` is built so far.
-        package var kind = StoreKind.memory
+        /// `redis` isn't built so far.
+        package var kind = StoreKind.sqlite
         /// File of the embedded store.
         package var path = "var/parley.sqlite"
         /// How hard a write is pushed to the disk before it is acknowledged.

@@ -62,6 +62,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
             values.limits.textPerMinute = 600
             values.limits.audioPerMinute = 300
             values.sessions.sweep = .seconds(30)
+            values.store.kind = .memory
             values.logging.level = .debug
             values.logging.format = .console
             values.shutdown.drain = .seconds(2)

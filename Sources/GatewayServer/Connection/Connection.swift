@@ -71,6 +71,8 @@ package protocol ConnectionSocket: AnyObject {
     func close(_ closing: Closing)
     /// Its session has gone to another connection: nothing more is read or told to it.
     func retire(_ closing: Closing)
+    /// Replies that waited for a commit may go.
+    func release(upTo ticket: UInt64)
     /// The time to read the last words in is over.
     func lingered()
 }

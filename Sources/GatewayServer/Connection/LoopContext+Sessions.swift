@@ -74,6 +74,8 @@ extension LoopContext {
         guard !request.isMalformed, driver.session.canResume(after: request.last) else { return .refused(.badLastSequence) }
         guard shared.sessions.attach(id, loop: destination) else { return .full }
         driver.leaveConnection()
+        // What the store has to hear of on this loop comes before what it hears from the next.
+        if destination != self.number { submitBatch() }
         return .found(driver, by: token)
     }
 
@@ -101,6 +103,21 @@ extension LoopContext {
         let moved = SessionDriver(moving: driver, to: self, clockAheadBy: clock.offset - parcel.clockOffset)
         add(moved)
         return .found(moved, by: token)
+    }
+
+    /// Takes up sessions that the store has kept.
+    package func restore(_ stored: [StoredSession]) {
+        for entry in stored {
+            let begun = beginTurn()
+            do throws(RecordError) {
+                try SessionDriver(restoring: entry, loop: self).goOn()
+            } catch {
+                logger.error("a stored session can't be read; it is given up", metadata: ["session_id": "\(entry.id)"])
+                turn.batch?.end(entry.id)
+                scheduleCommit()
+            }
+            if begun { endTurn() }
+        }
     }
 
     /// A session without a connection has to go, so that there are no more of them than may be: the one that had none for the longest time.

@@ -27,6 +27,8 @@ package final class LoopContext {
     private(set) var sessions: [ULID: SessionDriver] = [:]
     /// What ``SessionRegistry`` knows this loop by.
     private(set) var number = 0
+    /// What waits for the store on this loop.
+    var commits = CommitQueue()
     private var memoryReported = 0
     private var nextWeighing: Instant
     private var nextSweep: Instant
@@ -46,6 +48,7 @@ package final class LoopContext {
         nextWeighing = clock.now
         nextSweep = clock.now
         nextLook = clock.now
+        if shared.store != nil { turn.batch = StoreBatch() }
         number = shared.add(self)
     }
 
@@ -59,6 +62,7 @@ package final class LoopContext {
         turn.now = clock.now(monotonic: monotonic)
         turn.sharedNow = Instant(nanoseconds: monotonic)
         turn.wall = LoopClock.wallMilliseconds()
+        if let store = shared.store { turn.refusesWork = !store.takesWork }
         return true
     }
 

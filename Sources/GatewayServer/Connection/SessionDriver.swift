@@ -1,3 +1,4 @@
+import DequeModule
 package import GatewayCore
 import Logging
 package import NIOCore
@@ -24,6 +25,12 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     private var demanded = 0
     private var isDispatching = false
     private var isContinuing = false
+    /// What may be told once a ticket is committed: everything up to a number. The oldest first.
+    private var marks: Deque<(ticket: UInt64, sequence: UInt64)> = []
+    /// Up to here what is sequenced may be told while ``marks`` aren't empty.
+    private var durable: UInt64 = 0
+    /// The ticket that the `session` message waits for; nothing else goes before it.
+    private var greeting: UInt64?
 
     /// Events asked for at a time.
     private static let demandSize = 64
@@ -51,6 +58,25 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         link?.move(to: self)
     }
 
+    /// A session that the store has kept. What was in flight is forwarded again.
+    ///
+    /// - Throws: when its records don't fit together.
+    init(restoring stored: StoredSession, loop: LoopContext) throws(RecordError) {
+        self.loop = loop
+        arrival = .new
+        session = Session(
+            id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.turn.now, wall: loop.turn.wall)
+        try session.restore(stored, turn: &loop.turn)
+    }
+
+    /// To be called in the turn in which it was restored.
+    func goOn() {
+        loop.shared.sessions.restore(session.id, tokens: session.credentials.tokens, loop: loop.number)
+        loop.add(self)
+        dispatch()
+        settle()
+    }
+
     package var hasSession: Bool { true }
     package var hasWaiting: Bool { session.hasWaiting }
     var memoryBytes: Int { session.ledger.total }
@@ -76,9 +102,11 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
             loop.log("session resumed", of: session.id, connection: connection, ["lost": "\(isLost)"])
         }
         let token = ResumeToken()
-        session.credentials.issue(token.hash, for: presented)
+        session.issue(token.hash, for: presented)
         loop.shared.sessions.issue(session.credentials.tokens, for: session.id)
         session.open(beginning, token: token.text, turn: &loop.turn)
+        prepare()
+        greeting = awaited
     }
 
     package func receive(text: RawSpan) {
@@ -97,10 +125,30 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     package func chargeOverhead(of byteCount: Int) { session.chargeOverhead(of: byteCount, turn: &loop.turn) }
 
+    package func prepare() {
+        guard loop.shared.store != nil, session.isUnstored else { return }
+        session.store(turn: &loop.turn)
+        let ticket = loop.awaitCommit(self)
+        if marks.last?.ticket == ticket { marks.removeLast() }
+        marks.append((ticket, session.outbox.lastSequence))
+    }
+
+    package var awaited: UInt64? { marks.last?.ticket }
+
+    /// The store has everything up to `ticket`.
+    func stored(_ ticket: UInt64) {
+        while let mark = marks.first, mark.ticket <= ticket {
+            durable = mark.sequence
+            marks.removeFirst()
+        }
+        if let greeting, greeting <= ticket { self.greeting = nil }
+        connection?.socket?.release(upTo: ticket)
+    }
+
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {
-        guard let connection else { return }
+        guard let connection, greeting == nil else { return }
         let full = WebSocketHandler<SessionDriver>.writeSize
-        session.outbox.drain { message, kind in
+        session.outbox.drain(upTo: marks.isEmpty ? .max : durable) { message, kind in
             guard output.readableBytes < full else { return false }
             let isBinary = kind == .binary
             writer.write(isBinary ? .binary : .text, message, mayCompress: !isBinary, to: &output)
@@ -232,6 +280,9 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     private func detach() {
         session.detach(now: loop.clock.now)
+        let begun = loop.beginTurn()
+        prepare()
+        if begun { loop.endTurn() }
         guard let link else { return }
         // A full outbox asks for nothing more.
         demanded = max(0, demanded - link.withdraw())
@@ -244,6 +295,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     /// The end of a turn that no connection sees.
     private func settle() {
         session.enforceBudget(turn: &loop.turn)
+        prepare()
         for error in loop.turn.incidents { loop.record(error, connection: nil, session: session.id) }
         loop.turn.clear()
         if session.isOver { end("over") } else { wantHelping() }
@@ -260,6 +312,10 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         link = nil
         loop.remove(self)
         loop.shared.sessions.end(session.id)
+        if loop.shared.store != nil {
+            loop.turn.batch?.end(session.id)
+            loop.scheduleCommit()
+        }
         loop.log(
             "session ended", of: session.id, connection: connection,
             [

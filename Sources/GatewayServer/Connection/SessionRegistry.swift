@@ -78,6 +78,14 @@ package final class SessionRegistry: Sendable {
         }
     }
 
+    /// A session that the store has kept, without a connection. There may be more of them than `sessions.max_detached` says now.
+    package func restore(_ id: ULID, tokens: [TokenHash], loop: Int) {
+        state.withLock { state in
+            state.places[id] = Place(loop: loop, tokens: tokens, isAttached: false)
+            for token in tokens { state.sessions[token] = id }
+        }
+    }
+
     /// The tokens of a session are these now, and no others lead to it.
     package func issue(_ tokens: [TokenHash], for id: ULID) {
         state.withLock { state in

@@ -9,17 +9,23 @@ package final class SharedGateway: Sendable {
     package let global = SharedLimiter()
     package let health: HealthRegistry
     package let upstream: any UpstreamProvider
+    /// Nil when sessions live in memory only.
+    package let store: (any SessionStore)?
     /// The event loops, by the numbers that ``SessionRegistry`` knows them by.
     private let loops = Mutex<[NIOLoopBound<LoopContext>]>([])
     /// Ledgers of all sessions, as of the last tick of each loop.
     private let memory = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
 
-    package init(occupancy: Occupancy, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider) {
+    package init(
+        occupancy: Occupancy, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider,
+        store: (any SessionStore)? = nil
+    ) {
         self.occupancy = occupancy
         self.sessions = sessions
         self.health = health
         self.upstream = upstream
+        self.store = store
     }
 
     /// Makes an event loop known. To be called on it.

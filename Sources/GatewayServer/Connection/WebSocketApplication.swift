@@ -15,6 +15,10 @@ package protocol WebSocketApplication: AnyObject {
     func admitsControlFrame(of byteCount: Int) -> Bool
     /// The message that follows came in so many bytes more than it inflated to.
     func chargeOverhead(of byteCount: Int)
+    /// Called before anything of a turn is written.
+    func prepare()
+    /// What has to be committed before the replies of this turn may go; nil when nothing has to.
+    var awaited: UInt64? { get }
     /// Writes what waits, until `output` holds ``WebSocketHandler/writeSize`` or so.
     func write(to output: inout ByteBuffer, writer: inout MessageWriter)
     func tick()
@@ -32,6 +36,8 @@ package protocol WebSocketApplication: AnyObject {
 extension WebSocketApplication {
     package var hasSession: Bool { false }
     package func admitsControlFrame(of byteCount: Int) -> Bool { true }
+    package func prepare() {}
+    package var awaited: UInt64? { nil }
     package func chargeOverhead(of byteCount: Int) {}
     package func tick() {}
     package func written() {}

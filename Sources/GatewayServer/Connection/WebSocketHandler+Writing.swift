@@ -1,3 +1,4 @@
+import DequeModule
 import GatewayCore
 import NIOCore
 
@@ -5,6 +6,7 @@ import NIOCore
 extension WebSocketHandler {
     package func flush() {
         guard let context else { return }
+        if case .open = state { application.prepare() }
         var isDone = false
         while !isDone {
             if let closing = loop.turn.closing { begin(closing) }
@@ -62,9 +64,17 @@ extension WebSocketHandler {
         if case .open = state { application.write(to: &output, writer: &writer) }
     }
 
+    /// The replies of the turn, or into ``held`` if they have to wait.
     private func collectReplies(into output: inout ByteBuffer) {
         guard !loop.turn.replies.isEmpty else { return }
-        let replies = loop.turn.replies
+        if case .open = state, let ticket = application.awaited {
+            if held.last?.ticket != ticket { held.append((ticket, ByteBuffer())) }
+            return write(loop.turn.replies, to: &held[held.count - 1].frames)
+        }
+        write(loop.turn.replies, to: &output)
+    }
+
+    private func write(_ replies: [Turn.Reply], to output: inout ByteBuffer) {
         loop.turn.replyBytes.withRawSpan { bytes in
             for reply in replies {
                 let message = bytes.extracting(reply.start..<reply.start + reply.count)
@@ -76,9 +86,29 @@ extension WebSocketHandler {
         loop.turn.clearReplies()
     }
 
-    /// Keeps the replies of this turn until the socket takes them, or until a close frame goes behind them.
+    /// Keeps the replies of this turn until the socket takes them.
     func gather() {
         collectReplies(into: &backlog)
+    }
+
+    /// The replies of this turn are the last ones. What isn't durable yet can't be promised any more, so that isn't said.
+    func gatherLast() {
+        held = []
+        if !hasLeft {
+            application.prepare()
+            if application.awaited != nil { loop.turn.dropPromises() }
+        }
+        write(loop.turn.replies, to: &backlog)
+    }
+
+    package func release(upTo ticket: UInt64) {
+        turn {
+            while let first = held.first, first.ticket <= ticket {
+                var frames = first.frames
+                held.removeFirst()
+                backlog.writeBuffer(&frames)
+            }
+        }
     }
 
     /// What happens after a write: the end of a connection that has said everything, a soon look at one that waits.
@@ -99,7 +129,7 @@ extension WebSocketHandler {
         var footprint = Ledger.Connection()
         footprint.assembler = reader.bufferedBytes
         footprint.deflate = reader.deflateStateBytes + writer.deflateStateBytes
-        footprint.socketQueue = backlog.readableBytes + pendingBytes(context)
+        footprint.socketQueue = backlog.readableBytes + held.reduce(0) { $0 + $1.frames.readableBytes } + pendingBytes(context)
         return footprint
     }
 

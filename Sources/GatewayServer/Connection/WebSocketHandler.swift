@@ -1,3 +1,4 @@
+import DequeModule
 import GatewayCore
 package import NIOCore
 
@@ -35,6 +36,8 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     package var tls: TLSHandler?
     /// Frames that aren't sequenced and couldn't be written yet.
     var backlog = ByteBuffer()
+    /// Frames that wait for a commit, the oldest first.
+    var held: Deque<(ticket: UInt64, frames: ByteBuffer)> = []
     /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
     var pendingPong: [UInt8]?
     /// Since when the socket has taken no byte although some wait; nil when none do.

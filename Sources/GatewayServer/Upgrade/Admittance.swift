@@ -66,6 +66,10 @@ package struct Admittance {
         guard !shared.isDraining else {
             throw Refusal(.serviceUnavailable, .draining, "The gateway restarts.", retryAfter: 1, close: .restart)
         }
+        if case .session = purpose, shared.store?.takesWork == false {
+            throw Refusal(
+                .serviceUnavailable, .overloaded, "The gateway can't keep sessions at the moment.", retryAfter: 5, close: .tryAgainLater)
+        }
         if case .session(nil) = purpose, loop.isShortOfMemory {
             throw Refusal(.serviceUnavailable, .overloaded, "The gateway is short of memory.", retryAfter: 5, close: .tryAgainLater)
         }

@@ -204,8 +204,8 @@ import Testing
 
     @Test func `any ack on the new connection confirms its token`() {
         let conversation = Conversation()
-        conversation.session.credentials.issue(TokenHash(1, 0, 0, 0), for: nil)
-        conversation.session.credentials.issue(TokenHash(2, 0, 0, 0), for: TokenHash(1, 0, 0, 0))
+        conversation.session.issue(TokenHash(1, 0, 0, 0), for: nil)
+        conversation.session.issue(TokenHash(2, 0, 0, 0), for: TokenHash(1, 0, 0, 0))
         _ = conversation.send(#"{"type":"ping"}"#)
         #expect(conversation.session.credentials.tokens.count == 2)
         _ = conversation.send(#"{"type":"ack","seq":0}"#)

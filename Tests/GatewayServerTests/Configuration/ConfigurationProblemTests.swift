@@ -12,7 +12,7 @@ struct ConfigurationProblemTests {
         ])
         let problems = directory.problems(
             ["--environment", "staging", "--sessions.mx", "4", "stray"],
-            ["PARLEY_HEARTBEAT_STALE_AFTER": "20s", "PARLEY_OPERATION_TOKEN": "hunter2", "PARLEY_STORE_KIND": "sqlite"])
+            ["PARLEY_HEARTBEAT_STALE_AFTER": "20s", "PARLEY_OPERATION_TOKEN": "hunter2", "PARLEY_STORE_KIND": "redis"])
         let found = problems.map { "\($0.key) <- \($0.source.replacing(directory.path + "/", with: ""))" }
         #expect(
             found == [

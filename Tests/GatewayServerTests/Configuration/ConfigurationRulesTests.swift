@@ -57,7 +57,7 @@ struct ConfigurationRulesTests {
 
     @Test(
         arguments: [
-            ("store.kind", "sqlite"), ("store.kind", "redis"), ("auth.mode", "jwt"), ("connections.trusted_proxies", "10.0.0.0/8"),
+            ("store.kind", "redis"), ("auth.mode", "jwt"), ("connections.trusted_proxies", "10.0.0.0/8"),
         ])
     func `what isn't built yet is refused as not available yet`(name: String, value: String) throws {
         let found = try configurationProblems(["--\(name)=\(value)"])

@@ -135,7 +135,7 @@ extension KeySample {
         .init("delivery.upstream_queue_bytes", "256KiB", other: "1KiB", .size),
         .init("delivery.coalesce", "0ms", other: "0ms", .durationOrZero),
         .init("delivery.socket_queue_bytes", "1MiB", other: "2MiB", .size),
-        .init("store.kind", "memory", other: "memory", .words("memory", "sqlite", "redis")),
+        .init("store.kind", "sqlite", dev: "memory", other: "memory", .words("memory", "sqlite", "redis")),
         .init("store.path", "var/parley.sqlite", other: "/var/lib/parley/store", .path),
         .init("store.synchronous", "full", other: "normal", .words("full", "normal", "off")),
         .init("store.max_bytes", "8GiB", other: "1GB", .size),

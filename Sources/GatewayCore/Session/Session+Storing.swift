@@ -1,0 +1,154 @@
+extension Session {
+    /// The layout of ``RecordKind/state``. A record of another one isn't read.
+    private static let version: UInt8 = 1
+
+    /// Whether the store has to hear of something before what was answered may be told.
+    package var isUnstored: Bool { changes != storedChanges || outbox.isUnstored }
+
+    /// Puts everything that has changed since the last call into the turn's batch, if there is one.
+    package mutating func store(turn: inout Turn) {
+        guard var batch = turn.batch.take() else { return }
+        storedChanges = changes
+        outbox.store(of: id, into: &batch)
+        remembered.store(of: id, into: &batch)
+        history.store(of: id, into: &batch)
+        let (now, wall) = (turn.now, turn.wall)
+        batch.put(id, .state, 0) { append(to: &$0, now: now, wall: wall) }
+        turn.batch = batch
+    }
+
+    /// Whether the store takes what is accepted now; refuses the message otherwise.
+    mutating func isKept(_ id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
+        guard turn.refusesWork else { return true }
+        refuse(.overloaded, "the gateway can't keep messages at the moment", id: id, chunk: chunk, retryAfter: 1000, turn: &turn)
+        return false
+    }
+
+    /// Times are written as Unix milliseconds, debts of limiters as time to go: no clock outlives a process.
+    private func append(to record: inout [UInt8], now: Instant, wall: Int64) {
+        func onWall(_ instant: Instant) -> Int64 { wall - now.nanoseconds(since: instant) / 1_000_000 }
+        record.append(Self.version)
+        record.append(fixed: wall)
+        record.append(fixed: onWall(startedAt))
+        record.append(fixed: connectedAt)
+        record.append(fixed: expiresAt)
+        record.append(fixed: onWall(lastMessageAt))
+        record.append(fixed: detachedAt.map(onWall) ?? -1)
+        record.append(fixed: lastRequest)
+        record.append(fixed: outageCredit)
+        outbox.append(to: &record)
+        for token in [credentials.newest, credentials.presented] {
+            record.append(token == nil ? 0 : 1)
+            for word in token?.values ?? [] { record.append(fixed: word) }
+        }
+        record.append(fixed: counts.messagesIn)
+        record.append(fixed: counts.messagesOut)
+        record.append(fixed: counts.errors)
+        record.append(fixed: counts.audioNanoseconds)
+        for limiter in [textLimiter, audioLimiter, chunkLimiter, realtimeLimiter, controlLimiter, byteLimiter, refusalLimiter, violationLimiter] {
+            record.append(fixed: limiter.debt(at: now))
+        }
+        record.append(intake.stream == nil ? 0 : 1)
+        if let stream = intake.stream {
+            record.append(counted: stream.id)
+            record.append(fixed: stream.key.number)
+            stream.format.append(to: &record)
+            record.append(fixed: stream.accepted)
+        }
+        record.append(fixed: UInt32(inFlight.count))
+        for request in inFlight {
+            record.append(fixed: request.key.number)
+            record.append(fixed: onWall(request.startedAt))
+            record.append((request.isAnswered ? 1 : 0) | (request.hasEnded ? 2 : 0))
+        }
+    }
+
+    /// Makes a session that has just begun the one that a store has kept, without a connection.
+    ///
+    /// What was in flight is in `commands` once more, under the same keys; requests whose answer had begun are finished with an error that may
+    /// be retried, because what the upstream would say again isn't what it had said.
+    ///
+    /// - Throws: when the records don't fit together. The session is of no use then.
+    package mutating func restore(_ stored: StoredSession, turn: inout Turn) throws(RecordError) {
+        guard let state = stored.records[.state]?.first else { throw RecordError() }
+        var reader = RecordReader(state.bytes)
+        guard try reader.fixed(UInt8.self) == Self.version else { throw RecordError() }
+        let (now, wall) = (turn.now, turn.wall)
+        func instant(_ unixMilliseconds: Int64) -> Instant {
+            // The clock may have been set back: nothing is younger than now.
+            let (age, overflow) = wall.subtractingReportingOverflow(unixMilliseconds)
+            let (nanoseconds, isTooMuch) = max(0, overflow ? 0 : age).multipliedReportingOverflow(by: 1_000_000)
+            return now.advanced(byNanoseconds: isTooMuch ? .min : -nanoseconds)
+        }
+        let writtenAt: Int64 = try reader.fixed()
+        startedAt = instant(try reader.fixed())
+        connectedAt = try reader.fixed()
+        expiresAt = try reader.fixed()
+        lastMessageAt = instant(try reader.fixed())
+        let detached: Int64 = try reader.fixed()
+        // One that had a connection has lost it now.
+        let lostAt = detached == -1 ? now : instant(detached)
+        lastRequest = try reader.fixed()
+        outageCredit = try reader.fixed()
+        try outbox.restore(&reader, messages: stored.records[.outbox] ?? [])
+        var tokens: [TokenHash?] = []
+        for _ in 0..<2 { tokens.append(try reader.flag() ? TokenHash(try reader.fixed(), try reader.fixed(), try reader.fixed(), try reader.fixed()) : nil) }
+        if let newest = tokens[0] { credentials.issue(newest, for: tokens[1]) }
+        counts.messagesIn = try reader.fixed()
+        counts.messagesOut = try reader.fixed()
+        counts.errors = try reader.fixed()
+        counts.audioNanoseconds = try reader.fixed()
+        let since = max(0, now.nanoseconds(since: instant(writtenAt)))
+        var debts: [Int64] = []
+        for _ in 0..<8 { debts.append(max(0, try reader.fixed(Int64.self) &- since)) }
+        textLimiter.restore(debt: debts[0], at: now)
+        audioLimiter.restore(debt: debts[1], at: now)
+        chunkLimiter.restore(debt: debts[2], at: now)
+        realtimeLimiter.restore(debt: debts[3], at: now)
+        controlLimiter.restore(debt: debts[4], at: now)
+        byteLimiter.restore(debt: debts[5], at: now)
+        refusalLimiter.restore(debt: debts[6], at: now)
+        violationLimiter.restore(debt: debts[7], at: now)
+        if try reader.flag() {
+            intake.restore(
+                id: try reader.id(), key: RequestKey(number: try reader.fixed()), format: try AudioFormat(&reader),
+                accepted: try reader.fixed(), now: now)
+        }
+        try remembered.restore(stored.records[.id] ?? [])
+        try history.restore(stored.records[.history] ?? [])
+        for _ in 0..<(try reader.fixed(UInt32.self)) {
+            let key = RequestKey(number: try reader.fixed())
+            let started = instant(try reader.fixed())
+            let flags: UInt8 = try reader.fixed()
+            try restore(key, startedAt: started, isAnswered: flags & 1 != 0, hasEnded: flags & 2 != 0, from: stored, turn: &turn)
+        }
+        detachedAt = lostAt
+        updateLedger()
+    }
+
+    /// A request that was in flight.
+    private mutating func restore(
+        _ key: RequestKey, startedAt: Instant, isAnswered: Bool, hasEnded: Bool, from stored: StoredSession, turn: inout Turn
+    ) throws(RecordError) {
+        guard let record = stored.records[.request]?.first(where: { $0.number == key.number }) else { throw RecordError() }
+        let request = try UpstreamRequest(key: key, record: record.bytes)
+        let chunks = stored.records[.chunk]?.filter { key.chunks.contains($0.number) } ?? []
+        var flight = InFlight(key: key, id: request.id, startedAt: startedAt, extraBytes: request.extraBytes)
+        flight.isAnswered = isAnswered
+        flight.hasEnded = hasEnded
+        flight.storedChunks = chunks.isEmpty ? nil : UInt64(chunks.count)
+        inFlight.append(flight)
+        guard !isAnswered else {
+            let lost = UpstreamEvent.Content.failure(
+                .upstreamError, message: "the gateway was restarted in the middle of the answer", retryAfterMilliseconds: 0)
+            return receive(UpstreamEvent(key, lost, isLast: true), turn: &turn)
+        }
+        if case .text(let text) = request.input { upstreamQueued += text.count }
+        turn.commands.append(.start(request))
+        for chunk in chunks {
+            upstreamQueued += chunk.bytes.count
+            chunk.bytes.withRawSpan { turn.send($0, of: key) }
+        }
+        if hasEnded { turn.commands.append(.audioEnd(key)) }
+    }
+}

@@ -1,0 +1,257 @@
+import Foundation
+import Glibc
+package import GatewayCore
+import GRDB
+package import Logging
+import NIOConcurrencyHelpers
+import NIOPosix
+import Synchronization
+
+/// Keeps the records of sessions in one SQLite file (`store.kind: sqlite`).
+///
+/// One thread writes, off the event loops. While a commit is on its way to the disk more batches come in, and the next commit takes all of
+/// them: so the cost of a commit is shared by as many messages as come in its time. The file belongs to this process alone.
+package final class SQLiteStore: SessionStore {
+    private struct Waiting {
+        let batch: StoreBatch
+        let committed: @Sendable () -> Void
+    }
+
+    private struct State {
+        var waiting: [Waiting] = []
+        var bytes = 0
+        var isWriting = false
+        var isClosing = false
+    }
+
+    private let database: DatabaseQueue
+    private let state = Mutex(State())
+    private let failing = Atomic<Bool>(false)
+    private let thread: NIOThreadPool
+    private let path: String
+    private let health: HealthRegistry
+    private let logger: Logger
+
+    /// Bytes that may wait for the writer. Beyond it new work is refused.
+    private static let mostWaiting = 64 << 20
+    /// Pages freed at a time: some milliseconds.
+    private static let vacuumedPages = 256
+
+    /// Opens the file, or makes it, and brings its schema up to date.
+    ///
+    /// - Parameters:
+    ///   - path: `store.path`
+    ///   - maximumBytes: `store.max_bytes`; 0 is none
+    /// - Throws: ``StoreError``, which says what to do.
+    package init(path: String, synchronous: StoreSynchronous, maximumBytes: Int, health: HealthRegistry, logger: Logger) throws(StoreError) {
+        self.health = health
+        self.logger = logger
+        self.path = path
+        try Self.prepareFile(path)
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        // Another process that has the file open isn't going to let go of it soon.
+        configuration.busyMode = .timeout(1)
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
+            try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
+            try database.execute(sql: "PRAGMA secure_delete = ON")
+            try database.execute(sql: "PRAGMA synchronous = \(synchronous.rawValue.uppercased())")
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = 1000")
+        }
+        do {
+            database = try DatabaseQueue(path: path, configuration: configuration)
+            try Self.check(database, path: path)
+            try Self.migrator.migrate(database)
+            try database.writeWithoutTransaction { database in
+                guard maximumBytes > 0 else { return }
+                let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4096
+                _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, maximumBytes / page))")
+            }
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StoreError(error, path: path)
+        }
+        thread = NIOThreadPool(numberOfThreads: 1)
+        thread.start()
+        health.set(.store, .ready)
+        logger.info("the store is open", metadata: ["path": "\(path)", "synchronous": "\(synchronous.rawValue)"])
+    }
+
+    /// The file is made with the rights that it shall have; its folder too, where it isn't there.
+    private static func prepareFile(_ path: String) throws(StoreError) {
+        let folder = (path as NSString).deletingLastPathComponent
+        do {
+            if !folder.isEmpty {
+                try FileManager.default.createDirectory(
+                    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            }
+        } catch {
+            throw StoreError(path: path, problem: "its folder can't be made: \(error.localizedDescription)")
+        }
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw StoreError(path: path, problem: "it can't be opened for writing: \(String(cString: strerror(errno)))")
+        }
+        Glibc.close(descriptor)
+    }
+
+    private static func check(_ database: DatabaseQueue, path: String) throws {
+        let findings = try database.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }
+        guard findings == ["ok"] else {
+            throw StoreError(
+                path: path, problem: "it is damaged (\(findings.joined(separator: "; "))); put it aside and start anew, or restore a copy")
+        }
+    }
+
+    private static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("records") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE record (
+                        session BLOB NOT NULL, kind INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL,
+                        PRIMARY KEY (session, kind, number)
+                    ) WITHOUT ROWID
+                    """)
+        }
+        return migrator
+    }
+
+    package func load() throws -> [StoredSession] {
+        try database.read { database in
+            var sessions: [StoredSession] = []
+            let rows = try Row.fetchCursor(database, sql: "SELECT session, kind, number, bytes FROM record ORDER BY session, kind, number")
+            while let row = try rows.next() {
+                guard let id = ULID(stored: row[0]), let kind = RecordKind(rawValue: row[1]) else { continue }
+                if sessions.last?.id != id { sessions.append(StoredSession(id: id)) }
+                let number = UInt64(bitPattern: row[2] as Int64)
+                let bytes = row[3] as Data
+                sessions[sessions.count - 1].records[kind, default: []].append(.init(number: number, bytes: Array(bytes)))
+            }
+            return sessions
+        }
+    }
+
+    package var takesWork: Bool { !failing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.mostWaiting } }
+
+    package func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void) {
+        let begins = state.withLock { state in
+            state.waiting.append(Waiting(batch: batch, committed: committed))
+            state.bytes += batch.bytes.count
+            defer { state.isWriting = true }
+            return !state.isWriting
+        }
+        if begins { thread.submit { [self] _ in write() } }
+    }
+
+    /// Commits until nothing waits any more.
+    private func write() {
+        while true {
+            var waiting = take()
+            if waiting.isEmpty {
+                let isDone = state.withLock { state in
+                    state.isWriting = !state.waiting.isEmpty
+                    return !state.isWriting
+                }
+                if isDone { return }
+                continue
+            }
+            guard commit(&waiting) else { return }
+            let bytes = waiting.reduce(0) { $0 + $1.batch.bytes.count }
+            state.withLock { $0.bytes -= bytes }
+            for entry in waiting { entry.committed() }
+        }
+    }
+
+    private func take() -> [Waiting] {
+        state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+    }
+
+    /// Tries until it succeeds, with pauses that grow to two seconds. False when the gateway stops first.
+    private func commit(_ waiting: inout [Waiting]) -> Bool {
+        var pause = 0.05
+        while true {
+            do {
+                try database.writeWithoutTransaction { database in
+                    try database.inTransaction(.immediate) {
+                        try Self.apply(waiting.map(\.batch), to: database)
+                        return .commit
+                    }
+                }
+                if failing.exchange(false, ordering: .relaxed) {
+                    health.set(.store, .ready)
+                    logger.notice("the store takes messages again")
+                }
+                return true
+            } catch {
+                let problem = StoreError(error, path: path).description
+                if !failing.exchange(true, ordering: .relaxed) {
+                    logger.error("the store can't take messages; trying again", metadata: ["error": "\(problem)"])
+                }
+                health.set(.store, .notReady(problem))
+            }
+            if state.withLock({ $0.isClosing }) { return false }
+            Thread.sleep(forTimeInterval: pause * Double.random(in: 0.5...1))
+            pause = min(pause * 2, 2)
+            // What came in the meantime may make room: sessions that have ended.
+            waiting += take()
+        }
+    }
+
+    /// Sessions that are over go first: what is to be put of them isn't any more, and their space is free for the others.
+    private static func apply(_ batches: [StoreBatch], to database: Database) throws {
+        var ended: Set<ULID> = []
+        let end = try database.cachedStatement(sql: "DELETE FROM record WHERE session = ?")
+        for case .end(let id) in batches.lazy.flatMap(\.changes) where ended.insert(id).inserted { try end.execute(arguments: [id.stored]) }
+        for batch in batches { try apply(batch, without: ended, to: database) }
+    }
+
+    private static func apply(_ batch: StoreBatch, without ended: Set<ULID>, to database: Database) throws {
+        let put = try database.cachedStatement(sql: "INSERT OR REPLACE INTO record (session, kind, number, bytes) VALUES (?, ?, ?, ?)")
+        let remove = try database.cachedStatement(sql: "DELETE FROM record WHERE session = ? AND kind = ? AND number >= ? AND number < ?")
+        for change in batch.changes {
+            switch change {
+            case .put(let id, _, _, _) where ended.contains(id): break
+            case .put(let id, let kind, let number, let range):
+                try put.execute(arguments: [id.stored, Int(kind.rawValue), Int64(bitPattern: number), Data(batch.bytes[range])])
+            case .remove(let id, let kind, let numbers):
+                try remove.execute(
+                    arguments: [id.stored, Int(kind.rawValue), Int64(bitPattern: numbers.lowerBound), Int64(bitPattern: numbers.upperBound)])
+            case .end: break
+            }
+        }
+    }
+
+    /// Gives pages that are free back to the file system, a few at a time.
+    package func sweep() {
+        thread.submit { [self] _ in
+            try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumedPages))") }
+        }
+    }
+
+    package func close() async {
+        state.withLock { $0.isClosing = true }
+        // What was submitted is written first: the thread does one thing after the other.
+        _ = try? await thread.runIfActive { try? self.database.close() }
+        try? await thread.shutdownGracefully()
+    }
+}
+
+extension ULID {
+    var stored: Data {
+        var bytes = Data()
+        for word in [high, low] { withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) } }
+        return bytes
+    }
+
+    init?(stored: Data) {
+        guard stored.count == 16 else { return nil }
+        let words = stored.withUnsafeBytes { [$0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)] }
+        self.init(high: UInt64(bigEndian: words[0]), low: UInt64(bigEndian: words[1]))
+    }
+}

@@ -1,0 +1,23 @@
+package import GatewayCore
+
+/// Where the records of sessions are kept, so that they outlive the process.
+///
+/// There is none for `store.kind: memory`: then sessions are in the memory of their event loops, and nothing waits for anything.
+package protocol SessionStore: Sendable {
+    /// Everything that is kept. Called once, before anything is submitted.
+    func load() throws -> [StoredSession]
+
+    /// Makes a batch durable, behind everything that was submitted before it. Doesn't block, and may be called by any thread.
+    ///
+    /// - Parameter committed: called by some thread once the batch is durable, however long that takes: a commit that fails is tried again.
+    func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void)
+
+    /// Whether more should be submitted: not while commits fail, or when too much waits for them.
+    var takesWork: Bool { get }
+
+    /// Gives space that is free back. Doesn't block.
+    func sweep()
+
+    /// Waits for what was submitted, and lets go of the file.
+    func close() async
+}

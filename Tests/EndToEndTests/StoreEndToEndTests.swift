@@ -1,0 +1,137 @@
+import Foundation
+import Support
+import Testing
+
+/// The embedded store with the real executable, which is killed, and whose file is taken away or filled.
+@Suite(.bounded) struct StoreEndToEndTests {
+    private static let stored = ["store.kind": "sqlite", "store.path": "sessions.sqlite", "limits.text_per_minute": "0"]
+
+    private func start(_ folder: TemporaryFolder, _ flags: [String: String] = [:]) async throws -> GatewayProcess {
+        try await GatewayProcess(Self.stored.merging(flags) { $1 }, folder: folder)
+    }
+
+    private func resume(_ gateway: GatewayProcess, _ session: JSON, after last: Int) async throws -> (WebSocketClient, JSON) {
+        let fields = [("Parley-Resume", session["resume_token"].string ?? "")]
+        let client = try await gateway.webSocket(.upgrade("/v1/ws?last_seq=\(last)", adding: fields))
+        return (client, try await client.message())
+    }
+
+    @Test func `a conversation survives the gateway's death`() async throws {
+        let folder = try TemporaryFolder()
+        var gateway = try await start(folder, ["listen.loops": "2"])
+        var client = try await gateway.webSocket()
+        var session = try await client.message("session")
+        let id = session["session_id"]
+        var last = 0
+        try await client.send(["type": "audio", "id": "u", "format": ["codec": "pcm16", "rate": 16000, "channels": 1]])
+        var chunks = 0
+        for round in 0..<8 {
+            let text: JSON = ["type": "text", "id": .string("m\(round)"), "text": .string("answer \(round)"), "stream": false]
+            try await client.send(text)
+            for _ in 0..<70 { try await client.send(binary: [1, 0]) }
+            // Killed at once, when the text is acknowledged, or when chunks are.
+            var wasAcknowledged = false
+            if round % 3 > 0 {
+                while true {
+                    let message = try await client.message()
+                    if message["type"] == "text" { last = max(last, message["seq"].integer ?? 0) }
+                    guard message["type"] == "ack" else { continue }
+                    if message["id"] == text["id"] { wasAcknowledged = true }
+                    if message["id"] == "u" { chunks = max(chunks, message["chunks"].integer ?? 0) }
+                    if round % 3 == 1, wasAcknowledged { break }
+                    if round % 3 == 2, chunks >= 70 * (round - 1) / 2 { break }
+                }
+            }
+            gateway.signal(SIGKILL)
+            _ = try await gateway.process.exit()
+            gateway = try await start(folder, ["listen.loops": "2"])
+            (client, session) = try await resume(gateway, session, after: last)
+            #expect(session["type"] == "session" && session["session_id"] == id, "\(session)")
+            #expect(session["resumed"] == true && session["lost"] == false)
+            // Nothing that was acknowledged is lost.
+            #expect((session["open_audio"]["chunks"].integer ?? -1) >= chunks || (round == 0 && session["open_audio"] == .null))
+            if session["open_audio"] == .null {
+                try await client.send(["type": "audio", "id": "u", "format": ["codec": "pcm16", "rate": 16000, "channels": 1]])
+            } else {
+                chunks = session["open_audio"]["chunks"].integer ?? 0
+                try await client.send(["type": "audio", "id": "u", "from": .number(Double(chunks + 1))])
+            }
+            try await client.send(text)
+            var isDuplicate = false
+            var isAnswered = false
+            while !isAnswered || (wasAcknowledged && !isDuplicate) {
+                let message = try await client.message()
+                if message["id"] == text["id"] { isDuplicate = message["duplicate"] == true }
+                guard message["type"] == "text" else {
+                    if last > round { isAnswered = true }
+                    continue
+                }
+                #expect(message["seq"].integer == last + 1 && message["text"].string == "answer \(last)")
+                last += 1
+                isAnswered = last > round
+            }
+            #expect(!wasAcknowledged || isDuplicate)
+        }
+        #expect(last == 8)
+    }
+
+    @Test func `a session that ended is gone for good`() async throws {
+        let folder = try TemporaryFolder()
+        let gateway = try await start(folder)
+        let client = try await gateway.webSocket()
+        let session = try await client.message("session")
+        try await client.send(["type": "bye"])
+        try await client.closed(1000)
+        try await gateway.stop()
+        let next = try await start(folder)
+        #expect(try await resume(next, session, after: 0).1["resume_error"] == "unknown")
+    }
+
+    @Test(arguments: ["full", "normal", "off"])
+    func `the file is written as is configured`(synchronous: String) async throws {
+        let folder = try TemporaryFolder()
+        let gateway = try await start(folder, ["store.synchronous": synchronous])
+        try await gateway.servesNextClient()
+        let line = try await gateway.line("the store is open")
+        #expect(line["synchronous"].string == synchronous)
+        let mode = try FileManager.default.attributesOfItem(atPath: folder.path + "/sessions.sqlite")[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+    }
+
+    @Test func `a full store refuses work until there is room`() async throws {
+        let folder = try TemporaryFolder()
+        let gateway = try await start(folder, ["store.max_bytes": "300KB"])
+        let large = String(repeating: "x", count: 60_000)
+        var clients: [WebSocketClient] = []
+        // No ack comes for what doesn't fit, and whoever comes then is told.
+        for number in 0..<8 {
+            let response = try await gateway.response(to: .upgrade())
+            if response.status == 503 {
+                #expect(response.body.contains("overloaded") && number > 1)
+                break
+            }
+            let client = try await gateway.client()
+            try await client.send(["type": "text", "id": "a", "text": .string(large), "stream": false])
+            clients.append(client)
+            guard let answer = try? await client.text(atMost: .seconds(2)), answer.contains("ack") else { break }
+        }
+        let ready = try await gateway.operationsResponse(to: HTTPRequestText("/readyz"))
+        #expect(ready.status == 503 && ready.body.contains("store.max_bytes"))
+        for client in clients.dropLast() { try await client.send(["type": "bye"]) }
+        _ = try await gateway.line("the store takes messages again")
+        try await gateway.servesNextClient()
+    }
+
+    @Test func `a file that is no store, or somebody else's, exits 78 and says what to do`() async throws {
+        let folder = try TemporaryFolder()
+        try Data(repeating: 0x41, count: 9000).write(to: URL(fileURLWithPath: folder.path + "/sessions.sqlite"))
+        let flags = GatewayProcess.arguments(Self.stored)
+        let result = try await GatewayProcess.run(["serve"] + flags, folder: folder)
+        #expect(result.status == 78 && result.lines.contains { $0.contains("no SQLite file") && $0.contains("sessions.sqlite") })
+        let other = try TemporaryFolder()
+        let gateway = try await start(other)
+        let second = try await GatewayProcess.run(["serve"] + flags, folder: other)
+        #expect(second.status == 78 && second.lines.contains { $0.contains("another process has it open") })
+        try await gateway.servesNextClient()
+    }
+}

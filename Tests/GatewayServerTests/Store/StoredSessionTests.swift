@@ -1,0 +1,214 @@
+import GatewayCore
+import GatewayServer
+import Logging
+import NIOCore
+import NIOEmbedded
+import Support
+import Testing
+
+/// What clients are told while the store is slow, fails, or the process dies: an `ack` means stored.
+@Suite struct StoredSessionTests {
+    private let store = TestStore()
+    private let text = #"{"type":"text","id":"a","text":"hello"}"#
+    private let opening = #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1}}"#
+
+    private func gateway(_ change: (inout GatewayConfiguration) -> Void = { _ in }) -> LoopHarness {
+        let harness = LoopHarness(beside: nil, store: store, change)
+        harness.loop.restore(store.load())
+        harness.eventLoop.settle()
+        return harness
+    }
+
+    private func open(_ harness: LoopHarness, token: JSON? = nil, last: Int = 0) throws -> (EmbeddedConnection, JSON, [String]) {
+        let connection = try harness.connect()
+        let headers = token.map { "Parley-Resume: \($0.string ?? "")\r\n" } ?? ""
+        try connection.upgrade(path: "/v1/ws?last_seq=\(last)", headers: headers)
+        let frames = try connection.frames().map(\.text)
+        return (connection, try JSON(try #require(frames.first)), Array(frames.dropFirst()))
+    }
+
+    @Test func `neither the ack nor the answer is told before it is stored`() throws {
+        let harness = gateway()
+        let (client, _, _) = try open(harness)
+        store.isHolding = true
+        try client.send(text: text)
+        #expect(try client.frames().isEmpty && store.waiting == 1)
+        store.commit()
+        harness.eventLoop.settle()
+        #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
+    }
+
+    @Test func `what comes of one go of the loop shares a commit, and replies keep their order`() throws {
+        let harness = gateway()
+        let (first, _, _) = try open(harness)
+        let (second, _, _) = try open(harness)
+        store.isHolding = true
+        for client in [first, second] {
+            try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(text.utf8))))
+            try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"ping","id":"p"}"#.utf8))))
+        }
+        harness.eventLoop.settle()
+        #expect(store.waiting == 1)
+        try first.send(text: #"{"type":"text","id":"b","text":"more"}"#)
+        #expect(store.waiting == 2)
+        store.commit()
+        harness.eventLoop.settle()
+        #expect(try first.frames().map { try JSON($0.text)["type"] } == ["ack", "pong", "text", "ack", "text"])
+        #expect(try second.frames().map { try JSON($0.text)["type"] } == ["ack", "pong", "text"])
+    }
+
+    @Test func `the session message waits as well, for it carries the token`() throws {
+        let harness = gateway()
+        store.isHolding = true
+        let client = try harness.connect()
+        try client.upgrade()
+        #expect(try client.frames().isEmpty)
+        store.commit()
+        harness.eventLoop.settle()
+        #expect(try client.frames().map { try JSON($0.text)["type"] } == ["session"])
+    }
+
+    @Test func `what can't be promised any more isn't, and the close still comes`() throws {
+        let harness = gateway()
+        let (client, _, _) = try open(harness)
+        store.isHolding = true
+        try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(text.utf8))))
+        try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x83, [])))
+        harness.eventLoop.settle()
+        #expect(try client.frames().map(\.closeCode) == [1002])
+    }
+
+    @Test func `a store that takes nothing refuses work, and nothing else`() throws {
+        let harness = gateway()
+        let (client, _, _) = try open(harness)
+        try client.send(text: opening)
+        _ = try client.frames()
+        store.takesWork = false
+        try client.send(text: text)
+        #expect(try JSON(try #require(client.frames().last?.text))["error"]["code"] == "overloaded")
+        try client.send(binary: [0, 0])
+        let refused = try JSON(try #require(client.frames().last?.text))["error"]
+        #expect(refused["code"] == "overloaded" && refused["retry_after_ms"] == 1000 && refused["chunk"] == 1 && refused["retryable"] == true)
+        try client.send(text: #"{"type":"ping"}"#)
+        #expect(try client.frames().last?.text.contains("pong") == true)
+        store.takesWork = true
+        try client.send(text: text)
+        #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
+    }
+
+    @Test func `a session goes on after a crash where it was`() throws {
+        let before = gateway()
+        let (client, session, _) = try open(before)
+        try client.send(text: text)
+        try client.send(text: opening)
+        for _ in 0..<70 { try client.send(binary: [0, 0]) }
+        #expect(try client.frames().count == 4)
+        store.crash()
+        let after = gateway()
+        #expect(after.shared.sessions.detached == 1)
+        let (again, resumed, replayed) = try open(after, token: session["resume_token"])
+        #expect(resumed["session_id"] == session["session_id"] && resumed["resumed"] == true && resumed["lost"] == false)
+        #expect(resumed["open_audio"]["id"] == "u1" && resumed["open_audio"]["chunks"] == 70)
+        #expect(replayed.count == 1 && replayed[0].contains(#""seq":1,"reply_to":"a","text":"hello""#))
+        try again.send(text: text)
+        #expect(try again.frames().map(\.text) == [#"{"type":"ack","id":"a","duplicate":true}"#])
+        try again.send(text: #"{"type":"audio","id":"u1","from":71}"#)
+        try again.send(text: #"{"type":"audio","id":"u1","final":true}"#)
+        // The chunks from before the crash were forwarded again.
+        let frames = try again.frames().map(\.text)
+        #expect(frames.last?.contains(#""type":"transcript","seq":2"#) == true)
+    }
+
+    @Test func `what wasn't stored when the process died was never acknowledged, and may be said again`() throws {
+        let before = gateway()
+        let (client, session, _) = try open(before)
+        store.isHolding = true
+        try client.send(text: text)
+        #expect(try client.frames().isEmpty)
+        store.crash()
+        store.isHolding = false
+        let after = gateway()
+        let (again, resumed, replayed) = try open(after, token: session["resume_token"])
+        #expect(resumed["resumed"] == true && resumed["last_seq"] == 0 && replayed.isEmpty)
+        try again.send(text: text)
+        #expect(try again.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
+    }
+
+    @Test func `a request whose answer hadn't begun is forwarded again, and one whose answer had is finished with an error`() throws {
+        let before = gateway { $0.delivery.socketQueueBytes = 600 }
+        let (client, session, _) = try open(before)
+        client.channel.isWritable = false
+        let long = (1...200).map(String.init).joined(separator: " ")
+        try client.send(text: #"{"type":"text","id":"begun","text":"\#(long)"}"#)
+        try client.send(text: #"{"type":"text","id":"waiting","text":"\#(long)"}"#)
+        store.crash()
+        let after = gateway()
+        let (again, resumed, replayed) = try open(after, token: session["resume_token"])
+        #expect(resumed["resumed"] == true)
+        after.advance(by: .seconds(1))
+        let messages = try (replayed + again.frames().map(\.text)).map { try JSON($0) }
+        let begun = messages.filter { $0["reply_to"] == "begun" || $0["error"]["reply_to"] == "begun" }
+        #expect(begun.last?["error"]["code"] == "upstream_error" && begun.last?["error"]["retryable"] == true && begun.last?["done"] == true)
+        let waiting = messages.filter { $0["reply_to"] == "waiting" }
+        #expect(waiting.compactMap { $0["text"].string }.joined() == long && waiting.last?["done"] == true)
+        #expect(messages.map { $0["seq"].integer } == (1...messages.count).map { $0 })
+    }
+
+    @Test func `a session that is over leaves nothing behind`() throws {
+        let harness = gateway { $0.sessions.resumeWindow = .seconds(1) }
+        let (client, _, _) = try open(harness)
+        try client.send(text: text)
+        try client.send(text: #"{"type":"bye"}"#)
+        #expect(store.load().isEmpty)
+        let (second, _, _) = try open(harness)
+        try second.send(text: text)
+        _ = try? second.channel.finish()
+        harness.advance(by: .seconds(3))
+        #expect(store.load().isEmpty)
+    }
+
+    @Test func `limits and the window go on after a restart`() throws {
+        let before = gateway { $0.limits.textPerMinute = 4 }
+        let (client, session, _) = try open(before)
+        try client.send(text: text)
+        store.crash()
+        let after = gateway { $0.limits.textPerMinute = 4 }
+        let (again, _, _) = try open(after, token: session["resume_token"])
+        try again.send(text: #"{"type":"text","id":"b","text":"too soon"}"#)
+        #expect(try JSON(try #require(again.frames().last?.text))["error"]["code"] == "rate_limited")
+    }
+
+    @Test func `a session goes to another event loop with everything that is stored of it`() throws {
+        let here = gateway()
+        let there = LoopHarness(beside: here)
+        let (client, session, _) = try open(here)
+        store.isHolding = true
+        try client.send(text: text)
+        let second = try there.connect()
+        try second.send(
+            EmbeddedConnection.request(path: "/v1/ws?last_seq=0", headers: "Parley-Resume: \(session["resume_token"].string ?? "")\r\n"))
+        here.eventLoop.settle()
+        there.eventLoop.settle()
+        _ = try second.responseHead()
+        #expect(try second.frames().isEmpty)
+        store.commit()
+        there.eventLoop.settle()
+        #expect(try second.frames().map { try JSON($0.text)["type"] } == ["session", "text"])
+        store.commit()
+        store.isHolding = false
+        let after = gateway()
+        #expect(after.shared.sessions.detached == 1)
+    }
+
+    @Test func `records that don't fit together are given up`() throws {
+        let before = gateway()
+        let (client, _, _) = try open(before)
+        try client.send(text: text)
+        var stored = try #require(store.load().first)
+        stored.records[.state]?[0].bytes.removeLast(3)
+        let after = LoopHarness(beside: nil, store: TestStore())
+        after.loop.restore([stored])
+        after.eventLoop.settle()
+        #expect(after.shared.sessions.detached == 0)
+    }
+}
