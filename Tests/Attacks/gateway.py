@@ -25,7 +25,7 @@ FLAGS = {
     "connections.per_address": "100000", "connections.handshakes_per_second": "0",
     "limits.text_per_minute": "100000", "limits.control_per_minute": "100000",
     "delivery.send_timeout": "2s", "tls.handshake_timeout": "2s", "http.header_timeout": "3s", "websocket.close_timeout": "1s",
-    "sessions.sweep": "1s",
+    "sessions.sweep": "1s", "sessions.resume_window": "3s",
 }
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 

@@ -103,7 +103,7 @@ start_gateway() {
         --listen.address "127.0.0.1:$port" --listen.loops "$loops" --operations.address "127.0.0.1:$((port + 1))" \
         --tls.certificates "$tools/cert.pem:$tools/key.pem" \
         --logging.level warning --logging.format json --store.kind memory \
-        --connections.max 20000 --connections.per_address 20000 --connections.handshakes_per_second 0 --sessions.max 20000 \
+        --connections.max 20000 --connections.per_address 20000 --connections.handshakes_per_second 0 --sessions.max 20000 --sessions.max_detached 20000 \
         --limits.text_per_minute 1000000000 --limits.control_per_minute 1000000000 --limits.bytes_per_second 1TB \
         --limits.audio_per_minute 1000000000 --limits.audio_chunks_per_second 1000000000 --limits.audio_realtime_factor 1000000 \
         >$here/.build/server.log 2>&1 </dev/null &

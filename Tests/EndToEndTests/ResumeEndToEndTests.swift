@@ -67,6 +67,8 @@ import Testing
         let gateway = try await SharedGateways.roomy(["sessions.max_detached": "1"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
+        try await client.send(["type": "text", "id": "a", "text": "x"])
+        _ = try await client.message("ack")
         await client.socket.reset()
         _ = try await gateway.line { $0["msg"] == "session detached" && $0["session_id"] == session["session_id"] }
         let refused = try await gateway.response(to: .upgrade())

@@ -35,7 +35,7 @@ class Gateway:
         self.folder = tempfile.mkdtemp(prefix="parley-torture-")
         flags = {
             "listen.address": "127.0.0.1:0", "operations.address": "127.0.0.1:0", "logging.format": "json", "logging.level": "info",
-            "connections.max": str(4 * clients), "connections.per_address": str(8 * clients), "sessions.max": str(4 * clients),
+            "connections.max": str(4 * clients), "connections.per_address": str(8 * clients), "sessions.max": str(4 * clients), "sessions.max_detached": "0", "sessions.resume_window": "2s",
             "limits.text_per_minute": "100000", "limits.audio_per_minute": "100000", "limits.control_per_minute": "100000",
             "delivery.send_timeout": "2s", "tls.handshake_timeout": "3s", "http.header_timeout": "4s", "heartbeat.interval": "5s", "sessions.sweep": "5s",
         }

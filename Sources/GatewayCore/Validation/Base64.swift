@@ -30,6 +30,8 @@ package enum Base64 {
     /// Appends the bytes that `text` stands for; when it isn't valid, appends nothing and returns false.
     package static func decode(_ text: RawSpan, into bytes: inout [UInt8]) -> Bool {
         guard let count = decodedCount(of: text) else { return false }
+        // Adding no capacity to an empty array writes to the one that all threads share.
+        guard count > 0 else { return true }
         let start = bytes.count
         bytes.append(addingCapacity: count) { $0.append(repeating: 0, count: count) }
         guard decode(text, into: &bytes, at: start) else {

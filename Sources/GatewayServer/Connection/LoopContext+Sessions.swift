@@ -36,7 +36,11 @@ extension LoopContext {
     func beginSession() -> SessionDriver? {
         let wall = LoopClock.wallMilliseconds()
         let id = turn.ids.ulid(at: wall)
-        guard shared.sessions.begin(id, loop: number) else { return nil }
+        if !shared.sessions.begin(id, loop: number) {
+            // Those who only came and went don't keep others out.
+            endOldestDetached { $0.isUnused }
+            guard shared.sessions.begin(id, loop: number) else { return nil }
+        }
         let driver = SessionDriver(id: id, loop: self, wall: wall)
         add(driver)
         return driver
@@ -121,10 +125,10 @@ extension LoopContext {
     }
 
     /// A session without a connection has to go, so that there are no more of them than may be: the one that had none for the longest time.
-    func endOldestDetached() {
+    func endOldestDetached(where isMeant: (SessionDriver) -> Bool = { _ in true }) {
         var oldest: (driver: SessionDriver, at: Instant)?
         for driver in sessions.values {
-            guard let at = driver.session.detachedAt, !driver.isAttached, at < oldest?.at ?? .distantFuture else { continue }
+            guard let at = driver.session.detachedAt, !driver.isAttached, at < oldest?.at ?? .distantFuture, isMeant(driver) else { continue }
             oldest = (driver, at)
         }
         oldest?.driver.end("sessions.max_detached")

@@ -81,6 +81,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     package var hasWaiting: Bool { session.hasWaiting }
     var memoryBytes: Int { session.ledger.total }
     var isAttached: Bool { connection != nil }
+    /// Nothing was ever accepted in it: whoever comes back to it misses nothing.
+    var isUnused: Bool { session.remembered.count == 0 && session.outbox.lastSequence == 0 }
 
     /// The session has a connection, whose first message ``open()`` will be.
     func attach(to connection: Connection, as arrival: Arrival) {

@@ -233,6 +233,7 @@ import Testing
     @Test func `sessions.max_detached refuses new sessions, and ends the oldest when one more comes`() throws {
         let harness = LoopHarness { $0.sessions.maxDetached = 1 }
         let (first, second) = (try open(harness), try open(harness))
+        try first.connection.send(text: text("a"))
         drop(first, of: harness)
         let refused = try harness.connect()
         try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
@@ -241,6 +242,15 @@ import Testing
         drop(second, of: harness)
         #expect(harness.shared.sessions.detached == 1)
         #expect(try open(harness, token: second.token).id == second.id)
+        #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
+    }
+
+    @Test func `a session in which nothing was said doesn't keep others out`() throws {
+        let harness = LoopHarness { $0.sessions.maxDetached = 1 }
+        let first = try open(harness)
+        drop(first, of: harness)
+        _ = try open(harness)
+        #expect(harness.shared.sessions.detached == 0)
         #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
     }
 
