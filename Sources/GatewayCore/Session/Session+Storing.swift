@@ -12,6 +12,10 @@ extension Session {
         outbox.store(of: id, into: &batch)
         remembered.store(of: id, into: &batch)
         history.store(of: id, into: &batch)
+        for index in inFlight.indices {
+            guard let record = inFlight[index].record.take() else { continue }
+            batch.put(id, .request, inFlight[index].key.number) { $0 += record }
+        }
         let (now, wall) = (turn.now, turn.wall)
         batch.put(id, .state, 0) { append(to: &$0, now: now, wall: wall) }
         turn.batch = batch

@@ -17,6 +17,8 @@ package struct Session: ~Copyable, Sendable {
         package var isAnswerCut = false
         /// Something of its answer was sequenced.
         package var isAnswered = false
+        /// The request as the store is to get it; nil once it has, and where there is no store.
+        var record: [UInt8]?
         /// Audio chunks that the store has; nil for a text.
         package var storedChunks: UInt64?
         /// Its audio has ended.
@@ -155,8 +157,13 @@ package struct Session: ~Copyable, Sendable {
     /// Takes an accepted request into flight, and to the upstream.
     mutating func begin(_ request: consuming UpstreamRequest, kind: RememberedIDs.Kind, turn: inout Turn) {
         remembered.insert(request.id, kind: kind)
-        inFlight.append(InFlight(key: request.key, id: request.id, startedAt: turn.now, extraBytes: request.extraBytes))
-        turn.batch?.put(id, .request, request.key.number) { request.append(to: &$0) }
+        var flight = InFlight(key: request.key, id: request.id, startedAt: turn.now, extraBytes: request.extraBytes)
+        if turn.batch != nil {
+            var record: [UInt8] = []
+            request.append(to: &record)
+            flight.record = record
+        }
+        inFlight.append(flight)
         changes &+= 1
         turn.commands.append(.start(request))
     }
@@ -165,7 +172,8 @@ package struct Session: ~Copyable, Sendable {
     mutating func finish(_ key: RequestKey, turn: inout Turn) {
         guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
         if let chunks = inFlight[index].storedChunks { turn.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks) }
-        turn.batch?.remove(id, .request, key.number..<key.number &+ 1)
+        // Most are over before the store hears of them.
+        if inFlight[index].record == nil { turn.batch?.remove(id, .request, key.number..<key.number &+ 1) }
         inFlight.remove(at: index)
         changes &+= 1
     }

@@ -1,0 +1,32 @@
+import GatewayCore
+import GRDB
+import GRDBSQLite
+
+/// The statement that is executed most, with its values bound in place: making GRDB's arguments of them takes longer than to insert them.
+struct PutStatement {
+    private let statement: Statement
+
+    /// Of four values: session, kind, number, bytes.
+    init(_ statement: Statement) { self.statement = statement }
+
+    func execute(_ session: ULID, _ kind: RecordKind, _ number: UInt64, _ bytes: ArraySlice<UInt8>) throws {
+        let raw = statement.sqliteStatement
+        let result = withUnsafeBytes(of: (session.high.bigEndian, session.low.bigEndian)) { id in
+            bytes.withUnsafeBytes { bytes in
+                // Nothing is copied: all of it is there until the statement has run, and isn't looked at afterwards.
+                sqlite3_reset(raw)
+                sqlite3_bind_blob(raw, 1, id.baseAddress, Int32(id.count), nil)
+                sqlite3_bind_int64(raw, 2, Int64(kind.rawValue))
+                sqlite3_bind_int64(raw, 3, Int64(bitPattern: number))
+                // A blob without an address would be NULL.
+                if bytes.isEmpty { sqlite3_bind_zeroblob(raw, 4, 0) } else { sqlite3_bind_blob64(raw, 4, bytes.baseAddress, UInt64(bytes.count), nil) }
+                defer {
+                    sqlite3_reset(raw)
+                    sqlite3_clear_bindings(raw)
+                }
+                return sqlite3_step(raw)
+            }
+        }
+        guard result == SQLITE_DONE else { throw DatabaseError(resultCode: ResultCode(rawValue: result)) }
+    }
+}
