@@ -86,6 +86,7 @@ enum Assembly {
             address: configuration.operations.address, demandsToken: configuration.environment == .production,
             token: { keeper.current.operations.token }, health: health,
             snapshot: { await snapshot(gateway, keeper.current, shared: shared, logs: logs, started: started) },
+            sessions: gateway, holdsWhatWasSaid: { keeper.current.reports.content == .full },
             reload: { await keeper.reload(because: "an operator asked") }, eventLoopGroup: group)
 
         logger.notice(

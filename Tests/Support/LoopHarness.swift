@@ -18,10 +18,13 @@ package final class LoopHarness {
         var configuration = GatewayConfiguration.defaults(for: .development)
         configuration.websocket.compression = .off
         change(&configuration)
-        shared = other?.shared ?? SharedGateway(
-            occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
-            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: HealthRegistry(), upstream: LoopbackProvider(),
-            store: store)
+        shared =
+            other?.shared
+            ?? SharedGateway(
+                occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
+                sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: HealthRegistry(),
+                upstream: LoopbackProvider(),
+                store: store)
         loop = LoopContext(
             eventLoop: eventLoop, shared: shared, settings: GatewaySettings(configuration), seed: 1,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))

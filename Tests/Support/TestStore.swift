@@ -62,12 +62,14 @@ package final class TestStore: SessionStore {
     }
 
     package func sweep() {}
+    package func forget() async {}
     package func close() async {}
 
     package static func apply(_ batch: StoreBatch, to sessions: inout [ULID: [RecordKind: [UInt64: [UInt8]]]]) {
         for change in batch.changes {
             switch change {
-            case .put(let id, let kind, let number, let range): sessions[id, default: [:]][kind, default: [:]][number] = Array(batch.bytes[range])
+            case .put(let id, let kind, let number, let range):
+                sessions[id, default: [:]][kind, default: [:]][number] = Array(batch.bytes[range])
             case .remove(let id, let kind, let numbers):
                 for number in sessions[id]?[kind]?.keys.filter({ numbers.contains($0) }) ?? [] { sessions[id]?[kind]?[number] = nil }
             case .end(let id): sessions[id] = nil

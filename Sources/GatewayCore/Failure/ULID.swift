@@ -1,7 +1,7 @@
 /// A ULID: 48 bits of Unix milliseconds and 80 random bits, written as 26 characters of Crockford's base 32.
 ///
 /// Correlation, connection and session ids are ULIDs: they sort by time and need no coordination. They are names, not secrets.
-package struct ULID: Hashable, Sendable, CustomStringConvertible {
+package struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let high: UInt64
     package let low: UInt64
 
@@ -10,11 +10,26 @@ package struct ULID: Hashable, Sendable, CustomStringConvertible {
         self.low = low
     }
 
+    /// Nil when the text isn't the 26 characters of one, in either case.
+    package init?(_ text: String) {
+        let characters = Array(text.utf8)
+        guard characters.count == 26, let first = Self.value(characters[0]), first < 8 else { return nil }
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        for character in characters {
+            guard let value = Self.value(character) else { return nil }
+            high = high << 5 | low >> 59
+            low = low << 5 | UInt64(value)
+        }
+        self.init(high: high, low: low)
+    }
+
     package init(unixMilliseconds: Int64, using generator: inout some RandomNumberGenerator) {
         let time = UInt64(truncatingIfNeeded: unixMilliseconds) & 0xFFFF_FFFF_FFFF
         self.high = time << 16 | (generator.next() & 0xFFFF)
         self.low = generator.next()
     }
+
+    package static func < (left: Self, right: Self) -> Bool { (left.high, left.low) < (right.high, right.low) }
 
     /// Appends the 26 characters.
     package func append(to bytes: inout [UInt8]) {
@@ -39,6 +54,11 @@ package struct ULID: Hashable, Sendable, CustomStringConvertible {
         bytes.reserveCapacity(26)
         append(to: &bytes)
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func value(_ character: UInt8) -> UInt8? {
+        let upper = 0x61...0x7A ~= character ? character - 0x20 : character
+        return (0..<32).first { digit($0) == upper }
     }
 
     /// `0123456789ABCDEFGHJKMNPQRSTVWXYZ`: no I, L, O, U.

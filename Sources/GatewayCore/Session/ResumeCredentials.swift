@@ -8,7 +8,8 @@ package struct TokenHash: Hashable, Sendable {
 
     /// In constant time.
     package static func == (left: Self, right: Self) -> Bool {
-        (left.words.0 ^ right.words.0) | (left.words.1 ^ right.words.1) | (left.words.2 ^ right.words.2) | (left.words.3 ^ right.words.3) == 0
+        (left.words.0 ^ right.words.0) | (left.words.1 ^ right.words.1) | (left.words.2 ^ right.words.2) | (left.words.3 ^ right.words.3)
+            == 0
     }
 
     package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }

@@ -42,7 +42,9 @@ extension Session {
             return false
         }
         let size = recording?.count ?? 0
-        guard isKept(id, turn: &turn), hasRoomUpstream(for: size, id: id, turn: &turn), hasMemory(for: size, id: id, turn: &turn) else { return false }
+        guard isKept(id, turn: &turn), hasRoomUpstream(for: size, id: id, turn: &turn), hasMemory(for: size, id: id, turn: &turn) else {
+            return false
+        }
         if let recording {
             guard let duration = recording.withRawSpan({ AudioClock.nanoseconds(of: $0, format: message.format) }) else {
                 refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, turn: &turn)
@@ -121,7 +123,8 @@ extension Session {
                 "more chunks a second than `limits.audio_chunks_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
-        guard isKept(stream.id, chunk: number, turn: &turn), hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn),
+        guard isKept(stream.id, chunk: number, turn: &turn),
+            hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn),
             hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn)
         else { return false }
         if let wait = admitRealtime(duration, now: turn.now) {

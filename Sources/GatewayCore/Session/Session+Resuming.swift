@@ -33,6 +33,9 @@ extension Session {
         return outbox.rewind(after: last)
     }
 
+    /// It ends with its connection, or now if it has none.
+    package mutating func endByOperator() { isOver = true }
+
     /// The client has everything up to `sequence`. It has said something on its new connection: so it has the token that came first on it.
     mutating func acknowledge(_ sequence: UInt64) {
         outbox.acknowledge(sequence)

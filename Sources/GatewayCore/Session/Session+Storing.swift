@@ -49,7 +49,9 @@ extension Session {
         record.append(fixed: counts.messagesOut)
         record.append(fixed: counts.errors)
         record.append(fixed: counts.audioNanoseconds)
-        for limiter in [textLimiter, audioLimiter, chunkLimiter, realtimeLimiter, controlLimiter, byteLimiter, refusalLimiter, violationLimiter] {
+        for limiter in [
+            textLimiter, audioLimiter, chunkLimiter, realtimeLimiter, controlLimiter, byteLimiter, refusalLimiter, violationLimiter,
+        ] {
             record.append(fixed: limiter.debt(at: now))
         }
         record.append(intake.stream == nil ? 0 : 1)
@@ -96,7 +98,10 @@ extension Session {
         outageCredit = try reader.fixed()
         try outbox.restore(&reader, messages: stored.records[.outbox] ?? [])
         var tokens: [TokenHash?] = []
-        for _ in 0..<2 { tokens.append(try reader.flag() ? TokenHash(try reader.fixed(), try reader.fixed(), try reader.fixed(), try reader.fixed()) : nil) }
+        for _ in 0..<2 {
+            tokens.append(
+                try reader.flag() ? TokenHash(try reader.fixed(), try reader.fixed(), try reader.fixed(), try reader.fixed()) : nil)
+        }
         if let newest = tokens[0] { credentials.issue(newest, for: tokens[1]) }
         counts.messagesIn = try reader.fixed()
         counts.messagesOut = try reader.fixed()

@@ -5,7 +5,8 @@ extension Session {
         if let wait = textLimiter.wait(for: 1, at: policy.text, now: turn.now) {
             return refuseRate("more texts a minute than `limits.text_per_minute` allows", id: id, wait: wait, turn: &turn)
         }
-        guard isKept(id, turn: &turn), hasRoomUpstream(for: message.text.count, id: id, turn: &turn), hasMemory(for: message.text.count, id: id, turn: &turn)
+        guard isKept(id, turn: &turn), hasRoomUpstream(for: message.text.count, id: id, turn: &turn),
+            hasMemory(for: message.text.count, id: id, turn: &turn)
         else { return }
         _ = textLimiter.admit(1, at: policy.text, now: turn.now)
 

@@ -135,14 +135,24 @@ package struct Session: ~Copyable, Sendable {
     /// that they cost more than their few bytes is counted. One beyond counts as refused, without an error: a WebSocket library sends
     /// them by itself, and the program above it would be told about something that it doesn't know.
     package mutating func admitsControlFrame(of byteCount: Int, turn: inout Turn) -> Bool {
-        let cost = Int64(max(byteCount, Self.controlFrameBytes))
+        let cost = max(Int64(byteCount), Self.controlFrameBytes)
         guard byteLimiter.admit(cost, at: policy.bytes, now: turn.now) != nil else { return true }
         countRefusal(turn: &turn)
         return false
     }
 
     /// What a control frame counts as, at least.
-    static let controlFrameBytes = 64
+    static let controlFrameBytes: Int64 = 64
+
+    /// Whether not even a byte more is within `limits.bytes_per_second`.
+    package func isOverBytes(now: Instant) -> Bool { byteLimiter.wait(for: 1, at: policy.bytes, now: now) != nil }
+
+    /// A compressed message came although ``isOverBytes(now:)``: refused unread, so its id isn't known.
+    package mutating func refuseSkipped(turn: inout Turn) {
+        counts.messagesIn &+= 1
+        let wait = byteLimiter.wait(for: Self.controlFrameBytes, at: policy.bytes, now: turn.now) ?? 0
+        refuseRate("more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
+    }
 
     /// A message came in more bytes than it inflated to: `limits.bytes_per_second` counts what was worked on.
     package mutating func chargeOverhead(of byteCount: Int, turn: inout Turn) {
@@ -171,7 +181,9 @@ package struct Session: ~Copyable, Sendable {
     /// Takes a request out of flight.
     mutating func finish(_ key: RequestKey, turn: inout Turn) {
         guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
-        if let chunks = inFlight[index].storedChunks { turn.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks) }
+        if let chunks = inFlight[index].storedChunks {
+            turn.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks)
+        }
         // Most are over before the store hears of them.
         if inFlight[index].record == nil { turn.batch?.remove(id, .request, key.number..<key.number &+ 1) }
         inFlight.remove(at: index)

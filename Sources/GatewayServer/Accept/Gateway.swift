@@ -1,5 +1,5 @@
 import CMalloc
-import GatewayCore
+package import GatewayCore
 package import Logging
 package import NIOCore
 package import NIOPosix
@@ -214,6 +214,10 @@ package final class Gateway: Service {
         try? await channel?.triggerUserOutboundEvent(AcceptGate.LimitsChanged()).get()
     }
 
+    private func find<Value: Sendable>(_ body: @escaping @Sendable (LoopContext) -> Value?) async -> Value? {
+        await snapshotLoops(body).lazy.compactMap(\.self).first
+    }
+
     package var refusedByAddress: UInt64 { refusedAddresses.load(ordering: .relaxed) }
 
     /// The counters of all loops, added up.
@@ -234,6 +238,31 @@ package final class Gateway: Service {
             if let value = try? await bound.eventLoop.submit({ body(bound.value) }).get() { values.append(value) }
         }
         return values
+    }
+}
+
+extension Gateway: SessionDirectory {
+    package func sessions(after cursor: ULID?, limit: Int, state: SessionSummary.State?) async -> SessionPage {
+        // One more than asked for tells whether there is another page.
+        let found = await snapshotLoops { $0.summaries(after: cursor, limit: limit + 1, state: state) }.flatMap(\.self)
+        let sorted = found.sorted { $0.sessionID < $1.sessionID }
+        let page = Array(sorted.prefix(limit))
+        return SessionPage(sessions: page, cursor: sorted.count > limit ? page.last?.sessionID : nil)
+    }
+
+    package func session(_ id: ULID, withTranscript: Bool) async -> SessionDetails? {
+        await find { $0.sessions[id]?.details(withTranscript: withTranscript) }
+    }
+
+    package func close(_ id: ULID) async -> Bool { await find { $0.close(id) ? true : nil } ?? false }
+
+    package func erase(_ id: ULID) async -> Bool {
+        guard await close(id) else { return false }
+        // The batch that ends it was submitted, or is about to be: then the log of the store goes, too.
+        await onEveryLoop { $0.submitBatch() }
+        await shared.store?.forget()
+        logger.notice("session erased", metadata: ["session_id": "\(id)"])
+        return true
     }
 }
 

@@ -3,7 +3,9 @@ import Logging
 extension ConfigurationKey {
     /// `store.*`, `reports.*`, `operations.*`, `logging.*`, `shutdown.*`, `auth.*`, `conformance.*`.
     static let operating: [ConfigurationKey] = [
-        .choice("store.kind", \.store.kind, "Where acknowledged messages are kept: in memory, or in a file that survives the process. redis is not available yet."),
+        .choice(
+            "store.kind", \.store.kind,
+            "Where acknowledged messages are kept: in memory, or in a file that survives the process. redis is not available yet."),
         ConfigurationKey(
             "store.path", \.store.path, reload: .restart, allowed: pathAllowed, meaning: "File of the embedded store, made with mode 0600.",
             read: { only($0).flatMap(filePath) }, write: { $0 }),

@@ -128,7 +128,9 @@ extension LoopContext {
     func endOldestDetached(where isMeant: (SessionDriver) -> Bool = { _ in true }) {
         var oldest: (driver: SessionDriver, at: Instant)?
         for driver in sessions.values {
-            guard let at = driver.session.detachedAt, !driver.isAttached, at < oldest?.at ?? .distantFuture, isMeant(driver) else { continue }
+            guard let at = driver.session.detachedAt, !driver.isAttached, at < oldest?.at ?? .distantFuture, isMeant(driver) else {
+                continue
+            }
             oldest = (driver, at)
         }
         oldest?.driver.end("sessions.max_detached")

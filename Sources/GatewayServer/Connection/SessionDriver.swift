@@ -125,6 +125,10 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session.admitsControlFrame(of: byteCount, turn: &loop.turn)
     }
 
+    package var isOverBytes: Bool { session.isOverBytes(now: loop.turn.now) }
+
+    package func refuseSkipped() { session.refuseSkipped(turn: &loop.turn) }
+
     package func chargeOverhead(of byteCount: Int) { session.chargeOverhead(of: byteCount, turn: &loop.turn) }
 
     package func prepare() {
@@ -306,6 +310,16 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     /// Looks at the deadlines of a session without a connection.
     func tickDetached(now: Instant) {
         if session.isExpired(at: now) { end("expired") }
+    }
+
+    /// An operator ends it: its connection is closed with 4507.
+    func endByOperator() {
+        session.endByOperator()
+        if let socket = connection?.socket {
+            socket.close(Closing(code: .endedByOperator, reason: "ended by an operator"))
+        } else {
+            end("ended by an operator", connection: connection)
+        }
     }
 
     /// The session is over, and what is in flight with it.

@@ -142,6 +142,7 @@ package final class SessionRegistry: Sendable {
 extension SessionRegistry.Limits {
     package init(_ configuration: GatewayConfiguration) {
         self.init(
-            attached: GatewaySettings.orOff(configuration.sessions.max), detached: GatewaySettings.orOff(configuration.sessions.maxDetached))
+            attached: GatewaySettings.orOff(configuration.sessions.max), detached: GatewaySettings.orOff(configuration.sessions.maxDetached)
+        )
     }
 }

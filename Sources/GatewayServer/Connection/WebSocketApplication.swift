@@ -13,6 +13,10 @@ package protocol WebSocketApplication: AnyObject {
     func receive(binary: RawSpan)
     /// Whether a control frame with so many bytes of payload is to be answered at once.
     func admitsControlFrame(of byteCount: Int) -> Bool
+    /// What comes now is refused, whatever it is: compressed messages aren't even inflated.
+    var isOverBytes: Bool { get }
+    /// A message was refused so.
+    func refuseSkipped()
     /// The message that follows came in so many bytes more than it inflated to.
     func chargeOverhead(of byteCount: Int)
     /// Called before anything of a turn is written.
@@ -39,6 +43,8 @@ extension WebSocketApplication {
     package func prepare() {}
     package var awaited: UInt64? { nil }
     package func chargeOverhead(of byteCount: Int) {}
+    package var isOverBytes: Bool { false }
+    package func refuseSkipped() {}
     package func tick() {}
     package func written() {}
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}

@@ -31,6 +31,8 @@ extension WebSocketHandler {
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
         state = .closing(until: closeDeadline)
         reader.discardMessages()
+        // Who floods us goes on: nothing of it is looked at any more, not even for its close frame.
+        if closing.code == .tooManyViolations { state = .closed(until: closeDeadline) }
         connection.deadline = loop.turn.now.advanced(byNanoseconds: min(loop.settings.closeTimeout, loop.settings.restInterval))
         leave()
     }

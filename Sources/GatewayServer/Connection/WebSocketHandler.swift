@@ -132,13 +132,23 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     private func read(_ buffer: inout ByteBuffer) {
         heartbeat.heard(now: loop.turn.now)
         do throws(WebSocketError) {
-            while let event = try reader.next(in: &buffer) {
+            while let event = try next(in: &buffer) {
                 handle(event, in: buffer)
                 if let closing = loop.turn.closing { begin(closing) }
             }
         } catch {
             fail(error)
         }
+    }
+
+    /// The next event. Who sends more than its limits allow doesn't get inflated what would be refused anyway.
+    private func next(in buffer: inout ByteBuffer) throws(WebSocketError) -> WebSocketEvent? {
+        guard reader.canSkip, case .open = state else { return try reader.next(in: &buffer) }
+        reader.skipsCompressed = application.isOverBytes
+        let event = try reader.next(in: &buffer)
+        for _ in 0..<reader.takeSkipped() where loop.turn.closing == nil { application.refuseSkipped() }
+        if let closing = loop.turn.closing { begin(closing) }
+        return event
     }
 
     private func handle(_ event: WebSocketEvent, in buffer: borrowing ByteBuffer) {

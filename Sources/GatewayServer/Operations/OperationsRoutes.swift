@@ -13,13 +13,14 @@ struct OperationsRoutes {
     let health: HealthRegistry
     let snapshot: @Sendable () async -> GatewaySnapshot
     let reload: @Sendable () async -> ReloadReport
+    let sessions: SessionRoutes
 
     func router(gate: OperationsGate, token: @escaping @Sendable () -> String?) -> Router<OperationsRequestContext> {
         let router = Router(context: OperationsRequestContext.self, options: .autoGenerateHeadEndpoints)
         router.add(
             middleware: OperationsProblemMiddleware(methods: [
                 "/livez": "GET, HEAD", "/readyz": "GET, HEAD", "/health": "GET, HEAD", "/v1/gateway": "GET, HEAD",
-                "/v1/gateway/reload": "POST",
+                "/v1/gateway/reload": "POST", "/v1/sessions": "GET, HEAD",
             ]))
         router.add(middleware: OperationsGateMiddleware(gate: gate, token: token))
         router.get("/livez") { _, _ in Self.response(.live()) }
@@ -42,6 +43,7 @@ struct OperationsRoutes {
             }
             return try Self.json(report)
         }
+        sessions.add(to: router)
         return router
     }
 
@@ -51,7 +53,7 @@ struct OperationsRoutes {
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: health.body)))
     }
 
-    private static func json(_ value: some Encodable) throws -> Response {
+    static func json(_ value: some Encodable) throws -> Response {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return Response(
@@ -59,7 +61,7 @@ struct OperationsRoutes {
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: try encoder.encode(value))))
     }
 
-    private static func discardBody(of request: Request) async throws {
+    static func discardBody(of request: Request) async throws {
         do {
             _ = try await request.body.collect(upTo: longestBody)
         } catch is NIOTooManyBytesError {

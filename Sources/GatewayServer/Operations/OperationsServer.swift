@@ -42,12 +42,15 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - demandsToken: production. An address beyond loopback demands a token in any environment.
     ///   - token: `operations.token` at this moment; asked on every request, so that a reload can change it.
     ///   - snapshot: the counters at this moment.
+    ///   - sessions: who knows the sessions.
+    ///   - holdsWhatWasSaid: whether reports do, at this moment: `reports.content`.
     ///   - reload: reads the configuration anew; may be called by several requests at once.
     ///   - logger: lines of the listener itself and, through it, of Hummingbird.
     ///   - onRunning: called once with the address that is bound.
     package init(
         address: SocketEndpoint, demandsToken: Bool, limits: Limits = Limits(), token: @escaping @Sendable () -> String?,
         health: HealthRegistry, snapshot: @escaping @Sendable () async -> GatewaySnapshot,
+        sessions: any SessionDirectory, holdsWhatWasSaid: @escaping @Sendable () -> Bool,
         reload: @escaping @Sendable () async -> ReloadReport, eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "parley.operations"),
         onRunning: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
@@ -56,7 +59,9 @@ package struct OperationsServer: Service, CustomStringConvertible {
         self.limits = limits
         self.gate = OperationsGate(host: address.host, demandsToken: demandsToken || !Self.isLoopback(address.host))
         self.token = token
-        self.routes = OperationsRoutes(health: health, snapshot: snapshot, reload: reload)
+        self.routes = OperationsRoutes(
+            health: health, snapshot: snapshot, reload: reload,
+            sessions: SessionRoutes(directory: sessions, holdsWhatWasSaid: holdsWhatWasSaid))
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.onRunning = onRunning

@@ -1,6 +1,6 @@
-import GatewayCore
 import GRDB
 import GRDBSQLite
+import GatewayCore
 
 /// The statement that is executed most, with its values bound in place: making GRDB's arguments of them takes longer than to insert them.
 struct PutStatement {
@@ -19,7 +19,11 @@ struct PutStatement {
                 sqlite3_bind_int64(raw, 2, Int64(kind.rawValue))
                 sqlite3_bind_int64(raw, 3, Int64(bitPattern: number))
                 // A blob without an address would be NULL.
-                if bytes.isEmpty { sqlite3_bind_zeroblob(raw, 4, 0) } else { sqlite3_bind_blob64(raw, 4, bytes.baseAddress, UInt64(bytes.count), nil) }
+                if bytes.isEmpty {
+                    sqlite3_bind_zeroblob(raw, 4, 0)
+                } else {
+                    sqlite3_bind_blob64(raw, 4, bytes.baseAddress, UInt64(bytes.count), nil)
+                }
                 defer {
                     sqlite3_reset(raw)
                     sqlite3_clear_bindings(raw)

@@ -1,7 +1,7 @@
 import Foundation
-import Glibc
-package import GatewayCore
 import GRDB
+package import GatewayCore
+import Glibc
 package import Logging
 import NIOConcurrencyHelpers
 import NIOPosix
@@ -45,7 +45,8 @@ package final class SQLiteStore: SessionStore {
     ///   - path: `store.path`
     ///   - maximumBytes: `store.max_bytes`; 0 is none
     /// - Throws: ``StoreError``, which says what to do.
-    package init(path: String, synchronous: StoreSynchronous, maximumBytes: Int, health: HealthRegistry, logger: Logger) throws(StoreError) {
+    package init(path: String, synchronous: StoreSynchronous, maximumBytes: Int, health: HealthRegistry, logger: Logger) throws(StoreError)
+    {
         self.health = health
         self.logger = logger
         self.path = path
@@ -227,7 +228,9 @@ package final class SQLiteStore: SessionStore {
                 try put.execute(id, kind, number, batch.bytes[range])
             case .remove(let id, let kind, let numbers):
                 try remove.execute(
-                    arguments: [id.stored, Int(kind.rawValue), Int64(bitPattern: numbers.lowerBound), Int64(bitPattern: numbers.upperBound)])
+                    arguments: [
+                        id.stored, Int(kind.rawValue), Int64(bitPattern: numbers.lowerBound), Int64(bitPattern: numbers.upperBound),
+                    ])
             case .end: break
             }
         }
@@ -237,6 +240,14 @@ package final class SQLiteStore: SessionStore {
     package func sweep() {
         thread.submit { [self] _ in
             try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumedPages))") }
+        }
+    }
+
+    package func forget() async {
+        await withCheckedContinuation { continuation in submit(StoreBatch()) { continuation.resume() } }
+        // Removed records are overwritten in the file (`secure_delete`), but the write-ahead log still has them.
+        _ = try? await thread.runIfActive { [self] in
+            try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
         }
     }
 

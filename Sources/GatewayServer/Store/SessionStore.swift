@@ -18,6 +18,9 @@ package protocol SessionStore: Sendable {
     /// Gives space that is free back. Doesn't block.
     func sweep()
 
+    /// Returns when what was submitted before, removals above all, is durable, and nothing of what was removed is left behind elsewhere.
+    func forget() async
+
     /// Waits for what was submitted, and lets go of the file.
     func close() async
 }

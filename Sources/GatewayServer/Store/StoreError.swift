@@ -20,7 +20,8 @@ package struct StoreError: Error, CustomStringConvertible, Sendable {
             switch error.resultCode {
             case .SQLITE_FULL: "the disk is full, or the file as large as `store.max_bytes` allows"
             case .SQLITE_BUSY, .SQLITE_LOCKED: "another process has it open; a store belongs to one gateway"
-            case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM: "it, or its folder, can't be written: \(error.message ?? "see its rights")"
+            case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
+                "it, or its folder, can't be written: \(error.message ?? "see its rights")"
             case .SQLITE_CORRUPT, .SQLITE_NOTADB: "it is damaged or no SQLite file; put it aside and start anew, or restore a copy"
             case .SQLITE_IOERR: "the disk has failed: \(error.message ?? "I/O error")"
             default: error.message ?? "\(error.resultCode)"

@@ -3,7 +3,8 @@ import NIOCore
 /// The inflating side of one connection: the loop's stream, or one of its own when the peer takes context over.
 final class Inflation {
     private let shared: SharedDeflate
-    private let keepsContext: Bool
+    /// The next message may refer to this one: none can be left out.
+    let keepsContext: Bool
     private let windowBits: Int
     /// Made for the first compressed message.
     private var own: Inflater?

@@ -38,6 +38,10 @@ package struct MessageReader: ~Copyable {
     /// Of the last message: payload bytes on the wire beyond those that it inflated to. 0 without compression.
     package private(set) var overheadBytes = 0
     private var isDiscarding = false
+    /// Compressed messages aren't inflated, only counted, where one can be understood without the one before.
+    package var skipsCompressed = false
+    /// How many weren't.
+    package private(set) var skippedMessages = 0
 
     /// - Parameters:
     ///   - compression: what was agreed on, and the state of the event loop; nil without permessage-deflate.
@@ -46,6 +50,15 @@ package struct MessageReader: ~Copyable {
         self.limits = limits
         self.parser = FrameParser(role: role, allowsCompression: compression != nil)
         self.inflation = compression.map { Inflation($0.agreement, reader: role, shared: $0.shared) }
+    }
+
+    /// Whether messages may come compressed that can be left out.
+    package var canSkip: Bool { inflation.map { !$0.keepsContext } ?? false }
+
+    /// The number of messages left out since the last call.
+    package mutating func takeSkipped() -> Int {
+        defer { skippedMessages = 0 }
+        return skippedMessages
     }
 
     /// Bytes of memory held for payloads that haven't been handed over: 0 between messages.
@@ -193,9 +206,14 @@ package struct MessageReader: ~Copyable {
     /// Hands a whole message over, inflated when it has to be.
     private mutating func finish(
         _ message: OpenMessage, _ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer
-    ) throws(WebSocketError) -> WebSocketEvent {
+    ) throws(WebSocketError) -> WebSocketEvent? {
         self.message = nil
         assembledMessageBytes = 0
+        if message.isCompressed, skipsCompressed, canSkip {
+            assembly = ByteBuffer()
+            skippedMessages += 1
+            return nil
+        }
         overheadBytes = 0
         var payload = payload
         if message.isCompressed, let inflation {

@@ -64,6 +64,25 @@ import Testing
         #expect(over.closing?.code == .tooManyViolations)
     }
 
+    @Test func `beyond the limit of bytes a message is refused unread`() {
+        var policy = SessionPolicy()
+        policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
+        let conversation = Conversation(policy)
+        func isOver() -> Bool {
+            var isOver = false
+            _ = conversation.perform { session, _, turn in isOver = session.isOverBytes(now: turn.now) }
+            return isOver
+        }
+        _ = conversation.perform { session, _, turn in session.chargeOverhead(of: 999, turn: &turn) }
+        #expect(!isOver())
+        _ = conversation.perform { session, _, turn in session.chargeOverhead(of: 1, turn: &turn) }
+        #expect(isOver())
+        let refused = conversation.perform { session, _, turn in session.refuseSkipped(turn: &turn) }
+        #expect(refused.error?["code"] as? String == "rate_limited" && refused.error?["retry_after_ms"] as? Int == 64)
+        conversation.advance(milliseconds: 1)
+        #expect(!isOver())
+    }
+
     @Test func `frames that are ignored count as chunks, empty ones too`() {
         var policy = SessionPolicy()
         policy.chunks = Rate(units: 1, per: .seconds(60), burst: 3)

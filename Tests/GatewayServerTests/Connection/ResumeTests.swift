@@ -301,7 +301,8 @@ import Testing
         let first = try open(here)
         drop(first, of: here)
         let gone = try there.connect()
-        try gone.channel.writeInbound(ByteBuffer(string: EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")))
+        try gone.channel.writeInbound(
+            ByteBuffer(string: EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")))
         here.eventLoop.settle()
         _ = try? gone.channel.finish()
         there.eventLoop.settle()

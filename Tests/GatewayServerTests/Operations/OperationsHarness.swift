@@ -1,9 +1,20 @@
+import GatewayCore
 import GatewayServer
 import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
 import Synchronization
+
+/// A gateway in which nobody is.
+struct NoSessions: SessionDirectory {
+    func sessions(after cursor: ULID?, limit: Int, state: SessionSummary.State?) async -> SessionPage {
+        SessionPage(sessions: [], cursor: nil)
+    }
+    func session(_ id: ULID, withTranscript: Bool) async -> SessionDetails? { nil }
+    func close(_ id: ULID) async -> Bool { false }
+    func erase(_ id: ULID) async -> Bool { false }
+}
 
 /// A running operations listener on a port of the system's choice, and what a client needs to talk to it.
 struct OperationsHarness: Sendable {
@@ -51,7 +62,8 @@ struct OperationsHarness: Sendable {
         let server = OperationsServer(
             address: SocketEndpoint(host: "127.0.0.1", port: 0), demandsToken: demandsToken, limits: limits, token: { box.get() },
             health: health,
-            snapshot: { snapshot }, reload: { reload }, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
+            snapshot: { snapshot }, sessions: NoSessions(), holdsWhatWasSaid: { true }, reload: { reload },
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
             onRunning: { running.yield($0) })
         let group = ServiceGroup(services: [server], logger: quiet)
         try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -1,9 +1,10 @@
 import Foundation
 import GatewayCore
-@testable import GatewayServer
 import Logging
 import Support
 import Testing
+
+@testable import GatewayServer
 
 @Suite struct SQLiteStoreTests {
     private let folder: TemporaryFolder
@@ -77,7 +78,9 @@ import Testing
 
     @Test func `a file that was cut is said to be damaged`() async throws {
         let first = try store()
-        for number in 0..<200 { await submit(batch(ULID(high: UInt64(number), low: 1), text: String(repeating: "x", count: 2000)), to: first) }
+        for number in 0..<200 {
+            await submit(batch(ULID(high: UInt64(number), low: 1), text: String(repeating: "x", count: 2000)), to: first)
+        }
         await first.close()
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         let size = try handle.seekToEnd()

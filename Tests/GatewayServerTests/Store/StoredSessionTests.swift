@@ -45,7 +45,8 @@ import Testing
         store.isHolding = true
         for client in [first, second] {
             try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(text.utf8))))
-            try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"ping","id":"p"}"#.utf8))))
+            try client.channel.writeInbound(
+                ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"ping","id":"p"}"#.utf8))))
         }
         harness.eventLoop.settle()
         #expect(store.waiting == 1)
@@ -88,7 +89,8 @@ import Testing
         #expect(try JSON(try #require(client.frames().last?.text))["error"]["code"] == "overloaded")
         try client.send(binary: [0, 0])
         let refused = try JSON(try #require(client.frames().last?.text))["error"]
-        #expect(refused["code"] == "overloaded" && refused["retry_after_ms"] == 1000 && refused["chunk"] == 1 && refused["retryable"] == true)
+        #expect(
+            refused["code"] == "overloaded" && refused["retry_after_ms"] == 1000 && refused["chunk"] == 1 && refused["retryable"] == true)
         try client.send(text: #"{"type":"ping"}"#)
         #expect(try client.frames().last?.text.contains("pong") == true)
         store.takesWork = true
@@ -148,7 +150,8 @@ import Testing
         after.advance(by: .seconds(1))
         let messages = try (replayed + again.frames().map(\.text)).map { try JSON($0) }
         let begun = messages.filter { $0["reply_to"] == "begun" || $0["error"]["reply_to"] == "begun" }
-        #expect(begun.last?["error"]["code"] == "upstream_error" && begun.last?["error"]["retryable"] == true && begun.last?["done"] == true)
+        #expect(
+            begun.last?["error"]["code"] == "upstream_error" && begun.last?["error"]["retryable"] == true && begun.last?["done"] == true)
         let waiting = messages.filter { $0["reply_to"] == "waiting" }
         #expect(waiting.compactMap { $0["text"].string }.joined() == long && waiting.last?["done"] == true)
         #expect(messages.map { $0["seq"].integer } == (1...messages.count).map { $0 })

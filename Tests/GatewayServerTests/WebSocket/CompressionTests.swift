@@ -106,6 +106,21 @@ import Testing
         #expect(loop.byteCount < 400_000, "the loop keeps its zlib state and a small buffer")
     }
 
+    @Test func `compressed messages are left out on demand, but not where the next one may refer to them`() {
+        var transcript = Transcript(compression: Self.shared)
+        transcript.skipsCompressed = true
+        for part in (bomb(1000) + FrameBytes.text("plain") + FrameBytes.frame(0xC1, Self.hello)).pieces(of: 7) { transcript.feed(part) }
+        #expect(transcript.entries == [.text("plain")] && transcript.takeSkipped() == 2 && transcript.takeSkipped() == 0)
+        transcript.skipsCompressed = false
+        transcript.feed(FrameBytes.frame(0xC1, Self.hello))
+        #expect(transcript.entries == [.text("plain"), .text("Hello")] && transcript.bufferedBytes == 0)
+        var dedicated = Transcript(compression: Self.dedicated)
+        #expect(transcript.canSkip && !dedicated.canSkip)
+        dedicated.skipsCompressed = true
+        dedicated.feed(FrameBytes.frame(0xC1, Self.hello))
+        #expect(dedicated.entries == [.text("Hello")])
+    }
+
     @Test func `a message may inflate to just the limit`() {
         let bytes = bomb(100_000)
         #expect(entries(bytes, limit: 100_001) == [.binary([UInt8](repeating: 0, count: 100_000))])

@@ -67,7 +67,8 @@ import Testing
         var transcript = Transcript(maxMessageBytes: 100)
         transcript.feed(FrameBytes.text("kept") + FrameBytes.binary([1, 2], fin: false))
         transcript.discardMessages()
-        let rest = FrameBytes.ping([1]) + FrameBytes.continuation([3], fin: true) + FrameBytes.text("not told") + FrameBytes.frame(0x81, [0xFF])
+        let rest =
+            FrameBytes.ping([1]) + FrameBytes.continuation([3], fin: true) + FrameBytes.text("not told") + FrameBytes.frame(0x81, [0xFF])
         for piece in (rest + FrameBytes.pong([2]) + FrameBytes.binary(.noise(100, seed: 1))).pieces(of: size) { transcript.feed(piece) }
         #expect(transcript.entries == [.text("kept"), .ping([1]), .pong([2])])
         #expect(transcript.bufferedBytes == 0)

@@ -34,6 +34,14 @@ struct Transcript: ~Copyable {
     var deflateStateBytes: Int { reader.deflateStateBytes }
     var isFinished: Bool { reader.isFinished }
 
+    var canSkip: Bool { reader.canSkip }
+    var skipsCompressed: Bool {
+        get { reader.skipsCompressed }
+        set { reader.skipsCompressed = newValue }
+    }
+
+    mutating func takeSkipped() -> Int { reader.takeSkipped() }
+
     mutating func discardMessages() { reader.discardMessages() }
 
     mutating func feed(_ bytes: [UInt8]) {
