@@ -106,7 +106,7 @@ enum Assembly {
             tasks.cancelAll()
         }
         await store?.close()
-        try await group.shutdownGracefully()
+        // The event loops end with the process: the shutdown of the operations listener's library may still be on its way to them.
         logger.notice("stopped")
     }
 

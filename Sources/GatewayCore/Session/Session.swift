@@ -147,8 +147,13 @@ package struct Session: ~Copyable, Sendable {
     /// Whether not even a byte more is within `limits.bytes_per_second`.
     package func isOverBytes(now: Instant) -> Bool { byteLimiter.wait(for: 1, at: policy.bytes, now: now) != nil }
 
-    /// A compressed message came although ``isOverBytes(now:)``: refused unread, so its id isn't known.
-    package mutating func refuseSkipped(turn: inout Turn) {
+    /// Whether a binary message would be more than ignored or refused.
+    package var takesBinary: Bool { if case .chunk = intake.verdict { true } else { false } }
+
+    /// A compressed message came although ``isOverBytes(now:)``, or a binary one although not ``takesBinary``: refused unread, so that its id
+    /// isn't known.
+    package mutating func refuseSkipped(isBinary: Bool, turn: inout Turn) {
+        if isBinary, !takesBinary { return receive(binary: RawSpan(), turn: &turn) }
         counts.messagesIn &+= 1
         let wait = byteLimiter.wait(for: Self.controlFrameBytes, at: policy.bytes, now: turn.now) ?? 0
         refuseRate("more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)

@@ -191,6 +191,8 @@ package final class Gateway: Service {
         await onEveryLoop { $0.closeAll(Closing(code: .restart, reason: "draining")) }
         await untilEmpty(start + drain * 9 / 10)
         await onEveryLoop { $0.abortAll() }
+        // They close in tasks of their loops, which have to be over before the loops are.
+        await untilEmpty(.now + .seconds(1))
         logger.info("drained")
     }
 

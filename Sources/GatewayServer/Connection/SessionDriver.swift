@@ -127,7 +127,11 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     package var isOverBytes: Bool { session.isOverBytes(now: loop.turn.now) }
 
-    package func refuseSkipped() { session.refuseSkipped(turn: &loop.turn) }
+    package var takesBinary: Bool { session.takesBinary }
+
+    package func refuseSkipped(_ kind: MessageKind) {
+        session.refuseSkipped(isBinary: kind == .binary, turn: &loop.turn)
+    }
 
     package func chargeOverhead(of byteCount: Int) { session.chargeOverhead(of: byteCount, turn: &loop.turn) }
 
@@ -235,7 +239,9 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     /// Asks for a helping where there is room for more than the upstream may still send.
     private func wantHelping() {
-        guard link != nil, !isContinuing, demanded <= Self.demandSize / 2, wantedEvents > demanded else { return }
+        // Without a connection nobody will hear of what comes now that the gateway goes down.
+        guard link != nil, isAttached || !loop.shared.isDraining else { return }
+        guard !isContinuing, demanded <= Self.demandSize / 2, wantedEvents > demanded else { return }
         isContinuing = true
         loop.helpings.append(self)
     }

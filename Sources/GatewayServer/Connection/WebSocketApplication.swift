@@ -15,8 +15,10 @@ package protocol WebSocketApplication: AnyObject {
     func admitsControlFrame(of byteCount: Int) -> Bool
     /// What comes now is refused, whatever it is: compressed messages aren't even inflated.
     var isOverBytes: Bool { get }
+    /// Whether a binary message would be looked at.
+    var takesBinary: Bool { get }
     /// A message was refused so.
-    func refuseSkipped()
+    func refuseSkipped(_ kind: MessageKind)
     /// The message that follows came in so many bytes more than it inflated to.
     func chargeOverhead(of byteCount: Int)
     /// Called before anything of a turn is written.
@@ -44,7 +46,8 @@ extension WebSocketApplication {
     package var awaited: UInt64? { nil }
     package func chargeOverhead(of byteCount: Int) {}
     package var isOverBytes: Bool { false }
-    package func refuseSkipped() {}
+    package var takesBinary: Bool { true }
+    package func refuseSkipped(_ kind: MessageKind) {}
     package func tick() {}
     package func written() {}
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}

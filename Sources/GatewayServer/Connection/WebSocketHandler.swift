@@ -141,12 +141,14 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         }
     }
 
-    /// The next event. Who sends more than its limits allow doesn't get inflated what would be refused anyway.
+    /// The next event. What would be refused whatever is in it isn't inflated.
     private func next(in buffer: inout ByteBuffer) throws(WebSocketError) -> WebSocketEvent? {
         guard reader.canSkip, case .open = state else { return try reader.next(in: &buffer) }
         reader.skipsCompressed = application.isOverBytes
+        reader.skipsCompressedBinary = !application.takesBinary
         let event = try reader.next(in: &buffer)
-        for _ in 0..<reader.takeSkipped() where loop.turn.closing == nil { application.refuseSkipped() }
+        let skipped = reader.takeSkipped()
+        for _ in 0..<skipped.count where loop.turn.closing == nil { application.refuseSkipped(skipped.kind) }
         if let closing = loop.turn.closing { begin(closing) }
         return event
     }

@@ -38,10 +38,11 @@ package struct MessageReader: ~Copyable {
     /// Of the last message: payload bytes on the wire beyond those that it inflated to. 0 without compression.
     package private(set) var overheadBytes = 0
     private var isDiscarding = false
-    /// Compressed messages aren't inflated, only counted, where one can be understood without the one before.
+    /// Compressed messages aren't inflated, only counted, where one can be understood without the one before: all of them, or binary ones.
     package var skipsCompressed = false
-    /// How many weren't.
-    package private(set) var skippedMessages = 0
+    package var skipsCompressedBinary = false
+    /// How many weren't, the last of which was of this kind.
+    private var skipped: (count: Int, kind: MessageKind) = (0, .text)
 
     /// - Parameters:
     ///   - compression: what was agreed on, and the state of the event loop; nil without permessage-deflate.
@@ -55,10 +56,10 @@ package struct MessageReader: ~Copyable {
     /// Whether messages may come compressed that can be left out.
     package var canSkip: Bool { inflation.map { !$0.keepsContext } ?? false }
 
-    /// The number of messages left out since the last call.
-    package mutating func takeSkipped() -> Int {
-        defer { skippedMessages = 0 }
-        return skippedMessages
+    /// The number of messages left out since the last call, and the kind of all of them but perhaps the first.
+    package mutating func takeSkipped() -> (count: Int, kind: MessageKind) {
+        defer { skipped.count = 0 }
+        return skipped
     }
 
     /// Bytes of memory held for payloads that haven't been handed over: 0 between messages.
@@ -209,9 +210,9 @@ package struct MessageReader: ~Copyable {
     ) throws(WebSocketError) -> WebSocketEvent? {
         self.message = nil
         assembledMessageBytes = 0
-        if message.isCompressed, skipsCompressed, canSkip {
+        if message.isCompressed, skipsCompressed || skipsCompressedBinary && message.kind == .binary, canSkip {
             assembly = ByteBuffer()
-            skippedMessages += 1
+            skipped = (skipped.count + 1, message.kind)
             return nil
         }
         overheadBytes = 0

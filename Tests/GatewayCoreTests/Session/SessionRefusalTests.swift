@@ -77,10 +77,13 @@ import Testing
         #expect(!isOver())
         _ = conversation.perform { session, _, turn in session.chargeOverhead(of: 1, turn: &turn) }
         #expect(isOver())
-        let refused = conversation.perform { session, _, turn in session.refuseSkipped(turn: &turn) }
+        let refused = conversation.perform { session, _, turn in session.refuseSkipped(isBinary: false, turn: &turn) }
         #expect(refused.error?["code"] as? String == "rate_limited" && refused.error?["retry_after_ms"] as? Int == 64)
         conversation.advance(milliseconds: 1)
         #expect(!isOver())
+        // Binary without a stream is refused for that.
+        let stray = conversation.perform { session, _, turn in session.refuseSkipped(isBinary: true, turn: &turn) }
+        #expect(stray.errors == ["invalid_audio"])
     }
 
     @Test func `frames that are ignored count as chunks, empty ones too`() {

@@ -112,6 +112,9 @@ import Testing
         for part in (bomb(1000) + FrameBytes.text("plain") + FrameBytes.frame(0xC1, Self.hello)).pieces(of: 7) { transcript.feed(part) }
         #expect(transcript.entries == [.text("plain")] && transcript.takeSkipped() == 2 && transcript.takeSkipped() == 0)
         transcript.skipsCompressed = false
+        transcript.skipsCompressedBinary = true
+        transcript.feed(bomb(1000))
+        #expect(transcript.takeSkipped() == 1)
         transcript.feed(FrameBytes.frame(0xC1, Self.hello))
         #expect(transcript.entries == [.text("plain"), .text("Hello")] && transcript.bufferedBytes == 0)
         var dedicated = Transcript(compression: Self.dedicated)

@@ -40,7 +40,12 @@ struct Transcript: ~Copyable {
         set { reader.skipsCompressed = newValue }
     }
 
-    mutating func takeSkipped() -> Int { reader.takeSkipped() }
+    var skipsCompressedBinary: Bool {
+        get { reader.skipsCompressedBinary }
+        set { reader.skipsCompressedBinary = newValue }
+    }
+
+    mutating func takeSkipped() -> Int { reader.takeSkipped().count }
 
     mutating func discardMessages() { reader.discardMessages() }
 
