@@ -11,14 +11,7 @@ package struct ResumeRequest: Sendable {
     /// `last_seq` isn't a number.
     package var isMalformed = false
 
-    package init(token: TokenHash?, last: RequestTarget.LastSequence) {
-        self.token = token
-        switch last {
-        case .absent: break
-        case .value(let number): self.last = number
-        case .malformed: isMalformed = true
-        }
-    }
+    package init(token: TokenHash?) { self.token = token }
 }
 
 /// Sessions begin, are found again, and go from one event loop to another.

@@ -57,7 +57,13 @@ package struct Admittance {
                 headers: ["WWW-Authenticate": "Bearer"], close: .unauthorized)
         }
         guard let token = request.resume ?? request.target.resume else { return .session(nil) }
-        return .session(ResumeRequest(token: ResumeToken.hash(of: token), last: request.target.lastSequence))
+        var wanted = ResumeRequest(token: ResumeToken.hash(of: token))
+        switch request.target.lastSequence {
+        case .absent: break
+        case .value(let number): wanted.last = number
+        case .malformed: wanted.isMalformed = true
+        }
+        return .session(wanted)
     }
 
     /// Counts the connection in, or says why there is no room.
