@@ -4,11 +4,4 @@
 #   --store memory --minutes 10 --clients 500  no kills: memory and file descriptors have to stay where they are
 # PARLEY_EXECUTABLE names a gateway that is built already.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-deploy/setup.sh test
-ulimit -n "$(ulimit -Hn)"
-if [[ -z "${PARLEY_EXECUTABLE:-}" ]]; then
-    swift build -c release --product parley --static-swift-stdlib >/dev/null
-    PARLEY_EXECUTABLE=.build/release/parley
-fi
-exec .build/venv/bin/python Tests/Soak/soak.py --executable "$PARLEY_EXECUTABLE" "$@"
+exec "$(dirname "${BASH_SOURCE[0]}")/../with-release.sh" Soak/soak.py "$@"

@@ -38,16 +38,13 @@ package struct Limiter: Sendable {
         paidAt = Instant(nanoseconds: paidAt).advanced(byNanoseconds: difference).nanoseconds
     }
 
-    /// Nanoseconds from `now` until everything admitted is paid off.
-    func debt(at now: Instant) -> Int64 { owed(at: now) }
-
     /// Owes so many nanoseconds at `now`.
-    mutating func restore(debt: Int64, at now: Instant) {
-        if debt > 0 { paidAt = now.advanced(byNanoseconds: debt).nanoseconds }
+    mutating func restore(owed: Int64, at now: Instant) {
+        if owed > 0 { paidAt = now.advanced(byNanoseconds: owed).nanoseconds }
     }
 
-    /// Never more than 2^61, so that sums of it can't overflow.
-    private func owed(at now: Instant) -> Int64 {
+    /// Nanoseconds from `now` until everything admitted is paid off. Never more than 2^61, so that sums of it can't overflow.
+    func owed(at now: Instant) -> Int64 {
         guard paidAt > now.nanoseconds else { return 0 }
         let (owed, overflow) = paidAt.subtractingReportingOverflow(now.nanoseconds)
         return overflow ? 1 << 61 : min(owed, 1 << 61)

@@ -11,10 +11,7 @@ package struct History: Sendable {
     private var ring = RecordRing<Tag>()
     private let maximumCount: Int
     private let maximumBytes: Int
-    /// Texts that were ever kept: the serial number of the next one.
-    private var total: UInt64 = 0
-    /// What the store has: everything before `first` removed, everything before `next` put.
-    private var stored: (first: UInt64, next: UInt64) = (0, 0)
+    private var watermark = SerialWatermark()
 
     package init(maximumCount: Int, maximumBytes: Int) {
         self.maximumCount = maximumCount
@@ -31,35 +28,26 @@ package struct History: Sendable {
         guard maximumCount > 0, text.byteCount > 0, text.byteCount <= maximumBytes else { return }
         while ring.count >= maximumCount || ring.byteCount + text.byteCount > maximumBytes { ring.removeFirst() }
         ring.append(text, tag: Tag(speaker: speaker, at: unixMilliseconds))
-        total &+= 1
+        watermark.added()
     }
 
     /// What has come and gone since the last call.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
-        let first = total &- UInt64(ring.count)
-        batch.remove(session, .history, stored.first..<min(first, stored.next))
-        for serial in max(first, stored.next)..<total {
-            let index = Int(serial &- first)
-            batch.put(session, .history, serial) { record in
-                record.append(ring.tag(at: index).speaker.rawValue)
-                record.append(fixed: ring.tag(at: index).at)
-                ring.withRecord(at: index) { record.append(bytesOf: $0) }
-            }
+        let ring = ring
+        watermark.store(.history, of: session, count: ring.count, into: &batch) { index, record in
+            record.append(ring.tag(at: index).speaker.rawValue)
+            record.append(fixed: ring.tag(at: index).at)
+            ring.withRecord(at: index) { record.append(bytesOf: $0) }
         }
-        stored = (first, total)
     }
 
     /// As it was written down.
     mutating func restore(_ records: [StoredSession.Record]) throws(RecordError) {
-        total = records.first?.number ?? 0
-        for record in records {
-            var reader = RecordReader(record.bytes)
-            guard record.number == total, let speaker = Speaker(rawValue: try reader.fixed()) else { throw RecordError() }
+        watermark = try SerialWatermark.restoring(records) { (reader) throws(RecordError) in
+            guard let speaker = Speaker(rawValue: try reader.fixed()) else { throw RecordError() }
             let at: Int64 = try reader.fixed()
             reader.rest().withRawSpan { append($0, by: speaker, at: at) }
-            total = record.number &+ 1
         }
-        stored = (records.first?.number ?? 0, total)
     }
 
     /// Gives up everything, the first thing to go when memory is short.

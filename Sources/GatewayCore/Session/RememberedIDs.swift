@@ -19,10 +19,7 @@ package struct RememberedIDs: Sendable {
 
     package init(capacity: Int) { self.capacity = capacity }
 
-    /// Ids that were ever remembered: the serial number of the next one.
-    private var total: UInt64 = 0
-    /// What the store has: everything before `first` removed, everything before `next` put.
-    private var stored: (first: UInt64, next: UInt64) = (0, 0)
+    private var watermark = SerialWatermark()
 
     package var count: Int { ring.count }
     package var footprint: Int { ring.footprint + slots.capacity * MemoryLayout<UInt32>.stride }
@@ -47,37 +44,27 @@ package struct RememberedIDs: Sendable {
         if (ring.count + 1) * 2 > slots.count { rebuild(slotCount: max(16, slots.count * 2)) }
         let hash = Self.hash(id)
         id.withBytes { ring.append($0, tag: Tag(hash: hash, kind: kind)) }
-        total &+= 1
+        watermark.added()
         place(serial: oldest &+ UInt32(truncatingIfNeeded: ring.count - 1), hash: hash)
     }
 
     /// What has come and gone since the last call.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
-        let first = total &- UInt64(ring.count)
-        batch.remove(session, .id, stored.first..<min(first, stored.next))
-        for serial in max(first, stored.next)..<total {
-            let index = Int(serial &- first)
-            batch.put(session, .id, serial) { record in
-                record.append(ring.tag(at: index).kind.rawValue)
-                ring.withRecord(at: index) { record.append(bytesOf: $0) }
-            }
+        let ring = ring
+        watermark.store(.id, of: session, count: ring.count, into: &batch) { index, record in
+            record.append(ring.tag(at: index).kind.rawValue)
+            ring.withRecord(at: index) { record.append(bytesOf: $0) }
         }
-        stored = (first, total)
     }
 
-    /// As they were written down.
+    /// As they were written down. A smaller capacity than the last time remembers fewer.
     mutating func restore(_ records: [StoredSession.Record]) throws(RecordError) {
-        total = records.first?.number ?? 0
-        for record in records {
-            var reader = RecordReader(record.bytes)
-            guard record.number == total, let kind = Kind(rawValue: try reader.fixed()),
-                let id = reader.rest().withRawSpan({ MessageID($0) }), self.kind(of: id) == nil
+        watermark = try SerialWatermark.restoring(records) { (reader) throws(RecordError) in
+            guard let kind = Kind(rawValue: try reader.fixed()), let id = reader.rest().withRawSpan({ MessageID($0) }),
+                self.kind(of: id) == nil
             else { throw RecordError() }
             insert(id, kind: kind)
-            // A smaller capacity than the last time remembers fewer.
-            total = record.number &+ 1
         }
-        stored = (records.first?.number ?? 0, total)
     }
 
     private mutating func forgetOldest() {

@@ -37,7 +37,7 @@ extension Session {
                 details: "open: \(open.id)", turn: &turn)
             return false
         }
-        if let wait = audioLimiter.wait(for: 1, at: policy.audio, now: turn.now) {
+        if let wait = limiters.audio.wait(for: 1, at: policy.audio, now: turn.now) {
             refuseRate("more audio streams a minute than `limits.audio_per_minute` allows", id: id, wait: wait, turn: &turn)
             return false
         }
@@ -56,7 +56,7 @@ extension Session {
             }
             counts.audioNanoseconds &+= duration
         }
-        _ = audioLimiter.admit(1, at: policy.audio, now: turn.now)
+        _ = limiters.audio.admit(1, at: policy.audio, now: turn.now)
         return true
     }
 
@@ -64,14 +64,14 @@ extension Session {
     package mutating func receive(binary chunk: RawSpan, turn: inout Turn) {
         counts.messagesIn &+= 1
         lastMessageAt = turn.now
-        let overBytes = byteLimiter.admit(Int64(chunk.byteCount), at: policy.bytes, now: turn.now)
+        let overBytes = limiters.byte.admit(Int64(chunk.byteCount), at: policy.bytes, now: turn.now)
         let stream: AudioIntake.Stream
         switch intake.verdict {
         case .stray:
             return refuse(.invalidAudio, "a binary frame without an open audio stream", turn: &turn)
         case .ignored:
             // Not answered, but not free: who floods what is ignored is thrown out as if it were refused, also with empty frames.
-            if chunkLimiter.admit(1, at: policy.chunks, now: turn.now) != nil || overBytes != nil { countRefusal(turn: &turn) }
+            if limiters.chunk.admit(1, at: policy.chunks, now: turn.now) != nil || overBytes != nil { countRefusal(turn: &turn) }
             return
         case .chunk(let open):
             stream = open
@@ -118,7 +118,7 @@ extension Session {
             refuseRate("the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
-        if let wait = chunkLimiter.wait(for: 1, at: policy.chunks, now: turn.now) {
+        if let wait = limiters.chunk.wait(for: 1, at: policy.chunks, now: turn.now) {
             refuseRate(
                 "more chunks a second than `limits.audio_chunks_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
@@ -133,14 +133,14 @@ extension Session {
                 turn: &turn)
             return false
         }
-        _ = chunkLimiter.admit(1, at: policy.chunks, now: turn.now)
+        _ = limiters.chunk.admit(1, at: policy.chunks, now: turn.now)
         return true
     }
 
     /// Admits so many nanoseconds of audio, what an outage held back before anything else; or tells how long to wait.
     private mutating func admitRealtime(_ duration: Int64, now: Instant) -> Int64? {
         let credited = min(outageCredit, duration)
-        if let wait = realtimeLimiter.admit((duration - credited) / 1000, at: policy.realtime, now: now) { return wait }
+        if let wait = limiters.realtime.admit((duration - credited) / 1000, at: policy.realtime, now: now) { return wait }
         outageCredit -= credited
         return nil
     }

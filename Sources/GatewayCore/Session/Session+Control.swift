@@ -24,7 +24,7 @@ extension Session {
             guard admitControl(id: status.id, turn: &turn) else { return }
             return report(id: status.id, turn: &turn)
         }
-        if status.playedMilliseconds != nil, controlLimiter.wait(for: 1, at: policy.control, now: turn.now) != nil {
+        if status.playedMilliseconds != nil, limiters.control.wait(for: 1, at: policy.control, now: turn.now) != nil {
             // Progress of playback beyond the limit is coalesced: the newest waits until one passes again.
             heldStatus = status
             return acknowledge(status, turn: &turn)
@@ -43,7 +43,7 @@ extension Session {
 
     /// Forwards the newest progress of playback that the limit has held back.
     mutating func releaseHeldStatus(turn: inout Turn) {
-        guard let held = heldStatus, let state = held.state, controlLimiter.admit(1, at: policy.control, now: turn.now) == nil else {
+        guard let held = heldStatus, let state = held.state, limiters.control.admit(1, at: policy.control, now: turn.now) == nil else {
             return
         }
         heldStatus = nil
@@ -79,7 +79,7 @@ extension Session {
 
     /// `ping`, `status`, `cancel` and `auth` share one limit.
     private mutating func admitControl(id: MessageID?, turn: inout Turn) -> Bool {
-        guard let wait = controlLimiter.admit(1, at: policy.control, now: turn.now) else { return true }
+        guard let wait = limiters.control.admit(1, at: policy.control, now: turn.now) else { return true }
         refuseRate("more control messages a minute than `limits.control_per_minute` allows", id: id, wait: wait, turn: &turn)
         return false
     }
@@ -125,14 +125,14 @@ extension Session {
     /// What would pass right now, by configuration name; a limit that is off isn't listed.
     private func appendRemaining(to bytes: inout [UInt8], now: Instant) {
         let all: [(StaticString, Limiter, Rate, Double)] = [
-            ("limits.text_per_minute", textLimiter, policy.text, 1),
-            ("limits.audio_per_minute", audioLimiter, policy.audio, 1),
-            ("limits.audio_chunks_per_second", chunkLimiter, policy.chunks, 1),
-            ("limits.audio_realtime_factor", realtimeLimiter, policy.realtime, 1e-6),
-            ("limits.control_per_minute", controlLimiter, policy.control, 1),
-            ("limits.bytes_per_second", byteLimiter, policy.bytes, 1),
-            ("limits.refusals_per_minute", refusalLimiter, policy.refusals, 1),
-            ("messages.max_violations", violationLimiter, policy.violations, 1),
+            ("limits.text_per_minute", limiters.text, policy.text, 1),
+            ("limits.audio_per_minute", limiters.audio, policy.audio, 1),
+            ("limits.audio_chunks_per_second", limiters.chunk, policy.chunks, 1),
+            ("limits.audio_realtime_factor", limiters.realtime, policy.realtime, 1e-6),
+            ("limits.control_per_minute", limiters.control, policy.control, 1),
+            ("limits.bytes_per_second", limiters.byte, policy.bytes, 1),
+            ("limits.refusals_per_minute", limiters.refusal, policy.refusals, 1),
+            ("messages.max_violations", limiters.violation, policy.violations, 1),
         ]
         var isFirst = true
         for (name, limiter, rate, unit) in all where !rate.isUnlimited {

@@ -9,14 +9,14 @@ extension Session {
             retryAfter: retryAfter, details: details,
             correlationID: turn.correlationID())
         report(error, turn: &turn)
-        if code.isViolation, violationLimiter.admit(1, at: policy.violations, now: turn.now) != nil {
+        if code.isViolation, limiters.violation.admit(1, at: policy.violations, now: turn.now) != nil {
             end(.tooManyViolations, "too many malformed messages", close: .tooManyViolations, turn: &turn)
         }
         if code.isRefusal { countRefusal(turn: &turn) }
     }
 
     mutating func countRefusal(turn: inout Turn) {
-        guard refusalLimiter.admit(1, at: policy.refusals, now: turn.now) != nil else { return }
+        guard limiters.refusal.admit(1, at: policy.refusals, now: turn.now) != nil else { return }
         end(.tooManyViolations, "too many messages over the limits", close: .tooManyViolations, turn: &turn)
     }
 

@@ -56,13 +56,6 @@ extension Session {
         detachedAt = detachedAt.map(moved)
         for index in inFlight.indices { inFlight[index].startedAt = moved(inFlight[index].startedAt) }
         intake.move(byNanoseconds: difference)
-        textLimiter.move(byNanoseconds: difference)
-        audioLimiter.move(byNanoseconds: difference)
-        chunkLimiter.move(byNanoseconds: difference)
-        realtimeLimiter.move(byNanoseconds: difference)
-        controlLimiter.move(byNanoseconds: difference)
-        byteLimiter.move(byNanoseconds: difference)
-        refusalLimiter.move(byNanoseconds: difference)
-        violationLimiter.move(byNanoseconds: difference)
+        limiters.updateEach { $0.move(byNanoseconds: difference) }
     }
 }

@@ -28,7 +28,7 @@ extension Session {
         return false
     }
 
-    /// Times are written as Unix milliseconds, debts of limiters as time to go: no clock outlives a process.
+    /// Times are written as Unix milliseconds, what limiters are owed as time to go: no clock outlives a process.
     private func append(to record: inout [UInt8], now: Instant, wall: Int64) {
         func onWall(_ instant: Instant) -> Int64 { wall - now.nanoseconds(since: instant) / 1_000_000 }
         record.append(Self.version)
@@ -49,11 +49,8 @@ extension Session {
         record.append(fixed: counts.messagesOut)
         record.append(fixed: counts.errors)
         record.append(fixed: counts.audioNanoseconds)
-        for limiter in [
-            textLimiter, audioLimiter, chunkLimiter, realtimeLimiter, controlLimiter, byteLimiter, refusalLimiter, violationLimiter,
-        ] {
-            record.append(fixed: limiter.debt(at: now))
-        }
+        var limiters = limiters
+        limiters.updateEach { record.append(fixed: $0.owed(at: now)) }
         record.append(intake.stream == nil ? 0 : 1)
         if let stream = intake.stream {
             record.append(counted: stream.id)
@@ -108,16 +105,9 @@ extension Session {
         counts.errors = try reader.fixed()
         counts.audioNanoseconds = try reader.fixed()
         let since = max(0, now.nanoseconds(since: instant(writtenAt)))
-        var debts: [Int64] = []
-        for _ in 0..<8 { debts.append(max(0, try reader.fixed(Int64.self) &- since)) }
-        textLimiter.restore(debt: debts[0], at: now)
-        audioLimiter.restore(debt: debts[1], at: now)
-        chunkLimiter.restore(debt: debts[2], at: now)
-        realtimeLimiter.restore(debt: debts[3], at: now)
-        controlLimiter.restore(debt: debts[4], at: now)
-        byteLimiter.restore(debt: debts[5], at: now)
-        refusalLimiter.restore(debt: debts[6], at: now)
-        violationLimiter.restore(debt: debts[7], at: now)
+        try limiters.updateEach { (limiter) throws(RecordError) in
+            limiter.restore(owed: max(0, try reader.fixed(Int64.self) &- since), at: now)
+        }
         if try reader.flag() {
             intake.restore(
                 id: try reader.id(), key: RequestKey(number: try reader.fixed()), format: try AudioFormat(&reader),

@@ -60,14 +60,7 @@ package struct Session: ~Copyable, Sendable {
     /// Reported by the edge: the smoothed round-trip time.
     package var roundTripNanoseconds: Int64?
 
-    var textLimiter = Limiter()
-    var audioLimiter = Limiter()
-    var chunkLimiter = Limiter()
-    var realtimeLimiter = Limiter()
-    var controlLimiter = Limiter()
-    var byteLimiter = Limiter()
-    var refusalLimiter = Limiter()
-    var violationLimiter = Limiter()
+    var limiters = SessionLimiters()
     let global: SharedLimiter
     /// Bytes given to the upstream that it hasn't taken yet.
     var upstreamQueued = 0
@@ -102,7 +95,7 @@ package struct Session: ~Copyable, Sendable {
     package mutating func receive(text bytes: RawSpan, scanner: inout MessageScanner, turn: inout Turn) {
         counts.messagesIn &+= 1
         lastMessageAt = turn.now
-        let overBytes = byteLimiter.admit(Int64(bytes.byteCount), at: policy.bytes, now: turn.now)
+        let overBytes = limiters.byte.admit(Int64(bytes.byteCount), at: policy.bytes, now: turn.now)
         let message: ClientMessage
         do throws(MessageFault) {
             message = try scanner.scan(bytes)
@@ -136,7 +129,7 @@ package struct Session: ~Copyable, Sendable {
     /// them by itself, and the program above it would be told about something that it doesn't know.
     package mutating func admitsControlFrame(of byteCount: Int, turn: inout Turn) -> Bool {
         let cost = max(Int64(byteCount), Self.controlFrameBytes)
-        guard byteLimiter.admit(cost, at: policy.bytes, now: turn.now) != nil else { return true }
+        guard limiters.byte.admit(cost, at: policy.bytes, now: turn.now) != nil else { return true }
         countRefusal(turn: &turn)
         return false
     }
@@ -145,7 +138,7 @@ package struct Session: ~Copyable, Sendable {
     static let controlFrameBytes: Int64 = 64
 
     /// Whether not even a byte more is within `limits.bytes_per_second`.
-    package func isOverBytes(now: Instant) -> Bool { byteLimiter.wait(for: 1, at: policy.bytes, now: now) != nil }
+    package func isOverBytes(now: Instant) -> Bool { limiters.byte.wait(for: 1, at: policy.bytes, now: now) != nil }
 
     /// Whether a binary message would be more than ignored or refused.
     package var takesBinary: Bool { if case .chunk = intake.verdict { true } else { false } }
@@ -155,13 +148,13 @@ package struct Session: ~Copyable, Sendable {
     package mutating func refuseSkipped(isBinary: Bool, turn: inout Turn) {
         if isBinary, !takesBinary { return receive(binary: RawSpan(), turn: &turn) }
         counts.messagesIn &+= 1
-        let wait = byteLimiter.wait(for: Self.controlFrameBytes, at: policy.bytes, now: turn.now) ?? 0
+        let wait = limiters.byte.wait(for: Self.controlFrameBytes, at: policy.bytes, now: turn.now) ?? 0
         refuseRate("more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
     }
 
     /// A message came in more bytes than it inflated to: `limits.bytes_per_second` counts what was worked on.
     package mutating func chargeOverhead(of byteCount: Int, turn: inout Turn) {
-        if byteLimiter.admit(Int64(byteCount), at: policy.bytes, now: turn.now) != nil { countRefusal(turn: &turn) }
+        if limiters.byte.admit(Int64(byteCount), at: policy.bytes, now: turn.now) != nil { countRefusal(turn: &turn) }
     }
 
     mutating func nextRequest() -> RequestKey {

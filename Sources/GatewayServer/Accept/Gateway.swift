@@ -191,7 +191,7 @@ package final class Gateway: Service {
         await onEveryLoop { $0.closeAll(Closing(code: .restart, reason: "draining")) }
         await untilEmpty(start + drain * 9 / 10)
         await onEveryLoop { $0.abortAll() }
-        // They close in tasks of their loops, which have to be over before the loops are.
+        // They close in tasks of their loops, and what they have for the store comes before the store's end.
         await untilEmpty(.now + .seconds(1))
         logger.info("drained")
     }
