@@ -47,6 +47,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.0"),
         // The embedded store: statements, migrations and errors of SQLite, which Debian keeps patched.
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+        // The page of a session's report: what is in a template can't be put into the code of a browser by mistake.
+        .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.0"),
+        // Requests of `parley sessions` to the operations listener.
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0", traits: []),
         // Deque, for everything that is bounded by dropping its oldest entry.
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     ],
@@ -86,6 +90,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "Mustache", package: "swift-mustache"),
             ],
             swiftSettings: house),
         .executableTarget(
@@ -93,8 +98,10 @@ let package = Package(
             dependencies: [
                 "GatewayCore", "GatewayServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -61,11 +61,12 @@ enum Assembly {
         let tls = try TLSContextStore(settings(configuration), ticketKeys: ticketKeys, now: started / 1000)
         warn(tls.current.warnings, logger: logger)
         health.set(.certificates, .ready)
-        let store = try makeStore(configuration, health: health)
+        let store = try openStore(configuration, health: health)
+        let archive: any ReportArchive = store ?? MemoryArchive()
         let shared = SharedGateway(
             occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
             sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: LoopbackProvider(),
-            store: store)
+            store: store, archive: archive)
         let gateway = try await Gateway(
             configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"))
         let restored = try await gateway.restore()
@@ -82,11 +83,14 @@ enum Assembly {
                 }),
             logger: Logger(label: "parley.configuration"),
             load: { () throws(ConfigurationError) in try ConfigurationLoader.load(arguments: flags, environment: environment) })
+        let reports = ReportCache()
         let operations = OperationsServer(
             address: configuration.operations.address, demandsToken: configuration.environment == .production,
             token: { keeper.current.operations.token }, health: health,
-            snapshot: { await snapshot(gateway, keeper.current, shared: shared, logs: logs, started: started) },
-            sessions: gateway, holdsWhatWasSaid: { keeper.current.reports.content == .full },
+            snapshot: { await snapshot(gateway, keeper.current, shared: shared, reports: reports, logs: logs, started: started) },
+            sessions: SessionDesk(
+                live: gateway, archive: archive, cache: reports, depth: { ReportDepth(keeper.current.reports.content) },
+                logger: Logger(label: "parley.operations")),
             reload: { await keeper.reload(because: "an operator asked") }, eventLoopGroup: group)
 
         logger.notice(
@@ -110,7 +114,8 @@ enum Assembly {
         logger.notice("stopped")
     }
 
-    private static func makeStore(_ configuration: GatewayConfiguration, health: HealthRegistry) throws(StoreError) -> (any SessionStore)? {
+    /// Nil when sessions live in memory.
+    private static func openStore(_ configuration: GatewayConfiguration, health: HealthRegistry) throws(StoreError) -> SQLiteStore? {
         switch configuration.store.kind {
         case .memory, .redis:
             // Memory is always ready.
@@ -159,7 +164,7 @@ enum Assembly {
     }
 
     private static func snapshot(
-        _ gateway: Gateway, _ configuration: GatewayConfiguration, shared: SharedGateway, logs: Logs, started: Int64
+        _ gateway: Gateway, _ configuration: GatewayConfiguration, shared: SharedGateway, reports: ReportCache, logs: Logs, started: Int64
     ) async -> GatewaySnapshot {
         let counters = await gateway.counters()
         var snapshot = GatewaySnapshot(
@@ -179,6 +184,7 @@ enum Assembly {
         snapshot.bytes.out = counters.bytesOut
         for (code, count) in counters.errors { snapshot.errors[code.rawValue] = count }
         for (code, count) in counters.closes { snapshot.closes["\(code)"] = count }
+        snapshot.reports.cache = reports.statistics
         snapshot.log.written = logs.written
         snapshot.log.dropped = logs.dropped
         return snapshot

@@ -75,7 +75,7 @@ import Testing
         #expect(last == 8)
     }
 
-    @Test func `a session that ended is gone for good`() async throws {
+    @Test func `a session that ended is gone for good, and its token is told so`() async throws {
         let folder = try TemporaryFolder()
         let gateway = try await start(folder)
         let client = try await gateway.webSocket()
@@ -87,7 +87,7 @@ import Testing
         #expect(try await gateway.exit() == 0)
         let next = try await start(folder)
         let (_, answer) = try await resume(next, session, after: 0)
-        #expect(answer["resume_error"] == "unknown", "\(answer.without("limits"))")
+        #expect(answer["resume_error"] == "expired", "\(answer.without("limits"))")
     }
 
     @Test(arguments: ["full", "normal", "off"])

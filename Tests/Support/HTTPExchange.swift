@@ -4,6 +4,7 @@ package struct HTTPRequestText: Sendable {
     package var target: String
     package var version = "HTTP/1.1"
     package var fields: [(name: String, value: String)]
+    package var body = ""
 
     package init(_ target: String, method: String = "GET", fields: [(name: String, value: String)] = [("Host", "localhost")]) {
         self.target = target
@@ -44,7 +45,7 @@ package struct HTTPRequestText: Sendable {
     package var bytes: [UInt8] {
         var text = "\(method) \(target) \(version)\r\n"
         for field in fields { text += "\(field.name): \(field.value)\r\n" }
-        return Array((text + "\r\n").utf8)
+        return Array((text + "\r\n" + body).utf8)
     }
 }
 

@@ -6,6 +6,7 @@ import Synchronization
 package final class TestStore: SessionStore {
     private struct State {
         var sessions: [ULID: [RecordKind: [UInt64: [UInt8]]]] = [:]
+        var endedTokens: [TokenHash] = []
         var waiting: [(batch: StoreBatch, committed: @Sendable () -> Void)] = []
         var takesWork = true
         var isHolding = false
@@ -40,7 +41,10 @@ package final class TestStore: SessionStore {
     package func commit() {
         let waiting = state.withLock { state in
             defer { state.waiting = [] }
-            for entry in state.waiting { Self.apply(entry.batch, to: &state.sessions) }
+            for entry in state.waiting {
+                Self.apply(entry.batch, to: &state.sessions)
+                state.endedTokens += entry.batch.endedTokens
+            }
             return state.waiting
         }
         for entry in waiting { entry.committed() }
@@ -48,6 +52,8 @@ package final class TestStore: SessionStore {
 
     /// The process dies: what wasn't committed is gone, and nobody hears of it.
     package func crash() { state.withLock { $0.waiting = [] } }
+
+    package func loadEndedTokens() -> [TokenHash] { state.withLock { $0.endedTokens } }
 
     package func load() -> [StoredSession] {
         state.withLock { state in

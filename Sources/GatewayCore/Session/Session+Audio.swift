@@ -4,13 +4,14 @@ extension Session {
         guard isNew(id, kind: .audio, turn: &turn) else { return }
         // All in one is a stream of one chunk.
         var recording: [UInt8]?
+        var duration: Int64 = 0
         if let data = message.data {
             var decoded: [UInt8] = []
             // The scanner found it to be strict base64 already.
             _ = Base64.decode(data, from: bytes, into: &decoded)
             recording = decoded
         }
-        guard admit(message, recording: recording, turn: &turn) else { return intake.ignoreOpening(id) }
+        guard admit(message, recording: recording, duration: &duration, turn: &turn) else { return intake.ignoreOpening(id) }
 
         let key = nextRequest()
         let request = UpstreamRequest(
@@ -24,12 +25,16 @@ extension Session {
         // The frames of an earlier, refused opening end here.
         intake.end()
         acknowledge(id, chunks: 1, turn: &turn)
-        recording.withRawSpan { forward($0, of: key, turn: &turn) }
+        recording.withRawSpan { forward($0, lasting: duration, of: key, turn: &turn) }
         endInput(of: key, turn: &turn)
     }
 
     /// Every condition that an opening has to meet; the limits are charged only when all of them are met.
-    private mutating func admit(_ message: ClientMessage.AudioOpen, recording: [UInt8]?, turn: inout Turn) -> Bool {
+    ///
+    /// - Parameter duration: set to the recording's, in nanoseconds
+    private mutating func admit(
+        _ message: ClientMessage.AudioOpen, recording: [UInt8]?, duration: inout Int64, turn: inout Turn
+    ) -> Bool {
         let id = message.id
         if let open = intake.stream {
             refuse(
@@ -46,15 +51,15 @@ extension Session {
             return false
         }
         if let recording {
-            guard let duration = recording.withRawSpan({ AudioClock.nanoseconds(of: $0, format: message.format) }) else {
+            guard let nanoseconds = recording.withRawSpan({ AudioClock.nanoseconds(of: $0, format: message.format) }) else {
                 refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, turn: &turn)
                 return false
             }
-            if let wait = admitRealtime(duration, now: turn.now) {
+            if let wait = admitRealtime(nanoseconds, now: turn.now) {
                 refuseRate("audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: id, wait: wait, turn: &turn)
                 return false
             }
-            counts.audioNanoseconds &+= duration
+            duration = nanoseconds
         }
         _ = limiters.audio.admit(1, at: policy.audio, now: turn.now)
         return true
@@ -81,8 +86,7 @@ extension Session {
         guard admit(chunk, of: stream, number: number, duration: duration, overBytes: overBytes, turn: &turn) else {
             return intake.refuseChunk()
         }
-        counts.audioNanoseconds &+= duration
-        forward(chunk, of: stream.key, turn: &turn)
+        forward(chunk, lasting: duration, of: stream.key, turn: &turn)
         if intake.accept(now: turn.now) { acknowledge(stream.id, chunks: number, turn: &turn) }
     }
 
@@ -163,6 +167,8 @@ extension Session {
         turn.commands.append(.audioEnd(key))
         guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
         inFlight[index].hasEnded = true
+        inFlight[index].inputEndedAt = turn.now
+        rememberAudio(of: inFlight[index], turn: turn)
         changes &+= 1
     }
 

@@ -73,7 +73,7 @@ extension Session {
     }
 
     mutating func bye(turn: inout Turn) {
-        isOver = true
+        ending = .bye
         turn.closing = Closing(code: .normal, reason: "bye")
     }
 

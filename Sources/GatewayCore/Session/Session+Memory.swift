@@ -4,13 +4,16 @@ extension Session {
     /// What a server message is longer than the text in it.
     static let envelopeBytes = 256
 
-    package mutating func updateLedger() { ledger = countedLedger() }
+    package mutating func updateLedger() {
+        ledger = countedLedger()
+        memoryPeak = max(memoryPeak, ledger.total)
+    }
 
     /// The ledger as it should be: everything counted anew but the connection's part, which the edge reports.
     package func countedLedger() -> Ledger {
         var ledger = ledger
         ledger.outbox = outbox.footprint
-        ledger.history = history.footprint
+        ledger.history = history.footprint + timeline.footprint
         ledger.duplicateIDs = remembered.footprint
         ledger.upstreamQueue = upstreamQueued
         ledger.requests = inFlight.reduce(0) { $0 + Self.requestBytes + $1.extraBytes + $1.answer.capacity }

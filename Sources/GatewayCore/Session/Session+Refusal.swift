@@ -64,13 +64,14 @@ extension Session {
         let error = GatewayError(code, source: source, message, close: close, correlationID: turn.correlationID())
         report(error, turn: &turn)
         turn.closing = Closing(error)
-        isOver = isOver || close.endsSession
+        ending = ending ?? SessionEnding(close)
     }
 
     private mutating func report(_ error: GatewayError, turn: inout Turn) {
         let showsDetails = turn.showsDetails
         turn.reply { error.appendMessage(to: &$0, showsDetails: showsDetails) }
         turn.incidents.append(error)
+        note(.failed(error.code), of: error.correlationID, wall: turn.wall)
         counts.errors &+= 1
         counts.messagesOut &+= 1
     }

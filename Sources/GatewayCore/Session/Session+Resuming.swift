@@ -34,7 +34,7 @@ extension Session {
     }
 
     /// It ends with its connection, or now if it has none.
-    package mutating func endByOperator() { isOver = true }
+    package mutating func endByOperator() { ending = ending ?? .closedByOperator }
 
     /// The client has everything up to `sequence`. It has said something on its new connection: so it has the token that came first on it.
     mutating func acknowledge(_ sequence: UInt64) {
@@ -54,7 +54,11 @@ extension Session {
         startedAt = moved(startedAt)
         lastMessageAt = moved(lastMessageAt)
         detachedAt = detachedAt.map(moved)
-        for index in inFlight.indices { inFlight[index].startedAt = moved(inFlight[index].startedAt) }
+        for index in inFlight.indices {
+            inFlight[index].startedAt = moved(inFlight[index].startedAt)
+            inFlight[index].inputEndedAt = inFlight[index].inputEndedAt.map(moved)
+            inFlight[index].answeredAt = inFlight[index].answeredAt.map(moved)
+        }
         intake.move(byNanoseconds: difference)
         limiters.updateEach { $0.move(byNanoseconds: difference) }
     }

@@ -1,6 +1,6 @@
 extension Session {
     /// The layout of ``RecordKind/state``. A record of another one isn't read.
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
 
     /// Whether the store has to hear of something before what was answered may be told.
     package var isUnstored: Bool { changes != storedChanges || outbox.isUnstored }
@@ -12,6 +12,7 @@ extension Session {
         outbox.store(of: id, into: &batch)
         remembered.store(of: id, into: &batch)
         history.store(of: id, into: &batch)
+        timeline.store(of: id, into: &batch)
         for index in inFlight.indices {
             guard let record = inFlight[index].record.take() else { continue }
             batch.put(id, .request, inFlight[index].key.number) { $0 += record }
@@ -49,6 +50,11 @@ extension Session {
         record.append(fixed: counts.messagesOut)
         record.append(fixed: counts.errors)
         record.append(fixed: counts.audioNanoseconds)
+        record.append(fixed: counts.bytesIn)
+        record.append(fixed: counts.bytesOut)
+        record.append(fixed: counts.connections)
+        record.append(fixed: counts.resumes)
+        record.append(fixed: UInt64(memoryPeak))
         var limiters = limiters
         limiters.updateEach { record.append(fixed: $0.owed(at: now)) }
         record.append(intake.stream == nil ? 0 : 1)
@@ -104,6 +110,11 @@ extension Session {
         counts.messagesOut = try reader.fixed()
         counts.errors = try reader.fixed()
         counts.audioNanoseconds = try reader.fixed()
+        counts.bytesIn = try reader.fixed()
+        counts.bytesOut = try reader.fixed()
+        counts.connections = try reader.fixed()
+        counts.resumes = try reader.fixed()
+        memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
         let since = max(0, now.nanoseconds(since: instant(writtenAt)))
         try limiters.updateEach { (limiter) throws(RecordError) in
             limiter.restore(owed: max(0, try reader.fixed(Int64.self) &- since), at: now)
@@ -115,6 +126,8 @@ extension Session {
         }
         try remembered.restore(stored.records[.id] ?? [])
         try history.restore(stored.records[.history] ?? [])
+        try timeline.restore(stored.records[.event] ?? [])
+        note(.restored, of: nil, wall: wall)
         for _ in 0..<(try reader.fixed(UInt32.self)) {
             let key = RequestKey(number: try reader.fixed())
             let started = instant(try reader.fixed())
@@ -136,6 +149,11 @@ extension Session {
         flight.isAnswered = isAnswered
         flight.hasEnded = hasEnded
         flight.storedChunks = chunks.isEmpty ? nil : UInt64(chunks.count)
+        if case .audio(let format) = request.input {
+            for chunk in chunks {
+                chunk.bytes.withRawSpan { flight.audio.add($0, lasting: AudioClock.nanoseconds(of: $0, format: format) ?? 0) }
+            }
+        }
         inFlight.append(flight)
         guard !isAnswered else {
             let lost = UpstreamEvent.Content.failure(

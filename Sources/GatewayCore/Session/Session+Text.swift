@@ -12,7 +12,7 @@ extension Session {
 
         let text = message.text.bytes(in: bytes)
         let key = nextRequest()
-        text.withRawSpan { history.append($0, by: .client, at: turn.wall) }
+        text.withRawSpan { history.append($0, .init(.client, at: turn.wall)) }
         upstreamQueued += text.count
         turn.reply(isPromise: true) { $0.appendAck(id) }
         counts.messagesOut &+= 1

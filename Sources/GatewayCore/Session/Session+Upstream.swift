@@ -20,13 +20,14 @@ extension Session {
         var isLast = event.isLast
         if !inFlight[index].isAnswered {
             inFlight[index].isAnswered = true
+            inFlight[index].answeredAt = turn.now
             changes &+= 1
         }
         // Taken apart, not copied: what the cases bind is the event's own.
         let content = (consume event).content
         switch consume content {
         case .text(let text, let final):
-            remember(text, final: final, index: index, turn: turn)
+            remember(text, final: final, isLast: isLast, index: index, turn: turn)
             sequence("text", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
                 bytes.append(quoted: id)
@@ -37,7 +38,12 @@ extension Session {
                 if isLast { bytes.append(",\"done\":true") }
             }
         case .transcript(let text, let final, let confidence, let start, let end):
-            if final { text.withRawSpan { history.append($0, by: .client, at: turn.wall) } }
+            if final {
+                // Who only hears has answered with it.
+                let latency = isLast ? inFlight[index].latency(now: turn.now) : nil
+                inFlight[index].isTold = isLast
+                text.withRawSpan { history.append($0, .init(.client, .transcript, at: turn.wall, latency: latency)) }
+            }
             sequence("transcript", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
                 bytes.append(quoted: id)
@@ -60,11 +66,16 @@ extension Session {
                 if isLast { bytes.append(",\"done\":true") }
             }
         case .audio(let format):
+            inFlight[index].answerFormat = format
             announce(format, isEnd: false, of: request, id: id, isLast: isLast, turn: &turn)
         case .audioEnd(let format):
             announce(format, isEnd: true, of: request, id: id, isLast: isLast, turn: &turn)
         case .audioChunk(let chunk):
-            chunk.withRawSpan { outbox.append($0, kind: .binary, request: request) }
+            let format = inFlight[index].answerFormat
+            chunk.withRawSpan { bytes in
+                outbox.append(bytes, kind: .binary, request: request)
+                inFlight[index].answerAudio.add(bytes, lasting: format.flatMap { AudioClock.nanoseconds(of: bytes, format: $0) } ?? 0)
+            }
             counts.messagesOut &+= 1
         case .status(let state, let progress):
             sequence("status", request: request, turn: &turn) { bytes in
@@ -83,6 +94,7 @@ extension Session {
             fail(request, id: id, code: code, message: message, retryAfter: retryAfter, turn: &turn)
         }
         guard isLast else { return }
+        tellLatency(at: index, turn: turn)
         if intake.stream?.key == request { intake.abandon() }
         finish(request, turn: &turn)
     }
@@ -107,7 +119,10 @@ extension Session {
         let error = GatewayError(
             code, source: .upstream, message, replyTo: id, retryAfter: retryAfter, correlationID: turn.correlationID())
         turn.incidents.append(error)
+        note(.failed(code), of: error.correlationID, wall: turn.wall)
         counts.errors &+= 1
+        // What took how long is told of answers.
+        if let index = inFlight.firstIndex(where: { $0.key == request }) { inFlight[index].isTold = true }
         let showsDetails = turn.showsDetails
         sequence("error", request: request, turn: &turn) { bytes in
             bytes.append(",\"error\":")
@@ -117,21 +132,50 @@ extension Session {
     }
 
     /// A streamed answer enters the history whole.
-    private mutating func remember(_ text: [UInt8], final: Bool, index: Int, turn: Turn) {
-        if final, inFlight[index].answer.isEmpty, !inFlight[index].isAnswerCut {
-            return text.withRawSpan { history.append($0, by: .upstream, at: turn.wall) }
-        }
+    private mutating func remember(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, turn: Turn) {
+        let isWhole = final && inFlight[index].answer.isEmpty && !inFlight[index].isAnswerCut
         // Cut at the first delta that doesn't fit: an answer with a hole in it was never given.
-        if !inFlight[index].isAnswerCut, inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) {
+        if !isWhole, !inFlight[index].isAnswerCut, inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) {
             inFlight[index].answer += text
-        } else {
+        } else if !isWhole {
             inFlight[index].isAnswerCut = true
         }
-        if final {
-            let answer = inFlight[index].answer
-            inFlight[index].answer = []
-            inFlight[index].isAnswerCut = false
-            answer.withRawSpan { history.append($0, by: .upstream, at: turn.wall) }
+        guard final else { return }
+        var tag = History.Tag(.upstream, at: turn.wall)
+        if isLast, inFlight[index].answerAudio.bytes == 0 {
+            tag.latency = inFlight[index].latency(now: turn.now)
+            inFlight[index].isTold = true
+        }
+        if isWhole { return text.withRawSpan { history.append($0, tag) } }
+        let answer = inFlight[index].answer
+        inFlight[index].answer = []
+        inFlight[index].isAnswerCut = false
+        answer.withRawSpan { history.append($0, tag) }
+    }
+
+    /// The answer is over: its last entry in the history tells how long it took.
+    private mutating func tellLatency(at index: Int, turn: Turn) {
+        guard !inFlight[index].isTold else { return }
+        inFlight[index].isTold = true
+        let flight = inFlight[index]
+        var tag = History.Tag(.upstream, at: turn.wall, latency: flight.latency(now: turn.now))
+        if flight.answerAudio.bytes > 0 { (tag.kind, tag.audio) = (.audio, flight.answerAudio) }
+        inFlight[index].answer = []
+        inFlight[index].answerAudio = History.Audio()
+        flight.answer.withRawSpan { history.append(tag.kind == .audio ? RawSpan() : $0, tag) }
+    }
+
+    /// How much of a client's audio there was.
+    mutating func rememberAudio(of flight: InFlight, turn: Turn) {
+        history.append(RawSpan(), .init(.client, .audio, at: turn.wall, audio: flight.audio))
+    }
+
+    /// A request is over, and what there is of it beside what the history has already: it was cancelled, or broke off.
+    mutating func remember(_ flight: consuming InFlight, turn: Turn) {
+        if flight.audio.bytes > 0, !flight.hasEnded { rememberAudio(of: flight, turn: turn) }
+        if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall)) } }
+        if flight.answerAudio.bytes > 0 {
+            history.append(RawSpan(), .init(.upstream, .audio, at: turn.wall, audio: flight.answerAudio))
         }
     }
 }

@@ -9,12 +9,22 @@ package struct Session: ~Copyable, Sendable {
         package let key: RequestKey
         package let id: MessageID
         package internal(set) var startedAt: Instant
+        /// When its audio had come in.
+        var inputEndedAt: Instant?
+        /// When its answer began.
+        var answeredAt: Instant?
         /// Of what goes along with it to the upstream: `meta`, `lang`, `voice`.
         package let extraBytes: Int
         /// Deltas of a streamed answer, for the history.
         package var answer: [UInt8] = []
         /// The answer was too long for the history, which keeps its beginning.
         package var isAnswerCut = false
+        /// What it consists of in audio, and its answer.
+        var audio = History.Audio()
+        var answerAudio = History.Audio()
+        var answerFormat: AudioFormat?
+        /// The history has an entry of its answer that tells the latency.
+        var isTold = false
         /// Something of its answer was sequenced.
         package var isAnswered = false
         /// The request as the store is to get it; nil once it has, and where there is no store.
@@ -31,6 +41,11 @@ package struct Session: ~Copyable, Sendable {
         package var messagesOut: UInt64 = 0
         package var errors: UInt64 = 0
         package var audioNanoseconds: Int64 = 0
+        /// Of WebSocket frames, of connections that are over.
+        package var bytesIn: UInt64 = 0
+        package var bytesOut: UInt64 = 0
+        package var connections: UInt64 = 0
+        package var resumes: UInt64 = 0
 
         package init() {}
     }
@@ -46,16 +61,19 @@ package struct Session: ~Copyable, Sendable {
 
     package var outbox: Outbox
     package var history: History
+    package internal(set) var timeline = Timeline()
     package var remembered: RememberedIDs
     package var intake = AudioIntake()
     package var ledger = Ledger()
+    /// The most that the ledger ever came to.
+    package internal(set) var memoryPeak = 0
     package var counts = Counts()
     package internal(set) var inFlight: [InFlight] = []
     package internal(set) var lastMessageAt: Instant
     /// Since when it has no connection; nil while it has one.
     package internal(set) var detachedAt: Instant?
     /// It has ended, by `bye` or by a fatal error: it can't be resumed.
-    package internal(set) var isOver = false
+    package internal(set) var ending: SessionEnding?
     package internal(set) var credentials = ResumeCredentials()
     /// Reported by the edge: the smoothed round-trip time.
     package var roundTripNanoseconds: Int64?
@@ -87,6 +105,8 @@ package struct Session: ~Copyable, Sendable {
         history = History(maximumCount: policy.historyMessages, maximumBytes: policy.historyBytes)
         remembered = RememberedIDs(capacity: policy.duplicateIDs)
     }
+
+    package var isOver: Bool { ending != nil }
 
     /// Whether something waits for the socket, or soon will.
     package var hasWaiting: Bool { outbox.hasWaiting || intake.acknowledgeDeadline != nil }
@@ -184,15 +204,18 @@ package struct Session: ~Copyable, Sendable {
         }
         // Most are over before the store hears of them.
         if inFlight[index].record == nil { turn.batch?.remove(id, .request, key.number..<key.number &+ 1) }
-        inFlight.remove(at: index)
+        remember(inFlight.remove(at: index), turn: turn)
         changes &+= 1
     }
 
     /// Gives a chunk to the upstream, and to the store.
-    mutating func forward(_ chunk: RawSpan, of key: RequestKey, turn: inout Turn) {
+    mutating func forward(_ chunk: RawSpan, lasting nanoseconds: Int64, of key: RequestKey, turn: inout Turn) {
+        counts.audioNanoseconds &+= nanoseconds
         upstreamQueued += chunk.byteCount
         turn.send(chunk, of: key)
-        guard turn.batch != nil, let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
+        guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
+        inFlight[index].audio.add(chunk, lasting: nanoseconds)
+        guard turn.batch != nil else { return }
         let number = inFlight[index].storedChunks ?? 0
         turn.batch?.put(id, .chunk, key.chunks.lowerBound + number) { $0.append(bytesOf: chunk) }
         inFlight[index].storedChunks = number + 1

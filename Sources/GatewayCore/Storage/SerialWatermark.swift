@@ -1,7 +1,7 @@
 /// How far a store has followed a queue that grows at its end and shrinks at its beginning, and whose entries are numbered one by one.
 struct SerialWatermark: Sendable {
     /// Entries that there ever were: the number of the next one.
-    private var total: UInt64 = 0
+    private(set) var total: UInt64 = 0
     /// What the store has: everything before `first` removed, everything before `next` put.
     private var stored: (first: UInt64, next: UInt64) = (0, 0)
 

@@ -12,6 +12,8 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case request = 4
     /// An audio chunk of a request in flight; see ``RequestKey/chunks``.
     case chunk = 5
+    /// Something that happened to the session; a serial number.
+    case event = 6
 }
 
 /// Changes to the records of sessions, in order: what a store makes durable in one piece, or not at all.
@@ -22,13 +24,18 @@ package struct StoreBatch: Sendable {
         /// The record's bytes are this range of ``bytes``.
         case put(ULID, RecordKind, UInt64, Range<Int>)
         case remove(ULID, RecordKind, Range<UInt64>)
-        /// The session is over: nothing of it stays.
+        /// The session is over: nothing of it stays but ``endedTokens``.
         case end(ULID)
     }
+
+    /// Stores keep no more tokens of sessions that are over than these, the newest.
+    package static let mostEndedTokens = 100_000
 
     package private(set) var changes: [Change] = []
     /// Bytes of all records, end to end.
     package private(set) var bytes: [UInt8] = []
+    /// Tokens of sessions that are over: who presents one is told so.
+    package private(set) var endedTokens: [TokenHash] = []
 
     package init() {}
 
@@ -45,7 +52,10 @@ package struct StoreBatch: Sendable {
         changes.append(.remove(session, kind, numbers))
     }
 
-    package mutating func end(_ session: ULID) { changes.append(.end(session)) }
+    package mutating func end(_ session: ULID, tokens: [TokenHash]) {
+        changes.append(.end(session))
+        endedTokens += tokens
+    }
 }
 
 /// What a store has of one session, each list in the order of its numbers.

@@ -16,6 +16,7 @@ package final class Gateway: Service {
     private let logger: Logger
     private let drain: Duration
     private let sweep: Duration
+    private let reportsKept: ReportsKept
     private let listener = Mutex<(any Channel)?>(nil)
     private let refusedAddresses = Atomic<UInt64>(0)
     private let onListening: @Sendable (SocketAddress) -> Void
@@ -38,6 +39,7 @@ package final class Gateway: Service {
         address = configuration.listen.address
         drain = configuration.shutdown.drain
         sweep = configuration.sessions.sweep
+        reportsKept = ReportsKept(configuration.reports.keep)
         let settings = GatewaySettings(configuration)
         var loops: [NIOLoopBound<LoopContext>] = []
         for loop in group.makeIterator() {
@@ -57,6 +59,7 @@ package final class Gateway: Service {
     /// - Returns: how many there are.
     package func restore() async throws -> Int {
         guard let store = shared.store else { return 0 }
+        shared.sessions.restore(ended: try store.loadEndedTokens())
         let sessions = try store.load()
         for (index, bound) in loops.enumerated() {
             let part = stride(from: index, to: sessions.count, by: loops.count).map { sessions[$0] }
@@ -99,10 +102,11 @@ package final class Gateway: Service {
                 for await _ in closed {}
                 return Task.isCancelled
             }
-            group.addTask { [sweep, shared] in
+            group.addTask { [sweep, shared, reportsKept] in
                 // The C library keeps what a wave of connections has freed, for ever if nobody asks. Off the loops: it takes milliseconds.
                 while (try? await Task.sleep(for: sweep)) != nil {
                     malloc_trim(0)
+                    shared.archive.sweep(endedBefore: reportsKept.limit(now: LoopClock.wallMilliseconds()))
                     shared.store?.sweep()
                 }
                 return true
@@ -208,6 +212,7 @@ package final class Gateway: Service {
 
     /// Takes over what a reload has changed.
     package func apply(_ configuration: GatewayConfiguration) async {
+        reportsKept.set(configuration.reports.keep)
         shared.occupancy.limits = Occupancy.Limits(configuration)
         shared.sessions.limits = SessionRegistry.Limits(configuration)
         let settings = GatewaySettings(configuration)
@@ -244,27 +249,39 @@ package final class Gateway: Service {
 }
 
 extension Gateway: SessionDirectory {
-    package func sessions(after cursor: ULID?, limit: Int, state: SessionSummary.State?) async -> SessionPage {
-        // One more than asked for tells whether there is another page.
-        let found = await snapshotLoops { $0.summaries(after: cursor, limit: limit + 1, state: state) }.flatMap(\.self)
-        let sorted = found.sorted { $0.sessionID < $1.sessionID }
-        let page = Array(sorted.prefix(limit))
-        return SessionPage(sessions: page, cursor: sorted.count > limit ? page.last?.sessionID : nil)
+    package func sessions(after cursor: ULID?, limit: Int, attached: Bool?) async -> [LiveSession] {
+        let found = await snapshotLoops { $0.liveSessions(after: cursor, limit: limit, attached: attached) }.flatMap(\.self)
+        return Array(found.sorted { $0.report.id < $1.report.id }.prefix(limit))
     }
 
-    package func session(_ id: ULID, withTranscript: Bool) async -> SessionDetails? {
-        await find { $0.sessions[id]?.details(withTranscript: withTranscript) }
+    package func session(_ id: ULID, depth: ReportDepth) async -> LiveSession? {
+        await find { $0.sessions[id]?.view(depth) }
     }
 
-    package func close(_ id: ULID) async -> Bool { await find { $0.close(id) ? true : nil } ?? false }
+    package func close(_ id: ULID) async -> Bool { await find { $0.close(id, keepsReport: true) ? true : nil } ?? false }
 
     package func erase(_ id: ULID) async -> Bool {
-        guard await close(id) else { return false }
-        // The batch that ends it was submitted, or is about to be: then the log of the store goes, too.
+        guard await find({ $0.close(id, keepsReport: false) ? true : nil }) ?? false else { return false }
+        // The batch that ends it was submitted, or is about to be.
         await onEveryLoop { $0.submitBatch() }
-        await shared.store?.forget()
-        logger.notice("session erased", metadata: ["session_id": "\(id)"])
         return true
+    }
+
+    package func forget() async { await shared.store?.forget() }
+}
+
+/// `reports.keep`, which a reload may change under the task that obeys it.
+private final class ReportsKept: Sendable {
+    private let duration: Mutex<Duration>
+
+    init(_ duration: Duration) { self.duration = Mutex(duration) }
+
+    func set(_ duration: Duration) { self.duration.withLock { $0 = duration } }
+
+    /// What ended before isn't kept any longer. Unix milliseconds; 0 keeps everything.
+    func limit(now: Int64) -> Int64 {
+        let kept = duration.withLock { $0 }
+        return kept == .zero ? 0 : now - kept.clampedMilliseconds
     }
 }
 

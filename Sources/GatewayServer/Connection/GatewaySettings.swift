@@ -21,6 +21,8 @@ package struct GatewaySettings: Sendable {
     package var acceptsQueryTokens: Bool
     package var allowedOrigins: Set<String>
     package var offersEcho: Bool
+    /// `reports.content`
+    package var reportDepth: ReportDepth
 
     /// `/echo` takes messages of up to 64 MiB in any number of fragments; conformance suites send such.
     package static let echoLimits = WebSocketLimits(maxMessageBytes: 64 << 20, maxFragments: 0)
@@ -55,6 +57,7 @@ extension GatewaySettings {
         acceptsQueryTokens = configuration.http.queryTokens
         allowedOrigins = Set(configuration.http.allowedOrigins)
         offersEcho = configuration.conformance.echo
+        reportDepth = ReportDepth(configuration.reports.content)
     }
 
     static func orOff(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }

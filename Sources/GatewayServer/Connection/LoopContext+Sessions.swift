@@ -65,7 +65,7 @@ extension LoopContext {
         guard let driver = sessions[id] else { return nil }
         guard driver.session.credentials.accept(token) else { return .refused(.unknown) }
         if driver.session.isExpired(at: clock.now) {
-            if !driver.isAttached { driver.end("expired") }
+            if !driver.isAttached { driver.end(.expired) }
             return .refused(.expired)
         }
         guard !request.isMalformed, driver.session.canResume(after: request.last) else { return .refused(.badLastSequence) }
@@ -110,7 +110,7 @@ extension LoopContext {
                 try SessionDriver(restoring: entry, loop: self).goOn()
             } catch {
                 logger.error("a stored session can't be read; it is given up", metadata: ["session_id": "\(entry.id)"])
-                turn.batch?.end(entry.id)
+                turn.batch?.end(entry.id, tokens: [])
                 scheduleCommit()
             }
             if begun { endTurn() }
@@ -126,7 +126,7 @@ extension LoopContext {
             }
             oldest = (driver, at)
         }
-        oldest?.driver.end("sessions.max_detached")
+        oldest?.driver.end(.displaced)
     }
 
     func log(_ message: Logger.Message, of session: ULID, connection: Connection?, _ further: Logger.Metadata = [:]) {

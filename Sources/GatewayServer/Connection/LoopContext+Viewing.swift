@@ -3,54 +3,37 @@ import GatewayCore
 /// What operators see of the sessions of one event loop, and do with them.
 extension LoopContext {
     /// The first sessions behind `cursor`, in the order of their ids.
-    func summaries(after cursor: ULID?, limit: Int, state: SessionSummary.State?) -> [SessionSummary] {
+    func liveSessions(after cursor: ULID?, limit: Int, attached: Bool?) -> [LiveSession] {
         var ids: [ULID] = []
         for (id, driver) in sessions {
             guard cursor.map({ $0 < id }) ?? true else { continue }
-            guard state.map({ ($0 == .attached) == driver.isAttached }) ?? true else { continue }
+            guard attached.map({ $0 == driver.isAttached }) ?? true else { continue }
             ids.append(id)
         }
         ids.sort()
-        return ids.prefix(limit).compactMap { sessions[$0]?.summary }
+        return ids.prefix(limit).compactMap { sessions[$0]?.view(.head) }
     }
 
     /// Ends a session on behalf of an operator. False when it isn't here.
-    func close(_ id: ULID) -> Bool {
+    ///
+    /// - Parameter keepsReport: false leaves nothing of it behind
+    func close(_ id: ULID, keepsReport: Bool) -> Bool {
         guard let driver = sessions[id] else { return false }
-        driver.endByOperator()
+        driver.endByOperator(keepsReport: keepsReport)
         return true
     }
 }
 
 extension SessionDriver {
-    var summary: SessionSummary {
-        SessionSummary(
-            sessionID: "\(session.id)", state: isAttached ? .attached : .detached, connectedAt: session.connectedAt,
-            expiresAt: session.expiresAt == .max ? nil : session.expiresAt, messagesIn: session.counts.messagesIn,
-            messagesOut: session.counts.messagesOut, errors: session.counts.errors,
-            audioSeconds: Double(session.counts.audioNanoseconds / 1_000_000) / 1000, inFlight: session.inFlight.count,
-            memoryBytes: memoryBytes)
-    }
-
-    func details(withTranscript: Bool) -> SessionDetails {
+    func view(_ depth: ReportDepth) -> LiveSession {
         let link = connection.map { connection in
-            SessionDetails.Connection(
-                connectionID: "\(connection.id)", address: connection.address, bytesIn: connection.bytesIn, bytesOut: connection.bytesOut,
-                roundTripMilliseconds: session.roundTripNanoseconds.map { Double($0 / 1000) / 1000 })
+            LiveSession.Link(
+                id: connection.id, address: connection.address, bytesIn: connection.bytesIn, bytesOut: connection.bytesOut,
+                roundTripNanoseconds: session.roundTripNanoseconds)
         }
-        let outbox = SessionDetails.Outbox(
-            messages: session.outbox.count, waitingBytes: session.outbox.waitingBytes, lastSequence: session.outbox.lastSequence)
-        return SessionDetails(session: summary, connection: link, outbox: outbox, transcript: withTranscript ? transcript : nil)
-    }
-
-    private var transcript: [SessionDetails.Line] {
-        (0..<session.history.count).map { index in
-            session.history.withText(at: index) { span, tag in
-                var bytes: [UInt8] = []
-                bytes.append(bytesOf: span)
-                return SessionDetails.Line(
-                    at: tag.at, by: tag.speaker == .client ? "client" : "upstream", text: String(decoding: bytes, as: UTF8.self))
-            }
-        }
+        return LiveSession(
+            report: report(depth), link: link, connectedAt: session.connectedAt,
+            expiresAt: session.expiresAt == .max ? nil : session.expiresAt, inFlight: session.inFlight.count, memoryBytes: memoryBytes,
+            outboxMessages: session.outbox.count, waitingBytes: session.outbox.waitingBytes, lastSequence: session.outbox.lastSequence)
     }
 }

@@ -31,6 +31,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     private var durable: UInt64 = 0
     /// The ticket that the `session` message waits for; nothing else goes before it.
     private var greeting: UInt64?
+    /// An operator wants nothing of it kept.
+    private var isErased = false
 
     /// Events asked for at a time.
     private static let demandSize = 64
@@ -95,12 +97,17 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         let beginning: Session.Beginning
         var presented: TokenHash?
         switch arrival {
-        case .new: beginning = .new
-        case .newInstead(let error): beginning = .newInstead(error)
+        case .new:
+            beginning = .new
+            session.note(.connected, of: connection?.id, wall: loop.turn.wall)
+        case .newInstead(let error):
+            beginning = .newInstead(error)
+            session.note(.connected, of: connection?.id, wall: loop.turn.wall)
         case .resumed(let token, let last):
             presented = token
             let isLost = session.resume(after: last, now: loop.turn.now, wall: loop.turn.wall)
             beginning = .resumed(isLost: isLost)
+            session.note(.resumed(isLost: isLost), of: connection?.id, wall: loop.turn.wall)
             loop.log("session resumed", of: session.id, connection: connection, ["lost": "\(isLost)"])
         }
         let token = ResumeToken()
@@ -269,7 +276,9 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     package func disconnected() {
         guard let connection else { return }
         self.connection = nil
-        guard !session.isOver else { return end("over", connection: connection) }
+        count(connection)
+        session.note(.detached(connection.closeCode), of: connection.id, wall: LoopClock.wallMilliseconds())
+        if let ending = session.ending { return end(ending, connection: connection) }
         detach()
         loop.log("session detached", of: session.id, connection: connection)
         if loop.shared.sessions.detach(session.id) { loop.endOldestDetached() }
@@ -280,8 +289,15 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     func leaveConnection() {
         guard let connection else { return }
         self.connection = nil
+        count(connection)
+        session.note(.takenOver, of: connection.id, wall: LoopClock.wallMilliseconds())
         connection.socket?.retire(Closing(code: .takenOver, reason: "taken over by another connection"))
         detach()
+    }
+
+    private func count(_ connection: Connection) {
+        session.counts.bytesIn &+= connection.bytesIn
+        session.counts.bytesOut &+= connection.bytesOut
     }
 
     /// The connection that wanted it had gone before it got it.
@@ -310,39 +326,52 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         prepare()
         for error in loop.turn.incidents { loop.record(error, connection: nil, session: session.id) }
         loop.turn.clear()
-        if session.isOver { end("over") } else { wantHelping() }
+        if let ending = session.ending { end(ending) } else { wantHelping() }
     }
 
     /// Looks at the deadlines of a session without a connection.
     func tickDetached(now: Instant) {
-        if session.isExpired(at: now) { end("expired") }
+        if session.isExpired(at: now) { end(.expired) }
     }
 
     /// An operator ends it: its connection is closed with 4507.
-    func endByOperator() {
+    func endByOperator(keepsReport: Bool) {
+        if !keepsReport { isErased = true }
         session.endByOperator()
         if let socket = connection?.socket {
             socket.close(Closing(code: .endedByOperator, reason: "ended by an operator"))
         } else {
-            end("ended by an operator", connection: connection)
+            end(.closedByOperator, connection: connection)
         }
     }
 
     /// The session is over, and what is in flight with it.
-    func end(_ reason: StaticString, connection: Connection? = nil) {
+    func end(_ ending: SessionEnding, connection: Connection? = nil) {
         link?.close()
         link = nil
         loop.remove(self)
         loop.shared.sessions.end(session.id)
         if loop.shared.store != nil {
-            loop.turn.batch?.end(session.id)
+            loop.turn.batch?.end(session.id, tokens: session.credentials.tokens)
             loop.scheduleCommit()
+        }
+        // Who only came and went has left nothing to report.
+        if !isErased, !isUnused || session.counts.errors > 0 {
+            var report = report(loop.settings.reportDepth)
+            report.endedAt = LoopClock.wallMilliseconds()
+            report.ending = ending
+            loop.shared.archive.keep(report)
         }
         loop.log(
             "session ended", of: session.id, connection: connection,
             [
-                "reason": "\(reason)", "messages_in": .stringConvertible(session.counts.messagesIn),
+                "reason": "\(ending.rawValue)", "messages_in": .stringConvertible(session.counts.messagesIn),
                 "messages_out": .stringConvertible(session.counts.messagesOut), "errors": .stringConvertible(session.counts.errors),
             ])
+    }
+
+    /// What can be told of it now.
+    func report(_ depth: ReportDepth) -> SessionReport {
+        session.report(depth, now: loop.clock.now, wall: LoopClock.wallMilliseconds())
     }
 }

@@ -44,7 +44,9 @@ package final class SessionRegistry: Sendable {
 
         var detached: Int { places.count - attached }
         /// As many sessions that are over are remembered as there may be live ones, but not without end.
-        var mostEnded: Int { min(limits.attached, 50_000) + min(limits.detached, 50_000) }
+        var mostEnded: Int {
+            min(limits.attached, StoreBatch.mostEndedTokens / 2) + min(limits.detached, StoreBatch.mostEndedTokens / 2)
+        }
 
         mutating func forgetTokens(of id: ULID) {
             for token in places[id]?.tokens ?? [] { sessions[token] = nil }
@@ -85,6 +87,9 @@ package final class SessionRegistry: Sendable {
             for token in tokens { state.sessions[token] = id }
         }
     }
+
+    /// Tokens of sessions that were over before the process began, the oldest first.
+    package func restore(ended tokens: [TokenHash]) { state.withLock { $0.bury(tokens) } }
 
     /// The tokens of a session are these now, and no others lead to it.
     package func issue(_ tokens: [TokenHash], for id: ULID) {

@@ -11,6 +11,7 @@ package final class SharedGateway: Sendable {
     package let upstream: any UpstreamProvider
     /// Nil when sessions live in memory only.
     package let store: (any SessionStore)?
+    package let archive: any ReportArchive
     /// The event loops, by the numbers that ``SessionRegistry`` knows them by.
     private let loops = Mutex<[NIOLoopBound<LoopContext>]>([])
     /// Ledgers of all sessions, as of the last tick of each loop.
@@ -19,13 +20,14 @@ package final class SharedGateway: Sendable {
 
     package init(
         occupancy: Occupancy, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider,
-        store: (any SessionStore)? = nil
+        store: (any SessionStore)? = nil, archive: any ReportArchive = MemoryArchive()
     ) {
         self.occupancy = occupancy
         self.sessions = sessions
         self.health = health
         self.upstream = upstream
         self.store = store
+        self.archive = archive
     }
 
     /// Makes an event loop known. To be called on it.

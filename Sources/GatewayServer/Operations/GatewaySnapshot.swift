@@ -46,6 +46,13 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
         package init() {}
     }
 
+    package struct Reports: Sendable, Hashable, Codable {
+        /// Rendered reports of ended sessions.
+        package var cache = ReportCache.Statistics()
+
+        package init() {}
+    }
+
     package struct Log: Sendable, Hashable, Codable {
         package var written: UInt64 = 0
         /// Lost because standard output was too slow or gone.
@@ -70,6 +77,7 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     package var errors: [String: UInt64] = [:]
     /// Connections closed, by close code. Keys come from `CloseCode`.
     package var closes: [String: UInt64] = [:]
+    package var reports = Reports()
     package var log = Log()
 
     package init(startedAt: Int64, uptimeMilliseconds: Int64, environment: String, version: String) {
@@ -82,6 +90,6 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     enum CodingKeys: String, CodingKey {
         case startedAt = "started_at"
         case uptimeMilliseconds = "uptime_ms"
-        case environment, version, connections, sessions, messages, bytes, errors, closes, log
+        case environment, version, connections, sessions, messages, bytes, errors, closes, reports, log
     }
 }

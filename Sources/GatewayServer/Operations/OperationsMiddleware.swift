@@ -6,7 +6,7 @@ import Logging
 
 /// Outermost: turns whatever goes wrong inside into a problem, and puts the fields on every answer that keep browsers and caches out.
 struct OperationsProblemMiddleware: RouterMiddleware {
-    /// The methods of each path, for `Allow` (RFC 9110 §15.5.6).
+    /// The methods of each path, an id in it as `:id`, for `Allow` (RFC 9110 §15.5.6).
     let methods: [String: String]
 
     func handle(
@@ -33,7 +33,8 @@ struct OperationsProblemMiddleware: RouterMiddleware {
     }
 
     private func notFound(_ request: Request) -> OperationsProblem {
-        guard let allowed = methods[request.uri.path] else {
+        let path = request.uri.path.split(separator: "/").map { ULID(String($0)) == nil ? $0 : ":id" }.joined(separator: "/")
+        guard let allowed = methods["/" + path] else {
             return OperationsProblem(status: .notFound, code: .notFound, detail: "there is nothing at this path")
         }
         return OperationsProblem(

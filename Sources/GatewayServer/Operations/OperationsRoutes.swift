@@ -18,10 +18,11 @@ struct OperationsRoutes {
     func router(gate: OperationsGate, token: @escaping @Sendable () -> String?) -> Router<OperationsRequestContext> {
         let router = Router(context: OperationsRequestContext.self, options: .autoGenerateHeadEndpoints)
         router.add(
-            middleware: OperationsProblemMiddleware(methods: [
-                "/livez": "GET, HEAD", "/readyz": "GET, HEAD", "/health": "GET, HEAD", "/v1/gateway": "GET, HEAD",
-                "/v1/gateway/reload": "POST", "/v1/sessions": "GET, HEAD",
-            ]))
+            middleware: OperationsProblemMiddleware(
+                methods: [
+                    "/livez": "GET, HEAD", "/readyz": "GET, HEAD", "/health": "GET, HEAD", "/v1/gateway": "GET, HEAD",
+                    "/v1/gateway/reload": "POST",
+                ].merging(SessionRoutes.methods) { first, _ in first }))
         router.add(middleware: OperationsGateMiddleware(gate: gate, token: token))
         router.get("/livez") { _, _ in Self.response(.live()) }
         router.get("/readyz") { [health] _, _ in Self.response(.ready(health.report, details: true)) }

@@ -43,14 +43,13 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - token: `operations.token` at this moment; asked on every request, so that a reload can change it.
     ///   - snapshot: the counters at this moment.
     ///   - sessions: who knows the sessions.
-    ///   - holdsWhatWasSaid: whether reports do, at this moment: `reports.content`.
     ///   - reload: reads the configuration anew; may be called by several requests at once.
     ///   - logger: lines of the listener itself and, through it, of Hummingbird.
     ///   - onRunning: called once with the address that is bound.
     package init(
         address: SocketEndpoint, demandsToken: Bool, limits: Limits = Limits(), token: @escaping @Sendable () -> String?,
         health: HealthRegistry, snapshot: @escaping @Sendable () async -> GatewaySnapshot,
-        sessions: any SessionDirectory, holdsWhatWasSaid: @escaping @Sendable () -> Bool,
+        sessions: SessionDesk,
         reload: @escaping @Sendable () async -> ReloadReport, eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "parley.operations"),
         onRunning: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
@@ -61,7 +60,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
         self.token = token
         self.routes = OperationsRoutes(
             health: health, snapshot: snapshot, reload: reload,
-            sessions: SessionRoutes(directory: sessions, holdsWhatWasSaid: holdsWhatWasSaid))
+            sessions: SessionRoutes(desk: sessions))
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.onRunning = onRunning

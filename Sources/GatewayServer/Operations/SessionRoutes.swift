@@ -5,31 +5,41 @@ import Hummingbird
 import HummingbirdCore
 import NIOCore
 
-/// The routes about sessions: list, look, report, close, erase.
+/// The routes about sessions: list, look, report, note, close, erase.
 struct SessionRoutes {
     /// Sessions of a page, unless the request says otherwise, and at most.
     static let pageSize = 50
     static let longestPage = 500
+    /// A patch, in bytes.
+    static let longestPatch = 64_000
 
-    let directory: any SessionDirectory
-    /// `reports.content` at this moment.
-    let holdsWhatWasSaid: @Sendable () -> Bool
+    let desk: SessionDesk
+
+    /// The methods of each path, for `Allow`.
+    static let methods = [
+        "/v1/sessions": "GET, HEAD", "/v1/sessions/:id": "DELETE, GET, HEAD, PATCH", "/v1/sessions/:id/report": "GET, HEAD",
+        "/v1/sessions/:id/close": "POST",
+    ]
 
     func add(to router: Router<OperationsRequestContext>) {
         router.get("/v1/sessions") { [self] request, _ in try await list(request) }
         router.get("/v1/sessions/:id") { [self] _, context in
-            try Self.json(try await found(context, withTranscript: false))
+            guard let details = try await desk.session(try Self.id(context), withTranscript: false) else { throw Self.unknown }
+            return try OperationsRoutes.json(details)
         }
         router.get("/v1/sessions/:id/report") { [self] request, context in try await report(request, context) }
+        router.patch("/v1/sessions/:id") { [self] request, context in try await annotate(request, context) }
         router.post("/v1/sessions/:id/close") { [self] request, context in
             try await OperationsRoutes.discardBody(of: request)
-            return try await done(directory.close(try Self.id(context)))
+            return try Self.done(await desk.close(try Self.id(context)))
         }
         router.delete("/v1/sessions/:id") { [self] request, context in
             try await OperationsRoutes.discardBody(of: request)
-            return try await done(directory.erase(try Self.id(context)))
+            return try Self.done(try await desk.erase(try Self.id(context)))
         }
     }
+
+    // MARK: Lists
 
     private func list(_ request: Request) async throws -> Response {
         let query = request.uri.queryParameters
@@ -45,35 +55,87 @@ struct SessionRoutes {
             }
             limit = number
         }
-        var state: SessionSummary.State?
+        var filter = SessionDesk.Filter.live
         if let text = query["state"] {
-            guard let known = SessionSummary.State(rawValue: String(text)) else { throw Self.invalid("state is attached or detached") }
-            state = known
+            guard let known = SessionDesk.Filter(rawValue: String(text)) else {
+                throw Self.invalid("state is \(SessionDesk.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            filter = known
         }
-        return try Self.json(await directory.sessions(after: cursor, limit: limit, state: state))
+        let tag = query["tag"].map(String.init)
+        guard request.headers[.accept]?.contains("application/x-ndjson") == true else {
+            return try OperationsRoutes.json(await desk.page(after: cursor, limit: limit, filter: filter, tag: tag))
+        }
+        return stream(after: cursor, filter: filter, tag: tag)
     }
+
+    /// All sessions, one a line, as they are read: a page at a time is in memory.
+    private func stream(after cursor: ULID?, filter: SessionDesk.Filter, tag: String?) -> Response {
+        let body = ResponseBody { [desk] writer in
+            var next = cursor
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            repeat {
+                let page = try await desk.page(after: next, limit: Self.longestPage, filter: filter, tag: tag)
+                var lines = ByteBuffer()
+                for session in page.sessions {
+                    lines.writeBytes(try encoder.encode(session))
+                    lines.writeInteger(UInt8(ascii: "\n"))
+                }
+                if lines.readableBytes > 0 { try await writer.write(lines) }
+                next = page.cursor.flatMap { ULID($0) }
+            } while next != nil
+            try await writer.finish(nil)
+        }
+        return Response(status: .ok, headers: [.contentType: "application/x-ndjson"], body: body)
+    }
+
+    // MARK: One session
 
     private func report(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
-        let details = try await found(context, withTranscript: holdsWhatWasSaid())
-        let accept = request.headers[.accept] ?? ""
-        switch request.uri.queryParameters["format"].map(String.init) ?? (accept.contains("text/csv") ? "csv" : "json") {
-        case "json": return try Self.json(details)
-        case "csv":
-            let headers: HTTPFields = [
-                .contentType: "text/csv; charset=utf-8", .contentDisposition: "attachment; filename=\"session.csv\"",
-            ]
-            return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: details.csv)))
-        default: throw Self.invalid("format is json or csv")
+        let id = try Self.id(context)
+        let format: ReportFormat
+        if let text = request.uri.queryParameters["format"] {
+            guard let known = ReportFormat(rawValue: String(text)) else { throw Self.invalid("format is json, csv or html") }
+            format = known
+        } else {
+            guard let preferred = ReportFormat(accept: request.headers[.accept] ?? "") else {
+                throw OperationsProblem(
+                    status: .notAcceptable, code: .invalidMessage, detail: "reports are application/json, text/csv or text/html")
+            }
+            format = preferred
         }
+        guard let content = try await desk.report(of: id, as: format) else { throw Self.unknown }
+        var headers: HTTPFields = [.contentType: format.contentType, .vary: "Accept"]
+        switch format {
+        case .json: break
+        case .csv: headers[.contentDisposition] = "attachment; filename=\"session-\(id).csv\""
+        case .html: headers[.contentSecurityPolicy] = ReportPage.policy
+        }
+        return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: content)))
     }
 
-    private func found(_ context: OperationsRequestContext, withTranscript: Bool) async throws -> SessionDetails {
-        guard let details = await directory.session(try Self.id(context), withTranscript: withTranscript) else { throw Self.unknown }
-        return details
+    private func annotate(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
+        let id = try Self.id(context)
+        let body: ByteBuffer
+        do {
+            body = try await request.body.collect(upTo: Self.longestPatch)
+        } catch is NIOTooManyBytesError {
+            throw OperationsProblem(
+                status: .contentTooLarge, code: .messageTooLarge, detail: "a patch has at most \(Self.longestPatch) bytes", closes: true)
+        }
+        let patch: SessionAnnotationPatch
+        do throws(SessionAnnotationPatch.Fault) {
+            patch = try SessionAnnotationPatch(json: Array(body.readableBytesView))
+        } catch {
+            throw Self.invalid(error.detail)
+        }
+        guard let details = try await desk.annotate(id, patch) else { throw Self.unknown }
+        return try OperationsRoutes.json(details)
     }
 
-    private func done(_ isDone: Bool) throws -> Response {
-        guard isDone else { throw Self.unknown }
+    private static func done(_ isDone: Bool) throws -> Response {
+        guard isDone else { throw unknown }
         return Response(status: .noContent)
     }
 
@@ -89,6 +151,4 @@ struct SessionRoutes {
     private static func invalid(_ detail: String) -> OperationsProblem {
         OperationsProblem(status: .badRequest, code: .invalidMessage, detail: detail)
     }
-
-    private static func json(_ value: some Encodable) throws -> Response { try OperationsRoutes.json(value) }
 }

@@ -14,7 +14,10 @@ import Synchronization
 package final class SQLiteStore: SessionStore {
     private struct Waiting {
         let batch: StoreBatch
+        var report: SessionReport?
         let committed: @Sendable () -> Void
+
+        var bytes: Int { batch.bytes.count + (report?.footprint ?? 0) }
     }
 
     private struct State {
@@ -24,13 +27,13 @@ package final class SQLiteStore: SessionStore {
         var isClosing = false
     }
 
-    private let database: DatabaseQueue
+    let database: DatabaseQueue
     private let state = Mutex(State())
     private let failing = Atomic<Bool>(false)
-    private let thread: NIOThreadPool
-    private let path: String
+    let thread: NIOThreadPool
+    let path: String
     private let health: HealthRegistry
-    private let logger: Logger
+    let logger: Logger
 
     /// Bytes that may wait for the writer. Beyond it new work is refused.
     private static let mostWaiting = 64 << 20
@@ -122,6 +125,15 @@ package final class SQLiteStore: SessionStore {
                     ) WITHOUT ROWID
                     """)
         }
+        migrator.registerMigration("reports") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE report (session BLOB NOT NULL UNIQUE, ended INTEGER NOT NULL, head BLOB NOT NULL, body BLOB NOT NULL);
+                    CREATE INDEX report_ended ON report (ended);
+                    CREATE TABLE annotation (session BLOB PRIMARY KEY, json BLOB NOT NULL, made INTEGER NOT NULL) WITHOUT ROWID;
+                    CREATE TABLE token (hash BLOB NOT NULL)
+                    """)
+        }
         return migrator
     }
 
@@ -140,12 +152,24 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
+    package func loadEndedTokens() throws -> [TokenHash] {
+        try database.read { database in
+            try Data.fetchAll(database, sql: "SELECT hash FROM token ORDER BY rowid").compactMap { TokenHash(stored: $0) }
+        }
+    }
+
     package var takesWork: Bool { !failing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.mostWaiting } }
 
     package func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void) {
+        submit(batch, report: nil, committed: committed)
+    }
+
+    /// - Parameter report: is written along with the batch
+    func submit(_ batch: StoreBatch, report: SessionReport?, committed: @escaping @Sendable () -> Void) {
+        let waiting = Waiting(batch: batch, report: report, committed: committed)
         let begins = state.withLock { state in
-            state.waiting.append(Waiting(batch: batch, committed: committed))
-            state.bytes += batch.bytes.count
+            state.waiting.append(waiting)
+            state.bytes += waiting.bytes
             defer { state.isWriting = true }
             return !state.isWriting
         }
@@ -165,7 +189,7 @@ package final class SQLiteStore: SessionStore {
                 continue
             }
             guard commit(&waiting) else { return }
-            let bytes = waiting.reduce(0) { $0 + $1.batch.bytes.count }
+            let bytes = waiting.reduce(0) { $0 + $1.bytes }
             state.withLock { $0.bytes -= bytes }
             for entry in waiting { entry.committed() }
         }
@@ -186,6 +210,7 @@ package final class SQLiteStore: SessionStore {
                 try database.writeWithoutTransaction { database in
                     try database.inTransaction(.immediate) {
                         try Self.apply(waiting.map(\.batch), to: database)
+                        for report in waiting.compactMap(\.report) { try Self.put(report, to: database) }
                         return .commit
                     }
                 }
@@ -195,6 +220,17 @@ package final class SQLiteStore: SessionStore {
                 }
                 return true
             } catch {
+                if (error as? DatabaseError)?.resultCode == .SQLITE_FULL, !isDiskFull {
+                    if giveUpReports() {
+                        logger.warning("the store is full: its oldest reports are given up", metadata: ["path": "\(path)"])
+                        continue
+                    }
+                    if waiting.contains(where: { $0.report != nil }) {
+                        logger.warning("the store is full: reports of sessions that have ended aren't kept", metadata: ["path": "\(path)"])
+                        giveUpReports(in: &waiting)
+                        continue
+                    }
+                }
                 let problem = StoreError(error, path: path).description
                 if !failing.exchange(true, ordering: .relaxed) {
                     logger.error("the store can't take messages; trying again", metadata: ["error": "\(problem)"])
@@ -207,6 +243,13 @@ package final class SQLiteStore: SessionStore {
             // What came in the meantime may make room: sessions that have ended.
             waiting += take()
         }
+    }
+
+    private func giveUpReports(in waiting: inout [Waiting]) {
+        let before = waiting.reduce(0) { $0 + $1.bytes }
+        for index in waiting.indices { waiting[index].report = nil }
+        let after = waiting.reduce(0) { $0 + $1.bytes }
+        state.withLock { $0.bytes -= before - after }
     }
 
     /// Sessions that are over go first: what is to be put of them isn't any more, and their space is free for the others.
@@ -234,6 +277,7 @@ package final class SQLiteStore: SessionStore {
             case .end: break
             }
         }
+        for token in batch.endedTokens { try database.execute(literal: "INSERT INTO token (hash) VALUES (\(token.stored))") }
     }
 
     /// Gives pages that are free back to the file system, a few at a time.
@@ -256,6 +300,22 @@ package final class SQLiteStore: SessionStore {
         // What was submitted is written first: the thread does one thing after the other.
         _ = try? await thread.runIfActive { try? self.database.close() }
         try? await thread.shutdownGracefully()
+    }
+}
+
+extension TokenHash {
+    var stored: Data {
+        var bytes = Data()
+        for word in values { withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) } }
+        return bytes
+    }
+
+    init?(stored: Data) {
+        guard stored.count == 32 else { return nil }
+        let words = stored.withUnsafeBytes { bytes in
+            (0..<4).map { UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self)) }
+        }
+        self.init(words[0], words[1], words[2], words[3])
     }
 }
 

@@ -7,6 +7,9 @@ package protocol SessionStore: Sendable {
     /// Everything that is kept. Called once, before anything is submitted.
     func load() throws -> [StoredSession]
 
+    /// Tokens of sessions that are over, the oldest first. Called once, as ``load()``.
+    func loadEndedTokens() throws -> [TokenHash]
+
     /// Makes a batch durable, behind everything that was submitted before it. Doesn't block, and may be called by any thread.
     ///
     /// - Parameter committed: called by some thread once the batch is durable, however long that takes: a commit that fails is tried again.

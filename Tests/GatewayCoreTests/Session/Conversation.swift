@@ -85,6 +85,10 @@ final class Conversation {
         }
     }
 
+    func note(_ what: Timeline.Occurrence) { session.note(what, of: Self.id, wall: wall) }
+
+    func report(_ depth: ReportDepth) -> SessionReport { session.report(depth, now: now, wall: wall) }
+
     func tick() -> Outcome { perform { session, _, turn in session.tick(turn: &turn) } }
 
     func advance(milliseconds: Int64) {

@@ -8,12 +8,11 @@ import Synchronization
 
 /// A gateway in which nobody is.
 struct NoSessions: SessionDirectory {
-    func sessions(after cursor: ULID?, limit: Int, state: SessionSummary.State?) async -> SessionPage {
-        SessionPage(sessions: [], cursor: nil)
-    }
-    func session(_ id: ULID, withTranscript: Bool) async -> SessionDetails? { nil }
+    func sessions(after cursor: ULID?, limit: Int, attached: Bool?) async -> [LiveSession] { [] }
+    func session(_ id: ULID, depth: ReportDepth) async -> LiveSession? { nil }
     func close(_ id: ULID) async -> Bool { false }
     func erase(_ id: ULID) async -> Bool { false }
+    func forget() async {}
 }
 
 /// A running operations listener on a port of the system's choice, and what a client needs to talk to it.
@@ -62,7 +61,10 @@ struct OperationsHarness: Sendable {
         let server = OperationsServer(
             address: SocketEndpoint(host: "127.0.0.1", port: 0), demandsToken: demandsToken, limits: limits, token: { box.get() },
             health: health,
-            snapshot: { snapshot }, sessions: NoSessions(), holdsWhatWasSaid: { true }, reload: { reload },
+            snapshot: { snapshot },
+            sessions: SessionDesk(
+                live: NoSessions(), archive: MemoryArchive(), cache: ReportCache(), depth: { .full }, logger: quiet),
+            reload: { reload },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
             onRunning: { running.yield($0) })
         let group = ServiceGroup(services: [server], logger: quiet)

@@ -46,7 +46,7 @@ import Testing
         #expect(Set(sessions.map(\.id)) == Set(ids))
         #expect(sessions.allSatisfy { Set($0.records.keys) == [.state, .id, .history, .request] })
         var end = StoreBatch()
-        end.end(ids[0])
+        end.end(ids[0], tokens: [])
         await submit(end, to: second)
         #expect(try second.load().map(\.id) == [ids[1]])
         await second.close()
@@ -112,7 +112,7 @@ import Testing
         }
         #expect(reason.contains("disk is full"))
         var end = StoreBatch()
-        for id in accepted.dropLast() { end.end(id) }
+        for id in accepted.dropLast() { end.end(id, tokens: []) }
         await submit(end, to: store)
         #expect(store.takesWork)
         #expect(try store.load().map(\.id) == [accepted[19]])

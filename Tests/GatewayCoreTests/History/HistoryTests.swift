@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct HistoryTests {
     private func append(_ text: String, to history: inout History, by speaker: History.Speaker = .client, at time: Int64 = 0) {
-        Array(text.utf8).withRawSpan { history.append($0, by: speaker, at: time) }
+        Array(text.utf8).withRawSpan { history.append($0, .init(speaker, at: time)) }
     }
 
     private func texts(_ history: History) -> [String] {

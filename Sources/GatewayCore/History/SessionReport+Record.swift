@@ -1,0 +1,64 @@
+/// A report as it is kept: a head of some bytes, for lists, and all the rest.
+extension SessionReport {
+    private static let version: UInt8 = 1
+
+    package func head() -> [UInt8] {
+        var record: [UInt8] = [Self.version]
+        record.append(fixed: id.high)
+        record.append(fixed: id.low)
+        record.append(fixed: startedAt)
+        record.append(fixed: lastMessageAt)
+        record.append(fixed: endedAt ?? -1)
+        record.append(counted: Array((ending?.rawValue ?? "").utf8))
+        for count in [
+            counts.messagesIn, counts.messagesOut, counts.bytesIn, counts.bytesOut, counts.errors, counts.connections, counts.resumes,
+            counts.audioMilliseconds, UInt64(memoryPeak), linesPruned, eventsPruned,
+        ] {
+            record.append(fixed: count)
+        }
+        return record
+    }
+
+    package func body() -> [UInt8] {
+        var record: [UInt8] = []
+        record.append(fixed: UInt32(lines.count))
+        for line in lines {
+            line.tag.append(to: &record)
+            record.append(fixed: UInt32(line.textBytes))
+            record.append(optional: line.text)
+        }
+        record.append(fixed: UInt32(events.count))
+        for event in events { event.append(to: &record) }
+        return record
+    }
+
+    /// - Parameter body: nil reads the head alone: lines and events are empty then.
+    package init(head: [UInt8], body: [UInt8]? = nil) throws(RecordError) {
+        var reader = RecordReader(head)
+        guard try reader.fixed(UInt8.self) == Self.version else { throw RecordError() }
+        self.init(
+            id: ULID(high: try reader.fixed(), low: try reader.fixed()), startedAt: try reader.fixed(), lastMessageAt: try reader.fixed())
+        let ended: Int64 = try reader.fixed()
+        endedAt = ended == -1 ? nil : ended
+        ending = SessionEnding(rawValue: String(decoding: try reader.counted(), as: UTF8.self))
+        counts.messagesIn = try reader.fixed()
+        counts.messagesOut = try reader.fixed()
+        counts.bytesIn = try reader.fixed()
+        counts.bytesOut = try reader.fixed()
+        counts.errors = try reader.fixed()
+        counts.connections = try reader.fixed()
+        counts.resumes = try reader.fixed()
+        counts.audioMilliseconds = try reader.fixed()
+        memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
+        linesPruned = try reader.fixed()
+        eventsPruned = try reader.fixed()
+        guard let body else { return }
+        reader = RecordReader(body)
+        for _ in 0..<(try reader.fixed(UInt32.self)) {
+            let tag = try History.Tag(&reader)
+            let count = Int(try reader.fixed(UInt32.self))
+            lines.append(Line(tag: tag, text: try reader.optional(), textBytes: count))
+        }
+        for _ in 0..<(try reader.fixed(UInt32.self)) { events.append(try Timeline.Event(&reader)) }
+    }
+}

@@ -1,0 +1,103 @@
+/// What happened to a session: connections, resumes, errors. The last ``limit`` events.
+///
+/// It costs 32 bytes an event, and an idle session has one: so it isn't bounded by a key, but counted in the ledger with the history.
+package struct Timeline: Sendable {
+    package enum Occurrence: Sendable, Hashable {
+        /// The session began on a connection.
+        case connected
+        /// A connection came back to it.
+        case resumed(isLost: Bool)
+        /// Its connection ended, with a close code or without one.
+        case detached(UInt16?)
+        /// Another connection got it.
+        case takenOver
+        /// The gateway was started anew.
+        case restored
+        /// An error was sent.
+        case failed(ErrorCode)
+    }
+
+    package struct Event: Sendable, Hashable {
+        /// Unix milliseconds.
+        package var at: Int64
+        package var what: Occurrence
+        /// Of the connection, or for an error the correlation id.
+        package var id: ULID?
+
+        package init(at: Int64, what: Occurrence, id: ULID? = nil) {
+            self.at = at
+            self.what = what
+            self.id = id
+        }
+    }
+
+    package static let limit = 256
+
+    package private(set) var events: [Event] = []
+    private var watermark = SerialWatermark()
+
+    package init() {}
+
+    package var footprint: Int { events.capacity * MemoryLayout<Event>.stride }
+    /// Events that there were and aren't any more.
+    package var pruned: UInt64 { watermark.total &- UInt64(events.count) }
+
+    package mutating func append(_ event: Event) {
+        if events.count == Self.limit { events.removeFirst() }
+        events.append(event)
+        watermark.added()
+    }
+
+    mutating func store(of session: ULID, into batch: inout StoreBatch) {
+        let events = events
+        watermark.store(.event, of: session, count: events.count, into: &batch) { index, record in events[index].append(to: &record) }
+    }
+
+    mutating func restore(_ records: [StoredSession.Record]) throws(RecordError) {
+        watermark = try SerialWatermark.restoring(records) { (reader) throws(RecordError) in append(try Event(&reader)) }
+    }
+}
+
+extension Timeline.Event {
+    func append(to record: inout [UInt8]) {
+        record.append(fixed: at)
+        record.append(id == nil ? 0 : 1)
+        if let id {
+            record.append(fixed: id.high)
+            record.append(fixed: id.low)
+        }
+        switch what {
+        case .connected: record.append(0)
+        case .resumed(let isLost): record.append(isLost ? 2 : 1)
+        case .detached(let code):
+            record.append(3)
+            record.append(fixed: code ?? 0)
+        case .takenOver: record.append(4)
+        case .restored: record.append(5)
+        case .failed(let code):
+            record.append(6)
+            record.append(counted: Array(code.rawValue.utf8))
+        }
+    }
+
+    init(_ reader: inout RecordReader) throws(RecordError) {
+        let at: Int64 = try reader.fixed()
+        let id = try reader.flag() ? ULID(high: try reader.fixed(), low: try reader.fixed()) : nil
+        let what: Timeline.Occurrence
+        switch try reader.fixed(UInt8.self) {
+        case 0: what = .connected
+        case 1: what = .resumed(isLost: false)
+        case 2: what = .resumed(isLost: true)
+        case 3:
+            let code: UInt16 = try reader.fixed()
+            what = .detached(code == 0 ? nil : code)
+        case 4: what = .takenOver
+        case 5: what = .restored
+        case 6:
+            guard let code = ErrorCode(rawValue: String(decoding: try reader.counted(), as: UTF8.self)) else { throw RecordError() }
+            what = .failed(code)
+        default: throw RecordError()
+        }
+        self.init(at: at, what: what, id: id)
+    }
+}

@@ -1,0 +1,55 @@
+extension Session {
+    /// Something happened to it that its report tells. The store hears of it along with what comes next.
+    package mutating func note(_ what: Timeline.Occurrence, of id: ULID?, wall: Int64) {
+        timeline.append(Timeline.Event(at: wall, what: what, id: id))
+        switch what {
+        case .connected: counts.connections &+= 1
+        case .resumed:
+            counts.connections &+= 1
+            counts.resumes &+= 1
+        default: break
+        }
+    }
+
+    /// What can be told of it now.
+    package func report(_ depth: ReportDepth, now: Instant, wall: Int64) -> SessionReport {
+        func onWall(_ instant: Instant) -> Int64 { wall &- now.nanoseconds(since: instant) / 1_000_000 }
+        var report = SessionReport(id: id, startedAt: onWall(startedAt), lastMessageAt: onWall(lastMessageAt))
+        report.counts.messagesIn = counts.messagesIn
+        report.counts.messagesOut = counts.messagesOut
+        report.counts.bytesIn = counts.bytesIn
+        report.counts.bytesOut = counts.bytesOut
+        report.counts.errors = counts.errors
+        report.counts.connections = counts.connections
+        report.counts.resumes = counts.resumes
+        report.counts.audioMilliseconds = UInt64(max(0, counts.audioNanoseconds)) / 1_000_000
+        report.memoryPeak = memoryPeak
+        guard depth != .head else { return report }
+        report.lines.reserveCapacity(history.count)
+        for index in 0..<history.count {
+            history.withText(at: index) { text, tag in
+                var bytes: [UInt8]?
+                if depth == .full {
+                    var copy: [UInt8] = []
+                    copy.append(bytesOf: text)
+                    bytes = copy
+                }
+                report.lines.append(SessionReport.Line(tag: tag, text: bytes, textBytes: text.byteCount))
+            }
+        }
+        report.linesPruned = history.pruned
+        report.events = timeline.events
+        report.eventsPruned = timeline.pruned
+        return report
+    }
+}
+
+extension Session.InFlight {
+    /// How long its answer has taken, told with the last message of it.
+    func latency(now: Instant) -> History.Latency {
+        func microseconds(_ instant: Instant) -> UInt32 {
+            UInt32(clamping: max(0, instant.nanoseconds(since: inputEndedAt ?? startedAt)) / 1000)
+        }
+        return History.Latency(first: microseconds(answeredAt ?? now), last: microseconds(now))
+    }
+}

@@ -1,0 +1,117 @@
+import DequeModule
+package import GatewayCore
+import Synchronization
+
+/// Reports in memory, for `store.kind: memory`: as many of the newest as fit, until the process ends.
+package final class MemoryArchive: ReportArchive {
+    private struct Entry {
+        var report: SessionReport
+        var bytes: Int
+    }
+
+    private struct State {
+        var entries: [ULID: Entry] = [:]
+        /// In the order in which they came.
+        var order: Deque<ULID> = []
+        var bytes = 0
+        /// In the order in which they were made, live sessions' among them.
+        var annotations: [ULID: SessionAnnotation] = [:]
+        var annotated: Deque<ULID> = []
+
+        mutating func remove(_ id: ULID) -> Bool {
+            guard let entry = entries.removeValue(forKey: id) else { return false }
+            bytes -= entry.bytes
+            return true
+        }
+
+        mutating func removeOldest() {
+            guard let id = order.popFirst() else { return }
+            if remove(id) { annotations[id] = nil }
+        }
+    }
+
+    private let state = Mutex(State())
+    private let most: Int
+    private let mostBytes: Int
+
+    /// - Parameters:
+    ///   - most: reports
+    ///   - mostBytes: of what was said in them
+    package init(most: Int = 1000, mostBytes: Int = 32 << 20) {
+        self.most = most
+        self.mostBytes = mostBytes
+    }
+
+    package func keep(_ report: SessionReport) {
+        let bytes = report.footprint
+        guard bytes <= mostBytes else { return }
+        state.withLock { state in
+            if !state.remove(report.id) { state.order.append(report.id) }
+            state.entries[report.id] = Entry(report: report, bytes: bytes)
+            state.bytes += bytes
+            while state.entries.count > most || state.bytes > mostBytes { state.removeOldest() }
+        }
+    }
+
+    package func report(of id: ULID) -> SessionReport? { state.withLock { $0.entries[id]?.report } }
+
+    package func reports(after cursor: ULID?, limit: Int) -> [SessionReport] {
+        state.withLock { state in
+            let ids = state.entries.keys.filter { id in cursor.map { $0 < id } ?? true }.sorted().prefix(limit)
+            return ids.compactMap { state.entries[$0]?.report.head }
+        }
+    }
+
+    package func annotations(of ids: [ULID]) -> [ULID: SessionAnnotation] {
+        state.withLock { state in
+            var found: [ULID: SessionAnnotation] = [:]
+            for id in ids { found[id] = state.annotations[id] }
+            return found
+        }
+    }
+
+    package func annotate(_ id: ULID, _ annotation: SessionAnnotation) {
+        state.withLock { state in
+            guard !annotation.isEmpty else {
+                state.annotations[id] = nil
+                return
+            }
+            if state.annotations.updateValue(annotation, forKey: id) == nil { state.annotated.append(id) }
+            while state.annotated.count > most, let oldest = state.annotated.popFirst() { state.annotations[oldest] = nil }
+        }
+    }
+
+    package func erase(_ id: ULID) -> Bool {
+        state.withLock { state in
+            state.annotations[id] = nil
+            state.order.removeAll { $0 == id }
+            return state.remove(id)
+        }
+    }
+
+    package func sweep(endedBefore limit: Int64) {
+        state.withLock { state in
+            while let oldest = state.order.first {
+                guard let entry = state.entries[oldest], entry.report.endedAt ?? 0 >= limit else {
+                    state.removeOldest()
+                    continue
+                }
+                break
+            }
+        }
+    }
+}
+
+extension SessionReport {
+    /// It without what a list doesn't show.
+    var head: SessionReport {
+        var head = self
+        (head.lines, head.events) = ([], [])
+        return head
+    }
+
+    /// Memory that it takes, about.
+    var footprint: Int {
+        lines.reduce(512 + events.count * 48) { $0 + MemoryLayout<Line>.stride + ($1.text?.count ?? 0) + 32 }
+    }
+}

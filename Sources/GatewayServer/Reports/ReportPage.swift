@@ -1,0 +1,112 @@
+import Mustache
+
+/// A report as one HTML page that needs nothing else: no script, no address, no font.
+enum ReportPage {
+    /// What a browser may do with it: show it (Content Security Policy, level 3).
+    static let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+    /// Nil would be a mistake in the template, which a test finds.
+    private static let template: MustacheTemplate? = {
+        MustacheContentTypes.register(PageText(), named: "PAGE")
+        return try? MustacheTemplate(string: source)
+    }()
+
+    static func render(_ details: SessionDetails, now: Int64) -> [UInt8] {
+        Array((template?.render(context(details, now: now)) ?? "").utf8)
+    }
+
+    private static func context(_ details: SessionDetails, now: Int64) -> [String: Any] {
+        let session = details.session
+        let drawing = TimelineDrawing(details, now: now)
+        let lines = details.transcript ?? []
+        return [
+            "title": session.title ?? "Session report",
+            "id": session.sessionID,
+            "state": session.state.rawValue,
+            "ending": (session.ending ?? "").replacing("_", with: " "), "hasEnded": session.ending != nil,
+            "tags": session.tags,
+            "notes": details.notes ?? "", "hasNotes": details.notes != nil,
+            "facts": facts(session, now: now),
+            "hasLatency": details.latency.firstReply != nil,
+            "latencies": [("first message", details.latency.firstReply), ("last message", details.latency.lastReply)].compactMap { row in
+                row.1.map { latency(row.0, $0) }
+            },
+            "from": Readable.time(drawing.start), "to": Readable.time(drawing.end),
+            "connected": drawing.connected, "client": drawing.client, "upstream": drawing.upstream, "errors": drawing.errors,
+            "stems": drawing.stems, "firsts": drawing.firsts, "lasts": drawing.lasts,
+            "scale": drawing.scale.map { ["y": "\($0.y)", "label": $0.label] },
+            "lines": lines.map(line), "hasLines": !lines.isEmpty,
+            "pruned": "\(details.transcriptPruned)", "isPruned": details.transcriptPruned > 0,
+            "events": details.timeline.map(event),
+            "eventsPruned": "\(details.timelinePruned)", "isEventsPruned": details.timelinePruned > 0,
+        ]
+    }
+
+    private static func facts(_ session: SessionSummary, now: Int64) -> [[String: String]] {
+        func fact(_ name: String, _ value: String) -> [String: String] { ["name": name, "value": value] }
+        return [
+            fact("began", Readable.time(session.startedAt)),
+            fact(session.endedAt == nil ? "goes on since" : "lasted", Readable.duration((session.endedAt ?? now) - session.startedAt)),
+            fact("messages in", "\(session.messagesIn)"), fact("messages out", "\(session.messagesOut)"),
+            fact("bytes in", Readable.size(session.bytesIn)), fact("bytes out", Readable.size(session.bytesOut)),
+            fact("connections", "\(session.connections)"), fact("resumes", "\(session.resumes)"), fact("errors", "\(session.errors)"),
+            fact("audio", Readable.duration(Int64(session.audioSeconds * 1000))),
+            fact("memory, at most", Readable.size(UInt64(session.memoryPeakBytes))),
+        ]
+    }
+
+    private static func latency(_ name: String, _ latency: SessionDetails.Latency) -> [String: String] {
+        [
+            "name": name, "count": "\(latency.count)", "p50": Readable.milliseconds(latency.p50), "p90": Readable.milliseconds(latency.p90),
+            "p99": Readable.milliseconds(latency.p99), "max": Readable.milliseconds(latency.max),
+        ]
+    }
+
+    private static func line(_ line: SessionDetails.Line) -> [String: Any] {
+        var remarks: [String] = []
+        if line.kind != "text" { remarks.append(line.kind) }
+        if line.text == nil, let bytes = line.textBytes, bytes > 0 { remarks.append("\(bytes) bytes of text") }
+        if let bytes = line.audioBytes {
+            remarks.append("\(Readable.duration(Int64((line.audioSeconds ?? 0) * 1000))), \(Readable.size(UInt64(max(0, bytes))))")
+        }
+        if let first = line.firstReplyMilliseconds, let last = line.lastReplyMilliseconds {
+            remarks.append("after \(Readable.milliseconds(first)) ms, done after \(Readable.milliseconds(last)) ms")
+        }
+        return [
+            "by": line.by, "time": Readable.time(line.at), "remarks": remarks.joined(separator: " · "), "hasRemarks": !remarks.isEmpty,
+            "text": line.text ?? "", "hasText": line.text?.isEmpty == false,
+        ]
+    }
+
+    private static func event(_ event: SessionDetails.Event) -> [String: String] {
+        var details: [String] = []
+        if let code = event.code { details.append(code) }
+        if let code = event.closeCode { details.append("close code \(code)") }
+        if event.lost == true { details.append("something was lost") }
+        return [
+            "time": Readable.time(event.at), "name": event.event.replacing("_", with: " "), "details": details.joined(separator: ", "),
+            "id": event.correlationID ?? event.connectionID ?? "",
+        ]
+    }
+}
+
+/// Text in a page, inside an element or an attribute in quotes.
+///
+/// By scalars: the library's own looks at whole characters, and `"` with a combining accent is another one than `"`, but not to a browser.
+private struct PageText: MustacheContentType {
+    func escapeText(_ text: String) -> String {
+        var escaped = ""
+        escaped.reserveCapacity(text.utf8.count)
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "&": escaped += "&amp;"
+            case "<": escaped += "&lt;"
+            case ">": escaped += "&gt;"
+            case "\"": escaped += "&quot;"
+            case "'": escaped += "&#39;"
+            default: escaped.unicodeScalars.append(scalar)
+            }
+        }
+        return escaped
+    }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import GRDB
+package import GatewayCore
+import Glibc
+import Logging
+import NIOPosix
+
+/// Reports of ended sessions, and notes about sessions, in the same file as the sessions.
+extension SQLiteStore: ReportArchive {
+    package func keep(_ report: SessionReport) { submit(StoreBatch(), report: report) {} }
+
+    package func report(of id: ULID) async throws -> SessionReport? {
+        let row = try await database.read { database in
+            try Row.fetchOne(database, sql: "SELECT head, body FROM report WHERE session = ?", arguments: [id.stored]).map { row in
+                (head: row[0] as Data, body: row[1] as Data)
+            }
+        }
+        return try row.map { row in try SessionReport(head: Array(row.head), body: Array(row.body)) }
+    }
+
+    package func reports(after cursor: ULID?, limit: Int) async throws -> [SessionReport] {
+        let heads = try await database.read { database in
+            // What stands before `body` in a row is read without it.
+            try Data.fetchAll(
+                database, sql: "SELECT head FROM report WHERE session > ? ORDER BY session LIMIT ?",
+                arguments: [cursor?.stored ?? Data(), limit])
+        }
+        return heads.compactMap { try? SessionReport(head: Array($0)) }
+    }
+
+    package func annotations(of ids: [ULID]) async throws -> [ULID: SessionAnnotation] {
+        guard !ids.isEmpty else { return [:] }
+        let rows = try await database.read { database in
+            try Row.fetchAll(
+                database,
+                sql: "SELECT session, json FROM annotation WHERE session IN (\(ids.map { _ in "?" }.joined(separator: ",")))",
+                arguments: StatementArguments(ids.map(\.stored))
+            ).map { row in (id: row[0] as Data, json: row[1] as Data) }
+        }
+        var found: [ULID: SessionAnnotation] = [:]
+        for row in rows {
+            guard let id = ULID(stored: row.id) else { continue }
+            found[id] = try? JSONDecoder().decode(SessionAnnotation.self, from: row.json)
+        }
+        return found
+    }
+
+    package func annotate(_ id: ULID, _ annotation: SessionAnnotation) async throws {
+        let json = try JSONEncoder().encode(annotation)
+        try await database.write { database in
+            if annotation.isEmpty {
+                try database.execute(sql: "DELETE FROM annotation WHERE session = ?", arguments: [id.stored])
+            } else {
+                try database.execute(
+                    sql: "INSERT OR REPLACE INTO annotation (session, json, made) VALUES (?, ?, ?)",
+                    arguments: [id.stored, json, WallTime.now().unixMilliseconds])
+            }
+        }
+    }
+
+    package func erase(_ id: ULID) async throws -> Bool {
+        try await database.write { database in
+            try database.execute(sql: "DELETE FROM annotation WHERE session = ?", arguments: [id.stored])
+            try database.execute(sql: "DELETE FROM report WHERE session = ?", arguments: [id.stored])
+            return database.changesCount > 0
+        }
+    }
+
+    package func sweep(endedBefore limit: Int64) {
+        thread.submit { [self] _ in
+            do {
+                try database.write { database in
+                    try database.execute(sql: "DELETE FROM report WHERE ended < ?", arguments: [limit])
+                    // Notes go with what they are about.
+                    try database.execute(
+                        sql: """
+                            DELETE FROM annotation WHERE made < ? AND session NOT IN (SELECT session FROM report)
+                            AND session NOT IN (SELECT session FROM record WHERE kind = \(RecordKind.state.rawValue))
+                            """, arguments: [limit])
+                    try database.execute(
+                        sql: "DELETE FROM token WHERE rowid <= (SELECT max(rowid) FROM token) - \(StoreBatch.mostEndedTokens)")
+                }
+            } catch {
+                // The next commit tells what is wrong; this is tried again at the next sweep.
+                logger.warning("old reports can't be removed", metadata: ["error": "\(StoreError(error, path: path))"])
+            }
+        }
+    }
+
+    /// Writes a report, in the transaction of a commit.
+    static func put(_ report: SessionReport, to database: Database) throws {
+        let put = try database.cachedStatement(sql: "INSERT OR REPLACE INTO report (session, ended, head, body) VALUES (?, ?, ?, ?)")
+        try put.execute(arguments: [report.id.stored, report.endedAt ?? 0, Data(report.head()), Data(report.body())])
+    }
+
+    /// Less is free on the disk than a log of commits may need. Giving up reports wouldn't help those who fill the disk.
+    var isDiskFull: Bool {
+        var status = statvfs()
+        guard
+            statvfs((path as NSString).deletingLastPathComponent.isEmpty ? "." : (path as NSString).deletingLastPathComponent, &status) == 0
+        else { return true }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize) < 1 << 20
+    }
+
+    /// The file is as large as it may be: the oldest reports give way to those who talk. False when there are none.
+    func giveUpReports() -> Bool {
+        let removed = try? database.write { database in
+            try database.execute(sql: "DELETE FROM report WHERE rowid IN (SELECT rowid FROM report ORDER BY ended LIMIT 64)")
+            return database.changesCount
+        }
+        return removed ?? 0 > 0
+    }
+}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import Foundation
+import GatewayServer
+
+/// Where the operations listener is, and what opens it.
+struct GatewayOptions: ParsableArguments {
+    @Option(help: "host:port of the operations listener. Default: operations.address of the configuration here.") var address: String?
+    @Option(help: "A file with operations.token in it.") var tokenFile: String?
+
+    /// `EX_UNAVAILABLE` of sysexits.h.
+    private static let unavailable: Int32 = 69
+
+    /// Does something with the gateway; tells on standard error what goes wrong, and exits.
+    func perform(_ body: (OperationsClient) async throws -> Void) async throws {
+        let client = try client()
+        do {
+            do {
+                try await body(client)
+            } catch {
+                await client.shutdown()
+                throw error
+            }
+            await client.shutdown()
+        } catch let failure as OperationsClient.Failure {
+            Sessions.complain(ClientText.safe(failure.description))
+            throw ExitCode(failure.isUnreachable ? Self.unavailable : 1)
+        }
+    }
+
+    private func client() throws -> OperationsClient {
+        let environment = ProcessInfo.processInfo.environment
+        var token = environment["PARLEY_OPERATIONS_TOKEN"]
+        if let path = tokenFile ?? environment["PARLEY_OPERATIONS_TOKEN_FILE"] {
+            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+                Sessions.complain("\(path): it can't be read")
+                throw ExitCode(1)
+            }
+            token = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        if let address { return OperationsClient(address: address, token: token) }
+        do {
+            let configuration = try ConfigurationLoader.load(arguments: [], environment: environment).configuration
+            let listener = configuration.operations.address
+            // Every address of this machine: the one that is always there will do.
+            let host = listener.host == "0.0.0.0" ? "127.0.0.1" : listener.host == "::" ? "::1" : listener.host
+            return OperationsClient(
+                address: "\(SocketEndpoint(host: host, port: listener.port))", token: token ?? configuration.operations.token)
+        } catch {
+            Sessions.complain("\(error)\nhint: --address HOST:PORT doesn't need the configuration")
+            throw ExitCode(Assembly.configurationError)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import Foundation
+import GatewayServer
+
+/// Sessions as lines for people. What clients and operators wrote is shown, not obeyed by the terminal.
+enum SessionTable {
+    private static let widths = [26, 8, 19, 7, 7, 6, 8, 9]
+
+    static let header = line(["SESSION", "STATE", "BEGAN (UTC)", "IN", "OUT", "ERRORS", "AUDIO", "MEMORY", "TITLE"])
+
+    static func row(_ session: SessionSummary) -> String {
+        let tags = session.tags.map { "#" + $0 }.joined(separator: " ")
+        return line([
+            session.sessionID, session.state.rawValue, time(session.startedAt), "\(session.messagesIn)", "\(session.messagesOut)",
+            "\(session.errors)", "\(Int(session.audioSeconds)) s", size(session.memoryBytes),
+            ClientText.safe([session.title ?? "", tags].filter { !$0.isEmpty }.joined(separator: " ")),
+        ])
+    }
+
+    static func json(_ session: SessionSummary) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(session), as: UTF8.self)
+    }
+
+    /// A session alone, from the JSON of the listener.
+    static func page(_ body: [UInt8]) throws -> String {
+        guard let details = try? JSONDecoder().decode(SessionDetails.self, from: Data(body)) else {
+            throw OperationsClient.Failure.nonsense
+        }
+        let session = details.session
+        var lines = [
+            pair("session", session.sessionID),
+            pair("state", [session.state.rawValue, session.ending].compactMap(\.self).joined(separator: ", ")),
+            pair("began", time(session.startedAt)),
+        ]
+        if let ended = session.endedAt { lines.append(pair("ended", time(ended))) }
+        if let expires = session.expiresAt { lines.append(pair("expires", time(expires))) }
+        if let title = session.title { lines.append(pair("title", title)) }
+        if !session.tags.isEmpty { lines.append(pair("tags", session.tags.joined(separator: ", "))) }
+        if let connection = details.connection {
+            let rtt = connection.roundTripMilliseconds.map { ", round trip \($0) ms" } ?? ""
+            lines.append(pair("connection", "\(connection.connectionID) from \(connection.address)\(rtt)"))
+        }
+        lines += [
+            pair("connections", "\(session.connections), \(session.resumes) of them resumes"),
+            pair("messages", "\(session.messagesIn) in, \(session.messagesOut) out, \(session.inFlight) in flight"),
+            pair("bytes", "\(session.bytesIn) in, \(session.bytesOut) out"), pair("errors", "\(session.errors)"),
+            pair("audio", "\(session.audioSeconds) s"),
+            pair("memory", "\(size(session.memoryBytes)) now, \(size(session.memoryPeakBytes)) at most"),
+        ]
+        if let outbox = details.outbox {
+            lines.append(
+                pair("outbox", "\(outbox.messages) not acknowledged, \(outbox.waitingBytes) bytes wait, last_seq \(outbox.lastSequence)"))
+        }
+        for (name, latency) in [("first reply", details.latency.firstReply), ("last reply", details.latency.lastReply)] {
+            guard let latency else { continue }
+            lines.append(
+                pair(
+                    name,
+                    "50 % \(latency.p50) ms, 90 % \(latency.p90) ms, 99 % \(latency.p99) ms, most \(latency.max) ms of \(latency.count)"))
+        }
+        if let notes = details.notes { lines.append(pair("notes", notes)) }
+        lines += ["", "timeline"] + details.timeline.map(event)
+        if let transcript = details.transcript { lines += ["", "transcript"] + transcript.map(said) }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func event(_ event: SessionDetails.Event) -> String {
+        let details = [
+            event.code, event.closeCode.map { "close code \($0)" }, event.lost == true ? "something was lost" : nil,
+            event.correlationID ?? event.connectionID,
+        ]
+        return "  \(time(event.at))  \(padded(event.event, 12))  \(details.compactMap(\.self).joined(separator: ", "))"
+    }
+
+    private static func said(_ line: SessionDetails.Line) -> String {
+        var text = line.text ?? ""
+        if line.text == nil, let bytes = line.textBytes { text = "(\(bytes) bytes)" }
+        if let seconds = line.audioSeconds { text = "(\(seconds) s of audio)" }
+        if let first = line.firstReplyMilliseconds, let last = line.lastReplyMilliseconds { text += "  (\(first) ms to \(last) ms)" }
+        return "  \(time(line.at))  \(padded(line.by, 8))  \(ClientText.safe(text))"
+    }
+
+    private static func pair(_ name: String, _ value: String) -> String { "\(padded(name, 12))  \(ClientText.safe(value))" }
+
+    private static func line(_ cells: [String]) -> String {
+        zip(cells, widths).map { padded($0, $1) }.joined(separator: "  ") + "  " + (cells.last ?? "")
+    }
+
+    private static func padded(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(0, width - text.count))
+    }
+
+    /// Seconds in UTC.
+    private static func time(_ unixMilliseconds: Int64) -> String { Readable.time(unixMilliseconds) }
+
+    private static func size(_ bytes: Int) -> String { Readable.size(UInt64(max(0, bytes))) }
+}

@@ -1,0 +1,18 @@
+import GatewayCore
+import Testing
+
+@Suite struct TimelineTests {
+    @Test func `the oldest events go, and are counted`() {
+        var timeline = Timeline()
+        for index in 0..<Timeline.limit { timeline.append(.init(at: Int64(index), what: .takenOver)) }
+        #expect(timeline.events.count == Timeline.limit && timeline.pruned == 0)
+        timeline.append(.init(at: -1, what: .restored))
+        #expect(timeline.events.count == Timeline.limit && timeline.pruned == 1)
+        #expect(timeline.events.first?.at == 1 && timeline.events.last?.what == .restored)
+    }
+
+    @Test func `a session without an end that is known waits to be resumed`() {
+        let endings = CloseCode.allCases.map { SessionEnding($0) }
+        for (code, ending) in zip(CloseCode.allCases, endings) { #expect((ending != nil) == code.endsSession, "\(code)") }
+    }
+}

@@ -1,0 +1,130 @@
+import Foundation
+import GatewayCore
+import GatewayServer
+import Logging
+import Support
+import Testing
+
+@Suite struct ReportArchiveTests {
+    private static func report(_ number: UInt64, endedAt: Int64, text: String = "x") -> SessionReport {
+        var report = SessionReport(id: ULID(high: number, low: 0), startedAt: 1, lastMessageAt: 2)
+        (report.endedAt, report.ending) = (endedAt, .expired)
+        report.lines = [.init(tag: .init(.client, at: 1), text: Array(text.utf8), textBytes: text.utf8.count)]
+        return report
+    }
+
+    private static func store(_ folder: TemporaryFolder, maximumBytes: Int = 0) throws -> SQLiteStore {
+        try SQLiteStore(
+            path: folder.path + "/sessions.sqlite", synchronous: .off, maximumBytes: maximumBytes, health: HealthRegistry(),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    /// The same of both kinds.
+    private func withEach(_ body: (any ReportArchive) async throws -> Void) async throws {
+        try await body(MemoryArchive())
+        let folder = try TemporaryFolder()
+        let store = try Self.store(folder)
+        try await body(store)
+        await store.close()
+        withExtendedLifetime(folder) {}
+    }
+
+    /// What was kept is there once the store has it.
+    private func settle(_ archive: any ReportArchive) async { await (archive as? SQLiteStore)?.forget() }
+
+    @Test func `reports are kept, listed in the order of their ids, and erased`() async throws {
+        try await withEach { (archive) async throws in
+            for number: UInt64 in [3, 1, 2] { archive.keep(Self.report(number, endedAt: 10)) }
+            await settle(archive)
+            let id = ULID(high: 2, low: 0)
+            #expect(try await archive.report(of: id) == Self.report(2, endedAt: 10))
+            let page = try await archive.reports(after: nil, limit: 2)
+            #expect(page.map(\.id.high) == [1, 2] && page.allSatisfy(\.lines.isEmpty))
+            #expect(try await archive.reports(after: id, limit: 2).map(\.id.high) == [3])
+            #expect(try await archive.erase(id))
+            #expect(try await !archive.erase(id))
+            #expect(try await archive.report(of: id) == nil)
+            #expect(try await archive.reports(after: nil, limit: 9).map(\.id.high) == [1, 3])
+        }
+    }
+
+    @Test func `a report replaces an earlier one of the same session`() async throws {
+        try await withEach { (archive) async throws in
+            archive.keep(Self.report(1, endedAt: 10))
+            archive.keep(Self.report(1, endedAt: 20, text: "y"))
+            await settle(archive)
+            #expect(try await archive.report(of: ULID(high: 1, low: 0)) == Self.report(1, endedAt: 20, text: "y"))
+            #expect(try await archive.reports(after: nil, limit: 9).count == 1)
+        }
+    }
+
+    @Test func `what ended before a time goes, and what was noted about it`() async throws {
+        try await withEach { (archive) async throws in
+            for number: UInt64 in 1...3 { archive.keep(Self.report(number, endedAt: Int64(number) * 10)) }
+            await settle(archive)
+            let ids = (1...3).map { ULID(high: $0, low: 0) }
+            for id in ids { try await archive.annotate(id, SessionAnnotation(title: "a")) }
+            archive.sweep(endedBefore: 20)
+            await settle(archive)
+            #expect(try await archive.reports(after: nil, limit: 9).map(\.id) == Array(ids[1...]))
+            #expect(try await archive.annotations(of: Array(ids[1...])).count == 2)
+        }
+    }
+
+    @Test func `notes are kept, replaced, and taken away`() async throws {
+        try await withEach { (archive) async throws in
+            let (first, second) = (ULID(high: 1, low: 0), ULID(high: 2, low: 0))
+            let full = SessionAnnotation(title: "t", tags: ["a", "b"], notes: "n")
+            try await archive.annotate(first, full)
+            #expect(try await archive.annotations(of: [first, second]) == [first: full])
+            try await archive.annotate(first, SessionAnnotation(tags: ["c"]))
+            #expect(try await archive.annotations(of: [first])[first]?.tags == ["c"])
+            try await archive.annotate(first, SessionAnnotation())
+            #expect(try await archive.annotations(of: [first]).isEmpty)
+            #expect(try await archive.annotations(of: []).isEmpty)
+        }
+    }
+
+    @Test func `in memory the oldest reports give way to new ones, by number and by bytes`() {
+        let few = MemoryArchive(most: 2)
+        for number: UInt64 in [9, 8, 7] { few.keep(Self.report(number, endedAt: 10)) }
+        #expect(few.reports(after: nil, limit: 9).map(\.id.high) == [7, 8])
+        let small = MemoryArchive(mostBytes: 10_000)
+        let text = String(repeating: "x", count: 4000)
+        for number: UInt64 in 1...3 { small.keep(Self.report(number, endedAt: 10, text: text)) }
+        #expect(small.reports(after: nil, limit: 9).map(\.id.high) == [2, 3])
+        small.keep(Self.report(4, endedAt: 10, text: String(repeating: "x", count: 10_000)))
+        #expect(small.report(of: ULID(high: 4, low: 0)) == nil && small.reports(after: nil, limit: 9).count == 2)
+    }
+
+    @Test func `reports outlive the process, and so do the tokens of ended sessions`() async throws {
+        let folder = try TemporaryFolder()
+        let store = try Self.store(folder)
+        store.keep(Self.report(1, endedAt: 10))
+        var batch = StoreBatch()
+        batch.end(ULID(high: 1, low: 0), tokens: [TokenHash(1, 2, 3, 4), TokenHash(5, 6, 7, .max)])
+        store.submit(batch) {}
+        await store.forget()
+        await store.close()
+        let next = try Self.store(folder)
+        #expect(try await next.report(of: ULID(high: 1, low: 0)) == Self.report(1, endedAt: 10))
+        #expect(try next.loadEndedTokens() == [TokenHash(1, 2, 3, 4), TokenHash(5, 6, 7, .max)])
+        #expect(try next.load().isEmpty)
+        await next.close()
+    }
+
+    @Test func `a full store gives up its oldest reports before it refuses work`() async throws {
+        let folder = try TemporaryFolder()
+        let store = try Self.store(folder, maximumBytes: 400_000)
+        let text = String(repeating: "x", count: 50_000)
+        for number: UInt64 in 1...20 {
+            store.keep(Self.report(number, endedAt: Int64(number), text: text))
+            await store.forget()
+        }
+        let kept = try await store.reports(after: nil, limit: 99).map(\.id.high)
+        #expect(!kept.isEmpty && kept.last == 20 && kept.count < 8, "\(kept)")
+        #expect(store.takesWork)
+        await store.close()
+        withExtendedLifetime(folder) {}
+    }
+}
