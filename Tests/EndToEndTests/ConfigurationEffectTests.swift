@@ -66,6 +66,7 @@ import Testing
         "store.path": "StoreEndToEndTests: a conversation survives the gateway's death",
         "store.synchronous": "StoreEndToEndTests: the file is written as is configured",
         "store.max_bytes": "StoreEndToEndTests: a full store refuses work until there is room",
+        "reports.keep": "SessionReportEndToEndTests: reports outlive the gateway for as long as is configured",
         "reports.content": "SessionOperationsTests: reports of metadata hold nothing of what was said",
         "operations.address": "ProcessTests: what can't be served exits 78",
         "operations.token": "OperationsTests: all but health needs the token when there is one",
@@ -78,7 +79,7 @@ import Testing
 
     /// Keys of features that aren't built: they are read and validated, which the configuration's own tests show.
     static let notBuiltYet: Set<String> = [
-        "connections.per_user", "connections.when_full", "reports.keep",
+        "connections.per_user", "connections.when_full",
         // Deadlines act by themselves; the sweep has nothing left to free that could be seen from outside.
         "sessions.sweep",
     ]

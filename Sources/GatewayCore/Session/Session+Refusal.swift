@@ -67,7 +67,7 @@ extension Session {
         ending = ending ?? SessionEnding(close)
     }
 
-    private mutating func report(_ error: GatewayError, turn: inout Turn) {
+    mutating func report(_ error: GatewayError, turn: inout Turn) {
         let showsDetails = turn.showsDetails
         turn.reply { error.appendMessage(to: &$0, showsDetails: showsDetails) }
         turn.incidents.append(error)

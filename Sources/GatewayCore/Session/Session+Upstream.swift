@@ -25,6 +25,7 @@ extension Session {
         }
         // Taken apart, not copied: what the cases bind is the event's own.
         let content = (consume event).content
+        guard content.canBeWritten else { return replace(request, id: id, isLast: isLast, turn: &turn) }
         switch consume content {
         case .text(let text, let final):
             remember(text, final: final, isLast: isLast, index: index, turn: turn)
@@ -51,7 +52,7 @@ extension Session {
                 bytes.append(jsonString: text)
                 bytes.append(",\"final\":")
                 bytes.append(final)
-                if let confidence {
+                if let confidence, confidence.isFinite {
                     bytes.append(",\"confidence\":")
                     bytes.append(jsonNumber: confidence)
                 }
@@ -83,7 +84,7 @@ extension Session {
                 bytes.append(quoted: id)
                 bytes.append(",\"state\":")
                 bytes.append(jsonString: state)
-                if let progress {
+                if let progress, progress.isFinite {
                     bytes.append(",\"progress\":")
                     bytes.append(jsonNumber: min(max(progress, 0), 1))
                 }
@@ -111,6 +112,17 @@ extension Session {
             if isEnd { bytes.append(",\"final\":true") }
             if isLast { bytes.append(",\"done\":true") }
         }
+    }
+
+    /// What the upstream said can't be a message: an error takes its place, and the stream goes on.
+    private mutating func replace(_ request: RequestKey, id: MessageID, isLast: Bool, turn: inout Turn) {
+        let message = "a part of the answer couldn't be written down"
+        guard isLast else {
+            let error = GatewayError(.upstreamError, source: .upstream, message, replyTo: id, correlationID: turn.correlationID())
+            return report(error, turn: &turn)
+        }
+        fail(request, id: id, code: .upstreamError, message: message, retryAfter: nil, turn: &turn)
+        finish(request, turn: &turn)
     }
 
     private mutating func fail(
@@ -176,6 +188,18 @@ extension Session {
         if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall)) } }
         if flight.answerAudio.bytes > 0 {
             history.append(RawSpan(), .init(.upstream, .audio, at: turn.wall, audio: flight.answerAudio))
+        }
+    }
+}
+
+extension UpstreamEvent.Content {
+    /// JSON has no text but UTF-8 (RFC 8259 §8.1).
+    fileprivate var canBeWritten: Bool {
+        switch self {
+        case .text(let text, _), .transcript(let text, _, _, _, _):
+            var validator = UTF8Validator()
+            return text.withRawSpan { validator.accept($0) } && validator.isComplete
+        default: return true
         }
     }
 }

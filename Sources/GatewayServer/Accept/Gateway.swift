@@ -278,11 +278,8 @@ private final class ReportsKept: Sendable {
 
     func set(_ duration: Duration) { self.duration.withLock { $0 = duration } }
 
-    /// What ended before isn't kept any longer. Unix milliseconds; 0 keeps everything.
-    func limit(now: Int64) -> Int64 {
-        let kept = duration.withLock { $0 }
-        return kept == .zero ? 0 : now - kept.clampedMilliseconds
-    }
+    /// What ended before isn't kept any longer. Unix milliseconds.
+    func limit(now: Int64) -> Int64 { now &- duration.withLock { $0.clampedMilliseconds } }
 }
 
 /// The system has closed the listener under us.

@@ -14,8 +14,10 @@ extension ConfigurationKey {
         ),
         .size("store.max_bytes", \.store.maxBytes, "Size of the store's file. At it new messages are refused until something is removed."),
 
-        .duration("reports.keep", \.reports.keep, "Reports of ended sessions are deleted after so long."),
-        .choice("reports.content", \.reports.content, "Whether reports hold what was said, or only when, how much and how it ended."),
+        .duration("reports.keep", \.reports.keep, reload: .live, "Reports of ended sessions are deleted after so long."),
+        .choice(
+            "reports.content", \.reports.content, reload: .live,
+            "Whether reports hold what was said, or only when, how much and how it ended."),
 
         .endpoint("operations.address", \.operations.address, "Where health, metrics and operations answer, over plain HTTP."),
         ConfigurationKey(

@@ -65,6 +65,37 @@ import Testing
         }
     }
 
+    @Test(arguments: [[0xFF], [0x61, 0xC3], [0xED, 0xA0, 0x80]] as [[UInt8]])
+    func `what can't be a message is replaced by an error, and the stream goes on`(wrong: [UInt8]) throws {
+        let conversation = Conversation()
+        let key = try conversation.begin("m1")
+        let outcome = conversation.receive(key, .text(wrong, final: false))
+        #expect(outcome.sequenced.isEmpty && outcome.errors == ["upstream_error"] && outcome.error?["reply_to"] as? String == "m1")
+        #expect(outcome.incidents.map(\.source) == [.upstream])
+        #expect(outcome.error?["correlation_id"] as? String == outcome.incidents.first.map { "\($0.correlationID)" })
+        let next = conversation.receive(key, .text(bytes("x"), final: true), isLast: true)
+        #expect(next.sequenced.first?["seq"] as? Int == 1 && next.sequenced.first?["text"] as? String == "x")
+
+        let other = try conversation.begin("m2")
+        let content = UpstreamEvent.Content.transcript(wrong, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil)
+        let last = try #require(conversation.receive(other, content, isLast: true).sequenced.first)
+        #expect(last.error?["code"] as? String == "upstream_error" && last["done"] as? Bool == true && last["seq"] as? Int == 2)
+        #expect(conversation.session.inFlight.isEmpty)
+    }
+
+    @Test func `a number that JSON doesn't have is left out`() throws {
+        let conversation = Conversation()
+        let key = try conversation.begin("m1")
+        for wrong in [Double.nan, .infinity, -.infinity] {
+            let status = conversation.receive(key, .status("thinking", progress: wrong)).sequenced[0]
+            #expect(status["state"] as? String == "thinking" && status["progress"] == nil)
+            let content = UpstreamEvent.Content.transcript(
+                bytes("x"), final: false, confidence: wrong, startMilliseconds: nil, endMilliseconds: nil)
+            let transcript = conversation.receive(key, content).sequenced[0]
+            #expect(transcript["text"] as? String == "x" && transcript["confidence"] == nil)
+        }
+    }
+
     @Test func `a failure is sequenced and ends the request`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")

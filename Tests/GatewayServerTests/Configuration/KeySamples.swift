@@ -139,8 +139,8 @@ extension KeySample {
         .init("store.path", "var/parley.sqlite", other: "/var/lib/parley/store", .path),
         .init("store.synchronous", "full", other: "normal", .words("full", "normal", "off")),
         .init("store.max_bytes", "8GiB", other: "1GB", .size),
-        .init("reports.keep", "30d", other: "7d", .duration),
-        .init("reports.content", "full", prod: "metadata", other: "metadata", .words("full", "metadata")),
+        .init("reports.keep", "30d", other: "7d", .duration, live: true),
+        .init("reports.content", "full", prod: "metadata", other: "metadata", .words("full", "metadata"), live: true),
         .init("operations.address", "127.0.0.1:9464", other: "127.0.0.2:0", .endpoint),
         .init(
             "operations.token", "(none)", other: "s3cret",
