@@ -69,8 +69,12 @@ enum Assembly {
             store: store, archive: archive)
         let gateway = try await Gateway(
             configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"))
-        let restored = try await gateway.restore()
-        if restored > 0 { logger.notice("sessions restored", metadata: ["count": .stringConvertible(restored)]) }
+        let found = try await gateway.restore()
+        if found != (0, 0) {
+            logger.notice(
+                "sessions restored",
+                metadata: ["count": .stringConvertible(found.restored), "given_up": .stringConvertible(found.givenUp)])
+        }
         let keeper = ConfigurationService(
             loaded: loaded,
             target: .init(

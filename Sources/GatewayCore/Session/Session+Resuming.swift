@@ -14,6 +14,11 @@ extension Session {
         updateLedger()
     }
 
+    /// The resume window stands still for a while.
+    package mutating func postponeExpiry(byNanoseconds duration: Int64) {
+        detachedAt = detachedAt?.advanced(byNanoseconds: duration)
+    }
+
     /// Whether a client that has seen everything up to `last` can be this session's.
     package func canResume(after last: UInt64?) -> Bool { last.map { $0 <= outbox.lastSequence } ?? true }
 

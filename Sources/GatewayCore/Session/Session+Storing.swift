@@ -25,7 +25,11 @@ extension Session {
     /// Whether the store takes what is accepted now; refuses the message otherwise.
     mutating func isKept(_ id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
         guard turn.refusesWork else { return true }
-        refuse(.overloaded, "the gateway can't keep messages at the moment", id: id, chunk: chunk, retryAfter: 1000, turn: &turn)
+        // Not counted as a refusal: the client hasn't done too much, and its session shall outlive the outage.
+        let error = GatewayError(
+            .overloaded, source: .gateway, "the gateway can't keep messages at the moment", replyTo: id, chunk: chunk, retryAfter: 1000,
+            correlationID: turn.correlationID())
+        report(error, turn: &turn)
         return false
     }
 

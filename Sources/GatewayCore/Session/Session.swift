@@ -52,7 +52,7 @@ package struct Session: ~Copyable, Sendable {
 
     package let id: ULID
     /// Changes with a reload; what limiters have counted stays.
-    package var policy: SessionPolicy
+    package var sharedPolicy: SharedPolicy
     package internal(set) var startedAt: Instant
     /// When the connection that it has, or had last, was opened. Unix milliseconds.
     package internal(set) var connectedAt: Int64
@@ -93,9 +93,10 @@ package struct Session: ~Copyable, Sendable {
     /// ``changes`` as of the last time that the store heard of it.
     var storedChanges: UInt64 = 0
 
-    package init(id: ULID, policy: SessionPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
+    package init(id: ULID, policy shared: SharedPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
         self.id = id
-        self.policy = policy
+        sharedPolicy = shared
+        let policy = shared.value
         self.global = global
         startedAt = now
         lastMessageAt = now
@@ -107,6 +108,8 @@ package struct Session: ~Copyable, Sendable {
     }
 
     package var isOver: Bool { ending != nil }
+
+    package var policy: SessionPolicy { _read { yield sharedPolicy.value } }
 
     /// Whether something waits for the socket, or soon will.
     package var hasWaiting: Bool { outbox.hasWaiting || intake.acknowledgeDeadline != nil }

@@ -45,3 +45,10 @@ package struct SessionPolicy: Sendable {
 
     package init() {}
 }
+
+/// A policy for many sessions: each of them holds a reference.
+package final class SharedPolicy: Sendable {
+    package let value: SessionPolicy
+
+    package init(_ value: SessionPolicy) { self.value = value }
+}

@@ -50,6 +50,18 @@ package struct Turn: Sendable {
         replies.append(Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, isPromise: isPromise))
     }
 
+    /// Takes out the replies that have to wait.
+    ///
+    /// - Parameter promisesOnly: false takes all
+    package mutating func hold(in held: inout HeldReplies, promisesOnly: Bool) {
+        let bytes = replyBytes
+        replies.removeAll { reply in
+            guard reply.isPromise || !promisesOnly else { return false }
+            held.append(bytes, reply)
+            return true
+        }
+    }
+
     /// Takes out replies that can't be kept. The others go uncompressed: a compressor may know bytes that are never sent.
     package mutating func dropPromises() {
         replies.removeAll { $0.isPromise }
@@ -83,4 +95,21 @@ package struct Turn: Sendable {
     }
 
     package mutating func correlationID() -> ULID { ids.ulid(at: wall) }
+}
+
+/// Replies that wait until something is committed. Not yet compressed: others may go before them.
+package struct HeldReplies: Sendable {
+    /// Of the commit.
+    package let ticket: UInt64
+    package private(set) var bytes: [UInt8] = []
+    package private(set) var replies: [Turn.Reply] = []
+
+    package init(ticket: UInt64) { self.ticket = ticket }
+
+    mutating func append(_ source: [UInt8], _ reply: Turn.Reply) {
+        var moved = reply
+        moved.start = bytes.count
+        bytes += source[reply.start..<reply.start + reply.count]
+        replies.append(moved)
+    }
 }

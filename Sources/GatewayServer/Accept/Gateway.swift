@@ -56,16 +56,17 @@ package final class Gateway: Service {
 
     /// Takes up the sessions that the store has kept. To be called before ``run()``.
     ///
-    /// - Returns: how many there are.
-    package func restore() async throws -> Int {
-        guard let store = shared.store else { return 0 }
+    /// - Returns: how many there are, and how many couldn't be read.
+    package func restore() async throws -> (restored: Int, givenUp: Int) {
+        guard let store = shared.store else { return (0, 0) }
         shared.sessions.restore(ended: try store.loadEndedTokens())
         let sessions = try store.load()
+        var restored = 0
         for (index, bound) in loops.enumerated() {
             let part = stride(from: index, to: sessions.count, by: loops.count).map { sessions[$0] }
-            try await bound.eventLoop.submit { bound.value.restore(part) }.get()
+            restored += try await bound.eventLoop.submit { bound.value.restore(part) }.get()
         }
-        return sessions.count
+        return (restored, sessions.count - restored)
     }
 
     package func run() async throws {
@@ -267,7 +268,7 @@ extension Gateway: SessionDirectory {
         return true
     }
 
-    package func forget() async { await shared.store?.forget() }
+    package func forget() async throws { try await shared.store?.forget() }
 }
 
 /// `reports.keep`, which a reload may change under the task that obeys it.

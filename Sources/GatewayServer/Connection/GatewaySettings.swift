@@ -2,7 +2,7 @@ package import GatewayCore
 
 /// What connections need to know of the configuration, compiled once per start or reload.
 package struct GatewaySettings: Sendable {
-    package var session: SessionPolicy
+    package var session: SharedPolicy
     package var heartbeat: Heartbeat.Policy
     package var webSocket: WebSocketLimits
     package var compression: CompressionMode
@@ -36,7 +36,7 @@ package struct GatewaySettings: Sendable {
 
 extension GatewaySettings {
     package init(_ configuration: GatewayConfiguration) {
-        session = SessionPolicy(configuration)
+        session = SharedPolicy(SessionPolicy(configuration))
         heartbeat = Heartbeat.Policy(
             interval: configuration.heartbeat.interval, timeout: configuration.heartbeat.timeout,
             staleAfter: configuration.heartbeat.staleAfter)

@@ -103,11 +103,15 @@ extension LoopContext {
     }
 
     /// Takes up sessions that the store has kept.
-    package func restore(_ stored: [StoredSession]) {
+    ///
+    /// - Returns: how many could be read.
+    package func restore(_ stored: [StoredSession]) -> Int {
+        var restored = 0
         for entry in stored {
             let begun = beginTurn()
             do throws(RecordError) {
                 try SessionDriver(restoring: entry, loop: self).goOn()
+                restored += 1
             } catch {
                 logger.error("a stored session can't be read; it is given up", metadata: ["session_id": "\(entry.id)"])
                 turn.batch?.end(entry.id, tokens: [])
@@ -115,6 +119,7 @@ extension LoopContext {
             }
             if begun { endTurn() }
         }
+        return restored
     }
 
     /// A session without a connection has to go, so that there are no more of them than may be: the one that had none for the longest time.

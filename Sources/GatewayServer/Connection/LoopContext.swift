@@ -44,7 +44,7 @@ package final class LoopContext {
         self.settings = settings
         self.logger = logger
         turn = Turn(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
-        scanner = MessageScanner(rules: settings.session.rules)
+        scanner = MessageScanner(rules: settings.session.value.rules)
         nextWeighing = clock.now
         nextSweep = clock.now
         nextLook = clock.now
@@ -119,10 +119,17 @@ package final class LoopContext {
         }
     }
 
+    private static let lookInterval: Int64 = 500_000_000
+
     /// Half a second apart: their deadlines act within one.
     private func lookAfterDetached(now: Instant) {
-        nextLook = now.advanced(byNanoseconds: 500_000_000)
-        for session in sessions.values where !session.isAttached { session.tickDetached(now: now) }
+        let passed = max(0, now.nanoseconds(since: nextLook)) + Self.lookInterval
+        nextLook = now.advanced(byNanoseconds: Self.lookInterval)
+        let isFailing = shared.store?.takesWork == false
+        for session in sessions.values where !session.isAttached {
+            if isFailing { session.postponeExpiry(byNanoseconds: passed) }
+            session.tickDetached(now: now)
+        }
     }
 
     /// Adds up what sessions hold, and gives up histories when it is too much.
@@ -155,7 +162,7 @@ package final class LoopContext {
 
     package func apply(_ settings: GatewaySettings) {
         self.settings = settings
-        scanner = MessageScanner(rules: settings.session.rules)
+        scanner = MessageScanner(rules: settings.session.value.rules)
         for session in sessions.values { session.apply(settings) }
     }
 

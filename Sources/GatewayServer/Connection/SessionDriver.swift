@@ -53,7 +53,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session = Session(id: other.session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
         swap(&session, &other.session)
         session.move(toClockAheadBy: difference)
-        session.policy = loop.settings.session
+        session.sharedPolicy = loop.settings.session
         link = other.link
         other.link = nil
         demanded = other.demanded
@@ -152,6 +152,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     package var awaited: UInt64? { marks.last?.ticket }
 
+    package var isGreeted: Bool { greeting == nil }
+
     /// The store has everything up to `ticket`.
     func stored(_ ticket: UInt64) {
         while let mark = marks.first, mark.ticket <= ticket {
@@ -200,7 +202,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     func relieve() { session.relieve() }
 
-    func apply(_ settings: GatewaySettings) { session.policy = settings.session }
+    func apply(_ settings: GatewaySettings) { session.sharedPolicy = settings.session }
 
     // MARK: Upstream
 
@@ -328,6 +330,9 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         loop.turn.clear()
         if let ending = session.ending { end(ending) } else { wantHelping() }
     }
+
+    /// It can't be resumed at the moment, because the store takes nothing: that time isn't the client's fault.
+    func postponeExpiry(byNanoseconds duration: Int64) { session.postponeExpiry(byNanoseconds: duration) }
 
     /// Looks at the deadlines of a session without a connection.
     func tickDetached(now: Instant) {

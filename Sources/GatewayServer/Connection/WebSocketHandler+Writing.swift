@@ -68,14 +68,20 @@ extension WebSocketHandler {
     private func collectReplies(into output: inout ByteBuffer) {
         guard !loop.turn.replies.isEmpty else { return }
         if case .open = state, let ticket = application.awaited {
-            if held.last?.ticket != ticket { held.append((ticket, ByteBuffer())) }
-            return write(loop.turn.replies, to: &held[held.count - 1].frames)
+            if held.last?.ticket != ticket { held.append(HeldReplies(ticket: ticket)) }
+            // Replies keep their order, but while the store fails nobody has to wait for it who wasn't promised anything.
+            loop.turn.hold(in: &held[held.count - 1], promisesOnly: application.isGreeted && loop.turn.refusesWork)
         }
-        write(loop.turn.replies, to: &output)
+        writeReplies(to: &output)
     }
 
-    private func write(_ replies: [Turn.Reply], to output: inout ByteBuffer) {
-        loop.turn.replyBytes.withRawSpan { bytes in
+    private func writeReplies(to output: inout ByteBuffer) {
+        write(loop.turn.replies, of: loop.turn.replyBytes, to: &output)
+        loop.turn.clearReplies()
+    }
+
+    private func write(_ replies: [Turn.Reply], of bytes: [UInt8], to output: inout ByteBuffer) {
+        bytes.withRawSpan { bytes in
             for reply in replies {
                 let message = bytes.extracting(reply.start..<reply.start + reply.count)
                 writer.write(.text, message, mayCompress: reply.mayCompress, to: &output)
@@ -83,7 +89,6 @@ extension WebSocketHandler {
         }
         connection.messagesOut &+= UInt64(replies.count)
         loop.counters.messagesOut &+= UInt64(replies.count)
-        loop.turn.clearReplies()
     }
 
     /// Keeps the replies of this turn until the socket takes them.
@@ -98,15 +103,14 @@ extension WebSocketHandler {
             application.prepare()
             if application.awaited != nil { loop.turn.dropPromises() }
         }
-        write(loop.turn.replies, to: &backlog)
+        writeReplies(to: &backlog)
     }
 
     package func release(upTo ticket: UInt64) {
         turn {
             while let first = held.first, first.ticket <= ticket {
-                var frames = first.frames
                 held.removeFirst()
-                backlog.writeBuffer(&frames)
+                write(first.replies, of: first.bytes, to: &backlog)
             }
         }
     }
@@ -129,7 +133,7 @@ extension WebSocketHandler {
         var footprint = Ledger.Connection()
         footprint.assembler = reader.bufferedBytes
         footprint.deflate = reader.deflateStateBytes + writer.deflateStateBytes
-        footprint.socketQueue = backlog.readableBytes + held.reduce(0) { $0 + $1.frames.readableBytes } + pendingBytes(context)
+        footprint.socketQueue = backlog.readableBytes + held.reduce(0) { $0 + $1.bytes.count } + pendingBytes(context)
         return footprint
     }
 

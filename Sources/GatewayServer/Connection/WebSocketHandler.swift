@@ -37,7 +37,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     /// Frames that aren't sequenced and couldn't be written yet.
     var backlog = ByteBuffer()
     /// Frames that wait for a commit, the oldest first.
-    var held: Deque<(ticket: UInt64, frames: ByteBuffer)> = []
+    var held: Deque<HeldReplies> = []
     /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
     var pendingPong: [UInt8]?
     /// Since when the socket has taken no byte although some wait; nil when none do.

@@ -20,6 +20,11 @@ struct OperationsProblemMiddleware: RouterMiddleware {
             response = problem.response(correlationID: context.correlationID)
         } catch let error as any HTTPResponseError where error.status == .notFound {
             response = notFound(request).response(correlationID: context.correlationID)
+        } catch let error as StoreError {
+            context.logger.warning("operations request failed", error: error)
+            let problem = OperationsProblem(
+                status: .serviceUnavailable, code: .overloaded, detail: error.description, fields: [.retryAfter: "5"])
+            response = problem.response(correlationID: context.correlationID)
         } catch {
             context.logger.error("operations request failed", error: error)
             let problem = OperationsProblem(

@@ -111,11 +111,11 @@ package struct SessionDesk: Sendable {
     func erase(_ id: ULID) async throws -> Bool {
         let wasLive = await live.erase(id)
         // What the session's loop has submitted is in the file before what is removed here.
-        await live.forget()
+        try await live.forget()
         let wasKept = try await archive.erase(id)
         cache.forget(id)
         guard wasLive || wasKept else { return false }
-        await live.forget()
+        try await live.forget()
         logger.notice("session erased", metadata: ["session_id": "\(id)"])
         return true
     }

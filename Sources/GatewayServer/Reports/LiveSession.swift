@@ -44,5 +44,7 @@ package protocol SessionDirectory: Sendable {
     func erase(_ id: ULID) async -> Bool
 
     /// Returns when nothing of what was erased before is left behind in any file.
-    func forget() async
+    ///
+    /// - Throws: when nothing can be stored at the moment.
+    func forget() async throws
 }

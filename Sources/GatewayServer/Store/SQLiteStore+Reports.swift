@@ -10,16 +10,16 @@ extension SQLiteStore: ReportArchive {
     package func keep(_ report: SessionReport) { submit(StoreBatch(), report: report) {} }
 
     package func report(of id: ULID) async throws -> SessionReport? {
-        let row = try await database.read { database in
+        let row = try await read { database in
             try Row.fetchOne(database, sql: "SELECT head, body FROM report WHERE session = ?", arguments: [id.stored]).map { row in
-                (head: row[0] as Data, body: row[1] as Data)
+                (head: Data.fromDatabaseValue(row[0]) ?? Data(), body: Data.fromDatabaseValue(row[1]) ?? Data())
             }
         }
         return try row.map { row in try SessionReport(head: Array(row.head), body: Array(row.body)) }
     }
 
     package func reports(after cursor: ULID?, limit: Int) async throws -> [SessionReport] {
-        let heads = try await database.read { database in
+        let heads = try await read { database in
             // What stands before `body` in a row is read without it.
             try Data.fetchAll(
                 database, sql: "SELECT head FROM report WHERE session > ? ORDER BY session LIMIT ?",
@@ -30,12 +30,12 @@ extension SQLiteStore: ReportArchive {
 
     package func annotations(of ids: [ULID]) async throws -> [ULID: SessionAnnotation] {
         guard !ids.isEmpty else { return [:] }
-        let rows = try await database.read { database in
+        let rows = try await read { database in
             try Row.fetchAll(
                 database,
                 sql: "SELECT session, json FROM annotation WHERE session IN (\(ids.map { _ in "?" }.joined(separator: ",")))",
                 arguments: StatementArguments(ids.map(\.stored))
-            ).map { row in (id: row[0] as Data, json: row[1] as Data) }
+            ).map { row in (id: Data.fromDatabaseValue(row[0]) ?? Data(), json: Data.fromDatabaseValue(row[1]) ?? Data()) }
         }
         var found: [ULID: SessionAnnotation] = [:]
         for row in rows {
@@ -47,7 +47,7 @@ extension SQLiteStore: ReportArchive {
 
     package func annotate(_ id: ULID, _ annotation: SessionAnnotation) async throws {
         let json = try JSONEncoder().encode(annotation)
-        try await database.write { database in
+        try await change { database in
             if annotation.isEmpty {
                 try database.execute(sql: "DELETE FROM annotation WHERE session = ?", arguments: [id.stored])
             } else {
@@ -59,7 +59,7 @@ extension SQLiteStore: ReportArchive {
     }
 
     package func erase(_ id: ULID) async throws -> Bool {
-        try await database.write { database in
+        try await change { database in
             try database.execute(sql: "DELETE FROM annotation WHERE session = ?", arguments: [id.stored])
             try database.execute(sql: "DELETE FROM report WHERE session = ?", arguments: [id.stored])
             return database.changesCount > 0
@@ -85,6 +85,14 @@ extension SQLiteStore: ReportArchive {
                 logger.warning("old reports can't be removed", metadata: ["error": "\(StoreError(error, path: path))"])
             }
         }
+    }
+
+    private func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreError) -> Value {
+        do { return try await database.read(body) } catch { throw StoreError(error, path: path) }
+    }
+
+    private func change<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreError) -> Value {
+        do { return try await database.write(body) } catch { throw StoreError(error, path: path) }
     }
 
     /// Writes a report, in the transaction of a commit.

@@ -32,6 +32,10 @@ package final class SQLiteStore: SessionStore {
     private let failing = Atomic<Bool>(false)
     let thread: NIOThreadPool
     let path: String
+    /// Of the file that was opened.
+    private let identity: [Int]?
+    /// The file is no longer where it was: what is written to it is lost.
+    private let missing = Atomic<Bool>(false)
     private let health: HealthRegistry
     let logger: Logger
 
@@ -62,16 +66,22 @@ package final class SQLiteStore: SessionStore {
             try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
             try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
             try database.execute(sql: "PRAGMA secure_delete = ON")
-            try database.execute(sql: "PRAGMA synchronous = \(synchronous.rawValue.uppercased())")
             // Each session has its own pages, and all of those that talk are written over and over: so they stay in memory, and go from the
             // log to the file seldom, in multiples of 4 KiB.
             try database.execute(sql: "PRAGMA cache_size = -\(Self.cacheKibibytes)")
             try database.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.logPages)")
         }
+        let effective: Int?
         do {
             database = try DatabaseQueue(path: path, configuration: configuration)
             try Self.check(database, path: path)
             try Self.migrator.migrate(database)
+            effective = try database.writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
+                // Here and not above: the library sets it to NORMAL when it switches to a write-ahead log.
+                try database.execute(sql: "PRAGMA synchronous = \(synchronous.rawValue.uppercased())")
+                return try Int.fetchOne(database, sql: "PRAGMA synchronous")
+            }
             try database.writeWithoutTransaction { database in
                 guard maximumBytes > 0 else { return }
                 let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4096
@@ -85,7 +95,27 @@ package final class SQLiteStore: SessionStore {
         thread = NIOThreadPool(numberOfThreads: 1)
         thread.start()
         health.set(.store, .ready)
-        logger.info("the store is open", metadata: ["path": "\(path)", "synchronous": "\(synchronous.rawValue)"])
+        logger.info("the store is open", metadata: ["path": "\(path)", "synchronous": "\(Self.name(synchronous: effective))"])
+        identity = Self.identity(of: path)
+    }
+
+    /// What SQLite says that it does, which is what counts.
+    private static func name(synchronous value: Int?) -> String {
+        switch value {
+        case 0: StoreSynchronous.off.rawValue
+        case 1: StoreSynchronous.normal.rawValue
+        case 2: StoreSynchronous.full.rawValue
+        default: "unknown"
+        }
+    }
+
+    /// "PRLY", in the header of the file: whose it is.
+    private static let applicationID = 0x5052_4C59
+
+    /// Device and inode; nil when there is no such file.
+    static func identity(of path: String) -> [Int]? {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
+        return [attributes[.systemNumber], attributes[.systemFileNumber]].compactMap { ($0 as? NSNumber)?.intValue }
     }
 
     /// The file is made with the rights that it shall have; its folder too, where it isn't there.
@@ -107,6 +137,19 @@ package final class SQLiteStore: SessionStore {
     }
 
     private static func check(_ database: DatabaseQueue, path: String) throws {
+        let (owner, tables) = try database.read { database in
+            (
+                try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0,
+                try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master WHERE name <> 'record' AND type = 'table'") ?? 0
+            )
+        }
+        // Files without an owner were made before owners were written into them, or just now.
+        guard owner == applicationID || owner == 0 && tables <= 1 else {
+            throw StoreError(path: path, problem: "it belongs to another program; choose another `store.path`")
+        }
+        guard try database.read({ try !migrator.hasBeenSuperseded($0) }) else {
+            throw StoreError(path: path, problem: "a newer version has written it; start that one, or put the file aside")
+        }
         let findings = try database.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }
         guard findings == ["ok"] else {
             throw StoreError(
@@ -142,11 +185,14 @@ package final class SQLiteStore: SessionStore {
             var sessions: [StoredSession] = []
             let rows = try Row.fetchCursor(database, sql: "SELECT session, kind, number, bytes FROM record ORDER BY session, kind, number")
             while let row = try rows.next() {
-                guard let id = ULID(stored: row[0]), let kind = RecordKind(rawValue: row[1]) else { continue }
+                // A column can hold anything, whatever it was declared as.
+                guard let id = Data.fromDatabaseValue(row[0]).flatMap({ ULID(stored: $0) }),
+                    let kind = UInt8.fromDatabaseValue(row[1]).flatMap({ RecordKind(rawValue: $0) }),
+                    let number = Int64.fromDatabaseValue(row[2]), let bytes = Data.fromDatabaseValue(row[3])
+                else { continue }
                 if sessions.last?.id != id { sessions.append(StoredSession(id: id)) }
-                let number = UInt64(bitPattern: row[2] as Int64)
-                let bytes = row[3] as Data
-                sessions[sessions.count - 1].records[kind, default: []].append(.init(number: number, bytes: Array(bytes)))
+                sessions[sessions.count - 1].records[kind, default: []].append(
+                    .init(number: UInt64(bitPattern: number), bytes: Array(bytes)))
             }
             return sessions
         }
@@ -158,7 +204,9 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
-    package var takesWork: Bool { !failing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.mostWaiting } }
+    package var takesWork: Bool {
+        !failing.load(ordering: .relaxed) && !missing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.mostWaiting }
+    }
 
     package func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void) {
         submit(batch, report: nil, committed: committed)
@@ -214,7 +262,7 @@ package final class SQLiteStore: SessionStore {
                         return .commit
                     }
                 }
-                if failing.exchange(false, ordering: .relaxed) {
+                if failing.exchange(false, ordering: .relaxed), !missing.load(ordering: .relaxed) {
                     health.set(.store, .ready)
                     logger.notice("the store takes messages again")
                 }
@@ -283,11 +331,24 @@ package final class SQLiteStore: SessionStore {
     /// Gives pages that are free back to the file system, a few at a time.
     package func sweep() {
         thread.submit { [self] _ in
+            guard isThere() else { return }
             try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumedPages))") }
         }
     }
 
-    package func forget() async {
+    /// Whether the file is where it was. If not there is no way to mend that but a restart.
+    private func isThere() -> Bool {
+        guard Self.identity(of: path) != identity else { return true }
+        let problem = StoreError(path: path, problem: "the file was removed or replaced; restart the gateway").description
+        if !missing.exchange(true, ordering: .relaxed) {
+            logger.critical("the store is lost: nothing more is accepted", metadata: ["error": "\(problem)"])
+        }
+        health.set(.store, .notReady(problem))
+        return false
+    }
+
+    package func forget() async throws {
+        guard takesWork else { throw StoreError(path: path, problem: "it can't be written at the moment") }
         await withCheckedContinuation { continuation in submit(StoreBatch()) { continuation.resume() } }
         // Removed records are overwritten in the file (`secure_delete`), but the write-ahead log still has them.
         _ = try? await thread.runIfActive { [self] in

@@ -22,7 +22,9 @@ package protocol SessionStore: Sendable {
     func sweep()
 
     /// Returns when what was submitted before, removals above all, is durable, and nothing of what was removed is left behind elsewhere.
-    func forget() async
+    ///
+    /// - Throws: when nothing can be stored at the moment.
+    func forget() async throws
 
     /// Waits for what was submitted, and lets go of the file.
     func close() async

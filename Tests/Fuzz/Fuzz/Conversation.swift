@@ -30,7 +30,7 @@ final class Conversation {
             configured = $0
         }
         configuration = configured
-        first = harness.loop.settings.session
+        first = harness.loop.settings.session.value
         let channel = need(harness.connect).channel
         need { try channel.pipeline.syncOperations.addHandler(SendingSide(), position: .first) }
         self.channel = channel

@@ -13,7 +13,7 @@ final class Conversation {
     static let id = ULID(high: 1, low: 2)
 
     init(_ policy: SessionPolicy = SessionPolicy(), global: SharedLimiter = SharedLimiter(), showsDetails: Bool = false) {
-        session = Session(id: Self.id, policy: policy, global: global, now: now, wall: wall)
+        session = Session(id: Self.id, policy: SharedPolicy(policy), global: global, now: now, wall: wall)
         scanner = MessageScanner(rules: policy.rules)
         turn = Turn(ids: ULIDSource(seed: 1), showsDetails: showsDetails)
     }

@@ -209,7 +209,7 @@ import Testing
         let conversation = Conversation(policy)
         try conversation.open("u1")
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
-        conversation.session.policy = policy
+        conversation.session.sharedPolicy = SharedPolicy(policy)
         #expect(conversation.send(binary: [UInt8](repeating: 0, count: 1000)).commands.count == 1)
         let refused = conversation.send(binary: [0, 0])
         #expect(refused.errors == ["rate_limited"] && refused.error?["chunk"] as? Int == 2)

@@ -30,7 +30,7 @@ import Testing
     }
 
     /// What was kept is there once the store has it.
-    private func settle(_ archive: any ReportArchive) async { await (archive as? SQLiteStore)?.forget() }
+    private func settle(_ archive: any ReportArchive) async { try? await (archive as? SQLiteStore)?.forget() }
 
     @Test func `reports are kept, listed in the order of their ids, and erased`() async throws {
         try await withEach { (archive) async throws in
@@ -104,7 +104,7 @@ import Testing
         var batch = StoreBatch()
         batch.end(ULID(high: 1, low: 0), tokens: [TokenHash(1, 2, 3, 4), TokenHash(5, 6, 7, .max)])
         store.submit(batch) {}
-        await store.forget()
+        try await store.forget()
         await store.close()
         let next = try Self.store(folder)
         #expect(try await next.report(of: ULID(high: 1, low: 0)) == Self.report(1, endedAt: 10))
@@ -119,7 +119,7 @@ import Testing
         let text = String(repeating: "x", count: 50_000)
         for number: UInt64 in 1...20 {
             store.keep(Self.report(number, endedAt: Int64(number), text: text))
-            await store.forget()
+            try await store.forget()
         }
         let kept = try await store.reports(after: nil, limit: 99).map(\.id.high)
         #expect(!kept.isEmpty && kept.last == 20 && kept.count < 8, "\(kept)")

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import GatewayCore
 import Logging
 import Support
@@ -27,7 +28,7 @@ import Testing
         var turn = Turn(ids: ULIDSource(seed: 1), showsDetails: false)
         turn.batch = StoreBatch()
         turn.wall = 1_700_000_000_000
-        var session = Session(id: id, policy: SessionPolicy(), global: SharedLimiter(), now: turn.now, wall: turn.wall)
+        var session = Session(id: id, policy: SharedPolicy(SessionPolicy()), global: SharedLimiter(), now: turn.now, wall: turn.wall)
         var scanner = MessageScanner(rules: ValidationRules())
         Array(#"{"type":"text","id":"a","text":"\#(text)"}"#.utf8).withRawSpan {
             session.receive(text: $0, scanner: &scanner, turn: &turn)
@@ -87,6 +88,64 @@ import Testing
         try handle.truncate(atOffset: size / 2)
         try handle.close()
         #expect { try store() } throws: { "\($0)".contains("damaged") }
+    }
+
+    /// Does something with the file that no store does.
+    private func tamper(_ body: (Database) throws -> Void) throws {
+        try DatabaseQueue(path: path).writeWithoutTransaction(body)
+    }
+
+    @Test func `records that no version of ours writes are left out`() async throws {
+        let first = try store()
+        await submit(batch(ULID(high: 1, low: 2)), to: first)
+        await first.close()
+        try tamper { database in
+            try database.execute(sql: "UPDATE record SET kind = -kind WHERE kind = 2")
+            try database.execute(sql: "UPDATE record SET kind = 100000 WHERE kind = 3")
+            try database.execute(sql: "INSERT INTO record VALUES ('text', 'kind', 'number', 'bytes'), (x'00', 0, 0, x'00')")
+        }
+        let second = try store()
+        #expect(try second.load().map { Set($0.records.keys) } == [[.state, .request]])
+        await second.close()
+    }
+
+    @Test func `a file of another program, or of a newer version, is said to be so and left alone`() async throws {
+        await (try store()).close()
+        try tamper { try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('from the future')") }
+        #expect { try store() } throws: { "\($0)".contains("a newer version") }
+        try tamper { try $0.execute(sql: "PRAGMA application_id = 7") }
+        #expect { try store() } throws: { "\($0)".contains("belongs to another program") }
+        let foreign = folder.path + "/foreign.sqlite"
+        try await DatabaseQueue(path: foreign).write { try $0.execute(sql: "CREATE TABLE a (b); CREATE TABLE c (d)") }
+        #expect { try store(foreign) } throws: { "\($0)".contains("belongs to another program") }
+        #expect(
+            try await DatabaseQueue(path: foreign).read { try String.fetchAll($0, sql: "SELECT name FROM sqlite_master") } == ["a", "c"])
+    }
+
+    @Test func `a file that is taken away under the gateway is noticed`() async throws {
+        let health = HealthRegistry()
+        let store = try store(health: health)
+        await submit(batch(ULID(high: 1, low: 2)), to: store)
+        store.sweep()
+        try await store.forget()
+        #expect(store.takesWork)
+        try FileManager.default.removeItem(atPath: path)
+        store.sweep()
+        await submit(batch(ULID(high: 1, low: 3)), to: store)
+        #expect(!store.takesWork)
+        await #expect(throws: StoreError.self) { try await store.forget() }
+        let ready = HealthResponse.ready(health.report, details: true)
+        #expect(ready.status == 503 && String(decoding: ready.body, as: UTF8.self).contains("removed or replaced"))
+        await store.close()
+    }
+
+    @Test(arguments: [(StoreSynchronous.off, 0), (.normal, 1), (.full, 2)])
+    func `commits are pushed to the disk as hard as is configured`(synchronous: StoreSynchronous, expected: Int) async throws {
+        let store = try SQLiteStore(
+            path: path, synchronous: synchronous, maximumBytes: 0, health: HealthRegistry(),
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        #expect(try await store.database.read { try Int.fetchOne($0, sql: "PRAGMA synchronous") } == expected)
+        await store.close()
     }
 
     @Test func `a folder that can't be made is said to be so`() throws {

@@ -14,7 +14,7 @@ import Testing
 
     private func gateway(_ change: (inout GatewayConfiguration) -> Void = { _ in }) -> LoopHarness {
         let harness = LoopHarness(beside: nil, store: store, change)
-        harness.loop.restore(store.load())
+        _ = harness.loop.restore(store.load())
         harness.eventLoop.settle()
         return harness
     }
@@ -96,6 +96,62 @@ import Testing
         store.takesWork = true
         try client.send(text: text)
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
+    }
+
+    @Test func `while the store fails, who waits for a commit is answered all the same`() throws {
+        let harness = gateway()
+        let (client, _, _) = try open(harness)
+        store.isHolding = true
+        try client.send(text: text)
+        store.takesWork = false
+        try client.send(text: #"{"type":"ping","id":"p"}"#)
+        try client.send(text: #"{"type":"text","id":"b","text":"more"}"#)
+        #expect(try client.frames().map { try JSON($0.text)["type"] } == ["pong", "error"])
+        store.takesWork = true
+        store.isHolding = false
+        store.commit()
+        harness.eventLoop.settle()
+        #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
+    }
+
+    @Test func `nothing goes before the session message, even while the store fails`() throws {
+        let harness = gateway()
+        store.isHolding = true
+        let client = try harness.connect()
+        try client.upgrade()
+        store.takesWork = false
+        try client.send(text: #"{"type":"ping","id":"p"}"#)
+        #expect(try client.frames().isEmpty)
+        store.commit()
+        harness.eventLoop.settle()
+        #expect(try client.frames().map { try JSON($0.text)["type"] } == ["session", "pong"])
+    }
+
+    @Test func `an outage of the store ends no session for being refused`() throws {
+        let harness = gateway { $0.limits.refusalsPerMinute = 5 }
+        let (client, _, _) = try open(harness)
+        store.takesWork = false
+        for index in 0..<20 { try client.send(text: #"{"type":"text","id":"m\#(index)","text":"x"}"#) }
+        #expect(try client.frames().compactMap { try JSON($0.text)["error"]["code"].string } == Array(repeating: "overloaded", count: 20))
+        store.takesWork = true
+        try client.send(text: text)
+        #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
+    }
+
+    @Test func `the resume window stands still while nobody can resume`() throws {
+        let harness = gateway { $0.sessions.resumeWindow = .seconds(10) }
+        let (client, _, _) = try open(harness)
+        try client.send(text: text)
+        _ = try? client.channel.finish()
+        harness.eventLoop.settle()
+        store.takesWork = false
+        harness.advance(by: .seconds(60))
+        #expect(harness.shared.sessions.detached == 1)
+        store.takesWork = true
+        harness.advance(by: .seconds(9))
+        #expect(harness.shared.sessions.detached == 1)
+        harness.advance(by: .seconds(2))
+        #expect(harness.shared.sessions.detached == 0)
     }
 
     @Test func `a session goes on after a crash where it was`() throws {
@@ -210,7 +266,7 @@ import Testing
         var stored = try #require(store.load().first)
         stored.records[.state]?[0].bytes.removeLast(3)
         let after = LoopHarness(beside: nil, store: TestStore())
-        after.loop.restore([stored])
+        #expect(after.loop.restore([stored]) == 0)
         after.eventLoop.settle()
         #expect(after.shared.sessions.detached == 0)
     }

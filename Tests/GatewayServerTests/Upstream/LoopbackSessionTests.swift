@@ -18,7 +18,7 @@ import Testing
 
         init(_ policy: SessionPolicy) {
             session = Session(
-                id: ULID(high: 0, low: 0), policy: policy, global: SharedLimiter(), now: Instant(nanoseconds: 0), wall: 0)
+                id: ULID(high: 0, low: 0), policy: SharedPolicy(policy), global: SharedLimiter(), now: Instant(nanoseconds: 0), wall: 0)
         }
 
         func send(_ json: String) {
