@@ -328,12 +328,24 @@ package final class SQLiteStore: SessionStore {
         for token in batch.endedTokens { try database.execute(literal: "INSERT INTO token (hash) VALUES (\(token.stored))") }
     }
 
-    /// Gives pages that are free back to the file system, a few at a time.
+    /// Gives pages that are free back to the file system, a few at a time; commits come between. A quarter of the file stays for what comes.
     package func sweep() {
         thread.submit { [self] _ in
-            guard isThere() else { return }
-            try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumedPages))") }
+            if isThere(), vacuum() { sweep() }
         }
+    }
+
+    /// Whether there is more to be given back.
+    private func vacuum() -> Bool {
+        let isDone = try? database.writeWithoutTransaction { database in
+            let free = try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0
+            let all = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
+            guard free > max(all / 4, Self.vacuumedPages) else { return true }
+            try database.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumedPages))")
+            return false
+        }
+        // What can't be written now is tried at the next sweep.
+        return isDone == false && !state.withLock { $0.isClosing }
     }
 
     /// Whether the file is where it was. If not there is no way to mend that but a restart.

@@ -139,6 +139,32 @@ import Testing
         await store.close()
     }
 
+    @Test func `what sessions leave free is given back to the file system, but for a quarter`() async throws {
+        let store = try store()
+        let ids = (1...100).map { ULID(high: $0, low: 0) }
+        for id in ids { await submit(batch(id, text: String(repeating: "x", count: 60_000)), to: store) }
+        func size() async throws -> (pages: Int, free: Int) {
+            try await store.database.read { database in
+                (
+                    try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0,
+                    try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0
+                )
+            }
+        }
+        let full = try await size().pages
+        var end = StoreBatch()
+        for id in ids.dropLast() { end.end(id, tokens: []) }
+        await submit(end, to: store)
+        #expect(try await size().free > full / 2)
+        store.sweep()
+        // A sweep goes on behind what was submitted meanwhile.
+        for _ in 0..<50 where try await size().free > 256 { try await store.forget() }
+        let (pages, free) = try await size()
+        #expect(free <= 256 && pages < full / 2, "\(full) pages, then \(pages), \(free) of them free")
+        #expect(try store.load().map(\.id) == [ids[99]])
+        await store.close()
+    }
+
     @Test(arguments: [(StoreSynchronous.off, 0), (.normal, 1), (.full, 2)])
     func `commits are pushed to the disk as hard as is configured`(synchronous: StoreSynchronous, expected: Int) async throws {
         let store = try SQLiteStore(
