@@ -77,10 +77,12 @@ package struct SessionDesk: Sendable {
     /// A report, rendered; from the cache where it can't change any more.
     func report(of id: ULID, as format: ReportFormat) async throws -> [UInt8]? {
         let key = ReportCache.Key(id: id, format: format, depth: depth())
-        if let content = cache.content(for: key) { return content }
+        // It may have been removed since, because its time was over or there was no room.
+        if let content = cache.content(for: key), try await archive.hasReport(of: id) { return content }
+        let generation = cache.generation
         guard let details = try await session(id, withTranscript: true) else { return nil }
         let content = try Self.render(details, as: format)
-        if details.session.state == .ended { cache.keep(content, for: key) }
+        if details.session.state == .ended { cache.keep(content, for: key, since: generation) }
         return content
     }
 

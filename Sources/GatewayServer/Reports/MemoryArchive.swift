@@ -55,6 +55,8 @@ package final class MemoryArchive: ReportArchive {
 
     package func report(of id: ULID) -> SessionReport? { state.withLock { $0.entries[id]?.report } }
 
+    package func hasReport(of id: ULID) -> Bool { state.withLock { $0.entries[id] != nil } }
+
     package func reports(after cursor: ULID?, limit: Int) -> [SessionReport] {
         state.withLock { state in
             let ids = state.entries.keys.filter { id in cursor.map { $0 < id } ?? true }.sorted().prefix(limit)

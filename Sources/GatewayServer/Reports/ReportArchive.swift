@@ -10,6 +10,8 @@ package protocol ReportArchive: Sendable {
     /// All of a report; nil when there is none.
     func report(of id: ULID) async throws -> SessionReport?
 
+    func hasReport(of id: ULID) async throws -> Bool
+
     /// The heads of the first reports behind `cursor`, in the order of their ids.
     func reports(after cursor: ULID?, limit: Int) async throws -> [SessionReport]
 

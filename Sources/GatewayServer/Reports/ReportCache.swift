@@ -36,6 +36,8 @@ package final class ReportCache: Sendable {
         var entries: [Key: Entry] = [:]
         var statistics = Statistics()
         var clock: UInt64 = 0
+        /// Goes up whenever something is forgotten.
+        var generation: UInt64 = 0
 
         mutating func remove(_ key: Key) {
             guard let entry = entries.removeValue(forKey: key) else { return }
@@ -60,6 +62,9 @@ package final class ReportCache: Sendable {
 
     package var statistics: Statistics { state.withLock { $0.statistics } }
 
+    /// To be asked for before a report is read that is to be kept here.
+    package var generation: UInt64 { state.withLock { $0.generation } }
+
     /// What was rendered before; counts whether there is something.
     package func content(for key: Key) -> [UInt8]? {
         state.withLock { state in
@@ -74,10 +79,12 @@ package final class ReportCache: Sendable {
         }
     }
 
-    /// Keeps what was rendered, in place of what was used least recently.
-    package func keep(_ content: [UInt8], for key: Key) {
+    /// Keeps what was rendered, in place of what was used least recently; not if something was forgotten since ``generation`` was asked
+    /// for, because it may have been this.
+    package func keep(_ content: [UInt8], for key: Key, since generation: UInt64) {
         guard content.count <= mostBytes else { return }
         state.withLock { state in
+            guard state.generation == generation else { return }
             state.remove(key)
             state.clock &+= 1
             state.entries[key] = Entry(content: content, used: state.clock)
@@ -90,6 +97,7 @@ package final class ReportCache: Sendable {
     /// A session's reports aren't what they were.
     package func forget(_ id: ULID) {
         state.withLock { state in
+            state.generation &+= 1
             for key in state.entries.keys where key.id == id { state.remove(key) }
         }
     }

@@ -18,6 +18,12 @@ extension SQLiteStore: ReportArchive {
         return try row.map { row in try SessionReport(head: Array(row.head), body: Array(row.body)) }
     }
 
+    package func hasReport(of id: ULID) async throws -> Bool {
+        try await read { database in
+            try Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM report WHERE session = ?)", arguments: [id.stored]) ?? false
+        }
+    }
+
     package func reports(after cursor: ULID?, limit: Int) async throws -> [SessionReport] {
         let heads = try await read { database in
             // What stands before `body` in a row is read without it.

@@ -9,10 +9,10 @@ import Testing
 
     @Test func `what was used least recently goes first`() {
         let cache = ReportCache(most: 2)
-        cache.keep([1], for: key(1))
-        cache.keep([2, 2], for: key(2))
+        cache.keep([1], for: key(1), since: cache.generation)
+        cache.keep([2, 2], for: key(2), since: cache.generation)
         #expect(cache.content(for: key(1)) == [1])
-        cache.keep([3], for: key(3))
+        cache.keep([3], for: key(3), since: cache.generation)
         #expect(cache.content(for: key(2)) == nil && cache.content(for: key(1)) == [1] && cache.content(for: key(3)) == [3])
         let statistics = cache.statistics
         #expect(statistics.hits == 3 && statistics.misses == 1 && statistics.size == 2 && statistics.bytes == 2)
@@ -20,21 +20,29 @@ import Testing
 
     @Test func `a hundred are kept, in so many bytes`() {
         let cache = ReportCache()
-        for number: UInt64 in 0...100 { cache.keep([0], for: key(number)) }
+        for number: UInt64 in 0...100 { cache.keep([0], for: key(number), since: cache.generation) }
         #expect(cache.statistics.size == 100 && cache.content(for: key(0)) == nil)
         let small = ReportCache(mostBytes: 10)
-        small.keep([UInt8](repeating: 0, count: 10), for: key(1))
+        small.keep([UInt8](repeating: 0, count: 10), for: key(1), since: small.generation)
         #expect(small.statistics.size == 1)
-        small.keep([0], for: key(2))
+        small.keep([0], for: key(2), since: small.generation)
         #expect(small.statistics.size == 1 && small.statistics.bytes == 1)
-        small.keep([UInt8](repeating: 0, count: 11), for: key(3))
+        small.keep([UInt8](repeating: 0, count: 11), for: key(3), since: small.generation)
         #expect(small.content(for: key(3)) == nil && small.content(for: key(2)) == [0])
+    }
+
+    @Test func `what was forgotten while it was rendered isn't kept`() {
+        let cache = ReportCache()
+        let generation = cache.generation
+        cache.forget(ULID(high: 1, low: 0))
+        cache.keep([1], for: key(1), since: generation)
+        #expect(cache.statistics.size == 0)
     }
 
     @Test func `a session is forgotten in all its formats`() {
         let cache = ReportCache()
-        for format in ReportFormat.allCases { cache.keep([0], for: key(1, format)) }
-        cache.keep([0], for: key(2))
+        for format in ReportFormat.allCases { cache.keep([0], for: key(1, format), since: cache.generation) }
+        cache.keep([0], for: key(2), since: cache.generation)
         cache.forget(ULID(high: 1, low: 0))
         #expect(cache.statistics.size == 1 && cache.content(for: key(2)) == [0])
     }
