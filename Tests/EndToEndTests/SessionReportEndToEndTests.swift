@@ -167,20 +167,37 @@ import Testing
         #expect(try await json(gateway, "/v1/sessions?state=all")["sessions"] == .array([]))
     }
 
+    private let secret = "a secret that nobody else would write"
+
+    /// Whether the secret is in the store's file or its log.
+    private func isKept(in folder: TemporaryFolder) throws -> Bool {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("sessions.sqlite") }.contains { file in
+            try Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + file)).range(of: Data(secret.utf8)) != nil
+        }
+    }
+
+    @Test func `where reports hold no texts, nothing of what was said is left after the next sweep`() async throws {
+        let folder = try TemporaryFolder()
+        let gateway = try await GatewayProcess(
+            Self.stored.merging(["reports.content": "metadata", "sessions.sweep": "100ms"]) { $1 }, folder: folder)
+        let id = try await converse(gateway, secret)
+        _ = try await report(gateway, id)
+        var isKept = true
+        for _ in 0..<100 where isKept {
+            try await Task.sleep(for: .milliseconds(50))
+            isKept = try self.isKept(in: folder)
+        }
+        #expect(!isKept)
+    }
+
     @Test func `an ended session is erased from every file`() async throws {
         let folder = try TemporaryFolder()
         let gateway = try await GatewayProcess(Self.stored, folder: folder)
-        let secret = "a secret that nobody else would write"
         let id = try await converse(gateway, secret)
         _ = try await report(gateway, id)
-        func isKept() throws -> Bool {
-            try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("sessions.sqlite") }.contains { file in
-                try Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + file)).range(of: Data(secret.utf8)) != nil
-            }
-        }
-        #expect(try isKept())
+        #expect(try isKept(in: folder))
         #expect(try await request(gateway, "/v1/sessions/\(id)", method: "DELETE").status == 204)
-        #expect(try !isKept())
+        #expect(try !isKept(in: folder))
         #expect(try await gateway.line("session erased")["session_id"].string == id)
     }
 
@@ -234,6 +251,9 @@ import Testing
         }
         result = try await sessions("show", "../gateway")
         #expect(result.status == 1 && result.lines.contains { $0.contains("26 letters and digits") })
+        for wrong in ["127.0.0.1:99999", "http://127.0.0.1:1", "localhost"] {
+            #expect(try await GatewayProcess.run(["sessions", "list", "--address", wrong], folder: folder).status == 64, "\(wrong)")
+        }
         let refused = try await GatewayProcess.run(["sessions", "list"] + place.prefix(2), folder: folder)
         #expect(refused.status == 1 && refused.errorLines.contains { $0.contains("send Authorization: Bearer") })
         let nobody = try await GatewayProcess.run(["sessions", "list", "--address", "127.0.0.1:1"], folder: folder)

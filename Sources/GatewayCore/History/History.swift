@@ -129,8 +129,9 @@ extension History.Tag {
         guard let speaker = History.Speaker(rawValue: try reader.fixed()), let kind = History.Kind(rawValue: try reader.fixed()) else {
             throw RecordError()
         }
-        self.init(speaker, kind, at: try reader.fixed())
+        self.init(speaker, kind, at: try reader.time())
         if kind == .audio { audio = History.Audio(bytes: try reader.fixed(), nanoseconds: try reader.fixed()) }
+        guard audio.bytes >= 0, audio.nanoseconds >= 0 else { throw RecordError() }
         if try reader.flag() { latency = History.Latency(first: try reader.fixed(), last: try reader.fixed()) }
     }
 }

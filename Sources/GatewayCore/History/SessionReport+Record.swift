@@ -8,7 +8,8 @@ extension SessionReport {
         record.append(fixed: id.low)
         record.append(fixed: startedAt)
         record.append(fixed: lastMessageAt)
-        record.append(fixed: endedAt ?? -1)
+        record.append(endedAt == nil ? 0 : 1)
+        if let endedAt { record.append(fixed: endedAt) }
         record.append(counted: Array((ending?.rawValue ?? "").utf8))
         for count in [
             counts.messagesIn, counts.messagesOut, counts.bytesIn, counts.bytesOut, counts.errors, counts.connections, counts.resumes,
@@ -37,9 +38,8 @@ extension SessionReport {
         var reader = RecordReader(head)
         guard try reader.fixed(UInt8.self) == Self.version else { throw RecordError() }
         self.init(
-            id: ULID(high: try reader.fixed(), low: try reader.fixed()), startedAt: try reader.fixed(), lastMessageAt: try reader.fixed())
-        let ended: Int64 = try reader.fixed()
-        endedAt = ended == -1 ? nil : ended
+            id: ULID(high: try reader.fixed(), low: try reader.fixed()), startedAt: try reader.time(), lastMessageAt: try reader.time())
+        endedAt = try reader.flag() ? try reader.time() : nil
         ending = SessionEnding(rawValue: String(decoding: try reader.counted(), as: UTF8.self))
         counts.messagesIn = try reader.fixed()
         counts.messagesOut = try reader.fixed()
@@ -49,7 +49,10 @@ extension SessionReport {
         counts.connections = try reader.fixed()
         counts.resumes = try reader.fixed()
         counts.audioMilliseconds = try reader.fixed()
-        memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
+        let peak: UInt64 = try reader.fixed()
+        // A session of a million hours, or of a petabyte, is none of ours; and those who show them reckon with them.
+        guard counts.audioMilliseconds < 1 << 42, peak < 1 << 50 else { throw RecordError() }
+        memoryPeak = Int(peak)
         linesPruned = try reader.fixed()
         eventsPruned = try reader.fixed()
         guard let body else { return }

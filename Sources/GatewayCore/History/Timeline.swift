@@ -1,6 +1,6 @@
 /// What happened to a session: connections, resumes, errors. The last ``limit`` events.
 ///
-/// It costs 32 bytes an event, and an idle session has one: so it isn't bounded by a key, but counted in the ledger with the history.
+/// It costs 40 bytes an event, and an idle session has one: so it isn't bounded by a key, but counted in the ledger with the history.
 package struct Timeline: Sendable {
     package enum Occurrence: Sendable, Hashable {
         /// The session began on a connection.
@@ -81,7 +81,7 @@ extension Timeline.Event {
     }
 
     init(_ reader: inout RecordReader) throws(RecordError) {
-        let at: Int64 = try reader.fixed()
+        let at = try reader.time()
         let id = try reader.flag() ? ULID(high: try reader.fixed(), low: try reader.fixed()) : nil
         let what: Timeline.Occurrence
         switch try reader.fixed(UInt8.self) {

@@ -122,6 +122,7 @@ extension Session {
             return report(error, turn: &turn)
         }
         fail(request, id: id, code: .upstreamError, message: message, retryAfter: nil, turn: &turn)
+        if intake.stream?.key == request { intake.abandon() }
         finish(request, turn: &turn)
     }
 
@@ -171,10 +172,15 @@ extension Session {
         inFlight[index].isTold = true
         let flight = inFlight[index]
         var tag = History.Tag(.upstream, at: turn.wall, latency: flight.latency(now: turn.now))
-        if flight.answerAudio.bytes > 0 { (tag.kind, tag.audio) = (.audio, flight.answerAudio) }
         inFlight[index].answer = []
         inFlight[index].answerAudio = History.Audio()
-        flight.answer.withRawSpan { history.append(tag.kind == .audio ? RawSpan() : $0, tag) }
+        if flight.answerAudio.bytes > 0 {
+            flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall)) }
+            (tag.kind, tag.audio) = (.audio, flight.answerAudio)
+            history.append(RawSpan(), tag)
+        } else {
+            flight.answer.withRawSpan { history.append($0, tag) }
+        }
     }
 
     /// How much of a client's audio there was.

@@ -40,6 +40,13 @@ struct RecordReader: ~Copyable {
         return value
     }
 
+    /// Unix milliseconds, within the years that can be written with four digits.
+    mutating func time() throws(RecordError) -> Int64 {
+        let time: Int64 = try fixed()
+        guard (0..<253_402_300_800_000).contains(time) else { throw RecordError() }
+        return time
+    }
+
     mutating func flag() throws(RecordError) -> Bool { try fixed(UInt8.self) != 0 }
 
     mutating func counted() throws(RecordError) -> [UInt8] {

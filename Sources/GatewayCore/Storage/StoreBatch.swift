@@ -40,6 +40,7 @@ package struct StoreBatch: Sendable {
     package init() {}
 
     package var isEmpty: Bool { changes.isEmpty }
+    package var endsSessions: Bool { changes.contains { if case .end = $0 { true } else { false } } }
 
     mutating func put(_ session: ULID, _ kind: RecordKind, _ number: UInt64, _ write: (inout [UInt8]) -> Void) {
         let start = bytes.count

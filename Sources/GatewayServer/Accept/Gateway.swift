@@ -222,9 +222,16 @@ package final class Gateway: Service {
         try? await channel?.triggerUserOutboundEvent(AcceptGate.LimitsChanged()).get()
     }
 
-    private func find<Value: Sendable>(_ body: @escaping @Sendable (LoopContext) -> Value?) async -> Value? {
-        await snapshotLoops(body).lazy.compactMap(\.self).first
+    /// Asks the loop that has the session; once more when it was on its way to another one.
+    private func find<Value: Sendable>(_ id: ULID, _ body: @escaping @Sendable (LoopContext) -> Value?) async -> Value? {
+        for _ in 0..<Self.mostMoves {
+            guard let number = shared.sessions.loop(of: id), let bound = shared.loop(number) else { return nil }
+            if let value = try? await bound.eventLoop.submit({ body(bound.value) }).get() { return value }
+        }
+        return nil
     }
+
+    private static let mostMoves = 100
 
     package var refusedByAddress: UInt64 { refusedAddresses.load(ordering: .relaxed) }
 
@@ -256,13 +263,13 @@ extension Gateway: SessionDirectory {
     }
 
     package func session(_ id: ULID, depth: ReportDepth) async -> LiveSession? {
-        await find { $0.sessions[id]?.view(depth) }
+        await find(id) { $0.sessions[id]?.view(depth) }
     }
 
-    package func close(_ id: ULID) async -> Bool { await find { $0.close(id, keepsReport: true) ? true : nil } ?? false }
+    package func close(_ id: ULID) async -> Bool { await find(id) { $0.close(id, keepsReport: true) ? true : nil } ?? false }
 
     package func erase(_ id: ULID) async -> Bool {
-        guard await find({ $0.close(id, keepsReport: false) ? true : nil }) ?? false else { return false }
+        guard await find(id, { $0.close(id, keepsReport: false) ? true : nil }) ?? false else { return false }
         // The batch that ends it was submitted, or is about to be.
         await onEveryLoop { $0.submitBatch() }
         return true

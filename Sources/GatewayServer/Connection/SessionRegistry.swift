@@ -101,6 +101,9 @@ package final class SessionRegistry: Sendable {
         }
     }
 
+    /// The event loop that has a session, or is about to have it.
+    package func loop(of id: ULID) -> Int? { state.withLock { $0.places[id]?.loop } }
+
     package func find(_ token: TokenHash) -> Finding {
         state.withLock { state in
             if let id = state.sessions[token], let place = state.places[id] { return .session(id, loop: place.loop) }

@@ -17,6 +17,9 @@ package struct SessionDesk: Sendable {
         var hasEnded: Bool { self == .ended || self == .all }
     }
 
+    /// Sessions looked through at a time for a tag.
+    private static let tagStep = 500
+
     private let live: any SessionDirectory
     private let archive: any ReportArchive
     private let cache: ReportCache
@@ -39,7 +42,7 @@ package struct SessionDesk: Sendable {
         var (found, cursor): ([SessionSummary], ULID?) = ([], cursor)
         // A tag is looked for page by page: it is noted elsewhere.
         while true {
-            let page = try await unfiltered(after: cursor, limit: limit, filter: filter)
+            let page = try await unfiltered(after: cursor, limit: tag == nil ? limit : max(limit, Self.tagStep), filter: filter)
             found += page.sessions.filter { session in tag.map { session.tags.contains($0) } ?? true }
             cursor = page.cursor.flatMap { ULID($0) }
             guard found.count < limit, cursor != nil else { break }
@@ -65,7 +68,10 @@ package struct SessionDesk: Sendable {
 
     /// - Parameter withTranscript: as far as `reports.content` allows it
     func session(_ id: ULID, withTranscript: Bool) async throws -> SessionDetails? {
-        let depth = withTranscript ? depth() : .head
+        try await session(id, depth: withTranscript ? depth() : .head)
+    }
+
+    private func session(_ id: ULID, depth: ReportDepth) async throws -> SessionDetails? {
         // Also without the transcript there are the timeline, and latencies out of it.
         if let session = await live.session(id, depth: max(depth, .metadata)) {
             return SessionDetails(session, try await annotation(of: id), depth: depth)
@@ -76,11 +82,15 @@ package struct SessionDesk: Sendable {
 
     /// A report, rendered; from the cache where it can't change any more.
     func report(of id: ULID, as format: ReportFormat) async throws -> [UInt8]? {
-        let key = ReportCache.Key(id: id, format: format, depth: depth())
+        let depth = depth()
+        let key = ReportCache.Key(id: id, format: format, depth: depth)
         // It may have been removed since, because its time was over or there was no room.
-        if let content = cache.content(for: key), try await archive.hasReport(of: id) { return content }
+        if let content = cache.content(for: key) {
+            if try await archive.hasReport(of: id) { return content }
+            cache.forget(id)
+        }
         let generation = cache.generation
-        guard let details = try await session(id, withTranscript: true) else { return nil }
+        guard let details = try await session(id, depth: depth) else { return nil }
         let content = try Self.render(details, as: format)
         if details.session.state == .ended { cache.keep(content, for: key, since: generation) }
         return content
@@ -97,10 +107,10 @@ package struct SessionDesk: Sendable {
         }
     }
 
-    /// False when there is no such session.
+    /// Nil when there is no such session.
     func annotate(_ id: ULID, _ patch: SessionAnnotationPatch) async throws -> SessionDetails? {
         guard try await session(id, withTranscript: false) != nil else { return nil }
-        try await archive.annotate(id, patch.applied(to: try await annotation(of: id) ?? SessionAnnotation()))
+        guard try await archive.annotate(id, patch) else { return nil }
         cache.forget(id)
         return try await session(id, withTranscript: false)
     }

@@ -72,22 +72,28 @@ package final class MemoryArchive: ReportArchive {
         }
     }
 
-    package func annotate(_ id: ULID, _ annotation: SessionAnnotation) {
+    /// Live sessions aren't known here: whoever asks has seen that there is one.
+    package func annotate(_ id: ULID, _ patch: SessionAnnotationPatch) -> Bool {
         state.withLock { state in
+            let annotation = patch.applied(to: state.annotations[id] ?? SessionAnnotation())
+            state.annotated.removeAll { $0 == id }
             guard !annotation.isEmpty else {
                 state.annotations[id] = nil
-                return
+                return true
             }
-            if state.annotations.updateValue(annotation, forKey: id) == nil { state.annotated.append(id) }
+            state.annotations[id] = annotation
+            state.annotated.append(id)
             while state.annotated.count > most, let oldest = state.annotated.popFirst() { state.annotations[oldest] = nil }
+            return true
         }
     }
 
     package func erase(_ id: ULID) -> Bool {
         state.withLock { state in
-            state.annotations[id] = nil
+            let hadNotes = state.annotations.removeValue(forKey: id) != nil
+            state.annotated.removeAll { $0 == id }
             state.order.removeAll { $0 == id }
-            return state.remove(id)
+            return state.remove(id) || hadNotes
         }
     }
 

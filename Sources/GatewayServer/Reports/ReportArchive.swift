@@ -18,10 +18,10 @@ package protocol ReportArchive: Sendable {
     /// What was noted about these sessions.
     func annotations(of ids: [ULID]) async throws -> [ULID: SessionAnnotation]
 
-    /// Notes something about a session, in place of what was noted before.
-    func annotate(_ id: ULID, _ annotation: SessionAnnotation) async throws
+    /// Changes what is noted about a session. False when there is no such session.
+    func annotate(_ id: ULID, _ patch: SessionAnnotationPatch) async throws -> Bool
 
-    /// Removes the report and the notes of a session. False when there was no report.
+    /// Removes the report and the notes of a session. False when there were none.
     func erase(_ id: ULID) async throws -> Bool
 
     /// Removes what ended before a time (Unix milliseconds), and what isn't needed any more. Doesn't block.

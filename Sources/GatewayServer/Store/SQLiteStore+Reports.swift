@@ -4,12 +4,12 @@ package import GatewayCore
 import Glibc
 import Logging
 import NIOPosix
+import Synchronization
 
 /// Reports of ended sessions, and notes about sessions, in the same file as the sessions.
 extension SQLiteStore: ReportArchive {
-    package func keep(_ report: SessionReport) { submit(StoreBatch(), report: report) {} }
-
     package func report(of id: ULID) async throws -> SessionReport? {
+        if let report = waitingReport(of: id) { return report }
         let row = try await read { database in
             try Row.fetchOne(database, sql: "SELECT head, body FROM report WHERE session = ?", arguments: [id.stored]).map { row in
                 (head: Data.fromDatabaseValue(row[0]) ?? Data(), body: Data.fromDatabaseValue(row[1]) ?? Data())
@@ -19,19 +19,25 @@ extension SQLiteStore: ReportArchive {
     }
 
     package func hasReport(of id: ULID) async throws -> Bool {
-        try await read { database in
+        if waitingReport(of: id) != nil { return true }
+        return try await read { database in
             try Bool.fetchOne(database, sql: "SELECT EXISTS (SELECT 1 FROM report WHERE session = ?)", arguments: [id.stored]) ?? false
         }
     }
 
     package func reports(after cursor: ULID?, limit: Int) async throws -> [SessionReport] {
-        let heads = try await read { database in
+        let rows = try await read { database in
             // What stands before `body` in a row is read without it.
-            try Data.fetchAll(
-                database, sql: "SELECT head FROM report WHERE session > ? ORDER BY session LIMIT ?",
-                arguments: [cursor?.stored ?? Data(), limit])
+            try Row.fetchAll(
+                database, sql: "SELECT session, head FROM report WHERE session > ? ORDER BY session LIMIT ?",
+                arguments: [cursor?.stored ?? Data(), limit]
+            ).map { row in (id: Data.fromDatabaseValue(row[0]) ?? Data(), head: Data.fromDatabaseValue(row[1]) ?? Data()) }
         }
-        return heads.compactMap { try? SessionReport(head: Array($0)) }
+        return rows.compactMap { row in
+            // One that can't be read has its place all the same, so that it can be erased, and the list goes on behind it.
+            (try? SessionReport(head: Array(row.head)))
+                ?? ULID(stored: row.id).map { SessionReport(id: $0, startedAt: 0, lastMessageAt: 0) }
+        }
     }
 
     package func annotations(of ids: [ULID]) async throws -> [ULID: SessionAnnotation] {
@@ -51,46 +57,71 @@ extension SQLiteStore: ReportArchive {
         return found
     }
 
-    package func annotate(_ id: ULID, _ annotation: SessionAnnotation) async throws {
-        let json = try JSONEncoder().encode(annotation)
-        try await change { database in
+    package func annotate(_ id: ULID, _ patch: SessionAnnotationPatch) async throws -> Bool {
+        let made = WallTime.now().unixMilliseconds
+        return try await change { database in
+            // Not of a session that is erased at the same time.
+            let exists = try Bool.fetchOne(
+                database,
+                sql:
+                    "SELECT EXISTS (SELECT 1 FROM report WHERE session = ?) OR EXISTS (SELECT 1 FROM record WHERE session = ? AND kind = 0)",
+                arguments: [id.stored, id.stored])
+            guard exists == true else { return false }
+            let json = try Data.fetchOne(database, sql: "SELECT json FROM annotation WHERE session = ?", arguments: [id.stored])
+            let before = json.flatMap { try? JSONDecoder().decode(SessionAnnotation.self, from: $0) } ?? SessionAnnotation()
+            let annotation = patch.applied(to: before)
             if annotation.isEmpty {
                 try database.execute(sql: "DELETE FROM annotation WHERE session = ?", arguments: [id.stored])
             } else {
                 try database.execute(
                     sql: "INSERT OR REPLACE INTO annotation (session, json, made) VALUES (?, ?, ?)",
-                    arguments: [id.stored, json, WallTime.now().unixMilliseconds])
+                    arguments: [id.stored, try JSONEncoder().encode(annotation), made])
             }
+            return true
         }
     }
 
     package func erase(_ id: ULID) async throws -> Bool {
         try await change { database in
             try database.execute(sql: "DELETE FROM annotation WHERE session = ?", arguments: [id.stored])
+            let hadNotes = database.changesCount > 0
             try database.execute(sql: "DELETE FROM report WHERE session = ?", arguments: [id.stored])
-            return database.changesCount > 0
+            return hadNotes || database.changesCount > 0
         }
     }
 
     package func sweep(endedBefore limit: Int64) {
         thread.submit { [self] _ in
             do {
-                try database.write { database in
-                    try database.execute(sql: "DELETE FROM report WHERE ended < ?", arguments: [limit])
-                    // Notes go with what they are about.
+                let removed = try database.write { database in
+                    // A few at a time: commits come between.
                     try database.execute(
-                        sql: """
-                            DELETE FROM annotation WHERE made < ? AND session NOT IN (SELECT session FROM report)
-                            AND session NOT IN (SELECT session FROM record WHERE kind = \(RecordKind.state.rawValue))
-                            """, arguments: [limit])
-                    try database.execute(
-                        sql: "DELETE FROM token WHERE rowid <= (SELECT max(rowid) FROM token) - \(StoreBatch.mostEndedTokens)")
+                        sql: "DELETE FROM report WHERE rowid IN (SELECT rowid FROM report WHERE ended < ? LIMIT \(Self.sweptReports))",
+                        arguments: [limit])
+                    return database.changesCount
                 }
+                if removed > 0 { hasRemoved.store(true, ordering: .relaxed) }
+                guard removed < Self.sweptReports else { return sweep(endedBefore: limit) }
+                try database.write { try Self.sweepRest($0) }
             } catch {
                 // The next commit tells what is wrong; this is tried again at the next sweep.
                 logger.warning("old reports can't be removed", metadata: ["error": "\(StoreError(error, path: path))"])
             }
         }
+    }
+
+    private static let sweptReports = 200
+    /// A session that has ended has its report soon, in milliseconds.
+    private static let notesWithoutReport: Int64 = 3_600_000
+
+    /// Notes go with what they are about, and the oldest tokens with none of their own.
+    private static func sweepRest(_ database: Database) throws {
+        try database.execute(
+            sql: """
+                DELETE FROM annotation WHERE made < ? AND session NOT IN (SELECT session FROM report)
+                AND session NOT IN (SELECT session FROM record WHERE kind = \(RecordKind.state.rawValue))
+                """, arguments: [WallTime.now().unixMilliseconds - notesWithoutReport])
+        try database.execute(sql: "DELETE FROM token WHERE rowid <= (SELECT max(rowid) FROM token) - \(StoreBatch.mostEndedTokens)")
     }
 
     private func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreError) -> Value {

@@ -15,13 +15,17 @@ package final class SQLiteStore: SessionStore {
     private struct Waiting {
         let batch: StoreBatch
         var report: SessionReport?
-        let committed: @Sendable () -> Void
+        var committed: @Sendable () -> Void
+        /// Called instead of `committed` when a commit with it fails, which is tried again all the same.
+        var failed: (@Sendable () -> Void)?
 
         var bytes: Int { batch.bytes.count + (report?.footprint ?? 0) }
     }
 
     private struct State {
         var waiting: [Waiting] = []
+        /// Reports on their way into the file.
+        var reports: [ULID: SessionReport] = [:]
         var bytes = 0
         var isWriting = false
         var isClosing = false
@@ -36,6 +40,8 @@ package final class SQLiteStore: SessionStore {
     private let identity: [Int]?
     /// The file is no longer where it was: what is written to it is lost.
     private let missing = Atomic<Bool>(false)
+    /// Sessions or reports were removed since the log was cut.
+    let hasRemoved = Atomic<Bool>(false)
     private let health: HealthRegistry
     let logger: Logger
 
@@ -140,11 +146,11 @@ package final class SQLiteStore: SessionStore {
         let (owner, tables) = try database.read { database in
             (
                 try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0,
-                try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master WHERE name <> 'record' AND type = 'table'") ?? 0
+                try String.fetchSet(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
             )
         }
-        // Files without an owner were made before owners were written into them, or just now.
-        guard owner == applicationID || owner == 0 && tables <= 1 else {
+        // Files without an owner were made just now, or before owners were written into them.
+        guard owner == applicationID || owner == 0 && tables.isSubset(of: ["record", "grdb_migrations"]) else {
             throw StoreError(path: path, problem: "it belongs to another program; choose another `store.path`")
         }
         guard try database.read({ try !migrator.hasBeenSuperseded($0) }) else {
@@ -209,15 +215,19 @@ package final class SQLiteStore: SessionStore {
     }
 
     package func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void) {
-        submit(batch, report: nil, committed: committed)
+        submit(Waiting(batch: batch, committed: committed))
     }
 
-    /// - Parameter report: is written along with the batch
-    func submit(_ batch: StoreBatch, report: SessionReport?, committed: @escaping @Sendable () -> Void) {
-        let waiting = Waiting(batch: batch, report: report, committed: committed)
+    package func keep(_ report: SessionReport) { submit(Waiting(batch: StoreBatch(), report: report, committed: {})) }
+
+    /// A report that was kept and isn't in the file yet.
+    func waitingReport(of id: ULID) -> SessionReport? { state.withLock { $0.reports[id] } }
+
+    private func submit(_ waiting: Waiting) {
         let begins = state.withLock { state in
             state.waiting.append(waiting)
             state.bytes += waiting.bytes
+            if let report = waiting.report { state.reports[report.id] = report }
             defer { state.isWriting = true }
             return !state.isWriting
         }
@@ -238,7 +248,10 @@ package final class SQLiteStore: SessionStore {
             }
             guard commit(&waiting) else { return }
             let bytes = waiting.reduce(0) { $0 + $1.bytes }
-            state.withLock { $0.bytes -= bytes }
+            state.withLock { state in
+                state.bytes -= bytes
+                for report in waiting.compactMap(\.report) { state.reports[report.id] = nil }
+            }
             for entry in waiting { entry.committed() }
         }
     }
@@ -262,6 +275,7 @@ package final class SQLiteStore: SessionStore {
                         return .commit
                     }
                 }
+                if waiting.contains(where: \.batch.endsSessions) { hasRemoved.store(true, ordering: .relaxed) }
                 if failing.exchange(false, ordering: .relaxed), !missing.load(ordering: .relaxed) {
                     health.set(.store, .ready)
                     logger.notice("the store takes messages again")
@@ -285,6 +299,7 @@ package final class SQLiteStore: SessionStore {
                 }
                 health.set(.store, .notReady(problem))
             }
+            Self.fail(&waiting)
             if state.withLock({ $0.isClosing }) { return false }
             Thread.sleep(forTimeInterval: pause * Double.random(in: 0.5...1))
             pause = min(pause * 2, 2)
@@ -293,11 +308,24 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
+    /// Tells those who don't want to wait for a commit that may never come.
+    private static func fail(_ waiting: inout [Waiting]) {
+        for index in waiting.indices {
+            guard let failed = waiting[index].failed.take() else { continue }
+            waiting[index].committed = {}
+            failed()
+        }
+    }
+
     private func giveUpReports(in waiting: inout [Waiting]) {
         let before = waiting.reduce(0) { $0 + $1.bytes }
+        let ids = waiting.compactMap(\.report?.id)
         for index in waiting.indices { waiting[index].report = nil }
         let after = waiting.reduce(0) { $0 + $1.bytes }
-        state.withLock { $0.bytes -= before - after }
+        state.withLock { state in
+            state.bytes -= before - after
+            for id in ids { state.reports[id] = nil }
+        }
     }
 
     /// Sessions that are over go first: what is to be put of them isn't any more, and their space is free for the others.
@@ -331,8 +359,16 @@ package final class SQLiteStore: SessionStore {
     /// Gives pages that are free back to the file system, a few at a time; commits come between. A quarter of the file stays for what comes.
     package func sweep() {
         thread.submit { [self] _ in
-            if isThere(), vacuum() { sweep() }
+            guard isThere() else { return }
+            cutLog()
+            if vacuum() { sweep() }
         }
+    }
+
+    /// What was removed is overwritten in the file, but the log still has it until it is cut.
+    private func cutLog() {
+        guard hasRemoved.exchange(false, ordering: .relaxed) else { return }
+        try? database.writeWithoutTransaction { _ = try Row.fetchOne($0, sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
     }
 
     /// Whether there is more to be given back.
@@ -342,7 +378,8 @@ package final class SQLiteStore: SessionStore {
             let all = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
             guard free > max(all / 4, Self.vacuumedPages) else { return true }
             try database.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumedPages))")
-            return false
+            // A file that was made otherwise may not be able to.
+            return try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0 >= free
         }
         // What can't be written now is tried at the next sweep.
         return isDone == false && !state.withLock { $0.isClosing }
@@ -361,7 +398,13 @@ package final class SQLiteStore: SessionStore {
 
     package func forget() async throws {
         guard takesWork else { throw StoreError(path: path, problem: "it can't be written at the moment") }
-        await withCheckedContinuation { continuation in submit(StoreBatch()) { continuation.resume() } }
+        let isStored = await withCheckedContinuation { continuation in
+            submit(
+                Waiting(
+                    batch: StoreBatch(), committed: { continuation.resume(returning: true) },
+                    failed: { continuation.resume(returning: false) }))
+        }
+        guard isStored else { throw StoreError(path: path, problem: "it can't be written at the moment") }
         // Removed records are overwritten in the file (`secure_delete`), but the write-ahead log still has them.
         _ = try? await thread.runIfActive { [self] in
             try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
@@ -373,6 +416,8 @@ package final class SQLiteStore: SessionStore {
         // What was submitted is written first: the thread does one thing after the other.
         _ = try? await thread.runIfActive { try? self.database.close() }
         try? await thread.shutdownGracefully()
+        var rest = take()
+        Self.fail(&rest)
     }
 }
 

@@ -37,7 +37,16 @@ struct GatewayOptions: ParsableArguments {
             }
             token = text.trimmingCharacters(in: .whitespacesAndNewlines)
         }
-        if let address { return OperationsClient(address: address, token: token) }
+        guard token?.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) ?? true else {
+            Sessions.complain("the operations token has characters that no token has")
+            throw ExitCode(1)
+        }
+        if let address {
+            guard let endpoint = SocketEndpoint(address) else {
+                throw ValidationError("--address is host:port, such as 127.0.0.1:9464 or [::1]:9464")
+            }
+            return OperationsClient(address: "\(endpoint)", token: token)
+        }
         do {
             let configuration = try ConfigurationLoader.load(arguments: [], environment: environment).configuration
             let listener = configuration.operations.address

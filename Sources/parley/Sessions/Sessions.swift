@@ -76,8 +76,12 @@ struct Sessions: AsyncParsableCommand {
                     FileHandle.standardOutput.write(Data(content))
                     return
                 }
-                // What was said is nobody else's business.
-                guard FileManager.default.createFile(atPath: output, contents: Data(content), attributes: [.posixPermissions: 0o600]) else {
+                // What was said is nobody else's business. Written in place: it may be a device.
+                let descriptor = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+                do {
+                    guard descriptor >= 0 else { throw ExitCode(1) }
+                    try FileHandle(fileDescriptor: descriptor, closeOnDealloc: true).write(contentsOf: Data(content))
+                } catch {
                     Sessions.complain("\(output): it can't be written")
                     throw ExitCode(1)
                 }

@@ -83,6 +83,14 @@ import Testing
         #expect(conversation.session.inFlight.isEmpty)
     }
 
+    @Test func `an audio request that ends with what can't be a message leaves no stream open`() throws {
+        let conversation = Conversation()
+        let key = try conversation.open("u1")
+        let content = UpstreamEvent.Content.transcript([0xFF], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil)
+        #expect(conversation.receive(key, content, isLast: true).sequenced.first?.error?["code"] as? String == "upstream_error")
+        try conversation.open("u2")
+    }
+
     @Test func `a number that JSON doesn't have is left out`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")

@@ -19,6 +19,8 @@ import Testing
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
+    private static func patch(_ json: String) throws -> SessionAnnotationPatch { try SessionAnnotationPatch(json: Array(json.utf8)) }
+
     /// The same of both kinds.
     private func withEach(_ body: (any ReportArchive) async throws -> Void) async throws {
         try await body(MemoryArchive())
@@ -63,23 +65,28 @@ import Testing
             for number: UInt64 in 1...3 { archive.keep(Self.report(number, endedAt: Int64(number) * 10)) }
             await settle(archive)
             let ids = (1...3).map { ULID(high: $0, low: 0) }
-            for id in ids { try await archive.annotate(id, SessionAnnotation(title: "a")) }
+            for id in ids { #expect(try await archive.annotate(id, Self.patch(#"{"title":"a"}"#))) }
             archive.sweep(endedBefore: 20)
             await settle(archive)
             #expect(try await archive.reports(after: nil, limit: 9).map(\.id) == Array(ids[1...]))
             #expect(try await archive.annotations(of: Array(ids[1...])).count == 2)
+            #expect(try await archive.report(of: ids[0]) == nil)
+            #expect(try await !archive.hasReport(of: ids[0]))
+            #expect(try await archive.hasReport(of: ids[1]))
         }
     }
 
     @Test func `notes are kept, replaced, and taken away`() async throws {
         try await withEach { (archive) async throws in
             let (first, second) = (ULID(high: 1, low: 0), ULID(high: 2, low: 0))
-            let full = SessionAnnotation(title: "t", tags: ["a", "b"], notes: "n")
-            try await archive.annotate(first, full)
-            #expect(try await archive.annotations(of: [first, second]) == [first: full])
-            try await archive.annotate(first, SessionAnnotation(tags: ["c"]))
-            #expect(try await archive.annotations(of: [first])[first]?.tags == ["c"])
-            try await archive.annotate(first, SessionAnnotation())
+            archive.keep(Self.report(1, endedAt: 10))
+            await settle(archive)
+            #expect(try await archive.annotate(first, Self.patch(#"{"title":"t","tags":["a","b"],"notes":"n"}"#)))
+            #expect(
+                try await archive.annotations(of: [first, second]) == [first: SessionAnnotation(title: "t", tags: ["a", "b"], notes: "n")])
+            #expect(try await archive.annotate(first, Self.patch(#"{"tags":["c"]}"#)))
+            #expect(try await archive.annotations(of: [first])[first] == SessionAnnotation(title: "t", tags: ["c"], notes: "n"))
+            #expect(try await archive.annotate(first, Self.patch(#"{"title":null,"tags":null,"notes":null}"#)))
             #expect(try await archive.annotations(of: [first]).isEmpty)
             #expect(try await archive.annotations(of: []).isEmpty)
         }
@@ -111,6 +118,34 @@ import Testing
         #expect(try next.loadEndedTokens() == [TokenHash(1, 2, 3, 4), TokenHash(5, 6, 7, .max)])
         #expect(try next.load().isEmpty)
         await next.close()
+    }
+
+    @Test func `nothing is noted about a session that isn't there, and what is noted is erased with or without a report`() async throws {
+        let folder = try TemporaryFolder()
+        let store = try Self.store(folder)
+        let id = ULID(high: 1, low: 0)
+        #expect(try await !store.annotate(id, Self.patch(#"{"title":"a"}"#)))
+        store.keep(Self.report(1, endedAt: 10))
+        // It is there from the moment it is kept.
+        #expect(try await store.hasReport(of: id))
+        try await store.forget()
+        #expect(try await store.annotate(id, Self.patch(#"{"title":"a"}"#)))
+        #expect(try await store.erase(id))
+        #expect(try await store.annotations(of: [id]).isEmpty)
+        await store.close()
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test func `many old reports go in steps`() async throws {
+        let folder = try TemporaryFolder()
+        let store = try Self.store(folder)
+        for number: UInt64 in 1...450 { store.keep(Self.report(number, endedAt: Int64(number))) }
+        try await store.forget()
+        store.sweep(endedBefore: 431)
+        for _ in 0..<20 { try await store.forget() }
+        #expect(try await store.reports(after: nil, limit: 500).count == 20)
+        await store.close()
+        withExtendedLifetime(folder) {}
     }
 
     @Test func `a full store gives up its oldest reports before it refuses work`() async throws {

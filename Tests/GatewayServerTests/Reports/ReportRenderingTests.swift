@@ -99,6 +99,29 @@ import Testing
         #expect(csv.contains("gateway,disconnected,\"1006 ") && csv.contains("client,audio,,,640,0.02,,\r\n"))
     }
 
+    @Test func `a report that was changed at any byte is an error or is shown, in all formats`() throws {
+        var report = SessionReport(id: ULID(high: 1, low: 2), startedAt: 1_700_000_000_000, lastMessageAt: 1_700_000_009_000)
+        report.endedAt = 1_700_000_010_000
+        report.ending = .bye
+        report.events = [.init(at: 1_700_000_004_500, what: .failed(.rateLimited), id: ULID(high: 5, low: 6))]
+        report.lines = [
+            .init(tag: .init(.client, .audio, at: 1_700_000_001_000, audio: .init(bytes: 9, nanoseconds: 9)), text: [], textBytes: 0),
+            .init(tag: .init(.upstream, at: 1_700_000_002_000, latency: .init(first: 1, last: 2)), text: Array("hello".utf8), textBytes: 5),
+        ]
+        let (head, body) = (report.head(), report.body())
+        var shown = 0
+        for (index, bits) in (0..<head.count + body.count).flatMap({ index in [0x01, 0x80, 0xFF].map { (index, UInt8($0)) } }) {
+            var (head, body) = (head, body)
+            if index < head.count { head[index] ^= bits } else { body[index - head.count] ^= bits }
+            guard let changed = try? SessionReport(head: head, body: body) else { continue }
+            let details = SessionDetails(changed, nil, depth: .full)
+            #expect(!ReportPage.render(details, now: 1_700_000_010_000).isEmpty && !ReportTable.render(details).isEmpty)
+            _ = try JSONEncoder().encode(details)
+            shown += 1
+        }
+        #expect(shown > 100)
+    }
+
     @Test(arguments: [
         ("", "json"), ("*/*", "json"), ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"), ("text/csv", "csv"),
         ("application/json;q=0.5, text/csv;q=0.6", "csv"), ("TEXT/HTML ; charset=utf-8", "html"), ("text/html;q=0, text/csv;q=0.1", "csv"),
