@@ -44,6 +44,7 @@ extension ReportPage {
         table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
         th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
           overflow-wrap: normal; white-space: nowrap; }
+        @media (max-width: 30rem) { th, td { padding-right: .45rem; font-size: .78rem; } }
         ol { list-style: none; margin: 0; padding: 0; }
         li { margin: .55rem 0; max-width: 46rem; padding: .45rem .75rem; border-radius: .5rem; background: var(--box);
           border-left: 3px solid var(--upstream); margin-left: 2rem; }
