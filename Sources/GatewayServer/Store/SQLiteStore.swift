@@ -188,19 +188,9 @@ package final class SQLiteStore: SessionStore {
 
     package func load() throws -> [StoredSession] {
         try database.read { database in
-            var sessions: [StoredSession] = []
-            let rows = try Row.fetchCursor(database, sql: "SELECT session, kind, number, bytes FROM record ORDER BY session, kind, number")
-            while let row = try rows.next() {
-                // A column can hold anything, whatever it was declared as.
-                guard let id = Data.fromDatabaseValue(row[0]).flatMap({ ULID(stored: $0) }),
-                    let kind = UInt8.fromDatabaseValue(row[1]).flatMap({ RecordKind(rawValue: $0) }),
-                    let number = Int64.fromDatabaseValue(row[2]), let bytes = Data.fromDatabaseValue(row[3])
-                else { continue }
-                if sessions.last?.id != id { sessions.append(StoredSession(id: id)) }
-                sessions[sessions.count - 1].records[kind, default: []].append(
-                    .init(number: UInt64(bitPattern: number), bytes: Array(bytes)))
-            }
-            return sessions
+            try RecordQuery(
+                try database.makeStatement(sql: "SELECT session, kind, number, bytes FROM record ORDER BY session, kind, number")
+            ).sessions()
         }
     }
 

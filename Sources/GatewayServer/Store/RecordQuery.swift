@@ -1,0 +1,48 @@
+import GRDB
+import GRDBSQLite
+import GatewayCore
+
+/// Reads all records at a start, as directly as ``PutStatement`` writes them: there may be a million.
+struct RecordQuery {
+    private let statement: Statement
+
+    /// Of four columns: session, kind, number, bytes, in the order of the first three.
+    init(_ statement: Statement) { self.statement = statement }
+
+    func sessions() throws -> [StoredSession] {
+        var sessions: [StoredSession] = []
+        let raw = statement.sqliteStatement
+        defer { sqlite3_reset(raw) }
+        while true {
+            let result = sqlite3_step(raw)
+            if result == SQLITE_DONE { return sessions }
+            guard result == SQLITE_ROW else { throw DatabaseError(resultCode: ResultCode(rawValue: result)) }
+            // A column can hold anything, whatever it was declared as.
+            guard let id = ULID(stored: Self.blob(raw, 0)),
+                let kind = Self.integer(raw, 1).flatMap({ UInt8(exactly: $0) }).flatMap({ RecordKind(rawValue: $0) }),
+                let number = Self.integer(raw, 2), let bytes = Self.blob(raw, 3)
+            else { continue }
+            if sessions.last?.id != id { sessions.append(StoredSession(id: id)) }
+            sessions[sessions.count - 1].records[kind, default: []].append(.init(number: UInt64(bitPattern: number), bytes: bytes))
+        }
+    }
+
+    private static func integer(_ raw: SQLiteStatement, _ column: Int32) -> Int64? {
+        sqlite3_column_type(raw, column) == SQLITE_INTEGER ? sqlite3_column_int64(raw, column) : nil
+    }
+
+    private static func blob(_ raw: SQLiteStatement, _ column: Int32) -> [UInt8]? {
+        guard sqlite3_column_type(raw, column) == SQLITE_BLOB else { return nil }
+        // The pointer is good until the next step; one of no bytes is nil.
+        guard let start = sqlite3_column_blob(raw, column) else { return [] }
+        return Array(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(raw, column))))
+    }
+}
+
+extension ULID {
+    fileprivate init?(stored bytes: [UInt8]?) {
+        guard let bytes, bytes.count == 16 else { return nil }
+        func word(_ part: ArraySlice<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
+        self.init(high: word(bytes[..<8]), low: word(bytes[8...]))
+    }
+}
