@@ -59,11 +59,6 @@ package struct SessionReport: Sendable, Equatable {
         self.startedAt = startedAt
         self.lastMessageAt = lastMessageAt
     }
-
-    /// Takes out what was said, but for how long it was.
-    package mutating func dropTexts() {
-        for index in lines.indices { lines[index].text = nil }
-    }
 }
 
 /// Percentiles of some durations, each the smallest one that so many percent don't exceed (nearest rank). Microseconds.

@@ -24,8 +24,16 @@ extension Session {
             changes &+= 1
         }
         // Taken apart, not copied: what the cases bind is the event's own.
-        let content = (consume event).content
-        guard content.canBeWritten else { return replace(request, id: id, isLast: isLast, turn: &turn) }
+        var content = (consume event).content
+        if !content.canBeWritten {
+            // An error takes its place, and the stream goes on.
+            let message = "a part of the answer couldn't be written down"
+            guard isLast else {
+                let error = GatewayError(.upstreamError, source: .upstream, message, replyTo: id, correlationID: turn.correlationID())
+                return report(error, turn: &turn)
+            }
+            content = .failure(.upstreamError, message: message, retryAfterMilliseconds: nil)
+        }
         switch consume content {
         case .text(let text, let final):
             remember(text, final: final, isLast: isLast, index: index, turn: turn)
@@ -112,18 +120,6 @@ extension Session {
             if isEnd { bytes.append(",\"final\":true") }
             if isLast { bytes.append(",\"done\":true") }
         }
-    }
-
-    /// What the upstream said can't be a message: an error takes its place, and the stream goes on.
-    private mutating func replace(_ request: RequestKey, id: MessageID, isLast: Bool, turn: inout Turn) {
-        let message = "a part of the answer couldn't be written down"
-        guard isLast else {
-            let error = GatewayError(.upstreamError, source: .upstream, message, replyTo: id, correlationID: turn.correlationID())
-            return report(error, turn: &turn)
-        }
-        fail(request, id: id, code: .upstreamError, message: message, retryAfter: nil, turn: &turn)
-        if intake.stream?.key == request { intake.abandon() }
-        finish(request, turn: &turn)
     }
 
     private mutating func fail(

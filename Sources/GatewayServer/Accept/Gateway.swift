@@ -16,7 +16,8 @@ package final class Gateway: Service {
     private let logger: Logger
     private let drain: Duration
     private let sweep: Duration
-    private let reportsKept: ReportsKept
+    /// `reports.keep`, which a reload may change.
+    private let reportsKept: Mutex<Duration>
     private let listener = Mutex<(any Channel)?>(nil)
     private let refusedAddresses = Atomic<UInt64>(0)
     private let onListening: @Sendable (SocketAddress) -> Void
@@ -39,7 +40,7 @@ package final class Gateway: Service {
         address = configuration.listen.address
         drain = configuration.shutdown.drain
         sweep = configuration.sessions.sweep
-        reportsKept = ReportsKept(configuration.reports.keep)
+        reportsKept = Mutex(configuration.reports.keep)
         let settings = GatewaySettings(configuration)
         var loops: [NIOLoopBound<LoopContext>] = []
         for loop in group.makeIterator() {
@@ -103,11 +104,11 @@ package final class Gateway: Service {
                 for await _ in closed {}
                 return Task.isCancelled
             }
-            group.addTask { [sweep, shared, reportsKept] in
+            group.addTask { [self] in
                 // The C library keeps what a wave of connections has freed, for ever if nobody asks. Off the loops: it takes milliseconds.
                 while (try? await Task.sleep(for: sweep)) != nil {
                     malloc_trim(0)
-                    shared.archive.sweep(endedBefore: reportsKept.limit(now: LoopClock.wallMilliseconds()))
+                    shared.archive.sweep(endedBefore: LoopClock.wallMilliseconds() &- reportsKept.withLock { $0.clampedMilliseconds })
                     shared.store?.sweep()
                 }
                 return true
@@ -213,7 +214,7 @@ package final class Gateway: Service {
 
     /// Takes over what a reload has changed.
     package func apply(_ configuration: GatewayConfiguration) async {
-        reportsKept.set(configuration.reports.keep)
+        reportsKept.withLock { $0 = configuration.reports.keep }
         shared.occupancy.limits = Occupancy.Limits(configuration)
         shared.sessions.limits = SessionRegistry.Limits(configuration)
         let settings = GatewaySettings(configuration)
@@ -276,18 +277,6 @@ extension Gateway: SessionDirectory {
     }
 
     package func forget() async throws { try await shared.store?.forget() }
-}
-
-/// `reports.keep`, which a reload may change under the task that obeys it.
-private final class ReportsKept: Sendable {
-    private let duration: Mutex<Duration>
-
-    init(_ duration: Duration) { self.duration = Mutex(duration) }
-
-    func set(_ duration: Duration) { self.duration.withLock { $0 = duration } }
-
-    /// What ended before isn't kept any longer. Unix milliseconds.
-    func limit(now: Int64) -> Int64 { now &- duration.withLock { $0.clampedMilliseconds } }
 }
 
 /// The system has closed the listener under us.

@@ -96,20 +96,18 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     package func open() {
         let beginning: Session.Beginning
         var presented: TokenHash?
+        var occurrence = Timeline.Occurrence.connected
         switch arrival {
-        case .new:
-            beginning = .new
-            session.note(.connected, of: connection?.id, wall: loop.turn.wall)
-        case .newInstead(let error):
-            beginning = .newInstead(error)
-            session.note(.connected, of: connection?.id, wall: loop.turn.wall)
+        case .new: beginning = .new
+        case .newInstead(let error): beginning = .newInstead(error)
         case .resumed(let token, let last):
             presented = token
             let isLost = session.resume(after: last, now: loop.turn.now, wall: loop.turn.wall)
             beginning = .resumed(isLost: isLost)
-            session.note(.resumed(isLost: isLost), of: connection?.id, wall: loop.turn.wall)
+            occurrence = .resumed(isLost: isLost)
             loop.log("session resumed", of: session.id, connection: connection, ["lost": "\(isLost)"])
         }
+        session.note(occurrence, of: connection?.id, wall: loop.turn.wall)
         let token = ResumeToken()
         session.issue(token.hash, for: presented)
         loop.shared.sessions.issue(session.credentials.tokens, for: session.id)

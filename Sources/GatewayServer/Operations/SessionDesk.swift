@@ -98,10 +98,7 @@ package struct SessionDesk: Sendable {
 
     private static func render(_ details: SessionDetails, as format: ReportFormat) throws -> [UInt8] {
         switch format {
-        case .json:
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return Array(try encoder.encode(details))
+        case .json: return Array(try SortedJSON.encode(details))
         case .csv: return ReportTable.render(details)
         case .html: return ReportPage.render(details, now: WallTime.now().unixMilliseconds)
         }

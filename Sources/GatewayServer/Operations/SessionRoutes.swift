@@ -73,13 +73,11 @@ struct SessionRoutes {
     private func stream(after cursor: ULID?, filter: SessionDesk.Filter, tag: String?) -> Response {
         let body = ResponseBody { [desk] writer in
             var next = cursor
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             repeat {
                 let page = try await desk.page(after: next, limit: Self.longestPage, filter: filter, tag: tag)
                 var lines = ByteBuffer()
                 for session in page.sessions {
-                    lines.writeBytes(try encoder.encode(session))
+                    lines.writeBytes(try SortedJSON.encode(session))
                     lines.writeInteger(UInt8(ascii: "\n"))
                 }
                 if lines.readableBytes > 0 { try await writer.write(lines) }

@@ -18,7 +18,7 @@ struct RecordQuery {
             if result == SQLITE_DONE { return sessions }
             guard result == SQLITE_ROW else { throw DatabaseError(resultCode: ResultCode(rawValue: result)) }
             // A column can hold anything, whatever it was declared as.
-            guard let id = ULID(stored: Self.blob(raw, 0)),
+            guard let id = Self.blob(raw, 0).flatMap({ ULID(stored: $0) }),
                 let kind = Self.integer(raw, 1).flatMap({ UInt8(exactly: $0) }).flatMap({ RecordKind(rawValue: $0) }),
                 let number = Self.integer(raw, 2), let bytes = Self.blob(raw, 3)
             else { continue }
@@ -36,13 +36,5 @@ struct RecordQuery {
         // The pointer is good until the next step; one of no bytes is nil.
         guard let start = sqlite3_column_blob(raw, column) else { return [] }
         return Array(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(raw, column))))
-    }
-}
-
-extension ULID {
-    fileprivate init?(stored bytes: [UInt8]?) {
-        guard let bytes, bytes.count == 16 else { return nil }
-        func word(_ part: ArraySlice<UInt8>) -> UInt64 { part.reduce(0) { $0 << 8 | UInt64($1) } }
-        self.init(high: word(bytes[..<8]), low: word(bytes[8...]))
     }
 }

@@ -12,7 +12,7 @@ extension SQLiteStore: ReportArchive {
         if let report = waitingReport(of: id) { return report }
         let row = try await read { database in
             try Row.fetchOne(database, sql: "SELECT head, body FROM report WHERE session = ?", arguments: [id.stored]).map { row in
-                (head: Data.fromDatabaseValue(row[0]) ?? Data(), body: Data.fromDatabaseValue(row[1]) ?? Data())
+                (head: row.data(at: 0), body: row.data(at: 1))
             }
         }
         return try row.map { row in try SessionReport(head: Array(row.head), body: Array(row.body)) }
@@ -31,7 +31,7 @@ extension SQLiteStore: ReportArchive {
             try Row.fetchAll(
                 database, sql: "SELECT session, head FROM report WHERE session > ? ORDER BY session LIMIT ?",
                 arguments: [cursor?.stored ?? Data(), limit]
-            ).map { row in (id: Data.fromDatabaseValue(row[0]) ?? Data(), head: Data.fromDatabaseValue(row[1]) ?? Data()) }
+            ).map { row in (id: row.data(at: 0), head: row.data(at: 1)) }
         }
         return rows.compactMap { row in
             // One that can't be read has its place all the same, so that it can be erased, and the list goes on behind it.
@@ -47,7 +47,7 @@ extension SQLiteStore: ReportArchive {
                 database,
                 sql: "SELECT session, json FROM annotation WHERE session IN (\(ids.map { _ in "?" }.joined(separator: ",")))",
                 arguments: StatementArguments(ids.map(\.stored))
-            ).map { row in (id: Data.fromDatabaseValue(row[0]) ?? Data(), json: Data.fromDatabaseValue(row[1]) ?? Data()) }
+            ).map { row in (id: row.data(at: 0), json: row.data(at: 1)) }
         }
         var found: [ULID: SessionAnnotation] = [:]
         for row in rows {
@@ -141,9 +141,7 @@ extension SQLiteStore: ReportArchive {
     /// Less is free on the disk than a log of commits may need. Giving up reports wouldn't help those who fill the disk.
     var isDiskFull: Bool {
         var status = statvfs()
-        guard
-            statvfs((path as NSString).deletingLastPathComponent.isEmpty ? "." : (path as NSString).deletingLastPathComponent, &status) == 0
-        else { return true }
+        guard statvfs(Self.folder(of: path), &status) == 0 else { return true }
         return UInt64(status.f_bavail) * UInt64(status.f_frsize) < 1 << 20
     }
 

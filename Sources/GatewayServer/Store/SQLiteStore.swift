@@ -86,12 +86,11 @@ package final class SQLiteStore: SessionStore {
                 try database.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
                 // Here and not above: the library sets it to NORMAL when it switches to a write-ahead log.
                 try database.execute(sql: "PRAGMA synchronous = \(synchronous.rawValue.uppercased())")
+                if maximumBytes > 0 {
+                    let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4096
+                    _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, maximumBytes / page))")
+                }
                 return try Int.fetchOne(database, sql: "PRAGMA synchronous")
-            }
-            try database.writeWithoutTransaction { database in
-                guard maximumBytes > 0 else { return }
-                let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4096
-                _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, maximumBytes / page))")
             }
         } catch let error as StoreError {
             throw error
@@ -124,14 +123,16 @@ package final class SQLiteStore: SessionStore {
         return [attributes[.systemNumber], attributes[.systemFileNumber]].compactMap { ($0 as? NSNumber)?.intValue }
     }
 
+    static func folder(of path: String) -> String {
+        let folder = (path as NSString).deletingLastPathComponent
+        return folder.isEmpty ? "." : folder
+    }
+
     /// The file is made with the rights that it shall have; its folder too, where it isn't there.
     private static func prepareFile(_ path: String) throws(StoreError) {
-        let folder = (path as NSString).deletingLastPathComponent
         do {
-            if !folder.isEmpty {
-                try FileManager.default.createDirectory(
-                    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-            }
+            try FileManager.default.createDirectory(
+                atPath: folder(of: path), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
             throw StoreError(path: path, problem: "its folder can't be made: \(error.localizedDescription)")
         }
@@ -350,14 +351,13 @@ package final class SQLiteStore: SessionStore {
     package func sweep() {
         thread.submit { [self] _ in
             guard isThere() else { return }
-            cutLog()
+            if hasRemoved.exchange(false, ordering: .relaxed) { cutLog() }
             if vacuum() { sweep() }
         }
     }
 
-    /// What was removed is overwritten in the file, but the log still has it until it is cut.
+    /// What was removed is overwritten in the file (`secure_delete`), but the write-ahead log still has it until it is cut.
     private func cutLog() {
-        guard hasRemoved.exchange(false, ordering: .relaxed) else { return }
         try? database.writeWithoutTransaction { _ = try Row.fetchOne($0, sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
     }
 
@@ -395,10 +395,7 @@ package final class SQLiteStore: SessionStore {
                     failed: { continuation.resume(returning: false) }))
         }
         guard isStored else { throw StoreError(path: path, problem: "it can't be written at the moment") }
-        // Removed records are overwritten in the file (`secure_delete`), but the write-ahead log still has them.
-        _ = try? await thread.runIfActive { [self] in
-            try? database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
-        }
+        try? await thread.runIfActive { [self] in cutLog() }
     }
 
     package func close() async {
@@ -408,35 +405,5 @@ package final class SQLiteStore: SessionStore {
         try? await thread.shutdownGracefully()
         var rest = take()
         Self.fail(&rest)
-    }
-}
-
-extension TokenHash {
-    var stored: Data {
-        var bytes = Data()
-        for word in values { withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) } }
-        return bytes
-    }
-
-    init?(stored: Data) {
-        guard stored.count == 32 else { return nil }
-        let words = stored.withUnsafeBytes { bytes in
-            (0..<4).map { UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self)) }
-        }
-        self.init(words[0], words[1], words[2], words[3])
-    }
-}
-
-extension ULID {
-    var stored: Data {
-        var bytes = Data()
-        for word in [high, low] { withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) } }
-        return bytes
-    }
-
-    init?(stored: Data) {
-        guard stored.count == 16 else { return nil }
-        let words = stored.withUnsafeBytes { [$0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self)] }
-        self.init(high: UInt64(bigEndian: words[0]), low: UInt64(bigEndian: words[1]))
     }
 }

@@ -17,9 +17,7 @@ enum SessionTable {
     }
 
     static func json(_ session: SessionSummary) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(session), as: UTF8.self)
+        String(decoding: try SortedJSON.encode(session), as: UTF8.self)
     }
 
     /// A session alone, from the JSON of the listener.
