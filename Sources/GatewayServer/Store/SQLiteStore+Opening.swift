@@ -1,0 +1,89 @@
+import Foundation
+import GRDB
+import Glibc
+
+/// What happens to the file before it is used: made, looked at, brought up to date.
+extension SQLiteStore {
+    /// What SQLite says that it does, which is what counts.
+    static func name(synchronous value: Int?) -> String {
+        switch value {
+        case 0: StoreSynchronous.off.rawValue
+        case 1: StoreSynchronous.normal.rawValue
+        case 2: StoreSynchronous.full.rawValue
+        default: "unknown"
+        }
+    }
+
+    /// "PRLY", in the header of the file: whose it is.
+    static let applicationID = 0x5052_4C59
+
+    /// Device and inode; nil when there is no such file.
+    static func identity(of path: String) -> [Int]? {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
+        return [attributes[.systemNumber], attributes[.systemFileNumber]].compactMap { ($0 as? NSNumber)?.intValue }
+    }
+
+    static func folder(of path: String) -> String {
+        let folder = (path as NSString).deletingLastPathComponent
+        return folder.isEmpty ? "." : folder
+    }
+
+    /// The file is made with the rights that it shall have; its folder too, where it isn't there.
+    static func prepareFile(_ path: String) throws(StoreError) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder(of: path), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw StoreError(path: path, problem: "its folder can't be made: \(error.localizedDescription)")
+        }
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw StoreError(path: path, problem: "it can't be opened for writing: \(String(cString: strerror(errno)))")
+        }
+        Glibc.close(descriptor)
+    }
+
+    static func check(_ database: DatabaseQueue, path: String) throws {
+        let (owner, tables) = try database.read { database in
+            (
+                try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0,
+                try String.fetchSet(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
+            )
+        }
+        // Files without an owner were made just now, or before owners were written into them.
+        guard owner == applicationID || owner == 0 && tables.isSubset(of: ["record", "grdb_migrations"]) else {
+            throw StoreError(path: path, problem: "it belongs to another program; choose another `store.path`")
+        }
+        guard try database.read({ try !migrator.hasBeenSuperseded($0) }) else {
+            throw StoreError(path: path, problem: "a newer version has written it; start that one, or put the file aside")
+        }
+        let findings = try database.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }
+        guard findings == ["ok"] else {
+            throw StoreError(
+                path: path, problem: "it is damaged (\(findings.joined(separator: "; "))); put it aside and start anew, or restore a copy")
+        }
+    }
+
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("records") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE record (
+                        session BLOB NOT NULL, kind INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL,
+                        PRIMARY KEY (session, kind, number)
+                    ) WITHOUT ROWID
+                    """)
+        }
+        migrator.registerMigration("reports") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE report (session BLOB NOT NULL UNIQUE, ended INTEGER NOT NULL, head BLOB NOT NULL, body BLOB NOT NULL);
+                    CREATE INDEX report_ended ON report (ended);
+                    CREATE TABLE annotation (session BLOB PRIMARY KEY, json BLOB NOT NULL, made INTEGER NOT NULL) WITHOUT ROWID;
+                    CREATE TABLE token (hash BLOB NOT NULL)
+                    """)
+        }
+        return migrator
+    }
+}
