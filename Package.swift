@@ -49,8 +49,14 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         // The page of a session's report: what is in a template can't be put into the code of a browser by mistake.
         .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.0"),
-        // Requests of `parley sessions` to the operations listener.
+        // Upstreams over HTTP, and requests of `parley sessions` to the operations listener.
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0", traits: []),
+        // Whom those requests trust, in the terms of their library.
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.0"),
+        // Upstreams that are programs: started, watched and reaped.
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
+        // File descriptors, as swift-subprocess has them.
+        .package(url: "https://github.com/apple/swift-system.git", from: "1.8.0"),
         // Deque, for everything that is bounded by dropping its oldest entry.
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     ],
@@ -61,6 +67,8 @@ let package = Package(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // malloc_trim: memory goes back to the system after a wave of connections.
         .systemLibrary(name: "CMalloc"),
+        // prctl: processes that the gateway has started die with it.
+        .systemLibrary(name: "CProcess"),
         .target(
             name: "GatewayCore",
             dependencies: [
@@ -70,7 +78,7 @@ let package = Package(
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayCore", "COpenSSL", "CZlib", "CMalloc",
+                "GatewayCore", "COpenSSL", "CZlib", "CMalloc", "CProcess",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -91,6 +99,10 @@ let package = Package(
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "Mustache", package: "swift-mustache"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: house),
         .executableTarget(

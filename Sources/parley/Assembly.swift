@@ -63,10 +63,11 @@ enum Assembly {
         health.set(.certificates, .ready)
         let store = try openStore(configuration, health: health)
         let archive: any ReportArchive = store ?? MemoryArchive()
+        let upstreams = try UpstreamRoster(configuration, group: group, logger: Logger(label: "parley.upstream"))
         let shared = SharedGateway(
             occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
-            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: LoopbackProvider(),
-            store: store, archive: archive)
+            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: upstreams, store: store,
+            archive: archive)
         let gateway = try await Gateway(
             configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"))
         let found = try await gateway.restore()
@@ -82,6 +83,11 @@ enum Assembly {
                     warn(try tls.reload(settings(configuration), now: LoopClock.wallMilliseconds() / 1000), logger: logger)
                 },
                 apply: { configuration in
+                    do {
+                        try upstreams.apply(configuration)
+                    } catch {
+                        logger.error("upstreams not reloaded", metadata: ["problem": "\(error)"])
+                    }
                     logs.setLevel(configuration.logging.level)
                     await gateway.apply(configuration)
                 }),
@@ -106,7 +112,8 @@ enum Assembly {
         // Stopped in reverse order: health answers until the end.
         let services = ServiceGroup(
             configuration: .init(
-                services: [.init(service: operations), .init(service: gateway), .init(service: keeper)], logger: lifecycleLogger))
+                services: [.init(service: operations), .init(service: upstreams), .init(service: gateway), .init(service: keeper)],
+                logger: lifecycleLogger))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await services.run() }
             tasks.addTask { await stop(services, on: signals, logs: logs) }
@@ -189,6 +196,7 @@ enum Assembly {
         for (code, count) in counters.errors { snapshot.errors[code.rawValue] = count }
         for (code, count) in counters.closes { snapshot.closes["\(code)"] = count }
         snapshot.reports.cache = reports.statistics
+        snapshot.upstreams = shared.upstream.statistics
         snapshot.log.written = logs.written
         snapshot.log.dropped = logs.dropped
         return snapshot

@@ -58,7 +58,7 @@ import Testing
         "sessions.total_memory_budget": "when all sessions hold too much new ones are refused",
         "delivery.send_timeout": "LifecycleTests: a client that doesn't read is a slow consumer",
         "delivery.upstream_queue_bytes": "LimitTests: chunks that the upstream can't take are overloaded",
-        "delivery.coalesce": "ProcessTests: what can't be served exits 78",
+        "delivery.coalesce": "UpstreamTests: streamed text is gathered for as long as is configured",
         "delivery.socket_queue_bytes": "LimitTests: chunks that the upstream can't take are overloaded",
         "sessions.max_detached": "ResumeEndToEndTests: sessions that wait are limited",
         "sessions.resume_window": "ResumeEndToEndTests: a session waits as long as is configured",

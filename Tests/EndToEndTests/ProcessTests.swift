@@ -227,7 +227,7 @@ import Testing
     @Test(arguments: [
         ["--environment", "production"], ["--store.kind", "redis"], ["--auth.mode", "jwt"], ["--heartbeat.stale_after", "1s"],
         ["--operations.address", "0.0.0.0:0"], ["--listen.address", "nowhere"],
-        ["--environment", "staging"], ["--connections.trusted_proxies", "10.0.0.0/8"], ["--delivery.coalesce", "200ms"],
+        ["--environment", "staging"], ["--connections.trusted_proxies", "10.0.0.0/8"],
     ])
     func `what can't be served exits 78`(flags: [String]) async throws {
         let folder = try TemporaryFolder()

@@ -20,7 +20,7 @@ extension GatewayError {
         bytes.append(",\"correlation_id\":")
         bytes.append(quoted: correlationID)
         bytes.append(",\"retryable\":")
-        bytes.append(code.isRetryable)
+        bytes.append(isRetryable)
         if let retryAfter {
             bytes.append(",\"retry_after_ms\":")
             bytes.append(decimal: retryAfter)

@@ -23,10 +23,13 @@ package struct GatewayError: Error, Sendable {
     /// Set for a fatal error: the connection closes with this code after the error was sent.
     package var close: CloseCode?
     package var correlationID: ULID
+    /// Whether the same message can succeed later, unchanged.
+    package var isRetryable: Bool
 
     package init(
         _ code: ErrorCode, source: Source = .client, _ message: String, param: String? = nil, replyTo: MessageID? = nil,
-        chunk: UInt64? = nil, retryAfter: Int64? = nil, details: String? = nil, close: CloseCode? = nil, correlationID: ULID
+        chunk: UInt64? = nil, retryAfter: Int64? = nil, isRetryable: Bool? = nil, details: String? = nil, close: CloseCode? = nil,
+        correlationID: ULID
     ) {
         self.code = code
         self.source = source
@@ -38,5 +41,6 @@ package struct GatewayError: Error, Sendable {
         self.details = details
         self.close = close
         self.correlationID = correlationID
+        self.isRetryable = isRetryable ?? code.isRetryable
     }
 }

@@ -45,13 +45,20 @@ package struct History: Sendable {
         package var audio = Audio()
         /// Where the entry is the last of an answer.
         package var latency: Latency?
+        /// ``RequestKey/number`` of the request that it belongs to, 0 for none.
+        package var request: UInt64
+        /// Of an answer that was spoken: bytes of it that the client has heard, where it broke off.
+        package var heard: UInt32?
 
-        package init(_ speaker: Speaker, _ kind: Kind = .text, at: Int64, audio: Audio = Audio(), latency: Latency? = nil) {
+        package init(
+            _ speaker: Speaker, _ kind: Kind = .text, at: Int64, audio: Audio = Audio(), latency: Latency? = nil, request: RequestKey? = nil
+        ) {
             self.speaker = speaker
             self.kind = kind
             self.at = at
             self.audio = audio
             self.latency = latency
+            self.request = request?.number ?? 0
         }
     }
 
@@ -59,6 +66,8 @@ package struct History: Sendable {
     private let maximumCount: Int
     private let maximumBytes: Int
     private var watermark = SerialWatermark()
+    /// Serial numbers of entries that have changed since the store got them.
+    private var changed: Set<UInt64> = []
 
     package init(maximumCount: Int, maximumBytes: Int) {
         self.maximumCount = maximumCount
@@ -87,10 +96,51 @@ package struct History: Sendable {
     /// What has come and gone since the last call.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
         let ring = ring
-        watermark.store(.history, of: session, count: ring.count, into: &batch) { index, record in
+        func write(_ index: Int, to record: inout [UInt8]) {
             ring.tag(at: index).append(to: &record)
             ring.withRecord(at: index) { record.append(bytesOf: $0) }
         }
+        for serial in changed where serial >= pruned { batch.put(session, .history, serial) { write(Int(serial - pruned), to: &$0) } }
+        changed = []
+        watermark.store(.history, of: session, count: ring.count, into: &batch, write)
+    }
+
+    /// The client has heard no more than so many bytes of what was answered to a request. Called again, the last word counts.
+    ///
+    /// - Returns: whether there is such an answer.
+    package mutating func setHeard(_ bytes: Int, of request: RequestKey) -> Bool {
+        var left = bytes
+        var isFound = false
+        for index in 0..<ring.count {
+            let tag = ring.tag(at: index)
+            guard tag.request == request.number, tag.speaker == .upstream, tag.kind == .text else { continue }
+            let count = ring.recordCount(at: index)
+            let heard = min(max(left, 0), count)
+            left -= count
+            isFound = true
+            guard tag.heard.map(Int.init) ?? count != heard else { continue }
+            ring.updateTag(at: index) { $0.heard = UInt32(clamping: heard) }
+            changed.insert(pruned &+ UInt64(index))
+        }
+        return isFound
+    }
+
+    /// What was said before a request: its texts, the oldest first, as far back as the bounds allow. Of an answer that broke off, what was heard.
+    package func conversation(before request: RequestKey, lines limit: Int, bytes: Int) -> [ConversationLine] {
+        var lines: [ConversationLine] = []
+        var left = bytes
+        for index in (0..<ring.count).reversed() {
+            let tag = ring.tag(at: index)
+            guard lines.count < limit, tag.kind != .audio, tag.request != request.number else { continue }
+            let count = tag.heard.map { min(Int($0), ring.recordCount(at: index)) } ?? ring.recordCount(at: index)
+            guard count > 0 else { continue }
+            guard count <= left else { break }
+            left -= count
+            var text: [UInt8] = []
+            ring.withRecord(at: index) { text.append(bytesOf: $0.extracting(first: count)) }
+            lines.append(ConversationLine(tag.speaker, text))
+        }
+        return lines.reversed()
     }
 
     /// As it was written down.
@@ -118,6 +168,9 @@ extension History.Tag {
             record.append(fixed: audio.bytes)
             record.append(fixed: audio.nanoseconds)
         }
+        record.append(fixed: request)
+        record.append(heard == nil ? 0 : 1)
+        if let heard { record.append(fixed: heard) }
         record.append(latency == nil ? 0 : 1)
         if let latency {
             record.append(fixed: latency.first)
@@ -132,6 +185,8 @@ extension History.Tag {
         self.init(speaker, kind, at: try reader.time())
         if kind == .audio { audio = History.Audio(bytes: try reader.fixed(), nanoseconds: try reader.fixed()) }
         guard audio.bytes >= 0, audio.nanoseconds >= 0 else { throw RecordError() }
+        request = try reader.fixed()
+        if try reader.flag() { heard = try reader.fixed() }
         if try reader.flag() { latency = History.Latency(first: try reader.fixed(), last: try reader.fixed()) }
     }
 }

@@ -10,17 +10,41 @@ package struct UpstreamEvent: Sendable {
         case audioEnd(AudioFormat)
         case status(String, progress: Double?)
         /// The request failed: nothing follows.
-        case failure(ErrorCode, message: String, retryAfterMilliseconds: Int64?)
+        ///
+        /// - `isRetryable`: nil leaves it to the code
+        case failure(ErrorCode, message: String, retryAfterMilliseconds: Int64?, isRetryable: Bool? = nil)
+
+        /// Bytes of what a client will read of it.
+        package var byteCount: Int {
+            switch self {
+            case .text(let text, _), .transcript(let text, _, _, _, _): text.count
+            case .audioChunk(let chunk): chunk.count
+            case .audio, .audioEnd, .status, .failure: 64
+            }
+        }
+    }
+
+    /// What the message that ends a request tells beside its content.
+    package struct Epilogue: Sendable, Hashable {
+        package var usage: Usage?
+        package var timing: CallTiming?
+
+        package init(usage: Usage? = nil, timing: CallTiming? = nil) {
+            self.usage = usage
+            self.timing = timing
+        }
     }
 
     package var request: RequestKey
     package var content: Content
     /// Whether this is the request's last event; a failure always is.
     package var isLast: Bool
+    package var epilogue: Epilogue?
 
-    package init(_ request: RequestKey, _ content: Content, isLast: Bool = false) {
+    package init(_ request: RequestKey, _ content: Content, isLast: Bool = false, epilogue: Epilogue? = nil) {
         self.request = request
         self.content = content
         self.isLast = isLast
+        self.epilogue = epilogue
     }
 }

@@ -40,8 +40,12 @@ package struct UpstreamRequest: Sendable {
     package var stream: Bool
     package var output: Output
     package var meta: [Meta]
+    /// The path that its client had connected to.
+    package var path: String
 
-    package init(key: RequestKey, id: MessageID, input: Input, lang: [UInt8]?, stream: Bool, output: Output, meta: [Meta]) {
+    package init(
+        key: RequestKey, id: MessageID, input: Input, lang: [UInt8]?, stream: Bool, output: Output, meta: [Meta], path: String = ""
+    ) {
         self.key = key
         self.id = id
         self.input = input
@@ -49,6 +53,7 @@ package struct UpstreamRequest: Sendable {
         self.stream = stream
         self.output = output
         self.meta = meta
+        self.path = path
     }
 
     /// Bytes of everything but the text.

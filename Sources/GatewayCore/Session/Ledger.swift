@@ -16,6 +16,8 @@ package struct Ledger: Sendable {
     package var duplicateIDs = 0
     package var upstreamQueue = 0
     package var requests = 0
+    /// Collected audio and answers that wait, as the edge reports them.
+    package var upstreamAnswers = 0
     /// The session's own record.
     package static let base = 1024
 
@@ -23,7 +25,7 @@ package struct Ledger: Sendable {
 
     package var total: Int {
         Self.base + connection.receiveBuffer + connection.assembler + connection.deflate + connection.socketQueue + outbox + history
-            + duplicateIDs + upstreamQueue + requests
+            + duplicateIDs + upstreamQueue + upstreamAnswers + requests
     }
 
     package func append(to bytes: inout [UInt8], budget: Int) {
@@ -49,6 +51,8 @@ package struct Ledger: Sendable {
         bytes.append(decimal: duplicateIDs)
         bytes.append(",\"upstream_queue\":")
         bytes.append(decimal: upstreamQueue)
+        bytes.append(",\"upstream_answers\":")
+        bytes.append(decimal: upstreamAnswers)
         bytes.append(",\"requests\":")
         bytes.append(decimal: requests)
         bytes.append(UInt8(ascii: "}"))

@@ -16,7 +16,7 @@ extension Session {
         let key = nextRequest()
         let request = UpstreamRequest(
             key: key, id: id, input: .audio(message.format), lang: message.lang?.bytes(in: bytes), stream: true,
-            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))
+            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path)
         begin(request, kind: .audio, turn: &turn)
         guard let recording else {
             intake.open(id: id, key: key, format: message.format, now: turn.now)

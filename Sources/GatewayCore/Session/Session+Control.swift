@@ -87,7 +87,7 @@ extension Session {
     private mutating func report(id: MessageID?, turn: inout Turn) {
         counts.messagesOut &+= 1
         updateLedger()
-        let now = turn.now
+        let (now, upstream) = (turn.now, turn.upstream)
         turn.reply { bytes in
             bytes.append("{\"type\":\"status\"")
             if let id {
@@ -118,7 +118,9 @@ extension Session {
             ledger.append(to: &bytes, budget: policy.memoryBudget == .max ? 0 : policy.memoryBudget)
             bytes.append(",\"limits\":{")
             appendRemaining(to: &bytes, now: now)
-            bytes.append("},\"upstream\":{\"state\":\"ready\"}}")
+            bytes.append("},\"upstream\":{\"state\":")
+            bytes.append(jsonString: upstream.rawValue)
+            bytes.append("}}")
         }
     }
 

@@ -1,6 +1,6 @@
 extension Session {
     /// The layout of ``RecordKind/state``. A record of another one isn't read.
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
 
     /// Whether the store has to hear of something before what was answered may be told.
     package var isUnstored: Bool { changes != storedChanges || outbox.isUnstored }

@@ -12,13 +12,13 @@ extension Session {
 
         let text = message.text.bytes(in: bytes)
         let key = nextRequest()
-        text.withRawSpan { history.append($0, .init(.client, at: turn.wall)) }
+        text.withRawSpan { history.append($0, .init(.client, at: turn.wall, request: key)) }
         upstreamQueued += text.count
         turn.reply(isPromise: true) { $0.appendAck(id) }
         counts.messagesOut &+= 1
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
-            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes))
+            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path)
         begin(consume request, kind: .text, turn: &turn)
     }
 

@@ -12,12 +12,18 @@ extension Session {
     /// The upstream took `count` bytes out of its queue.
     package mutating func upstreamTook(_ count: Int) { upstreamQueued = max(0, upstreamQueued - count) }
 
+    /// What of a spoken answer the client has heard, in bytes of its text.
+    package mutating func heard(_ bytes: Int, of request: RequestKey) {
+        if history.setHeard(bytes, of: request) { changes &+= 1 }
+    }
+
     /// An event of an upstream. One for a request that is over, cancelled for instance, is dropped.
     package mutating func receive(_ event: consuming UpstreamEvent, turn: inout Turn) {
         let request = event.request
         guard let index = inFlight.firstIndex(where: { $0.key == request }) else { return }
         let id = inFlight[index].id
         var isLast = event.isLast
+        let epilogue = event.epilogue
         if !inFlight[index].isAnswered {
             inFlight[index].isAnswered = true
             inFlight[index].answeredAt = turn.now
@@ -44,14 +50,14 @@ extension Session {
                 bytes.append(jsonString: text)
                 bytes.append(",\"final\":")
                 bytes.append(final)
-                if isLast { bytes.append(",\"done\":true") }
+                if isLast { bytes.append(doneWith: epilogue) }
             }
         case .transcript(let text, let final, let confidence, let start, let end):
             if final {
                 // Who only hears has answered with it.
                 let latency = isLast ? inFlight[index].latency(now: turn.now) : nil
                 inFlight[index].isTold = isLast
-                text.withRawSpan { history.append($0, .init(.client, .transcript, at: turn.wall, latency: latency)) }
+                text.withRawSpan { history.append($0, .init(.client, .transcript, at: turn.wall, latency: latency, request: request)) }
             }
             sequence("transcript", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
@@ -72,13 +78,13 @@ extension Session {
                     bytes.append(",\"end_ms\":")
                     bytes.append(decimal: end)
                 }
-                if isLast { bytes.append(",\"done\":true") }
+                if isLast { bytes.append(doneWith: epilogue) }
             }
         case .audio(let format):
             inFlight[index].answerFormat = format
-            announce(format, isEnd: false, of: request, id: id, isLast: isLast, turn: &turn)
+            announce(format, isEnd: false, of: request, id: id, done: isLast ? .some(epilogue) : nil, turn: &turn)
         case .audioEnd(let format):
-            announce(format, isEnd: true, of: request, id: id, isLast: isLast, turn: &turn)
+            announce(format, isEnd: true, of: request, id: id, done: isLast ? .some(epilogue) : nil, turn: &turn)
         case .audioChunk(let chunk):
             let format = inFlight[index].answerFormat
             chunk.withRawSpan { bytes in
@@ -96,11 +102,14 @@ extension Session {
                     bytes.append(",\"progress\":")
                     bytes.append(jsonNumber: min(max(progress, 0), 1))
                 }
-                if isLast { bytes.append(",\"done\":true") }
+                if isLast { bytes.append(doneWith: epilogue) }
             }
-        case .failure(let code, let message, let retryAfter):
+        case .failure(let code, let message, let retryAfter, let isRetryable):
             isLast = true
-            fail(request, id: id, code: code, message: message, retryAfter: retryAfter, turn: &turn)
+            let error = GatewayError(
+                code, source: code.isOfClient ? .client : .upstream, message, replyTo: id, retryAfter: retryAfter, isRetryable: isRetryable,
+                correlationID: turn.correlationID())
+            fail(request, error, epilogue, turn: &turn)
         }
         guard isLast else { return }
         tellLatency(at: index, turn: turn)
@@ -110,7 +119,7 @@ extension Session {
 
     /// The beginning or the end of an audio answer.
     private mutating func announce(
-        _ format: AudioFormat, isEnd: Bool, of request: RequestKey, id: MessageID, isLast: Bool, turn: inout Turn
+        _ format: AudioFormat, isEnd: Bool, of request: RequestKey, id: MessageID, done: UpstreamEvent.Epilogue??, turn: inout Turn
     ) {
         sequence("audio", kind: isEnd ? .json : .opening, request: request, turn: &turn) { bytes in
             bytes.append(",\"reply_to\":")
@@ -118,17 +127,13 @@ extension Session {
             bytes.append(",\"format\":")
             bytes.append(format)
             if isEnd { bytes.append(",\"final\":true") }
-            if isLast { bytes.append(",\"done\":true") }
+            if let done { bytes.append(doneWith: done) }
         }
     }
 
-    private mutating func fail(
-        _ request: RequestKey, id: MessageID, code: ErrorCode, message: String, retryAfter: Int64?, turn: inout Turn
-    ) {
-        let error = GatewayError(
-            code, source: .upstream, message, replyTo: id, retryAfter: retryAfter, correlationID: turn.correlationID())
+    private mutating func fail(_ request: RequestKey, _ error: GatewayError, _ epilogue: UpstreamEvent.Epilogue?, turn: inout Turn) {
         turn.incidents.append(error)
-        note(.failed(code), of: error.correlationID, wall: turn.wall)
+        note(.failed(error.code), of: error.correlationID, wall: turn.wall)
         counts.errors &+= 1
         // What took how long is told of answers.
         if let index = inFlight.firstIndex(where: { $0.key == request }) { inFlight[index].isTold = true }
@@ -136,7 +141,7 @@ extension Session {
         sequence("error", request: request, turn: &turn) { bytes in
             bytes.append(",\"error\":")
             error.append(to: &bytes, showsDetails: showsDetails)
-            bytes.append(",\"done\":true")
+            bytes.append(doneWith: epilogue)
         }
     }
 
@@ -150,7 +155,7 @@ extension Session {
             inFlight[index].isAnswerCut = true
         }
         guard final else { return }
-        var tag = History.Tag(.upstream, at: turn.wall)
+        var tag = History.Tag(.upstream, at: turn.wall, request: inFlight[index].key)
         if isLast, inFlight[index].answerAudio.bytes == 0 {
             tag.latency = inFlight[index].latency(now: turn.now)
             inFlight[index].isTold = true
@@ -167,11 +172,11 @@ extension Session {
         guard !inFlight[index].isTold else { return }
         inFlight[index].isTold = true
         let flight = inFlight[index]
-        var tag = History.Tag(.upstream, at: turn.wall, latency: flight.latency(now: turn.now))
+        var tag = History.Tag(.upstream, at: turn.wall, latency: flight.latency(now: turn.now), request: flight.key)
         inFlight[index].answer = []
         inFlight[index].answerAudio = History.Audio()
         if flight.answerAudio.bytes > 0 {
-            flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall)) }
+            flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall, request: flight.key)) }
             (tag.kind, tag.audio) = (.audio, flight.answerAudio)
             history.append(RawSpan(), tag)
         } else {
@@ -181,15 +186,15 @@ extension Session {
 
     /// How much of a client's audio there was.
     mutating func rememberAudio(of flight: InFlight, turn: Turn) {
-        history.append(RawSpan(), .init(.client, .audio, at: turn.wall, audio: flight.audio))
+        history.append(RawSpan(), .init(.client, .audio, at: turn.wall, audio: flight.audio, request: flight.key))
     }
 
     /// A request is over, and what there is of it beside what the history has already: it was cancelled, or broke off.
     mutating func remember(_ flight: consuming InFlight, turn: Turn) {
         if flight.audio.bytes > 0, !flight.hasEnded { rememberAudio(of: flight, turn: turn) }
-        if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall)) } }
+        if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall, request: flight.key)) } }
         if flight.answerAudio.bytes > 0 {
-            history.append(RawSpan(), .init(.upstream, .audio, at: turn.wall, audio: flight.answerAudio))
+            history.append(RawSpan(), .init(.upstream, .audio, at: turn.wall, audio: flight.answerAudio, request: flight.key))
         }
     }
 }
@@ -206,8 +211,50 @@ extension UpstreamEvent.Content {
     }
 }
 
+extension ErrorCode {
+    /// Of a request that fails after it was accepted: whether that is the client's fault all the same.
+    fileprivate var isOfClient: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound }
+}
+
 extension [UInt8] {
-    mutating func append(_ format: AudioFormat) {
+    /// What ends a request: `"done":true`, and what there is to tell of it. Times in milliseconds.
+    fileprivate mutating func append(doneWith epilogue: UpstreamEvent.Epilogue?) {
+        append(",\"done\":true")
+        if let usage = epilogue?.usage {
+            append(",\"usage\":{\"input_tokens\":")
+            append(decimal: usage.inputTokens)
+            append(",\"output_tokens\":")
+            append(decimal: usage.outputTokens)
+            append(UInt8(ascii: "}"))
+        }
+        if let timing = epilogue?.timing {
+            append(",\"timing\":{\"queue_ms\":")
+            append(milliseconds: timing.queue)
+            append(",\"connect_ms\":")
+            append(milliseconds: timing.connect)
+            append(",\"first_ms\":")
+            append(milliseconds: timing.first)
+            append(",\"total_ms\":")
+            append(milliseconds: timing.total)
+            append(UInt8(ascii: "}"))
+        }
+    }
+
+    /// With three digits behind the point at most: microseconds.
+    private mutating func append(milliseconds nanoseconds: Int64) {
+        let microseconds = Swift.max(0, nanoseconds) / 1000
+        append(decimal: microseconds / 1000)
+        let rest = Int(microseconds % 1000)
+        guard rest > 0 else { return }
+        append(UInt8(ascii: "."))
+        append(0x30 + UInt8(rest / 100))
+        guard rest % 100 > 0 else { return }
+        append(0x30 + UInt8(rest / 10 % 10))
+        if rest % 10 > 0 { append(0x30 + UInt8(rest % 10)) }
+    }
+
+    /// A `format` object.
+    package mutating func append(_ format: AudioFormat) {
         append("{\"codec\":")
         append(jsonString: format.codec.rawValue)
         append(",\"rate\":")

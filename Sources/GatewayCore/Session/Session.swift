@@ -80,6 +80,8 @@ package struct Session: ~Copyable, Sendable {
 
     var limiters = SessionLimiters()
     let global: SharedLimiter
+    /// The path that the client has connected to.
+    package var path = ""
     /// Bytes given to the upstream that it hasn't taken yet.
     var upstreamQueued = 0
     var announcedEnd = false

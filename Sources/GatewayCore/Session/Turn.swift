@@ -34,6 +34,8 @@ package struct Turn: Sendable {
     package var closing: Closing?
     /// What the store is to hear of this turn and others; nil when sessions aren't stored. Taken by the event loop.
     package var batch: StoreBatch?
+    /// How the upstreams are.
+    package var upstream = UpstreamState.ready
     /// The store can't take anything at the moment.
     package var refusesWork = false
     /// Where sequenced messages are put together.

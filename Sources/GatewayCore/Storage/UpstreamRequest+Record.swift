@@ -20,6 +20,7 @@ extension UpstreamRequest {
             record.append(counted: entry.key)
             record.append(counted: entry.value)
         }
+        record.append(counted: Array(path.utf8))
     }
 
     init(key: RequestKey, record: [UInt8]) throws(RecordError) {
@@ -36,7 +37,8 @@ extension UpstreamRequest {
         output.voice = try reader.optional()
         var meta: [Meta] = []
         for _ in 0..<(try reader.fixed(UInt8.self)) { meta.append(Meta(key: try reader.counted(), value: try reader.counted())) }
-        self.init(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta)
+        guard let path = String(validating: try reader.counted(), as: UTF8.self) else { throw RecordError() }
+        self.init(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path)
     }
 }
 

@@ -196,7 +196,10 @@ package final class Gateway: Service {
         await untilEmpty(start + grace)
         await onEveryLoop { $0.closeAll(Closing(code: .restart, reason: "draining")) }
         await untilEmpty(start + drain * 9 / 10)
-        await onEveryLoop { $0.abortAll() }
+        await onEveryLoop {
+            $0.abortAll()
+            $0.upstreams.shutDown()
+        }
         // They close in tasks of their loops, and what they have for the store comes before the store's end.
         await untilEmpty(.now + .seconds(1))
         logger.info("drained")

@@ -2,7 +2,7 @@ import GatewayCore
 import NIOCore
 
 /// The client's end of an upgraded connection: bytes to events, messages to bytes, pings to pongs, and the close handshake.
-final class ClientSocketHandler: ChannelInboundHandler {
+final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 

@@ -4,7 +4,7 @@ import NIOHTTP1
 /// Sends the request for a WebSocket and reads the answer: an upgrade, or a refusal.
 ///
 /// Stands behind NIOHTTP1's response decoder until then. Bytes that came behind the answer reach the WebSocket.
-final class ClientUpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
+final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = HTTPClientRequestPart
@@ -21,7 +21,7 @@ final class ClientUpgradeHandler: ChannelInboundHandler, RemovableChannelHandler
 
     /// What comes of the upgrade.
     struct Opened {
-        var handler: ClientSocketHandler
+        var handler: Socket
         var agreement: ClientHandshake.Agreement
         var tls: TLSHandshakeCompleted?
     }
@@ -29,7 +29,7 @@ final class ClientUpgradeHandler: ChannelInboundHandler, RemovableChannelHandler
     private let handshake: ClientHandshake
     private let isSecure: Bool
     private let opened: EventLoopPromise<NIOLoopBound<Opened>>
-    private let makeSocket: (CompressionAgreement?) -> ClientSocketHandler
+    private let makeSocket: (CompressionAgreement?) -> Socket
     private let http: [any RemovableChannelHandler]
     private let deadline: NIODeadline
     private var timer: Scheduled<Void>?
@@ -39,7 +39,7 @@ final class ClientUpgradeHandler: ChannelInboundHandler, RemovableChannelHandler
     /// - Parameter http: the handlers in front that leave with this one.
     init(
         _ handshake: ClientHandshake, isSecure: Bool, http: [any RemovableChannelHandler], deadline: NIODeadline,
-        opened: EventLoopPromise<NIOLoopBound<Opened>>, makeSocket: @escaping (CompressionAgreement?) -> ClientSocketHandler
+        opened: EventLoopPromise<NIOLoopBound<Opened>>, makeSocket: @escaping (CompressionAgreement?) -> Socket
     ) {
         self.handshake = handshake
         self.isSecure = isSecure
@@ -162,6 +162,12 @@ final class ClientUpgradeHandler: ChannelInboundHandler, RemovableChannelHandler
         fail(.lost("the gateway closed it"))
         context.fireChannelInactive()
     }
+}
+
+/// What stands in the pipeline once a connection is a WebSocket.
+protocol UpgradedSocket: ChannelHandler, SendableMetatype {
+    /// HTTP is out of the pipeline.
+    func begin()
 }
 
 /// Replaces the request's bytes by others, for tests of what isn't HTTP.

@@ -60,7 +60,7 @@ package final class GatewayClient: Sendable {
         }
         // Nothing is lost in between: a gateway says nothing before it is asked.
         let opening = eventLoop.flatSubmit {
-            let opened = eventLoop.makePromise(of: NIOLoopBound<ClientUpgradeHandler.Opened>.self)
+            let opened = eventLoop.makePromise(of: NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>.self)
             do {
                 try assemble(
                     channel, inbox: inbox, handshake: ClientHandshake(url, options: options), options: options, tls: tls,
@@ -87,7 +87,8 @@ package final class GatewayClient: Sendable {
     /// The pipeline until the upgrade, from the socket upwards.
     private static func assemble(
         _ channel: any Channel, inbox: ClientInbox, handshake: ClientHandshake, options: GatewayClientOptions, tls: TLSClientContext?,
-        loop: ClientGroup.Loop, deadline: NIODeadline, opened: EventLoopPromise<NIOLoopBound<ClientUpgradeHandler.Opened>>
+        loop: ClientGroup.Loop, deadline: NIODeadline,
+        opened: EventLoopPromise<NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>>
     ) throws {
         let encoder: any ChannelOutboundHandler & RemovableChannelHandler =
             if let raw = options.rawRequest { RawRequestEncoder(raw) } else { HTTPRequestEncoder() }

@@ -23,15 +23,19 @@ package struct ConfigurationDiff: Sendable, Equatable {
         if running.environment != read.environment {
             needsRestart.append(Change(key: "environment", old: running.environment.rawValue, new: read.environment.rawValue))
         }
-        for key in ConfigurationKey.all where key.text(running) != key.text(read) {
+        let blocks = ConfigurationKey.blocks(of: running).union(ConfigurationKey.blocks(of: read))
+        for key in ConfigurationKey.all(with: blocks) where key.text(running) != key.text(read) {
             let change = Change(key: key.name, old: key.shown(in: running), new: key.shown(in: read))
             if key.isReloadable {
-                key.copy(read, &applied)
+                if key.block == nil { key.copy(read, &applied) }
                 reloadable.append(change)
             } else {
                 needsRestart.append(change)
             }
         }
+        // Whole blocks come and go.
+        applied.upstreams = read.upstreams
+        applied.routes = read.routes
     }
 
     /// Whether nothing changed. Files that certificates and keys are read from may have changed all the same.

@@ -72,8 +72,8 @@ struct ConfigurationFile {
     }
 
     private mutating func read(_ node: Node, key: String, mark: Mark?) {
-        if let known = ConfigurationKey.byName[key] { return read(node, of: known, mark: mark) }
-        let isGroup = ConfigurationKey.groups.contains(key)
+        if let known = ConfigurationKey.named(key) { return read(node, of: known, mark: mark) }
+        let isGroup = ConfigurationKey.groups.contains(key) || ConfigurationKey.isBlockGroup(key)
         switch node {
         case .mapping(let mapping) where isGroup || !mapping.isEmpty: read(mapping, prefix: key)
         case .scalar(let scalar) where isGroup && Self.isNull(scalar): break
@@ -83,7 +83,7 @@ struct ConfigurationFile {
             refuse(
                 key, source: source(mark), allowed: "only --\(key) or PARLEY_\(key.uppercased()), because it decides which files are read")
         default:
-            problems.append(.unknownKey(key, source: source(mark), among: ConfigurationKey.all.map(\.name)))
+            problems.append(.unknownKey(key, source: source(mark), among: Self.known(near: key)))
         }
     }
 
@@ -131,6 +131,13 @@ struct ConfigurationFile {
     }
 
     private func source(_ mark: Mark?) -> String { mark.map { "\(path):\($0.line)" } ?? path }
+
+    /// The names that a misspelt one may have been meant to be.
+    private static func known(near key: String) -> [String] {
+        let parts = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 3, ConfigurationKey.blockGroups.contains(parts[0]) else { return ConfigurationKey.all.map(\.name) }
+        return ConfigurationKey.Block(group: parts[0], name: parts[1]).keys.map(\.name)
+    }
 
     private static func isNull(_ scalar: Node.Scalar) -> Bool {
         scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)

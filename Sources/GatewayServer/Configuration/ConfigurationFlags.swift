@@ -12,7 +12,7 @@ struct ConfigurationFlags {
     init(_ arguments: [String]) {
         // The provider expects the program's name first, and would look for `--connections-max`.
         snapshot = CommandLineArgumentsProvider(
-            arguments: ["parley"] + arguments, secretsSpecifier: .specific(Set(ConfigurationKey.all.filter(\.isSecret).map(\.flag)))
+            arguments: ["parley"] + arguments, secretsSpecifier: .specific(Self.secrets(in: arguments))
         )
         .mapKeys { AbsoluteConfigKey([$0.components.joined(separator: ".")]) }
         .snapshot()
@@ -29,6 +29,11 @@ struct ConfigurationFlags {
         guard names.contains(name), case .stringArray(let texts)? = try? snapshot.value(forKey: [name], type: .stringArray).value?.content
         else { return nil }
         return texts.joined(separator: ",")
+    }
+
+    private static func secrets(in arguments: [String]) -> Set<String> {
+        let names = arguments.filter { $0.hasPrefix("--") }.compactMap { $0.dropFirst(2).split(separator: "=", maxSplits: 1).first }
+        return Set(names.compactMap { ConfigurationKey.named(String($0)) }.filter(\.isSecret).map(\.flag))
     }
 
     /// The provider drops what it doesn't know and can't list what it has, so this goes through the arguments once more.
@@ -52,7 +57,7 @@ struct ConfigurationFlags {
     }
 
     private mutating func check(_ name: String, count: Int) {
-        let key = ConfigurationKey.byName[name]
+        let key = ConfigurationKey.named(name)
         guard key != nil || name == "environment" || name == "config" else {
             let known = ConfigurationKey.all.map(\.flag) + ["--environment", "--config"]
             return problems.append(.unknownKey("--" + name, source: "--" + name, among: known))

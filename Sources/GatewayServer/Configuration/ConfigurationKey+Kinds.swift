@@ -11,12 +11,14 @@ extension ConfigurationKey {
     /// The largest size, in bytes.
     static let largest = 1_000_000_000_000
 
-    /// A time of 100ms to 3650d; with `zero`, also 0, which then means that.
+    /// A time of 100ms, or another least, to 3650d; with `zero`, also 0, which then means that.
     static func duration(
-        _ name: String, _ path: Place<Duration>, zero: String? = nil, reload: Reload = .restart, _ meaning: String
+        _ name: String, _ path: Place<Duration>, from shortest: Duration = shortest, zero: String? = nil, reload: Reload = .restart,
+        _ meaning: String
     ) -> ConfigurationKey {
         ConfigurationKey(
-            name, path, reload: reload, allowed: "a duration from 100ms to 3650d, such as 500ms, 30s, 5m or 24h" + orZero(zero),
+            name, path, reload: reload,
+            allowed: "a duration from \(ConfigurationNotation.text(shortest)) to 3650d, such as 500ms, 30s, 5m or 24h" + orZero(zero),
             meaning: meaning,
             read: { texts in
                 guard let value = only(texts).flatMap(ConfigurationNotation.duration) else { return nil }
@@ -51,10 +53,13 @@ extension ConfigurationKey {
             write: { "\($0)" })
     }
 
-    /// A factor above 0 to 1000000000, or 0 for no limit.
-    static func factor(_ name: String, _ path: Place<Double>, reload: Reload = .restart, _ meaning: String) -> ConfigurationKey {
+    /// A factor above 0 to 1000000000, or another most, or 0 for no limit.
+    static func factor(
+        _ name: String, _ path: Place<Double>, most: Int = most, zero: String = "no limit", reload: Reload = .restart, _ meaning: String
+    ) -> ConfigurationKey {
         ConfigurationKey(
-            name, path, reload: reload, allowed: "a number from 0.001 to \(most), such as 1.5" + orZero("no limit"), meaning: meaning,
+            name, path, reload: reload, allowed: "a number from 0.001 to \(most)" + (most > 1 ? ", such as 1.5" : "") + orZero(zero),
+            meaning: meaning,
             read: { texts in
                 guard let value = only(texts).flatMap(ConfigurationNotation.factor) else { return nil }
                 return value == 0 || (0.001...Double(most)).contains(value) ? value : nil

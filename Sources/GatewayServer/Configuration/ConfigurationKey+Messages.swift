@@ -54,7 +54,9 @@ extension ConfigurationKey {
         .size(
             "delivery.upstream_queue_bytes", \.delivery.upstreamQueueBytes,
             "Bytes that wait for the upstream, of one session. Chunks beyond are refused; reading never pauses for an upstream."),
-        .duration("delivery.coalesce", \.delivery.coalesce, zero: "no waiting", "Streamed text is gathered for so long before it is sent."),
+        .duration(
+            "delivery.coalesce", \.delivery.coalesce, from: .milliseconds(1), zero: "no waiting", reload: .live,
+            "Streamed text is gathered for so long before it is sent."),
         .size(
             "delivery.socket_queue_bytes", \.delivery.socketQueueBytes,
             "Bytes that wait for the socket. Beyond it reading from the upstream pauses."),

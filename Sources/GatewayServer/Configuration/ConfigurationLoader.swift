@@ -23,7 +23,8 @@ package enum ConfigurationLoader {
         // Where the environment is unknown, the mildest rules find the rest of what is wrong.
         var reading = Reading(environment: place.environment ?? .development, refused: Set(problems.map(\.key)))
         let layers = files.map(\.layer) + [variables.layer, flags.layer]
-        for key in ConfigurationKey.all { reading.read(key, from: layers) }
+        let blocks = Set(layers.flatMap(\.names).compactMap { ConfigurationKey.named($0)?.block })
+        for key in ConfigurationKey.all(with: blocks) { reading.read(key, from: layers) }
         reading.deriveSockets()
         problems += reading.problems
         let rules = ConfigurationRules(
@@ -32,7 +33,10 @@ package enum ConfigurationLoader {
         guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
 
         let certificates = reading.configuration.tls.certificates.flatMap { [$0.certificate, $0.key] }
-        let credentials = certificates + [reading.configuration.tls.clientCA].compactMap(\.self)
+        let upstreams = reading.configuration.upstreams.values.flatMap {
+            [$0.authority, $0.clientCertificate?.certificate, $0.clientCertificate?.key].compactMap(\.self)
+        }
+        let credentials = certificates + [reading.configuration.tls.clientCA].compactMap(\.self) + upstreams.sorted()
         fingerprint.add(credentials)
         return LoadedConfiguration(
             configuration: reading.configuration,
@@ -78,7 +82,7 @@ package enum ConfigurationLoader {
         }
 
         var origins: [LoadedConfiguration.Origin] {
-            ConfigurationKey.all.map {
+            ConfigurationKey.all(of: configuration).map {
                 .init(key: $0.name, value: $0.shown(in: configuration), source: sources[$0.name] ?? "default")
             }
         }

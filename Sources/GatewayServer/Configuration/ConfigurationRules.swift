@@ -18,11 +18,12 @@ struct ConfigurationRules {
         checkOrigins()
         checkProxies()
         checkHeartbeat()
-        checkDelivery()
         checkStore()
         checkOperations()
         checkAuthentication()
         checkConformance()
+        for name in configuration.upstreams.keys.sorted() { check(upstream: name) }
+        for name in configuration.routes.keys.sorted() { check(route: name) }
     }
 
     private mutating func checkCertificates() {
@@ -56,10 +57,6 @@ struct ConfigurationRules {
         }
     }
 
-    private mutating func checkDelivery() {
-        if configuration.delivery.coalesce != .zero { refuse("delivery.coalesce", allowed: "0ms; coalescing is not available yet") }
-    }
-
     private mutating func checkStore() {
         if configuration.store.kind == .redis { refuse("store.kind", allowed: "memory or sqlite; redis is not available yet") }
     }
@@ -91,10 +88,10 @@ struct ConfigurationRules {
 
     private var isProduction: Bool { configuration.environment == .production }
 
-    private mutating func refuse(_ name: String, with others: [String] = [], allowed: String) {
+    mutating func refuse(_ name: String, with others: [String] = [], allowed: String) {
         guard refused.isDisjoint(with: [name] + others) else { return }
         problems.append(
             ConfigurationProblem(
-                key: name, value: ConfigurationKey.byName[name]?.shown(in: configuration), source: source(name), allowed: allowed))
+                key: name, value: ConfigurationKey.named(name)?.shown(in: configuration), source: source(name), allowed: allowed))
     }
 }

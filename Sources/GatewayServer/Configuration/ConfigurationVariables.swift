@@ -24,9 +24,9 @@ struct ConfigurationVariables {
         let secretFileVariables = Dictionary(
             ConfigurationKey.all.filter(\.isSecret).map { ($0.variable + "_FILE", $0) }, uniquingKeysWith: { first, _ in first })
         for (name, value) in ours.sorted(by: { $0.key < $1.key }) {
-            if ConfigurationKey.byVariable[name] != nil {
+            if ConfigurationKey.variable(name) != nil {
                 values[name] = value
-            } else if let key = secretFileVariables[name] {
+            } else if let key = secretFileVariables[name] ?? Self.secret(inFile: name) {
                 readSecret(of: key, variable: name, path: value, alsoSet: ours[key.variable] != nil)
             } else {
                 let known =
@@ -38,12 +38,18 @@ struct ConfigurationVariables {
 
     /// What the variables set, for the loader.
     var layer: ConfigurationLayer {
-        let secrets = Set(ConfigurationKey.all.filter(\.isSecret).map(\.variable))
+        let secrets = Set(values.keys.filter { ConfigurationKey.variable($0)?.isSecret ?? false })
         return ConfigurationLayer(
             values: EnvironmentVariablesProvider(environmentVariables: values, secretsSpecifier: .specific(secrets))
                 .prefixKeys(with: "parley").snapshot(),
-            names: Set(values.keys.compactMap { ConfigurationKey.byVariable[$0]?.name }),
+            names: Set(values.keys.compactMap { ConfigurationKey.variable($0)?.name }),
             source: { [sources] key in sources[key.variable] ?? key.variable })
+    }
+
+    /// `PARLEY_UPSTREAMS_CHAT_API_KEY_FILE`
+    private static func secret(inFile variable: String) -> ConfigurationKey? {
+        guard variable.hasSuffix("_FILE") else { return nil }
+        return ConfigurationKey.variable(String(variable.dropLast(5))).flatMap { $0.isSecret ? $0 : nil }
     }
 
     private mutating func readSecret(of key: ConfigurationKey, variable: String, path: String, alsoSet: Bool) {

@@ -42,6 +42,10 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var shutdown = Shutdown()
     /// Who may connect.
     package var auth = Authentication()
+    /// What Parley stands in front of, by name.
+    package var upstreams: [String: Upstream] = [:]
+    /// Which requests go where, by name. Without any, all go to the loopback.
+    package var routes: [String: Route] = [:]
     /// What only protocol conformance suites need.
     package var conformance = Conformance()
 

@@ -26,6 +26,8 @@ package final class Connection {
     package var occupiesWebSocket = false
     package var isUpgraded = false
     package var sessionID: ULID?
+    /// What was asked for.
+    package var path = ""
     package var bytesIn: UInt64 = 0
     package var bytesOut: UInt64 = 0
     package var messagesIn: UInt64 = 0

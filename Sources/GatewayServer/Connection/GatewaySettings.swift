@@ -15,6 +15,8 @@ package struct GatewaySettings: Sendable {
     package var maximumAge: Int64
     package var sweepInterval: Int64
     package var socketQueueBytes: Int
+    /// `delivery.coalesce`, nanoseconds; 0 for none.
+    package var coalesce: Int64
     package var totalMemoryBudget: Int
     package var maximumHeaderBytes: Int
     package var maximumHeaders: Int
@@ -44,24 +46,22 @@ extension GatewaySettings {
             maxMessageBytes: configuration.websocket.maxMessageBytes, maxFragments: configuration.websocket.maxFragments)
         compression = configuration.websocket.compression
         isDevelopment = configuration.environment == .development
-        handshakeTimeout = Self.orOff(configuration.tls.handshakeTimeout)
-        headerTimeout = Self.orOff(configuration.http.headerTimeout)
-        closeTimeout = Self.orOff(configuration.websocket.closeTimeout)
-        sendTimeout = Self.orOff(configuration.delivery.sendTimeout)
-        maximumAge = Self.orOff(configuration.connections.maxAge)
-        sweepInterval = Self.orOff(configuration.sessions.sweep)
-        socketQueueBytes = Self.orOff(configuration.delivery.socketQueueBytes)
-        totalMemoryBudget = Self.orOff(configuration.sessions.totalMemoryBudget)
-        maximumHeaderBytes = Self.orOff(configuration.http.maxHeaderBytes)
-        maximumHeaders = Self.orOff(configuration.http.maxHeaders)
+        handshakeTimeout = GatewaySizes.orOff(configuration.tls.handshakeTimeout)
+        headerTimeout = GatewaySizes.orOff(configuration.http.headerTimeout)
+        closeTimeout = GatewaySizes.orOff(configuration.websocket.closeTimeout)
+        sendTimeout = GatewaySizes.orOff(configuration.delivery.sendTimeout)
+        maximumAge = GatewaySizes.orOff(configuration.connections.maxAge)
+        sweepInterval = GatewaySizes.orOff(configuration.sessions.sweep)
+        socketQueueBytes = GatewaySizes.orOff(configuration.delivery.socketQueueBytes)
+        coalesce = configuration.delivery.coalesce.clampedNanoseconds
+        totalMemoryBudget = GatewaySizes.orOff(configuration.sessions.totalMemoryBudget)
+        maximumHeaderBytes = GatewaySizes.orOff(configuration.http.maxHeaderBytes)
+        maximumHeaders = GatewaySizes.orOff(configuration.http.maxHeaders)
         acceptsQueryTokens = configuration.http.queryTokens
         allowedOrigins = Set(configuration.http.allowedOrigins)
         offersEcho = configuration.conformance.echo
         reportDepth = ReportDepth(configuration.reports.content)
     }
-
-    static func orOff(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }
-    static func orOff(_ count: Int) -> Int { count == 0 ? .max : count }
 }
 
 extension Occupancy.Limits {

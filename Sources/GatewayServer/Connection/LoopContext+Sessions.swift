@@ -86,7 +86,10 @@ extension LoopContext {
         other.eventLoop.execute {
             let home = other.value
             let resumption = home.release(id, by: token, request, to: number)
-            if case .found(let driver, _) = resumption { home.remove(driver) }
+            if case .found(let driver, _) = resumption {
+                driver.leaveLoop()
+                home.remove(driver)
+            }
             let parcel = Parcel(resumption: resumption, clockOffset: home.clock.offset)
             destination.eventLoop.execute {
                 let (loop, completion) = destination.value

@@ -23,6 +23,7 @@ package final class LoopContext {
     package var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
     package let logger: Logger
     private var connections: [Connection] = []
+    private(set) var upstreams: any UpstreamLoop
     /// Those with a connection and those without.
     private(set) var sessions: [ULID: SessionDriver] = [:]
     /// What ``SessionRegistry`` knows this loop by.
@@ -30,6 +31,8 @@ package final class LoopContext {
     /// What waits for the store on this loop.
     var commits = CommitQueue()
     private var memoryReported = 0
+    /// As of the last tick.
+    private var upstreamState = UpstreamState.ready
     private var nextWeighing: Instant
     private var nextSweep: Instant
     private var nextLook: Instant
@@ -43,6 +46,7 @@ package final class LoopContext {
         self.shared = shared
         self.settings = settings
         self.logger = logger
+        upstreams = shared.upstream.makeLoop(on: eventLoop, now: { Instant(nanoseconds: LoopClock.monotonicNanoseconds()) })
         turn = Turn(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
         scanner = MessageScanner(rules: settings.session.value.rules)
         nextWeighing = clock.now
@@ -50,6 +54,7 @@ package final class LoopContext {
         nextLook = clock.now
         if shared.store != nil { turn.batch = StoreBatch() }
         number = shared.add(self)
+        upstreams = shared.upstream.makeLoop(on: eventLoop, now: { [unowned self] in isInTurn ? turn.now : clock.now })
     }
 
     /// Takes the time for everything that happens until ``endTurn()``. A turn inside a turn is the same one.
@@ -62,6 +67,7 @@ package final class LoopContext {
         turn.now = clock.now(monotonic: monotonic)
         turn.sharedNow = Instant(nanoseconds: monotonic)
         turn.wall = LoopClock.wallMilliseconds()
+        turn.upstream = upstreamState
         if let store = shared.store { turn.refusesWork = !store.takesWork }
         return true
     }
@@ -89,6 +95,7 @@ package final class LoopContext {
 
     /// Everything that falls due on this loop. Called every ``tickInterval``.
     package func tick() {
+        upstreamState = shared.upstream.state
         if clock.tick() > 0 { logger.warning("the process was suspended; deadlines are moved") }
         let now = clock.now
         // A connection that ends takes itself out of the table; the last one moves into its place and waits for the next tick.
@@ -98,6 +105,7 @@ package final class LoopContext {
             if connection.deadline <= now { act(on: connection, now: now) }
             index += 1
         }
+        upstreams.tick(now: now)
         if now >= nextLook { lookAfterDetached(now: now) }
         if now >= nextWeighing { weigh(now: now) }
         if now >= nextSweep { sweep(now: now) }
@@ -163,6 +171,7 @@ package final class LoopContext {
     package func apply(_ settings: GatewaySettings) {
         self.settings = settings
         scanner = MessageScanner(rules: settings.session.value.rules)
+        upstreams.reload()
         for session in sessions.values { session.apply(settings) }
     }
 

@@ -33,6 +33,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     private var greeting: UInt64?
     /// An operator wants nothing of it kept.
     private var isErased = false
+    private var coalescer: Coalescer
+    private var isReleasing = false
 
     /// Events asked for at a time.
     private static let demandSize = 64
@@ -41,6 +43,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     init(id: ULID, loop: LoopContext, wall: Int64) {
         self.loop = loop
         arrival = .new
+        coalescer = Coalescer(window: loop.settings.coalesce)
         session = Session(id: id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: wall)
     }
 
@@ -50,6 +53,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     init(moving other: SessionDriver, to loop: LoopContext, clockAheadBy difference: Int64) {
         self.loop = loop
         arrival = other.arrival
+        coalescer = other.coalescer
         session = Session(id: other.session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
         swap(&session, &other.session)
         session.move(toClockAheadBy: difference)
@@ -57,7 +61,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         link = other.link
         other.link = nil
         demanded = other.demanded
-        link?.move(to: self)
+        link?.move(to: self, on: loop.eventLoop)
     }
 
     /// A session that the store has kept. What was in flight is forwarded again.
@@ -66,6 +70,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     init(restoring stored: StoredSession, loop: LoopContext) throws(RecordError) {
         self.loop = loop
         arrival = .new
+        coalescer = Coalescer(window: loop.settings.coalesce)
         session = Session(
             id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.turn.now, wall: loop.turn.wall)
         try session.restore(stored, turn: &loop.turn)
@@ -91,6 +96,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         self.connection = connection
         self.arrival = arrival
         connection.sessionID = session.id
+        session.path = connection.path
     }
 
     package func open() {
@@ -176,6 +182,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     }
 
     package func written() {
+        weigh()
         session.enforceBudget(turn: &loop.turn)
         wantHelping()
     }
@@ -200,7 +207,24 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     func relieve() { session.relieve() }
 
-    func apply(_ settings: GatewaySettings) { session.sharedPolicy = settings.session }
+    func apply(_ settings: GatewaySettings) {
+        session.sharedPolicy = settings.session
+        coalescer.window = settings.coalesce
+        // What the next request goes by is another plan.
+        guard session.inFlight.isEmpty else { return }
+        link?.close()
+        link = nil
+        demanded = 0
+    }
+
+    /// It is about to go to another event loop.
+    func leaveLoop() {
+        let begun = loop.beginTurn()
+        coalescer.release(at: loop.turn.now, all: true) { session.receive($0, turn: &loop.turn) }
+        settle()
+        if begun { loop.endTurn() }
+        link?.leave()
+    }
 
     // MARK: Upstream
 
@@ -219,7 +243,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     }
 
     private func makeLink() -> any UpstreamLink {
-        let made = loop.shared.upstream.makeLink(for: self)
+        let made = loop.upstreams.makeLink(for: self, session: session.id)
         link = made
         demanded = wantedEvents
         made.demand(demanded)
@@ -234,15 +258,50 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         demanded = max(0, demanded - 1)
         guard loop.isInTurn else {
             let begun = loop.beginTurn()
-            session.receive(event, turn: &loop.turn)
+            take(event)
             flush()
             if begun { loop.endTurn() }
             return
         }
-        session.receive(event, turn: &loop.turn)
+        take(event)
+    }
+
+    private func take(_ event: consuming UpstreamEvent) {
+        coalescer.take(event, at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
+        scheduleRelease()
+    }
+
+    /// What was gathered goes on when its time has come.
+    private func scheduleRelease() {
+        guard !isReleasing, let deadline = coalescer.deadline else { return }
+        isReleasing = true
+        let wait = max(0, deadline.nanoseconds(since: loop.turn.now))
+        loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in self?.release() }
+    }
+
+    private func release() {
+        isReleasing = false
+        // It may be another event loop's by now.
+        guard loop.sessions[session.id] === self else { return }
+        let begun = loop.beginTurn()
+        coalescer.release(at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
+        flush()
+        scheduleRelease()
+        if begun { loop.endTurn() }
     }
 
     package func took(_ bytes: Int) { session.upstreamTook(bytes) }
+
+    package func heard(_ bytes: Int, of request: RequestKey) { session.heard(bytes, of: request) }
+
+    package func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine] {
+        session.history.conversation(before: request, lines: lines, bytes: bytes)
+    }
+
+    /// What its requests hold on their way.
+    private func weigh() {
+        session.ledger.upstreamAnswers = (link?.heldBytes ?? 0) + coalescer.heldBytes
+    }
 
     /// Asks for a helping where there is room for more than the upstream may still send.
     private func wantHelping() {
@@ -322,6 +381,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     /// The end of a turn that no connection sees.
     private func settle() {
+        weigh()
         session.enforceBudget(turn: &loop.turn)
         prepare()
         for error in loop.turn.incidents { loop.record(error, connection: nil, session: session.id) }

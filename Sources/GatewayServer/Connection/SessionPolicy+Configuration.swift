@@ -19,16 +19,16 @@ extension SessionPolicy {
         realtime = Rate(units: limits.audioRealtimeFactor * 1e6, per: .seconds(1), burst: 5e6)
         bytes = Rate(units: Double(limits.bytesPerSecond), per: .seconds(1), burst: 4 * Double(limits.bytesPerSecond))
         global = Rate(units: Double(limits.globalPerSecond), per: .seconds(1), burst: Double(limits.globalPerSecond))
-        lifetime = GatewaySettings.orOff(sessions.ttl)
-        idle = GatewaySettings.orOff(sessions.idle)
+        lifetime = GatewaySizes.orOff(sessions.ttl)
+        idle = GatewaySizes.orOff(sessions.idle)
         resumeWindow = sessions.resumeWindow.clampedNanoseconds
         historyMessages = sessions.historyMessages
         historyBytes = sessions.historyBytes
         duplicateIDs = sessions.duplicateIDs
-        outboxMessages = GatewaySettings.orOff(sessions.outboxMessages)
-        outboxBytes = GatewaySettings.orOff(sessions.outboxBytes)
-        memoryBudget = GatewaySettings.orOff(sessions.memoryBudget)
-        upstreamQueueBytes = GatewaySettings.orOff(configuration.delivery.upstreamQueueBytes)
+        outboxMessages = GatewaySizes.orOff(sessions.outboxMessages)
+        outboxBytes = GatewaySizes.orOff(sessions.outboxBytes)
+        memoryBudget = GatewaySizes.orOff(sessions.memoryBudget)
+        upstreamQueueBytes = GatewaySizes.orOff(configuration.delivery.upstreamQueueBytes)
         heartbeatMilliseconds = configuration.heartbeat.interval.clampedMilliseconds
         namedLimits = Self.namedLimits(configuration)
     }

@@ -150,7 +150,7 @@ package final class SessionRegistry: Sendable {
 extension SessionRegistry.Limits {
     package init(_ configuration: GatewayConfiguration) {
         self.init(
-            attached: GatewaySettings.orOff(configuration.sessions.max), detached: GatewaySettings.orOff(configuration.sessions.maxDetached)
+            attached: GatewaySizes.orOff(configuration.sessions.max), detached: GatewaySizes.orOff(configuration.sessions.maxDetached)
         )
     }
 }

@@ -35,6 +35,12 @@ package struct HealthResponse: Sendable, Hashable {
             SafeText.append(details.environment, to: &body)
             body.append(contentsOf: "\",\"uptime_ms\":\(details.uptimeMilliseconds)".utf8)
             body.append(contentsOf: ",\"connections\":\(details.connections),\"sessions\":\(details.sessions)".utf8)
+            body.append(contentsOf: ",\"upstreams\":[".utf8)
+            for (index, upstream) in details.upstreams.enumerated() {
+                if index > 0 { body.append(UInt8(ascii: ",")) }
+                body.append(contentsOf: "{\"name\":\"\(upstream.name)\",\"state\":\"\(upstream.state)\"}".utf8)
+            }
+            body.append(UInt8(ascii: "]"))
         }
         body.append(UInt8(ascii: "}"))
         return HealthResponse(status: report.isReady ? 200 : 503, body: body)
@@ -66,12 +72,27 @@ package struct HealthDetails: Sendable, Hashable {
     package var connections: Int
     /// Attached now.
     package var sessions: Int
+    /// Names and states of upstreams. Clients may be sent here also while one doesn't work.
+    package var upstreams: [Upstream]
 
-    package init(version: String, environment: String, uptimeMilliseconds: Int64, connections: Int, sessions: Int) {
+    package struct Upstream: Sendable, Hashable {
+        package var name: String
+        package var state: String
+
+        package init(name: String, state: String) {
+            self.name = name
+            self.state = state
+        }
+    }
+
+    package init(
+        version: String, environment: String, uptimeMilliseconds: Int64, connections: Int, sessions: Int, upstreams: [Upstream] = []
+    ) {
         self.version = version
         self.environment = environment
         self.uptimeMilliseconds = uptimeMilliseconds
         self.connections = connections
         self.sessions = sessions
+        self.upstreams = upstreams
     }
 }

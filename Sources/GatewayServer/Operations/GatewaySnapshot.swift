@@ -79,6 +79,7 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     package var closes: [String: UInt64] = [:]
     package var reports = Reports()
     package var log = Log()
+    package var upstreams: [UpstreamStatistics] = []
 
     package init(startedAt: Int64, uptimeMilliseconds: Int64, environment: String, version: String) {
         self.startedAt = startedAt
@@ -90,6 +91,6 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     enum CodingKeys: String, CodingKey {
         case startedAt = "started_at"
         case uptimeMilliseconds = "uptime_ms"
-        case environment, version, connections, sessions, messages, bytes, errors, closes, reports, log
+        case environment, version, connections, sessions, messages, bytes, errors, closes, reports, log, upstreams
     }
 }

@@ -30,7 +30,8 @@ struct OperationsRoutes {
             let now = await snapshot()
             let details = HealthDetails(
                 version: now.version, environment: now.environment, uptimeMilliseconds: now.uptimeMilliseconds,
-                connections: now.connections.open, sessions: now.sessions.attached)
+                connections: now.connections.open, sessions: now.sessions.attached,
+                upstreams: now.upstreams.map { .init(name: $0.name, state: $0.state) })
             return Self.response(.health(health.report, details: details))
         }
         router.get("/v1/gateway") { [snapshot] _, _ in try Self.json(await snapshot()) }

@@ -22,7 +22,8 @@ package final class TLSClientContext: Sendable {
     ///     looked for (RFC 6066 §3).
     ///   - applicationProtocols: offered with ALPN in this order; each 1–255 bytes, others are left out. Empty: no ALPN.
     package init(
-        verify: Verification, serverName: String?, applicationProtocols: [String] = [], minimumVersion: TLSVersion = .v1_2
+        verify: Verification, serverName: String?, applicationProtocols: [String] = [], minimumVersion: TLSVersion = .v1_2,
+        certificate: TLSSettings.Certificate? = nil
     ) throws(TLSConfigurationError) {
         OpenSSLErrors.clear()
         guard let context = SSL_CTX_new(TLS_client_method()) else {
@@ -30,6 +31,8 @@ package final class TLSClientContext: Sendable {
         }
         do throws(TLSConfigurationError) {
             try Self.configure(context, verify, applicationProtocols, minimumVersion)
+            // Shown to a server that asks for one.
+            if let certificate { try TLSCertificate(certificate).install(in: context) }
         } catch {
             SSL_CTX_free(context)
             throw error

@@ -69,9 +69,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
                 return finish(HTTPAnswer(health), head: head, context: context)
             }
             let isEcho = target.path == Admittance.echoPath && loop.settings.offersEcho
-            guard isEcho || Admittance.sessionPaths.contains(target.path) else {
+            guard isEcho || Admittance.sessionPaths.contains(target.path) || loop.shared.upstream.paths.contains(target.path) else {
                 throw Admittance.Refusal(.notFound, .notFound, "There is nothing here; the WebSocket is at /v1/ws.")
             }
+            connection.path = target.path
             let request: UpgradeRequest
             do throws(UpgradeFailure) { request = try UpgradeRequest(head) } catch { throw Admittance.Refusal(error) }
             upgrade(request, head: head, context: context)

@@ -1,6 +1,7 @@
 package import GatewayCore
+package import NIOCore
 
-/// The connection of one session to its upstream, on the session's event loop.
+/// The connection of one session to its upstreams, on the session's event loop.
 ///
 /// Commands go in; events come back through the ``UpstreamReceiver``, at once or later, but never more than was asked for with
 /// ``demand(_:)``. That is the whole seam: a WebSocket, an HTTP stream, a process or the built-in loopback fit behind it.
@@ -13,17 +14,22 @@ package protocol UpstreamLink: AnyObject {
     /// Allows `events` more events. A failure needs no demand.
     func demand(_ events: Int)
 
-    /// Takes back the events that were allowed and haven't come. Those on their way from elsewhere may come all the same.
+    /// Takes back the events that were allowed and haven't come.
     ///
     /// - Returns: how many that were.
     func withdraw() -> Int
 
-    /// The session goes to another event loop. Called on the old one's behalf by the new one: from now on that is the link's, and `receiver`
-    /// hears of everything.
-    func move(to receiver: any UpstreamReceiver)
+    /// The session is about to leave this event loop: nothing is reported until it has arrived on another one.
+    func leave()
+
+    /// The session has arrived on another event loop. Called there: from now on that is the link's, and `receiver` hears of everything.
+    func move(to receiver: any UpstreamReceiver, on eventLoop: any EventLoop)
 
     /// The session is over. Nothing is reported afterwards, and the receiver is let go of.
     func close()
+
+    /// Bytes that it holds beside those that the session counts as waiting for the upstream.
+    var heldBytes: Int { get }
 }
 
 /// The session's side of an ``UpstreamLink``.
@@ -34,10 +40,91 @@ package protocol UpstreamReceiver: AnyObject {
 
     /// The link has worked off `bytes` of what it was sent.
     func took(_ bytes: Int)
+
+    /// Of a spoken answer, the client has heard no more than so many bytes of its text.
+    func heard(_ bytes: Int, of request: RequestKey)
+
+    /// What was said before a request, the oldest first. Called from inside ``UpstreamLink/send(_:)`` only.
+    func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine]
 }
 
-/// Makes links; one for each session. Chosen in the assembly.
+extension UpstreamReceiver {
+    package func heard(_ bytes: Int, of request: RequestKey) {}
+    package func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine] { [] }
+}
+
+/// Upstreams as one event loop has them. Belongs to it.
+package protocol UpstreamLoop: AnyObject {
+    /// The link keeps the receiver until it is closed.
+    func makeLink(for receiver: any UpstreamReceiver, session: ULID) -> any UpstreamLink
+
+    /// Acts on what falls due. To be called every 100 ms.
+    func tick(now: Instant)
+
+    /// Another configuration holds.
+    func reload()
+
+    /// Cancels everything.
+    func shutDown()
+}
+
+/// The upstreams of the process. Chosen in the assembly.
 package protocol UpstreamProvider: Sendable {
-    /// Called on the session's event loop. The link keeps the receiver until it is closed.
-    func makeLink(for receiver: any UpstreamReceiver) -> any UpstreamLink
+    /// - Parameter now: the clock of the event loop, which leaves out what the process didn't live through
+    func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLoop
+
+    /// How they are, on the whole.
+    var state: UpstreamState { get }
+    /// Paths that clients may connect to beside the gateway's own.
+    var paths: Set<String> { get }
+    /// Their figures, for operators.
+    var statistics: [UpstreamStatistics] { get }
+}
+
+/// One upstream at one moment, as operators see it.
+package struct UpstreamStatistics: Sendable, Hashable, Codable {
+    package struct Endpoint: Sendable, Hashable, Codable {
+        package var address: String
+        /// `closed`, `open` or `half_open`.
+        package var breaker: String
+        package var healthy: Bool
+        package var outstanding: Int
+        package var requests: UInt64
+        package var failures: UInt64
+
+        package init(address: String, breaker: String, healthy: Bool, outstanding: Int, requests: UInt64, failures: UInt64) {
+            self.address = address
+            self.breaker = breaker
+            self.healthy = healthy
+            self.outstanding = outstanding
+            self.requests = requests
+            self.failures = failures
+        }
+    }
+
+    package var name: String
+    package var kind: String
+    /// `ready`, `degraded` or `unavailable`.
+    package var state: String
+    /// Requests that are worked on, and that wait for a place.
+    package var active: Int
+    package var waiting: Int
+    package var endpoints: [Endpoint]
+    package var completed: UInt64 = 0
+    package var failed: UInt64 = 0
+    package var cancelled: UInt64 = 0
+    package var retries: UInt64 = 0
+    package var hedges: UInt64 = 0
+    package var shared: UInt64 = 0
+    /// Connections or processes that there are.
+    package var connections: Int = 0
+
+    package init(name: String, kind: String, state: String, active: Int, waiting: Int, endpoints: [Endpoint]) {
+        self.name = name
+        self.kind = kind
+        self.state = state
+        self.active = active
+        self.waiting = waiting
+        self.endpoints = endpoints
+    }
 }

@@ -80,11 +80,3 @@ struct ConfigurationRulesTests {
         #expect(try keys(["--operations.address=0.0.0.0:1", "--operations.token"]) == ["operations.token"])
     }
 }
-
-extension ConfigurationRulesTests {
-    @Test func `gathering deltas is not available yet`() throws {
-        let problems = try configurationProblems(["--delivery.coalesce=100ms"])
-        #expect(problems.map(\.allowed) == ["0ms; coalescing is not available yet"])
-        #expect(try configurationProblems(["--delivery.coalesce=0ms"]) == [])
-    }
-}

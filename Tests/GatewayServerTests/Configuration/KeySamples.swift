@@ -133,7 +133,9 @@ extension KeySample {
         .init("sessions.total_memory_budget", "1GiB", other: "2GiB", .size),
         .init("delivery.send_timeout", "5s", other: "1s", .duration),
         .init("delivery.upstream_queue_bytes", "256KiB", other: "1KiB", .size),
-        .init("delivery.coalesce", "0ms", other: "0ms", .durationOrZero),
+        .init(
+            "delivery.coalesce", "0ms", other: "50ms", .init(allowed: ["0", "1ms", "99ms", "3650d"], refused: ["3651d", "-1s", "5", ""]),
+            live: true),
         .init("delivery.socket_queue_bytes", "1MiB", other: "2MiB", .size),
         .init("store.kind", "sqlite", dev: "memory", other: "memory", .words("memory", "sqlite", "redis")),
         .init("store.path", "var/parley.sqlite", other: "/var/lib/parley/store", .path),

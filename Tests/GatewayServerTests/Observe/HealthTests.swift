@@ -53,6 +53,11 @@ import Testing
         let details = HealthDetails(version: "1.0", environment: "staging", uptimeMilliseconds: 61_000, connections: 3, sessions: 2)
         #expect(
             text(.health(report, details: details)).hasSuffix(
-                #","version":"1.0","environment":"staging","uptime_ms":61000,"connections":3,"sessions":2}"#))
+                #","version":"1.0","environment":"staging","uptime_ms":61000,"connections":3,"sessions":2,"upstreams":[]}"#))
+        var busy = details
+        busy.upstreams = [.init(name: "chat", state: "degraded"), .init(name: "voice", state: "ready")]
+        #expect(
+            text(.health(report, details: busy)).hasSuffix(
+                #""upstreams":[{"name":"chat","state":"degraded"},{"name":"voice","state":"ready"}]}"#))
     }
 }

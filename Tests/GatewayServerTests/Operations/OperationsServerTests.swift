@@ -31,7 +31,7 @@ import Testing
             #expect(health.status == 200)
             #expect(
                 health.body == #"{"status":"ready","parts":["# + parts + #",{"name":"accepting","ready":true}],"version":"1.0","#
-                    + #""environment":"staging","uptime_ms":61000,"connections":3,"sessions":2}"#)
+                    + #""environment":"staging","uptime_ms":61000,"connections":3,"sessions":2,"upstreams":[]}"#)
             let head = try await server.send("HEAD /livez")
             #expect(head.status == 200)
             #expect(head.body == "")
@@ -47,7 +47,7 @@ import Testing
                     == #"{"bytes":{"in":7,"out":8},"closes":{"1000":1},"connections":{"accepted":10,"max":1000,"missed_pongs":0,"open":3,"refused":4},"#
                     + #""environment":"staging","errors":{"invalid_json":1,"rate_limited":2},"log":{"dropped":0,"written":9},"#
                     + #""messages":{"in":5,"out":6},"reports":{"cache":{"bytes":0,"hits":0,"misses":0,"size":0}},"sessions":{"attached":2,"detached":0,"memory_bytes":4096},"started_at":1767323045678,"#
-                    + #""uptime_ms":61000,"version":"1.0"}"#)
+                    + #""upstreams":[],"uptime_ms":61000,"version":"1.0"}"#)
         }
     }
 

@@ -29,7 +29,7 @@ import Testing
                     case .audioChunk(let chunk): "chunk \(chunk.count)"
                     case .audioEnd: "audio end"
                     case .status(let state, _): "status \(state)"
-                    case .failure(let code, _, _): "failure \(code)"
+                    case .failure(let code, _, _, _): "failure \(code)"
                     }
                 return "\(event.request.number) \(what)\(event.isLast ? " last" : "")"
             }

@@ -1,5 +1,6 @@
 import DequeModule
 package import GatewayCore
+package import NIOCore
 
 /// The upstream that needs nothing installed: it says back what it was told.
 ///
@@ -73,7 +74,12 @@ package final class LoopbackLink: UpstreamLink {
         return credit
     }
 
-    package func move(to receiver: any UpstreamReceiver) { self.receiver = receiver }
+    package func leave() { receiver = nil }
+
+    package func move(to receiver: any UpstreamReceiver, on eventLoop: any EventLoop) { self.receiver = receiver }
+
+    /// All of it waits for the upstream, and is counted as that.
+    package var heldBytes: Int { 0 }
 
     package func close() {
         works = []
@@ -162,7 +168,17 @@ package final class LoopbackLink: UpstreamLink {
 
 /// Gives every session a ``LoopbackLink``.
 package struct LoopbackProvider: UpstreamProvider {
+    private final class Loop: UpstreamLoop {
+        func makeLink(for receiver: any UpstreamReceiver, session: ULID) -> any UpstreamLink { LoopbackLink(receiver: receiver) }
+        func tick(now: Instant) {}
+        func reload() {}
+        func shutDown() {}
+    }
+
     package init() {}
 
-    package func makeLink(for receiver: any UpstreamReceiver) -> any UpstreamLink { LoopbackLink(receiver: receiver) }
+    package func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLoop { Loop() }
+    package var state: UpstreamState { .ready }
+    package var paths: Set<String> { [] }
+    package var statistics: [UpstreamStatistics] { [] }
 }

@@ -1,0 +1,146 @@
+/// One message of an upstream that speaks Parley's own vocabulary: over the multiplexed WebSocket, as a line of a process, as the JSON or an event
+/// of an HTTP answer. Upstream page, section "Answers".
+package struct AnswerMessage: Sendable {
+    package enum Body: Sendable {
+        case event(UpstreamEvent.Content)
+        /// `{"type":"audio","format":{…}}`: chunks follow, then the end.
+        case audioBegin(AudioFormat)
+        case audioEnd
+        /// `{"type":"chunk","bytes":n}`: so many bytes of audio follow.
+        case chunk(bytes: Int)
+        /// `{"type":"audio","format":{…},"data":"<base64>"}`: a whole recording.
+        case recording(AudioFormat, [UInt8])
+        case failure(retryable: Bool?, retryAfterMilliseconds: Int64?)
+    }
+
+    /// Which request it answers, where several share a connection.
+    package var request: UInt64?
+    package var body: Body
+    /// Nothing follows. Always so of a failure.
+    package var isDone: Bool
+    package var usage: Usage?
+
+    /// The longest `state`, in bytes.
+    static let longestState = 64
+    /// The largest chunk that may be announced.
+    package static let largestChunk = 1 << 20
+
+    /// Reads a message.
+    ///
+    /// - Parameter json: the text of one message, valid UTF-8
+    package init(_ json: RawSpan) throws(AnswerFault) {
+        let document = try JSONDocument(json)
+        var request: UInt64?
+        if let value = document.field("request") {
+            guard let number = document.unsigned(value) else { throw AnswerFault("request isn't a whole number") }
+            request = number
+        }
+        self.request = request
+        do throws(AnswerFault) {
+            isDone = try Self.flag("done", in: document) ?? false
+            usage = Self.usage(document)
+            body = try Self.body(document)
+        } catch {
+            throw AnswerFault(error.description, request: request)
+        }
+        if case .failure = body { isDone = true }
+    }
+
+    private static func body(_ document: JSONDocument) throws(AnswerFault) -> Body {
+        let type = document.field("type")
+        // `{"text":"…"}` is answer enough for an HTTP service.
+        guard type != nil || document.field("text") == nil else {
+            return .event(.text(try text(document), final: try flag("final", in: document) ?? true))
+        }
+        switch document.string(type, atMost: 16) {
+        case "text": return .event(.text(try text(document), final: try final(document)))
+        case "transcript": return .event(try transcript(document))
+        case "status": return .event(try status(document))
+        case "audio": return try audio(document)
+        case "chunk":
+            guard let count = document.unsigned(document.field("bytes")), count >= 1, count <= UInt64(largestChunk) else {
+                throw AnswerFault("bytes isn't a number from 1 to \(largestChunk)")
+            }
+            return .chunk(bytes: Int(count))
+        case "error":
+            return .failure(
+                retryable: document.flag(document.field("retryable")),
+                retryAfterMilliseconds: document.milliseconds(document.field("retry_after_ms")))
+        default: throw AnswerFault("there is no answer of this type")
+        }
+    }
+
+    private static func text(_ document: JSONDocument) throws(AnswerFault) -> [UInt8] {
+        guard let text = document.text(document.field("text")) else { throw AnswerFault("text isn't a string") }
+        return text
+    }
+
+    private static func flag(_ name: StaticString, in document: JSONDocument) throws(AnswerFault) -> Bool? {
+        guard let value = document.field(name) else { return nil }
+        guard let flag = document.flag(value) else { throw AnswerFault("\(name) isn't true or false") }
+        return flag
+    }
+
+    /// What ends a request ends the piece that it consists of as well.
+    private static func final(_ document: JSONDocument) throws(AnswerFault) -> Bool {
+        if let final = try flag("final", in: document) { return final }
+        return try flag("done", in: document) ?? false
+    }
+
+    private static func transcript(_ document: JSONDocument) throws(AnswerFault) -> UpstreamEvent.Content {
+        var confidence: Double?
+        if let value = document.field("confidence") {
+            guard let number = document.number(value), (0...1).contains(number) else { throw AnswerFault("confidence isn't from 0 to 1") }
+            confidence = number
+        }
+        return .transcript(
+            try text(document), final: try final(document), confidence: confidence,
+            startMilliseconds: document.milliseconds(document.field("start_ms")),
+            endMilliseconds: document.milliseconds(document.field("end_ms")))
+    }
+
+    private static func status(_ document: JSONDocument) throws(AnswerFault) -> UpstreamEvent.Content {
+        guard let state = document.string(document.field("state"), atMost: longestState), !state.isEmpty else {
+            throw AnswerFault("state isn't a string of 1 to \(longestState) bytes")
+        }
+        var progress: Double?
+        if let value = document.field("progress") {
+            guard let number = document.number(value), (0...1).contains(number) else { throw AnswerFault("progress isn't from 0 to 1") }
+            progress = number
+        }
+        return .status(state, progress: progress)
+    }
+
+    private static func audio(_ document: JSONDocument) throws(AnswerFault) -> Body {
+        guard let value = document.field("format") else {
+            guard try final(document) else { throw AnswerFault("audio has neither a format nor an end") }
+            return .audioEnd
+        }
+        guard let format = AudioFormat(value, in: document) else { throw AnswerFault("format isn't one of the protocol's") }
+        guard let data = document.field("data") else {
+            return try final(document) ? .audioEnd : .audioBegin(format)
+        }
+        guard let decoded = document.base64(data), !decoded.isEmpty, decoded.count % format.frameBytes == 0
+        else { throw AnswerFault("data isn't base64 of whole samples") }
+        return .recording(format, decoded)
+    }
+
+    private static func usage(_ document: JSONDocument) -> Usage? {
+        guard let value = document.field("usage") else { return nil }
+        return Usage(
+            inputTokens: document.count(document.field("input_tokens", of: value)) ?? 0,
+            outputTokens: document.count(document.field("output_tokens", of: value)) ?? 0)
+    }
+}
+
+extension AudioFormat {
+    init?(_ value: JSONValue, in document: JSONDocument) {
+        guard let name = document.string(document.field("codec", of: value), atMost: 16), let codec = Codec(rawValue: name),
+            let rate = document.unsigned(document.field("rate", of: value)), rate <= 48000, Self.rates.contains(Int(rate))
+        else { return nil }
+        var channels: UInt64 = 1
+        if let value = document.field("channels", of: value) { channels = document.unsigned(value) ?? 0 }
+        guard channels == 1 || channels == 2 else { return nil }
+        self.init(codec: codec, rate: Int(rate), channels: Int(channels))
+    }
+}

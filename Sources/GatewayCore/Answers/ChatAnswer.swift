@@ -1,0 +1,76 @@
+/// What an OpenAI-compatible chat server says: a chunk of a streamed completion, or a whole one.
+package struct ChatAnswer: Sendable {
+    /// Of the first choice; nil where there is none, as in the chunk with the usage.
+    package var text: [UInt8]?
+    /// The choice is complete.
+    package var isFinished = false
+    package var usage: Usage?
+    /// An `error` object in place of a completion.
+    package var isError = false
+
+    package init(_ json: RawSpan) throws(AnswerFault) {
+        let document = try JSONDocument(json)
+        if document.field("error") != nil {
+            isError = true
+            return
+        }
+        if let usage = document.field("usage"), usage.kind == .object {
+            self.usage = Usage(
+                inputTokens: document.count(document.field("prompt_tokens", of: usage)) ?? 0,
+                outputTokens: document.count(document.field("completion_tokens", of: usage)) ?? 0)
+        }
+        guard let choices = document.field("choices"), choices.kind == .array else { throw AnswerFault("choices isn't an array") }
+        guard let choice = document.first(of: choices) else { return }
+        isFinished = document.field("finish_reason", of: choice)?.kind == .string
+        guard let message = document.field("delta", of: choice) ?? document.field("message", of: choice) else { return }
+        guard let content = document.field("content", of: message) else { return }
+        guard let text = document.text(content) else { throw AnswerFault("content isn't a string") }
+        self.text = text
+    }
+}
+
+/// What a transcription server says: `{"text":"…"}`, whatever else there is.
+package struct TranscriptionAnswer: Sendable {
+    package var text: [UInt8]
+
+    package init(_ json: RawSpan) throws(AnswerFault) {
+        let document = try JSONDocument(json)
+        guard let text = document.text(document.field("text")) else { throw AnswerFault("text isn't a string") }
+        self.text = text
+    }
+}
+
+/// What a vosk server says: a partial result, or that of an utterance.
+package struct VoskAnswer: Sendable {
+    package var text: [UInt8]
+    package var isFinal: Bool
+    /// The mean of the words' confidences.
+    package var confidence: Double?
+    package var startMilliseconds: Int64?
+    package var endMilliseconds: Int64?
+
+    package init(_ json: RawSpan) throws(AnswerFault) {
+        let document = try JSONDocument(json)
+        if let partial = document.field("partial") {
+            guard let text = document.text(partial) else { throw AnswerFault("partial isn't a string") }
+            (self.text, isFinal) = (text, false)
+            return
+        }
+        guard let text = document.text(document.field("text")) else { throw AnswerFault("neither text nor partial is a string") }
+        (self.text, isFinal) = (text, true)
+        var (sum, words) = (0.0, 0)
+        var (start, end): (Int64?, Int64?) = (nil, nil)
+        document.eachElement(of: document.field("result")) { word in
+            if let confidence = document.number(document.field("conf", of: word)), (0...1).contains(confidence) {
+                sum += confidence
+                words += 1
+            }
+            start = start ?? document.number(document.field("start", of: word)).flatMap(Self.milliseconds)
+            end = document.number(document.field("end", of: word)).flatMap(Self.milliseconds) ?? end
+        }
+        if words > 0 { confidence = sum / Double(words) }
+        (startMilliseconds, endMilliseconds) = (start, end)
+    }
+
+    private static func milliseconds(_ seconds: Double) -> Int64? { (0...1e9).contains(seconds) ? Int64(seconds * 1000) : nil }
+}

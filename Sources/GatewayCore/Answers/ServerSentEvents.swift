@@ -1,0 +1,78 @@
+/// Reads a `text/event-stream` (HTML Standard §9.2.6) as its bytes come: the data of each event, and nothing of what comes beside it.
+package struct ServerSentEvents: Sendable {
+    /// Bytes of the data of one event, at most.
+    package let limit: Int
+    /// The line that has begun.
+    private var line: [UInt8] = []
+    private var data: [UInt8] = []
+    private var hasData = false
+    private var sawReturn = false
+    private var isFirst = true
+
+    package init(limit: Int) { self.limit = limit }
+
+    package var heldBytes: Int { line.capacity + data.capacity }
+
+    /// - Parameter event: is handed the data of each event that is complete
+    /// - Throws: when an event is longer than ``limit``: refused before it is kept.
+    package mutating func take(_ bytes: RawSpan, _ event: (RawSpan) throws(AnswerFault) -> Void) throws(AnswerFault) {
+        var start = 0
+        for index in 0..<bytes.byteCount {
+            let byte = bytes.byte(at: index)
+            guard byte == 0x0A || byte == 0x0D else {
+                sawReturn = false
+                continue
+            }
+            defer { start = index &+ 1 }
+            if byte == 0x0A, sawReturn {
+                // The second half of a CRLF.
+                sawReturn = false
+                continue
+            }
+            sawReturn = byte == 0x0D
+            try keep(bytes.extracting(start..<index))
+            try endLine(event)
+        }
+        try keep(bytes.extracting(start..<bytes.byteCount))
+    }
+
+    private mutating func keep(_ part: RawSpan) throws(AnswerFault) {
+        // A field's name beside the data.
+        guard part.byteCount <= limit &+ 16 &- min(line.count &+ data.count, limit &+ 16) else {
+            throw AnswerFault("an event is longer than max_message_bytes")
+        }
+        line.append(bytesOf: part)
+    }
+
+    private mutating func endLine(_ event: (RawSpan) throws(AnswerFault) -> Void) throws(AnswerFault) {
+        defer { line.removeAll(keepingCapacity: line.capacity <= 4096) }
+        if isFirst {
+            isFirst = false
+            if line.starts(with: [0xEF, 0xBB, 0xBF]) { line.removeFirst(3) }
+        }
+        guard !line.isEmpty else {
+            defer {
+                data.removeAll(keepingCapacity: data.capacity <= 4096)
+                hasData = false
+            }
+            guard hasData else { return }
+            // `UInt8` has no padding that could be read.
+            return try event(unsafe data.span.bytes)
+        }
+        guard line.starts(with: Self.field) else { return }
+        var rest = line[Self.field.count...]
+        guard let next = rest.first else { return addData([]) }
+        // `database: x` isn't `data`.
+        guard next == UInt8(ascii: ":") else { return }
+        rest = rest.dropFirst()
+        addData(rest.first == 0x20 ? rest.dropFirst() : rest)
+    }
+
+    private mutating func addData(_ value: ArraySlice<UInt8>) {
+        if hasData { data.append(0x0A) }
+        data += value
+        hasData = true
+    }
+
+    private static let field = Array("data".utf8)
+}

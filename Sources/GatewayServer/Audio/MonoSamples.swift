@@ -1,0 +1,34 @@
+import GatewayCore
+
+/// Samples of `pcm16`, `mulaw` and `alaw` as 16-bit linear ones of a single channel, little-endian: what recognisers want.
+enum MonoSamples {
+    /// Nil for a codec whose samples can't be had without decoding it.
+    static func convert(_ chunk: [UInt8], _ format: AudioFormat) -> [UInt8]? {
+        let samples: Int
+        let sample: (Int) -> Int16
+        switch format.codec {
+        case .pcm16:
+            guard format.channels > 1 else { return chunk }
+            samples = chunk.count / 2
+            sample = { Int16(bitPattern: UInt16(chunk[2 * $0]) | UInt16(chunk[2 * $0 + 1]) << 8) }
+        case .mulaw:
+            samples = chunk.count
+            sample = { AudioMeter.mulaw(chunk[$0]) }
+        case .alaw:
+            samples = chunk.count
+            sample = { AudioMeter.alaw(chunk[$0]) }
+        case .opus, .oggOpus, .webmOpus: return nil
+        }
+        let frames = samples / format.channels
+        var mono: [UInt8] = []
+        mono.reserveCapacity(2 * frames)
+        for frame in 0..<frames {
+            var sum = 0
+            for channel in 0..<format.channels { sum += Int(sample(frame * format.channels + channel)) }
+            let value = UInt16(bitPattern: Int16(sum / format.channels))
+            mono.append(UInt8(truncatingIfNeeded: value))
+            mono.append(UInt8(truncatingIfNeeded: value >> 8))
+        }
+        return mono
+    }
+}

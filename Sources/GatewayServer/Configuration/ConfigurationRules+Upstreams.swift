@@ -1,0 +1,83 @@
+/// What must hold within an upstream or a route, and between them.
+extension ConfigurationRules {
+    mutating func check(upstream name: String) {
+        let upstream = configuration[upstream: name]
+        func key(_ field: String) -> String { "upstreams.\(name).\(field)" }
+        switch upstream.kind {
+        case .loopback: break
+        case .websocket, .vosk:
+            if upstream.urls.isEmpty || !upstream.urls.allSatisfy(\.isWebSocket) {
+                refuse(key("urls"), with: [key("kind")], allowed: "at least one, all ws:// or wss://, with this kind")
+            }
+        case .openai, .http:
+            if upstream.urls.isEmpty || upstream.urls.contains(where: \.isWebSocket) {
+                refuse(key("urls"), with: [key("kind")], allowed: "at least one, all http:// or https://, with this kind")
+            }
+        case .process:
+            if upstream.command.isEmpty { refuse(key("command"), with: [key("kind")], allowed: "a program, with this kind") }
+        }
+        if upstream.hedgeAfter != .zero, !upstream.isRepeatable {
+            refuse(key("hedge_after"), with: [key("repeatable"), key("kind")], allowed: "0ms, unless requests are repeatable")
+        }
+        if !upstream.healthPath.isEmpty,
+            !upstream.healthPath.hasPrefix("/") || !upstream.healthPath.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+        {
+            refuse(key("health_path"), allowed: "a path, beginning with a slash")
+        }
+    }
+
+    mutating func check(route name: String) {
+        let route = configuration[route: name]
+        let key = "routes.\(name).upstreams"
+        if route.upstreams.isEmpty { return refuse(key, allowed: "at least one upstream") }
+        if route.upstreams.count > 4 { return refuse(key, allowed: "at most four upstreams") }
+        if let unknown = route.upstreams.first(where: { configuration.upstreams[$0] == nil }) {
+            return refuse(key, allowed: "names of configured upstreams, which \(unknown) isn't")
+        }
+        let roles = route.upstreams.map { configuration[upstream: $0].role }
+        for (index, role) in roles.enumerated() {
+            switch role {
+            case .recogniser where index > 0: return refuse(key, allowed: "what hears (transcription, vosk) only at the beginning")
+            case .speaker where index < roles.count - 1: return refuse(key, allowed: "what speaks (speech) only at the end")
+            default: break
+            }
+        }
+        if route.type == .audio, roles[0] == .model || roles[0] == .speaker {
+            refuse(key, with: ["routes.\(name).type"], allowed: "something that takes audio at the beginning, with this type")
+        }
+        if route.type == .text, roles == [.recogniser] {
+            refuse(key, with: ["routes.\(name).type"], allowed: "something that takes text, with this type")
+        }
+    }
+}
+
+extension GatewayConfiguration.Upstream {
+    /// What an upstream makes of what.
+    package enum Role: Sendable {
+        /// Text of audio.
+        case recogniser
+        /// Text of text.
+        case model
+        /// Audio of text.
+        case speaker
+        /// Whatever it likes of whatever comes.
+        case any
+    }
+
+    package var role: Role {
+        switch (kind, task) {
+        case (.vosk, _), (.openai, .transcription): .recogniser
+        case (.openai, .chat): .model
+        case (.openai, .speech): .speaker
+        case (.loopback, _), (.websocket, _), (.http, _), (.process, _): .any
+        }
+    }
+
+    package var isRepeatable: Bool {
+        switch repeatable {
+        case .yes: true
+        case .no: false
+        case .auto: kind == .openai
+        }
+    }
+}

@@ -1,0 +1,7 @@
+import GatewayCore
+
+/// 0 turns a limit off: what that comes to where limits are compared.
+enum GatewaySizes {
+    static func orOff(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }
+    static func orOff(_ count: Int) -> Int { count == 0 ? .max : count }
+}

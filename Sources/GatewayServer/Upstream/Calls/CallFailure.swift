@@ -1,0 +1,113 @@
+package import GatewayCore
+
+/// Why a call has failed: what the client is told, what the breaker makes of it, and whether it may be tried again.
+package struct CallFailure: Error, Sendable {
+    package var code: ErrorCode
+    /// For people who chat: nothing of the upstream's inside.
+    package var message: String
+    /// For the log; nothing of what was said.
+    package var details: String?
+    /// Whether the same request can succeed later.
+    package var isRetryable = true
+    /// Milliseconds, as the upstream says.
+    package var retryAfter: Int64?
+    /// It may have reached the upstream: to be sent again only if that does no harm.
+    package var hasReached = true
+    package var outcome = CircuitBreaker.Outcome.failure
+
+    package init(_ code: ErrorCode, _ message: String, details: String? = nil) {
+        self.code = code
+        self.message = message
+        self.details = details
+    }
+
+    /// No connection: refused, no such host, certificate wrong.
+    package static func unreachable(_ details: String) -> CallFailure {
+        var failure = CallFailure(.upstreamUnavailable, "the upstream can't be reached", details: details)
+        failure.hasReached = false
+        return failure
+    }
+
+    /// No endpoint takes requests for so many nanoseconds.
+    package static func breakerOpen(wait: Int64) -> CallFailure {
+        var failure = CallFailure(.upstreamUnavailable, "the upstream doesn't work at the moment")
+        failure.retryAfter = max(1, (wait + 999_999) / 1_000_000)
+        failure.hasReached = false
+        failure.outcome = .neither
+        return failure
+    }
+
+    /// `upstreams.<name>.max_waiting`
+    package static var lineFull: CallFailure {
+        var failure = CallFailure(.upstreamUnavailable, "too many requests wait for the upstream")
+        failure.hasReached = false
+        failure.outcome = .neither
+        return failure
+    }
+
+    package static func timeout(_ phase: CallTimeouts.Phase) -> CallFailure {
+        switch phase {
+        case .waiting, .pausing:
+            var failure = CallFailure(.upstreamTimeout, "no place was free at the upstream in time")
+            failure.hasReached = false
+            failure.outcome = .neither
+            return failure
+        case .connecting:
+            var failure = CallFailure(.upstreamTimeout, "the upstream didn't take the connection in time")
+            failure.hasReached = false
+            return failure
+        case .sending, .awaiting: return CallFailure(.upstreamTimeout, "the upstream didn't answer in time")
+        case .answering: return CallFailure(.upstreamTimeout, "the upstream's answer took too long")
+        }
+    }
+
+    /// The answer ended before its end.
+    package static func brokenOff(_ details: String? = nil) -> CallFailure {
+        CallFailure(.upstreamError, "the upstream's answer broke off", details: details)
+    }
+
+    /// What came isn't what the protocol allows.
+    package static func invalid(_ details: String) -> CallFailure {
+        CallFailure(.upstreamError, "the upstream's answer couldn't be understood", details: details)
+    }
+
+    package static func tooLong(_ details: String) -> CallFailure {
+        var failure = CallFailure(.upstreamError, "the upstream's answer was too long", details: details)
+        failure.isRetryable = false
+        // What a client asks for must not keep the upstream from others.
+        failure.outcome = .neither
+        return failure
+    }
+
+    /// The upstream says no.
+    package static func reported(retryable: Bool?, retryAfter: Int64?) -> CallFailure {
+        var failure = CallFailure(.upstreamError, "the upstream couldn't answer", details: "it reported an error")
+        failure.isRetryable = retryable ?? true
+        failure.retryAfter = retryAfter
+        if retryable == false { failure.outcome = .success }
+        return failure
+    }
+
+    /// An HTTP status that isn't 2xx.
+    package static func status(_ status: Int, retryAfter: Int64?) -> CallFailure {
+        let details = "status \(status)"
+        switch status {
+        case 429, 503:
+            var failure = CallFailure(.upstreamUnavailable, "the upstream is busy", details: details)
+            failure.retryAfter = retryAfter
+            failure.outcome = status == 429 ? .neither : .failure
+            // It says that it hasn't worked on it.
+            failure.hasReached = false
+            return failure
+        case 500...599:
+            var failure = CallFailure(.upstreamError, "the upstream couldn't answer", details: details)
+            failure.retryAfter = retryAfter
+            return failure
+        default:
+            var failure = CallFailure(.upstreamError, "the upstream refused the request", details: details)
+            failure.isRetryable = status == 408
+            failure.outcome = status == 408 ? .failure : .success
+            return failure
+        }
+    }
+}

@@ -1,0 +1,380 @@
+package import GatewayCore
+import NIOCore
+
+/// What a call needs to know of the upstream that it goes to.
+package struct CallTarget: Sendable {
+    package var pool: UpstreamPool
+    package var timeouts = CallTimeouts.Policy()
+    /// After the first attempt.
+    package var retries = 0
+    /// A request may be sent again although it has reached the upstream.
+    package var isRepeatable = false
+    /// Nanoseconds; 0 for never.
+    package var hedgeAfter: Int64 = 0
+    package var maxAnswerBytes = Int.max
+    package var backoff = Backoff()
+
+    package init(pool: UpstreamPool) { self.pool = pool }
+}
+
+/// What becomes of a call.
+package protocol CallOwner: AnyObject {
+    func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content)
+    /// Last, with the last of the answer.
+    func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, usage: Usage?, timing: CallTiming)
+    /// So many bytes of its streamed audio are on their way.
+    func call(_ call: UpstreamCall, took bytes: Int)
+    /// Last. Nil: complete.
+    func call(_ call: UpstreamCall, ended failure: CallFailure?, usage: Usage?, timing: CallTiming)
+}
+
+/// A request to one upstream, watched over from its place in the line to its end: waits for a place, chooses an endpoint, keeps the deadlines,
+/// tries again where that does no harm, and gives everything back.
+///
+/// Of several attempts, the first whose answer begins is the one; what it says goes to the ``CallOwner``.
+package final class UpstreamCall {
+    package let order: CallOrder
+    private let target: CallTarget
+    private let maker: any AttemptMaker
+    private let loop: CallLoop
+    private var owner: (any CallOwner)?
+    /// In the table of the loop.
+    var index = 0
+
+    private var timeouts: CallTimeouts
+    private var timing = CallTiming()
+    private let createdAt: Instant
+    private var markedAt: Instant
+    private var place = Place.none
+    private var runs: [Run] = []
+    private var tried: [Int] = []
+    private var isOver = false
+    private var hasAnswered = false
+    private var isPaused = false
+    private var answerBytes = 0
+    private var timer: Scheduled<Void>?
+    /// Streamed audio that no attempt has taken so far.
+    private var chunks: [[UInt8]] = []
+    private var hasSentAudio = false
+    private var hasInputEnded = false
+
+    private enum Place {
+        case none
+        case waiting(UInt64)
+        case taken
+    }
+
+    package init(_ order: CallOrder, target: CallTarget, maker: any AttemptMaker, loop: CallLoop, owner: any CallOwner) {
+        self.order = order
+        self.target = target
+        self.maker = maker
+        self.loop = loop
+        self.owner = owner
+        createdAt = loop.now
+        markedAt = createdAt
+        timeouts = CallTimeouts(policy: target.timeouts, at: createdAt)
+    }
+
+    /// Bytes that it holds for later.
+    package var heldBytes: Int { chunks.reduce(0) { $0 + $1.count } }
+
+    package func begin() {
+        loop.add(self)
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        let entry = target.pool.enter { bound.eventLoop.execute { bound.value.granted() } }
+        switch entry {
+        case .granted: granted()
+        case .waiting(let ticket): place = .waiting(ticket)
+        case .full: end(.lineFull)
+        }
+    }
+
+    private func granted() {
+        // It has gone while the word was on its way.
+        guard !isOver else { return target.pool.give() }
+        place = .taken
+        let now = loop.now
+        timing.queue = now.nanoseconds(since: createdAt)
+        launch()
+        guard !isOver, target.hedgeAfter > 0, target.isRepeatable, !order.isStreamed else { return }
+        timer = loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(target.hedgeAfter)) { [weak self] in self?.hedge() }
+    }
+
+    private func launch() {
+        switch target.pool.claim(avoiding: tried) {
+        case .unavailable(let wait): end(.breakerOpen(wait: wait == 0 ? 1_000_000_000 : wait))
+        case .claimed(let claim): run(claim)
+        }
+    }
+
+    private func run(_ claim: EndpointSet.Claim) {
+        tried.append(claim.index)
+        markedAt = loop.now
+        timeouts.enter(.connecting, at: markedAt)
+        let run = Run(self, claim: claim)
+        runs.append(run)
+        let attempt = maker.makeAttempt(order, endpoint: claim.index, receiver: run)
+        guard !run.isOver else { return }
+        run.attempt = attempt
+        if run.isConnected { flush(to: attempt) }
+        if isPaused { attempt.pause() }
+    }
+
+    /// The answer hasn't begun: another endpoint is asked as well, if there is one to spare.
+    private func hedge() {
+        guard !isOver, !hasAnswered, runs.count == 1, target.pool.addresses.count > 1, target.pool.mayRetry(),
+            case .claimed(let claim) = target.pool.claim(avoiding: tried)
+        else { return }
+        guard !tried.contains(claim.index) else { return target.pool.settle(claim, .neither) }
+        target.pool.count { $0.hedges &+= 1 }
+        run(claim)
+    }
+
+    // MARK: From whoever has made it
+
+    package func send(_ chunk: [UInt8]) {
+        guard !isOver else { return }
+        if let run = runs.first, run.isConnected, let attempt = run.attempt {
+            hasSentAudio = true
+            attempt.send(chunk)
+        } else {
+            chunks.append(chunk)
+        }
+    }
+
+    package func endInput() {
+        guard !isOver, !hasInputEnded else { return }
+        hasInputEnded = true
+        guard let run = runs.first, run.isConnected, let attempt = run.attempt else { return }
+        timeouts.enter(.awaiting, at: loop.now)
+        markedAt = loop.now
+        attempt.endInput()
+    }
+
+    package func pause() {
+        guard !isOver, !isPaused else { return }
+        isPaused = true
+        timeouts.hold(true, at: loop.now)
+        for run in runs { run.attempt?.pause() }
+    }
+
+    package func resume() {
+        guard !isOver, isPaused else { return }
+        isPaused = false
+        timeouts.hold(false, at: loop.now)
+        for run in runs { run.attempt?.resume() }
+    }
+
+    /// Nothing is reported afterwards.
+    package func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
+        guard !isOver else { return }
+        target.pool.count { $0.cancelled &+= 1 }
+        drop(reason, outcome: .neither, playedMilliseconds: playedMilliseconds)
+        leave()
+    }
+
+    // MARK: From its attempts
+
+    fileprivate func connected(_ run: Run) {
+        let now = loop.now
+        timing.connect = now.nanoseconds(since: markedAt)
+        markedAt = now
+        timeouts.enter(order.isStreamed && !hasInputEnded ? .sending : .awaiting, at: now)
+        if let attempt = run.attempt { flush(to: attempt) }
+    }
+
+    private func flush(to attempt: any UpstreamAttempt) {
+        guard order.isStreamed else { return }
+        let waiting = chunks
+        chunks = []
+        for chunk in waiting {
+            hasSentAudio = true
+            attempt.send(chunk)
+        }
+        if hasInputEnded { attempt.endInput() }
+    }
+
+    fileprivate func heard(_ run: Run) {
+        timeouts.heard(at: loop.now)
+    }
+
+    fileprivate func received(_ content: consuming UpstreamEvent.Content, from run: Run) {
+        guard admit(content.byteCount, from: run) else { return }
+        owner?.call(self, received: content)
+    }
+
+    fileprivate func received(last content: consuming UpstreamEvent.Content, usage: Usage?, from run: Run) {
+        guard admit(content.byteCount, from: run) else { return }
+        run.isOver = true
+        run.attempt = nil
+        runs = []
+        target.pool.settle(run.claim, .success)
+        target.pool.count { $0.completed &+= 1 }
+        timing.total = loop.now.nanoseconds(since: createdAt)
+        let owner = owner
+        leave()
+        owner?.call(self, received: content, usage: usage, timing: timing)
+    }
+
+    /// Whether so many bytes more are taken of the answer.
+    private func admit(_ bytes: Int, from run: Run) -> Bool {
+        if !hasAnswered {
+            hasAnswered = true
+            timing.first = loop.now.nanoseconds(since: markedAt)
+            timer?.cancel()
+            for other in runs where other !== run { abandon(other, .obsolete, .neither) }
+            runs = [run]
+        }
+        answerBytes += bytes
+        guard answerBytes <= target.maxAnswerBytes else {
+            fail(run, .tooLong("the answer is longer than max_answer_bytes"), tellsAttempt: true)
+            return false
+        }
+        return true
+    }
+
+    fileprivate func took(_ bytes: Int) { owner?.call(self, took: bytes) }
+
+    fileprivate func finished(_ run: Run, usage: Usage?) {
+        for other in runs where other !== run { abandon(other, .obsolete, .neither) }
+        runs = []
+        target.pool.settle(run.claim, .success)
+        end(nil, usage: usage)
+    }
+
+    fileprivate func failed(_ run: Run, _ failure: CallFailure) { fail(run, failure, tellsAttempt: false) }
+
+    private func fail(_ run: Run, _ failure: CallFailure, tellsAttempt: Bool) {
+        guard let index = runs.firstIndex(where: { $0 === run }) else { return }
+        runs.remove(at: index)
+        if tellsAttempt {
+            abandon(run, .fault, failure.outcome)
+        } else {
+            run.isOver = true
+            target.pool.settle(run.claim, failure.outcome)
+        }
+        // The other attempt may still answer.
+        if runs.isEmpty { retry(after: failure) }
+    }
+
+    // MARK: Time
+
+    func tick(now: Instant) {
+        guard !isOver, let phase = timeouts.overdue(at: now) else { return }
+        let failure = CallFailure.timeout(phase)
+        drop(.timeout, outcome: failure.outcome, playedMilliseconds: nil)
+        retry(after: failure)
+    }
+
+    private func retry(after failure: CallFailure) {
+        guard !isOver else { return }
+        guard mayRetry(after: failure) else { return end(failure) }
+        let delay = max(target.backoff.delay(after: tried.count, random: loop.random()), (failure.retryAfter ?? 0) * 1_000_000)
+        timeouts.enter(.pausing, at: loop.now)
+        timer?.cancel()
+        timer = loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { [weak self] in
+            guard let self, !isOver else { return }
+            launch()
+        }
+    }
+
+    /// What an upstream asks to wait, in milliseconds, before it's better told to the client.
+    private static let longestWait: Int64 = 2000
+
+    private func mayRetry(after failure: CallFailure) -> Bool {
+        guard !hasAnswered, !hasSentAudio, failure.isRetryable, tried.count <= target.retries, failure.retryAfter ?? 0 <= Self.longestWait,
+            !failure.hasReached || target.isRepeatable, case .taken = place, !timeouts.isOutOfTime(at: loop.now), target.pool.wait == 0
+        else { return false }
+        return target.pool.mayRetry()
+    }
+
+    // MARK: End
+
+    private func end(_ failure: CallFailure?, usage: Usage? = nil) {
+        guard !isOver else { return }
+        var failure = failure
+        if failure?.isRetryable == true, failure?.retryAfter == nil {
+            let wait = target.pool.wait
+            if wait > 0 { failure?.retryAfter = (wait + 999_999) / 1_000_000 }
+        }
+        let isComplete = failure == nil
+        target.pool.count { if isComplete { $0.completed &+= 1 } else { $0.failed &+= 1 } }
+        timing.total = loop.now.nanoseconds(since: createdAt)
+        let owner = owner
+        leave()
+        owner?.call(self, ended: failure, usage: usage, timing: timing)
+    }
+
+    /// Gives up all attempts.
+    private func drop(_ reason: CancelReason, outcome: CircuitBreaker.Outcome, playedMilliseconds: Int64?) {
+        let dropped = runs
+        runs = []
+        for run in dropped { abandon(run, reason, outcome, playedMilliseconds: playedMilliseconds) }
+    }
+
+    private func abandon(_ run: Run, _ reason: CancelReason, _ outcome: CircuitBreaker.Outcome, playedMilliseconds: Int64? = nil) {
+        guard !run.isOver else { return }
+        run.isOver = true
+        run.attempt?.cancel(reason, playedMilliseconds: playedMilliseconds)
+        run.attempt = nil
+        target.pool.settle(run.claim, outcome)
+    }
+
+    private func leave() {
+        isOver = true
+        owner = nil
+        chunks = []
+        timer?.cancel()
+        loop.remove(self)
+        switch place {
+        case .taken: target.pool.give()
+        // A place that is on its way is given back when it arrives.
+        case .waiting(let ticket): _ = target.pool.leave(ticket)
+        case .none: break
+        }
+        place = .none
+    }
+}
+
+/// An attempt of a call, and its claim on an endpoint. Passes on what it says for as long as it counts.
+private final class Run: AttemptReceiver {
+    private let call: UpstreamCall
+    let claim: EndpointSet.Claim
+    var attempt: (any UpstreamAttempt)?
+    private(set) var isConnected = false
+    var isOver = false
+
+    init(_ call: UpstreamCall, claim: EndpointSet.Claim) {
+        self.call = call
+        self.claim = claim
+    }
+
+    func connected() {
+        guard !isOver, !isConnected else { return }
+        isConnected = true
+        call.connected(self)
+    }
+
+    func heard() { if !isOver { call.heard(self) } }
+
+    func received(_ content: consuming UpstreamEvent.Content) { if !isOver { call.received(content, from: self) } }
+
+    func received(last content: consuming UpstreamEvent.Content, usage: Usage?) {
+        if !isOver { call.received(last: content, usage: usage, from: self) }
+    }
+
+    func took(_ bytes: Int) { if !isOver { call.took(bytes) } }
+
+    func finished(_ usage: Usage?) {
+        guard !isOver else { return }
+        isOver = true
+        attempt = nil
+        call.finished(self, usage: usage)
+    }
+
+    func failed(_ failure: CallFailure) {
+        guard !isOver else { return }
+        attempt = nil
+        call.failed(self, failure)
+    }
+}

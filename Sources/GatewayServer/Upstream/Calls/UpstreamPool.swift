@@ -1,0 +1,151 @@
+package import GatewayCore
+package import Logging
+import Synchronization
+
+/// What all event loops share of one upstream: places, endpoints with their breakers, the budget of retries, and counts.
+///
+/// The one lock on the way of a request: held for a few dozen nanoseconds, twice a request.
+package final class UpstreamPool: Sendable {
+    package struct Policy: Sendable, Hashable {
+        package var places = Int.max
+        package var line = 0
+        package var breaker = CircuitBreaker.Policy()
+        package var retryShare = 0.0
+
+        package init() {}
+    }
+
+    package struct Counts: Sendable, Hashable {
+        package var completed: UInt64 = 0
+        package var failed: UInt64 = 0
+        package var cancelled: UInt64 = 0
+        package var retries: UInt64 = 0
+        package var hedges: UInt64 = 0
+        package var shared: UInt64 = 0
+        package var connections = 0
+
+        package init() {}
+    }
+
+    private struct State {
+        var line: SlotLine
+        var endpoints: EndpointSet
+        var budget: RetryBudget
+        var counts = Counts()
+        var lastTicket: UInt64 = 0
+        var waiters: [UInt64: @Sendable () -> Void] = [:]
+    }
+
+    package let name: String
+    package let addresses: [String]
+    private let state: Mutex<State>
+    private let clock: @Sendable () -> Instant
+    private let logger: Logger
+
+    /// - Parameter clock: the same for all event loops
+    package init(name: String, addresses: [String], policy: Policy, logger: Logger, clock: @escaping @Sendable () -> Instant) {
+        self.name = name
+        self.addresses = addresses
+        self.clock = clock
+        self.logger = logger
+        state = Mutex(
+            State(
+                line: SlotLine(limit: policy.places, longest: policy.line),
+                endpoints: EndpointSet(count: addresses.count, policy: policy.breaker), budget: RetryBudget(share: policy.retryShare)))
+    }
+
+    package enum Entry {
+        case granted
+        /// Names the place in the line.
+        case waiting(UInt64)
+        case full
+    }
+
+    /// Asks for a place.
+    ///
+    /// - Parameter granted: called when one is free, from any thread; not called when one is granted at once
+    package func enter(granted: @escaping @Sendable () -> Void) -> Entry {
+        state.withLock { state in
+            state.lastTicket &+= 1
+            state.budget.earn()
+            switch state.line.enter(state.lastTicket) {
+            case .granted: return .granted
+            case .full: return .full
+            case .waiting:
+                state.waiters[state.lastTicket] = granted
+                return .waiting(state.lastTicket)
+            }
+        }
+    }
+
+    /// Doesn't wait any longer. False when a place was granted in the meantime: it has to be given back, and `granted` is still called.
+    package func leave(_ ticket: UInt64) -> Bool {
+        state.withLock { state in
+            guard state.line.leave(ticket) else { return false }
+            state.waiters[ticket] = nil
+            return true
+        }
+    }
+
+    /// Gives a place back.
+    package func give() {
+        let granted = state.withLock { state in state.line.give().flatMap { state.waiters.removeValue(forKey: $0) } }
+        granted?()
+    }
+
+    package func claim(avoiding tried: [Int]) -> EndpointSet.Choice {
+        let now = clock()
+        return state.withLock { $0.endpoints.claim(avoiding: tried, at: now) }
+    }
+
+    package func settle(_ claim: EndpointSet.Claim, _ outcome: CircuitBreaker.Outcome) {
+        let now = clock()
+        let change = state.withLock { $0.endpoints.settle(claim, outcome, at: now) }
+        guard let change else { return }
+        logger.log(
+            level: change == .open ? .warning : .notice, "circuit breaker \(change.rawValue)",
+            metadata: ["upstream": "\(name)", "endpoint": "\(addresses[claim.index])"])
+    }
+
+    /// Nanoseconds until some endpoint takes requests again; 0 when one does.
+    package var wait: Int64 {
+        let now = clock()
+        return state.withLock { $0.endpoints.endpoints.map { $0.breaker.wait(at: now) }.min() ?? 0 }
+    }
+
+    /// Whether there may be a retry now; counts it.
+    package func mayRetry() -> Bool {
+        state.withLock { state in
+            guard state.budget.spend() else { return false }
+            state.counts.retries &+= 1
+            return true
+        }
+    }
+
+    package func count(_ change: @Sendable (inout Counts) -> Void) { state.withLock { change(&$0.counts) } }
+
+    package func setHealth(of endpoint: Int, _ isHealthy: Bool) {
+        guard state.withLock({ $0.endpoints.setHealth(of: endpoint, isHealthy) }) else { return }
+        logger.log(
+            level: isHealthy ? .notice : .warning, isHealthy ? "endpoint healthy" : "endpoint unhealthy",
+            metadata: ["upstream": "\(name)", "endpoint": "\(addresses[endpoint])"])
+    }
+
+    package var condition: UpstreamState {
+        let now = clock()
+        return state.withLock { $0.endpoints.state(at: now) }
+    }
+
+    /// Everything at one moment.
+    package func snapshot() -> (
+        counts: Counts, active: Int, waiting: Int, endpoints: [EndpointSet.Endpoint], states: [CircuitBreaker.State]
+    ) {
+        let now = clock()
+        return state.withLock { state in
+            (
+                state.counts, state.line.taken, state.line.waiting, state.endpoints.endpoints,
+                state.endpoints.endpoints.map { $0.breaker.state(at: now) }
+            )
+        }
+    }
+}

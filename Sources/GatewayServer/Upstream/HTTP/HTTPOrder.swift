@@ -1,0 +1,205 @@
+import Foundation
+import GatewayCore
+import NIOCore
+import NIOHTTP1
+
+/// An order as an HTTP request: path, body, and who understands the answer.
+struct HTTPOrder {
+    var path = ""
+    var contentType = "application/json"
+    var accept = "application/json, text/event-stream"
+    var body: [UInt8] = []
+    var answer: any AnswerReader
+
+    /// - Throws: what can't be asked of this upstream.
+    init(_ order: CallOrder, _ configuration: GatewayConfiguration.Upstream) throws(CallFailure) {
+        let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
+        switch (configuration.kind, configuration.task) {
+        case (.openai, .chat):
+            answer = ChatCompletionAnswer(limit: limit)
+            path = "/chat/completions"
+            try Self.chat(order, configuration, into: &body)
+        case (.openai, .transcription):
+            answer = TranscriptAnswer(limit: limit)
+            path = "/audio/transcriptions"
+            accept = "application/json"
+            let boundary = "parley-\(UUID().uuidString)"
+            contentType = "multipart/form-data; boundary=\(boundary)"
+            try Self.transcription(order, configuration, boundary: boundary, into: &body)
+        case (.openai, .speech):
+            answer = SpeechAnswer()
+            path = "/audio/speech"
+            accept = "audio/wav"
+            try Self.speech(order, configuration, into: &body)
+        default:
+            answer = MessageAnswer(limit: limit)
+            Self.message(order, into: &body)
+        }
+    }
+
+    private static func text(of order: CallOrder) throws(CallFailure) -> [UInt8] {
+        guard case .text(let text) = order.input else { throw misplaced }
+        return text
+    }
+
+    /// The rules of the configuration don't let it come to this.
+    private static var misplaced: CallFailure {
+        var failure = CallFailure(.internal, "this upstream can't be given such a message")
+        (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
+        return failure
+    }
+
+    private static func chat(
+        _ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
+    ) throws(CallFailure) {
+        let text = try text(of: order)
+        body.append("{\"model\":")
+        body.append(jsonString: configuration.model)
+        body.append(",\"messages\":[")
+        if !configuration.systemPrompt.isEmpty {
+            append(role: "system", Array(configuration.systemPrompt.utf8), to: &body)
+            body.append(UInt8(ascii: ","))
+        }
+        let lines = order.conversation.suffix(configuration.historyMessages)
+        for line in lines {
+            append(role: line.speaker == .client ? "user" : "assistant", line.text, to: &body)
+            body.append(UInt8(ascii: ","))
+        }
+        append(role: "user", text, to: &body)
+        body.append("]")
+        if configuration.maxTokens > 0 {
+            body.append(",\"max_tokens\":")
+            body.append(decimal: configuration.maxTokens)
+        }
+        if order.stream { body.append(",\"stream\":true,\"stream_options\":{\"include_usage\":true}") }
+        body.append(UInt8(ascii: "}"))
+    }
+
+    private static func append(role: StaticString, _ text: [UInt8], to body: inout [UInt8]) {
+        body.append("{\"role\":\"")
+        body.append(role)
+        body.append("\",\"content\":")
+        body.append(jsonString: text)
+        body.append(UInt8(ascii: "}"))
+    }
+
+    private static func transcription(
+        _ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, boundary: String, into body: inout [UInt8]
+    ) throws(CallFailure) {
+        guard case .recording(let format, let recording) = order.input else { throw misplaced }
+        func part(_ disposition: String, type: String? = nil) {
+            body += "--\(boundary)\r\nContent-Disposition: form-data; \(disposition)\r\n".utf8
+            if let type { body += "Content-Type: \(type)\r\n".utf8 }
+            body += "\r\n".utf8
+        }
+        func field(_ name: String, _ value: [UInt8]) {
+            part("name=\"\(name)\"")
+            body += value
+            body += "\r\n".utf8
+        }
+        field("model", Array(configuration.model.utf8))
+        field("response_format", Array("json".utf8))
+        // Whisper knows languages, not dialects.
+        if let lang = order.lang { field("language", Array(lang.prefix { $0 != UInt8(ascii: "-") })) }
+        if let prompt = order.meta.first(where: { $0.key.elementsEqual("prompt".utf8) })?.value { field("prompt", prompt) }
+        switch format.codec {
+        case .pcm16, .mulaw, .alaw:
+            part("name=\"file\"; filename=\"audio.wav\"", type: "audio/wav")
+            body += WAVFile.header(format, dataCount: recording.count) ?? []
+        case .oggOpus, .opus: part("name=\"file\"; filename=\"audio.ogg\"", type: "audio/ogg")
+        case .webmOpus: part("name=\"file\"; filename=\"audio.webm\"", type: "audio/webm")
+        }
+        body += recording
+        body += "\r\n--\(boundary)--\r\n".utf8
+    }
+
+    private static func speech(
+        _ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
+    ) throws(CallFailure) {
+        let text = try text(of: order)
+        body.append("{\"model\":")
+        body.append(jsonString: configuration.model)
+        body.append(",\"input\":")
+        body.append(jsonString: text)
+        body.append(",\"voice\":")
+        let voice = order.output.voice ?? Array(configuration.voice.utf8)
+        body.append(jsonString: voice.isEmpty ? Array("alloy".utf8) : voice)
+        body.append(",\"response_format\":\"wav\"}")
+    }
+
+    private static func message(_ order: CallOrder, into body: inout [UInt8]) {
+        body.append(UInt8(ascii: "{"))
+        body.append(head: order)
+        switch order.input {
+        case .text(let text):
+            body.append(",\"text\":")
+            body.append(jsonString: text)
+        case .recording(let format, let recording):
+            body.append(",\"format\":")
+            body.append(format)
+            body.append(",\"data\":\"")
+            body += Data(recording).base64EncodedString().utf8
+            body.append(UInt8(ascii: "\""))
+        case .stream(let format):
+            body.append(",\"format\":")
+            body.append(format)
+        }
+        body.append(UInt8(ascii: "}"))
+    }
+}
+
+extension [UInt8] {
+    /// What all kinds that speak Parley's own vocabulary are told of a request: upstream page, section "Requests".
+    mutating func append(head order: CallOrder, number: UInt64? = nil) {
+        append("\"type\":\"")
+        append(order.isText ? "text" as StaticString : "audio")
+        append(UInt8(ascii: "\""))
+        if let number {
+            append(",\"request\":")
+            append(decimal: number)
+        }
+        append(",\"session\":")
+        append(quoted: order.session)
+        append(",\"id\":")
+        append(quoted: order.id)
+        append(",\"route\":")
+        append(jsonString: order.route)
+        append(",\"stream\":")
+        append(order.stream)
+        if let lang = order.lang {
+            append(",\"lang\":")
+            append(jsonString: lang)
+        }
+        if order.output.audio || order.output.format != nil || order.output.voice != nil { append(output: order.output) }
+        guard !order.meta.isEmpty else { return }
+        append(",\"meta\":{")
+        for (index, entry) in order.meta.enumerated() {
+            if index > 0 { append(UInt8(ascii: ",")) }
+            append(jsonString: entry.key)
+            append(UInt8(ascii: ":"))
+            append(jsonString: entry.value)
+        }
+        append(UInt8(ascii: "}"))
+    }
+
+    private mutating func append(output: UpstreamRequest.Output) {
+        append(",\"output\":{\"modalities\":[")
+        if output.text { append("\"text\"") }
+        if output.text, output.audio { append(UInt8(ascii: ",")) }
+        if output.audio { append("\"audio\"") }
+        append("]")
+        if let format = output.format {
+            append(",\"format\":")
+            append(format)
+        }
+        if let voice = output.voice {
+            append(",\"voice\":")
+            append(jsonString: voice)
+        }
+        append(UInt8(ascii: "}"))
+    }
+}
+
+extension CallOrder {
+    var isText: Bool { if case .text = input { true } else { false } }
+}

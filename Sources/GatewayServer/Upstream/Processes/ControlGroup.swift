@@ -1,0 +1,66 @@
+import Foundation
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A control group of its own for a process, so that everything that it starts can be killed, also what has left its process group.
+///
+/// Where the system has no version 2 hierarchy that the gateway may write to, there is none.
+struct ControlGroup: Sendable {
+    let path: String
+
+    /// The group that the gateway is in; nil where there is no such.
+    private static let parent: String? = {
+        guard let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8),
+            let groups = try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)
+        else { return nil }
+        let mount = mounts.split(separator: "\n").first { $0.contains(" - cgroup2 ") }.flatMap { line in
+            line.split(separator: " ").dropFirst(4).first
+        }
+        let own = groups.split(separator: "\n").first { $0.hasPrefix("0::") }?.dropFirst(3)
+        guard let mount, let own else { return nil }
+        let path = mount + (own == "/" ? "" : own)
+        // Without it, what is in a group can't be killed at once.
+        return access("\(path)/cgroup.procs", W_OK) == 0 ? String(path) : nil
+    }()
+
+    private static let prefix = "parley-upstream-"
+
+    /// Makes one; nil where that isn't possible.
+    init?(number: UInt64) {
+        guard let parent = Self.parent else { return nil }
+        path = "\(parent)/\(Self.prefix)\(getpid())-\(number)"
+        guard mkdir(path, 0o755) == 0 else { return nil }
+        guard access("\(path)/cgroup.kill", W_OK) == 0 else {
+            rmdir(path)
+            return nil
+        }
+    }
+
+    /// Kills everything in it.
+    func kill() { Self.kill(path) }
+
+    private static func kill(_ path: String) {
+        let file = open("\(path)/cgroup.kill", O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { return }
+        _ = write(file, "1", 1)
+        close(file)
+    }
+
+    /// False as long as something in it is left.
+    func remove() -> Bool { rmdir(path) == 0 || errno == ENOENT }
+
+    /// Those of gateways that died: what is left in them is killed.
+    static func sweep() {
+        guard let parent, let names = try? FileManager.default.contentsOfDirectory(atPath: parent) else { return }
+        for name in names where name.hasPrefix(prefix) {
+            let owner = name.dropFirst(prefix.count).prefix { $0 != "-" }
+            guard let owner = pid_t(owner), owner != getpid(), Glibc.kill(owner, 0) != 0, errno == ESRCH else { continue }
+            kill("\(parent)/\(name)")
+            rmdir("\(parent)/\(name)")
+        }
+    }
+}

@@ -1,0 +1,343 @@
+import Foundation
+import GatewayCore
+import Logging
+import NIOCore
+import NIOPosix
+import Subprocess
+import Synchronization
+import SystemPackage
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// `process` upstreams: programs on the same machine, started when they are needed, used again and again, and replaced after a while.
+final class ProcessService: UpstreamService {
+    private struct State {
+        /// The longest unused first.
+        var idle: [ProcessWorker] = []
+        var workers: [UInt64: ProcessWorker] = [:]
+        var lastNumber: UInt64 = 0
+        var isRetired = false
+    }
+
+    private let configuration: GatewayConfiguration.Upstream
+    private let pool: UpstreamPool
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let starts: AsyncStream<Start>
+    private let starting: AsyncStream<Start>.Continuation
+    /// The executable and the subcommand that become the program.
+    private let launcher: [String]
+
+    private struct Start: Sendable {
+        let worker: ProcessWorker
+        let eventLoop: any EventLoop
+        let ready: @Sendable (CallFailure?) -> Void
+    }
+
+    init(
+        _ configuration: GatewayConfiguration.Upstream, pool: UpstreamPool, logger: Logger,
+        launcher: [String] = ["/proc/self/exe", ProcessLauncher.subcommand]
+    ) {
+        self.configuration = configuration
+        self.pool = pool
+        self.logger = logger
+        self.launcher = launcher
+        (starts, starting) = AsyncStream.makeStream()
+    }
+
+    func makeMaker(on loop: CallLoop) -> any ServiceLoop { ProcessMaker(service: self, loop: loop) }
+
+    /// Takes a worker that rests, or has one started.
+    ///
+    /// - Parameter ready: called on any thread when it has come up, or can't
+    fileprivate func take(on eventLoop: any EventLoop, ready: @escaping @Sendable (CallFailure?) -> Void) -> ProcessWorker {
+        let (worker, isNew) = state.withLock { state -> (ProcessWorker, Bool) in
+            // The one used last: the others may come to be closed.
+            while let worker = state.idle.popLast() {
+                if !worker.isKilled { return (worker, false) }
+            }
+            state.lastNumber += 1
+            let worker = ProcessWorker(number: state.lastNumber, group: ControlGroup(number: state.lastNumber))
+            state.workers[worker.number] = worker
+            return (worker, true)
+        }
+        if isNew { starting.yield(Start(worker: worker, eventLoop: eventLoop, ready: ready)) } else { ready(nil) }
+        return worker
+    }
+
+    /// Gives back a worker that has answered in full.
+    fileprivate func give(_ worker: ProcessWorker) {
+        worker.count()
+        worker.rest()
+        let isKept = state.withLock { state in
+            guard !state.isRetired, configuration.maxRequests == 0 || worker.served < configuration.maxRequests, !worker.isKilled else {
+                return false
+            }
+            state.idle.append(worker)
+            return true
+        }
+        if !isKept { worker.kill() }
+    }
+
+    // MARK: Looking after
+
+    func run() async {
+        ControlGroup.sweep()
+        await withDiscardingTaskGroup { group in
+            group.addTask { [self] in
+                while (try? await Task.sleep(for: .milliseconds(500))) != nil { closeIdle() }
+            }
+            for await start in starts {
+                group.addTask { [self] in await self.run(start) }
+            }
+            // Cancelled or retired: nothing is left alive.
+            killAll()
+            group.cancelAll()
+        }
+    }
+
+    func retire() async {
+        let idle = state.withLock { state in
+            state.isRetired = true
+            defer { state.idle = [] }
+            return state.idle
+        }
+        for worker in idle { worker.kill() }
+        // Who is at work ends with its request.
+        while state.withLock({ !$0.workers.isEmpty }), (try? await Task.sleep(for: .milliseconds(50))) != nil {}
+        starting.finish()
+    }
+
+    private func closeIdle() {
+        let limit = NIODeadline.now() - .nanoseconds(GatewaySizes.orOff(configuration.idleClose))
+        let old = state.withLock { state in
+            let old = state.idle.filter { $0.idleSince <= limit }
+            state.idle.removeAll { $0.idleSince <= limit }
+            return old
+        }
+        for worker in old { worker.kill() }
+    }
+
+    private func killAll() {
+        let all = state.withLock { state in
+            state.isRetired = true
+            state.idle = []
+            return state.workers.values
+        }
+        for worker in all { worker.kill() }
+    }
+
+    /// The whole life of one process.
+    private func run(_ start: Start) async {
+        let worker = start.worker
+        defer {
+            state.withLock { state in
+                state.workers[worker.number] = nil
+                state.idle.removeAll { $0 === worker }
+            }
+        }
+        let pipes: (input: Pipe, output: Pipe)
+        do {
+            pipes = (try Pipe(), try Pipe())
+        } catch {
+            return start.ready(.unreachable("no pipe: \(error)"))
+        }
+        let arguments =
+            launcher.dropFirst()
+            + ProcessLauncher.arguments(
+                parent: getpid(), memoryLimit: configuration.memoryLimit, group: worker.group?.path, command: configuration.command)
+        var options = PlatformOptions()
+        options.processGroupID = 0
+        let wanted = Configuration(
+            executable: .path(FilePath(launcher[0])), arguments: Arguments(Array(arguments)), platformOptions: options)
+        pool.count { $0.connections += 1 }
+        do {
+            let result = try await Subprocess.run(
+                wanted, input: .fileDescriptor(FileDescriptor(rawValue: pipes.input.read), closeAfterSpawningProcess: true),
+                output: .fileDescriptor(FileDescriptor(rawValue: pipes.output.write), closeAfterSpawningProcess: true),
+                error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false)
+            ) { [self] execution in
+                await live(start, identifier: execution.processIdentifier.value, input: pipes.input.write, output: pipes.output.read)
+                worker.kill()
+                // Also when it has ended by itself: others of its group may be left.
+                try? execution.send(signal: .kill, toProcessGroup: true)
+            }
+            worker.reaped()
+            if case .exited(let code) = result.terminationStatus, code != 0 {
+                logger.warning("process ended", metadata: ["upstream": "\(pool.name)", "status": .stringConvertible(code)])
+            }
+        } catch {
+            worker.reaped()
+            start.ready(.unreachable("the process can't be started: \(error)"))
+        }
+        pool.count { $0.connections -= 1 }
+        await remove(worker.group)
+    }
+
+    /// Until its output ends, or it is killed.
+    private func live(_ start: Start, identifier: pid_t, input: CInt, output: CInt) async {
+        let worker = start.worker
+        let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
+        do {
+            let channel = try await NIOPipeBootstrap(group: start.eventLoop)
+                .channelOption(.allowRemoteHalfClosure, value: true)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let handler = WorkerHandler(limit: limit) { worker.kill() }
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                        _ = worker.started(identifier, channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
+                    }
+                }
+                .takingOwnershipOfDescriptors(input: output, output: input).get()
+            start.ready(worker.isKilled ? .unreachable("the process isn't wanted any more") : nil)
+            if worker.isKilled { channel.close(promise: nil) }
+            try? await channel.closeFuture.get()
+        } catch {
+            start.ready(.unreachable("no pipe: \(error)"))
+        }
+    }
+
+    /// It takes a moment until what was killed is gone.
+    private func remove(_ group: ControlGroup?) async {
+        guard let group else { return }
+        for _ in 0..<100 where !group.remove() { try? await Task.sleep(for: .milliseconds(20)) }
+    }
+}
+
+/// Two ends, neither of which another process inherits by mistake.
+private struct Pipe {
+    let read: CInt
+    let write: CInt
+
+    init() throws {
+        var ends: (CInt, CInt) = (-1, -1)
+        guard withUnsafeMutableBytes(of: &ends, { pipe($0.assumingMemoryBound(to: CInt.self).baseAddress) }) == 0 else {
+            throw Errno(rawValue: errno)
+        }
+        // Whatever is started in between closes what it isn't given: see swift-subprocess.
+        for end in [ends.0, ends.1] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        (read, write) = ends
+    }
+}
+
+/// Makes attempts on one event loop.
+private final class ProcessMaker: ServiceLoop {
+    private let service: ProcessService
+    private let loop: CallLoop
+
+    init(service: ProcessService, loop: CallLoop) {
+        self.service = service
+        self.loop = loop
+    }
+
+    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
+        let attempt = ProcessAttempt(order, service: service, receiver: receiver, eventLoop: loop.eventLoop)
+        attempt.begin()
+        return attempt
+    }
+}
+
+/// One request to a worker.
+private final class ProcessAttempt: UpstreamAttempt {
+    private let order: CallOrder
+    private let service: ProcessService
+    private let receiver: any AttemptReceiver
+    private let eventLoop: any EventLoop
+    private var worker: ProcessWorker?
+    private var handler: NIOLoopBound<WorkerHandler>?
+    private var isOver = false
+    private static let numbers = Atomic<UInt64>(0)
+
+    init(_ order: CallOrder, service: ProcessService, receiver: any AttemptReceiver, eventLoop: any EventLoop) {
+        self.order = order
+        self.service = service
+        self.receiver = receiver
+        self.eventLoop = eventLoop
+    }
+
+    func begin() {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        worker = service.take(on: eventLoop) { failure in
+            bound.eventLoop.execute { bound.value.isUp(failure) }
+        }
+    }
+
+    private func isUp(_ failure: CallFailure?) {
+        guard !isOver else { return }
+        if let failure { return fail(failure) }
+        guard let handler = worker?.handler else { return fail(.unreachable("the process has ended")) }
+        self.handler = handler
+        let number = Self.numbers.add(1, ordering: .relaxed).newValue
+        var line: [UInt8] = [UInt8(ascii: "{")]
+        line.append(head: order, number: number)
+        switch order.input {
+        case .text(let text):
+            line.append(",\"text\":")
+            line.append(jsonString: text)
+        case .stream(let format), .recording(let format, _):
+            line.append(",\"format\":")
+            line.append(format)
+        }
+        line += "}\n".utf8
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let whole = line
+        tell { handler in
+            handler.begin(number, line: whole) { event in
+                if bound.eventLoop.inEventLoop { bound.value.take(event) } else { bound.eventLoop.execute { bound.value.take(event) } }
+            }
+        }
+    }
+
+    /// Its pipes may be on another event loop.
+    private func tell(_ body: @escaping @Sendable (WorkerHandler) -> Void) {
+        guard let handler else { return }
+        if handler.eventLoop.inEventLoop { body(handler.value) } else { handler.eventLoop.execute { body(handler.value) } }
+    }
+
+    func send(_ chunk: [UInt8]) { tell { $0.send(chunk) } }
+    func endInput() { tell { $0.endInput() } }
+    func pause() { tell { $0.setPaused(true) } }
+    func resume() { tell { $0.setPaused(false) } }
+
+    func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
+        guard !isOver else { return }
+        isOver = true
+        tell { $0.forget() }
+        // There is no other way to make it stop.
+        worker?.kill()
+    }
+
+    private func take(_ event: WorkerEvent) {
+        guard !isOver else { return }
+        switch event {
+        case .ready:
+            receiver.connected()
+            guard case .recording(let format, let recording) = order.input, !isOver else { return }
+            AnswerStream.cut(recording, format: format) { send($0) }
+            endInput()
+        case .heard: receiver.heard()
+        case .took(let bytes): if order.isStreamed { receiver.took(bytes) }
+        case .step(.event(let content)): receiver.received(content)
+        case .step(.last(let content, let usage)):
+            isOver = true
+            if let worker { service.give(worker) }
+            receiver.received(last: content, usage: usage)
+        case .step(.failed(let retryable, let retryAfter)):
+            isOver = true
+            if let worker { service.give(worker) }
+            receiver.failed(.reported(retryable: retryable, retryAfter: retryAfter))
+        case .failed(let failure): fail(failure)
+        }
+    }
+
+    private func fail(_ failure: CallFailure) {
+        guard !isOver else { return }
+        isOver = true
+        worker?.kill()
+        receiver.failed(failure)
+    }
+}

@@ -1,0 +1,202 @@
+import GatewayCore
+import NIOCore
+
+/// Who speaks over a WebSocket to an upstream.
+protocol SocketOwner: AnyObject {
+    func socketOpened()
+    /// A whole text message, valid UTF-8.
+    func socket(text: RawSpan)
+    func socket(binary: RawSpan)
+    /// What waits may go on: the socket takes bytes again.
+    func socketIsWritable()
+    /// Last, and once. Nil: closed in order.
+    func socketClosed(_ failure: CallFailure?)
+}
+
+/// The gateway's end of a WebSocket to an upstream. What is written within one go of the event loop leaves in one write.
+final class UpstreamSocketHandler: ChannelInboundHandler, UpgradedSocket {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum State {
+        case waiting, open, closing, closed
+    }
+
+    private weak var owner: (any SocketOwner)?
+    private var reader: MessageReader
+    private let serializer = FrameSerializer(role: .client)
+    private var masks = MaskingKeys()
+    private var state = State.waiting
+    private var early = ByteBuffer()
+    private var output = ByteBuffer()
+    private var isFlushing = false
+    private var context: ChannelHandlerContext?
+    private(set) var lastHeard: NIODeadline
+
+    /// Between our close frame and the end.
+    private static let patience = TimeAmount.seconds(1)
+    /// Bytes put together for one write.
+    private static let writeSize = 65_536
+
+    init(owner: any SocketOwner, maxMessageBytes: Int) {
+        self.owner = owner
+        reader = MessageReader(role: .client, limits: WebSocketLimits(maxMessageBytes: maxMessageBytes, maxFragments: 1024))
+        lastHeard = .now()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        end(.brokenOff("the connection is gone"))
+    }
+
+    func begin() {
+        guard let context, state == .waiting else { return }
+        state = .open
+        owner?.socketOpened()
+        guard early.readableBytes > 0 else { return }
+        let bytes = early
+        early = ByteBuffer()
+        read(bytes, context: context)
+    }
+
+    // MARK: Reading
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        lastHeard = .now()
+        switch state {
+        case .waiting: early.writeBuffer(&buffer)
+        case .open: read(buffer, context: context)
+        case .closing, .closed: return
+        }
+    }
+
+    private func read(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
+        var buffer = buffer
+        do throws(WebSocketError) {
+            while state == .open, let event = try reader.next(in: &buffer) {
+                switch event {
+                case .text(let payload): reader.withPayload(of: payload, in: buffer) { owner?.socket(text: $0) }
+                case .binary(let payload): reader.withPayload(of: payload, in: buffer) { owner?.socket(binary: $0) }
+                case .ping(let payload):
+                    reader.withPayload(of: payload, in: buffer) {
+                        serializer.write(.pong, $0, isFinal: true, isCompressed: false, maskingKey: masks.next(), to: &output)
+                    }
+                    scheduleFlush()
+                case .pong: break
+                case .close(let code, _):
+                    serializer.writeClose(code, reason: RawSpan(), to: &output)
+                    flush()
+                    end(code == 1000 || code == 1001 ? nil : .brokenOff("closed with \(code.map(String.init) ?? "no code")"))
+                    context.close(promise: nil)
+                }
+            }
+        } catch {
+            serializer.writeClose(error.closeCode.rawValue, to: &output)
+            flush()
+            end(error == .messageTooBig ? .tooLong("a message is longer than max_message_bytes") : .invalid("WebSocket: \(error.reason)"))
+            context.close(promise: nil)
+        }
+    }
+
+    // MARK: Writing
+
+    var isWritable: Bool { state == .open && context?.channel.isWritable ?? false && output.readableBytes < Self.writeSize }
+
+    func write(text: [UInt8]) { write(.text, text.span.bytes) }
+
+    /// - Parameter prefix: goes before the bytes
+    func write(binary: [UInt8], prefix: UInt32? = nil) {
+        guard let prefix else { return write(.binary, binary.span.bytes) }
+        var whole: [UInt8] = []
+        whole.reserveCapacity(binary.count + 4)
+        for shift in [24, 16, 8, 0] as [UInt32] { whole.append(UInt8(truncatingIfNeeded: prefix >> shift)) }
+        whole += binary
+        write(.binary, whole.span.bytes)
+    }
+
+    func ping() { write(.ping, RawSpan()) }
+
+    private func write(_ opcode: Opcode, _ payload: RawSpan) {
+        guard state == .open else { return }
+        serializer.write(opcode, payload, isFinal: true, isCompressed: false, maskingKey: masks.next(), to: &output)
+        scheduleFlush()
+    }
+
+    private func scheduleFlush() {
+        guard !isFlushing, let context else { return }
+        isFlushing = true
+        // After everything that the loop has read in this go: what several sessions say goes out together.
+        context.eventLoop.assumeIsolated().execute { [self] in flush() }
+    }
+
+    func flush() {
+        isFlushing = false
+        guard let context, output.readableBytes > 0 else { return }
+        let bytes = output
+        output = ByteBuffer()
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { owner?.socketIsWritable() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: Ends
+
+    /// Ends it in order; nothing is reported any more.
+    func close(_ code: CloseCode = .normal) {
+        owner = nil
+        guard let context else { return }
+        guard state == .open else {
+            state = .closed
+            return context.close(promise: nil)
+        }
+        serializer.writeClose(code.rawValue, to: &output)
+        flush()
+        state = .closing
+        let channel = context.channel
+        context.eventLoop.scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+    }
+
+    private func end(_ failure: CallFailure?) {
+        guard state != .closed else { return }
+        state = .closed
+        let owner = owner
+        self.owner = nil
+        owner?.socketClosed(failure)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        end(.brokenOff(ClientFailure.text(error)))
+        context.close(promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        end(.brokenOff("the connection ended without a close frame"))
+        context.fireChannelInactive()
+    }
+}
+
+/// Masking keys from the system's source of randomness, drawn many at a time.
+private struct MaskingKeys {
+    private var keys: [UInt32] = []
+
+    mutating func next() -> MaskingKey {
+        if let key = keys.popLast() { return MaskingKey(littleEndian: key) }
+        var generator = SystemRandomNumberGenerator()
+        keys = (0..<256).flatMap { _ in
+            let word = generator.next()
+            return [UInt32(truncatingIfNeeded: word), UInt32(truncatingIfNeeded: word >> 32)]
+        }
+        return MaskingKey(littleEndian: generator.next())
+    }
+}

@@ -1,0 +1,168 @@
+import GatewayCore
+import NIOCore
+
+/// Makes a connection for each stream.
+final class VoskMaker: ServiceLoop {
+    private let connector: SocketConnector
+    private let pool: UpstreamPool
+
+    init(connector: SocketConnector, pool: UpstreamPool) {
+        self.connector = connector
+        self.pool = pool
+    }
+
+    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
+        let attempt = VoskAttempt(order, pool: pool, receiver: receiver)
+        attempt.begin(connector, endpoint: endpoint)
+        return attempt
+    }
+}
+
+/// One stream to a server that speaks vosk-server's protocol: its rate, samples of one channel, the end; each chunk is answered by a partial result
+/// or by that of an utterance, the end by the last one.
+private final class VoskAttempt: UpstreamAttempt, SocketOwner {
+    private let order: CallOrder
+    private let pool: UpstreamPool
+    private let receiver: any AttemptReceiver
+    private var format = AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)
+    private var connecting: ConnectAttempt?
+    private var socket: UpstreamSocketHandler?
+    private var isOver = false
+    /// Chunks that the socket doesn't take at the moment, and how many bytes they came as.
+    private var waiting: [(samples: [UInt8], count: Int)] = []
+    private var hasInputEnded = false
+    private var sent = 0
+    private var answered = 0
+    private var last: UpstreamEvent.Content?
+
+    init(_ order: CallOrder, pool: UpstreamPool, receiver: any AttemptReceiver) {
+        self.order = order
+        self.pool = pool
+        self.receiver = receiver
+    }
+
+    func begin(_ connector: SocketConnector, endpoint: Int) {
+        switch order.input {
+        case .stream(let format), .recording(let format, _): self.format = format
+        case .text: break
+        }
+        guard !order.isText, MonoSamples.convert([], format) != nil else {
+            var failure = CallFailure(.invalidAudio, "this route takes pcm16, mulaw and alaw only")
+            (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
+            isOver = true
+            return receiver.failed(failure)
+        }
+        connecting = connector.connect(endpoint: endpoint, owner: self) { [weak self] socket in
+            self?.socket = socket
+        } failed: { [weak self] failure in
+            self?.fail(failure)
+        }
+    }
+
+    func socketOpened() {
+        connecting = nil
+        pool.count { $0.connections += 1 }
+        var config = Array("{\"config\":{\"sample_rate\":".utf8)
+        config.append(decimal: format.rate)
+        // What a server may be told beside the rate; vosk-server ignores it.
+        if let fault = order.meta.first(where: { $0.key.elementsEqual("fault".utf8) })?.value {
+            config.append(",\"fault\":")
+            config.append(jsonString: fault)
+        }
+        config += "}}".utf8
+        socket?.write(text: config)
+        receiver.connected()
+        guard case .recording(_, let recording) = order.input, !isOver else { return }
+        AnswerStream.cut(recording, format: format) { send($0) }
+        endInput()
+    }
+
+    func send(_ chunk: [UInt8]) {
+        guard !isOver, !hasInputEnded, let samples = MonoSamples.convert(chunk, format) else { return }
+        waiting.append((samples, chunk.count))
+        write()
+    }
+
+    func endInput() {
+        guard !isOver, !hasInputEnded else { return }
+        hasInputEnded = true
+        write()
+    }
+
+    private func write() {
+        guard let socket else { return }
+        while socket.isWritable, !waiting.isEmpty {
+            let (samples, count) = waiting.removeFirst()
+            sent += 1
+            socket.write(binary: samples)
+            if !order.isRecording { receiver.took(count) }
+        }
+        guard hasInputEnded, waiting.isEmpty, !hasSentEnd else { return }
+        hasSentEnd = true
+        socket.write(text: Array("{\"eof\":1}".utf8))
+    }
+
+    private var hasSentEnd = false
+
+    func socketIsWritable() { write() }
+
+    // Results are small: there is nothing to hold back.
+    func pause() {}
+    func resume() {}
+
+    func socket(text: RawSpan) {
+        guard !isOver else { return }
+        receiver.heard()
+        let answer: VoskAnswer
+        do throws(AnswerFault) {
+            answer = try VoskAnswer(text)
+        } catch {
+            return fail(CallFailure(error))
+        }
+        answered += 1
+        let content = UpstreamEvent.Content.transcript(
+            answer.text, final: answer.isFinal, confidence: answer.confidence, startMilliseconds: answer.startMilliseconds,
+            endMilliseconds: answer.endMilliseconds)
+        if hasSentEnd, answer.isFinal, answered > sent { return finish(content) }
+        // An utterance that had ended before, and partial results as long as there is something in them.
+        if !answer.text.isEmpty { receiver.received(content) }
+        if hasSentEnd, answer.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
+    }
+
+    func socket(binary: RawSpan) { fail(.invalid("a binary message of a recogniser")) }
+
+    func socketClosed(_ failure: CallFailure?) {
+        guard !isOver else { return }
+        // One that answers several chunks at once has said its last all the same.
+        if failure == nil, let last { return finish(last) }
+        fail(failure ?? .brokenOff("closed before the last result"))
+    }
+
+    private func finish(_ content: UpstreamEvent.Content) {
+        close()
+        receiver.received(last: content, usage: nil)
+    }
+
+    private func fail(_ failure: CallFailure) {
+        guard !isOver else { return }
+        close()
+        receiver.failed(failure)
+    }
+
+    func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) { if !isOver { close() } }
+
+    private func close() {
+        isOver = true
+        waiting = []
+        connecting?.cancel()
+        connecting = nil
+        guard let socket else { return }
+        pool.count { $0.connections -= 1 }
+        socket.close()
+        self.socket = nil
+    }
+}
+
+extension CallOrder {
+    var isRecording: Bool { if case .recording = input { true } else { false } }
+}

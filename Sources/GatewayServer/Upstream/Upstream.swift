@@ -1,0 +1,117 @@
+import GatewayCore
+import Logging
+import NIOCore
+
+/// A configured upstream: what it is, its pool, and the service that makes attempts at it.
+final class Upstream: Sendable {
+    let name: String
+    let configuration: GatewayConfiguration.Upstream
+    let target: CallTarget
+    let service: any UpstreamService
+
+    init(
+        name: String, _ configuration: GatewayConfiguration.Upstream, group: any EventLoopGroup, logger: Logger,
+        clock: @escaping @Sendable () -> Instant
+    ) throws {
+        self.name = name
+        self.configuration = configuration
+        let addresses =
+            switch configuration.kind {
+            case .loopback, .process: [name]
+            default: configuration.urls.map { $0.location.authority }
+            }
+        let pool = UpstreamPool(
+            name: name, addresses: addresses, policy: UpstreamPool.Policy(configuration), logger: logger, clock: clock)
+        target = CallTarget(pool: pool, configuration)
+        service =
+            switch configuration.kind {
+            case .loopback: LoopbackService()
+            case .openai, .http: try HTTPService(configuration, pool: pool, group: group, logger: logger)
+            case .websocket, .vosk: try SocketService(configuration, pool: pool, logger: logger)
+            case .process: ProcessService(configuration, pool: pool, logger: logger)
+            }
+    }
+
+    var role: GatewayConfiguration.Upstream.Role { configuration.role }
+
+    /// Whether it is given audio as a whole, and not as it comes.
+    var takesRecordings: Bool {
+        configuration.kind == .http || (configuration.kind == .openai && configuration.task == .transcription)
+    }
+
+    var statistics: UpstreamStatistics {
+        let now = target.pool.snapshot()
+        var statistics = UpstreamStatistics(
+            name: name, kind: configuration.kind.rawValue, state: target.pool.condition.rawValue, active: now.active, waiting: now.waiting,
+            endpoints: now.endpoints.indices.map { index in
+                let endpoint = now.endpoints[index]
+                return .init(
+                    address: target.pool.addresses[index], breaker: now.states[index].rawValue, healthy: endpoint.isHealthy,
+                    outstanding: endpoint.outstanding, requests: endpoint.requests, failures: endpoint.failures)
+            })
+        statistics.completed = now.counts.completed
+        statistics.failed = now.counts.failed
+        statistics.cancelled = now.counts.cancelled
+        statistics.retries = now.counts.retries
+        statistics.hedges = now.counts.hedges
+        statistics.shared = now.counts.shared
+        statistics.connections = now.counts.connections
+        return statistics
+    }
+}
+
+/// What makes attempts at one upstream, for all event loops.
+protocol UpstreamService: Sendable {
+    /// To be called on the event loop, once.
+    func makeMaker(on loop: CallLoop) -> any ServiceLoop
+
+    /// Looks after what isn't a request's: health, connections that are too old, processes. Returns when it is cancelled, or has retired.
+    func run() async
+
+    /// Nothing will be asked of it any more: what is idle is closed, what is at work goes on to its end. Cancelled, everything ends at once.
+    func retire() async
+}
+
+/// The part of a service that belongs to one event loop.
+protocol ServiceLoop: AttemptMaker {
+    func tick(now: Instant)
+    /// What a client does, for upstreams that care for turn-taking.
+    func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?)
+    /// Lets go of everything.
+    func close()
+}
+
+extension ServiceLoop {
+    func tick(now: Instant) {}
+    func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?) {}
+    func close() {}
+}
+
+extension UpstreamPool.Policy {
+    init(_ configuration: GatewayConfiguration.Upstream) {
+        self.init()
+        places = GatewaySizes.orOff(configuration.kind == .process ? configuration.maxProcesses : configuration.maxConnections)
+        if configuration.kind == .websocket { places = .max }
+        line = configuration.maxWaiting
+        breaker.failures = configuration.breakerFailures
+        breaker.rate = configuration.breakerRate == 0 ? .infinity : configuration.breakerRate
+        breaker.openDuration = configuration.breakerOpen.clampedNanoseconds
+        breaker.probes = configuration.breakerProbes
+        retryShare = configuration.retryBudget
+    }
+}
+
+extension CallTarget {
+    init(pool: UpstreamPool, _ configuration: GatewayConfiguration.Upstream) {
+        self.init(pool: pool)
+        timeouts.waiting = GatewaySizes.orOff(configuration.waitTimeout)
+        timeouts.connect = GatewaySizes.orOff(configuration.connectTimeout)
+        timeouts.firstByte = GatewaySizes.orOff(configuration.firstByteTimeout)
+        timeouts.betweenBytes = GatewaySizes.orOff(configuration.betweenBytesTimeout)
+        timeouts.total = GatewaySizes.orOff(configuration.totalTimeout)
+        retries = configuration.retries
+        isRepeatable = configuration.isRepeatable
+        hedgeAfter = configuration.hedgeAfter.clampedNanoseconds
+        maxAnswerBytes = GatewaySizes.orOff(configuration.maxAnswerBytes)
+    }
+}

@@ -1,0 +1,217 @@
+package import GatewayCore
+package import Logging
+package import NIOCore
+import ServiceLifecycle
+import Synchronization
+
+/// The configured upstreams and the routes to them. A reload replaces what has changed: requests go on where they are, new ones go by the new plan.
+package final class UpstreamRoster: UpstreamProvider, Service {
+    /// What is in force. Never changed once made.
+    final class Plan: Sendable {
+        let table: RouteTable
+        let upstreams: [Upstream]
+        /// For each route: how much of the conversation goes along.
+        let context: [(lines: Int, bytes: Int)]
+
+        init(table: RouteTable, upstreams: [Upstream]) {
+            self.table = table
+            self.upstreams = upstreams
+            context = table.routes.map { route in
+                let models = route.upstreams.map { upstreams[$0] }.filter { $0.role == .model }.map(\.configuration)
+                return (models.map(\.historyMessages).max() ?? 0, models.map(\.historyBytes).max() ?? 0)
+            }
+        }
+    }
+
+    private struct State {
+        var plan: Plan
+        /// Replaced, to be retired.
+        var retiring: [Upstream] = []
+    }
+
+    private let box: Mutex<State>
+    private let clock: @Sendable () -> Instant
+    private let logger: Logger
+    private let group: any EventLoopGroup
+    private let changes: AsyncStream<Void>
+    private let changed: AsyncStream<Void>.Continuation
+    let shared = SharedAnswers()
+
+    /// - Parameter clock: the same for all event loops
+    package init(
+        _ configuration: GatewayConfiguration, group: any EventLoopGroup, logger: Logger,
+        clock: @escaping @Sendable () -> Instant = UpstreamRoster.monotonic
+    ) throws {
+        self.clock = clock
+        self.logger = logger
+        self.group = group
+        box = Mutex(State(plan: try Self.plan(configuration, keeping: [], group: group, logger: logger, clock: clock)))
+        (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    package static let monotonic: @Sendable () -> Instant = {
+        Instant(nanoseconds: Int64(truncatingIfNeeded: NIODeadline.now().uptimeNanoseconds))
+    }
+
+    var plan: Plan { box.withLock { $0.plan } }
+
+    /// Takes over what a reload has changed. Throws, and changes nothing, when certificates can't be read.
+    package func apply(_ configuration: GatewayConfiguration) throws {
+        let old = plan
+        let new = try Self.plan(configuration, keeping: old.upstreams, group: group, logger: logger, clock: clock)
+        let kept = Set(new.upstreams.map { ObjectIdentifier($0) })
+        box.withLock { state in
+            state.plan = new
+            state.retiring += old.upstreams.filter { !kept.contains(ObjectIdentifier($0)) }
+        }
+        changed.yield()
+    }
+
+    private static func plan(
+        _ configuration: GatewayConfiguration, keeping old: [Upstream], group: any EventLoopGroup, logger: Logger,
+        clock: @escaping @Sendable () -> Instant
+    ) throws -> Plan {
+        let names = configuration.upstreams.keys.sorted()
+        let upstreams = try names.map { name in
+            let wanted = configuration[upstream: name]
+            if let same = old.first(where: { $0.name == name && $0.configuration == wanted }) { return same }
+            return try Upstream(name: name, wanted, group: group, logger: logger, clock: clock)
+        }
+        let routes = configuration.routes.sorted { $0.key < $1.key }.map { name, wanted in
+            Route(name: name, wanted, numbers: names, upstreams: upstreams)
+        }
+        return Plan(table: RouteTable(routes), upstreams: upstreams)
+    }
+
+    // MARK: As event loops and operators see it
+
+    package func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLoop {
+        RosterLoop(roster: self, calls: CallLoop(eventLoop: eventLoop, clock: now))
+    }
+
+    package var paths: Set<String> { Set(plan.table.routes.compactMap(\.path)) }
+
+    package var statistics: [UpstreamStatistics] { plan.upstreams.map(\.statistics) }
+
+    package func run() async throws {
+        await cancelWhenGracefulShutdown { [self] in
+            await withDiscardingTaskGroup { group in
+                var running: Set<ObjectIdentifier> = []
+                func begin() {
+                    for upstream in plan.upstreams where running.insert(ObjectIdentifier(upstream)).inserted {
+                        group.addTask { await upstream.service.run() }
+                    }
+                }
+                begin()
+                for await _ in changes {
+                    begin()
+                    for upstream in takeRetiring() {
+                        running.remove(ObjectIdentifier(upstream))
+                        group.addTask { await upstream.service.retire() }
+                    }
+                }
+                group.cancelAll()
+            }
+        }
+    }
+
+    private func takeRetiring() -> [Upstream] {
+        box.withLock { state in
+            defer { state.retiring = [] }
+            return state.retiring
+        }
+    }
+}
+
+extension UpstreamRoster {
+    /// Of an upstream, none takes requests: unavailable. Some don't: degraded.
+    package var state: UpstreamState {
+        var worst = UpstreamState.ready
+        for upstream in plan.upstreams {
+            switch upstream.target.pool.condition {
+            case .ready: break
+            case .degraded: if worst == .ready { worst = .degraded }
+            case .unavailable: worst = .unavailable
+            }
+        }
+        return worst
+    }
+}
+
+extension Route {
+    init(name: String, _ configuration: GatewayConfiguration.Route, numbers: [String], upstreams: [Upstream]) {
+        self.init(name: name)
+        self.upstreams = configuration.upstreams.compactMap { numbers.firstIndex(of: $0) }
+        let roles = self.upstreams.map { upstreams[$0].role }
+        switch configuration.type {
+        case .text: inputs = [.text]
+        case .audio: inputs = [.audio]
+        // What it can be given.
+        case .any where roles == [.recogniser]: inputs = [.audio]
+        case .any where roles.first == .model || roles.first == .speaker: inputs = [.text]
+        case .any: inputs = []
+        }
+        path = configuration.path.isEmpty ? nil : configuration.path
+        meta = configuration.meta.map { MetaEntry(key: Array($0.key.utf8), value: Array($0.value.utf8)) }
+        sharing = configuration.dedupe
+        dedupeKey = configuration.dedupeKey.isEmpty ? nil : Array(configuration.dedupeKey.utf8)
+        collectMaxBytes = GatewaySizes.orOff(configuration.collectMaxBytes)
+    }
+}
+
+/// The upstreams as one event loop has them.
+final class RosterLoop: UpstreamLoop {
+    let roster: UpstreamRoster
+    let calls: CallLoop
+    private var makers: [ObjectIdentifier: (upstream: Upstream, maker: any ServiceLoop)] = [:]
+    private var engines: [ObjectIdentifier: LinkEngine] = [:]
+    private var isShutDown = false
+
+    init(roster: UpstreamRoster, calls: CallLoop) {
+        self.roster = roster
+        self.calls = calls
+    }
+
+    func makeLink(for receiver: any UpstreamReceiver, session: ULID) -> any UpstreamLink {
+        guard !roster.plan.table.routes.isEmpty else { return LoopbackLink(receiver: receiver) }
+        let engine = LinkEngine(session: session, loop: self)
+        return RoutedLink(engine: engine, receiver: receiver, roster: roster, eventLoop: calls.eventLoop)
+    }
+
+    func stage(_ upstream: Upstream) -> RequestPipeline.Stage {
+        RequestPipeline.Stage(upstream: upstream, target: upstream.target, maker: maker(of: upstream))
+    }
+
+    func maker(of upstream: Upstream) -> any ServiceLoop {
+        if let known = makers[ObjectIdentifier(upstream)] { return known.maker }
+        let maker = upstream.service.makeMaker(on: calls)
+        makers[ObjectIdentifier(upstream)] = (upstream, maker)
+        return maker
+    }
+
+    func add(_ engine: LinkEngine) { engines[ObjectIdentifier(engine)] = engine }
+
+    func remove(_ engine: LinkEngine) { engines[ObjectIdentifier(engine)] = nil }
+
+    func tick(now: Instant) {
+        calls.tick(now: now)
+        for entry in makers.values { entry.maker.tick(now: now) }
+    }
+
+    func reload() {
+        let plan = roster.plan
+        for (id, entry) in makers where !plan.upstreams.contains(where: { $0 === entry.upstream }) {
+            entry.maker.close()
+            makers[id] = nil
+        }
+    }
+
+    func shutDown() {
+        guard !isShutDown else { return }
+        isShutDown = true
+        for engine in engines.values { engine.close(.drain) }
+        engines = [:]
+        for entry in makers.values { entry.maker.close() }
+        makers = [:]
+    }
+}

@@ -1,0 +1,143 @@
+"""Correct answers as units (a dict is JSON, bytes are audio), for faults to spoil. Here those in Parley's messages."""
+import re
+
+from faults import MARK
+
+
+def pieces_of(text):
+    """Words with the space behind them; joined they are the text in upper case."""
+    return re.findall(r"\s*\S+\s*", text.upper()) or [text]
+
+
+class Answer:
+    """Pieces, what stands before them and what behind. A protocol overrides what differs in it."""
+
+    mime = "text/event-stream"
+
+    def __init__(self, pieces):
+        self.pieces = pieces
+
+    def opening(self):
+        return []
+
+    def piece(self, piece):
+        raise NotImplementedError
+
+    def closing(self):
+        return []
+
+    def units(self, pieces):
+        yield from self.opening()
+        for piece in pieces:
+            yield self.piece(piece)
+        yield from self.closing()
+
+    def cut(self, pieces):
+        """Some of it, which doesn't say that it is all."""
+        yield from self.opening()
+        for piece in pieces:
+            yield self.piece(piece)
+
+    def more(self):
+        """A piece of those without end."""
+        return self.piece("more ")
+
+    def numbered(self, count):
+        return [f"w{index} " for index in range(count)]
+
+    def marked(self):
+        """A unit with the mark where the text would be."""
+        return self.piece(MARK)
+
+    def status(self):
+        return None
+
+    def whole(self, pieces):
+        """The answer as one unit, where it isn't a stream."""
+        raise NotImplementedError
+
+
+class MessageAnswer(Answer):
+    """`text` or `transcript` messages. The last piece is in the last message, or with `empty_end` before it."""
+
+    def __init__(self, kind, pieces, request=None, empty_end=False):
+        super().__init__(pieces)
+        self.kind = kind
+        self.request = request
+        self.empty_end = empty_end
+
+    def message(self, kind, **fields):
+        return {"type": kind} | ({} if self.request is None else {"request": self.request}) | fields
+
+    def piece(self, piece):
+        return self.message(self.kind, text=piece, final=False)
+
+    def closing(self):
+        return [self.message(self.kind, text="", final=True, done=True)]
+
+    def units(self, pieces):
+        if self.empty_end or not pieces:
+            yield from super().units(pieces)
+            return
+        for piece in pieces[:-1]:
+            yield self.piece(piece)
+        yield self.message(self.kind, text=pieces[-1], final=True, done=True)
+
+    def status(self):
+        return self.message("status", state="thinking", progress=0.3)
+
+    def error(self):
+        return self.message("error", message="no", retryable=True, retry_after_ms=2000)
+
+    def whole(self, pieces):
+        final = {"final": True} if self.kind == "transcript" else {}
+        return self.message(self.kind, text="".join(pieces), **final)
+
+
+class EchoAnswer(MessageAnswer):
+    """The audio that came, back again."""
+
+    def __init__(self, chunks, request, format):
+        super().__init__("audio", chunks or [b"\0\0"], request)
+        self.format = format
+
+    def opening(self):
+        return [self.message("audio", format=self.format)]
+
+    def piece(self, piece):
+        return piece
+
+    def closing(self):
+        return [self.message("audio", final=True, done=True)]
+
+    def units(self, pieces):
+        return Answer.units(self, pieces)
+
+    def more(self):
+        return bytes(3200)
+
+    def numbered(self, count):
+        return [bytes(3200)] * count
+
+    def marked(self):
+        return MARK.encode()
+
+
+class VoskAnswer(Answer):
+    """vosk-server's: partial results, then the result."""
+
+    def piece(self, piece):
+        return {"partial": piece}
+
+    def units(self, pieces):
+        for piece in pieces[:-1]:
+            yield self.piece(piece)
+        yield self.result("".join(pieces))
+
+    def result(self, text):
+        words = enumerate(text.split())
+        result = [{"conf": 0.9, "start": place / 2, "end": place / 2 + 0.5, "word": word} for place, word in words]
+        return {"result": result, "text": text}
+
+    def marked(self):
+        return {"result": [], "text": MARK}

@@ -1,0 +1,188 @@
+"""Many requests on one connection, in Parley's messages: what the WebSocket and the process have in common."""
+import asyncio
+import json
+
+from answers import EchoAnswer, MessageAnswer, pieces_of
+from events import Exchange, Malformed
+from faults import Fault, Out
+
+LARGEST_AUDIO = 64 << 20
+
+
+class MessageOut(Out):
+    """Where messages of one request go. `stranger` makes another's number of its own."""
+
+    def __init__(self, wire, call):
+        super().__init__(wire)
+        self.call = call
+        self.number = call and call.number
+
+    def payload(self, unit):
+        if isinstance(unit, dict):
+            unit = json.dumps(unit, ensure_ascii=False)
+        return unit.encode(errors="replace") if isinstance(unit, str) else unit
+
+    def stranger(self, request):
+        raise NotImplementedError
+
+    async def gate(self):
+        await self.call.flowing.wait()
+
+    async def error(self, answer, fault):
+        await self.send([answer.error()])
+
+    async def other(self, answer, fault):
+        answer.request = self.number = self.stranger(self.number)
+        await self.ok(answer, fault)
+
+    async def anonymous(self, answer, fault):
+        answer.request = None
+        await self.ok(answer, fault)
+
+
+class Call:
+    """One request that is open."""
+
+    def __init__(self, number, exchange, fault, audio):
+        self.number = number
+        self.exchange = exchange
+        self.fault = fault
+        # Its format and meta, and what has come so far, until it is answered.
+        self.audio = audio
+        self.size = 0
+        self.chunks = []
+        self.answering = None
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+
+
+class Conversation:
+    """Takes messages as they come, and answers each in a task of its own."""
+
+    def __init__(self, wire, default, make_out):
+        self.wire = wire
+        self.default = default
+        self.make_out = make_out
+        self.calls = {}
+        # Numbers that were once open: what comes late for them is no mistake.
+        self.known = set()
+
+    def receive(self, text):
+        """A message. Raises Malformed."""
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise Malformed(f"not JSON: {error}") from None
+        if not isinstance(message, dict):
+            raise Malformed("not an object")
+        match message.get("type"):
+            case "text":
+                self.text(message)
+            case "audio":
+                self.audio(message)
+            case "cancel":
+                self.cancel(message)
+            case "pause" | "resume":
+                self.pause(message)
+            case "status":
+                fields = {"session": message.get("session"), "state": message.get("state")}
+                self.wire.events.emit("status", **fields, connection=self.wire.number)
+            case kind:
+                raise Malformed(f"no such type: {kind!r}")
+
+    def number(self, message):
+        number = message.get("request")
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 1 << 32:
+            raise Malformed(f"not a request number: {number!r}")
+        return number
+
+    def open(self, message, text, audio=None):
+        number = self.number(message)
+        if number in self.calls:
+            raise Malformed(f"request {number} is open already")
+        fault = Fault.of(text, self.default)
+        exchange = Exchange(self.wire, fault, id=message.get("id"), request=number, session=message.get("session"))
+        self.calls[number] = Call(number, exchange, fault, audio)
+        self.known.add(number)
+        return self.calls[number]
+
+    def find(self, number):
+        """The call, or None where it is over."""
+        if number not in self.known:
+            raise Malformed(f"request {number} was never opened")
+        return self.calls.get(number)
+
+    def text(self, message):
+        text = message.get("text")
+        if not isinstance(text, str):
+            raise Malformed("the text isn't a string")
+        call = self.open(message, text)
+        pieces = pieces_of(text) if message.get("stream") is not False else [text.upper()]
+        self.answer(call, MessageAnswer("text", pieces, call.number))
+
+    def audio(self, message):
+        number = self.number(message)
+        if message.get("final") is True:
+            call = self.find(number)
+            if call and not call.answering:
+                self.answer_audio(call)
+            return
+        meta = message.get("meta") or {}
+        if not isinstance(meta, dict) or not isinstance(message.get("format"), dict):
+            raise Malformed("format and meta have to be objects")
+        self.open(message, meta.get("fault"), {"format": message["format"], "echo": meta.get("echo") == "audio"})
+
+    def chunk(self, number, data):
+        """Bytes of an audio."""
+        call = self.find(number)
+        if not call or call.answering:
+            return
+        if call.audio is None:
+            raise Malformed(f"request {number} isn't audio")
+        call.size += len(data)
+        if call.audio["echo"] and call.size <= LARGEST_AUDIO:
+            call.chunks.append(bytes(data))
+        if call.fault.early:
+            self.answer_audio(call)
+
+    def answer_audio(self, call):
+        if call.audio is None:
+            raise Malformed(f"request {call.number} isn't audio")
+        if call.audio["echo"]:
+            self.answer(call, EchoAnswer(call.chunks, call.number, call.audio["format"]))
+        else:
+            self.answer(call, MessageAnswer("transcript", [f"{call.size} bytes"], call.number))
+
+    def answer(self, call, answer):
+        call.answering = call.exchange.start(self.make_out(self.wire, call).perform, answer, call.fault)
+        call.answering.add_done_callback(lambda task: self.forget(call))
+
+    def forget(self, call):
+        if self.calls.get(call.number) is call:
+            del self.calls[call.number]
+
+    def cancel(self, message):
+        number = self.number(message)
+        if call := self.find(number):
+            del self.calls[number]
+            call.exchange.fields["reason"] = message.get("reason")
+            call.exchange.cancel()
+
+    def pause(self, message):
+        call = self.find(self.number(message))
+        paused = message["type"] == "pause"
+        name = "paused" if paused else "resumed"
+        self.wire.events.emit(name, request=message["request"], connection=self.wire.number)
+        if call and paused:
+            call.flowing.clear()
+        elif call:
+            call.flowing.set()
+
+    async def end(self):
+        """Nobody is there for the answers any more."""
+        for call in list(self.calls.values()):
+            call.exchange.cancel()
+        tasks = [call.answering for call in self.calls.values() if call.answering]
+        self.calls.clear()
+        if tasks:
+            await asyncio.wait(tasks)

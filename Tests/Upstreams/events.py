@@ -1,0 +1,106 @@
+"""What a double tells the test: one JSON line an event, and how each request ended."""
+import asyncio
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+
+
+class Events:
+    """Lines on a descriptor. With `threaded`, a test that doesn't read them never makes the server wait."""
+
+    def __init__(self, descriptor, threaded):
+        self.descriptor = descriptor
+        self.lines = queue.SimpleQueue() if threaded else None
+        if threaded:
+            threading.Thread(target=self.pump, daemon=True).start()
+
+    def emit(self, event, **fields):
+        self.line({"event": event} | {key: value for key, value in fields.items() if value is not None})
+
+    def line(self, fields):
+        line = (json.dumps(fields, ensure_ascii=False, default=repr) + "\n").encode(errors="replace")
+        if self.lines:
+            self.lines.put(line)
+        else:
+            self.write(line)
+
+    def pump(self):
+        while True:
+            line = self.lines.get()
+            if isinstance(line, threading.Event):
+                line.set()
+            else:
+                self.write(line)
+
+    def write(self, line):
+        try:
+            while line:
+                line = line[os.write(self.descriptor, line):]
+        except OSError:
+            pass
+
+    def flush(self):
+        """Waits for the lines that are written already, but not for a reader that has stopped."""
+        if self.lines:
+            written = threading.Event()
+            self.lines.put(written)
+            written.wait(1)
+
+
+class Broken(Exception):
+    """The fault itself has ended the connection in mid-answer."""
+
+
+class Malformed(Exception):
+    """The other side didn't keep to the protocol."""
+
+
+class Exchange:
+    """One request and its answer: a `request` event, then just one of `completed`, `cancelled`, `broken`, `failed`."""
+
+    def __init__(self, wire, fault, **fields):
+        self.wire = wire
+        self.fields = fields
+        self.task = None
+        self.loop = asyncio.get_running_loop()
+        self.begin = self.loop.time()
+        self.over = False
+        wire.events.emit("request", **fields, fault=fault.name, connection=wire.number)
+
+    def start(self, answering, *arguments):
+        """Answers in a task, which says how that ended, and raises nothing but its own cancellation."""
+        self.task = asyncio.create_task(self.run(answering, *arguments))
+        return self.task
+
+    async def run(self, answering, *arguments):
+        try:
+            await answering(*arguments)
+            self.finish("completed")
+        except Broken:
+            self.finish("broken")
+        except OSError:
+            self.finish("cancelled")
+        except asyncio.CancelledError:
+            self.finish("cancelled")
+            raise
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            self.finish("failed")
+            self.wire.abort()
+
+    def finish(self, outcome):
+        if self.over:
+            return
+        self.over = True
+        if outcome == "cancelled" and self.wire.ours:
+            outcome = "broken"
+        after = None if outcome == "completed" else round((self.loop.time() - self.begin) * 1000)
+        self.wire.events.emit(outcome, **self.fields, after_ms=after)
+
+    def cancel(self):
+        self.finish("cancelled")
+        if self.task:
+            self.task.cancel()

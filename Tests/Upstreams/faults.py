@@ -1,0 +1,236 @@
+"""The faults, the same for every protocol: which of them a request asks for, and what each of them does.
+
+The first word of a text names it; anything else is answered correctly. Times are milliseconds, sizes bytes.
+
+| word | what happens |
+|---|---|
+| `ok` or any other | the text in upper case, word by word where the answer is a stream |
+| `hang` | nothing ever comes |
+| `stall` | one piece comes, then nothing |
+| `die` | one piece, then TCP RST, or SIGKILL to itself |
+| `close` | half of the pieces, then a clean end instead of theirs: chunked terminator and FIN, close 1000, exit 0 |
+| `close-fin` | HTTP streams: the same without the chunked terminator |
+| `rubbish` | random bytes, not even UTF-8: as a body, as a WebSocket frame of a reserved opcode, as lines |
+| `rubbish-json` | one SSE event, body, frame or line that isn't JSON |
+| `rubbish-field` | an answer whose text is a number; a WAV header of noughts |
+| `garbage-status` | HTTP: a status line that isn't one |
+| `endless` | pieces without end; `endless-rude` goes on through a pause |
+| `trickle [MS]` | the correct answer, one byte each MS (1000), of HTTP with its head; `trickle-body [MS]` without |
+| `huge [BYTES]` | one piece of so much text, or audio (1 GB) |
+| `twice` | the correct answer and its end, both twice; where it is a body, a pipelined second response |
+| `twice-body` | HTTP bodies: a second body behind the declared one |
+| `other` | an answer for request + 1000000 (a process: 999); HTTP: an unsolicited response before the right one |
+| `anonymous` | WebSocket and process: the correct answer without `request` |
+| `error [NNN]` | HTTP status NNN (500) with OpenAI's body; elsewhere an `error` message, for Vosk close 1011 |
+| `redirect` | HTTP 302 to http://127.0.0.1:1/ |
+| `slow [MS]` | the correct answer, begun MS (1000) later |
+| `stream [N]` | N (10) pieces `w0 `, `w1 `, ... at once; speech: of 0.2 s each |
+| `status` | a status message, then the correct answer |
+| `sse-crlf` `sse-split` `sse-comments` | SSE: line ends, cuts anywhere, comments and fields; ends in ` Grüße 世界` |
+| `fork` `memory [BYTES]` `stubborn` | process only, see faulty_process.py |
+
+`early` before any of them has it happen at the first bytes of a streamed audio, instead of at its end.
+"""
+import asyncio
+import dataclasses
+import random
+
+from events import Malformed
+
+NUMBERS = {
+    "error": 500, "slow": 1000, "stream": 10, "trickle": 1000, "trickle-body": 1000, "huge": 1 << 30,
+    "memory": 2 << 30,
+}
+NAMES = set(NUMBERS) | {
+    "ok", "hang", "stall", "die", "close", "close-fin", "rubbish", "rubbish-json", "rubbish-field", "garbage-status",
+    "endless", "endless-rude", "twice", "twice-body", "other", "anonymous", "redirect", "status",
+    "sse-crlf", "sse-split", "sse-comments", "fork", "stubborn",
+}
+GREETING = " Grüße 世界"
+# Stands for a text or audio of any size until an answer is written.
+MARK = "@@here@@"
+NO_JSON = '{"type":"text",]'
+BATCH = 16 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    name: str = "ok"
+    number: int = None
+    early: bool = False
+
+    @classmethod
+    def of(cls, text, default=None):
+        """What the text asks for. Without a fault in it, or without a text, that is the default."""
+        if text is not None and not isinstance(text, str):
+            raise Malformed("the text isn't a string")
+        words = (text or "").split(maxsplit=3)
+        early = words[:1] == ["early"]
+        words = words[early:]
+        if not words or words[0] not in NAMES:
+            return default or cls()
+        number = NUMBERS.get(words[0])
+        if number is not None and words[1:] and words[1].isascii() and words[1].isdigit():
+            number = int(words[1][:12])
+        return cls(words[0], number, early)
+
+
+def rubbish(count):
+    """The same each time; begins with what is neither UTF-8 nor white space."""
+    return b"\xff\xfe\xc3\x28" + random.Random(count).randbytes(count - 4)
+
+
+class Out:
+    """Where one answer goes. A protocol says how units are written and how it ends; each fault is a method."""
+
+    tail = b""
+
+    def __init__(self, wire):
+        self.wire = wire
+        self.pace = None
+
+    async def perform(self, answer, fault):
+        await getattr(self, fault.name.replace("-", "_"), self.ok)(answer, fault)
+
+    # What a protocol says.
+
+    def payload(self, unit):
+        """The bytes of a dict (JSON), a str or bytes (audio)."""
+        raise NotImplementedError
+
+    def head(self, unit, length):
+        """What stands before a payload of this length."""
+        return b""
+
+    async def begin(self):
+        """What stands before the first unit."""
+
+    async def gate(self):
+        """Waits while the other side has paused the answer."""
+
+    async def end(self):
+        """What stands behind the last unit."""
+
+    async def part(self, answer, half=False):
+        """One piece, or half of them, and no end."""
+        count = max(1, len(answer.pieces) // 2) if half else 1
+        await self.send(answer.cut(answer.pieces[:count]))
+
+    async def shut(self):
+        """Ends the connection cleanly, and raises Broken."""
+        raise NotImplementedError
+
+    async def kill(self):
+        """Ends it as a crash would, and raises Broken."""
+        raise NotImplementedError
+
+    def marked_unit(self, answer):
+        """The unit that carries the mark."""
+        return answer.marked()
+
+    def around(self, answer):
+        """The units before it and behind it."""
+        return answer.opening(), answer.closing()
+
+    # How units are written.
+
+    def framed(self, unit, payload):
+        return self.head(unit, len(payload)) + payload + self.tail
+
+    async def send(self, units):
+        await self.begin()
+        batch = []
+        size = 0
+        for unit in units:
+            batch.append(self.framed(unit, self.payload(unit)))
+            size += len(batch[-1])
+            if size > BATCH or self.pace:
+                await self.put(b"".join(batch))
+                batch, size = [], 0
+        if batch:
+            await self.put(b"".join(batch))
+
+    async def put(self, data):
+        await self.gate()
+        await self.wire.write(data, self.pace)
+
+    async def raw(self, unit, payload):
+        """A unit whose payload is changed already."""
+        await self.begin()
+        await self.put(self.framed(unit, payload))
+
+    # The faults.
+
+    async def ok(self, answer, fault):
+        await self.send(answer.units(answer.pieces))
+        await self.end()
+
+    async def hang(self, answer, fault):
+        await asyncio.get_running_loop().create_future()
+
+    async def stall(self, answer, fault):
+        await self.part(answer)
+        await self.hang(answer, fault)
+
+    async def die(self, answer, fault):
+        await self.part(answer)
+        await self.kill()
+
+    async def close(self, answer, fault):
+        await self.part(answer, half=True)
+        await self.shut()
+
+    async def rubbish_json(self, answer, fault):
+        await self.raw(NO_JSON, self.payload(NO_JSON))
+        await self.end()
+
+    async def rubbish_field(self, answer, fault):
+        unit = self.marked_unit(answer)
+        await self.raw(unit, self.payload(unit).replace(b'"' + MARK.encode() + b'"', b"12345"))
+        await self.end()
+
+    async def endless(self, answer, fault, rude=False):
+        await self.send(answer.opening())
+        unit = answer.more()
+        piece = self.framed(unit, self.payload(unit))
+        block = piece * max(1, 4 * BATCH // len(piece))
+        while True:
+            if not rude:
+                await self.gate()
+            await self.wire.write(block)
+
+    async def endless_rude(self, answer, fault):
+        await self.endless(answer, fault, rude=True)
+
+    async def huge(self, answer, fault):
+        opening, closing = self.around(answer)
+        await self.send(opening)
+        unit = self.marked_unit(answer)
+        before, after = self.payload(unit).split(MARK.encode())
+        head = self.head(unit, len(before) + fault.number + len(after))
+        filler = b"\0" if isinstance(unit, bytes) else b"x"
+        await self.wire.blocks(head + before, filler, fault.number, after + self.tail)
+        await self.send(closing)
+        await self.end()
+
+    async def twice(self, answer, fault):
+        await self.send(answer.units(answer.pieces))
+        await self.send(answer.units(answer.pieces))
+        await self.end()
+
+    async def slow(self, answer, fault):
+        await asyncio.sleep(fault.number / 1000)
+        await self.ok(answer, fault)
+
+    async def trickle(self, answer, fault):
+        self.pace = fault.number / 1000
+        await self.ok(answer, fault)
+
+    async def stream(self, answer, fault):
+        answer.pieces = answer.numbered(fault.number)
+        await self.ok(answer, fault)
+
+    async def status(self, answer, fault):
+        if status := answer.status():
+            await self.send([status])
+        await self.ok(answer, fault)

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""An upstream program that misbehaves as each request asks it to: JSON lines on standard input and output.
+
+    faulty_process.py [--fault "slow 100"]
+
+Events are those of faulty.py, on standard error; connected carries the pid, and disconnected is the last, where it can
+say so. When its input ends it completes what it is answering, gives up what has no end, and exits with 0. On SIGTERM it
+gives up all and dies of it. Faults of its own:
+- fork: starts a grandchild `sleep 1000` with the same input and output, emits {"event":"forked","pid":N}, and hangs;
+- memory [BYTES]: allocates and touches that much (2 GB) in steps of 16 MB, emits {"event":"memory","bytes":N} every
+  256 MB, and hangs;
+- stubborn: hangs, and from then on heeds neither the end of its input nor SIGTERM; after ten minutes it exits.
+"""
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+
+from conversation import Conversation, MessageOut
+from events import Events, Malformed
+from faults import Fault, rubbish
+from wire import PipeWire
+
+LARGEST_LINE = 16 << 20
+STEP = 16 << 20
+# Faults that don't end by themselves.
+WITHOUT_END = {"hang", "stall", "endless", "endless-rude", "fork", "memory"}
+
+
+class ProcessOut(MessageOut):
+    """A line each message, audio behind a line that says how much."""
+
+    def payload(self, unit):
+        payload = super().payload(unit)
+        return payload if isinstance(unit, bytes) else payload + b"\n"
+
+    def head(self, unit, length):
+        if not isinstance(unit, bytes):
+            return b""
+        request = {} if self.number is None else {"request": self.number}
+        return json.dumps({"type": "chunk"} | request | {"bytes": length}).encode() + b"\n"
+
+    def stranger(self, request):
+        return 999
+
+    async def anonymous(self, answer, fault):
+        self.number = None
+        await super().anonymous(answer, fault)
+
+    async def shut(self):
+        self.call.exchange.finish("broken")
+        self.wire.events.emit("disconnected", connection=self.wire.number)
+        os._exit(0)
+
+    async def kill(self):
+        self.call.exchange.finish("broken")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def rubbish(self, answer, fault):
+        await self.wire.write(b"\n".join(rubbish(count) for count in (300, 301, 302)) + b"\n")
+
+    async def fork(self, answer, fault):
+        child = subprocess.Popen(["sleep", "1000"])
+        self.wire.events.emit("forked", pid=child.pid)
+        await self.hang(answer, fault)
+
+    async def memory(self, answer, fault):
+        held = []
+        while STEP * len(held) < fault.number:
+            held.append(b"\1" * STEP)
+            if len(held) % 16 == 0 or STEP * len(held) >= fault.number:
+                self.wire.events.emit("memory", bytes=STEP * len(held))
+            await asyncio.sleep(0.01)
+        await self.hang(answer, fault)
+
+    async def stubborn(self, answer, fault):
+        self.wire.stubborn = True
+        await asyncio.sleep(600)
+        os._exit(0)
+
+
+class Process:
+    """Input to its end. Made in the loop that serves it."""
+
+    def __init__(self, default):
+        self.wire = PipeWire(Events(2, threaded=False))
+        self.wire.stubborn = False
+        self.events = self.wire.events
+        self.conversation = Conversation(self.wire, default, ProcessOut)
+
+    async def serve(self):
+        self.events.emit("connected", connection=self.wire.number, pid=os.getpid())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.terminate)
+        pumping = asyncio.create_task(self.wire.pump())
+        while line := await self.line():
+            try:
+                await self.message(line)
+            except (Malformed, UnicodeDecodeError) as error:
+                self.events.emit("malformed", reason=str(error))
+        await pumping
+        calls = [call for call in self.conversation.calls.values() if call.answering and call.flowing.is_set()]
+        if finite := [call.answering for call in calls if call.fault.name not in WITHOUT_END]:
+            await asyncio.wait(finite)
+        await self.conversation.end()
+        self.events.emit("disconnected", connection=self.wire.number)
+        os._exit(0)
+
+    async def line(self):
+        """The next line, or nothing at the end."""
+        line = b""
+        while len(line) < LARGEST_LINE:
+            try:
+                return line + await self.wire.reader.readuntil(b"\n")
+            except asyncio.LimitOverrunError as error:
+                line += await self.wire.reader.readexactly(error.consumed)
+            except asyncio.IncompleteReadError as error:
+                if line + error.partial:
+                    self.events.emit("malformed", reason="the input ended within a line")
+                return b""
+        self.events.emit("malformed", reason="a line without end")
+        os._exit(1)
+
+    async def message(self, line):
+        if b'"chunk"' in line:
+            await self.chunk(line)
+        else:
+            self.conversation.receive(line.decode())
+
+    async def chunk(self, line):
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise Malformed(f"not JSON: {error}") from None
+        if not isinstance(message, dict) or message.get("type") != "chunk":
+            self.conversation.receive(line.decode())
+            return
+        size = message.get("bytes")
+        if not isinstance(size, int) or not 0 <= size <= LARGEST_LINE:
+            raise Malformed(f"not a size of a chunk: {size!r}")
+        try:
+            data = await self.wire.reader.readexactly(size)
+        except asyncio.IncompleteReadError:
+            raise Malformed("the input ended within a chunk") from None
+        self.conversation.chunk(self.conversation.number(message), data)
+
+    def terminate(self):
+        if self.wire.stubborn:
+            self.events.emit("ignored", signal="SIGTERM")
+            return
+        for call in list(self.conversation.calls.values()):
+            call.exchange.finish("cancelled")
+        self.events.emit("disconnected", connection=self.wire.number)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def main(default):
+    await Process(default).serve()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fault", default="ok")
+    asyncio.run(main(Fault.of(parser.parse_args().fault)))

@@ -1,0 +1,379 @@
+"""HTTP/1.1 by hand, on raw streams, so that every misbehaviour of an HTTP upstream is possible."""
+import asyncio
+import dataclasses
+import http
+import json
+import random
+import urllib.parse
+
+from events import Broken, Exchange, Malformed
+from faults import BATCH, GREETING, MARK, NO_JSON, Fault, Out, rubbish
+
+LARGEST_BODY = 64 << 20
+JSON = "application/json"
+KINDS_OF_ERROR = {403: "permission_error", 408: "timeout", 429: "rate_limit_exceeded"}
+
+
+@dataclasses.dataclass
+class Request:
+    method: str
+    path: str
+    headers: dict
+    body: bytes
+    persistent: bool
+
+    def json(self):
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise Malformed(f"the body isn't JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise Malformed("the body isn't an object")
+        return value
+
+
+@dataclasses.dataclass
+class Understood:
+    """What a protocol on HTTP makes of a request: its id, where the fault is named, whether the answer is a stream."""
+    id: str
+    text: str
+    answer: object
+    streamed: bool
+
+
+class Refused(Exception):
+    """Answered with a status, because the request is not what the protocol knows."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+def head(status, headers):
+    try:
+        phrase = http.HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    lines = [f"HTTP/1.1 {status} {phrase}"] + [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def error_response(status, message, headers=None):
+    kind = KINDS_OF_ERROR.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": kind}}).encode()
+    if status < 200 or status in (204, 304):
+        return head(status, headers or {})
+    return head(status, {"Content-Type": JSON, "Content-Length": len(body)} | (headers or {})) + body
+
+
+class HTTPOut(Out):
+    """What streams and bodies have in common."""
+
+    def again(self):
+        """For another response on the same connection."""
+        return type(self)(self.wire)
+
+    async def shut(self):
+        await self.wire.close()
+        raise Broken
+
+    async def kill(self):
+        await self.wire.reset()
+        raise Broken
+
+    async def error(self, answer, fault):
+        headers = {"Retry-After": 2} if fault.number in (429, 503) else {}
+        await self.put(error_response(fault.number, "no", headers))
+
+    async def redirect(self, answer, fault):
+        await self.put(head(302, {"Location": "http://127.0.0.1:1/", "Content-Length": 0}))
+
+    async def garbage_status(self, answer, fault):
+        await self.put(b"HTTP/banana 2oo\xff\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno")
+        await HTTPOut.shut(self)
+
+    async def other(self, answer, fault):
+        await self.again().ok(answer.stranger(), fault)
+        await self.ok(answer, fault)
+
+    async def trickle_body(self, answer, fault):
+        await self.begin()
+        await self.trickle(answer, fault)
+
+
+class BodyOut(HTTPOut):
+    """One body of a declared length; the unit is all of it."""
+
+    def payload(self, unit):
+        text = unit if isinstance(unit, str) else json.dumps(unit, ensure_ascii=False)
+        return text.encode(errors="replace")
+
+    def head(self, unit, length):
+        mime = "text/plain; charset=utf-8" if isinstance(unit, str) and unit is not NO_JSON else JSON
+        return head(200, {"Content-Type": mime, "Content-Length": length})
+
+    def marked_unit(self, answer):
+        return answer.whole([MARK])
+
+    def around(self, answer):
+        return [], []
+
+    async def send(self, units):
+        for unit in units:
+            await self.raw(unit, self.payload(unit))
+
+    async def ok(self, answer, fault):
+        await self.send([answer.whole(answer.pieces)])
+
+    async def part(self, answer, half=False):
+        unit = answer.whole(answer.pieces)
+        payload = self.payload(unit)
+        await self.put(self.head(unit, len(payload)) + payload[:len(payload) // 2])
+
+    async def rubbish(self, answer, fault):
+        await self.put(head(200, {"Content-Type": JSON, "Content-Length": 300}) + rubbish(300))
+
+    async def endless(self, answer, fault, rude=False):
+        before, _ = self.payload(self.marked_unit(answer)).split(MARK.encode())
+        chunk = b"%x\r\n" % (4 * BATCH) + b"x" * (4 * BATCH) + b"\r\n"
+        await self.put(head(200, {"Content-Type": JSON, "Transfer-Encoding": "chunked"}))
+        if before:
+            await self.put(b"%x\r\n%b\r\n" % (len(before), before))
+        while True:
+            await self.wire.write(chunk)
+
+    async def twice(self, answer, fault):
+        await self.ok(answer, fault)
+        await self.ok(answer, fault)
+
+    async def twice_body(self, answer, fault):
+        unit = answer.whole(answer.pieces)
+        payload = self.payload(unit)
+        await self.put(self.framed(unit, payload) + payload)
+
+    async def trickle_body(self, answer, fault):
+        unit = answer.whole(answer.pieces)
+        payload = self.payload(unit)
+        await self.put(self.head(unit, len(payload)))
+        await self.wire.write(payload, fault.number / 1000)
+
+    async def status(self, answer, fault):
+        await self.ok(answer, fault)
+
+
+class StreamOut(HTTPOut):
+    """A chunked body: of SSE events, or of audio."""
+
+    tail = b"\r\n"
+
+    def __init__(self, wire):
+        super().__init__(wire)
+        self.style = None
+        self.mime = None
+        self.begun = False
+
+    async def perform(self, answer, fault):
+        self.mime = answer.mime
+        await super().perform(answer, fault)
+
+    async def begin(self):
+        if not self.begun:
+            self.begun = True
+            headers = {"Content-Type": self.mime, "Cache-Control": "no-cache", "Transfer-Encoding": "chunked"}
+            await self.put(head(200, headers))
+
+    async def end(self):
+        await self.put(b"0\r\n\r\n")
+
+    def head(self, unit, length):
+        return b"%x\r\n" % length
+
+    def payload(self, unit):
+        if isinstance(unit, bytes):
+            return unit
+        if isinstance(unit, dict):
+            unit = json.dumps(unit, ensure_ascii=False, indent=1 if self.style == "comments" else None)
+        if self.style == "crlf":
+            return f"data: {unit}\r\n\r\n".encode(errors="replace")
+        if self.style == "comments":
+            # No space, one space: both are right. A field without a colon, and one that nobody knows, are ignored.
+            lines = enumerate(unit.split("\n"))
+            data = "\n".join(("data:" if number % 2 else "data: ") + line for number, line in lines)
+            fields = f"event: message\nretry: 1000\n{data}\nnonsense\nunknown: field"
+            return f": keep-alive\n:\n{fields}\n\n: between\n\n".encode(errors="replace")
+        return f"data: {unit}\n\n".encode(errors="replace")
+
+    def again(self):
+        other = super().again()
+        other.mime = self.mime
+        return other
+
+    async def shut(self):
+        await self.end()
+        await super().shut()
+
+    async def close_fin(self, answer, fault):
+        await self.part(answer, half=True)
+        await super().shut()
+
+    async def rubbish(self, answer, fault):
+        await self.raw(b"", rubbish(300))
+        await self.end()
+
+    async def rubbish_field(self, answer, fault):
+        if self.mime != "text/event-stream":
+            await self.raw(b"", b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0" + bytes(16) + b"data\0\0\0\0")
+            await self.end()
+        else:
+            await super().rubbish_field(answer, fault)
+
+    async def twice(self, answer, fault):
+        if self.mime == "text/event-stream":
+            await super().twice(answer, fault)
+        else:
+            await self.ok(answer, fault)
+            await self.again().ok(answer, fault)
+
+    async def twice_body(self, answer, fault):
+        await self.twice(answer, fault)
+
+    def greet(self, answer):
+        if self.mime == "text/event-stream":
+            answer.pieces = answer.pieces + [GREETING]
+            return True
+        return False
+
+    async def sse_crlf(self, answer, fault):
+        self.style = "crlf" if self.greet(answer) else None
+        await self.ok(answer, fault)
+
+    async def sse_comments(self, answer, fault):
+        self.style = "comments" if self.greet(answer) else None
+        await self.ok(answer, fault)
+
+    async def sse_split(self, answer, fault):
+        """A chunk and a segment for each few bytes; the first character of several bytes is cut in any case."""
+        if not self.greet(answer):
+            await self.ok(answer, fault)
+            return
+        await self.begin()
+        data = b"".join(self.payload(unit) for unit in answer.units(answer.pieces))
+        chance = random.Random(7)
+        cuts = {next(index for index, byte in enumerate(data) if byte >= 0xC0) + 1, len(data)}
+        position = 0
+        while position < len(data):
+            position += chance.randint(1, 9)
+            cuts.add(min(position, len(data)))
+        begin = 0
+        for cut in sorted(cuts):
+            await self.put(b"%x\r\n%b\r\n" % (cut - begin, data[begin:cut]))
+            await asyncio.sleep(0.001)
+            begin = cut
+        await self.end()
+
+
+async def read_request(wire):
+    """The next request of the connection, or None at its end."""
+    reader = wire.reader
+    try:
+        block = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise Malformed("the connection ended within the head") from None
+        return None
+    except asyncio.LimitOverrunError:
+        raise Malformed("the head is too long") from None
+    first, *lines = block[:-4].decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    if len(words) != 3 or words[2] != "HTTP/1.1":
+        raise Malformed(f"not a request line of HTTP/1.1: {first[:100]}")
+    headers = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            raise Malformed(f"not a header field: {line[:100]}")
+        headers[name.lower()] = value.strip()
+    if "host" not in headers:
+        raise Malformed("no Host")
+    if headers.get("expect", "").lower() == "100-continue":
+        await wire.push(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = await read_body(reader, headers)
+    persistent = "close" not in headers.get("connection", "").lower()
+    return Request(words[0], urllib.parse.urlsplit(words[1]).path, headers, body, persistent)
+
+
+async def read_body(reader, headers):
+    try:
+        if "chunked" in headers.get("transfer-encoding", "").lower():
+            body = b""
+            while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
+                if size < 0 or len(body) + size > LARGEST_BODY:
+                    raise Malformed("a chunk of the body is too large")
+                body += await reader.readexactly(size)
+                if await reader.readexactly(2) != b"\r\n":
+                    raise Malformed("a chunk is longer than it says")
+            while await reader.readuntil(b"\r\n") != b"\r\n":
+                pass
+            return body
+        size = int(headers.get("content-length", 0))
+        if not 0 <= size <= LARGEST_BODY:
+            raise Malformed("the body is too large")
+        return await reader.readexactly(size)
+    except (ValueError, asyncio.LimitOverrunError):
+        raise Malformed("no size of the body") from None
+    except asyncio.IncompleteReadError:
+        raise Malformed("the connection ended within the body") from None
+
+
+class HTTPServer:
+    """`understand` makes a Request Understood, or raises Refused or Malformed."""
+
+    def __init__(self, understand, default):
+        self.understand = understand
+        self.default = default
+        self.count = 0
+
+    async def serve(self, wire):
+        """All requests of one connection, one after the other."""
+        while True:
+            try:
+                request = await read_request(wire)
+                if request is None:
+                    return
+                self.count += 1
+                understood = self.understood(request)
+                fault = Fault.of(understood.text, self.default)
+            except Malformed as error:
+                wire.events.emit("malformed", reason=str(error), connection=wire.number)
+                await wire.push(error_response(400, str(error), {"Connection": "close"}))
+                return
+            except Refused as refused:
+                wire.events.emit("refused", reason=str(refused), connection=wire.number)
+                await wire.push(error_response(refused.status, str(refused)))
+                continue
+            name = understood.id or request.headers.get("x-request-id") or f"r{self.count}"
+            exchange = Exchange(wire, fault, id=name)
+            out = (StreamOut if understood.streamed else BodyOut)(wire)
+            answering = exchange.start(out.perform, understood.answer, fault)
+            if not await self.answered(wire, exchange, answering) or not request.persistent:
+                return
+
+    def understood(self, request):
+        try:
+            return self.understand(request)
+        except (AttributeError, TypeError, KeyError, ValueError) as error:
+            raise Malformed(f"a field isn't what it should be: {error}") from None
+
+    async def answered(self, wire, exchange, answering):
+        """Whether the connection lives on after it."""
+        gone = asyncio.create_task(wire.reader.gone.wait())
+        try:
+            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                exchange.cancel()
+                await asyncio.wait({answering})
+                return False
+        finally:
+            gone.cancel()
+            answering.cancel()
+        return not wire.ours and not wire.writer.is_closing()

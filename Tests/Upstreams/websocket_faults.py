@@ -1,0 +1,297 @@
+"""WebSocket upstreams: Parley's own protocol, and vosk-server's.
+
+`websockets` makes the handshake and judges what comes in, by its protocol without I/O; what goes out is written frame
+by frame onto the wire, so that frames can be slow, giant or wrong. A fault of the handshake is named by the query, as
+in `/?fault=error+429`: one of hang, die, close, rubbish, garbage-status, error, redirect, slow and trickle.
+"""
+import asyncio
+import json
+import struct
+import urllib.parse
+
+from websockets.frames import Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from answers import VoskAnswer
+from conversation import Conversation, MessageOut
+from events import Broken, Exchange, Malformed
+from faults import Fault, rubbish
+from http_faults import BodyOut
+
+SUBPROTOCOL = "parley.upstream.v1"
+LARGEST_MESSAGE = 64 << 20
+# A frame with opcode 3, which is reserved, and four random bytes.
+RESERVED = b"\x83\x04" + rubbish(8)[4:]
+# For these a recogniser doesn't wait until all audio is there.
+AT_ONCE = {
+    "hang", "stall", "die", "close", "rubbish", "rubbish-json", "rubbish-field", "endless", "endless-rude", "error",
+}
+# Messages that wait for a client to read, after which it is read from no more.
+MOST_CONTROL = 1000
+
+
+def frame_head(opcode, length):
+    if length < 126:
+        return struct.pack("!BB", 0x80 | opcode, length)
+    if length < 1 << 16:
+        return struct.pack("!BBH", 0x80 | opcode, 126, length)
+    return struct.pack("!BBQ", 0x80 | opcode, 127, length)
+
+
+class Connection:
+    """The handshake, messages in, control frames out. A subclass says what messages mean."""
+
+    subprotocols = None
+
+    def __init__(self, wire, default):
+        self.wire = wire
+        self.default = default
+        self.protocol = ServerProtocol(subprotocols=self.subprotocols, max_size=LARGEST_MESSAGE)
+        self.control = asyncio.Queue()
+        self.fragments = []
+        self.opcode = None
+
+    async def serve(self):
+        controlling = asyncio.create_task(self.write_control())
+        try:
+            # No answer is waited for between two reads: a cancel has to be seen while a frame trickles.
+            while data := await self.wire.reader.read(65536):
+                self.protocol.receive_data(data)
+                for event in self.protocol.events_received():
+                    if isinstance(event, Request):
+                        await self.handshake(event)
+                    else:
+                        self.frame(event)
+                self.flush()
+                while self.control.qsize() > MOST_CONTROL and not controlling.done():
+                    await asyncio.sleep(0.01)
+        except (OSError, Broken):
+            pass
+        finally:
+            controlling.cancel()
+            await self.end()
+            failure = self.protocol.handshake_exc or self.protocol.parser_exc
+            if failure and not self.wire.ours:
+                self.wire.events.emit("malformed", reason=str(failure), connection=self.wire.number)
+
+    def flush(self):
+        for data in self.protocol.data_to_send():
+            self.control.put_nowait(data)
+
+    async def write_control(self):
+        """Pongs, closes and the end, between other frames."""
+        try:
+            while True:
+                data = await self.control.get()
+                if data:
+                    await self.wire.write(data)
+                else:
+                    async with self.wire.lock:
+                        self.wire.writer.close()
+                self.control.task_done()
+        except OSError:
+            pass
+
+    async def handshake(self, request):
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(request.path).query)
+        if "fault" in query:
+            await self.spoil_handshake(Fault.of(query["fault"][0]), request)
+        response = self.protocol.accept(request)
+        self.protocol.send_response(response)
+        self.flush()
+
+    async def spoil_handshake(self, fault, request):
+        out = BodyOut(self.wire)
+        self.wire.ours = True
+        match fault.name:
+            case "hang":
+                await self.wire.reader.gone.wait()
+                raise Broken
+            case "slow":
+                await asyncio.sleep(fault.number / 1000)
+            case "trickle":
+                self.protocol.send_response(self.protocol.accept(request))
+                for data in self.protocol.data_to_send():
+                    await self.wire.write(data, fault.number / 1000)
+                self.protocol.send_response = lambda response: None
+            case "error" | "redirect" | "garbage-status":
+                await out.perform(None, fault)
+                await out.shut()
+            case "rubbish":
+                await self.wire.push(rubbish(300))
+                await out.shut()
+            case "die" | "close":
+                await self.wire.push(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs")
+                await (out.kill() if fault.name == "die" else out.shut())
+        self.wire.ours = False
+
+    def frame(self, frame):
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self.opcode = frame.opcode
+        elif frame.opcode != Opcode.CONT:
+            return
+        self.fragments.append(bytes(frame.data))
+        if not frame.fin:
+            return
+        data = b"".join(self.fragments)
+        self.fragments = []
+        try:
+            if self.opcode == Opcode.TEXT:
+                self.text(data.decode())
+            else:
+                self.binary(data)
+        except (Malformed, UnicodeDecodeError) as error:
+            self.wire.events.emit("malformed", reason=str(error), connection=self.wire.number)
+
+    def begin_close(self, code):
+        """Sends a close frame behind what is written; the other side's ends the connection."""
+        self.wire.ours = True
+        if self.protocol.state.name == "OPEN":
+            self.protocol.send_close(code)
+            self.flush()
+
+    def text(self, text):
+        raise NotImplementedError
+
+    def binary(self, data):
+        raise NotImplementedError
+
+    async def end(self):
+        raise NotImplementedError
+
+
+class SocketOut(MessageOut):
+    """Messages in frames of their own."""
+
+    def __init__(self, wire, call, connection):
+        super().__init__(wire, call)
+        self.connection = connection
+
+    def payload(self, unit):
+        payload = super().payload(unit)
+        return struct.pack("!I", self.number) + payload if isinstance(unit, bytes) else payload
+
+    def head(self, unit, length):
+        return frame_head(Opcode.BINARY if isinstance(unit, bytes) else Opcode.TEXT, length)
+
+    def stranger(self, request):
+        return request + 1000000
+
+    async def shut(self):
+        self.connection.begin_close(1000)
+        # The other side gets time to close in its turn, which is not a cancellation.
+        try:
+            await asyncio.wait_for(self.wire.reader.gone.wait(), 10)
+        except asyncio.TimeoutError:
+            self.wire.abort()
+        raise Broken
+
+    async def kill(self):
+        await self.wire.reset()
+        raise Broken
+
+    async def rubbish(self, answer, fault):
+        await self.wire.write(RESERVED)
+
+
+class ParleyConnection(Connection):
+    """One connection, many requests."""
+
+    subprotocols = [SUBPROTOCOL]
+
+    def __init__(self, wire, default):
+        super().__init__(wire, default)
+        self.conversation = Conversation(wire, default, lambda wire, call: SocketOut(wire, call, self))
+
+    def text(self, text):
+        self.conversation.receive(text)
+
+    def binary(self, data):
+        if len(data) < 4:
+            raise Malformed("a binary message without a request number")
+        self.conversation.chunk(struct.unpack_from("!I", data)[0], memoryview(data)[4:])
+
+    async def end(self):
+        await self.conversation.end()
+
+
+class VoskOut(SocketOut):
+    """Ends with the connection. There are no errors in this protocol but its end."""
+
+    async def end(self):
+        self.connection.begin_close(1000)
+
+    async def gate(self):
+        pass
+
+    async def error(self, answer, fault):
+        self.connection.begin_close(1011)
+
+    async def other(self, answer, fault):
+        await self.ok(answer, fault)
+
+    anonymous = other
+
+
+class VoskConnection(Connection):
+    """One connection, one utterance."""
+
+    COUNT = iter(range(1, 1 << 60))
+
+    def __init__(self, wire, default):
+        super().__init__(wire, default)
+        self.fault = default
+        self.exchange = None
+        self.answering = None
+        self.size = 0
+        self.eof = False
+
+    def text(self, text):
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise Malformed(f"not JSON: {error}") from None
+        match message:
+            case {"config": dict(config)}:
+                self.fault = Fault.of(config.get("fault", message.get("fault")), self.default)
+                if not isinstance(config.get("sample_rate"), (int, float)):
+                    raise Malformed("no sample rate")
+            case {"eof": 1}:
+                self.open()
+                self.eof = True
+                self.answer()
+            case _:
+                raise Malformed("neither config nor eof")
+
+    def open(self):
+        if self.eof:
+            raise Malformed("something comes after eof")
+        if not self.exchange:
+            self.exchange = Exchange(self.wire, self.fault, id=f"u{next(self.COUNT)}")
+
+    def binary(self, data):
+        self.open()
+        self.size += len(data)
+        if self.fault.early or self.fault.name in AT_ONCE:
+            self.answer()
+        elif self.fault.name not in ("slow", "trickle") and not self.answering:
+            out = VoskOut(self.wire, None, self)
+            unit = {"partial": f"{self.size} bytes"}
+            self.control.put_nowait(out.framed(unit, out.payload(unit)))
+
+    def answer(self):
+        if not self.answering:
+            answer = VoskAnswer([f"{self.size} bytes"])
+            self.answering = self.exchange.start(self.perform, answer)
+
+    async def perform(self, answer):
+        # Partial results that are on their way go first.
+        await self.control.join()
+        await VoskOut(self.wire, None, self).perform(answer, self.fault)
+
+    async def end(self):
+        if self.exchange:
+            self.exchange.cancel()
+        if self.answering:
+            await asyncio.wait({self.answering})

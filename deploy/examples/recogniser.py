@@ -1,0 +1,310 @@
+"""A speech recogniser for English, pocketsphinx, behind two protocols.
+
+Run:        .build/examples-venv/bin/python deploy/examples/recogniser.py --http-port 8103 --vosk-port 8104
+Protocols:  HTTP: OpenAI's POST /v1/audio/transcriptions, a form with `file` (WAV of 16-bit PCM, mu-law or A-law, one or
+            two channels, 8000 to 48000 Hz), `model`, `language`?, `response_format`? ("json", "verbose_json", "text");
+            GET /health.
+            WebSocket: vosk-server's. {"config": {"sample_rate": 16000}}, binary messages of 16-bit mono PCM, each
+            answered with {"partial": ...} or, at the end of an utterance, {"result": [...], "text": ...}; {"eof": 1} is
+            answered with what is left, and the connection is closed.
+Needs:      what deploy/examples/setup.sh installs.
+
+It hears well enough to try a gateway with, no better: it was made for small machines in another decade. Sound is
+split into utterances where there is silence. Each utterance being recognised has a decoder of its own, of some 100 MB;
+when all of them are taken, a request is refused with 503, or 1013 on the WebSocket.
+
+    espeak-ng -v en-us+adam -s 160 -w question.wav "what is two plus three"
+    curl http://127.0.0.1:8103/v1/audio/transcriptions -F file=@question.wav -F model=pocketsphinx
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from pocketsphinx import Decoder, Endpointer
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
+
+import service
+from service import Refusal
+from sound import RATE, Resampler, read_form, read_wav
+
+# A decoder keeps Python's lock while it works on a piece, so pieces are short: 100 ms of sound take some 40 ms.
+PIECE_BYTES = RATE // 10 * 2
+MAX_UTTERANCE_SECONDS = 15
+MAX_SECONDS = 120
+IDLE_SECONDS = 60
+# The silence that ends an utterance.
+PAUSE_SECONDS = 0.5
+# What the loudness and colour of a voice are taken to be until it has been heard; for espeak-ng better than the model's.
+FIRST_MEANS = "45,3,-4"
+
+
+class Busy(Exception):
+    """All decoders are taken."""
+
+
+class Stopped(Exception):
+    """The result isn't wanted any more."""
+
+
+class Decoders:
+    """Decoders for lending. A decoder takes half a second to make, so it is kept when it comes back."""
+
+    def __init__(self, most):
+        self.lock, self.most, self.made = threading.Lock(), most, 0
+        self.idle = []
+
+    def take(self):
+        with self.lock:
+            if self.idle:
+                return self.idle.pop()
+            if self.made == self.most:
+                raise Busy
+            self.made += 1
+        return Decoder(loglevel="FATAL")
+
+    def give_back(self, decoder):
+        with self.lock:
+            self.idle.append(decoder)
+
+
+class Listener:
+    """Hears one speaker. What it learns of the voice in one utterance helps with the next.
+
+    Its methods take long and belong on a worker thread, one at a time; `must_stop` is asked again and again meanwhile.
+    """
+
+    def __init__(self, decoders, must_stop):
+        self.decoders, self.must_stop = decoders, must_stop
+        self.endpointer = Endpointer(window=PAUSE_SECONDS, sample_rate=RATE)
+        self.decoder, self.means = None, FIRST_MEANS
+        self.start, self.spoken, self.waiting = 0.0, 0, b""
+
+    def learn(self, sound):
+        """Gets used to the voice in the whole of the sound before any of it is recognised."""
+        self.begin()
+        for piece in self.pieces(sound, PIECE_BYTES):
+            self.decoder.process_raw(piece, no_search=True)
+        self.end()
+
+    def hear(self, sound):
+        """Takes more sound, 16-bit samples at 16 kHz. Answers with the words of utterances that end in it, or None."""
+        words, has_ended = [], False
+        self.waiting += sound
+        size = self.endpointer.frame_bytes
+        whole = len(self.waiting) // size * size
+        frames, self.waiting = self.waiting[:whole], self.waiting[whole:]
+        for frame in self.pieces(frames, size):
+            was_speaking = self.endpointer.in_speech
+            speech = self.endpointer.process(frame)
+            if speech is None:
+                continue
+            if not was_speaking:
+                self.begin(self.endpointer.speech_start)
+            self.recognise(speech)
+            is_too_long = self.spoken > MAX_UTTERANCE_SECONDS * RATE * 2
+            if not self.endpointer.in_speech or is_too_long:
+                words += self.end()
+                has_ended = True
+                if self.endpointer.in_speech:
+                    self.begin(self.start + self.spoken / (2 * RATE))
+        return words if has_ended else None
+
+    def finish(self):
+        """Answers with the words of the utterance that the sound broke off in."""
+        if self.decoder is None:
+            return []
+        if rest := self.endpointer.end_stream(self.waiting):
+            self.recognise(rest)
+        return self.end()
+
+    def partial(self):
+        """What has been understood of the utterance under way."""
+        hypothesis = self.decoder.hyp() if self.decoder else None
+        return hypothesis.hypstr if hypothesis else ""
+
+    def drop(self):
+        """Gives the decoder back, whatever the state."""
+        if self.decoder is not None:
+            self.end()
+
+    def begin(self, start=0.0):
+        self.decoder = self.decoders.take()
+        self.decoder.set_cmn(self.means)
+        self.decoder.start_utt()
+        self.start, self.spoken = start, 0
+
+    def recognise(self, speech):
+        for piece in self.pieces(speech, PIECE_BYTES):
+            self.decoder.process_raw(piece)
+        self.spoken += len(speech)
+
+    def end(self):
+        decoder, self.decoder = self.decoder, None
+        try:
+            decoder.end_utt()
+            self.means = decoder.get_cmn(False)
+            return [self.word(segment) for segment in decoder.seg() or () if segment.word[0] not in "<["]
+        finally:
+            self.decoders.give_back(decoder)
+
+    def word(self, segment):
+        return {
+            "conf": round(min(1.0, segment.prob), 6),
+            "start": round(self.start + segment.start_frame / 100, 2),
+            "end": round(self.start + (segment.end_frame + 1) / 100, 2),
+            # The second way to say a word is written "word(2)".
+            "word": segment.word.partition("(")[0],
+        }
+
+    def pieces(self, sound, size):
+        for offset in range(0, len(sound), size):
+            if self.must_stop():
+                raise Stopped
+            yield sound[offset : offset + size]
+
+
+def text_of(words):
+    return " ".join(word["word"] for word in words)
+
+
+class Transcription(service.Handler):
+    """OpenAI's protocol."""
+
+    # Set by main.
+    decoders = stopping = None
+
+    def transcribe(self, body):
+        form = read_form(self.headers.get("Content-Type", ""), body)
+        if "file" not in form:
+            raise Refusal(400, "missing_file", "The form needs a file.")
+        kind = form.get("response_format", b"json").decode(errors="replace")
+        if kind not in ("json", "verbose_json", "text"):
+            raise Refusal(400, "unsupported_format", "The response_format has to be json, verbose_json or text.")
+        if not form.get("language", b"en").lower().startswith(b"en"):
+            raise Refusal(400, "unsupported_language", "This recogniser knows English only.")
+        sound = read_wav(form["file"])
+        if sound.seconds > MAX_SECONDS:
+            raise Refusal(413, "audio_too_long", f"At most {MAX_SECONDS} seconds of sound are taken.")
+        try:
+            words = self.recognise(sound)
+        except Busy:
+            raise Refusal(503, "overloaded", "All decoders are busy.") from None
+        except Stopped:
+            raise ConnectionAbortedError("the client has disconnected") from None
+        text = text_of(words)
+        if kind == "text":
+            self.send_whole(200, text + "\n")
+        elif kind == "json":
+            self.send_whole(200, {"text": text})
+        else:
+            whole = {"task": "transcribe", "language": "english", "duration": round(sound.seconds, 3), "text": text}
+            times = [{"word": word["word"], "start": word["start"], "end": word["end"]} for word in words]
+            self.send_whole(200, whole | {"words": times})
+
+    routes = {"/v1/audio/transcriptions": transcribe}
+
+    def recognise(self, sound):
+        listener = Listener(self.decoders, lambda: self.stopping.is_set() or self.is_abandoned())
+        try:
+            samples = Resampler(sound.rate).whole(sound.samples)
+            listener.learn(samples)
+            return (listener.hear(samples) or []) + listener.finish()
+        finally:
+            listener.drop()
+
+
+class VoskService:
+    """vosk-server's protocol."""
+
+    def __init__(self, decoders, workers, stopping):
+        self.decoders, self.workers, self.stopping = decoders, workers, stopping
+
+    async def converse(self, socket):
+        listener = Listener(self.decoders, self.stopping.is_set)
+        try:
+            await self.listen(socket, listener)
+        except Refusal as refusal:
+            await socket.close(1008, refusal.message)
+        except Busy:
+            await socket.close(1013, "all decoders are busy")
+        except TimeoutError:
+            await socket.close(1000, f"no sound for {IDLE_SECONDS} seconds")
+        except (ConnectionClosed, Stopped):
+            pass
+        finally:
+            await self.off_the_loop(listener.drop)
+
+    async def listen(self, socket, listener):
+        rate, resampler = RATE, None
+        while True:
+            message = await asyncio.wait_for(socket.recv(), IDLE_SECONDS)
+            if isinstance(message, bytes):
+                resampler = resampler or Resampler(rate)
+                words = await self.off_the_loop(lambda: listener.hear(resampler.more(message)))
+                answer = {"partial": listener.partial()} if words is None else self.result(words)
+                await socket.send(json.dumps(answer))
+                continue
+            request = service.json_object(message)
+            if "eof" in request:
+                words = await self.off_the_loop(listener.finish)
+                return await socket.send(json.dumps(self.result(words)))
+            rate = self.sample_rate(request)
+            if resampler is not None:
+                raise Refusal(400, "late_config", "a config comes before the sound")
+
+    def sample_rate(self, request):
+        config = request.get("config")
+        rate = config.get("sample_rate", RATE) if isinstance(config, dict) else None
+        if isinstance(rate, float) and rate.is_integer():
+            rate = int(rate)
+        if type(rate) is not int or not 8000 <= rate <= 48000:
+            raise Refusal(400, "invalid_config", "a config with a sample_rate from 8000 to 48000, or an eof, is needed")
+        return rate
+
+    async def off_the_loop(self, function):
+        return await asyncio.get_running_loop().run_in_executor(self.workers, function)
+
+    def result(self, words):
+        return {"result": words, "text": text_of(words)} if words else {"text": ""}
+
+
+async def run(options, transcriptions, vosk, stopping):
+    """Serves both protocols until SIGINT or SIGTERM."""
+    end = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end.set)
+    threading.Thread(target=transcriptions.serve_forever, args=[0.1], daemon=True).start()
+    async with serve(vosk.converse, options.host, options.vosk_port, compression=None, close_timeout=0.2) as server:
+        vosk_port = server.sockets[0].getsockname()[1]
+        service.announce(http_port=transcriptions.server_port, vosk_port=vosk_port)
+        await end.wait()
+        stopping.set()
+        transcriptions.shutdown()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Speech recognition with pocketsphinx, as OpenAI and as vosk-server.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--http-port", type=int, default=8103, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--vosk-port", type=int, default=8104, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--decoders", type=int, default=4, help="utterances at a time (default: %(default)s)")
+    options = parser.parse_args()
+
+    decoders, stopping = Decoders(options.decoders), threading.Event()
+    # The first decoder is made before the first request, which then doesn't wait for it.
+    decoders.give_back(decoders.take())
+    Transcription.decoders, Transcription.stopping = decoders, stopping
+    with (
+        ThreadPoolExecutor(options.decoders) as workers,
+        service.Server((options.host, options.http_port), Transcription) as transcriptions,
+    ):
+        asyncio.run(run(options, transcriptions, VoskService(decoders, workers, stopping), stopping))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Text to speech with espeak-ng, behind OpenAI's speech endpoint.
+
+Run:        python3 deploy/examples/speech.py --port 8102
+Protocol:   POST /v1/audio/speech {"model", "input", "voice", "response_format"?, "speed"?}; GET /health.
+Needs:      espeak-ng (deploy/examples/setup.sh installs it) and Python 3.11 or later.
+
+The audio is streamed while it is made. "wav" (the default here) is what espeak-ng gives: 22050 Hz, mono, 16 bits, with
+a header that leaves the length open; "pcm" is OpenAI's: 24000 Hz, mono, 16 bits, without a header. A voice is one of
+espeak-ng's ("en-us", "de", "en-us+f2") or one of OpenAI's names, which all get the default voice. A client that
+disconnects ends its espeak-ng.
+
+    curl http://127.0.0.1:8102/v1/audio/speech -H 'Content-Type: application/json' -o hello.wav \
+        -d '{"model":"espeak-ng","input":"Good morning","voice":"alloy","response_format":"wav"}'
+"""
+
+import argparse
+import array
+import re
+import struct
+import subprocess
+
+import service
+from service import Refusal
+
+DEFAULT_VOICE = "en-us+adam"
+OPENAI_VOICES = set("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split())
+WORDS_PER_MINUTE = 160
+MAX_CHARACTERS = 4096
+WAV_HEADER_BYTES = 44
+PCM_RATE = 24000
+PIECE_BYTES = 8192
+
+
+def resampled(pieces, rate):
+    """Brings pieces of 16-bit mono samples from `rate` to 24000 Hz, along straight lines between the samples."""
+    step = rate / PCM_RATE
+    samples, position, odd = array.array("h"), 0.0, b""
+    for piece in pieces:
+        piece = odd + piece
+        whole = len(piece) & ~1
+        odd = piece[whole:]
+        samples.frombytes(piece[:whole])
+        made = array.array("h")
+        while position < len(samples) - 1:
+            index = int(position)
+            left = samples[index]
+            made.append(round(left + (samples[index + 1] - left) * (position - index)))
+            position += step
+        used = min(int(position), len(samples))
+        del samples[:used]
+        position -= used
+        yield made.tobytes()
+
+
+class Speech(service.Handler):
+    def speak(self, body):
+        request = service.json_object(body)
+        text = request.get("input")
+        if not isinstance(text, str) or not text.strip():
+            raise Refusal(400, "invalid_input", "The input has to be a text.")
+        if len(text) > MAX_CHARACTERS:
+            raise Refusal(400, "input_too_long", f"The input has at most {MAX_CHARACTERS} characters.")
+        form = request.get("response_format", "wav")
+        if form not in ("wav", "pcm"):
+            raise Refusal(400, "unsupported_format", "The response_format has to be wav or pcm.")
+        speed = request.get("speed", 1)
+        if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not 0.25 <= speed <= 4:
+            raise Refusal(400, "invalid_speed", "The speed has to be between 0.25 and 4.")
+        voice = request.get("voice", "alloy")
+        if not isinstance(voice, str) or not re.fullmatch(r"[A-Za-z0-9+_-]{1,64}", voice):
+            raise Refusal(400, "invalid_voice", "The voice is a name of letters, digits, +, _ and -.")
+        if voice in OPENAI_VOICES:
+            voice = DEFAULT_VOICE
+
+        pace = max(80, min(450, round(WORDS_PER_MINUTE * speed)))
+        command = ["espeak-ng", "--stdin", "--stdout", "-b", "1", "-v", voice, "-s", str(pace)]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as espeak:
+            try:
+                self.deliver(espeak, text, form)
+            finally:
+                espeak.kill()
+
+    routes = {"/v1/audio/speech": speak}
+
+    def deliver(self, espeak, text, form):
+        try:
+            # The longest input fits into the pipe, so this can't wait for espeak-ng's output to be read.
+            espeak.stdin.write(text.encode(errors="replace"))
+            espeak.stdin.close()
+        except BrokenPipeError:
+            pass
+        header = espeak.stdout.read(WAV_HEADER_BYTES)
+        if len(header) < WAV_HEADER_BYTES:
+            raise Refusal(400, "invalid_voice", "espeak-ng has no such voice.")
+        pieces = iter(lambda: espeak.stdout.read1(PIECE_BYTES), b"")
+        if form == "pcm":
+            self.begin_stream(f"audio/pcm;rate={PCM_RATE}")
+            pieces = resampled(pieces, struct.unpack_from("<I", header, 24)[0])
+        else:
+            self.begin_stream("audio/wav")
+            self.send_piece(header)
+        for piece in pieces:
+            if self.is_abandoned():
+                raise ConnectionAbortedError("the client has disconnected")
+            self.send_piece(piece)
+        self.end_stream()
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Text to speech with espeak-ng.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8102, help="0 takes a free one (default: %(default)s)")
+    options = parser.parse_args()
+    service.run(Speech, options.host, options.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""An upstream that Parley runs as a process: says texts back in upper case, and how many seconds an audio lasts.
+
+Run:        python3 deploy/examples/upstream_process.py, and write requests to its standard input, for instance
+            {"type":"text","request":1,"text":"hello there"}
+Protocol:   one JSON object a line, in both directions, one request at a time. Audio (16-bit PCM here) comes as an
+            "audio" with its format, "chunk" lines that each announce so many raw bytes, and an "audio" that is final.
+"""
+
+import json
+import sys
+
+
+def send(**message):
+    print(json.dumps(message), flush=True)
+
+
+rate = size = 0
+while line := sys.stdin.buffer.readline():
+    match json.loads(line):
+        case {"type": "text", "text": text}:
+            for word in text.upper().split():
+                send(type="text", text=word + " ", final=False)
+            send(type="text", text="", final=True, done=True)
+        case {"type": "audio", "format": {"rate": samples, "channels": channels}}:
+            rate, size = 2 * samples * channels, 0
+            send(type="status", state="transcribing")
+        case {"type": "chunk", "bytes": count}:
+            size += len(sys.stdin.buffer.read(count))
+        case {"type": "audio", "final": True}:
+            send(type="text", text=f"{size / rate:.2f} seconds", final=True, done=True)
