@@ -34,7 +34,7 @@ NUMBERS |= {"to": 2, "too": 2, "for": 4}
 OPERATORS = {"plus": "plus", "+": "plus", "minus": "minus", "-": "minus", "times": "times", "*": "times", "x": "times"}
 NUMBER = "|".join([*sorted(NUMBERS, key=len, reverse=True), r"\d{1,4}"])
 OPERATOR = "|".join(re.escape(operator) for operator in OPERATORS)
-CALCULATION = re.compile(rf"(?<![\w.])({NUMBER})\s*({OPERATOR})\s*({NUMBER})(?![\w.]\w)")
+CALCULATION = re.compile(rf"(?<![\w.])({NUMBER})\s*({OPERATOR})\s*({NUMBER})(?!\w|\.\d)")
 
 
 def number(words):
@@ -54,7 +54,8 @@ def calculate(text):
 def answer(said):
     """Answers the last of the texts that the user has said."""
     last = said[-1].strip()
-    text = " ".join(last.lower().replace("-", " - ").split())
+    # "Twenty-one" is one number, "7-9" are two.
+    text = re.sub(r"(?<=[a-z])-(?=[a-z])", " ", " ".join(last.lower().split()))
     if "what did i say" in text:
         return f'Before that you said: "{said[-2]}"' if len(said) > 1 else "You have said nothing before that."
     if "what time is it" in text or "what is the time" in text:

@@ -30,7 +30,7 @@ from websockets.exceptions import ConnectionClosed
 
 import service
 from service import Refusal
-from sound import RATE, Resampler, read_form, read_wav
+from sound import RATE, Resampler, from_pcm, read_form, read_wav
 
 # A decoder keeps Python's lock while it works on a piece, so pieces are short: 100 ms of sound take some 40 ms.
 PIECE_BYTES = RATE // 10 * 2
@@ -39,8 +39,10 @@ MAX_SECONDS = 120
 IDLE_SECONDS = 60
 # The silence that ends an utterance.
 PAUSE_SECONDS = 0.5
-# What the loudness and colour of a voice are taken to be until it has been heard; for espeak-ng better than the model's.
+# What a voice's loudness and colour are taken to be until it has been heard; for espeak-ng better than the model's.
 FIRST_MEANS = "45,3,-4"
+# A search for one word, hardly any work, that stands in for the real one while a decoder gets used to a voice.
+LEARNING = "learning"
 
 
 class Busy(Exception):
@@ -65,7 +67,9 @@ class Decoders:
             if self.made == self.most:
                 raise Busy
             self.made += 1
-        return Decoder(loglevel="FATAL")
+        decoder = Decoder(loglevel="FATAL")
+        decoder.add_keyphrase(LEARNING, "hello")
+        return decoder
 
     def give_back(self, decoder):
         with self.lock:
@@ -86,7 +90,7 @@ class Listener:
 
     def learn(self, sound):
         """Gets used to the voice in the whole of the sound before any of it is recognised."""
-        self.begin()
+        self.begin(search=LEARNING)
         for piece in self.pieces(sound, PIECE_BYTES):
             self.decoder.process_raw(piece, no_search=True)
         self.end()
@@ -132,8 +136,9 @@ class Listener:
         if self.decoder is not None:
             self.end()
 
-    def begin(self, start=0.0):
+    def begin(self, start=0.0, search=None):
         self.decoder = self.decoders.take()
+        self.decoder.activate_search(search)
         self.decoder.set_cmn(self.means)
         self.decoder.start_utt()
         self.start, self.spoken = start, 0
@@ -211,7 +216,8 @@ class Transcription(service.Handler):
     def recognise(self, sound):
         listener = Listener(self.decoders, lambda: self.stopping.is_set() or self.is_abandoned())
         try:
-            samples = Resampler(sound.rate).whole(sound.samples)
+            resampler = Resampler(sound.rate)
+            samples = b"".join(map(resampler.resample, listener.pieces(sound.samples, sound.rate // 10)))
             listener.learn(samples)
             return (listener.hear(samples) or []) + listener.finish()
         finally:
@@ -245,7 +251,7 @@ class VoskService:
             message = await asyncio.wait_for(socket.recv(), IDLE_SECONDS)
             if isinstance(message, bytes):
                 resampler = resampler or Resampler(rate)
-                words = await self.off_the_loop(lambda: listener.hear(resampler.more(message)))
+                words = await self.off_the_loop(lambda: listener.hear(resampler.resample(from_pcm(message))))
                 answer = {"partial": listener.partial()} if words is None else self.result(words)
                 await socket.send(json.dumps(answer))
                 continue

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the examples need on Debian 12: espeak-ng, and a Python environment with a recogniser and a WebSocket library.
+# Installs what the examples need on Debian 12: espeak-ng, and a Python environment with a recogniser and a library
+# for WebSockets.
 # Says nothing, and asks the network for nothing, when all of it is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -49,8 +49,10 @@ LAWS = {MULAW: [from_mulaw(byte) for byte in range(256)], ALAW: [from_alaw(byte)
 
 
 def from_pcm(data):
-    """Little-endian samples; half a sample at the end is left out."""
-    samples = array.array("h", data[: len(data) & ~1])
+    """Reads little-endian samples."""
+    if len(data) % 2:
+        raise Refusal(400, "invalid_audio", "A sample of 16-bit PCM has two bytes.")
+    samples = array.array("h", data)
     if sys.byteorder == "big":
         samples.byteswap()
     return samples
@@ -138,19 +140,10 @@ class Resampler:
         # 1/up steps between two of them have passed.
         self.samples, self.position = array.array("h", bytes(2 * self.reach)), 0
 
-    def whole(self, samples):
-        """All of a sound at once."""
+    def resample(self, samples):
+        """The next piece of a sound. What comes out is behind by a millisecond or two."""
         if self.up == self.down:
             return samples.tobytes()
-        return self.resample(samples + array.array("h", bytes(2 * self.reach)))
-
-    def more(self, data):
-        """The next piece of a stream. What comes out is behind by a millisecond."""
-        if len(data) % 2:
-            raise Refusal(400, "invalid_audio", "a sample has two bytes")
-        return data if self.up == self.down else self.resample(from_pcm(data))
-
-    def resample(self, samples):
         self.samples.extend(samples)
         made = array.array("h")
         while True:

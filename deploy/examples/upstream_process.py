@@ -7,6 +7,7 @@ Protocol:   one JSON object a line, in both directions, one request at a time. A
 """
 
 import json
+import signal
 import sys
 
 
@@ -14,6 +15,7 @@ def send(**message):
     print(json.dumps(message), flush=True)
 
 
+signal.signal(signal.SIGINT, lambda *_: sys.exit())
 rate = size = 0
 while line := sys.stdin.buffer.readline():
     match json.loads(line):

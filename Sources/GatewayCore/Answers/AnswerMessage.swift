@@ -52,22 +52,20 @@ package struct AnswerMessage: Sendable {
         guard type != nil || document.field("text") == nil else {
             return .event(.text(try text(document), final: try flag("final", in: document) ?? true))
         }
-        switch document.string(type, atMost: 16) {
-        case "text": return .event(.text(try text(document), final: try final(document)))
-        case "transcript": return .event(try transcript(document))
-        case "status": return .event(try status(document))
-        case "audio": return try audio(document)
-        case "chunk":
+        if document.isText(type, "text") { return .event(.text(try text(document), final: try final(document))) }
+        if document.isText(type, "transcript") { return .event(try transcript(document)) }
+        if document.isText(type, "status") { return .event(try status(document)) }
+        if document.isText(type, "audio") { return try audio(document) }
+        if document.isText(type, "chunk") {
             guard let count = document.unsigned(document.field("bytes")), count >= 1, count <= UInt64(largestChunk) else {
                 throw AnswerFault("bytes isn't a number from 1 to \(largestChunk)")
             }
             return .chunk(bytes: Int(count))
-        case "error":
-            return .failure(
-                retryable: document.flag(document.field("retryable")),
-                retryAfterMilliseconds: document.milliseconds(document.field("retry_after_ms")))
-        default: throw AnswerFault("there is no answer of this type")
         }
+        guard document.isText(type, "error") else { throw AnswerFault("there is no answer of this type") }
+        return .failure(
+            retryable: document.flag(document.field("retryable")),
+            retryAfterMilliseconds: document.milliseconds(document.field("retry_after_ms")))
     }
 
     private static func text(_ document: JSONDocument) throws(AnswerFault) -> [UInt8] {

@@ -6,7 +6,10 @@
 struct JSONDocument {
     private let storage: [UInt8]
     /// Of the object that the text is, found on the way through it.
-    private var members: [(key: JSONValue, value: JSONValue)] = []
+    private var members = InlineArray<16, (key: JSONValue, value: JSONValue)>(repeating: (.absent, .absent))
+    private var memberCount = 0
+    /// Those for which there is no place in ``members``.
+    private var further: [(key: JSONValue, value: JSONValue)] = []
 
     /// The deepest nesting that is read.
     static let depth = 16
@@ -14,6 +17,7 @@ struct JSONDocument {
     init(_ bytes: RawSpan) throws(AnswerFault) {
         guard bytes.byteCount <= UInt32.max else { throw AnswerFault("the answer is too long") }
         var storage: [UInt8] = []
+        storage.reserveCapacity(bytes.byteCount)
         storage.append(bytesOf: bytes)
         self.storage = storage
         var reader = JSONReader(at: 0, maximumDepth: Self.depth)
@@ -21,7 +25,14 @@ struct JSONDocument {
         do throws(JSONSyntaxError) {
             guard try reader.current(in: bytes) == UInt8(ascii: "{") else { throw JSONSyntaxError(.notAnObject, at: reader.position) }
             var walk = MemberReader(depth: 1)
-            while let member = try walk.next(&reader, in: bytes) { members.append(member) }
+            while let member = try walk.next(&reader, in: bytes) {
+                if memberCount < 16 {
+                    members[memberCount] = member
+                    memberCount += 1
+                } else {
+                    further.append(member)
+                }
+            }
             reader.skipWhitespace(in: bytes)
             guard reader.position == bytes.byteCount else { throw JSONSyntaxError(.trailingBytes, at: reader.position) }
         } catch {
@@ -31,8 +42,17 @@ struct JSONDocument {
 
     /// A field of the object that the text is; nil when it isn't there or `null`.
     func field(_ name: StaticString) -> JSONValue? {
-        for (key, value) in members where isKey(key, name) { return value.kind == .null ? nil : value }
+        for index in 0..<memberCount where isKey(members[index].key, name) {
+            return members[index].value.kind == .null ? nil : members[index].value
+        }
+        for (key, value) in further where isKey(key, name) { return value.kind == .null ? nil : value }
         return nil
+    }
+
+    /// Whether a value is a string with this text, written without escapes.
+    func isText(_ value: JSONValue?, _ text: StaticString) -> Bool {
+        guard let value, value.kind == .string else { return false }
+        return isKey(value, text)
     }
 
     /// A field of an object inside; nil when that isn't an object.

@@ -24,10 +24,12 @@ package struct SlotLine: Sendable {
     }
 
     package var waiting: Int { line.count - gone.count }
+    /// Whether who asks now is granted a slot at once.
+    package var hasRoom: Bool { taken < limit && waiting == 0 }
 
     /// - Parameter ticket: names who asks; never used twice
     package mutating func enter(_ ticket: UInt64) -> Entry {
-        if taken < limit, waiting == 0 {
+        if hasRoom {
             taken += 1
             return .granted
         }

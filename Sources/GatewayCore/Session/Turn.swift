@@ -52,6 +52,9 @@ package struct Turn: Sendable {
         replies.append(Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, isPromise: isPromise))
     }
 
+    /// Whether there are replies, and all of them say that something is kept.
+    package var promisesOnly: Bool { !replies.isEmpty && replies.allSatisfy(\.isPromise) && closing == nil }
+
     /// Takes out the replies that have to wait.
     ///
     /// - Parameter promisesOnly: false takes all

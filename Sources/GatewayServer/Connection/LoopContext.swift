@@ -17,6 +17,7 @@ package final class LoopContext {
     package let deflate = SharedDeflate()
     package let tls = TLSBuffers()
     let helpings: HelpingQueue
+    let gathering: GatheringQueue
     /// Frames on their way out. Handed to the pipeline and taken up again, so that writing allocates nothing.
     package var output = ByteBuffer()
     package var counters = LoopCounters()
@@ -43,6 +44,7 @@ package final class LoopContext {
     package init(eventLoop: any EventLoop, shared: SharedGateway, settings: GatewaySettings, seed: UInt64, logger: Logger) {
         self.eventLoop = eventLoop
         helpings = HelpingQueue(eventLoop: eventLoop)
+        gathering = GatheringQueue(eventLoop: eventLoop)
         self.shared = shared
         self.settings = settings
         self.logger = logger

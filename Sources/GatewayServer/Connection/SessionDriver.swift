@@ -21,6 +21,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     private(set) var session: Session
     private var arrival: Arrival
     private var link: (any UpstreamLink)?
+    /// The link leads out of the process.
+    private var isLinked: Bool { link?.isAtOnce == false }
     /// Events that the upstream may still send unasked.
     private var demanded = 0
     private var isDispatching = false
@@ -157,6 +159,10 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     package var awaited: UInt64? { marks.last?.ticket }
 
     package var isGreeted: Bool { greeting == nil }
+
+    package var expectsAnswer: Bool {
+        isLinked && !session.inFlight.isEmpty && !session.outbox.hasWaiting && session.intake.stream == nil && loop.turn.promisesOnly
+    }
 
     /// The store has everything up to `ticket`.
     func stored(_ ticket: UInt64) {

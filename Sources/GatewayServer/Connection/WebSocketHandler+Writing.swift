@@ -6,7 +6,11 @@ import NIOCore
 extension WebSocketHandler {
     package func flush() {
         guard let context else { return }
-        if case .open = state { application.prepare() }
+        if case .open = state {
+            application.prepare()
+            if mayGather { return wait() }
+        }
+        isGathering = false
         var isDone = false
         while !isDone {
             if let closing = loop.turn.closing { begin(closing) }
@@ -21,6 +25,29 @@ extension WebSocketHandler {
         for error in loop.turn.incidents { loop.record(error, connection: connection.id, session: connection.sessionID) }
         loop.turn.incidents.removeAll(keepingCapacity: true)
         settle()
+    }
+
+    /// The answer to what is acknowledged now is on its way: both go in one write if it comes soon.
+    private func wait() {
+        guard let reply = loop.turn.replies.first else { return }
+        for index in 0..<reply.count { gathered[index] = loop.turn.replyBytes[reply.start + index] }
+        gatheredCount = reply.count
+        loop.turn.clearReplies()
+        isGathering = true
+        loop.gathering.append(self)
+        application.written()
+        settle()
+    }
+
+    private var mayGather: Bool {
+        guard !isGathering, loop.turn.replies.count == 1, loop.turn.replies[0].count <= Self.gatheredBytes else { return false }
+        return backlog.readableBytes == 0 && pendingPong == nil && application.expectsAnswer && application.awaited == nil
+    }
+
+    /// It hasn't come soon.
+    func flushGathered() {
+        guard isGathering else { return }
+        turn {}
     }
 
     private func pump(_ context: ChannelHandlerContext) {
@@ -60,8 +87,17 @@ extension WebSocketHandler {
             pendingPong = nil
             if case .open = state { pong.withRawSpan { writer.writePong($0, to: &output) } }
         }
+        writeGathered(to: &output)
         collectReplies(into: &output)
         if case .open = state { application.write(to: &output, writer: &writer) }
+    }
+
+    private func writeGathered(to output: inout ByteBuffer) {
+        guard gatheredCount > 0 else { return }
+        writer.write(.text, gathered.span.bytes.extracting(first: gatheredCount), mayCompress: true, to: &output)
+        gatheredCount = 0
+        connection.messagesOut &+= 1
+        loop.counters.messagesOut &+= 1
     }
 
     /// The replies of the turn, or into ``held`` if they have to wait.
@@ -93,6 +129,7 @@ extension WebSocketHandler {
 
     /// Keeps the replies of this turn until the socket takes them.
     func gather() {
+        writeGathered(to: &backlog)
         collectReplies(into: &backlog)
     }
 
@@ -103,6 +140,7 @@ extension WebSocketHandler {
             application.prepare()
             if application.awaited != nil { loop.turn.dropPromises() }
         }
+        writeGathered(to: &backlog)
         writeReplies(to: &backlog)
     }
 

@@ -6,7 +6,9 @@ package import NIOCore
 ///
 /// All answers of one read leave in one write. Framing, control frames, heartbeat, the close handshake and slow readers are handled here;
 /// what messages mean is the application's matter. Runs with or without TLS in front.
-package final class WebSocketHandler<Application: WebSocketApplication>: ChannelInboundHandler, ConnectionSocket, PlaintextReceiver {
+package final class WebSocketHandler<Application: WebSocketApplication>: ChannelInboundHandler, ConnectionSocket, PlaintextReceiver,
+    GatheringSocket
+{
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
@@ -70,6 +72,13 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         connection.deadline = loop.clock.now
         turn { application.open() }
     }
+
+    /// Acknowledgements wait for the answer to go with it.
+    var isGathering = false
+    /// The acknowledgement that waits.
+    var gathered = InlineArray<96, UInt8>(repeating: 0)
+    var gatheredCount = 0
+    static var gatheredBytes: Int { 96 }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
         leave()

@@ -64,7 +64,7 @@ final class LinkEngine: PipelineSink {
         let order = CallOrder(
             session: session, id: request.id, route: route.name, input: input, lang: request.lang, stream: request.stream,
             output: request.output, meta: request.meta, conversation: conversation)
-        let stages = route.upstreams.map { loop.stage(plan.upstreams[$0]) }
+        let stages = loop.stages(of: index, in: plan)
         lastMaker = stages.first?.maker as? any ServiceLoop
         let pipeline = RequestPipeline(
             key: request.key, request: order, stages: stages, collectMaxBytes: route.collectMaxBytes, loop: loop.calls, sink: self)

@@ -21,14 +21,16 @@ final class RequestPipeline: CallOwner {
     }
 
     let key: RequestKey
-    private(set) var request: CallOrder
+    let request: CallOrder
     private let loop: CallLoop
     private let collectMaxBytes: Int
     private var sink: (any PipelineSink)?
 
-    /// Upstreams that haven't begun, but for the one that speaks.
-    private var ahead: ArraySlice<Stage>
-    private let speaker: Stage?
+    private let stages: [Stage]
+    /// Of ``stages``: those that haven't begun, but for the one that speaks.
+    private var ahead: Range<Int>
+    /// Whether the last of ``stages`` speaks.
+    private let isSpoken: Bool
     /// The one at work.
     private var call: UpstreamCall?
     private var role = GatewayConfiguration.Upstream.Role.any
@@ -59,14 +61,13 @@ final class RequestPipeline: CallOwner {
         self.sink = sink
         self.collectMaxBytes = collectMaxBytes
         startedAt = loop.now
-        var stages = stages
+        self.stages = stages
         // A text needn't be heard.
-        if !request.isStreamed, stages.first?.upstream.role == .recogniser { stages.removeFirst() }
-        let last = stages.last.flatMap { $0.upstream.role == .speaker ? $0 : nil }
-        if last != nil { stages.removeLast() }
+        let first = !request.isStreamed && stages.first?.upstream.role == .recogniser ? 1 : 0
+        let hasSpeaker = stages.last?.upstream.role == .speaker
+        ahead = first..<max(first, stages.count - (hasSpeaker ? 1 : 0))
         // Whoever asks for no audio isn't spoken to, unless there is nothing else to be had.
-        speaker = request.output.audio || stages.isEmpty ? last : nil
-        ahead = stages[...]
+        isSpoken = hasSpeaker && (request.output.audio || ahead.isEmpty)
         if case .stream(let format) = request.input, stages.first?.upstream.takesRecordings ?? false {
             (recording, recordingFormat) = ([], format)
         }
@@ -84,7 +85,7 @@ final class RequestPipeline: CallOwner {
 
     func begin() {
         guard recording == nil else { return }
-        if ahead.isEmpty, speaker != nil, case .text(let text) = request.input {
+        if ahead.isEmpty, isSpoken, case .text(let text) = request.input {
             speak(text)
             endText()
         } else {
@@ -147,13 +148,18 @@ final class RequestPipeline: CallOwner {
     // MARK: From one upstream to the next
 
     private func next(_ input: CallOrder.Input) {
-        guard let stage = ahead.popFirst() else { return complete() }
+        guard !ahead.isEmpty else { return complete() }
+        let stage = stages[ahead.lowerBound]
+        ahead = ahead.lowerBound + 1..<ahead.upperBound
         role = stage.upstream.role
         var order = request
-        order.input = input
-        if !ahead.isEmpty || speaker != nil { order.output.text = true }
-        // What it is asked to give, and not what comes of that in the end.
-        if speaker != nil { order.output.audio = false }
+        if stages.count > 1 || recordingFormat != nil {
+            // What it is asked to give, and not what comes of that in the end.
+            var output = request.output
+            if !ahead.isEmpty || isSpoken { output.text = true }
+            if isSpoken { output.audio = false }
+            order = request.asking(input, output)
+        }
         let call = UpstreamCall(order, target: stage.target, maker: stage.maker, loop: loop, owner: self)
         self.call = call
         if isPaused { call.pause() }
@@ -174,7 +180,7 @@ final class RequestPipeline: CallOwner {
         }
         self.call = nil
         note(usage, timing)
-        if ahead.isEmpty, speaker == nil {
+        if ahead.isEmpty, !isSpoken {
             // The usual case: its last is the request's last.
             if case .text(_, let final) = content, !final { hasOpenText = true }
             return end(with: closing(content))
@@ -208,13 +214,13 @@ final class RequestPipeline: CallOwner {
     private func take(_ content: consuming UpstreamEvent.Content) {
         switch content {
         case .text(let text, let final):
-            if speaker != nil { for sentence in splitter.take(text) { speak(sentence) } }
+            if isSpoken { for sentence in splitter.take(text) { speak(sentence) } }
             guard ahead.isEmpty else {
                 // It is the next one's to answer.
                 transcript += text
                 return
             }
-            guard request.output.text || speaker == nil else { return }
+            guard request.output.text || !isSpoken else { return }
             hasOpenText = !final
             emit(.text(text, final: final))
         case .transcript(let text, let final, let confidence, let start, let end):
@@ -243,7 +249,7 @@ final class RequestPipeline: CallOwner {
             guard text.contains(where: { $0 > 0x20 }) else { return end(with: .text([], final: true)) }
             return next(.text(text))
         }
-        if speaker != nil { return endText() }
+        if isSpoken { return endText() }
         complete()
     }
 
@@ -266,14 +272,12 @@ final class RequestPipeline: CallOwner {
     }
 
     private func speakNext() {
-        guard speech == nil, !isOver, let speaker, !sentences.isEmpty else { return }
+        guard speech == nil, !isOver, isSpoken, let speaker = stages.last, !sentences.isEmpty else { return }
         let sentence = sentences.removeFirst()
         spoken.begin(sentence)
         // Without a word in it there is nothing to be heard.
         guard sentence.contains(where: { $0 >= 0x30 }) else { return speakNext() }
-        var order = request
-        order.input = .text(sentence)
-        order.conversation = []
+        let order = request.asking(.text(sentence), request.output, conversation: [])
         let call = UpstreamCall(order, target: speaker.target, maker: speaker.maker, loop: loop, owner: self)
         speech = call
         if isPaused { call.pause() }

@@ -32,6 +32,8 @@ final class RoutedLink: UpstreamLink, EngineOutput {
         engine.output = self
     }
 
+    var isAtOnce: Bool { false }
+
     var heldBytes: Int { inboxBytes + (isHome ? engine.value.heldBytes : 0) }
 
     // MARK: From the session
@@ -46,10 +48,12 @@ final class RoutedLink: UpstreamLink, EngineOutput {
                 conversation =
                     receiver?.conversation(before: request.key, lines: plan.context[route].lines, bytes: plan.context[route].bytes) ?? []
             }
+            guard !isHome else { return engine.value.start(request, plan: plan, route: route, conversation: conversation) }
             let lines = conversation
             tell { $0.start(request, plan: plan, route: route, conversation: lines) }
         case .audio(let key, let range):
             let chunk = Array(audio[range])
+            guard !isHome else { return engine.value.hear(chunk, of: key) }
             tell { $0.hear(chunk, of: key) }
         case .audioEnd(let key): tell { $0.endInput(of: key) }
         case .cancel(let key, let played):

@@ -28,6 +28,9 @@ package protocol UpstreamLink: AnyObject {
     /// The session is over. Nothing is reported afterwards, and the receiver is let go of.
     func close()
 
+    /// Whether it answers from inside ``send(_:audio:)``.
+    var isAtOnce: Bool { get }
+
     /// Bytes that it holds beside those that the session counts as waiting for the upstream.
     var heldBytes: Int { get }
 }

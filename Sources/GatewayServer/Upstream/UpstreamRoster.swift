@@ -166,6 +166,8 @@ final class RosterLoop: UpstreamLoop {
     private var makers: [ObjectIdentifier: (upstream: Upstream, maker: any ServiceLoop)] = [:]
     private var engines: [ObjectIdentifier: LinkEngine] = [:]
     private var isShutDown = false
+    /// Of the plan in force.
+    private var staged: (plan: UpstreamRoster.Plan, stages: [[RequestPipeline.Stage]?])?
 
     init(roster: UpstreamRoster, calls: CallLoop) {
         self.roster = roster
@@ -178,8 +180,16 @@ final class RosterLoop: UpstreamLoop {
         return RoutedLink(engine: engine, receiver: receiver, roster: roster, eventLoop: calls.eventLoop)
     }
 
-    func stage(_ upstream: Upstream) -> RequestPipeline.Stage {
-        RequestPipeline.Stage(upstream: upstream, target: upstream.target, maker: maker(of: upstream))
+    /// The upstreams of a route, as this event loop has them.
+    func stages(of route: Int, in plan: UpstreamRoster.Plan) -> [RequestPipeline.Stage] {
+        if staged?.plan === plan, let known = staged?.stages[route] { return known }
+        let stages = plan.table.routes[route].upstreams.map { number in
+            let upstream = plan.upstreams[number]
+            return RequestPipeline.Stage(upstream: upstream, target: upstream.target, maker: maker(of: upstream))
+        }
+        if staged?.plan !== plan { staged = (plan, Array(repeating: nil, count: plan.table.routes.count)) }
+        staged?.stages[route] = stages
+        return stages
     }
 
     func maker(of upstream: Upstream) -> any ServiceLoop {
@@ -199,6 +209,7 @@ final class RosterLoop: UpstreamLoop {
     }
 
     func reload() {
+        staged = nil
         let plan = roster.plan
         for (id, entry) in makers where !plan.upstreams.contains(where: { $0 === entry.upstream }) {
             entry.maker.close()
@@ -213,5 +224,6 @@ final class RosterLoop: UpstreamLoop {
         engines = [:]
         for entry in makers.values { entry.maker.close() }
         makers = [:]
+        staged = nil
     }
 }

@@ -68,3 +68,53 @@ import Testing
         #expect(texts(history) == ["next"])
     }
 }
+
+@Suite("What a model is told of a conversation") struct ConversationTests {
+    private func history() -> History {
+        var history = History(maximumCount: 100, maximumBytes: 1000)
+        func say(_ speaker: History.Speaker, _ text: String, _ number: UInt64, _ kind: History.Kind = .text) {
+            Array(text.utf8).withRawSpan { history.append($0, .init(speaker, kind, at: 1, request: RequestKey(number: number))) }
+        }
+        say(.client, "one", 1)
+        say(.upstream, "first ", 1)
+        say(.upstream, "answer", 1)
+        history.append(RawSpan(), .init(.client, .audio, at: 2, request: RequestKey(number: 2)))
+        say(.client, "two", 2, .transcript)
+        say(.upstream, "second answer", 2)
+        say(.client, "three", 3)
+        return history
+    }
+
+    private func lines(_ history: History, before number: UInt64 = 3, lines: Int = 100, bytes: Int = 1000) -> [String] {
+        history.conversation(before: RequestKey(number: number), lines: lines, bytes: bytes).map {
+            "\($0.speaker == .client ? "user" : "model"): \(String(decoding: $0.text, as: UTF8.self))"
+        }
+    }
+
+    @Test func `is everything that was said before, in words`() {
+        #expect(lines(history()) == ["user: one", "model: first ", "model: answer", "user: two", "model: second answer"])
+    }
+
+    @Test func `goes back as far as the bounds allow`() {
+        #expect(lines(history(), lines: 2) == ["user: two", "model: second answer"])
+        #expect(lines(history(), bytes: 16) == ["user: two", "model: second answer"])
+        #expect(lines(history(), bytes: 15) == ["model: second answer"])
+        #expect(lines(history(), lines: 0) == [])
+    }
+
+    @Test func `ends where the client stopped listening`() {
+        var history = history()
+        var isFound = history.setHeard(7, of: RequestKey(number: 2))
+        #expect(isFound)
+        #expect(lines(history).last == "model: second ")
+        // Over several entries, and nothing at all of the last ones.
+        isFound = history.setHeard(4, of: RequestKey(number: 1))
+        #expect(isFound)
+        #expect(lines(history)[..<3] == ["user: one", "model: firs", "user: two"])
+        isFound = history.setHeard(1000, of: RequestKey(number: 1))
+        #expect(isFound)
+        #expect(lines(history)[2] == "model: answer")
+        isFound = history.setHeard(1, of: RequestKey(number: 9))
+        #expect(!isFound)
+    }
+}

@@ -34,11 +34,12 @@ package final class CallLoop {
 
     /// Ends what has taken too long.
     package func tick(now: Instant) {
-        // One that ends is replaced by the last, which then waits for the next tick.
+        // One that ends is replaced by the last.
         var index = 0
         while index < calls.count {
-            calls[index].tick(now: now)
-            index += 1
+            let call = calls[index]
+            call.tick(now: now)
+            if index < calls.count, calls[index] === call { index += 1 }
         }
     }
 }

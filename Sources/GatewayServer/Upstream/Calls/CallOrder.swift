@@ -1,7 +1,7 @@
 package import GatewayCore
 
-/// What one upstream is asked: a request, or what an earlier upstream has made of it.
-package struct CallOrder: Sendable {
+/// What one upstream is asked: a request, or what an earlier upstream has made of it. Many hold it, none changes it.
+package final class CallOrder: Sendable {
     package enum Input: Sendable {
         case text([UInt8])
         /// A whole recording.
@@ -10,17 +10,17 @@ package struct CallOrder: Sendable {
         case stream(AudioFormat)
     }
 
-    package var session: ULID
-    package var id: MessageID
-    package var route: String
-    package var input: Input
-    package var lang: [UInt8]?
+    package let session: ULID
+    package let id: MessageID
+    package let route: String
+    package let input: Input
+    package let lang: [UInt8]?
     /// Whether a text answer may come in deltas.
-    package var stream: Bool
-    package var output: UpstreamRequest.Output
-    package var meta: [UpstreamRequest.Meta]
+    package let stream: Bool
+    package let output: UpstreamRequest.Output
+    package let meta: [UpstreamRequest.Meta]
     /// What was said before, the oldest first.
-    package var conversation: [ConversationLine]
+    package let conversation: [ConversationLine]
 
     package init(
         session: ULID, id: MessageID, route: String, input: Input, lang: [UInt8]?, stream: Bool, output: UpstreamRequest.Output,
@@ -35,6 +35,13 @@ package struct CallOrder: Sendable {
         self.output = output
         self.meta = meta
         self.conversation = conversation
+    }
+
+    /// The same with another input, and in the words of another output.
+    package func asking(_ input: Input, _ output: UpstreamRequest.Output, conversation: [ConversationLine]? = nil) -> CallOrder {
+        CallOrder(
+            session: session, id: id, route: route, input: input, lang: lang, stream: stream, output: output, meta: meta,
+            conversation: conversation ?? self.conversation)
     }
 
     package var isStreamed: Bool { if case .stream = input { true } else { false } }

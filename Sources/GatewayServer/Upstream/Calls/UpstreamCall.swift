@@ -46,7 +46,11 @@ package final class UpstreamCall {
     private let createdAt: Instant
     private var markedAt: Instant
     private var place = Place.none
-    private var runs: [Run] = []
+    private var run: Run?
+    /// Of another endpoint, where the first is slow.
+    private var rival: Run?
+    private var attempts = 0
+    /// Endpoints that were asked, but for the first as long as it is the only one.
     private var tried: [Int] = []
     private var isOver = false
     private var hasAnswered = false
@@ -80,6 +84,11 @@ package final class UpstreamCall {
 
     package func begin() {
         loop.add(self)
+        if let claim = target.pool.begin() {
+            place = .taken
+            launch(claim)
+            return scheduleHedge()
+        }
         let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
         let entry = target.pool.enter { bound.eventLoop.execute { bound.value.granted() } }
         switch entry {
@@ -96,23 +105,28 @@ package final class UpstreamCall {
         let now = loop.now
         timing.queue = now.nanoseconds(since: createdAt)
         launch()
-        guard !isOver, target.hedgeAfter > 0, target.isRepeatable, !order.isStreamed else { return }
+        scheduleHedge()
+    }
+
+    private func scheduleHedge() {
+        guard target.hedgeAfter > 0, !isOver, target.isRepeatable, !order.isStreamed else { return }
         timer = loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(target.hedgeAfter)) { [weak self] in self?.hedge() }
     }
 
     private func launch() {
         switch target.pool.claim(avoiding: tried) {
         case .unavailable(let wait): end(.breakerOpen(wait: wait == 0 ? 1_000_000_000 : wait))
-        case .claimed(let claim): run(claim)
+        case .claimed(let claim): launch(claim)
         }
     }
 
-    private func run(_ claim: EndpointSet.Claim) {
-        tried.append(claim.index)
+    private func launch(_ claim: EndpointSet.Claim) {
+        attempts += 1
+        if attempts > 1 { tried.append(claim.index) }
         markedAt = loop.now
         timeouts.enter(.connecting, at: markedAt)
         let run = Run(self, claim: claim)
-        runs.append(run)
+        if self.run == nil { self.run = run } else { rival = run }
         let attempt = maker.makeAttempt(order, endpoint: claim.index, receiver: run)
         guard !run.isOver else { return }
         run.attempt = attempt
@@ -122,19 +136,19 @@ package final class UpstreamCall {
 
     /// The answer hasn't begun: another endpoint is asked as well, if there is one to spare.
     private func hedge() {
-        guard !isOver, !hasAnswered, runs.count == 1, target.pool.addresses.count > 1, target.pool.mayRetry(),
-            case .claimed(let claim) = target.pool.claim(avoiding: tried)
-        else { return }
+        guard !isOver, !hasAnswered, let run, rival == nil, target.pool.addresses.count > 1 else { return }
+        tried.append(run.claim.index)
+        guard target.pool.mayRetry(), case .claimed(let claim) = target.pool.claim(avoiding: tried) else { return }
         guard !tried.contains(claim.index) else { return target.pool.settle(claim, .neither) }
         target.pool.count { $0.hedges &+= 1 }
-        run(claim)
+        launch(claim)
     }
 
     // MARK: From whoever has made it
 
     package func send(_ chunk: [UInt8]) {
         guard !isOver else { return }
-        if let run = runs.first, run.isConnected, let attempt = run.attempt {
+        if let run, run.isConnected, let attempt = run.attempt {
             hasSentAudio = true
             attempt.send(chunk)
         } else {
@@ -145,7 +159,7 @@ package final class UpstreamCall {
     package func endInput() {
         guard !isOver, !hasInputEnded else { return }
         hasInputEnded = true
-        guard let run = runs.first, run.isConnected, let attempt = run.attempt else { return }
+        guard let run, run.isConnected, let attempt = run.attempt else { return }
         timeouts.enter(.awaiting, at: loop.now)
         markedAt = loop.now
         attempt.endInput()
@@ -155,14 +169,16 @@ package final class UpstreamCall {
         guard !isOver, !isPaused else { return }
         isPaused = true
         timeouts.hold(true, at: loop.now)
-        for run in runs { run.attempt?.pause() }
+        run?.attempt?.pause()
+        rival?.attempt?.pause()
     }
 
     package func resume() {
         guard !isOver, isPaused else { return }
         isPaused = false
         timeouts.hold(false, at: loop.now)
-        for run in runs { run.attempt?.resume() }
+        run?.attempt?.resume()
+        rival?.attempt?.resume()
     }
 
     /// Nothing is reported afterwards.
@@ -207,9 +223,9 @@ package final class UpstreamCall {
         guard admit(content.byteCount, from: run) else { return }
         run.isOver = true
         run.attempt = nil
-        runs = []
-        target.pool.settle(run.claim, .success)
-        target.pool.count { $0.completed &+= 1 }
+        self.run = nil
+        target.pool.complete(run.claim)
+        place = .none
         timing.total = loop.now.nanoseconds(since: createdAt)
         let owner = owner
         leave()
@@ -220,10 +236,11 @@ package final class UpstreamCall {
     private func admit(_ bytes: Int, from run: Run) -> Bool {
         if !hasAnswered {
             hasAnswered = true
-            timing.first = loop.now.nanoseconds(since: markedAt)
+            let now = loop.now
+            timing.first = now.nanoseconds(since: markedAt)
+            timeouts.heard(at: now)
             timer?.cancel()
-            for other in runs where other !== run { abandon(other, .obsolete, .neither) }
-            runs = [run]
+            abandonRival(of: run)
         }
         answerBytes += bytes
         guard answerBytes <= target.maxAnswerBytes else {
@@ -236,25 +253,28 @@ package final class UpstreamCall {
     fileprivate func took(_ bytes: Int) { owner?.call(self, took: bytes) }
 
     fileprivate func finished(_ run: Run, usage: Usage?) {
-        for other in runs where other !== run { abandon(other, .obsolete, .neither) }
-        runs = []
-        target.pool.settle(run.claim, .success)
+        abandonRival(of: run)
+        self.run = nil
+        target.pool.complete(run.claim)
+        place = .none
         end(nil, usage: usage)
     }
 
     fileprivate func failed(_ run: Run, _ failure: CallFailure) { fail(run, failure, tellsAttempt: false) }
 
     private func fail(_ run: Run, _ failure: CallFailure, tellsAttempt: Bool) {
-        guard let index = runs.firstIndex(where: { $0 === run }) else { return }
-        runs.remove(at: index)
+        guard run === self.run || run === rival else { return }
+        if run === self.run { self.run = rival }
+        rival = nil
         if tellsAttempt {
             abandon(run, .fault, failure.outcome)
         } else {
             run.isOver = true
             target.pool.settle(run.claim, failure.outcome)
         }
+        if tried.last != run.claim.index { tried.append(run.claim.index) }
         // The other attempt may still answer.
-        if runs.isEmpty { retry(after: failure) }
+        if self.run == nil { retry(after: failure) }
     }
 
     // MARK: Time
@@ -269,7 +289,7 @@ package final class UpstreamCall {
     private func retry(after failure: CallFailure) {
         guard !isOver else { return }
         guard mayRetry(after: failure) else { return end(failure) }
-        let delay = max(target.backoff.delay(after: tried.count, random: loop.random()), (failure.retryAfter ?? 0) * 1_000_000)
+        let delay = max(target.backoff.delay(after: attempts, random: loop.random()), (failure.retryAfter ?? 0) * 1_000_000)
         timeouts.enter(.pausing, at: loop.now)
         timer?.cancel()
         timer = loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { [weak self] in
@@ -282,7 +302,7 @@ package final class UpstreamCall {
     private static let longestWait: Int64 = 2000
 
     private func mayRetry(after failure: CallFailure) -> Bool {
-        guard !hasAnswered, !hasSentAudio, failure.isRetryable, tried.count <= target.retries, failure.retryAfter ?? 0 <= Self.longestWait,
+        guard !hasAnswered, !hasSentAudio, failure.isRetryable, attempts <= target.retries, failure.retryAfter ?? 0 <= Self.longestWait,
             !failure.hasReached || target.isRepeatable, case .taken = place, !timeouts.isOutOfTime(at: loop.now), target.pool.wait == 0
         else { return false }
         return target.pool.mayRetry()
@@ -297,8 +317,7 @@ package final class UpstreamCall {
             let wait = target.pool.wait
             if wait > 0 { failure?.retryAfter = (wait + 999_999) / 1_000_000 }
         }
-        let isComplete = failure == nil
-        target.pool.count { if isComplete { $0.completed &+= 1 } else { $0.failed &+= 1 } }
+        if failure != nil { target.pool.count { $0.failed &+= 1 } }
         timing.total = loop.now.nanoseconds(since: createdAt)
         let owner = owner
         leave()
@@ -307,9 +326,21 @@ package final class UpstreamCall {
 
     /// Gives up all attempts.
     private func drop(_ reason: CancelReason, outcome: CircuitBreaker.Outcome, playedMilliseconds: Int64?) {
-        let dropped = runs
-        runs = []
-        for run in dropped { abandon(run, reason, outcome, playedMilliseconds: playedMilliseconds) }
+        let dropped = (run, rival)
+        (run, rival) = (nil, nil)
+        if let run = dropped.0 {
+            tried.append(run.claim.index)
+            abandon(run, reason, outcome, playedMilliseconds: playedMilliseconds)
+        }
+        if let rival = dropped.1 { abandon(rival, reason, outcome, playedMilliseconds: playedMilliseconds) }
+    }
+
+    /// `winner` is the one.
+    private func abandonRival(of winner: Run) {
+        guard let rival else { return }
+        let loser = rival === winner ? run : rival
+        (run, self.rival) = (winner, nil)
+        if let loser { abandon(loser, .obsolete, .neither) }
     }
 
     private func abandon(_ run: Run, _ reason: CancelReason, _ outcome: CircuitBreaker.Outcome, playedMilliseconds: Int64? = nil) {

@@ -61,6 +61,31 @@ package final class UpstreamPool: Sendable {
         case full
     }
 
+    /// A place and an endpoint at once, as is usual; nil when there is a line, or no endpoint takes a request: then to be asked one by one.
+    package func begin() -> EndpointSet.Claim? {
+        let now = clock()
+        return state.withLock { state in
+            guard state.line.hasRoom, case .claimed(let claim) = state.endpoints.claim(at: now) else { return nil }
+            state.lastTicket &+= 1
+            _ = state.line.enter(state.lastTicket)
+            state.budget.earn()
+            return claim
+        }
+    }
+
+    /// An answer is complete: gives the endpoint and the place back.
+    package func complete(_ claim: EndpointSet.Claim) {
+        let now = clock()
+        let (change, granted) = state.withLock { state in
+            state.counts.completed &+= 1
+            return (
+                state.endpoints.settle(claim, .success, at: now), state.line.give().flatMap { state.waiters.removeValue(forKey: $0) }
+            )
+        }
+        tell(change, of: claim)
+        granted?()
+    }
+
     /// Asks for a place.
     ///
     /// - Parameter granted: called when one is free, from any thread; not called when one is granted at once
@@ -100,7 +125,10 @@ package final class UpstreamPool: Sendable {
 
     package func settle(_ claim: EndpointSet.Claim, _ outcome: CircuitBreaker.Outcome) {
         let now = clock()
-        let change = state.withLock { $0.endpoints.settle(claim, outcome, at: now) }
+        tell(state.withLock { $0.endpoints.settle(claim, outcome, at: now) }, of: claim)
+    }
+
+    private func tell(_ change: CircuitBreaker.State?, of claim: EndpointSet.Claim) {
         guard let change else { return }
         logger.log(
             level: change == .open ? .warning : .notice, "circuit breaker \(change.rawValue)",

@@ -202,4 +202,5 @@ extension [UInt8] {
 
 extension CallOrder {
     var isText: Bool { if case .text = input { true } else { false } }
+    var textBytes: Int { if case .text(let text) = input { text.count } else { 0 } }
 }

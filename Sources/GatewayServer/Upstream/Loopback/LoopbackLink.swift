@@ -80,6 +80,7 @@ package final class LoopbackLink: UpstreamLink {
 
     /// All of it waits for the upstream, and is counted as that.
     package var heldBytes: Int { 0 }
+    package var isAtOnce: Bool { true }
 
     package func close() {
         works = []

@@ -36,9 +36,13 @@ final class MultiplexMaker: ServiceLoop {
 
     /// The one with the fewest requests; another one where there may be, and those there are have work. Nil when all are full.
     private func connection(to endpoint: Int) -> MultiplexConnection? {
-        let usable = connections[endpoint].filter(\.takesMore)
-        let best = usable.min { $0.count < $1.count }
-        if let best, best.count == 0 || usable.count >= configuration.connectionsPerLoop {
+        var best: MultiplexConnection?
+        var usable = 0
+        for connection in connections[endpoint] where connection.takesMore {
+            usable += 1
+            if best.map({ connection.count < $0.count }) ?? true { best = connection }
+        }
+        if let best, best.count == 0 || usable >= configuration.connectionsPerLoop {
             return best.count < GatewaySizes.orOff(configuration.maxConnections) ? best : nil
         }
         let made = MultiplexConnection(pool: pool, at: loop.now) { [weak self] connection in
@@ -134,7 +138,7 @@ private final class MultiplexConnection: SocketOwner {
 
     private func begin(_ attempt: MultiplexAttempt) {
         var message: [UInt8] = []
-        message.reserveCapacity(256)
+        message.reserveCapacity(256 + attempt.order.textBytes * 17 / 16)
         message.append(UInt8(ascii: "{"))
         message.append(head: attempt.order, number: attempt.number)
         switch attempt.order.input {

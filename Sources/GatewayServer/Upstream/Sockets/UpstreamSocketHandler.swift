@@ -1,6 +1,12 @@
 import GatewayCore
 import NIOCore
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// Who speaks over a WebSocket to an upstream.
 protocol SocketOwner: AnyObject {
     func socketOpened()
@@ -188,15 +194,17 @@ final class UpstreamSocketHandler: ChannelInboundHandler, UpgradedSocket {
 
 /// Masking keys from the system's source of randomness, drawn many at a time.
 private struct MaskingKeys {
-    private var keys: [UInt32] = []
+    /// As much as `getentropy` gives at a time.
+    private var keys = [UInt32](repeating: 0, count: 64)
+    private var left = 0
 
     mutating func next() -> MaskingKey {
-        if let key = keys.popLast() { return MaskingKey(littleEndian: key) }
-        var generator = SystemRandomNumberGenerator()
-        keys = (0..<256).flatMap { _ in
-            let word = generator.next()
-            return [UInt32(truncatingIfNeeded: word), UInt32(truncatingIfNeeded: word >> 32)]
+        if left == 0 {
+            // It fails where the kernel knows no such call, which none that Swift runs on is.
+            guard keys.withUnsafeMutableBytes({ getentropy($0.baseAddress, $0.count) }) == 0 else { return .random() }
+            left = keys.count
         }
-        return MaskingKey(littleEndian: generator.next())
+        left -= 1
+        return MaskingKey(littleEndian: keys[left])
     }
 }

@@ -1,0 +1,174 @@
+import GatewayCore
+import Testing
+
+@Suite("An answer in Parley's own vocabulary") struct AnswerMessageTests {
+    private func read(_ json: String) throws(AnswerFault) -> AnswerMessage {
+        try Array(json.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }
+    }
+
+    private func shown(_ json: String) throws -> String {
+        let message = try read(json)
+        let body =
+            switch message.body {
+            case .event(.text(let text, let final)): "text \(String(decoding: text, as: UTF8.self)) \(final)"
+            case .event(.transcript(let text, let final, let confidence, let start, let end)):
+                "transcript \(String(decoding: text, as: UTF8.self)) \(final) \(confidence ?? -1) \(start ?? -1) \(end ?? -1)"
+            case .event(.status(let state, let progress)): "status \(state) \(progress ?? -1)"
+            case .event: "event"
+            case .audioBegin(let format): "begin \(format.codec.rawValue) \(format.rate) \(format.channels)"
+            case .audioEnd: "end"
+            case .chunk(let bytes): "chunk \(bytes)"
+            case .recording(let format, let bytes): "recording \(format.rate) \(bytes)"
+            case .failure(let retryable, let after): "failure \(retryable.map { "\($0)" } ?? "-") \(after ?? -1)"
+            }
+        return "\(message.request.map { "\($0): " } ?? "")\(body)\(message.isDone ? " done" : "")"
+    }
+
+    @Test(arguments: [
+        (#"{"type":"text","request":7,"text":"Hel","final":false}"#, "7: text Hel false"),
+        (#"{"type":"text","request":7,"text":"lo","done":true}"#, "7: text lo true done"),
+        (#"{"text":"Hello"}"#, "text Hello true"),
+        (#"{"text":"a\u0007b\u00e9"}"#, "text abé true"),
+        (#"{"type":"transcript","text":"hi","final":true,"confidence":0.5,"start_ms":10.7,"end_ms":20}"#, "transcript hi true 0.5 10 20"),
+        (#"{"type":"status","state":"thinking","progress":1}"#, "status thinking 1.0"),
+        (#"{"type":"audio","format":{"codec":"pcm16","rate":24000}}"#, "begin pcm16 24000 1"),
+        (#"{"type":"audio","final":true,"done":true}"#, "end done"),
+        (#"{"type":"chunk","bytes":640}"#, "chunk 640"),
+        (
+            #"{"type":"audio","format":{"codec":"pcm16","rate":8000,"channels":1},"data":"AAEC Aw=="}"#.replacing(" ", with: ""),
+            "recording 8000 [0, 1, 2, 3]"
+        ),
+        (#"{"type":"error","message":"no","retryable":false}"#, "failure false -1 done"),
+        (#"{"type":"error","retry_after_ms":2000}"#, "failure - 2000 done"),
+        (#"{"type":"text","text":"x","more":{"deep":[1,{"a":null}]},"type":"status"}"#, "text x false"),
+    ])
+    func `is read`(json: String, expected: String) throws {
+        #expect(try shown(json) == expected)
+    }
+
+    @Test(arguments: [
+        ("", "the answer isn't JSON"), ("[]", "the answer isn't a JSON object"), ("{", "the answer isn't JSON"),
+        (#"{"text":"a"} x"#, "the answer isn't JSON"), (#"{"text":1}"#, "text isn't a string"),
+        (#"{"type":"text"}"#, "text isn't a string"),
+        (#"{"text":"\ud800"}"#, "text isn't a string"), (#"{"type":"text","text":"a","final":1}"#, "final isn't true or false"),
+        (#"{"type":"text","text":"a","done":"yes"}"#, "done isn't true or false"),
+        (#"{"type":"dance"}"#, "there is no answer of this type"),
+        ("{}", "there is no answer of this type"), (#"{"type":"status","state":""}"#, "state isn't a string of 1 to 64 bytes"),
+        (#"{"type":"status","state":"a","progress":1.01}"#, "progress isn't from 0 to 1"),
+        (#"{"type":"transcript","text":"a","confidence":-1}"#, "confidence isn't from 0 to 1"),
+        (#"{"type":"audio"}"#, "audio has neither a format nor an end"),
+        (#"{"type":"audio","format":{"codec":"mp3","rate":8000}}"#, "format isn't one of the protocol's"),
+        (#"{"type":"audio","format":{"codec":"pcm16","rate":7999}}"#, "format isn't one of the protocol's"),
+        (#"{"type":"audio","format":{"codec":"pcm16","rate":8000},"data":"AA=="}"#, "data isn't base64 of whole samples"),
+        (#"{"type":"chunk","bytes":0}"#, "bytes isn't a number from 1 to 1048576"),
+        (#"{"type":"chunk","bytes":1048577}"#, "bytes isn't a number from 1 to 1048576"),
+        (#"{"type":"text","text":"a","request":-1}"#, "request isn't a whole number"),
+        (String(repeating: #"{"a":"#, count: 17) + "1" + String(repeating: "}", count: 17), "the answer isn't JSON"),
+    ])
+    func `is refused, with the reason`(json: String, reason: String) throws {
+        let fault = #expect(throws: AnswerFault.self) { _ = try read(json) }
+        #expect(fault?.description == reason)
+    }
+
+    @Test func `a fault says which request it is an answer to`() {
+        let fault = #expect(throws: AnswerFault.self) { _ = try read(#"{"type":"text","request":9,"text":1}"#) }
+        #expect(fault?.request == 9)
+    }
+
+    @Test func `what it has used up is told along`() throws {
+        let message = try read(#"{"text":"a","done":true,"usage":{"input_tokens":3,"output_tokens":4}}"#)
+        #expect(message.usage == Usage(inputTokens: 3, outputTokens: 4))
+    }
+
+    @Test func `more fields than have a place are read all the same`() throws {
+        let many = (0..<40).map { "\"x\($0)\":\($0)," }.joined()
+        #expect(try shown("{\(many)\"text\":\"a\"}") == "text a true")
+    }
+}
+
+@Suite("The order of an answer") struct AnswerStreamTests {
+    private struct Reading {
+        var stream = AnswerStream()
+        var steps: [String] = []
+
+        mutating func take(_ json: String) throws {
+            var found: [String] = []
+            let message = try Array(json.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }
+            try stream.take(message) { found.append(Self.shown($0)) }
+            steps += found
+        }
+
+        static func shown(_ step: AnswerStream.Step) -> String {
+            switch step {
+            case .event(let content): shown(content)
+            case .last(let content, _): shown(content) + " last"
+            case .failed: "failed"
+            case .chunk(let bytes): "chunk \(bytes)"
+            }
+        }
+
+        static func shown(_ content: UpstreamEvent.Content) -> String {
+            switch content {
+            case .text(let text, _): String(decoding: text, as: UTF8.self)
+            case .audio: "audio"
+            case .audioChunk(let chunk): "\(chunk.count) bytes"
+            case .audioEnd: "audio end"
+            default: "other"
+            }
+        }
+    }
+
+    private let audio = #"{"type":"audio","format":{"codec":"pcm16","rate":8000}}"#
+
+    @Test func `audio is opened, filled and closed`() throws {
+        var reading = Reading()
+        try reading.take(#"{"type":"text","text":"a"}"#)
+        try reading.take(audio)
+        try reading.take(#"{"type":"chunk","bytes":4}"#)
+        let chunk = try reading.stream.take(chunk: [1, 2, 3, 4])
+        #expect(Reading.shown(chunk) == "4 bytes")
+        try reading.take(#"{"type":"audio","final":true,"done":true}"#)
+        #expect(reading.steps == ["a", "audio", "chunk 4", "audio end last"])
+    }
+
+    @Test func `audio that is still open is closed by the end`() throws {
+        var reading = Reading()
+        try reading.take(audio)
+        try reading.take(#"{"type":"text","text":"bye","done":true}"#)
+        #expect(reading.steps == ["audio", "audio end", "bye last"])
+    }
+
+    @Test func `a recording is cut into pieces of whole samples`() throws {
+        var pieces: [Int] = []
+        AnswerStream.cut([UInt8](repeating: 0, count: 40_000), format: AudioFormat(codec: .pcm16, rate: 8000, channels: 2)) {
+            pieces.append($0.count)
+        }
+        #expect(pieces == [16_384, 16_384, 7232])
+    }
+
+    @Test func `what is out of place is refused`() throws {
+        func fault(_ jsons: String...) -> String? {
+            var reading = Reading()
+            do {
+                for json in jsons { try reading.take(json) }
+                return nil
+            } catch { return "\(error)" }
+        }
+        #expect(fault(#"{"type":"chunk","bytes":4}"#) == "a chunk without audio that it belongs to")
+        #expect(fault(audio, audio) == "audio begins within audio")
+        #expect(fault(#"{"type":"audio","final":true}"#) == "audio ends that hasn't begun")
+        #expect(fault(#"{"text":"a","done":true}"#, #"{"text":"b"}"#) == "there is something behind the end of the answer")
+        #expect(fault(#"{"type":"error"}"#, #"{"text":"b"}"#) == "there is something behind the end of the answer")
+        var reading = Reading()
+        try reading.take(audio)
+        let odd = #expect(throws: AnswerFault.self) { _ = try reading.stream.take(chunk: [1]) }
+        #expect(odd?.description == "a chunk doesn't hold whole samples")
+    }
+}
+
+extension [UInt8] {
+    /// Lends all bytes to what may throw.
+    func withRawSpanThrowing<Result>(_ body: (RawSpan) throws(AnswerFault) -> Result) throws(AnswerFault) -> Result {
+        try body(span.bytes)
+    }
+}

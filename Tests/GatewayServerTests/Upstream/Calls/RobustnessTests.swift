@@ -1,0 +1,325 @@
+import Foundation
+import GatewayCore
+import Logging
+import NIOCore
+import NIOEmbedded
+import NIOPosix
+import Support
+import Testing
+
+@testable import GatewayServer
+
+/// The seventeen points that a gateway in front of other people's services is asked for, a test each, by name.
+@Suite("Robustness") struct RobustnessTests {
+    /// Requests that fail, one after the other.
+    private func fail(_ harness: CallHarness, times: Int) throws {
+        for _ in 0..<times {
+            try harness.call()
+            harness.attempts.last?.receiver.failed(.brokenOff())
+        }
+    }
+
+    // MARK: The breaker
+
+    @Test func `breaker: initial state`() throws {
+        let harness = CallHarness()
+        #expect(harness.pool.snapshot().states == [.closed])
+        #expect(harness.pool.condition == .ready)
+        let owner = try harness.call()
+        harness.attempts[0].end("hi")
+        #expect(owner.heard == ["hi", "end"])
+    }
+
+    @Test func `breaker: opens`() throws {
+        let harness = CallHarness()
+        try fail(harness, times: 5)
+        #expect(harness.pool.snapshot().states == [.open])
+        let owner = try harness.call()
+        #expect(owner.heard == ["upstream_unavailable"])
+        #expect(owner.failure?.retryAfter == 60_000)
+        #expect(harness.attempts.count == 5)
+        #expect(harness.isClean)
+    }
+
+    @Test func `breaker: half-opens`() throws {
+        let harness = CallHarness()
+        try fail(harness, times: 5)
+        harness.advance(milliseconds: 60_000)
+        #expect(harness.pool.snapshot().states == [.halfOpen])
+        try harness.call()
+        #expect(harness.attempts.count == 6)
+        // The probe is under way: nobody else passes.
+        #expect(try harness.call().heard == ["upstream_unavailable"])
+    }
+
+    @Test func `breaker: recovers`() throws {
+        let harness = CallHarness()
+        try fail(harness, times: 5)
+        harness.advance(milliseconds: 60_000)
+        try harness.call()
+        harness.attempts[5].end()
+        #expect(harness.pool.snapshot().states == [.closed])
+        #expect(harness.pool.condition == .ready)
+    }
+
+    @Test func `breaker: reopens`() throws {
+        let harness = CallHarness()
+        try fail(harness, times: 5)
+        harness.advance(milliseconds: 60_000)
+        let owner = try harness.call()
+        harness.attempts[5].receiver.failed(.brokenOff())
+        #expect(harness.pool.snapshot().states == [.open])
+        // The client is told the truth at once.
+        #expect(owner.failure?.retryAfter == 60_000)
+    }
+
+    // MARK: Stopping
+
+    @Test func `cancellation`() throws {
+        let harness = CallHarness()
+        let owner = try harness.call()
+        harness.attempts[0].say("half")
+        owner.call?.cancel(.client, playedMilliseconds: 120)
+        #expect(harness.attempts[0].cancelled == .client)
+        #expect(harness.attempts[0].played == 120)
+        harness.attempts[0].say("more")
+        harness.attempts[0].end()
+        #expect(owner.heard == ["half"])
+        #expect(harness.isClean)
+        #expect(harness.pool.snapshot().counts.cancelled == 1)
+    }
+
+    @Test func `subprocess clean-up`() async throws {
+        var configuration = GatewayConfiguration.Upstream()
+        (configuration.kind, configuration.command, configuration.memoryLimit) = (
+            .process, ["/bin/sh", "-c", "sleep 1000 & echo x; sleep 1000"], 0
+        )
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        let pool = UpstreamPool(
+            name: "test", addresses: ["test"], policy: .init(configuration), logger: logger, clock: UpstreamRoster.monotonic)
+        let service = ProcessService(
+            configuration, pool: pool, logger: logger, launcher: [try GatewayProcess.executable(), ProcessLauncher.subcommand])
+        let running = Task { await service.run() }
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let order = try CallHarness().order()
+        let receiver = try await eventLoop.submit {
+            let receiver = Heard()
+            let maker = service.makeMaker(on: CallLoop(eventLoop: eventLoop, clock: UpstreamRoster.monotonic))
+            receiver.attempt = maker.makeAttempt(order, endpoint: 0, receiver: receiver)
+            return NIOLoopBound(receiver, eventLoop: eventLoop)
+        }.get()
+        // It says what isn't JSON: the request has failed, and the process is killed, what it has started included.
+        let failure = try await eventually { try await eventLoop.submit { receiver.value.failure }.get() }
+        #expect(failure.code == .upstreamError)
+        _ = try await eventually { pool.snapshot().counts.connections == 0 ? true : nil }
+        _ = try await eventually { Self.descendants(named: "sleep").isEmpty ? true : nil }
+        running.cancel()
+        await running.value
+    }
+
+    // MARK: The pool
+
+    @Test func `pool: limit`() throws {
+        let harness = CallHarness(places: 2, line: 1)
+        let owners = try (0..<4).map { _ in try harness.call() }
+        #expect(harness.attempts.count == 2)
+        #expect(owners[3].heard == ["upstream_unavailable"])
+        harness.attempts[0].end()
+        harness.eventLoop.run()
+        #expect(harness.attempts.count == 3)
+        #expect(harness.pool.snapshot().active == 2)
+    }
+
+    @Test func `pool: task registration`() throws {
+        let harness = CallHarness()
+        try harness.call()
+        try harness.call()
+        #expect(harness.loop.count == 2)
+        #expect(harness.pool.snapshot().active == 2)
+        harness.attempts[0].end()
+        #expect(harness.loop.count == 1)
+        harness.attempts[1].receiver.failed(.brokenOff())
+        #expect(harness.isClean)
+    }
+
+    @Test func `pool: task cancellation`() throws {
+        let harness = CallHarness(places: 1, line: 5)
+        let first = try harness.call()
+        let waiting = try harness.call()
+        let last = try harness.call()
+        waiting.call?.cancel(.client, playedMilliseconds: nil)
+        #expect(harness.pool.snapshot().waiting == 1)
+        first.call?.cancel(.session, playedMilliseconds: nil)
+        // The place is on its way to the last one, which leaves before it arrives.
+        last.call?.cancel(.client, playedMilliseconds: nil)
+        harness.eventLoop.run()
+        #expect(harness.attempts.count == 1)
+        #expect(harness.isClean)
+        #expect(first.heard.isEmpty && waiting.heard.isEmpty && last.heard.isEmpty)
+    }
+
+    @Test func `pool: deduplication`() throws {
+        var route = Route(name: "all")
+        func digest(_ text: String, key: String? = "k", session: UInt64 = 1, lang: String? = nil) throws -> SharedAnswers.Digest? {
+            let id = try #require(Array("m1".utf8).withRawSpan { MessageID($0) })
+            let order = CallOrder(
+                session: ULID(high: session, low: 2), id: id, route: route.name, input: .text(Array(text.utf8)),
+                lang: lang.map { Array($0.utf8) },
+                stream: true, output: .init(),
+                meta: key.map { [.init(key: Array("dedupe_key".utf8), value: Array($0.utf8))] } ?? [], conversation: [])
+            return SharedAnswers.digest(of: order, text: Array(text.utf8), route: route)
+        }
+        let one = try digest("same")
+        #expect(one != nil)
+        #expect(try digest("same") == one)
+        #expect(try digest("other") != one)
+        #expect(try digest("same", key: "l") != one)
+        #expect(try digest("same", lang: "de") != one)
+        // Nobody gets another's answer.
+        #expect(try digest("same", session: 2) != one)
+        #expect(try digest("same", key: nil) == nil)
+        route.sharing = .shared
+        #expect(try digest("same", session: 2) == digest("same"))
+        route.dedupeKey = Array("of the route".utf8)
+        #expect(try digest("same", key: nil) != nil)
+        route.sharing = .off
+        #expect(try digest("same") == nil)
+    }
+
+    @Test func `pool: breaker in the pool`() throws {
+        let harness = CallHarness(endpoints: 2)
+        harness.onAttempt = { attempt in
+            if attempt.endpoint == 0 { attempt.receiver.failed(.unreachable("refused")) } else { attempt.receiver.connected() }
+        }
+        harness.target.retries = 1
+        for _ in 0..<20 {
+            let owner = try harness.call()
+            harness.advance(milliseconds: 300)
+            harness.attempts.last?.end()
+            #expect(owner.heard == ["end"])
+        }
+        #expect(harness.pool.snapshot().states == [.open, .closed])
+        #expect(harness.attempts.count { $0.endpoint == 0 } == 5)
+        #expect(harness.pool.condition == .degraded)
+    }
+
+    @Test func `pool: clean-up`() throws {
+        let harness = CallHarness(places: 3, line: 3)
+        for round in 0..<1000 {
+            let owner = try harness.call()
+            switch round % 5 {
+            case 0: harness.attempts.last?.end()
+            case 1: harness.attempts.last?.receiver.failed(.status(404, retryAfter: nil))
+            case 2: owner.call?.cancel(.client, playedMilliseconds: nil)
+            case 3: harness.attempts.last?.receiver.finished(nil)
+            default: harness.attempts.last?.say("x"); owner.call?.cancel(.session, playedMilliseconds: nil)
+            }
+        }
+        harness.eventLoop.run()
+        #expect(harness.isClean)
+    }
+
+    @Test func `pool: statistics`() throws {
+        let harness = CallHarness(places: 1, line: 1)
+        try harness.call()
+        try harness.call()
+        try harness.call()
+        harness.attempts[0].end()
+        harness.eventLoop.run()
+        harness.attempts[1].receiver.failed(.brokenOff())
+        let now = harness.pool.snapshot()
+        #expect((now.counts.completed, now.counts.failed, now.counts.cancelled) == (1, 2, 0))
+        #expect((now.endpoints[0].requests, now.endpoints[0].failures) == (2, 1))
+        #expect((now.active, now.waiting) == (0, 0))
+    }
+
+    // MARK: All of it at once
+
+    @Test func `exhaustion`() throws {
+        let harness = CallHarness(places: 1, line: 1)
+        let working = try harness.call()
+        let waiting = try harness.call()
+        let refused = try harness.call()
+        #expect(refused.failure?.code == .upstreamUnavailable)
+        #expect(refused.failure?.isRetryable == true)
+        harness.advance(milliseconds: 1000)
+        #expect(waiting.heard == ["upstream_timeout"])
+        // Who is at work is at work.
+        harness.attempts[0].end("done")
+        #expect(working.heard == ["done", "end"])
+        #expect(harness.isClean)
+    }
+
+    @Test func `propagation`() throws {
+        let harness = CallHarness()
+        let owner = try harness.call()
+        harness.attempts[0].receiver.failed(.status(503, retryAfter: 7000))
+        #expect(owner.failure?.code == .upstreamUnavailable)
+        #expect(owner.failure?.retryAfter == 7000)
+        let refused = try harness.call()
+        harness.attempts[1].receiver.failed(.status(400, retryAfter: nil))
+        #expect(refused.failure?.code == .upstreamError)
+        #expect(refused.failure?.isRetryable == false)
+        #expect(refused.failure?.retryAfter == nil)
+    }
+
+    @Test func `timeout cascade`() throws {
+        let harness = CallHarness()
+        let owners = try (0..<10).map { _ in try harness.call() }
+        harness.advance(milliseconds: 2000)
+        #expect(owners.allSatisfy { $0.heard == ["upstream_timeout"] })
+        #expect(harness.attempts.allSatisfy { $0.cancelled == .timeout })
+        #expect(harness.isClean)
+        // Those who come now needn't wait for it.
+        #expect(try harness.call().heard == ["upstream_unavailable"])
+        #expect(harness.attempts.count == 10)
+    }
+}
+
+/// What an attempt has come to, kept by the event loop.
+private final class Heard: AttemptReceiver {
+    var attempt: (any UpstreamAttempt)?
+    var failure: CallFailure?
+
+    func connected() {}
+    func heard() {}
+    func received(_ content: consuming UpstreamEvent.Content) {}
+    func received(last content: consuming UpstreamEvent.Content, usage: Usage?) {}
+    func took(_ bytes: Int) {}
+    func finished(_ usage: Usage?) {}
+    func failed(_ failure: CallFailure) { self.failure = failure }
+}
+
+extension RobustnessTests {
+    /// Processes of this name below the tests' own.
+    static func descendants(named name: String) -> [pid_t] {
+        var parents: [pid_t: pid_t] = [:]
+        var found: [pid_t] = []
+        for entry in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+            guard let pid = pid_t(entry), let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+                let close = stat.lastIndex(of: ")"), let open = stat.firstIndex(of: "(")
+            else { continue }
+            let fields = stat[stat.index(close, offsetBy: 2)...].split(separator: " ")
+            parents[pid] = fields.dropFirst().first.flatMap { pid_t($0) }
+            if stat[stat.index(after: open)..<close] == name[...], fields.first != "Z" { found.append(pid) }
+        }
+        return found.filter { pid in
+            var current: pid_t? = pid
+            while let next = current, next > 1 {
+                if next == getpid() { return true }
+                current = parents[next]
+            }
+            return false
+        }
+    }
+}
+
+/// Waits for what comes from elsewhere.
+func eventually<Value>(within limit: Duration = .seconds(20), _ body: () async throws -> Value?) async throws -> Value {
+    let end = ContinuousClock.now + limit
+    while ContinuousClock.now < end {
+        if let value = try await body() { return value }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+    throw TestFailure("it didn't happen within \(limit)")
+}

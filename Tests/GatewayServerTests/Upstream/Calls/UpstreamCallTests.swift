@@ -1,0 +1,204 @@
+import GatewayCore
+import Testing
+
+@testable import GatewayServer
+
+@Suite("A call to an upstream") struct UpstreamCallTests {
+    @Test func `passes on what is said, and tells how long it took`() throws {
+        let harness = CallHarness()
+        harness.onAttempt = { _ in }
+        let owner = try harness.call()
+        harness.advance(milliseconds: 200)
+        harness.attempts[0].receiver.connected()
+        harness.advance(milliseconds: 300)
+        harness.attempts[0].say("a")
+        harness.advance(milliseconds: 400)
+        harness.attempts[0].end("b")
+        #expect(owner.heard == ["a", "b", "end"])
+        let timing = try #require(owner.timing)
+        #expect([timing.queue, timing.connect, timing.first, timing.total].map { $0 / 1_000_000 } == [0, 200, 300, 900])
+        #expect(harness.isClean)
+    }
+
+    @Test func `a hung upstream never hangs it`() throws {
+        for (phase, limit) in [("connect", 1000), ("first byte", 2000), ("between", 3000)] as [(String, Int64)] {
+            let harness = CallHarness()
+            harness.onAttempt = { attempt in
+                if phase != "connect" { attempt.receiver.connected() }
+                if phase == "between" {
+                    attempt.receiver.heard()
+                    attempt.say("x")
+                }
+            }
+            let owner = try harness.call()
+            harness.advance(milliseconds: limit - 100)
+            #expect(!owner.isOver, "\(phase)")
+            harness.advance(milliseconds: 100)
+            #expect(owner.heard.last == "upstream_timeout", "\(phase)")
+            #expect(harness.attempts[0].cancelled == .timeout)
+            #expect(harness.isClean)
+        }
+    }
+
+    @Test func `an answer without end is cut at the total, and at its size`() throws {
+        let harness = CallHarness()
+        let owner = try harness.call()
+        for _ in 0..<100 where !owner.isOver {
+            harness.attempts[0].receiver.heard()
+            harness.attempts[0].say("x")
+            harness.advance(milliseconds: 500)
+        }
+        #expect(owner.heard.count == 21)
+        #expect(owner.heard.last == "upstream_timeout")
+
+        let small = CallHarness()
+        small.target.maxAnswerBytes = 10
+        let cut = try small.call()
+        small.attempts[0].say("12345")
+        small.attempts[0].say("67890")
+        #expect(!cut.isOver)
+        small.attempts[0].say("1")
+        #expect(cut.heard.last == "upstream_error")
+        #expect(cut.failure?.isRetryable == false)
+        #expect(small.attempts[0].cancelled == .fault)
+        // That says nothing of the upstream.
+        #expect(small.pool.snapshot().endpoints[0].failures == 0)
+    }
+
+    @Test func `while the client doesn't read the upstream isn't to blame`() throws {
+        let harness = CallHarness()
+        let owner = try harness.call()
+        harness.attempts[0].say("x")
+        owner.call?.pause()
+        #expect(harness.attempts[0].isPaused)
+        harness.advance(milliseconds: 30_000)
+        #expect(!owner.isOver)
+        owner.call?.resume()
+        #expect(!harness.attempts[0].isPaused)
+    }
+
+    @Test func `what hasn't reached an upstream is tried again, elsewhere`() throws {
+        let harness = CallHarness(endpoints: 2)
+        harness.target.retries = 2
+        harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
+        let owner = try harness.call()
+        #expect(harness.attempts.count == 1)
+        harness.advance(milliseconds: 500)
+        harness.advance(milliseconds: 500)
+        #expect(harness.attempts.count == 3)
+        #expect(Set(harness.attempts.prefix(2).map(\.endpoint)) == [0, 1])
+        #expect(owner.heard == ["upstream_unavailable"])
+        #expect(harness.pool.snapshot().counts.retries == 2)
+        #expect(harness.isClean)
+    }
+
+    @Test func `what has reached it is tried again only if that does no harm`() throws {
+        for repeatable in [false, true] {
+            let harness = CallHarness()
+            harness.target.retries = 1
+            harness.target.isRepeatable = repeatable
+            try harness.call()
+            harness.attempts[0].receiver.failed(.brokenOff())
+            harness.advance(milliseconds: 300)
+            #expect(harness.attempts.count == (repeatable ? 2 : 1))
+        }
+    }
+
+    @Test func `nothing is tried again once the client has got something of it`() throws {
+        let harness = CallHarness()
+        harness.target.retries = 5
+        harness.target.isRepeatable = true
+        let owner = try harness.call()
+        harness.attempts[0].say("once upon")
+        harness.attempts[0].receiver.failed(.brokenOff())
+        harness.advance(milliseconds: 5000)
+        #expect(harness.attempts.count == 1)
+        #expect(owner.heard == ["once upon", "upstream_error"])
+    }
+
+    @Test func `retries end with the budget`() throws {
+        let harness = CallHarness { policy in
+            policy.retryShare = 0.01
+            policy.breaker.failures = 1000
+            policy.breaker.rate = .infinity
+        }
+        harness.target.retries = 1
+        harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
+        for _ in 0..<50 {
+            try harness.call()
+            harness.advance(milliseconds: 200)
+        }
+        // What a quiet time had saved up.
+        #expect(harness.attempts.count == 60)
+    }
+
+    @Test func `an upstream that asks to wait longer than that isn't asked again`() throws {
+        for (wait, attempts) in [(2000, 2), (2001, 1)] as [(Int64, Int)] {
+            let harness = CallHarness()
+            harness.target.retries = 1
+            let owner = try harness.call()
+            harness.attempts[0].receiver.failed(.status(429, retryAfter: wait))
+            harness.advance(milliseconds: 2200)
+            #expect(harness.attempts.count == attempts)
+            #expect(owner.isOver == (attempts == 1))
+            if attempts == 1 { #expect(owner.failure?.retryAfter == wait) }
+        }
+    }
+
+    @Test func `a slow answer is asked for elsewhere as well, and the first that begins is the one`() throws {
+        let harness = CallHarness(endpoints: 2)
+        harness.target.isRepeatable = true
+        harness.target.hedgeAfter = 500_000_000
+        let owner = try harness.call()
+        harness.advance(milliseconds: 400)
+        #expect(harness.attempts.count == 1)
+        harness.advance(milliseconds: 100)
+        #expect(harness.attempts.map(\.endpoint) == [0, 1])
+        harness.attempts[1].say("faster")
+        #expect(harness.attempts[0].cancelled == .obsolete)
+        harness.attempts[0].say("slower")
+        harness.attempts[1].end()
+        #expect(owner.heard == ["faster", "end"])
+        #expect(harness.pool.snapshot().counts.hedges == 1)
+        #expect(harness.isClean)
+    }
+
+    @Test func `of two attempts one may fail`() throws {
+        let harness = CallHarness(endpoints: 2)
+        harness.target.isRepeatable = true
+        harness.target.hedgeAfter = 500_000_000
+        let owner = try harness.call()
+        harness.advance(milliseconds: 500)
+        harness.attempts[0].receiver.failed(.brokenOff())
+        #expect(!owner.isOver)
+        harness.attempts[1].end("still")
+        #expect(owner.heard == ["still", "end"])
+        #expect(harness.isClean)
+    }
+
+    @Test func `streamed audio waits for the connection, and isn't sent twice`() throws {
+        let harness = CallHarness()
+        harness.target.retries = 3
+        harness.onAttempt = { _ in }
+        let owner = try harness.call(nil)
+        owner.call?.send([1, 2])
+        owner.call?.send([3])
+        #expect(owner.call?.heldBytes == 3)
+        harness.attempts[0].receiver.failed(.unreachable("refused"))
+        harness.advance(milliseconds: 300)
+        harness.attempts[1].receiver.connected()
+        #expect(harness.attempts[1].chunks == [[1, 2], [3]])
+        #expect(owner.heard == ["took 2", "took 1"])
+        // As long as the client speaks, no answer is due.
+        harness.advance(milliseconds: 60_000)
+        owner.call?.send([4])
+        owner.call?.endInput()
+        #expect(harness.attempts[1].hasInputEnded)
+        harness.advance(milliseconds: 1900)
+        #expect(!owner.isOver)
+        harness.attempts[1].receiver.failed(.brokenOff())
+        harness.advance(milliseconds: 5000)
+        #expect(harness.attempts.count == 2)
+        #expect(owner.heard.last == "upstream_error")
+    }
+}
