@@ -81,13 +81,10 @@ enum Assembly {
             target: .init(
                 certificates: { configuration in
                     warn(try tls.reload(settings(configuration), now: LoopClock.wallMilliseconds() / 1000), logger: logger)
+                    // Upstreams have certificates, too.
+                    try upstreams.apply(configuration)
                 },
                 apply: { configuration in
-                    do {
-                        try upstreams.apply(configuration)
-                    } catch {
-                        logger.error("upstreams not reloaded", metadata: ["problem": "\(error)"])
-                    }
                     logs.setLevel(configuration.logging.level)
                     await gateway.apply(configuration)
                 }),

@@ -6,23 +6,11 @@ import Testing
 @Suite(.bounded) struct ForeignClientTests {
     private static let clients = (#filePath as NSString).deletingLastPathComponent + "/Clients"
 
-    /// The interpreter that has `websockets`: `deploy/setup.sh test` makes its environment.
-    private static func python() throws -> String {
-        let environment = ProcessInfo.processInfo.environment
-        let root = ((clients as NSString).deletingLastPathComponent as NSString).deletingLastPathComponent
-        let own = (root as NSString).deletingLastPathComponent + "/.build/venv/bin/python"
-        let path = environment["PARLEY_PYTHON"] ?? environment["PARLEY_TEST_PYTHON"] ?? own
-        guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw TestFailure("there is no \(path): run deploy/test.sh, which makes it, or deploy/setup.sh test")
-        }
-        return path
-    }
-
     @Test(arguments: ["deflate", "plain"], ["shared", "dedicated"])
     func `Python websockets has a conversation`(mode: String, compression: String) async throws {
         let gateway = try await SharedGateways.roomy(["websocket.compression": compression])
         let result = try await ChildProcess.run(
-            try Self.python(), [Self.clients + "/python_client.py", "wss://127.0.0.1:\(gateway.port)/v1/ws", mode],
+            try Python.path(), [Self.clients + "/python_client.py", "wss://127.0.0.1:\(gateway.port)/v1/ws", mode],
             folder: gateway.folder.path, atMost: .seconds(60))
         #expect(result.status == 0, "\(result.lines + result.errorLines)")
         #expect(result.lines == ["PASS"])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An upstream server that misbehaves as each request asks it to: HTTP, OpenAI's API, WebSocket or vosk-server.
 
-    faulty.py --kind http|openai|websocket|vosk [--port 0] [--tls CERT.pem KEY.pem] [--fault "slow 100"]
+    faulty.py --kind http|openai|websocket|vosk [--port 0] [--tls CERT.pem KEY.pem] [--fault "slow 100"] [--stay]
 
 It listens on 127.0.0.1, prints {"ready":true,"port":N}, and then a line of JSON for each event:
 - connected, disconnected: a connection, after its TLS handshake;
@@ -10,7 +10,7 @@ It listens on 127.0.0.1, prints {"ready":true,"port":N}, and then a line of JSON
   end), failed (a mistake in here);
 - paused, resumed, status: messages from the gateway;
 - malformed, refused: the gateway's own mistakes against the protocol.
-It ends when its standard input does. The faults are in faults.py; --fault is for requests that name none.
+It ends when its standard input does, unless it is to stay. The faults are in faults.py; --fault is for requests that name none.
 """
 import argparse
 import asyncio
@@ -76,7 +76,8 @@ async def main(arguments):
         lambda: asyncio.StreamReaderProtocol(Reader(), connected), "127.0.0.1", arguments.port, ssl=tls, backlog=1024,
         ssl_shutdown_timeout=1 if tls else None)
     events.line({"ready": True, "port": server.sockets[0].getsockname()[1]})
-    threading.Thread(target=end_with_input, args=(events,), daemon=True).start()
+    if not arguments.stay:
+        threading.Thread(target=end_with_input, args=(events,), daemon=True).start()
     await server.serve_forever()
 
 
@@ -86,4 +87,5 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
     parser.add_argument("--fault", default="ok")
+    parser.add_argument("--stay", action="store_true")
     asyncio.run(main(parser.parse_args()))

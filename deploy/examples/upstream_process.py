@@ -2,7 +2,7 @@
 
 Run:        python3 deploy/examples/upstream_process.py, and write requests to its standard input, for instance
             {"type":"text","request":1,"text":"hello there"}
-Protocol:   one JSON object a line, in both directions, one request at a time. Audio (16-bit PCM here) comes as an
+Protocol:   one JSON object a line, in both directions, one request at a time, whose number is in every answer. Audio (16-bit PCM here) comes as an
             "audio" with its format, "chunk" lines that each announce so many raw bytes, and an "audio" that is final.
 """
 
@@ -12,13 +12,15 @@ import sys
 
 
 def send(**message):
-    print(json.dumps(message), flush=True)
+    print(json.dumps({"request": request, **message}), flush=True)
 
 
 signal.signal(signal.SIGINT, lambda *_: sys.exit())
-rate = size = 0
+rate = size = request = 0
 while line := sys.stdin.buffer.readline():
-    match json.loads(line):
+    message = json.loads(line)
+    request = message["request"]
+    match message:
         case {"type": "text", "text": text}:
             for word in text.upper().split():
                 send(type="text", text=word + " ", final=False)

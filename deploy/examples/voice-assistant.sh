@@ -58,9 +58,10 @@ read_arguments() {
     if [[ -z "$question" ]] && { [[ -n "$out" ]] || "$is_live"; }; then fail '--live and --out go with --ask'; fi
 }
 
-# Starts a command in a process group of its own: Ctrl-C reaches this script alone, and the parts are ended in order.
+# Starts a command in a process group of its own: Ctrl-C reaches this script alone, which ends the parts. Should it be
+# killed, they end by themselves.
 launch() {
-    setsid "$@" </dev/null &
+    setsid setpriv --pdeathsig TERM "$@" </dev/null &
 }
 
 start() {
@@ -71,13 +72,6 @@ start() {
 
 is_alive() {
     kill -0 "${parts[$1]}" 2>/dev/null
-}
-
-# The exit status of a part that has ended.
-status_of() {
-    local status=0
-    wait "${parts[$1]}" || status=$?
-    printf '%s\n' "$status"
 }
 
 fail_with_log() {
@@ -137,13 +131,14 @@ set_up() {
     unset 'parts[build]'
 }
 
+# A model that takes its time: the first sentence is heard before the last is written.
 start_upstreams() {
     start recogniser "$python" "$examples/recogniser.py" --http-port 0 --vosk-port 0
     start chat "$python" "$examples/chat.py" --port 0 --delay-ms 20
     start speech "$python" "$examples/speech.py" --port 0
 }
 
-# A model that takes its time makes the first sentence heard before the last is written.
+# Writes the gateway's configuration as soon as the upstreams say where they listen.
 configure() {
     local recogniser_port vosk_port chat_port speech_port found
     await recogniser '"http_port": ([0-9]+)[,}]' && recogniser_port="$found"
@@ -208,15 +203,21 @@ ask() {
     parts[client]=$!
 }
 
-# Until one of the parts has ended.
+# Until one of the parts has ended. Where another takes the client along, it is the other that is to be told of.
 watch() {
-    local name
+    local name has_answer=false status=0
     while true; do
+        if [[ -n "$question" ]] && ! is_alive client; then has_answer=true; fi
         for name in "${!parts[@]}"; do
-            is_alive "$name" && continue
-            [[ "$name" != client ]] || exit "$(status_of client)"
-            fail_with_log "$name" "the $name ended with status $(status_of "$name")"
+            if [[ "$name" != client ]] && ! is_alive "$name"; then
+                wait "${parts[$name]}" || status=$?
+                fail_with_log "$name" "the $name ended with status $status"
+            fi
         done
+        if "$has_answer"; then
+            wait "${parts[client]}" || status=$?
+            exit "$status"
+        fi
         sleep 0.2
     done
 }

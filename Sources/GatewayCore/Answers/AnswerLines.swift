@@ -7,7 +7,7 @@ package struct AnswerLines: Sendable {
     /// Bytes of the chunk that haven't come; 0 within lines.
     private var missing = 0
 
-    package init(limit: Int) { self.limit = limit }
+    package init(limit: Int) { self.limit = min(limit, .max / 4) }
 
     /// Whether something has begun that isn't complete.
     package var isWithin: Bool { missing > 0 || !line.isEmpty }
@@ -35,7 +35,7 @@ package struct AnswerLines: Sendable {
             }
             var end = offset
             while end < bytes.byteCount, bytes.byte(at: end) != 0x0A { end += 1 }
-            guard line.count + end - offset <= limit else { throw AnswerFault("a line is longer than max_message_bytes") }
+            guard line.count + end - offset <= limit else { throw AnswerFault("a line is longer than max_message_bytes", isTooLong: true) }
             line.append(bytesOf: bytes.extracting(offset..<end))
             guard end < bytes.byteCount else { return }
             offset = end + 1

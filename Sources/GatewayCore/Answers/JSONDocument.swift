@@ -157,9 +157,12 @@ package struct AnswerFault: Error, Sendable, Hashable, CustomStringConvertible {
     package let description: String
     /// The request that it is an answer to, if that could be read.
     package var request: UInt64?
+    /// It is right as far as it went, but over a bound.
+    package let isTooLong: Bool
 
-    package init(_ description: String, request: UInt64? = nil) {
+    package init(_ description: String, request: UInt64? = nil, isTooLong: Bool = false) {
         self.description = description
         self.request = request
+        self.isTooLong = isTooLong
     }
 }

@@ -9,7 +9,7 @@ package struct ServerSentEvents: Sendable {
     private var sawReturn = false
     private var isFirst = true
 
-    package init(limit: Int) { self.limit = limit }
+    package init(limit: Int) { self.limit = min(limit, .max / 4) }
 
     package var heldBytes: Int { line.capacity + data.capacity }
 
@@ -39,7 +39,7 @@ package struct ServerSentEvents: Sendable {
     private mutating func keep(_ part: RawSpan) throws(AnswerFault) {
         // A field's name beside the data.
         guard part.byteCount <= limit &+ 16 &- min(line.count &+ data.count, limit &+ 16) else {
-            throw AnswerFault("an event is longer than max_message_bytes")
+            throw AnswerFault("an event is longer than max_message_bytes", isTooLong: true)
         }
         line.append(bytesOf: part)
     }

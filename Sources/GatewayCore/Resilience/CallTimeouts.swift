@@ -9,7 +9,7 @@ package struct CallTimeouts: Sendable {
         package var firstByte: Int64 = .max
         /// Between bytes of the answer.
         package var betweenBytes: Int64 = .max
-        /// Of everything, from the beginning of the first attempt.
+        /// Of everything, the waiting line included; not while the client speaks, or doesn't read.
         package var total: Int64 = .max
 
         package init() {}
@@ -50,6 +50,7 @@ package struct CallTimeouts: Sendable {
     }
 
     package mutating func hold(_ held: Bool, at now: Instant) {
+        if isHeld, !held { begunAt = begunAt.advanced(byNanoseconds: now.nanoseconds(since: since)) }
         isHeld = held
         since = now
     }

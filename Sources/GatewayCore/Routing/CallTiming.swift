@@ -3,7 +3,7 @@ package struct CallTiming: Sendable, Hashable {
     /// In the waiting line.
     package var queue: Int64 = 0
     package var connect: Int64 = 0
-    /// From the request's end to the first byte of the answer.
+    /// From the connection, or the end of the audio, to the first of the answer that a client is told.
     package var first: Int64 = 0
     package var total: Int64 = 0
 

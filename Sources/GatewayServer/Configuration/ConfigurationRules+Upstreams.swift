@@ -13,6 +13,9 @@ extension ConfigurationRules {
             if upstream.urls.isEmpty || upstream.urls.contains(where: \.isWebSocket) {
                 refuse(key("urls"), with: [key("kind")], allowed: "at least one, all http:// or https://, with this kind")
             }
+            if upstream.kind == .openai, upstream.urls.contains(where: { $0.location.target.contains("?") }) {
+                refuse(key("urls"), with: [key("kind")], allowed: "URLs without a query, with this kind")
+            }
         case .process:
             if upstream.command.isEmpty { refuse(key("command"), with: [key("kind")], allowed: "a program, with this kind") }
         }

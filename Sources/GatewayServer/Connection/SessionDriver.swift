@@ -37,6 +37,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     private var isErased = false
     private var coalescer: Coalescer
     private var isReleasing = false
+    /// There was a reload since it was made.
+    private var isLinkOutdated = false
 
     /// Events asked for at a time.
     private static let demandSize = 64
@@ -216,8 +218,15 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     func apply(_ settings: GatewaySettings) {
         session.sharedPolicy = settings.session
         coalescer.window = settings.coalesce
-        // What the next request goes by is another plan.
-        guard session.inFlight.isEmpty else { return }
+        // What the next request goes by may be another plan.
+        isLinkOutdated = link != nil
+        replaceLink()
+    }
+
+    /// Lets go of an outdated link when nothing is under way on it.
+    private func replaceLink() {
+        guard isLinkOutdated, session.inFlight.isEmpty else { return }
+        isLinkOutdated = false
         link?.close()
         link = nil
         demanded = 0
@@ -306,6 +315,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     /// What its requests hold on their way.
     private func weigh() {
+        replaceLink()
         session.ledger.upstreamAnswers = (link?.heldBytes ?? 0) + coalescer.heldBytes
     }
 

@@ -25,10 +25,12 @@ final class LinkEngine: PipelineSink {
     private var spoken: [(key: RequestKey, id: MessageID, text: SpokenText)] = []
     private var lastMaker: (any ServiceLoop)?
     private var isCongested = false
-    /// Holds back what a shared answer would go on to say.
     private var isClosed = false
+    /// Of shared answers, which can't be held back for one of many.
+    private var bytesWhileCongested = 0
 
     private static let spokenKept = 8
+    private static let mostWhileCongested = 1 << 20
 
     init(session: ULID, loop: RosterLoop) {
         self.session = session
@@ -48,6 +50,7 @@ final class LinkEngine: PipelineSink {
     ///   - route: its index in the plan; nil when no route takes it
     func start(_ request: UpstreamRequest, plan: UpstreamRoster.Plan, route index: Int?, conversation: [ConversationLine]) {
         guard !isClosed else { return }
+        if case .text(let text) = request.input { output?.took(text.count) }
         guard let index else {
             return deliver(
                 UpstreamEvent(
@@ -69,7 +72,6 @@ final class LinkEngine: PipelineSink {
         let pipeline = RequestPipeline(
             key: request.key, request: order, stages: stages, collectMaxBytes: route.collectMaxBytes, loop: loop.calls, sink: self)
         if case .text(let text) = request.input {
-            output?.took(text.count)
             if let digest = SharedAnswers.digest(of: order, text: text, route: route) {
                 return share(pipeline, digest: digest, pool: stages.first?.target.pool)
             }
@@ -198,6 +200,16 @@ final class LinkEngine: PipelineSink {
         let key = event.request
         guard let index = works.firstIndex(where: { $0.key == key }) else { return }
         if event.isLast { works.remove(at: index) }
+        bytesWhileCongested = isCongested ? bytesWhileCongested + event.content.byteCount : 0
+        guard bytesWhileCongested <= Self.mostWhileCongested || event.isLast else {
+            // The others go on; this one would have to be kept.
+            if case .shared(let subscription) = works.remove(at: index).work { subscription.cancel() }
+            return deliver(
+                UpstreamEvent(
+                    key,
+                    .failure(.upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: true),
+                    isLast: true))
+        }
         deliver(event)
     }
 }

@@ -37,6 +37,8 @@ final class RequestPipeline: CallOwner {
     private var recording: [UInt8]?
     private var recordingFormat: AudioFormat?
     private var hasInputEnded = false
+    /// Bytes of streamed audio that were given to the one at work and aren't on their way.
+    private var untaken = 0
     /// Of the pieces of a transcript that are final.
     private var transcript: [UInt8] = []
     private var hasOpenText = false
@@ -86,7 +88,7 @@ final class RequestPipeline: CallOwner {
     func begin() {
         guard recording == nil else { return }
         if ahead.isEmpty, isSpoken, case .text(let text) = request.input {
-            speak(text)
+            for sentence in splitter.take(text) { speak(sentence) }
             endText()
         } else {
             next(request.input)
@@ -94,16 +96,24 @@ final class RequestPipeline: CallOwner {
     }
 
     func hear(_ chunk: [UInt8]) {
-        guard !isOver, !hasInputEnded else { return }
-        guard let collected = recording?.count else {
-            call?.send(chunk)
+        guard !isOver, !hasInputEnded else {
+            sink?.pipeline(self, took: chunk.count)
             return
         }
+        guard let collected = recording?.count else {
+            // Who answers before the end doesn't care for the rest.
+            guard let call, call.order.isStreamed else {
+                sink?.pipeline(self, took: chunk.count)
+                return
+            }
+            untaken += chunk.count
+            return call.send(chunk)
+        }
+        sink?.pipeline(self, took: chunk.count)
         guard collected + chunk.count <= collectMaxBytes else {
             return fail(.audioTooLarge, "the recording is longer than this route takes", isRetryable: false)
         }
         recording?.append(contentsOf: chunk)
-        sink?.pipeline(self, took: chunk.count)
     }
 
     func endInput() {
@@ -111,7 +121,7 @@ final class RequestPipeline: CallOwner {
         hasInputEnded = true
         startedAt = loop.now
         guard let collected = recording, let recordingFormat else {
-            call?.endInput()
+            if let call, call.order.isStreamed { call.endInput() }
             return
         }
         recording = nil
@@ -139,6 +149,7 @@ final class RequestPipeline: CallOwner {
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
         guard !isOver else { return }
         isOver = true
+        takeRest()
         sink = nil
         call?.cancel(reason, playedMilliseconds: playedMilliseconds)
         speech?.cancel(reason, playedMilliseconds: playedMilliseconds)
@@ -189,7 +200,16 @@ final class RequestPipeline: CallOwner {
         endStage()
     }
 
-    func call(_ call: UpstreamCall, took bytes: Int) { sink?.pipeline(self, took: bytes) }
+    func call(_ call: UpstreamCall, took bytes: Int) {
+        untaken -= bytes
+        sink?.pipeline(self, took: bytes)
+    }
+
+    /// Nobody wants what is left of the audio.
+    private func takeRest() {
+        if untaken > 0 { sink?.pipeline(self, took: untaken) }
+        untaken = 0
+    }
 
     func call(_ call: UpstreamCall, ended failure: CallFailure?, usage: Usage?, timing: CallTiming) {
         guard !isOver else { return }
@@ -242,6 +262,7 @@ final class RequestPipeline: CallOwner {
 
     /// The one at work has said everything.
     private func endStage() {
+        takeRest()
         if !ahead.isEmpty {
             let text = transcript
             transcript = []
@@ -249,7 +270,11 @@ final class RequestPipeline: CallOwner {
             guard text.contains(where: { $0 > 0x20 }) else { return end(with: .text([], final: true)) }
             return next(.text(text))
         }
-        if isSpoken { return endText() }
+        if isSpoken {
+            // Without a model in between, what was heard is what is said.
+            if role == .recogniser { for sentence in splitter.take(transcript) { speak(sentence) } }
+            return endText()
+        }
         complete()
     }
 
@@ -325,6 +350,7 @@ final class RequestPipeline: CallOwner {
     private func end(with content: consuming UpstreamEvent.Content) {
         guard !isOver else { return }
         isOver = true
+        takeRest()
         let sink = sink
         self.sink = nil
         timing.total = loop.now.nanoseconds(since: startedAt)
@@ -334,6 +360,7 @@ final class RequestPipeline: CallOwner {
     private func fail(_ code: ErrorCode, _ message: String, retryAfter: Int64? = nil, isRetryable: Bool) {
         guard !isOver else { return }
         isOver = true
+        takeRest()
         let sink = sink
         self.sink = nil
         call?.cancel(.obsolete, playedMilliseconds: nil)

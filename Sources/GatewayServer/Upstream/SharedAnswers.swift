@@ -35,7 +35,8 @@ final class SharedAnswers: Sendable {
             add(entry.key)
             add(entry.value)
         }
-        for line in order.conversation {
+        // Of one session, the conversation is the same, but for the first of the requests themselves.
+        for line in order.conversation where route.sharing == .shared {
             add([line.speaker.rawValue])
             add(line.text)
         }
@@ -120,10 +121,10 @@ final class SharedAnswer: PipelineSink {
     }
 
     private func add(_ token: Subscription.Token, eventLoop: any EventLoop, _ receive: @escaping Receive) {
-        guard !isCut else {
+        guard isOpen || !isCut && replay.last?.isLast == true else {
             // It was found while it could still be joined.
             let late = UpstreamEvent.Content.failure(
-                .upstreamError, message: "the shared answer had gone too far to be joined", retryAfterMilliseconds: 0)
+                .upstreamError, message: "the shared answer could not be joined any more", retryAfterMilliseconds: 0)
             return pass((late, true, nil), to: receive, on: eventLoop)
         }
         for part in replay { pass(part, to: receive, on: eventLoop) }

@@ -77,6 +77,8 @@ protocol ServiceLoop: AttemptMaker {
     func tick(now: Instant)
     /// What a client does, for upstreams that care for turn-taking.
     func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?)
+    /// No new requests come, but for retries: lets go of everything with the last of those that there are.
+    func retire()
     /// Lets go of everything.
     func close()
 }
@@ -84,6 +86,7 @@ protocol ServiceLoop: AttemptMaker {
 extension ServiceLoop {
     func tick(now: Instant) {}
     func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?) {}
+    func retire() {}
     func close() {}
 }
 

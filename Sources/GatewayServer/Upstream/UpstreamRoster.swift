@@ -212,7 +212,7 @@ final class RosterLoop: UpstreamLoop {
         staged = nil
         let plan = roster.plan
         for (id, entry) in makers where !plan.upstreams.contains(where: { $0 === entry.upstream }) {
-            entry.maker.close()
+            entry.maker.retire()
             makers[id] = nil
         }
     }

@@ -47,7 +47,7 @@ package struct CallFailure: Error, Sendable {
 
     package static func timeout(_ phase: CallTimeouts.Phase) -> CallFailure {
         switch phase {
-        case .waiting, .pausing:
+        case .waiting:
             var failure = CallFailure(.upstreamTimeout, "no place was free at the upstream in time")
             failure.hasReached = false
             failure.outcome = .neither
@@ -56,7 +56,7 @@ package struct CallFailure: Error, Sendable {
             var failure = CallFailure(.upstreamTimeout, "the upstream didn't take the connection in time")
             failure.hasReached = false
             return failure
-        case .sending, .awaiting: return CallFailure(.upstreamTimeout, "the upstream didn't answer in time")
+        case .sending, .awaiting, .pausing: return CallFailure(.upstreamTimeout, "the upstream didn't answer in time")
         case .answering: return CallFailure(.upstreamTimeout, "the upstream's answer took too long")
         }
     }

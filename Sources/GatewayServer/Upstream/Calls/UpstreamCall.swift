@@ -123,10 +123,14 @@ package final class UpstreamCall {
     private func launch(_ claim: EndpointSet.Claim) {
         attempts += 1
         if attempts > 1 { tried.append(claim.index) }
-        markedAt = loop.now
-        timeouts.enter(.connecting, at: markedAt)
         let run = Run(self, claim: claim)
-        if self.run == nil { self.run = run } else { rival = run }
+        if self.run == nil {
+            markedAt = loop.now
+            timeouts.enter(.connecting, at: markedAt)
+            self.run = run
+        } else {
+            rival = run
+        }
         let attempt = maker.makeAttempt(order, endpoint: claim.index, receiver: run)
         guard !run.isOver else { return }
         run.attempt = attempt
@@ -138,8 +142,8 @@ package final class UpstreamCall {
     private func hedge() {
         guard !isOver, !hasAnswered, let run, rival == nil, target.pool.addresses.count > 1 else { return }
         tried.append(run.claim.index)
-        guard target.pool.mayRetry(), case .claimed(let claim) = target.pool.claim(avoiding: tried) else { return }
-        guard !tried.contains(claim.index) else { return target.pool.settle(claim, .neither) }
+        guard case .claimed(let claim) = target.pool.claim(avoiding: tried) else { return }
+        guard !tried.contains(claim.index), target.pool.mayRetry() else { return target.pool.settle(claim, .neither) }
         target.pool.count { $0.hedges &+= 1 }
         launch(claim)
     }
@@ -192,6 +196,8 @@ package final class UpstreamCall {
     // MARK: From its attempts
 
     fileprivate func connected(_ run: Run) {
+        // Where the call stands is where its first attempt stands.
+        guard run === self.run else { return }
         let now = loop.now
         timing.connect = now.nanoseconds(since: markedAt)
         markedAt = now
@@ -264,7 +270,10 @@ package final class UpstreamCall {
 
     private func fail(_ run: Run, _ failure: CallFailure, tellsAttempt: Bool) {
         guard run === self.run || run === rival else { return }
-        if run === self.run { self.run = rival }
+        if run === self.run {
+            self.run = rival
+            if let rival { timeouts.enter(rival.isConnected ? .awaiting : .connecting, at: loop.now) }
+        }
         rival = nil
         if tellsAttempt {
             abandon(run, .fault, failure.outcome)

@@ -13,7 +13,7 @@ protocol AnswerReader: AnyObject {
 }
 
 extension CallFailure {
-    init(_ fault: AnswerFault) { self = .invalid(fault.description) }
+    init(_ fault: AnswerFault) { self = fault.isTooLong ? .tooLong(fault.description) : .invalid(fault.description) }
 }
 
 /// A JSON body, kept until it is whole: no longer than `max_message_bytes`.

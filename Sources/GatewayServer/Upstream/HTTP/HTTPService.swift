@@ -36,7 +36,10 @@ final class HTTPService: UpstreamService {
     private static func settings(_ configuration: GatewayConfiguration.Upstream) throws -> HTTPClient.Configuration {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
-        if let authority = configuration.authority { tls.trustRoots = .file(authority) }
+        if let authority = configuration.authority {
+            // Read now, so that a file that isn't there is told at the start.
+            tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(authority))
+        }
         if let files = configuration.clientCertificate {
             tls.certificateChain = try NIOSSLCertificate.fromPEMFile(files.certificate).map { .certificate($0) }
             tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem))
@@ -125,10 +128,13 @@ final class HTTPService: UpstreamService {
         await shutDown(last)
     }
 
+    /// After so long, what is still under way is cut with its connection.
+    private var longestRequest: Duration { configuration.totalTimeout == .zero ? .seconds(3600) : configuration.totalTimeout }
+
     /// New requests go to new connections; the old ones end with what is on them.
     private func renew() async {
         let old = state.withLock { $0.client.take() }
-        try? await Task.sleep(for: configuration.totalTimeout)
+        try? await Task.sleep(for: longestRequest)
         await shutDown(old)
     }
 
@@ -144,7 +150,7 @@ final class HTTPService: UpstreamService {
     }
 
     func retire() async {
-        try? await Task.sleep(for: configuration.totalTimeout)
+        try? await Task.sleep(for: longestRequest)
         ending.finish()
     }
 

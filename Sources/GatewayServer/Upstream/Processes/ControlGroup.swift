@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -29,10 +30,12 @@ struct ControlGroup: Sendable {
 
     private static let prefix = "parley-upstream-"
 
+    private static let numbers = Atomic<UInt64>(0)
+
     /// Makes one; nil where that isn't possible.
-    init?(number: UInt64) {
-        guard let parent = Self.parent else { return nil }
-        path = "\(parent)/\(Self.prefix)\(getpid())-\(number)"
+    init?() {
+        guard let parent = Self.parent, let start = Self.start(of: getpid()) else { return nil }
+        path = "\(parent)/\(Self.prefix)\(getpid())-\(start)-\(Self.numbers.add(1, ordering: .relaxed).newValue)"
         guard mkdir(path, 0o755) == 0 else { return nil }
         guard access("\(path)/cgroup.kill", W_OK) == 0 else {
             rmdir(path)
@@ -53,12 +56,21 @@ struct ControlGroup: Sendable {
     /// False as long as something in it is left.
     func remove() -> Bool { rmdir(path) == 0 || errno == ENOENT }
 
+    /// When a process began, in ticks since the machine did; nil when there is none.
+    private static func start(of process: pid_t) -> Substring? {
+        guard let stat = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8), let end = stat.lastIndex(of: ")") else {
+            return nil
+        }
+        return stat[end...].split(separator: " ").dropFirst(20).first
+    }
+
     /// Those of gateways that died: what is left in them is killed.
     static func sweep() {
         guard let parent, let names = try? FileManager.default.contentsOfDirectory(atPath: parent) else { return }
         for name in names where name.hasPrefix(prefix) {
-            let owner = name.dropFirst(prefix.count).prefix { $0 != "-" }
-            guard let owner = pid_t(owner), owner != getpid(), Glibc.kill(owner, 0) != 0, errno == ESRCH else { continue }
+            let parts = name.dropFirst(prefix.count).split(separator: "-")
+            // Its number may be another process's by now, which then has begun at another time.
+            guard parts.count == 3, let owner = pid_t(parts[0]), start(of: owner).map(String.init) != String(parts[1]) else { continue }
             kill("\(parent)/\(name)")
             rmdir("\(parent)/\(name)")
         }

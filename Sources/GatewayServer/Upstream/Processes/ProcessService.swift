@@ -61,7 +61,7 @@ final class ProcessService: UpstreamService {
                 if !worker.isKilled { return (worker, false) }
             }
             state.lastNumber += 1
-            let worker = ProcessWorker(number: state.lastNumber, group: ControlGroup(number: state.lastNumber))
+            let worker = ProcessWorker(number: state.lastNumber)
             state.workers[worker.number] = worker
             return (worker, true)
         }
@@ -146,14 +146,17 @@ final class ProcessService: UpstreamService {
         } catch {
             return start.ready(.unreachable("no pipe: \(error)"))
         }
+        let group = ControlGroup()
+        worker.join(group)
         let arguments =
             launcher.dropFirst()
             + ProcessLauncher.arguments(
-                parent: getpid(), memoryLimit: configuration.memoryLimit, group: worker.group?.path, command: configuration.command)
+                parent: getpid(), memoryLimit: configuration.memoryLimit, group: group?.path, command: configuration.command)
         var options = PlatformOptions()
         options.processGroupID = 0
         let wanted = Configuration(
-            executable: .path(FilePath(launcher[0])), arguments: Arguments(Array(arguments)), platformOptions: options)
+            executable: .path(FilePath(launcher[0])), arguments: Arguments(Array(arguments)), environment: .custom(Self.environment),
+            platformOptions: options)
         pool.count { $0.connections += 1 }
         do {
             let result = try await Subprocess.run(
@@ -175,8 +178,17 @@ final class ProcessService: UpstreamService {
             start.ready(.unreachable("the process can't be started: \(error)"))
         }
         pool.count { $0.connections -= 1 }
-        await remove(worker.group)
+        await remove(group)
     }
+
+    /// The gateway's own, but for its configuration, in which there may be secrets.
+    private static let environment: [Environment.Key: String] = {
+        var found: [Environment.Key: String] = [:]
+        for (name, value) in ProcessInfo.processInfo.environment where !name.hasPrefix("PARLEY_") {
+            if let key = Environment.Key(rawValue: name) { found[key] = value }
+        }
+        return found
+    }()
 
     /// Until its output ends, or it is killed.
     private func live(_ start: Start, identifier: pid_t, input: CInt, output: CInt) async {

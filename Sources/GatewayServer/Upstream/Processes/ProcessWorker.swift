@@ -8,6 +8,9 @@ import Glibc
 import Musl
 #endif
 
+/// Beside methods that are called `kill`.
+private func sendSignal(_ signal: Int32, toGroup group: pid_t) { _ = kill(-group, signal) }
+
 /// What a worker says, on the event loop of whoever has it at work.
 enum WorkerEvent: Sendable {
     /// It takes the request.
@@ -24,6 +27,7 @@ final class ProcessWorker: Sendable {
     struct State {
         var identifier: pid_t = 0
         var channel: (any Channel)?
+        var group: ControlGroup?
         var handler: NIOLoopBound<WorkerHandler>?
         var isKilled = false
         var served = 0
@@ -31,13 +35,9 @@ final class ProcessWorker: Sendable {
     }
 
     let number: UInt64
-    let group: ControlGroup?
     private let state = Mutex(State())
 
-    init(number: UInt64, group: ControlGroup?) {
-        self.number = number
-        self.group = group
-    }
+    init(number: UInt64) { self.number = number }
 
     var served: Int { state.withLock { $0.served } }
     var idleSince: NIODeadline { state.withLock { $0.idleSince } }
@@ -45,6 +45,9 @@ final class ProcessWorker: Sendable {
 
     func count() { state.withLock { $0.served += 1 } }
     func rest() { state.withLock { $0.idleSince = .now() } }
+
+    /// Everything that it starts is in this group.
+    func join(_ group: ControlGroup?) { state.withLock { $0.group = group } }
 
     /// The process is there. False when it was killed before.
     func started(_ identifier: pid_t, channel: any Channel, handler: NIOLoopBound<WorkerHandler>) -> Bool {
@@ -67,12 +70,12 @@ final class ProcessWorker: Sendable {
 
     /// Kills it, and all of its process group and control group, at once.
     func kill() {
-        let channel = state.withLock { state -> (any Channel)? in
-            guard !state.isKilled else { return nil }
+        let (channel, group) = state.withLock { state -> ((any Channel)?, ControlGroup?) in
+            guard !state.isKilled else { return (nil, nil) }
             state.isKilled = true
             // Nobody has reaped it so far, so that the number is its own.
-            if state.identifier > 0 { _ = Glibc.kill(-state.identifier, SIGKILL) }
-            return state.channel
+            if state.identifier > 0 { sendSignal(SIGKILL, toGroup: state.identifier) }
+            return (state.channel, state.group)
         }
         group?.kill()
         channel?.close(promise: nil)

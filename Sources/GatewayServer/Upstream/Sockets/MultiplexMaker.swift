@@ -10,6 +10,7 @@ final class MultiplexMaker: ServiceLoop {
     private let loop: CallLoop
     private let logger: Logger
     private var connections: [[MultiplexConnection]]
+    private var isRetired = false
 
     init(
         _ configuration: GatewayConfiguration.Upstream, connector: SocketConnector, pool: UpstreamPool, loop: CallLoop, logger: Logger
@@ -26,6 +27,7 @@ final class MultiplexMaker: ServiceLoop {
         let attempt = MultiplexAttempt(order, receiver: receiver)
         if let connection = connection(to: endpoint) {
             connection.add(attempt)
+            if isRetired { connection.retire() }
         } else {
             var failure = CallFailure(.upstreamUnavailable, "too many requests are on their way to the upstream")
             (failure.hasReached, failure.outcome) = (false, .neither)
@@ -78,6 +80,11 @@ final class MultiplexMaker: ServiceLoop {
                     now: now, idleClose: GatewaySizes.orOff(configuration.idleClose), maxAge: GatewaySizes.orOff(configuration.maxAge))
             }
         }
+    }
+
+    func retire() {
+        isRetired = true
+        for connection in connections.joined() { connection.retire() }
     }
 
     func close() {
@@ -160,6 +167,12 @@ private final class MultiplexConnection: SocketOwner {
 
     func write(_ chunk: [UInt8], of number: UInt64) { socket?.write(binary: chunk, prefix: UInt32(truncatingIfNeeded: number)) }
 
+    /// Takes no more requests, and closes with the last.
+    func retire() {
+        isRetired = true
+        if streams.isEmpty { close(nil) }
+    }
+
     func remove(_ number: UInt64) {
         streams[number] = nil
         if streams.isEmpty, isRetired { close(nil) }
@@ -195,7 +208,12 @@ private final class MultiplexConnection: SocketOwner {
         gone(self)
         let all = streams
         streams = [:]
-        for (_, attempt) in all.sorted(by: { $0.key < $1.key }) { attempt.fail(failure ?? .brokenOff("closed in the middle of an answer")) }
+        var failure = failure ?? .brokenOff("closed in the middle of an answer")
+        for (_, attempt) in all.sorted(by: { $0.key < $1.key }) {
+            attempt.fail(failure)
+            // One connection that is lost is one failure, however many were on it.
+            failure.outcome = .neither
+        }
     }
 
     // MARK: From the socket

@@ -33,8 +33,8 @@ final class SocketService: UpstreamService {
         options.compressionOffer = nil
         options.timeout = configuration.connectTimeout
         options.headers.add(name: "User-Agent", value: "parley")
-        if let key = configuration.apiKey { options.headers.add(name: "Authorization", value: "Bearer \(key)") }
-        for field in configuration.headers { options.headers.add(name: field.name, value: field.value) }
+        if let key = configuration.apiKey { options.headers.replaceOrAdd(name: "Authorization", value: "Bearer \(key)") }
+        for field in configuration.headers { options.headers.replaceOrAdd(name: field.name, value: field.value) }
         let connector = SocketConnector(
             urls: configuration.urls, contexts: contexts, options: options, maxMessageBytes: configuration.maxMessageBytes,
             eventLoop: loop.eventLoop)

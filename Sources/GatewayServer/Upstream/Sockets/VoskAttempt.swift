@@ -64,11 +64,6 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         pool.count { $0.connections += 1 }
         var config = Array("{\"config\":{\"sample_rate\":".utf8)
         config.append(decimal: format.rate)
-        // What a server may be told beside the rate; vosk-server ignores it.
-        if let fault = order.meta.first(where: { $0.key.elementsEqual("fault".utf8) })?.value {
-            config.append(",\"fault\":")
-            config.append(jsonString: fault)
-        }
         config += "}}".utf8
         socket?.write(text: config)
         receiver.connected()

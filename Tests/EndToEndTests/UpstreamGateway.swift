@@ -1,0 +1,95 @@
+import Support
+
+/// The gateway before doubles of every kind of upstream; a message goes to the one that `to` in its `meta` names.
+enum UpstreamGateway {
+    /// What most tests are about: text goes to each of these.
+    static let kinds = ["websocket", "http", "openai", "process"]
+
+    static func flags() async throws -> [String: String] {
+        let (mux, web, chat, vosk) = (
+            try await UpstreamDouble.shared("websocket").port, try await UpstreamDouble.shared("http").port,
+            try await UpstreamDouble.shared("openai").port, try await UpstreamDouble.shared("vosk").port
+        )
+        var flags = [
+            "upstreams.websocket.kind": "websocket", "upstreams.websocket.urls": "ws://127.0.0.1:\(mux)",
+            "upstreams.http.kind": "http", "upstreams.http.urls": "http://127.0.0.1:\(web)/answer",
+            "upstreams.openai.kind": "openai", "upstreams.openai.urls": "http://127.0.0.1:\(chat)/v1", "upstreams.openai.model": "test",
+            "upstreams.vosk.kind": "vosk", "upstreams.vosk.urls": "ws://127.0.0.1:\(vosk)",
+            "upstreams.process.kind": "process",
+            "upstreams.process.command": "\(try Python.path()),-B,\(Python.repository)/Tests/Upstreams/faulty_process.py",
+            "upstreams.ears.kind": "openai", "upstreams.ears.task": "transcription", "upstreams.ears.urls": "http://127.0.0.1:\(chat)/v1",
+            "upstreams.voice.kind": "openai", "upstreams.voice.task": "speech", "upstreams.voice.urls": "http://127.0.0.1:\(chat)/v1",
+            "routes.chain.meta": "to=chain", "routes.chain.upstreams": "ears,openai,voice", "routes.chain.collect_max_bytes": "64KB",
+        ]
+        for name in ["websocket", "http", "openai", "vosk", "process", "ears", "voice"] {
+            flags["routes.\(name).meta"] = "to=\(name)"
+            flags["routes.\(name).upstreams"] = name
+            // Faults of other tests must not keep the upstream from this one.
+            flags["upstreams.\(name).breaker_failures"] = "1000"
+            flags["upstreams.\(name).breaker_rate"] = "0"
+            flags["upstreams.\(name).retries"] = "0"
+            flags["upstreams.\(name).first_byte_timeout"] = "1s"
+            flags["upstreams.\(name).between_bytes_timeout"] = "1s"
+            flags["upstreams.\(name).max_answer_bytes"] = "2MB"
+            flags["upstreams.\(name).max_processes"] = "16"
+        }
+        return flags
+    }
+
+    static func shared(_ more: [String: String] = [:]) async throws -> GatewayProcess {
+        try await SharedGateways.roomy(flags().merging(more) { $1 })
+    }
+}
+
+/// A request and everything that came for it.
+struct Answer {
+    var messages: [JSON] = []
+    var audioBytes = 0
+
+    /// The texts that it consists of.
+    var text: String { messages.filter { $0["type"] == "text" }.compactMap { $0["text"].string }.joined() }
+    var last: JSON { messages.last ?? .null }
+    var error: JSON { last["error"] }
+}
+
+extension WebSocketClient {
+    /// Asks, and reads until the request is done.
+    func ask(_ text: String, of upstream: String, id: String, stream: Bool = true, meta: [String: JSON] = [:]) async throws -> Answer {
+        try await send([
+            "type": "text", "id": .string(id), "text": .string(text), "stream": .bool(stream),
+            "meta": .object(meta.merging(["to": .string(upstream)]) { first, _ in first }),
+        ])
+        return try await answer(to: id)
+    }
+
+    /// Says so many bytes of silence.
+    func say(_ chunks: [Int], to upstream: String, id: String, output: JSON? = nil, meta: [String: JSON] = [:]) async throws -> Answer {
+        var opening: [String: JSON] = [
+            "type": "audio", "id": .string(id), "format": ["codec": "pcm16", "rate": 16_000, "channels": 1],
+            "meta": .object(meta.merging(["to": .string(upstream)]) { first, _ in first }),
+        ]
+        opening["output"] = output
+        try await send(.object(opening))
+        for chunk in chunks { try await send(binary: [UInt8](repeating: 0, count: chunk)) }
+        try await send(["type": "audio", "id": .string(id), "final": true])
+        return try await answer(to: id)
+    }
+
+    func answer(to id: String) async throws -> Answer {
+        var answer = Answer()
+        while true {
+            switch try await next() {
+            case .text(let text):
+                let message = try JSON(text)
+                if message["type"] == "ack" { continue }
+                guard message["reply_to"].string == id || message["error"]["reply_to"].string == id else { continue }
+                answer.messages.append(message)
+                // Endless ones are looked at in part.
+                if answer.messages.count > 1000 { answer.messages.removeFirst(900) }
+                if message["done"] == true || message["error"]["code"].string != nil { return answer }
+            case .binary(let bytes): answer.audioBytes += bytes.count
+            case let other: throw TestFailure("not an answer: \(other)")
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+import Foundation
+import Support
+import Testing
+
+/// Upstreams of every kind behind the real executable. The doubles answer in upper case.
+@Suite(.bounded) struct UpstreamTests {
+    @Test(arguments: UpstreamGateway.kinds, [true, false])
+    func `a text is answered by each kind, in deltas or whole, with how long it took`(kind: String, stream: Bool) async throws {
+        let client = try await UpstreamGateway.shared().client()
+        let answer = try await client.ask("hello there Grüße 世界", of: kind, id: "m1", stream: stream)
+        #expect(answer.text == "HELLO THERE GRÜSSE 世界")
+        #expect((answer.messages.count > 2) == stream)
+        #expect(answer.messages.filter { $0["final"] == true }.count == 1)
+        #expect(answer.last["done"] == true && answer.last["final"] == true)
+        let timing = try #require(answer.last["timing"].object)
+        #expect(Set(timing.keys) == ["queue_ms", "connect_ms", "first_ms", "total_ms"])
+        #expect((timing["total_ms"]?.number ?? 0) >= (timing["first_ms"]?.number ?? 1))
+        if kind == "openai" { #expect(answer.last["usage"]["output_tokens"].integer == 4) }
+    }
+
+    @Test(arguments: ["websocket", "http", "process", "ears", "vosk"])
+    func `audio reaches each kind, as it comes or as a whole`(kind: String) async throws {
+        let client = try await UpstreamGateway.shared().client()
+        let answer = try await client.say([640, 320, 40_000], to: kind, id: "u1")
+        let transcripts = answer.messages.filter { $0["type"] == "transcript" && $0["final"] == true }
+        // Of a recording the WAV's header counts, too.
+        #expect(transcripts.last?["text"] == (kind == "ears" ? "41004 bytes" : "40960 bytes"))
+        #expect(answer.last["done"] == true)
+        if kind == "vosk" {
+            #expect(answer.messages.contains { $0["final"] == false })
+            #expect(answer.last["confidence"].number != nil && answer.last["end_ms"].integer != nil)
+        }
+        // The next message finds everything in order.
+        #expect(try await client.ask("again", of: "websocket", id: "m2").text == "AGAIN")
+    }
+
+    @Test func `audio comes back from an upstream that speaks for itself`() async throws {
+        let client = try await UpstreamGateway.shared().client()
+        for kind in ["websocket", "process"] {
+            let answer = try await client.say([3200], to: kind, id: "u-\(kind)", meta: ["echo": "audio"])
+            #expect(answer.audioBytes == 3200)
+            #expect(answer.messages.first { $0["type"] == "audio" }?["format"]["rate"] == 16_000)
+            #expect(answer.last["done"] == true)
+        }
+    }
+
+    @Test func `a chain hears, answers and speaks`() async throws {
+        let client = try await UpstreamGateway.shared().client()
+        let answer = try await client.say([32_000], to: "chain", id: "u1", output: ["modalities": ["text", "audio"]])
+        let kinds = answer.messages.compactMap { $0["type"].string }
+        #expect(kinds.first == "transcript")
+        #expect(answer.messages[0]["final"] == true && answer.messages[0]["done"].isNull)
+        #expect(answer.text == "32044 BYTES")
+        let opening = try #require(answer.messages.first { $0["type"] == "audio" })
+        #expect(opening["format"] == ["codec": "pcm16", "rate": 22_050, "channels": 1])
+        // The double speaks a fifth of a second for each word.
+        #expect(answer.audioBytes == 2 * 4410 * 2)
+        #expect(answer.last["type"] == "audio" && answer.last["final"] == true && answer.last["done"] == true)
+        #expect(answer.messages.filter { $0["done"] == true }.count == 1)
+        // A text needn't be heard, and who asks for no audio isn't spoken to.
+        let quiet = try await client.ask("only words", of: "chain", id: "m2")
+        #expect(quiet.text == "ONLY WORDS" && quiet.audioBytes == 0)
+        let loud = try await client.ask("One sentence is this here. And another one", of: "voice", id: "m3")
+        #expect(loud.audioBytes == 8 * 4410 * 2)
+    }
+
+    @Test func `a recording is collected as far as the route allows`() async throws {
+        let client = try await UpstreamGateway.shared().client()
+        #expect(try await client.say([32_000, 32_000], to: "chain", id: "u1").text == "64044 BYTES")
+        let over = try await client.say([32_000, 32_002], to: "chain", id: "u2")
+        #expect(over.error["code"] == "audio_too_large")
+        #expect(over.error["retryable"] == false)
+        #expect(over.last["done"] == true)
+        #expect(try await client.say([2], to: "chain", id: "u3").text == "46 BYTES")
+    }
+
+    @Test func `a message that no route takes is told so`() async throws {
+        let client = try await UpstreamGateway.shared().client()
+        let answer = try await client.ask("hello", of: "nowhere", id: "m1")
+        #expect(answer.error["code"] == "not_found")
+        #expect(answer.error["retryable"] == false)
+        #expect(answer.last["done"] == true)
+        // Nor is audio what a chat model takes.
+        #expect(try await client.say([2], to: "openai", id: "u1").error["code"] == "not_found")
+        #expect(try await client.ask("hello", of: "http", id: "m2").text == "HELLO")
+    }
+
+    @Test(arguments: ["websocket", "http", "process"])
+    func `how far an upstream is reaches the client`(kind: String) async throws {
+        let client = try await UpstreamGateway.shared().client()
+        let answer = try await client.ask("status please", of: kind, id: "m1")
+        #expect(answer.messages[0]["type"] == "status")
+        #expect(answer.messages[0]["state"].string?.isEmpty == false)
+        #expect(answer.text == "STATUS PLEASE")
+    }
+
+    @Test(arguments: ["sse-crlf a", "sse-split a", "sse-comments a"], ["http", "openai"])
+    func `events are read however they are written`(text: String, kind: String) async throws {
+        let client = try await UpstreamGateway.shared().client()
+        #expect(try await client.ask(text, of: kind, id: "m1").text.hasSuffix("Grüße 世界"))
+    }
+
+    @Test func `streamed text is gathered for as long as is configured`() async throws {
+        let gateway = try await UpstreamGateway.shared(["delivery.coalesce": "100ms"])
+        let client = try await gateway.client()
+        let answer = try await client.ask("stream 500", of: "websocket", id: "m1")
+        #expect(answer.text == (0..<500).map { "w\($0) " }.joined() || answer.text.hasPrefix("w0 w1 "))
+        #expect(answer.messages.count < 50)
+        #expect(answer.last["done"] == true)
+    }
+
+    @Test(arguments: ["websocket", "http", "openai"])
+    func `a cancel reaches the upstream, and its place is free again`(kind: String) async throws {
+        let double = try await UpstreamDouble.shared(kind)
+        let gateway = try await UpstreamGateway.shared()
+        let client = try await gateway.client()
+        let before = try double.events.filter { $0["event"] == "cancelled" }.count
+        try await client.send(["type": "text", "id": "m1", "text": "slow 900 x", "meta": ["to": .string(kind)]])
+        _ = try await client.message("ack")
+        try await client.send(["type": "cancel", "id": "m1", "reason": "enough"])
+        let cancelled = try await client.message("status")
+        #expect(cancelled["state"] == "cancelled" && cancelled["done"] == true)
+        let seen = await double.process.output.wait(atMost: .seconds(10)) { output in
+            output.lines.filter { $0.contains("\"cancelled\"") }.count > before ? true : nil
+        }
+        #expect(seen == true)
+        #expect(try await client.ask("next", of: kind, id: "m2").text == "NEXT")
+    }
+
+    @Test func `disconnecting isn't cancelling: the answer waits, on whatever event loop it is asked for`() async throws {
+        let gateway = try await UpstreamGateway.shared(["listen.loops": "2"])
+        var client = try await gateway.webSocket()
+        var session = try await client.message("session")
+        for round in 0..<6 {
+            let kind = ["websocket", "openai", "process"][round % 3]
+            try await client.send(["type": "text", "id": .string("m\(round)"), "text": "slow 200 back", "meta": ["to": .string(kind)]])
+            _ = try await client.message("ack")
+            await client.socket.reset()
+            let target = "/v1/ws?last_seq=\(session["last_seq"].integer ?? 0)"
+            client = try await gateway.webSocket(.upgrade(target, adding: [("Parley-Resume", session["resume_token"].string ?? "")]))
+            session = try await client.message("session")
+            #expect(session["resumed"] == true && session["lost"] == false)
+            let answer = try await client.answer(to: "m\(round)")
+            #expect(answer.text == "SLOW 200 BACK")
+            let last = answer.last["seq"].integer ?? 0
+            try await client.send(["type": "ack", "seq": .number(Double(last))])
+            session = .object(session.object!.merging(["last_seq": .number(Double(last))]) { $1 })
+        }
+    }
+
+    @Test func `who doesn't come back doesn't keep an upstream busy`() async throws {
+        let double = try await UpstreamDouble("websocket")
+        let gateway = try await GatewayProcess([
+            "sessions.resume_window": "500ms", "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(double.port)",
+            "routes.a.upstreams": "a",
+        ])
+        let left = try await gateway.client()
+        try await left.send(["type": "text", "id": "left", "text": "hang"])
+        _ = try await left.message("ack")
+        try await double.event("request", id: "left")
+        await left.socket.reset()
+        try await double.event("cancelled", id: "left")
+        // Who says that it goes needn't be waited for.
+        let gone = try await gateway.client()
+        try await gone.send(["type": "text", "id": "gone", "text": "hang"])
+        _ = try await gone.message("ack")
+        try await double.event("request", id: "gone")
+        try await gone.send(["type": "bye"])
+        try await double.event("cancelled", id: "gone")
+        // And nobody is waited for at the drain's deadline.
+        let last = try await gateway.client()
+        try await last.send(["type": "text", "id": "last", "text": "hang"])
+        _ = try await last.message("ack")
+        try await double.event("request", id: "last")
+        gateway.signal(SIGTERM)
+        try await double.event("cancelled", id: "last")
+        #expect(try await gateway.exit() == 0)
+    }
+
+    @Test func `the same asked twice at the same time is one call`() async throws {
+        let double = try await UpstreamDouble("websocket")
+        let gateway = try await GatewayProcess([
+            "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(double.port)", "listen.loops": "2",
+            "routes.own.upstreams": "a", "routes.all.upstreams": "a", "routes.all.dedupe": "shared", "routes.all.meta": "to=all",
+        ])
+        let clients = [try await gateway.client(), try await gateway.client(), try await gateway.client()]
+        let text = "slow 400 who is there"
+        for (number, client) in clients.enumerated() {
+            for id in ["a", "b"] {
+                try await client.send([
+                    "type": "text", "id": .string("\(id)\(number)"), "text": .string(text), "meta": ["to": "all", "dedupe_key": "k"],
+                ])
+            }
+        }
+        for (number, client) in clients.enumerated() {
+            var texts: [String: String] = [:]
+            var done: Set<String> = []
+            while done.count < 2 {
+                let message = try await client.message()
+                guard message["type"] == "text", let id = message["reply_to"].string else { continue }
+                texts[id, default: ""] += message["text"].string ?? ""
+                if message["done"] == true { done.insert(id) }
+            }
+            #expect(texts == ["a\(number)": text.uppercased(), "b\(number)": text.uppercased()])
+        }
+        #expect(try double.events.filter { $0["event"] == "request" }.count == 1)
+        // Without the route's word, nobody gets another's answer.
+        for client in clients.prefix(2) {
+            try await client.send(["type": "text", "id": "own", "text": .string(text), "meta": ["dedupe_key": "k"]])
+        }
+        for client in clients.prefix(2) { #expect(try await client.answer(to: "own").text == text.uppercased()) }
+        #expect(try double.events.filter { $0["event"] == "request" }.count == 3)
+        try await gateway.stop()
+    }
+
+    @Test func `the model is told what was said before`() async throws {
+        let folder = try TemporaryFolder()
+        let chat = try ChildProcess(
+            "/usr/bin/python3", ["-B", Python.repository + "/deploy/examples/chat.py", "--port", "0"], folder: folder.path)
+        let ready = await chat.output.wait(atMost: .seconds(20)) { output in try? output.lines.first.map { try JSON($0) } }
+        let port = try #require(ready?["port"].integer)
+        let gateway = try await GatewayProcess([
+            "upstreams.chat.kind": "openai", "upstreams.chat.urls": "http://127.0.0.1:\(port)/v1", "routes.all.upstreams": "chat",
+        ])
+        let client = try await gateway.client()
+        _ = try await client.ask("The password is swordfish", of: "chat", id: "m1")
+        #expect(try await client.ask("what did I say", of: "chat", id: "m2").text.contains("swordfish"))
+        let other = try await gateway.client()
+        #expect(try await !other.ask("what did I say", of: "chat", id: "m1").text.contains("swordfish"))
+        try await gateway.stop()
+    }
+
+    @Test func `a route may have a path of its own`() async throws {
+        let port = try await UpstreamDouble.shared("websocket").port
+        let gateway = try await GatewayProcess([
+            "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(port)", "upstreams.b.kind": "loopback",
+            "routes.kiosk.path": "/v1/ws/kiosk", "routes.kiosk.upstreams": "a", "routes.rest.upstreams": "b",
+        ])
+        let kiosk = try await gateway.client(.upgrade("/v1/ws/kiosk"))
+        #expect(try await kiosk.ask("hello", of: "", id: "m1").text == "HELLO")
+        let rest = try await gateway.client()
+        #expect(try await rest.ask("hello", of: "", id: "m1").text == "hello")
+        #expect(try await gateway.response(to: .upgrade("/v1/ws/other")).status == 404)
+        try await gateway.stop()
+    }
+
+    @Test func `a reload takes up other upstreams, and requests under way go on`() async throws {
+        let port = try await UpstreamDouble.shared("websocket").port
+        let folder = try TemporaryFolder()
+        try folder.write("upstreams: {a: {kind: loopback}}\nroutes: {all: {upstreams: [a]}}\n", to: "config/gateway.yaml")
+        let gateway = try await GatewayProcess(folder: folder)
+        let client = try await gateway.client()
+        #expect(try await client.ask("hello", of: "", id: "m1").text == "hello")
+        try folder.write(
+            "upstreams: {b: {kind: websocket, urls: [\"ws://127.0.0.1:\(port)\"]}}\nroutes: {all: {upstreams: [b]}}\n", to: "config/gateway.yaml")
+        gateway.signal(SIGHUP)
+        _ = try await gateway.line("configuration reloaded")
+        #expect(try await client.ask("hello", of: "", id: "m2").text == "HELLO")
+        try await client.send(["type": "text", "id": "m3", "text": "slow 300 on"])
+        _ = try await client.message("ack")
+        try folder.write("upstreams: {}\nroutes: {}\n", to: "config/gateway.yaml")
+        gateway.signal(SIGHUP)
+        #expect(try await client.answer(to: "m3").text == "SLOW 300 ON")
+        #expect(try await client.ask("hello", of: "", id: "m4").text == "hello")
+        try await gateway.stop()
+    }
+
+    @Test func `what can't be is refused at start`() async throws {
+        for (flags, key) in [
+            (["--upstreams.a.kind=openai"], "upstreams.a.urls"), (["--upstreams.a.kind=process"], "upstreams.a.command"),
+            (["--upstreams.a.kind=websocket", "--upstreams.a.urls=http://x/"], "upstreams.a.urls"),
+            (["--routes.a.type=text"], "routes.a.upstreams"), (["--routes.a.upstreams=b"], "routes.a.upstreams"),
+            (["--upstreams.a.kindd=http"], "--upstreams.a.kindd"), (["--upstreams.A.kind=http"], "--upstreams.A.kind"),
+            (["--upstreams.a.headers=X-A: b\r\nX-B: c"], "upstreams.a.headers"), (["--upstreams.a.api_key=a b"], "upstreams.a.api_key"),
+        ] as [([String], String)] {
+            let result = try await GatewayProcess.run(["config", "check"] + flags, folder: try TemporaryFolder())
+            #expect(result.status == 78, "\(flags)")
+            #expect((result.lines + result.errorLines).joined(separator: "\n").contains(key), "\(flags) \(result.lines) \(result.errorLines)")
+        }
+    }
+
+    @Test func `a secret of an upstream isn't shown`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("sk-verysecret\n", to: "key")
+        let result = try await GatewayProcess.run(
+            ["config", "print", "--upstreams.chat.kind=loopback"], folder: folder,
+            environment: ["PARLEY_UPSTREAMS_CHAT_API_KEY_FILE": "key", "PARLEY_UPSTREAMS_CHAT_MODEL": "m"])
+        #expect(result.status == 0, "\(result.errorLines)")
+        #expect(result.lines.contains { $0.hasPrefix("upstreams.chat.api_key") && $0.contains("********") })
+        #expect(result.lines.contains { $0.hasPrefix("upstreams.chat.model") && $0.contains(" m ") })
+        #expect(!result.lines.joined().contains("verysecret"))
+    }
+}
