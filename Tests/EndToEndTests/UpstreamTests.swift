@@ -252,7 +252,8 @@ import Testing
         let client = try await gateway.client()
         #expect(try await client.ask("hello", of: "", id: "m1").text == "hello")
         try folder.write(
-            "upstreams: {b: {kind: websocket, urls: [\"ws://127.0.0.1:\(port)\"]}}\nroutes: {all: {upstreams: [b]}}\n", to: "config/gateway.yaml")
+            "upstreams: {b: {kind: websocket, urls: [\"ws://127.0.0.1:\(port)\"]}}\nroutes: {all: {upstreams: [b]}}\n",
+            to: "config/gateway.yaml")
         gateway.signal(SIGHUP)
         _ = try await gateway.line("configuration reloaded")
         #expect(try await client.ask("hello", of: "", id: "m2").text == "HELLO")
@@ -275,7 +276,8 @@ import Testing
         ] as [([String], String)] {
             let result = try await GatewayProcess.run(["config", "check"] + flags, folder: try TemporaryFolder())
             #expect(result.status == 78, "\(flags)")
-            #expect((result.lines + result.errorLines).joined(separator: "\n").contains(key), "\(flags) \(result.lines) \(result.errorLines)")
+            #expect(
+                (result.lines + result.errorLines).joined(separator: "\n").contains(key), "\(flags) \(result.lines) \(result.errorLines)")
         }
     }
 

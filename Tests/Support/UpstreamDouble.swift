@@ -25,7 +25,9 @@ package final class UpstreamDouble: Sendable {
     package func event(where isMeant: @Sendable (JSON) -> Bool) async throws -> JSON { try await Self.event(of: process, where: isMeant) }
 
     @discardableResult
-    package func event(_ name: String, id: String) async throws -> JSON { try await event { $0["event"].string == name && $0["id"].string == id } }
+    package func event(_ name: String, id: String) async throws -> JSON {
+        try await event { $0["event"].string == name && $0["id"].string == id }
+    }
 
     private static func event(of process: ChildProcess, where isMeant: (JSON) -> Bool) async throws -> JSON {
         var seen = 0

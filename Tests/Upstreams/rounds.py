@@ -645,7 +645,7 @@ class Stage:
             add(f"n_{kind}", kind, self.healthy[double].port if double else None)
             add(f"r_{kind}", kind, self.relays[kind].port if double else None, query="" if double else "missing")
             add(f"c_{kind}", kind, port,
-                more="    first_byte_timeout: 30s\n    total_timeout: 60s\n    wait_timeout: 30s\n    max_processes: 8\n    max_connections: 600\n"
+                more="    connect_timeout: 10s\n    first_byte_timeout: 30s\n    total_timeout: 60s\n    wait_timeout: 30s\n    max_processes: 8\n    max_connections: 600\n"
                 "    max_answer_bytes: 1GB\n")
             if double:
                 add(f"t_{kind}", kind, self.secure[double].port, is_secure=True, more=NEVER)
@@ -1044,7 +1044,7 @@ async def run_cancels(stage, kind, total):
         for index in range(count):
             client = clients[index % sessions]
             outcomes.append((client, await client.send(kind, f"c_{kind}", "hang")))
-        if not await ledger.until(lambda: ledger.counts["request"] >= before + count, 15):
+        if not await ledger.until(lambda: ledger.counts["request"] >= before + count, 5):
             wrong[f"only {ledger.counts['request'] - before} of {count} reached the double"] += 1
         early = [outcome for _, outcome in outcomes if outcome.done.done()]
         if early:
@@ -1152,8 +1152,8 @@ async def run_kill(arguments):
             continue
         begun = time.monotonic()
         stage.gateway.process.kill()
-        await stage.gateway.process.wait()
-        while any(map(is_alive, workers)) and time.monotonic() < begun + 2:
+        # Not wait(): that would be for all who hold its standard error.
+        while any(map(is_alive, [stage.gateway.pid, *workers])) and time.monotonic() < begun + 2:
             await asyncio.sleep(0.005)
         spent = time.monotonic() - begun
         left = [pid for pid in workers if is_alive(pid)]
@@ -1172,6 +1172,7 @@ async def run_kill(arguments):
             for pid in orphans:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
+        await stage.gateway.process.wait()
         await stage.stop()
 
 

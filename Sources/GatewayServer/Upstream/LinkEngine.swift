@@ -207,7 +207,8 @@ final class LinkEngine: PipelineSink {
             return deliver(
                 UpstreamEvent(
                     key,
-                    .failure(.upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: true),
+                    .failure(
+                        .upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: true),
                     isLast: true))
         }
         deliver(event)

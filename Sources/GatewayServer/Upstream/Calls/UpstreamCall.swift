@@ -164,8 +164,10 @@ package final class UpstreamCall {
         guard !isOver, !hasInputEnded else { return }
         hasInputEnded = true
         guard let run, run.isConnected, let attempt = run.attempt else { return }
-        timeouts.enter(.awaiting, at: loop.now)
         markedAt = loop.now
+        timeouts.enter(.awaiting, at: markedAt)
+        // It has begun to answer before the end.
+        timing.first = 0
         attempt.endInput()
     }
 
@@ -248,7 +250,8 @@ package final class UpstreamCall {
             timer?.cancel()
             abandonRival(of: run)
         }
-        answerBytes += bytes
+        // Also what says nothing costs something.
+        answerBytes += max(bytes, 16)
         guard answerBytes <= target.maxAnswerBytes else {
             fail(run, .tooLong("the answer is longer than max_answer_bytes"), tellsAttempt: true)
             return false

@@ -92,7 +92,7 @@ import Testing
     @Test func `subprocess clean-up`() async throws {
         var configuration = GatewayConfiguration.Upstream()
         (configuration.kind, configuration.command, configuration.memoryLimit) = (
-            .process, ["/bin/sh", "-c", "sleep 1000 & echo x; sleep 1000"], 0
+            .process, ["/bin/sh", "-c", "sleep 1987.6 & echo x; sleep 1987.6"], 0
         )
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let pool = UpstreamPool(
@@ -112,7 +112,7 @@ import Testing
         let failure = try await eventually { try await eventLoop.submit { receiver.value.failure }.get() }
         #expect(failure.code == .upstreamError)
         _ = try await eventually { pool.snapshot().counts.connections == 0 ? true : nil }
-        _ = try await eventually { Self.descendants(named: "sleep").isEmpty ? true : nil }
+        _ = try await eventually { Self.processes(with: "1987.6").isEmpty ? true : nil }
         running.cancel()
         await running.value
     }
@@ -291,25 +291,14 @@ private final class Heard: AttemptReceiver {
 }
 
 extension RobustnessTests {
-    /// Processes of this name below the tests' own.
-    static func descendants(named name: String) -> [pid_t] {
-        var parents: [pid_t: pid_t] = [:]
-        var found: [pid_t] = []
-        for entry in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-            guard let pid = pid_t(entry), let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-                let close = stat.lastIndex(of: ")"), let open = stat.firstIndex(of: "(")
-            else { continue }
-            let fields = stat[stat.index(close, offsetBy: 2)...].split(separator: " ")
-            parents[pid] = fields.dropFirst().first.flatMap { pid_t($0) }
-            if stat[stat.index(after: open)..<close] == name[...], fields.first != "Z" { found.append(pid) }
-        }
-        return found.filter { pid in
-            var current: pid_t? = pid
-            while let next = current, next > 1 {
-                if next == getpid() { return true }
-                current = parents[next]
+    /// Processes that were started with this argument.
+    static func processes(with argument: String) -> [String] {
+        let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return entries.filter { entry in
+            guard entry.first?.isNumber ?? false, let words = try? String(contentsOfFile: "/proc/\(entry)/cmdline", encoding: .utf8) else {
+                return false
             }
-            return false
+            return words.split(separator: "\0").contains(Substring(argument))
         }
     }
 }

@@ -52,10 +52,11 @@ import Testing
         #expect(owner.heard.last == "upstream_timeout")
 
         let small = CallHarness()
-        small.target.maxAnswerBytes = 10
+        small.target.maxAnswerBytes = 40
         let cut = try small.call()
-        small.attempts[0].say("12345")
-        small.attempts[0].say("67890")
+        small.attempts[0].say(String(repeating: "a", count: 24))
+        // What is shorter counts as 16 bytes.
+        small.attempts[0].say("1")
         #expect(!cut.isOver)
         small.attempts[0].say("1")
         #expect(cut.heard.last == "upstream_error")
