@@ -74,6 +74,8 @@ if [[ "$purpose" == leaks ]]; then
 fi
 if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 [[ "$purpose" == test ]] || exit 0
+# The voice assistant of the examples is one of the tests.
+deploy/examples/setup.sh
 
 # A client that wasn't written here. The stamp names what is in the environment; the interpreter may have gone since.
 if [[ "$(cat "$venv/requirement" 2>/dev/null || true)" != "$client" ]] || ! "$venv/bin/python" -c 'import websockets' 2>/dev/null; then

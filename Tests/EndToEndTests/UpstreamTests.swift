@@ -216,7 +216,7 @@ import Testing
     @Test func `the model is told what was said before`() async throws {
         let folder = try TemporaryFolder()
         let chat = try ChildProcess(
-            "/usr/bin/python3", ["-B", Python.repository + "/deploy/examples/chat.py", "--port", "0"], folder: folder.path)
+            try Python.path(), ["-B", Python.repository + "/deploy/examples/chat.py", "--port", "0"], folder: folder.path)
         let ready = await chat.output.wait(atMost: .seconds(20)) { output in try? output.lines.first.map { try JSON($0) } }
         let port = try #require(ready?["port"].integer)
         let gateway = try await GatewayProcess([

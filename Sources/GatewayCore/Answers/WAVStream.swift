@@ -20,6 +20,9 @@ package struct WAVStream: Sendable {
 
     package init() {}
 
+    /// Less has come than the header says, where it says something.
+    package var isCut: Bool { left != .max && left > 0 }
+
     /// - Returns: whole samples of all channels; empty as long as there are none.
     package mutating func take(_ bytes: RawSpan) throws(AnswerFault) -> [UInt8] {
         var bytes = bytes

@@ -18,6 +18,8 @@ final class RoutedLink: UpstreamLink, EngineOutput {
     private var credit = 0
     private var inbox: Deque<UpstreamEvent> = []
     private var inboxBytes = 0
+    /// Events that have come since there was room, also those that wait as one.
+    private var gathered = 0
     fileprivate private(set) var isCongested = false
 
     /// What may wait for the session before upstreams are held back, and half of which lets them go on.
@@ -78,6 +80,7 @@ final class RoutedLink: UpstreamLink, EngineOutput {
 
     func demand(_ events: Int) {
         credit += events
+        if !isCongested { gathered = inbox.count }
         while credit > 0, let event = inbox.popFirst() {
             inboxBytes -= event.content.byteCount
             credit -= 1
@@ -89,6 +92,7 @@ final class RoutedLink: UpstreamLink, EngineOutput {
     private func relieve() {
         guard isCongested, inbox.count <= Self.congestedCount / 2, inboxBytes <= Self.congestedBytes / 2 else { return }
         isCongested = false
+        gathered = inbox.count
         tell { $0.resume() }
     }
 
@@ -136,9 +140,21 @@ final class RoutedLink: UpstreamLink, EngineOutput {
             return false
         }
         inboxBytes += event.content.byteCount
-        inbox.append(event)
-        if inbox.count >= Self.congestedCount || inboxBytes >= Self.congestedBytes { isCongested = true }
+        if !joins(event) { inbox.append(event) }
+        gathered += 1
+        if gathered >= Self.congestedCount || inboxBytes >= Self.congestedBytes { isCongested = true }
         return isCongested
+    }
+
+    /// Deltas of one text that wait can wait as one.
+    private func joins(_ event: UpstreamEvent) -> Bool {
+        guard !event.isLast, case .text(let more, final: false) = event.content, let last = inbox.last, last.request == event.request,
+            !last.isLast, case .text(var text, final: false) = last.content
+        else { return false }
+        inbox.removeLast()
+        text += more
+        inbox.append(UpstreamEvent(event.request, .text(text, final: false)))
+        return true
     }
 
     func took(_ bytes: Int) { receiver?.took(bytes) }

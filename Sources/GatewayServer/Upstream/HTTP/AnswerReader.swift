@@ -205,7 +205,7 @@ final class SpeechAnswer: AnswerReader {
     }
 
     func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        guard let format = wav.format else { throw .brokenOff("the WAV file has no samples") }
+        guard let format = wav.format, !wav.isCut else { throw .brokenOff("the WAV file ends before its samples do") }
         pass(.last(.audioEnd(format), nil))
     }
 }

@@ -33,6 +33,9 @@ final class HTTPService: UpstreamService {
         (ended, ending) = AsyncStream.makeStream()
     }
 
+    /// Of one read: what its events cost is what other clients wait.
+    static let readBytes = 16_384
+
     private static func settings(_ configuration: GatewayConfiguration.Upstream) throws -> HTTPClient.Configuration {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
@@ -45,7 +48,15 @@ final class HTTPService: UpstreamService {
             tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem))
         }
         var settings = HTTPClient.Configuration(tlsConfiguration: tls, redirectConfiguration: .disallow)
-        settings.timeout.connect = .nanoseconds(configuration.connectTimeout.clampedNanoseconds)
+        // The call's own deadline comes first, and says what it was.
+        settings.timeout.connect = .nanoseconds((configuration.connectTimeout * 2).clampedNanoseconds)
+        // Who sends without end takes turns with the others.
+        settings.http1_1ConnectionDebugInitializer = { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+                try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readBytes))
+            }
+        }
         settings.connectionPool.idleTimeout = .nanoseconds(configuration.idleClose.clampedNanoseconds)
         settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = GatewaySizes.orOff(configuration.maxConnections)
         // Who tries again, when and where, is the call's to say.

@@ -140,6 +140,9 @@ final class ProcessService: UpstreamService {
                 state.idle.removeAll { $0 === worker }
             }
         }
+        guard Self.canRun(configuration.command[0]) else {
+            return start.ready(.unreachable("there is no program \(configuration.command[0])"))
+        }
         let pipes: (input: Pipe, output: Pipe)
         do {
             pipes = (try Pipe(), try Pipe())
@@ -175,10 +178,22 @@ final class ProcessService: UpstreamService {
             }
         } catch {
             worker.reaped()
+            // Once it runs, they are the channel's.
+            if !worker.hasStarted {
+                close(pipes.input.write)
+                close(pipes.output.read)
+            }
             start.ready(.unreachable("the process can't be started: \(error)"))
         }
         pool.count { $0.connections -= 1 }
         await remove(group)
+    }
+
+    /// Whether a program is there, by its path or in the places of `PATH`.
+    private static func canRun(_ program: String) -> Bool {
+        if program.contains("/") { return access(program, X_OK) == 0 }
+        let places = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
+        return places.contains { access("\($0)/\(program)", X_OK) == 0 }
     }
 
     /// The gateway's own, but for its configuration, in which there may be secrets.

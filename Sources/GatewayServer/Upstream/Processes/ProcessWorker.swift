@@ -66,6 +66,7 @@ final class ProcessWorker: Sendable {
         }
     }
 
+    var hasStarted: Bool { state.withLock { $0.channel != nil } }
     var handler: NIOLoopBound<WorkerHandler>? { state.withLock { $0.handler } }
 
     /// Kills it, and all of its process group and control group, at once.
@@ -90,6 +91,7 @@ final class WorkerHandler: ChannelInboundHandler {
     private var lines: AnswerLines
     private var stream = AnswerStream()
     private var request: UInt64 = 0
+    private var hasAnswered = false
     private var receive: (@Sendable (WorkerEvent) -> Void)?
     private let broken: @Sendable () -> Void
     private var context: ChannelHandlerContext?
@@ -109,6 +111,7 @@ final class WorkerHandler: ChannelInboundHandler {
 
     func begin(_ number: UInt64, line: [UInt8], receive: @escaping @Sendable (WorkerEvent) -> Void) {
         request = number
+        hasAnswered = false
         stream = AnswerStream()
         waiting = []
         self.receive = receive
@@ -178,7 +181,17 @@ final class WorkerHandler: ChannelInboundHandler {
     private func take(_ line: RawSpan) throws(AnswerFault) -> Int {
         guard receive != nil else { throw AnswerFault("there is something behind the end of the answer") }
         let message = try CollectedBody.read(line) { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }
-        guard message.request == request else { throw AnswerFault("an answer to another request") }
+        guard message.request == request else {
+            // What is left of an earlier one isn't this one's fault: another process can work on it.
+            if let number = message.request, number < request, !hasAnswered {
+                var failure = CallFailure.brokenOff("the process still answered an earlier request")
+                failure.hasReached = false
+                fail(failure)
+                return 0
+            }
+            throw AnswerFault("an answer to another request")
+        }
+        hasAnswered = true
         var follow = 0
         var last: AnswerStream.StepValue?
         try stream.take(message) { step in

@@ -209,6 +209,12 @@ private final class MultiplexConnection: SocketOwner {
         let all = streams
         streams = [:]
         var failure = failure ?? .brokenOff("closed in the middle of an answer")
+        // Whose fault it was can't be told when there are several: to all of them, the answer has broken off.
+        if all.count > 1, failure.hasReached {
+            let outcome = failure.outcome
+            failure = .brokenOff(failure.details)
+            failure.outcome = outcome
+        }
         for (_, attempt) in all.sorted(by: { $0.key < $1.key }) {
             attempt.fail(failure)
             // One connection that is lost is one failure, however many were on it.
@@ -369,7 +375,7 @@ private final class MultiplexAttempt: UpstreamAttempt {
         switch step {
         case .event(let content):
             if isPaused {
-                bytesWhilePaused += content.byteCount + 256
+                bytesWhilePaused += content.byteCount + 8
                 guard bytesWhilePaused <= Self.mostWhilePaused else { return fault(.tooLong("it went on although it was asked to pause")) }
             }
             receiver.received(content)

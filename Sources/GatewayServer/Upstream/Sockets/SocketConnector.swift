@@ -25,7 +25,9 @@ struct SocketConnector {
         let connecting = ClientBootstrap(group: eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
-            .channelOption(.maxMessagesPerRead, value: 4)
+            // Who sends without end takes turns with the others.
+            .channelOption(.maxMessagesPerRead, value: 1)
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: HTTPService.readBytes))
             .connectTimeout(TimeAmount(options.timeout))
             .connect(host: url.host, port: url.port)
         connecting.assumeIsolated().whenComplete { result in

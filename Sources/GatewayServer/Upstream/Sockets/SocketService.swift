@@ -31,7 +31,8 @@ final class SocketService: UpstreamService {
         options.subprotocols = configuration.kind == .websocket ? [Self.subprotocol] : []
         // Over a local network it costs more than it saves.
         options.compressionOffer = nil
-        options.timeout = configuration.connectTimeout
+        // The call's own deadline comes first, and says what it was.
+        options.timeout = configuration.connectTimeout * 2
         options.headers.add(name: "User-Agent", value: "parley")
         if let key = configuration.apiKey { options.headers.replaceOrAdd(name: "Authorization", value: "Bearer \(key)") }
         for field in configuration.headers { options.headers.replaceOrAdd(name: field.name, value: field.value) }

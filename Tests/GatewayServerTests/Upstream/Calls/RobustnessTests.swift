@@ -92,7 +92,7 @@ import Testing
     @Test func `subprocess clean-up`() async throws {
         var configuration = GatewayConfiguration.Upstream()
         (configuration.kind, configuration.command, configuration.memoryLimit) = (
-            .process, ["/bin/sh", "-c", "sleep 1987.6 & echo x; sleep 1987.6"], 0
+            .process, ["/bin/sh", "-c", "read line; sleep 1987.6 & echo x; sleep 1987.6"], 0
         )
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let pool = UpstreamPool(

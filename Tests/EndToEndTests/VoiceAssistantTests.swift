@@ -1,0 +1,44 @@
+import Foundation
+import Support
+import Testing
+
+/// The example of the README: a real recogniser, a chat server and espeak-ng behind the gateway, and a question that is spoken.
+@Suite(.bounded) struct VoiceAssistantTests {
+    /// Runs `deploy/examples/voice-assistant.sh`.
+    private func ask(_ question: String, _ arguments: [String] = [], into folder: TemporaryFolder) async throws -> JSON {
+        let result = try await ChildProcess.run(
+            "/bin/bash",
+            [Python.repository + "/deploy/examples/voice-assistant.sh", "--ask", question, "--out", folder.path + "/answer.wav"]
+                + arguments,
+            folder: folder.path,
+            environment: ["PARLEY_EXECUTABLE": try GatewayProcess.executable(), "PARLEY_LISTEN_ADDRESS": "127.0.0.1:0"],
+            atMost: .seconds(90))
+        #expect(result.status == 0, "\(result.errorLines.suffix(20))")
+        return try JSON(try #require(result.lines.last, "\(result.errorLines.suffix(20))"))
+    }
+
+    private static func words(_ text: String) -> Set<String> {
+        Set(text.lowercased().split { !$0.isLetter }.map(String.init))
+    }
+
+    @Test(arguments: [[], ["--live"]])
+    func `a spoken question is understood, answered, and the answer spoken`(arguments: [String]) async throws {
+        let folder = try TemporaryFolder()
+        let question = "what is your name"
+        let answer = try await ask(question, arguments, into: folder)
+        let heard = Self.words(answer["transcript"].string ?? "").intersection(Self.words(question))
+        #expect(heard.count * 2 >= Self.words(question).count, "\(answer)")
+        let text = try #require(answer["answer"].string)
+        #expect(!text.isEmpty)
+        // Speech takes about a third of a second a word: a fifth to one.
+        let seconds = try #require(answer["audio_seconds"].number)
+        let words = Double(text.split(separator: " ").count)
+        #expect((0.1 * words...1.5 * words).contains(seconds), "\(answer)")
+        let file = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/answer.wav"))
+        #expect(file.prefix(4).elementsEqual("RIFF".utf8))
+        let rate = try #require(answer["rate"].integer)
+        // 16-bit samples of one channel, whole ones.
+        #expect(abs(Double(file.count - 44) / 2 / Double(rate) - seconds) < 0.01)
+        #expect(answer["timing"]["gateway"]["total_ms"].number != nil)
+    }
+}
