@@ -152,7 +152,8 @@ import Testing
                 "listen.loops": "1", "delivery.send_timeout": "1m",
             ]) { $1 })
         let slow = try await gateway.client(receiveBuffer: 4096)
-        try await slow.send(["type": "text", "id": "slow", "text": "endless"])
+        try await slow.socket.pauseReading()
+        slow.socket.push(TestFrame(TestFrame.text, text: #"{"type":"text","id":"slow","text":"endless"}"#).bytes)
         try await double.event { $0["event"] == "paused" }
         let other = try await gateway.client()
         for number in 0..<20 { #expect(try await other.ask("hello", of: "", id: "m\(number)").text == "HELLO") }
