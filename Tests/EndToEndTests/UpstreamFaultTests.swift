@@ -97,6 +97,8 @@ import Testing
             #expect(number == 0 ? wait == nil : (1...30_000).contains(wait ?? 0))
         }
         #expect(try await gateway.line("circuit breaker open")["upstream"] == "a")
+        let line = try await gateway.line("upstream failed")
+        #expect(line["upstream"] == "a" && line["reply_to"] == "m0" && line["details"].string?.isEmpty == false)
         // Told to clients as a state, and to operators by name.
         var state: JSON = .null
         while state != "unavailable" {

@@ -212,8 +212,3 @@ package final class LoopContext {
         logger.log(level: level, "error sent", metadata: metadata)
     }
 }
-
-/// What an event loop's log is throttled by.
-package enum LogTopic: Int, CaseIterable, Sendable {
-    case clientError, refusal, handshake, address
-}

@@ -69,3 +69,8 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
             || now.nanoseconds(since: slot.start) >= interval
     }
 }
+
+/// What log lines are throttled by.
+package enum LogTopic: Int, CaseIterable, Sendable {
+    case clientError, refusal, handshake, address, upstream
+}

@@ -329,7 +329,10 @@ package final class UpstreamCall {
             let wait = target.pool.wait
             if wait > 0 { failure?.retryAfter = (wait + 999_999) / 1_000_000 }
         }
-        if failure != nil { target.pool.count { $0.failed &+= 1 } }
+        if let failure {
+            target.pool.count { $0.failed &+= 1 }
+            target.pool.report(failure, of: order)
+        }
         timing.total = loop.now.nanoseconds(since: createdAt)
         let owner = owner
         leave()

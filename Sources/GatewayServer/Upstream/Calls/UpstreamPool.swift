@@ -34,6 +34,7 @@ package final class UpstreamPool: Sendable {
         var counts = Counts()
         var lastTicket: UInt64 = 0
         var waiters: [UInt64: @Sendable () -> Void] = [:]
+        var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
     }
 
     package let name: String
@@ -151,6 +152,18 @@ package final class UpstreamPool: Sendable {
     }
 
     package func count(_ change: @Sendable (inout Counts) -> Void) { state.withLock { change(&$0.counts) } }
+
+    /// Operators are told what clients aren't: why. Nothing of what was said.
+    package func report(_ failure: CallFailure, of order: CallOrder) {
+        let now = clock()
+        guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
+        var metadata: Logger.Metadata = [
+            "upstream": "\(name)", "code": "\(failure.code.rawValue)", "details": "\(failure.details ?? failure.message)",
+            "session_id": "\(order.session)", "reply_to": "\(order.id)",
+        ]
+        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+        logger.info("upstream failed", metadata: metadata)
+    }
 
     package func setHealth(of endpoint: Int, _ isHealthy: Bool) {
         guard state.withLock({ $0.endpoints.setHealth(of: endpoint, isHealthy) }) else { return }
