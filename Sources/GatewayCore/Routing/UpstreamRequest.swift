@@ -1,10 +1,3 @@
-/// Names an accepted request between a session and its upstream. Never reused within a session.
-package struct RequestKey: Hashable, Sendable {
-    package let number: UInt64
-
-    package init(number: UInt64) { self.number = number }
-}
-
 /// What an upstream is asked: one accepted `text` or `audio` of a client, owned and sanitized.
 package struct UpstreamRequest: Sendable {
     package enum Input: Sendable {

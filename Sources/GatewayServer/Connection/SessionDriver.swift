@@ -16,17 +16,17 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         case resumed(by: TokenHash, after: UInt64?)
     }
 
-    private let loop: LoopContext
+    let loop: LoopContext
     private(set) var connection: Connection?
-    private(set) var session: Session
+    var session: Session
     private var arrival: Arrival
-    private var link: (any UpstreamLink)?
+    var link: (any UpstreamLink)?
     /// The link leads out of the process.
     private var isLinked: Bool { link?.isAtOnce == false }
     /// Events that the upstream may still send unasked.
-    private var demanded = 0
-    private var isDispatching = false
-    private var isContinuing = false
+    var demanded = 0
+    var isDispatching = false
+    var isContinuing = false
     /// What may be told once a ticket is committed: everything up to a number. The oldest first.
     private var marks: Deque<(ticket: UInt64, sequence: UInt64)> = []
     /// Up to here what is sequenced may be told while ``marks`` aren't empty.
@@ -35,13 +35,13 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     private var greeting: UInt64?
     /// An operator wants nothing of it kept.
     private var isErased = false
-    private var coalescer: Coalescer
-    private var isReleasing = false
+    var coalescer: Coalescer
+    var isReleasing = false
     /// There was a reload since it was made.
-    private var isLinkOutdated = false
+    var isLinkOutdated = false
 
     /// Events asked for at a time.
-    private static let demandSize = 64
+    static let demandSize = 64
 
     /// A new session, without a connection so far.
     init(id: ULID, loop: LoopContext, wall: Int64) {
@@ -224,7 +224,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     }
 
     /// Lets go of an outdated link when nothing is under way on it.
-    private func replaceLink() {
+    func replaceLink() {
         guard isLinkOutdated, session.inFlight.isEmpty else { return }
         isLinkOutdated = false
         link?.close()
@@ -239,111 +239,6 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         settle()
         if begun { loop.endTurn() }
         link?.leave()
-    }
-
-    // MARK: Upstream
-
-    /// Performs the commands of the turn. The upstream may answer at once, from inside.
-    private func dispatch() {
-        guard !isDispatching, !loop.turn.commands.isEmpty else { return }
-        isDispatching = true
-        defer { isDispatching = false }
-        let link = link ?? makeLink()
-        var index = 0
-        while index < loop.turn.commands.count {
-            link.send(loop.turn.commands[index], audio: loop.turn.audio)
-            index += 1
-        }
-        loop.turn.clearCommands()
-    }
-
-    private func makeLink() -> any UpstreamLink {
-        let made = loop.upstreams.makeLink(for: self, session: session.id)
-        link = made
-        demanded = wantedEvents
-        made.demand(demanded)
-        return made
-    }
-
-    private var wantedEvents: Int {
-        session.wantedEvents(upTo: Self.demandSize, socketQueueBytes: loop.settings.socketQueueBytes)
-    }
-
-    package func receive(_ event: consuming UpstreamEvent) {
-        demanded = max(0, demanded - 1)
-        guard loop.isInTurn else {
-            let begun = loop.beginTurn()
-            take(event)
-            flush()
-            if begun { loop.endTurn() }
-            return
-        }
-        take(event)
-    }
-
-    private func take(_ event: consuming UpstreamEvent) {
-        coalescer.take(event, at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
-        scheduleRelease()
-    }
-
-    /// What was gathered goes on when its time has come.
-    private func scheduleRelease() {
-        guard !isReleasing, let deadline = coalescer.deadline else { return }
-        isReleasing = true
-        let wait = max(0, deadline.nanoseconds(since: loop.turn.now))
-        loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in self?.release() }
-    }
-
-    private func release() {
-        isReleasing = false
-        // It may be another event loop's by now.
-        guard loop.sessions[session.id] === self else { return }
-        let begun = loop.beginTurn()
-        coalescer.release(at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
-        flush()
-        scheduleRelease()
-        if begun { loop.endTurn() }
-    }
-
-    package func took(_ bytes: Int) { session.upstreamTook(bytes) }
-
-    package func heard(_ bytes: Int, of request: RequestKey) { session.heard(bytes, of: request) }
-
-    package func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine] {
-        session.history.conversation(before: request, lines: lines, bytes: bytes)
-    }
-
-    /// What its requests hold on their way.
-    private func weigh() {
-        replaceLink()
-        session.ledger.upstreamAnswers = (link?.heldBytes ?? 0) + coalescer.heldBytes
-    }
-
-    /// Asks for a helping where there is room for more than the upstream may still send.
-    private func wantHelping() {
-        // Without a connection nobody will hear of what comes now that the gateway goes down.
-        guard link != nil, isAttached || !loop.shared.isDraining else { return }
-        guard !isContinuing, demanded <= Self.demandSize / 2, wantedEvents > demanded else { return }
-        isContinuing = true
-        loop.helpings.append(self)
-    }
-
-    /// Lets the upstream go on, in a turn of its own.
-    func help() {
-        isContinuing = false
-        guard let link else { return }
-        let missing = wantedEvents - demanded
-        guard missing > 0 else { return }
-        let begun = loop.beginTurn()
-        demanded += missing
-        link.demand(missing)
-        flush()
-        if begun { loop.endTurn() }
-    }
-
-    /// What came of a turn goes to the connection, or stays in the outbox.
-    private func flush() {
-        if let connection { connection.socket?.flush() } else { settle() }
     }
 
     // MARK: Without a connection
@@ -396,7 +291,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     }
 
     /// The end of a turn that no connection sees.
-    private func settle() {
+    func settle() {
         weigh()
         session.enforceBudget(turn: &loop.turn)
         prepare()

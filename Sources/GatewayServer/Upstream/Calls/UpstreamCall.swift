@@ -46,9 +46,9 @@ package final class UpstreamCall {
     private let createdAt: Instant
     private var markedAt: Instant
     private var place = Place.none
-    private var run: Run?
+    private var run: AttemptRun?
     /// Of another endpoint, where the first is slow.
-    private var rival: Run?
+    private var rival: AttemptRun?
     private var attempts = 0
     /// Endpoints that were asked, but for the first as long as it is the only one.
     private var tried: [Int] = []
@@ -123,7 +123,7 @@ package final class UpstreamCall {
     private func launch(_ claim: EndpointSet.Claim) {
         attempts += 1
         if attempts > 1 { tried.append(claim.index) }
-        let run = Run(self, claim: claim)
+        let run = AttemptRun(self, claim: claim)
         if self.run == nil {
             markedAt = loop.now
             timeouts.enter(.connecting, at: markedAt)
@@ -197,7 +197,7 @@ package final class UpstreamCall {
 
     // MARK: From its attempts
 
-    fileprivate func connected(_ run: Run) {
+    func connected(_ run: AttemptRun) {
         // Where the call stands is where its first attempt stands.
         guard run === self.run else { return }
         let now = loop.now
@@ -218,16 +218,16 @@ package final class UpstreamCall {
         if hasInputEnded { attempt.endInput() }
     }
 
-    fileprivate func heard(_ run: Run) {
+    func heard(_ run: AttemptRun) {
         timeouts.heard(at: loop.now)
     }
 
-    fileprivate func received(_ content: consuming UpstreamEvent.Content, from run: Run) {
+    func received(_ content: consuming UpstreamEvent.Content, from run: AttemptRun) {
         guard admit(content.byteCount, from: run) else { return }
         owner?.call(self, received: content)
     }
 
-    fileprivate func received(last content: consuming UpstreamEvent.Content, usage: Usage?, from run: Run) {
+    func received(last content: consuming UpstreamEvent.Content, usage: Usage?, from run: AttemptRun) {
         guard admit(content.byteCount, from: run) else { return }
         run.isOver = true
         run.attempt = nil
@@ -241,7 +241,7 @@ package final class UpstreamCall {
     }
 
     /// Whether so many bytes more are taken of the answer.
-    private func admit(_ bytes: Int, from run: Run) -> Bool {
+    private func admit(_ bytes: Int, from run: AttemptRun) -> Bool {
         if !hasAnswered {
             hasAnswered = true
             let now = loop.now
@@ -259,9 +259,9 @@ package final class UpstreamCall {
         return true
     }
 
-    fileprivate func took(_ bytes: Int) { owner?.call(self, took: bytes) }
+    func took(_ bytes: Int) { owner?.call(self, took: bytes) }
 
-    fileprivate func finished(_ run: Run, usage: Usage?) {
+    func finished(_ run: AttemptRun, usage: Usage?) {
         abandonRival(of: run)
         self.run = nil
         target.pool.complete(run.claim)
@@ -269,9 +269,9 @@ package final class UpstreamCall {
         end(nil, usage: usage)
     }
 
-    fileprivate func failed(_ run: Run, _ failure: CallFailure) { fail(run, failure, tellsAttempt: false) }
+    func failed(_ run: AttemptRun, _ failure: CallFailure) { fail(run, failure, tellsAttempt: false) }
 
-    private func fail(_ run: Run, _ failure: CallFailure, tellsAttempt: Bool) {
+    private func fail(_ run: AttemptRun, _ failure: CallFailure, tellsAttempt: Bool) {
         guard run === self.run || run === rival else { return }
         if run === self.run {
             self.run = rival
@@ -351,14 +351,14 @@ package final class UpstreamCall {
     }
 
     /// `winner` is the one.
-    private func abandonRival(of winner: Run) {
+    private func abandonRival(of winner: AttemptRun) {
         guard let rival else { return }
         let loser = rival === winner ? run : rival
         (run, self.rival) = (winner, nil)
         if let loser { abandon(loser, .obsolete, .neither) }
     }
 
-    private func abandon(_ run: Run, _ reason: CancelReason, _ outcome: CircuitBreaker.Outcome, playedMilliseconds: Int64? = nil) {
+    private func abandon(_ run: AttemptRun, _ reason: CancelReason, _ outcome: CircuitBreaker.Outcome, playedMilliseconds: Int64? = nil) {
         guard !run.isOver else { return }
         run.isOver = true
         run.attempt?.cancel(reason, playedMilliseconds: playedMilliseconds)
@@ -379,48 +379,5 @@ package final class UpstreamCall {
         case .none: break
         }
         place = .none
-    }
-}
-
-/// An attempt of a call, and its claim on an endpoint. Passes on what it says for as long as it counts.
-private final class Run: AttemptReceiver {
-    private let call: UpstreamCall
-    let claim: EndpointSet.Claim
-    var attempt: (any UpstreamAttempt)?
-    private(set) var isConnected = false
-    var isOver = false
-
-    init(_ call: UpstreamCall, claim: EndpointSet.Claim) {
-        self.call = call
-        self.claim = claim
-    }
-
-    func connected() {
-        guard !isOver, !isConnected else { return }
-        isConnected = true
-        call.connected(self)
-    }
-
-    func heard() { if !isOver { call.heard(self) } }
-
-    func received(_ content: consuming UpstreamEvent.Content) { if !isOver { call.received(content, from: self) } }
-
-    func received(last content: consuming UpstreamEvent.Content, usage: Usage?) {
-        if !isOver { call.received(last: content, usage: usage, from: self) }
-    }
-
-    func took(_ bytes: Int) { if !isOver { call.took(bytes) } }
-
-    func finished(_ usage: Usage?) {
-        guard !isOver else { return }
-        isOver = true
-        attempt = nil
-        call.finished(self, usage: usage)
-    }
-
-    func failed(_ failure: CallFailure) {
-        guard !isOver else { return }
-        attempt = nil
-        call.failed(self, failure)
     }
 }

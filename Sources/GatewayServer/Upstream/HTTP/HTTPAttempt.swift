@@ -149,8 +149,6 @@ final class HTTPAttempt: UpstreamAttempt {
 
 /// What the client library calls, on the event loop of the attempt.
 private final class HTTPRelay: HTTPClientResponseDelegate {
-    typealias Response = Void
-
     private let attempt: NIOLoopBound<HTTPAttempt>
 
     init(attempt: NIOLoopBound<HTTPAttempt>) { self.attempt = attempt }

@@ -1,0 +1,6 @@
+/// Names an accepted request between a session and its upstream. Never reused within a session.
+package struct RequestKey: Hashable, Sendable {
+    package let number: UInt64
+
+    package init(number: UInt64) { self.number = number }
+}

@@ -1,0 +1,44 @@
+import GatewayCore
+
+/// An attempt of a call, and its claim on an endpoint. Passes on what it says for as long as it counts.
+final class AttemptRun: AttemptReceiver {
+    private let call: UpstreamCall
+    let claim: EndpointSet.Claim
+    var attempt: (any UpstreamAttempt)?
+    private(set) var isConnected = false
+    var isOver = false
+
+    init(_ call: UpstreamCall, claim: EndpointSet.Claim) {
+        self.call = call
+        self.claim = claim
+    }
+
+    func connected() {
+        guard !isOver, !isConnected else { return }
+        isConnected = true
+        call.connected(self)
+    }
+
+    func heard() { if !isOver { call.heard(self) } }
+
+    func received(_ content: consuming UpstreamEvent.Content) { if !isOver { call.received(content, from: self) } }
+
+    func received(last content: consuming UpstreamEvent.Content, usage: Usage?) {
+        if !isOver { call.received(last: content, usage: usage, from: self) }
+    }
+
+    func took(_ bytes: Int) { if !isOver { call.took(bytes) } }
+
+    func finished(_ usage: Usage?) {
+        guard !isOver else { return }
+        isOver = true
+        attempt = nil
+        call.finished(self, usage: usage)
+    }
+
+    func failed(_ failure: CallFailure) {
+        guard !isOver else { return }
+        attempt = nil
+        call.failed(self, failure)
+    }
+}

@@ -1,0 +1,142 @@
+import GatewayCore
+
+/// One request on a shared connection.
+final class MultiplexAttempt: UpstreamAttempt {
+    let order: CallOrder
+    private let receiver: any AttemptReceiver
+    var number: UInt64 = 0
+    weak var connection: MultiplexConnection?
+    private var stream = AnswerStream()
+    private var isOver = false
+    private var isPaused = false
+    private var bytesWhilePaused = 0
+    private var waiting: [[UInt8]] = []
+    private var hasInputEnded = false
+
+    /// What an upstream may send after it was asked to pause: what was on its way, and not more than can be kept.
+    private static let mostWhilePaused = 1 << 20
+
+    init(_ order: CallOrder, receiver: any AttemptReceiver) {
+        self.order = order
+        self.receiver = receiver
+    }
+
+    func opened() {
+        guard !isOver else { return }
+        receiver.connected()
+        guard case .recording(let format, let recording) = order.input, !isOver else { return }
+        AnswerStream.cut(recording, format: format) { send($0) }
+        endInput()
+    }
+
+    func send(_ chunk: [UInt8]) {
+        guard !isOver, !hasInputEnded else { return }
+        waiting.append(chunk)
+        writeWaiting()
+    }
+
+    func endInput() {
+        guard !isOver, !hasInputEnded else { return }
+        hasInputEnded = true
+        writeWaiting()
+    }
+
+    private var hasSentEnd = false
+
+    func writeWaiting() {
+        guard !isOver, let connection, order.isStreamed || order.isRecording else { return }
+        while connection.isWritable, !waiting.isEmpty {
+            let chunk = waiting.removeFirst()
+            connection.write(chunk, of: number)
+            if order.isStreamed { receiver.took(chunk.count) }
+        }
+        guard hasInputEnded, waiting.isEmpty, !hasSentEnd else { return }
+        hasSentEnd = true
+        write("audio", ",\"final\":true")
+    }
+
+    func pause() {
+        guard !isOver, !isPaused else { return }
+        isPaused = true
+        bytesWhilePaused = 0
+        write("pause")
+    }
+
+    func resume() {
+        guard !isOver, isPaused else { return }
+        isPaused = false
+        write("resume")
+    }
+
+    func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
+        guard !isOver else { return }
+        var fields = ",\"reason\":\"\(reason.rawValue)\""
+        if let playedMilliseconds { fields += ",\"played_ms\":\(playedMilliseconds)" }
+        write("cancel", fields)
+        leave()
+    }
+
+    private func write(_ type: String, _ fields: String = "") {
+        connection?.write(Array("{\"type\":\"\(type)\",\"request\":\(number)\(fields)}".utf8))
+    }
+
+    private func leave() {
+        isOver = true
+        waiting = []
+        connection?.remove(number)
+        connection = nil
+    }
+
+    // MARK: From the connection
+
+    func take(_ message: consuming AnswerMessage) {
+        guard !isOver else { return }
+        receiver.heard()
+        do throws(AnswerFault) {
+            if case .chunk = message.body { throw AnswerFault("audio comes in binary messages here") }
+            try stream.take(message, pass)
+        } catch {
+            fault(CallFailure(error))
+        }
+    }
+
+    func take(chunk: [UInt8]) {
+        guard !isOver else { return }
+        receiver.heard()
+        do throws(AnswerFault) {
+            pass(.event(try stream.take(chunk: chunk)))
+        } catch {
+            fault(CallFailure(error))
+        }
+    }
+
+    private func pass(_ step: AnswerStream.Step) {
+        guard !isOver else { return }
+        switch step {
+        case .event(let content):
+            if isPaused {
+                bytesWhilePaused += content.byteCount + 8
+                guard bytesWhilePaused <= Self.mostWhilePaused else { return fault(.tooLong("it went on although it was asked to pause")) }
+            }
+            receiver.received(content)
+        case .last(let content, let usage):
+            leave()
+            receiver.received(last: content, usage: usage)
+        case .failed(let retryable, let retryAfter): fail(.reported(retryable: retryable, retryAfter: retryAfter))
+        case .chunk: break
+        }
+    }
+
+    /// It breaks the protocol: the upstream is told that nobody listens any more.
+    func fault(_ failure: CallFailure) {
+        guard !isOver else { return }
+        write("cancel", ",\"reason\":\"fault\"")
+        fail(failure)
+    }
+
+    func fail(_ failure: CallFailure) {
+        guard !isOver else { return }
+        leave()
+        receiver.failed(failure)
+    }
+}
