@@ -110,6 +110,19 @@ import Testing
     }
 
     @Test(arguments: ["websocket", "http", "openai"])
+    func `a connection is used again and again`(kind: String) async throws {
+        let double = try await UpstreamDouble(kind)
+        let gateway = try await GatewayProcess([
+            "upstreams.a.kind": kind, "upstreams.a.urls": "\(kind == "websocket" ? "ws" : "http")://127.0.0.1:\(double.port)/v1",
+            "routes.a.upstreams": "a", "listen.loops": "1",
+        ])
+        let client = try await gateway.client()
+        for number in 0..<10 { #expect(try await client.ask("hello there", of: "", id: "m\(number)").text == "HELLO THERE") }
+        #expect(try double.events.filter { $0["event"] == "connected" }.count == 1)
+        try await gateway.stop()
+    }
+
+    @Test(arguments: ["websocket", "http", "openai"])
     func `a cancel reaches the upstream, and its place is free again`(kind: String) async throws {
         let double = try await UpstreamDouble.shared(kind)
         let gateway = try await UpstreamGateway.shared()

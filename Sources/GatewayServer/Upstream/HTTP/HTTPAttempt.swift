@@ -31,7 +31,8 @@ final class HTTPAttempt: UpstreamAttempt {
 
     func begin(_ request: HTTPClient.Request, client: HTTPClient) {
         let relay = HTTPRelay(attempt: NIOLoopBound(self, eventLoop: eventLoop))
-        task = client.execute(request: request, delegate: relay, eventLoop: .delegateAndChannel(on: eventLoop))
+        // Not `delegateAndChannel`: the library closes connections that were made for one event loop only after each request.
+        task = client.execute(request: request, delegate: relay, eventLoop: .delegate(on: eventLoop))
     }
 
     func send(_ chunk: [UInt8]) {}
