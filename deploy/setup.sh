@@ -68,6 +68,8 @@ if [[ "$purpose" == bench ]]; then
     for tool in openssl python3; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
+    # What the gateway is measured beside as a proxy.
+    [[ -x /usr/sbin/nginx ]] || missing+=(nginx-light)
 fi
 if [[ "$purpose" == leaks ]]; then
     command -v valgrind >/dev/null || missing+=(valgrind)
