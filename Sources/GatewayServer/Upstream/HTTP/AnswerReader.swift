@@ -44,42 +44,57 @@ struct CollectedBody {
     }
 }
 
-/// `http`: a JSON answer message, or a stream of them as server-sent events.
-final class MessageAnswer: AnswerReader {
-    private var stream = AnswerStream()
+/// A body that is either JSON, or a stream of server-sent events, as its `Content-Type` says.
+struct StreamedBody {
+    private(set) var whole: CollectedBody
     private var events: ServerSentEvents?
-    private var body: CollectedBody
-    private var isComplete = false
 
-    init(limit: Int) { body = CollectedBody(limit: limit) }
+    init(limit: Int) { whole = CollectedBody(limit: limit) }
 
-    func begin(_ headers: HTTPHeaders) throws(CallFailure) {
+    var isStream: Bool { events != nil }
+
+    mutating func begin(_ headers: HTTPHeaders) throws(CallFailure) {
         switch headers.mediaType {
-        case "text/event-stream": events = ServerSentEvents(limit: body.limit)
+        case "text/event-stream": events = ServerSentEvents(limit: whole.limit)
         case "application/json": break
         default: throw .invalid("the answer is neither application/json nor text/event-stream")
         }
     }
 
-    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        guard var events = events.take() else { return try body.take(bytes) }
-        defer { self.events = events }
+    /// - Parameter event: is handed the data of each event; not called for JSON, which is kept
+    mutating func take(_ bytes: RawSpan, _ event: (RawSpan) throws(AnswerFault) -> Void) throws(CallFailure) {
+        guard isStream else { return try whole.take(bytes) }
         do throws(AnswerFault) {
-            try events.take(bytes) { (data) throws(AnswerFault) in
-                // As OpenAI's streams end, which many tools write by habit.
-                guard !isComplete else { return }
-                if data.isDone { throw AnswerFault("the stream ends before the answer does") }
-                try read(data, pass)
-            }
+            try events?.take(bytes, event)
         } catch {
             throw CallFailure(error)
+        }
+    }
+}
+
+/// `http`: a JSON answer message, or a stream of them as server-sent events.
+final class MessageAnswer: AnswerReader {
+    private var stream = AnswerStream()
+    private var body: StreamedBody
+    private var isComplete = false
+
+    init(limit: Int) { body = StreamedBody(limit: limit) }
+
+    func begin(_ headers: HTTPHeaders) throws(CallFailure) { try body.begin(headers) }
+
+    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
+        try body.take(bytes) { (data) throws(AnswerFault) in
+            // As OpenAI's streams end, which many tools write by habit.
+            guard !isComplete else { return }
+            if data.isDone { throw AnswerFault("the stream ends before the answer does") }
+            try read(data, pass)
         }
     }
 
     func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
         guard !isComplete else { return }
-        guard events == nil else { throw .brokenOff("the stream ended without \"done\":true") }
-        try body.read { (bytes) throws(AnswerFault) in
+        guard !body.isStream else { throw .brokenOff("the stream ended without \"done\":true") }
+        try body.whole.read { (bytes) throws(AnswerFault) in
             var message = try AnswerMessage(bytes)
             // There is no other.
             message.isDone = true
@@ -101,52 +116,39 @@ final class MessageAnswer: AnswerReader {
 
 /// `openai`, chat: a completion, whole or as server-sent events.
 final class ChatCompletionAnswer: AnswerReader {
-    private var events: ServerSentEvents?
-    private var body: CollectedBody
+    private var body: StreamedBody
     private var usage: Usage?
     /// The choice has its finish reason, or the stream said `[DONE]`.
     private var isFinished = false
     private var isDone = false
 
-    init(limit: Int) { body = CollectedBody(limit: limit) }
+    init(limit: Int) { body = StreamedBody(limit: limit) }
 
-    func begin(_ headers: HTTPHeaders) throws(CallFailure) {
-        switch headers.mediaType {
-        case "text/event-stream": events = ServerSentEvents(limit: body.limit)
-        case "application/json": break
-        default: throw .invalid("the answer is neither application/json nor text/event-stream")
-        }
-    }
+    func begin(_ headers: HTTPHeaders) throws(CallFailure) { try body.begin(headers) }
 
     func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        guard var events = events.take() else { return try body.take(bytes) }
-        defer { self.events = events }
-        do throws(AnswerFault) {
-            try events.take(bytes) { (data) throws(AnswerFault) in
-                guard !isDone else { return }
-                if data.isDone { return finish(pass) }
-                let chunk = try CollectedBody.read(data) { (bytes) throws(AnswerFault) in try ChatAnswer(bytes) }
-                if chunk.isError {
-                    isDone = true
-                    return pass(.failed(retryable: nil, retryAfterMilliseconds: nil))
-                }
-                usage = chunk.usage ?? usage
-                if chunk.isFinished { isFinished = true }
-                if let text = chunk.text, !text.isEmpty { pass(.event(.text(text, final: false))) }
+        try body.take(bytes) { (data) throws(AnswerFault) in
+            guard !isDone else { return }
+            if data.isDone { return finish(pass) }
+            let chunk = try CollectedBody.read(data) { (bytes) throws(AnswerFault) in try ChatAnswer(bytes) }
+            if chunk.isError {
+                isDone = true
+                return pass(.failed(retryable: nil, retryAfterMilliseconds: nil))
             }
-        } catch {
-            throw CallFailure(error)
+            usage = chunk.usage ?? usage
+            if chunk.isFinished { isFinished = true }
+            if let text = chunk.text, !text.isEmpty { pass(.event(.text(text, final: false))) }
         }
     }
 
     func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
         guard !isDone else { return }
-        guard events == nil else {
+        guard !body.isStream else {
             // Not every server says `[DONE]`.
             guard isFinished else { throw .brokenOff("the stream ended without a finish_reason") }
             return finish(pass)
         }
-        let completion = try body.read { (bytes) throws(AnswerFault) in try ChatAnswer(bytes) }
+        let completion = try body.whole.read { (bytes) throws(AnswerFault) in try ChatAnswer(bytes) }
         guard !completion.isError else { return pass(.failed(retryable: nil, retryAfterMilliseconds: nil)) }
         guard let text = completion.text else { throw .invalid("the completion has no content") }
         pass(.last(.text(text, final: true), completion.usage))

@@ -92,6 +92,8 @@ final class WorkerHandler: ChannelInboundHandler {
     private var stream = AnswerStream()
     private var request: UInt64 = 0
     private var hasAnswered = false
+    /// It has spoken unasked, and is about to be killed.
+    private var isSpoiled = false
     private var receive: (@Sendable (WorkerEvent) -> Void)?
     private let broken: @Sendable () -> Void
     private var context: ChannelHandlerContext?
@@ -116,7 +118,12 @@ final class WorkerHandler: ChannelInboundHandler {
         waiting = []
         self.receive = receive
         setPaused(false)
-        guard context != nil else { return fail(.brokenOff("the process has ended")) }
+        guard context != nil, !isSpoiled else {
+            // Nothing of this request has been written.
+            var failure = CallFailure.brokenOff("the process has ended")
+            failure.hasReached = false
+            return fail(failure)
+        }
         write(line)
         receive(.ready)
     }
@@ -163,7 +170,10 @@ final class WorkerHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
         // Between two requests there is nothing to say.
-        guard receive != nil else { return broken() }
+        guard receive != nil else {
+            isSpoiled = true
+            return broken()
+        }
         receive?(.heard)
         do throws(AnswerFault) {
             try lines.take(buffer.readableBytesSpan) { (line) throws(AnswerFault) in
