@@ -33,20 +33,16 @@ package struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// Appends the 26 characters.
     package func append(to bytes: inout [UInt8]) {
-        bytes.append(Self.digit(UInt8(truncatingIfNeeded: high >> 61)))
-        var shift = 120
-        while shift >= 0 {
-            let five: UInt64 =
-                if shift >= 64 {
-                    high >> UInt64(shift - 64)
-                } else if shift > 59 {
-                    high << UInt64(64 - shift) | low >> UInt64(shift)
-                } else {
-                    low >> UInt64(shift)
-                }
-            bytes.append(Self.digit(UInt8(truncatingIfNeeded: five & 31)))
-            shift -= 5
+        var text = InlineArray<26, UInt8>(repeating: 0)
+        var (high, low) = (high, low)
+        // Five bits each, the last first.
+        for index in (0..<26).reversed() {
+            text[index] = Self.digit(UInt8(truncatingIfNeeded: low & 31))
+            low = low >> 5 | high << 59
+            high >>= 5
         }
+        // `UInt8` has no padding that could be read.
+        unsafe bytes.append(bytesOf: text.span.bytes)
     }
 
     package var description: String {

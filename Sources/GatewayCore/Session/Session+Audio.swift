@@ -168,7 +168,7 @@ extension Session {
         guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
         inFlight[index].hasEnded = true
         inFlight[index].inputEndedAt = turn.now
-        rememberAudio(of: inFlight[index], turn: turn)
+        rememberAudio(of: inFlight[index], wall: turn.wall)
         changes &+= 1
     }
 

@@ -28,6 +28,7 @@ extension Session {
             inFlight[index].isAnswered = true
             inFlight[index].answeredAt = turn.now
             changes &+= 1
+            if inFlight[index].audio.bytes == 0 { noteDelay(since: inFlight[index].startedAt, now: turn.now) }
         }
         // Taken apart, not copied: what the cases bind is the event's own.
         var content = (consume event).content
@@ -42,7 +43,7 @@ extension Session {
         }
         switch consume content {
         case .text(let text, let final):
-            remember(text, final: final, isLast: isLast, index: index, turn: turn)
+            remember(text, final: final, isLast: isLast, index: index, turn: &turn)
             sequence("text", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
                 bytes.append(quoted: id)
@@ -112,10 +113,30 @@ extension Session {
             fail(request, error, epilogue, turn: &turn)
         }
         guard isLast else { return }
-        tellLatency(at: index, turn: turn)
+        tellLatency(at: index, turn: &turn)
         if intake.stream?.key == request { intake.abandon() }
         finish(request, turn: &turn)
     }
+
+    /// An eighth of the newest, as TCP smooths its round-trip time (RFC 6298 §2).
+    private mutating func noteDelay(since start: Instant, now: Instant) {
+        let delay = max(0, now.nanoseconds(since: start))
+        answerDelay = answerDelay.map { $0 + (delay - $0) / 8 } ?? delay
+    }
+
+    /// How long an acknowledgement may wait to go along with the answer, in nanoseconds: twice the time that answers take, as far as nobody
+    /// notices. None where answers take longer than that, and where more is to be told than that a text was accepted.
+    ///
+    /// As TCP delays its acknowledgements (RFC 9293 §3.8.6.3): a write of its own costs as much as everything else that is done for a text.
+    package var acknowledgementDelay: Int64? {
+        guard !inFlight.isEmpty, !outbox.hasWaiting, intake.stream == nil else { return nil }
+        guard let answerDelay else { return Self.firstAcknowledgementDelay }
+        guard answerDelay <= Self.longestAcknowledgementDelay / 2 else { return nil }
+        return min(max(2 * answerDelay, Self.firstAcknowledgementDelay), Self.longestAcknowledgementDelay)
+    }
+
+    private static let firstAcknowledgementDelay: Int64 = 5_000_000
+    private static let longestAcknowledgementDelay: Int64 = 100_000_000
 
     /// The beginning or the end of an audio answer.
     private mutating func announce(
@@ -146,7 +167,7 @@ extension Session {
     }
 
     /// A streamed answer enters the history whole.
-    private mutating func remember(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, turn: Turn) {
+    private mutating func remember(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, turn: inout Turn) {
         let isWhole = final && inFlight[index].answer.isEmpty && !inFlight[index].isAnswerCut
         // Cut at the first delta that doesn't fit: an answer with a hole in it was never given.
         if !isWhole, !inFlight[index].isAnswerCut, inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) {
@@ -168,7 +189,7 @@ extension Session {
     }
 
     /// The answer is over: its last entry in the history tells how long it took.
-    private mutating func tellLatency(at index: Int, turn: Turn) {
+    private mutating func tellLatency(at index: Int, turn: inout Turn) {
         guard !inFlight[index].isTold else { return }
         inFlight[index].isTold = true
         let flight = inFlight[index]
@@ -185,16 +206,16 @@ extension Session {
     }
 
     /// How much of a client's audio there was.
-    mutating func rememberAudio(of flight: InFlight, turn: Turn) {
-        history.append(RawSpan(), .init(.client, .audio, at: turn.wall, audio: flight.audio, request: flight.key))
+    mutating func rememberAudio(of flight: InFlight, wall: Int64) {
+        history.append(RawSpan(), .init(.client, .audio, at: wall, audio: flight.audio, request: flight.key))
     }
 
     /// A request is over, and what there is of it beside what the history has already: it was cancelled, or broke off.
-    mutating func remember(_ flight: consuming InFlight, turn: Turn) {
-        if flight.audio.bytes > 0, !flight.hasEnded { rememberAudio(of: flight, turn: turn) }
-        if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall, request: flight.key)) } }
+    mutating func remember(_ flight: consuming InFlight, wall: Int64) {
+        if flight.audio.bytes > 0, !flight.hasEnded { rememberAudio(of: flight, wall: wall) }
+        if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: wall, request: flight.key)) } }
         if flight.answerAudio.bytes > 0 {
-            history.append(RawSpan(), .init(.upstream, .audio, at: turn.wall, audio: flight.answerAudio, request: flight.key))
+            history.append(RawSpan(), .init(.upstream, .audio, at: wall, audio: flight.answerAudio, request: flight.key))
         }
     }
 }

@@ -84,6 +84,8 @@ package struct Session: ~Copyable, Sendable {
     package var path = ""
     /// Bytes given to the upstream that it hasn't taken yet.
     var upstreamQueued = 0
+    /// Nanoseconds until an answer begins, smoothed; nil before the first.
+    var answerDelay: Int64?
     var announcedEnd = false
     /// Nanoseconds of audio that may come faster than `limits.audio_realtime_factor` allows, because there was no connection to send it on.
     var outageCredit: Int64 = 0
@@ -209,7 +211,7 @@ package struct Session: ~Copyable, Sendable {
         }
         // Most are over before the store hears of them.
         if inFlight[index].record == nil { turn.batch?.remove(id, .request, key.number..<key.number &+ 1) }
-        remember(inFlight.remove(at: index), turn: turn)
+        remember(inFlight.remove(at: index), wall: turn.wall)
         changes &+= 1
     }
 

@@ -2,6 +2,14 @@ import Foundation
 package import GatewayCore
 import NIOCore
 
+/// What time it is on an event loop: that of the turn in progress, or else of the clock.
+package final class LoopTime {
+    package var clock = LoopClock()
+    package var turn: Instant?
+
+    package var now: Instant { turn ?? clock.now }
+}
+
 /// The clock of one event loop: monotonic, and standing still while the process doesn't run.
 ///
 /// A suspended process (SIGSTOP, a paused machine) wakes with every deadline in the past. What an event loop didn't live through isn't

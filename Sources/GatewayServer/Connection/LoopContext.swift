@@ -9,7 +9,7 @@ package final class LoopContext {
     package let eventLoop: any EventLoop
     package let shared: SharedGateway
     package private(set) var settings: GatewaySettings
-    package var clock = LoopClock()
+    private let time = LoopTime()
     /// The turn in progress; whoever handles an event of the loop begins it and ends it by flushing.
     package var turn: Turn
     package private(set) var isInTurn = false
@@ -24,9 +24,11 @@ package final class LoopContext {
     package var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
     package let logger: Logger
     private var connections: [Connection] = []
-    private(set) var upstreams: any UpstreamLoop
+    let upstreams: any UpstreamLoop
     /// Those with a connection and those without.
     private(set) var sessions: [ULID: SessionDriver] = [:]
+    /// Sessions are stored.
+    let isStoring: Bool
     /// What ``SessionRegistry`` knows this loop by.
     private(set) var number = 0
     /// What waits for the store on this loop.
@@ -44,19 +46,24 @@ package final class LoopContext {
     package init(eventLoop: any EventLoop, shared: SharedGateway, settings: GatewaySettings, seed: UInt64, logger: Logger) {
         self.eventLoop = eventLoop
         helpings = HelpingQueue(eventLoop: eventLoop)
-        gathering = GatheringQueue(eventLoop: eventLoop)
+        gathering = GatheringQueue(eventLoop: eventLoop, now: { [time] in time.now })
         self.shared = shared
         self.settings = settings
         self.logger = logger
-        upstreams = shared.upstream.makeLoop(on: eventLoop, now: { Instant(nanoseconds: LoopClock.monotonicNanoseconds()) })
+        upstreams = shared.upstream.makeLoop(on: eventLoop, now: { [time] in time.now })
         turn = Turn(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
         scanner = MessageScanner(rules: settings.session.value.rules)
-        nextWeighing = clock.now
-        nextSweep = clock.now
-        nextLook = clock.now
-        if shared.store != nil { turn.batch = StoreBatch() }
+        nextWeighing = time.now
+        nextSweep = nextWeighing
+        nextLook = nextWeighing
+        isStoring = shared.store != nil
+        if isStoring { turn.batch = StoreBatch() }
         number = shared.add(self)
-        upstreams = shared.upstream.makeLoop(on: eventLoop, now: { [unowned self] in isInTurn ? turn.now : clock.now })
+    }
+
+    package var clock: LoopClock {
+        get { time.clock }
+        _modify { yield &time.clock }
     }
 
     /// Takes the time for everything that happens until ``endTurn()``. A turn inside a turn is the same one.
@@ -67,16 +74,18 @@ package final class LoopContext {
         isInTurn = true
         let monotonic = clock.manual ?? LoopClock.monotonicNanoseconds()
         turn.now = clock.now(monotonic: monotonic)
+        time.turn = turn.now
         turn.sharedNow = Instant(nanoseconds: monotonic)
         turn.wall = LoopClock.wallMilliseconds()
         turn.upstream = upstreamState
-        if let store = shared.store { turn.refusesWork = !store.takesWork }
+        if isStoring, let store = shared.store { turn.refusesWork = !store.takesWork }
         return true
     }
 
     package func endTurn() {
         turn.clear()
         isInTurn = false
+        time.turn = nil
     }
 
     package func add(_ connection: Connection) {

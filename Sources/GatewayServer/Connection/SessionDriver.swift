@@ -151,7 +151,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     package func chargeOverhead(of byteCount: Int) { session.chargeOverhead(of: byteCount, turn: &loop.turn) }
 
     package func prepare() {
-        guard loop.shared.store != nil, session.isUnstored else { return }
+        guard loop.isStoring, session.isUnstored else { return }
         session.store(turn: &loop.turn)
         let ticket = loop.awaitCommit(self)
         if marks.last?.ticket == ticket { marks.removeLast() }
@@ -162,9 +162,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     package var isGreeted: Bool { greeting == nil }
 
-    package var expectsAnswer: Bool {
-        isLinked && !session.inFlight.isEmpty && !session.outbox.hasWaiting && session.intake.stream == nil && loop.turn.promisesOnly
-    }
+    package var replyDelay: Int64? { isLinked && loop.turn.promisesOnly ? session.acknowledgementDelay : nil }
 
     /// The store has everything up to `ticket`.
     func stored(_ ticket: UInt64) {
@@ -325,7 +323,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         link = nil
         loop.remove(self)
         loop.shared.sessions.end(session.id)
-        if loop.shared.store != nil {
+        if loop.isStoring {
             loop.turn.batch?.end(session.id, tokens: session.credentials.tokens)
             loop.scheduleCommit()
         }

@@ -25,8 +25,8 @@ package protocol WebSocketApplication: AnyObject {
     func prepare()
     /// What has to be committed before the replies of this turn may go; nil when nothing has to.
     var awaited: UInt64? { get }
-    /// Whether an answer is on its way, with which the replies of this turn may go.
-    var expectsAnswer: Bool { get }
+    /// Nanoseconds that the replies of this turn may wait for an answer to go with; nil when they mayn't.
+    var replyDelay: Int64? { get }
     /// Whether the first message, before which nothing goes, doesn't wait for a commit any more.
     var isGreeted: Bool { get }
     /// Writes what waits, until `output` holds ``WebSocketHandler/writeSize`` or so.
@@ -49,7 +49,7 @@ extension WebSocketApplication {
     package func prepare() {}
     package var awaited: UInt64? { nil }
     package var isGreeted: Bool { true }
-    package var expectsAnswer: Bool { false }
+    package var replyDelay: Int64? { nil }
     package func chargeOverhead(of byteCount: Int) {}
     package var isOverBytes: Bool { false }
     package var takesBinary: Bool { true }

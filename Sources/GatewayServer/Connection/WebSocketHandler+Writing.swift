@@ -8,9 +8,9 @@ extension WebSocketHandler {
         guard let context else { return }
         if case .open = state {
             application.prepare()
-            if mayGather { return wait() }
+            if mayGather, let delay = application.replyDelay { return wait(delay) }
         }
-        isGathering = false
+        loop.gathering.remove(self)
         var isDone = false
         while !isDone {
             if let closing = loop.turn.closing { begin(closing) }
@@ -28,27 +28,23 @@ extension WebSocketHandler {
     }
 
     /// The answer to what is acknowledged now is on its way: both go in one write if it comes soon.
-    private func wait() {
+    private func wait(_ delay: Int64) {
         guard let reply = loop.turn.replies.first else { return }
         for index in 0..<reply.count { gathered[index] = loop.turn.replyBytes[reply.start + index] }
         gatheredCount = reply.count
         loop.turn.clearReplies()
-        isGathering = true
-        loop.gathering.append(self)
+        loop.gathering.append(self, until: loop.turn.now.advanced(byNanoseconds: delay))
         application.written()
         settle()
     }
 
     private var mayGather: Bool {
-        guard !isGathering, loop.turn.replies.count == 1, loop.turn.replies[0].count <= Self.gatheredBytes else { return false }
-        return backlog.readableBytes == 0 && pendingPong == nil && application.expectsAnswer && application.awaited == nil
+        guard gatheringIndex == nil, loop.turn.replies.count == 1, loop.turn.replies[0].count <= Self.gatheredBytes else { return false }
+        return backlog.readableBytes == 0 && pendingPong == nil && application.awaited == nil
     }
 
     /// It hasn't come soon.
-    func flushGathered() {
-        guard isGathering else { return }
-        turn {}
-    }
+    func flushGathered() { turn {} }
 
     private func pump(_ context: ChannelHandlerContext) {
         while canSend(context) {

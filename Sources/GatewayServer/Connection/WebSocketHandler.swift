@@ -73,8 +73,8 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         turn { application.open() }
     }
 
-    /// Acknowledgements wait for the answer to go with it.
-    var isGathering = false
+    /// Its place in the queue of those whose acknowledgement waits for the answer.
+    var gatheringIndex: Int?
     /// The acknowledgement that waits.
     var gathered = InlineArray<96, UInt8>(repeating: 0)
     var gatheredCount = 0
@@ -82,6 +82,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
 
     package func handlerRemoved(context: ChannelHandlerContext) {
         leave()
+        loop.gathering.remove(self)
         connection.socket = nil
         tls = nil
         self.context = nil

@@ -23,7 +23,8 @@ final class LinkEngine: PipelineSink {
     private var works: [(key: RequestKey, work: Work)] = []
     /// What was spoken lately, for clients that say how much of it they have played.
     private var spoken: [(key: RequestKey, id: MessageID, text: SpokenText)] = []
-    private var lastMaker: (any ServiceLoop)?
+    /// Whom the last request went to first.
+    private var lastStage: RequestPipeline.Stage?
     private var isCongested = false
     private var isClosed = false
     /// Of shared answers, which can't be held back for one of many.
@@ -38,6 +39,9 @@ final class LinkEngine: PipelineSink {
         loop.add(self)
     }
 
+    /// What is in force on this event loop.
+    var plan: UpstreamRoster.Plan { loop.plan }
+
     var heldBytes: Int {
         works.reduce(0) { sum, entry in
             if case .own(let pipeline) = entry.work { sum + pipeline.heldBytes } else { sum }
@@ -48,33 +52,31 @@ final class LinkEngine: PipelineSink {
 
     /// - Parameters:
     ///   - route: its index in the plan; nil when no route takes it
-    func start(_ request: UpstreamRequest, plan: UpstreamRoster.Plan, route index: Int?, conversation: [ConversationLine]) {
+    func start(_ request: UpstreamRequest, plan: UpstreamRoster.Plan, route: Int?, conversation: [ConversationLine]) {
         guard !isClosed else { return }
         if case .text(let text) = request.input { output?.took(text.count) }
-        guard let index else {
+        guard let route else {
             return deliver(
                 UpstreamEvent(
                     request.key,
                     .failure(.notFound, message: "no upstream takes this message", retryAfterMilliseconds: nil, isRetryable: false),
                     isLast: true))
         }
-        let route = plan.table.routes[index]
+        let planned = plan.routes[route]
         let input: CallOrder.Input =
             switch request.input {
             case .text(let text): .text(text)
             case .audio(let format): .stream(format)
             }
         let order = CallOrder(
-            session: session, id: request.id, route: route.name, input: input, lang: request.lang, stream: request.stream,
+            session: session, id: request.id, route: planned.route.name, input: input, lang: request.lang, stream: request.stream,
             output: request.output, meta: request.meta, conversation: conversation)
-        let stages = loop.stages(of: index, in: plan)
-        lastMaker = stages.first?.maker as? any ServiceLoop
+        let stages = loop.stages(of: route, in: plan)
+        lastStage = stages.first
         let pipeline = RequestPipeline(
-            key: request.key, request: order, stages: stages, collectMaxBytes: route.collectMaxBytes, loop: loop.calls, sink: self)
-        if case .text(let text) = request.input {
-            if let digest = SharedAnswers.digest(of: order, text: text, route: route) {
-                return share(pipeline, digest: digest, pool: stages.first?.target.pool)
-            }
+            key: request.key, request: order, stages: stages, collectMaxBytes: planned.route.collectMaxBytes, loop: loop.calls, sink: self)
+        if case .text(let text) = request.input, let digest = SharedAnswers.digest(of: order, text: text, route: planned.route) {
+            return share(pipeline, digest: digest, pool: stages.first?.target.pool)
         }
         works.append((request.key, .own(pipeline)))
         pipeline.begin()
@@ -106,7 +108,7 @@ final class LinkEngine: PipelineSink {
             // While it plays, it is going to play the rest.
             if state != .playing { played(playedMilliseconds, of: known.key) }
         }
-        lastMaker?.tell(state, of: session, replyTo: replyTo, playedMilliseconds: playedMilliseconds)
+        lastStage?.maker.tell(state, of: session, replyTo: replyTo, playedMilliseconds: playedMilliseconds)
     }
 
     private func played(_ milliseconds: Int64, of key: RequestKey) {
@@ -175,8 +177,8 @@ final class LinkEngine: PipelineSink {
     }
 
     private func keepSpoken(_ pipeline: RequestPipeline) {
-        guard !pipeline.spoken.isEmpty else { return }
-        spoken.append((pipeline.key, pipeline.request.id, pipeline.spoken))
+        guard let text = pipeline.spoken else { return }
+        spoken.append((pipeline.key, pipeline.request.id, text))
         if spoken.count > Self.spokenKept { spoken.removeFirst() }
     }
 
@@ -185,7 +187,7 @@ final class LinkEngine: PipelineSink {
     private func share(_ pipeline: RequestPipeline, digest: SharedAnswers.Digest, pool: UpstreamPool?) {
         let key = pipeline.key
         let bound = NIOLoopBound(self, eventLoop: loop.calls.eventLoop)
-        let subscription = loop.roster.shared.join(digest, on: loop.calls.eventLoop, key: key) { content, isLast, epilogue in
+        let subscription = loop.roster.shared.join(digest, on: loop.calls.eventLoop) { content, isLast, epilogue in
             bound.value.receiveShared(UpstreamEvent(key, content, isLast: isLast, epilogue: epilogue))
         } lead: { answer in
             pipeline.redirect(to: answer)

@@ -14,10 +14,32 @@ protocol PipelineSink: AnyObject {
 /// reaches the client as it comes.
 final class RequestPipeline: CallOwner {
     /// One upstream, as the event loop has it.
-    struct Stage {
-        let upstream: Upstream
+    final class Stage {
         let target: CallTarget
-        let maker: any AttemptMaker
+        let maker: any ServiceLoop
+        let role: GatewayConfiguration.Upstream.Role
+        let takesRecordings: Bool
+
+        init(_ upstream: Upstream, maker: any ServiceLoop) {
+            target = upstream.target
+            role = upstream.role
+            takesRecordings = upstream.takesRecordings
+            self.maker = maker
+        }
+    }
+
+    /// The one that speaks, sentence by sentence, and how far it has got.
+    private final class Speaking {
+        let stage: Stage
+        var splitter = SentenceSplitter()
+        var sentences: [[UInt8]] = []
+        var call: UpstreamCall?
+        var isTextComplete = false
+        var text = SpokenText()
+
+        init(_ stage: Stage) { self.stage = stage }
+
+        var heldBytes: Int { splitter.heldBytes + sentences.reduce(0) { $0 + $1.count } + text.heldBytes }
     }
 
     let key: RequestKey
@@ -29,8 +51,8 @@ final class RequestPipeline: CallOwner {
     private let stages: [Stage]
     /// Of ``stages``: those that haven't begun, but for the one that speaks.
     private var ahead: Range<Int>
-    /// Whether the last of ``stages`` speaks.
-    private let isSpoken: Bool
+    /// The last of ``stages``, where it speaks.
+    private let speaking: Speaking?
     /// The one at work.
     private var call: UpstreamCall?
     private var role = GatewayConfiguration.Upstream.Role.any
@@ -49,13 +71,6 @@ final class RequestPipeline: CallOwner {
     private var usage: Usage?
     private var startedAt: Instant
 
-    // Speaking.
-    private var splitter = SentenceSplitter()
-    private var sentences: [[UInt8]] = []
-    private var speech: UpstreamCall?
-    private var isTextComplete = false
-    private(set) var spoken = SpokenText()
-
     init(key: RequestKey, request: CallOrder, stages: [Stage], collectMaxBytes: Int, loop: CallLoop, sink: any PipelineSink) {
         self.key = key
         self.request = request
@@ -65,20 +80,22 @@ final class RequestPipeline: CallOwner {
         startedAt = loop.now
         self.stages = stages
         // A text needn't be heard.
-        let first = !request.isStreamed && stages.first?.upstream.role == .recogniser ? 1 : 0
-        let hasSpeaker = stages.last?.upstream.role == .speaker
-        ahead = first..<max(first, stages.count - (hasSpeaker ? 1 : 0))
+        let first = !request.isStreamed && stages.first?.role == .recogniser ? 1 : 0
+        let speaker = stages.last.flatMap { $0.role == .speaker ? $0 : nil }
+        ahead = first..<max(first, stages.count - (speaker == nil ? 0 : 1))
         // Whoever asks for no audio isn't spoken to, unless there is nothing else to be had.
-        isSpoken = hasSpeaker && (request.output.audio || ahead.isEmpty)
-        if case .stream(let format) = request.input, stages.first?.upstream.takesRecordings ?? false {
+        speaking = request.output.audio || ahead.isEmpty ? speaker.map(Speaking.init) : nil
+        if case .stream(let format) = request.input, stages.first?.takesRecordings ?? false {
             (recording, recordingFormat) = ([], format)
         }
     }
 
     var heldBytes: Int {
-        (recording?.count ?? 0) + transcript.count + splitter.heldBytes + sentences.reduce(0) { $0 + $1.count } + (call?.heldBytes ?? 0)
-            + spoken.heldBytes + request.conversation.reduce(0) { $0 + $1.text.count }
+        (recording?.count ?? 0) + transcript.count + (call?.heldBytes ?? 0) + (speaking?.heldBytes ?? 0)
+            + request.conversation.reduce(0) { $0 + $1.text.count }
     }
+
+    var spoken: SpokenText? { speaking.flatMap { $0.text.isEmpty ? nil : $0.text } }
 
     /// Before it begins: what it comes to goes elsewhere.
     func redirect(to sink: any PipelineSink) { self.sink = sink }
@@ -87,9 +104,9 @@ final class RequestPipeline: CallOwner {
 
     func begin() {
         guard recording == nil else { return }
-        if ahead.isEmpty, isSpoken, case .text(let text) = request.input {
-            for sentence in splitter.take(text) { speak(sentence) }
-            endText()
+        if ahead.isEmpty, let speaking, case .text(let text) = request.input {
+            speak(text, speaking)
+            endText(speaking)
         } else {
             next(request.input)
         }
@@ -136,14 +153,14 @@ final class RequestPipeline: CallOwner {
         guard !isPaused else { return }
         isPaused = true
         call?.pause()
-        speech?.pause()
+        speaking?.call?.pause()
     }
 
     func resume() {
         guard isPaused else { return }
         isPaused = false
         call?.resume()
-        speech?.resume()
+        speaking?.call?.resume()
     }
 
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
@@ -151,9 +168,14 @@ final class RequestPipeline: CallOwner {
         isOver = true
         takeRest()
         sink = nil
+        cancelCalls(reason, playedMilliseconds: playedMilliseconds)
+    }
+
+    private func cancelCalls(_ reason: CancelReason, playedMilliseconds: Int64?) {
         call?.cancel(reason, playedMilliseconds: playedMilliseconds)
-        speech?.cancel(reason, playedMilliseconds: playedMilliseconds)
-        (call, speech) = (nil, nil)
+        speaking?.call?.cancel(reason, playedMilliseconds: playedMilliseconds)
+        call = nil
+        speaking?.call = nil
     }
 
     // MARK: From one upstream to the next
@@ -162,40 +184,42 @@ final class RequestPipeline: CallOwner {
         guard !ahead.isEmpty else { return complete() }
         let stage = stages[ahead.lowerBound]
         ahead = ahead.lowerBound + 1..<ahead.upperBound
-        role = stage.upstream.role
+        role = stage.role
         var order = request
         if stages.count > 1 || recordingFormat != nil {
             // What it is asked to give, and not what comes of that in the end.
             var output = request.output
-            if !ahead.isEmpty || isSpoken { output.text = true }
-            if isSpoken { output.audio = false }
+            if !ahead.isEmpty || speaking != nil { output.text = true }
+            if speaking != nil { output.audio = false }
             order = request.asking(input, output)
         }
-        let call = UpstreamCall(order, target: stage.target, maker: stage.maker, loop: loop, owner: self)
+        let call = call(stage, order)
         self.call = call
-        if isPaused { call.pause() }
         call.begin()
+    }
+
+    private func call(_ stage: Stage, _ order: CallOrder) -> UpstreamCall {
+        let call = UpstreamCall(order, target: stage.target, maker: stage.maker, loop: loop, owner: self)
+        if isPaused { call.pause() }
+        return call
     }
 
     func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content) {
         guard !isOver else { return }
-        if call === speech { return heard(content) }
+        if let speaking, call === speaking.call { return heard(content, speaking) }
         take(content)
     }
 
     func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, usage: Usage?, timing: CallTiming) {
         guard !isOver else { return }
-        if call === speech {
-            heard(content)
-            return endSentence(timing)
+        if let speaking, call === speaking.call {
+            heard(content, speaking)
+            return endSentence(speaking)
         }
         self.call = nil
         note(usage, timing)
-        if ahead.isEmpty, !isSpoken {
-            // The usual case: its last is the request's last.
-            if case .text(_, let final) = content, !final { hasOpenText = true }
-            return end(with: closing(content))
-        }
+        // The usual case: its last is the request's last.
+        if ahead.isEmpty, speaking == nil { return end(with: closing(content)) }
         take(content)
         endStage()
     }
@@ -211,16 +235,10 @@ final class RequestPipeline: CallOwner {
         untaken = 0
     }
 
-    func call(_ call: UpstreamCall, ended failure: CallFailure?, usage: Usage?, timing: CallTiming) {
+    func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming) {
         guard !isOver else { return }
-        if let failure {
-            note(usage, timing)
-            return fail(failure.code, failure.message, retryAfter: failure.retryAfter, isRetryable: failure.isRetryable)
-        }
-        if call === speech { return endSentence(timing) }
-        self.call = nil
-        note(usage, timing)
-        endStage()
+        note(nil, timing)
+        fail(failure.code, failure.message, retryAfter: failure.retryAfter, isRetryable: failure.isRetryable)
     }
 
     private func note(_ usage: Usage?, _ timing: CallTiming) {
@@ -234,13 +252,13 @@ final class RequestPipeline: CallOwner {
     private func take(_ content: consuming UpstreamEvent.Content) {
         switch content {
         case .text(let text, let final):
-            if isSpoken { for sentence in splitter.take(text) { speak(sentence) } }
+            if let speaking { speak(text, speaking) }
             guard ahead.isEmpty else {
                 // It is the next one's to answer.
                 transcript += text
                 return
             }
-            guard request.output.text || !isSpoken else { return }
+            guard request.output.text || speaking == nil else { return }
             hasOpenText = !final
             emit(.text(text, final: final))
         case .transcript(let text, let final, let confidence, let start, let end):
@@ -270,10 +288,10 @@ final class RequestPipeline: CallOwner {
             guard text.contains(where: { $0 > 0x20 }) else { return end(with: .text([], final: true)) }
             return next(.text(text))
         }
-        if isSpoken {
+        if let speaking {
             // Without a model in between, what was heard is what is said.
-            if role == .recogniser { for sentence in splitter.take(transcript) { speak(sentence) } }
-            return endText()
+            if role == .recogniser { speak(transcript, speaking) }
+            return endText(speaking)
         }
         complete()
     }
@@ -291,25 +309,24 @@ final class RequestPipeline: CallOwner {
 
     // MARK: Speaking
 
-    private func speak(_ sentence: [UInt8]) {
-        sentences.append(sentence)
-        speakNext()
+    private func speak(_ text: [UInt8], _ speaking: Speaking) {
+        speaking.sentences += speaking.splitter.take(text)
+        speakNext(speaking)
     }
 
-    private func speakNext() {
-        guard speech == nil, !isOver, isSpoken, let speaker = stages.last, !sentences.isEmpty else { return }
-        let sentence = sentences.removeFirst()
-        spoken.begin(sentence)
+    private func speakNext(_ speaking: Speaking) {
         // Without a word in it there is nothing to be heard.
-        guard sentence.contains(where: { $0 >= 0x30 }) else { return speakNext() }
-        let order = request.asking(.text(sentence), request.output, conversation: [])
-        let call = UpstreamCall(order, target: speaker.target, maker: speaker.maker, loop: loop, owner: self)
-        speech = call
-        if isPaused { call.pause() }
-        call.begin()
+        while speaking.call == nil, !isOver, !speaking.sentences.isEmpty {
+            let sentence = speaking.sentences.removeFirst()
+            speaking.text.begin(sentence)
+            guard sentence.contains(where: { $0 >= 0x30 }) else { continue }
+            let call = call(speaking.stage, request.asking(.text(sentence), request.output, conversation: []))
+            speaking.call = call
+            call.begin()
+        }
     }
 
-    private func heard(_ content: consuming UpstreamEvent.Content) {
+    private func heard(_ content: consuming UpstreamEvent.Content, _ speaking: Speaking) {
         switch content {
         case .audio(let format):
             guard openAudio != format else { return }
@@ -317,7 +334,9 @@ final class RequestPipeline: CallOwner {
             openAudio = format
             emit(.audio(format))
         case .audioChunk(let chunk):
-            if let openAudio { spoken.add(nanoseconds: chunk.withRawSpan { AudioClock.nanoseconds(of: $0, format: openAudio) } ?? 0) }
+            if let openAudio {
+                speaking.text.add(nanoseconds: chunk.withRawSpan { AudioClock.nanoseconds(of: $0, format: openAudio) } ?? 0)
+            }
             emit(.audioChunk(chunk))
         // The sentences make one sound.
         case .audioEnd: break
@@ -325,20 +344,25 @@ final class RequestPipeline: CallOwner {
         }
     }
 
-    private func endSentence(_ timing: CallTiming) {
-        speech = nil
-        if sentences.isEmpty, isTextComplete { complete() } else { speakNext() }
+    private func endSentence(_ speaking: Speaking) {
+        speaking.call = nil
+        goOn(speaking)
     }
 
-    private func endText() {
+    /// The next sentence, or the end behind the last.
+    private func goOn(_ speaking: Speaking) {
+        speakNext(speaking)
+        if speaking.call == nil, speaking.isTextComplete, !isOver { complete() }
+    }
+
+    private func endText(_ speaking: Speaking) {
         if hasOpenText {
             hasOpenText = false
             emit(.text([], final: true))
         }
-        if let rest = splitter.finish() { sentences.append(rest) }
-        isTextComplete = true
-        speakNext()
-        if speech == nil, !isOver { complete() }
+        if let rest = speaking.splitter.finish() { speaking.sentences.append(rest) }
+        speaking.isTextComplete = true
+        goOn(speaking)
     }
 
     // MARK: Output
@@ -363,9 +387,7 @@ final class RequestPipeline: CallOwner {
         takeRest()
         let sink = sink
         self.sink = nil
-        call?.cancel(.obsolete, playedMilliseconds: nil)
-        speech?.cancel(.obsolete, playedMilliseconds: nil)
-        (call, speech) = (nil, nil)
+        cancelCalls(.obsolete, playedMilliseconds: nil)
         recording = nil
         timing.total = loop.now.nanoseconds(since: startedAt)
         sink?.pipeline(

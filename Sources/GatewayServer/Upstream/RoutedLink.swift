@@ -22,10 +22,6 @@ final class RoutedLink: UpstreamLink, EngineOutput {
     private var gathered = 0
     fileprivate private(set) var isCongested = false
 
-    /// What may wait for the session before upstreams are held back, and half of which lets them go on.
-    private static let congestedCount = 256
-    private static let congestedBytes = 262_144
-
     init(engine: LinkEngine, receiver: any UpstreamReceiver, roster: UpstreamRoster, eventLoop: any EventLoop) {
         self.engine = NIOLoopBound(engine, eventLoop: eventLoop)
         self.receiver = receiver
@@ -43,19 +39,12 @@ final class RoutedLink: UpstreamLink, EngineOutput {
     func send(_ command: UpstreamCommand, audio: [UInt8]) {
         switch command {
         case .start(let request):
-            let plan = roster.plan
+            let plan = isHome ? engine.value.plan : roster.plan
             let route = plan.table.choose(request, path: request.path)
-            var conversation: [ConversationLine] = []
-            if let route, plan.context[route].lines > 0 {
-                conversation =
-                    receiver?.conversation(before: request.key, lines: plan.context[route].lines, bytes: plan.context[route].bytes) ?? []
-            }
-            guard !isHome else { return engine.value.start(request, plan: plan, route: route, conversation: conversation) }
-            let lines = conversation
-            tell { $0.start(request, plan: plan, route: route, conversation: lines) }
+            let conversation = conversation(before: request.key, route.map { plan.routes[$0] })
+            tell { $0.start(request, plan: plan, route: route, conversation: conversation) }
         case .audio(let key, let range):
             let chunk = Array(audio[range])
-            guard !isHome else { return engine.value.hear(chunk, of: key) }
             tell { $0.hear(chunk, of: key) }
         case .audioEnd(let key): tell { $0.endInput(of: key) }
         case .cancel(let key, let played):
@@ -64,6 +53,12 @@ final class RoutedLink: UpstreamLink, EngineOutput {
         case .clientState(let state, let replyTo, let played):
             tell { $0.clientState(state, replyTo: replyTo, playedMilliseconds: played) }
         }
+    }
+
+    /// What goes along with a request of a route.
+    private func conversation(before key: RequestKey, _ planned: UpstreamRoster.PlannedRoute?) -> [ConversationLine] {
+        guard let planned, planned.lines > 0 else { return [] }
+        return receiver?.conversation(before: key, lines: planned.lines, bytes: planned.bytes) ?? []
     }
 
     fileprivate func tell(_ body: @escaping @Sendable (LinkEngine) -> Void) {
@@ -90,7 +85,7 @@ final class RoutedLink: UpstreamLink, EngineOutput {
     }
 
     private func relieve() {
-        guard isCongested, inbox.count <= Self.congestedCount / 2, inboxBytes <= Self.congestedBytes / 2 else { return }
+        guard isCongested, inbox.count <= Congestion.count / 2, inboxBytes <= Congestion.bytes / 2 else { return }
         isCongested = false
         gathered = inbox.count
         tell { $0.resume() }
@@ -142,7 +137,7 @@ final class RoutedLink: UpstreamLink, EngineOutput {
         inboxBytes += event.content.byteCount
         if !joins(event) { inbox.append(event) }
         gathered += 1
-        if gathered >= Self.congestedCount || inboxBytes >= Self.congestedBytes { isCongested = true }
+        if gathered >= Congestion.count || inboxBytes >= Congestion.bytes { isCongested = true }
         return isCongested
     }
 
@@ -169,9 +164,6 @@ final class RoutedLink: UpstreamLink, EngineOutput {
         }
     }
 
-}
-
-extension RoutedLink {
     /// What was on its way has arrived: the engine may have stopped because it was so much.
     fileprivate func crossed() {
         if !isCongested { tell { $0.resume() } }
@@ -180,6 +172,12 @@ extension RoutedLink {
 
 extension UpstreamEvent.Content {
     fileprivate var isFailure: Bool { if case .failure = self { true } else { false } }
+}
+
+/// What may wait for a session before upstreams are held back, and half of which lets them go on.
+private enum Congestion {
+    static let count = 256
+    static let bytes = 262_144
 }
 
 /// From the engine's event loop to the session's, while they aren't the same, or while the session is on its way between two.
@@ -199,9 +197,6 @@ private final class Crossing: EngineOutput, Sendable {
 
     private let state = Mutex(State())
 
-    private static let congestedCount = 256
-    private static let congestedBytes = 262_144
-
     func accept(_ event: consuming UpstreamEvent) -> Bool {
         let bytes = event.content.byteCount
         let event = event
@@ -216,7 +211,7 @@ private final class Crossing: EngineOutput, Sendable {
         let (loop, isCongested) = state.withLock { state in
             state.items.append(item)
             state.bytes += bytes
-            return (state.schedule(), state.items.count >= Self.congestedCount || state.bytes >= Self.congestedBytes)
+            return (state.schedule(), state.items.count >= Congestion.count || state.bytes >= Congestion.bytes)
         }
         wake(loop)
         return isCongested

@@ -49,7 +49,7 @@ final class SharedAnswers: Sendable {
     ///   - receive: called on `eventLoop`
     ///   - lead: makes the request, when there is none yet
     func join(
-        _ digest: Digest, on eventLoop: any EventLoop, key: RequestKey, receive: @escaping SharedAnswer.Receive,
+        _ digest: Digest, on eventLoop: any EventLoop, receive: @escaping SharedAnswer.Receive,
         lead: (SharedAnswer) -> RequestPipeline
     ) -> SharedAnswer.Subscription {
         let (bound, isNew) = answers.withLock { answers in

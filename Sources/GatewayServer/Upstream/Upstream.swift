@@ -1,6 +1,7 @@
 import GatewayCore
 import Logging
 import NIOCore
+import NIOHTTP1
 
 /// A configured upstream: what it is, its pool, and the service that makes attempts at it.
 final class Upstream: Sendable {
@@ -22,12 +23,12 @@ final class Upstream: Sendable {
             }
         let pool = UpstreamPool(
             name: name, addresses: addresses, policy: UpstreamPool.Policy(configuration), logger: logger, clock: clock)
-        target = CallTarget(pool: pool, configuration)
+        target = CallTarget(pool: pool, policy: CallPolicy(configuration))
         service =
             switch configuration.kind {
             case .loopback: LoopbackService()
             case .openai, .http: try HTTPService(configuration, pool: pool, group: group, logger: logger)
-            case .websocket, .vosk: try SocketService(configuration, pool: pool, logger: logger)
+            case .websocket, .vosk: try SocketService(configuration, pool: pool)
             case .process: ProcessService(configuration, pool: pool, logger: logger)
             }
     }
@@ -60,6 +61,15 @@ final class Upstream: Sendable {
     }
 }
 
+extension GatewayConfiguration.Upstream {
+    /// What every request and every handshake says of its sender.
+    func addFields(to headers: inout HTTPHeaders) {
+        headers.add(name: "User-Agent", value: "parley")
+        if let apiKey { headers.replaceOrAdd(name: "Authorization", value: "Bearer \(apiKey)") }
+        for field in self.headers { headers.replaceOrAdd(name: field.name, value: field.value) }
+    }
+}
+
 extension UpstreamPool.Policy {
     init(_ configuration: GatewayConfiguration.Upstream) {
         self.init()
@@ -74,9 +84,9 @@ extension UpstreamPool.Policy {
     }
 }
 
-extension CallTarget {
-    init(pool: UpstreamPool, _ configuration: GatewayConfiguration.Upstream) {
-        self.init(pool: pool)
+extension CallPolicy {
+    init(_ configuration: GatewayConfiguration.Upstream) {
+        self.init()
         timeouts.waiting = GatewaySizes.orOff(configuration.waitTimeout)
         timeouts.connect = GatewaySizes.orOff(configuration.connectTimeout)
         timeouts.firstByte = GatewaySizes.orOff(configuration.firstByteTimeout)

@@ -9,17 +9,28 @@ package final class UpstreamRoster: UpstreamProvider, Service {
     /// What is in force. Never changed once made.
     final class Plan: Sendable {
         let table: RouteTable
+        /// Those of ``table``.
+        let routes: [PlannedRoute]
         let upstreams: [Upstream]
-        /// For each route: how much of the conversation goes along.
-        let context: [(lines: Int, bytes: Int)]
 
         init(table: RouteTable, upstreams: [Upstream]) {
             self.table = table
             self.upstreams = upstreams
-            context = table.routes.map { route in
-                let models = route.upstreams.map { upstreams[$0] }.filter { $0.role == .model }.map(\.configuration)
-                return (models.map(\.historyMessages).max() ?? 0, models.map(\.historyBytes).max() ?? 0)
-            }
+            routes = table.routes.map { PlannedRoute($0, upstreams: upstreams) }
+        }
+    }
+
+    /// A route, and how much of the conversation goes along with its requests.
+    final class PlannedRoute: Sendable {
+        let route: Route
+        let lines: Int
+        let bytes: Int
+
+        init(_ route: Route, upstreams: [Upstream]) {
+            self.route = route
+            let models = route.upstreams.map { upstreams[$0] }.filter { $0.role == .model }.map(\.configuration)
+            lines = models.map(\.historyMessages).max() ?? 0
+            bytes = models.map(\.historyBytes).max() ?? 0
         }
     }
 
@@ -166,30 +177,34 @@ final class RosterLoop: UpstreamLoop {
     private var makers: [ObjectIdentifier: (upstream: Upstream, maker: any ServiceLoop)] = [:]
     private var engines: [ObjectIdentifier: LinkEngine] = [:]
     private var isShutDown = false
-    /// Of the plan in force.
-    private var staged: (plan: UpstreamRoster.Plan, stages: [[RequestPipeline.Stage]?])?
+    /// In force, as far as this event loop has heard.
+    private(set) var plan: UpstreamRoster.Plan
+    /// Of each route of ``plan`` that was asked for.
+    private var stages: [[RequestPipeline.Stage]?]
 
     init(roster: UpstreamRoster, calls: CallLoop) {
         self.roster = roster
         self.calls = calls
+        plan = roster.plan
+        stages = Array(repeating: nil, count: plan.routes.count)
     }
 
     func makeLink(for receiver: any UpstreamReceiver, session: ULID) -> any UpstreamLink {
-        guard !roster.plan.table.routes.isEmpty else { return LoopbackLink(receiver: receiver) }
+        guard !plan.routes.isEmpty else { return LoopbackLink(receiver: receiver) }
         let engine = LinkEngine(session: session, loop: self)
         return RoutedLink(engine: engine, receiver: receiver, roster: roster, eventLoop: calls.eventLoop)
     }
 
     /// The upstreams of a route, as this event loop has them.
     func stages(of route: Int, in plan: UpstreamRoster.Plan) -> [RequestPipeline.Stage] {
-        if staged?.plan === plan, let known = staged?.stages[route] { return known }
-        let stages = plan.table.routes[route].upstreams.map { number in
-            let upstream = plan.upstreams[number]
-            return RequestPipeline.Stage(upstream: upstream, target: upstream.target, maker: maker(of: upstream))
+        let isCurrent = plan === self.plan
+        if isCurrent, let known = stages[route] { return known }
+        let made = plan.routes[route].route.upstreams.map { number in
+            RequestPipeline.Stage(plan.upstreams[number], maker: maker(of: plan.upstreams[number]))
         }
-        if staged?.plan !== plan { staged = (plan, Array(repeating: nil, count: plan.table.routes.count)) }
-        staged?.stages[route] = stages
-        return stages
+        // A session elsewhere may know of a reload before this event loop does, or after.
+        if isCurrent { stages[route] = made }
+        return made
     }
 
     func maker(of upstream: Upstream) -> any ServiceLoop {
@@ -209,8 +224,8 @@ final class RosterLoop: UpstreamLoop {
     }
 
     func reload() {
-        staged = nil
-        let plan = roster.plan
+        plan = roster.plan
+        stages = Array(repeating: nil, count: plan.routes.count)
         for (id, entry) in makers where !plan.upstreams.contains(where: { $0 === entry.upstream }) {
             entry.maker.retire()
             makers[id] = nil
@@ -224,6 +239,5 @@ final class RosterLoop: UpstreamLoop {
         engines = [:]
         for entry in makers.values { entry.maker.close() }
         makers = [:]
-        staged = nil
     }
 }

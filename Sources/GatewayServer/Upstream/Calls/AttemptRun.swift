@@ -19,7 +19,7 @@ final class AttemptRun: AttemptReceiver {
         call.connected(self)
     }
 
-    func heard() { if !isOver { call.heard(self) } }
+    func heard() { if !isOver { call.heard() } }
 
     func received(_ content: consuming UpstreamEvent.Content) { if !isOver { call.received(content, from: self) } }
 
@@ -28,13 +28,6 @@ final class AttemptRun: AttemptReceiver {
     }
 
     func took(_ bytes: Int) { if !isOver { call.took(bytes) } }
-
-    func finished(_ usage: Usage?) {
-        guard !isOver else { return }
-        isOver = true
-        attempt = nil
-        call.finished(self, usage: usage)
-    }
 
     func failed(_ failure: CallFailure) {
         guard !isOver else { return }

@@ -31,11 +31,14 @@ package struct CallFailure: Error, Sendable {
     /// No endpoint takes requests for so many nanoseconds.
     package static func breakerOpen(wait: Int64) -> CallFailure {
         var failure = CallFailure(.upstreamUnavailable, "the upstream doesn't work at the moment")
-        failure.retryAfter = max(1, (wait + 999_999) / 1_000_000)
+        failure.setRetry(after: max(1, wait))
         failure.hasReached = false
         failure.outcome = .neither
         return failure
     }
+
+    /// Nanoseconds, told as whole milliseconds that are no fewer.
+    mutating func setRetry(after wait: Int64) { retryAfter = (wait + 999_999) / 1_000_000 }
 
     /// `upstreams.<name>.max_waiting`
     package static var lineFull: CallFailure {

@@ -15,6 +15,15 @@ package protocol UpstreamAttempt: AnyObject {
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?)
 }
 
+extension UpstreamAttempt {
+    /// A whole recording, for upstreams that hear audio as it comes.
+    func sendRecording(of order: CallOrder) {
+        guard case .recording(let format, let recording) = order.input else { return }
+        AnswerStream.cut(recording, format: format) { send($0) }
+        endInput()
+    }
+}
+
 /// Who has made an attempt.
 package protocol AttemptReceiver: AnyObject {
     /// There is a connection, and the request is on its way.
@@ -26,8 +35,6 @@ package protocol AttemptReceiver: AnyObject {
     func received(last content: consuming UpstreamEvent.Content, usage: Usage?)
     /// So many bytes of streamed audio are on their way.
     func took(_ bytes: Int)
-    /// The answer was complete with what has been received. Last.
-    func finished(_ usage: Usage?)
     /// Last.
     func failed(_ failure: CallFailure)
 }

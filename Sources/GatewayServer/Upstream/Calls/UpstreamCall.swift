@@ -1,9 +1,8 @@
 package import GatewayCore
 import NIOCore
 
-/// What a call needs to know of the upstream that it goes to.
-package struct CallTarget: Sendable {
-    package var pool: UpstreamPool
+/// How calls to an upstream are made.
+package struct CallPolicy: Sendable {
     package var timeouts = CallTimeouts.Policy()
     /// After the first attempt.
     package var retries = 0
@@ -14,7 +13,18 @@ package struct CallTarget: Sendable {
     package var maxAnswerBytes = Int.max
     package var backoff = Backoff()
 
-    package init(pool: UpstreamPool) { self.pool = pool }
+    package init() {}
+}
+
+/// Where a call goes: an upstream, as far as calls need to know it.
+package final class CallTarget: Sendable {
+    package let pool: UpstreamPool
+    package let policy: CallPolicy
+
+    package init(pool: UpstreamPool, policy: CallPolicy) {
+        self.pool = pool
+        self.policy = policy
+    }
 }
 
 /// What becomes of a call.
@@ -24,8 +34,8 @@ package protocol CallOwner: AnyObject {
     func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, usage: Usage?, timing: CallTiming)
     /// So many bytes of its streamed audio are on their way.
     func call(_ call: UpstreamCall, took bytes: Int)
-    /// Last. Nil: complete.
-    func call(_ call: UpstreamCall, ended failure: CallFailure?, usage: Usage?, timing: CallTiming)
+    /// Last.
+    func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming)
 }
 
 /// A request to one upstream, watched over from its place in the line to its end: waits for a place, chooses an endpoint, keeps the deadlines,
@@ -76,7 +86,7 @@ package final class UpstreamCall {
         self.owner = owner
         createdAt = loop.now
         markedAt = createdAt
-        timeouts = CallTimeouts(policy: target.timeouts, at: createdAt)
+        timeouts = CallTimeouts(policy: target.policy.timeouts, at: createdAt)
     }
 
     /// Bytes that it holds for later.
@@ -109,8 +119,8 @@ package final class UpstreamCall {
     }
 
     private func scheduleHedge() {
-        guard target.hedgeAfter > 0, !isOver, target.isRepeatable, !order.isStreamed else { return }
-        timer = loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(target.hedgeAfter)) { [weak self] in self?.hedge() }
+        guard target.policy.hedgeAfter > 0, !isOver, target.policy.isRepeatable, !order.isStreamed else { return }
+        timer = loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(target.policy.hedgeAfter)) { [weak self] in self?.hedge() }
     }
 
     private func launch() {
@@ -218,9 +228,7 @@ package final class UpstreamCall {
         if hasInputEnded { attempt.endInput() }
     }
 
-    func heard(_ run: AttemptRun) {
-        timeouts.heard(at: loop.now)
-    }
+    func heard() { timeouts.heard(at: loop.now) }
 
     func received(_ content: consuming UpstreamEvent.Content, from run: AttemptRun) {
         guard admit(content.byteCount, from: run) else { return }
@@ -252,7 +260,7 @@ package final class UpstreamCall {
         }
         // Also what says nothing costs something.
         answerBytes += max(bytes, 16)
-        guard answerBytes <= target.maxAnswerBytes else {
+        guard answerBytes <= target.policy.maxAnswerBytes else {
             fail(run, .tooLong("the answer is longer than max_answer_bytes"), tellsAttempt: true)
             return false
         }
@@ -260,14 +268,6 @@ package final class UpstreamCall {
     }
 
     func took(_ bytes: Int) { owner?.call(self, took: bytes) }
-
-    func finished(_ run: AttemptRun, usage: Usage?) {
-        abandonRival(of: run)
-        self.run = nil
-        target.pool.complete(run.claim)
-        place = .none
-        end(nil, usage: usage)
-    }
 
     func failed(_ run: AttemptRun, _ failure: CallFailure) { fail(run, failure, tellsAttempt: false) }
 
@@ -301,7 +301,7 @@ package final class UpstreamCall {
     private func retry(after failure: CallFailure) {
         guard !isOver else { return }
         guard mayRetry(after: failure) else { return end(failure) }
-        let delay = max(target.backoff.delay(after: attempts, random: loop.random()), (failure.retryAfter ?? 0) * 1_000_000)
+        let delay = max(target.policy.backoff.delay(after: attempts, random: loop.random()), (failure.retryAfter ?? 0) * 1_000_000)
         timeouts.enter(.pausing, at: loop.now)
         timer?.cancel()
         timer = loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(delay)) { [weak self] in
@@ -314,29 +314,29 @@ package final class UpstreamCall {
     private static let longestWait: Int64 = 2000
 
     private func mayRetry(after failure: CallFailure) -> Bool {
-        guard !hasAnswered, !hasSentAudio, failure.isRetryable, attempts <= target.retries, failure.retryAfter ?? 0 <= Self.longestWait,
-            !failure.hasReached || target.isRepeatable, case .taken = place, !timeouts.isOutOfTime(at: loop.now), target.pool.wait == 0
+        guard !hasAnswered, !hasSentAudio, failure.isRetryable, attempts <= target.policy.retries,
+            failure.retryAfter ?? 0 <= Self.longestWait,
+            !failure.hasReached || target.policy.isRepeatable, case .taken = place, !timeouts.isOutOfTime(at: loop.now),
+            target.pool.wait == 0
         else { return false }
         return target.pool.mayRetry()
     }
 
     // MARK: End
 
-    private func end(_ failure: CallFailure?, usage: Usage? = nil) {
+    private func end(_ failure: CallFailure) {
         guard !isOver else { return }
         var failure = failure
-        if failure?.isRetryable == true, failure?.retryAfter == nil {
+        if failure.isRetryable, failure.retryAfter == nil {
             let wait = target.pool.wait
-            if wait > 0 { failure?.retryAfter = (wait + 999_999) / 1_000_000 }
+            if wait > 0 { failure.setRetry(after: wait) }
         }
-        if let failure {
-            target.pool.count { $0.failed &+= 1 }
-            target.pool.report(failure, of: order)
-        }
+        target.pool.count { $0.failed &+= 1 }
+        target.pool.report(failure, of: order)
         timing.total = loop.now.nanoseconds(since: createdAt)
         let owner = owner
         leave()
-        owner?.call(self, ended: failure, usage: usage, timing: timing)
+        owner?.call(self, failed: failure, timing: timing)
     }
 
     /// Gives up all attempts.

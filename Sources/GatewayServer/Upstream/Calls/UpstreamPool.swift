@@ -35,6 +35,9 @@ package final class UpstreamPool: Sendable {
         var lastTicket: UInt64 = 0
         var waiters: [UInt64: @Sendable () -> Void] = [:]
         var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
+
+        /// Returns who waits for the place that was given back, if anybody does.
+        mutating func give() -> (@Sendable () -> Void)? { line.give().flatMap { waiters.removeValue(forKey: $0) } }
     }
 
     package let name: String
@@ -79,9 +82,7 @@ package final class UpstreamPool: Sendable {
         let now = clock()
         let (change, granted) = state.withLock { state in
             state.counts.completed &+= 1
-            return (
-                state.endpoints.settle(claim, .success, at: now), state.line.give().flatMap { state.waiters.removeValue(forKey: $0) }
-            )
+            return (state.endpoints.settle(claim, .success, at: now), state.give())
         }
         tell(change, of: claim)
         granted?()
@@ -115,7 +116,7 @@ package final class UpstreamPool: Sendable {
 
     /// Gives a place back.
     package func give() {
-        let granted = state.withLock { state in state.line.give().flatMap { state.waiters.removeValue(forKey: $0) } }
+        let granted = state.withLock { $0.give() }
         granted?()
     }
 

@@ -17,7 +17,6 @@ final class HTTPAttempt: UpstreamAttempt {
     private var isPaused = false
     private var held: EventLoopPromise<Void>?
     private var hasConnected = false
-    private var hasHead = false
 
     /// What may come behind the end of an answer before its connection is given up, in bytes and in time.
     private static let longestRest = 65_536
@@ -68,7 +67,6 @@ final class HTTPAttempt: UpstreamAttempt {
 
     fileprivate func head(_ head: HTTPResponseHead) {
         guard !isOver else { return }
-        hasHead = true
         receiver.heard()
         guard (200...299).contains(head.status.code) else {
             return fail(.status(Int(head.status.code), retryAfter: head.headers.retryAfterMilliseconds))
@@ -117,7 +115,6 @@ final class HTTPAttempt: UpstreamAttempt {
         guard !isOver, !isDraining else { return }
         switch error {
         case is HTTPParserError: fail(.invalid("the answer isn't HTTP"))
-        case _ where hasHead: fail(.brokenOff(Self.text(error)))
         case _ where hasConnected: fail(.brokenOff(Self.text(error)))
         default: fail(.unreachable(Self.text(error)))
         }

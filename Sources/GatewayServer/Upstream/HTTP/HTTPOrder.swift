@@ -33,7 +33,7 @@ struct HTTPOrder {
             try Self.speech(order, configuration, into: &body)
         default:
             answer = MessageAnswer(limit: limit)
-            Self.message(order, into: &body)
+            body.append(order, number: nil)
         }
     }
 
@@ -126,81 +126,4 @@ struct HTTPOrder {
         body.append(jsonString: voice.isEmpty ? Array("alloy".utf8) : voice)
         body.append(",\"response_format\":\"wav\"}")
     }
-
-    private static func message(_ order: CallOrder, into body: inout [UInt8]) {
-        body.append(UInt8(ascii: "{"))
-        body.append(head: order)
-        switch order.input {
-        case .text(let text):
-            body.append(",\"text\":")
-            body.append(jsonString: text)
-        case .recording(let format, let recording):
-            body.append(",\"format\":")
-            body.append(format)
-            body.append(",\"data\":\"")
-            body += Data(recording).base64EncodedString().utf8
-            body.append(UInt8(ascii: "\""))
-        case .stream(let format):
-            body.append(",\"format\":")
-            body.append(format)
-        }
-        body.append(UInt8(ascii: "}"))
-    }
-}
-
-extension [UInt8] {
-    /// What all kinds that speak Parley's own vocabulary are told of a request: upstream page, section "Requests".
-    mutating func append(head order: CallOrder, number: UInt64? = nil) {
-        append("\"type\":\"")
-        append(order.isText ? "text" as StaticString : "audio")
-        append(UInt8(ascii: "\""))
-        if let number {
-            append(",\"request\":")
-            append(decimal: number)
-        }
-        append(",\"session\":")
-        append(quoted: order.session)
-        append(",\"id\":")
-        append(quoted: order.id)
-        append(",\"route\":")
-        append(jsonString: order.route)
-        append(",\"stream\":")
-        append(order.stream)
-        if let lang = order.lang {
-            append(",\"lang\":")
-            append(jsonString: lang)
-        }
-        if order.output.audio || order.output.format != nil || order.output.voice != nil { append(output: order.output) }
-        guard !order.meta.isEmpty else { return }
-        append(",\"meta\":{")
-        for (index, entry) in order.meta.enumerated() {
-            if index > 0 { append(UInt8(ascii: ",")) }
-            append(jsonString: entry.key)
-            append(UInt8(ascii: ":"))
-            append(jsonString: entry.value)
-        }
-        append(UInt8(ascii: "}"))
-    }
-
-    private mutating func append(output: UpstreamRequest.Output) {
-        append(",\"output\":{\"modalities\":[")
-        if output.text { append("\"text\"") }
-        if output.text, output.audio { append(UInt8(ascii: ",")) }
-        if output.audio { append("\"audio\"") }
-        append("]")
-        if let format = output.format {
-            append(",\"format\":")
-            append(format)
-        }
-        if let voice = output.voice {
-            append(",\"voice\":")
-            append(jsonString: voice)
-        }
-        append(UInt8(ascii: "}"))
-    }
-}
-
-extension CallOrder {
-    var isText: Bool { if case .text = input { true } else { false } }
-    var textBytes: Int { if case .text(let text) = input { text.count } else { 0 } }
 }

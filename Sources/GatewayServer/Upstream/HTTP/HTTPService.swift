@@ -85,15 +85,9 @@ final class HTTPService: UpstreamService {
 
     private func request(_ order: HTTPOrder, endpoint: Int) -> HTTPClient.Request? {
         var headers: HTTPHeaders = ["Content-Type": order.contentType, "Accept": order.accept]
-        addCredentials(to: &headers)
+        configuration.addFields(to: &headers)
         return try? HTTPClient.Request(
             url: url(of: endpoint, path: order.path), method: .POST, headers: headers, body: .bytes(order.body))
-    }
-
-    private func addCredentials(to headers: inout HTTPHeaders) {
-        headers.add(name: "User-Agent", value: "parley")
-        if let key = configuration.apiKey { headers.add(name: "Authorization", value: "Bearer \(key)") }
-        for field in configuration.headers { headers.replaceOrAdd(name: field.name, value: field.value) }
     }
 
     private func url(of endpoint: Int, path: String) -> String {
@@ -153,7 +147,7 @@ final class HTTPService: UpstreamService {
         guard let client = client() else { return }
         let origin = configuration.urls[endpoint]
         var request = HTTPClientRequest(url: "\(origin.scheme)://\(origin.location.authority)\(configuration.healthPath)")
-        addCredentials(to: &request.headers)
+        configuration.addFields(to: &request.headers)
         let response = try? await client.execute(
             request, timeout: .nanoseconds(configuration.connectTimeout.clampedNanoseconds &* 2))
         guard !Task.isCancelled else { return }

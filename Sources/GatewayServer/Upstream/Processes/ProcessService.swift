@@ -299,17 +299,9 @@ private final class ProcessAttempt: UpstreamAttempt {
         guard let handler = worker?.handler else { return fail(.unreachable("the process has ended")) }
         self.handler = handler
         let number = Self.numbers.add(1, ordering: .relaxed).newValue
-        var line: [UInt8] = [UInt8(ascii: "{")]
-        line.append(head: order, number: number)
-        switch order.input {
-        case .text(let text):
-            line.append(",\"text\":")
-            line.append(jsonString: text)
-        case .stream(let format), .recording(let format, _):
-            line.append(",\"format\":")
-            line.append(format)
-        }
-        line += "}\n".utf8
+        var line: [UInt8] = []
+        line.append(order, number: number)
+        line.append(UInt8(ascii: "\n"))
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let whole = line
         tell { handler in
@@ -343,22 +335,24 @@ private final class ProcessAttempt: UpstreamAttempt {
         switch event {
         case .ready:
             receiver.connected()
-            guard case .recording(let format, let recording) = order.input, !isOver else { return }
-            AnswerStream.cut(recording, format: format) { send($0) }
-            endInput()
+            if !isOver { sendRecording(of: order) }
         case .heard: receiver.heard()
         case .took(let bytes): if order.isStreamed { receiver.took(bytes) }
         case .step(.event(let content)): receiver.received(content)
         case .step(.last(let content, let usage)):
-            isOver = true
-            if let worker { service.give(worker) }
+            giveBack()
             receiver.received(last: content, usage: usage)
         case .step(.failed(let retryable, let retryAfter)):
-            isOver = true
-            if let worker { service.give(worker) }
+            giveBack()
             receiver.failed(.reported(retryable: retryable, retryAfter: retryAfter))
         case .failed(let failure): fail(failure)
         }
+    }
+
+    /// It is done, and the worker as good as before.
+    private func giveBack() {
+        isOver = true
+        if let worker { service.give(worker) }
     }
 
     private func fail(_ failure: CallFailure) {

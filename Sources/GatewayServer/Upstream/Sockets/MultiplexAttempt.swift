@@ -12,6 +12,7 @@ final class MultiplexAttempt: UpstreamAttempt {
     private var bytesWhilePaused = 0
     private var waiting: [[UInt8]] = []
     private var hasInputEnded = false
+    private var hasSentEnd = false
 
     /// What an upstream may send after it was asked to pause: what was on its way, and not more than can be kept.
     private static let mostWhilePaused = 1 << 20
@@ -24,9 +25,7 @@ final class MultiplexAttempt: UpstreamAttempt {
     func opened() {
         guard !isOver else { return }
         receiver.connected()
-        guard case .recording(let format, let recording) = order.input, !isOver else { return }
-        AnswerStream.cut(recording, format: format) { send($0) }
-        endInput()
+        if !isOver { sendRecording(of: order) }
     }
 
     func send(_ chunk: [UInt8]) {
@@ -40,8 +39,6 @@ final class MultiplexAttempt: UpstreamAttempt {
         hasInputEnded = true
         writeWaiting()
     }
-
-    private var hasSentEnd = false
 
     func writeWaiting() {
         guard !isOver, let connection, order.isStreamed || order.isRecording else { return }

@@ -14,6 +14,8 @@ final class MultiplexConnection: SocketOwner {
     private var lastNumber: UInt64 = 0
     private let madeAt: Instant
     private var idleSince: Instant?
+    /// Where requests are put together.
+    private var scratch: [UInt8] = []
     private var pingedAt: NIODeadline?
     /// Whose requests went here lately.
     private(set) var lastSessions: Set<ULID> = []
@@ -53,20 +55,9 @@ final class MultiplexConnection: SocketOwner {
     }
 
     private func begin(_ attempt: MultiplexAttempt) {
-        var message: [UInt8] = []
-        message.reserveCapacity(256 + attempt.order.textBytes * 17 / 16)
-        message.append(UInt8(ascii: "{"))
-        message.append(head: attempt.order, number: attempt.number)
-        switch attempt.order.input {
-        case .text(let text):
-            message.append(",\"text\":")
-            message.append(jsonString: text)
-        case .stream(let format), .recording(let format, _):
-            message.append(",\"format\":")
-            message.append(format)
-        }
-        message.append(UInt8(ascii: "}"))
-        write(message)
+        scratch.removeAll(keepingCapacity: scratch.capacity <= 65_536)
+        scratch.append(attempt.order, number: attempt.number)
+        write(scratch)
         attempt.opened()
     }
 

@@ -1,5 +1,4 @@
 import GatewayCore
-import Logging
 import NIOCore
 
 /// The connections of one event loop to the endpoints of a `websocket` upstream.
@@ -8,18 +7,14 @@ final class MultiplexMaker: ServiceLoop {
     private let connector: SocketConnector
     private let pool: UpstreamPool
     private let loop: CallLoop
-    private let logger: Logger
     private var connections: [[MultiplexConnection]]
     private var isRetired = false
 
-    init(
-        _ configuration: GatewayConfiguration.Upstream, connector: SocketConnector, pool: UpstreamPool, loop: CallLoop, logger: Logger
-    ) {
+    init(_ configuration: GatewayConfiguration.Upstream, connector: SocketConnector, pool: UpstreamPool, loop: CallLoop) {
         self.configuration = configuration
         self.connector = connector
         self.pool = pool
         self.loop = loop
-        self.logger = logger
         connections = configuration.urls.map { _ in [] }
     }
 

@@ -21,7 +21,6 @@ struct SocketConnector {
     ) -> ConnectAttempt {
         let url = urls[endpoint].location
         let attempt = ConnectAttempt()
-        let isolated = eventLoop.assumeIsolated()
         let connecting = ClientBootstrap(group: eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
@@ -39,7 +38,6 @@ struct SocketConnector {
                 upgrade(channel, endpoint: endpoint, attempt: attempt, owner: owner, opened: opened, failed: failed)
             }
         }
-        _ = isolated
         return attempt
     }
 

@@ -1,5 +1,4 @@
 import GatewayCore
-import Logging
 import NIOCore
 import NIOHTTP1
 
@@ -8,15 +7,13 @@ final class SocketService: UpstreamService {
     private let configuration: GatewayConfiguration.Upstream
     private let pool: UpstreamPool
     private let contexts: [TLSClientContext?]
-    private let logger: Logger
 
     /// The subprotocol of `websocket`.
     static let subprotocol = "parley.upstream.v1"
 
-    init(_ configuration: GatewayConfiguration.Upstream, pool: UpstreamPool, logger: Logger) throws {
+    init(_ configuration: GatewayConfiguration.Upstream, pool: UpstreamPool) throws {
         self.configuration = configuration
         self.pool = pool
-        self.logger = logger
         contexts = try configuration.urls.map { url in
             guard url.isSecure else { return nil }
             return try TLSClientContext(
@@ -33,14 +30,12 @@ final class SocketService: UpstreamService {
         options.compressionOffer = nil
         // The call's own deadline comes first, and says what it was.
         options.timeout = configuration.connectTimeout * 2
-        options.headers.add(name: "User-Agent", value: "parley")
-        if let key = configuration.apiKey { options.headers.replaceOrAdd(name: "Authorization", value: "Bearer \(key)") }
-        for field in configuration.headers { options.headers.replaceOrAdd(name: field.name, value: field.value) }
+        configuration.addFields(to: &options.headers)
         let connector = SocketConnector(
             urls: configuration.urls, contexts: contexts, options: options, maxMessageBytes: configuration.maxMessageBytes,
             eventLoop: loop.eventLoop)
         guard configuration.kind == .websocket else { return VoskMaker(connector: connector, pool: pool) }
-        return MultiplexMaker(configuration, connector: connector, pool: pool, loop: loop, logger: logger)
+        return MultiplexMaker(configuration, connector: connector, pool: pool, loop: loop)
     }
 
     func run() async {}

@@ -31,6 +31,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     /// Chunks that the socket doesn't take at the moment, and how many bytes they came as.
     private var waiting: [(samples: [UInt8], count: Int)] = []
     private var hasInputEnded = false
+    private var hasSentEnd = false
     private var sent = 0
     private var answered = 0
     private var last: UpstreamEvent.Content?
@@ -67,9 +68,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         config += "}}".utf8
         socket?.write(text: config)
         receiver.connected()
-        guard case .recording(_, let recording) = order.input, !isOver else { return }
-        AnswerStream.cut(recording, format: format) { send($0) }
-        endInput()
+        if !isOver { sendRecording(of: order) }
     }
 
     func send(_ chunk: [UInt8]) {
@@ -96,8 +95,6 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         hasSentEnd = true
         socket.write(text: Array("{\"eof\":1}".utf8))
     }
-
-    private var hasSentEnd = false
 
     func socketIsWritable() { write() }
 
@@ -156,8 +153,4 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         socket.close()
         self.socket = nil
     }
-}
-
-extension CallOrder {
-    var isRecording: Bool { if case .recording = input { true } else { false } }
 }

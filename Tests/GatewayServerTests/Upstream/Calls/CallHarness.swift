@@ -71,8 +71,8 @@ final class CallHarness {
 
         func call(_ call: UpstreamCall, took bytes: Int) { heard.append("took \(bytes)") }
 
-        func call(_ call: UpstreamCall, ended failure: CallFailure?, usage: Usage?, timing: CallTiming) {
-            heard.append(failure.map(\.code.rawValue) ?? "end")
+        func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming) {
+            heard.append(failure.code.rawValue)
             self.failure = failure
             self.timing = timing
         }
@@ -84,7 +84,7 @@ final class CallHarness {
     let pool: UpstreamPool
     private(set) var loop: CallLoop
     private let maker = Maker()
-    var target: CallTarget
+    var policy = CallPolicy()
     var attempts: [Attempt] = []
     var onAttempt: (Attempt) -> Void = { $0.receiver.connected() }
 
@@ -97,12 +97,11 @@ final class CallHarness {
         pool = UpstreamPool(
             name: "test", addresses: (0..<endpoints).map { "endpoint \($0)" }, policy: policy,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), clock: { clock.now })
-        target = CallTarget(pool: pool)
-        target.timeouts.waiting = 1_000_000_000
-        target.timeouts.connect = 1_000_000_000
-        target.timeouts.firstByte = 2_000_000_000
-        target.timeouts.betweenBytes = 3_000_000_000
-        target.timeouts.total = 10_000_000_000
+        self.policy.timeouts.waiting = 1_000_000_000
+        self.policy.timeouts.connect = 1_000_000_000
+        self.policy.timeouts.firstByte = 2_000_000_000
+        self.policy.timeouts.betweenBytes = 3_000_000_000
+        self.policy.timeouts.total = 10_000_000_000
         loop = CallLoop(eventLoop: eventLoop, clock: { clock.now })
         maker.harness = self
     }
@@ -139,7 +138,7 @@ final class CallHarness {
     @discardableResult
     func call(_ text: String? = "hello") throws -> Owner {
         let owner = Owner()
-        let call = UpstreamCall(try order(text), target: target, maker: maker, loop: loop, owner: owner)
+        let call = UpstreamCall(try order(text), target: CallTarget(pool: pool, policy: policy), maker: maker, loop: loop, owner: owner)
         owner.call = call
         call.begin()
         return owner

@@ -191,7 +191,7 @@ import Testing
         harness.onAttempt = { attempt in
             if attempt.endpoint == 0 { attempt.receiver.failed(.unreachable("refused")) } else { attempt.receiver.connected() }
         }
-        harness.target.retries = 1
+        harness.policy.retries = 1
         for _ in 0..<20 {
             let owner = try harness.call()
             harness.advance(milliseconds: 300)
@@ -211,7 +211,7 @@ import Testing
             case 0: harness.attempts.last?.end()
             case 1: harness.attempts.last?.receiver.failed(.status(404, retryAfter: nil))
             case 2: owner.call?.cancel(.client, playedMilliseconds: nil)
-            case 3: harness.attempts.last?.receiver.finished(nil)
+            case 3: harness.attempts.last?.say("x"); harness.attempts.last?.receiver.failed(.brokenOff())
             default: harness.attempts.last?.say("x"); owner.call?.cancel(.session, playedMilliseconds: nil)
             }
         }

@@ -52,7 +52,7 @@ import Testing
         #expect(owner.heard.last == "upstream_timeout")
 
         let small = CallHarness()
-        small.target.maxAnswerBytes = 40
+        small.policy.maxAnswerBytes = 40
         let cut = try small.call()
         small.attempts[0].say(String(repeating: "a", count: 24))
         // What is shorter counts as 16 bytes.
@@ -80,7 +80,7 @@ import Testing
 
     @Test func `what hasn't reached an upstream is tried again, elsewhere`() throws {
         let harness = CallHarness(endpoints: 2)
-        harness.target.retries = 2
+        harness.policy.retries = 2
         harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
         let owner = try harness.call()
         #expect(harness.attempts.count == 1)
@@ -96,8 +96,8 @@ import Testing
     @Test func `what has reached it is tried again only if that does no harm`() throws {
         for repeatable in [false, true] {
             let harness = CallHarness()
-            harness.target.retries = 1
-            harness.target.isRepeatable = repeatable
+            harness.policy.retries = 1
+            harness.policy.isRepeatable = repeatable
             try harness.call()
             harness.attempts[0].receiver.failed(.brokenOff())
             harness.advance(milliseconds: 300)
@@ -107,8 +107,8 @@ import Testing
 
     @Test func `nothing is tried again once the client has got something of it`() throws {
         let harness = CallHarness()
-        harness.target.retries = 5
-        harness.target.isRepeatable = true
+        harness.policy.retries = 5
+        harness.policy.isRepeatable = true
         let owner = try harness.call()
         harness.attempts[0].say("once upon")
         harness.attempts[0].receiver.failed(.brokenOff())
@@ -123,7 +123,7 @@ import Testing
             policy.breaker.failures = 1000
             policy.breaker.rate = .infinity
         }
-        harness.target.retries = 1
+        harness.policy.retries = 1
         harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
         for _ in 0..<50 {
             try harness.call()
@@ -136,7 +136,7 @@ import Testing
     @Test func `an upstream that asks to wait longer than that isn't asked again`() throws {
         for (wait, attempts) in [(2000, 2), (2001, 1)] as [(Int64, Int)] {
             let harness = CallHarness()
-            harness.target.retries = 1
+            harness.policy.retries = 1
             let owner = try harness.call()
             harness.attempts[0].receiver.failed(.status(429, retryAfter: wait))
             harness.advance(milliseconds: 2200)
@@ -148,8 +148,8 @@ import Testing
 
     @Test func `a slow answer is asked for elsewhere as well, and the first that begins is the one`() throws {
         let harness = CallHarness(endpoints: 2)
-        harness.target.isRepeatable = true
-        harness.target.hedgeAfter = 500_000_000
+        harness.policy.isRepeatable = true
+        harness.policy.hedgeAfter = 500_000_000
         let owner = try harness.call()
         harness.advance(milliseconds: 400)
         #expect(harness.attempts.count == 1)
@@ -166,8 +166,8 @@ import Testing
 
     @Test func `of two attempts one may fail`() throws {
         let harness = CallHarness(endpoints: 2)
-        harness.target.isRepeatable = true
-        harness.target.hedgeAfter = 500_000_000
+        harness.policy.isRepeatable = true
+        harness.policy.hedgeAfter = 500_000_000
         let owner = try harness.call()
         harness.advance(milliseconds: 500)
         harness.attempts[0].receiver.failed(.brokenOff())
@@ -179,7 +179,7 @@ import Testing
 
     @Test func `streamed audio waits for the connection, and isn't sent twice`() throws {
         let harness = CallHarness()
-        harness.target.retries = 3
+        harness.policy.retries = 3
         harness.onAttempt = { _ in }
         let owner = try harness.call(nil)
         owner.call?.send([1, 2])
