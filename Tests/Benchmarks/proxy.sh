@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures what a short text costs on its way through the gateway to a websocket upstream and back, beside nginx, which ends TLS and passes the
-# bytes on, one connection for each client; both on one core, the upstream and the load on another.
+# bytes on, one connection for each client; both on one core, the upstream and the load on another. Then each at half the load that the
+# gateway can take, beside the upstream without anything in front: what latency they add.
 # usage: Tests/Benchmarks/proxy.sh [--rounds N] [--seconds S] [--binary PATH] [CONNECTIONS …]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -15,7 +16,7 @@ while (($#)); do
     --seconds) seconds=$2 && shift ;;
     --binary) binary=$2 && shift ;;
     [0-9]*) clients+=("$1") ;;
-    *) sed -n '2,4s/^# //p' "$0" && exit 2 ;;
+    *) sed -n '2,6s/^# //p' "$0" && exit 2 ;;
     esac
     shift
 done
@@ -43,23 +44,53 @@ http {
 }
 NGINX
 
+# measure NAME CONNECTIONS OPTIONS…: one line of figures, and `rate` is set to half the messages a second of each connection.
+measure() {
+    local name=$1 count=$2 line
+    shift 2
+    line=$(taskset --cpu-list 1 $tools/load --connections "$count" --text "$text" --warm 1 --seconds "$seconds" "$@") || true
+    read -r half report < <(python3 -c '
+import json, sys
+data = json.loads(sys.argv[1])
+rate = data["messages_per_s"]
+print(rate / data["connections"] / 2, "%.0f/s, cpu %.1f us, p50 %.2f ms, p99 %.2f ms" % (
+    rate, data["cpu_us"], data["p50_us"] / 1000, data["p99_us"] / 1000))
+' "$line") || fail "no figures of $name: $line"
+    printf '%-22s %4s connections: %s\n' "$name" "$count" "$report"
+}
+
+start_nginx() {
+    taskset --cpu-list 0 /usr/sbin/nginx -c "$folder/nginx.conf" 2>/dev/null &
+    nginx=$!
+    servers+=("$nginx")
+    sleep 1
+    worker=$(pgrep -P "$nginx" | head -n 1)
+}
+
+stop_nginx() {
+    kill "$nginx" && wait "$nginx" || true
+    unset 'servers[-1]'
+}
+
+through_nginx=(--port $nginx_port --welcome 0 --replies 1)
+through_gateway=(--port "$port" --replies 2)
+
 taskset --cpu-list 1 $tools/upstream $upstream_port &
 servers+=($!)
 for ((round = 1; round <= rounds; round++)); do
     for count in "${clients[@]}"; do
-        taskset --cpu-list 0 /usr/sbin/nginx -c "$folder/nginx.conf" 2>/dev/null &
-        nginx=$!
-        sleep 1
-        worker=$(pgrep -P "$nginx" | head -n 1)
-        printf 'nginx\t%s\t' "$count"
-        taskset --cpu-list 1 $tools/load --port $nginx_port --pid "$worker" --welcome 0 --connections "$count" --text "$text" --replies 1 \
-            --warm 1 --seconds "$seconds" || true
-        kill "$nginx" && wait "$nginx" || true
+        start_nginx
+        measure nginx "$count" "${through_nginx[@]}" --pid "$worker"
+        stop_nginx
         start_gateway 0 1 PARLEY_UPSTREAMS_FAR_KIND=websocket "PARLEY_UPSTREAMS_FAR_URLS=ws://127.0.0.1:$upstream_port" \
             PARLEY_UPSTREAMS_FAR_MAX_CONNECTIONS=0 PARLEY_ROUTES_ALL_UPSTREAMS=far
-        printf 'parley\t%s\t' "$count"
-        taskset --cpu-list 1 $tools/load --port "$port" --pid "$server" --connections "$count" --text "$text" --replies 2 --warm 1 \
-            --seconds "$seconds"
+        measure parley "$count" "${through_gateway[@]}" --pid "$server"
+        paced=(--rate "$half" --tick 100)
+        measure "parley, half load" "$count" "${through_gateway[@]}" --pid "$server" "${paced[@]}"
         stop_server
+        start_nginx
+        measure "nginx, same load" "$count" "${through_nginx[@]}" --pid "$worker" "${paced[@]}"
+        stop_nginx
+        measure "upstream, same load" "$count" --plain --port $upstream_port --welcome 0 --replies 1 "${paced[@]}"
     done
 done

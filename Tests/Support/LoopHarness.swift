@@ -11,10 +11,16 @@ package final class LoopHarness {
     package let loop: LoopContext
 
     /// Development's defaults, with compression off so that frames can be read as they are; `change` adjusts them.
-    package convenience init(_ change: (inout GatewayConfiguration) -> Void = { _ in }) { self.init(beside: nil, change) }
+    package convenience init(upstream: any UpstreamProvider = LoopbackProvider(), _ change: (inout GatewayConfiguration) -> Void = { _ in })
+    {
+        self.init(beside: nil, upstream: upstream, change)
+    }
 
     /// - Parameter other: a loop of the same gateway, whose clock is moved apart from this one's
-    package init(beside other: LoopHarness?, store: (any SessionStore)? = nil, _ change: (inout GatewayConfiguration) -> Void = { _ in }) {
+    package init(
+        beside other: LoopHarness?, upstream: any UpstreamProvider = LoopbackProvider(), store: (any SessionStore)? = nil,
+        _ change: (inout GatewayConfiguration) -> Void = { _ in }
+    ) {
         var configuration = GatewayConfiguration.defaults(for: .development)
         configuration.websocket.compression = .off
         change(&configuration)
@@ -23,8 +29,7 @@ package final class LoopHarness {
             ?? SharedGateway(
                 occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
                 sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: HealthRegistry(),
-                upstream: LoopbackProvider(),
-                store: store)
+                upstream: upstream, store: store)
         loop = LoopContext(
             eventLoop: eventLoop, shared: shared, settings: GatewaySettings(configuration), seed: 1,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
