@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts that install what others need, on Debian 12. Sourced.
 
 fail() {

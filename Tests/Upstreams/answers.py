@@ -38,9 +38,9 @@ class Answer:
         for piece in pieces:
             yield self.piece(piece)
 
-    def more(self):
+    def more(self, size):
         """A piece of those without end."""
-        return self.piece("more ")
+        return self.piece(("more " * size)[:size])
 
     def numbered(self, count):
         return [f"w{index} " for index in range(count)]
@@ -113,7 +113,7 @@ class EchoAnswer(MessageAnswer):
     def units(self, pieces):
         return Answer.units(self, pieces)
 
-    def more(self):
+    def more(self, size):
         return bytes(3200)
 
     def numbered(self, count):

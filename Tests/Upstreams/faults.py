@@ -14,7 +14,7 @@ The first word of a text names it; anything else is answered correctly. Times ar
 | `rubbish-json` | one SSE event, body, frame or line that isn't JSON |
 | `rubbish-field` | an answer whose text is a number; a WAV header of noughts |
 | `garbage-status` | HTTP: a status line that isn't one |
-| `endless` | pieces without end; `endless-rude` goes on through a pause |
+| `endless [BYTES]` | pieces without end, texts of so many bytes (5); `endless-rude` goes on through a pause |
 | `trickle [MS]` | the correct answer, one byte each MS (1000), of HTTP with its head; `trickle-body [MS]` without |
 | `huge [BYTES]` | one piece of so much text, or audio (1 GB) |
 | `twice` | the correct answer and its end, both twice; where it is a body, a pipelined second response |
@@ -39,11 +39,11 @@ from events import Malformed
 
 NUMBERS = {
     "error": 500, "slow": 1000, "stream": 10, "trickle": 1000, "trickle-body": 1000, "huge": 1 << 30,
-    "memory": 2 << 30,
+    "memory": 2 << 30, "endless": 5, "endless-rude": 5,
 }
 NAMES = set(NUMBERS) | {
     "ok", "hang", "stall", "die", "close", "close-fin", "rubbish", "rubbish-json", "rubbish-field", "garbage-status",
-    "endless", "endless-rude", "twice", "twice-body", "other", "anonymous", "redirect", "status",
+    "twice", "twice-body", "other", "anonymous", "redirect", "status",
     "sse-crlf", "sse-split", "sse-comments", "fork", "stubborn",
 }
 GREETING = " Grüße 世界"
@@ -191,7 +191,7 @@ class Out:
 
     async def endless(self, answer, fault, rude=False):
         await self.send(answer.opening())
-        unit = answer.more()
+        unit = answer.more(fault.number)
         piece = self.framed(unit, self.payload(unit))
         block = piece * max(1, 4 * BATCH // len(piece))
         while True:

@@ -10,7 +10,8 @@ It listens on 127.0.0.1, prints {"ready":true,"port":N}, and then a line of JSON
   end), failed (a mistake in here);
 - paused, resumed, status: messages from the gateway;
 - malformed, refused: the gateway's own mistakes against the protocol.
-It ends when its standard input does, unless it is to stay. The faults are in faults.py; --fault is for requests that name none.
+It ends when its standard input does, unless it is to stay. The faults are in faults.py; --fault is for requests that name none. For vosk-server the
+samples name them, see websocket_faults.py.
 """
 import argparse
 import asyncio

@@ -108,7 +108,7 @@ class SpeechAnswer(Answer):
     def cut(self, pieces):
         return self.header(sum(map(len, self.pieces))) + list(pieces)
 
-    def more(self):
+    def more(self, size):
         return WORD
 
     def numbered(self, count):

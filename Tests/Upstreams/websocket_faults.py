@@ -3,6 +3,9 @@
 `websockets` makes the handshake and judges what comes in, by its protocol without I/O; what goes out is written frame
 by frame onto the wire, so that frames can be slow, giant or wrong. A fault of the handshake is named by the query, as
 in `/?fault=error+429`: one of hang, die, close, rubbish, garbage-status, error, redirect, slow and trickle.
+
+What a client writes doesn't reach vosk-server: its protocol knows nothing but samples. So a fault is named where the
+recogniser listens, by the samples themselves, which begin with the text that elsewhere would be the request's.
 """
 import asyncio
 import json
@@ -234,6 +237,12 @@ class VoskOut(SocketOut):
     anonymous = other
 
 
+def spelt(samples):
+    """The text that the samples begin with, up to a zero byte. Sounds and silence spell nothing that names a fault."""
+    text, _, _ = samples[:200].partition(b"\0")
+    return text.decode("ascii", errors="replace")
+
+
 class VoskConnection(Connection):
     """One connection, one utterance."""
 
@@ -254,7 +263,6 @@ class VoskConnection(Connection):
             raise Malformed(f"not JSON: {error}") from None
         match message:
             case {"config": dict(config)}:
-                self.fault = Fault.of(config.get("fault", message.get("fault")), self.default)
                 if not isinstance(config.get("sample_rate"), (int, float)):
                     raise Malformed("no sample rate")
             case {"eof": 1}:
@@ -271,6 +279,8 @@ class VoskConnection(Connection):
             self.exchange = Exchange(self.wire, self.fault, id=f"u{next(self.COUNT)}")
 
     def binary(self, data):
+        if not self.exchange:
+            self.fault = Fault.of(spelt(data), self.default)
         self.open()
         self.size += len(data)
         if self.fault.early or self.fault.name in AT_ONCE:

@@ -28,8 +28,8 @@ package struct CallTimeouts: Sendable {
     package private(set) var phase = Phase.waiting
     private var begunAt: Instant
     private var since: Instant
-    /// The answer isn't read, because nobody takes it: that isn't the upstream's fault.
-    private var isHeld = false
+    /// Since when the answer isn't read, because nobody takes it: that isn't the upstream's fault.
+    private var heldSince: Instant?
 
     package init(policy: Policy, at now: Instant) {
         self.policy = policy
@@ -50,9 +50,13 @@ package struct CallTimeouts: Sendable {
     }
 
     package mutating func hold(_ held: Bool, at now: Instant) {
-        if isHeld, !held { begunAt = begunAt.advanced(byNanoseconds: now.nanoseconds(since: since)) }
-        isHeld = held
-        since = now
+        if held {
+            heldSince = heldSince ?? now
+        } else if let from = heldSince {
+            begunAt = begunAt.advanced(byNanoseconds: now.nanoseconds(since: from))
+            heldSince = nil
+            since = now
+        }
     }
 
     /// No time is left for another attempt.
@@ -60,13 +64,14 @@ package struct CallTimeouts: Sendable {
 
     /// What has taken too long; nil when nothing has.
     package func overdue(at now: Instant) -> Phase? {
-        if !isHeld, phase != .sending, isOutOfTime(at: now) { return phase }
+        if heldSince == nil, phase != .sending, isOutOfTime(at: now) { return phase }
         let limit: Int64 =
             switch phase {
             case .waiting: policy.waiting
             case .connecting: policy.connect
+            case .awaiting where heldSince != nil, .answering where heldSince != nil: .max
             case .awaiting: policy.firstByte
-            case .answering: isHeld ? .max : policy.betweenBytes
+            case .answering: policy.betweenBytes
             case .sending, .pausing: .max
             }
         return limit != .max && now.nanoseconds(since: since) >= limit ? phase : nil

@@ -213,6 +213,19 @@ import Testing
         #expect(timeouts.overdue(at: at(899)) == nil)
         #expect(timeouts.overdue(at: at(900)) == .answering)
 
+        // Also the first byte isn't, and what comes while it isn't read takes nothing of the time for the whole.
+        var held = CallTimeouts(policy: policy, at: at(0))
+        held.enter(.awaiting, at: at(0))
+        held.hold(true, at: at(100))
+        #expect(held.overdue(at: at(5000)) == nil)
+        held.heard(at: at(5000))
+        held.hold(true, at: at(6000))
+        held.hold(false, at: at(8100))
+        held.heard(at: at(8400))
+        held.heard(at: at(8700))
+        #expect(held.overdue(at: at(8999)) == nil)
+        #expect(held.overdue(at: at(9000)) == .answering)
+
         var speaking = CallTimeouts(policy: policy, at: at(0))
         speaking.enter(.sending, at: at(0))
         speaking.heard(at: at(100))

@@ -1,6 +1,11 @@
 import GatewayCore
 import NIOCore
 
+/// How much is read of an upstream at a time: what its events cost is what others wait.
+enum UpstreamReading {
+    static let bytes = 16_384
+}
+
 /// What makes attempts at one upstream, for all event loops.
 protocol UpstreamService: Sendable {
     /// To be called on the event loop, once.

@@ -33,9 +33,6 @@ final class HTTPService: UpstreamService {
         (ended, ending) = AsyncStream.makeStream()
     }
 
-    /// Of one read: what its events cost is what other clients wait.
-    static let readBytes = 16_384
-
     private static func settings(_ configuration: GatewayConfiguration.Upstream) throws -> HTTPClient.Configuration {
         var tls = TLSConfiguration.makeClientConfiguration()
         tls.minimumTLSVersion = .tlsv12
@@ -54,7 +51,7 @@ final class HTTPService: UpstreamService {
         settings.http1_1ConnectionDebugInitializer = { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
-                try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.readBytes))
+                try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReading.bytes))
             }
         }
         settings.connectionPool.idleTimeout = .nanoseconds(configuration.idleClose.clampedNanoseconds)

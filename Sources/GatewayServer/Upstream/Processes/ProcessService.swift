@@ -161,12 +161,14 @@ final class ProcessService: UpstreamService {
             executable: .path(FilePath(launcher[0])), arguments: Arguments(Array(arguments)), environment: .custom(Self.environment),
             platformOptions: options)
         pool.count { $0.connections += 1 }
+        let hasChannel = Atomic<Bool>(false)
         do {
             let result = try await Subprocess.run(
                 wanted, input: .fileDescriptor(FileDescriptor(rawValue: pipes.input.read), closeAfterSpawningProcess: true),
                 output: .fileDescriptor(FileDescriptor(rawValue: pipes.output.write), closeAfterSpawningProcess: true),
                 error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false)
             ) { [self] execution in
+                hasChannel.store(true, ordering: .relaxed)
                 await live(start, identifier: execution.processIdentifier.value, input: pipes.input.write, output: pipes.output.read)
                 worker.kill()
                 // Also when it has ended by itself: others of its group may be left.
@@ -179,7 +181,7 @@ final class ProcessService: UpstreamService {
         } catch {
             worker.reaped()
             // Once it runs, they are the channel's.
-            if !worker.hasStarted {
+            if !hasChannel.load(ordering: .relaxed) {
                 close(pipes.input.write)
                 close(pipes.output.read)
             }
@@ -212,6 +214,9 @@ final class ProcessService: UpstreamService {
         do {
             let channel = try await NIOPipeBootstrap(group: start.eventLoop)
                 .channelOption(.allowRemoteHalfClosure, value: true)
+                // Who sends without end takes turns with the others.
+                .channelOption(.maxMessagesPerRead, value: 1)
+                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReading.bytes))
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         let handler = WorkerHandler(limit: limit) { worker.kill() }
@@ -345,6 +350,8 @@ private final class ProcessAttempt: UpstreamAttempt {
         case .step(.failed(let retryable, let retryAfter)):
             giveBack()
             receiver.failed(.reported(retryable: retryable, retryAfter: retryAfter))
+        case .step(.chunk): break
+        case .checkpoint: tell { $0.readOn() }
         case .failed(let failure): fail(failure)
         }
     }

@@ -16,9 +16,11 @@ enum WorkerEvent: Sendable {
     /// It takes the request.
     case ready
     case heard
-    case step(AnswerStream.StepValue)
+    case step(AnswerStream.Step)
     /// So many bytes of audio are on their way.
     case took(Int)
+    /// More is read when this has been heard of, and answered by ``WorkerHandler/readOn()``.
+    case checkpoint
     case failed(CallFailure)
 }
 
@@ -63,10 +65,11 @@ final class ProcessWorker: Sendable {
         state.withLock { state in
             state.isKilled = true
             state.identifier = 0
+            // The handler knows the worker, too.
+            (state.channel, state.handler) = (nil, nil)
         }
     }
 
-    var hasStarted: Bool { state.withLock { $0.channel != nil } }
     var handler: NIOLoopBound<WorkerHandler>? { state.withLock { $0.handler } }
 
     /// Kills it, and all of its process group and control group, at once.
@@ -84,8 +87,9 @@ final class ProcessWorker: Sendable {
 }
 
 /// The pipes of a worker, on an event loop.
-final class WorkerHandler: ChannelInboundHandler {
+final class WorkerHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private var lines: AnswerLines
@@ -98,6 +102,9 @@ final class WorkerHandler: ChannelInboundHandler {
     private let broken: @Sendable () -> Void
     private var context: ChannelHandlerContext?
     private var isPaused = false
+    /// Until what was read has been taken on another event loop.
+    private var isAwaited = false
+    private var wantsRead = false
     private var waiting: [(chunk: [UInt8], isLast: Bool)] = []
 
     /// - Parameter broken: called when it says what it shouldn't, or is gone
@@ -117,7 +124,8 @@ final class WorkerHandler: ChannelInboundHandler {
         stream = AnswerStream()
         waiting = []
         self.receive = receive
-        setPaused(false)
+        (isPaused, isAwaited) = (false, false)
+        readIfWanted()
         guard context != nil, !isSpoiled else {
             // Nothing of this request has been written.
             var failure = CallFailure.brokenOff("the process has ended")
@@ -154,9 +162,20 @@ final class WorkerHandler: ChannelInboundHandler {
     private func write(_ bytes: [UInt8]) { context?.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil) }
 
     func setPaused(_ paused: Bool) {
-        guard isPaused != paused else { return }
         isPaused = paused
-        try? context?.channel.syncOptions?.setOption(.autoRead, value: !paused)
+        readIfWanted()
+    }
+
+    /// What was read has been taken.
+    func readOn() {
+        isAwaited = false
+        readIfWanted()
+    }
+
+    private func readIfWanted() {
+        guard wantsRead, !isPaused, !isAwaited else { return }
+        wantsRead = false
+        context?.read()
     }
 
     /// Nobody listens any more.
@@ -166,6 +185,20 @@ final class WorkerHandler: ChannelInboundHandler {
     }
 
     // MARK: From the process
+
+    func read(context: ChannelHandlerContext) {
+        wantsRead = true
+        readIfWanted()
+    }
+
+    /// Who talks without end isn't read faster than it is heard.
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if let receive {
+            isAwaited = true
+            receive(.checkpoint)
+        }
+        context.fireChannelReadComplete()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
@@ -203,28 +236,30 @@ final class WorkerHandler: ChannelInboundHandler {
         }
         hasAnswered = true
         var follow = 0
-        var last: AnswerStream.StepValue?
+        var last: AnswerStream.Step?
         try stream.take(message) { step in
             switch step {
-            case .event(let content): receive?(.step(.event(content)))
-            case .last(let content, let usage): last = .last(content, usage)
-            case .failed(let retryable, let retryAfter): last = .failed(retryable, retryAfter)
+            case .event: receive?(.step(step))
+            case .last, .failed: last = step
             case .chunk(let bytes): follow = bytes
             }
         }
-        if let last {
-            let receive = receive
-            self.receive = nil
-            receive?(.step(last))
-        }
+        if let last { end(.step(last)) }
         return follow
     }
 
     private func fail(_ failure: CallFailure) {
+        end(.failed(failure))
+        broken()
+    }
+
+    /// Nothing follows that would be the request's.
+    private func end(_ event: WorkerEvent) {
         let receive = receive
         self.receive = nil
-        receive?(.failed(failure))
-        broken()
+        isPaused = false
+        readOn()
+        receive?(event)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -245,14 +280,5 @@ final class WorkerHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         fail(.brokenOff("the process has ended"))
         context.fireChannelInactive()
-    }
-}
-
-extension AnswerStream {
-    /// A step that goes from one event loop to another.
-    enum StepValue: Sendable {
-        case event(UpstreamEvent.Content)
-        case last(UpstreamEvent.Content, Usage?)
-        case failed(Bool?, Int64?)
     }
 }

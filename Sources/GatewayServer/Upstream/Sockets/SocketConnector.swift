@@ -26,7 +26,7 @@ struct SocketConnector {
             .channelOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
             // Who sends without end takes turns with the others.
             .channelOption(.maxMessagesPerRead, value: 1)
-            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: HTTPService.readBytes))
+            .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReading.bytes))
             .connectTimeout(TimeAmount(options.timeout))
             .connect(host: url.host, port: url.port)
         connecting.assumeIsolated().whenComplete { result in

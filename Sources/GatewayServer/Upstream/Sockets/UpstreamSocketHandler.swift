@@ -20,8 +20,9 @@ protocol SocketOwner: AnyObject {
 }
 
 /// The gateway's end of a WebSocket to an upstream. What is written within one go of the event loop leaves in one write.
-final class UpstreamSocketHandler: ChannelInboundHandler, UpgradedSocket {
+final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private enum State {
@@ -36,6 +37,8 @@ final class UpstreamSocketHandler: ChannelInboundHandler, UpgradedSocket {
     private var early = ByteBuffer()
     private var output = ByteBuffer()
     private var isFlushing = false
+    private var isPaused = false
+    private var wantsRead = false
     private var context: ChannelHandlerContext?
     private(set) var lastHeard: NIODeadline
 
@@ -105,6 +108,17 @@ final class UpstreamSocketHandler: ChannelInboundHandler, UpgradedSocket {
             end(error == .messageTooBig ? .tooLong("a message is longer than max_message_bytes") : .invalid("WebSocket: \(error.reason)"))
             context.close(promise: nil)
         }
+    }
+
+    /// Leaves what comes unread, but for what has come already. Not for sockets that several requests share.
+    func setPaused(_ paused: Bool) {
+        isPaused = paused
+        if wantsRead, let context { read(context: context) }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        wantsRead = isPaused
+        if !isPaused { context.read() }
     }
 
     // MARK: Writing

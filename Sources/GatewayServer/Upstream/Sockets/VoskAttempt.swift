@@ -28,6 +28,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     private var connecting: ConnectAttempt?
     private var socket: UpstreamSocketHandler?
     private var isOver = false
+    private var isPaused = false
     /// Chunks that the socket doesn't take at the moment, and how many bytes they came as.
     private var waiting: [(samples: [UInt8], count: Int)] = []
     private var hasInputEnded = false
@@ -62,6 +63,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
 
     func socketOpened() {
         connecting = nil
+        socket?.setPaused(isPaused)
         pool.count { $0.connections += 1 }
         var config = Array("{\"config\":{\"sample_rate\":".utf8)
         config.append(decimal: format.rate)
@@ -98,9 +100,13 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
 
     func socketIsWritable() { write() }
 
-    // Results are small: there is nothing to hold back.
-    func pause() {}
-    func resume() {}
+    func pause() { setPaused(true) }
+    func resume() { setPaused(false) }
+
+    private func setPaused(_ paused: Bool) {
+        isPaused = paused
+        socket?.setPaused(paused)
+    }
 
     func socket(text: RawSpan) {
         guard !isOver else { return }

@@ -1,0 +1,120 @@
+import GatewayCore
+import NIOCore
+import NIOEmbedded
+import Support
+import Synchronization
+import Testing
+
+@testable import GatewayServer
+
+/// Upstreams that are read no faster than what they say is taken.
+@Suite struct PausingTests {
+    /// Counts what is asked of the socket.
+    private final class Reads: ChannelOutboundHandler {
+        typealias OutboundIn = ByteBuffer
+        var count = 0
+
+        func read(context: ChannelHandlerContext) { count += 1 }
+    }
+
+    private final class Owner: SocketOwner {
+        var heard: [String] = []
+        func socketOpened() {}
+        func socket(text: RawSpan) { heard.append(String(decoding: (0..<text.byteCount).map { text.byte(at: $0) }, as: UTF8.self)) }
+        func socket(binary: RawSpan) {}
+        func socketIsWritable() {}
+        func socketClosed(_ failure: CallFailure?) {}
+    }
+
+    @Test func `a paused socket leaves what comes unread, and reads on where it stopped`() throws {
+        let channel = EmbeddedChannel()
+        let (reads, owner) = (Reads(), Owner())
+        let socket = UpstreamSocketHandler(owner: owner, maxMessageBytes: 1000)
+        try channel.pipeline.syncOperations.addHandlers([reads, socket])
+        socket.begin()
+        channel.read()
+        #expect(reads.count == 1)
+        socket.setPaused(true)
+        // What had been read by then is heard.
+        try channel.writeInbound(ByteBuffer(bytes: [0x81, 1, 0x61, 0x81, 1, 0x62]))
+        channel.read()
+        #expect(owner.heard == ["a", "b"])
+        #expect(reads.count == 1)
+        socket.setPaused(false)
+        #expect(reads.count == 2)
+        // Nothing is owed twice.
+        socket.setPaused(true)
+        socket.setPaused(false)
+        #expect(reads.count == 2)
+        channel.read()
+        #expect(reads.count == 3)
+    }
+
+    /// A worker's pipes, and what it has said.
+    private final class Pipes {
+        let channel = EmbeddedChannel()
+        let reads = Reads()
+        let handler: WorkerHandler
+
+        init(broken: @escaping @Sendable () -> Void = {}) throws {
+            handler = WorkerHandler(limit: 1000, broken: broken)
+            try channel.pipeline.syncOperations.addHandlers([reads, handler])
+        }
+
+        func begin(_ receive: @escaping @Sendable (String) -> Void) {
+            handler.begin(1, line: Array("{}\n".utf8)) { event in
+                switch event {
+                case .ready: receive("ready")
+                case .heard: receive("heard")
+                case .step: receive("step")
+                case .took: receive("took")
+                case .checkpoint: receive("checkpoint")
+                case .failed(let failure): receive("failed: \(failure.message)")
+                }
+            }
+        }
+
+        func say(_ line: String) throws {
+            try channel.writeInbound(ByteBuffer(string: line + "\n"))
+        }
+    }
+
+    @Test func `a process isn't read faster than it is heard`() throws {
+        let pipes = try Pipes()
+        let heard = Mutex<[String]>([])
+        pipes.begin { event in heard.withLock { $0.append(event) } }
+        pipes.channel.read()
+        #expect(pipes.reads.count == 1)
+        try pipes.say(#"{"type":"text","request":1,"text":"a"}"#)
+        #expect(heard.withLock { $0 } == ["ready", "heard", "step", "checkpoint"])
+        pipes.channel.read()
+        #expect(pipes.reads.count == 1)
+        pipes.handler.setPaused(true)
+        pipes.handler.readOn()
+        #expect(pipes.reads.count == 1)
+        pipes.handler.setPaused(false)
+        #expect(pipes.reads.count == 2)
+        // Between two requests it is read all the same: it has nothing to say then.
+        try pipes.say(#"{"type":"text","request":1,"text":"b","final":true,"done":true}"#)
+        pipes.channel.read()
+        #expect(pipes.reads.count == 3)
+        #expect(heard.withLock { $0.last } == "step")
+    }
+
+    @Test func `what is left of a process that has ended is given back`() throws {
+        weak var forgotten: ProcessWorker?
+        weak var pipe: WorkerHandler?
+        do {
+            let worker = ProcessWorker(number: 1)
+            let pipes = try Pipes { worker.kill() }
+            (forgotten, pipe) = (worker, pipes.handler)
+            let bound = NIOLoopBound(pipes.handler, eventLoop: pipes.channel.eventLoop)
+            #expect(worker.started(0, channel: pipes.channel, handler: bound))
+            #expect(worker.handler != nil)
+            worker.reaped()
+            #expect(worker.handler == nil && worker.isKilled)
+            _ = try pipes.channel.finish()
+        }
+        #expect(forgotten == nil && pipe == nil)
+    }
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""The faults of faulty_process.py that rounds.py asks for, in a program that starts quickly.
+
+A run starts tens of thousands of them, and importing asyncio alone would take three times as long as all of this does. So there is one request at a
+time, in texts only, and no early fault. Of the events there are connected, request and forked: the others would be those of a process that is killed.
+"""
+import json
+import os
+import signal
+import sys
+import time
+
+BLOCK = 256 * 1024
+DEFAULTS = {"trickle": 1000, "slow": 1000, "huge": 1 << 30, "endless": 5, "endless-rude": 5}
+
+
+def emit(event, **fields):
+    os.write(2, (json.dumps({"event": event} | fields) + "\n").encode())
+
+
+def put(data):
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(1, rest):]
+
+
+def hang():
+    """Until the gateway has no use for it any more."""
+    while os.read(0, 65536):
+        pass
+    os._exit(0)
+
+
+class Request:
+    """One text, and what is made of it. Each fault is a method, as in faults.py."""
+
+    def __init__(self, message):
+        self.fields = {"request": message["request"]}
+        text = message["text"]
+        words = text.upper().split(" ")
+        self.pieces = [word + " " for word in words[:-1]] + words[-1:]
+        name, _, rest = text.partition(" ")
+        number = rest.partition(" ")[0]
+        self.number = int(number) if number.isdigit() else DEFAULTS.get(name)
+        emit("request", id=message.get("id"), fault=name)
+        getattr(self, name.replace("-", "_"), self.ok)()
+
+    def line(self, kind="text", **fields):
+        return json.dumps({"type": kind} | self.fields | fields).encode() + b"\n"
+
+    def say(self, pieces):
+        put(b"".join(self.line(text=piece, final=False) for piece in pieces))
+
+    def answer(self):
+        *pieces, last = self.pieces
+        return b"".join(self.line(text=piece, final=False) for piece in pieces) + self.line(text=last, final=True, done=True)
+
+    def ok(self):
+        put(self.answer())
+
+    def hang(self):
+        hang()
+
+    def stall(self):
+        self.say(self.pieces[:1])
+        hang()
+
+    def die(self):
+        self.say(self.pieces[:1])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def close(self):
+        self.say(self.pieces[:max(1, len(self.pieces) // 2)])
+        os._exit(0)
+
+    def rubbish(self):
+        # Only here, where it is needed, and not that of faults.py: both take time.
+        import random
+        put(b"\n".join(b"\xff\xfe\xc3\x28" + random.Random(count).randbytes(count - 4) for count in (300, 301, 302)) + b"\n")
+
+    def rubbish_json(self):
+        put(b'{"type":"text",]\n')
+
+    def rubbish_field(self):
+        put(self.line(text=12345, final=False))
+
+    def endless(self):
+        piece = self.line(text=("more " * self.number)[:self.number], final=False)
+        block = piece * (BLOCK // len(piece))
+        while True:
+            put(block)
+
+    # Here a pause is a pipe that isn't read: there is nothing to be rude to.
+    endless_rude = endless
+
+    def trickle(self):
+        data = self.answer()
+        for place in range(len(data)):
+            put(data[place:place + 1])
+            time.sleep(self.number / 1000)
+
+    def huge(self):
+        before, after = self.line(text="@", final=False).split(b"@")
+        put(before)
+        block = b"x" * BLOCK
+        for rest in range(self.number, 0, -BLOCK):
+            put(block[:rest])
+        put(after + self.line(text="", final=True, done=True))
+
+    def twice(self):
+        put(self.answer() * 2)
+
+    def other(self):
+        self.fields = {"request": 999}
+        self.ok()
+
+    def anonymous(self):
+        self.fields = {}
+        self.ok()
+
+    def error(self):
+        put(self.line("error", message="no", retryable=True, retry_after_ms=2000))
+
+    def slow(self):
+        time.sleep(self.number / 1000)
+        self.ok()
+
+    def status(self):
+        put(self.line("status", state="thinking", progress=0.3))
+        self.ok()
+
+    def fork(self):
+        emit("forked", pid=os.posix_spawnp("sleep", ["sleep", "1000"], os.environ))
+        hang()
+
+    def stubborn(self):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    # Who isn't read any more is about to be killed, and has nothing to say of it.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    emit("connected", connection=1, pid=os.getpid())
+    for line in sys.stdin.buffer:
+        Request(json.loads(line))
