@@ -115,6 +115,8 @@ import Testing
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": kind, "upstreams.a.urls": "\(kind == "websocket" ? "ws" : "http")://127.0.0.1:\(double.port)/v1",
             "routes.a.upstreams": "a", "listen.loops": "1",
+            // Where answers have no numbers, another connection would be made while this one rests.
+            "upstreams.a.max_connections": "1",
         ])
         let client = try await gateway.client()
         for number in 0..<10 { #expect(try await client.ask("hello there", of: "", id: "m\(number)").text == "HELLO THERE") }

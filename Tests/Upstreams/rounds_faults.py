@@ -42,6 +42,8 @@ PARTICULAR = {
     # There are no numbers in these protocols: the stranger's answer can't be told from the right one.
     ("chat", "other"): {"ok"}, ("transcription", "other"): {"ok"}, ("speech", "other"): {"ok"}, ("http_json", "other"): {"ok"},
     ("http_sse", "other"): {"ok"}, ("process", "other"): {ERROR},
+    # Who shares a connection with what is too long loses it as well.
+    ("websocket", "huge"): {ERROR + "!", ERROR}, ("websocket", "huge 3000000"): {ERROR + "!", ERROR},
     # Bodies are good for one answer; the length that a WAV file tells isn't believed.
     ("speech", "rubbish-json"): {ERROR},
 }

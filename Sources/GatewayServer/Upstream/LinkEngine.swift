@@ -206,12 +206,7 @@ final class LinkEngine: PipelineSink {
         guard bytesWhileCongested <= Self.mostWhileCongested || event.isLast else {
             // The others go on; this one would have to be kept.
             if case .shared(let subscription) = works.remove(at: index).work { subscription.cancel() }
-            return deliver(
-                UpstreamEvent(
-                    key,
-                    .failure(
-                        .upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: true),
-                    isLast: true))
+            return deliver(UpstreamEvent(key, .tooFast, isLast: true))
         }
         deliver(event)
     }

@@ -47,9 +47,7 @@ final class RoutedLink: UpstreamLink, EngineOutput {
             let chunk = Array(audio[range])
             tell { $0.hear(chunk, of: key) }
         case .audioEnd(let key): tell { $0.endInput(of: key) }
-        case .cancel(let key, let played):
-            drop(key)
-            tell { $0.cancel(key, .client, playedMilliseconds: played) }
+        case .cancel(let key, let played): cancel(key, .client, playedMilliseconds: played)
         case .clientState(let state, let replyTo, let played):
             tell { $0.clientState(state, replyTo: replyTo, playedMilliseconds: played) }
         }
@@ -65,11 +63,11 @@ final class RoutedLink: UpstreamLink, EngineOutput {
         if isHome { body(engine.value) } else { home.execute { [engine] in body(engine.value) } }
     }
 
-    /// What has come of a cancelled request and wasn't taken isn't wanted any more.
-    private func drop(_ key: RequestKey) {
-        guard inboxBytes > 0 || !inbox.isEmpty else { return }
-        inbox.removeAll { $0.request == key }
+    /// What has come of it and wasn't taken isn't wanted any more.
+    private func cancel(_ key: RequestKey, _ reason: CancelReason, playedMilliseconds: Int64? = nil) {
+        if !inbox.isEmpty { inbox.removeAll { $0.request == key } }
         inboxBytes = inbox.reduce(0) { $0 + $1.content.byteCount }
+        tell { $0.cancel(key, reason, playedMilliseconds: playedMilliseconds) }
         relieve()
     }
 
@@ -135,10 +133,20 @@ final class RoutedLink: UpstreamLink, EngineOutput {
             return false
         }
         inboxBytes += event.content.byteCount
+        guard inboxBytes <= Congestion.most else {
+            giveUp(event.request)
+            return isCongested
+        }
         if !joins(event) { inbox.append(event) }
         gathered += 1
         if gathered >= Congestion.count || inboxBytes >= Congestion.bytes { isCongested = true }
         return isCongested
+    }
+
+    /// An upstream that goes on although it is held back costs its own request, and not the session.
+    private func giveUp(_ key: RequestKey) {
+        cancel(key, .fault)
+        receiver?.receive(UpstreamEvent(key, .tooFast, isLast: true))
     }
 
     /// Deltas of one text that wait can wait as one.
@@ -171,6 +179,10 @@ final class RoutedLink: UpstreamLink, EngineOutput {
 }
 
 extension UpstreamEvent.Content {
+    static var tooFast: Self {
+        .failure(.upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: true)
+    }
+
     fileprivate var isFailure: Bool { if case .failure = self { true } else { false } }
 }
 
@@ -178,6 +190,8 @@ extension UpstreamEvent.Content {
 private enum Congestion {
     static let count = 256
     static let bytes = 262_144
+    /// What comes all the same: as much as is on its way when an upstream is held back.
+    static let most = 1 << 20
 }
 
 /// From the engine's event loop to the session's, while they aren't the same, or while the session is on its way between two.

@@ -27,7 +27,7 @@ final class Upstream: Sendable {
         service =
             switch configuration.kind {
             case .loopback: LoopbackService()
-            case .openai, .http: try HTTPService(configuration, pool: pool, group: group, logger: logger)
+            case .openai, .http: try HTTPService(configuration, pool: pool, group: group)
             case .websocket, .vosk: try SocketService(configuration, pool: pool)
             case .process: ProcessService(configuration, pool: pool, logger: logger)
             }

@@ -1,9 +1,12 @@
 import GatewayCore
 import NIOCore
 
-/// How much is read of an upstream at a time: what its events cost is what others wait.
+/// How much is read of an upstream at a time, in bytes: what its events cost is what others wait.
 enum UpstreamReading {
-    static let bytes = 16_384
+    /// Of one request's answer.
+    static let single = 4096
+    /// Of the answers of many.
+    static let shared = 16_384
 }
 
 /// What makes attempts at one upstream, for all event loops.

@@ -216,7 +216,7 @@ final class ProcessService: UpstreamService {
                 .channelOption(.allowRemoteHalfClosure, value: true)
                 // Who sends without end takes turns with the others.
                 .channelOption(.maxMessagesPerRead, value: 1)
-                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReading.bytes))
+                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReading.single))
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         let handler = WorkerHandler(limit: limit) { worker.kill() }

@@ -14,13 +14,7 @@ final class SocketService: UpstreamService {
     init(_ configuration: GatewayConfiguration.Upstream, pool: UpstreamPool) throws {
         self.configuration = configuration
         self.pool = pool
-        contexts = try configuration.urls.map { url in
-            guard url.isSecure else { return nil }
-            return try TLSClientContext(
-                verify: configuration.authority.map { .authority(path: $0) } ?? .system, serverName: url.location.host,
-                applicationProtocols: ["http/1.1"],
-                certificate: configuration.clientCertificate.map { .init(certificate: $0.certificate, key: $0.key) })
-        }
+        contexts = try UpstreamConnector.contexts(configuration)
     }
 
     func makeMaker(on loop: CallLoop) -> any ServiceLoop {
@@ -28,12 +22,12 @@ final class SocketService: UpstreamService {
         options.subprotocols = configuration.kind == .websocket ? [Self.subprotocol] : []
         // Over a local network it costs more than it saves.
         options.compressionOffer = nil
-        // The call's own deadline comes first, and says what it was.
-        options.timeout = configuration.connectTimeout * 2
         configuration.addFields(to: &options.headers)
         let connector = SocketConnector(
-            urls: configuration.urls, contexts: contexts, options: options, maxMessageBytes: configuration.maxMessageBytes,
-            eventLoop: loop.eventLoop)
+            connector: UpstreamConnector(
+                configuration, contexts: contexts,
+                readBytes: configuration.kind == .websocket ? UpstreamReading.shared : UpstreamReading.single, eventLoop: loop.eventLoop),
+            options: options, maxMessageBytes: configuration.maxMessageBytes)
         guard configuration.kind == .websocket else { return VoskMaker(connector: connector, pool: pool) }
         return MultiplexMaker(configuration, connector: connector, pool: pool, loop: loop)
     }

@@ -1,0 +1,103 @@
+import DequeModule
+import GatewayCore
+import NIOCore
+import NIOHTTP1
+
+/// The connections of one event loop to the endpoints of an HTTP upstream.
+final class HTTPMaker: ServiceLoop {
+    private let configuration: GatewayConfiguration.Upstream
+    private let connector: UpstreamConnector
+    private let pool: UpstreamPool
+    private let loop: CallLoop
+    /// For each endpoint, those that rest, the longest first.
+    private var resting: [Deque<HTTPConnection>]
+    private var all: [ObjectIdentifier: HTTPConnection] = [:]
+    private var isRetired = false
+
+    /// HTTP/1.1 has no numbers: what an upstream says behind its answer would pass for the answer to the next request. So a connection rests a
+    /// little before it is used again, as long as another one may be made; what comes in the meantime ends it. In nanoseconds.
+    private static let restTime: Int64 = 10_000_000
+
+    init(_ configuration: GatewayConfiguration.Upstream, connector: UpstreamConnector, pool: UpstreamPool, loop: CallLoop) {
+        self.configuration = configuration
+        self.connector = connector
+        self.pool = pool
+        self.loop = loop
+        resting = configuration.urls.map { _ in [] }
+    }
+
+    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
+        let attempt = HTTPAttempt(receiver: receiver)
+        do throws(CallFailure) {
+            let order = try HTTPOrder(order, configuration)
+            attempt.begin(order, configuration.request(order, to: endpoint), on: connection(to: endpoint))
+        } catch {
+            receiver.failed(error)
+        }
+        return attempt
+    }
+
+    /// The one that rests for longest, so that all get their rest; another one while none has had it.
+    private func connection(to endpoint: Int) -> HTTPConnection {
+        let mayMake = all.count < GatewaySizes.orOff(configuration.maxConnections)
+        while let first = resting[endpoint].first {
+            if mayMake, loop.now.nanoseconds(since: first.restsSince) < Self.restTime { break }
+            resting[endpoint].removeFirst()
+            if first.isClean { return first }
+            first.close()
+        }
+        let made = HTTPConnection(endpoint: endpoint, connector: connector, now: { [loop] in loop.now }) { [weak self] in self?.changed($0)
+        }
+        all[ObjectIdentifier(made)] = made
+        pool.count { $0.connections += 1 }
+        made.connect(connector)
+        return made
+    }
+
+    private func changed(_ connection: HTTPConnection) {
+        if connection.isClosed {
+            guard all.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
+            pool.count { $0.connections -= 1 }
+            resting[connection.endpoint].removeAll { $0 === connection }
+        } else if isRetired {
+            connection.close()
+        } else {
+            resting[connection.endpoint].append(connection)
+        }
+    }
+
+    func tick(now: Instant) {
+        for connection in all.values {
+            connection.tick(
+                now: now, idleClose: GatewaySizes.orOff(configuration.idleClose), maxAge: GatewaySizes.orOff(configuration.maxAge))
+        }
+    }
+
+    func retire() {
+        isRetired = true
+        for connection in resting.joined() { connection.close() }
+    }
+
+    func close() {
+        for connection in all.values { connection.close() }
+    }
+}
+
+extension GatewayConfiguration.Upstream {
+    /// An order as it goes to one of the endpoints.
+    func request(_ order: HTTPOrder, to endpoint: Int) -> HTTPConnection.Request {
+        var target = urls[endpoint].location.target
+        if !order.path.isEmpty, target.hasSuffix("/") { target.removeLast() }
+        var head = head(.POST, target + order.path, of: endpoint)
+        head.headers.replaceOrAdd(name: "Content-Type", value: order.contentType)
+        head.headers.replaceOrAdd(name: "Accept", value: order.accept)
+        head.headers.replaceOrAdd(name: "Content-Length", value: "\(order.body.count)")
+        return HTTPConnection.Request(head: head, body: order.body)
+    }
+
+    func head(_ method: HTTPMethod, _ target: String, of endpoint: Int) -> HTTPRequestHead {
+        var headers: HTTPHeaders = ["Host": urls[endpoint].location.authority]
+        addFields(to: &headers)
+        return HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: headers)
+    }
+}
