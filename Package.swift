@@ -49,10 +49,8 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         // The page of a session's report: what is in a template can't be put into the code of a browser by mistake.
         .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.0"),
-        // Upstreams over HTTP, and requests of `parley sessions` to the operations listener.
+        // Requests of `parley sessions` to the operations listener.
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0", traits: []),
-        // Whom those requests trust, in the terms of their library.
-        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.0"),
         // Upstreams that are programs: started, watched and reaped.
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
         // File descriptors, as swift-subprocess has them.
@@ -99,8 +97,6 @@ let package = Package(
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "Mustache", package: "swift-mustache"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

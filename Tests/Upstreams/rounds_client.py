@@ -219,13 +219,14 @@ class Client:
 class Neighbour:
     """Asks something healthy again and again, in a process of its own."""
 
-    def __init__(self, url, kind):
-        self.url, self.kind = url, kind
+    def __init__(self, url, kind, pause=0.02):
+        # Often enough for a percentile, and seldom enough to leave the cores to the others.
+        self.url, self.kind, self.pause = url, kind, pause
         self.asking = asyncio.Lock()
 
     async def start(self):
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, self.url, self.kind, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=1 << 24)
+            sys.executable, __file__, self.url, self.kind, str(self.pause), stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=1 << 24)
         await self.process.stdout.readline()
         return self
 
@@ -240,7 +241,7 @@ class Neighbour:
         await self.process.wait()
 
 
-async def be_neighbour(url, kind):
+async def be_neighbour(url, kind, pause=0.02):
     with contextlib.suppress(OSError):
         os.nice(-10)
     client = await Client(url).open()
@@ -274,9 +275,8 @@ async def be_neighbour(url, kind):
         answers.append((time.monotonic() - begun) * 1000)
         if what:
             wrong.append(what)
-        # Often enough for a percentile, and seldom enough to leave the cores to the others.
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(float(pause))
 
 
 if __name__ == "__main__":
-    asyncio.run(be_neighbour(*sys.argv[1:3]))
+    asyncio.run(be_neighbour(*sys.argv[1:4]))

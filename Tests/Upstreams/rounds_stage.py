@@ -31,19 +31,19 @@ COMMON = """
     idle_close: 2s
     retries: 0
     breaker_rate: 0
+    breaker_open: 200ms
 """
 # Of those only from which answers come.
 ANSWERS = """
     between_bytes_timeout: 1s
     max_answer_bytes: 1MB
-    breaker_open: 200ms
 """
 # What the neighbour measures is to be the gateway's own slowness, and not that of a machine with too few cores. Faulty processes, which would inherit
 # the gateway's place, go behind it again.
 BEFORE_OTHERS = ["nice", "-n", "-5"] if os.geteuid() == 0 else []
 AFTER_OTHERS = "nice, -n, \"5\", " if os.geteuid() == 0 else ""
 # Where nothing good comes in between, or not soon enough.
-NEVER = "    breaker_failures: 1000000\n"
+NEVER = "    breaker_failures: 1000\n"
 
 
 def free_port():

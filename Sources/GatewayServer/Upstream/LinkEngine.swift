@@ -206,7 +206,7 @@ final class LinkEngine: PipelineSink {
         guard bytesWhileCongested <= Self.mostWhileCongested || event.isLast else {
             // The others go on; this one would have to be kept.
             if case .shared(let subscription) = works.remove(at: index).work { subscription.cancel() }
-            return deliver(UpstreamEvent(key, .tooFast, isLast: true))
+            return deliver(UpstreamEvent(key, .tooFast(isRetryable: true), isLast: true))
         }
         deliver(event)
     }

@@ -146,7 +146,7 @@ final class RoutedLink: UpstreamLink, EngineOutput {
     /// An upstream that goes on although it is held back costs its own request, and not the session.
     private func giveUp(_ key: RequestKey) {
         cancel(key, .fault)
-        receiver?.receive(UpstreamEvent(key, .tooFast, isLast: true))
+        receiver?.receive(UpstreamEvent(key, .tooFast(isRetryable: false), isLast: true))
     }
 
     /// Deltas of one text that wait can wait as one.
@@ -179,8 +179,8 @@ final class RoutedLink: UpstreamLink, EngineOutput {
 }
 
 extension UpstreamEvent.Content {
-    static var tooFast: Self {
-        .failure(.upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: true)
+    static func tooFast(isRetryable: Bool) -> Self {
+        .failure(.upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: isRetryable)
     }
 
     fileprivate var isFailure: Bool { if case .failure = self { true } else { false } }

@@ -51,17 +51,13 @@ package final class UpstreamRoster: UpstreamProvider, Service {
     /// - Parameter clock: the same for all event loops
     package init(
         _ configuration: GatewayConfiguration, group: any EventLoopGroup, logger: Logger,
-        clock: @escaping @Sendable () -> Instant = UpstreamRoster.monotonic
+        clock: @escaping @Sendable () -> Instant = UpstreamPool.monotonic
     ) throws {
         self.clock = clock
         self.logger = logger
         self.group = group
         box = Mutex(State(plan: try Self.plan(configuration, keeping: [], group: group, logger: logger, clock: clock)))
         (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
-    }
-
-    package static let monotonic: @Sendable () -> Instant = {
-        Instant(nanoseconds: Int64(truncatingIfNeeded: NIODeadline.now().uptimeNanoseconds))
     }
 
     var plan: Plan { box.withLock { $0.plan } }

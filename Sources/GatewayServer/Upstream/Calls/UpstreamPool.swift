@@ -1,5 +1,6 @@
 package import GatewayCore
 package import Logging
+import NIOCore
 import Synchronization
 
 /// What all event loops share of one upstream: places, endpoints with their breakers, the budget of retries, and counts.
@@ -38,6 +39,11 @@ package final class UpstreamPool: Sendable {
 
         /// Returns who waits for the place that was given back, if anybody does.
         mutating func give() -> (@Sendable () -> Void)? { line.give().flatMap { waiters.removeValue(forKey: $0) } }
+    }
+
+    /// The clock of the machine, which all event loops share.
+    package static let monotonic: @Sendable () -> Instant = {
+        Instant(nanoseconds: Int64(truncatingIfNeeded: NIODeadline.now().uptimeNanoseconds))
     }
 
     package let name: String

@@ -37,14 +37,16 @@ final class HTTPMaker: ServiceLoop {
         return attempt
     }
 
-    /// The one that rests for longest, so that all get their rest; another one while none has had it.
+    /// Of those that have had their rest, the one used last: the others may come to be closed. Another one when there is none.
     private func connection(to endpoint: Int) -> HTTPConnection {
         let mayMake = all.count < GatewaySizes.orOff(configuration.maxConnections)
-        while let first = resting[endpoint].first {
-            if mayMake, loop.now.nanoseconds(since: first.restsSince) < Self.restTime { break }
-            resting[endpoint].removeFirst()
-            if first.isClean { return first }
-            first.close()
+        let rested = loop.now.advanced(byNanoseconds: -Self.restTime)
+        while let first = resting[endpoint].indices.first {
+            let found = resting[endpoint].lastIndex { $0.restsSince <= rested }
+            guard let index = found ?? (mayMake ? nil : first) else { break }
+            let connection = resting[endpoint].remove(at: index)
+            if connection.isClean { return connection }
+            connection.close()
         }
         let made = HTTPConnection(endpoint: endpoint, connector: connector, now: { [loop] in loop.now }) { [weak self] in self?.changed($0)
         }

@@ -47,7 +47,7 @@ final class HTTPService: UpstreamService {
             let promise = eventLoop.makePromise(of: Bool.self)
             let check = HealthCheck(promise)
             let connector = UpstreamConnector(configuration, contexts: contexts, eventLoop: eventLoop)
-            let connection = HTTPConnection(endpoint: endpoint, connector: connector, now: UpstreamRoster.monotonic) { _ in }
+            let connection = HTTPConnection(endpoint: endpoint, connector: connector, now: UpstreamPool.monotonic) { _ in }
             connection.begin(.init(head: configuration.head(.GET, configuration.healthPath, of: endpoint)), for: check)
             connection.connect(connector)
             // As long for the answer as for the connection.

@@ -96,7 +96,7 @@ import Testing
         )
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let pool = UpstreamPool(
-            name: "test", addresses: ["test"], policy: .init(configuration), logger: logger, clock: UpstreamRoster.monotonic)
+            name: "test", addresses: ["test"], policy: .init(configuration), logger: logger, clock: UpstreamPool.monotonic)
         let service = ProcessService(
             configuration, pool: pool, logger: logger, launcher: [try GatewayProcess.executable(), ProcessLauncher.subcommand])
         let running = Task { await service.run() }
@@ -104,7 +104,7 @@ import Testing
         let order = try CallHarness().order()
         let receiver = try await eventLoop.submit {
             let receiver = Heard()
-            let maker = service.makeMaker(on: CallLoop(eventLoop: eventLoop, clock: UpstreamRoster.monotonic))
+            let maker = service.makeMaker(on: CallLoop(eventLoop: eventLoop, clock: UpstreamPool.monotonic))
             receiver.attempt = maker.makeAttempt(order, endpoint: 0, receiver: receiver)
             return NIOLoopBound(receiver, eventLoop: eventLoop)
         }.get()

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""What neighbours feel of a faulty upstream: how long a ping takes them, and a message to a healthy upstream of the same kind.
+
+    neighbours.py --executable PARLEY [--seconds 4] [--sessions 3] [--kinds websocket,process] [--faults endless,huge] [--most 2]
+
+For each kind and fault: the p99 of a neighbour in peace, and again while several sessions do nothing but ask for the fault, one request after the
+other. The gateway has a core of its own, and so that it is its slowness that is measured, the neighbour and what answers it go before the faulty
+doubles and those who ask for them on the other core. Fails (exit 1) when a p99 is more than --most times what it was, and more than a
+millisecond. Needs two cores, root for the priorities, and the PyPI package websockets; rounds.sh sees to that for rounds.py, PARLEY_ROUNDS=neighbours
+for this one.
+"""
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+
+from rounds_client import Client, Neighbour
+from rounds_faults import KINDS, UNTIL_MINE, faults_of
+from rounds_stage import Stage, percentile
+
+# In which the gateway's own deadlines are all that happens: nobody is kept busy by them.
+QUIET = {"cancel", "disconnect", "bye"}
+
+
+def place(pid, core, priority):
+    """On a core, with all its threads."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), {core})
+        os.setpriority(os.PRIO_PROCESS, int(thread), priority)
+
+
+async def measure(neighbour, seconds):
+    await neighbour.figures()
+    await asyncio.sleep(seconds)
+    figures = await neighbour.figures()
+    return percentile(figures["pings"], 0.99), percentile(figures["answers"], 0.99), figures["wrong"], len(figures["pings"])
+
+
+async def trouble(stage, kind, fault, count):
+    """Sessions that ask for the fault until they are stopped."""
+
+    async def ask():
+        client = await Client(stage.gateway.url).open()
+        while True:
+            if client.closed:
+                client = await Client(stage.gateway.url).open()
+            to = f"t_{kind}" if fault == "tls" else f"r_{kind}" if fault == "refuse" else f"l_{kind}"
+            await client.ask(kind, to, "good" if fault in UNTIL_MINE else f"{fault} one two three four")
+
+    return [asyncio.create_task(ask()) for _ in range(count)]
+
+
+async def trial(stage, kind, arguments):
+    neighbour = await Neighbour(stage.gateway.url, kind, pause=0.005).start()
+    place(neighbour.process.pid, 1, -15)
+    await measure(neighbour, 1)
+    bad = 0
+    for fault in faults_of(kind, arguments.faults):
+        if fault in QUIET or fault.startswith("handshake "):
+            continue
+        before = await measure(neighbour, arguments.seconds / 2)
+        tasks = await trouble(stage, kind, fault, arguments.sessions)
+        await asyncio.sleep(0.3)
+        during = await measure(neighbour, arguments.seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.3)
+        after = await measure(neighbour, arguments.seconds / 2)
+        peace = [statistics.mean(pair) for pair in zip(before[:2], after[:2])]
+        ratios = [now / then for now, then in zip(during[:2], peace)]
+        is_bad = any(ratio > arguments.most and value > 1 for ratio, value in zip(ratios, during[:2])) or bool(during[2])
+        bad += is_bad
+        print(
+            f"| {kind} | {fault} | {peace[0]:.2f} → {during[0]:.2f} ({ratios[0]:.1f}) | {peace[1]:.2f} → {during[1]:.2f} ({ratios[1]:.1f}) "
+            f"| {during[3]} |{' ✗' if is_bad else ''}{f' {during[2][:2]}' if during[2] else ''}", flush=True)
+    await neighbour.stop()
+    return bad
+
+
+async def main(arguments):
+    stage = Stage(arguments)
+    await stage.start()
+    os.nice(10)
+    os.sched_setaffinity(0, {1})
+    place(stage.gateway.pid, 0, -5)
+    for double in stage.healthy.values():
+        place(double.process.pid, 1, -15)
+    for double in [*stage.faulty.values(), *stage.secure.values()]:
+        place(double.process.pid, 1, 10)
+    print("| kind | fault | ping: p99 ms in peace → beside it | message | measured |\n|---|---|---|---|---|", flush=True)
+    bad = 0
+    try:
+        for kind in arguments.kinds:
+            bad += await trial(stage, kind, arguments)
+    finally:
+        await stage.stop()
+    print(f"{bad} too slow", flush=True)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--executable", default=os.environ.get("PARLEY_EXECUTABLE", ".build/release/parley"))
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--sessions", type=int, default=3)
+    parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS)
+    parser.add_argument("--faults", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--most", type=float, default=2)
+    sys.exit(asyncio.run(main(parser.parse_args())))
