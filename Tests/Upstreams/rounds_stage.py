@@ -304,8 +304,8 @@ class Gateway:
 class Stage:
     """The gateway, the doubles, and what was measured before."""
 
-    def __init__(self, arguments):
-        self.arguments = arguments
+    def __init__(self, arguments, loops=0):
+        self.arguments, self.loops = arguments, loops
         self.faulty, self.healthy, self.secure, self.relays = {}, {}, {}, {}
 
     async def start(self):
@@ -327,7 +327,7 @@ class Stage:
 
     def configuration(self):
         lines = [
-            "listen:\n  address: 127.0.0.1:0\noperations:\n  address: 127.0.0.1:0\nlogging:\n  format: json\n  level: info",
+            f"listen:\n  address: 127.0.0.1:0\n  loops: {self.loops}\noperations:\n  address: 127.0.0.1:0\nlogging:\n  format: json\n  level: info",
             "connections:\n  max: 4000\n  per_address: 0\n  handshakes_per_second: 0",
             "messages:\n  max_violations: 0",
             "limits:\n" + "\n".join(f"  {name}: 0" for name in (
@@ -384,11 +384,12 @@ class Stage:
         # Two files, because one has no more than 1000 entries.
         return "\n".join(lines) + "\n", "\n".join(more_lines + routes) + "\n"
 
-    @staticmethod
-    def program(query):
+    def program(self, query):
         if query == "missing":
             return "/nonexistent/program"
-        return ("" if query == "healthy" else AFTER_OTHERS) + f"{sys.executable}, {HERE / 'quick_process.py'}"
+        # Beside a gateway that has a core of its own.
+        elsewhere = "taskset, -c, \"1\", " if self.loops == 1 else ""
+        return elsewhere + ("" if query == "healthy" else AFTER_OTHERS) + f"{sys.executable}, {HERE / 'quick_process.py'}"
 
     def ledger(self, kind, lane):
         return self.faulty[DOUBLES[kind], lane].ledger if kind in DOUBLES else self.gateway.ledger

@@ -50,6 +50,30 @@ import Testing
         #expect(reads.count == 3)
     }
 
+    @Test func `a flood is taken in turns with other sockets, in order and whole`() throws {
+        let channel = EmbeddedChannel()
+        let (reads, owner) = (Reads(), Owner())
+        let socket = UpstreamSocketHandler(owner: owner, maxMessageBytes: 1000)
+        try channel.pipeline.syncOperations.addHandlers([reads, socket])
+        socket.begin()
+        // Half a millisecond isn't enough for so many on any machine.
+        let said = (0..<100_000).map { "m\($0)" }
+        var bytes = ByteBuffer()
+        for text in said {
+            bytes.writeBytes([0x81, UInt8(text.utf8.count)])
+            bytes.writeString(text)
+        }
+        // Without advancing the time of the loop, so that only the first turn is taken.
+        channel.pipeline.fireChannelRead(bytes)
+        let first = owner.heard.count
+        #expect(first > 0 && first < said.count)
+        channel.read()
+        #expect(reads.count == 0)
+        while owner.heard.count < said.count { channel.embeddedEventLoop.advanceTime(by: .microseconds(20)) }
+        #expect(owner.heard == said)
+        #expect(reads.count == 1)
+    }
+
     /// A worker's pipes, and what it has said.
     private final class Pipes {
         let channel = EmbeddedChannel()

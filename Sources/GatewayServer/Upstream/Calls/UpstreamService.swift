@@ -4,7 +4,7 @@ import NIOCore
 /// How much is read of an upstream at a time, in bytes: what its events cost is what others wait.
 enum UpstreamReading {
     /// Of one request's answer.
-    static let single = 4096
+    static let single = 1024
     /// Of the answers of many.
     static let shared = 16_384
 }

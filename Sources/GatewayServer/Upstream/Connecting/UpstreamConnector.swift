@@ -46,7 +46,7 @@ struct UpstreamConnector {
     ) -> ConnectAttempt {
         let url = urls[endpoint].location
         let attempt = ConnectAttempt()
-        let connecting = ClientBootstrap(group: eventLoop)
+        let bootstrap = ClientBootstrap(group: eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
             // Who sends without end takes turns with the others.
@@ -54,7 +54,13 @@ struct UpstreamConnector {
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readBytes))
             .channelOption(.socketOption(.so_rcvbuf), value: .init(Self.window))
             .connectTimeout(timeout)
-            .connect(host: url.host, port: url.port)
+        // A name is looked up on another thread, which may have to wait for a busy core; an address needn't be.
+        let connecting =
+            if let address = try? SocketAddress(ipAddress: url.host, port: url.port) {
+                bootstrap.connect(to: address)
+            } else {
+                bootstrap.connect(host: url.host, port: url.port)
+            }
         connecting.assumeIsolated().whenComplete { result in
             switch result {
             case .failure(let error): if !attempt.isCancelled { failed(.unreachable(ClientFailure.text(error))) }

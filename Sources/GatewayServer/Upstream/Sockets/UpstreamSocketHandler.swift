@@ -39,6 +39,8 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     private var isFlushing = false
     private var isPaused = false
     private var wantsRead = false
+    /// What of a read waits for another go of the event loop.
+    private var left: ByteBuffer?
     private var context: ChannelHandlerContext?
     private(set) var lastHeard: NIODeadline
 
@@ -46,6 +48,10 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     private static let patience = TimeAmount.seconds(1)
     /// Bytes put together for one write.
     private static let writeSize = 65_536
+    /// Messages are taken for so long in a row, about what others wait, and then the other sockets are served.
+    private static let slice = TimeAmount.microseconds(100)
+    /// After a slice. Any time that isn't over yet makes the loop look at its sockets.
+    private static let pause = TimeAmount.microseconds(20)
 
     init(owner: any SocketOwner, maxMessageBytes: Int) {
         self.owner = owner
@@ -84,6 +90,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     private func read(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
         var buffer = buffer
+        let limit = NIODeadline.now() + Self.slice
         do throws(WebSocketError) {
             while state == .open, let event = try reader.next(in: &buffer) {
                 switch event {
@@ -101,6 +108,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
                     end(code == 1000 || code == 1001 ? nil : .brokenOff("closed with \(code.map(String.init) ?? "no code")"))
                     context.close(promise: nil)
                 }
+                if buffer.readableBytes > 0, NIODeadline.now() >= limit { return leave(buffer, context: context) }
             }
         } catch {
             serializer.writeClose(error.closeCode.rawValue, to: &output)
@@ -110,15 +118,26 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         }
     }
 
-    /// Leaves what comes unread, but for what has come already. Not for sockets that several requests share.
+    private func leave(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
+        left = buffer
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in self?.goOn() }
+    }
+
+    private func goOn() {
+        guard !isPaused, let context else { return }
+        if let buffer = left.take(), state == .open { read(buffer, context: context) }
+        if wantsRead { read(context: context) }
+    }
+
+    /// Leaves what comes unread, but for what is being taken. Not for sockets that several requests share.
     func setPaused(_ paused: Bool) {
         isPaused = paused
-        if wantsRead, let context { read(context: context) }
+        goOn()
     }
 
     func read(context: ChannelHandlerContext) {
-        wantsRead = isPaused
-        if !isPaused { context.read() }
+        wantsRead = isPaused || left != nil
+        if !wantsRead { context.read() }
     }
 
     // MARK: Writing
