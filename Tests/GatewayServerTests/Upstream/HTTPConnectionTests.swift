@@ -181,6 +181,18 @@ import Testing
         #expect(harness.reads.count == before + 1)
     }
 
+    @Test func `a pause holds from before the request is sent to the end of its answer`() throws {
+        let (harness, exchange) = (try Harness(), Exchange())
+        harness.connection.setPaused(true)
+        harness.ask(exchange)
+        harness.channel.read()
+        #expect(harness.reads.count == 0)
+        try harness.say(answer)
+        #expect(exchange.heard == ["sent", "200", "ok", "end"])
+        // One that rests is read, so that its end is noticed.
+        #expect(harness.reads.count == 1)
+    }
+
     @Test(arguments: [(.idle, 100, false), (.idle, 99, true), (.age, 500, false), (.age, 499, true)] as [(Limit, Int64, Bool)])
     func `one that rests too long, or is too old, is closed`(limit: Limit, milliseconds: Int64, isKept: Bool) throws {
         let (harness, exchange) = (try Harness(), Exchange())
@@ -193,6 +205,18 @@ import Testing
     }
 
     enum Limit: Sendable { case idle, age }
+
+    @Test func `a retired one closes behind its answer`() throws {
+        let (busy, resting, exchange) = (try Harness(), try Harness(), Exchange())
+        resting.connection.retire()
+        #expect(resting.connection.isClosed)
+        busy.ask(exchange)
+        busy.connection.retire()
+        #expect(!busy.connection.isClosed)
+        try busy.say(answer)
+        #expect(exchange.heard == ["sent", "200", "ok", "end"])
+        #expect(busy.connection.isClosed)
+    }
 
     @Test func `a field that would begin another line is never sent`() throws {
         let (harness, exchange) = (try Harness(), Exchange())

@@ -58,6 +58,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var isKept = false
     /// The whole request is with the system.
     private var isWritten = false
+    private var isRetired = false
     private var isPaused = false
     private var wantsRead = false
     /// Bytes behind an answer that was complete before its body was, and until when they may come.
@@ -115,7 +116,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func write(_ request: Request) {
         guard let context else { return end(.unreachable("the connection is over")) }
         state = .busy
-        (isKept, isWritten, isPaused) = (false, false, false)
+        (isKept, isWritten) = (false, false)
         (rest, restUntil) = (0, nil)
         context.write(wrapOutboundOut(.head(request.head)), promise: nil)
         if !request.body.isEmpty { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: request.body)))), promise: nil) }
@@ -136,6 +137,12 @@ final class HTTPConnection: ChannelDuplexHandler {
         isPaused = false
         restUntil = now().advanced(byNanoseconds: Self.restTime)
         readIfWanted()
+    }
+
+    /// Takes no further request, and closes behind the one that it has.
+    func retire() {
+        isRetired = true
+        if case .resting = state { close() }
     }
 
     /// Gives the connection up, and the exchange isn't told.
@@ -213,8 +220,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         case .end:
             let exchange = exchange
             self.exchange = nil
+            isPaused = false
             // An upstream that answers before it has the whole request may take the rest for another one.
-            if isKept, isWritten { state = .resting } else { end(nil) }
+            if isKept, isWritten, !isRetired { state = .resting } else { end(nil) }
             exchange?.ended()
             settle()
         }
@@ -224,6 +232,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func settle() {
         guard case .resting = state else { return }
         restsSince = now()
+        readIfWanted()
         changed(self)
     }
 

@@ -53,6 +53,7 @@ final class HTTPMaker: ServiceLoop {
         all[ObjectIdentifier(made)] = made
         pool.count { $0.connections += 1 }
         made.connect(connector)
+        if isRetired { made.retire() }
         return made
     }
 
@@ -61,8 +62,6 @@ final class HTTPMaker: ServiceLoop {
             guard all.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
             pool.count { $0.connections -= 1 }
             resting[connection.endpoint].removeAll { $0 === connection }
-        } else if isRetired {
-            connection.close()
         } else {
             resting[connection.endpoint].append(connection)
         }
@@ -77,7 +76,7 @@ final class HTTPMaker: ServiceLoop {
 
     func retire() {
         isRetired = true
-        for connection in resting.joined() { connection.close() }
+        for connection in all.values { connection.retire() }
     }
 
     func close() {
