@@ -12,7 +12,7 @@ package final class LoopContext {
     private let time = LoopTime()
     /// The turn in progress; whoever handles an event of the loop begins it and ends it by flushing.
     package var turn: Turn
-    package private(set) var isInTurn = false
+    package var isInTurn: Bool { time.turn != nil }
     package var scanner: MessageScanner
     package let deflate = SharedDeflate()
     package let tls = TLSBuffers()
@@ -71,7 +71,6 @@ package final class LoopContext {
     /// - Returns: whether this call began it, and so has to end it.
     package func beginTurn() -> Bool {
         guard !isInTurn else { return false }
-        isInTurn = true
         let monotonic = clock.manual ?? LoopClock.monotonicNanoseconds()
         turn.now = clock.now(monotonic: monotonic)
         time.turn = turn.now
@@ -84,7 +83,6 @@ package final class LoopContext {
 
     package func endTurn() {
         turn.clear()
-        isInTurn = false
         time.turn = nil
     }
 

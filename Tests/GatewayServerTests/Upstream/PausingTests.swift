@@ -74,6 +74,28 @@ import Testing
         #expect(reads.count == 1)
     }
 
+    @Test func `what was left of a flood is heard in order when the connection ends`() throws {
+        let channel = EmbeddedChannel()
+        let owner = Owner()
+        let socket = UpstreamSocketHandler(owner: owner, maxMessageBytes: 1000)
+        try channel.pipeline.syncOperations.addHandler(socket)
+        channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)
+        socket.begin()
+        let said = (0..<50_000).map { "m\($0)" }
+        for part in [said[..<49_000], said[49_000...]] {
+            var bytes = ByteBuffer()
+            for text in part {
+                bytes.writeBytes([0x81, UInt8(text.utf8.count)])
+                bytes.writeString(text)
+            }
+            // The second without having been asked for, as at the end of a connection.
+            channel.pipeline.fireChannelRead(bytes)
+        }
+        #expect(owner.heard.count < said.count)
+        _ = try? channel.finish()
+        #expect(owner.heard == said)
+    }
+
     /// A worker's pipes, and what it has said.
     private final class Pipes {
         let channel = EmbeddedChannel()

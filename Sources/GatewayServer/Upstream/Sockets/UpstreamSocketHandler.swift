@@ -83,7 +83,8 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         lastHeard = .now()
         switch state {
         case .waiting: early.writeBuffer(&buffer)
-        case .open: read(buffer, context: context)
+        // At the end of a connection all that there is comes, whether it was asked for or not.
+        case .open: if left == nil { read(buffer, context: context) } else { left?.writeBuffer(&buffer) }
         case .closing, .closed: return
         }
     }
@@ -121,6 +122,11 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     private func leave(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
         left = buffer
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in self?.goOn() }
+    }
+
+    /// Nothing follows: what was left is heard before the end.
+    private func takeRest(_ context: ChannelHandlerContext) {
+        while let buffer = left.take(), state == .open { read(buffer, context: context) }
     }
 
     private func goOn() {
@@ -210,6 +216,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        takeRest(context)
         end(.brokenOff(ClientFailure.text(error)))
         context.close(promise: nil)
     }
@@ -220,6 +227,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        takeRest(context)
         end(.brokenOff("the connection ended without a close frame"))
         context.fireChannelInactive()
     }
