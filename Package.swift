@@ -17,7 +17,8 @@ let house: [SwiftSetting] = [
 let package = Package(
     name: "parley",
     products: [
-        .executable(name: "parley", targets: ["parley"])
+        .executable(name: "parley", targets: ["parley"]),
+        .executable(name: "parley-launch", targets: ["parley-launch"]),
     ],
     dependencies: [
         // Event loops, sockets, HTTP/1 parsing and back-pressure.
@@ -63,10 +64,13 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        // malloc_trim: memory goes back to the system after a wave of connections.
-        .systemLibrary(name: "CMalloc"),
-        // prctl: processes that the gateway has started die with it.
-        .systemLibrary(name: "CProcess"),
+        // malloc_trim: memory goes back to the system after a wave of connections. sched_setattr: event loops get their turn soon.
+        .systemLibrary(name: "CLinux"),
+        // What a process upstream is before it becomes its program. The runtime of Swift would be most of its start.
+        .executableTarget(
+            name: "parley-launch",
+            cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+            linkerSettings: [.unsafeFlags(["-static-executable", "-use-ld=lld"])]),
         .target(
             name: "GatewayCore",
             dependencies: [
@@ -76,7 +80,7 @@ let package = Package(
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayCore", "COpenSSL", "CZlib", "CMalloc", "CProcess",
+                "GatewayCore", "COpenSSL", "CZlib", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -104,7 +108,8 @@ let package = Package(
         .executableTarget(
             name: "parley",
             dependencies: [
-                "GatewayCore", "GatewayServer",
+                // Started, not linked: it is built along, and found beside.
+                "GatewayCore", "GatewayServer", "parley-launch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

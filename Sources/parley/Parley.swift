@@ -6,6 +6,6 @@ struct Parley: AsyncParsableCommand {
         commandName: "parley",
         abstract: "A TLS-terminating session gateway for voice and chat assistants.",
         version: Assembly.version,
-        subcommands: [LaunchUpstream.self, Serve.self, Config.self, Talk.self, Sessions.self],
+        subcommands: [Serve.self, Config.self, Talk.self, Sessions.self],
         defaultSubcommand: Serve.self)
 }

@@ -1,4 +1,5 @@
 import Foundation
+import GatewayServer
 import Support
 import Testing
 
@@ -355,6 +356,18 @@ import Testing
         }
         let closed = try gateway.log().filter { $0["msg"] == "connection closed" && !$0["session_id"].isNull }
         #expect(closed.count == 4)
+        try await gateway.stop()
+    }
+
+    @Test(.enabled("before Linux 6.12 nobody is told of turns") { LoopScheduling.turn() > 0 })
+    func `its event loops have short turns on a busy machine`() async throws {
+        let gateway = try await GatewayProcess(["listen.loops": "2"])
+        let threads = "/proc/\(gateway.process.identifier)/task"
+        let loops = try FileManager.default.contentsOfDirectory(atPath: threads).filter {
+            try String(contentsOfFile: "\(threads)/\($0)/comm", encoding: .utf8).hasPrefix("NIO-ELT")
+        }
+        #expect(loops.count == 2)
+        for loop in loops { #expect(LoopScheduling.turn(of: try #require(Int32(loop))) == LoopScheduling.turnNanoseconds) }
         try await gateway.stop()
     }
 

@@ -35,7 +35,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Linked/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", path: "Linked/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "CMalloc", path: "Linked/CMalloc"),
+        .systemLibrary(name: "CLinux", path: "Linked/CLinux"),
         .target(
             name: "GatewayCore",
             dependencies: [.product(name: "DequeModule", package: "swift-collections")],
@@ -44,7 +44,7 @@ let package = Package(
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayCore", "COpenSSL", "CZlib", "CMalloc",
+                "GatewayCore", "COpenSSL", "CZlib", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

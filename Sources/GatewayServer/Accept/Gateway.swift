@@ -1,4 +1,4 @@
-import CMalloc
+import CLinux
 package import GatewayCore
 package import Logging
 package import NIOCore
@@ -45,6 +45,7 @@ package final class Gateway: Service {
         var loops: [NIOLoopBound<LoopContext>] = []
         for loop in group.makeIterator() {
             let bound = try await loop.submit {
+                LoopScheduling.shortenTurns()
                 var generator = SystemRandomNumberGenerator()
                 let context = LoopContext(
                     eventLoop: loop, shared: shared, settings: settings, seed: generator.next(), logger: Logger(label: "parley.connection"))

@@ -29,7 +29,7 @@ final class Upstream: Sendable {
             case .loopback: LoopbackService()
             case .openai, .http: try HTTPService(configuration, pool: pool, group: group)
             case .websocket, .vosk: try SocketService(configuration, pool: pool)
-            case .process: ProcessService(configuration, pool: pool, logger: logger)
+            case .process: try ProcessService(configuration, pool: pool, logger: logger)
             }
     }
 

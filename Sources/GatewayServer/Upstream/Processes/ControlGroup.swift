@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -10,6 +11,9 @@ import Musl
 /// A control group of its own for a process, so that everything that it starts can be killed, also what has left its process group.
 ///
 /// Where the system has no version 2 hierarchy that the gateway may write to, there is none.
+///
+/// Whatever is done to groups waits for a lock of the whole system's, which the joining of one process can hold for ten milliseconds and more. So
+/// it is done on a thread of its own, one after the other, never on an event loop.
 struct ControlGroup: Sendable {
     let path: String
 
@@ -31,9 +35,18 @@ struct ControlGroup: Sendable {
     private static let prefix = "parley-upstream-"
 
     private static let numbers = Atomic<UInt64>(0)
+    private static let queue = DispatchQueue(label: "parley.control-groups")
+
+    private static func apart<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: body()) }
+        }
+    }
 
     /// Makes one; nil where that isn't possible.
-    init?() {
+    static func make() async -> ControlGroup? { await apart { ControlGroup() } }
+
+    private init?() {
         guard let parent = Self.parent, let start = Self.start(of: getpid()) else { return nil }
         path = "\(parent)/\(Self.prefix)\(getpid())-\(start)-\(Self.numbers.add(1, ordering: .relaxed).newValue)"
         guard mkdir(path, 0o755) == 0 else { return nil }
@@ -44,7 +57,7 @@ struct ControlGroup: Sendable {
     }
 
     /// Kills everything in it.
-    func kill() { Self.kill(path) }
+    func kill() async { await Self.apart { Self.kill(path) } }
 
     private static func kill(_ path: String) {
         let file = open("\(path)/cgroup.kill", O_WRONLY | O_CLOEXEC)
@@ -54,7 +67,7 @@ struct ControlGroup: Sendable {
     }
 
     /// False as long as something in it is left.
-    func remove() -> Bool { rmdir(path) == 0 || errno == ENOENT }
+    func remove() async -> Bool { await Self.apart { rmdir(path) == 0 || errno == ENOENT } }
 
     /// When a process began, in ticks since the machine did; nil when there is none.
     private static func start(of process: pid_t) -> Substring? {
@@ -65,7 +78,9 @@ struct ControlGroup: Sendable {
     }
 
     /// Those of gateways that died: what is left in them is killed.
-    static func sweep() {
+    static func sweep() async { await apart(sweepAll) }
+
+    @Sendable private static func sweepAll() {
         guard let parent, let names = try? FileManager.default.contentsOfDirectory(atPath: parent) else { return }
         for name in names where name.hasPrefix(prefix) {
             let parts = name.dropFirst(prefix.count).split(separator: "-")

@@ -29,8 +29,7 @@ final class ProcessService: UpstreamService {
     private let state = Mutex(State())
     private let starts: AsyncStream<Start>
     private let starting: AsyncStream<Start>.Continuation
-    /// The executable and the subcommand that become the program.
-    private let launcher: [String]
+    private let launcher: ProcessLauncher
 
     private struct Start: Sendable {
         let worker: ProcessWorker
@@ -38,14 +37,12 @@ final class ProcessService: UpstreamService {
         let ready: @Sendable (CallFailure?) -> Void
     }
 
-    init(
-        _ configuration: GatewayConfiguration.Upstream, pool: UpstreamPool, logger: Logger,
-        launcher: [String] = ["/proc/self/exe", ProcessLauncher.subcommand]
-    ) {
+    /// - Throws: ``ProcessLauncher/Missing``
+    init(_ configuration: GatewayConfiguration.Upstream, pool: UpstreamPool, logger: Logger) throws {
         self.configuration = configuration
         self.pool = pool
         self.logger = logger
-        self.launcher = launcher
+        launcher = try ProcessLauncher()
         (starts, starting) = AsyncStream.makeStream()
     }
 
@@ -86,7 +83,7 @@ final class ProcessService: UpstreamService {
     // MARK: Looking after
 
     func run() async {
-        ControlGroup.sweep()
+        await ControlGroup.sweep()
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
                 while (try? await Task.sleep(for: .milliseconds(500))) != nil { closeIdle() }
@@ -149,16 +146,13 @@ final class ProcessService: UpstreamService {
         } catch {
             return start.ready(.unreachable("no pipe: \(error)"))
         }
-        let group = ControlGroup()
-        worker.join(group)
-        let arguments =
-            launcher.dropFirst()
-            + ProcessLauncher.arguments(
-                parent: getpid(), memoryLimit: configuration.memoryLimit, group: group?.path, command: configuration.command)
+        let group = await ControlGroup.make()
+        let arguments = launcher.arguments(
+            parent: getpid(), memoryLimit: configuration.memoryLimit, group: group?.path, command: configuration.command)
         var options = PlatformOptions()
         options.processGroupID = 0
         let wanted = Configuration(
-            executable: .path(FilePath(launcher[0])), arguments: Arguments(Array(arguments)), environment: .custom(Self.environment),
+            executable: .path(FilePath(launcher.path)), arguments: Arguments(arguments), environment: .custom(Self.environment),
             platformOptions: options)
         pool.count { $0.connections += 1 }
         let hasChannel = Atomic<Bool>(false)
@@ -173,6 +167,7 @@ final class ProcessService: UpstreamService {
                 worker.kill()
                 // Also when it has ended by itself: others of its group may be left.
                 try? execution.send(signal: .kill, toProcessGroup: true)
+                await group?.kill()
             }
             worker.reaped()
             if case .exited(let code) = result.terminationStatus, code != 0 {
@@ -236,7 +231,7 @@ final class ProcessService: UpstreamService {
     /// It takes a moment until what was killed is gone.
     private func remove(_ group: ControlGroup?) async {
         guard let group else { return }
-        for _ in 0..<100 where !group.remove() { try? await Task.sleep(for: .milliseconds(20)) }
+        for _ in 0..<100 where await !group.remove() { try? await Task.sleep(for: .milliseconds(20)) }
     }
 }
 

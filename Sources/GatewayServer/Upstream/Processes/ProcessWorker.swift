@@ -29,7 +29,6 @@ final class ProcessWorker: Sendable {
     struct State {
         var identifier: pid_t = 0
         var channel: (any Channel)?
-        var group: ControlGroup?
         var handler: NIOLoopBound<WorkerHandler>?
         var isKilled = false
         var served = 0
@@ -47,9 +46,6 @@ final class ProcessWorker: Sendable {
 
     func count() { state.withLock { $0.served += 1 } }
     func rest() { state.withLock { $0.idleSince = .now() } }
-
-    /// Everything that it starts is in this group.
-    func join(_ group: ControlGroup?) { state.withLock { $0.group = group } }
 
     /// The process is there. False when it was killed before.
     func started(_ identifier: pid_t, channel: any Channel, handler: NIOLoopBound<WorkerHandler>) -> Bool {
@@ -72,16 +68,15 @@ final class ProcessWorker: Sendable {
 
     var handler: NIOLoopBound<WorkerHandler>? { state.withLock { $0.handler } }
 
-    /// Kills it, and all of its process group and control group, at once.
+    /// Kills it and all of its process group at once; what has left that follows when its service sees the channel closed.
     func kill() {
-        let (channel, group) = state.withLock { state -> ((any Channel)?, ControlGroup?) in
-            guard !state.isKilled else { return (nil, nil) }
+        let channel = state.withLock { state -> (any Channel)? in
+            guard !state.isKilled else { return nil }
             state.isKilled = true
             // Nobody has reaped it so far, so that the number is its own.
             if state.identifier > 0 { sendSignal(SIGKILL, toGroup: state.identifier) }
-            return (state.channel, state.group)
+            return state.channel
         }
-        group?.kill()
         channel?.close(promise: nil)
     }
 }

@@ -97,8 +97,7 @@ import Testing
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         let pool = UpstreamPool(
             name: "test", addresses: ["test"], policy: .init(configuration), logger: logger, clock: UpstreamPool.monotonic)
-        let service = ProcessService(
-            configuration, pool: pool, logger: logger, launcher: [try GatewayProcess.executable(), ProcessLauncher.subcommand])
+        let service = try ProcessService(configuration, pool: pool, logger: logger)
         let running = Task { await service.run() }
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let order = try CallHarness().order()

@@ -1,0 +1,36 @@
+// What the Glibc module leaves out: glibc's own part of malloc, and system calls that need more than their number.
+#ifndef PARLEY_CLINUX_SHIMS_H
+#define PARLEY_CLINUX_SHIMS_H
+
+#include <malloc.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// The first version of what sched_setattr(2) takes, which every kernel knows.
+struct parley_scheduling {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    // Nanoseconds. For the ordinary policy: how long it may run before others get a turn, from Linux 6.12 on.
+    uint64_t runtime;
+    uint64_t deadline;
+    uint64_t period;
+};
+
+#define PARLEY_SCHEDULING_RESET_ON_FORK 1
+
+// Of a thread, 0 for the calling one; 0 or -1, as the system call.
+static inline long parley_get_scheduling(pid_t thread, struct parley_scheduling *scheduling) {
+    return syscall(SYS_sched_getattr, thread, scheduling, sizeof *scheduling, 0);
+}
+
+// Of the calling thread.
+static inline long parley_set_scheduling(struct parley_scheduling *scheduling) {
+    scheduling->size = sizeof *scheduling;
+    return syscall(SYS_sched_setattr, 0, scheduling, 0);
+}
+
+#endif

@@ -1,0 +1,72 @@
+import Foundation
+import Support
+import Testing
+
+@testable import GatewayServer
+
+/// What a process is before it becomes the program of an upstream.
+struct ProcessLauncherTests {
+    private let launcher: ProcessLauncher
+    private let folder: TemporaryFolder
+
+    init() throws {
+        launcher = try ProcessLauncher()
+        folder = try TemporaryFolder()
+    }
+
+    private func run(
+        parent: Int32 = getpid(), memoryLimit: Int = 0, group: String? = nil, _ command: [String]
+    ) async throws -> (status: ChildProcess.ExitStatus, lines: [String], errorLines: [String]) {
+        try await ChildProcess.run(
+            launcher.path, launcher.arguments(parent: parent, memoryLimit: memoryLimit, group: group, command: command), folder: folder.path
+        )
+    }
+
+    @Test func `becomes the program, with its arguments and its exit status`() async throws {
+        let ended = try await run(["sh", "-c", #"printf '%s\n' "$@"; exit 7"#, "sh", "two words", ""])
+        #expect(ended.status == 7)
+        #expect(ended.lines == ["two words", ""])
+        #expect(ended.errorLines.isEmpty)
+    }
+
+    @Test func `bounds its address space in bytes, and leaves no core file`() async throws {
+        let limits = "ulimit -v; ulimit -c"
+        #expect(try await run(memoryLimit: 100 << 20, ["sh", "-c", limits]).lines == ["102400", "0"])
+        #expect(try await run(["sh", "-c", limits]).lines == ["unlimited", "0"])
+    }
+
+    @Test func `doesn't begin when its parent is gone already`() async throws {
+        let ended = try await run(parent: 1, ["echo", "x"])
+        #expect(ended.status == 1)
+        #expect(ended.lines.isEmpty)
+    }
+
+    @Test func `says what can't be started`() async throws {
+        let ended = try await run(["/nonexistent/program"])
+        #expect(ended.status == 127)
+        #expect(ended.errorLines == ["parley: /nonexistent/program can't be started: No such file or directory"])
+    }
+
+    @Test func `a control group that isn't there keeps nobody from work`() async throws {
+        #expect(try await run(group: folder.path, ["echo", "x"]).lines == ["x"])
+        #expect(try await run(group: "/" + String(repeating: "x", count: 5000), ["echo", "x"]).lines == ["x"])
+    }
+
+    @Test(arguments: [
+        ["1", "0", "-"], ["", "0", "-", "true"], ["1x", "0", "-", "true"], ["1", "-1", "-", "true"], ["1", " 1", "-", "true"],
+        ["1", "99999999999999999999", "-", "true"],
+    ])
+    func `refuses arguments that its gateway wouldn't give`(arguments: [String]) async throws {
+        let ended = try await ChildProcess.run(launcher.path, arguments, folder: folder.path)
+        #expect(ended.status == 64)
+        #expect(ended.errorLines == ["usage: parley-launch PARENT MEMORY GROUP PROGRAM [ARGUMENT ...]"])
+    }
+
+    @Test func `one that isn't beside the gateway is told`() throws {
+        let missing = #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: folder.path + "/parley (deleted)") }
+        #expect(missing?.path == folder.path + "/parley-launch")
+        #expect("\(try #require(missing))".contains("comes with parley"))
+        try Data().write(to: URL(fileURLWithPath: folder.path + "/parley-launch"))
+        #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: folder.path + "/parley") }
+    }
+}
