@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly all=(scanner frames inflate deflate upgrade tls configuration connection session)
+readonly all=(scanner frames inflate deflate upgrade tls configuration connection session answers)
 minutes=10
 is_replay=false
 targets=()
@@ -45,7 +45,7 @@ for target in "${targets[@]}"; do
     # Seconds and MiB of one input: both far over what any input needs, even on a busy machine.
     options=(-timeout=60 -rss_limit_mb=3000 -malloc_limit_mb=1000 -print_final_stats=1 -artifact_prefix="Found/$target/")
     case "$target" in
-        scanner | session) options+=(-dict=Dictionaries/messages.dict) ;;
+        scanner | session | answers) options+=(-dict=Dictionaries/messages.dict) ;;
         upgrade | connection) options+=(-dict=Dictionaries/http.dict) ;;
         configuration) options+=(-dict=Dictionaries/configuration.dict) ;;
     esac

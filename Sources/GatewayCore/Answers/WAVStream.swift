@@ -28,11 +28,13 @@ package struct WAVStream: Sendable {
         var bytes = bytes
         var input: [UInt8] = []
         if state == .riff || state == .chunks {
-            guard header.count + bytes.byteCount <= Self.longestHeader || readsHeader(adding: bytes) else {
+            header.append(bytesOf: bytes)
+            let samples = try readHeader()
+            // However it is cut into pieces.
+            guard samples ?? header.count <= Self.longestHeader else {
                 throw AnswerFault("the WAV file has no samples in its first \(Self.longestHeader) bytes")
             }
-            if header.isEmpty || header.count + bytes.byteCount <= Self.longestHeader { header.append(bytesOf: bytes) }
-            guard let samples = try readHeader() else { return [] }
+            guard let samples else { return [] }
             input = Array(header[samples...])
             header = []
             bytes = RawSpan()
@@ -47,12 +49,6 @@ package struct WAVStream: Sendable {
         cut = Array(whole.suffix(odd))
         whole.removeLast(odd)
         return whole
-    }
-
-    /// A first piece that is longer than any header.
-    private mutating func readsHeader(adding bytes: RawSpan) -> Bool {
-        header.append(bytesOf: bytes)
-        return header.count - bytes.byteCount < Self.longestHeader
     }
 
     /// - Returns: where the samples begin; nil when more is needed.

@@ -88,6 +88,7 @@ package final class Gateway: Service {
         let isDraining = await isAskedToStop(before: channel)
         await stop(channel)
         for ticker in tickers { ticker.cancel() }
+        shared.removeLoops()
         // A gateway that accepts nothing is better started anew than left running.
         if !isDraining { throw ListenerClosed() }
     }

@@ -45,6 +45,9 @@ package final class SharedGateway: Sendable {
         loops.withLock { $0.indices.contains(number) ? $0[number] : nil }
     }
 
+    /// The gateway has ended: no session is handed from one loop to another any more. Until then they and what they share keep each other alive.
+    package func removeLoops() { loops.withLock { $0 = [] } }
+
     package var memoryBytes: Int { memory.load(ordering: .relaxed) }
 
     /// One loop's ledgers have changed by so much.

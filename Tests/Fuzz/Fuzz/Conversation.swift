@@ -41,6 +41,10 @@ final class Conversation {
         // A channel that isn't closed keeps itself alive.
         if channel.isActive { channel.close(promise: nil) }
         harness.eventLoop.settle()
+        // So does a session that waits for its client to come back.
+        for driver in Array(harness.loop.sessions.values) { driver.end(.displaced) }
+        harness.eventLoop.settle()
+        harness.shared.removeLoops()
     }
 
     var isOpen: Bool { channel.isActive }

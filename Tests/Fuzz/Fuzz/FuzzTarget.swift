@@ -16,6 +16,7 @@ enum Targets {
         ("configuration", { ConfigurationTarget() }),
         ("connection", { ConnectionTarget() }),
         ("session", { SessionTarget() }),
+        ("answers", { AnswersTarget() }),
     ]
 
     /// Set once, before libFuzzer's loop begins, which runs on the same thread.

@@ -1,7 +1,8 @@
 import GatewayCore
-import GatewayServer
 import NIOCore
 import Support
+
+@testable import GatewayServer
 
 /// A session whose client frames as it should: what it says, and when, is anything.
 ///
@@ -84,7 +85,7 @@ final class SessionTarget: FuzzTarget {
         case .time(let ticks): conversation.advance(by: .milliseconds(100 * ticks))
         case .writable(let isWritable): conversation.setWritable(isWritable)
         case .goAway: conversation.turn { $0.goAway(reason: "drain", deadlineMilliseconds: 100) }
-        case .relieve: conversation.turn { loop in conversation.socket?.relieve() }
+        case .relieve: conversation.turn { loop in conversation.socket?.application.relieve() }
         case .reload(let bits):
             var configuration = GatewayConfiguration.defaults(for: .development)
             Policy(bits).apply(to: &configuration)

@@ -153,6 +153,15 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 7, 100_000])
+    func `its samples begin within 4096 bytes, however it is cut`(size: Int) throws {
+        // 52 bytes are the header's without anything else.
+        #expect(try read(file(data: 2, extra: 4096 - 52) + [1, 2], cutEvery: size).1 == [1, 2])
+        #expect(throws: AnswerFault("the WAV file has no samples in its first 4096 bytes")) {
+            _ = try read(file(data: 2, extra: 4096 - 50) + [1, 2], cutEvery: size)
+        }
+    }
+
     @Test func `what follows the samples is none of them`() throws {
         #expect(try read(file(data: 4) + [1, 2, 3, 4] + Array("LIST".utf8), cutEvery: 5).1 == [1, 2, 3, 4])
         #expect(try read(file(data: 100) + [1, 2, 3], cutEvery: 50).1 == [1, 2])

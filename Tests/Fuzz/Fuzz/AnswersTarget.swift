@@ -1,0 +1,152 @@
+@testable import GatewayCore
+
+/// What upstreams say: event streams, lines of a process with audio between them, WAV files, and the messages in them.
+///
+/// Promises: it doesn't matter how the bytes are cut. Texts for clients are UTF-8, audio is whole samples, what is announced is within its bounds.
+/// No more is held than the limit and what came last. Sentences add up to the text that they are cut from.
+final class AnswersTarget: FuzzTarget {
+    /// Small, for what happens at the limit; else more than any input.
+    private static let limits = [40, 1 << 16]
+
+    func run(_ input: FuzzInput) {
+        var input = input
+        let kind = input.byte() & 3
+        let limit = input.choose(Self.limits)
+        let split = input.split()
+        let bytes = input.bytes
+        let read: ([[UInt8]]) -> [String] =
+            switch kind {
+            case 0: { Self.readEvents($0, limit: limit) }
+            case 1: { Self.readLines($0, limit: limit) }
+            case 2: Self.readSound
+            default: Self.readMessages
+            }
+        let whole = read([bytes])
+        // Messages are whole in any case.
+        if kind < 3 { require(read(split.pieces(of: bytes)) == whole, "pieces don't matter") }
+        if String(validating: bytes, as: UTF8.self) != nil { Self.checkSentences(bytes, split: split) }
+    }
+
+    private static func readEvents(_ pieces: [[UInt8]], limit: Int) -> [String] {
+        var events = ServerSentEvents(limit: limit)
+        var stream = AnswerStream()
+        var heard: [String] = []
+        do throws(AnswerFault) {
+            for piece in pieces {
+                try events.take(piece.span.bytes) { (data) throws(AnswerFault) in
+                    require(data.byteCount <= limit + 16, "an event within its limit")
+                    heard.append("\(data.byteCount)")
+                    try validate(data)
+                    try stream.take(try AnswerMessage(data)) { heard.append(description(of: $0)) }
+                }
+                require(events.heldBytes <= 4 * (limit + 64) + 16_384, "\(events.heldBytes) bytes held")
+            }
+        } catch {
+            heard.append("\(error)")
+        }
+        return heard
+    }
+
+    private static func readLines(_ pieces: [[UInt8]], limit: Int) -> [String] {
+        var lines = AnswerLines(limit: limit)
+        var stream = AnswerStream()
+        var heard: [String] = []
+        do throws(AnswerFault) {
+            for piece in pieces {
+                try lines.take(piece.span.bytes) { (line) throws(AnswerFault) in
+                    require(line.byteCount <= limit, "a line within its limit")
+                    try validate(line)
+                    var follow = 0
+                    try stream.take(try AnswerMessage(line)) { step in
+                        if case .chunk(let count) = step { follow = count }
+                        heard.append(description(of: step))
+                    }
+                    require((0...AnswerMessage.largestChunk).contains(follow), "a chunk within its bounds")
+                    return follow
+                } onChunk: { (chunk) throws(AnswerFault) in
+                    heard.append("\(try stream.take(chunk: chunk))")
+                }
+            }
+        } catch {
+            heard.append("\(error)")
+        }
+        return heard
+    }
+
+    private static func readSound(_ pieces: [[UInt8]]) -> [String] {
+        var sound = WAVStream()
+        var samples: [UInt8] = []
+        do throws(AnswerFault) {
+            for piece in pieces {
+                let whole = try sound.take(piece.span.bytes)
+                require(whole.count % (sound.format?.frameBytes ?? 1) == 0, "whole samples")
+                samples += whole
+            }
+        } catch {
+            // Which of several faults is found first is a matter of how much is known.
+            return samples.isEmpty ? ["refused"] : ["\(error)"]
+        }
+        return ["\(sound.format as AudioFormat?)", "\(samples)", "\(sound.isCut)"]
+    }
+
+    /// The same bytes as each kind of upstream would say them.
+    private static func readMessages(_ pieces: [[UInt8]]) -> [String] {
+        let bytes = pieces.flatMap { $0 }
+        guard String(validating: bytes, as: UTF8.self) != nil else { return [] }
+        if let message = try? AnswerMessage(bytes.span.bytes) {
+            var stream = AnswerStream()
+            try? stream.take(message) { _ = description(of: $0) }
+        }
+        if let answer = try? ChatAnswer(bytes.span.bytes) { check(answer.text) }
+        if let answer = try? TranscriptionAnswer(bytes.span.bytes) { check(answer.text) }
+        if let answer = try? VoskAnswer(bytes.span.bytes) {
+            check(answer.text)
+            require(answer.confidence.map { (0...1).contains($0) } ?? true, "a confidence is between 0 and 1")
+        }
+        return []
+    }
+
+    private static func validate(_ text: RawSpan) throws(AnswerFault) {
+        var validator = UTF8Validator()
+        guard validator.accept(text), validator.isComplete else { throw AnswerFault("the answer isn't UTF-8") }
+    }
+
+    private static func check(_ text: [UInt8]?) {
+        require(text.map { String(validating: $0, as: UTF8.self) != nil } ?? true, "a text is UTF-8")
+    }
+
+    private static func description(of step: AnswerStream.Step) -> String {
+        switch step {
+        case .event(let content), .last(let content, _):
+            switch content {
+            case .text(let text, _): check(text)
+            case .transcript(let text, _, let confidence, _, _):
+                check(text)
+                require(confidence.map { (0...1).contains($0) } ?? true, "a confidence is between 0 and 1")
+            case .status(let state, let progress):
+                require(state.utf8.count <= AnswerMessage.longestState, "a state within its bounds")
+                require(progress.map { (0...1).contains($0) } ?? true, "progress is between 0 and 1")
+            case .audio, .audioChunk, .audioEnd, .failure: break
+            }
+        case .failed(_, let retryAfter): require(retryAfter.map { $0 >= 0 } ?? true, "nobody is sent back into the past")
+        case .chunk: break
+        }
+        return "\(step)"
+    }
+
+    private static func checkSentences(_ text: [UInt8], split: Split) {
+        var splitter = SentenceSplitter()
+        var sum: [UInt8] = []
+        var said: [UInt8] = []
+        for piece in split.pieces(of: text) {
+            said += piece
+            for sentence in splitter.take(piece) {
+                sum += sentence
+                require(!sentence.isEmpty, "a sentence says something")
+            }
+            require(sum.count + splitter.heldBytes == said.count, "nothing is lost")
+        }
+        if let rest = splitter.finish() { sum += rest }
+        require(text.starts(with: sum) && text.dropFirst(sum.count).allSatisfy { $0 <= 0x20 }, "sentences add up to the text")
+    }
+}
