@@ -44,7 +44,7 @@ struct ControlGroup: Sendable {
     }
 
     /// Makes one; nil where that isn't possible.
-    static func make() async -> ControlGroup? { await apart { ControlGroup() } }
+    static func make() async -> ControlGroup? { parent == nil ? nil : await apart { ControlGroup() } }
 
     private init?() {
         guard let parent = Self.parent, let start = Self.start(of: getpid()) else { return nil }

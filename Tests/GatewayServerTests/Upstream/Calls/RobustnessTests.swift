@@ -108,10 +108,10 @@ import Testing
             return NIOLoopBound(receiver, eventLoop: eventLoop)
         }.get()
         // It says what isn't JSON: the request has failed, and the process is killed, what it has started included.
-        let failure = try await eventually { try await eventLoop.submit { receiver.value.failure }.get() }
+        let failure = try await eventually("failure") { try await eventLoop.submit { receiver.value.failure }.get() }
         #expect(failure.code == .upstreamError)
-        _ = try await eventually { pool.snapshot().counts.connections == 0 ? true : nil }
-        _ = try await eventually { Self.processes(with: "1987.6").isEmpty ? true : nil }
+        _ = try await eventually("no connection") { pool.snapshot().counts.connections == 0 ? true : nil }
+        _ = try await eventually("no process") { Self.processes(with: "1987.6").isEmpty ? true : nil }
         running.cancel()
         await running.value
     }
@@ -302,12 +302,12 @@ extension RobustnessTests {
     }
 }
 
-/// Waits for what comes from elsewhere.
-func eventually<Value>(within limit: Duration = .seconds(20), _ body: () async throws -> Value?) async throws -> Value {
+/// Waits for what comes from elsewhere: through several queues that all tests share.
+func eventually<Value>(_ what: String, within limit: Duration = .seconds(60), _ body: () async throws -> Value?) async throws -> Value {
     let end = ContinuousClock.now + limit
     while ContinuousClock.now < end {
         if let value = try await body() { return value }
         try await Task.sleep(for: .milliseconds(10))
     }
-    throw TestFailure("it didn't happen within \(limit)")
+    throw TestFailure("\(what): not within \(limit)")
 }
