@@ -90,7 +90,6 @@ import Testing
         let goaway = try await client.message("goaway")
         #expect(goaway["reason"].string != nil)
         #expect((0...1000).contains(goaway["deadline_ms"].integer ?? -1))
-        try await client.isServed()
         try await client.closed(4003)
         try await gateway.servesNextClient()
     }

@@ -145,6 +145,9 @@ import Testing
         #expect(try client.frames().isEmpty)
         harness.advance(by: .seconds(1))
         #expect(try client.frames().map(\.text).contains { $0.hasPrefix(#"{"type":"goaway","reason":"connection_age""#) })
+        // Until then it is served.
+        try client.send(text: #"{"type":"ping","id":"p1"}"#)
+        #expect(try client.frames().map(\.text).contains { $0.hasPrefix(#"{"type":"pong","id":"p1""#) })
         harness.advance(by: .seconds(2))
         #expect(try client.frames().last?.closeCode == 4003)
     }
