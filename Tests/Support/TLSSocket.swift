@@ -32,7 +32,7 @@ package final class TLSSocket: Sendable {
     }
 
     /// How long anything may take in a test.
-    package static let patience = Duration.seconds(20)
+    package static let patience = Duration.seconds(45)
 
     package let incoming: Watched<Incoming>
     private let channel: any Channel

@@ -224,6 +224,16 @@ import Testing
         #expect(try !harness.written().contains("C: d"))
     }
 
+    @Test func `a wait that the upstream demands is read from its fields`() {
+        #expect(HTTPHeaders([("Retry-After", "2")]).retryAfterMilliseconds == 2000)
+        let (date, end) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:40 GMT")
+        #expect(HTTPHeaders([("Date", date), ("Retry-After", end)]).retryAfterMilliseconds == 3000)
+        // By our own clock that is long over.
+        #expect(HTTPHeaders([("Retry-After", end)]).retryAfterMilliseconds == 0)
+        #expect(HTTPHeaders([("Retry-After", "later")]).retryAfterMilliseconds == nil)
+        #expect(HTTPHeaders().retryAfterMilliseconds == nil)
+    }
+
     @Test func `one request taken up from inside the end of another goes out at once`() throws {
         let (harness, first, second) = (try Harness(), Exchange(), Exchange())
         first.onEnd = { [harness] in harness.ask(second) }

@@ -228,9 +228,9 @@ extension HTTPHeaders {
         }
     }
 
-    /// Milliseconds, from a `Retry-After` in seconds; dates are left alone.
     var retryAfterMilliseconds: Int64? {
-        guard let seconds = first(name: "Retry-After").flatMap({ Double($0) }), (0...86_400).contains(seconds) else { return nil }
-        return Int64(seconds * 1000)
+        first(name: "Retry-After").flatMap {
+            RetryAfter.milliseconds($0, date: first(name: "Date"), now: LoopClock.wallMilliseconds())
+        }
     }
 }

@@ -1,0 +1,47 @@
+/// What a `Retry-After` field says (RFC 9110 §10.2.3): seconds, or a date.
+package enum RetryAfter {
+    /// Milliseconds. Who says more than a day is taken for wrong.
+    static let longest: Int64 = 86_400_000
+
+    /// - Parameters:
+    ///   - value: of the field
+    ///   - date: of the same answer's `Date` field, as the clock that the other is meant by
+    ///   - now: Unix milliseconds, for an answer that has no such
+    /// - Returns: milliseconds, 0 for a date that is over; nil for what can't be read, or is more than ``longest``.
+    package static func milliseconds(_ value: String, date: String?, now: Int64) -> Int64? {
+        if let seconds = Double(value) {
+            let wait = seconds * 1000
+            return (0...Double(longest)).contains(wait) ? Int64(wait) : nil
+        }
+        guard let end = unixSeconds(value) else { return nil }
+        let wait = end * 1000 &- (date.flatMap(unixSeconds).map { $0 * 1000 } ?? now)
+        return wait <= longest ? max(wait, 0) : nil
+    }
+
+    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"].map { Array($0.utf8) }
+
+    /// An IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that anyone may still send (§5.6.7). The day of the week isn't looked at.
+    static func unixSeconds(_ text: String) -> Int64? {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 29, bytes[3...4].elementsEqual(", ".utf8), bytes[7] == 0x20, bytes[11] == 0x20, bytes[16] == 0x20,
+            bytes[19] == UInt8(ascii: ":"), bytes[22] == UInt8(ascii: ":"), bytes[25...].elementsEqual(" GMT".utf8),
+            let day = number(bytes[5...6]), (1...31).contains(day),
+            let month = months.firstIndex(where: { $0.elementsEqual(bytes[8...10]) }),
+            let year = number(bytes[12...15]), year > 0,
+            let hour = number(bytes[17...18]), hour < 24,
+            let minute = number(bytes[20...21]), minute < 60,
+            // A leap second is the sixtieth.
+            let second = number(bytes[23...24]), second <= 60
+        else { return nil }
+        // Years that begin in March have their leap day at the end: the days before a month are then a matter of its number.
+        let years = month < 2 ? year - 1 : year
+        let dayOfYear = (153 * ((Int64(month) + 10) % 12) + 2) / 5 + day - 1
+        let days = years * 365 + years / 4 - years / 100 + years / 400 + dayOfYear - 719_468
+        return ((days * 24 + hour) * 60 + minute) * 60 + second
+    }
+
+    private static func number(_ digits: ArraySlice<UInt8>) -> Int64? {
+        guard digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        return digits.reduce(0) { $0 * 10 + Int64($1 - 0x30) }
+    }
+}
