@@ -389,11 +389,11 @@ class Stage:
             return "/nonexistent/program"
         # Beside a gateway that has a core of its own.
         elsewhere = "taskset, -c, \"1\", " if self.loops == 1 else ""
-        others = "" if query == "healthy" else AFTER_OTHERS
-        # As neighbours.py places the doubles of the other kinds.
-        if query == "healthy" and self.loops == 1 and os.geteuid() == 0:
-            others = "chrt, --fifo, \"1\", "
-        return elsewhere + others + f"{sys.executable}, {HERE / 'quick_process.py'}"
+        priority = AFTER_OTHERS
+        if query == "healthy":
+            # As neighbours.py places the doubles of the other kinds.
+            priority = "chrt, --fifo, \"1\", " if self.loops == 1 and os.geteuid() == 0 else ""
+        return elsewhere + priority + f"{sys.executable}, {HERE / 'quick_process.py'}"
 
     def ledger(self, kind, lane):
         return self.faulty[DOUBLES[kind], lane].ledger if kind in DOUBLES else self.gateway.ledger

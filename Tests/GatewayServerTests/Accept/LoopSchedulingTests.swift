@@ -1,9 +1,6 @@
 import Foundation
-import GatewayCore
-import Logging
 import NIOCore
 import NIOPosix
-import Support
 import Testing
 
 @testable import GatewayServer

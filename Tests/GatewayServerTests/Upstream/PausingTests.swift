@@ -26,6 +26,16 @@ import Testing
         func socketClosed(_ failure: CallFailure?) {}
     }
 
+    /// Text messages as a server sends them; none is longer than 125 bytes.
+    private func frames(_ texts: some Sequence<String>) -> ByteBuffer {
+        var bytes = ByteBuffer()
+        for text in texts {
+            bytes.writeBytes([0x81, UInt8(text.utf8.count)])
+            bytes.writeString(text)
+        }
+        return bytes
+    }
+
     @Test func `a paused socket leaves what comes unread, and reads on where it stopped`() throws {
         let channel = EmbeddedChannel()
         let (reads, owner) = (Reads(), Owner())
@@ -36,7 +46,7 @@ import Testing
         #expect(reads.count == 1)
         socket.setPaused(true)
         // Of what had been read by then as much is heard as there is time for in one turn, which a busy machine cuts short.
-        try channel.writeInbound(ByteBuffer(bytes: [0x81, 1, 0x61, 0x81, 1, 0x62]))
+        try channel.writeInbound(frames(["a", "b"]))
         channel.read()
         #expect(owner.heard.first == "a")
         #expect(reads.count == 1)
@@ -57,15 +67,10 @@ import Testing
         let socket = UpstreamSocketHandler(owner: owner, maxMessageBytes: 1000)
         try channel.pipeline.syncOperations.addHandlers([reads, socket])
         socket.begin()
-        // Half a millisecond isn't enough for so many on any machine.
+        // A slice isn't enough for so many on any machine.
         let said = (0..<100_000).map { "m\($0)" }
-        var bytes = ByteBuffer()
-        for text in said {
-            bytes.writeBytes([0x81, UInt8(text.utf8.count)])
-            bytes.writeString(text)
-        }
         // Without advancing the time of the loop, so that only the first turn is taken.
-        channel.pipeline.fireChannelRead(bytes)
+        channel.pipeline.fireChannelRead(frames(said))
         let first = owner.heard.count
         #expect(first > 0 && first < said.count)
         channel.read()
@@ -83,15 +88,8 @@ import Testing
         channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)
         socket.begin()
         let said = (0..<50_000).map { "m\($0)" }
-        for part in [said[..<49_000], said[49_000...]] {
-            var bytes = ByteBuffer()
-            for text in part {
-                bytes.writeBytes([0x81, UInt8(text.utf8.count)])
-                bytes.writeString(text)
-            }
-            // The second without having been asked for, as at the end of a connection.
-            channel.pipeline.fireChannelRead(bytes)
-        }
+        // The second without having been asked for, as at the end of a connection.
+        for part in [said[..<49_000], said[49_000...]] { channel.pipeline.fireChannelRead(frames(part)) }
         #expect(owner.heard.count < said.count)
         _ = try? channel.finish()
         #expect(owner.heard == said)

@@ -44,10 +44,13 @@ struct ControlGroup: Sendable {
     }
 
     /// Makes one; nil where that isn't possible.
-    static func make() async -> ControlGroup? { parent == nil ? nil : await apart { ControlGroup() } }
+    static func make() async -> ControlGroup? {
+        guard let parent else { return nil }
+        return await apart { ControlGroup(in: parent) }
+    }
 
-    private init?() {
-        guard let parent = Self.parent, let start = Self.start(of: getpid()) else { return nil }
+    private init?(in parent: String) {
+        guard let start = Self.start(of: getpid()) else { return nil }
         path = "\(parent)/\(Self.prefix)\(getpid())-\(start)-\(Self.numbers.add(1, ordering: .relaxed).newValue)"
         guard mkdir(path, 0o755) == 0 else { return nil }
         guard access("\(path)/cgroup.kill", W_OK) == 0 else {
@@ -78,10 +81,13 @@ struct ControlGroup: Sendable {
     }
 
     /// Those of gateways that died: what is left in them is killed.
-    static func sweep() async { await apart(sweepAll) }
+    static func sweep() async {
+        guard let parent else { return }
+        await apart { sweep(parent) }
+    }
 
-    @Sendable private static func sweepAll() {
-        guard let parent, let names = try? FileManager.default.contentsOfDirectory(atPath: parent) else { return }
+    private static func sweep(_ parent: String) {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: parent) else { return }
         for name in names where name.hasPrefix(prefix) {
             let parts = name.dropFirst(prefix.count).split(separator: "-")
             // Its number may be another process's by now, which then has begun at another time.

@@ -89,9 +89,9 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         }
     }
 
-    private func read(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
+    /// - Parameter limit: when the rest is left for another go; by default after a slice
+    private func read(_ buffer: ByteBuffer, until limit: NIODeadline = .now() + slice, context: ChannelHandlerContext) {
         var buffer = buffer
-        let limit = NIODeadline.now() + Self.slice
         do throws(WebSocketError) {
             while state == .open, let event = try reader.next(in: &buffer) {
                 switch event {
@@ -126,7 +126,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     /// Nothing follows: what was left is heard before the end.
     private func takeRest(_ context: ChannelHandlerContext) {
-        while let buffer = left.take(), state == .open { read(buffer, context: context) }
+        if let buffer = left.take(), state == .open { read(buffer, until: .distantFuture, context: context) }
     }
 
     private func goOn() {
