@@ -7,11 +7,17 @@ package final class UpstreamDouble: Sendable {
     /// - Parameters:
     ///   - kind: `http`, `openai`, `websocket` or `vosk`
     ///   - certificate: paths of a PEM certificate and its key; nil for a server in the clear
-    package init(_ kind: String, certificate: (String, String)? = nil) async throws {
-        folder = try TemporaryFolder()
-        var arguments = ["-B", Python.repository + "/Tests/Upstreams/faulty.py", "--stay", "--kind", kind]
+    package convenience init(_ kind: String, certificate: (String, String)? = nil) async throws {
+        var arguments = ["--stay", "--kind", kind]
         if let certificate { arguments += ["--tls", certificate.0, certificate.1] }
-        process = try ChildProcess(try Python.path(), arguments, folder: folder.path)
+        try await self.init(script: "faulty.py", arguments)
+    }
+
+    /// A server with a behaviour of its own.
+    package init(script: String, _ arguments: [String] = []) async throws {
+        folder = try TemporaryFolder()
+        process = try ChildProcess(
+            try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/\(script)"] + arguments, folder: folder.path)
         guard let port = try await Self.event(of: process, where: { $0["ready"] == true })["port"].integer else {
             throw TestFailure("the double has no port")
         }

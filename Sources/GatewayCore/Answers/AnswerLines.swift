@@ -35,7 +35,7 @@ package struct AnswerLines: Sendable {
             }
             var end = offset
             while end < bytes.byteCount, bytes.byte(at: end) != 0x0A { end += 1 }
-            guard line.count + end - offset <= limit else { throw AnswerFault("a line is longer than max_message_bytes", isTooLong: true) }
+            guard line.count + end - offset <= limit else { throw AnswerFault("a line is longer than max_message_bytes", kind: .tooLong) }
             line.append(bytesOf: bytes.extracting(offset..<end))
             guard end < bytes.byteCount else { return }
             offset = end + 1

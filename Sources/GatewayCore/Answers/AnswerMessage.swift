@@ -18,7 +18,8 @@ package struct AnswerMessage: Sendable {
     package var body: Body
     /// Nothing follows. Always so of a failure.
     package var isDone: Bool
-    package var usage: Usage?
+    /// Read where the answer is complete.
+    package var summary: AnswerSummary
 
     /// The longest `state`, in bytes.
     static let longestState = 64
@@ -38,7 +39,7 @@ package struct AnswerMessage: Sendable {
         self.request = request
         do throws(AnswerFault) {
             isDone = try Self.flag("done", in: document) ?? false
-            usage = Self.usage(document)
+            summary = Self.summary(document)
             body = try Self.body(document)
         } catch {
             throw AnswerFault(error.description, request: request)
@@ -123,11 +124,14 @@ package struct AnswerMessage: Sendable {
         return .recording(format, decoded)
     }
 
-    private static func usage(_ document: JSONDocument) -> Usage? {
-        guard let value = document.field("usage") else { return nil }
-        return Usage(
-            inputTokens: document.count(document.field("input_tokens", of: value)) ?? 0,
-            outputTokens: document.count(document.field("output_tokens", of: value)) ?? 0)
+    private static func summary(_ document: JSONDocument) -> AnswerSummary {
+        var summary = AnswerSummary()
+        if let finish = document.string(document.field("finish"), atMost: 32) { summary.finish = FinishReason(rawValue: finish) }
+        guard let usage = document.field("usage") else { return summary }
+        summary.usage = Usage(
+            inputTokens: document.count(document.field("input_tokens", of: usage)) ?? 0,
+            outputTokens: document.count(document.field("output_tokens", of: usage)) ?? 0)
+        return summary
     }
 }
 

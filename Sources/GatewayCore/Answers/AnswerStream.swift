@@ -3,7 +3,7 @@ package struct AnswerStream: Sendable {
     package enum Step: Sendable {
         case event(UpstreamEvent.Content)
         /// The answer is complete with this.
-        case last(UpstreamEvent.Content, Usage?)
+        case last(UpstreamEvent.Content, AnswerSummary)
         case failed(retryable: Bool?, retryAfterMilliseconds: Int64?)
         /// So many bytes of audio follow.
         case chunk(bytes: Int)
@@ -20,8 +20,8 @@ package struct AnswerStream: Sendable {
     /// - Parameter pass: is handed what the message comes to, in order
     package mutating func take(_ message: consuming AnswerMessage, _ pass: (Step) -> Void) throws(AnswerFault) {
         guard !isOver else { throw AnswerFault("there is something behind the end of the answer") }
-        let (isDone, usage) = (message.isDone, message.usage)
-        func put(_ content: UpstreamEvent.Content) { pass(isDone ? .last(content, usage) : .event(content)) }
+        let (isDone, summary) = (message.isDone, message.summary)
+        func put(_ content: UpstreamEvent.Content) { pass(isDone ? .last(content, summary) : .event(content)) }
         switch message.body {
         case .failure(let retryable, let retryAfter):
             isOver = true

@@ -1,34 +1,3 @@
-/// What an OpenAI-compatible chat server says: a chunk of a streamed completion, or a whole one.
-package struct ChatAnswer: Sendable {
-    /// Of the first choice; nil where there is none, as in the chunk with the usage.
-    package var text: [UInt8]?
-    /// The choice is complete.
-    package var isFinished = false
-    package var usage: Usage?
-    /// An `error` object in place of a completion.
-    package var isError = false
-
-    package init(_ json: RawSpan) throws(AnswerFault) {
-        let document = try JSONDocument(json)
-        if document.field("error") != nil {
-            isError = true
-            return
-        }
-        if let usage = document.field("usage"), usage.kind == .object {
-            self.usage = Usage(
-                inputTokens: document.count(document.field("prompt_tokens", of: usage)) ?? 0,
-                outputTokens: document.count(document.field("completion_tokens", of: usage)) ?? 0)
-        }
-        guard let choices = document.field("choices"), choices.kind == .array else { throw AnswerFault("choices isn't an array") }
-        guard let choice = document.first(of: choices) else { return }
-        isFinished = document.field("finish_reason", of: choice)?.kind == .string
-        guard let message = document.field("delta", of: choice) ?? document.field("message", of: choice) else { return }
-        guard let content = document.field("content", of: message) else { return }
-        guard let text = document.text(content) else { throw AnswerFault("content isn't a string") }
-        self.text = text
-    }
-}
-
 /// What a transcription server says: `{"text":"…"}`, whatever else there is.
 package struct TranscriptionAnswer: Sendable {
     package var text: [UInt8]

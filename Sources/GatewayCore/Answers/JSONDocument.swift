@@ -1,7 +1,7 @@
 /// A JSON text of an upstream: checked as a whole, then looked into by field.
 ///
-/// As strict as with clients (RFC 8259, depth, UTF-8 by whoever hands it over, no lone surrogate where it matters), but for keys, which may
-/// repeat: the first counts.
+/// The rules are those for clients (RFC 8259, depth; the caller checks UTF-8) with three exceptions that real servers need: keys may repeat, and the first
+/// counts; `NaN` and `Infinity` (Python's `json`) read as `null`; half of a surrogate pair reads as U+FFFD.
 // `UInt8` has no padding that could be read: that is what is unsafe about spans of raw bytes here.
 struct JSONDocument {
     private let storage: [UInt8]
@@ -20,7 +20,7 @@ struct JSONDocument {
         storage.reserveCapacity(bytes.byteCount)
         storage.append(bytesOf: bytes)
         self.storage = storage
-        var reader = JSONReader(at: 0, maximumDepth: Self.depth)
+        var reader = Self.reader(at: 0)
         reader.skipWhitespace(in: bytes)
         do throws(JSONSyntaxError) {
             guard try reader.current(in: bytes) == UInt8(ascii: "{") else { throw JSONSyntaxError(.notAnObject, at: reader.position) }
@@ -36,9 +36,20 @@ struct JSONDocument {
             reader.skipWhitespace(in: bytes)
             guard reader.position == bytes.byteCount else { throw JSONSyntaxError(.trailingBytes, at: reader.position) }
         } catch {
-            throw AnswerFault(error.reason == .notAnObject ? "the answer isn't a JSON object" : "the answer isn't JSON")
+            throw AnswerFault(
+                error.reason == .notAnObject ? "the answer isn't a JSON object" : "the answer isn't JSON",
+                kind: error.reason == .unexpectedEnd ? .incomplete : .invalid)
         }
     }
+
+    private static func reader(at position: Int) -> JSONReader {
+        var reader = JSONReader(at: position, maximumDepth: depth)
+        reader.takesNonFinite = true
+        return reader
+    }
+
+    /// Lends the text.
+    func withBytes(_ body: (RawSpan) -> Void) { body(unsafe storage.span.bytes) }
 
     /// A field of the object that the text is; nil when it isn't there or `null`.
     func field(_ name: StaticString) -> JSONValue? {
@@ -59,7 +70,7 @@ struct JSONDocument {
     func field(_ name: StaticString, of object: JSONValue) -> JSONValue? {
         guard object.kind == .object else { return nil }
         let bytes = unsafe storage.span.bytes
-        var reader = JSONReader(at: object.start, maximumDepth: Self.depth)
+        var reader = Self.reader(at: object.start)
         var walk = MemberReader(depth: 0)
         // The text was found whole.
         while let (key, value) = try? walk.next(&reader, in: bytes) {
@@ -82,7 +93,7 @@ struct JSONDocument {
     func first(of array: JSONValue?) -> JSONValue? {
         guard let array, array.kind == .array else { return nil }
         let bytes = unsafe storage.span.bytes
-        var reader = JSONReader(at: array.start &+ 1, maximumDepth: Self.depth)
+        var reader = Self.reader(at: array.start &+ 1)
         reader.skipWhitespace(in: bytes)
         return try? reader.value(in: bytes, depth: 0)
     }
@@ -91,7 +102,7 @@ struct JSONDocument {
     func eachElement(of array: JSONValue?, _ body: (JSONValue) -> Void) {
         guard let array, array.kind == .array else { return }
         let bytes = unsafe storage.span.bytes
-        var reader = JSONReader(at: array.start &+ 1, maximumDepth: Self.depth)
+        var reader = Self.reader(at: array.start &+ 1)
         reader.skipWhitespace(in: bytes)
         while let value = try? reader.value(in: bytes, depth: 0) {
             body(value)
@@ -101,9 +112,9 @@ struct JSONDocument {
         }
     }
 
-    /// A string's text, sanitized as a client's is; nil for anything else.
+    /// A string's text, sanitized as a client's is, with U+FFFD for half of a surrogate pair; nil for anything else.
     func text(_ value: JSONValue?) -> [UInt8]? {
-        guard let value, value.kind == .string, !value.hasLoneSurrogate else { return nil }
+        guard let value, value.kind == .string else { return nil }
         return value.text.bytes(in: unsafe storage.span.bytes)
     }
 
@@ -154,15 +165,25 @@ struct JSONDocument {
 
 /// An answer of an upstream breaks its protocol. The text is for logs, and never holds anything of the answer.
 package struct AnswerFault: Error, Sendable, Hashable, CustomStringConvertible {
+    package enum Kind: Sendable, Hashable {
+        /// The answer breaks the rules.
+        case invalid
+        /// The answer is longer than a bound.
+        case tooLong
+        /// The answer ends too early.
+        case incomplete
+        /// The answer arrived whole and can't be used. A request can provoke that, so it says nothing about the endpoint.
+        case unusable
+    }
+
     package let description: String
     /// The request that it is an answer to, if that could be read.
     package var request: UInt64?
-    /// It is right as far as it went, but over a bound.
-    package let isTooLong: Bool
+    package let kind: Kind
 
-    package init(_ description: String, request: UInt64? = nil, isTooLong: Bool = false) {
+    package init(_ description: String, request: UInt64? = nil, kind: Kind = .invalid) {
         self.description = description
         self.request = request
-        self.isTooLong = isTooLong
+        self.kind = kind
     }
 }

@@ -1,4 +1,6 @@
 /// Reads a `text/event-stream` (HTML Standard §9.2.6) as its bytes come: the data of each event, and nothing of what comes beside it.
+///
+/// A line that begins with `{` is an event of its own: servers write errors, and whole answers, into a stream without `data:` in front.
 package struct ServerSentEvents: Sendable {
     /// Bytes of the data of one event, at most.
     package let limit: Int
@@ -36,10 +38,16 @@ package struct ServerSentEvents: Sendable {
         try keep(bytes.extracting(start..<bytes.byteCount))
     }
 
+    /// The stream has ended: hands on the event that no empty line has ended.
+    package mutating func finish(_ event: (RawSpan) throws(AnswerFault) -> Void) throws(AnswerFault) {
+        if !line.isEmpty { try endLine(event) }
+        try endLine(event)
+    }
+
     private mutating func keep(_ part: RawSpan) throws(AnswerFault) {
         // A field's name beside the data.
         guard part.byteCount <= limit &+ 16 &- min(line.count &+ data.count, limit &+ 16) else {
-            throw AnswerFault("an event is longer than max_message_bytes", isTooLong: true)
+            throw AnswerFault("an event is longer than max_message_bytes", kind: .tooLong)
         }
         line.append(bytesOf: part)
     }
@@ -59,6 +67,7 @@ package struct ServerSentEvents: Sendable {
             // `UInt8` has no padding that could be read.
             return try event(unsafe data.span.bytes)
         }
+        if line.first == UInt8(ascii: "{") { return try event(unsafe line.span.bytes) }
         guard line.starts(with: Self.field) else { return }
         var rest = line[Self.field.count...]
         guard let next = rest.first else { return addData([]) }

@@ -37,6 +37,16 @@ package struct History: Sendable {
         }
     }
 
+    /// The part of a request that later requests include in their conversation.
+    package enum Standing: UInt8, Sendable {
+        /// All of it.
+        case kept
+        /// Nothing: it has no answer, or a content filter has objected to it.
+        case withdrawn
+        /// All of it, unless the client has asked the same again: its answer broke off.
+        case brokenOff
+    }
+
     package struct Tag: Sendable, Hashable {
         package var speaker: Speaker
         package var kind = Kind.text
@@ -49,6 +59,7 @@ package struct History: Sendable {
         package var request: UInt64
         /// Of an answer that was spoken: bytes of it that the client has heard, where it broke off.
         package var heard: UInt32?
+        package var standing = Standing.kept
 
         package init(
             _ speaker: Speaker, _ kind: Kind = .text, at: Int64, audio: Audio = Audio(), latency: Latency? = nil, request: RequestKey? = nil
@@ -125,20 +136,36 @@ package struct History: Sendable {
         return isFound
     }
 
+    /// Sets which part of a completed request later requests include.
+    package mutating func setStanding(_ standing: Standing, of request: RequestKey) {
+        for index in (0..<ring.count).reversed() {
+            let tag = ring.tag(at: index)
+            guard tag.request == request.number, tag.standing != standing else { continue }
+            ring.updateTag(at: index) { $0.standing = standing }
+            changed.insert(pruned &+ UInt64(index))
+            // Nothing of a request comes before what the client said.
+            if tag.speaker == .client, tag.kind == .text { return }
+        }
+    }
+
     /// What was said before a request: its texts, the oldest first, as far back as the bounds allow. Of an answer that broke off, what was heard.
     package func conversation(before request: RequestKey, lines limit: Int, bytes: Int) -> [ConversationLine] {
         var lines: [ConversationLine] = []
         var left = bytes
         for index in (0..<ring.count).reversed() {
             let tag = ring.tag(at: index)
-            guard lines.count < limit, tag.kind != .audio, tag.request != request.number else { continue }
+            guard lines.count < limit else { break }
+            // Requests are numbered in order; after a restart later ones may be known already.
+            guard tag.kind != .audio, tag.request < request.number || tag.request == 0, tag.standing != .withdrawn else { continue }
             let count = tag.heard.map { min(Int($0), ring.recordCount(at: index)) } ?? ring.recordCount(at: index)
             guard count > 0 else { continue }
             guard count <= left else { break }
             left -= count
             var text: [UInt8] = []
             ring.withRecord(at: index) { text.append(bytesOf: $0.extracting(first: count)) }
-            lines.append(ConversationLine(tag.speaker, text))
+            lines.append(
+                ConversationLine(
+                    tag.speaker, text, request: RequestKey(number: tag.request), isBrokenOff: tag.standing == .brokenOff))
         }
         return lines.reversed()
     }
@@ -162,7 +189,7 @@ package struct History: Sendable {
 extension History.Tag {
     func append(to record: inout [UInt8]) {
         record.append(speaker.rawValue)
-        record.append(kind.rawValue)
+        record.append(kind.rawValue | standing.rawValue << 4)
         record.append(fixed: at)
         if kind == .audio {
             record.append(fixed: audio.bytes)
@@ -179,10 +206,12 @@ extension History.Tag {
     }
 
     init(_ reader: inout RecordReader) throws(RecordError) {
-        guard let speaker = History.Speaker(rawValue: try reader.fixed()), let kind = History.Kind(rawValue: try reader.fixed()) else {
-            throw RecordError()
-        }
+        let (speakerByte, kindByte): (UInt8, UInt8) = (try reader.fixed(), try reader.fixed())
+        guard let speaker = History.Speaker(rawValue: speakerByte), let kind = History.Kind(rawValue: kindByte & 0xF),
+            let standing = History.Standing(rawValue: kindByte >> 4)
+        else { throw RecordError() }
         self.init(speaker, kind, at: try reader.time())
+        self.standing = standing
         if kind == .audio { audio = History.Audio(bytes: try reader.fixed(), nanoseconds: try reader.fixed()) }
         guard audio.bytes >= 0, audio.nanoseconds >= 0 else { throw RecordError() }
         request = try reader.fixed()

@@ -9,13 +9,22 @@ package enum RetryAfter {
     ///   - now: Unix milliseconds, for an answer that has no such
     /// - Returns: milliseconds, 0 for a date that is over; nil for what can't be read, or is more than ``longest``.
     package static func milliseconds(_ value: String, date: String?, now: Int64) -> Int64? {
+        let value = trimmed(value)
         if let seconds = Double(value) {
             let wait = seconds * 1000
             return (0...Double(longest)).contains(wait) ? Int64(wait) : nil
         }
         guard let end = unixSeconds(value) else { return nil }
-        let wait = end * 1000 &- (date.flatMap(unixSeconds).map { $0 * 1000 } ?? now)
+        let wait = end * 1000 &- (date.map(trimmed).flatMap(unixSeconds).map { $0 * 1000 } ?? now)
         return wait <= longest ? max(wait, 0) : nil
+    }
+
+    /// Blanks around a field's value belong to the field line (RFC 9110 §5.5), and not every server keeps them away.
+    private static func trimmed(_ value: String) -> String {
+        var rest = value[...]
+        while let first = rest.utf8.first, first == 0x20 || first == 0x09 { rest = rest.dropFirst() }
+        while let last = rest.utf8.last, last == 0x20 || last == 0x09 { rest = rest.dropLast() }
+        return String(rest)
     }
 
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"].map { Array($0.utf8) }

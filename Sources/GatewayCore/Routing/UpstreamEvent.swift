@@ -3,12 +3,15 @@ package struct UpstreamEvent: Sendable {
     package enum Content: Sendable {
         /// A delta, or with `final` the last piece of a text. Valid UTF-8, may be empty.
         case text([UInt8], final: Bool)
+        /// A delta of a text that the client asked to hear only: kept for the conversation, not sent. Valid UTF-8.
+        case unsentText([UInt8])
         case transcript([UInt8], final: Bool, confidence: Double?, startMilliseconds: Int64?, endMilliseconds: Int64?)
         /// An audio answer begins; chunks follow, then their end. One at a time.
         case audio(AudioFormat)
         case audioChunk([UInt8])
         case audioEnd(AudioFormat)
-        case status(String, progress: Double?)
+        /// - `bytes`: of a model that thinks, bytes of its reasoning so far: a sign of life
+        case status(String, progress: Double?, bytes: Int? = nil)
         /// The request failed: nothing follows.
         ///
         /// - `isRetryable`: nil leaves it to the code
@@ -17,7 +20,7 @@ package struct UpstreamEvent: Sendable {
         /// Bytes of what a client will read of it.
         package var byteCount: Int {
             switch self {
-            case .text(let text, _), .transcript(let text, _, _, _, _): text.count
+            case .text(let text, _), .unsentText(let text), .transcript(let text, _, _, _, _): text.count
             case .audioChunk(let chunk): chunk.count
             case .audio, .audioEnd, .status, .failure: 64
             }
@@ -28,10 +31,13 @@ package struct UpstreamEvent: Sendable {
     package struct Epilogue: Sendable, Hashable {
         package var usage: Usage?
         package var timing: CallTiming?
+        /// Nil where the upstream doesn't say: ``FinishReason/stop``.
+        package var finish: FinishReason?
 
-        package init(usage: Usage? = nil, timing: CallTiming? = nil) {
+        package init(usage: Usage? = nil, timing: CallTiming? = nil, finish: FinishReason? = nil) {
             self.usage = usage
             self.timing = timing
+            self.finish = finish
         }
     }
 

@@ -58,6 +58,8 @@ extension Session {
         turn.commands.append(.cancel(request.key, playedMilliseconds: playedMilliseconds))
         outbox.dropWaiting(of: request.key)
         if intake.stream?.key == request.key { intake.abandon() }
+        // A text that was cancelled before its answer is withdrawn. People who go on speaking haven't taken anything back.
+        if !request.hasSaid, request.audio.bytes == 0 { history.setStanding(.withdrawn, of: request.key) }
         finish(request.key, turn: &turn)
         sequence("status", request: nil, turn: &turn) { bytes in
             bytes.append(",\"reply_to\":")

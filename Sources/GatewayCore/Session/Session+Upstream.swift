@@ -24,6 +24,7 @@ extension Session {
         let id = inFlight[index].id
         var isLast = event.isLast
         let epilogue = event.epilogue
+        var hasFailed = false
         if !inFlight[index].isAnswered {
             inFlight[index].isAnswered = true
             inFlight[index].answeredAt = turn.now
@@ -43,6 +44,7 @@ extension Session {
         }
         switch consume content {
         case .text(let text, let final):
+            inFlight[index].note(text)
             remember(text, final: final, isLast: isLast, index: index, turn: &turn)
             sequence("text", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
@@ -53,6 +55,9 @@ extension Session {
                 bytes.append(final)
                 if isLast { bytes.append(doneWith: epilogue) }
             }
+        case .unsentText(let text):
+            inFlight[index].note(text)
+            remember(text, final: false, isLast: false, index: index, turn: &turn)
         case .transcript(let text, let final, let confidence, let start, let end):
             if final {
                 // Who only hears has answered with it.
@@ -88,12 +93,13 @@ extension Session {
             announce(format, isEnd: true, of: request, id: id, done: isLast ? .some(epilogue) : nil, turn: &turn)
         case .audioChunk(let chunk):
             let format = inFlight[index].answerFormat
+            inFlight[index].hasSaid = true
             chunk.withRawSpan { bytes in
                 outbox.append(bytes, kind: .binary, request: request)
                 inFlight[index].answerAudio.add(bytes, lasting: format.flatMap { AudioClock.nanoseconds(of: bytes, format: $0) } ?? 0)
             }
             counts.messagesOut &+= 1
-        case .status(let state, let progress):
+        case .status(let state, let progress, let reasoningBytes):
             sequence("status", request: request, turn: &turn) { bytes in
                 bytes.append(",\"reply_to\":")
                 bytes.append(quoted: id)
@@ -103,6 +109,10 @@ extension Session {
                     bytes.append(",\"progress\":")
                     bytes.append(jsonNumber: min(max(progress, 0), 1))
                 }
+                if let reasoningBytes {
+                    bytes.append(",\"bytes\":")
+                    bytes.append(decimal: reasoningBytes)
+                }
                 if isLast { bytes.append(doneWith: epilogue) }
             }
         case .failure(let code, let message, let retryAfter, let isRetryable):
@@ -111,9 +121,11 @@ extension Session {
                 code, source: code.isOfClient ? .client : .upstream, message, replyTo: id, retryAfter: retryAfter, isRetryable: isRetryable,
                 correlationID: turn.correlationID())
             fail(request, error, epilogue, turn: &turn)
+            hasFailed = true
         }
         guard isLast else { return }
         tellLatency(at: index, turn: &turn)
+        setStanding(at: index, hasFailed: hasFailed, finish: epilogue?.finish)
         if intake.stream?.key == request { intake.abandon() }
         finish(request, turn: &turn)
     }
@@ -153,6 +165,8 @@ extension Session {
     }
 
     private mutating func fail(_ request: RequestKey, _ error: GatewayError, _ epilogue: UpstreamEvent.Epilogue?, turn: inout Turn) {
+        var epilogue = epilogue ?? UpstreamEvent.Epilogue()
+        epilogue.finish = .error
         turn.incidents.append(error)
         note(.failed(error.code), of: error.correlationID, wall: turn.wall)
         counts.errors &+= 1
@@ -164,6 +178,14 @@ extension Session {
             error.append(to: &bytes, showsDetails: showsDetails)
             bytes.append(doneWith: epilogue)
         }
+    }
+
+    /// Decides which part of a completed request later requests include.
+    private mutating func setStanding(at index: Int, hasFailed: Bool, finish: FinishReason?) {
+        let (key, hasSaid) = (inFlight[index].key, inFlight[index].hasSaid)
+        // A filter that objected once would object in every later request.
+        guard hasSaid, finish != .contentFilter else { return history.setStanding(.withdrawn, of: key) }
+        if hasFailed { history.setStanding(.brokenOff, of: key) }
     }
 
     /// A streamed answer enters the history whole.
@@ -220,11 +242,16 @@ extension Session {
     }
 }
 
+extension Session.InFlight {
+    /// White space alone says nothing.
+    fileprivate mutating func note(_ text: [UInt8]) { hasSaid = hasSaid || text.contains { $0 > 0x20 } }
+}
+
 extension UpstreamEvent.Content {
     /// JSON has no text but UTF-8 (RFC 8259 §8.1).
     fileprivate var canBeWritten: Bool {
         switch self {
-        case .text(let text, _), .transcript(let text, _, _, _, _):
+        case .text(let text, _), .unsentText(let text), .transcript(let text, _, _, _, _):
             var validator = UTF8Validator()
             return text.withRawSpan { validator.accept($0) } && validator.isComplete
         default: return true
@@ -241,14 +268,17 @@ extension [UInt8] {
     /// What ends a request: `"done":true`, and what there is to tell of it. Times in milliseconds.
     fileprivate mutating func append(doneWith epilogue: UpstreamEvent.Epilogue?) {
         append(",\"done\":true")
-        if let usage = epilogue?.usage {
+        guard let epilogue else { return }
+        append(",\"finish\":")
+        append(jsonString: (epilogue.finish ?? .stop).rawValue)
+        if let usage = epilogue.usage {
             append(",\"usage\":{\"input_tokens\":")
             append(decimal: usage.inputTokens)
             append(",\"output_tokens\":")
             append(decimal: usage.outputTokens)
             append(UInt8(ascii: "}"))
         }
-        if let timing = epilogue?.timing {
+        if let timing = epilogue.timing {
             append(",\"timing\":{\"queue_ms\":")
             append(milliseconds: timing.queue)
             append(",\"connect_ms\":")

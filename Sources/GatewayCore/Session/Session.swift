@@ -27,6 +27,8 @@ package struct Session: ~Copyable, Sendable {
         var isTold = false
         /// Something of its answer was sequenced.
         package var isAnswered = false
+        /// Something of its answer can be read or heard.
+        var hasSaid = false
         /// The request as the store is to get it; nil once it has, and where there is no store.
         var record: [UInt8]?
         /// Audio chunks that the store has; nil for a text.

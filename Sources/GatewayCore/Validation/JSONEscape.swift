@@ -48,7 +48,7 @@ struct JSONEscape {
     }
 
     /// The value of `\uXXXX` at `offset`; nil when that isn't what is there.
-    private static func unit(in bytes: RawSpan, at offset: Int) -> UInt32? {
+    static func unit(in bytes: RawSpan, at offset: Int) -> UInt32? {
         guard bytes.byteCount &- offset >= 6, bytes.byte(at: offset) == UInt8(ascii: "\\"),
             bytes.byte(at: offset &+ 1) == UInt8(ascii: "u")
         else { return nil }

@@ -5,6 +5,8 @@ struct JSONReader {
     var position: Int
     /// Deepest container allowed; the message itself is 1. At most ``ValidationRules/deepestNesting``.
     let maximumDepth: Int
+    /// `NaN`, `Infinity` and `-Infinity` pass as `null`. They aren't JSON, but common encoders write them.
+    var takesNonFinite = false
 
     init(at position: Int, maximumDepth: Int) {
         self.position = position
@@ -61,6 +63,11 @@ struct JSONReader {
     /// A number or a literal.
     mutating func plainValue(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
         switch try current(in: bytes) {
+        case UInt8(ascii: "-")
+        where takesNonFinite && bytes.byteCount &- position > 1 && bytes.byte(at: position &+ 1) == UInt8(ascii: "I"):
+            try literal("-Infinity", .null, in: bytes)
+        case UInt8(ascii: "I") where takesNonFinite: try literal("Infinity", .null, in: bytes)
+        case UInt8(ascii: "N") where takesNonFinite: try literal("NaN", .null, in: bytes)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try number(in: bytes)
         case UInt8(ascii: "t"): try literal("true", .true, in: bytes)
         case UInt8(ascii: "f"): try literal("false", .false, in: bytes)

@@ -11,6 +11,12 @@ package struct UTF8Validator: Sendable {
 
     package init() {}
 
+    /// Whether bytes are UTF-8 text as a whole.
+    package static func isValid(_ bytes: RawSpan) -> Bool {
+        var validator = UTF8Validator()
+        return validator.accept(bytes) && validator.isComplete
+    }
+
     /// Whether the bytes so far end with a whole character.
     package var isComplete: Bool { missing == 0 }
 

@@ -97,6 +97,9 @@ struct ConfigurationFile {
         switch node {
         case .scalar(let scalar) where Self.isNull(scalar):
             return refuse(key.name, value: "", source: source(mark), allowed: key.allowed, hint: "leave the key out for its default")
+        case .mapping(let mapping) where key.isMap:
+            guard let body = UpstreamBody(mapping) else { return refuse(key.name, source: source(mark), allowed: key.allowed) }
+            content = .string(body.description)
         case .scalar(let scalar) where !key.isList:
             content = .string(scalar.string)
         case .sequence(let sequence) where key.isList && sequence.count <= Self.nodeLimit:

@@ -126,12 +126,24 @@ extension ConfigurationKey {
             .count(
                 key("max_tokens"), \.[upstream: name].maxTokens, zero: "the server's own limit", reload: .live,
                 "Of openai's chat: tokens of an answer."),
+            ConfigurationKey(
+                key("extra_body"), \.[upstream: name].extraBody, isMap: true, reload: .live,
+                allowed: "a map of up to 16KiB, such as {temperature: 0.2, top_p: 0.9}",
+                meaning: "openai: further members of the body of each request.",
+                read: { only($0).flatMap { UpstreamBody($0) } }, write: { $0.description }),
+            .toggle(
+                key("stream_usage"), \.[upstream: name].streamUsage, reload: .live,
+                "openai's chat: asks for the usage of a streamed answer (stream_options), which some servers refuse."),
+            .toggle(
+                key("reasoning_tags"), \.[upstream: name].reasoningTags, reload: .live,
+                "openai's chat: <think>…</think> at the beginning of an answer is reasoning, which isn't passed on."),
             secret(
                 key("api_key"), \.[upstream: name].apiKey,
                 "Sent as a bearer token. A secret: better in PARLEY_UPSTREAMS_<NAME>_API_KEY_FILE=/path than here."),
             .list(
-                key("headers"), \.[upstream: name].headers, of: "header fields, such as [\"X-Team: voice\"]", reload: .live,
-                "Sent along with each request.", read: { UpstreamHeader($0) }, write: { $0.description }),
+                key("headers"), \.[upstream: name].headers, of: "header fields, such as [\"X-Team: voice\"]", isSecret: true, reload: .live,
+                "Sent along with each request. They may hold secrets, which PARLEY_UPSTREAMS_<NAME>_HEADERS_FILE=/path reads, one field a line.",
+                read: { UpstreamHeader($0) }, write: { $0.description }),
             ConfigurationKey(
                 key("ca"), \.[upstream: name].authority, reload: .live, allowed: pathAllowed,
                 meaning: "PEM file of the authorities that its certificate is checked against. Unset: the system's.",

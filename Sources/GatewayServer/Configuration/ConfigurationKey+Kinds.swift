@@ -93,11 +93,11 @@ extension ConfigurationKey {
 
     /// A list whose entries are read one by one: all must be allowed.
     static func list<Value: Sendable>(
-        _ name: String, _ path: Place<[Value]>, of allowed: String, reload: Reload = .restart, _ meaning: String,
+        _ name: String, _ path: Place<[Value]>, of allowed: String, isSecret: Bool = false, reload: Reload = .restart, _ meaning: String,
         read: @escaping @Sendable (String) -> Value?, write: @escaping @Sendable (Value) -> String
     ) -> ConfigurationKey {
         ConfigurationKey(
-            name, path, isList: true, reload: reload, allowed: "a list of \(allowed)", meaning: meaning,
+            name, path, isList: true, isSecret: isSecret, reload: reload, allowed: "a list of \(allowed)", meaning: meaning,
             read: { texts in
                 let values = texts.compactMap(read)
                 return values.count == texts.count ? values : nil

@@ -9,6 +9,8 @@ package struct ConfigurationKey: Sendable {
     package let isList: Bool
     /// Whether the value is true or false: its flag then needs no value.
     package let isToggle: Bool
+    /// Whether the value is a map: written as such in files, as a JSON object in variables and flags.
+    package let isMap: Bool
     /// Whether the value is never shown.
     package let isSecret: Bool
     /// Whether a running gateway takes a new value; else it needs a restart.
@@ -46,12 +48,14 @@ package struct ConfigurationKey: Sendable {
     /// A key whose value is an entry, or a list of entries, of the given reading and writing.
     init<Value: Sendable>(
         _ name: String, _ path: any WritableKeyPath<GatewayConfiguration, Value> & Sendable,
-        isList: Bool = false, isToggle: Bool = false, isSecret: Bool = false, reload: Reload, allowed: String, meaning: String,
+        isList: Bool = false, isToggle: Bool = false, isMap: Bool = false, isSecret: Bool = false, reload: Reload, allowed: String,
+        meaning: String,
         read: @escaping @Sendable ([String]) -> Value?, write: @escaping @Sendable (Value) -> String?
     ) {
         self.name = name
         self.isList = isList
         self.isToggle = isToggle
+        self.isMap = isMap
         self.isSecret = isSecret
         self.isReloadable = reload == .live
         self.allowed = allowed

@@ -10,9 +10,12 @@ struct ConfigurationLayer {
     var source: (ConfigurationKey) -> String
     /// How the values of keys that aren't lists are written here: flags can't tell the two apart.
     var scalarsAreLists = false
+    /// Lists that weren't written in one text, by the names of their keys.
+    var lists: [String: [String]] = [:]
 
     /// The texts of a key: one, or those of its list; nil when this layer doesn't set it.
     func texts(of key: ConfigurationKey) -> [String]? {
+        if let list = lists[key.name] { return list.map(trimmed) }
         let type: ConfigType = key.isList || scalarsAreLists ? .stringArray : .string
         // A value of another type was reported when the layer was made, and is not among its names.
         guard names.contains(key.name), let found = try? values.value(forKey: AbsoluteConfigKey(key.components), type: type).value else {

@@ -13,11 +13,11 @@ extension ConfigurationRules {
             if upstream.urls.isEmpty || upstream.urls.contains(where: \.isWebSocket) {
                 refuse(key("urls"), with: [key("kind")], allowed: "at least one, all http:// or https://, with this kind")
             }
-            if upstream.kind == .openai, upstream.urls.contains(where: { $0.location.target.contains("?") }) {
-                refuse(key("urls"), with: [key("kind")], allowed: "URLs without a query, with this kind")
-            }
         case .process:
             if upstream.command.isEmpty { refuse(key("command"), with: [key("kind")], allowed: "a program, with this kind") }
+        }
+        if let taken = upstream.extraBody.members.map(\.name).first(where: { upstream.ownMembers.contains($0) }) {
+            refuse(key("extra_body"), with: [key("kind"), key("task")], allowed: "members but \(taken), which the gateway writes itself")
         }
         if upstream.hedgeAfter != .zero, !upstream.isRepeatable {
             refuse(key("hedge_after"), with: [key("repeatable"), key("kind")], allowed: "0ms, unless requests are repeatable")
@@ -73,6 +73,16 @@ extension GatewayConfiguration.Upstream {
         case (.openai, .chat): .model
         case (.openai, .speech): .speaker
         case (.loopback, _), (.websocket, _), (.http, _), (.process, _): .any
+        }
+    }
+
+    /// Members of the body that aren't left to `extra_body`.
+    var ownMembers: Set<String> {
+        switch task {
+        case .chat: ["model", "messages", "stream", "stream_options"]
+        case .transcription: ["model", "file", "stream"]
+        // Sound is read as WAV.
+        case .speech: ["model", "input", "response_format", "stream_format"]
         }
     }
 

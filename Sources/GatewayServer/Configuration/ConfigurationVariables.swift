@@ -13,6 +13,8 @@ struct ConfigurationVariables {
     /// Files that secrets were read from, or couldn't be.
     private(set) var secretFiles: [String] = []
     private var values: [String: String] = [:]
+    /// Lists that were read from files with secrets, by variable.
+    private var lists: [String: [String]] = [:]
     private var sources: [String: String] = [:]
 
     /// Picks ours from the environment of a process.
@@ -43,7 +45,9 @@ struct ConfigurationVariables {
             values: EnvironmentVariablesProvider(environmentVariables: values, secretsSpecifier: .specific(secrets))
                 .prefixKeys(with: "parley").snapshot(),
             names: Set(values.keys.compactMap { ConfigurationKey.variable($0)?.name }),
-            source: { [sources] key in sources[key.variable] ?? key.variable })
+            source: { [sources] key in sources[key.variable] ?? key.variable },
+            lists: Dictionary(
+                uniqueKeysWithValues: lists.compactMap { name, list in ConfigurationKey.variable(name).map { ($0.name, list) } }))
     }
 
     /// `PARLEY_UPSTREAMS_CHAT_API_KEY_FILE`
@@ -66,6 +70,8 @@ struct ConfigurationVariables {
             // Editors and `echo` end a file with a newline that nobody means.
             guard let text = String(validating: bytes, as: UTF8.self) else { return refuse(allowed, hint: "not UTF-8") }
             values[key.variable] = text.hasSuffix("\r\n") || text.hasSuffix("\n") ? String(text.dropLast()) : text
+            // A comma may belong to an entry.
+            if key.isList { lists[key.variable] = text.split(whereSeparator: \.isNewline).map(String.init) }
             sources[key.variable] = variable
         }
     }

@@ -19,6 +19,12 @@ extension GatewayConfiguration {
         package var historyBytes = 16_384
         /// Tokens of an answer; 0 leaves it to the server.
         package var maxTokens = 0
+        /// Further members of the body of an `openai` request.
+        package var extraBody = UpstreamBody()
+        /// Asks a streaming chat server for the usage; some refuse the field.
+        package var streamUsage = true
+        /// `<think>…</think>` at the beginning of an answer is reasoning.
+        package var reasoningTags = true
         /// Credentials, never shown.
         package var apiKey: String?
         package var headers: [UpstreamHeader] = []

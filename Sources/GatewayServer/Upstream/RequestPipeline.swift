@@ -69,6 +69,7 @@ final class RequestPipeline: CallOwner {
     private(set) var isOver = false
     private var timing = CallTiming()
     private var usage: Usage?
+    private var finish: FinishReason?
     private var startedAt: Instant
 
     init(key: RequestKey, request: CallOrder, stages: [Stage], collectMaxBytes: Int, loop: CallLoop, sink: any PipelineSink) {
@@ -210,14 +211,14 @@ final class RequestPipeline: CallOwner {
         take(content)
     }
 
-    func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, usage: Usage?, timing: CallTiming) {
+    func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, summary: AnswerSummary, timing: CallTiming) {
         guard !isOver else { return }
         if let speaking, call === speaking.call {
             heard(content, speaking)
             return endSentence(speaking)
         }
         self.call = nil
-        note(usage, timing)
+        note(summary, timing)
         // The usual case: its last is the request's last.
         if ahead.isEmpty, speaking == nil { return end(with: closing(content)) }
         take(content)
@@ -237,13 +238,14 @@ final class RequestPipeline: CallOwner {
 
     func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming) {
         guard !isOver else { return }
-        note(nil, timing)
+        note(AnswerSummary(), timing)
         fail(failure.code, failure.message, retryAfter: failure.retryAfter, isRetryable: failure.isRetryable)
     }
 
-    private func note(_ usage: Usage?, _ timing: CallTiming) {
+    private func note(_ summary: AnswerSummary, _ timing: CallTiming) {
         self.timing.add(timing)
-        guard let usage else { return }
+        finish = summary.finish ?? finish
+        guard let usage = summary.usage else { return }
         self.usage = Usage(
             inputTokens: (self.usage?.inputTokens ?? 0) &+ usage.inputTokens,
             outputTokens: (self.usage?.outputTokens ?? 0) &+ usage.outputTokens)
@@ -258,7 +260,7 @@ final class RequestPipeline: CallOwner {
                 transcript += text
                 return
             }
-            guard request.output.text || speaking == nil else { return }
+            guard request.output.text || speaking == nil else { return emit(.unsentText(text)) }
             hasOpenText = !final
             emit(.text(text, final: final))
         case .transcript(let text, let final, let confidence, let start, let end):
@@ -273,7 +275,7 @@ final class RequestPipeline: CallOwner {
         case .audioEnd(let format):
             openAudio = nil
             emit(.audioEnd(format))
-        case .audioChunk, .status: emit(content)
+        case .audioChunk, .status, .unsentText: emit(content)
         case .failure: break
         }
     }
@@ -378,7 +380,7 @@ final class RequestPipeline: CallOwner {
         let sink = sink
         self.sink = nil
         timing.total = loop.now.nanoseconds(since: startedAt)
-        sink?.pipeline(self, emits: content, isLast: true, epilogue: .init(usage: usage, timing: timing))
+        sink?.pipeline(self, emits: content, isLast: true, epilogue: .init(usage: usage, timing: timing, finish: finish))
     }
 
     private func fail(_ code: ErrorCode, _ message: String, retryAfter: Int64? = nil, isRetryable: Bool) {

@@ -1,6 +1,7 @@
 @testable import GatewayCore
+@testable import GatewayServer
 
-/// What upstreams say: event streams, lines of a process with audio between them, WAV files, and the messages in them.
+/// What upstreams say: event streams, chat completions, lines of a process with audio between them, WAV files, and the messages in them.
 ///
 /// Promises: it doesn't matter how the bytes are cut. Texts for clients are UTF-8, audio is whole samples, what is announced is within its bounds.
 /// No more is held than the limit and what came last. Sentences add up to the text that they are cut from.
@@ -10,20 +11,20 @@ final class AnswersTarget: FuzzTarget {
 
     func run(_ input: FuzzInput) {
         var input = input
-        let kind = input.byte() & 3
+        let kind = input.byte() % 5
         let limit = input.choose(Self.limits)
         let split = input.split()
         let bytes = input.bytes
-        let read: ([[UInt8]]) -> [String] =
-            switch kind {
-            case 0: { Self.readEvents($0, limit: limit) }
-            case 1: { Self.readLines($0, limit: limit) }
-            case 2: Self.readSound
-            default: Self.readMessages
-            }
-        let whole = read([bytes])
-        // Messages are whole in any case.
-        if kind < 3 { require(read(split.pieces(of: bytes)) == whole, "pieces don't matter") }
+        func compare(_ read: ([[UInt8]]) -> [String]) {
+            require(read(split.pieces(of: bytes)) == read([bytes]), "pieces don't matter")
+        }
+        switch kind {
+        case 0: compare { Self.readEvents($0, limit: limit) }
+        case 1: compare { Self.readLines($0, limit: limit) }
+        case 2: compare(Self.readSound)
+        case 4: compare { Self.readChat($0, limit: limit) }
+        default: Self.readMessage(bytes)
+        }
         if String(validating: bytes, as: UTF8.self) != nil { Self.checkSentences(bytes, split: split) }
     }
 
@@ -36,8 +37,7 @@ final class AnswersTarget: FuzzTarget {
                 try events.take(piece.span.bytes) { (data) throws(AnswerFault) in
                     require(data.byteCount <= limit + 16, "an event within its limit")
                     heard.append("\(data.byteCount)")
-                    try validate(data)
-                    try stream.take(try AnswerMessage(data)) { heard.append(description(of: $0)) }
+                    try stream.take(try message(data)) { heard.append(description(of: $0)) }
                 }
                 require(events.heldBytes <= 4 * (limit + 64) + 16_384, "\(events.heldBytes) bytes held")
             }
@@ -45,6 +45,33 @@ final class AnswersTarget: FuzzTarget {
             heard.append("\(error)")
         }
         return heard
+    }
+
+    private static func readChat(_ pieces: [[UInt8]], limit: Int) -> [String] {
+        var stream = ChatStream(limit: limit, findsReasoningTags: true)
+        stream.begin(isDeclaredStream: false)
+        var (text, isOver): ([UInt8], Bool) = ([], false)
+        var end = "open"
+        func pass(_ step: AnswerStream.Step) {
+            require(!isOver, "nothing follows the end")
+            _ = description(of: step)
+            switch step {
+            case .event(.text(let delta, _)): text += delta
+            case .last(.text(let delta, _), let summary):
+                text += delta
+                (isOver, end) = (true, "\(summary)")
+            case .failed: (isOver, end) = (true, "failed")
+            default: break
+            }
+        }
+        let now = Instant(nanoseconds: 0)
+        do throws(AnswerFault) {
+            for piece in pieces { try stream.take(piece.span.bytes, now: now, pass) }
+            try stream.end(now: now, pass)
+        } catch {
+            end = "\(error.kind)"
+        }
+        return ["\(text)", end]
     }
 
     private static func readLines(_ pieces: [[UInt8]], limit: Int) -> [String] {
@@ -55,9 +82,8 @@ final class AnswersTarget: FuzzTarget {
             for piece in pieces {
                 try lines.take(piece.span.bytes) { (line) throws(AnswerFault) in
                     require(line.byteCount <= limit, "a line within its limit")
-                    try validate(line)
                     var follow = 0
-                    try stream.take(try AnswerMessage(line)) { step in
+                    try stream.take(try message(line)) { step in
                         if case .chunk(let count) = step { follow = count }
                         heard.append(description(of: step))
                     }
@@ -90,25 +116,27 @@ final class AnswersTarget: FuzzTarget {
     }
 
     /// The same bytes as each kind of upstream would say them.
-    private static func readMessages(_ pieces: [[UInt8]]) -> [String] {
-        let bytes = pieces.flatMap { $0 }
-        guard String(validating: bytes, as: UTF8.self) != nil else { return [] }
+    private static func readMessage(_ bytes: [UInt8]) {
+        guard String(validating: bytes, as: UTF8.self) != nil else { return }
         if let message = try? AnswerMessage(bytes.span.bytes) {
             var stream = AnswerStream()
             try? stream.take(message) { _ = description(of: $0) }
         }
-        if let answer = try? ChatAnswer(bytes.span.bytes) { check(answer.text) }
         if let answer = try? TranscriptionAnswer(bytes.span.bytes) { check(answer.text) }
         if let answer = try? VoskAnswer(bytes.span.bytes) {
             check(answer.text)
-            require(answer.confidence.map { (0...1).contains($0) } ?? true, "a confidence is between 0 and 1")
+            check(part: answer.confidence)
         }
-        return []
     }
 
-    private static func validate(_ text: RawSpan) throws(AnswerFault) {
-        var validator = UTF8Validator()
-        guard validator.accept(text), validator.isComplete else { throw AnswerFault("the answer isn't UTF-8") }
+    /// As the gateway reads one whose bytes may be anything.
+    private static func message(_ text: RawSpan) throws(AnswerFault) -> AnswerMessage {
+        try CollectedBody.read(text) { (text) throws(AnswerFault) in try AnswerMessage(text) }
+    }
+
+    /// A confidence, or progress.
+    private static func check(part: Double?) {
+        require(part.map { (0...1).contains($0) } ?? true, "a part of the whole is between 0 and 1")
     }
 
     private static func check(_ text: [UInt8]?) {
@@ -119,13 +147,13 @@ final class AnswersTarget: FuzzTarget {
         switch step {
         case .event(let content), .last(let content, _):
             switch content {
-            case .text(let text, _): check(text)
+            case .text(let text, _), .unsentText(let text): check(text)
             case .transcript(let text, _, let confidence, _, _):
                 check(text)
-                require(confidence.map { (0...1).contains($0) } ?? true, "a confidence is between 0 and 1")
-            case .status(let state, let progress):
+                check(part: confidence)
+            case .status(let state, let progress, _):
                 require(state.utf8.count <= AnswerMessage.longestState, "a state within its bounds")
-                require(progress.map { (0...1).contains($0) } ?? true, "progress is between 0 and 1")
+                check(part: progress)
             case .audio, .audioChunk, .audioEnd, .failure: break
             }
         case .failed(_, let retryAfter): require(retryAfter.map { $0 >= 0 } ?? true, "nobody is sent back into the past")

@@ -13,7 +13,7 @@ import Testing
             case .event(.text(let text, let final)): "text \(String(decoding: text, as: UTF8.self)) \(final)"
             case .event(.transcript(let text, let final, let confidence, let start, let end)):
                 "transcript \(String(decoding: text, as: UTF8.self)) \(final) \(confidence ?? -1) \(start ?? -1) \(end ?? -1)"
-            case .event(.status(let state, let progress)): "status \(state) \(progress ?? -1)"
+            case .event(.status(let state, let progress, _)): "status \(state) \(progress ?? -1)"
             case .event: "event"
             case .audioBegin(let format): "begin \(format.codec.rawValue) \(format.rate) \(format.channels)"
             case .audioEnd: "end"
@@ -50,7 +50,7 @@ import Testing
         ("", "the answer isn't JSON"), ("[]", "the answer isn't a JSON object"), ("{", "the answer isn't JSON"),
         (#"{"text":"a"} x"#, "the answer isn't JSON"), (#"{"text":1}"#, "text isn't a string"),
         (#"{"type":"text"}"#, "text isn't a string"),
-        (#"{"text":"\ud800"}"#, "text isn't a string"), (#"{"type":"text","text":"a","final":1}"#, "final isn't true or false"),
+        (#"{"type":"text","text":"a","final":1}"#, "final isn't true or false"),
         (#"{"type":"text","text":"a","done":"yes"}"#, "done isn't true or false"),
         (#"{"type":"dance"}"#, "there is no answer of this type"),
         ("{}", "there is no answer of this type"), (#"{"type":"status","state":""}"#, "state isn't a string of 1 to 64 bytes"),
@@ -75,9 +75,17 @@ import Testing
         #expect(fault?.request == 9)
     }
 
-    @Test func `what it has used up is told along`() throws {
-        let message = try read(#"{"text":"a","done":true,"usage":{"input_tokens":3,"output_tokens":4}}"#)
-        #expect(message.usage == Usage(inputTokens: 3, outputTokens: 4))
+    @Test func `usage and reason of the end are told along`() throws {
+        let message = try read(#"{"text":"a","done":true,"finish":"length","usage":{"input_tokens":3,"output_tokens":4}}"#)
+        #expect(message.summary == AnswerSummary(usage: Usage(inputTokens: 3, outputTokens: 4), finish: .length))
+        #expect(try read(#"{"text":"a","done":true,"finish":"whatever"}"#).summary == AnswerSummary())
+    }
+
+    @Test func `half of a surrogate pair reads as U+FFFD, and NaN as nothing`() throws {
+        #expect(try shown(#"{"text":"a\ud800"}"#) == "text a\u{FFFD} true")
+        #expect(
+            try shown(#"{"type":"transcript","text":"a","final":true,"confidence":NaN,"x":[-Infinity,Infinity]}"#).hasPrefix("transcript a")
+        )
     }
 
     @Test func `more fields than have a place are read all the same`() throws {

@@ -36,28 +36,6 @@ import Testing
 }
 
 @Suite("Answers of other people's servers") struct ForeignAnswerTests {
-    private func chat(_ json: String) throws -> ChatAnswer {
-        try Array(json.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in try ChatAnswer(bytes) }
-    }
-
-    @Test func `a chat's chunks`() throws {
-        let chunk = try chat(#"{"id":"x","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":null}]}"#)
-        #expect(chunk.text == Array("Hi".utf8))
-        #expect(!chunk.isFinished)
-        let last = try chat(#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#)
-        #expect(last.text == nil && last.isFinished)
-        let usage = try chat(#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":5}}"#)
-        #expect(usage.usage == Usage(inputTokens: 12, outputTokens: 5))
-        let whole = try chat(#"{"choices":[{"message":{"content":"All"},"finish_reason":"stop"}]}"#)
-        #expect(whole.text == Array("All".utf8))
-        #expect(try chat(#"{"error":{"message":"secret inside"}}"#).isError)
-    }
-
-    @Test(arguments: ["{}", #"{"choices":5}"#, #"{"choices":[{"delta":{"content":5}}]}"#, "[1]", "nonsense"])
-    func `what isn't one is refused`(json: String) {
-        #expect(throws: AnswerFault.self) { _ = try chat(json) }
-    }
-
     @Test func `a transcription`() throws {
         let answer = try Array(#"{"text":" hello","language":"en"}"#.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in
             try TranscriptionAnswer(bytes)

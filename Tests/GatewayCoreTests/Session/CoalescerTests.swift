@@ -28,7 +28,7 @@ import Testing
             switch event.content {
             case .text(let text, let final):
                 "\(event.request.number):\(String(decoding: text, as: UTF8.self))\(final ? "!" : "")\(event.isLast ? "." : "")"
-            case .status(let state, _): "status \(state)"
+            case .status(let state, _, _): "status \(state)"
             case .failure: "failure"
             default: "other"
             }

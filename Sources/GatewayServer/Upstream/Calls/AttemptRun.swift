@@ -23,8 +23,8 @@ final class AttemptRun: AttemptReceiver {
 
     func received(_ content: consuming UpstreamEvent.Content) { if !isOver { call.received(content, from: self) } }
 
-    func received(last content: consuming UpstreamEvent.Content, usage: Usage?) {
-        if !isOver { call.received(last: content, usage: usage, from: self) }
+    func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary) {
+        if !isOver { call.received(last: content, summary: summary, from: self) }
     }
 
     func took(_ bytes: Int) { if !isOver { call.took(bytes) } }

@@ -74,6 +74,13 @@ package struct CallFailure: Error, Sendable {
         CallFailure(.upstreamError, "the upstream's answer couldn't be understood", details: details)
     }
 
+    /// The answer arrived whole and can't be used. A request can provoke that, so it says nothing about the endpoint.
+    package static func unusable(_ details: String) -> CallFailure {
+        var failure = invalid(details)
+        failure.outcome = .neither
+        return failure
+    }
+
     package static func tooLong(_ details: String) -> CallFailure {
         var failure = CallFailure(.upstreamError, "the upstream's answer was too long", details: details)
         failure.isRetryable = false
@@ -87,7 +94,13 @@ package struct CallFailure: Error, Sendable {
         var failure = CallFailure(.upstreamError, "the upstream couldn't answer", details: "it reported an error")
         failure.isRetryable = retryable ?? true
         failure.retryAfter = retryAfter
-        if retryable == false { failure.outcome = .success }
+        // Only an upstream that says so is unwell; another request may be answered.
+        failure.outcome =
+            switch retryable {
+            case true: .failure
+            case false: .success
+            case nil: .neither
+            }
         return failure
     }
 
@@ -109,7 +122,8 @@ package struct CallFailure: Error, Sendable {
         default:
             var failure = CallFailure(.upstreamError, "the upstream refused the request", details: details)
             failure.isRetryable = status == 408
-            failure.outcome = status == 408 ? .failure : .success
+            // The gateway's own credentials, or its time: that is every client's. Anything else is about the one request.
+            failure.outcome = [401, 403, 408].contains(status) ? .failure : .success
             return failure
         }
     }

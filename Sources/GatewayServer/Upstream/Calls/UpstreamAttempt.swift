@@ -32,7 +32,7 @@ package protocol AttemptReceiver: AnyObject {
     func heard()
     func received(_ content: consuming UpstreamEvent.Content)
     /// The answer's last content: complete with it. Last.
-    func received(last content: consuming UpstreamEvent.Content, usage: Usage?)
+    func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary)
     /// So many bytes of streamed audio are on their way.
     func took(_ bytes: Int)
     /// Last.

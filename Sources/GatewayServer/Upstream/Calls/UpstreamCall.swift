@@ -31,7 +31,7 @@ package final class CallTarget: Sendable {
 package protocol CallOwner: AnyObject {
     func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content)
     /// Last, with the last of the answer.
-    func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, usage: Usage?, timing: CallTiming)
+    func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, summary: AnswerSummary, timing: CallTiming)
     /// So many bytes of its streamed audio are on their way.
     func call(_ call: UpstreamCall, took bytes: Int)
     /// Last.
@@ -235,7 +235,7 @@ package final class UpstreamCall {
         owner?.call(self, received: content)
     }
 
-    func received(last content: consuming UpstreamEvent.Content, usage: Usage?, from run: AttemptRun) {
+    func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, from run: AttemptRun) {
         guard admit(content.byteCount, from: run) else { return }
         run.isOver = true
         run.attempt = nil
@@ -245,7 +245,7 @@ package final class UpstreamCall {
         timing.total = loop.now.nanoseconds(since: createdAt)
         let owner = owner
         leave()
-        owner?.call(self, received: content, usage: usage, timing: timing)
+        owner?.call(self, received: content, summary: summary, timing: timing)
     }
 
     /// Whether so many bytes more are taken of the answer.

@@ -13,7 +13,19 @@ protocol AnswerReader: AnyObject {
 }
 
 extension CallFailure {
-    init(_ fault: AnswerFault) { self = fault.isTooLong ? .tooLong(fault.description) : .invalid(fault.description) }
+    init(_ fault: AnswerFault) {
+        switch fault.kind {
+        case .invalid: self = .invalid(fault.description)
+        case .tooLong: self = .tooLong(fault.description)
+        case .incomplete: self = .brokenOff(fault.description)
+        case .unusable: self = .unusable(fault.description)
+        }
+    }
+
+    /// The answer has come whole: what is wrong with it isn't the connection's fault, nor another client's business.
+    init(whole fault: AnswerFault) {
+        self.init(fault.kind == .invalid ? AnswerFault(fault.description, kind: .unusable) : fault)
+    }
 }
 
 /// A JSON body, kept until it is whole: no longer than `max_message_bytes`.
@@ -33,77 +45,60 @@ struct CollectedBody {
         do throws(AnswerFault) {
             return try Self.read(bytes.span.bytes, body)
         } catch {
-            throw CallFailure(error)
+            throw CallFailure(whole: error)
         }
     }
 
     static func read<Value>(_ text: RawSpan, _ body: (RawSpan) throws(AnswerFault) -> Value) throws(AnswerFault) -> Value {
-        var validator = UTF8Validator()
-        guard validator.accept(text), validator.isComplete else { throw AnswerFault("the answer isn't UTF-8") }
+        guard UTF8Validator.isValid(text) else { throw AnswerFault("the answer isn't UTF-8") }
         return try body(text)
-    }
-}
-
-/// A body that is either JSON, or a stream of server-sent events, as its `Content-Type` says.
-struct StreamedBody {
-    private(set) var whole: CollectedBody
-    private var events: ServerSentEvents?
-
-    init(limit: Int) { whole = CollectedBody(limit: limit) }
-
-    var isStream: Bool { events != nil }
-
-    mutating func begin(_ headers: HTTPHeaders) throws(CallFailure) {
-        switch headers.mediaType {
-        case "text/event-stream": events = ServerSentEvents(limit: whole.limit)
-        case "application/json": break
-        default: throw .invalid("the answer is neither application/json nor text/event-stream")
-        }
-    }
-
-    /// - Parameter event: is handed the data of each event; not called for JSON, which is kept
-    mutating func take(_ bytes: RawSpan, _ event: (RawSpan) throws(AnswerFault) -> Void) throws(CallFailure) {
-        guard isStream else { return try whole.take(bytes) }
-        do throws(AnswerFault) {
-            try events?.take(bytes, event)
-        } catch {
-            throw CallFailure(error)
-        }
     }
 }
 
 /// `http`: a JSON answer message, or a stream of them as server-sent events.
 final class MessageAnswer: AnswerReader {
     private var stream = AnswerStream()
-    private var body: StreamedBody
+    private var body: AnswerBody
     private var isComplete = false
 
-    init(limit: Int) { body = StreamedBody(limit: limit) }
+    init(limit: Int) { body = AnswerBody(limit: limit) }
 
-    func begin(_ headers: HTTPHeaders) throws(CallFailure) { try body.begin(headers) }
+    func begin(_ headers: HTTPHeaders) throws(CallFailure) { body.begin(isDeclaredStream: headers.isEventStream) }
 
     func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        try body.take(bytes) { (data) throws(AnswerFault) in
-            // As OpenAI's streams end, which many tools write by habit.
-            guard !isComplete else { return }
-            if data.isDone { throw AnswerFault("the stream ends before the answer does") }
-            try read(data, pass)
+        do throws(AnswerFault) {
+            try body.take(bytes) { (data) throws(AnswerFault) in try take(event: data, pass) }
+        } catch {
+            throw CallFailure(error)
         }
     }
 
     func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
         guard !isComplete else { return }
-        guard !body.isStream else { throw .brokenOff("the stream ended without \"done\":true") }
-        try body.whole.read { (bytes) throws(AnswerFault) in
-            var message = try AnswerMessage(bytes)
+        do throws(AnswerFault) {
+            let whole = try body.end { (data) throws(AnswerFault) in
+                // Without an empty line behind it, this may be half of an event.
+                do throws(AnswerFault) { try take(event: data, pass) } catch {}
+            }
+            guard let whole else {
+                guard isComplete else { throw AnswerFault("the stream ended without \"done\":true", kind: .incomplete) }
+                return
+            }
+            var message = try CollectedBody.read(whole.span.bytes) { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }
             // There is no other.
             message.isDone = true
             if case .event(.text(let text, _)) = message.body { message.body = .event(.text(text, final: true)) }
             try take(message, pass)
+        } catch {
+            throw CallFailure(whole: error)
         }
     }
 
-    private func read(_ data: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(AnswerFault) {
+    private func take(event data: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(AnswerFault) {
+        let data = data.extracting(data.trimmedRange)
+        guard !isComplete, data.byteCount > 0 else { return }
+        // As OpenAI's streams end, which many tools write by habit.
+        if data.isText("[DONE]") { throw AnswerFault("the stream ends before the answer does") }
         try take(try CollectedBody.read(data) { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }, pass)
     }
 
@@ -116,47 +111,31 @@ final class MessageAnswer: AnswerReader {
 
 /// `openai`, chat: a completion, whole or as server-sent events.
 final class ChatCompletionAnswer: AnswerReader {
-    private var body: StreamedBody
-    private var usage: Usage?
-    /// The choice has its finish reason, or the stream said `[DONE]`.
-    private var isFinished = false
-    private var isDone = false
+    private var stream: ChatStream
+    private let now: () -> Instant
 
-    init(limit: Int) { body = StreamedBody(limit: limit) }
+    /// - Parameter findsReasoningTags: `<think>…</think>` at the beginning of the content is reasoning
+    init(limit: Int, findsReasoningTags: Bool, now: @escaping () -> Instant) {
+        stream = ChatStream(limit: limit, findsReasoningTags: findsReasoningTags)
+        self.now = now
+    }
 
-    func begin(_ headers: HTTPHeaders) throws(CallFailure) { try body.begin(headers) }
+    func begin(_ headers: HTTPHeaders) throws(CallFailure) { stream.begin(isDeclaredStream: headers.isEventStream) }
 
     func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        try body.take(bytes) { (data) throws(AnswerFault) in
-            guard !isDone else { return }
-            if data.isDone { return finish(pass) }
-            let chunk = try CollectedBody.read(data) { (bytes) throws(AnswerFault) in try ChatAnswer(bytes) }
-            if chunk.isError {
-                isDone = true
-                return pass(.failed(retryable: nil, retryAfterMilliseconds: nil))
-            }
-            usage = chunk.usage ?? usage
-            if chunk.isFinished { isFinished = true }
-            if let text = chunk.text, !text.isEmpty { pass(.event(.text(text, final: false))) }
+        do throws(AnswerFault) {
+            try stream.take(bytes, now: now(), pass)
+        } catch {
+            throw CallFailure(error)
         }
     }
 
     func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        guard !isDone else { return }
-        guard !body.isStream else {
-            // Not every server says `[DONE]`.
-            guard isFinished else { throw .brokenOff("the stream ended without a finish_reason") }
-            return finish(pass)
+        do throws(AnswerFault) {
+            try stream.end(now: now(), pass)
+        } catch {
+            throw CallFailure(error)
         }
-        let completion = try body.whole.read { (bytes) throws(AnswerFault) in try ChatAnswer(bytes) }
-        guard !completion.isError else { return pass(.failed(retryable: nil, retryAfterMilliseconds: nil)) }
-        guard let text = completion.text else { throw .invalid("the completion has no content") }
-        pass(.last(.text(text, final: true), completion.usage))
-    }
-
-    private func finish(_ pass: (AnswerStream.Step) -> Void) {
-        isDone = true
-        pass(.last(.text([], final: true), usage))
     }
 }
 
@@ -176,7 +155,7 @@ final class TranscriptAnswer: AnswerReader {
         let answer = try body.read { (bytes) throws(AnswerFault) in try TranscriptionAnswer(bytes) }
         // Whisper's begin with a blank.
         let text = Array(answer.text.drop { $0 <= 0x20 })
-        pass(.last(.transcript(text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), nil))
+        pass(.last(.transcript(text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), AnswerSummary()))
     }
 }
 
@@ -208,15 +187,7 @@ final class SpeechAnswer: AnswerReader {
 
     func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
         guard let format = wav.format, !wav.isCut else { throw .brokenOff("the WAV file ends before its samples do") }
-        pass(.last(.audioEnd(format), nil))
-    }
-}
-
-extension RawSpan {
-    /// `[DONE]`, which ends streams of OpenAI.
-    fileprivate var isDone: Bool {
-        guard byteCount == 6 else { return false }
-        return withUnsafeBytes { $0.elementsEqual("[DONE]".utf8) }
+        pass(.last(.audioEnd(format), AnswerSummary()))
     }
 }
 
@@ -227,6 +198,8 @@ extension HTTPHeaders {
             String(field.prefix { $0 != ";" }).lowercased().filter { $0 != " " && $0 != "\t" }
         }
     }
+
+    var isEventStream: Bool { mediaType == "text/event-stream" }
 
     var retryAfterMilliseconds: Int64? {
         first(name: "Retry-After").flatMap {

@@ -70,11 +70,11 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
         guard !isOver else { return }
         switch step {
         case .event(let content): receiver.received(content)
-        case .last(let content, let usage):
+        case .last(let content, let summary):
             isOver = true
             connection?.letPass()
             connection = nil
-            receiver.received(last: content, usage: usage)
+            receiver.received(last: content, summary: summary)
         case .failed(let retryable, let retryAfter): fail(.reported(retryable: retryable, retryAfter: retryAfter))
         case .chunk: fail(.invalid("an HTTP answer has no chunks"))
         }

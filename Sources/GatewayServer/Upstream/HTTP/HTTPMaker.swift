@@ -29,7 +29,7 @@ final class HTTPMaker: ServiceLoop {
     func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
         let attempt = HTTPAttempt(receiver: receiver)
         do throws(CallFailure) {
-            let order = try HTTPOrder(order, configuration)
+            let order = try HTTPOrder(order, configuration, now: { [loop] in loop.now })
             attempt.begin(order, configuration.request(order, to: endpoint), on: connection(to: endpoint))
         } catch {
             receiver.failed(error)
@@ -87,9 +87,12 @@ final class HTTPMaker: ServiceLoop {
 extension GatewayConfiguration.Upstream {
     /// An order as it goes to one of the endpoints.
     func request(_ order: HTTPOrder, to endpoint: Int) -> HTTPConnection.Request {
-        var target = urls[endpoint].location.target
-        if !order.path.isEmpty, target.hasSuffix("/") { target.removeLast() }
-        var head = head(.POST, target + order.path, of: endpoint)
+        // A query belongs behind the path: Azure's service reads its API version there.
+        let target = urls[endpoint].location.target
+        let query = target.firstIndex(of: "?") ?? target.endIndex
+        var path = target[..<query]
+        if !order.path.isEmpty, path.hasSuffix("/") { path.removeLast() }
+        var head = head(.POST, path + order.path + target[query...], of: endpoint)
         head.headers.replaceOrAdd(name: "Content-Type", value: order.contentType)
         head.headers.replaceOrAdd(name: "Accept", value: order.accept)
         head.headers.replaceOrAdd(name: "Content-Length", value: "\(order.body.count)")

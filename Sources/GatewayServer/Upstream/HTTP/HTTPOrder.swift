@@ -11,12 +11,13 @@ struct HTTPOrder {
     var body: [UInt8] = []
     var answer: any AnswerReader
 
+    /// - Parameter now: the clock of the event loop
     /// - Throws: what can't be asked of this upstream.
-    init(_ order: CallOrder, _ configuration: GatewayConfiguration.Upstream) throws(CallFailure) {
+    init(_ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, now: @escaping () -> Instant) throws(CallFailure) {
         let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
         switch (configuration.kind, configuration.task) {
         case (.openai, .chat):
-            answer = ChatCompletionAnswer(limit: limit)
+            answer = ChatCompletionAnswer(limit: limit, findsReasoningTags: configuration.reasoningTags, now: now)
             path = "/chat/completions"
             try Self.chat(order, configuration, into: &body)
         case (.openai, .transcription):
@@ -60,19 +61,28 @@ struct HTTPOrder {
             append(role: "system", Array(configuration.systemPrompt.utf8), to: &body)
             body.append(UInt8(ascii: ","))
         }
-        let lines = order.conversation.suffix(configuration.historyMessages)
-        for line in lines {
-            append(role: line.speaker == .client ? "user" : "assistant", line.text, to: &body)
-            body.append(UInt8(ascii: ","))
+        let prompt = ChatPrompt(order.conversation, question: text, limit: configuration.historyMessages)
+        for (index, message) in prompt.messages.enumerated() {
+            if index > 0 { body.append(UInt8(ascii: ",")) }
+            append(role: message.speaker == .client ? "user" : "assistant", message.text, to: &body)
         }
-        append(role: "user", text, to: &body)
         body.append("]")
-        if configuration.maxTokens > 0 {
+        let hasOwnLimit = configuration.extraBody.has("max_tokens") || configuration.extraBody.has("max_completion_tokens")
+        if configuration.maxTokens > 0, !hasOwnLimit {
             body.append(",\"max_tokens\":")
             body.append(decimal: configuration.maxTokens)
         }
-        if order.stream { body.append(",\"stream\":true,\"stream_options\":{\"include_usage\":true}") }
+        if order.stream { body.append(",\"stream\":true") }
+        if order.stream, configuration.streamUsage { body.append(",\"stream_options\":{\"include_usage\":true}") }
+        append(configuration.extraBody, to: &body)
         body.append(UInt8(ascii: "}"))
+    }
+
+    private static func append(_ extra: UpstreamBody, to body: inout [UInt8]) {
+        for member in extra.members {
+            body.append(UInt8(ascii: ","))
+            body.append(member)
+        }
     }
 
     private static func append(role: StaticString, _ text: [UInt8], to body: inout [UInt8]) {
@@ -98,9 +108,12 @@ struct HTTPOrder {
             body += "\r\n".utf8
         }
         field("model", Array(configuration.model.utf8))
-        field("response_format", Array("json".utf8))
+        if !configuration.extraBody.has("response_format") { field("response_format", Array("json".utf8)) }
+        for member in configuration.extraBody.members { field(member.name, UpstreamBody.formValue(member)) }
         // Whisper knows languages, not dialects.
-        if let lang = order.lang { field("language", Array(lang.prefix { $0 != UInt8(ascii: "-") })) }
+        if let lang = order.lang, !configuration.extraBody.has("language") {
+            field("language", Array(lang.prefix { $0 != UInt8(ascii: "-") }))
+        }
         if let prompt = order.meta.first(where: { $0.key.elementsEqual("prompt".utf8) })?.value { field("prompt", prompt) }
         switch format.codec {
         case .pcm16, .mulaw, .alaw:
@@ -124,6 +137,8 @@ struct HTTPOrder {
         body.append(",\"voice\":")
         let voice = order.output.voice ?? Array(configuration.voice.utf8)
         body.append(jsonString: voice.isEmpty ? Array("alloy".utf8) : voice)
-        body.append(",\"response_format\":\"wav\"}")
+        body.append(",\"response_format\":\"wav\"")
+        append(configuration.extraBody, to: &body)
+        body.append(UInt8(ascii: "}"))
     }
 }

@@ -56,7 +56,7 @@ private final class LoopbackAttempt: UpstreamAttempt, UpstreamReceiver {
         guard !isOver else { return }
         guard event.isLast else { return receiver.received(event.content) }
         isOver = true
-        receiver.received(last: event.content, usage: nil)
+        receiver.received(last: event.content, summary: AnswerSummary())
         link?.close()
         link = nil
     }

@@ -339,9 +339,9 @@ private final class ProcessAttempt: UpstreamAttempt {
         case .heard: receiver.heard()
         case .took(let bytes): if order.isStreamed { receiver.took(bytes) }
         case .step(.event(let content)): receiver.received(content)
-        case .step(.last(let content, let usage)):
+        case .step(.last(let content, let summary)):
             giveBack()
-            receiver.received(last: content, usage: usage)
+            receiver.received(last: content, summary: summary)
         case .step(.failed(let retryable, let retryAfter)):
             giveBack()
             receiver.failed(.reported(retryable: retryable, retryAfter: retryAfter))

@@ -106,9 +106,9 @@ final class MultiplexAttempt: UpstreamAttempt {
         guard !isOver else { return }
         switch step {
         case .event(let content): receiver.received(content)
-        case .last(let content, let usage):
+        case .last(let content, let summary):
             leave()
-            receiver.received(last: content, usage: usage)
+            receiver.received(last: content, summary: summary)
         case .failed(let retryable, let retryAfter): fail(.reported(retryable: retryable, retryAfter: retryAfter))
         case .chunk: break
         }

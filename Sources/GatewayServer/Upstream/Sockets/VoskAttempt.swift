@@ -138,7 +138,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
 
     private func finish(_ content: UpstreamEvent.Content) {
         close()
-        receiver.received(last: content, usage: nil)
+        receiver.received(last: content, summary: AnswerSummary())
     }
 
     private func fail(_ failure: CallFailure) {

@@ -36,7 +36,7 @@ final class CallHarness {
         func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) { (cancelled, played) = (reason, playedMilliseconds) }
 
         func say(_ text: String) { receiver.received(.text(Array(text.utf8), final: false)) }
-        func end(_ text: String = "") { receiver.received(last: .text(Array(text.utf8), final: true), usage: nil) }
+        func end(_ text: String = "") { receiver.received(last: .text(Array(text.utf8), final: true), summary: AnswerSummary()) }
     }
 
     private final class Maker: AttemptMaker {
@@ -63,7 +63,7 @@ final class CallHarness {
 
         func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content) { hear(content) }
 
-        func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, usage: Usage?, timing: CallTiming) {
+        func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, summary: AnswerSummary, timing: CallTiming) {
             hear(content)
             heard.append("end")
             self.timing = timing

@@ -283,9 +283,8 @@ private final class Heard: AttemptReceiver {
     func connected() {}
     func heard() {}
     func received(_ content: consuming UpstreamEvent.Content) {}
-    func received(last content: consuming UpstreamEvent.Content, usage: Usage?) {}
+    func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary) {}
     func took(_ bytes: Int) {}
-    func finished(_ usage: Usage?) {}
     func failed(_ failure: CallFailure) { self.failure = failure }
 }
 

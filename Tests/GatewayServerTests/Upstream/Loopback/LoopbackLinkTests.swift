@@ -27,8 +27,9 @@ import Testing
                         "transcript '\(String(decoding: text, as: UTF8.self))'\(final ? " final" : "")"
                     case .audio: "audio"
                     case .audioChunk(let chunk): "chunk \(chunk.count)"
+                    case .unsentText: "unsent"
                     case .audioEnd: "audio end"
-                    case .status(let state, _): "status \(state)"
+                    case .status(let state, _, _): "status \(state)"
                     case .failure(let code, _, _, _): "failure \(code)"
                     }
                 return "\(event.request.number) \(what)\(event.isLast ? " last" : "")"
