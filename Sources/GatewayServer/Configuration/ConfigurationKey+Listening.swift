@@ -23,7 +23,8 @@ extension ConfigurationKey {
         .count("http.max_headers", \.http.maxHeaders, "Fields of a request head. Beyond it: 431."),
         .toggle("http.query_tokens", \.http.queryTokens, "Whether credentials may be in the URL, which others log."),
         .list(
-            "http.allowed_origins", \.http.allowedOrigins, of: "origins as browsers send them, scheme://host or scheme://host:port, or *",
+            "http.allowed_origins", \.http.allowedOrigins,
+            of: "origins as browsers send them, scheme://host or scheme://host:port, null, file://, or *",
             reload: .live,
             "Web pages that may connect. * is any, and refused in production. A request without Origin is no browser's and passes.",
             read: { origin($0) }, write: { $0 }),
@@ -79,17 +80,23 @@ extension ConfigurationKey {
         (1...4096).contains(text.utf8.count) && !text.utf8.contains(0) ? text : nil
     }
 
-    /// An origin as RFC 6454 §6.2 writes it, in lower case as browsers do, or `*`.
+    /// An origin as browsers and web views serialize it (RFC 6454 §6.2, WHATWG HTML "origin"), or `*`.
+    ///
+    /// They lower the case of every scheme, and of the host of http and https. The host of an app's scheme goes out as the app writes it
+    /// (`safari-web-extension://` has an upper-case UUID), and may be empty (`file://`). A page without an origin of its own sends `null`.
     @Sendable static func origin(_ text: String) -> String? {
-        if text == "*" { return text }
-        let text = text.lowercased()
+        if text == "*" || text.lowercased() == "null" { return text.lowercased() }
         guard let separator = text.firstRange(of: "://") else { return nil }
-        let scheme = text[..<separator.lowerBound]
-        let authority = text[separator.upperBound...]
+        let scheme = text[..<separator.lowerBound].lowercased()
+        let isWeb = scheme == "http" || scheme == "https"
+        var authority = String(text[separator.upperBound...])
+        if isWeb { authority = authority.lowercased() }
+        // How people write the root of all files.
+        if scheme == "file", authority == "/" { authority = "" }
         guard let first = scheme.utf8.first, (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(first),
             scheme.utf8.allSatisfy(Set("abcdefghijklmnopqrstuvwxyz0123456789+-.".utf8).contains),
-            !authority.isEmpty, authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !Set("/?#@\\*\",".utf8).contains($0) })
+            !(isWeb && authority.isEmpty), authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !Set("/?#@\\*\",".utf8).contains($0) })
         else { return nil }
-        return text
+        return "\(scheme)://\(authority)"
     }
 }

@@ -3,8 +3,8 @@ internal import Configuration
 /// The environment variables that are ours: `PARLEY_CONNECTIONS_MAX` for `connections.max`, and for a secret also the same with
 /// `_FILE` behind it, which names a file that holds it.
 ///
-/// Variables that Kubernetes makes up for a Service named parley (`PARLEY_SERVICE_…`, `PARLEY_PORT…`) aren't ours; any other
-/// `PARLEY_…` that is no key is a slip and a problem.
+/// Variables that Kubernetes makes up for Services named parley or parley-… aren't ours; any other `PARLEY_…` that is no key is a slip and
+/// a problem.
 struct ConfigurationVariables {
     /// What a file with a secret may weigh.
     static let secretLimit = 64 * 1024
@@ -19,8 +19,8 @@ struct ConfigurationVariables {
 
     /// Picks ours from the environment of a process.
     init(_ environment: [String: String]) {
-        let ours = environment.filter { name, _ in
-            name.hasPrefix("PARLEY_") && !name.hasPrefix("PARLEY_SERVICE_") && !name.hasPrefix("PARLEY_PORT")
+        let ours = environment.filter { name, value in
+            name.hasPrefix("PARLEY_") && !Self.isOfService(name, value)
                 && name != "PARLEY_ENVIRONMENT" && name != "PARLEY_CONFIG"
         }
         let secretFileVariables = Dictionary(
@@ -36,6 +36,18 @@ struct ConfigurationVariables {
                 problems.append(.unknownKey(name, source: name, among: known, separator: "_"))
             }
         }
+    }
+
+    /// Whether Kubernetes made this up for a Service whose name begins with `parley`, in the words of Docker's links: `PARLEY_REDIS_SERVICE_HOST`,
+    /// `…_SERVICE_PORT`, `…_SERVICE_PORT_<port's name>`, `…_PORT` with a URL in it, `…_PORT_6379_TCP`, `…_PORT_6379_TCP_ADDR`.
+    static func isOfService(_ name: String, _ value: String) -> Bool {
+        if name.hasPrefix("PARLEY_SERVICE_") || name.hasPrefix("PARLEY_PORT") { return true }
+        if name.hasSuffix("_SERVICE_HOST") || name.hasSuffix("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") { return true }
+        if name.hasSuffix("_PORT"), ["tcp://", "udp://", "sctp://"].contains(where: { value.hasPrefix($0) }) { return true }
+        var words = name.split(separator: "_")
+        if let last = words.last, ["PROTO", "PORT", "ADDR"].contains(last) { words.removeLast() }
+        guard words.count > 3, ["TCP", "UDP", "SCTP"].contains(words[words.count - 1]) else { return false }
+        return words[words.count - 3] == "PORT" && UInt16(words[words.count - 2]) != nil
     }
 
     /// What the variables set, for the loader.

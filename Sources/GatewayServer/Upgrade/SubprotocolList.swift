@@ -7,7 +7,7 @@ struct SubprotocolList: Equatable {
     private(set) var resume: String?
 
     /// - Throws: ``UpgradeFailure/subprotocols`` for an entry that isn't a token or comes twice (RFC 6455 §4.1) or a list without any;
-    ///   ``UpgradeFailure/authorization``, ``UpgradeFailure/resumeToken`` or ``UpgradeFailure/conflictingCredentials`` for bad credentials.
+    ///   ``UpgradeFailure/missingSubprotocol`` for credentials without the subprotocol; ``UpgradeFailure/authorization``, ``UpgradeFailure/resumeToken`` or ``UpgradeFailure/conflictingCredentials`` for bad credentials.
     init(_ fields: [String]) throws(UpgradeFailure) {
         guard !fields.isEmpty else { return }
         let entries = HeaderGrammar.elements(of: fields)
@@ -29,6 +29,7 @@ struct SubprotocolList: Equatable {
                 resume = String(token)
             }
         }
+        guard offersParley || (bearer == nil && resume == nil) else { throw .missingSubprotocol }
     }
 
     /// `b64token`: letters, digits, `-._~+/`, then equals signs (RFC 6750 §2.1). JWTs and resume tokens are made of these.

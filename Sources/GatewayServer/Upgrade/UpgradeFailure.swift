@@ -13,6 +13,8 @@ package enum UpgradeFailure: Error, Equatable, Sendable, CaseIterable {
     case version
     case key
     case subprotocols
+    /// Credentials among the subprotocols, and no subprotocol that can be echoed: a browser would fail the handshake without a reason.
+    case missingSubprotocol
     case extensions
     case origin
     case authorization
@@ -52,6 +54,7 @@ package enum UpgradeFailure: Error, Equatable, Sendable, CaseIterable {
         case .version: "Sec-WebSocket-Version must be 13."
         case .key: "Exactly one Sec-WebSocket-Key of 16 bytes in base64 is needed."
         case .subprotocols: "Sec-WebSocket-Protocol must be a list of distinct tokens."
+        case .missingSubprotocol: "Sec-WebSocket-Protocol must offer parley.v1 along with credentials: browsers need a subprotocol echoed."
         case .extensions: "Sec-WebSocket-Extensions is malformed."
         case .origin: "More than one Origin header."
         case .authorization: "The bearer token is malformed."

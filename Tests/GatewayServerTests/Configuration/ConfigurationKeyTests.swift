@@ -11,7 +11,7 @@ struct ConfigurationKeyTests {
 
     @Test func `no variable of a key looks like one that Kubernetes makes up`() {
         for key in ConfigurationKey.all {
-            #expect(!key.variable.hasPrefix("PARLEY_SERVICE_") && !key.variable.hasPrefix("PARLEY_PORT"))
+            for value in ["", "1", "tcp://10.0.0.1:1"] { #expect(!ConfigurationVariables.isOfService(key.variable, value)) }
         }
     }
 

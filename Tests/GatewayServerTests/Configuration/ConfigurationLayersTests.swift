@@ -60,9 +60,20 @@ struct ConfigurationLayersTests {
     @Test func `variables of Kubernetes and of others are no business of ours`() throws {
         let variables = [
             "PARLEY_SERVICE_HOST": "10.0.0.1", "PARLEY_SERVICE_PORT_WSS": "8443", "PARLEY_PORT": "tcp://10.0.0.1:8443",
-            "PARLEY_PORT_8443_TCP_ADDR": "10.0.0.1", "PATH": "/bin", "OTHER_CONNECTIONS_MAX": "5", "parley_connections_max": "5",
+            "PARLEY_PORT_8443_TCP_ADDR": "10.0.0.1", "PARLEY_REDIS_SERVICE_HOST": "10.0.0.2", "PARLEY_REDIS_SERVICE_PORT": "6379",
+            "PARLEY_REDIS_SERVICE_PORT_DATA": "6379", "PARLEY_REDIS_PORT": "tcp://10.0.0.2:6379",
+            "PARLEY_REDIS_PORT_6379_TCP": "tcp://10.0.0.2:6379", "PARLEY_REDIS_PORT_6379_TCP_PROTO": "tcp",
+            "PARLEY_REDIS_PORT_6379_TCP_PORT": "6379", "PARLEY_REDIS_PORT_6379_TCP_ADDR": "10.0.0.2",
+            "PARLEY_CHAT_MODEL_PORT_53_UDP_PORT": "53", "PARLEY_UPSTREAMS_CHAT_SERVICE_HOST": "10.0.0.3",
+            "PARLEY_UPSTREAMS_CHAT_SERVICE_PORT_URL": "80", "PARLEY_LISTEN_PORT": "tcp://10.0.0.4:1", "PATH": "/bin",
+            "OTHER_CONNECTIONS_MAX": "5", "parley_connections_max": "5",
         ]
         #expect(try loadConfiguration([], variables).configuration == .defaults(for: .development))
+    }
+
+    @Test(arguments: ["PARLEY_LISTEN_PORT", "PARLEY_REDIS_HOST", "PARLEY_A_PORT_X_TCP", "PARLEY_A_PORT_1_TCP_X"])
+    func `a variable that only resembles one of Kubernetes is a slip`(name: String) throws {
+        #expect(try configurationProblems([], [name: "8443"]).map(\.key) == [name])
     }
 
     @Test func `max_sockets follows max unless it is set`() throws {

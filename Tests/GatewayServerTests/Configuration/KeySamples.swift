@@ -83,10 +83,14 @@ extension KeySample {
         .init(
             "http.allowed_origins", "[]", dev: "[*]", other: "[https://a.example, http://localhost:3000]",
             .init(
-                allowed: ["", "*", "https://a.example", "capacitor://localhost", "https://[::1]:8080"],
+                allowed: [
+                    "", "*", "https://a.example", "capacitor://localhost", "https://[::1]:8080", "null", "file://", "ionic://localhost",
+                    "tauri://localhost", "app://.", "app://obsidian.md", "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+                    "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc", "safari-web-extension://A1B2C3D4-0000-4000-8000-00805F9B34FB",
+                ],
                 refused: [
                     "a.example", "https://", "https://a.example/", "https://a.example/x", "https://*.a.example", "https://u@a.example",
-                    "://a",
+                    "://a", "nul", "null://a/b", "file:", "file://a/b", "app:///x", "1app://localhost", "http://",
                 ]),
             live: true),
         .init("connections.max", "1000", other: "7", .count, live: true),

@@ -131,8 +131,8 @@ import Testing
         #expect(listed.bearer == "abc.def" && listed.resume == "tok" && listed.offersSubprotocol)
         let answer = listed.responseHeaders(compression: nil)
         #expect(answer["Sec-WebSocket-Protocol"] == ["parley.v1"])
-        let alone = try UpgradeRequest(head(adding: [("Sec-WebSocket-Protocol", "bearer.abc")]))
-        #expect(alone.bearer == "abc" && !alone.offersSubprotocol)
+        let alone = try UpgradeRequest(head(adding: [("Sec-WebSocket-Protocol", "chat")]))
+        #expect(alone.bearer == nil && !alone.offersSubprotocol)
         #expect(alone.responseHeaders(compression: nil)["Sec-WebSocket-Protocol"].isEmpty)
         #expect(try UpgradeRequest(head(adding: [("Authorization", "Basic dTpw")])).bearer == nil)
     }
@@ -154,12 +154,25 @@ import Testing
         #expect(failure(head(adding: [(name, value)])) == expected)
     }
 
+    @Test(arguments: [
+        "resume.abc", "bearer.abc", "bearer.abc, resume.def", "chat, resume.abc", "resume.abc, parley.v2", "PARLEY.V1, bearer.a",
+    ])
+    func `credentials without the subprotocol are refused, because a browser would fail without a reason`(list: String) throws {
+        #expect(failure(head(adding: [("Sec-WebSocket-Protocol", list)])) == .missingSubprotocol)
+        let refusal = Admittance.Refusal(UpgradeFailure.missingSubprotocol)
+        #expect(refusal.status == .badRequest && refusal.code == .invalidUpgrade && refusal.detail.contains("parley.v1"))
+        #expect(try UpgradeRequest(head(adding: [("Sec-WebSocket-Protocol", list + ", parley.v1")])).offersSubprotocol)
+    }
+
     @Test func `two places may say the same, not different things`() throws {
-        let same = [("Authorization", "Bearer x"), ("Parley-Resume", "r"), ("Sec-WebSocket-Protocol", "bearer.x, resume.r")]
+        let same = [("Authorization", "Bearer x"), ("Parley-Resume", "r"), ("Sec-WebSocket-Protocol", "parley.v1, bearer.x, resume.r")]
         let request = try UpgradeRequest(head(adding: same))
         #expect(request.bearer == "x" && request.resume == "r")
-        #expect(failure(head(adding: [("Authorization", "Bearer x"), ("Sec-WebSocket-Protocol", "bearer.y")])) == .conflictingCredentials)
-        #expect(failure(head(adding: [("Parley-Resume", "x"), ("Sec-WebSocket-Protocol", "resume.y")])) == .conflictingCredentials)
+        #expect(
+            failure(head(adding: [("Authorization", "Bearer x"), ("Sec-WebSocket-Protocol", "parley.v1, bearer.y")]))
+                == .conflictingCredentials)
+        #expect(
+            failure(head(adding: [("Parley-Resume", "x"), ("Sec-WebSocket-Protocol", "parley.v1, resume.y")])) == .conflictingCredentials)
         #expect(failure(head(adding: [("Authorization", "Bearer x"), ("Authorization", "Bearer x")])) == .authorization)
         #expect(failure(head(adding: [("Parley-Resume", "x"), ("Parley-Resume", "x")])) == .resumeToken)
     }
