@@ -108,13 +108,26 @@ package struct CircuitBreaker: Sendable {
                 phase = .halfOpen(probing: probing - 1, successes: successes + 1)
                 return false
             }
-            enter(.closed(inARow: 0))
-            (windowRequests, windowFailures) = (0, 0)
+            close()
             return true
         case (.halfOpen, .failure):
             open(at: now)
             return true
         }
+    }
+
+    /// Closes it, where it isn't closed: whatever has failed before says nothing of now.
+    ///
+    /// - Returns: whether its phase has changed.
+    package mutating func reset() -> Bool {
+        if case .closed = phase { return false }
+        close()
+        return true
+    }
+
+    private mutating func close() {
+        enter(.closed(inARow: 0))
+        (windowRequests, windowFailures) = (0, 0)
     }
 
     private mutating func open(at now: Instant) { enter(.open(until: now.advanced(byNanoseconds: policy.openDuration))) }

@@ -73,6 +73,13 @@ package struct EndpointSet: Sendable {
         return true
     }
 
+    /// Closes the breaker of an endpoint.
+    ///
+    /// - Returns: whether it wasn't closed.
+    package mutating func resetBreaker(of index: Int) -> Bool {
+        endpoints.indices.contains(index) && endpoints[index].breaker.reset()
+    }
+
     package func state(at now: Instant) -> UpstreamState {
         let working = endpoints.count { $0.breaker.state(at: now) == .closed && $0.isHealthy }
         if working == endpoints.count { return .ready }

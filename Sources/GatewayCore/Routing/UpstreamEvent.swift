@@ -33,11 +33,14 @@ package struct UpstreamEvent: Sendable {
         package var timing: CallTiming?
         /// Nil where the upstream doesn't say: ``FinishReason/stop``.
         package var finish: FinishReason?
+        /// The correlation id under which the log has the failure.
+        package var correlationID: ULID?
 
-        package init(usage: Usage? = nil, timing: CallTiming? = nil, finish: FinishReason? = nil) {
+        package init(usage: Usage? = nil, timing: CallTiming? = nil, finish: FinishReason? = nil, correlationID: ULID? = nil) {
             self.usage = usage
             self.timing = timing
             self.finish = finish
+            self.correlationID = correlationID
         }
     }
 

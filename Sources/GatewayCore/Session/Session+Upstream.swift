@@ -119,7 +119,7 @@ extension Session {
             isLast = true
             let error = GatewayError(
                 code, source: code.isOfClient ? .client : .upstream, message, replyTo: id, retryAfter: retryAfter, isRetryable: isRetryable,
-                correlationID: turn.correlationID())
+                correlationID: epilogue?.correlationID ?? turn.correlationID())
             fail(request, error, epilogue, turn: &turn)
             hasFailed = true
         }

@@ -70,6 +70,7 @@ final class RequestPipeline: CallOwner {
     private var timing = CallTiming()
     private var usage: Usage?
     private var finish: FinishReason?
+    private var correlationID: ULID?
     private var startedAt: Instant
 
     init(key: RequestKey, request: CallOrder, stages: [Stage], collectMaxBytes: Int, loop: CallLoop, sink: any PipelineSink) {
@@ -239,6 +240,7 @@ final class RequestPipeline: CallOwner {
     func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming) {
         guard !isOver else { return }
         note(AnswerSummary(), timing)
+        correlationID = failure.correlationID
         fail(failure.code, failure.message, retryAfter: failure.retryAfter, isRetryable: failure.isRetryable)
     }
 
@@ -395,6 +397,6 @@ final class RequestPipeline: CallOwner {
         sink?.pipeline(
             self,
             emits: .failure(code, message: message, retryAfterMilliseconds: isRetryable ? retryAfter : nil, isRetryable: isRetryable),
-            isLast: true, epilogue: .init(usage: usage, timing: timing))
+            isLast: true, epilogue: .init(usage: usage, timing: timing, correlationID: correlationID))
     }
 }

@@ -22,7 +22,8 @@ final class Upstream: Sendable {
             default: configuration.urls.map { $0.location.authority }
             }
         let pool = UpstreamPool(
-            name: name, addresses: addresses, policy: UpstreamPool.Policy(configuration), logger: logger, clock: clock)
+            name: name, addresses: addresses, paths: configuration.requestPaths, policy: UpstreamPool.Policy(configuration), logger: logger,
+            clock: clock)
         target = CallTarget(pool: pool, policy: CallPolicy(configuration))
         service =
             switch configuration.kind {
@@ -67,6 +68,22 @@ extension GatewayConfiguration.Upstream {
         headers.add(name: "User-Agent", value: "parley")
         if let apiKey { headers.replaceOrAdd(name: "Authorization", value: "Bearer \(apiKey)") }
         for field in self.headers { headers.replaceOrAdd(name: field.name, value: field.value) }
+    }
+}
+
+extension GatewayConfiguration.Upstream {
+    /// The path of requests at each endpoint, without the query; for a process, its program.
+    var requestPaths: [String] {
+        switch kind {
+        case .loopback: []
+        case .process: Array(command.prefix(1))
+        default:
+            urls.map { url in
+                var path = String(url.location.target.prefix { $0 != "?" })
+                if !apiPath.isEmpty, path.hasSuffix("/") { path.removeLast() }
+                return path + apiPath
+            }
+        }
     }
 }
 

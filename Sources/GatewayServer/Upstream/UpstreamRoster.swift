@@ -67,6 +67,7 @@ package final class UpstreamRoster: UpstreamProvider, Service {
         let old = plan
         let new = try Self.plan(configuration, keeping: old.upstreams, group: group, logger: logger, clock: clock)
         let kept = Set(new.upstreams.map { ObjectIdentifier($0) })
+        for upstream in new.upstreams { upstream.target.pool.resetBreakers(because: "configuration reloaded") }
         box.withLock { state in
             state.plan = new
             state.retiring += old.upstreams.filter { !kept.contains(ObjectIdentifier($0)) }
@@ -99,6 +100,15 @@ package final class UpstreamRoster: UpstreamProvider, Service {
     package var paths: Set<String> { Set(plan.table.routes.compactMap(\.path)) }
 
     package var statistics: [UpstreamStatistics] { plan.upstreams.map(\.statistics) }
+
+    /// Closes the breakers of an upstream.
+    ///
+    /// - Returns: its figures afterwards; nil when there is no upstream of that name.
+    package func reset(_ name: String) -> UpstreamStatistics? {
+        guard let upstream = plan.upstreams.first(where: { $0.name == name }) else { return nil }
+        upstream.target.pool.resetBreakers(because: "an operator asked")
+        return upstream.statistics
+    }
 
     package func run() async throws {
         await cancelWhenGracefulShutdown { [self] in

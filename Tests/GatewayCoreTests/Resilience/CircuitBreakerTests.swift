@@ -15,6 +15,7 @@ import Testing
         func state(at now: Instant) -> CircuitBreaker.State { value.state(at: now) }
         func wait(at now: Instant) -> Int64 { value.wait(at: now) }
         func admit(at now: Instant) -> CircuitBreaker.Ticket? { value.admit(at: now) }
+        func reset() -> Bool { value.reset() }
 
         @discardableResult
         func settle(_ ticket: CircuitBreaker.Ticket, _ outcome: CircuitBreaker.Outcome, at now: Instant) -> Bool {
@@ -51,6 +52,27 @@ import Testing
         #expect(breaker.admit(at: at(1)) == nil)
         #expect(breaker.wait(at: at(1)) == 60 * Self.second)
         #expect(breaker.wait(at: at(31)) == 30 * Self.second)
+    }
+
+    @Test func `a reset closes it from open and from half-open, and leaves a closed one as it is`() throws {
+        let breaker = breaker { $0.failures = 2 }
+        try request(breaker, .failure, at: 0)
+        #expect(!breaker.reset())
+        let late = try #require(breaker.admit(at: at(0)))
+        try request(breaker, .failure, at: 0)
+        #expect(breaker.state(at: at(0)) == .open)
+        #expect(breaker.reset())
+        #expect(breaker.state(at: at(0)) == .closed && breaker.wait(at: at(0)) == 0)
+        // The outcome of a request from before the reset is ignored, and failures are counted from zero.
+        #expect(!breaker.settle(late, .failure, at: at(0)))
+        try request(breaker, .failure, at: 1)
+        #expect(breaker.state(at: at(1)) == .closed)
+        try request(breaker, .failure, at: 1)
+        let probe = try #require(breaker.admit(at: at(61)))
+        #expect(probe.isProbe && breaker.reset())
+        #expect(!breaker.settle(probe, .failure, at: at(61)))
+        #expect(breaker.state(at: at(61)) == .closed)
+        #expect(breaker.admit(at: at(61))?.isProbe == false)
     }
 
     @Test func `a success in between begins the row anew`() throws {

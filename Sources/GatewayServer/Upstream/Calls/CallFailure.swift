@@ -14,6 +14,10 @@ package struct CallFailure: Error, Sendable {
     /// It may have reached the upstream: to be sent again only if that does no harm.
     package var hasReached = true
     package var outcome = CircuitBreaker.Outcome.failure
+    /// The endpoint that the failed attempt went to; nil where none was chosen.
+    package var endpoint: Int?
+    /// Connects the line in the log with the error that the client is sent.
+    package var correlationID: ULID?
 
     package init(_ code: ErrorCode, _ message: String, details: String? = nil) {
         self.code = code

@@ -19,6 +19,8 @@ package final class CallLoop {
     /// 0 up to but not including 1.
     func random() -> Double { Double.random(in: 0..<1, using: &generator) }
 
+    func correlationID() -> ULID { ULID(unixMilliseconds: LoopClock.wallMilliseconds(), using: &generator) }
+
     func add(_ call: UpstreamCall) {
         call.index = calls.count
         calls.append(call)

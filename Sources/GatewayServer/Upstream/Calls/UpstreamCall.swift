@@ -62,6 +62,8 @@ package final class UpstreamCall {
     private var attempts = 0
     /// Endpoints that were asked, but for the first as long as it is the only one.
     private var tried: [Int] = []
+    /// The correlation id of all failures of this call; nil before the first.
+    private var correlationID: ULID?
     private var isOver = false
     private var hasAnswered = false
     private var isPaused = false
@@ -273,6 +275,8 @@ package final class UpstreamCall {
 
     private func fail(_ run: AttemptRun, _ failure: CallFailure, tellsAttempt: Bool) {
         guard run === self.run || run === rival else { return }
+        var failure = failure
+        failure.endpoint = run.claim.index
         if run === self.run {
             self.run = rival
             if let rival { timeouts.enter(rival.isConnected ? .awaiting : .connecting, at: loop.now) }
@@ -293,7 +297,8 @@ package final class UpstreamCall {
 
     func tick(now: Instant) {
         guard !isOver, let phase = timeouts.overdue(at: now) else { return }
-        let failure = CallFailure.timeout(phase)
+        var failure = CallFailure.timeout(phase)
+        failure.endpoint = run?.claim.index
         drop(.timeout, outcome: failure.outcome, playedMilliseconds: nil)
         retry(after: failure)
     }
@@ -301,6 +306,7 @@ package final class UpstreamCall {
     private func retry(after failure: CallFailure) {
         guard !isOver else { return }
         guard mayRetry(after: failure) else { return end(failure) }
+        _ = report(failure, isRetried: true)
         let delay = max(target.policy.backoff.delay(after: attempts, random: loop.random()), (failure.retryAfter ?? 0) * 1_000_000)
         timeouts.enter(.pausing, at: loop.now)
         timer?.cancel()
@@ -332,11 +338,19 @@ package final class UpstreamCall {
             if wait > 0 { failure.setRetry(after: wait) }
         }
         target.pool.count { $0.failed &+= 1 }
-        target.pool.report(failure, of: order)
+        failure = report(failure, isRetried: false)
         timing.total = loop.now.nanoseconds(since: createdAt)
         let owner = owner
         leave()
         owner?.call(self, failed: failure, timing: timing)
+    }
+
+    private func report(_ failure: CallFailure, isRetried: Bool) -> CallFailure {
+        var failure = failure
+        let id = correlationID ?? loop.correlationID()
+        (correlationID, failure.correlationID) = (id, id)
+        target.pool.report(failure, of: order, isRetried: isRetried)
+        return failure
     }
 
     /// Gives up all attempts.

@@ -48,14 +48,19 @@ package final class UpstreamPool: Sendable {
 
     package let name: String
     package let addresses: [String]
+    /// The path of requests at each endpoint, without the query, which may have secrets. Empty for upstreams without paths.
+    private let paths: [String]
     private let state: Mutex<State>
     private let clock: @Sendable () -> Instant
     private let logger: Logger
 
     /// - Parameter clock: the same for all event loops
-    package init(name: String, addresses: [String], policy: Policy, logger: Logger, clock: @escaping @Sendable () -> Instant) {
+    package init(
+        name: String, addresses: [String], paths: [String] = [], policy: Policy, logger: Logger, clock: @escaping @Sendable () -> Instant
+    ) {
         self.name = name
         self.addresses = addresses
+        self.paths = paths
         self.clock = clock
         self.logger = logger
         state = Mutex(
@@ -143,6 +148,17 @@ package final class UpstreamPool: Sendable {
             metadata: ["upstream": "\(name)", "endpoint": "\(addresses[claim.index])"])
     }
 
+    /// Closes all breakers, because somebody who knows better says that the upstream works again.
+    package func resetBreakers(because reason: String) {
+        for endpoint in addresses.indices { resetBreaker(of: endpoint, because: reason) }
+    }
+
+    private func resetBreaker(of endpoint: Int, because reason: String) {
+        guard state.withLock({ $0.endpoints.resetBreaker(of: endpoint) }) else { return }
+        logger.notice(
+            "circuit breaker closed", metadata: ["upstream": "\(name)", "endpoint": "\(addresses[endpoint])", "reason": "\(reason)"])
+    }
+
     /// Nanoseconds until some endpoint takes requests again; 0 when one does.
     package var wait: Int64 {
         let now = clock()
@@ -161,18 +177,28 @@ package final class UpstreamPool: Sendable {
     package func count(_ change: @Sendable (inout Counts) -> Void) { state.withLock { change(&$0.counts) } }
 
     /// Operators are told what clients aren't: why. Nothing of what was said.
-    package func report(_ failure: CallFailure, of order: CallOrder) {
+    ///
+    /// - Parameter isRetried: the request is tried again
+    package func report(_ failure: CallFailure, of order: CallOrder, isRetried: Bool) {
         let now = clock()
         guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
         var metadata: Logger.Metadata = [
             "upstream": "\(name)", "code": "\(failure.code.rawValue)", "details": "\(failure.details ?? failure.message)",
             "session_id": "\(order.session)", "reply_to": "\(order.id)",
         ]
+        if let endpoint = failure.endpoint {
+            if addresses.indices.contains(endpoint) { metadata["endpoint"] = "\(addresses[endpoint])" }
+            if paths.indices.contains(endpoint) { metadata["path"] = "\(paths[endpoint])" }
+        }
+        if let id = failure.correlationID { metadata["correlation_id"] = "\(id)" }
+        if isRetried { metadata["retried"] = "true" }
         if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
         logger.info("upstream failed", metadata: metadata)
     }
 
+    /// A passed health check also closes the endpoint's breaker.
     package func setHealth(of endpoint: Int, _ isHealthy: Bool) {
+        if isHealthy { resetBreaker(of: endpoint, because: "health check passed") }
         guard state.withLock({ $0.endpoints.setHealth(of: endpoint, isHealthy) }) else { return }
         logger.log(
             level: isHealthy ? .notice : .warning, isHealthy ? "endpoint healthy" : "endpoint unhealthy",

@@ -104,4 +104,14 @@ extension GatewayConfiguration.Upstream {
         addFields(to: &headers)
         return HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: headers)
     }
+
+    /// The resource of an OpenAI-compatible server, relative to the path of the URL.
+    var apiPath: String {
+        switch (kind, task) {
+        case (.openai, .chat): "/chat/completions"
+        case (.openai, .transcription): "/audio/transcriptions"
+        case (.openai, .speech): "/audio/speech"
+        default: ""
+        }
+    }
 }

@@ -5,7 +5,7 @@ import NIOHTTP1
 
 /// An order as an HTTP request: path, body, and who understands the answer.
 struct HTTPOrder {
-    var path = ""
+    let path: String
     var contentType = "application/json"
     var accept = "application/json, text/event-stream"
     var body: [UInt8] = []
@@ -15,21 +15,19 @@ struct HTTPOrder {
     /// - Throws: what can't be asked of this upstream.
     init(_ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, now: @escaping () -> Instant) throws(CallFailure) {
         let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
+        path = configuration.apiPath
         switch (configuration.kind, configuration.task) {
         case (.openai, .chat):
             answer = ChatCompletionAnswer(limit: limit, findsReasoningTags: configuration.reasoningTags, now: now)
-            path = "/chat/completions"
             try Self.chat(order, configuration, into: &body)
         case (.openai, .transcription):
             answer = TranscriptAnswer(limit: limit)
-            path = "/audio/transcriptions"
             accept = "application/json"
             let boundary = "parley-\(UUID().uuidString)"
             contentType = "multipart/form-data; boundary=\(boundary)"
             try Self.transcription(order, configuration, boundary: boundary, into: &body)
         case (.openai, .speech):
             answer = SpeechAnswer()
-            path = "/audio/speech"
             accept = "audio/wav"
             try Self.speech(order, configuration, into: &body)
         default:

@@ -20,6 +20,43 @@ import Testing
         #expect(harness.isClean)
     }
 
+    @Test func `each failed attempt of a request names its endpoint, and all have one correlation id`() throws {
+        let harness = CallHarness(endpoints: 2)
+        harness.policy.retries = 1
+        harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
+        let owner = try harness.call()
+        harness.advance(milliseconds: 5000)
+        #expect(harness.attempts.count == 2)
+        #expect(owner.failure?.endpoint == harness.attempts[1].endpoint)
+        #expect(owner.failure?.correlationID != nil)
+        let other = try harness.call()
+        harness.advance(milliseconds: 5000)
+        #expect(other.failure?.correlationID != owner.failure?.correlationID)
+    }
+
+    @Test func `a passed health check and a reset close the breaker`() throws {
+        let harness = CallHarness { $0.breaker.failures = 1 }
+        func fail() throws {
+            harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
+            _ = try harness.call()
+            #expect(harness.pool.condition == .unavailable)
+        }
+        for reset in [
+            { harness.pool.setHealth(of: 0, true) }, { harness.pool.resetBreakers(because: "test") },
+        ] {
+            try fail()
+            harness.pool.setHealth(of: 0, false)
+            #expect(harness.pool.snapshot().states == [.open])
+            reset()
+            #expect(harness.pool.snapshot().states == [.closed])
+            harness.onAttempt = { $0.receiver.connected() }
+            let owner = try harness.call()
+            harness.attempts.last?.end("here")
+            #expect(owner.heard == ["here", "end"])
+            harness.pool.setHealth(of: 0, true)
+        }
+    }
+
     @Test func `a hung upstream never hangs it`() throws {
         for (phase, limit) in [("connect", 1000), ("first byte", 2000), ("between", 3000)] as [(String, Int64)] {
             let harness = CallHarness()
