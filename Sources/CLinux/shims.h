@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,6 +32,13 @@ static inline long parley_get_scheduling(pid_t thread, struct parley_scheduling 
 static inline long parley_set_scheduling(struct parley_scheduling *scheduling) {
     scheduling->size = sizeof *scheduling;
     return syscall(SYS_sched_setattr, 0, scheduling, 0);
+}
+
+// The soft limit on file descriptors; the largest number where there is none or it can't be read.
+static inline int64_t parley_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT64_MAX) return INT64_MAX;
+    return (int64_t)limit.rlim_cur;
 }
 
 #endif

@@ -90,6 +90,10 @@ enum Assembly {
                 }),
             logger: Logger(label: "parley.configuration"),
             load: { () throws(ConfigurationError) in try ConfigurationLoader.load(arguments: flags, environment: environment) })
+        watch(health, tls: tls, keeper: keeper, descriptors: shared.descriptors, loops: group.makeIterator().reduce(0) { n, _ in n + 1 })
+        if let shortage = health.report.parts.first(where: { $0.part == .descriptors })?.reason {
+            logger.warning("too few file descriptors", metadata: ["problem": "\(shortage)"])
+        }
         let reports = ReportCache()
         let operations = OperationsServer(
             address: configuration.operations.address, demandsToken: configuration.environment == .production,
@@ -98,7 +102,7 @@ enum Assembly {
             sessions: SessionDesk(
                 live: gateway, archive: archive, cache: reports, depth: { ReportDepth(keeper.current.reports.content) },
                 logger: Logger(label: "parley.operations")),
-            reload: { await keeper.reload(because: "an operator asked") }, eventLoopGroup: group)
+            reload: { await keeper.reload(because: "an operator asked") }, resetUpstream: { upstreams.reset($0) }, eventLoopGroup: group)
 
         logger.notice(
             "starting",
@@ -120,6 +124,22 @@ enum Assembly {
         await store?.close()
         // The event loops end with the process: the shutdown of the operations listener's library may still be on its way to them.
         logger.notice("stopped")
+    }
+
+    /// Conditions that don't keep clients away, and that operators should hear of.
+    private static func watch(
+        _ health: HealthRegistry, tls: TLSContextStore, keeper: ConfigurationService, descriptors: DescriptorLimit, loops: Int
+    ) {
+        health.set(.configuration, .ready)
+        health.set(.descriptors, .ready)
+        health.watch(.certificates) {
+            let warnings = tls.current.warnings(now: LoopClock.wallMilliseconds() / 1000)
+            return warnings.isEmpty ? nil : warnings.map(\.summary).joined(separator: "; ")
+        }
+        health.watch(.configuration) { keeper.refusal }
+        health.watch(.descriptors) {
+            descriptors.shortage(keeper.current, loops: loops, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
+        }
     }
 
     /// Nil when sessions live in memory.

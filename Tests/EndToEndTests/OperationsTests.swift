@@ -1,4 +1,6 @@
 import Foundation
+import NIOCore
+import NIOPosix
 import Support
 import Testing
 
@@ -32,12 +34,54 @@ import Testing
         #expect(
             try await gateway.operationsResponse(to: Self.get("/v1/gateway", host: "127.0.0.1:\(gateway.operationsPort)")).status == 200)
         for host in ["evil.example", "evil.example:9464", "localhost.evil.example"] {
-            #expect(try await gateway.operationsResponse(to: Self.get("/livez", host: host)).status == 403)
+            #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway", host: host)).status == 403)
+            let health = try await gateway.operationsResponse(to: Self.get("/health", host: host))
+            #expect(health.status == 200 && !health.body.contains("version"))
         }
         for origin in ["https://evil.example", "null", "http://localhost:1"] {
             #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway", [("Origin", origin)])).status == 403)
         }
         #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway", [("Sec-Fetch-Site", "cross-site")])).status == 403)
+    }
+
+    @Test func `silent connections don't keep health and operators away`() async throws {
+        let gateway = try await GatewayProcess()
+        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        var silent: [any Channel] = []
+        for number in 0..<200 {
+            let channel = try await bootstrap.connect(host: "127.0.0.1", port: gateway.operationsPort).get()
+            if number % 2 == 1 { try await channel.writeAndFlush(ByteBuffer(string: "GET /livez HTTP/1.1\r\nHo")) }
+            silent.append(channel)
+        }
+        for path in ["/livez", "/readyz", "/health", "/v1/gateway"] {
+            #expect(try await gateway.operationsResponse(to: Self.get(path)).status == 200)
+        }
+        // Nobody gets more than the time of a first head.
+        for channel in silent { try await channel.closeFuture.get() }
+        try await gateway.stop()
+    }
+
+    @Test func `what needs somebody's attention is degraded in health`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
+        let gateway = try await GatewayProcess(["connections.max_sockets": "100000"], folder: folder, descriptors: 4096)
+        let warning = try await gateway.line("too few file descriptors")
+        #expect(warning["level"] == "warning" && warning["problem"].string?.contains("4096") == true)
+        var health = try await gateway.operationsResponse(to: Self.get("/health"))
+        #expect(health.status == 200)
+        #expect(try health.json()["status"] == "degraded")
+        #expect(health.body.contains(#"{"name":"descriptors","ready":true,"degraded":true,"reason":"4096 file descriptors"#))
+        #expect(health.body.contains(#"{"name":"configuration","ready":true}"#))
+        try folder.write("limits: {audio_per_minute: x}\n", to: "config/gateway.yaml")
+        #expect(try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway/reload", method: "POST")).status == 422)
+        health = try await gateway.operationsResponse(to: Self.get("/health"))
+        #expect(health.body.contains(#"{"name":"configuration","ready":true,"degraded":true,"reason":"the last reload was refused"#))
+        #expect(try await gateway.operationsResponse(to: Self.get("/readyz")).json()["status"] == "ready")
+        try folder.write("limits: {audio_per_minute: 5}\n", to: "config/gateway.yaml")
+        #expect(try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway/reload", method: "POST")).status == 200)
+        health = try await gateway.operationsResponse(to: Self.get("/health"))
+        #expect(health.body.contains(#"{"name":"configuration","ready":true}"#))
+        try await gateway.stop()
     }
 
     @Test func `counters count`() async throws {

@@ -50,7 +50,9 @@ import Testing
         Case("a subprotocol that isn't a token", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "a b")) },
         Case("a subprotocol twice", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, parley.v1")) },
         Case("an empty credential", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, bearer.")) },
-        Case("two resume tokens", 400) { $0.fields += [("Sec-WebSocket-Protocol", "resume.a"), ("Parley-Resume", "b")] },
+        Case("two resume tokens", 400) { $0.fields += [("Sec-WebSocket-Protocol", "parley.v1, resume.a"), ("Parley-Resume", "b")] },
+        Case("a resume token without the subprotocol", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "resume.secret")) },
+        Case("a bearer token without the subprotocol", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "chat, bearer.secret")) },
         Case("a bad percent-encoding", 400) { $0.target = "/v1/ws?a=%zz" },
         Case("a token in the query", 401, "unauthorized") { $0.target = "/v1/ws?access_token=secret" },
         Case("a resume token in the query", 401, "unauthorized") { $0.target = "/v1/ws?resume=secret" },
@@ -244,6 +246,34 @@ import Testing
             let answer = try await gateway.response(to: .upgrade(adding: [("Origin", origin)]))
             #expect(answer.status == 403)
             #expect(try answer.json()["code"] == "origin_denied")
+        }
+    }
+
+    @Test func `apps with a web view connect with the origins that the web view sends`() async throws {
+        let origins = [
+            "null", "file://", "capacitor://localhost", "ionic://localhost", "tauri://localhost", "app://.",
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop", "safari-web-extension://A1B2C3D4-0000-4000-8000-00805F9B34FB",
+        ]
+        let gateway = try await SharedGateways.roomy(["http.allowed_origins": origins.joined(separator: ",")])
+        for origin in origins { try await gateway.client(.upgrade(adding: [("Origin", origin)])).isServed() }
+        for origin in ["file:///etc", "capacitor://localhost.evil", "app://..", "chrome-extension://x", "NULL", "https://null", ""] {
+            #expect(try await gateway.response(to: .upgrade(adding: [("Origin", origin)])).status == 403)
+        }
+    }
+
+    // MARK: Health
+
+    @Test(arguments: ["GET", "HEAD", "OPTIONS"], ["/livez", "/readyz", "/health"])
+    func `a health check over HTTP/1.0 without Host is answered on both listeners, and the connection closes`(
+        method: String, path: String
+    ) async throws {
+        let gateway = try await SharedGateways.roomy()
+        var request = HTTPRequestText(path, method: method, fields: [])
+        request.version = "HTTP/1.0"
+        for answer in [try await gateway.response(to: request), try await gateway.operationsResponse(to: request)] {
+            #expect(answer.status == 200)
+            #expect(answer["connection"] == "close")
+            #expect(method == "HEAD" || answer.body.contains("\"status\""))
         }
     }
 

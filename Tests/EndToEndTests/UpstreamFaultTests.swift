@@ -98,16 +98,21 @@ import Testing
         flags[kind == "process" ? "upstreams.a.command" : "upstreams.a.urls"] = kind == "process" ? "/nonexistent" : address
         let gateway = try await GatewayProcess(flags)
         let client = try await gateway.client()
+        var correlation: [String?] = []
         for (number, expected) in ["upstream_unavailable!", "upstream_unavailable!", "upstream_unavailable!"].enumerated() {
             let answer =
                 kind == "vosk" ? try await client.say([2], to: "", id: "m\(number)") : try await client.ask("x", of: "", id: "m\(number)")
             #expect(Self.outcome(answer) == expected, "\(answer.last)")
+            correlation.append(answer.error["correlation_id"].string)
             let wait = answer.error["retry_after_ms"].integer
             #expect(number == 0 ? wait == nil : (1...30_000).contains(wait ?? 0))
         }
         #expect(try await gateway.line("circuit breaker open")["upstream"] == "a")
         let line = try await gateway.line("upstream failed")
         #expect(line["upstream"] == "a" && line["reply_to"] == "m0" && line["details"].string?.isEmpty == false)
+        #expect(line["endpoint"].string == (kind == "process" ? "a" : "127.0.0.1:1"))
+        #expect(line["path"].string == ["openai": "/chat/completions", "process": "/nonexistent"][kind] ?? "/")
+        #expect(line["correlation_id"].string != nil && line["correlation_id"].string == correlation[0])
         // Told to clients as a state, and to operators by name.
         var state: JSON = .null
         while state != "unavailable" {
@@ -123,6 +128,22 @@ import Testing
         let upstream = figures["upstreams"][0]
         #expect(upstream["failed"] == 3 && upstream["active"] == 0 && upstream["waiting"] == 0)
         #expect(upstream["endpoints"][0]["breaker"] == "open" && upstream["endpoints"][0]["outstanding"] == 0)
+        // Somebody has repaired it, and says so: by a reset, and by a reload.
+        for path in ["/v1/upstreams/a/reset", "/v1/gateway/reload"] {
+            let answer = try await gateway.operationsResponse(to: HTTPRequestText(path, method: "POST"))
+            #expect(answer.status == 200)
+            if path.hasSuffix("reset") {
+                let entry = try answer.json()
+                #expect(entry["name"] == "a" && entry["state"] == "ready" && entry["endpoints"][0]["breaker"] == "closed")
+            }
+            for number in 0..<2 {
+                let id = "\(path.utf8.count)-\(number)"
+                let answer = kind == "vosk" ? try await client.say([2], to: "", id: id) : try await client.ask("x", of: "", id: id)
+                // It is asked again, and fails again.
+                #expect((answer.error["retry_after_ms"].integer == nil) == (number == 0), "\(answer.last)")
+            }
+        }
+        #expect(try await gateway.operationsResponse(to: HTTPRequestText("/v1/upstreams/b/reset", method: "POST")).status == 404)
         try await gateway.stop()
     }
 

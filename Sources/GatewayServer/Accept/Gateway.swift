@@ -178,7 +178,10 @@ package final class Gateway: Service {
                     "connection closed: its address has too many or opens them too fast", topic: .address,
                     metadata: ["address": "\(address)"])
             },
-            failed: { error in warn("accepting failed; resting", topic: .refusal, metadata: ["error": "\(error)"]) })
+            failed: { [shared] error in
+                shared.descriptors.accepting(failed: error, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
+                warn("accepting failed; resting", topic: .refusal, metadata: ["error": "\(error)"])
+            })
     }
 
     // MARK: Draining

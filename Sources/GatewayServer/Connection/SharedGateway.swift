@@ -8,6 +8,7 @@ package final class SharedGateway: Sendable {
     package let sessions: SessionRegistry
     package let global = SharedLimiter()
     package let health: HealthRegistry
+    package let descriptors = DescriptorLimit()
     package let upstream: any UpstreamProvider
     /// Nil when sessions live in memory only.
     package let store: (any SessionStore)?

@@ -18,16 +18,17 @@ package struct HealthResponse: Sendable, Hashable {
     ///
     /// - Parameter details: whether the reasons are told, which is for the operations listener.
     package static func ready(_ report: HealthReport, details: Bool) -> HealthResponse {
-        var body = opening(report, reasons: details)
+        var body = opening(report, reasons: details, tellsDegraded: false)
         body.append(UInt8(ascii: "}"))
         return HealthResponse(status: report.isReady ? 200 : 503, body: body)
     }
 
-    /// `/health`: the same at a glance, and on the operations listener what runs here, since when, with how much to do.
+    /// `/health`: the same at a glance, and on the operations listener what runs here, since when, with how much to do. Its status there is
+    /// `degraded` when every part is ready and one is degraded.
     ///
     /// - Parameter details: nil on the public listener.
     package static func health(_ report: HealthReport, details: HealthDetails?) -> HealthResponse {
-        var body = opening(report, reasons: details != nil)
+        var body = opening(report, reasons: details != nil, tellsDegraded: details != nil)
         if let details {
             body.append(contentsOf: ",\"version\":\"".utf8)
             SafeText.append(details.version, to: &body)
@@ -46,12 +47,14 @@ package struct HealthResponse: Sendable, Hashable {
         return HealthResponse(status: report.isReady ? 200 : 503, body: body)
     }
 
-    private static func opening(_ report: HealthReport, reasons: Bool) -> [UInt8] {
-        var bytes = Array("{\"status\":\"\(report.isReady ? "ready" : "not_ready")\",\"parts\":[".utf8)
+    private static func opening(_ report: HealthReport, reasons: Bool, tellsDegraded: Bool) -> [UInt8] {
+        let status = !report.isReady ? "not_ready" : tellsDegraded && report.isDegraded ? "degraded" : "ready"
+        var bytes = Array("{\"status\":\"\(status)\",\"parts\":[".utf8)
         for (index, entry) in report.parts.enumerated() {
             if index > 0 { bytes.append(UInt8(ascii: ",")) }
-            bytes.append(contentsOf: "{\"name\":\"\(entry.part.rawValue)\",\"ready\":\(entry.state == .ready)".utf8)
-            if reasons, case .notReady(let reason) = entry.state {
+            bytes.append(contentsOf: "{\"name\":\"\(entry.part.rawValue)\",\"ready\":\(entry.isReady)".utf8)
+            if reasons, let reason = entry.reason {
+                if entry.isReady { bytes.append(contentsOf: ",\"degraded\":true".utf8) }
                 bytes.append(contentsOf: ",\"reason\":\"".utf8)
                 SafeText.append(reason, to: &bytes)
                 bytes.append(UInt8(ascii: "\""))

@@ -26,6 +26,8 @@ package final class ConfigurationService: Service {
     private let logger: Logger
     private let state: Mutex<LoadedConfiguration>
     private let last = Mutex<Task<ReloadReport, Never>?>(nil)
+    /// Problems of the last reload.
+    private let problems = Atomic<Int>(0)
 
     /// How often the files are looked at.
     package static let pollInterval = Duration.seconds(2)
@@ -42,6 +44,12 @@ package final class ConfigurationService: Service {
 
     /// The configuration in force.
     package var current: GatewayConfiguration { state.withLock { $0.configuration } }
+
+    /// The reason why the files aren't in force, without anything of what is in them; nil when they are.
+    package var refusal: String? {
+        let count = problems.load(ordering: .relaxed)
+        return count > 0 ? "the last reload was refused (\(count == 1 ? "1 problem" : "\(count) problems")); see the log" : nil
+    }
 
     package func run() async throws {
         await cancelWhenGracefulShutdown { [self] in
@@ -74,7 +82,9 @@ package final class ConfigurationService: Service {
             let before = last
             let task = Task {
                 _ = await before?.value
-                return await perform(because: reason)
+                let report = await perform(because: reason)
+                problems.store(report.problems.count, ordering: .relaxed)
+                return report
             }
             last = task
             return task

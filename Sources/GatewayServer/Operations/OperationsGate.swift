@@ -4,7 +4,8 @@ import NIOCore
 ///
 /// The listener speaks plain HTTP, usually on loopback, where every web page in a browser on the same machine can send requests as well.
 /// So a request must name the listener by an address (a page that rebinds its own DNS name can't), and must not come from a page of
-/// another origin (Fetch, `Origin` and `Sec-Fetch-Site`). Health is open to whoever passes that; all else needs the token.
+/// another origin (Fetch, `Origin` and `Sec-Fetch-Site`). All else needs the token. Health needs neither a token nor a particular name, since
+/// probes name the listener as they like; under a foreign name its responses have no details.
 package struct OperationsGate: Sendable, Hashable {
     /// What the rules look at.
     package struct Request: Sendable, Hashable {
@@ -50,25 +51,25 @@ package struct OperationsGate: Sendable, Hashable {
     /// - Parameter token: the configured one at this moment; nil and empty are the same.
     package func verdict(on request: Request, token: String?) -> Verdict {
         guard let host = request.host, !host.isEmpty, !request.hasSeveralHosts else { return .invalidHost }
-        guard namesListener(host) else { return .foreignHost }
+        let isHealth = Self.isHealth(request.path)
+        guard isHealth || namesListener(host) else { return .foreignHost }
         if let origin = request.origin, origin.lowercased() != "http://\(host.lowercased())" { return .foreignOrigin }
         switch request.fetchSite {
         case nil, "same-origin", "none": break
         default: return .foreignOrigin
         }
-        // The very path that the router knows, so that no second spelling of another path passes for one of these.
-        switch request.path {
-        case "/livez", "/readyz", "/health": return .pass
-        default: break
-        }
+        if isHealth { return .pass }
         guard let token, !token.isEmpty else { return demandsToken ? .noTokenConfigured : .pass }
         guard let authorization = request.authorization, Self.presents(authorization, token: token) else { return .unauthorized }
         return .pass
     }
 
+    /// The very paths that the router knows, so that no second spelling of another path passes for one of these.
+    package static func isHealth(_ path: String) -> Bool { ["/livez", "/readyz", "/health"].contains(path) }
+
     /// Whether a `Host` is an IP literal, `localhost` or the configured host, with any port or none.
-    private func namesListener(_ field: String) -> Bool {
-        guard let name = Self.name(in: field) else { return false }
+    package func namesListener(_ field: String?) -> Bool {
+        guard let field, let name = Self.name(in: field) else { return false }
         if name.lowercased() == "localhost" || name.lowercased() == host.lowercased() { return true }
         return (try? SocketAddress(ipAddress: name, port: 0)) != nil
     }

@@ -6,7 +6,7 @@ import Logging
 
 /// Outermost: turns whatever goes wrong inside into a problem, and puts the fields on every answer that keep browsers and caches out.
 struct OperationsProblemMiddleware: RouterMiddleware {
-    /// The methods of each path, an id in it as `:id`, for `Allow` (RFC 9110 §15.5.6).
+    /// The methods of each path, an id in it as `:id` and a name as `:name`, for `Allow` (RFC 9110 §15.5.6).
     let methods: [String: String]
 
     func handle(
@@ -38,12 +38,21 @@ struct OperationsProblemMiddleware: RouterMiddleware {
     }
 
     private func notFound(_ request: Request) -> OperationsProblem {
-        let path = request.uri.path.split(separator: "/").map { ULID(String($0)) == nil ? $0 : ":id" }.joined(separator: "/")
-        guard let allowed = methods["/" + path] else {
+        let path = request.uri.path.split(separator: "/")
+        guard let allowed = methods.first(where: { Self.matches($0.key.split(separator: "/"), path) })?.value else {
             return OperationsProblem(status: .notFound, code: .notFound, detail: "there is nothing at this path")
         }
         return OperationsProblem(
             status: .methodNotAllowed, code: .notFound, detail: "this path takes \(allowed)", fields: [.allow: allowed])
+    }
+}
+
+extension OperationsProblemMiddleware {
+    fileprivate static func matches(_ pattern: [Substring], _ path: [Substring]) -> Bool {
+        pattern.count == path.count
+            && zip(pattern, path).allSatisfy { wanted, part in
+                wanted == part || wanted == ":name" || (wanted == ":id" && ULID(String(part)) != nil)
+            }
     }
 }
 
@@ -63,12 +72,16 @@ struct OperationsGateMiddleware: RouterMiddleware {
         asked.fetchSite = request.headers[.secFetchSite]
         asked.authorization = request.headers[.authorization]
         let verdict = gate.verdict(on: asked, token: token())
-        guard let problem = Self.problem(verdict) else { return try await next(request, context) }
+        guard let problem = Self.problem(verdict) else {
+            var context = context
+            context.hidesDetails = !gate.namesListener(asked.host)
+            return try await next(request, context)
+        }
         context.logger.info("operations request refused", metadata: ["reason": .string("\(verdict)"), "path": .string(asked.path)])
         throw problem
     }
 
-    private static func path(of request: Request) -> String {
+    static func path(of request: Request) -> String {
         let target = request.head.path ?? ""
         return String(target.prefix { $0 != "?" })
     }
@@ -89,6 +102,26 @@ struct OperationsGateMiddleware: RouterMiddleware {
         case .noTokenConfigured:
             OperationsProblem(status: .forbidden, code: .forbidden, detail: "closed until operations.token is configured")
         }
+    }
+}
+
+/// Refuses what has no room: a body over the listener's limit, and everything but health on a connection that is there for health only.
+struct OperationsCapacityMiddleware: RouterMiddleware {
+    let limits: OperationsServer.Limits
+    let connections: OperationsConnections
+
+    func handle(
+        _ request: Request, context: OperationsRequestContext,
+        next: @concurrent (Request, OperationsRequestContext) async throws -> Response
+    ) async throws -> Response {
+        let isHealth = OperationsGate.isHealth(OperationsGateMiddleware.path(of: request))
+        if !isHealth, connections.service(of: context.connection) == .healthOnly {
+            throw OperationsProblem(
+                status: .serviceUnavailable, code: .connectionLimit,
+                detail: "Connection limit reached (\(limits.connections)); retry after 1 s", fields: [.retryAfter: "1"])
+        }
+        try OperationsRoutes.refuseBody(of: request, over: limits.bodyBytes, "no body of more than \(limits.bodyBytes) bytes is taken")
+        return try await next(request, context)
     }
 }
 

@@ -1,3 +1,4 @@
+import GatewayCore
 import Hummingbird
 import HummingbirdCore
 package import Logging
@@ -11,18 +12,24 @@ import ServiceLifecycle
 package struct OperationsServer: Service, CustomStringConvertible {
     /// Bounds of the listener. None has a key: it serves operators, not clients.
     package struct Limits: Sendable {
-        /// Beyond it accepting pauses.
+        /// At the limit, the connection that has been waiting longest for its client is closed for a new one.
         package var connections = 64
-        /// Connections without a request, and request heads that come in drop by drop.
+        /// Beyond ``connections``, when all of those are being served: for health only.
+        package var healthConnections = 16
+        /// From accepting a connection to the end of its first request head.
+        package var headTimeout = TimeAmount.seconds(3)
+        /// From a response to the end of the next request head.
         package var idleTimeout = TimeAmount.seconds(30)
         /// From a request's head to the last byte of its answer.
         package var requestTimeout = TimeAmount.seconds(10)
+        /// For the client to read the last response of a connection before it is cut.
+        package var lingerTimeout = TimeAmount.seconds(1)
         /// One header field, the request target too.
         package var headerFieldBytes = 8 << 10
         /// All header fields of a request.
         package var headerBytes = 16 << 10
         package var headerFields = 64
-        /// A body of more bytes ends the connection; more than ``OperationsRoutes/longestBody`` is already refused where one is read.
+        /// Bytes of a body beyond it are discarded, and the connection closes; the routes that read a body refuse longer ones earlier.
         package var bodyBytes = 64 << 10
 
         package init() {}
@@ -37,6 +44,9 @@ package struct OperationsServer: Service, CustomStringConvertible {
     private let logger: Logger
     private let onRunning: @Sendable (SocketAddress) async -> Void
 
+    /// Connections that wait to be accepted.
+    private static let backlog = 256
+
     /// - Parameters:
     ///   - address: `operations.address`; port 0 lets the system choose.
     ///   - demandsToken: production. An address beyond loopback demands a token in any environment.
@@ -44,13 +54,15 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - snapshot: the counters at this moment.
     ///   - sessions: who knows the sessions.
     ///   - reload: reads the configuration anew; may be called by several requests at once.
+    ///   - resetUpstream: closes the breakers of the upstream of a name; nil when there is none.
     ///   - logger: lines of the listener itself and, through it, of Hummingbird.
     ///   - onRunning: called once with the address that is bound.
     package init(
         address: SocketEndpoint, demandsToken: Bool, limits: Limits = Limits(), token: @escaping @Sendable () -> String?,
         health: HealthRegistry, snapshot: @escaping @Sendable () async -> GatewaySnapshot,
         sessions: SessionDesk,
-        reload: @escaping @Sendable () async -> ReloadReport, eventLoopGroup: any EventLoopGroup,
+        reload: @escaping @Sendable () async -> ReloadReport,
+        resetUpstream: @escaping @Sendable (String) -> UpstreamStatistics? = { _ in nil }, eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "parley.operations"),
         onRunning: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) {
@@ -59,7 +71,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
         self.gate = OperationsGate(host: address.host, demandsToken: demandsToken || !Self.isLoopback(address.host))
         self.token = token
         self.routes = OperationsRoutes(
-            health: health, snapshot: snapshot, reload: reload,
+            health: health, snapshot: snapshot, reload: reload, resetUpstream: resetUpstream,
             sessions: SessionRoutes(desk: sessions))
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
@@ -70,25 +82,31 @@ package struct OperationsServer: Service, CustomStringConvertible {
     package var description: String { "operations" }
 
     package func run() async throws {
-        let limits = limits
-        var channel = HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestDeadlineHandler(timeout: limits.requestTimeout, longestBody: limits.bodyBytes)],
-            idleTimeout: limits.idleTimeout)
-        channel.httpDecoder = .init(
-            maxHeaderFieldSize: limits.headerFieldBytes, maxHeaderListSize: limits.headerBytes, maxHeaderFieldCount: limits.headerFields)
+        let connections = OperationsConnections(limits)
         let application = Application(
-            router: routes.router(gate: gate, token: token),
-            server: .http1(configuration: channel),
-            configuration: ApplicationConfiguration(
-                address: .hostname(address.host, port: address.port),
-                backlog: limits.connections,
-                availableConnectionsDelegate: MaximumAvailableConnections(limits.connections, logger: logger)),
-            onServerRunning: { [onRunning] channel in
+            router: routes.router(gate: gate, token: token, limits: limits, connections: connections),
+            server: HTTPServerBuilder { [limits] responder in
+                OperationsChannel(responder: responder, limits: limits, connections: connections)
+            },
+            configuration: ApplicationConfiguration(address: .hostname(address.host, port: address.port), backlog: Self.backlog),
+            onServerRunning: { [onRunning, logger] channel in
+                try? await Self.restWithoutDescriptors(channel, logger: logger).get()
                 if let address = channel.localAddress { await onRunning(address) }
             },
             eventLoopGroupProvider: .shared(eventLoopGroup),
             logger: logger)
         try await application.run()
+    }
+
+    /// Keeps the listener alive when the process is out of descriptors: the library takes a failed accept for the end of the listener.
+    private static func restWithoutDescriptors(_ listener: any Channel, logger: Logger) -> EventLoopFuture<Void> {
+        listener.eventLoop.submit {
+            let unlimited = Occupancy(limits: .init(sockets: 0, webSockets: 0, webSocketsPerAddress: 0, handshakesPerSecond: 0))
+            let gate = AcceptGate(
+                occupancy: unlimited, refused: { _ in },
+                failed: { logger.warning("accepting failed; resting", metadata: ["listener": "operations", "error": "\($0)"]) })
+            try listener.pipeline.syncOperations.addHandler(gate, position: .first)
+        }
     }
 
     private static func isLoopback(_ host: String) -> Bool {

@@ -115,13 +115,8 @@ struct SessionRoutes {
 
     private func annotate(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
         let id = try Self.id(context)
-        let body: ByteBuffer
-        do {
-            body = try await request.body.collect(upTo: Self.longestPatch)
-        } catch is NIOTooManyBytesError {
-            throw OperationsProblem(
-                status: .contentTooLarge, code: .messageTooLarge, detail: "a patch has at most \(Self.longestPatch) bytes", closes: true)
-        }
+        let body = try await OperationsRoutes.body(
+            of: request, upTo: Self.longestPatch, "a patch has at most \(Self.longestPatch) bytes")
         let patch: SessionAnnotationPatch
         do throws(SessionAnnotationPatch.Fault) {
             patch = try SessionAnnotationPatch(json: Array(body.readableBytesView))

@@ -71,10 +71,10 @@ final class TLSCertificate {
     }
 
     /// What the dates call for at `now` (seconds since 1970).
-    func warning(now: Int64) -> TLSWarning? {
-        guard let kind = TLSWarning.kind(notBefore: notBefore, notAfter: notAfter, now: now) else { return nil }
-        return TLSWarning(
-            path: files.certificate, name: names.first ?? "", kind: kind, date: kind == .notYetValid ? notBefore : notAfter)
+    func warning(now: Int64) -> TLSWarning? { dates.warning(now: now) }
+
+    var dates: CertificateDates {
+        CertificateDates(path: files.certificate, name: names.first ?? "", notBefore: notBefore, notAfter: notAfter)
     }
 
     private func refused(_ path: String) -> TLSConfigurationError {

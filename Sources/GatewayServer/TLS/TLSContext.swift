@@ -6,6 +6,7 @@ import COpenSSL
 package final class TLSContext: Sendable {
     /// What is worth a loud line in the log at start: certificates that are expired, or will be within 30 days.
     package let warnings: [TLSWarning]
+    private let dates: [CertificateDates]
 
     let names: ServerNameTable<TLSCertificate.KeyKind>
     /// Keeps the keys alive for the callbacks of `groups`.
@@ -39,6 +40,7 @@ package final class TLSContext: Sendable {
             throw error
         }
         self.warnings = certificates.compactMap { $0.warning(now: now) }
+        self.dates = certificates.map(\.dates)
         self.names = names
         self.ticketKeys = ticketKeys
         self.groups = groups
@@ -50,6 +52,9 @@ package final class TLSContext: Sendable {
     deinit {
         for context in groups { SSL_CTX_free(context) }
     }
+
+    /// The warnings of a later moment: certificates expire while they are in use.
+    package func warnings(now: Int64) -> [TLSWarning] { dates.compactMap { $0.warning(now: now) } }
 
     /// `nil` when OpenSSL has no memory.
     func makeConnection(buffers: TLSBuffers) -> TLSConnection? {

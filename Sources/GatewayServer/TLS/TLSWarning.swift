@@ -31,12 +31,15 @@ package struct TLSWarning: Sendable, Hashable, CustomStringConvertible {
         return notAfter.subtractingReportingOverflow(now).partialValue <= notice ? .expiresSoon : nil
     }
 
-    package var description: String {
+    package var description: String { "\(path): \(summary)" }
+
+    /// Without the path of the file.
+    package var summary: String {
         let day = TLSWarning.day(date)
         return switch kind {
-        case .expired: "\(path): the certificate for \(name) expired on \(day)"
-        case .expiresSoon: "\(path): the certificate for \(name) expires on \(day)"
-        case .notYetValid: "\(path): the certificate for \(name) isn't valid before \(day)"
+        case .expired: "the certificate for \(name) expired on \(day)"
+        case .expiresSoon: "the certificate for \(name) expires on \(day)"
+        case .notYetValid: "the certificate for \(name) isn't valid before \(day)"
         }
     }
 
@@ -56,5 +59,18 @@ package struct TLSWarning: Sendable, Hashable, CustomStringConvertible {
             return String(repeating: "0", count: max(0, width - digits.count)) + digits
         }
         return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
+    }
+}
+
+/// The validity of a certificate in use, in seconds since 1970.
+struct CertificateDates: Sendable, Hashable {
+    var path: String
+    var name: String
+    var notBefore: Int64
+    var notAfter: Int64
+
+    func warning(now: Int64) -> TLSWarning? {
+        guard let kind = TLSWarning.kind(notBefore: notBefore, notAfter: notAfter, now: now) else { return nil }
+        return TLSWarning(path: path, name: name, kind: kind, date: kind == .notYetValid ? notBefore : notAfter)
     }
 }

@@ -63,8 +63,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             let target: RequestTarget
             do throws(UpgradeFailure) { target = try RequestTarget(head.uri) } catch { throw Admittance.Refusal(error) }
             if let health = health(target.path) {
-                guard head.method == .GET || head.method == .HEAD else {
-                    throw Admittance.Refusal(.methodNotAllowed, .notFound, "This is read with GET.", headers: ["Allow": "GET, HEAD"])
+                // Load balancers check with OPTIONS, too: it is the method of HAProxy's `option httpchk` unless told otherwise.
+                guard [.GET, .HEAD, .OPTIONS].contains(head.method) else {
+                    throw Admittance.Refusal(
+                        .methodNotAllowed, .notFound, "This is read with GET.", headers: ["Allow": "GET, HEAD, OPTIONS"])
                 }
                 return finish(HTTPAnswer(health), head: head, context: context)
             }

@@ -33,18 +33,43 @@ import Testing
     @Test func `readyz names the part in the way, and the reason only with details`() {
         let registry = allReady()
         let parts = #"{"name":"listener","ready":true},{"name":"certificates","ready":true},{"name":"store","ready":true},"#
+        let rest = #"{"name":"configuration","ready":true},{"name":"descriptors","ready":true}]}"#
         #expect(HealthResponse.ready(registry.report, details: false).status == 200)
         #expect(
             text(.ready(registry.report, details: true)) == #"{"status":"ready","parts":["# + parts
-                + #"{"name":"accepting","ready":true}]}"#)
+                + #"{"name":"accepting","ready":true},"# + rest)
         registry.set(.accepting, .notReady("the \"drain\"\nbegan"))
         #expect(HealthResponse.ready(registry.report, details: false).status == 503)
         #expect(
             text(.ready(registry.report, details: false)) == #"{"status":"not_ready","parts":["# + parts
-                + #"{"name":"accepting","ready":false}]}"#)
+                + #"{"name":"accepting","ready":false},"# + rest)
         #expect(
             text(.ready(registry.report, details: true)) == #"{"status":"not_ready","parts":["# + parts
-                + #"{"name":"accepting","ready":false,"reason":"the \"drain\"\nbegan"}]}"#)
+                + #"{"name":"accepting","ready":false,"reason":"the \"drain\"\nbegan"},"# + rest)
+    }
+
+    @Test func `a degraded part stays ready, and only the details of health tell of it`() {
+        let registry = allReady()
+        let details = HealthDetails(version: "1.0", environment: "staging", uptimeMilliseconds: 1, connections: 0, sessions: 0)
+        let before = text(.health(registry.report, details: nil))
+        registry.watch(.certificates) { "expires \"soon\"" }
+        #expect(registry.isReady && registry.report.isReady && registry.report.isDegraded)
+        let health = HealthResponse.health(registry.report, details: details)
+        #expect(health.status == 200)
+        #expect(text(health).hasPrefix(#"{"status":"degraded","parts":["#))
+        let told = #"{"name":"certificates","ready":true,"degraded":true,"reason":"expires \"soon\""}"#
+        #expect(text(health).contains(told))
+        let ready = HealthResponse.ready(registry.report, details: true)
+        #expect(ready.status == 200 && text(ready).hasPrefix(#"{"status":"ready","#) && text(ready).contains(told))
+        #expect(text(.health(registry.report, details: nil)) == before)
+        registry.set(.store, .notReady("full"))
+        #expect(text(.health(registry.report, details: details)).hasPrefix(#"{"status":"not_ready","#))
+        registry.set(.certificates, .notReady("none"))
+        #expect(text(.health(registry.report, details: details)).contains(#""reason":"none""#))
+        registry.watch(.certificates) { nil }
+        registry.set(.certificates, .ready)
+        registry.set(.store, .ready)
+        #expect(!registry.report.isDegraded)
     }
 
     @Test func `health adds what runs here only with details`() {

@@ -5,7 +5,7 @@ import Testing
     private let gate = OperationsGate(host: "Gateway.internal", demandsToken: false)
 
     private func verdict(
-        _ path: String = "/livez", host: String? = "127.0.0.1:9464", token: String? = nil,
+        _ path: String = "/v1/gateway", host: String? = "127.0.0.1:9464", token: String? = nil,
         _ change: (inout OperationsGate.Request) -> Void = { _ in }
     ) -> OperationsGate.Verdict {
         var request = OperationsGate.Request(path: path, host: host)
@@ -28,8 +28,10 @@ import Testing
         "127.0.0.1:123456", "[::1", "[::1]x", "[127.0.0.1]", "::1", ":9464", "[]:1", "user@127.0.0.1", "127.0.0.1 ", "127.1", "[localhost]",
         "localhost:9464:1", "0x7f000001",
     ])
-    func `any other name is foreign, as after DNS rebinding`(host: String) {
+    func `any other name is foreign, as after DNS rebinding, and gets health without details`(host: String) {
         #expect(verdict(host: host) == .foreignHost)
+        #expect(!gate.namesListener(host))
+        for path in ["/livez", "/readyz", "/health"] { #expect(verdict(path, host: host) == .pass) }
     }
 
     @Test func `exactly one host is needed`() {
@@ -42,6 +44,7 @@ import Testing
         for origin in ["https://evil.example", "null", "", "http://127.0.0.1", "https://127.0.0.1:9464", "http://127.0.0.1:9464, http://x"]
         {
             #expect(verdict { $0.origin = origin } == .foreignOrigin)
+            #expect(verdict("/livez") { $0.origin = origin } == .foreignOrigin)
         }
         #expect(verdict { $0.origin = "http://127.0.0.1:9464" } == .pass)
         #expect(verdict(host: "LocalHost:9464") { $0.origin = "HTTP://localhost:9464" } == .pass)

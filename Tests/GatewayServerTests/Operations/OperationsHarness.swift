@@ -20,6 +20,15 @@ struct OperationsHarness: Sendable {
     let address: SocketAddress
     let health: HealthRegistry
     let token: TokenBox
+    /// Reloads that have begun.
+    let reloads: Counter
+
+    final class Counter: Sendable {
+        private let value = Atomic<Int>(0)
+
+        func add() { value.add(1, ordering: .relaxed) }
+        func get() -> Int { value.load(ordering: .relaxed) }
+    }
 
     /// A token that a test can change while the listener runs.
     final class TokenBox: Sendable {
@@ -52,10 +61,12 @@ struct OperationsHarness: Sendable {
     /// Starts a listener, runs `body`, and shuts it down gracefully, which also has to end while connections are open.
     static func run(
         token: String? = nil, demandsToken: Bool = false, limits: OperationsServer.Limits = .init(), reload: ReloadReport = ReloadReport(),
+        reloadsAfter release: Task<Void, Never>? = nil,
         _ body: @Sendable @escaping (OperationsHarness) async throws -> Void
     ) async throws {
         let health = HealthRegistry()
         let box = TokenBox(token)
+        let reloads = Counter()
         let (addresses, running) = AsyncStream.makeStream(of: SocketAddress.self)
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = OperationsServer(
@@ -64,14 +75,21 @@ struct OperationsHarness: Sendable {
             snapshot: { snapshot },
             sessions: SessionDesk(
                 live: NoSessions(), archive: MemoryArchive(), cache: ReportCache(), depth: { .full }, logger: quiet),
-            reload: { reload },
+            reload: {
+                reloads.add()
+                await release?.value
+                return reload
+            },
+            resetUpstream: { name in
+                name == "chat" ? UpstreamStatistics(name: name, kind: "openai", state: "ready", active: 0, waiting: 0, endpoints: []) : nil
+            },
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
             onRunning: { running.yield($0) })
         let group = ServiceGroup(services: [server], logger: quiet)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
             for await address in addresses {
-                try await body(OperationsHarness(address: address, health: health, token: box))
+                try await body(OperationsHarness(address: address, health: health, token: box, reloads: reloads))
                 break
             }
             await group.triggerGracefulShutdown()

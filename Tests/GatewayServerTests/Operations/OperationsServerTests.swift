@@ -23,14 +23,17 @@ import Testing
             let parts = #"{"name":"listener","ready":true},{"name":"certificates","ready":true},{"name":"store","ready":true}"#
             let ready = try await server.send("GET /readyz")
             #expect(ready.status == 503)
+            let rest = #"{"name":"configuration","ready":true},{"name":"descriptors","ready":true}]"#
             #expect(
-                ready.body == #"{"status":"not_ready","parts":["# + parts + #",{"name":"accepting","ready":false,"reason":"draining"}]}"#)
+                ready.body == #"{"status":"not_ready","parts":["# + parts
+                    + #",{"name":"accepting","ready":false,"reason":"draining"},"# + rest + "}")
             server.health.set(.accepting, .ready)
             #expect(try await server.send("GET /readyz?verbose").status == 200)
             let health = try await server.send("GET /health")
             #expect(health.status == 200)
             #expect(
-                health.body == #"{"status":"ready","parts":["# + parts + #",{"name":"accepting","ready":true}],"version":"1.0","#
+                health.body == #"{"status":"ready","parts":["# + parts + #",{"name":"accepting","ready":true},"# + rest
+                    + #","version":"1.0","#
                     + #""environment":"staging","uptime_ms":61000,"connections":3,"sessions":2,"upstreams":[]}"#)
             let head = try await server.send("HEAD /livez")
             #expect(head.status == 200)
@@ -84,7 +87,7 @@ import Testing
             #expect(try await server.send("GET /livez", ["Origin: null"]).problem == foreign)
             #expect(try await server.send("GET /livez", ["Sec-Fetch-Site: cross-site"]).problem == foreign)
             #expect(try await server.send("GET /livez", ["Origin: http://127.0.0.1:\(server.address.port ?? 0)"]).status == 200)
-            let rebound = try await server.send("GET /livez", ["Host: evil.example", "Connection: close"], raw: true)
+            let rebound = try await server.send("GET /v1/gateway", ["Host: evil.example", "Connection: close"], raw: true)
             #expect(
                 rebound.problem == problem(403, "Forbidden", "forbidden", "Host must be an IP address, localhost or the configured host"))
             let expected = problem(400, "Bad Request", "forbidden", "exactly one Host is needed")
@@ -97,13 +100,82 @@ import Testing
         }
     }
 
+    @Test func `health answers under any host, and has no details under a foreign one`() async throws {
+        try await OperationsHarness.run { server in
+            for part in HealthPart.allCases { server.health.set(part, .ready) }
+            server.health.watch(.configuration) { "refused" }
+            for path in ["/livez", "/readyz", "/health"] {
+                let answer = try await server.send("GET \(path)", ["Host: parley.internal", "Connection: close"], raw: true)
+                #expect(answer.status == 200)
+                #expect(!answer.body.contains("version") && !answer.body.contains("refused") && !answer.body.contains("degraded"))
+            }
+            #expect(try await server.send("GET /health").body.contains(#""degraded":true,"reason":"refused""#))
+            server.health.set(.store, .notReady("full"))
+            let ready = try await server.send("GET /readyz", ["Host: parley.internal", "Connection: close"], raw: true)
+            #expect(ready.status == 503 && !ready.body.contains("full"))
+        }
+    }
+
+    @Test func `HTTP/1.0 needs no Host, and the connection closes behind the response`() async throws {
+        try await OperationsHarness.run(token: "secret") { server in
+            for part in HealthPart.allCases { server.health.set(part, .ready) }
+            for request in ["GET /readyz HTTP/1.0", "OPTIONS /readyz HTTP/1.0", "GET /livez HTTP/1.0\r\nConnection: keep-alive"] {
+                let answer = Answer(try await server.exchange(request + "\r\n\r\n"))
+                #expect(answer.status == 200)
+                #expect(answer.fields["connection"] == "close")
+            }
+            #expect(Answer(try await server.exchange("GET /v1/gateway HTTP/1.0\r\n\r\n")).status == 401)
+            let answer = Answer(try await server.exchange("GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer secret\r\n\r\n"))
+            #expect(answer.status == 200)
+            let lines = try await server.exchange(
+                "GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer secret\r\nAccept: application/x-ndjson\r\n\r\n")
+            #expect(lines.hasPrefix("HTTP/1.0 200") && !lines.contains("chunked"))
+            // HTTP/1.1 can't do without (RFC 9112 §3.2).
+            #expect(Answer(try await server.exchange("GET /readyz HTTP/1.1\r\n\r\n")).status == 400)
+        }
+    }
+
+    @Test func `the connection closes behind 400, 401, 403 and 413`() async throws {
+        try await OperationsHarness.run(token: "secret") { server in
+            let requests = [
+                ("GET /livez HTTP/1.1\r\n\r\n", 400), ("GET /v1/gateway HTTP/1.1\r\nHost: localhost\r\n\r\n", 401),
+                ("GET /livez HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n\r\n", 403),
+                ("GET /v1/gateway HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403),
+                ("POST /v1/gateway/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", 401),
+                (
+                    "POST /v1/gateway/reload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\nContent-Length: 1025\r\n\r\n",
+                    413
+                ),
+            ]
+            for (request, status) in requests {
+                let answer = Answer(try await server.exchange(request))
+                #expect(answer.status == status)
+                #expect(answer.fields["connection"] == "close")
+            }
+        }
+    }
+
+    @Test func `an upstream is reset by its name`() async throws {
+        try await OperationsHarness.run { server in
+            let answer = try await server.send("POST /v1/upstreams/chat/reset")
+            #expect(answer.status == 200)
+            #expect(answer.body.hasPrefix(#"{"active":0,"cancelled":0,"#) && answer.body.contains(#""name":"chat""#))
+            let unknown = try await server.send("POST /v1/upstreams/other/reset")
+            #expect(unknown.problem == problem(404, "Not Found", "not_found", "there is no such upstream"))
+            #expect(try await server.send("GET /v1/upstreams/chat/reset").fields["allow"] == "POST")
+            #expect(try await server.send("POST /v1/upstreams/chat/reset", ["Origin: https://evil.example"]).status == 403)
+            server.token.set("secret")
+            #expect(try await server.send("POST /v1/upstreams/chat/reset").status == 401)
+        }
+    }
+
     @Test func `other paths are not found, and other methods are told which ones there are`() async throws {
         try await OperationsHarness.run { server in
             #expect(
                 try await server.send("GET /nothing").problem == problem(404, "Not Found", "not_found", "there is nothing at this path"))
             let post = try await server.send("POST /livez")
-            #expect(post.problem == problem(405, "Method Not Allowed", "not_found", "this path takes GET, HEAD"))
-            #expect(post.fields["allow"] == "GET, HEAD")
+            #expect(post.problem == problem(405, "Method Not Allowed", "not_found", "this path takes GET, HEAD, OPTIONS"))
+            #expect(post.fields["allow"] == "GET, HEAD, OPTIONS")
             #expect(try await server.send("GET /v1/gateway/reload").fields["allow"] == "POST")
             for line in ["OPTIONS *", "CONNECT 127.0.0.1:1", "TRACE /livez", "BREW /coffee"] {
                 let answer = try await server.send(line)
@@ -137,6 +209,24 @@ import Testing
                 "POST /v1/gateway/reload", ["Host: localhost"], body: String(repeating: "x", count: 1025), raw: true)
             #expect(answer.problem == problem(413, "Content Too Large", "message_too_large", "no body of more than 1024 bytes is taken"))
             #expect(answer.fields["connection"] == "close")
+            #expect(try await server.send("POST /v1/gateway/reload").status == 200)
+        }
+    }
+
+    @Test(arguments: [65_537, 300_000])
+    func `a body far over the limit is refused as well, announced or in chunks`(bytes: Int) async throws {
+        try await OperationsHarness.run { server in
+            let body = String(repeating: "x", count: bytes)
+            for line in ["POST /v1/gateway/reload", "PATCH /v1/sessions/01M7Z0GBVNP4PTK6KNRMW7YRGV", "GET /v1/gateway"] {
+                let answer = try await server.send(line, ["Host: localhost"], body: body, raw: true)
+                #expect(answer.status == 413)
+                #expect(answer.body.contains(#""code":"message_too_large""#))
+            }
+            for line in ["POST /v1/gateway/reload", "PATCH /v1/sessions/01M7Z0GBVNP4PTK6KNRMW7YRGV"] {
+                let head = "\(line) HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                let answer = Answer(try await server.exchange(head + String(bytes, radix: 16) + "\r\n" + body + "\r\n0\r\n\r\n"))
+                #expect(answer.status == 413)
+            }
             #expect(try await server.send("POST /v1/gateway/reload").status == 200)
         }
     }
@@ -192,7 +282,7 @@ import Testing
         }
     }
 
-    @Test func `a request that never ends is ended by the deadline, a silent connection by the idle timeout`() async throws {
+    @Test func `a request that never ends is ended by the deadline, a silent connection by the deadline of its first head`() async throws {
         var limits = OperationsServer.Limits()
         limits.requestTimeout = .seconds(1)
         try await OperationsHarness.run(limits: limits) { server in
@@ -201,7 +291,7 @@ import Testing
             #expect(try await server.send("GET /livez").status == 200)
         }
         limits = OperationsServer.Limits()
-        limits.idleTimeout = .seconds(1)
+        limits.headTimeout = .seconds(1)
         try await OperationsHarness.run(limits: limits) { server in
             for start in ["", "GET /livez HTTP/1.1\r\nHo"] {
                 let text = try await server.exchange(start)
@@ -210,23 +300,50 @@ import Testing
         }
     }
 
-    @Test func `beyond the limit connections wait until another one ends`() async throws {
+    @Test func `at the limit the connection that waits longest for its client is closed for a new one`() async throws {
         var limits = OperationsServer.Limits()
-        limits.connections = 1
+        (limits.connections, limits.healthConnections, limits.headTimeout) = (2, 1, .hours(1))
         try await OperationsHarness.run(limits: limits) { server in
             let first = try await server.connect()
-            let request = ByteBuffer(string: "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            let request = ByteBuffer(string: "GET /v1/gateway HTTP/1.1\r\nHost: localhost\r\n\r\n")
             try await first.executeThenClose { inbound, outbound in
                 var answers = inbound.makeAsyncIterator()
                 try await outbound.write(request)
                 #expect(try await answers.next() != nil)
-                async let second = server.send("GET /livez")
-                try await outbound.write(request)
-                #expect(try await answers.next() != nil)
-                outbound.finish()
-                let answer = try await second
-                #expect(answer.status == 200)
+                // Silent ones, and one that never ends its head: each takes the place of the one before it.
+                var silent: [any Channel] = []
+                for start in ["", "GET /liv", ""] {
+                    let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(to: server.address).get()
+                    try await channel.writeAndFlush(ByteBuffer(string: start))
+                    silent.append(channel)
+                }
+                // The first connection has waited longer than the last two.
+                #expect(try await answers.next() == nil)
+                #expect(try await server.send("GET /v1/gateway").status == 200)
+                #expect(try await server.send("GET /livez").status == 200)
+                for channel in silent { try? await channel.close().get() }
             }
+        }
+    }
+
+    @Test func `health is answered while requests take every other connection`() async throws {
+        var limits = OperationsServer.Limits()
+        (limits.connections, limits.healthConnections) = (2, 2)
+        let (releases, release) = AsyncStream.makeStream(of: Void.self)
+        let released = Task { for await _ in releases {} }
+        try await OperationsHarness.run(limits: limits, reloadsAfter: released) { server in
+            async let first = server.send("POST /v1/gateway/reload")
+            async let second = server.send("POST /v1/gateway/reload")
+            while server.reloads.get() < 2 { await Task.yield() }
+            let refused = try await server.send("GET /v1/gateway")
+            #expect(
+                refused.problem == problem(503, "Service Unavailable", "connection_limit", "Connection limit reached (2); retry after 1 s"))
+            #expect(refused.fields["retry-after"] == "1")
+            for _ in 0..<3 { #expect(try await server.send("GET /livez").status == 200) }
+            release.finish()
+            let answers = try await [first, second]
+            #expect(answers.map(\.status) == [200, 200])
+            #expect(try await server.send("GET /v1/gateway").status == 200)
         }
     }
 

@@ -1,0 +1,42 @@
+import HTTPTypes
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
+
+/// The pipeline of a connection of the operations listener: Hummingbird's for HTTP/1, with ``OperationsConnectionHandler`` behind the codec.
+struct OperationsChannel: HTTPChannelHandler {
+    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+
+    let responder: HTTPChannelHandler.Responder
+    let limits: OperationsServer.Limits
+    let connections: OperationsConnections
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            let service = connections.admit(channel)
+            var decoding = NIOHTTPDecoderLimitConfiguration()
+            decoding.maxHeaderFieldSize = limits.headerFieldBytes
+            decoding.maxHeaderListSize = limits.headerBytes
+            decoding.maxHeaderFieldCount = limits.headerFields
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.configureHTTPServerPipeline(
+                withPipeliningAssistance: false, withErrorHandling: false, withOutboundHeaderValidation: false,
+                withEncoderConfiguration: .init(), withDecoderLimitConfiguration: decoding)
+            try pipeline.addHandler(
+                OperationsConnectionHandler(limits: limits, servesOneRequest: service != .full) { [connections] isWaiting in
+                    connections.setWaiting(channel, isWaiting)
+                })
+            try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+            // Closes idle connections at a shutdown; their timeouts are the other handler's.
+            try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: nil, logger: logger))
+            // A setup that fails would end the listener, so a connection too many is closed once its pipeline is complete.
+            if service == nil { channel.eventLoop.execute { channel.close(promise: nil) } }
+            return try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async { await handleHTTP(asyncChannel: value, logger: logger) }
+}

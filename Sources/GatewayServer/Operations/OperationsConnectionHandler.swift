@@ -1,0 +1,179 @@
+import NIOCore
+import NIOHTTP1
+
+/// Bounds one connection of the operations listener in time and bytes, behind the HTTP codec.
+///
+/// The first request head arrives within `headTimeout`, a later one within `idleTimeout` of the last response; bytes of an incomplete head extend
+/// neither. The last byte of a response is written within `requestTimeout` of the head of its request. Bytes of a body beyond `bodyBytes` are
+/// discarded: the route has refused the body by then.
+///
+/// The connection closes behind a response with `Connection: close`, a refusal (400, 401, 403, 408, 413), and any response to HTTP/1.0. The
+/// client gets ``OperationsServer/Limits/lingerTimeout`` to read it: closing with unread bytes would reset the connection, and the response be lost.
+final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let limits: OperationsServer.Limits
+    private let setWaiting: (Bool) -> Void
+    private var bodyBytes = 0
+    private var unanswered = 0
+    /// The end of the last request is still to come.
+    private var isReceiving = false
+    /// The last request that is served has arrived; its response may be behind others.
+    private var hasLastRequest = false
+    private var isLastHTTP10 = false
+    /// The response being written says that it is the last.
+    private var closesBehindThis = false
+    private var isLingering = false
+    private var isInputClosed = false
+    private let servesOneRequest: Bool
+    private var deadline: Scheduled<Void>?
+
+    /// - Parameters:
+    ///   - servesOneRequest: the connection closes behind its first response
+    ///   - setWaiting: called whenever the gateway begins or stops to wait for the client
+    init(limits: OperationsServer.Limits, servesOneRequest: Bool, setWaiting: @escaping (Bool) -> Void) {
+        self.limits = limits
+        self.servesOneRequest = servesOneRequest
+        self.setWaiting = setWaiting
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { schedule(limits.headTimeout, context) }
+
+    func handlerRemoved(context: ChannelHandlerContext) { cancel() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        cancel()
+        context.fireChannelInactive()
+    }
+
+    // MARK: Requests
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isLingering else { return }
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            // Requests behind the last one are ignored.
+            guard !hasLastRequest else { return }
+            bodyBytes = 0
+            unanswered += 1
+            isReceiving = true
+            if unanswered == 1 { schedule(limits.requestTimeout, context) }
+            setWaiting(true)
+            context.fireChannelRead(wrapInboundOut(.head(admit(head, context))))
+        case .body(let bytes):
+            guard isReceiving else { return }
+            guard bodyBytes <= limits.bodyBytes else { return }
+            bodyBytes += bytes.readableBytes
+            // The part that exceeds the limit goes through: the route finds its body too long by it.
+            context.fireChannelRead(data)
+            guard bodyBytes > limits.bodyBytes else { return }
+            hasLastRequest = true
+            if unanswered == 0 { linger(context) }
+        case .end:
+            guard isReceiving else { return }
+            isReceiving = false
+            setWaiting(unanswered == 0)
+            // A truncated body has no end, so that no route takes it for a whole one.
+            if bodyBytes <= limits.bodyBytes { context.fireChannelRead(data) }
+        }
+    }
+
+    private func admit(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) -> HTTPRequestHead {
+        var head = head
+        isLastHTTP10 = (head.version.major, head.version.minor) < (1, 1)
+        hasLastRequest = servesOneRequest || isLastHTTP10 || Self.asksToClose(head.headers)
+        // HTTP/1.0 has no Host (RFC 9112 §3.3): the address that the client connected to stands in for it. No browser speaks HTTP/1.0, so
+        // this opens nothing to DNS rebinding.
+        if isLastHTTP10, head.headers["Host"].isEmpty, let address = context.channel.localAddress, let ip = address.ipAddress {
+            head.headers.add(name: "Host", value: "\(SocketEndpoint(host: ip, port: address.port ?? 0))")
+        }
+        return head
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        // Nothing behind this handler asks for more of what is discarded.
+        if isLingering { context.read() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ChannelEvent.inputClosed = event {
+            isInputClosed = true
+            if isLingering { context.close(promise: nil) }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard isLingering else { return context.fireErrorCaught(error) }
+        // Discarded bytes needn't be HTTP.
+        if !(error is HTTPParserError) { context.close(promise: nil) }
+    }
+
+    // MARK: Responses
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .head(var head):
+            let isLast = hasLastRequest && unanswered <= 1
+            if isLast || Self.isRefusal(head.status) || Self.asksToClose(head.headers) {
+                closesBehindThis = true
+                head.headers.replaceOrAdd(name: "Connection", value: "close")
+            }
+            // HTTP/1.0 knows no chunks (RFC 9112 §6.1): the end of the connection is the end of the body.
+            if isLast, isLastHTTP10, head.headers["Content-Length"].isEmpty { head.version = .http1_0 }
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body:
+            context.write(data, promise: promise)
+        case .end:
+            let promise = promise ?? context.eventLoop.makePromise(of: Void.self)
+            let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+            promise.futureResult.whenComplete { _ in bound.value.handler.answered(bound.value.context) }
+            context.write(data, promise: promise)
+        }
+    }
+
+    /// The last byte of a response is with the socket.
+    private func answered(_ context: ChannelHandlerContext) {
+        unanswered = max(0, unanswered - 1)
+        cancel()
+        guard context.channel.isActive, !isLingering else { return }
+        setWaiting(unanswered == 0 || isReceiving)
+        if closesBehindThis || (hasLastRequest && unanswered == 0) {
+            linger(context)
+        } else {
+            schedule(unanswered > 0 ? limits.requestTimeout : limits.idleTimeout, context)
+        }
+    }
+
+    private func linger(_ context: ChannelHandlerContext) {
+        guard !isInputClosed else { return context.close(promise: nil) }
+        isLingering = true
+        schedule(limits.lingerTimeout, context)
+        context.close(mode: .output, promise: nil)
+        context.read()
+    }
+
+    // MARK: Time
+
+    private func schedule(_ time: TimeAmount, _ context: ChannelHandlerContext) {
+        cancel()
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) { [self] in
+            deadline = nil
+            context.close(promise: nil)
+        }
+    }
+
+    private func cancel() {
+        deadline?.cancel()
+        deadline = nil
+    }
+
+    /// Refusals that a stranger can provoke, or that leave the rest of a request unread.
+    private static func isRefusal(_ status: HTTPResponseStatus) -> Bool { [400, 401, 403, 408, 413].contains(status.code) }
+
+    private static func asksToClose(_ headers: HTTPHeaders) -> Bool { HeaderGrammar.list(headers["Connection"], contains: "close") }
+}

@@ -1,0 +1,47 @@
+import GatewayCore
+import NIOCore
+import Synchronization
+
+/// The open connections of the operations listener, on all event loops, under their ``OperationsConnectionLimit``.
+final class OperationsConnections: Sendable {
+    typealias Service = OperationsConnectionLimit<ObjectIdentifier>.Service
+
+    private struct State {
+        var limit: OperationsConnectionLimit<ObjectIdentifier>
+        var channels: [ObjectIdentifier: any Channel] = [:]
+    }
+
+    private let state: Mutex<State>
+
+    init(_ limits: OperationsServer.Limits) {
+        state = Mutex(
+            State(limit: OperationsConnectionLimit(connections: limits.connections, healthConnections: limits.healthConnections)))
+    }
+
+    /// Admits an accepted connection, and closes another one where the limit demands it. Nil: the new one is to be closed.
+    func admit(_ channel: any Channel) -> Service? {
+        let id = ObjectIdentifier(channel)
+        let (admission, evicted) = state.withLock { state -> (OperationsConnectionLimit<ObjectIdentifier>.Admission?, (any Channel)?) in
+            guard let admission = state.limit.admit(id, at: Self.now) else { return (nil, nil) }
+            state.channels[id] = channel
+            return (admission, admission.evicted.flatMap { state.channels.removeValue(forKey: $0) })
+        }
+        evicted?.close(promise: nil)
+        guard let admission else { return nil }
+        channel.closeFuture.whenComplete { [self] _ in
+            state.withLock { state in
+                state.limit.remove(id)
+                state.channels[id] = nil
+            }
+        }
+        return admission.service
+    }
+
+    func setWaiting(_ channel: any Channel, _ isWaiting: Bool) {
+        state.withLock { $0.limit.setWaiting(ObjectIdentifier(channel), isWaiting, at: Self.now) }
+    }
+
+    func service(of channel: ObjectIdentifier) -> Service? { state.withLock { $0.limit.service(of: channel) } }
+
+    private static var now: Instant { Instant(nanoseconds: LoopClock.monotonicNanoseconds()) }
+}
