@@ -77,13 +77,15 @@ extension GatewayConfiguration.Upstream {
         switch kind {
         case .loopback: []
         case .process: Array(command.prefix(1))
-        default:
-            urls.map { url in
-                var path = String(url.location.target.prefix { $0 != "?" })
-                if !apiPath.isEmpty, path.hasSuffix("/") { path.removeLast() }
-                return path + apiPath
-            }
+        default: urls.indices.map(requestPath)
         }
+    }
+
+    /// The path of requests at an endpoint, without the query.
+    func requestPath(to endpoint: Int) -> String {
+        var path = urls[endpoint].location.target.prefix { $0 != "?" }
+        if !apiPath.isEmpty, path.hasSuffix("/") { path.removeLast() }
+        return path + apiPath
     }
 }
 

@@ -88,11 +88,8 @@ extension GatewayConfiguration.Upstream {
     /// An order as it goes to one of the endpoints.
     func request(_ order: HTTPOrder, to endpoint: Int) -> HTTPConnection.Request {
         // A query belongs behind the path: Azure's service reads its API version there.
-        let target = urls[endpoint].location.target
-        let query = target.firstIndex(of: "?") ?? target.endIndex
-        var path = target[..<query]
-        if !order.path.isEmpty, path.hasSuffix("/") { path.removeLast() }
-        var head = head(.POST, path + order.path + target[query...], of: endpoint)
+        let query = urls[endpoint].location.target.drop { $0 != "?" }
+        var head = head(.POST, requestPath(to: endpoint) + query, of: endpoint)
         head.headers.replaceOrAdd(name: "Content-Type", value: order.contentType)
         head.headers.replaceOrAdd(name: "Accept", value: order.accept)
         head.headers.replaceOrAdd(name: "Content-Length", value: "\(order.body.count)")

@@ -3,9 +3,8 @@ import GatewayCore
 import NIOCore
 import NIOHTTP1
 
-/// An order as an HTTP request: path, body, and who understands the answer.
+/// An order as an HTTP request: body, and who understands the answer.
 struct HTTPOrder {
-    let path: String
     var contentType = "application/json"
     var accept = "application/json, text/event-stream"
     var body: [UInt8] = []
@@ -15,7 +14,6 @@ struct HTTPOrder {
     /// - Throws: what can't be asked of this upstream.
     init(_ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, now: @escaping () -> Instant) throws(CallFailure) {
         let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
-        path = configuration.apiPath
         switch (configuration.kind, configuration.task) {
         case (.openai, .chat):
             answer = ChatCompletionAnswer(limit: limit, findsReasoningTags: configuration.reasoningTags, now: now)
