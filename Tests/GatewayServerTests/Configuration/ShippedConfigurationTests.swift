@@ -52,16 +52,60 @@ struct ShippedConfigurationTests {
         }
     }
 
-    @Test func `gateway.yaml has every key, at its default`() throws {
+    @Test(arguments: DeploymentEnvironment.allCases) func `a copy of gateway.yaml changes nothing`(environment: DeploymentEnvironment)
+        throws
+    {
+        // Alone: without the file of the environment.
         let directory = try ConfigurationDirectory(["gateway.yaml": text("gateway")])
+        let none = try ConfigurationDirectory()
+        // Production can't start yet, so its flags can't all be right; what it complains of must be the same.
+        let arguments = ["--environment", environment.rawValue, "--tls.certificates=a:b", "--operations.token=x"]
+        #expect(directory.problems(arguments) == none.problems(arguments))
+        guard environment != .production else { return }
+        let loaded = try directory.load(arguments)
+        #expect(loaded.configuration == (try none.load(arguments)).configuration)
+        #expect(loaded.origins.allSatisfy { !$0.source.contains("gateway.yaml") })
+    }
+
+    @Test func `gateway.yaml has every key, at its default, once the key is no comment`() throws {
+        let directory = try ConfigurationDirectory(["gateway.yaml": uncommented(text("gateway"))])
         let origins = try directory.load().origins
-        // Two have no default, and one follows another unless it is set.
-        let commentedOut: Set = ["tls.client_ca", "operations.token", "connections.max_sockets"]
+        // Two have no default, and one follows another unless it is set: they have an example.
+        let examples = ["tls.client_ca": "/etc/parley/clients.pem", "operations.token": ConfigurationKey.mask]
         for key in ConfigurationKey.all {
             let origin = try #require(origins.first { $0.key == key.name })
-            #expect(origin.source.contains("gateway.yaml:") != commentedOut.contains(key.name), "\(key.name)")
-            #expect(origin.value == key.shown(in: GatewayConfiguration()), "\(key.name)")
+            #expect(origin.source.contains("gateway.yaml:"), "\(key.name)")
+            #expect(origin.value == examples[key.name] ?? key.shown(in: GatewayConfiguration()), "\(key.name)")
         }
+    }
+
+    @Test(arguments: ["upstreams", "routes"]) func `gateway.yaml has every field of a block, at its default or with an example`(
+        group: String
+    ) throws {
+        // Each line of a block begins with "# "; the rest is YAML with comments.
+        let lines = try text("gateway").split(separator: "\n", omittingEmptySubsequences: false)
+        let start = try #require(lines.firstIndex { $0 == "# \(group):" })
+        let yaml = lines[start...].prefix { $0.hasPrefix("# ") || $0 == "#" }.map { $0.dropFirst(2) }
+        let block = yaml.enumerated().prefix { $0.offset == 0 || $0.element.isEmpty || $0.element.hasPrefix(" ") }.map {
+            String($0.element)
+        }
+        let directory = try ConfigurationDirectory(["gateway.yaml": block.joined(separator: "\n")])
+        // A route's upstreams aren't in this part.
+        let found = directory.problems().filter { !$0.key.hasSuffix(".upstreams") && !$0.key.hasSuffix(".urls") }
+        #expect(found.isEmpty)
+        let name = block[1].trimmingCharacters(in: .whitespaces).dropLast()
+        let given = Set(
+            block.filter { $0.hasPrefix("    ") }.compactMap { $0.trimmingCharacters(in: .whitespaces).split(separator: ":").first })
+        for key in ConfigurationKey.Block(group: group, name: String(name)).keys {
+            let field = try #require(key.components.last)
+            #expect(given.contains(Substring(field)), "\(key.name)")
+        }
+    }
+
+    /// With each key that is a comment made a key: two blanks, # and a key in small letters.
+    private func uncommented(_ yaml: String) -> String {
+        yaml.split(separator: "\n", omittingEmptySubsequences: false)
+            .map { $0.wholeMatch(of: #/  # ([a-z_0-9]+: .*)/#).map { "  \($0.1)" } ?? String($0) }.joined(separator: "\n")
     }
 
     @Test(arguments: ConfigurationKey.all.map(\.name))
