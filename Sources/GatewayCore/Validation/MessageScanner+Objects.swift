@@ -30,10 +30,10 @@ extension MessageScanner {
         _ value: JSONValue, _ field: FieldName, within range: ClosedRange<Int>, in pointer: StaticString, _ message: StaticString,
         _ bytes: RawSpan
     ) throws(MessageFault) -> Int {
-        guard value.kind == .integer else {
+        guard let decimal = DecimalNumber(value, in: bytes), !decimal.hasFraction else {
             throw fault(.invalidMessage, "this field is a whole number", field: field, of: pointer, at: value, in: bytes)
         }
-        guard let number = Self.unsigned(value, in: bytes).flatMap({ Int(exactly: $0) }), range.contains(number) else {
+        guard let number = decimal.whole.flatMap({ Int(exactly: $0) }), range.contains(number) else {
             throw fault(.invalidAudio, message, field: field, of: pointer, at: value, in: bytes)
         }
         return number

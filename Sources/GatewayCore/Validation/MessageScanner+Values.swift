@@ -61,7 +61,7 @@ extension MessageScanner {
         }
     }
 
-    /// A whole number from `minimum` to `maximum`, written without sign, fraction or exponent; nil when the field isn't there.
+    /// A whole number from `minimum` to `maximum`, in any notation; nil when the field isn't there.
     @inline(__always)
     func count(
         _ name: FieldName, from minimum: UInt64 = 0, to maximum: UInt64 = .max, in bytes: RawSpan
@@ -73,24 +73,16 @@ extension MessageScanner {
         return count
     }
 
-    /// The value of a whole number without a sign; nil for anything else and beyond 64 bits.
-    static func unsigned(_ value: JSONValue, in bytes: RawSpan) -> UInt64? {
-        guard value.kind == .integer, value.rawCount <= 20 else { return nil }
-        var number: UInt64 = 0
-        for offset in value.start..<value.end {
-            let digit = bytes.byte(at: offset) &- 0x30
-            guard digit < 10 else { return nil }
-            let (tens, overflow) = number.multipliedReportingOverflow(by: 10)
-            let (sum, carry) = tens.addingReportingOverflow(UInt64(digit))
-            guard !overflow, !carry else { return nil }
-            number = sum
-        }
-        return number
-    }
+    /// The value of a whole number that isn't negative, `16000`, `16000.0` or `1.6e4`; nil for anything else and beyond 64 bits.
+    static func unsigned(_ value: JSONValue, in bytes: RawSpan) -> UInt64? { DecimalNumber(value, in: bytes)?.whole }
 
+    /// Any number: players count in fractions, and may be a hair before their beginning.
     func playedMilliseconds(in bytes: RawSpan) throws(MessageFault) -> Int64? {
-        guard let played = try count(.playedMilliseconds, to: UInt64(Int64.max), in: bytes) else { return nil }
-        return Int64(truncatingIfNeeded: played)
+        guard let value = fields[.playedMilliseconds] else { return nil }
+        guard let number = DecimalNumber(value, in: bytes) else {
+            throw fault(.invalidMessage, "played_ms is a number", field: .playedMilliseconds, in: bytes)
+        }
+        return Int64(clamping: number.roundedDown)
     }
 
     mutating func language(in bytes: RawSpan) throws(MessageFault) -> TextSlice? {

@@ -30,7 +30,14 @@ import Testing
             Issue.record("no from")
         }
         #expect(verdict(#""from":1"#) == "ok")
-        for bad in ["0", "-1", "1.0", #""1""#, "18446744073709551616", "[]"] {
+        for (number, chunk) in [("1.0", 1), ("2e0", 2), ("1.7e1", 17)] as [(String, UInt64)] {
+            if case .audioFrom(_, let from)? = scan(#"{"type":"audio","id":"u1","from":\#(number)}"#).message {
+                #expect(from == chunk)
+            } else {
+                Issue.record("no from \(number)")
+            }
+        }
+        for bad in ["0", "-1", "1.5", "0.0", #""1""#, "18446744073709551616", "[]"] {
             #expect(verdict(#""from":\#(bad)"#) == "invalid_message /from", "\(bad)")
         }
     }
@@ -68,7 +75,12 @@ import Testing
         (#""format":{"codec":"opus"}"#, "invalid_message /format/rate"),
         (#""format":{"codec":"opus","rate":null}"#, "invalid_message /format/rate"),
         (#""format":{"codec":"opus","rate":"8000"}"#, "invalid_message /format/rate"),
-        (#""format":{"codec":"opus","rate":8000.0}"#, "invalid_message /format/rate"),
+        (#""format":{"codec":"opus","rate":8000.0}"#, "ok"), (#""format":{"codec":"opus","rate":1.6e4,"channels":1.0}"#, "ok"),
+        (#""format":{"codec":"opus","rate":8000.5}"#, "invalid_message /format/rate"),
+        (#""format":{"codec":"opus","rate":4.8001E4}"#, "invalid_audio /format/rate"),
+        (#""format":{"codec":"opus","rate":1e400}"#, "invalid_audio /format/rate"),
+        (#""format":{"codec":"opus","rate":8000,"channels":1.5}"#, "invalid_message /format/channels"),
+        (#""format":{"codec":"opus","rate":8000,"channels":3e0}"#, "invalid_audio /format/channels"),
         (#""format":{"codec":"opus","rate":7999}"#, "invalid_audio /format/rate"), (#""format":{"codec":"opus","rate":8000}"#, "ok"),
         (#""format":{"codec":"opus","rate":48000}"#, "ok"), (#""format":{"codec":"opus","rate":48001}"#, "invalid_audio /format/rate"),
         (#""format":{"codec":"opus","rate":-1}"#, "invalid_audio /format/rate"),
