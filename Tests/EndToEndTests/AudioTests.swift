@@ -116,10 +116,6 @@ import Testing
     }
 
     static let badChunks = [
-        Chunk(format: format, bytes: [], code: "invalid_audio"),
-        Chunk(format: format, bytes: [1], code: "invalid_audio"),
-        Chunk(format: ["codec": "pcm16", "rate": 8000, "channels": 2], bytes: [1, 2], code: "invalid_audio"),
-        Chunk(format: ["codec": "mulaw", "rate": 8000, "channels": 2], bytes: [1], code: "invalid_audio"),
         Chunk(format: ["codec": "opus", "rate": 48000, "channels": 1], bytes: [3], code: "invalid_audio"),
         Chunk(format: format, bytes: [UInt8](repeating: 0, count: 1_000_002), code: "audio_too_large"),
         Chunk(
@@ -155,6 +151,31 @@ import Testing
         try await client.send(["type": "audio", "id": "u", "final": true])
         #expect(try await client.acknowledged("u", upTo: 2) == 2)
         _ = try await client.messagePastAcks("transcript")
+    }
+
+    @Test func `samples cut anywhere, and empty messages between them, are one sound`() async throws {
+        let client = try await SharedGateways.roomy().client()
+        try await open(client, meta: ["echo": "audio"])
+        let sound = (0..<3000).map { UInt8(truncatingIfNeeded: $0) }
+        try await client.send(binary: [])
+        for start in stride(from: 0, to: sound.count, by: 7) {
+            try await client.send(binary: Array(sound[start..<min(sound.count, start + 7)]))
+            try await client.send(binary: [])
+        }
+        try await client.send(["type": "audio", "id": "u", "final": true])
+        var heard: [UInt8] = []
+        while true {
+            switch try await client.next() {
+            case .binary(let bytes):
+                #expect(bytes.count % 2 == 0)
+                heard += bytes
+            case .text(let text):
+                let message = try JSON(text)
+                #expect(message["type"] != "error")
+                if message["done"] == true { return #expect(heard == sound) }
+            case let other: Issue.record("\(other)")
+            }
+        }
     }
 
     @Test func `a chunk of messages audio_max_bytes is taken`() async throws {
@@ -272,7 +293,7 @@ import Testing
         try await open(client, id: "v")
     }
 
-    @Test(arguments: ["pcm16", "mulaw", "alaw", "opus", "ogg_opus", "webm_opus"])
+    @Test(arguments: ["pcm16", "mulaw", "alaw", "opus", "ogg_opus", "webm_opus", "mp4_aac"])
     func `every codec is taken`(codec: String) async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client, format: ["codec": .string(codec), "rate": 48000, "channels": 2])

@@ -121,6 +121,21 @@ import Testing
         #expect(try await client.acknowledged("u", upTo: chunk) == chunk)
     }
 
+    @Test func `a recording with a chunk that was too fast is never answered as a whole one`() async throws {
+        let gateway = try await SharedGateways.roomy(["limits.audio_realtime_factor": "1.5"])
+        let client = try await gateway.client()
+        try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
+        try await client.socket.send((0..<16).flatMap { _ in TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 16000)).bytes })
+        let refused = try await client.messagePastAcks("error")
+        #expect(refused["error"]["code"] == "too_fast" && refused["reply_to"] == "u" && refused["error"]["reply_to"] == "u")
+        let wait = try #require(refused["error"]["retry_after_ms"].integer)
+        #expect(refused["error"]["message"].string?.hasSuffix("wait \(Double(wait) / 1000) s") == true)
+        try await client.send(["type": "audio", "id": "u", "final": true])
+        let last = try await client.messagePastAcks("error")
+        #expect(last["error"]["code"] == "invalid_audio" && last["done"] == true && last["reply_to"] == "u" && last["seq"] == 1)
+        try await client.isServed()
+    }
+
     @Test func `audio faster than real time is too_fast`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.audio_realtime_factor": "1.5"])
         let client = try await gateway.client()

@@ -34,6 +34,24 @@ import Testing
         #expect(try await client.ask("again", of: "websocket", id: "m2").text == "AGAIN")
     }
 
+    @Test(
+        arguments: [("ears", "64000 bytes"), ("websocket", "64000 bytes"), ("http", "64000 bytes"), ("vosk", nil)] as [(String, String?)])
+    func `what an iPhone records reaches each kind that takes containers`(kind: String, text: String?) async throws {
+        let client = try await UpstreamGateway.shared().client()
+        try await client.send([
+            "type": "audio", "id": "u1", "format": ["codec": "mp4_aac", "rate": 44_100.0, "channels": 1], "meta": ["to": .string(kind)],
+        ])
+        for _ in 0..<4 { try await client.send(binary: [UInt8](repeating: 0x21, count: 16_000)) }
+        try await client.send(binary: [])
+        try await client.send(["type": "audio", "id": "u1", "final": true])
+        let answer = try await client.answer(to: "u1")
+        if let text {
+            #expect(answer.messages.last { $0["type"] == "transcript" }?["text"] == .string(text), "\(answer.last)")
+        } else {
+            #expect(answer.error["code"] == "invalid_audio" && answer.last["reply_to"] == "u1" && answer.last["done"] == true)
+        }
+    }
+
     @Test func `audio comes back from an upstream that speaks for itself`() async throws {
         let client = try await UpstreamGateway.shared().client()
         for kind in ["websocket", "process"] {

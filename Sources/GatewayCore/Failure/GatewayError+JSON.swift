@@ -36,8 +36,18 @@ extension GatewayError {
 
     /// Appends the whole `error` message, not sequenced.
     package func appendMessage(to bytes: inout [UInt8], showsDetails: Bool) {
-        bytes.append("{\"type\":\"error\",\"error\":")
-        append(to: &bytes, showsDetails: showsDetails)
+        bytes.append("{\"type\":\"error\"")
+        appendFields(to: &bytes, showsDetails: showsDetails)
         bytes.append(UInt8(ascii: "}"))
+    }
+
+    /// Appends the fields of an `error` message behind its `type` and `seq`: `reply_to` at the top, as in every message, and `error`.
+    func appendFields(to bytes: inout [UInt8], showsDetails: Bool) {
+        if let replyTo {
+            bytes.append(",\"reply_to\":")
+            bytes.append(quoted: replyTo)
+        }
+        bytes.append(",\"error\":")
+        append(to: &bytes, showsDetails: showsDetails)
     }
 }

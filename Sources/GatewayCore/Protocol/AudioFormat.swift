@@ -4,6 +4,8 @@ package struct AudioFormat: Hashable, Sendable {
         case pcm16, mulaw, alaw, opus
         case oggOpus = "ogg_opus"
         case webmOpus = "webm_opus"
+        // Stores number the codecs in this order: further ones go behind.
+        case mp4AAC = "mp4_aac"
     }
 
     package static let rates = 8000...48000
@@ -21,12 +23,12 @@ package struct AudioFormat: Hashable, Sendable {
         self.channels = channels
     }
 
-    /// Bytes of one sample of all channels, where the codec has such a thing: a chunk holds a whole number of them.
+    /// Bytes of one sample of all channels; 1 for codecs that aren't made of samples.
     package var frameBytes: Int {
         switch codec {
         case .pcm16: 2 * channels
         case .mulaw, .alaw: channels
-        case .opus, .oggOpus, .webmOpus: 1
+        case .opus, .oggOpus, .webmOpus, .mp4AAC: 1
         }
     }
 }

@@ -3,6 +3,15 @@
 /// Protocol page, section "Audio": chunks are numbered from 1 without a header. After a refused chunk binary frames are ignored until
 /// the client says `from`; after a refused, duplicate or cancelled opening they are ignored until the next `audio`.
 package struct AudioIntake: Sendable {
+    /// Why binary frames are ignored until `from`.
+    package enum Wait: Sendable {
+        case refusedChunk
+        /// The opening of another stream was refused: the frames that follow are that one's.
+        case otherOpening
+        /// On a new connection, or behind a repeated opening, the client has yet to tell where it goes on.
+        case unknownPosition
+    }
+
     package struct Stream: Sendable {
         package let id: MessageID
         package let key: RequestKey
@@ -12,8 +21,23 @@ package struct AudioIntake: Sendable {
         /// Chunks that the last `ack` named, and when it went out.
         package var acknowledged: UInt64 = 0
         package var acknowledgedAt: Instant
-        /// A chunk was refused: wait for `from`.
-        package var isWaitingForFrom = false
+        /// Set until the client says `from`.
+        package var wait: Wait?
+        /// A chunk was refused or ignored, and the client hasn't gone back to it.
+        package var lacksAudio = false
+        var clock: AudioStreamClock
+        var frames: FrameAssembler
+
+        init(id: MessageID, key: RequestKey, format: AudioFormat, accepted: UInt64 = 0, now: Instant) {
+            self.id = id
+            self.key = key
+            self.format = format
+            self.accepted = accepted
+            acknowledged = accepted
+            acknowledgedAt = now
+            clock = AudioStreamClock(format: format)
+            frames = FrameAssembler(format)
+        }
     }
 
     package enum State: Sendable {
@@ -46,22 +70,43 @@ package struct AudioIntake: Sendable {
         switch state {
         case .idle: .stray
         case .ignoring: .ignored
-        case .open(let stream): stream.isWaitingForFrom ? .ignored : .chunk(stream)
+        case .open(let stream): stream.wait == nil ? .chunk(stream) : .ignored
         }
     }
 
     package mutating func open(id: MessageID, key: RequestKey, format: AudioFormat, now: Instant) {
-        state = .open(Stream(id: id, key: key, format: format, acknowledgedAt: now))
+        state = .open(Stream(id: id, key: key, format: format, now: now))
     }
 
     /// The opening was refused or repeated. A stream that is open stays so, but waits for `from`: the frames that follow aren't its own.
     package mutating func ignoreOpening(_ id: MessageID?) {
-        if case .open = state { refuseChunk() } else { state = .ignoring(id) }
+        guard case .open(let stream) = state else { return state = .ignoring(id) }
+        wait(stream.id == id ? .unknownPosition : .otherOpening)
+    }
+
+    private mutating func wait(_ reason: Wait) {
+        guard case .open(var stream) = state else { return }
+        stream.wait = reason
+        state = .open(stream)
     }
 
     package mutating func refuseChunk() {
+        wait(.refusedChunk)
+        lackAudio()
+    }
+
+    /// Notes that a frame was ignored: the open stream lacks it, unless it belongs to another opening.
+    ///
+    /// - Returns: whether it is the first one
+    mutating func ignoreChunk() -> Bool {
+        guard case .open(let stream) = state, stream.wait == .unknownPosition, !stream.lacksAudio else { return false }
+        lackAudio()
+        return true
+    }
+
+    private mutating func lackAudio() {
         guard case .open(var stream) = state else { return }
-        stream.isWaitingForFrom = true
+        stream.lacksAudio = true
         state = .open(stream)
     }
 
@@ -72,6 +117,13 @@ package struct AudioIntake: Sendable {
         state = .open(stream)
         return stream.accepted &- stream.acknowledged >= Self.acknowledgeEvery
             || now.nanoseconds(since: stream.acknowledgedAt) >= Self.acknowledgeWithin
+    }
+
+    /// Keeps how long the stream is, and what of a frame it ends with.
+    mutating func update(_ key: RequestKey, clock: AudioStreamClock, frames: FrameAssembler) {
+        guard case .open(var stream) = state, stream.key == key else { return }
+        (stream.clock, stream.frames) = (clock, frames)
+        state = .open(stream)
     }
 
     /// When an `ack` falls due without a further chunk.
@@ -90,24 +142,26 @@ package struct AudioIntake: Sendable {
     /// The client goes on after a refusal. False when `chunk` isn't the next one.
     package mutating func resume(from chunk: UInt64) -> Bool {
         guard case .open(var stream) = state, chunk == stream.accepted &+ 1 else { return false }
-        stream.isWaitingForFrom = false
+        stream.wait = nil
+        stream.lacksAudio = false
         state = .open(stream)
         return true
     }
 
     package mutating func end() { state = .idle }
 
-    /// As it was written down: the chunks that are accepted, and the client has to say from where it goes on.
-    mutating func restore(id: MessageID, key: RequestKey, format: AudioFormat, accepted: UInt64, now: Instant) {
-        state = .open(
-            Stream(
-                id: id, key: key, format: format, accepted: accepted, acknowledged: accepted, acknowledgedAt: now, isWaitingForFrom: true))
+    /// Restores a stream from the store: the accepted chunks are known, and the client has to say from where it goes on.
+    mutating func restore(id: MessageID, key: RequestKey, format: AudioFormat, accepted: UInt64, lacksAudio: Bool, now: Instant) {
+        var stream = Stream(id: id, key: key, format: format, accepted: accepted, now: now)
+        stream.wait = .unknownPosition
+        stream.lacksAudio = lacksAudio
+        state = .open(stream)
     }
 
     /// The connection has gone, or is a new one: an open stream waits for `from`, and what came of a refused opening went with it.
     package mutating func suspend() {
         switch state {
-        case .open: refuseChunk()
+        case .open: wait(.unknownPosition)
         case .ignoring(nil): state = .idle
         case .ignoring, .idle: break
         }

@@ -25,7 +25,8 @@ extension Session {
         // The frames of an earlier, refused opening end here.
         intake.end()
         acknowledge(id, chunks: 1, turn: &turn)
-        recording.withRawSpan { forward($0, lasting: duration, of: key, turn: &turn) }
+        var frames = FrameAssembler(message.format)
+        recording.withRawSpan { forward($0, lasting: duration, of: key, frames: &frames, turn: &turn) }
         endInput(of: key, turn: &turn)
     }
 
@@ -51,7 +52,8 @@ extension Session {
             return false
         }
         if let recording {
-            guard let nanoseconds = recording.withRawSpan({ AudioClock.nanoseconds(of: $0, format: message.format) }) else {
+            var clock = AudioStreamClock(format: message.format)
+            guard let nanoseconds = recording.withRawSpan({ clock.nanoseconds(adding: $0) }) else {
                 refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, turn: &turn)
                 return false
             }
@@ -70,40 +72,65 @@ extension Session {
         counts.messagesIn &+= 1
         lastMessageAt = turn.now
         let overBytes = limiters.byte.admit(Int64(chunk.byteCount), at: policy.bytes, now: turn.now)
-        let stream: AudioIntake.Stream
+        // Recorders emit an empty chunk when they stop; it holds no audio.
+        guard chunk.byteCount > 0 else { return ignore(isOverBytes: overBytes != nil, turn: &turn) }
+        var stream: AudioIntake.Stream
         switch intake.verdict {
         case .stray:
             return refuse(.invalidAudio, "a binary frame without an open audio stream", turn: &turn)
         case .ignored:
-            // Not answered, but not free: who floods what is ignored is thrown out as if it were refused, also with empty frames.
-            if limiters.chunk.admit(1, at: policy.chunks, now: turn.now) != nil || overBytes != nil { countRefusal(turn: &turn) }
-            return
+            return ignoreChunk(isOverBytes: overBytes != nil, turn: &turn)
         case .chunk(let open):
             stream = open
         }
         let number = stream.accepted &+ 1
-        guard let duration = validate(chunk, of: stream, number: number, turn: &turn) else { return intake.refuseChunk() }
+        guard let duration = validate(chunk, of: &stream, number: number, turn: &turn) else { return refuseChunk() }
         guard admit(chunk, of: stream, number: number, duration: duration, overBytes: overBytes, turn: &turn) else {
-            return intake.refuseChunk()
+            return refuseChunk()
         }
-        forward(chunk, lasting: duration, of: stream.key, turn: &turn)
+        forward(chunk, lasting: duration, of: stream.key, frames: &stream.frames, turn: &turn)
+        intake.update(stream.key, clock: stream.clock, frames: stream.frames)
         if intake.accept(now: turn.now) { acknowledge(stream.id, chunks: number, turn: &turn) }
     }
 
-    private mutating func validate(_ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, turn: inout Turn) -> Int64? {
+    /// Counts a frame that isn't answered: a flood of them ends the connection as one of refused messages does.
+    private mutating func ignore(isOverBytes: Bool, turn: inout Turn) {
+        if limiters.chunk.admit(1, at: policy.chunks, now: turn.now) != nil || isOverBytes { countRefusal(turn: &turn) }
+    }
+
+    /// A compressed frame that came although ``isOverBytes(now:)``, or although not ``takesBinary``; it wasn't inflated.
+    mutating func refuseSkippedBinary(turn: inout Turn) {
+        counts.messagesIn &+= 1
+        lastMessageAt = turn.now
+        switch intake.verdict {
+        case .stray: refuse(.invalidAudio, "a binary frame without an open audio stream", turn: &turn)
+        case .ignored:
+            ignoreChunk(isOverBytes: false, turn: &turn)
+        case .chunk(let stream):
+            refuseSkipped(id: stream.id, chunk: stream.accepted &+ 1, turn: &turn)
+            refuseChunk()
+        }
+    }
+
+    private mutating func refuseChunk() {
+        intake.refuseChunk()
+        changes &+= 1
+    }
+
+    private mutating func ignoreChunk(isOverBytes: Bool, turn: inout Turn) {
+        if intake.ignoreChunk() { changes &+= 1 }
+        ignore(isOverBytes: isOverBytes, turn: &turn)
+    }
+
+    /// The duration of a chunk; nil, and refused, where it can't be one of the stream.
+    private mutating func validate(
+        _ chunk: RawSpan, of stream: inout AudioIntake.Stream, number: UInt64, turn: inout Turn
+    ) -> Int64? {
         if chunk.byteCount > policy.rules.audioMaxBytes {
             refuse(.audioTooLarge, "the chunk is larger than `messages.audio_max_bytes`", id: stream.id, chunk: number, turn: &turn)
             return nil
         }
-        if chunk.byteCount == 0 {
-            refuse(.invalidAudio, "the chunk is empty", id: stream.id, chunk: number, turn: &turn)
-            return nil
-        }
-        if chunk.byteCount % stream.format.frameBytes != 0 {
-            refuse(.invalidAudio, "the chunk doesn't hold whole samples of all channels", id: stream.id, chunk: number, turn: &turn)
-            return nil
-        }
-        guard let duration = AudioClock.nanoseconds(of: chunk, format: stream.format) else {
+        guard let duration = stream.clock.nanoseconds(adding: chunk) else {
             refuse(.invalidAudio, "the chunk isn't an Opus packet (RFC 6716)", id: stream.id, chunk: number, turn: &turn)
             return nil
         }
@@ -153,14 +180,22 @@ extension Session {
         switch intake.state {
         case .open(let stream) where stream.id == id:
             acknowledge(id, chunks: stream.accepted, turn: &turn)
+            if stream.lacksAudio { failIncomplete(stream, turn: &turn) } else { endInput(of: stream.key, turn: &turn) }
             intake.end()
-            endInput(of: stream.key, turn: &turn)
         case .ignoring(let ignored) where ignored == nil || ignored == id:
             // Its opening was refused or repeated, and answered then.
             intake.end()
         default:
             refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, turn: &turn)
         }
+    }
+
+    /// Fails the request of a recording that lacks chunks: its answer would pass for that of the whole recording.
+    private mutating func failIncomplete(_ stream: AudioIntake.Stream, turn: inout Turn) {
+        turn.commands.append(.cancel(stream.key, playedMilliseconds: nil))
+        let message = "the recording is incomplete: chunk \(stream.accepted &+ 1) was refused or ignored, and wasn't sent again"
+        let failure = UpstreamEvent.Content.failure(.invalidAudio, message: message, retryAfterMilliseconds: nil, isRetryable: true)
+        receive(UpstreamEvent(stream.key, failure, isLast: true), turn: &turn)
     }
 
     private mutating func endInput(of key: RequestKey, turn: inout Turn) {

@@ -36,9 +36,17 @@ extension Session {
     ) {
         // Rounded up: advice that is a fraction too short would be refused again.
         let milliseconds = (wait &+ 999_999) / 1_000_000
-        let seconds = (milliseconds + 999) / 1000
         refuse(
-            code, "\(message); wait \(seconds) s", id: id, chunk: chunk, retryAfter: milliseconds, turn: &turn)
+            code, "\(message); wait \(Self.seconds(milliseconds)) s", id: id, chunk: chunk, retryAfter: milliseconds, turn: &turn)
+    }
+
+    /// Milliseconds as seconds, exactly: `1`, `0.25`.
+    private static func seconds(_ milliseconds: Int64) -> String {
+        let (whole, rest) = milliseconds.quotientAndRemainder(dividingBy: 1000)
+        guard rest > 0 else { return "\(whole)" }
+        var digits = "\(1000 + rest)".dropFirst()
+        while digits.hasSuffix("0") { digits.removeLast() }
+        return "\(whole).\(digits)"
     }
 
     /// Refuses a whole message of whatever type.

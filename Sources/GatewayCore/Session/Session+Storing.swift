@@ -61,7 +61,7 @@ extension Session {
         record.append(fixed: UInt64(memoryPeak))
         var limiters = limiters
         limiters.updateEach { record.append(fixed: $0.owed(at: now)) }
-        record.append(intake.stream == nil ? 0 : 1)
+        record.append(intake.stream.map { $0.lacksAudio ? 2 : 1 } ?? 0)
         if let stream = intake.stream {
             record.append(counted: stream.id)
             record.append(fixed: stream.key.number)
@@ -123,10 +123,11 @@ extension Session {
         try limiters.updateEach { (limiter) throws(RecordError) in
             limiter.restore(owed: max(0, try reader.fixed(Int64.self) &- since), at: now)
         }
-        if try reader.flag() {
+        let open = try reader.fixed(UInt8.self)
+        if open != 0 {
             intake.restore(
                 id: try reader.id(), key: RequestKey(number: try reader.fixed()), format: try AudioFormat(&reader),
-                accepted: try reader.fixed(), now: now)
+                accepted: try reader.fixed(), lacksAudio: open == 2, now: now)
         }
         try remembered.restore(stored.records[.id] ?? [])
         try history.restore(stored.records[.history] ?? [])
@@ -153,10 +154,10 @@ extension Session {
         flight.isAnswered = isAnswered
         flight.hasEnded = hasEnded
         flight.storedChunks = chunks.isEmpty ? nil : UInt64(chunks.count)
-        if case .audio(let format) = request.input {
-            for chunk in chunks {
-                chunk.bytes.withRawSpan { flight.audio.add($0, lasting: AudioClock.nanoseconds(of: $0, format: format) ?? 0) }
-            }
+        let format: AudioFormat? = if case .audio(let format) = request.input { format } else { nil }
+        var clock = format.map { AudioStreamClock(format: $0) }
+        for chunk in chunks {
+            chunk.bytes.withRawSpan { flight.audio.add($0, lasting: clock?.nanoseconds(adding: $0) ?? 0) }
         }
         inFlight.append(flight)
         guard !isAnswered else {
@@ -166,9 +167,10 @@ extension Session {
         }
         if case .text(let text) = request.input { upstreamQueued += text.count }
         turn.commands.append(.start(request))
-        for chunk in chunks {
-            upstreamQueued += chunk.bytes.count
-            chunk.bytes.withRawSpan { turn.send($0, of: key) }
+        if let format, let clock {
+            var frames = FrameAssembler(format)
+            for chunk in chunks { chunk.bytes.withRawSpan { send($0, of: key, frames: &frames, turn: &turn) } }
+            intake.update(key, clock: clock, frames: frames)
         }
         if hasEnded { turn.commands.append(.audioEnd(key)) }
     }

@@ -87,16 +87,16 @@ extension Session {
                 if isLast { bytes.append(doneWith: epilogue) }
             }
         case .audio(let format):
-            inFlight[index].answerFormat = format
+            inFlight[index].answerClock = AudioStreamClock(format: format)
             announce(format, isEnd: false, of: request, id: id, done: isLast ? .some(epilogue) : nil, turn: &turn)
         case .audioEnd(let format):
             announce(format, isEnd: true, of: request, id: id, done: isLast ? .some(epilogue) : nil, turn: &turn)
         case .audioChunk(let chunk):
-            let format = inFlight[index].answerFormat
             inFlight[index].hasSaid = true
             chunk.withRawSpan { bytes in
                 outbox.append(bytes, kind: .binary, request: request)
-                inFlight[index].answerAudio.add(bytes, lasting: format.flatMap { AudioClock.nanoseconds(of: bytes, format: $0) } ?? 0)
+                let duration = inFlight[index].answerClock?.nanoseconds(adding: bytes)
+                inFlight[index].answerAudio.add(bytes, lasting: duration ?? 0)
             }
             counts.messagesOut &+= 1
         case .status(let state, let progress, let reasoningBytes):
@@ -174,8 +174,7 @@ extension Session {
         if let index = inFlight.firstIndex(where: { $0.key == request }) { inFlight[index].isTold = true }
         let showsDetails = turn.showsDetails
         sequence("error", request: request, turn: &turn) { bytes in
-            bytes.append(",\"error\":")
-            error.append(to: &bytes, showsDetails: showsDetails)
+            error.appendFields(to: &bytes, showsDetails: showsDetails)
             bytes.append(doneWith: epilogue)
         }
     }

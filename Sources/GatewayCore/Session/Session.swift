@@ -22,7 +22,7 @@ package struct Session: ~Copyable, Sendable {
         /// What it consists of in audio, and its answer.
         var audio = History.Audio()
         var answerAudio = History.Audio()
-        var answerFormat: AudioFormat?
+        var answerClock: AudioStreamClock?
         /// The history has an entry of its answer that tells the latency.
         var isTold = false
         /// Something of its answer was sequenced.
@@ -175,10 +175,14 @@ package struct Session: ~Copyable, Sendable {
     /// A compressed message came although ``isOverBytes(now:)``, or a binary one although not ``takesBinary``: refused unread, so that its id
     /// isn't known.
     package mutating func refuseSkipped(isBinary: Bool, turn: inout Turn) {
-        if isBinary, !takesBinary { return receive(binary: RawSpan(), turn: &turn) }
+        if isBinary { return refuseSkippedBinary(turn: &turn) }
         counts.messagesIn &+= 1
+        refuseSkipped(turn: &turn)
+    }
+
+    mutating func refuseSkipped(id: MessageID? = nil, chunk: UInt64? = nil, turn: inout Turn) {
         let wait = limiters.byte.wait(for: Self.controlFrameBytes, at: policy.bytes, now: turn.now) ?? 0
-        refuseRate("more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
+        refuseRate("more bytes a second than `limits.bytes_per_second` allows", id: id, chunk: chunk, wait: wait, turn: &turn)
     }
 
     /// A message came in more bytes than it inflated to: `limits.bytes_per_second` counts what was worked on.
@@ -217,11 +221,12 @@ package struct Session: ~Copyable, Sendable {
         changes &+= 1
     }
 
-    /// Gives a chunk to the upstream, and to the store.
-    mutating func forward(_ chunk: RawSpan, lasting nanoseconds: Int64, of key: RequestKey, turn: inout Turn) {
+    /// Forwards the whole frames of a chunk to the upstream, and stores the chunk as it came.
+    mutating func forward(
+        _ chunk: RawSpan, lasting nanoseconds: Int64, of key: RequestKey, frames: inout FrameAssembler, turn: inout Turn
+    ) {
         counts.audioNanoseconds &+= nanoseconds
-        upstreamQueued += chunk.byteCount
-        turn.send(chunk, of: key)
+        send(chunk, of: key, frames: &frames, turn: &turn)
         guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
         inFlight[index].audio.add(chunk, lasting: nanoseconds)
         guard turn.batch != nil else { return }
@@ -229,6 +234,14 @@ package struct Session: ~Copyable, Sendable {
         turn.batch?.put(id, .chunk, key.chunks.lowerBound + number) { $0.append(bytesOf: chunk) }
         inFlight[index].storedChunks = number + 1
         changes &+= 1
+    }
+
+    /// Forwards the frames that a chunk completes to the upstream.
+    mutating func send(_ chunk: RawSpan, of key: RequestKey, frames: inout FrameAssembler, turn: inout Turn) {
+        frames.add(chunk) { whole in
+            upstreamQueued += whole.byteCount
+            turn.send(whole, of: key)
+        }
     }
 
     /// Puts a sequenced message into the outbox. `write` gets the byte array with `{"type":…,"seq":n` already in it.

@@ -87,6 +87,7 @@ extension AudioFormat.Codec {
         case "opus": self = .opus
         case "ogg_opus": self = .oggOpus
         case "webm_opus": self = .webmOpus
+        case "mp4_aac": self = .mp4AAC
         default: return nil
         }
     }

@@ -13,6 +13,7 @@ package struct AudioMeter: Sendable {
     private static let frameNanoseconds = 20_000_000
 
     private let format: AudioFormat
+    private var clock: AudioStreamClock
     private var nanoseconds: Int64 = 0
     /// The largest magnitude so far, 0...32768.
     private var peak: Int32 = 0
@@ -25,24 +26,25 @@ package struct AudioMeter: Sendable {
 
     package init(format: AudioFormat) {
         self.format = format
+        clock = AudioStreamClock(format: format)
         samplesPerFrame = max(1, format.rate * format.channels * Self.frameNanoseconds / 1_000_000_000)
     }
 
     private var hasSamples: Bool {
         switch format.codec {
         case .pcm16, .mulaw, .alaw: true
-        case .opus, .oggOpus, .webmOpus: false
+        case .opus, .oggOpus, .webmOpus, .mp4AAC: false
         }
     }
 
     package mutating func measure(_ chunk: RawSpan) {
-        nanoseconds &+= AudioClock.nanoseconds(of: chunk, format: format) ?? 0
+        nanoseconds &+= clock.nanoseconds(adding: chunk) ?? 0
         chunk.withUnsafeBytes { bytes in
             switch format.codec {
             case .pcm16: addSamples(bytes)
             case .mulaw: add(count: bytes.count) { Self.mulaw(bytes[$0]) }
             case .alaw: add(count: bytes.count) { Self.alaw(bytes[$0]) }
-            case .opus, .oggOpus, .webmOpus: break
+            case .opus, .oggOpus, .webmOpus, .mp4AAC: break
             }
         }
     }

@@ -17,7 +17,7 @@ enum MonoSamples {
         case .alaw:
             samples = chunk.count
             sample = { AudioMeter.alaw(chunk[$0]) }
-        case .opus, .oggOpus, .webmOpus: return nil
+        case .opus, .oggOpus, .webmOpus, .mp4AAC: return nil
         }
         let frames = samples / format.channels
         var mono: [UInt8] = []

@@ -33,7 +33,7 @@ extension WAVFile {
         case .pcm16: tag = pcmTag
         case .alaw: tag = alawTag
         case .mulaw: tag = mulawTag
-        case .opus, .oggOpus, .webmOpus: return nil
+        case .opus, .oggOpus, .webmOpus, .mp4AAC: return nil
         }
         let isPCM = tag == pcmTag
         // All but PCM carry the size of an extension, and a chunk with the number of samples.

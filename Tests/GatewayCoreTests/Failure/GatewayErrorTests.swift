@@ -46,6 +46,14 @@ import Testing
         #expect(String(decoding: bytes, as: UTF8.self) == #"{"type":"error","error":"# + json(error) + "}")
     }
 
+    @Test func `the message names what it answers at its top as well`() {
+        var bytes: [UInt8] = []
+        let error = GatewayError(.draining, "bye", replyTo: MessageID("m1"), correlationID: Self.id)
+        error.appendMessage(to: &bytes, showsDetails: false)
+        #expect(String(decoding: bytes, as: UTF8.self) == #"{"type":"error","reply_to":"m1","error":"# + json(error) + "}")
+        #expect(json(error).contains(#""reply_to":"m1""#))
+    }
+
     @Test(arguments: ErrorCode.allCases)
     func `the reason of every fatal error fits into a close frame`(code: ErrorCode) {
         let error = GatewayError(code, "…", close: .tooManyViolations, correlationID: ULID(high: .max, low: .max))

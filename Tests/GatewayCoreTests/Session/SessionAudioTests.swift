@@ -77,15 +77,11 @@ import Testing
     }
 
     @Test(
-        arguments: [
-            ([0, 0, 0], "pcm16", 1, "invalid_audio"), ([0, 0], "pcm16", 2, "invalid_audio"), ([0], "mulaw", 2, "invalid_audio"),
-            ([], "pcm16", 1, "invalid_audio"), ([], "opus", 1, "invalid_audio"), ([3], "opus", 1, "invalid_audio"),
-        ] as [([UInt8], String, Int, String)])
-    func `a bad chunk is refused by its number, and frames are ignored until from`(
-        chunk: [UInt8], codec: String, channels: Int, code: String
-    ) throws {
+        arguments: [([3], "invalid_audio"), ([0x03, 0], "invalid_audio"), ([UInt8](repeating: 0, count: 1_000_001), "audio_too_large")]
+            as [([UInt8], String)])
+    func `a bad chunk is refused by its number, and frames are ignored until from`(chunk: [UInt8], code: String) throws {
         let conversation = Conversation()
-        try conversation.open("u1", codec: codec, rate: 48_000, channels: channels)
+        try conversation.open("u1", codec: "opus", rate: 48_000)
         let good: [UInt8] = [0, 0, 0, 0]
         #expect(conversation.send(binary: good).commands.count == 1)
         let refused = conversation.send(binary: chunk)
@@ -225,5 +221,223 @@ import Testing
         try conversation.open("u1")
         #expect(conversation.send(#"{"type":"audio","id":"u1","from":0}"#).errors == ["invalid_message"])
         #expect(conversation.send(binary: Self.sample).commands.count == 1)
+    }
+
+    @Test(arguments: ["pcm16", "mulaw", "opus", "ogg_opus", "webm_opus", "mp4_aac"])
+    func `an empty frame is nothing, and has no number`(codec: String) throws {
+        let conversation = Conversation()
+        #expect(conversation.send(binary: []).isEmpty)
+        try conversation.open("u1", codec: codec, rate: 48_000)
+        #expect(conversation.send(binary: []).isEmpty)
+        #expect(conversation.send(binary: [0, 0]).commands.map(\.summary) == ["audio 1 2"])
+        #expect(conversation.send(binary: []).isEmpty)
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.texts == [#"{"type":"ack","id":"u1","chunks":1}"#])
+        #expect(ended.commands.map(\.summary) == ["end 1"])
+        #expect(conversation.send(binary: []).isEmpty)
+    }
+
+    @Test(
+        arguments: [("pcm16", 1, 2), ("pcm16", 2, 4), ("mulaw", 2, 2), ("alaw", 1, 1)] as [(codec: String, channels: Int, frame: Int)],
+        [1, 3, 5, 1023])
+    func `samples cut anywhere are put together, and chunks are numbered as they came`(
+        format: (codec: String, channels: Int, frame: Int), size: Int
+    ) throws {
+        let conversation = Conversation()
+        try conversation.open("u1", codec: format.codec, rate: 48_000, channels: format.channels)
+        let sound = (0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        var heard: [UInt8] = []
+        var count = 0
+        for start in stride(from: 0, to: sound.count, by: size) {
+            let chunk = Array(sound[start..<min(sound.count, start + size)])
+            count += 1
+            let outcome = conversation.perform { session, _, turn in
+                chunk.withRawSpan { session.receive(binary: $0, turn: &turn) }
+                for case .audio(_, let range) in turn.commands {
+                    #expect(range.count % format.frame == 0 && !range.isEmpty)
+                    heard += turn.audio[range]
+                }
+            }
+            #expect(outcome.errors.isEmpty)
+        }
+        #expect(heard == sound)
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.texts == [#"{"type":"ack","id":"u1","chunks":\#(count)}"#])
+    }
+
+    @Test func `a part of a frame at the end is left out`() throws {
+        let conversation = Conversation()
+        try conversation.open("u1", channels: 2)
+        #expect(conversation.send(binary: [1, 2, 3, 4, 5, 6, 7]).commands.map(\.summary) == ["audio 1 4"])
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.texts == [#"{"type":"ack","id":"u1","chunks":1}"#] && ended.commands.map(\.summary) == ["end 1"])
+        // Nothing of it gets into the next stream.
+        try conversation.open("u2", channels: 2)
+        #expect(conversation.send(binary: [1, 2, 3, 4]).commands.map(\.summary) == ["audio 2 4"])
+    }
+
+    @Test func `the rest of a frame outlives a refused chunk and a lost connection`() throws {
+        var policy = SessionPolicy()
+        policy.chunks = Rate(units: 10, per: .seconds(1), burst: 1)
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        #expect(conversation.send(binary: [1, 2, 3]).commands.map(\.summary) == ["audio 1 2"])
+        #expect(conversation.send(binary: [9]).errors == ["rate_limited"])
+        conversation.detach()
+        conversation.advance(milliseconds: 1000)
+        _ = conversation.resume(after: 0)
+        _ = conversation.send(#"{"type":"audio","id":"u1","from":2}"#)
+        #expect(conversation.send(binary: [4]).commands.map(\.summary) == ["audio 1 2"])
+    }
+
+    @Test func `what browsers record at 128 kbit/s is never too fast`() throws {
+        for (codec, second) in [("webm_opus", 16_500), ("ogg_opus", 16_500), ("mp4_aac", 16_500)] {
+            var policy = SessionPolicy()
+            policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
+            let conversation = Conversation(policy)
+            try conversation.open("u1", codec: codec, rate: 48_000)
+            let file =
+                switch codec {
+                case "webm_opus": Containers.webM(seconds: 60, bytesPerBlock: second / 50)
+                case "ogg_opus": Containers.ogg(seconds: 60, bytes: second)
+                default: [UInt8](repeating: 0x21, count: 60 * second)
+                }
+            for start in stride(from: 0, to: file.count, by: second) {
+                let outcome = conversation.send(binary: Array(file[start..<min(file.count, start + second)]))
+                #expect(outcome.errors.isEmpty, "\(codec)")
+                conversation.advance(milliseconds: 1000)
+            }
+        }
+    }
+
+    @Test func `a file that is sent faster than it sounds is too fast, by its own timestamps`() throws {
+        var policy = SessionPolicy()
+        policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
+        for (codec, file) in [
+            ("webm_opus", Containers.webM(seconds: 12, bytesPerBlock: 40)), ("ogg_opus", Containers.ogg(seconds: 12, bytes: 2000)),
+        ] {
+            let conversation = Conversation(policy)
+            try conversation.open("u1", codec: codec, rate: 48_000)
+            let size = file.count / 12
+            var refused: Int?
+            for start in stride(from: 0, to: file.count, by: size) where refused == nil {
+                let outcome = conversation.send(binary: Array(file[start..<min(file.count, start + size)]))
+                if !outcome.errors.isEmpty {
+                    #expect(outcome.errors == ["too_fast"])
+                    refused = outcome.error?["chunk"] as? Int
+                }
+            }
+            #expect(refused.map { (5...7).contains($0) } == true, "\(codec) \(String(describing: refused))")
+        }
+    }
+
+    @Test func `a refused chunk counts once when it comes again`() throws {
+        var policy = SessionPolicy()
+        policy.realtime = Rate(units: 1e6, per: .seconds(1), burst: 2e6)
+        let conversation = Conversation(policy)
+        try conversation.open("u1", codec: "ogg_opus", rate: 48_000)
+        _ = conversation.send(binary: Containers.oggHeaders())
+        func page(_ second: Int64) -> [UInt8] { Containers.page(granule: second * 48_000 + 312, body: [UInt8](repeating: 0, count: 900)) }
+        #expect(conversation.send(binary: page(1)).errors.isEmpty && conversation.send(binary: page(2)).errors.isEmpty)
+        #expect(conversation.send(binary: page(3)).errors == ["too_fast"])
+        conversation.advance(milliseconds: 1000)
+        _ = conversation.send(#"{"type":"audio","id":"u1","from":4}"#)
+        #expect(conversation.send(binary: page(3)).errors.isEmpty)
+        #expect(conversation.session.counts.audioNanoseconds == 3_000_000_000)
+    }
+
+    /// Limits that refuse the fourth chunk.
+    private static var threeChunks: SessionPolicy {
+        var policy = SessionPolicy()
+        policy.chunks = Rate(units: 1, per: .seconds(60), burst: 3)
+        return policy
+    }
+
+    @Test func `a recording of which a chunk was refused fails at its end`() throws {
+        let conversation = Conversation(Self.threeChunks)
+        let key = try conversation.open("u1")
+        for _ in 0..<3 { #expect(conversation.send(binary: Self.sample).errors.isEmpty) }
+        #expect(conversation.send(binary: Self.sample).errors == ["rate_limited"])
+        #expect(conversation.send(binary: Self.sample).isEmpty)
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.texts == [#"{"type":"ack","id":"u1","chunks":3}"#])
+        #expect(ended.commands.map(\.summary) == ["cancel 1"])
+        let last = try #require(ended.sequenced.first)
+        #expect(last.type == "error" && last["done"] as? Bool == true && last["reply_to"] as? String == "u1" && last["seq"] as? Int == 1)
+        #expect(last.error?["code"] as? String == "invalid_audio" && last.error?["retryable"] as? Bool == true)
+        #expect((last.error?["message"] as? String)?.contains("chunk 4 ") == true)
+        // Later events of the request are dropped, and the next stream opens.
+        #expect(conversation.receive(key, .text([0x61], final: true), isLast: true).isEmpty)
+        #expect(conversation.send(binary: Self.sample).errors == ["invalid_audio"])
+        #expect(conversation.send(Conversation.opening("u2")).commands.map(\.summary) == ["start u2"])
+    }
+
+    @Test func `an end without the refused chunk doesn't count as a violation`() throws {
+        var policy = Self.threeChunks
+        policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.closing == nil && ended.sequenced.count == 1)
+    }
+
+    @Test func `a refused chunk that was sent again is none that is missing`() throws {
+        let conversation = Conversation(Self.threeChunks)
+        try conversation.open("u1")
+        for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }
+        conversation.advance(milliseconds: 60_000)
+        #expect(conversation.send(#"{"type":"audio","id":"u1","from":4}"#).errors.isEmpty)
+        #expect(conversation.send(binary: Self.sample).errors.isEmpty)
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.commands.map(\.summary) == ["end 1"] && ended.sequenced.isEmpty)
+    }
+
+    @Test func `the end right behind from is that of a recording that is whole so far`() throws {
+        let conversation = Conversation(Self.threeChunks)
+        try conversation.open("u1")
+        for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }
+        #expect(conversation.send(#"{"type":"audio","id":"u1","from":4}"#).errors.isEmpty)
+        #expect(conversation.send(#"{"type":"audio","id":"u1","final":true}"#).commands.map(\.summary) == ["end 1"])
+    }
+
+    @Test func `frames that are ignored behind a resume or a repeated opening are missing, too`() throws {
+        for isResumed in [true, false] {
+            let conversation = Conversation()
+            try conversation.open("u1")
+            _ = conversation.send(binary: Self.sample)
+            if isResumed {
+                conversation.detach()
+                _ = conversation.resume(after: 0)
+            } else {
+                _ = conversation.send(Conversation.opening("u1"))
+            }
+            #expect(conversation.send(binary: []).isEmpty && conversation.send(binary: Self.sample).isEmpty)
+            let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+            #expect(ended.sequenced.first?.error?["code"] as? String == "invalid_audio")
+        }
+    }
+
+    @Test func `a lost connection and frames of another recording take nothing away`() throws {
+        let conversation = Conversation()
+        try conversation.open("u1")
+        _ = conversation.send(binary: Self.sample)
+        #expect(conversation.send(Conversation.opening("u2")).errors == ["invalid_audio"])
+        #expect(conversation.send(binary: Self.sample).isEmpty)
+        conversation.detach()
+        _ = conversation.resume(after: 0)
+        #expect(conversation.send(binary: []).isEmpty)
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.commands.map(\.summary) == ["end 1"] && ended.sequenced.isEmpty)
+    }
+
+    @Test func `a chunk that was refused before a lost connection is still missing after it`() throws {
+        let conversation = Conversation(Self.threeChunks)
+        try conversation.open("u1")
+        for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }
+        conversation.detach()
+        _ = conversation.resume(after: 0)
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.sequenced.first?.error?["code"] as? String == "invalid_audio")
     }
 }

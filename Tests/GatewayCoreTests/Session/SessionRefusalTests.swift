@@ -25,6 +25,35 @@ import Testing
         #expect(conversation.send(text(2)).commands.count == 1)
     }
 
+    @Test(
+        arguments: [(1, "0.001"), (30, "0.03"), (250, "0.25"), (999, "0.999"), (1000, "1"), (1001, "1.001"), (60_000, "60")]
+            as [(Int64, String)])
+    func `the message of a refusal says as long as retry_after_ms`(milliseconds: Int64, seconds: String) {
+        var policy = SessionPolicy()
+        policy.text = Rate(units: 1, per: .seconds(60), burst: 1)
+        let conversation = Conversation(policy)
+        _ = conversation.send(text(0))
+        conversation.advance(milliseconds: 60_000 - milliseconds)
+        let refused = conversation.send(text(1))
+        #expect(refused.error?["retry_after_ms"] as? Int64 == milliseconds)
+        #expect((refused.error?["message"] as? String)?.hasSuffix("; wait \(seconds) s") == true)
+        #expect(refused.replies.first?["reply_to"] as? String == "m1")
+    }
+
+    @Test func `a chunk that was skipped unread is refused by its number`() throws {
+        var policy = SessionPolicy()
+        policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
+        let conversation = Conversation(policy)
+        try conversation.open("u1")
+        let refused = conversation.perform { session, _, turn in session.refuseSkipped(isBinary: true, turn: &turn) }
+        #expect(refused.errors == ["rate_limited"])
+        #expect(refused.error?["reply_to"] as? String == "u1" && refused.error?["chunk"] as? Int == 1)
+        #expect(conversation.perform { session, _, turn in session.refuseSkipped(isBinary: true, turn: &turn) }.isEmpty)
+        #expect(conversation.send(binary: [0, 0]).isEmpty)
+        let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
+        #expect(ended.sequenced.first?.error?["code"] as? String == "invalid_audio")
+    }
+
     @Test func `repeated and refused texts cost nothing of the limit`() {
         var policy = SessionPolicy()
         policy.text = Self.slow

@@ -81,6 +81,7 @@ import Testing
         (#""format":{"codec":"opus","rate":1e400}"#, "invalid_audio /format/rate"),
         (#""format":{"codec":"opus","rate":8000,"channels":1.5}"#, "invalid_message /format/channels"),
         (#""format":{"codec":"opus","rate":8000,"channels":3e0}"#, "invalid_audio /format/channels"),
+        (#""format":{"codec":"mp4_aac","rate":44100}"#, "ok"), (#""format":{"codec":"aac","rate":44100}"#, "invalid_audio /format/codec"),
         (#""format":{"codec":"opus","rate":7999}"#, "invalid_audio /format/rate"), (#""format":{"codec":"opus","rate":8000}"#, "ok"),
         (#""format":{"codec":"opus","rate":48000}"#, "ok"), (#""format":{"codec":"opus","rate":48001}"#, "invalid_audio /format/rate"),
         (#""format":{"codec":"opus","rate":-1}"#, "invalid_audio /format/rate"),

@@ -151,6 +151,7 @@ import Testing
     @Test func `of packets and containers only the time is known`() {
         #expect(summary([0x78], format(.opus, rate: 48_000)) == "0.0 s of opus at 48000 Hz")
         #expect(summary(Array(repeating: 0x08, count: 100), format(.opus, rate: 48_000), chunks: 1) == "2.0 s of opus at 48000 Hz")
-        #expect(summary([UInt8](repeating: 0, count: 20_000), format(.webmOpus, rate: 48_000)) == "2.5 s of webm_opus at 48000 Hz")
+        #expect(summary([UInt8](repeating: 0, count: 20_000), format(.webmOpus, rate: 48_000)) == "0.6 s of webm_opus at 48000 Hz")
+        #expect(summary([UInt8](repeating: 0, count: 64_000), format(.mp4AAC, rate: 44_100)) == "2.0 s of mp4_aac at 44100 Hz")
     }
 }

@@ -177,6 +177,38 @@ import Testing
         #expect(frames.last?.contains(#""type":"transcript","seq":2"#) == true)
     }
 
+    @Test func `samples that the process's death has cut are put together again`() throws {
+        let before = gateway()
+        let (client, session, _) = try open(before)
+        try client.send(text: opening)
+        for count in [1, 639, 3, 3200, 1] { try client.send(binary: [UInt8](repeating: 0, count: count)) }
+        store.crash()
+        let after = gateway()
+        let (again, resumed, _) = try open(after, token: session["resume_token"])
+        #expect(resumed["open_audio"]["chunks"] == 5)
+        try again.send(text: #"{"type":"audio","id":"u1","from":6}"#)
+        for count in [155, 1] { try again.send(binary: [UInt8](repeating: 0, count: count)) }
+        try again.send(text: #"{"type":"audio","id":"u1","final":true}"#)
+        let last = try JSON(try #require(again.frames().last?.text))
+        #expect(last["text"] == "0.1 s of pcm16 at 16000 Hz, peak silent, 0 % speech", "\(last)")
+        try again.send(text: #"{"type":"status"}"#)
+        #expect(try JSON(try #require(again.frames().last?.text))["session"]["audio_seconds"] == 0.125)
+    }
+
+    @Test func `a chunk that was refused is still missing after the process's death`() throws {
+        let before = gateway()
+        let (client, session, _) = try open(before)
+        try client.send(text: #"{"type":"audio","id":"u1","format":{"codec":"opus","rate":48000}}"#)
+        for packet in [[0x48], [3], [0x48]] as [[UInt8]] { try client.send(binary: packet) }
+        store.crash()
+        let after = gateway()
+        let (again, resumed, _) = try open(after, token: session["resume_token"])
+        #expect(resumed["open_audio"]["chunks"] == 1)
+        try again.send(text: #"{"type":"audio","id":"u1","final":true}"#)
+        let last = try JSON(try #require(again.frames().last?.text))
+        #expect(last["error"]["code"] == "invalid_audio" && last["reply_to"] == "u1" && last["done"] == true, "\(last)")
+    }
+
     @Test func `what wasn't stored when the process died was never acknowledged, and may be said again`() throws {
         let before = gateway()
         let (client, session, _) = try open(before)

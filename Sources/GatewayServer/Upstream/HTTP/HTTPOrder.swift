@@ -117,6 +117,7 @@ struct HTTPOrder {
             body += WAVFile.header(format, dataCount: recording.count) ?? []
         case .oggOpus, .opus: part("name=\"file\"; filename=\"audio.ogg\"", type: "audio/ogg")
         case .webmOpus: part("name=\"file\"; filename=\"audio.webm\"", type: "audio/webm")
+        case .mp4AAC: part("name=\"file\"; filename=\"audio.mp4\"", type: "audio/mp4")
         }
         body += recording
         body += "\r\n--\(boundary)--\r\n".utf8

@@ -1,7 +1,7 @@
 /// How much sound a chunk of bytes is, in nanoseconds.
 package enum AudioClock {
-    /// What containers are taken for, since their packets aren't looked at: 8 KB count as one second.
-    package static let containerBytesPerSecond: Int64 = 8000
+    /// The rate that is assumed for a container whose timestamps can't be read, 256 kbit/s: twice what browsers record at by default.
+    package static let containerBytesPerSecond: Int64 = 32_000
 
     /// Nil when the bytes can't be a chunk of the format: an Opus packet without a table of contents, without frames, or of more than
     /// 120 ms (RFC 6716 §3.4, R1 and R5). What lies behind the table of contents isn't looked at.
@@ -14,11 +14,19 @@ package enum AudioClock {
         let perSecond: Int64 =
             switch format.codec {
             case .pcm16, .mulaw, .alaw: Int64(format.rate) * Int64(format.frameBytes)
-            case .opus, .oggOpus, .webmOpus: containerBytesPerSecond
+            case .opus, .oggOpus, .webmOpus, .mp4AAC: containerBytesPerSecond
             }
-        guard perSecond > 0 else { return 0 }
-        let whole = Int64(byteCount) / perSecond
-        return whole * 1_000_000_000 + (Int64(byteCount) % perSecond) * 1_000_000_000 / perSecond
+        return nanoseconds(Int64(byteCount), perSecond: perSecond)
+    }
+
+    /// The duration of `count` units at `perSecond` of them a second; saturates.
+    static func nanoseconds(_ count: Int64, perSecond: Int64) -> Int64 {
+        guard count > 0, perSecond > 0 else { return 0 }
+        let (seconds, rest) = count.quotientAndRemainder(dividingBy: perSecond)
+        let (whole, isWholeTooLarge) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (part, isPartTooLarge) = rest.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, isSumTooLarge) = whole.addingReportingOverflow(part / perSecond)
+        return isWholeTooLarge || isPartTooLarge || isSumTooLarge ? .max : sum
     }
 
     /// Duration from the table-of-contents byte, RFC 6716 §3.1 and §3.2; at most 120 ms a packet (R5).

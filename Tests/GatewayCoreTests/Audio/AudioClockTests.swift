@@ -11,9 +11,10 @@ import Testing
             (.pcm16, 16_000, 1, 640, 20_000_000), (.pcm16, 16_000, 2, 640, 10_000_000), (.pcm16, 8000, 1, 2, 125_000),
             (.pcm16, 48_000, 2, 4, 20_833), (.pcm16, 44_100, 1, 88_200, 1_000_000_000), (.pcm16, 8000, 1, 1_000_000, 62_500_000_000),
             (.mulaw, 8000, 1, 160, 20_000_000), (.alaw, 8000, 2, 160, 10_000_000), (.mulaw, 48_000, 1, 1, 20_833),
-            (.oggOpus, 48_000, 2, 8000, 1_000_000_000), (.webmOpus, 8000, 1, 4000, 500_000_000),
+            (.oggOpus, 48_000, 2, 32_000, 1_000_000_000), (.webmOpus, 8000, 1, 16_000, 500_000_000),
+            (.mp4AAC, 44_100, 1, 1, 31_250),
         ] as [(AudioFormat.Codec, Int, Int, Int, Int64)])
-    func `samples are exact and containers are taken for 8 KB a second`(
+    func `samples are exact and containers are taken for 32 KB a second`(
         codec: AudioFormat.Codec, rate: Int, channels: Int, bytes: Int, expected: Int64
     ) {
         #expect(nanoseconds([UInt8](repeating: 0, count: bytes), codec, rate: rate, channels: channels) == expected)
