@@ -82,6 +82,17 @@ import Testing
         #expect(loud.audioBytes == 8 * 4410 * 2)
     }
 
+    @Test(arguments: ["json", "text", "verbose_json"])
+    func `a transcript of any form is trimmed, and one of white space alone asks no model`(form: String) async throws {
+        let client = try await UpstreamGateway.shared().client()
+        let heard = try await client.say([3200], to: "chain", id: "u1", meta: ["prompt": .string("hear \(form) \u{3000}hello there\u{A0}")])
+        #expect(heard.messages.first?["text"] == "hello there")
+        #expect(heard.text == "HELLO THERE" && !heard.last["usage"].isNull)
+        let silence = try await client.say([3200], to: "chain", id: "u2", meta: ["prompt": .string("hear \(form) \u{3000}\u{A0}\u{2003}")])
+        #expect(silence.text == "" && silence.audioBytes == 0 && silence.last["done"] == true && silence.last["usage"].isNull)
+        #expect(silence.messages.first?["type"] == "transcript" && silence.messages.first?["text"] == "")
+    }
+
     @Test func `a recording is collected as far as the route allows`() async throws {
         let client = try await UpstreamGateway.shared().client()
         #expect(try await client.say([32_000, 32_000], to: "chain", id: "u1").text == "64044 BYTES")

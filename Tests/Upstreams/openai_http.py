@@ -181,7 +181,11 @@ def transcription(request):
         raise Malformed("the form has no model")
     prompt = fields.get("prompt", (None, b""))[1].decode(errors="replace")
     form = fields.get("response_format", (None, b"json"))[1].decode(errors="replace")
-    return Understood(None, prompt, TranscriptionAnswer([f"{len(fields['file'][1])} bytes"], form), False)
+    heard = f"{len(fields['file'][1])} bytes"
+    # `hear FORM TEXT`: servers that answer in a form of their own, whatever was asked for.
+    if prompt.startswith("hear "):
+        _, form, heard = prompt.split(" ", 2)
+    return Understood(None, prompt, TranscriptionAnswer([heard], form), False)
 
 
 def speech(request):

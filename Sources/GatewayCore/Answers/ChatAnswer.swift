@@ -1,14 +1,3 @@
-/// What a transcription server says: `{"text":"…"}`, whatever else there is.
-package struct TranscriptionAnswer: Sendable {
-    package var text: [UInt8]
-
-    package init(_ json: RawSpan) throws(AnswerFault) {
-        let document = try JSONDocument(json)
-        guard let text = document.text(document.field("text")) else { throw AnswerFault("text isn't a string") }
-        self.text = text
-    }
-}
-
 /// What a vosk server says: a partial result, or that of an utterance.
 package struct VoskAnswer: Sendable {
     package var text: [UInt8]

@@ -1,104 +1,172 @@
-/// Reads a WAV file as its bytes come: what the sound is, then the sound. The length in the header isn't believed: who streams doesn't know it.
+/// Reads WAV files as their bytes come: the format, then the samples, as a client can be sent them.
+///
+/// The length in the header is an upper bound only: a server that streams doesn't know it and writes 0, 0x7FFFFFFF, 0xFFFFFFFF, 2000000000
+/// or another placeholder. The end of the body ends the audio. Chunks before the samples are skipped at any length. Concatenated files, as
+/// from a server that synthesizes sentence by sentence, are one stream: a header is recognized among the samples, too.
+///
+/// Holds less than 64 bytes.
 package struct WAVStream: Sendable {
+    package enum Piece: Sendable, Hashable {
+        /// The format of the samples that follow; repeated only when it changes.
+        case format(AudioFormat)
+        /// Whole samples of all channels.
+        case samples([UInt8])
+    }
+
     private enum State: Sendable {
-        case riff, chunks
-        case samples
-        /// Behind the samples.
+        case riff
+        case chunk
+        case format(size: Int)
+        case skip(Int)
+        /// Nil for an unknown number of bytes.
+        case samples(left: Int?)
+        /// Skipping everything up to the next file.
         case rest
     }
 
-    /// A header is no longer than this, whatever it holds besides.
-    static let longestHeader = 4096
+    /// Bytes of a `fmt ` chunk that are looked at: those of `WAVE_FORMAT_EXTENSIBLE`.
+    private static let formatBytes = 40
 
     package private(set) var format: AudioFormat?
     private var state = State.riff
-    private var header: [UInt8] = []
-    /// Bytes of samples that the header announces and that haven't come.
-    private var left = UInt32.max
-    /// Bytes of a sample whose rest is still to come.
-    private var cut: [UInt8] = []
+    private var encoding: WAVEncoding?
+    /// Unread bytes: a partial header, or samples that may be the header of another file.
+    private var held: [UInt8] = []
+    private var cutFrame: [UInt8] = []
 
     package init() {}
 
-    /// Less has come than the header says, where it says something.
-    package var isCut: Bool { left != .max && left > 0 }
-
-    /// - Returns: whole samples of all channels; empty as long as there are none.
-    package mutating func take(_ bytes: RawSpan) throws(AnswerFault) -> [UInt8] {
-        var bytes = bytes
-        var input: [UInt8] = []
-        if state == .riff || state == .chunks {
-            header.append(bytesOf: bytes)
-            let samples = try readHeader()
-            // However it is cut into pieces.
-            guard samples ?? header.count <= Self.longestHeader else {
-                throw AnswerFault("the WAV file has no samples in its first \(Self.longestHeader) bytes")
-            }
-            guard let samples else { return [] }
-            input = Array(header[samples...])
-            header = []
-            bytes = RawSpan()
-        }
-        guard state == .samples, let frame = format?.frameBytes else { return [] }
+    package mutating func take(_ bytes: RawSpan, _ pass: (Piece) -> Void) throws(AnswerFault) {
+        var input = held
+        held = []
         input.append(bytesOf: bytes)
-        if input.count > Int(left) { input.removeLast(input.count - Int(left)) }
-        if left != .max { left -= UInt32(input.count) }
-        if left == 0 { state = .rest }
-        var whole = cut + input
-        let odd = whole.count % frame
-        cut = Array(whole.suffix(odd))
-        whole.removeLast(odd)
-        return whole
+        var offset = 0
+        while try step(input, &offset, pass) {}
+        held = Array(input[offset...])
     }
 
-    /// - Returns: where the samples begin; nil when more is needed.
-    private mutating func readHeader() throws(AnswerFault) -> Int? {
-        guard header.count >= 12 else { return nil }
-        guard header[0..<4].elementsEqual("RIFF".utf8), header[8..<12].elementsEqual("WAVE".utf8) else {
-            throw AnswerFault("the sound isn't a WAV file")
+    /// Ends the body. A partial sample at its end is dropped.
+    package mutating func finish(_ pass: (Piece) -> Void) {
+        if case .samples(let left) = state { emit(held.prefix(left ?? held.count), pass) }
+        (held, cutFrame, state) = ([], [], .rest)
+    }
+
+    /// Reads on from `offset`.
+    ///
+    /// - Returns: false when more bytes are needed.
+    private mutating func step(_ input: [UInt8], _ offset: inout Int, _ pass: (Piece) -> Void) throws(AnswerFault) -> Bool {
+        let count = input.count - offset
+        switch state {
+        case .riff:
+            guard count >= WAVSignature.count else { return false }
+            guard WAVSignature.matches(input, at: offset) == .whole else { throw AnswerFault("the sound isn't a WAV file") }
+            beginFile(&offset)
+        case .chunk:
+            guard count >= 8 else { return false }
+            try beginChunk(input, at: offset, pass)
+            offset += 8
+        case .format(let size):
+            let needed = min(size, Self.formatBytes)
+            guard count >= needed else { return false }
+            encoding = try WAVEncoding(input[offset..<offset + needed])
+            offset += needed
+            state = .skip(size + size % 2 - needed)
+        case .skip(let left):
+            let skipped = min(left, count)
+            offset += skipped
+            state = left == skipped ? .chunk : .skip(left - skipped)
+            return left == skipped
+        case .samples(let left):
+            let end = offset + min(left ?? count, count)
+            let next = WAVSignature.first(in: input, from: offset, to: end)
+            let stop = next?.offset ?? end
+            emit(input[offset..<stop], pass)
+            let rest = left.map { $0 - (stop - offset) }
+            offset = stop
+            state = .samples(left: rest)
+            if next?.isWhole == true {
+                beginFile(&offset)
+            } else if rest == 0 {
+                cutFrame = []
+                state = .rest
+            } else {
+                return false
+            }
+        case .rest:
+            let next = WAVSignature.first(in: input, from: offset, to: input.count)
+            offset = next?.offset ?? input.count
+            guard next?.isWhole == true else { return false }
+            beginFile(&offset)
         }
-        state = .chunks
-        var offset = 12
-        while header.count - offset >= 8 {
-            let size = number(at: offset + 4, bytes: 4)
-            if header[offset..<offset + 4].elementsEqual("data".utf8) {
-                guard format != nil else { throw AnswerFault("the WAV file has no format before its samples") }
-                // 0 and the largest numbers are what those write who don't know.
-                left = size == 0 || size >= 0x7FFF_0000 ? .max : UInt32(size)
-                state = .samples
-                return offset + 8
+        return true
+    }
+
+    private mutating func beginFile(_ offset: inout Int) {
+        offset += WAVSignature.count
+        (state, encoding, cutFrame) = (.chunk, nil, [])
+    }
+
+    /// - Parameter offset: the offset of a complete chunk header: id and length
+    private mutating func beginChunk(_ input: [UInt8], at offset: Int, _ pass: (Piece) -> Void) throws(AnswerFault) {
+        let size = input.littleEndian(at: offset + 4, bytes: 4)
+        if input[offset..<offset + 4].elementsEqual("data".utf8) {
+            guard let encoding else { throw AnswerFault("the WAV file has no format before its samples") }
+            if format != encoding.format {
+                format = encoding.format
+                pass(.format(encoding.format))
             }
-            guard size <= Self.longestHeader, header.count - offset - 8 >= size + size % 2 else {
-                guard size <= Self.longestHeader else { throw AnswerFault("a part of the WAV file's header is too long") }
-                return nil
-            }
-            if header[offset..<offset + 4].elementsEqual("fmt ".utf8) { format = try readFormat(at: offset + 8, size: size) }
-            offset += 8 + size + size % 2
+            state = .samples(left: size == 0 || size >= 0x7FFF_0000 ? nil : size)
+        } else if input[offset..<offset + 4].elementsEqual("fmt ".utf8) {
+            guard size >= 16 else { throw AnswerFault("the WAV file's format is too short") }
+            state = .format(size: size)
+        } else {
+            // Chunks begin at even offsets.
+            state = .skip(size + size % 2)
+        }
+    }
+
+    private mutating func emit(_ bytes: ArraySlice<UInt8>, _ pass: (Piece) -> Void) {
+        guard let encoding, !bytes.isEmpty else { return }
+        var whole = cutFrame + bytes
+        let odd = whole.count % encoding.frameBytes
+        cutFrame = Array(whole.suffix(odd))
+        whole.removeLast(odd)
+        if !whole.isEmpty { pass(.samples(encoding.convert(whole))) }
+    }
+}
+
+/// The first bytes of a WAV file: `RIFF`, four bytes of any length, `WAVE`. RF64 and BW64 (EBU Tech 3306) differ in lengths only.
+private enum WAVSignature {
+    static let count = 12
+    private static let names: [StaticString] = ["RIFF", "RF64", "BW64"]
+
+    enum Match {
+        case none
+        /// The bytes end within it.
+        case part
+        case whole
+    }
+
+    static func matches(_ bytes: [UInt8], at offset: Int) -> Match {
+        for name in names {
+            guard agrees(bytes, at: offset, with: name), agrees(bytes, at: offset + 8, with: "WAVE") else { continue }
+            return bytes.count - offset >= count ? .whole : .part
+        }
+        return .none
+    }
+
+    /// The first offset in `start..<end` at which a signature begins, or may begin.
+    static func first(in bytes: [UInt8], from start: Int, to end: Int) -> (offset: Int, isWhole: Bool)? {
+        for offset in start..<end where bytes[offset] == UInt8(ascii: "R") || bytes[offset] == UInt8(ascii: "B") {
+            let match = matches(bytes, at: offset)
+            if match != .none { return (offset, match == .whole) }
         }
         return nil
     }
 
-    private func readFormat(at offset: Int, size: Int) throws(AnswerFault) -> AudioFormat {
-        guard size >= 16 else { throw AnswerFault("the WAV file's format is too short") }
-        let (tag, channels, rate, bits) = (
-            number(at: offset, bytes: 2), number(at: offset + 2, bytes: 2), number(at: offset + 4, bytes: 4),
-            number(at: offset + 14, bytes: 2)
-        )
-        let codec: AudioFormat.Codec
-        switch (tag, bits) {
-        case (1, 16), (0xFFFE, 16): codec = .pcm16
-        case (6, 8): codec = .alaw
-        case (7, 8): codec = .mulaw
-        default: throw AnswerFault("the WAV file is neither 16-bit PCM nor G.711")
-        }
-        guard AudioFormat.rates.contains(rate), AudioFormat.channelCounts.contains(channels) else {
-            throw AnswerFault("the WAV file's rate or number of channels isn't one of the protocol's")
-        }
-        return AudioFormat(codec: codec, rate: rate, channels: channels)
-    }
-
-    /// Little-endian. The bytes are there.
-    private func number(at offset: Int, bytes count: Int) -> Int {
-        (0..<count).reversed().reduce(0) { $0 << 8 | Int(header[offset + $1]) }
+    /// Whether the bytes at an offset are the name, or its beginning where they end.
+    private static func agrees(_ bytes: [UInt8], at offset: Int, with name: StaticString) -> Bool {
+        guard offset < bytes.count else { return true }
+        return name.withUTF8Buffer { unsafe $0.starts(with: bytes[offset..<min(offset + 4, bytes.count)]) }
     }
 }

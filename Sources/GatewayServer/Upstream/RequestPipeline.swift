@@ -289,7 +289,7 @@ final class RequestPipeline: CallOwner {
             let text = transcript
             transcript = []
             // Nothing was said: there is nothing to answer.
-            guard text.contains(where: { $0 > 0x20 }) else { return end(with: .text([], final: true)) }
+            guard !text.isBlank else { return end(with: .text([], final: true)) }
             return next(.text(text))
         }
         if let speaking {

@@ -102,17 +102,23 @@ final class AnswersTarget: FuzzTarget {
     private static func readSound(_ pieces: [[UInt8]]) -> [String] {
         var sound = WAVStream()
         var samples: [UInt8] = []
-        do throws(AnswerFault) {
-            for piece in pieces {
-                let whole = try sound.take(piece.span.bytes)
-                require(whole.count % (sound.format?.frameBytes ?? 1) == 0, "whole samples")
+        var formats: [AudioFormat] = []
+        func take(_ piece: WAVStream.Piece) {
+            switch piece {
+            case .format(let format): formats.append(format)
+            case .samples(let whole):
+                require(whole.count % (formats.last?.frameBytes ?? 1) == 0, "whole samples")
                 samples += whole
             }
+        }
+        do throws(AnswerFault) {
+            for piece in pieces { try sound.take(piece.span.bytes) { take($0) } }
+            sound.finish { take($0) }
         } catch {
             // Which of several faults is found first is a matter of how much is known.
             return samples.isEmpty ? ["refused"] : ["\(error)"]
         }
-        return ["\(sound.format as AudioFormat?)", "\(samples)", "\(sound.isCut)"]
+        return ["\(formats)", "\(samples)"]
     }
 
     /// The same bytes as each kind of upstream would say them.
@@ -122,7 +128,9 @@ final class AnswersTarget: FuzzTarget {
             var stream = AnswerStream()
             try? stream.take(message) { _ = description(of: $0) }
         }
-        if let answer = try? TranscriptionAnswer(bytes.span.bytes) { check(answer.text) }
+        for mayBePlain in [false, true] {
+            if let answer = try? TranscriptionAnswer(bytes.span.bytes, mayBePlain: mayBePlain) { check(answer.text) }
+        }
         if let answer = try? VoskAnswer(bytes.span.bytes) {
             check(answer.text)
             check(part: answer.confidence)

@@ -36,13 +36,6 @@ import Testing
 }
 
 @Suite("Answers of other people's servers") struct ForeignAnswerTests {
-    @Test func `a transcription`() throws {
-        let answer = try Array(#"{"text":" hello","language":"en"}"#.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in
-            try TranscriptionAnswer(bytes)
-        }
-        #expect(answer.text == Array(" hello".utf8))
-    }
-
     @Test func `results of vosk`() throws {
         func vosk(_ json: String) throws -> VoskAnswer {
             try Array(json.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in try VoskAnswer(bytes) }
@@ -92,69 +85,6 @@ import Testing
 
     @Test func `white space alone is none`() {
         #expect(split("  \n ", cutEvery: 10) == [])
-    }
-}
-
-@Suite("A WAV file as it comes") struct WAVStreamTests {
-    private func file(rate: UInt32 = 22_050, channels: UInt16 = 1, tag: UInt16 = 1, bits: UInt16 = 16, data: UInt32, extra: Int = 0)
-        -> [UInt8]
-    {
-        func little<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
-            (0..<Value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
-        }
-        var bytes = Array("RIFF".utf8) + little(UInt32.max) + Array("WAVE".utf8)
-        if extra > 0 { bytes += Array("LIST".utf8) + little(UInt32(extra)) + [UInt8](repeating: 7, count: extra + extra % 2) }
-        bytes += Array("fmt ".utf8) + little(UInt32(16)) + little(tag) + little(channels) + little(rate)
-        bytes += little(rate * UInt32(channels * bits / 8)) + little(channels * bits / 8) + little(bits)
-        return bytes + Array("data".utf8) + little(data)
-    }
-
-    private func read(_ bytes: [UInt8], cutEvery size: Int) throws -> (AudioFormat?, [UInt8]) {
-        var stream = WAVStream()
-        var samples: [UInt8] = []
-        for start in stride(from: 0, to: bytes.count, by: size) {
-            let piece = Array(bytes[start..<min(bytes.count, start + size)])
-            let part = try piece.withRawSpanThrowing { (span) throws(AnswerFault) in try stream.take(span) }
-            #expect(part.count % (stream.format?.frameBytes ?? 1) == 0)
-            samples += part
-        }
-        return (stream.format, samples)
-    }
-
-    @Test(arguments: [1, 7, 100, 100_000])
-    func `gives whole samples, however it is cut`(size: Int) throws {
-        let sound = (0..<9000).map { UInt8(truncatingIfNeeded: $0) }
-        for announced in [9000, 0, UInt32.max] as [UInt32] {
-            let (format, samples) = try read(file(data: announced, extra: 9) + sound, cutEvery: size)
-            #expect(format == AudioFormat(codec: .pcm16, rate: 22_050, channels: 1))
-            #expect(samples == sound)
-        }
-    }
-
-    @Test(arguments: [1, 7, 100_000])
-    func `its samples begin within 4096 bytes, however it is cut`(size: Int) throws {
-        // 52 bytes are the header's without anything else.
-        #expect(try read(file(data: 2, extra: 4096 - 52) + [1, 2], cutEvery: size).1 == [1, 2])
-        #expect(throws: AnswerFault("the WAV file has no samples in its first 4096 bytes")) {
-            _ = try read(file(data: 2, extra: 4096 - 50) + [1, 2], cutEvery: size)
-        }
-    }
-
-    @Test func `what follows the samples is none of them`() throws {
-        #expect(try read(file(data: 4) + [1, 2, 3, 4] + Array("LIST".utf8), cutEvery: 5).1 == [1, 2, 3, 4])
-        #expect(try read(file(data: 100) + [1, 2, 3], cutEvery: 50).1 == [1, 2])
-    }
-
-    @Test func `only what clients can be sent is taken`() throws {
-        #expect(try read(file(rate: 8000, channels: 2, tag: 7, bits: 8, data: 2) + [1, 2], cutEvery: 9).0?.codec == .mulaw)
-        for bad in [
-            file(rate: 7999, data: 2), file(channels: 3, data: 2), file(tag: 3, bits: 32, data: 2), Array("ID3 this is no WAV file".utf8),
-            Array(file(data: 2)[..<12]) + Array("data".utf8) + [2, 0, 0, 0, 1, 2], file(data: 2, extra: 5000) + [1, 2],
-            Array("RIFF".utf8) + [0, 0, 0, 0] + Array("WAVE".utf8)
-                + [UInt8](repeating: 0, count: 5000).enumerated().map { $0.offset % 8 < 4 ? 0x41 : 0 },
-        ] {
-            #expect(throws: AnswerFault.self) { _ = try read(bad, cutEvery: 100) }
-        }
     }
 }
 

@@ -139,58 +139,6 @@ final class ChatCompletionAnswer: AnswerReader {
     }
 }
 
-/// `openai`, transcription: `{"text":"…"}`.
-final class TranscriptAnswer: AnswerReader {
-    private var body: CollectedBody
-
-    init(limit: Int) { body = CollectedBody(limit: limit) }
-
-    func begin(_ headers: HTTPHeaders) throws(CallFailure) {
-        guard headers.mediaType == "application/json" else { throw .invalid("the answer isn't application/json") }
-    }
-
-    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) { try body.take(bytes) }
-
-    func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        let answer = try body.read { (bytes) throws(AnswerFault) in try TranscriptionAnswer(bytes) }
-        // Whisper's begin with a blank.
-        let text = Array(answer.text.drop { $0 <= 0x20 })
-        pass(.last(.transcript(text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), AnswerSummary()))
-    }
-}
-
-/// `openai`, speech: a WAV file as it comes.
-final class SpeechAnswer: AnswerReader {
-    private var wav = WAVStream()
-    private var hasBegun = false
-
-    func begin(_ headers: HTTPHeaders) throws(CallFailure) {
-        guard let type = headers.mediaType, type.hasPrefix("audio/") || type == "application/octet-stream" else {
-            throw .invalid("the answer isn't audio")
-        }
-    }
-
-    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        let samples: [UInt8]
-        do throws(AnswerFault) {
-            samples = try wav.take(bytes)
-        } catch {
-            throw CallFailure(error)
-        }
-        guard let format = wav.format else { return }
-        if !hasBegun {
-            hasBegun = true
-            pass(.event(.audio(format)))
-        }
-        AnswerStream.cut(samples, format: format) { pass(.event(.audioChunk($0))) }
-    }
-
-    func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        guard let format = wav.format, !wav.isCut else { throw .brokenOff("the WAV file ends before its samples do") }
-        pass(.last(.audioEnd(format), AnswerSummary()))
-    }
-}
-
 extension HTTPHeaders {
     /// The `Content-Type` without its parameters, in lower case.
     var mediaType: String? {

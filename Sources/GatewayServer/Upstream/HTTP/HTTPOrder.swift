@@ -20,7 +20,7 @@ struct HTTPOrder {
             try Self.chat(order, configuration, into: &body)
         case (.openai, .transcription):
             answer = TranscriptAnswer(limit: limit)
-            accept = "application/json"
+            accept = "application/json, text/plain"
             let boundary = "parley-\(UUID().uuidString)"
             contentType = "multipart/form-data; boundary=\(boundary)"
             try Self.transcription(order, configuration, boundary: boundary, into: &body)

@@ -1,0 +1,96 @@
+import GatewayCore
+import NIOHTTP1
+import Support
+import Testing
+
+@testable import GatewayServer
+
+/// Requests to transcription and speech servers, and the parsing of their responses.
+@Suite struct HTTPAnswerTests {
+    private func transcript(_ body: String, type: String?) throws -> String {
+        let answer = TranscriptAnswer(limit: 1000)
+        var headers = HTTPHeaders()
+        if let type { headers.add(name: "Content-Type", value: type) }
+        try answer.begin(headers)
+        var text: String?
+        for byte in body.utf8 { try answer.take([byte].span.bytes) { _ in } }
+        try answer.end { step in
+            if case .last(.transcript(let heard, true, _, _, _), _) = step { text = String(decoding: heard, as: UTF8.self) }
+        }
+        return try #require(text)
+    }
+
+    @Test(arguments: ["application/json", "text/plain; charset=utf-8", "text/html", "application/octet-stream", nil])
+    func `a transcript is JSON under whatever type`(type: String?) throws {
+        for body in [#"{"text":"\u3000 hello there\n"}"#, #"{"task":"transcribe","text":" hello there","segments":[]}"#] {
+            #expect(try transcript(body, type: type) == "hello there")
+        }
+    }
+
+    @Test func `a transcript is plain text where its type is that, or none`() throws {
+        #expect(try transcript(" hello there\n", type: "text/plain") == "hello there")
+        #expect(try transcript("hello there", type: nil) == "hello there")
+        for type in ["application/json", "text/html", "audio/wav"] {
+            #expect(throws: CallFailure.self) { _ = try transcript("hello there", type: type) }
+        }
+    }
+
+    private func form(_ codec: AudioFormat.Codec, data: [UInt8] = [1, 2, 3]) throws -> String {
+        var configuration = GatewayConfiguration.Upstream()
+        (configuration.kind, configuration.task) = (.openai, .transcription)
+        let order = CallOrder(
+            session: ULID(high: 0, low: 1), id: try #require(MessageID("u1")), route: "r",
+            input: .recording(AudioFormat(codec: codec, rate: 48_000, channels: 1), data), lang: nil, stream: true,
+            output: UpstreamRequest.Output(), meta: [], conversation: [])
+        return String(decoding: try HTTPOrder(order, configuration).body, as: UTF8.self)
+    }
+
+    @Test(
+        arguments: [
+            (.pcm16, "audio.wav", "audio/wav"), (.oggOpus, "audio.ogg", "audio/ogg"), (.webmOpus, "audio.webm", "audio/webm"),
+            (.mp4AAC, "audio.mp4", "audio/mp4"),
+        ] as [(AudioFormat.Codec, String, String)])
+    func `a recording has the name and the type of its container`(codec: AudioFormat.Codec, name: String, type: String) throws {
+        #expect(try form(codec).contains("filename=\"\(name)\"\r\nContent-Type: \(type)\r\n\r\n"))
+    }
+
+    /// On one line each.
+    private func speech(_ parts: [[UInt8]], type: String = "audio/wav") throws -> [String] {
+        let answer = SpeechAnswer()
+        try answer.begin(["Content-Type": type])
+        var heard: [String] = []
+        func note(_ step: AnswerStream.Step) {
+            switch step {
+            case .event(.audio(let format)): heard.append("begin \(format.codec) \(format.rate)")
+            case .event(.audioChunk(let chunk)): heard.append("\(chunk.count)")
+            case .event(.audioEnd(let format)): heard.append("end \(format.rate)")
+            case .last(.audioEnd(let format), _): heard.append("last \(format.rate)")
+            default: heard.append("?")
+            }
+        }
+        for part in parts { try answer.take(part.span.bytes, note) }
+        try answer.end(note)
+        return heard
+    }
+
+    private func wav(rate: Int = 22_050, bytes: Int, announced: Int? = nil) -> [UInt8] {
+        let format = AudioFormat(codec: .pcm16, rate: rate, channels: 1)
+        return (WAVFile.header(format, dataCount: announced ?? bytes) ?? []) + [UInt8](repeating: 1, count: bytes)
+    }
+
+    @Test func `sentences of one format are one sound, and others end it`() throws {
+        let one = wav(bytes: 100, announced: 0)
+        #expect(try speech([one + one, one]) == ["begin pcm16 22050", "100", "100", "100", "last 22050"])
+        #expect(
+            try speech([one, wav(rate: 96_000, bytes: 4)]) == [
+                "begin pcm16 22050", "100", "end 22050", "begin pcm16 96000", "4", "last 96000",
+            ])
+    }
+
+    @Test(arguments: ["audio/wav", "audio/x-wav", "application/octet-stream", "text/plain", "application/json"])
+    func `a WAV file is told by its beginning`(type: String) throws {
+        #expect(try speech([wav(bytes: 101, announced: 2_000_000_000)], type: type) == ["begin pcm16 22050", "100", "last 22050"])
+        #expect(throws: CallFailure.self) { _ = try speech([Array(#"{"error":{"message":"no"}}"#.utf8)], type: type) }
+        #expect(throws: CallFailure.self) { _ = try speech([Array("RIFF".utf8)], type: type) }
+    }
+}
