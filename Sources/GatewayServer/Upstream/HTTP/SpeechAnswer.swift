@@ -19,7 +19,7 @@ final class SpeechAnswer: AnswerReader {
     func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
         wav.finish { self.pass($0, pass) }
         guard let format else { throw .brokenOff("the WAV file ends before its samples") }
-        pass(.last(.audioEnd(format), nil))
+        pass(.last(.audioEnd(format), AnswerSummary()))
     }
 
     private func pass(_ piece: WAVStream.Piece, _ pass: (AnswerStream.Step) -> Void) {

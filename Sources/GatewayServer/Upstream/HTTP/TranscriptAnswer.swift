@@ -18,6 +18,6 @@ final class TranscriptAnswer: AnswerReader {
 
     func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
         let answer = try body.read { (bytes) throws(AnswerFault) in try TranscriptionAnswer(bytes, mayBePlain: mayBePlain) }
-        pass(.last(.transcript(answer.text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), nil))
+        pass(.last(.transcript(answer.text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), AnswerSummary()))
     }
 }
