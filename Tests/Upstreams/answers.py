@@ -124,7 +124,11 @@ class EchoAnswer(MessageAnswer):
 
 
 class VoskAnswer(Answer):
-    """vosk-server's: partial results, then the result."""
+    """vosk-server's: partial results, then the result, in the shapes of vosk-api's Recognizer (src/recognizer.cc)."""
+
+    def __init__(self, pieces, max_alternatives=0):
+        super().__init__(pieces)
+        self.max_alternatives = max_alternatives
 
     def piece(self, piece):
         return {"partial": piece}
@@ -135,9 +139,23 @@ class VoskAnswer(Answer):
         yield self.result("".join(pieces))
 
     def result(self, text):
-        words = enumerate(text.split())
-        result = [{"conf": 0.9, "start": place / 2, "end": place / 2 + 0.5, "word": word} for place, word in words]
-        return {"result": result, "text": text}
+        words = [
+            {"conf": 0.9, "end": place / 2 + 0.5, "start": place / 2, "word": word} for place, word in enumerate(text.split())
+        ]
+        if not self.max_alternatives:
+            # MbrResult, or for no words StoreEmptyReturn.
+            return {"result": words, "text": text} if words else {"text": ""}
+        if not words:
+            return {"alternatives": [{"text": "", "confidence": 1.0}]}
+        # NbestResult: the likelihood as a confidence, and none of the words.
+        for word in words:
+            del word["conf"]
+        ways = range(self.max_alternatives)
+        return {
+            "alternatives": [
+                {"confidence": 213.5 - way, "result": words, "text": f"{text} instead" * bool(way) or text} for way in ways
+            ]
+        }
 
     def marked(self):
         return {"result": [], "text": MARK}

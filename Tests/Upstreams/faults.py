@@ -27,6 +27,7 @@ The first word of a text names it; anything else is answered correctly. Times ar
 | `stream [N]` | N (10) pieces `w0 `, `w1 `, ... at once; speech: of 0.2 s each |
 | `status` | a status message, then the correct answer |
 | `sse-crlf` `sse-split` `sse-comments` | SSE: line ends, cuts anywhere, comments and fields; ends in ` Grüße 世界` |
+| `alternatives [N]` | Vosk: results with N (3) alternatives, as with VOSK_ALTERNATIVES |
 | `fork` `memory [BYTES]` `stubborn` | process only, see faulty_process.py |
 
 `early` before any of them has it happen at the first bytes of a streamed audio, instead of at its end.
@@ -39,7 +40,7 @@ from events import Malformed
 
 NUMBERS = {
     "error": 500, "slow": 1000, "stream": 10, "trickle": 1000, "trickle-body": 1000, "huge": 1 << 30,
-    "memory": 2 << 30, "endless": 5, "endless-rude": 5,
+    "memory": 2 << 30, "endless": 5, "endless-rude": 5, "alternatives": 3,
 }
 NAMES = set(NUMBERS) | {
     "ok", "hang", "stall", "die", "close", "close-fin", "rubbish", "rubbish-json", "rubbish-field", "garbage-status",

@@ -222,6 +222,12 @@ class ParleyConnection(Connection):
 class VoskOut(SocketOut):
     """Ends with the connection. There are no errors in this protocol but its end."""
 
+    def payload(self, unit):
+        # Blanks and lines as in vosk-api's JSON (src/json.h).
+        if isinstance(unit, dict):
+            unit = json.dumps(unit, ensure_ascii=False, indent=2, separators=(",", " : "))
+        return super().payload(unit)
+
     async def end(self):
         self.connection.begin_close(1000)
 
@@ -244,33 +250,51 @@ def spelt(samples):
 
 
 class VoskConnection(Connection):
-    """One connection, one utterance."""
+    """One connection, one recognizer, any number of utterances.
+
+    Reads and answers messages as `recognize` and `process_chunk` of websocket/asr_server.py in
+    https://github.com/alphacep/vosk-server do: a text with "config" in it is a configuration; the end mark is compared
+    as a string and answered with FinalResult, behind which the connection closes; every other message is for
+    AcceptWaveform, which raises on a text (close 1011), and is answered with Result where it detects an endpoint, else
+    with PartialResult. An endpoint is half a second of silence behind sound, or five seconds of nothing but silence
+    (rules 2 and 1 of Kaldi's OnlineEndpointConfig).
+    """
 
     COUNT = iter(range(1, 1 << 60))
+    END_MARK = '{"eof" : 1}'
 
     def __init__(self, wire, default):
         super().__init__(wire, default)
         self.fault = default
         self.exchange = None
         self.answering = None
+        self.sample_rate = 8000.0
+        self.max_alternatives = 0
+        # Bytes of the utterance, and of the silence at its end.
         self.size = 0
+        self.silence = 0
+        self.has_sound = False
         self.eof = False
 
     def text(self, text):
+        if "config" in text:
+            self.configure(text)
+        elif text == self.END_MARK:
+            self.open()
+            self.eof = True
+            self.answer()
+        else:
+            self.begin_close(1011)
+            raise Malformed(f"AcceptWaveform takes bytes, not a str: {text[:40]}")
+
+    def configure(self, text):
         try:
-            message = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise Malformed(f"not JSON: {error}") from None
-        match message:
-            case {"config": dict(config)}:
-                if not isinstance(config.get("sample_rate"), (int, float)):
-                    raise Malformed("no sample rate")
-            case {"eof": 1}:
-                self.open()
-                self.eof = True
-                self.answer()
-            case _:
-                raise Malformed("neither config nor eof")
+            config = json.loads(text)["config"]
+            self.sample_rate = float(config.get("sample_rate", self.sample_rate))
+            self.max_alternatives = int(config.get("max_alternatives", self.max_alternatives))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            self.begin_close(1011)
+            raise Malformed(f"no configuration: {error!r}") from None
 
     def open(self):
         if self.eof:
@@ -281,18 +305,34 @@ class VoskConnection(Connection):
     def binary(self, data):
         if not self.exchange:
             self.fault = Fault.of(spelt(data), self.default)
+            if self.fault.name == "alternatives":
+                self.max_alternatives = self.fault.number
         self.open()
-        self.size += len(data)
+        is_end = self.accept_waveform(data)
         if self.fault.early or self.fault.name in AT_ONCE:
             self.answer()
         elif self.fault.name not in ("slow", "trickle") and not self.answering:
             out = VoskOut(self.wire, None, self)
-            unit = {"partial": f"{self.size} bytes"}
+            unit = self.result() if is_end else {"partial": f"{self.size} bytes"}
             self.control.put_nowait(out.framed(unit, out.payload(unit)))
+
+    def accept_waveform(self, data):
+        """Whether there is an endpoint behind these samples."""
+        self.size += len(data)
+        sound = data.rstrip(b"\0")
+        self.has_sound = self.has_sound or bool(sound)
+        self.silence = len(data) - len(sound) if sound else self.silence + len(data)
+        return self.silence >= (0.5 if self.has_sound else 5) * self.sample_rate * 2
+
+    def result(self):
+        """The result of the utterance, behind which the next one begins."""
+        answer = VoskAnswer([f"{self.size} bytes"] if self.size else [], self.max_alternatives)
+        self.size, self.silence, self.has_sound = 0, 0, False
+        return answer.result("".join(answer.pieces))
 
     def answer(self):
         if not self.answering:
-            answer = VoskAnswer([f"{self.size} bytes"])
+            answer = VoskAnswer([f"{self.size} bytes"] if self.size else [""], self.max_alternatives)
             self.answering = self.exchange.start(self.perform, answer)
 
     async def perform(self, answer):

@@ -4,9 +4,10 @@ Run:        .build/examples-venv/bin/python deploy/examples/recogniser.py --http
 Protocols:  HTTP: OpenAI's POST /v1/audio/transcriptions, a form with `file` (WAV of 16-bit PCM, mu-law or A-law, one or
             two channels, 8000 to 48000 Hz), `model`, `language`?, `response_format`? ("json", "verbose_json", "text");
             GET /health.
-            WebSocket: vosk-server's. {"config": {"sample_rate": 16000}}, binary messages of 16-bit mono PCM, each
-            answered with {"partial": ...} or, at the end of an utterance, {"result": [...], "text": ...}; {"eof": 1} is
-            answered with what is left, and the connection is closed.
+            WebSocket: vosk-server's (websocket/asr_server.py of alphacep/vosk-server). {"config": {"sample_rate":
+            16000, "words": true, "max_alternatives": 0}}, binary messages of 16-bit mono PCM, each answered with
+            {"partial": ...} or, at the end of an utterance, {"result": [...], "text": ...}; the end mark, which is
+            {"eof" : 1} with these blanks, is answered with what is left, and the connection is closed.
 Needs:      what deploy/examples/setup.sh installs.
 
 It hears well enough to try a gateway with, no better: it was made for small machines in another decade. Sound is
@@ -41,6 +42,8 @@ IDLE_SECONDS = 60
 PAUSE_SECONDS = 0.5
 # What a voice's loudness and colour are taken to be until it has been heard; for espeak-ng better than the model's.
 FIRST_MEANS = "45,3,-4"
+# vosk-server compares the message with this as a string.
+END_MARK = '{"eof" : 1}'
 # A search for one word, hardly any work, that stands in for the real one while a decoder gets used to a voice.
 LEARNING = "learning"
 
@@ -246,37 +249,51 @@ class VoskService:
             await self.off_the_loop(listener.drop)
 
     async def listen(self, socket, listener):
-        rate, resampler = RATE, None
+        """Reads messages as `recognize` of vosk-server's asr_server.py does, and answers them as it does."""
+        config, resampler = {}, None
         while True:
             message = await asyncio.wait_for(socket.recv(), IDLE_SECONDS)
-            if isinstance(message, bytes):
-                resampler = resampler or Resampler(rate)
-                words = await self.off_the_loop(lambda: listener.hear(resampler.resample(from_pcm(message))))
-                answer = {"partial": listener.partial()} if words is None else self.result(words)
-                await socket.send(json.dumps(answer))
+            if isinstance(message, str) and "config" in message:
+                config |= self.configuration(message)
                 continue
-            request = service.json_object(message)
-            if "eof" in request:
+            # A configuration that comes later is read, but the recognizer keeps its rate.
+            resampler = resampler or Resampler(self.sample_rate(config))
+            if message == END_MARK:
                 words = await self.off_the_loop(listener.finish)
-                return await socket.send(json.dumps(self.result(words)))
-            rate = self.sample_rate(request)
-            if resampler is not None:
-                raise Refusal(400, "late_config", "a config comes before the sound")
+                return await socket.send(json.dumps(self.result(words, config)))
+            if isinstance(message, str):
+                # vosk-server hands every other message to AcceptWaveform, which takes no text.
+                return await socket.close(1011)
+            words = await self.off_the_loop(lambda: listener.hear(resampler.resample(from_pcm(message))))
+            answer = {"partial": listener.partial()} if words is None else self.result(words, config)
+            await socket.send(json.dumps(answer))
 
-    def sample_rate(self, request):
-        config = request.get("config")
-        rate = config.get("sample_rate", RATE) if isinstance(config, dict) else None
+    def configuration(self, message):
+        config = service.json_object(message).get("config")
+        if not isinstance(config, dict):
+            raise Refusal(400, "invalid_config", "the config isn't an object")
+        return config
+
+    def sample_rate(self, config):
+        rate = config.get("sample_rate", RATE)
         if isinstance(rate, float) and rate.is_integer():
             rate = int(rate)
         if type(rate) is not int or not 8000 <= rate <= 48000:
-            raise Refusal(400, "invalid_config", "a config with a sample_rate from 8000 to 48000, or an eof, is needed")
+            raise Refusal(400, "invalid_config", "a config has a sample_rate from 8000 to 48000")
         return rate
 
     async def off_the_loop(self, function):
         return await asyncio.get_running_loop().run_in_executor(self.workers, function)
 
-    def result(self, words):
-        return {"result": words, "text": text_of(words)} if words else {"text": ""}
+    def result(self, words, config):
+        text = text_of(words)
+        shown = {"result": words} if words and config.get("words", True) else {}
+        if not config.get("max_alternatives"):
+            return shown | {"text": text}
+        # One way to hear it, with a likelihood as its confidence; its words have none.
+        for word in words:
+            del word["conf"]
+        return {"alternatives": [shown | {"confidence": 1.0, "text": text}]}
 
 
 async def run(options, transcriptions, vosk, stopping):

@@ -35,22 +35,6 @@ import Testing
     }
 }
 
-@Suite("Answers of other people's servers") struct ForeignAnswerTests {
-    @Test func `results of vosk`() throws {
-        func vosk(_ json: String) throws -> VoskAnswer {
-            try Array(json.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in try VoskAnswer(bytes) }
-        }
-        let partial = try vosk(#"{"partial":"hel"}"#)
-        #expect(partial.text == Array("hel".utf8) && !partial.isFinal)
-        let result = try vosk(
-            #"{"result":[{"conf":0.5,"start":0.25,"end":1,"word":"a"},{"conf":1,"start":1.5,"end":2.75,"word":"b"}],"text":"a b"}"#)
-        #expect(result.isFinal && result.confidence == 0.75)
-        #expect(result.startMilliseconds == 250 && result.endMilliseconds == 2750)
-        #expect(throws: AnswerFault.self) { _ = try vosk(#"{"text":7}"#) }
-        #expect(throws: AnswerFault.self) { _ = try vosk(#"{}"#) }
-    }
-}
-
 @Suite("Sentences") struct SentenceSplitterTests {
     private func split(_ text: String, cutEvery size: Int) -> [String] {
         var splitter = SentenceSplitter()

@@ -18,9 +18,12 @@ final class VoskMaker: ServiceLoop {
     }
 }
 
-/// One stream to a server that speaks vosk-server's protocol: its rate, samples of one channel, the end; each chunk is answered by a partial result
-/// or by that of an utterance, the end by the last one.
+/// One stream to a server that speaks vosk-server's protocol: its rate, samples of one channel, the end mark; each chunk is answered by a partial
+/// result or, where the server detects an endpoint, by the result of an utterance, the end mark by the last result.
 private final class VoskAttempt: UpstreamAttempt, SocketOwner {
+    /// With these blanks: vosk-server compares the message as a string (`process_chunk` in websocket/asr_server.py).
+    private static let endMark = Array("{\"eof\" : 1}".utf8)
+
     private let order: CallOrder
     private let pool: UpstreamPool
     private let receiver: any AttemptReceiver
@@ -95,7 +98,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         }
         guard hasInputEnded, waiting.isEmpty, !hasSentEnd else { return }
         hasSentEnd = true
-        socket.write(text: Array("{\"eof\":1}".utf8))
+        socket.write(text: Self.endMark)
     }
 
     func socketIsWritable() { write() }
