@@ -352,7 +352,9 @@ class HTTPServer:
                 await wire.push(error_response(refused.status, str(refused)))
                 continue
             name = understood.id or request.headers.get("x-request-id") or f"r{self.count}"
-            exchange = Exchange(wire, fault, id=name)
+            told = {"text": understood.text and understood.text[:1000]}
+            told["conversation"] = getattr(understood.answer, "conversation", None)
+            exchange = Exchange(wire, fault, id=name, **told)
             out = (StreamOut if understood.streamed else BodyOut)(wire)
             answering = exchange.start(out.perform, understood.answer, fault)
             if not await self.answered(wire, exchange, answering) or not request.persistent:

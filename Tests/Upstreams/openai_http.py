@@ -17,8 +17,9 @@ WORD = bytes(RATE // 5 * 2)
 class ChatAnswer(Answer):
     """A chat completion, whole or in deltas."""
 
-    def __init__(self, pieces, model, usage, prompt_tokens):
+    def __init__(self, pieces, model, usage, prompt_tokens, conversation=None):
         super().__init__(pieces)
+        self.conversation = conversation
         self.model = model
         self.usage = usage
         self.prompt_tokens = prompt_tokens
@@ -143,7 +144,9 @@ def chat(request):
     usage = (body.get("stream_options") or {}).get("include_usage") is True
     tokens = sum(len(text.split()) for text in texts)
     streamed = body.get("stream") is True
-    return Understood(None, texts[-1], ChatAnswer(pieces_of(texts[-1]), body["model"], usage, tokens), streamed)
+    conversation = [[message.get("role"), text_of(message.get("content"))] for message in messages]
+    answer = ChatAnswer(pieces_of(texts[-1]), body["model"], usage, tokens, conversation)
+    return Understood(None, texts[-1], answer, streamed)
 
 
 def parameters_of(value):

@@ -35,6 +35,8 @@ package struct Route: Sendable, Hashable {
     package var dedupeKey: [UInt8]?
     /// Bytes of audio that are collected for an upstream that takes a recording as a whole.
     package var collectMaxBytes = Int.max
+    /// A sentence that the speaker fails on fails the request.
+    package var failsWithSpeech = false
 
     package init(name: String) { self.name = name }
 

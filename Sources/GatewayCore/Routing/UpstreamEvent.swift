@@ -35,6 +35,13 @@ package struct UpstreamEvent: Sendable {
         package var finish: FinishReason?
         /// The correlation id under which the log has the failure.
         package var correlationID: ULID?
+        /// Nil where every sentence has its sound, and where nothing is spoken.
+        package var speech: Speech?
+
+        /// How much of a spoken answer is without its sound.
+        package enum Speech: String, Sendable, Hashable {
+            case partial, failed
+        }
 
         package init(usage: Usage? = nil, timing: CallTiming? = nil, finish: FinishReason? = nil, correlationID: ULID? = nil) {
             self.usage = usage

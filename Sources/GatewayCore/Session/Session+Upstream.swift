@@ -288,6 +288,10 @@ extension [UInt8] {
             append(milliseconds: timing.total)
             append(UInt8(ascii: "}"))
         }
+        if let speech = epilogue?.speech {
+            append(",\"speech\":")
+            append(jsonString: speech.rawValue)
+        }
     }
 
     /// With three digits behind the point at most: microseconds.

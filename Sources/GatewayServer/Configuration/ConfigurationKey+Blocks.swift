@@ -114,6 +114,9 @@ extension ConfigurationKey {
                 read: { (1...4096).contains($0.utf8.count) && !$0.utf8.contains(0) ? $0 : nil }, write: { $0 }),
             .words(key("model"), \.[upstream: name].model, upTo: 256, "Of openai: the model's name."),
             .words(key("voice"), \.[upstream: name].voice, upTo: 128, "Of openai's speech: the voice where the client asks for none."),
+            .toggle(
+                key("strip_markdown"), \.[upstream: name].stripMarkdown, reload: .live,
+                "Whether openai's speech is given texts without Markdown: no marks, URLs as their host, no code blocks."),
             .words(
                 key("system_prompt"), \.[upstream: name].systemPrompt, upTo: 32_768,
                 "Of openai's chat: what the model is told before the conversation."),
@@ -242,6 +245,9 @@ extension ConfigurationKey {
             .size(
                 key("collect_max_bytes"), \.[route: name].collectMaxBytes, reload: .live,
                 "Audio that is collected for an upstream that takes it as a whole. Beyond it: audio_too_large."),
+            .choice(
+                key("speech_failures"), \.[route: name].speechFailures, reload: .live,
+                "A sentence of the answer that the speaker fails on. skip: it has no sound, a status tells so; fail: the request fails."),
         ]
     }
 

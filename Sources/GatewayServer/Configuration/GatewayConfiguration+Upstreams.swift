@@ -13,6 +13,8 @@ extension GatewayConfiguration {
         /// Of `openai`.
         package var model = ""
         package var voice = ""
+        /// Whether a speaker is given texts without Markdown.
+        package var stripMarkdown = true
         package var systemPrompt = ""
         /// How much of the conversation goes along to a chat model.
         package var historyMessages = 40
@@ -74,6 +76,7 @@ extension GatewayConfiguration {
         package var dedupe = GatewayCore.Route.Sharing.subject
         package var dedupeKey = ""
         package var collectMaxBytes = 2 << 20
+        package var speechFailures = SpeechFailures.skip
 
         package init() {}
     }
@@ -105,6 +108,14 @@ package enum Repeatability: String, Sendable, CaseIterable {
     /// As is safe with the kind: yes with `openai`, whose answers change nothing, no with all others.
     case auto
     case yes, no
+}
+
+/// The effect on a request of a sentence that the speaker fails on.
+package enum SpeechFailures: String, Sendable, CaseIterable {
+    /// The sentence has no sound, and a status tells so.
+    case skip
+    /// The request fails.
+    case fail
 }
 
 /// Which messages a route takes.

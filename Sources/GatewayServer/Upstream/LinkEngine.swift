@@ -74,7 +74,8 @@ final class LinkEngine: PipelineSink {
         let stages = loop.stages(of: route, in: plan)
         lastStage = stages.first
         let pipeline = RequestPipeline(
-            key: request.key, request: order, stages: stages, collectMaxBytes: planned.route.collectMaxBytes, loop: loop.calls, sink: self)
+            key: request.key, request: order, stages: stages, collectMaxBytes: planned.route.collectMaxBytes,
+            speechFailures: planned.route.failsWithSpeech ? .fail : .skip, loop: loop.calls, sink: self)
         if case .text(let text) = request.input, let digest = SharedAnswers.digest(of: order, text: text, route: planned.route) {
             return share(pipeline, digest: digest, pool: stages.first?.target.pool)
         }

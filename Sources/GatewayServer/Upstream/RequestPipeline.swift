@@ -13,35 +13,6 @@ protocol PipelineSink: AnyObject {
 /// What hears gives a transcript, which a model answers, which is spoken sentence by sentence while the model goes on. Every upstream's part
 /// reaches the client as it comes.
 final class RequestPipeline: CallOwner {
-    /// One upstream, as the event loop has it.
-    final class Stage {
-        let target: CallTarget
-        let maker: any ServiceLoop
-        let role: GatewayConfiguration.Upstream.Role
-        let takesRecordings: Bool
-
-        init(_ upstream: Upstream, maker: any ServiceLoop) {
-            target = upstream.target
-            role = upstream.role
-            takesRecordings = upstream.takesRecordings
-            self.maker = maker
-        }
-    }
-
-    /// The one that speaks, sentence by sentence, and how far it has got.
-    private final class Speaking {
-        let stage: Stage
-        var splitter = SentenceSplitter()
-        var sentences: [[UInt8]] = []
-        var call: UpstreamCall?
-        var isTextComplete = false
-        var text = SpokenText()
-
-        init(_ stage: Stage) { self.stage = stage }
-
-        var heldBytes: Int { splitter.heldBytes + sentences.reduce(0) { $0 + $1.count } + text.heldBytes }
-    }
-
     let key: RequestKey
     let request: CallOrder
     private let loop: CallLoop
@@ -64,6 +35,8 @@ final class RequestPipeline: CallOwner {
     /// Of the pieces of a transcript that are final.
     private var transcript: [UInt8] = []
     private var hasOpenText = false
+    /// The client has some of the answer's text, which is worth something without its sound.
+    private var hasToldText = false
     private var openAudio: AudioFormat?
     private var isPaused = false
     private(set) var isOver = false
@@ -73,7 +46,11 @@ final class RequestPipeline: CallOwner {
     private var correlationID: ULID?
     private var startedAt: Instant
 
-    init(key: RequestKey, request: CallOrder, stages: [Stage], collectMaxBytes: Int, loop: CallLoop, sink: any PipelineSink) {
+    init(
+        key: RequestKey, request: CallOrder, stages: [Stage], collectMaxBytes: Int, speechFailures: Speaking.Failures = .skip,
+        loop: CallLoop,
+        sink: any PipelineSink
+    ) {
         self.key = key
         self.request = request
         self.loop = loop
@@ -86,7 +63,7 @@ final class RequestPipeline: CallOwner {
         let speaker = stages.last.flatMap { $0.role == .speaker ? $0 : nil }
         ahead = first..<max(first, stages.count - (speaker == nil ? 0 : 1))
         // Whoever asks for no audio isn't spoken to, unless there is nothing else to be had.
-        speaking = request.output.audio || ahead.isEmpty ? speaker.map(Speaking.init) : nil
+        speaking = request.output.audio || ahead.isEmpty ? speaker.map { Speaking($0, failures: speechFailures) } : nil
         if case .stream(let format) = request.input, stages.first?.takesRecordings ?? false {
             (recording, recordingFormat) = ([], format)
         }
@@ -107,7 +84,7 @@ final class RequestPipeline: CallOwner {
     func begin() {
         guard recording == nil else { return }
         if ahead.isEmpty, let speaking, case .text(let text) = request.input {
-            speak(text, speaking)
+            speaking.take(text)
             endText(speaking)
         } else {
             next(request.input)
@@ -216,7 +193,8 @@ final class RequestPipeline: CallOwner {
         guard !isOver else { return }
         if let speaking, call === speaking.call {
             heard(content, speaking)
-            return endSentence(speaking)
+            speaking.endSentence()
+            return speakOn(speaking)
         }
         self.call = nil
         note(summary, timing)
@@ -239,6 +217,10 @@ final class RequestPipeline: CallOwner {
 
     func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming) {
         guard !isOver else { return }
+        if let speaking, call === speaking.call, speaking.passesOver(failure) {
+            tellSilence()
+            return speakOn(speaking)
+        }
         note(AnswerSummary(), timing)
         correlationID = failure.correlationID
         fail(failure.code, failure.message, retryAfter: failure.retryAfter, isRetryable: failure.isRetryable)
@@ -256,15 +238,19 @@ final class RequestPipeline: CallOwner {
     private func take(_ content: consuming UpstreamEvent.Content) {
         switch content {
         case .text(let text, let final):
-            if let speaking { speak(text, speaking) }
             guard ahead.isEmpty else {
                 // It is the next one's to answer.
                 transcript += text
                 return
             }
-            guard request.output.text || speaking == nil else { return emit(.unsentText(text)) }
-            hasOpenText = !final
-            emit(.text(text, final: final))
+            if request.output.text || speaking == nil {
+                hasOpenText = !final
+                hasToldText = hasToldText || !text.isEmpty
+                emit(.text(text, final: final))
+            } else {
+                emit(.unsentText(text))
+            }
+            if let speaking { speak(text, speaking) }
         case .transcript(let text, let final, let confidence, let start, let end):
             if final {
                 if !transcript.isEmpty, !text.isEmpty { transcript.append(0x20) }
@@ -294,7 +280,7 @@ final class RequestPipeline: CallOwner {
         }
         if let speaking {
             // Without a model in between, what was heard is what is said.
-            if role == .recogniser { speak(transcript, speaking) }
+            if role == .recogniser { speaking.take(transcript) }
             return endText(speaking)
         }
         complete()
@@ -302,6 +288,10 @@ final class RequestPipeline: CallOwner {
 
     /// What is open is closed by the request's last message.
     private func complete() {
+        // Without its sound there is nothing that the client has.
+        if let speaking, let failure = speaking.lastFailure, speaking.outcome == .failed, !hasToldText {
+            return fail(failure.code, failure.message, retryAfter: failure.retryAfter, isRetryable: failure.isRetryable)
+        }
         if let openAudio { return end(with: .audioEnd(openAudio)) }
         end(with: .text([], final: true))
     }
@@ -314,20 +304,22 @@ final class RequestPipeline: CallOwner {
     // MARK: Speaking
 
     private func speak(_ text: [UInt8], _ speaking: Speaking) {
-        speaking.sentences += speaking.splitter.take(text)
-        speakNext(speaking)
+        guard !isOver else { return }
+        speaking.take(text)
+        speakOn(speaking)
     }
 
-    private func speakNext(_ speaking: Speaking) {
-        // Without a word in it there is nothing to be heard.
-        while speaking.call == nil, !isOver, !speaking.sentences.isEmpty {
-            let sentence = speaking.sentences.removeFirst()
-            speaking.text.begin(sentence)
-            guard sentence.contains(where: { $0 >= 0x30 }) else { continue }
-            let call = call(speaking.stage, request.asking(.text(sentence), request.output, conversation: []))
+    /// The next sentence, or the end behind the last.
+    private func speakOn(_ speaking: Speaking) {
+        let isDone = speaking.advance { text in
+            guard !isOver else { return }
+            let call = call(speaking.stage, request.asking(.text(text), request.output, conversation: []))
             speaking.call = call
             call.begin()
+        } failed: {
+            tellSilence()
         }
+        if isDone, speaking.isTextComplete, !isOver { complete() }
     }
 
     private func heard(_ content: consuming UpstreamEvent.Content, _ speaking: Speaking) {
@@ -339,7 +331,7 @@ final class RequestPipeline: CallOwner {
             emit(.audio(format))
         case .audioChunk(let chunk):
             if let openAudio {
-                speaking.text.add(nanoseconds: chunk.withRawSpan { AudioClock.nanoseconds(of: $0, format: openAudio) } ?? 0)
+                speaking.add(nanoseconds: chunk.withRawSpan { AudioClock.nanoseconds(of: $0, format: openAudio) } ?? 0)
             }
             emit(.audioChunk(chunk))
         // The sentences make one sound.
@@ -348,15 +340,10 @@ final class RequestPipeline: CallOwner {
         }
     }
 
-    private func endSentence(_ speaking: Speaking) {
-        speaking.call = nil
-        goOn(speaking)
-    }
-
-    /// The next sentence, or the end behind the last.
-    private func goOn(_ speaking: Speaking) {
-        speakNext(speaking)
-        if speaking.call == nil, speaking.isTextComplete, !isOver { complete() }
+    /// A sentence has no sound, or not all of it.
+    private func tellSilence() {
+        guard !isOver else { return }
+        emit(.status("speech_failed", progress: nil))
     }
 
     private func endText(_ speaking: Speaking) {
@@ -364,9 +351,9 @@ final class RequestPipeline: CallOwner {
             hasOpenText = false
             emit(.text([], final: true))
         }
-        if let rest = speaking.splitter.finish() { speaking.sentences.append(rest) }
-        speaking.isTextComplete = true
-        goOn(speaking)
+        guard !isOver else { return }
+        speaking.endText()
+        speakOn(speaking)
     }
 
     // MARK: Output
@@ -382,7 +369,9 @@ final class RequestPipeline: CallOwner {
         let sink = sink
         self.sink = nil
         timing.total = loop.now.nanoseconds(since: startedAt)
-        sink?.pipeline(self, emits: content, isLast: true, epilogue: .init(usage: usage, timing: timing, finish: finish))
+        var epilogue = UpstreamEvent.Epilogue(usage: usage, timing: timing, finish: finish)
+        epilogue.speech = speaking?.outcome
+        sink?.pipeline(self, emits: content, isLast: true, epilogue: epilogue)
     }
 
     private func fail(_ code: ErrorCode, _ message: String, retryAfter: Int64? = nil, isRetryable: Bool) {

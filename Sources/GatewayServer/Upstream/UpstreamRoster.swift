@@ -173,6 +173,7 @@ extension Route {
         sharing = configuration.dedupe
         dedupeKey = configuration.dedupeKey.isEmpty ? nil : Array(configuration.dedupeKey.utf8)
         collectMaxBytes = GatewaySizes.orOff(configuration.collectMaxBytes)
+        failsWithSpeech = configuration.speechFailures == .fail
     }
 }
 

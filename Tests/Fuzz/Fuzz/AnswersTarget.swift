@@ -183,6 +183,18 @@ final class AnswersTarget: FuzzTarget {
             require(sum.count + splitter.heldBytes == said.count, "nothing is lost")
         }
         if let rest = splitter.finish() { sum += rest }
-        require(text.starts(with: sum) && text.dropFirst(sum.count).allSatisfy { $0 <= 0x20 }, "sentences add up to the text")
+        let left = String(decoding: text.dropFirst(sum.count), as: UTF8.self)
+        require(text.starts(with: sum) && left.unicodeScalars.allSatisfy(\.properties.isWhitespace), "sentences add up to the text")
+        for strips in [false, true] {
+            var script = SpeechScript(stripsMarkdown: strips)
+            var sentences: [SpokenSentence] = []
+            for piece in split.pieces(of: text) { sentences += script.take(piece) }
+            sentences += script.finish()
+            require(sentences.reduce(0) { $0 + $1.sourceCount } == text.count, "every byte belongs to a sentence")
+            for sentence in sentences {
+                require(String(validating: sentence.text, as: UTF8.self) != nil, "what is spoken is UTF-8")
+                require(sentence.source(of: sentence.text.count) <= sentence.sourceCount, "a sentence stands for its own part of the text")
+            }
+        }
     }
 }

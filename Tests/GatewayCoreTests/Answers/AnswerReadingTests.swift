@@ -35,43 +35,6 @@ import Testing
     }
 }
 
-@Suite("Sentences") struct SentenceSplitterTests {
-    private func split(_ text: String, cutEvery size: Int) -> [String] {
-        var splitter = SentenceSplitter()
-        let bytes = Array(text.utf8)
-        var found: [[UInt8]] = []
-        for start in stride(from: 0, to: bytes.count, by: size) {
-            found += splitter.take(Array(bytes[start..<min(bytes.count, start + size)]))
-        }
-        if let rest = splitter.finish() { found.append(rest) }
-        return found.map { String(decoding: $0, as: UTF8.self) }
-    }
-
-    @Test(arguments: [1, 3, 1000])
-    func `are cut where they end, and add up to the text`(size: Int) {
-        let text = "Hello, Dr. Who! It is five o'clock, isn't it? \"Yes, it certainly is.\" And so on"
-        let sentences = split(text, cutEvery: size)
-        #expect(sentences == ["Hello, Dr. Who! It is five o'clock, isn't it? ", "\"Yes, it certainly is.\" ", "And so on"])
-        #expect(sentences.joined() == text)
-    }
-
-    @Test func `are cut without a space where a script has none`() {
-        #expect(split("今日はとてもいい天気ですね。明日も晴れるでしょう。", cutEvery: 5).count == 2)
-    }
-
-    @Test(arguments: ["word ", "ß"])
-    func `without an end are cut at a word, or at a character`(piece: String) {
-        let text = String(repeating: piece, count: 500)
-        let sentences = split(text, cutEvery: 50)
-        #expect(sentences.joined() == text)
-        #expect(sentences.allSatisfy { $0.utf8.count <= 400 })
-    }
-
-    @Test func `white space alone is none`() {
-        #expect(split("  \n ", cutEvery: 10) == [])
-    }
-}
-
 @Suite("Lines of a process") struct AnswerLinesTests {
     private func read(_ bytes: [UInt8], cutEvery size: Int, limit: Int = 100) throws -> [String] {
         var lines = AnswerLines(limit: limit)

@@ -56,29 +56,3 @@ import Testing
         #expect(RouteTable([route("b"), route("a")]).routes.map(\.name) == ["a", "b"])
     }
 }
-
-@Suite("What was heard of a spoken answer") struct SpokenTextTests {
-    private func spoken() -> SpokenText {
-        var spoken = SpokenText()
-        spoken.begin(Array("One two. ".utf8))
-        spoken.add(nanoseconds: 400_000_000)
-        spoken.add(nanoseconds: 600_000_000)
-        spoken.begin(Array("three four five".utf8))
-        spoken.add(nanoseconds: 1_500_000_000)
-        spoken.begin(Array("unheard".utf8))
-        return spoken
-    }
-
-    @Test(
-        arguments: [
-            (0, 0), (499, 4), (999, 4), (1000, 9), (1001, 9), (1700, 15), (2499, 20), (2500, 24), (9000, 24), (.max, 24), (-5, 0),
-        ] as [(Int64, Int)])
-    func `ends with the last whole word that was played`(milliseconds: Int64, bytes: Int) {
-        #expect(spoken().bytes(heardAt: milliseconds) == bytes)
-    }
-
-    @Test func `nothing was spoken, nothing was heard`() {
-        #expect(SpokenText().bytes(heardAt: 1000) == 0)
-        #expect(SpokenText().isEmpty)
-    }
-}

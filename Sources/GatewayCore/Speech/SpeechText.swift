@@ -1,0 +1,169 @@
+/// Reduces Markdown that streams in to the words that can be spoken, and maps them to the text.
+///
+/// Marks of emphasis, headings, lists, quotes and tables are left out. A link is spoken as its text, an image as its description, a URL as its
+/// host, inline code as its content. Code blocks, comments, tags and reference definitions aren't spoken. The forms are those of CommonMark
+/// 0.31 and of GitHub's extensions to it, read within ``Bounds``: a form that is longer, or has no end, is spoken as it stands.
+package struct SpeechText: Sendable {
+    /// How far one form may reach, in bytes. It isn't spoken before its end is known.
+    enum Bounds {
+        /// Link text, inline code, a tag, a line of marks or a reference definition.
+        static let form = 1024
+        /// An address, or the target of a link.
+        static let address = 2048
+        static let entity = 32
+        /// Forms within forms, such as an image in a link.
+        static let depth = 3
+    }
+
+    enum State: Sendable, Hashable {
+        case lineStart(isInItem: Bool)
+        case inline
+        /// The rest of the line isn't spoken.
+        case skippedLine
+        /// In a code block, until a fence of at least `count` such marks.
+        case fence(mark: UInt8, count: Int, isLineStart: Bool)
+        case comment
+        /// The rest of an address that is longer than its bound.
+        case address
+    }
+
+    /// The end of a form that is looked for.
+    enum Match { case at(Int), none, wait }
+
+    private let stripsMarkdown: Bool
+    /// The part of the text that isn't decided.
+    var pending: [UInt8] = []
+    var state = State.lineStart(isInItem: false)
+    /// In a table's row, and in a heading.
+    var isRow = false
+    var isHeading = false
+    /// The scalar before the next one.
+    var previous: Unicode.Scalar = "\n"
+    /// No more text comes.
+    var isFinal = false
+    /// Bytes that may be looked at ahead for the text that has come: forms within each other can't make it quadratic.
+    var budget = 0
+    private var spoken: [UInt8] = []
+    private var runs: [SpokenRun] = []
+
+    package init(stripsMarkdown: Bool) { self.stripsMarkdown = stripsMarkdown }
+
+    package var heldBytes: Int { pending.count + spoken.count }
+
+    package mutating func take(_ text: [UInt8]) {
+        guard stripsMarkdown else {
+            guard !text.isEmpty else { return }
+            spoken += text
+            return runs.append(.copy(text.count))
+        }
+        pending += text
+        process()
+    }
+
+    /// The text has ended.
+    package mutating func finish() {
+        isFinal = true
+        process()
+        _ = copy(pending.indices)
+        (pending, isFinal, state, previous) = ([], false, .lineStart(isInItem: false), "\n")
+        (isRow, isHeading) = (false, false)
+    }
+
+    /// Takes the text that can be spoken by now. The runs of all calls add up to the text.
+    package mutating func drain() -> (text: [UInt8], runs: [SpokenRun]) {
+        defer { (spoken, runs) = ([], []) }
+        return (spoken, runs)
+    }
+
+    private mutating func process() {
+        budget = 8 * pending.count + 4096
+        var index = 0
+        while index < pending.count, let count = step(at: index) { index += count }
+        pending.removeFirst(index)
+    }
+
+    /// - Returns: how many bytes are decided; nil when that takes more text
+    private mutating func step(at index: Int) -> Int? {
+        switch state {
+        case .lineStart(let isInItem): return lineStart(at: index, isInItem: isInItem)
+        case .inline: return inline(at: index, to: pending.count, depth: 0)
+        case .skippedLine:
+            let end = pending[index...].firstIndex(of: UInt8(ascii: "\n")) ?? pending.count
+            if end < pending.count { state = .lineStart(isInItem: false) }
+            return drop(end - index)
+        case .fence(let mark, let count, let isLineStart): return fence(at: index, mark: mark, count: count, isLineStart: isLineStart)
+        case .comment:
+            var end = index
+            while end + 2 < pending.count {
+                if pending[end] == UInt8(ascii: "-"), pending[end + 1] == UInt8(ascii: "-"), pending[end + 2] == UInt8(ascii: ">") {
+                    state = .inline
+                    return drop(end + 3 - index)
+                }
+                end += 1
+            }
+            let count = isFinal ? pending.count - index : end - index
+            return count > 0 ? drop(count) : nil
+        case .address:
+            let end = pending[index...].firstIndex { $0 <= 0x20 } ?? pending.count
+            if end < pending.count { state = .inline }
+            return drop(end - index)
+        }
+    }
+
+    // MARK: Output
+
+    mutating func copy(_ range: Range<Int>) -> Int {
+        guard !range.isEmpty else { return 0 }
+        spoken += pending[range]
+        runs.append(.copy(range.count))
+        previous = pending.scalar(before: range.upperBound, from: range.lowerBound)?.scalar ?? previous
+        return range.count
+    }
+
+    mutating func drop(_ count: Int) -> Int {
+        if count > 0 { runs.append(.replacement(0, for: count)) }
+        return count
+    }
+
+    mutating func say(_ text: some Collection<UInt8>, for count: Int) -> Int {
+        spoken += text
+        runs.append(.replacement(text.count, for: count))
+        previous = spoken.scalar(before: spoken.count)?.scalar ?? previous
+        return count
+    }
+
+    // MARK: Looking ahead
+
+    /// The first byte from `index` on for which `isMeant`, if it is before `end` and within `bound`.
+    mutating func find(from index: Int, to end: Int, within bound: Int, _ isMeant: (UInt8) -> Bool) -> Match {
+        guard bound > 0 else { return .none }
+        var place = index
+        while place < end {
+            guard place - index < bound, budget > 0 else { return .none }
+            budget -= 1
+            if isMeant(pending[place]) { return .at(place) }
+            place += 1
+        }
+        return isOpen(end) ? .wait : .none
+    }
+
+    /// Whether more text may come behind `end`.
+    func isOpen(_ end: Int) -> Bool { !isFinal && end == pending.count }
+
+    /// How many times a byte stands there in a row.
+    func run(of byte: UInt8, at index: Int, to end: Int) -> Int {
+        var place = index
+        while place < end, pending[place] == byte { place += 1 }
+        return place - index
+    }
+
+    /// How many blanks and tabs stand there.
+    func blanks(at index: Int, to end: Int) -> Int {
+        var place = index
+        while place < end, place - index < Bounds.form, pending[place] == 0x20 || pending[place] == 0x09 { place += 1 }
+        return place - index
+    }
+
+    /// Whether the line, or the text, ends there.
+    func isLineEnd(_ index: Int, _ end: Int) -> Bool { index >= end || pending[index] == 0x0A || pending[index] == 0x0D }
+}
