@@ -41,4 +41,14 @@ import Testing
         #expect(abs(Double(file.count - 44) / 2 / Double(rate) - seconds) < 0.01)
         #expect(answer["timing"]["gateway"]["total_ms"].number != nil)
     }
+
+    @Test(arguments: [
+        ("emoji", "Parrot, and I follow a few simple rules. 😀"), ("markdown", "| text | yes |"), ("hindi", "नमस्ते, मैं एक तोता हूँ।"),
+    ])
+    func `an answer with an emoji, in Markdown or in Hindi is spoken`(style: String, part: String) async throws {
+        let folder = try TemporaryFolder()
+        let answer = try await ask("what is your name", ["--style", style], into: folder)
+        #expect(answer["answer"].string?.contains(part) == true, "\(answer)")
+        #expect((answer["audio_seconds"].number ?? 0) > 1, "\(answer)")
+    }
 }

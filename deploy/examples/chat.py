@@ -1,12 +1,13 @@
 """A small chat server with rules instead of a model, behind OpenAI's chat completions.
 
-Run:        python3 deploy/examples/chat.py --port 8101 [--delay-ms 50]
+Run:        python3 deploy/examples/chat.py --port 8101 [--delay-ms 50] [--style emoji]
 Protocol:   POST /v1/chat/completions, whole or with "stream": true; GET /health.
 Needs:      Python 3.11 or later, nothing else.
 
 It greets, tells the time and its name, calculates ("what is two plus three"), remembers ("what did I say", from the
 messages that are sent along) and says back everything else. The same messages get the same answer, the time aside.
-A client that disconnects in the middle of a stream ends it.
+A client that disconnects in the middle of a stream ends it. --style has it write as models do: with an emoji behind
+the answer, in Markdown, or in Hindi.
 
     curl -N http://127.0.0.1:8101/v1/chat/completions -H 'Content-Type: application/json' \
         -d '{"model":"rules","stream":true,"messages":[{"role":"user","content":"what is two plus three"}]}'
@@ -69,6 +70,16 @@ def answer(said):
     return f"You said: {last}"
 
 
+# How the answer is written.
+STYLES = {
+    "plain": "{}",
+    "emoji": "{} 😀",
+    "markdown": "## Answer\n\n**{}**\n\n| Part | Spoken |\n|------|:------:|\n| text | yes |\n\n"
+    "- See [the page](https://example.com/answers?id=1) for *more*\n\n```python\nprint('this is only seen')\n```\n",
+    "hindi": "नमस्ते, मैं एक तोता हूँ। आपका प्रश्न मैंने सुन लिया है। उत्तर यह है: {}",
+}
+
+
 def text_of(message):
     """A message's text, whether its content is a string or a list of parts."""
     content = message.get("content") if isinstance(message, dict) else None
@@ -81,7 +92,7 @@ def text_of(message):
 
 
 class Chat(service.Handler):
-    delay = 0.0
+    delay, style = 0.0, STYLES["plain"]
 
     def complete(self, body):
         request = service.json_object(body)
@@ -93,7 +104,7 @@ class Chat(service.Handler):
         if not said:
             raise Refusal(400, "invalid_messages", "None of the messages is the user's.")
         # Each piece carries the space that follows it, so that they add up to the answer.
-        words = re.findall(r"\s*\S+\s*", answer(said))
+        words = re.findall(r"\s*\S+\s*", self.style.format(answer(said)))
         asked = sum(len(text.split()) for text in texts)
         usage = {"prompt_tokens": asked, "completion_tokens": len(words), "total_tokens": asked + len(words)}
         model = request.get("model")
@@ -147,8 +158,9 @@ def main():
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8101, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--delay-ms", type=float, default=0, help="the pause before each word (default: %(default)s)")
+    parser.add_argument("--style", choices=STYLES, default="plain", help="how answers are written (default: %(default)s)")
     options = parser.parse_args()
-    Chat.delay = options.delay_ms / 1000
+    Chat.delay, Chat.style = options.delay_ms / 1000, STYLES[options.style]
     service.run(Chat, options.host, options.port)
 
 

@@ -6,8 +6,8 @@ Needs:      espeak-ng (deploy/examples/setup.sh installs it) and Python 3.11 or 
 
 The audio is streamed while it is made. "wav" (the default here) is what espeak-ng gives: 22050 Hz, mono, 16 bits, with
 a header that leaves the length open; "pcm" is OpenAI's: 24000 Hz, mono, 16 bits, without a header. A voice is one of
-espeak-ng's ("en-us", "de", "en-us+f2") or one of OpenAI's names, which all get the default voice. A client that
-disconnects ends its espeak-ng.
+espeak-ng's ("en-us", "de", "en-us+f2") or one of OpenAI's names, which all get the default voice: English, or the
+language whose letters the text begins with. A client that disconnects ends its espeak-ng.
 
     curl http://127.0.0.1:8102/v1/audio/speech -H 'Content-Type: application/json' -o hello.wav \
         -d '{"model":"espeak-ng","input":"Good morning","voice":"alloy","response_format":"wav"}'
@@ -24,6 +24,8 @@ from service import Refusal
 
 DEFAULT_VOICE = "en-us+adam"
 OPENAI_VOICES = set("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split())
+# The default voice of texts in these letters, the first that is found counts.
+VOICES_OF_LETTERS = {"\u0900-\u0963": "hi", "\u0980-\u09fe": "bn", "\u0600-\u06ff": "ar", "\u0400-\u04ff": "ru", "\u0370-\u03ff": "el"}
 WORDS_PER_MINUTE = 160
 MAX_CHARACTERS = 4096
 WAV_HEADER_BYTES = 44
@@ -52,6 +54,12 @@ def resampled(pieces, rate):
         yield made.tobytes()
 
 
+def default_voice(text):
+    letter = re.search("[A-Za-z" + "".join(VOICES_OF_LETTERS) + "]", text)
+    voices = (voice for letters, voice in VOICES_OF_LETTERS.items() if letter and re.match(f"[{letters}]", letter[0]))
+    return next(voices, DEFAULT_VOICE)
+
+
 class Speech(service.Handler):
     def speak(self, body):
         request = service.json_object(body)
@@ -70,7 +78,7 @@ class Speech(service.Handler):
         if not isinstance(voice, str) or not re.fullmatch(r"[A-Za-z0-9+_-]{1,64}", voice):
             raise Refusal(400, "invalid_voice", "The voice is a name of letters, digits, +, _ and -.")
         if voice in OPENAI_VOICES:
-            voice = DEFAULT_VOICE
+            voice = default_voice(text)
 
         pace = max(80, min(450, round(WORDS_PER_MINUTE * speed)))
         command = ["espeak-ng", "--stdin", "--stdout", "-b", "1", "-v", voice, "-s", str(pace)]

@@ -6,6 +6,7 @@
 #                          speaks the question, sends it through the gateway, and ends with the answer: what people want to
 #                          see on standard error, one line of JSON on standard output, and the answer's sound in FILE.
 #                          --live speaks no faster than a human would, to a recogniser that shows what it has understood.
+#        --style emoji|markdown|hindi has the model write as models do: with an emoji behind the answer, in Markdown, in Hindi.
 # PARLEY_EXECUTABLE names a gateway that is built already, PARLEY_LISTEN_ADDRESS where it is to listen.
 set -euo pipefail
 readonly here="$PWD"
@@ -15,7 +16,7 @@ readonly python="$PWD/.build/examples-venv/bin/python"
 readonly examples="$PWD/deploy/examples"
 readonly patience_seconds=30
 
-question='' out='' folder='' executable='' url=''
+question='' out='' folder='' executable='' url='' style=plain
 is_live=false
 # Process ids by name. Each part is the leader of a process group.
 declare -A parts=()
@@ -47,6 +48,13 @@ read_arguments() {
             shift
             ;;
         --live) is_live=true ;;
+        --style)
+            case "${2:-}" in
+            plain | emoji | markdown | hindi) style="$2" ;;
+            *) fail '--style is plain, emoji, markdown or hindi' ;;
+            esac
+            shift
+            ;;
         -h | --help)
             usage
             exit 0
@@ -134,7 +142,7 @@ set_up() {
 # A model that takes its time: the first sentence is heard before the last is written.
 start_upstreams() {
     start recogniser "$python" "$examples/recogniser.py" --http-port 0 --vosk-port 0
-    start chat "$python" "$examples/chat.py" --port 0 --delay-ms 20
+    start chat "$python" "$examples/chat.py" --port 0 --delay-ms 20 --style "$style"
     start speech "$python" "$examples/speech.py" --port 0
 }
 
