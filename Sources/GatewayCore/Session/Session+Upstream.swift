@@ -288,7 +288,7 @@ extension [UInt8] {
             append(milliseconds: timing.total)
             append(UInt8(ascii: "}"))
         }
-        if let speech = epilogue?.speech {
+        if let speech = epilogue.speech {
             append(",\"speech\":")
             append(jsonString: speech.rawValue)
         }
