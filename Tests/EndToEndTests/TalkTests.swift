@@ -13,7 +13,9 @@ import Testing
     @Test func `help names the options and the exit codes`() async throws {
         let help = try await talk(["--help"])
         #expect(help.status == 0)
-        for option in ["--insecure", "--text", "--audio", "--timeout"] { #expect(help.lines.contains { $0.contains(option) }) }
+        for option in ["--insecure", "--text", "--audio", "--timeout", "--speak", "--resolve", "--reconnect", "--history"] {
+            #expect(help.lines.contains { $0.contains(option) })
+        }
         #expect(help.lines.contains { $0.contains("Exit codes") })
     }
 
@@ -28,12 +30,7 @@ import Testing
     @Test func `a recording is streamed and measured`() async throws {
         let gateway = try await SharedGateways.roomy()
         let folder = try TemporaryFolder()
-        // One second of a square wave at half scale, 16 kHz.
-        let samples = (0..<16000).flatMap { $0 / 20 % 2 == 0 ? [0x00, 0x40] : [0x00, 0xC0] as [UInt8] }
-        func little(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
-        var file = Array("RIFF".utf8) + little(36 + samples.count, 4) + Array("WAVEfmt ".utf8) + little(16, 4) + little(1, 2) + little(1, 2)
-        file += little(16000, 4) + little(32000, 4) + little(2, 2) + little(16, 2) + Array("data".utf8) + little(samples.count, 4) + samples
-        try Data(file).write(to: URL(fileURLWithPath: folder.path + "/tone.wav"))
+        try TestSound.write(seconds: 1, to: folder.path + "/tone.wav")
         let result = try await talk(
             ["wss://localhost:\(gateway.port)", "--insecure", "--audio", "tone.wav", "--fast", "--json"], folder: folder)
         #expect(result.status == 0, "\(result)")
@@ -71,5 +68,44 @@ import Testing
         #expect(try await talk([url, "--insecure", "--text", "\u{1}"]).status == 5)
         let authority = gateway.folder.path + "/var/development-cert.pem"
         #expect(try await talk([url, "--ca", authority, "--text", "x"]).status == 0)
+    }
+
+    /// Runs a line of the shell with `$talk` for the command that talks to a gateway.
+    private func shell(_ line: String) async throws -> (status: Int32, lines: [String], errorLines: [String]) {
+        let gateway = try await SharedGateways.roomy()
+        let folder = try TemporaryFolder()
+        let talk = "\(try GatewayProcess.executable()) talk wss://localhost:\(gateway.port) --insecure --quiet"
+        return try await ChildProcess.run("/bin/bash", ["-c", line], folder: folder.path, environment: ["talk": talk])
+    }
+
+    @Test(arguments: ["\u{4}", "\u{3}", "\u{4}\u{3}"])
+    func `control characters of a pipe are data`(character: String) async throws {
+        let escaped = character.unicodeScalars.map { "\\x0\($0.value)" }.joined()
+        let result = try await shell("printf 'one\\n\(escaped)\\ntwo\(escaped)\\nthree' | $talk")
+        // A text of nothing but such characters is refused by the gateway; within a text they are dropped.
+        #expect(result.status == 5 && result.lines == ["one", "two", "three"], "\(result)")
+        #expect(result.errorLines.count == 1 && result.errorLines[0].contains("reply to t2"), "\(result)")
+    }
+
+    @Test func `lines of a pipe have any length`() async throws {
+        let result = try await shell("head -c 90000 /dev/zero | tr '\\0' x | $talk")
+        #expect(result.status == 0 && result.lines.map(\.utf8.count) == [90_000], "\(result.errorLines)")
+    }
+
+    @Test(
+        arguments: [
+            // With more to say, with more to read, and with nothing more for ever.
+            "set -o pipefail; yes hello | $talk | head -1",
+            "set -o pipefail; $talk $(printf -- '--text x %.0s' {1..3000}) | head -1",
+            "mkfifo in; exec 3<>in; echo hello >&3; ($talk < in; echo $? > status) | head -1; exit $(cat status)",
+        ])
+    func `a reader that goes away ends it`(line: String) async throws {
+        let result = try await shell(line)
+        #expect(result.status == 141 && result.lines.count <= 1 && result.errorLines.isEmpty, "\(result)")
+    }
+
+    @Test func `output that can't be written is an error`() async throws {
+        let result = try await shell("$talk --text hello > /dev/full")
+        #expect(result.status == 2 && result.errorLines == ["error: standard output: No space left on device"], "\(result)")
     }
 }

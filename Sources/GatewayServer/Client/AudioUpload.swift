@@ -105,6 +105,23 @@ package struct AudioUpload: Sendable {
         return .goesOn(after: delay)
     }
 
+    /// Continues on another connection, where the gateway has accepted `chunks` chunks of the open stream.
+    ///
+    /// - Returns: false when the gateway names chunks that were never sent
+    package mutating func resumed(chunks: Int, now: Instant) -> Bool {
+        guard (0..<next).contains(chunks) else { return false }
+        accepted = chunks
+        next = chunks + 1
+        setbacks = 0
+        state = .pausing(until: now)
+        return true
+    }
+
+    /// Starts the stream again from its first chunk: the gateway has no such stream.
+    package mutating func reopened() {
+        (accepted, next, setbacks, state) = (0, 1, 0, .opening)
+    }
+
     /// What to do next. To be asked again after each action but `wait` and `end`.
     package mutating func nextAction(now: Instant) -> Action {
         switch state {

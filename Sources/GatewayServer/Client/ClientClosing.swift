@@ -11,11 +11,19 @@ package struct ClientClosing: Sendable, Hashable {
     package var reason: String
     /// What went wrong, where no close frame tells: for people.
     package var failure: String?
+    /// Whether the client closed it because the gateway broke the rules of WebSocket.
+    package var isProtocolFault = false
 
     package init(code: UInt16, reason: String = "", failure: String? = nil) {
         self.code = code
         self.reason = reason
         self.failure = failure
+    }
+
+    /// Whether the session may be resumed behind it: what the network, a restart or an idle proxy does. Other codes say that the gateway
+    /// won't have the session again, or that the client is at fault (protocol page, section "Errors").
+    package var permitsResume: Bool {
+        [1001, Self.noCode, Self.abnormal, 1011, 1012, 1013, 1014, 4001, 4002, 4003].contains(code) && !isProtocolFault
     }
 
     package static func lost(_ failure: String) -> ClientClosing {

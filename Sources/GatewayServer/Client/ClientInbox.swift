@@ -33,13 +33,13 @@ final class ClientInbox: Sendable {
 
     var hasEvents: Bool { state.withLock { !$0.events.isEmpty || $0.closing != nil } }
 
-    /// Puts an event in, or hands it to who waits for one. Behind the end, nothing is taken.
+    /// Adds an event, or hands it to the waiter. After the end, only events of the program's own are accepted.
     ///
     /// - Returns: whether there is room for more.
     @discardableResult
     func put(_ event: ClientEvent) -> Bool {
         let waiter: CheckedContinuation<ClientEvent?, Never>? = state.withLock { state in
-            guard state.closing == nil else { return nil }
+            if case .inserted = event {} else if state.closing != nil { return nil }
             if case .closed(let closing) = event { state.closing = closing }
             if let waiter = state.waiters.popFirst() {
                 state.tickets.remove(waiter.ticket)
@@ -52,6 +52,23 @@ final class ClientInbox: Sendable {
         }
         waiter?.resume(returning: event)
         return state.withLock { !$0.isFull }
+    }
+
+    /// Lets events in again behind the end.
+    func reopen() { state.withLock { $0.closing = nil } }
+
+    /// Takes out all events of the program's own, in order.
+    func takeInserted() -> [ClientEvent.Inserted] {
+        state.withLock { state in
+            var taken: [ClientEvent.Inserted] = []
+            state.events.removeAll { event in
+                guard case .inserted(let own) = event else { return false }
+                taken.append(own)
+                state.bytes -= event.byteCount
+                return true
+            }
+            return taken
+        }
     }
 
     /// Takes the oldest event; the last one, the end, again and again.

@@ -4,8 +4,8 @@ package import GatewayCore
 /// What a client says to the gateway (protocol page, section "Messages"). ``json`` is the text of the message.
 package enum ClientRequest: Sendable {
     case ping(id: String, milliseconds: Int64)
-    case text(id: String, text: String, lang: String? = nil, streams: Bool = true)
-    case openAudio(id: String, format: AudioFormat, lang: String? = nil, meta: [String: String] = [:])
+    case text(id: String, text: String, lang: String? = nil, streams: Bool = true, speaks: Bool = false)
+    case openAudio(id: String, format: AudioFormat, lang: String? = nil, meta: [String: String] = [:], speaks: Bool = false)
     /// Goes on after a refused chunk, with the chunk of this number.
     case resumeAudio(id: String, from: Int)
     case endAudio(id: String)
@@ -14,17 +14,21 @@ package enum ClientRequest: Sendable {
     case acknowledge(Int64)
     case bye
 
+    /// The audio that `speaks` asks for, beside the text.
+    package static let spokenFormat = AudioFormat(codec: .pcm16, rate: 24000, channels: 1)
+
     package var json: String {
         var fields = Fields(type: "")
         switch self {
         case .ping(let id, let milliseconds):
             fields = Fields(type: "ping", id: id, ts: milliseconds)
-        case .text(let id, let text, let lang, let streams):
-            fields = Fields(type: "text", id: id, text: text, lang: lang, stream: streams ? nil : false)
-        case .openAudio(let id, let format, let lang, let meta):
+        case .text(let id, let text, let lang, let streams, let speaks):
             fields = Fields(
-                type: "audio", id: id, lang: lang,
-                format: .init(codec: format.codec.rawValue, rate: format.rate, channels: format.channels), meta: meta.isEmpty ? nil : meta)
+                type: "text", id: id, text: text, lang: lang, stream: streams ? nil : false, output: speaks ? Fields.Output() : nil)
+        case .openAudio(let id, let format, let lang, let meta, let speaks):
+            fields = Fields(
+                type: "audio", id: id, lang: lang, format: Fields.Format(format), meta: meta.isEmpty ? nil : meta,
+                output: speaks ? Fields.Output() : nil)
         case .resumeAudio(let id, let chunk):
             fields = Fields(type: "audio", id: id, from: chunk)
         case .endAudio(let id):
@@ -49,6 +53,15 @@ package enum ClientRequest: Sendable {
             var codec: String
             var rate: Int
             var channels: Int
+
+            init(_ format: AudioFormat) {
+                (codec, rate, channels) = (format.codec.rawValue, format.rate, format.channels)
+            }
+        }
+
+        struct Output: Encodable {
+            var modalities = ["text", "audio"]
+            var format = Format(spokenFormat)
         }
 
         var type: String
@@ -63,9 +76,10 @@ package enum ClientRequest: Sendable {
         var isFinal: Bool?
         var format: Format?
         var meta: [String: String]?
+        var output: Output?
 
         enum CodingKeys: String, CodingKey {
-            case type, id, ts, seq, text, lang, stream, reason, from, format, meta
+            case type, id, ts, seq, text, lang, stream, reason, from, format, meta, output
             case isFinal = "final"
         }
     }

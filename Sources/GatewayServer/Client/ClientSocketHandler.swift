@@ -27,6 +27,8 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     private var state = State.waiting
     /// What came before ``begin()``: no more than one read of the socket.
     private var early = ByteBuffer()
+    /// The payload of the newest ping that came while the socket wasn't writable.
+    private var pendingPong: [UInt8]?
     private var context: ChannelHandlerContext?
     private var deadline: Scheduled<Void>?
 
@@ -79,7 +81,9 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
             }
         } catch {
             if state == .open { writer.writeClose(error.closeCode, reason: error.reason, to: &answers) }
-            end(.lost("the gateway broke the rules of WebSocket: \(error.reason)"))
+            var closing = ClientClosing.lost("the gateway broke the rules of WebSocket: \(error.reason)")
+            closing.isProtocolFault = true
+            end(closing)
         }
         if answers.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(answers), promise: nil) }
         if state == .closed {
@@ -100,7 +104,7 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
             return inbox.put(.pong(bytes(of: payload, in: buffer)))
         case .ping(let payload):
             let payload = bytes(of: payload, in: buffer)
-            if options.answersPings, state == .open { writer.writePong(payload.span.bytes, to: &answers) }
+            answer(payload, answers: &answers)
             return options.reportsPings ? inbox.put(.ping(payload)) : true
         case .close(let code, let reason):
             if state == .open { writer.writeCloseReply(code, to: &answers) }
@@ -108,6 +112,27 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
             end(ClientClosing(code: code ?? ClientClosing.noCode, reason: text))
             return true
         }
+    }
+
+    /// Answers pings one by one while the socket is writable. While it isn't, only the newest ping is kept, as RFC 6455 §5.5.3 permits, so
+    /// that a peer that doesn't read can't have pongs pile up here.
+    private func answer(_ ping: [UInt8], answers: inout ByteBuffer) {
+        guard options.answersPings, state == .open, let context else { return }
+        if context.channel.isWritable {
+            writer.writePong(ping.span.bytes, to: &answers)
+        } else {
+            pendingPong = ping
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, state == .open, let pong = pendingPong {
+            pendingPong = nil
+            var buffer = context.channel.allocator.buffer(capacity: 160)
+            writer.writePong(pong.span.bytes, to: &buffer)
+            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     private func bytes(of payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) -> [UInt8] {

@@ -14,6 +14,7 @@ package struct Exchange: Sendable {
     /// What the gateway refused it with, or broke it off with.
     package private(set) var failure: ServerMessage.Failure?
     package private(set) var wasCancelled = false
+    private var wasRepeated = false
 
     package init(id: String, kind: Kind, sentAt: Instant) {
         self.id = id
@@ -28,13 +29,16 @@ package struct Exchange: Sendable {
         sentAt = now
     }
 
+    /// The request was sent once more, on another connection, because no `ack` had come.
+    package mutating func repeated() { wasRepeated = true }
+
     /// Takes note of a message about this request.
     package mutating func take(_ message: ServerMessage, now: Instant) {
         switch message.type {
         case "ack":
             if acknowledgedAt == nil || kind == .audio, firstAt == nil { acknowledgedAt = now }
-            // The id was used before, on this session: its answer went to that request.
-            if message.isDuplicate == true { doneAt = now }
+            // The id was used before, on this session: its answer went to that request, unless that was this one on a lost connection.
+            if message.isDuplicate == true, !wasRepeated { doneAt = now }
         case "error":
             failure = message.error
             doneAt = now

@@ -14,16 +14,18 @@ package final class GatewayClient: Sendable {
     package let tls: TLSHandshakeCompleted?
     private let channel: any Channel
     private let inbox: ClientInbox
+    private let arrivals: ArrivalClock
     private let socket: NIOLoopBound<ClientSocketHandler>
 
     private init(
-        channel: any Channel, inbox: ClientInbox, agreement: ClientHandshake.Agreement, tls: TLSHandshakeCompleted?,
-        socket: NIOLoopBound<ClientSocketHandler>
+        channel: any Channel, inbox: ClientInbox, arrivals: ArrivalClock, agreement: ClientHandshake.Agreement,
+        tls: TLSHandshakeCompleted?, socket: NIOLoopBound<ClientSocketHandler>
     ) {
         self.agreement = agreement
         self.tls = tls
         self.channel = channel
         self.inbox = inbox
+        self.arrivals = arrivals
         self.socket = socket
     }
 
@@ -48,30 +50,23 @@ package final class GatewayClient: Sendable {
             throw .tls("\(error)")
         }
         let inbox = ClientInbox(maximumEvents: options.inboxEvents, maximumBytes: options.inboxBytes)
+        let arrivals = ArrivalClock()
         let eventLoop = group.next()
-        let channel: any Channel
-        do {
-            channel = try await ClientBootstrap(group: eventLoop)
-                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .connectTimeout(TimeAmount(options.timeout))
-                .connect(host: url.host, port: url.port).get()
-        } catch {
-            throw .cannotConnect(ClientFailure.text(error))
-        }
+        let channel = try await openChannel(to: url, options: options, on: eventLoop, before: deadline)
         // Nothing is lost in between: a gateway says nothing before it is asked.
         let opening = eventLoop.flatSubmit {
             let opened = eventLoop.makePromise(of: NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>.self)
             do {
                 try assemble(
-                    channel, inbox: inbox, handshake: ClientHandshake(url, options: options), options: options, tls: tls,
-                    loop: group.loop(eventLoop), deadline: deadline, opened: opened)
+                    channel, inbox: inbox, arrivals: arrivals, handshake: ClientHandshake(url, options: options), options: options,
+                    tls: tls, loop: group.loop(eventLoop), deadline: deadline, opened: opened)
             } catch {
                 opened.fail(error)
                 channel.close(promise: nil)
             }
             return opened.futureResult.map { bound in
                 GatewayClient(
-                    channel: channel, inbox: inbox, agreement: bound.value.agreement, tls: bound.value.tls,
+                    channel: channel, inbox: inbox, arrivals: arrivals, agreement: bound.value.agreement, tls: bound.value.tls,
                     socket: NIOLoopBound(bound.value.handler, eventLoop: eventLoop))
             }
         }
@@ -84,10 +79,30 @@ package final class GatewayClient: Sendable {
         }
     }
 
+    /// TCP to the URL's host, or to the first address of ``GatewayClientOptions/resolutions`` that answers.
+    private static func openChannel(
+        to url: WebSocketURL, options: GatewayClientOptions, on eventLoop: any EventLoop, before deadline: NIODeadline
+    ) async throws(GatewayClientError) -> any Channel {
+        let addresses = options.resolutions.last { $0.covers(url) }?.addresses ?? [url.host]
+        var failures: [String] = []
+        for host in addresses {
+            let left = max(deadline - .now(), .nanoseconds(1))
+            do {
+                return try await ClientBootstrap(group: eventLoop)
+                    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .connectTimeout(left)
+                    .connect(host: host, port: url.port).get()
+            } catch {
+                failures.append(ClientFailure.text(error))
+            }
+        }
+        throw .cannotConnect(failures.joined(separator: "; "))
+    }
+
     /// The pipeline until the upgrade, from the socket upwards.
     private static func assemble(
-        _ channel: any Channel, inbox: ClientInbox, handshake: ClientHandshake, options: GatewayClientOptions, tls: TLSClientContext?,
-        loop: ClientGroup.Loop, deadline: NIODeadline,
+        _ channel: any Channel, inbox: ClientInbox, arrivals: ArrivalClock, handshake: ClientHandshake, options: GatewayClientOptions,
+        tls: TLSClientContext?, loop: ClientGroup.Loop, deadline: NIODeadline,
         opened: EventLoopPromise<NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>>
     ) throws {
         let encoder: any ChannelOutboundHandler & RemovableChannelHandler =
@@ -97,10 +112,12 @@ package final class GatewayClient: Sendable {
             handshake, isSecure: tls != nil, http: [encoder, decoder], deadline: deadline, opened: opened,
             makeSocket: { ClientSocketHandler(inbox: inbox, options: options, compression: $0, deflate: loop.deflate) })
         let pipeline = channel.pipeline.syncOperations
+        let first = ArrivalHandler(arrivals)
+        try pipeline.addHandler(first)
         let last: [any ChannelHandler] = [encoder, decoder, upgrade]
         // The handshake begins when its handler is added, and must find the others behind it.
         try pipeline.addHandlers(last)
-        if let tls { try pipeline.addHandler(TLSHandler(client: tls, buffers: loop.tls), position: .first) }
+        if let tls { try pipeline.addHandler(TLSHandler(client: tls, buffers: loop.tls), position: .after(first)) }
     }
 
     // MARK: Receiving
@@ -131,9 +148,18 @@ package final class GatewayClient: Sendable {
     package var events: ClientEvents { ClientEvents(client: self) }
 
     /// Puts an event of the program's own among those of the gateway, so that one loop can wait for both.
-    package func insert(_ text: String) {
-        inbox.put(.inserted(text))
+    package func insert(_ event: ClientEvent.Inserted) {
+        inbox.put(.inserted(event))
     }
+
+    /// Has ``next(within:)`` and ``insert(_:)`` work as before the end, which was taken: for a program that connects again.
+    package func reopenInbox() { inbox.reopen() }
+
+    /// Takes out all events of the program's own, which go on to another connection.
+    package func takeInserted() -> [ClientEvent.Inserted] { inbox.takeInserted() }
+
+    /// Time since the last byte from the gateway, be it of a message, a part of one or a ping.
+    package var idle: Duration { arrivals.idle }
 
     private func take() -> ClientEvent? {
         let (event, hasRoom) = inbox.take()

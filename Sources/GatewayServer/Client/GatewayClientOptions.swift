@@ -9,6 +9,8 @@ package struct GatewayClientOptions: Sendable {
     package var verification = TLSClientContext.Verification.system
     /// The name asked for and looked for in the certificate; nil: the URL's host.
     package var serverName: String?
+    /// Addresses that stand in for the look-up of the URL's host. The last one that covers it counts.
+    package var resolutions: [HostResolution] = []
     /// Sent with the request. A field that we'd send ourselves is replaced.
     package var headers = HTTPHeaders()
     /// Fields of ours that aren't sent, in lower case.

@@ -30,6 +30,13 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
         package var channels: Int
     }
 
+    /// The audio stream that was open when the connection was lost.
+    package struct OpenAudio: Sendable, Decodable, Hashable {
+        package var id: String
+        /// Chunks accepted.
+        package var chunks: Int
+    }
+
     /// As it came.
     package private(set) var json = ""
     package var type: String
@@ -55,6 +62,7 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
     package var isLost: Bool?
     package var resumeError: String?
     package var lastSequence: Int64?
+    package var openAudio: OpenAudio?
     package var heartbeatMilliseconds: Int64?
     /// By configuration name.
     package var limits: [String: Double]?
@@ -73,6 +81,7 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
         case isLost = "lost"
         case resumeError = "resume_error"
         case lastSequence = "last_seq"
+        case openAudio = "open_audio"
         case heartbeatMilliseconds = "heartbeat_ms"
     }
 

@@ -42,7 +42,7 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
         case .usage: "wrong usage, or a file that can't be read or written"
         case .noConnection: "no connection, or TLS failed"
         case .refused: "refused by HTTP"
-        case .failed: "the gateway answered with an error, whatever came then"
+        case .failed: "the gateway answered with an error, whatever came then, or without the audio that --speak asks for"
         case .timedOut: "no answer in time"
         case .lost: "the connection was lost, or closed with another code than 1000"
         case .interrupted: "interrupted"

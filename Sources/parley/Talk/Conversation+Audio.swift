@@ -8,7 +8,8 @@ extension Conversation {
         var format: AudioFormat?
         /// Bytes so far.
         var count = 0
-        var isSaved = false
+        /// Where its bytes go; false when that has failed.
+        var isKept = true
     }
 
     // MARK: Sending
@@ -22,14 +23,19 @@ extension Conversation {
         exchanges.append(Exchange(id: id, kind: .audio, sentAt: now))
         renewPatience()
         terminal.notice("→ \(file.summary)")
-        await send(.openAudio(id: id, format: file.wav.format, lang: plan.lang, meta: plan.echoesAudio ? ["echo": "audio"] : [:]))
+        await send(opening(of: file, id: id))
+    }
+
+    func opening(of file: RecordingFile, id: String) -> ClientRequest {
+        .openAudio(
+            id: id, format: file.wav.format, lang: plan.lang, meta: plan.echoesAudio ? ["echo": "audio"] : [:], speaks: plan.speaks)
     }
 
     /// Sends what is due of the recording.
     ///
     /// - Returns: when there is more to do; nil: not before the gateway says something.
     func sendRecording() async -> Instant? {
-        while var current = recording, !isLeaving {
+        while var current = recording, isOpen, !isLeaving {
             let action = current.upload.nextAction(now: now)
             recording = current
             switch action {
@@ -47,7 +53,6 @@ extension Conversation {
                     renewPatience()
                     if let index = exchanges.firstIndex(where: { $0.id == current.id }) { exchanges[index].ended(now: now) }
                 }
-                recording = nil
             case .wait(let until):
                 return until
             }
@@ -77,46 +82,66 @@ extension Conversation {
 
     // MARK: Hearing
 
+    /// Sample rates and channels that a header can tell.
+    private static let rates = 1...768_000
+    private static let channelCounts = 1...8
+
+    private var sinks: [any SoundSink] {
+        let all: [(any SoundSink)?] = [plan.sound, plan.player]
+        return all.compactMap(\.self)
+    }
+
     /// The beginning or the end of audio of the gateway.
     func listen(_ message: ServerMessage) {
         if message.isFinal == true { return finishPlayback() }
-        guard let told = message.format, let codec = AudioFormat.Codec(rawValue: told.codec) else { return }
+        guard let told = message.format else { return }
         finishPlayback()
+        guard let codec = AudioFormat.Codec(rawValue: told.codec), Self.rates.contains(told.rate),
+            Self.channelCounts.contains(told.channels)
+        else {
+            if !sinks.isEmpty { failFile("audio of an unknown format can't be kept: \(ClientText.safe(told.codec)) at \(told.rate) Hz") }
+            return
+        }
         let format = AudioFormat(codec: codec, rate: told.rate, channels: told.channels)
         playback = Playback(format: format)
-        guard let sound = plan.sound else { return }
-        guard AudioFormat.rates.contains(format.rate), AudioFormat.channelCounts.contains(format.channels) else {
-            return failFile("\(sound.path): audio of a strange format can't be saved")
-        }
-        do {
-            playback.isSaved = try sound.begin(format)
-            if !playback.isSaved { failFile("\(sound.path): \(codec.rawValue) can't be saved as WAV") }
-        } catch {
-            failFile("\(sound.path): \(FileFailure.text(error))")
-        }
+        feed { sink throws(FileFault) in try sink.begin(format) }
     }
 
     func hear(_ bytes: [UInt8]) {
         guard playback.format != nil else { return }
         renewPatience()
         playback.count += bytes.count
-        guard playback.isSaved, let sound = plan.sound else { return }
-        do { try sound.append(bytes) } catch { failFile("\(sound.path): \(FileFailure.text(error))") }
+        if playback.isKept, !bytes.isEmpty, !sinks.isEmpty { hasHeard = true }
+        feed { sink throws(FileFault) in try sink.append(bytes) }
     }
 
     func finishPlayback() {
         guard let format = playback.format else { return }
-        let count = playback.count
-        if playback.isSaved, let sound = plan.sound {
-            do { try sound.end(format, dataCount: count) } catch { failFile("\(sound.path): \(FileFailure.text(error))") }
-        }
-        terminal.notice("heard \(count) bytes of \(format.codec.rawValue) at \(format.rate) Hz")
+        feed { sink throws(FileFault) in try sink.end() }
+        terminal.notice("heard \(playback.count) bytes of \(format.codec.rawValue) at \(format.rate) Hz")
         playback = Playback()
+    }
+
+    /// The end of the conversation.
+    func closeSound() {
+        if let sound = plan.sound, resumption.hadSession {
+            do throws(FileFault) { try sound.finish() } catch { failFile(ClientText.safe("\(error)")) }
+        }
+        guard plan.speaks, !plan.steps.isEmpty, !hasHeard, !hasFailed, !hasFileFailed, isLeaving, exchanges.isEmpty else { return }
+        hasFailed = true
+        terminal.error("no audio came: the gateway has nothing that speaks for this request")
+    }
+
+    private func feed(_ body: (any SoundSink) throws(FileFault) -> Void) {
+        guard playback.isKept else { return }
+        for sink in sinks {
+            do throws(FileFault) { try body(sink) } catch { failFile(ClientText.safe("\(error)")) }
+        }
     }
 
     private func failFile(_ text: String) {
         hasFileFailed = true
-        playback.isSaved = false
+        playback.isKept = false
         terminal.error(text)
     }
 }

@@ -13,7 +13,6 @@ extension Conversation {
         """
 
     func obey(_ line: String) async {
-        if line == Self.endOfInput { return await leave() }
         guard !line.allSatisfy(\.isWhitespace) else { return }
         guard line.hasPrefix("/") else { return await say(line) }
         if line.hasPrefix("//") { return await say(String(line.dropFirst())) }
@@ -36,7 +35,7 @@ extension Conversation {
 
     private func play(path: String) async {
         guard !path.isEmpty else { return terminal.notice("which file? /audio FILE") }
-        guard recording == nil else { return terminal.notice("one recording at a time; /cancel stops it") }
+        guard recording?.upload.hasEnded ?? true else { return terminal.notice("one recording at a time; /cancel stops it") }
         do throws(WAVFault) {
             await play(try RecordingFile(path: path))
         } catch {

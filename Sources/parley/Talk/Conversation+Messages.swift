@@ -5,9 +5,10 @@ import GatewayServer
 /// What the gateway says.
 extension Conversation {
     func handle(_ message: ServerMessage) async {
+        if message.type != "session" { resumption.settled() }
         if let sequence = message.sequence { acknowledgements.received(sequence, now: arrival) }
         switch message.type {
-        case "session": open(message)
+        case "session": await open(message)
         case "goaway":
             let left = ClientText.seconds(milliseconds: message.deadlineMilliseconds ?? 0)
             terminal.notice("the gateway goes away in \(left): \(ClientText.safe(message.reason ?? "no reason given"))")
@@ -19,20 +20,33 @@ extension Conversation {
         }
     }
 
-    private func open(_ message: ServerMessage) {
+    private func open(_ message: ServerMessage) async {
+        let isFirst = !resumption.hadSession
         isOpen = true
         limits = message.limits ?? [:]
+        resumption.opened(message)
+        if !isFirst, message.isResumed != true {
+            // Another session: its numbers begin anew.
+            acknowledgements = AcknowledgementSchedule()
+            acknowledgements.received(message.lastSequence ?? 0, now: arrival)
+        }
         acknowledgements.opened(now: arrival)
-        terminal.notice("session \(ClientText.safe(message.sessionID ?? "without a name"))")
-        if isInteractive, StandardInput.isTerminal { terminal.notice("each line is a text; /help lists the commands, Ctrl-D ends") }
+        if isFirst {
+            terminal.notice("session \(ClientText.safe(message.sessionID ?? "without a name"))")
+            if isInteractive, StandardInput.isTerminal { terminal.notice("each line is a text; /help lists the commands, Ctrl-D ends") }
+        } else {
+            await takeUp(message)
+        }
+        terminal.screen?.show()
     }
 
     private func fail(_ message: ServerMessage) async {
         guard let error = message.error else { return }
         if error.replyTo != nil, error.replyTo == recording?.id, pause(error) { return }
-        hasFailed = true
+        // The close that follows tells whether the session goes on.
+        if error.fatal == true, error.replyTo == nil { hasFatalError = true } else { hasFailed = true }
         terminal.error(ClientText.error(error))
-        if error.replyTo == recording?.id { recording = nil }
+        if error.replyTo != nil, error.replyTo == recording?.id { recording = nil }
         answer(message)
     }
 
@@ -46,13 +60,21 @@ extension Conversation {
         exchanges[index].take(message, now: arrival)
         switch message.type {
         case "ack":
-            if id == recording?.id { recording?.upload.acknowledged(message.chunks ?? 0, now: arrival) }
-        case "text": show(message, of: id)
+            unacknowledged[id] = nil
+            if id == recording?.id {
+                recording?.isOpened = true
+                recording?.upload.acknowledged(message.chunks ?? 0, now: arrival)
+            }
+        case "text":
+            showTranscripts(of: id, isAnswered: true)
+            show(message, of: id)
         case "transcript":
             if message.isFinal == false {
                 terminal.notice("… \(ClientText.safe(message.text ?? ""))")
+            } else if terminal.isScreen {
+                terminal.line("transcript: " + ClientText.safe(message.text ?? ""))
             } else {
-                show(message, of: id)
+                transcripts[id, default: []].append(message.text ?? "")
             }
         case "audio": listen(message)
         case "status":
@@ -67,7 +89,20 @@ extension Conversation {
         if message.isFinal == true { finalPieces.insert(id) } else { finalPieces.remove(id) }
     }
 
+    /// Shows final transcripts where replies don't go to a screen: as notices when an answer follows, as the reply when none does.
+    private func showTranscripts(of id: String, isAnswered: Bool) {
+        for text in transcripts.removeValue(forKey: id) ?? [] {
+            if isAnswered {
+                terminal.notice("transcript: " + ClientText.safe(text))
+            } else {
+                terminal.piece(text, of: id, beginsLine: true)
+            }
+        }
+    }
+
     private func finish(_ exchange: Exchange) {
+        showTranscripts(of: exchange.id, isAnswered: false)
+        unacknowledged[exchange.id] = nil
         finalPieces.remove(exchange.id)
         if recording?.id == exchange.id { recording = nil }
         terminal.finish(exchange.id, note: exchange.timing)

@@ -1,23 +1,25 @@
 import Foundation
 import GatewayServer
 
-/// The lines of standard input, read on a thread of their own, one when it's asked for.
+/// The lines of standard input, read on a thread of their own: one when it's asked for, of any length.
 final class StandardInput: Sendable {
     static var isTerminal: Bool { isatty(STDIN_FILENO) == 1 }
 
     private let permits = DispatchSemaphore(value: 0)
 
-    /// - Parameters:
-    ///   - end: inserted after the last line.
-    init(into client: GatewayClient, end: String) {
+    init(into port: EventPort) {
         let permits = permits
         let thread = Thread {
+            var lines = InputLines()
             while true {
                 permits.wait()
-                guard let line = readLine(strippingNewline: true) else { break }
-                client.insert(line)
+                while !lines.hasLine, !lines.isEnded {
+                    guard Self.waitForInput() else { return port.insert(.outputClosed) }
+                    lines.append(Descriptor.read(STDIN_FILENO))
+                }
+                guard let line = lines.next() else { return port.insert(.endOfInput) }
+                port.insert(.line(line))
             }
-            client.insert(end)
         }
         thread.name = "standard input"
         thread.start()
@@ -25,5 +27,60 @@ final class StandardInput: Sendable {
 
     func requestLine() {
         permits.signal()
+    }
+
+    /// Waits for something to read. Nothing need be written while it waits, so that standard output is watched as well.
+    ///
+    /// - Returns: false when the reader of standard output is gone
+    private static func waitForInput() -> Bool {
+        var polled = [
+            pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: isatty(STDOUT_FILENO) == 1 ? -1 : STDOUT_FILENO, events: 0, revents: 0),
+        ]
+        while poll(&polled, 2, -1) < 0, errno == EINTR {}
+        return polled[1].revents & Int16(POLLERR | POLLHUP) == 0
+    }
+}
+
+/// Bytes to lines. The last one may lack its line feed.
+struct InputLines {
+    private var bytes: [UInt8] = []
+    private var start = 0
+    /// Up to here no line feed was found.
+    private var searched = 0
+    private var end: Int?
+    private(set) var isEnded = false
+
+    var hasLine: Bool { end != nil }
+
+    /// - Parameter part: empty for the end of all input
+    mutating func append(_ part: [UInt8]) {
+        guard !part.isEmpty else { return isEnded = true }
+        if start > 0 {
+            bytes.removeFirst(start)
+            searched -= start
+            start = 0
+        }
+        bytes += part
+        search()
+    }
+
+    /// Nil when more has to come, or when there is nothing left.
+    mutating func next() -> String? {
+        if let end {
+            let line = bytes[start..<end]
+            start = end + 1
+            searched = start
+            search()
+            return String(decoding: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self)
+        }
+        guard isEnded, start < bytes.count else { return nil }
+        defer { start = bytes.count }
+        return String(decoding: bytes[start...], as: UTF8.self)
+    }
+
+    private mutating func search() {
+        end = bytes[searched...].firstIndex(of: 0x0A)
+        searched = end ?? bytes.count
     }
 }

@@ -15,23 +15,31 @@ struct Talk: AsyncParsableCommand {
     var arguments: [String] = []
 
     func run() async throws {
-        let status = await Self.talk(arguments)
+        // A reader that goes away is an error of writing, after which the terminal is put right.
+        signal(SIGPIPE, SIG_IGN)
+        Descriptor.ensureStandard()
+        let (status, isOutputClosed) = await Self.talk(arguments)
+        TerminalMode.leave()
+        if isOutputClosed {
+            // As for any other program in a pipe.
+            DefaultSignal.raise(SIGPIPE)
+        }
         guard status != .answered else { return }
         throw ExitCode(status.rawValue)
     }
 
-    private static func talk(_ arguments: [String]) async -> TalkStatus {
+    private static func talk(_ arguments: [String]) async -> (status: TalkStatus, isOutputClosed: Bool) {
         let plan: TalkPlan
         do {
-            plan = try TalkPlan(try TalkArguments.parse(arguments))
+            plan = try TalkPlan(try TalkArguments.parse(TalkArguments.arguments(arguments)))
         } catch {
             let message = TalkArguments.fullMessage(for: error)
             guard TalkArguments.exitCode(for: error) != .success else {
                 print(message)
-                return .answered
+                return (.answered, false)
             }
             TalkTerminal.complain(message)
-            return .usage
+            return (.usage, false)
         }
         let begun = ContinuousClock.now
         do throws(GatewayClientError) {
@@ -41,31 +49,50 @@ struct Talk: AsyncParsableCommand {
             return await converse(client, plan: plan, greeting: greeting)
         } catch {
             TalkTerminal.complain("\(ClientText.safe("\(plan.url): \(error)"))\(hint(error, plan: plan))")
-            return TalkStatus(error)
+            return (TalkStatus(error), false)
         }
     }
 
     /// Talks until the end; Ctrl-C says bye first, and the second one ends it at once.
-    private static func converse(_ client: GatewayClient, plan: TalkPlan, greeting: String) async -> TalkStatus {
-        await withTaskGroup(of: TalkStatus?.self) { group in
+    private static func converse(
+        _ client: GatewayClient, plan: TalkPlan, greeting: String
+    ) async -> (status: TalkStatus, isOutputClosed: Bool) {
+        let screen = plan.steps.isEmpty && TerminalMode.canEdit && TerminalMode.enter() ? TalkScreen(history: plan.pastLines) : nil
+        let port = EventPort(client)
+        return await withTaskGroup(of: (TalkStatus, Bool)?.self) { group in
             group.addTask {
                 var isSecond = false
-                for await _ in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
-                    if isSecond { return .interrupted }
+                for await signal in await UnixSignalsSequence(trapping: .sigint, .sigterm, .sigwinch) {
+                    if signal == .sigwinch {
+                        screen?.resize()
+                        continue
+                    }
+                    if isSecond { return (.interrupted, false) }
                     isSecond = true
-                    client.insert(Conversation.interrupt)
+                    port.insert(.interrupt)
                 }
                 return nil
             }
             group.addTask {
-                let terminal = TalkTerminal(isQuiet: plan.isQuiet, isJSON: plan.isJSON)
+                let terminal = TalkTerminal(screen: screen, isQuiet: plan.isQuiet, isJSON: plan.isJSON)
                 terminal.notice(greeting)
-                return await Conversation(client: client, plan: plan, terminal: terminal).run()
+                let conversation = Conversation(client: client, port: port, plan: plan, terminal: terminal)
+                var status = await conversation.run()
+                screen?.hide()
+                if let screen, let file = plan.history {
+                    do throws(FileFault) { try file.write(screen.history) } catch { terminal.error("\(error)") }
+                }
+                await plan.player?.drain()
+                if let failure = plan.player?.failure {
+                    terminal.error(ClientText.safe(failure))
+                    if status == .answered { status = .usage }
+                }
+                return (status, conversation.isOutputClosed)
             }
-            var status: TalkStatus?
-            while status == nil, let result = await group.next() { status = result }
+            var end: (TalkStatus, Bool)?
+            while end == nil, let result = await group.next() { end = result }
             group.cancelAll()
-            return status ?? .interrupted
+            return end ?? (.interrupted, false)
         }
     }
 

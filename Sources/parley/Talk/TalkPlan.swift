@@ -16,12 +16,18 @@ struct TalkPlan: Sendable {
     let options: GatewayClientOptions
     /// Empty for a conversation over standard input.
     let steps: [Step]
+    /// Where audio of the gateway is written, or played.
     let sound: SoundFile?
+    let player: SoundPlayer?
+    let speaks: Bool
     let echoesAudio: Bool
     let pace: AudioUpload.Pace
     let streams: Bool
     let lang: String?
     let timeout: Duration
+    let reconnect: Duration
+    let history: HistoryFile?
+    let pastLines: LineHistory
     let isQuiet: Bool
     let isJSON: Bool
 
@@ -47,20 +53,29 @@ struct TalkPlan: Sendable {
             }
         }
         options.timeout = arguments.timeout
+        options.resolutions = arguments.resolve
         self.options = options
         var steps = arguments.text.map { Step.text($0) }
         if let path = arguments.audio { steps.append(.audio(try Self.recording(path))) }
         self.steps = steps
-        do {
-            sound = try arguments.save.map { try SoundFile(path: $0) }
+        let named = arguments.speak.flatMap { $0 == TalkArguments.aloud ? nil : $0 }
+        guard named == nil || arguments.save == nil else { throw ValidationError("--speak FILE and --save exclude each other") }
+        speaks = arguments.speak != nil
+        history = arguments.history.map(HistoryFile.init)
+        do throws(FileFault) {
+            let path = named ?? arguments.save
+            sound = if let path { try SoundFile(path: path) } else { nil }
+            player = speaks && path == nil ? try SoundPlayer() : nil
+            pastLines = try history?.read() ?? LineHistory()
         } catch {
-            throw ValidationError("\(arguments.save ?? ""): \(FileFailure.text(error))")
+            throw ValidationError("\(error)")
         }
         echoesAudio = arguments.echoAudio
         pace = arguments.pace == .fast ? .fast : .realtime
         streams = !arguments.noStream
         lang = arguments.lang
         timeout = arguments.timeout
+        reconnect = arguments.reconnect ?? (steps.isEmpty && StandardInput.isTerminal ? .seconds(120) : .seconds(30))
         isQuiet = arguments.quiet
         isJSON = arguments.json
     }

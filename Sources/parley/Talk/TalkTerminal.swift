@@ -12,16 +12,25 @@ final class TalkTerminal {
         var note: String?
     }
 
+    /// Bytes of a reply that may wait for its turn.
+    private static let mostWaiting = 1 << 20
+
+    /// The screen with the user's own line on it; nil where lines aren't edited.
+    let screen: TalkScreen?
     private let isQuiet: Bool
     private let isJSON: Bool
     /// Whether replies and diagnostics meet on the same screen.
     private let isShared: Bool
-    private let isScreen: Bool
+    /// Whether replies go to a screen.
+    let isScreen: Bool
+    /// Why standard output couldn't be written, as an error's number; nil so far.
+    private(set) var outputFailure: Int32?
     /// The first is being shown, the others wait.
     private var replies: [Reply] = []
     private var isLineOpen = false
 
-    init(isQuiet: Bool, isJSON: Bool) {
+    init(screen: TalkScreen?, isQuiet: Bool, isJSON: Bool) {
+        self.screen = screen
         self.isQuiet = isQuiet
         self.isJSON = isJSON
         isScreen = isatty(STDOUT_FILENO) == 1
@@ -51,6 +60,7 @@ final class TalkTerminal {
         if index == 0 {
             show(text, beginsLine: beginsLine)
         } else {
+            guard replies[index].text.utf8.count + text.utf8.count <= Self.mostWaiting else { return }
             replies[index].text += beginsLine && !replies[index].text.isEmpty ? "\n" + text : text
         }
     }
@@ -109,27 +119,28 @@ final class TalkTerminal {
 
     func notice(_ text: String) {
         guard !isQuiet else { return }
-        if isShared { breakLine() }
-        Self.complain(text)
+        tell(text)
     }
 
     /// Shown even with `--quiet`.
-    func error(_ text: String) {
+    func error(_ text: String) { tell("error: " + text) }
+
+    private func tell(_ text: String) {
         if isShared { breakLine() }
-        Self.complain("error: " + text)
+        if isShared, let screen {
+            _ = screen.write(text + "\n", to: STDERR_FILENO)
+        } else {
+            Self.complain(text)
+        }
     }
 
     static func complain(_ text: String) {
-        FileHandle.standardError.write(Data((text + "\n").utf8))
+        // A closed standard error is no reason to end.
+        _ = Descriptor.write(Array((text + "\n").utf8), to: STDERR_FILENO)
     }
 
     private func write(_ text: String, to descriptor: Int32) {
-        var bytes = Array(text.utf8)[...]
-        while !bytes.isEmpty {
-            let count = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-            // Nobody reads any more: there is nobody to tell.
-            guard count > 0 || errno == EINTR else { return }
-            bytes = bytes.dropFirst(max(0, count))
-        }
+        guard outputFailure == nil else { return }
+        outputFailure = screen?.write(text, to: descriptor) ?? (screen == nil ? Descriptor.write(text.utf8, to: descriptor) : nil)
     }
 }

@@ -141,4 +141,32 @@ import Testing
         upload.acknowledged(-5, now: Self.at(0))
         #expect(upload.accepted == 2)
     }
+
+    @Test func `after a lost connection the stream goes on behind the chunks that the gateway has`() {
+        var upload = upload(4, .realtime)
+        upload.acknowledged(0, now: Self.at(0))
+        #expect(burst(&upload, at: Self.at(40)).chunks == [1, 2, 3])
+        for impossible in [-1, 4, 5] {
+            let resumed = upload.resumed(chunks: impossible, now: Self.at(50))
+            #expect(!resumed)
+        }
+        let resumed = upload.resumed(chunks: 1, now: Self.at(1000))
+        #expect(resumed && upload.nextAction(now: Self.at(1000)) == .resume(from: 2))
+        #expect(burst(&upload, at: Self.at(1000)) == ([2], .wait(until: Self.at(1020))))
+        #expect(burst(&upload, at: Self.at(1040)) == ([3, 4], .end))
+        // The end was lost, too.
+        let again = upload.resumed(chunks: 4, now: Self.at(2000))
+        #expect(again && upload.nextAction(now: Self.at(2000)) == .resume(from: 5))
+        #expect(burst(&upload, at: Self.at(2000)) == ([], .end))
+    }
+
+    @Test func `a stream that the gateway doesn't know begins anew`() {
+        var upload = upload(2, .realtime)
+        upload.acknowledged(0, now: Self.at(0))
+        #expect(burst(&upload, at: Self.at(0)).chunks == [1])
+        upload.reopened()
+        #expect(upload.nextAction(now: Self.at(10)) == .wait(until: nil))
+        upload.acknowledged(0, now: Self.at(20))
+        #expect(burst(&upload, at: Self.at(40)) == ([1, 2], .end))
+    }
 }

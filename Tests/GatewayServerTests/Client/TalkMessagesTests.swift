@@ -15,6 +15,10 @@ import Testing
                 .openAudio(id: "a1", format: AudioFormat(codec: .pcm16, rate: 16000, channels: 1), meta: ["echo": "audio"]),
                 #"{"format":{"channels":1,"codec":"pcm16","rate":16000},"id":"a1","meta":{"echo":"audio"},"type":"audio"}"#
             ),
+            (
+                .text(id: "t1", text: "a", speaks: true),
+                #"{"id":"t1","output":{"format":{"channels":1,"codec":"pcm16","rate":24000},"modalities":["text","audio"]},"text":"a","type":"text"}"#
+            ),
             (.resumeAudio(id: "a1", from: 9), #"{"from":9,"id":"a1","type":"audio"}"#),
             (.endAudio(id: "a1"), #"{"final":true,"id":"a1","type":"audio"}"#),
             (.status(id: "s1"), #"{"id":"s1","type":"status"}"#),
@@ -77,6 +81,31 @@ import Testing
             exchange.take(message, now: Self.at(1))
             #expect(exchange.isOver)
         }
+    }
+
+    @Test func `a request that was sent again isn't over when it turns out to be a duplicate`() throws {
+        var exchange = Exchange(id: "t1", kind: .text, sentAt: Self.at(0))
+        exchange.repeated()
+        exchange.take(try ServerMessage(json: #"{"type":"ack","id":"t1","duplicate":true}"#), now: Self.at(1))
+        #expect(!exchange.isOver)
+        exchange.take(try ServerMessage(json: #"{"type":"text","seq":1,"reply_to":"t1","text":"a","done":true}"#), now: Self.at(2))
+        #expect(exchange.isOver)
+    }
+
+    @Test func `a session names the audio stream that is open`() throws {
+        let message = try ServerMessage(json: #"{"type":"session","resumed":true,"open_audio":{"id":"u1","chunks":17}}"#)
+        #expect(message.openAudio?.id == "u1" && message.openAudio?.chunks == 17)
+    }
+
+    @Test(
+        arguments: [
+            (1000, false), (1001, true), (1002, false), (1003, false), (ClientClosing.noCode, true), (ClientClosing.abnormal, true),
+            (1007, false),
+            (1008, false), (1009, false), (1011, true), (1012, true), (1013, true), (4001, true), (4002, true), (4003, true), (4500, false),
+            (4501, false), (4502, false), (4503, false), (4504, false), (4505, false), (4506, false), (4507, false),
+        ] as [(UInt16, Bool)])
+    func `a session is resumed behind the codes that permit it`(code: UInt16, permits: Bool) {
+        #expect(ClientClosing(code: code).permitsResume == permits)
     }
 
     @Test(

@@ -1,0 +1,52 @@
+/// Lines that were written before, the newest last. Bounded in lines and bytes; a line isn't kept twice in a row.
+package struct LineHistory: Sendable {
+    package static let mostLines = 1000
+    package static let mostBytes = 1 << 20
+
+    package private(set) var lines: [String] = []
+    private var bytes = 0
+
+    package init() {}
+
+    package mutating func append(_ line: String) {
+        let count = line.utf8.count
+        guard !line.isEmpty, line != lines.last, count <= Self.mostBytes else { return }
+        lines.append(line)
+        bytes += count
+        var dropped = 0
+        while lines.count - dropped > Self.mostLines || bytes > Self.mostBytes {
+            bytes -= lines[dropped].utf8.count
+            dropped += 1
+        }
+        lines.removeFirst(dropped)
+    }
+
+    // MARK: As a file
+
+    /// One entry a line; a line feed and a backslash inside of one are escaped.
+    package init(file text: String) {
+        for line in text.split(separator: "\n") { append(Self.unescaped(line)) }
+    }
+
+    package var file: String { lines.map { Self.escaped($0) + "\n" }.joined() }
+
+    private static func escaped(_ line: String) -> String {
+        line.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")
+    }
+
+    private static func unescaped(_ line: Substring) -> String {
+        var result = ""
+        var isEscaped = false
+        for scalar in line.unicodeScalars {
+            if isEscaped {
+                result.unicodeScalars.append(scalar == "n" ? "\n" : scalar)
+                isEscaped = false
+            } else if scalar == "\\" {
+                isEscaped = true
+            } else {
+                result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+}

@@ -1,0 +1,178 @@
+/// A key of a terminal, or what a paste consists of.
+package enum TerminalKey: Sendable, Hashable {
+    case scalar(Unicode.Scalar)
+    case enter, backspace, delete, left, right, up, down, home, end
+    case wordLeft, wordRight, eraseWordLeft, eraseWordRight, eraseToStart, eraseToEnd, yank, transpose, clearScreen
+    /// Ctrl-C, Ctrl-D, Ctrl-Z and Ctrl-\.
+    case interrupt, endOfInput, suspend, quit
+    case pasteBegin, pasteEnd
+}
+
+/// Bytes of a terminal in raw mode to keys: UTF-8, control characters, and the escape sequences of VT220 and xterm.
+///
+/// A sequence that isn't known is passed over, whatever its length; malformed UTF-8 becomes U+FFFD.
+package struct TerminalKeyReader: Sendable {
+    private enum State {
+        case ground
+        case escape
+        /// Behind `ESC [`: what came of it, as far as it is looked at.
+        case control([UInt8])
+        /// Behind `ESC O`.
+        case single
+    }
+
+    /// Bytes of a control sequence that are kept; the longest known one has five.
+    private static let longestSequence = 16
+
+    private var state = State.ground
+    /// A character whose bytes haven't all come.
+    private var partial: [UInt8] = []
+    private var expected = 0
+    private var isPasting = false
+    private var wasReturn = false
+
+    package init() {}
+
+    package mutating func read(_ bytes: some Sequence<UInt8>) -> [TerminalKey] {
+        var keys: [TerminalKey] = []
+        for byte in bytes { take(byte, into: &keys) }
+        return keys
+    }
+
+    private mutating func take(_ byte: UInt8, into keys: inout [TerminalKey]) {
+        switch state {
+        case .ground: takeGround(byte, into: &keys)
+        case .escape:
+            switch byte {
+            case UInt8(ascii: "["): state = .control([])
+            case UInt8(ascii: "O"): state = .single
+            case 0x1B: break
+            default:
+                state = .ground
+                if !isPasting, let key = Self.meta(byte) { keys.append(key) }
+            }
+        case .single:
+            state = .ground
+            if !isPasting, let key = Self.control([byte]) { keys.append(key) }
+        case .control(var sequence):
+            if sequence.count < Self.longestSequence { sequence.append(byte) }
+            guard 0x40...0x7E ~= byte else {
+                // A control character ends what isn't a sequence.
+                state = byte < 0x20 ? .ground : .control(sequence)
+                return
+            }
+            state = .ground
+            sequenceEnded(sequence, into: &keys)
+        }
+    }
+
+    private mutating func sequenceEnded(_ sequence: [UInt8], into keys: inout [TerminalKey]) {
+        switch String(decoding: sequence, as: UTF8.self) {
+        case "200~":
+            isPasting = true
+            wasReturn = false
+            keys.append(.pasteBegin)
+        case "201~":
+            isPasting = false
+            keys.append(.pasteEnd)
+        default:
+            if !isPasting, let key = Self.control(sequence) { keys.append(key) }
+        }
+    }
+
+    private mutating func takeGround(_ byte: UInt8, into keys: inout [TerminalKey]) {
+        if !partial.isEmpty {
+            if byte & 0xC0 == 0x80 {
+                partial.append(byte)
+                if partial.count == expected { finishCharacter(into: &keys) }
+                return
+            }
+            finishCharacter(into: &keys)
+        }
+        if byte >= 0x80 {
+            expected = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2
+            partial = [byte]
+            if !(0xC2...0xF4 ~= byte) { finishCharacter(into: &keys) }
+            return
+        }
+        if byte == 0x1B {
+            state = .escape
+        } else if isPasting {
+            takePasted(byte, into: &keys)
+        } else if byte >= 0x20, byte != 0x7F {
+            keys.append(.scalar(Unicode.Scalar(byte)))
+        } else if let key = Self.key(byte) {
+            keys.append(key)
+        }
+    }
+
+    /// Lines of a paste are lines of the text. Other control characters aren't text.
+    private mutating func takePasted(_ byte: UInt8, into keys: inout [TerminalKey]) {
+        defer { wasReturn = byte == 0x0D }
+        switch byte {
+        case 0x0D: keys.append(.scalar("\n"))
+        case 0x0A: if !wasReturn { keys.append(.scalar("\n")) }
+        case 0x09, 0x20...0x7E: keys.append(.scalar(Unicode.Scalar(byte)))
+        default: break
+        }
+    }
+
+    private mutating func finishCharacter(into keys: inout [TerminalKey]) {
+        for scalar in String(decoding: partial, as: UTF8.self).unicodeScalars where !(0x80..<0xA0 ~= scalar.value) {
+            keys.append(.scalar(scalar))
+        }
+        partial = []
+    }
+
+    private static func key(_ byte: UInt8) -> TerminalKey? {
+        switch byte {
+        case 0x01: .home
+        case 0x02: .left
+        case 0x03: .interrupt
+        case 0x04: .endOfInput
+        case 0x05: .end
+        case 0x06: .right
+        case 0x08, 0x7F: .backspace
+        case 0x09: .scalar("\t")
+        case 0x0A, 0x0D: .enter
+        case 0x0B: .eraseToEnd
+        case 0x0C: .clearScreen
+        case 0x0E: .down
+        case 0x10: .up
+        case 0x14: .transpose
+        case 0x15: .eraseToStart
+        case 0x17: .eraseWordLeft
+        case 0x19: .yank
+        case 0x1A: .suspend
+        case 0x1C: .quit
+        default: nil
+        }
+    }
+
+    private static func meta(_ byte: UInt8) -> TerminalKey? {
+        switch byte {
+        case UInt8(ascii: "b"): .wordLeft
+        case UInt8(ascii: "f"): .wordRight
+        case UInt8(ascii: "d"): .eraseWordRight
+        case 0x08, 0x7F: .eraseWordLeft
+        default: nil
+        }
+    }
+
+    /// What stands behind `ESC [` or `ESC O`.
+    private static func control(_ sequence: [UInt8]) -> TerminalKey? {
+        switch String(decoding: sequence, as: UTF8.self) {
+        case "A": .up
+        case "B": .down
+        case "C": .right
+        case "D": .left
+        case "H", "1~", "7~": .home
+        case "F", "4~", "8~": .end
+        case "3~": .delete
+        case "1;5C", "1;3C", "5C": .wordRight
+        case "1;5D", "1;3D", "5D": .wordLeft
+        case "3;5~", "3;3~": .eraseWordRight
+        default: nil
+        }
+    }
+}

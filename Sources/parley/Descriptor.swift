@@ -1,0 +1,64 @@
+import Foundation
+
+/// Reading and writing of file descriptors that other programs hold the other end of.
+enum Descriptor {
+    /// Has 0, 1 and 2 open, if only on `/dev/null`: a socket must not become standard output.
+    static func ensureStandard() {
+        for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
+            // The lowest free number is taken, which is this one.
+            _ = open("/dev/null", O_RDWR)
+        }
+    }
+
+    /// Writes all of it.
+    ///
+    /// - Returns: the error's number; nil for success
+    static func write(_ bytes: some Collection<UInt8>, to descriptor: Int32) -> Int32? {
+        var rest = Array(bytes)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if count >= 0 {
+                rest = rest.dropFirst(count)
+                continue
+            }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                var polled = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&polled, 1, -1)
+            case let number: return number
+            }
+        }
+        return nil
+    }
+
+    /// Writes all of it at `offset`, wherever the end is.
+    static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int) -> Int32? {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let place = offset + bytes.count - rest.count
+            let count = rest.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(place)) }
+            guard count > 0 || count < 0 && errno == EINTR else { return count == 0 ? ENOSPC : errno }
+            rest = rest.dropFirst(max(0, count))
+        }
+        return nil
+    }
+
+    /// At most `limit` bytes, as soon as there are some; empty at the end, and when it can't be read any more.
+    static func read(_ descriptor: Int32, upTo limit: Int = 65_536) -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: limit)
+        while true {
+            let count = Foundation.read(descriptor, &buffer, limit)
+            if count >= 0 { return Array(buffer.prefix(count)) }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN:
+                var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                _ = poll(&polled, 1, -1)
+            default: return []
+            }
+        }
+    }
+
+    static func text(_ number: Int32) -> String { String(cString: strerror(number)) }
+}

@@ -1,0 +1,126 @@
+import Foundation
+import GatewayCore
+import GatewayServer
+import NIOHTTP1
+
+/// Getting a lost connection back, and going on with the session (protocol page, section "Resuming").
+extension Conversation {
+    func isResumable(_ closing: ClientClosing) -> Bool {
+        closing.permitsResume && resumption.token != nil && plan.reconnect > .zero && !isLeaving && !isOutputClosed
+    }
+
+    /// Begins to connect again. Input waits meanwhile.
+    func loseConnection(_ closing: ClientClosing) -> TalkStatus? {
+        client.reopenInbox()
+        isOpen = false
+        hasFatalError = false
+        pings = [:]
+        resumption.lost(closing, now: now, patience: plan.reconnect)
+        guard let deadline = resumption.deadline, now < deadline else { return giveUp(nil) }
+        terminal.notice(ClientText.safe("\(closing); resuming"))
+        return nil
+    }
+
+    func connectAgain() -> TalkStatus? {
+        guard let token = resumption.token else { return giveUp(nil) }
+        var url = plan.url
+        url.target += (url.target.contains("?") ? "&" : "?") + "last_seq=\(acknowledgements.received)"
+        var options = plan.options
+        options.headers.replaceOrAdd(name: "Parley-Resume", value: token)
+        let attempt = Resumption.Attempt()
+        resumption.begun(attempt)
+        let port = port
+        Task { [url, options] in
+            do throws(GatewayClientError) {
+                attempt.result = .success(try await GatewayClient.connect(to: url, options: options))
+            } catch {
+                attempt.result = .failure(error)
+            }
+            port.insert(.attemptEnded)
+        }
+        return nil
+    }
+
+    func attemptEnded() -> TalkStatus? {
+        switch resumption.attempt?.result {
+        case .success(let next)?:
+            port.move(to: next)
+            client = next
+            resumption.connected()
+            renewPatience()
+            return nil
+        case .failure(let error)?:
+            guard let wait = error.retryDelay, resumption.failed(retryAfter: wait, now: now) else { return giveUp(error) }
+            return nil
+        case nil: return nil
+        }
+    }
+
+    private func giveUp(_ error: GatewayClientError?) -> TalkStatus {
+        if let error { terminal.error(ClientText.safe("the session wasn't resumed: \(error)")) }
+        return end(resumption.closing)
+    }
+
+    /// The first message on another connection: what isn't answered goes on, or is told as lost.
+    func takeUp(_ message: ServerMessage) async {
+        renewPatience()
+        if message.isResumed == true {
+            terminal.notice(message.isLost == true ? "resumed; something that the gateway said is lost" : "resumed")
+            takeUpRecording(message.openAudio)
+        } else {
+            let reason = message.resumeError.map { ": \(ClientText.safe($0))" } ?? ""
+            terminal.notice("the session couldn't be resumed\(reason); this is another one")
+            dropExchanges()
+        }
+        for index in exchanges.indices {
+            guard let request = unacknowledged[exchanges[index].id] else { continue }
+            exchanges[index].repeated()
+            await send(request)
+        }
+        await reopenRecording()
+    }
+
+    /// Requests that were acknowledged belong to a session that is gone: nothing will answer them.
+    private func dropExchanges() {
+        let gone = exchanges.filter { unacknowledged[$0.id] == nil && !isUnopened($0.id) }
+        guard !gone.isEmpty else { return }
+        hasFailed = true
+        terminal.error("\(gone.map(\.id).joined(separator: ", ")): the session that would have answered is gone")
+        exchanges.removeAll { exchange in gone.contains { $0.id == exchange.id } }
+        if let id = recording?.id, !exchanges.contains(where: { $0.id == id }) { recording = nil }
+    }
+
+    private func isUnopened(_ id: String) -> Bool { recording?.id == id && recording?.isOpened == false }
+
+    private func takeUpRecording(_ open: ServerMessage.OpenAudio?) {
+        guard var current = recording else { return }
+        if let open, open.id == current.id {
+            current.isOpened = current.upload.resumed(chunks: open.chunks, now: now)
+        } else if !current.upload.hasEnded {
+            current.isOpened = false
+        }
+        recording = current
+    }
+
+    /// A recording whose opening was lost on the way is sent from its beginning.
+    private func reopenRecording() async {
+        guard var current = recording, !current.isOpened else { return }
+        current.upload.reopened()
+        recording = current
+        await send(opening(of: current.file, id: current.id))
+    }
+}
+
+extension GatewayClientError {
+    /// How long to wait before connecting again; nil where another attempt would fail as well.
+    fileprivate var retryDelay: Duration? {
+        switch self {
+        case .cannotConnect, .lost, .timedOut, .closed, .tls: return .zero
+        case .handshake: return nil
+        case .refused(let refusal):
+            guard refusal.status >= 500 || refusal.status == 429 || refusal.status == 408 else { return nil }
+            let seconds = refusal.headers.first(name: "Retry-After").flatMap { Int($0) } ?? 0
+            return .seconds(min(max(0, seconds), 86_400))
+        }
+    }
+}

@@ -1,0 +1,153 @@
+import Foundation
+import Support
+import Testing
+
+/// `parley talk` with gateways and networks that aren't at their best.
+@Suite(.bounded) struct TalkResumeTests {
+    private static let gateway = (#filePath as NSString).deletingLastPathComponent + "/Clients/scripted_gateway.py"
+
+    private struct Result {
+        var status: Int32
+        var lines: [String]
+        var errorLines: [String]
+        /// Each connection's opening, and the messages of the client.
+        var received: [JSON]
+    }
+
+    private func play(
+        _ scene: String, _ arguments: [String], folder: TemporaryFolder? = nil, environment: [String: String] = [:], url: String? = nil
+    ) async throws -> Result {
+        let folder = try folder ?? TemporaryFolder()
+        let gateway = try ChildProcess(try Python.path(), [Self.gateway, scene], folder: folder.path)
+        let port = await gateway.output.wait(atMost: .seconds(20)) { $0.lines.first }
+        let address = (url ?? "ws://127.0.0.1:PORT").replacingOccurrences(of: "PORT", with: port ?? "")
+        let talk = try await GatewayProcess.run(
+            ["talk", address] + arguments.map { $0.replacingOccurrences(of: "PORT", with: port ?? "") }, folder: folder,
+            environment: environment, atMost: .seconds(60))
+        gateway.signal(SIGKILL)
+        _ = try await gateway.exit()
+        return Result(
+            status: talk.status, lines: talk.lines, errorLines: talk.errorLines,
+            received: try gateway.lines.dropFirst().map { try JSON($0) })
+    }
+
+    @Test(arguments: [("drip", "slow"), ("thinking", "thought over")])
+    func `an answer is waited for as long as bytes of any kind come`(scene: String, text: String) async throws {
+        let result = try await play(scene, ["--text", "hello", "--timeout", "1s"])
+        #expect(result.status == 0 && result.lines == [text], "\(result)")
+    }
+
+    @Test func `pings alone aren't waited for for ever`() async throws {
+        let result = try await play("pings", ["--text", "hello", "--timeout", "300ms"])
+        #expect(result.status == 6 && result.errorLines.last == "error: no answer to t1 in 300ms", "\(result)")
+    }
+
+    @Test func `a text without an ack is sent again, and the answer goes on where it broke off`() async throws {
+        let result = try await play("unacknowledged", ["--text", "hello"])
+        #expect(result.status == 0 && result.lines == ["first second"], "\(result)")
+        let openings = result.received.filter { $0["target"] != .null }
+        #expect(openings.map { $0["target"] } == ["/v1/ws", "/v1/ws?last_seq=0", "/v1/ws?last_seq=1"])
+        #expect(openings.map { $0["resume"] } == [.null, "token1", "token2"])
+        let texts = result.received.filter { $0["message"]["type"] == "text" }
+        #expect(texts.map { $0["connection"] } == [1, 2] && texts.allSatisfy { $0["message"]["id"] == "t1" })
+        #expect(result.errorLines.filter { $0.hasSuffix("resumed") }.count == 2)
+    }
+
+    @Test func `a text that had arrived is answered once`() async throws {
+        let result = try await play("duplicate", ["--text", "hello"])
+        #expect(result.status == 0 && result.lines == ["once"], "\(result)")
+    }
+
+    @Test func `a session that is gone is told, and the talk goes on in another one`() async throws {
+        let result = try await play("forgotten", ["--text", "lost", "--text", "hello"])
+        #expect(result.status == 5 && result.lines == ["of the new one"], "\(result)")
+        #expect(result.errorLines.contains("the session couldn't be resumed: expired; this is another one"))
+        #expect(result.errorLines.contains("error: t1: the session that would have answered is gone"))
+    }
+
+    @Test func `a lost connection ends the talk where that is asked for`() async throws {
+        let result = try await play("unacknowledged", ["--text", "hello", "--reconnect", "0s"])
+        #expect(result.status == 7 && result.lines.isEmpty && result.received.count { $0["target"] != .null } == 1, "\(result)")
+    }
+
+    @Test func `a recording goes on after a lost connection, with nothing lost and nothing twice`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let proxy = try await CuttingProxy(port: gateway.port)
+        let folder = try TemporaryFolder()
+        try TestSound.write(seconds: 3, to: folder.path + "/tone.wav")
+        let talk = try ChildProcess(
+            try GatewayProcess.executable(), ["talk", "wss://localhost:\(proxy.port)", "--insecure", "--audio", "tone.wav", "--json"],
+            folder: folder.path)
+        func message(_ isMeant: @Sendable (JSON) -> Bool) async throws -> JSON {
+            let found: JSON? = await talk.output.wait(atMost: .seconds(30)) { output in
+                output.lines.lazy.compactMap { try? JSON($0) }.first(where: isMeant)
+            }
+            guard let found else { throw TestFailure("it didn't come: \(talk.lines) \(talk.errorLines)") }
+            return found
+        }
+        // In the middle of the recording, and once more as soon as it goes on.
+        _ = try await message { $0["type"] == "ack" && $0["chunks"] != .null && $0["chunks"] != 0 }
+        await proxy.cut()
+        let resumed = try await message { $0["resumed"] == true }
+        #expect(resumed["open_audio"]["id"] == "a1" && resumed["lost"] == false)
+        await proxy.cut()
+        let transcript = try await message { $0["type"] == "transcript" }
+        #expect(transcript["text"].string?.hasPrefix("3.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS") == true, "\(transcript)")
+        #expect(try await talk.exit() == 0 && talk.errorLines.filter { $0 == "resumed" }.count == 2, "\(talk.errorLines)")
+        await proxy.stop()
+    }
+
+    @Test func `spoken answers are one valid WAV file`() async throws {
+        let folder = try TemporaryFolder()
+        // An earlier, longer file leaves nothing behind.
+        try Data(repeating: 7, count: 5000).write(to: URL(fileURLWithPath: folder.path + "/out.wav"))
+        let result = try await play("spoken", ["--speak", "out.wav", "--text", "a", "--text", "b"], folder: folder)
+        #expect(result.status == 0 && result.lines == ["spoken", "spoken"], "\(result)")
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder.path + "/out.wav")))
+        func number(_ offset: Int) -> Int { (0..<4).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) } }
+        // 500 samples and 11, whole ones only.
+        #expect(bytes.count == 44 + 1022 && number(4) == bytes.count - 8 && number(40) == 1022 && number(24) == 22050)
+        #expect(bytes[44...45] == [1, 0] && bytes[(44 + 1000)...(44 + 1001)] == [3, 0] && bytes[1064...] == [4, 0])
+    }
+
+    @Test func `spoken answers are played as they come`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("#!/bin/sh\necho \"$*\" >> \(folder.path)/played.txt\ncat >> \(folder.path)/played.raw\n", to: "bin/aplay")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.path + "/bin/aplay")
+        let environment = ["PATH": folder.path + "/bin:/usr/bin:/bin"]
+        let result = try await play("spoken", ["--text", "a", "--text", "b", "--speak"], folder: folder, environment: environment)
+        #expect(result.status == 0, "\(result)")
+        let call = "-q -t raw -f S16_LE -r 22050 -c 1 -\n"
+        #expect(try folder.read("played.txt") == call + call)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/played.raw")).count == 1001 + 23)
+    }
+
+    @Test func `what can't be spoken is an error`() async throws {
+        let folder = try TemporaryFolder()
+        let none = try await play("spoken", ["--speak", "--text", "a"], folder: folder, environment: ["PATH": folder.path])
+        #expect(none.status == 2 && none.errorLines.contains { $0.contains("neither paplay nor aplay") }, "\(none)")
+        let mute = try await play("mute", ["--speak", "out.wav", "--text", "a"], folder: folder)
+        #expect(mute.status == 5 && mute.lines == ["no sound"] && mute.errorLines.last?.hasPrefix("error: no audio came") == true)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/out.wav")).count == 44)
+    }
+
+    @Test func `transcript and answer are told apart`() async throws {
+        let folder = try TemporaryFolder()
+        try TestSound.write(seconds: 0.1, to: folder.path + "/tone.wav")
+        let result = try await play("heard", ["--audio", "tone.wav"], folder: folder)
+        #expect(result.status == 0 && result.lines == ["ten past nine"], "\(result)")
+        #expect(result.errorLines.contains("transcript: what time is it") && result.errorLines.contains("… what"))
+    }
+
+    @Test func `an address stands in for a name`() async throws {
+        for resolve in ["gateway.invalid:PORT:127.0.0.1", "*:PORT:[::1],127.0.0.1"] {
+            let result = try await play(
+                "mute", ["--text", "a", "--resolve", resolve], url: "ws://gateway.invalid:PORT/v1/ws")
+            #expect(result.status == 0 && result.lines == ["no sound"], "\(result)")
+            #expect(result.received.first?["host"].string?.hasPrefix("gateway.invalid:") == true)
+        }
+        for wrong in ["gateway.invalid", "gateway.invalid:0:127.0.0.1", "gateway.invalid:1:nowhere"] {
+            #expect(try await play("mute", ["--text", "a", "--resolve", wrong]).status == 2, "\(wrong)")
+        }
+    }
+}

@@ -1,0 +1,18 @@
+import Foundation
+import Support
+import Testing
+
+/// `parley talk` as somebody at a terminal uses it.
+@Suite(.bounded) struct TalkTerminalTests {
+    private static let driver = (#filePath as NSString).deletingLastPathComponent + "/Clients/terminal.py"
+
+    @Test(arguments: ["editing", "history", "long", "keys", "ended", "suspended"])
+    func `lines are edited on a terminal`(scene: String) async throws {
+        let gateway = try await SharedGateways.roomy()
+        let folder = try TemporaryFolder()
+        let result = try await ChildProcess.run(
+            try Python.path(), [Self.driver, try GatewayProcess.executable(), "wss://localhost:\(gateway.port)", scene, folder.path],
+            folder: folder.path, environment: ["LANG": "C.UTF-8"], atMost: .seconds(90))
+        #expect(result.status == 0 && result.lines.last == "PASS", "\(result.lines + result.errorLines)")
+    }
+}
