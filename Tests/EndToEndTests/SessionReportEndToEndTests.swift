@@ -240,6 +240,22 @@ import Testing
         #expect(result.lines.first?.hasPrefix("at,by,kind,text,") == true)
         result = try await sessions("report", id, "--format", "html", "-o", folder.path + "/report.html")
         #expect(try result.status == 0 && folder.read("report.html").hasPrefix("<!DOCTYPE html>"))
+        for (options, title, tags, notes) in [
+            (
+                ["--title", "A call", "--tag", "vip", "--tag", "be=lin", "--notes", "two\nlines"], "A call", ["vip", "be=lin"], "two\nlines"
+            ),
+            (["--tag", "new", "--no-notes"], "A call", ["new"], nil), (["--no-title", "--no-tags"], nil, [], nil),
+        ] as [([String], String?, [String], String?)] {
+            let set = try await GatewayProcess.run(["sessions", "annotate", id] + options + place, folder: folder)
+            #expect(set.status == 0 && set.lines == ["\(id) annotated"], "\(set)")
+            let shown = try JSON(try await sessions("show", id, "--format", "json").lines.joined())
+            #expect(shown["session"]["title"].string == title && shown["notes"].string == notes)
+            #expect(shown["session"]["tags"].array?.compactMap(\.string) == tags)
+        }
+        result = try await sessions("annotate", id, "--tag", String(repeating: "x", count: 65))
+        #expect(result.status == 1 && result.lines == ["a tag has 1 to 64 characters"])
+        #expect(try await sessions("annotate", id).status == 64)
+        #expect(try await sessions("annotate", id, "--title", "x", "--no-title").status == 64)
         result = try await sessions("close", other)
         #expect(result.status == 0)
         try await live.closed(4507)
@@ -258,6 +274,31 @@ import Testing
         #expect(refused.status == 1 && refused.errorLines.contains { $0.contains("send Authorization: Bearer") })
         let nobody = try await GatewayProcess.run(["sessions", "list", "--address", "127.0.0.1:1"], folder: folder)
         #expect(
-            nobody.status == 69 && nobody.errorLines.contains { $0.hasPrefix("no gateway answers at 127.0.0.1:1") }, "\(nobody.errorLines)")
+            nobody.status == 69 && nobody.lines.isEmpty
+                && nobody.errorLines == ["no gateway answers at 127.0.0.1:1: Connection refused"], "\(nobody)")
+    }
+
+    @Test func `parley sessions tells what is wrong in words, and before any table`() async throws {
+        let gateway = try await GatewayProcess()
+        let folder = try TemporaryFolder()
+        func list(_ arguments: String...) async throws -> (status: Int32, lines: [String], errorLines: [String]) {
+            try await GatewayProcess.run(["sessions", "list"] + arguments, folder: folder)
+        }
+        try folder.write("operations:\n  address: 127.0.0.1:\(gateway.operationsPort)\n", to: "elsewhere/gateway.yaml")
+        let found = try await list("--config", "elsewhere")
+        #expect(found.status == 0 && found.lines.count == 1 && found.lines[0].hasPrefix("SESSION"), "\(found)")
+        try folder.write("operations:\n  adress: x\n", to: "broken/gateway.yaml")
+        let broken = try await list("--config", "broken")
+        #expect(broken.status == 78 && broken.lines.isEmpty && broken.errorLines.contains { $0.contains("adress") }, "\(broken)")
+        // Another kind of server, for instance the TLS listener.
+        let strange = try await list("--address", "127.0.0.1:\(gateway.port)")
+        #expect(strange.status != 0 && strange.lines.isEmpty && strange.errorLines.count == 1, "\(strange)")
+        #expect(!strange.errorLines.joined().contains("Error"), "\(strange)")
+        let token = try await list("--config", "elsewhere", "--token-file", "missing")
+        #expect(token.status == 1 && token.errorLines == ["missing: No such file or directory"], "\(token)")
+        for wrong in [["--state", "asleep"], ["--limit", "-1"], ["--format", "xml"]] {
+            let refused = try await GatewayProcess.run(["sessions", "list", "--config", "elsewhere"] + wrong, folder: folder)
+            #expect(refused.status == 64 && refused.lines.isEmpty && !refused.errorLines.isEmpty, "\(wrong)")
+        }
     }
 }

@@ -10,8 +10,8 @@ import Darwin
 #endif
 
 /// What errors of sockets and names say to a person at a terminal.
-enum ClientFailure {
-    static func text(_ error: any Error) -> String {
+package enum ClientFailure {
+    package static func text(_ error: any Error) -> String {
         switch error {
         case let error as IOError: String(cString: strerror(error.errnoCode))
         case let error as NIOConnectionError: text(error)

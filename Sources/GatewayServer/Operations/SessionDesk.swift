@@ -5,7 +5,7 @@ package import Logging
 /// What operators ask about sessions and do with them, whether they go on or have ended.
 package struct SessionDesk: Sendable {
     /// Which sessions a list has.
-    enum Filter: String, Sendable, CaseIterable {
+    package enum Filter: String, Sendable, CaseIterable {
         case attached, detached
         /// Both of them.
         case live

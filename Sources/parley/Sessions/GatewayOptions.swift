@@ -6,6 +6,8 @@ import GatewayServer
 struct GatewayOptions: ParsableArguments {
     @Option(help: "host:port of the operations listener. Default: operations.address of the configuration here.") var address: String?
     @Option(help: "A file with operations.token in it.") var tokenFile: String?
+    @Option(help: "The folder or file with the configuration that names the listener, as for serve.") var config: String?
+    @Option(help: "development, staging or production, as for serve.") var environment: String?
 
     /// `EX_UNAVAILABLE` of sysexits.h.
     private static let unavailable: Int32 = 69
@@ -31,8 +33,9 @@ struct GatewayOptions: ParsableArguments {
         let environment = ProcessInfo.processInfo.environment
         var token = environment["PARLEY_OPERATIONS_TOKEN"]
         if let path = tokenFile ?? environment["PARLEY_OPERATIONS_TOKEN_FILE"] {
-            guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-                Sessions.complain("\(path): it can't be read")
+            let text: String
+            do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+                Sessions.complain("\(path): \(FileFailure.text(error))")
                 throw ExitCode(1)
             }
             token = text.trimmingCharacters(in: .whitespacesAndNewlines)
@@ -47,8 +50,9 @@ struct GatewayOptions: ParsableArguments {
             }
             return OperationsClient(address: "\(endpoint)", token: token)
         }
+        let flags = [("--config", config), ("--environment", self.environment)].flatMap { name, value in value.map { [name, $0] } ?? [] }
         do {
-            let configuration = try ConfigurationLoader.load(arguments: [], environment: environment).configuration
+            let configuration = try ConfigurationLoader.load(arguments: flags, environment: environment).configuration
             let listener = configuration.operations.address
             // Every address of this machine: the one that is always there will do.
             let host = listener.host == "0.0.0.0" ? "127.0.0.1" : listener.host == "::" ? "::1" : listener.host

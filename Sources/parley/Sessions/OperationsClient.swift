@@ -19,7 +19,9 @@ struct OperationsClient {
         var description: String {
             switch self {
             case .unreachable(let address, let reason): "no gateway answers at \(address): \(reason)"
-            case .refused(let status, let detail): detail ?? "the gateway answered with status \(status)"
+            case .refused(let status, let detail):
+                (detail ?? "the gateway answered with status \(status)")
+                    + (status == 401 ? "; the token comes from --token-file, PARLEY_OPERATIONS_TOKEN or PARLEY_OPERATIONS_TOKEN_FILE" : "")
             case .nonsense: "the answer can't be understood: is it a gateway of another version?"
             }
         }
@@ -64,9 +66,15 @@ struct OperationsClient {
 
     func delete(_ target: String) async throws { _ = try await request(.DELETE, target) }
 
-    private func request(_ method: HTTPMethod, _ target: String) async throws -> [UInt8] {
+    func patch(_ target: String, _ json: Data) async throws { _ = try await request(.PATCH, target, json: json) }
+
+    private func request(_ method: HTTPMethod, _ target: String, json: Data? = nil) async throws -> [UInt8] {
         var request = HTTPClientRequest(url: "http://\(address)\(target)")
         request.method = method
+        if let json {
+            request.headers.add(name: "Content-Type", value: "application/merge-patch+json")
+            request.body = .bytes(ByteBuffer(bytes: json))
+        }
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         let response: HTTPClientResponse
         let body: ByteBuffer
@@ -85,9 +93,17 @@ struct OperationsClient {
     }
 
     private static func reason(_ error: any Error) -> String {
-        if let error = error as? HTTPClientError, error == .connectTimeout { return "it doesn't answer in time" }
-        if let error = error as? NIOConnectionError, let first = error.connectionErrors.first { return "\(first.error)" }
-        return "\(error)"
+        switch error {
+        case let error as HTTPClientError:
+            switch error {
+            case .connectTimeout, .readTimeout, .writeTimeout, .deadlineExceeded, .getConnectionFromPoolTimeout: "no answer in time"
+            case .remoteConnectionClosed: "it closed the connection without an answer"
+            default: error.shortDescription
+            }
+        case is HTTPParserError: "what answers there isn't HTTP"
+        case is NIOTooManyBytesError: "its answer is longer than \(longestAnswer / 1_048_576) MiB"
+        default: ClientFailure.text(error)
+        }
     }
 
     /// Percent-encoded for a query (RFC 3986 §2.3).

@@ -6,13 +6,13 @@ import GatewayServer
 /// `parley sessions`: what the operations listener knows of sessions, from the terminal.
 struct Sessions: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List, show, report, close and delete sessions of a running gateway.",
+        abstract: "List, show, report, annotate, close and delete sessions of a running gateway.",
         discussion: """
-            Asks the operations listener of the gateway on this machine, as the configuration names it. For another one there is --address; \
+            Asks the operations listener of the gateway on this machine, as the configuration names it (--config). For another one there is --address; \
             its token comes from --token-file, PARLEY_OPERATIONS_TOKEN or PARLEY_OPERATIONS_TOKEN_FILE. Exit codes: 0 for success, 1 when \
             the gateway refuses or has no such session, 69 when it can't be reached.
             """,
-        subcommands: [List.self, Show.self, Report.self, Close.self, Delete.self])
+        subcommands: [List.self, Show.self, Report.self, Annotate.self, Close.self, Delete.self])
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
 
@@ -28,12 +28,22 @@ struct Sessions: AsyncParsableCommand {
         @Option(help: "As many as this at most; 0 for all.") var limit = 50
         @Option(help: "table or json: an object a line.") var format = Format.table
 
+        func validate() throws {
+            guard limit >= 0 else { throw ValidationError("--limit is a number of sessions, or 0 for all") }
+            guard SessionDesk.Filter(rawValue: state) != nil else {
+                throw ValidationError("--state is \(SessionDesk.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+        }
+
         func run() async throws {
             try await gateway.perform { client in
-                var (left, cursor): (Int, String?) = (limit == 0 ? .max : max(1, limit), nil)
-                if format == .table { print(SessionTable.header) }
+                var (left, cursor): (Int, String?) = (limit == 0 ? .max : limit, nil)
+                var hasHeader = format == .json
                 repeat {
                     let page = try await client.sessions(state: state, tag: tag, limit: min(left, 500), after: cursor)
+                    // An empty table has a header; an error comes without one.
+                    if !hasHeader { print(SessionTable.header) }
+                    hasHeader = true
                     for session in page.sessions { print(try format == .table ? SessionTable.row(session) : SessionTable.json(session)) }
                     left -= page.sessions.count
                     cursor = page.cursor
@@ -78,13 +88,12 @@ struct Sessions: AsyncParsableCommand {
                 }
                 // What was said is nobody else's business. Written in place: it may be a device.
                 let descriptor = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-                do {
-                    guard descriptor >= 0 else { throw ExitCode(1) }
-                    try FileHandle(fileDescriptor: descriptor, closeOnDealloc: true).write(contentsOf: Data(content))
-                } catch {
-                    Sessions.complain("\(output): it can't be written")
-                    throw ExitCode(1)
-                }
+                var failure: Int32? = descriptor < 0 ? errno : nil
+                if failure == nil { failure = Descriptor.write(content, to: descriptor) }
+                if descriptor >= 0 { close(descriptor) }
+                guard let failure else { return }
+                Sessions.complain("\(output): \(Descriptor.text(failure))")
+                throw ExitCode(1)
             }
         }
     }
@@ -127,7 +136,7 @@ struct Sessions: AsyncParsableCommand {
     }
 
     /// An id as it goes into a path.
-    private static func checked(_ session: String) throws -> String {
+    static func checked(_ session: String) throws -> String {
         guard let id = ULID(session) else {
             complain("\(ClientText.safe(session)): an id has 26 letters and digits")
             throw ExitCode(1)
