@@ -12,9 +12,10 @@ extension Session {
     }
 
     /// What can be told of it now.
-    package func report(_ depth: ReportDepth, now: Instant, wall: Int64) -> SessionReport {
-        func onWall(_ instant: Instant) -> Int64 { wall &- now.nanoseconds(since: instant) / 1_000_000 }
-        var report = SessionReport(id: id, startedAt: onWall(startedAt), lastMessageAt: onWall(lastMessageAt))
+    package func report(_ depth: ReportDepth) -> SessionReport {
+        // The age comes from one clock, so that two reports of an unchanged session are equal.
+        let age = max(0, lastMessageAt.nanoseconds(since: startedAt)) / 1_000_000
+        var report = SessionReport(id: id, startedAt: beganAt, lastMessageAt: beganAt &+ age)
         report.counts.messagesIn = counts.messagesIn
         report.counts.messagesOut = counts.messagesOut
         report.counts.bytesIn = counts.bytesIn

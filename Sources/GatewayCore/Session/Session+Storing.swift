@@ -38,7 +38,7 @@ extension Session {
         func onWall(_ instant: Instant) -> Int64 { wall - now.nanoseconds(since: instant) / 1_000_000 }
         record.append(Self.version)
         record.append(fixed: wall)
-        record.append(fixed: onWall(startedAt))
+        record.append(fixed: beganAt)
         record.append(fixed: connectedAt)
         record.append(fixed: expiresAt)
         record.append(fixed: onWall(lastMessageAt))
@@ -94,7 +94,8 @@ extension Session {
             return now.advanced(byNanoseconds: isTooMuch ? .min : -nanoseconds)
         }
         let writtenAt: Int64 = try reader.fixed()
-        startedAt = instant(try reader.fixed())
+        beganAt = try reader.fixed()
+        startedAt = instant(beganAt)
         connectedAt = try reader.fixed()
         expiresAt = try reader.fixed()
         lastMessageAt = instant(try reader.fixed())

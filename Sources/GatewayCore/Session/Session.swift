@@ -56,6 +56,8 @@ package struct Session: ~Copyable, Sendable {
     /// Changes with a reload; what limiters have counted stays.
     package var sharedPolicy: SharedPolicy
     package internal(set) var startedAt: Instant
+    /// The same in Unix milliseconds. Stored, because a conversion between the two clocks gives a slightly different result each time.
+    package internal(set) var beganAt: Int64
     /// When the connection that it has, or had last, was opened. Unix milliseconds.
     package internal(set) var connectedAt: Int64
     /// Unix milliseconds.
@@ -105,6 +107,7 @@ package struct Session: ~Copyable, Sendable {
         let policy = shared.value
         self.global = global
         startedAt = now
+        beganAt = wall
         lastMessageAt = now
         connectedAt = wall
         expiresAt = policy.lifetime == .max ? .max : wall.addingReportingOverflow(policy.lifetime / 1_000_000).partialValue

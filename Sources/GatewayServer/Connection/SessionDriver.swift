@@ -344,6 +344,6 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     /// What can be told of it now.
     func report(_ depth: ReportDepth) -> SessionReport {
-        session.report(depth, now: loop.clock.now, wall: LoopClock.wallMilliseconds())
+        session.report(depth)
     }
 }

@@ -7,15 +7,26 @@ package enum Readable {
         return String(decoding: bytes.prefix(10), as: UTF8.self) + " " + String(decoding: bytes.dropFirst(11).prefix(8), as: UTF8.self)
     }
 
-    package static func duration(_ milliseconds: Int64) -> String {
-        let seconds = max(0, milliseconds) / 1000
-        if seconds < 60 { return "\(seconds).\(max(0, milliseconds) % 1000 / 100) s" }
+    /// `0.4 ms`, `12 ms`, `1.5 s`, `2 min 3 s`, `1 h 2 min`: rounded to what people compare.
+    package static func duration(_ milliseconds: Double) -> String {
+        guard milliseconds.isFinite, milliseconds > 0 else { return "0 s" }
+        if milliseconds < 9.95 { return "\((milliseconds * 10).rounded() / 10) ms" }
+        if milliseconds < 999.5 { return "\(Int64(milliseconds.rounded())) ms" }
+        if milliseconds < 59_950 { return "\((milliseconds / 100).rounded() / 10) s" }
+        let seconds = Int64(min(milliseconds / 1000, 1e12).rounded())
         if seconds < 3600 { return "\(seconds / 60) min \(seconds % 60) s" }
         return "\(seconds / 3600) h \(seconds % 3600 / 60) min"
     }
 
-    package static func milliseconds(_ value: Double) -> String {
-        value < 10 ? "\((value * 10).rounded() / 10)" : "\(Int64(min(value, 1e12).rounded()))"
+    package static func duration(_ milliseconds: Int64) -> String { duration(Double(milliseconds)) }
+
+    /// A moment as the time since `start`, rounded to tenths of a second: `+0:01.5`, `+1:02:03.0`. A moment before `start` is `+0:00.0`.
+    package static func moment(_ unixMilliseconds: Int64, since start: Int64) -> String {
+        let (difference, overflow) = unixMilliseconds.subtractingReportingOverflow(start)
+        let tenths = overflow ? 0 : max(0, difference) / 100 + (max(0, difference) % 100 >= 50 ? 1 : 0)
+        func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        let (hours, minutes) = (tenths / 36_000, tenths / 600 % 60)
+        return "+\(hours == 0 ? "\(minutes)" : "\(hours):\(two(minutes))"):\(two(tenths / 10 % 60)).\(tenths % 10)"
     }
 
     package static func size(_ bytes: UInt64) -> String {

@@ -29,9 +29,11 @@ extension ReportPage {
         .chart { position: relative; background: var(--box); border-radius: .4rem; padding: .3rem .5rem; }
         .chart svg { display: block; width: 100%; height: 5rem; overflow: visible; }
         .chart.tall svg { height: 9rem; }
-        .chart .at { position: absolute; left: .6rem; font-size: .7rem; line-height: 1; color: var(--soft); transform: translateY(-110%); }
-        .inner { position: relative; }
-        .axis { display: flex; justify-content: space-between; gap: 1rem; font-size: .75rem; color: var(--soft); }
+        .inner { position: relative; margin-left: 3.2rem; }
+        .at { position: absolute; right: calc(100% + .5rem); font-size: .7rem; line-height: 1; color: var(--soft); white-space: nowrap;
+          transform: translateY(-50%); }
+        .axis { display: flex; justify-content: space-between; gap: 1rem; margin: .2rem .5rem 0 3.7rem; font-size: .75rem; color: var(--soft); }
+        .axis span:last-child { text-align: right; }
         path { fill: none; vector-effect: non-scaling-stroke; stroke-width: 1.5; }
         .connected { stroke: var(--link); stroke-width: 7; }
         .client { stroke: var(--client); } .upstream { stroke: var(--upstream); } .errors { stroke: var(--error); stroke-width: 2.5; }
@@ -40,22 +42,25 @@ extension ReportPage {
         .firsts { stroke: var(--client); } .lasts { stroke: var(--upstream); }
         .key { white-space: nowrap; margin-right: .7rem; }
         .key i { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .3rem; }
-        .scroll { overflow-x: auto; }
         table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums; }
-        th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
-          overflow-wrap: normal; white-space: nowrap; }
-        @media (max-width: 30rem) { th, td { padding-right: .45rem; font-size: .78rem; } }
+        th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: normal; }
+        .events td { overflow-wrap: anywhere; } .events td:first-child { white-space: nowrap; }
+        @media (max-width: 40rem) {
+          th, td { padding-right: .45rem; font-size: .78rem; }
+          .events tr { display: flex; flex-wrap: wrap; gap: 0 .6rem; padding: .35rem 0; border-bottom: 1px solid var(--line); }
+          .events td { padding: 0; border: 0; } .events td:last-child { flex-basis: 100%; }
+        }
         ol { list-style: none; margin: 0; padding: 0; }
         li { margin: .55rem 0; max-width: 46rem; padding: .45rem .75rem; border-radius: .5rem; background: var(--box);
           border-left: 3px solid var(--upstream); margin-left: 2rem; }
         li.client { border-left-color: var(--client); margin-left: 0; margin-right: 2rem; }
-        li bdi { display: block; white-space: pre-wrap; max-height: 24rem; overflow: auto; }
+        li.error { border-left-color: var(--error); } li.error bdi { color: var(--error); }
+        li bdi { display: block; white-space: pre-wrap; }
         @media print {
           :root { --ink: #000; --soft: #444; --line: #bbb; --paper: #fff; --box: #fff; --client: #0b66c3; --upstream: #0f7b4f;
             --error: #c62a2f; --link: #9db8d8; }
           body { max-width: none; padding: 0; font-size: 10pt; }
           .chart, dl div, li { border: 1px solid var(--line); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-          li bdi { max-height: none; overflow: visible; }
           li, figure, tr { break-inside: avoid-page; } h2 { break-after: avoid-page; }
         }
         </style>
@@ -71,10 +76,10 @@ extension ReportPage {
         <main>
         <h2>Timeline</h2>
         <figure>
-        <div class="chart"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="Connections, messages and errors over time">
+        <div class="chart"><div class="inner"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="Connections, messages and errors over time">
         <path class="connected" d="{{connected}}"/><path class="client" d="{{client}}"/><path class="upstream" d="{{upstream}}"/><path class="errors" d="{{errors}}"/>
-        </svg></div>
-        <div class="axis"><span>{{from}}</span><span>{{to}} UTC</span></div>
+        </svg></div></div>
+        <div class="axis"><span>{{from}} UTC</span><span>{{to}}</span></div>
         <figcaption><span class="key"><i style="background: var(--link)"></i>connected</span>
         <span class="key"><i style="background: var(--client)"></i>from the client</span>
         <span class="key"><i style="background: var(--upstream)"></i>from upstream</span>
@@ -90,10 +95,10 @@ extension ReportPage {
         <figcaption><span class="key"><i style="background: var(--client)"></i>first message of an answer</span>
         <span class="key"><i style="background: var(--upstream)"></i>last message</span></figcaption>
         </figure>
-        <div class="scroll"><table>
-        <tr><th>milliseconds to the</th><th>answers</th><th>50 %</th><th>90 %</th><th>99 %</th><th>most</th></tr>
+        <table>
+        <tr><th>time to the</th><th>answers</th><th>50 %</th><th>90 %</th><th>99 %</th><th>most</th></tr>
         {{#latencies}}<tr><td>{{name}}</td><td>{{count}}</td><td>{{p50}}</td><td>{{p90}}</td><td>{{p99}}</td><td>{{max}}</td></tr>
-        {{/latencies}}</table></div>
+        {{/latencies}}</table>
         {{/hasLatency}}
         <h2>Transcript</h2>
         {{#isPruned}}<p class="soft">{{pruned}} earlier lines aren't kept any more.</p>{{/isPruned}}
@@ -102,9 +107,9 @@ extension ReportPage {
         {{/lines}}</ol>
         <h2>Events</h2>
         {{#isEventsPruned}}<p class="soft">{{eventsPruned}} earlier events aren't kept any more.</p>{{/isEventsPruned}}
-        <div class="scroll"><table>
+        <table class="events">
         {{#events}}<tr><td>{{time}}</td><td>{{name}}</td><td>{{details}}</td><td><code>{{id}}</code></td></tr>
-        {{/events}}</table></div>
+        {{/events}}</table>
         </main>
         </body>
         </html>

@@ -18,7 +18,7 @@ enum ReportPage {
     private static func context(_ details: SessionDetails, now: Int64) -> [String: Any] {
         let session = details.session
         let drawing = TimelineDrawing(details, now: now)
-        let lines = details.transcript ?? []
+        let entries = entries(details)
         return [
             "title": session.title ?? "Session report",
             "id": session.sessionID,
@@ -31,13 +31,13 @@ enum ReportPage {
             "latencies": [("first message", details.latency.firstReply), ("last message", details.latency.lastReply)].compactMap { row in
                 row.1.map { latency(row.0, $0) }
             },
-            "from": Readable.time(drawing.start), "to": Readable.time(drawing.end),
+            "from": Readable.time(drawing.start), "to": Readable.moment(drawing.end, since: drawing.start),
             "connected": drawing.connected, "client": drawing.client, "upstream": drawing.upstream, "errors": drawing.errors,
             "stems": drawing.stems, "firsts": drawing.firsts, "lasts": drawing.lasts,
             "scale": drawing.scale.map { ["y": "\($0.y)", "label": $0.label] },
-            "lines": lines.map(line), "hasLines": !lines.isEmpty,
+            "lines": entries, "hasLines": !entries.isEmpty,
             "pruned": "\(details.transcriptPruned)", "isPruned": details.transcriptPruned > 0,
-            "events": details.timeline.map(event),
+            "events": details.timeline.map { event($0, since: session.startedAt) },
             "eventsPruned": "\(details.timelinePruned)", "isEventsPruned": details.timelinePruned > 0,
         ]
     }
@@ -45,7 +45,7 @@ enum ReportPage {
     private static func facts(_ session: SessionSummary, now: Int64) -> [[String: String]] {
         func fact(_ name: String, _ value: String) -> [String: String] { ["name": name, "value": value] }
         return [
-            fact("began", Readable.time(session.startedAt)),
+            fact("began", Readable.time(session.startedAt) + " UTC"),
             fact(session.endedAt == nil ? "goes on since" : "lasted", Readable.duration((session.endedAt ?? now) - session.startedAt)),
             fact("messages in", "\(session.messagesIn)"), fact("messages out", "\(session.messagesOut)"),
             fact("bytes in", Readable.size(session.bytesIn)), fact("bytes out", Readable.size(session.bytesOut)),
@@ -57,34 +57,60 @@ enum ReportPage {
 
     private static func latency(_ name: String, _ latency: SessionDetails.Latency) -> [String: String] {
         [
-            "name": name, "count": "\(latency.count)", "p50": Readable.milliseconds(latency.p50), "p90": Readable.milliseconds(latency.p90),
-            "p99": Readable.milliseconds(latency.p99), "max": Readable.milliseconds(latency.max),
+            "name": name, "count": "\(latency.count)", "p50": Readable.duration(latency.p50), "p90": Readable.duration(latency.p90),
+            "p99": Readable.duration(latency.p99), "max": Readable.duration(latency.max),
         ]
     }
 
-    private static func line(_ line: SessionDetails.Line) -> [String: Any] {
+    /// The lines of the transcript, with the errors of refused and failed requests between them, in the order of time.
+    private static func entries(_ details: SessionDetails) -> [[String: Any]] {
+        let start = details.session.startedAt
+        let failures = details.timeline.filter { $0.code != nil }
+        var entries: [[String: Any]] = []
+        var next = failures.startIndex
+        for line in details.transcript ?? [] {
+            while next < failures.endIndex, failures[next].at < line.at {
+                entries.append(failure(failures[next], since: start))
+                next += 1
+            }
+            entries.append(self.line(line, since: start))
+        }
+        // A report without a transcript lists errors among its events only.
+        guard details.transcript != nil else { return entries }
+        return entries + failures[next...].map { failure($0, since: start) }
+    }
+
+    private static func failure(_ event: SessionDetails.Event, since start: Int64) -> [String: Any] {
+        [
+            "by": "error", "time": Readable.moment(event.at, since: start), "remarks": event.correlationID ?? "",
+            "hasRemarks": event.correlationID != nil, "text": event.code ?? "", "hasText": true,
+        ]
+    }
+
+    private static func line(_ line: SessionDetails.Line, since start: Int64) -> [String: Any] {
         var remarks: [String] = []
         if line.kind != "text" { remarks.append(line.kind) }
         if line.text == nil, let bytes = line.textBytes, bytes > 0 { remarks.append("\(bytes) bytes of text") }
         if let bytes = line.audioBytes {
-            remarks.append("\(Readable.duration(Int64((line.audioSeconds ?? 0) * 1000))), \(Readable.size(UInt64(max(0, bytes))))")
+            remarks.append("\(Readable.duration((line.audioSeconds ?? 0) * 1000)), \(Readable.size(UInt64(max(0, bytes))))")
         }
         if let first = line.firstReplyMilliseconds, let last = line.lastReplyMilliseconds {
-            remarks.append("after \(Readable.milliseconds(first)) ms, done after \(Readable.milliseconds(last)) ms")
+            remarks.append("after \(Readable.duration(first)), done after \(Readable.duration(last))")
         }
         return [
-            "by": line.by, "time": Readable.time(line.at), "remarks": remarks.joined(separator: " · "), "hasRemarks": !remarks.isEmpty,
-            "text": line.text ?? "", "hasText": line.text?.isEmpty == false,
+            "by": line.by, "time": Readable.moment(line.at, since: start), "remarks": remarks.joined(separator: " · "),
+            "hasRemarks": !remarks.isEmpty, "text": line.text ?? "", "hasText": line.text?.isEmpty == false,
         ]
     }
 
-    private static func event(_ event: SessionDetails.Event) -> [String: String] {
+    private static func event(_ event: SessionDetails.Event, since start: Int64) -> [String: String] {
         var details: [String] = []
         if let code = event.code { details.append(code) }
         if let code = event.closeCode { details.append("close code \(code)") }
         if event.lost == true { details.append("something was lost") }
         return [
-            "time": Readable.time(event.at), "name": event.event.replacing("_", with: " "), "details": details.joined(separator: ", "),
+            "time": Readable.moment(event.at, since: start), "name": event.event.replacing("_", with: " "),
+            "details": details.joined(separator: ", "),
             "id": event.correlationID ?? event.connectionID ?? "",
         ]
     }

@@ -45,6 +45,16 @@ import Testing
         #expect(report.events.map(\.what) == [.connected, .failed(.invalidJSON)])
     }
 
+    @Test func `two reports of a session that nothing happened to tell the same times`() throws {
+        let conversation = try eventful()
+        let first = conversation.report(.head)
+        // The two clocks never go quite alike.
+        conversation.now = conversation.now.advanced(byNanoseconds: 5_000_999_999)
+        conversation.wall += 4999
+        let second = conversation.report(.head)
+        #expect(first == second && first.lastMessageAt > first.startedAt)
+    }
+
     @Test func `the memory of a report is the most that there was`() {
         let conversation = Conversation(SessionPolicy())
         var connection = Ledger.Connection()

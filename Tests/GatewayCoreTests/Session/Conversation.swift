@@ -87,7 +87,7 @@ final class Conversation {
 
     func note(_ what: Timeline.Occurrence) { session.note(what, of: Self.id, wall: wall) }
 
-    func report(_ depth: ReportDepth) -> SessionReport { session.report(depth, now: now, wall: wall) }
+    func report(_ depth: ReportDepth) -> SessionReport { session.report(depth) }
 
     func tick() -> Outcome { perform { session, _, turn in session.tick(turn: &turn) } }
 

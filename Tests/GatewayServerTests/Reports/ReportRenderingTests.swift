@@ -59,11 +59,48 @@ import Testing
     @Test func `a page tells what the report tells`() {
         let page = page(details(["hello"], title: "A call"))
         for part in [
-            "<title>A call</title>", "ended: bye", "2023-11-14 22:13:20", ">10.0 s<", "after 12 ms, done after 1500 ms", "rate_limited",
-            "close code 1006", "something was lost", "audio · 0.0 s, 640 B", "<td>12</td>", "<td>1500</td>",
+            "<title>A call</title>", "ended: bye", "2023-11-14 22:13:20", ">10.0 s<", "after 12 ms, done after 1.5 s", "rate_limited",
+            "close code 1006", "something was lost", "audio · 20 ms, 640 B", "<td>12 ms</td>", "<td>1.5 s</td>", "client · +0:01.0",
         ] {
             #expect(page.contains(part), "\(part)")
         }
+    }
+
+    @Test func `refused and failed requests stand in the transcript where they happened`() throws {
+        let page = page(details(["a", "b", "c", "d", "e"]))
+        let list = try #require(page.components(separatedBy: "<ol>").last?.components(separatedBy: "</ol>").first)
+        let entries = list.components(separatedBy: "<li class=").dropFirst().map { $0.prefix { $0 != " " } }
+        // A refusal 4.5 s after the beginning, among texts and answers at 1, 2, 3, 4 and 5 s, and a recording at 9 s.
+        let pair = ["\"client\"><span", "\"upstream\"><span"].map { $0[...] }
+        #expect(entries == pair + pair + pair + pair + ["\"error\"><span"] + pair + ["\"client\"><span"])
+        #expect(list.contains(">error · +0:04.5 · ") && list.contains(">rate_limited</bdi>"))
+    }
+
+    @Test func `a report without a transcript has no errors in its place`() {
+        var metadata = details(["hello"])
+        metadata.transcript = nil
+        #expect(page(metadata).contains("Nothing was said") && page(metadata).contains("rate_limited"))
+    }
+
+    @Test(
+        arguments: [
+            (0, "0 s"), (-5, "0 s"), (.nan, "0 s"), (0.04, "0.0 ms"), (0.44, "0.4 ms"), (9.94, "9.9 ms"), (9.95, "10 ms"),
+            (999.4, "999 ms"),
+            (999.5, "1.0 s"), (1449, "1.4 s"), (59_949, "59.9 s"), (59_950, "1 min 0 s"), (3_599_400, "59 min 59 s"),
+            (3_599_500, "1 h 0 min"), (90_061_000, "25 h 1 min"),
+        ] as [(Double, String)])
+    func `durations are rounded, in one form`(milliseconds: Double, text: String) {
+        #expect(Readable.duration(milliseconds) == text)
+    }
+
+    @Test(
+        arguments: [
+            (0, 0, "+0:00.0"), (4, 5, "+0:00.0"), (49, 0, "+0:00.0"), (50, 0, "+0:00.1"), (1500, 0, "+0:01.5"), (59_949, 0, "+0:59.9"),
+            (59_950, 0, "+1:00.0"), (3_599_949, 0, "+59:59.9"), (3_599_950, 0, "+1:00:00.0"), (90_061_000, 0, "+25:01:01.0"),
+            (.max, .min, "+0:00.0"), (.max, 0, "+2562047788015:12:55.8"),
+        ] as [(Int64, Int64, String)])
+    func `moments are told from the beginning of the session, in one form`(at: Int64, start: Int64, text: String) {
+        #expect(Readable.moment(at, since: start) == text)
     }
 
     @Test func `the timeline is drawn to scale`() {
