@@ -14,7 +14,13 @@ struct ConfigurationFile {
     /// As it was named: `config/production.yaml`.
     let path: String
     private(set) var problems: [ConfigurationProblem] = []
+    /// Whether it has no bytes at all.
+    private(set) var isEmpty = false
     private var lines: [String: Int] = [:]
+    /// Where each group of keys begins.
+    private var blocks: [String: String] = [:]
+    /// The content, in which a problem of the syntax is looked for.
+    private var text = ""
     private var values: [AbsoluteConfigKey: ConfigValue] = [:]
     private var visited = 0
 
@@ -24,7 +30,9 @@ struct ConfigurationFile {
         switch BoundedFile.read(path, limit: Self.limit) {
         case .missing: return nil
         case .unreadable(let reason): refuse(path, source: path, allowed: "a readable file of at most 1MB", hint: reason)
-        case .bytes(let bytes): parse(bytes)
+        case .bytes(let bytes):
+            isEmpty = bytes.isEmpty
+            parse(bytes)
         }
     }
 
@@ -33,13 +41,14 @@ struct ConfigurationFile {
         ConfigurationLayer(
             values: InMemoryProvider(name: path, values: values).snapshot(),
             names: Set(values.keys.map { $0.components.joined(separator: ".") }),
-            source: { [path, lines] key in lines[key.name].map { "\(path):\($0)" } ?? path })
+            source: { [path, lines] key in lines[key.name].map { "\(path):\($0)" } ?? path }, groups: blocks)
     }
 
     private mutating func parse(_ bytes: [UInt8]) {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             return refuse(path, source: path, allowed: "a YAML file in UTF-8")
         }
+        self.text = text
         do {
             switch try Parser(yaml: text, encoding: .utf8).singleRoot() {
             case nil: return
@@ -67,6 +76,12 @@ struct ConfigurationFile {
                 continue
             }
             let key = prefix.isEmpty ? scalar.string : "\(prefix).\(scalar.string)"
+            // One problem for a block with a wrong name, not one for each of its keys.
+            if ConfigurationKey.blockGroups.contains(prefix), !ConfigurationKey.Block.isValid(scalar.string), Self.isBlock(node) {
+                problems.append(
+                    .misnamedBlock(key, block: .init(group: prefix, name: scalar.string), source: source(name.mark)))
+                continue
+            }
             read(node, key: key, mark: name.mark)
         }
     }
@@ -75,7 +90,9 @@ struct ConfigurationFile {
         if let known = ConfigurationKey.named(key) { return read(node, of: known, mark: mark) }
         let isGroup = ConfigurationKey.groups.contains(key) || ConfigurationKey.isBlockGroup(key)
         switch node {
-        case .mapping(let mapping) where isGroup || !mapping.isEmpty: read(mapping, prefix: key)
+        case .mapping(let mapping) where isGroup || !mapping.isEmpty:
+            if blocks[key] == nil { blocks[key] = source(mark) }
+            read(mapping, prefix: key)
         case .scalar(let scalar) where isGroup && Self.isNull(scalar): break
         case _ where isGroup:
             refuse(key, source: source(mark), allowed: "a group of keys, each on a line of its own below \"\(key):\"")
@@ -119,7 +136,8 @@ struct ConfigurationFile {
     private mutating func refuse(_ error: YamlError) {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
-            refuse(path, source: source(mark), allowed: "one YAML document", hint: problem)
+            let fault = YAMLFault(in: text, problem: problem, line: mark.line)
+            refuse(path, source: "\(path):\(fault.line)", allowed: "one YAML document", hint: fault.text)
         case .duplicatedKeysInMapping(let duplicates, let context):
             for key in duplicates { refuse(key, source: source(context.mark), allowed: "each key once") }
         case .reader(let problem, _, _, _):
@@ -140,6 +158,14 @@ struct ConfigurationFile {
         let parts = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 3, ConfigurationKey.blockGroups.contains(parts[0]) else { return ConfigurationKey.all.map(\.name) }
         return ConfigurationKey.Block(group: parts[0], name: parts[1]).keys.map(\.name)
+    }
+
+    /// Whether a node is that of a block, and not the value of a dotted key.
+    private static func isBlock(_ node: Node) -> Bool {
+        switch node {
+        case .scalar(let scalar): isNull(scalar)
+        default: true
+        }
     }
 
     private static func isNull(_ scalar: Node.Scalar) -> Bool {

@@ -18,6 +18,20 @@ extension ConfigurationKey {
 
         static let nameAllowed = "a name of 1 to 32 characters of a-z, 0-9 and _, beginning with a letter"
 
+        /// The block whose name isn't allowed, in the name of a key or of its flag; nil where there is none.
+        static func misnamed(in name: String) -> Block? {
+            let parts = (name.hasPrefix("--") ? name.dropFirst(2) : name[...]).split(separator: ".", omittingEmptySubsequences: false)
+            guard parts.count >= 2, blockGroups.contains(String(parts[0])), !isValid(parts[1]) else { return nil }
+            return Block(group: String(parts[0]), name: String(parts[1]))
+        }
+
+        /// The allowed name that is nearest: `my_model` for `my-model`; nil where nothing of it is allowed.
+        var allowedName: String? {
+            let bytes = name.lowercased().utf8.map { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) ? $0 : 0x5F }
+            let text = String(decoding: bytes.drop { !(0x61...0x7A).contains($0) }.prefix(32), as: UTF8.self)
+            return Self.isValid(text) ? text : nil
+        }
+
         static func < (one: Block, other: Block) -> Bool {
             one.group == other.group ? one.name < other.name : one.group > other.group
         }
@@ -236,7 +250,7 @@ extension ConfigurationKey {
                 key("meta"), \.[route: name].meta, of: "conditions key=value", reload: .live, "Only messages with all of these in meta.",
                 read: { MetaCondition($0) }, write: { $0.description }),
             .list(
-                key("upstreams"), \.[route: name].upstreams, of: "names of upstreams", reload: .live,
+                key("upstreams"), \.[route: name].upstreams, of: "names of upstreams, each \(Block.nameAllowed)", reload: .live,
                 "Who works on it, one after the other: [recogniser, model, voice].", read: { Block.isValid($0) ? $0 : nil }, write: { $0 }),
             .choice(
                 key("dedupe"), \.[route: name].dedupe, reload: .live,

@@ -102,7 +102,7 @@ extension ConfigurationKey {
                 let values = texts.compactMap(read)
                 return values.count == texts.count ? values : nil
             },
-            write: { "[" + $0.map(write).joined(separator: ", ") + "]" })
+            write: { "[" + $0.map(write).joined(separator: ", ") + "]" }, entries: { $0.map(write) })
     }
 
     /// `a, b or c`.

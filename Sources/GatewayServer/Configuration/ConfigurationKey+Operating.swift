@@ -63,8 +63,16 @@ extension ConfigurationKey {
 extension ConfigurationProblem {
     /// A name that is no key's, with the nearest that is one. Its value isn't shown: it could be a secret.
     static func unknownKey(_ name: String, source: String, among known: [String], separator: Character = ".") -> ConfigurationProblem {
-        ConfigurationProblem(
+        if let block = ConfigurationKey.Block.misnamed(in: name) { return .misnamedBlock(name, block: block, source: source) }
+        return ConfigurationProblem(
             key: name, source: source, allowed: "known keys only; config/gateway.yaml lists them",
             hint: NearestName.of(name, among: known, separator: separator).map { "did you mean \($0)?" })
+    }
+
+    /// A block whose name isn't allowed.
+    static func misnamedBlock(_ name: String, block: ConfigurationKey.Block, source: String) -> ConfigurationProblem {
+        ConfigurationProblem(
+            key: name, source: source, allowed: "below \(block.group): \(ConfigurationKey.Block.nameAllowed)",
+            hint: block.allowedName.map { "\($0) is allowed" })
     }
 }

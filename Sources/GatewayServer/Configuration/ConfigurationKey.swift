@@ -24,6 +24,8 @@ package struct ConfigurationKey: Sendable {
     let assign: @Sendable ([String], inout GatewayConfiguration) -> Bool
     /// The value as it would be written; nil where there is none.
     let text: @Sendable (GatewayConfiguration) -> String?
+    /// The entries of a list as they would be written; nil for a key that is none.
+    let entries: @Sendable (GatewayConfiguration) -> [String]?
     /// Takes the value of one configuration over into another.
     let copy: @Sendable (GatewayConfiguration, inout GatewayConfiguration) -> Void
 
@@ -39,7 +41,7 @@ package struct ConfigurationKey: Sendable {
     /// The value for people: masked when it is a secret, `(none)` where there is none.
     package func shown(in configuration: GatewayConfiguration) -> String {
         guard let text = text(configuration) else { return "(none)" }
-        return isSecret ? Self.mask : text
+        return isSecret ? Self.mask : URLCredentials.maskedQuery(text)
     }
 
     /// What stands for a secret. Of one length, whatever the secret's is.
@@ -50,7 +52,8 @@ package struct ConfigurationKey: Sendable {
         _ name: String, _ path: any WritableKeyPath<GatewayConfiguration, Value> & Sendable,
         isList: Bool = false, isToggle: Bool = false, isMap: Bool = false, isSecret: Bool = false, reload: Reload, allowed: String,
         meaning: String,
-        read: @escaping @Sendable ([String]) -> Value?, write: @escaping @Sendable (Value) -> String?
+        read: @escaping @Sendable ([String]) -> Value?, write: @escaping @Sendable (Value) -> String?,
+        entries: @escaping @Sendable (Value) -> [String]? = { _ in nil }
     ) {
         self.name = name
         self.isList = isList
@@ -66,6 +69,7 @@ package struct ConfigurationKey: Sendable {
             return true
         }
         self.text = { write($0[keyPath: path]) }
+        self.entries = { entries($0[keyPath: path])?.map(URLCredentials.maskedQuery) }
         self.copy = { source, target in target[keyPath: path] = source[keyPath: path] }
     }
 

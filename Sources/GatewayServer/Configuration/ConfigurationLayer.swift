@@ -12,6 +12,8 @@ struct ConfigurationLayer {
     var scalarsAreLists = false
     /// Lists that weren't written in one text, by the names of their keys.
     var lists: [String: [String]] = [:]
+    /// Where each group of keys begins, `upstreams.chat` among them; of files only.
+    var groups: [String: String] = [:]
 
     /// The texts of a key: one, or those of its list; nil when this layer doesn't set it.
     func texts(of key: ConfigurationKey) -> [String]? {

@@ -15,9 +15,10 @@ package enum ConfigurationLoader {
     ) throws(ConfigurationError) -> LoadedConfiguration {
         let flags = ConfigurationFlags(arguments)
         let variables = ConfigurationVariables(environment)
-        let place = ConfigurationPlace(flags: flags, variables: environment, directory: directory)
+        var place = ConfigurationPlace(flags: flags, variables: environment, directory: directory)
         var fingerprint = ConfigurationFingerprint(of: place.paths + variables.secretFiles)
         let files = place.paths.compactMap(ConfigurationFile.init)
+        place.check(read: files.map(\.path))
         var problems = place.problems + flags.problems + variables.problems + files.flatMap(\.problems)
 
         // Where the environment is unknown, the mildest rules find the rest of what is wrong.
@@ -28,9 +29,10 @@ package enum ConfigurationLoader {
         reading.deriveSockets()
         problems += reading.problems
         let rules = ConfigurationRules(
-            configuration: reading.configuration, refused: reading.refused, source: { reading.sources[$0] ?? "default" })
+            configuration: reading.configuration, refused: reading.refused,
+            source: { reading.source(of: $0, in: layers) })
         problems += rules.problems
-        guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+        guard problems.isEmpty else { throw ConfigurationError(problems: problems, files: files.map(\.path)) }
 
         let certificates = reading.configuration.tls.certificates.flatMap { [$0.certificate, $0.key] }
         let upstreams = reading.configuration.upstreams.values.flatMap {
@@ -41,7 +43,9 @@ package enum ConfigurationLoader {
         return LoadedConfiguration(
             configuration: reading.configuration,
             origins: [.init(key: "environment", value: place.named.text, source: place.named.source)] + reading.origins,
-            watchedFiles: place.paths + variables.secretFiles + credentials, fingerprint: fingerprint)
+            watchedFiles: place.paths + variables.secretFiles + credentials, fingerprint: fingerprint,
+            files: files.map { .init(path: $0.path, isEmpty: $0.isEmpty) }, directory: place.directory.text,
+            warnings: place.warnings + rules.warnings)
     }
 
     /// The layers being put on top of each other.
@@ -79,6 +83,15 @@ package enum ConfigurationLoader {
             guard sources["connections.max_sockets"] == nil else { return }
             let max = configuration.connections.max
             configuration.connections.maxSockets = max == 0 ? 0 : max + 128
+        }
+
+        /// Where the value of a key comes from; for a key of a block that isn't set, where the block begins.
+        func source(of name: String, in layers: [ConfigurationLayer]) -> String {
+            if let source = sources[name] { return source }
+            guard let block = ConfigurationKey.named(name)?.block else { return "default" }
+            let group = "\(block.group).\(block.name)"
+            if let source = layers.lazy.compactMap({ $0.groups[group] }).first { return source }
+            return block.keys.lazy.compactMap { sources[$0.name] }.first ?? "default"
         }
 
         var origins: [LoadedConfiguration.Origin] {

@@ -13,27 +13,86 @@ struct ConfigurationPlace {
     let named: Found
     /// `gateway.yaml` and the environment's file, whether they exist or not.
     let paths: [String]
+    /// The directory of the files as it was named.
+    let directory: Found
 
     init(flags: ConfigurationFlags, variables: [String: String], directory: String) {
         func find(_ name: String, _ variable: String, default text: String) -> Found {
             flags.value(of: name).map { ($0, "--" + name) } ?? variables[variable].map { ($0, variable) } ?? (text, "default")
         }
-        let directory = find("config", "PARLEY_CONFIG", default: directory)
+        self.directory = find("config", "PARLEY_CONFIG", default: directory)
         named = find("environment", "PARLEY_ENVIRONMENT", default: DeploymentEnvironment.development.rawValue)
         environment = DeploymentEnvironment(rawValue: named.text)
         // Without a known environment there is no second file.
-        paths = (["gateway"] + (environment.map { [$0.rawValue] } ?? [])).map { "\(directory.text)/\($0).yaml" }
-        checkDirectory(directory)
+        let folder = self.directory.text
+        paths = (["gateway"] + (environment.map { [$0.rawValue] } ?? [])).map { "\(folder)/\($0).yaml" }
+        checkDirectory()
         checkEnvironment()
     }
 
-    private mutating func checkDirectory(_ directory: Found) {
-        // One that isn't there is as good as an empty one.
+    /// Only the default directory may be missing: one that was named is a mistake, and would mean the defaults of development.
+    private mutating func checkDirectory() {
         var isDirectory: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: directory.text, isDirectory: &isDirectory)
-        guard directory.text.isEmpty || (exists && !isDirectory.boolValue) else { return }
+        guard directory.text.isEmpty || (exists ? !isDirectory.boolValue : isNamed) else { return }
+        var hint: String?
+        if exists, directory.text.hasSuffix(".yaml") || directory.text.hasSuffix(".yml") {
+            let parent = (directory.text as NSString).deletingLastPathComponent
+            hint = "name its directory: \(parent.isEmpty ? "." : parent)"
+        } else if !exists, !directory.text.isEmpty {
+            hint = "there is no such directory"
+        }
+        refuseDirectory(allowed: "the path of a directory", hint: hint)
+    }
+
+    /// Whether a flag or a variable names the directory.
+    private var isNamed: Bool { directory.source != "default" }
+
+    /// Looks at a directory that was named, but has neither of the files; to be called when the files were read. Files of other names in it are a
+    /// mistake. An empty directory is a way to read none, and worth a warning.
+    ///
+    /// - Parameter read: those of ``paths`` that exist
+    mutating func check(read: [String]) {
+        warnings = strangers
+        // An unknown environment and a missing directory are reported already.
+        guard isNamed, read.isEmpty, problems.isEmpty else { return }
+        let names = ConfigurationKey.alternatives(paths.map { ($0 as NSString).lastPathComponent })
+        let others = DeploymentEnvironment.allCases.filter {
+            FileManager.default.fileExists(atPath: "\(directory.text)/\($0.rawValue).yaml")
+        }
+        let hint = warnings.first ?? others.first.map { "there is \($0.rawValue).yaml, which is read with --environment \($0.rawValue)" }
+        if let hint {
+            refuseDirectory(allowed: "a directory with \(names) in it", hint: hint)
+        } else {
+            warnings = ["\(directory.text) (\(directory.source)): the directory has no \(names); the defaults hold"]
+        }
+    }
+
+    /// Sentences about the directory, for a warning each.
+    private(set) var warnings: [String] = []
+
+    /// A sentence for each YAML file of the directory that isn't read, though its name comes near: at most ``mostStrangers``.
+    private var strangers: [String] {
+        let known = Set(DeploymentEnvironment.allCases.map(\.rawValue) + ["gateway"]).map { $0 + ".yaml" }
+        let found = (try? FileManager.default.contentsOfDirectory(atPath: directory.text)) ?? []
+        let unread = found.filter { name in
+            let kind = (name.lowercased() as NSString).pathExtension
+            return (kind == "yaml" || kind == "yml") && !name.hasPrefix(".") && !known.contains(name)
+        }
+        return unread.sorted().prefix(Self.mostStrangers).map { name in
+            let stem = (name.lowercased() as NSString).deletingPathExtension
+            let meant = known.contains(stem + ".yaml") ? stem + ".yaml" : NearestName.of(name.lowercased(), among: known)
+            let path = "\(directory.text)/\(name)"
+            guard let meant else { return "\(path) isn't read; the files are gateway.yaml and the environment's, such as production.yaml" }
+            return "\(path) isn't read; did you mean \(meant)?"
+        }
+    }
+
+    private static let mostStrangers = 8
+
+    private mutating func refuseDirectory(allowed: String, hint: String?) {
         problems.append(
-            ConfigurationProblem(key: "config", value: directory.text, source: directory.source, allowed: "the path of a directory"))
+            ConfigurationProblem(key: "config", value: directory.text, source: directory.source, allowed: allowed, hint: hint))
     }
 
     private mutating func checkEnvironment() {

@@ -13,8 +13,9 @@ package struct ConfigurationProblem: Sendable, Hashable {
     package var hint: String?
 
     package init(key: String, value: String? = nil, source: String, allowed: String, hint: String? = nil) {
-        self.key = key
-        self.value = value
+        // A problem is printed and logged: a URL with credentials is refused, and would be shown for that.
+        self.key = URLCredentials.masked(key)
+        self.value = value.map(URLCredentials.masked)
         self.source = source
         self.allowed = allowed
         self.hint = hint
@@ -36,9 +37,12 @@ extension ConfigurationProblem: CustomStringConvertible {
 package struct ConfigurationError: Error, Sendable, Equatable {
     /// At least one: first what concerns whole files, variables and flags, then keys in the order of `gateway.yaml`.
     package var problems: [ConfigurationProblem]
+    /// The files of the configuration that were read.
+    package var files: [String]
 
-    package init(problems: [ConfigurationProblem]) {
+    package init(problems: [ConfigurationProblem], files: [String] = []) {
         self.problems = problems
+        self.files = files
     }
 }
 

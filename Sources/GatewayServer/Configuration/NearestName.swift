@@ -1,8 +1,8 @@
 /// Finds the name that was probably meant.
-enum NearestName {
+package enum NearestName {
     /// The candidate with the fewest edits from `name`, if they are few enough to be a slip: at most a third of its length.
     /// Failing that, the only candidate with the same last part: `limits.max_depth` is `messages.max_depth`.
-    static func of(_ name: String, among candidates: [String], separator: Character = ".") -> String? {
+    package static func of(_ name: String, among candidates: [String], separator: Character = ".") -> String? {
         let nearest = candidates.map { (name: $0, distance: distance(name, $0)) }.min { $0.distance < $1.distance }
         if let nearest, nearest.distance <= max(2, name.utf8.count / 3), nearest.distance < nearest.name.utf8.count { return nearest.name }
         guard let last = name.split(separator: separator).last else { return nil }

@@ -31,6 +31,8 @@ package final class ConfigurationService: Service {
 
     /// How often the files are looked at.
     package static let pollInterval = Duration.seconds(2)
+    /// How soon they are looked at again after a change.
+    package static let settleInterval = Duration.milliseconds(200)
 
     package init(
         loaded: LoadedConfiguration, target: Target, logger: Logger,
@@ -65,10 +67,11 @@ package final class ConfigurationService: Service {
     }
 
     private func onChange() async {
-        while (try? await Task.sleep(for: Self.pollInterval)) != nil {
+        var watch = FileWatch()
+        while (try? await Task.sleep(for: watch.isSettling ? Self.settleInterval : Self.pollInterval)) != nil {
             let (files, known) = state.withLock { ($0.watchedFiles, $0.fingerprint) }
             let fingerprint = ConfigurationFingerprint(of: files)
-            guard fingerprint != known else { continue }
+            guard watch.hasChanged(fingerprint, from: known) else { continue }
             // Noted even if the new files are wrong: they are reported once, not every two seconds.
             state.withLock { $0.fingerprint = fingerprint }
             await reload(because: "a file changed")
@@ -96,6 +99,8 @@ package final class ConfigurationService: Service {
         let loaded: LoadedConfiguration
         do throws(ConfigurationError) {
             loaded = try load()
+            let lost = loaded.lost(since: state.withLock { $0 })
+            guard lost.isEmpty else { throw ConfigurationError(problems: lost) }
         } catch {
             for problem in error.problems { logger.error("configuration not reloaded", metadata: ["problem": "\(problem)"]) }
             return ReloadReport(problems: error.problems.map { "\($0)" })
@@ -107,9 +112,9 @@ package final class ConfigurationService: Service {
             logger.error("configuration not reloaded", metadata: ["problem": "\(error)"])
             return ReloadReport(problems: ["\(error)"])
         }
-        state.withLock {
-            $0 = loaded
-            $0.configuration = diff.applied
+        let known = takeOver(loaded, with: diff.applied)
+        for warning in loaded.warnings where !known.contains(warning) {
+            logger.warning("configuration", metadata: ["problem": "\(warning)"])
         }
         await target.apply(diff.applied)
         for change in diff.needsRestart { logger.warning("takes a restart", metadata: ["change": "\(change)"]) }
@@ -117,5 +122,17 @@ package final class ConfigurationService: Service {
             "configuration reloaded",
             metadata: ["reason": "\(reason)", "changes": "\(diff.reloadable.map { "\($0)" }.joined(separator: ", "))"])
         return ReloadReport(changed: diff.reloadable.map(\.key), needsRestart: diff.needsRestart.map(\.key))
+    }
+
+    /// Takes over what was read.
+    ///
+    /// - Returns: the warnings of what was in force before
+    private func takeOver(_ loaded: LoadedConfiguration, with applied: GatewayConfiguration) -> [String] {
+        state.withLock { state in
+            let known = state.warnings
+            state = loaded
+            state.configuration = applied
+            return known
+        }
     }
 }

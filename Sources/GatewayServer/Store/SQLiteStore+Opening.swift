@@ -43,6 +43,41 @@ extension SQLiteStore {
         Glibc.close(descriptor)
     }
 
+    /// Looks for what keeps the file from being opened, without making or opening it as a database: another gateway may have it open.
+    static func examine(_ path: String) throws(StoreError) {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            guard errno == ENOENT else { throw StoreError(path: path, problem: String(cString: strerror(errno))) }
+            if let reason = FolderAccess.obstacle(toWritingIn: folder(of: path)) {
+                throw StoreError(path: path, problem: "it can't be made: \(reason)")
+            }
+            return
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw StoreError(path: path, problem: "it isn't a file") }
+        guard access(path, R_OK | W_OK) == 0 else {
+            throw StoreError(path: path, problem: "it can't be opened for writing: \(String(cString: strerror(errno)))")
+        }
+        // SQLite makes its log in the same folder.
+        if let reason = FolderAccess.obstacle(toWritingIn: folder(of: path)) {
+            throw StoreError(path: path, problem: "its folder can't be written: \(reason)")
+        }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StoreError(path: path, problem: String(cString: strerror(errno))) }
+        defer { Glibc.close(descriptor) }
+        var header = [UInt8](repeating: 0, count: 100)
+        let count = read(descriptor, &header, header.count)
+        // An empty file is a new one.
+        guard count != 0 else { return }
+        guard count == header.count, header.starts(with: "SQLite format 3\0".utf8) else {
+            throw StoreError(path: path, problem: "it is damaged or no SQLite file; put it aside and start anew, or restore a copy")
+        }
+        // "Application ID", https://sqlite.org/fileformat.html section 1.3. 0 is that of a file from before it was written.
+        let owner = header[68..<72].reduce(0) { $0 << 8 | Int($1) }
+        guard owner == applicationID || owner == 0 else {
+            throw StoreError(path: path, problem: "it belongs to another program; choose another `store.path`")
+        }
+    }
+
     static func check(_ database: DatabaseQueue, path: String) throws {
         let (owner, tables) = try database.read { database in
             (

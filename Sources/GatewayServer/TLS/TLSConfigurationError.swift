@@ -54,7 +54,8 @@ package struct TLSConfigurationError: Error, Sendable, Hashable, CustomStringCon
 }
 
 extension TLSConfigurationError.Reason {
-    fileprivate var text: String {
+    /// In words, without the path.
+    var text: String {
         switch self {
         case .unreadable(let reason): "can't be read: \(reason)"
         case .unwritable(let reason): "can't be written: \(reason)"

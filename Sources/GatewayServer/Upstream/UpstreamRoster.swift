@@ -86,7 +86,7 @@ package final class UpstreamRoster: UpstreamProvider, Service {
             return try Upstream(name: name, wanted, group: group, logger: logger, clock: clock)
         }
         let routes = configuration.routes.sorted { $0.key < $1.key }.map { name, wanted in
-            Route(name: name, wanted, numbers: names, upstreams: upstreams)
+            Route(name: name, wanted, numbers: names, roles: upstreams.map(\.role))
         }
         return Plan(table: RouteTable(routes), upstreams: upstreams)
     }
@@ -156,10 +156,10 @@ extension UpstreamRoster {
 }
 
 extension Route {
-    init(name: String, _ configuration: GatewayConfiguration.Route, numbers: [String], upstreams: [Upstream]) {
+    init(name: String, _ configuration: GatewayConfiguration.Route, numbers: [String], roles: [GatewayConfiguration.Upstream.Role]) {
         self.init(name: name)
         self.upstreams = configuration.upstreams.compactMap { numbers.firstIndex(of: $0) }
-        let roles = self.upstreams.map { upstreams[$0].role }
+        let roles = self.upstreams.map { roles[$0] }
         switch configuration.type {
         case .text: inputs = [.text]
         case .audio: inputs = [.audio]

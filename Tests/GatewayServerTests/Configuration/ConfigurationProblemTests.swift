@@ -140,7 +140,7 @@ struct ConfigurationProblemTests {
         #expect(aliases.problems().contains { $0.allowed == "at most 1000 entries" })
         let deep = try ConfigurationDirectory(["gateway.yaml": String(repeating: "[", count: 200_000)])
         #expect(deep.problems().count == 1)
-        #expect(deep.problems(["--config", bytes.path + "/elsewhere"]) == [])
+        #expect(deep.problems(["--config", bytes.path + "/elsewhere"]).map(\.key) == ["config"])
     }
 
     @Test func `the report names everything, for people`() throws {

@@ -187,7 +187,7 @@ final class ProcessService: UpstreamService {
     }
 
     /// Whether a program is there, by its path or in the places of `PATH`.
-    private static func canRun(_ program: String) -> Bool {
+    static func canRun(_ program: String) -> Bool {
         if program.contains("/") { return access(program, X_OK) == 0 }
         let places = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
         return places.contains { access("\($0)/\(program)", X_OK) == 0 }

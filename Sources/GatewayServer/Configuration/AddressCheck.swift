@@ -1,0 +1,24 @@
+import Glibc
+
+/// Whether an address can be listened on, found out without listening.
+enum AddressCheck {
+    /// The reason, in words, why nothing can listen there; nil when something can, or does already.
+    static func obstacle(toListeningOn endpoint: SocketEndpoint) -> String? {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_PASSIVE
+        var list: UnsafeMutablePointer<addrinfo>?
+        let code = getaddrinfo(endpoint.host, "\(endpoint.port)", &hints, &list)
+        guard code == 0, let first = list else { return String(cString: gai_strerror(code)) }
+        defer { freeaddrinfo(list) }
+        let descriptor = socket(first.pointee.ai_family, first.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return String(cString: strerror(errno)) }
+        defer { _ = close(descriptor) }
+        // A socket that is bound but doesn't listen keeps no gateway from its port.
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        guard bind(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) != 0 else { return nil }
+        // Most likely the gateway itself, which is running.
+        return errno == EADDRINUSE ? nil : String(cString: strerror(errno))
+    }
+}

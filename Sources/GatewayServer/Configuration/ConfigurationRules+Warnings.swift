@@ -1,0 +1,47 @@
+import GatewayCore
+
+/// Sentences about everything that is allowed, but probably not meant.
+extension ConfigurationRules {
+    var warnings: [String] {
+        // Names that don't exist, and routes without upstreams, are problems.
+        guard problems.isEmpty, refused.isEmpty else { return [] }
+        return upstreamWarnings + routeWarnings
+    }
+
+    private var upstreamWarnings: [String] {
+        let used = Set(configuration.routes.values.flatMap(\.upstreams))
+        return configuration.upstreams.sorted { $0.key < $1.key }.flatMap { name, upstream in
+            var found: [String] = []
+            func warn(_ field: String?, _ text: String) {
+                let place = source("upstreams.\(name).\(field ?? "kind")")
+                found.append("upstreams.\(name)\(field.map { ".\($0)" } ?? "") (\(place)): \(text)")
+            }
+            if !used.contains(name) {
+                let effect = configuration.routes.isEmpty ? "; without any route all requests go to the built-in loopback" : ""
+                warn(nil, "no route uses the upstream\(effect)")
+            }
+            if upstream.kind == .openai, upstream.model.isEmpty {
+                warn("model", "the upstream has no model; most servers refuse requests without one")
+            }
+            if upstream.kind == .loopback, !upstream.urls.isEmpty || !upstream.command.isEmpty {
+                warn("kind", "the kind is loopback, which returns what was sent and uses neither urls nor command")
+            }
+            return found
+        }
+    }
+
+    private var routeWarnings: [String] {
+        let names = configuration.upstreams.keys.sorted()
+        let roles = names.map { configuration[upstream: $0].role }
+        let table = RouteTable(configuration.routes.map { Route(name: $0.key, $0.value, numbers: names, roles: roles) })
+        return table.unreachable.sorted { $0.key < $1.key }.map { index, reason in
+            let name = table.routes[index].name
+            let why =
+                switch reason {
+                case .covered(let others): "\(others.map { table.routes[$0].name }.joined(separator: " and ")) takes all its requests first"
+                case .contradiction(let key): "meta demands two values of \(String(decoding: key, as: UTF8.self))"
+                }
+            return "routes.\(name) (\(source("routes.\(name).upstreams"))): the route is never used: \(why)"
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import Foundation
+import NIOPosix
+import Support
+import Testing
+
+@testable import GatewayServer
+
+@Suite("Files, programs and addresses of a configuration")
+struct StartCheckTests {
+    private let folder: TemporaryFolder
+    private let certificates: TestCertificates
+    private let good: TestCertificates.Made
+    private let other: TestCertificates.Made
+
+    init() throws {
+        folder = try TemporaryFolder()
+        certificates = try TestCertificates()
+        good = try certificates.make(.init(["localhost"], isAuthority: true), file: "good")
+        other = try certificates.make(.init(["other.example"]), file: "other")
+        try folder.write("no certificate", to: "broken.pem")
+        try folder.write("", to: "empty.pem")
+    }
+
+    private func check(_ arguments: [String], stateFolder: String? = nil) throws -> StartCheck {
+        // On ports that are free, and not the default ones.
+        let own = ["--listen.address=127.0.0.1:0", "--operations.address=127.0.0.1:0"]
+        let given = own.filter { flag in !arguments.contains { $0.hasPrefix(flag.prefix { $0 != "=" }) } }
+        return StartCheck(
+            try loadConfiguration(given + arguments), stateFolder: stateFolder ?? folder.path + "/var",
+            group: MultiThreadedEventLoopGroup.singleton, now: Int64(Date().timeIntervalSince1970))
+    }
+
+    private func found(_ arguments: [String]) throws -> [String] {
+        try check(arguments).problems.map { "\($0.key) \($0.value?.replacing(folder.path + "/", with: "") ?? "")" }
+    }
+
+    @Test func `nothing is found where all is right, and nothing is made`() throws {
+        #expect(try found([]) == [])
+        #expect(
+            try found([
+                "--tls.certificates=\(good.files.certificate):\(good.files.key)", "--tls.client_auth=required",
+                "--tls.client_ca=\(good.files.certificate)", "--store.kind=sqlite", "--store.path=\(folder.path)/new/parley.sqlite",
+                "--upstreams.a.kind=process", "--upstreams.a.command=/bin/cat", "--upstreams.b.kind=process", "--upstreams.b.command=cat",
+                "--upstreams.c.kind=openai", "--upstreams.c.urls=https://127.0.0.1:1/v1", "--upstreams.c.ca=\(good.files.certificate)",
+                "--upstreams.c.client_certificate=\(good.files.certificate):\(good.files.key)",
+            ]).filter { !$0.contains("kind process") } == [])
+        #expect(!FileManager.default.fileExists(atPath: folder.path + "/var"))
+        #expect(!FileManager.default.fileExists(atPath: folder.path + "/new"))
+    }
+
+    @Test func `certificates, keys and authorities are read as a start reads them`() throws {
+        #expect(try found(["--tls.certificates=no.pem:\(good.files.key)"]) == ["tls.certificates no.pem"])
+        #expect(try found(["--tls.certificates=\(folder.path)/broken.pem:\(good.files.key)"]) == ["tls.certificates broken.pem"])
+        let mismatch = try check(["--tls.certificates=\(good.files.certificate):\(other.files.key)"]).problems
+        #expect(mismatch.map(\.value) == [other.files.key])
+        #expect(mismatch.first?.hint == "isn't the key of \(good.files.certificate)")
+        #expect(mismatch.first?.source == "--tls.certificates")
+        for path in ["no.pem", folder.path + "/broken.pem", folder.path + "/empty.pem"] {
+            let problems = try check([
+                "--tls.certificates=\(good.files.certificate):\(good.files.key)", "--tls.client_auth=required", "--tls.client_ca=\(path)",
+            ]).problems
+            #expect(problems.map(\.key) == ["tls.client_ca"])
+            // Also without a certificate of its own.
+            #expect(try check(["--tls.client_auth=required", "--tls.client_ca=\(path)"]).problems.map(\.key) == ["tls.client_ca"])
+        }
+    }
+
+    @Test func `all problems of all files are told at once`() throws {
+        let problems = try found([
+            "--tls.certificates=no.pem:no.key,no2.pem:no2.key", "--store.kind=sqlite", "--store.path=\(folder.path)/broken.pem",
+            "--upstreams.a.kind=http", "--upstreams.a.urls=https://127.0.0.1:1", "--upstreams.a.ca=no.ca", "--upstreams.b.kind=websocket",
+            "--upstreams.b.urls=wss://127.0.0.1:1", "--upstreams.b.client_certificate=no.pem:no.key",
+        ])
+        for key in ["tls.certificates no.pem", "tls.certificates no2.pem", "upstreams.a.ca no.ca", "upstreams.b.client_certificate no.pem"]
+        {
+            #expect(problems.contains(key), "\(problems)")
+        }
+        #expect(problems.contains("store.path broken.pem"))
+    }
+
+    @Test func `a certificate that ends soon is a warning`() throws {
+        let ending = try certificates.make(.init(["soon.example"], notAfter: 86_400), file: "soon")
+        let check = try check(["--tls.certificates=\(ending.files.certificate):\(ending.files.key)"])
+        #expect(check.problems == [])
+        #expect(check.warnings.count == 1)
+    }
+
+    @Test(arguments: ["/nowhere/at/all", "no-such-program-anywhere", "/etc/hostname"]) func `a program has to be there`(program: String)
+        throws
+    {
+        let problems = try check(["--upstreams.a.kind=process", "--upstreams.a.command=\(program),x"]).problems
+        let about = problems.filter { $0.key == "upstreams.a.command" }
+        #expect(about.map(\.value) == [program])
+        #expect(about.map(\.source) == ["--upstreams.a.command"])
+    }
+
+    @Test func `the store's file has to be one, or to be possible`() throws {
+        func reason(_ path: String) throws -> String? {
+            let problems = try check(["--store.kind=sqlite", "--store.path=\(path)"]).problems
+            #expect(problems.allSatisfy { $0.key == "store.path" })
+            return problems.first?.hint
+        }
+        #expect(try reason(folder.path + "/x/y/z.sqlite") == nil)
+        // An empty file is a new store.
+        #expect(try reason(folder.path + "/empty.pem") == nil)
+        #expect(try reason(folder.path) == "it isn't a file")
+        #expect(try reason(folder.path + "/broken.pem")?.contains("no SQLite file") == true)
+        #expect(try reason(folder.path + "/broken.pem/x.sqlite") != nil)
+        #expect(try reason("/proc/version/y.sqlite") != nil)
+        var header = Array("SQLite format 3\0".utf8) + [UInt8](repeating: 0, count: 84)
+        for (owner, isOurs) in [([0x50, 0x52, 0x4C, 0x59], true), ([0, 0, 0, 0], true), ([0, 0, 0, 1], false)] as [([UInt8], Bool)] {
+            header.replaceSubrange(68..<72, with: owner)
+            try Data(header).write(to: URL(fileURLWithPath: folder.path + "/other.sqlite"))
+            #expect(try reason(folder.path + "/other.sqlite") == nil ? isOurs : !isOurs)
+        }
+        // Files in memory need none.
+        #expect(try check(["--store.kind=memory", "--store.path=/proc/version/y.sqlite"]).problems == [])
+    }
+
+    @Test func `the folder of the development certificate has to be possible`() throws {
+        #expect(try check([], stateFolder: folder.path + "/broken.pem/var").problems.map(\.key) == ["tls.certificates"])
+    }
+
+    @Test(arguments: ["listen.address", "operations.address"]) func `an address has to be one of this machine`(key: String) throws {
+        // TEST-NET-1 of RFC 5737, and a name that RFC 2606 keeps free.
+        for address in ["192.0.2.1:4711", "no-such-host.invalid:4711"] {
+            #expect(try check(["--\(key)=\(address)", "--operations.token=x"]).problems.map(\.key) == [key], "\(address)")
+        }
+        #expect(try check(["--\(key)=[::1]:0"]).problems.count <= 1)
+    }
+}
