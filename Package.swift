@@ -66,6 +66,8 @@ let package = Package(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // malloc_trim: memory goes back to the system after a wave of connections. sched_setattr: event loops get their turn soon.
         .systemLibrary(name: "CLinux"),
+        // argc and argv as C gives them: Swift's list of them is empty without /proc.
+        .target(name: "CArguments", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
         // What a process upstream is before it becomes its program. The runtime of Swift would be most of its start.
         .executableTarget(
             name: "parley-launch",
@@ -110,7 +112,7 @@ let package = Package(
             name: "parley",
             dependencies: [
                 // Started, not linked: it is built along, and found beside.
-                "GatewayCore", "GatewayServer", "parley-launch",
+                "CArguments", "GatewayCore", "GatewayServer", "parley-launch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -40,6 +40,11 @@ enum Assembly {
         } catch let error as TLSConfigurationError {
             logger.critical("the certificates can't be used", metadata: ["error": "\(error)"])
             return configurationError
+        } catch let failure as ListenerFailure {
+            logger.critical(
+                "the gateway can't run",
+                metadata: ["listener": "\(failure.key)", "address": "\(failure.address)", "error": "\(failure.reason)"])
+            return 1
         } catch {
             logger.critical("the gateway can't run", metadata: ["error": "\(error)"])
             return 1
@@ -55,6 +60,15 @@ enum Assembly {
         let started = LoopClock.wallMilliseconds()
         let group = MultiThreadedEventLoopGroup(
             numberOfThreads: configuration.listen.loops == 0 ? System.coreCount : configuration.listen.loops)
+
+        // The first line, so that it is there also when the next step fails.
+        logger.notice(
+            "starting",
+            metadata: [
+                "version": "\(version)", "environment": "\(configuration.environment.rawValue)", "files": "\(loaded.filesRead)",
+                "loops": .stringConvertible(group.makeIterator().reduce(0) { count, _ in count + 1 }),
+            ])
+        for warning in loaded.warnings { logger.warning("configuration", metadata: ["problem": "\(warning)"]) }
 
         let health = HealthRegistry()
         let ticketKeys = TLSTicketKeys(rotation: .nanoseconds(configuration.tls.ticketRotation.clampedNanoseconds))
@@ -104,12 +118,6 @@ enum Assembly {
                 logger: Logger(label: "parley.operations")),
             reload: { await keeper.reload(because: "an operator asked") }, resetUpstream: { upstreams.reset($0) }, eventLoopGroup: group)
 
-        logger.notice(
-            "starting",
-            metadata: [
-                "version": "\(version)", "environment": "\(configuration.environment.rawValue)",
-                "loops": .stringConvertible(group.makeIterator().reduce(0) { count, _ in count + 1 }),
-            ])
         // Stopped in reverse order: health answers until the end.
         let services = ServiceGroup(
             configuration: .init(
@@ -177,14 +185,11 @@ enum Assembly {
     }
 
     private static func settings(_ configuration: GatewayConfiguration) throws -> TLSSettings {
-        var certificates = configuration.tls.certificates.map { TLSSettings.Certificate(certificate: $0.certificate, key: $0.key) }
-        if certificates.isEmpty, configuration.environment == .development {
-            certificates = [try DevelopmentCertificate.files(in: stateFolder, now: LoopClock.wallMilliseconds() / 1000)]
+        var settings = TLSSettings(configuration)
+        if settings.certificates.isEmpty, configuration.environment == .development {
+            settings.certificates = [try DevelopmentCertificate.files(in: stateFolder, now: LoopClock.wallMilliseconds() / 1000)]
         }
-        return TLSSettings(
-            certificates: certificates, minimumVersion: configuration.tls.minimumVersion == .tls13 ? .v1_3 : .v1_2,
-            clientAuthority: configuration.tls.clientCA,
-            clientAuthentication: .init(rawValue: configuration.tls.clientAuth.rawValue) ?? .required)
+        return settings
     }
 
     private static func warn(_ warnings: [TLSWarning], logger: Logger) {

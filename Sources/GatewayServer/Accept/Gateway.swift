@@ -77,7 +77,7 @@ package final class Gateway: Service {
                 bound.value.tick()
             }
         }
-        let channel = try await bind()
+        let channel = try await ListenerFailure.naming("listen.address", address) { try await bind() }
         listener.withLock { $0 = channel }
         if let local = channel.localAddress {
             logger.info("listening", metadata: ["address": "\(SocketEndpoint(host: local.ipAddress ?? "?", port: local.port ?? 0))"])

@@ -95,7 +95,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
             },
             eventLoopGroupProvider: .shared(eventLoopGroup),
             logger: logger)
-        try await application.run()
+        try await ListenerFailure.naming("operations.address", address) { try await application.run() }
     }
 
     /// Keeps the listener alive when the process is out of descriptors: the library takes a failed accept for the end of the listener.

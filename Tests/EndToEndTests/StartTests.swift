@@ -1,0 +1,262 @@
+import Foundation
+import Support
+import Testing
+
+/// The arguments, the subcommand, the files and the listeners of a start.
+@Suite(.bounded) struct StartTests {
+    /// Runs the executable in a mount namespace of its own, in which `setup` has hidden something.
+    private static func run(
+        _ arguments: [String], in folder: TemporaryFolder, after setup: String
+    ) async throws -> (status: ChildProcess.ExitStatus, lines: [String], errorLines: [String]) {
+        try await ChildProcess.run(
+            "/usr/bin/unshare",
+            ["--map-root-user", "--mount", "/bin/sh", "-c", "\(setup) && exec \"$0\" \"$@\"", try GatewayProcess.executable()] + arguments,
+            folder: folder.path)
+    }
+
+    /// Whether this machine lets the tests hide `/proc` from a process.
+    private static var canHideProc: Bool {
+        get async {
+            let run = try? await ChildProcess.run(
+                "/usr/bin/unshare", ["--map-root-user", "--mount", "/bin/sh", "-c", "mount -t tmpfs none /proc"], folder: "/tmp")
+            return run?.status == 0
+        }
+    }
+
+    private static let hidden = ["mount -t tmpfs none /proc", "umount -l /proc", "mount --bind /dev/null /proc/self/cmdline"]
+
+    @Test(.enabled("needs mount namespaces") { await canHideProc }, arguments: hidden)
+    func `arguments count without /proc, too`(setup: String) async throws {
+        let folder = try TemporaryFolder()
+        // Production can't start yet: as development it would.
+        let serve = try await Self.run(["serve", "--environment", "production"], in: folder, after: setup)
+        #expect(serve.status == 78)
+        #expect(serve.errorLines.joined().contains("tls.certificates"))
+        let default_ = try await Self.run(["--environment=production", "--sessions.max", "many"], in: folder, after: setup)
+        #expect(default_.status == 78)
+        #expect(default_.errorLines.joined(separator: "\n").contains("sessions.max = many"))
+        let print = try await Self.run(["config", "print", "--sessions.max=7"], in: folder, after: setup)
+        #expect(print.status == 0)
+        #expect(print.lines.contains { $0.contains("sessions.max ") && $0.contains("--sessions.max") })
+        let help = try await Self.run(["--help"], in: folder, after: setup)
+        #expect(help.lines.joined().contains("SUBCOMMANDS"))
+    }
+
+    @Test(arguments: ["prod\u{FF}", "\u{C3}"])
+    func `an argument or an environment that isn't UTF-8 refuses the start`(bytes: String) async throws {
+        let folder = try TemporaryFolder()
+        // A shell makes the byte, since a Swift string can't hold it.
+        let octal = bytes.unicodeScalars.map { $0.value < 0x80 ? String($0) : "\\\(String($0.value, radix: 8))" }.joined()
+        func start(_ script: String) async throws -> (status: Int32, lines: [String], errorLines: [String]) {
+            try await ChildProcess.run("/bin/sh", ["-c", script, try GatewayProcess.executable()], folder: folder.path)
+        }
+        let argument = try await start("exec \"$0\" serve --environment \"$(printf '\(octal)')\"")
+        #expect(argument.status == 78)
+        #expect(argument.errorLines == ["Argument 3 isn't UTF-8."])
+        let variable = try await start("PARLEY_ENVIRONMENT=\"$(printf '\(octal)')\" exec \"$0\" serve --logging.format json")
+        #expect(variable.status == 78)
+        #expect(variable.errorLines.joined().contains("PARLEY_ENVIRONMENT"))
+    }
+
+    // MARK: Files
+
+    @Test func `the first line of the log says which files were read`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("sessions.max: 5\n", to: "config/gateway.yaml")
+        try folder.write("sessions.max: 5\n", to: "config/gateway.yml")
+        let gateway = try await GatewayProcess(folder: folder)
+        let first = try #require(try gateway.log().first)
+        #expect(first["msg"] == "starting")
+        #expect(first["files"] == "config/gateway.yaml")
+        let hint = try await gateway.line { $0["level"] == "warning" && $0["problem"].string?.contains("gateway.yml") == true }
+        #expect(hint["problem"] == "config/gateway.yml isn't read; did you mean gateway.yaml?")
+        try await gateway.stop()
+        let bare = try await GatewayProcess(folder: TemporaryFolder())
+        #expect(try bare.log().first?["files"] == "none in config")
+        try await bare.stop()
+    }
+
+    @Test(arguments: ["serve", "check"]) func `a directory that isn't there, or has files of other names only, exits 78`(command: String)
+        async throws
+    {
+        let folder = try TemporaryFolder()
+        try folder.write("", to: "empty/gateway.yml")
+        let arguments = command == "serve" ? ["serve"] : ["config", "check"]
+        for (directory, words) in [("nowhere", "there is no such directory"), ("empty", "did you mean gateway.yaml?")] {
+            let run = try await GatewayProcess.run(arguments + ["--config", directory], folder: folder)
+            #expect(run.status == 78)
+            #expect(run.errorLines.joined().contains(words))
+        }
+    }
+
+    @Test(arguments: ["removed", "emptied", "unreadable", "the folder moved"])
+    func `a configuration that vanishes while the gateway runs changes nothing`(how: String) async throws {
+        let folder = try TemporaryFolder()
+        let yaml = "messages:\n  unknown_fields: ignore\nlimits:\n  text_per_minute: 7\n"
+        let file = try folder.write(yaml, to: "config/gateway.yaml")
+        let gateway = try await GatewayProcess(folder: folder)
+        switch how {
+        case "removed": try FileManager.default.removeItem(atPath: file)
+        case "emptied": try folder.write("", to: "config/gateway.yaml")
+        case "unreadable":
+            try FileManager.default.removeItem(atPath: file)
+            try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: false)
+        default: try FileManager.default.moveItem(atPath: folder.path + "/config", toPath: folder.path + "/aside")
+        }
+        // Found by itself.
+        let refused = try await gateway.line("configuration not reloaded")
+        #expect(refused["problem"].string?.contains("config/gateway.yaml") == true)
+        // A second try says the same.
+        let asked = try await gateway.operationsResponse(
+            to: HTTPRequestText("/v1/gateway/reload", method: "POST", fields: [("Host", "localhost"), ("Connection", "close")]))
+        #expect(asked.status == 422)
+        let client = try await gateway.client()
+        try await client.send(["type": "ping", "nobody_knows": 1])
+        _ = try await client.message("pong")
+        // It comes back, changed: that is a reload.
+        try? FileManager.default.removeItem(atPath: file)
+        try folder.write(yaml.replacing("7", with: "8"), to: "config/gateway.yaml")
+        let reloaded = try await gateway.line("configuration reloaded")
+        #expect(reloaded["changes"] == "limits.text_per_minute: 7 -> 8")
+        try await gateway.stop()
+    }
+
+    @Test func `a folder that is swapped by its link is one reload`() async throws {
+        let folder = try TemporaryFolder()
+        // As Kubernetes mounts a ConfigMap: files are links into ..data, which is a link that is replaced.
+        func version(_ name: String, _ yaml: String) throws {
+            try folder.write(yaml, to: "config/\(name)/gateway.yaml")
+            try FileManager.default.createSymbolicLink(atPath: folder.path + "/config/..new", withDestinationPath: name)
+            rename(folder.path + "/config/..new", folder.path + "/config/..data")
+        }
+        try version("..1", "limits.text_per_minute: 7\n")
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path + "/config/gateway.yaml", withDestinationPath: "..data/gateway.yaml")
+        let gateway = try await GatewayProcess(folder: folder)
+        try version("..2", "limits.text_per_minute: 8\n")
+        try FileManager.default.removeItem(atPath: folder.path + "/config/..1")
+        #expect(try await gateway.line("configuration reloaded")["changes"] == "limits.text_per_minute: 7 -> 8")
+        #expect(try gateway.log().allSatisfy { $0["msg"] != "configuration not reloaded" })
+        try await gateway.stop()
+    }
+
+    // MARK: config check, print and keys
+
+    @Test func `config check names the files, warns, and finds what serve would`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("upstreams:\n  a:\n    kind: loopback\n", to: "config/gateway.yaml")
+        let good = try await GatewayProcess.run(["config", "check"], folder: folder)
+        #expect(good.status == 0)
+        #expect(good.lines.first == "read: config/gateway.yaml")
+        #expect(good.lines.contains { $0.hasPrefix("warning: upstreams.a") })
+        #expect(good.lines.last == "the configuration is good")
+        let wrong = try await GatewayProcess.run(
+            ["config", "check", "--tls.certificates", "no.pem:such.key", "--store.kind=sqlite", "--store.path=config"], folder: folder)
+        #expect(wrong.status == 78)
+        let text = wrong.errorLines.joined(separator: "\n")
+        for word in ["no.pem", "such.key", "store.path", "it isn't a file"] { #expect(text.contains(word), "\(word)") }
+        let shape = try await GatewayProcess.run(["config", "check", "--sessions.max=x"], folder: folder)
+        #expect(shape.status == 78)
+        #expect(shape.errorLines.last == "read: config/gateway.yaml")
+        // A gateway that runs is in nobody's way.
+        let gateway = try await GatewayProcess(["store.kind": "sqlite"], folder: folder)
+        let beside = try await GatewayProcess.run(
+            ["config", "check", "--store.kind=sqlite", "--listen.address=127.0.0.1:\(gateway.port)"], folder: folder)
+        #expect(beside.status == 0)
+        try await gateway.stop()
+    }
+
+    @Test func `config print has JSON for programs`() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write("limits.text_per_minute: 7\n", to: "config/gateway.yaml")
+        let run = try await GatewayProcess.run(
+            ["config", "print", "--json", "--http.allowed_origins=https://a.example,https://b.example"], folder: folder,
+            environment: ["PARLEY_OPERATIONS_TOKEN": "HushHushMarker"])
+        #expect(run.status == 0)
+        let text = run.lines.joined(separator: "\n")
+        #expect(!text.contains("HushHushMarker"))
+        let json = try JSON(text)
+        #expect(json["environment"] == "development")
+        #expect(json["files"] == ["config/gateway.yaml"])
+        #expect(json["keys"]["limits.text_per_minute"] == ["value": "7", "source": "config/gateway.yaml:1"])
+        #expect(json["keys"]["http.allowed_origins"]["value"] == ["https://a.example", "https://b.example"])
+        #expect(json["keys"]["operations.token"]["value"] == "********")
+        #expect(json["keys"]["tls.client_ca"] == ["value": nil, "source": "default"])
+    }
+
+    @Test func `config keys lists the keys, all or those that begin with a text`() async throws {
+        let folder = try TemporaryFolder()
+        let all = try await GatewayProcess.run(["config", "keys"], folder: folder)
+        #expect(all.status == 0)
+        #expect(all.lines.contains("connections.max *"))
+        #expect(all.lines.contains("upstreams.<name>.urls *"))
+        let some = try await GatewayProcess.run(["config", "keys", "connections.per_address"], folder: folder)
+        #expect(some.lines.first == "connections.per_address *")
+        #expect(some.lines.last == "    Default: 10 (development 1000).")
+        #expect(some.lines.count == 4)
+        let none = try await GatewayProcess.run(["config", "keys", "zebra"], folder: folder)
+        #expect(none.status == 64)
+        #expect(none.errorLines.joined().contains("no key begins with zebra"))
+    }
+
+    // MARK: Words that are no subcommand, and help
+
+    @Test(
+        arguments: [
+            (["sevre"], "unknown subcommand sevre. Did you mean serve?"), (["zebra", "--x"], "unknown subcommand zebra."),
+            (["config", "chekc"], "unknown subcommand chekc. Did you mean check?"), (["sessions", "lst"], "unknown subcommand lst."),
+        ])
+    func `a word that is no subcommand is named, with those there are`(arguments: [String], words: String) async throws {
+        let run = try await GatewayProcess.run(arguments, folder: try TemporaryFolder())
+        #expect(run.status == 64)
+        let text = run.errorLines.joined(separator: "\n")
+        #expect(text.contains(words))
+        #expect(text.contains(arguments.count > 1 && arguments[0] != "zebra" ? "parley \(arguments[0]) has" : "parley has serve, config"))
+    }
+
+    @Test(
+        arguments: [
+            ["serve", "--help"], ["serve", "-h"], ["help", "serve"], ["config", "--help"], ["config", "check", "--help"],
+            ["config", "print", "--help"], ["help", "config", "check"],
+        ])
+    func `help lists the flags that the command takes`(arguments: [String]) async throws {
+        let run = try await GatewayProcess.run(arguments, folder: try TemporaryFolder())
+        #expect(run.status == 0)
+        let text = run.lines.joined(separator: "\n")
+        for flag in ["--environment <name>", "--config <directory>", "--<key> <value>"] { #expect(text.contains(flag)) }
+        #expect(text.contains("--json") == (arguments.contains("print")))
+        #expect(!text.contains("--version"))
+        #expect(!text.contains("<flags>"))
+    }
+
+    @Test func `the version is told`() async throws {
+        let run = try await GatewayProcess.run(["--version"], folder: try TemporaryFolder())
+        #expect(run.status == 0)
+        #expect(run.lines.count == 1)
+        #expect(run.lines[0].contains("."))
+    }
+
+    // MARK: Addresses
+
+    @Test(arguments: ["listen.address", "operations.address"])
+    func `a port that is taken is one line with listener, address and port`(listener: String) async throws {
+        let gateway = try await SharedGateways.roomy()
+        let address = "127.0.0.1:\(listener == "listen.address" ? gateway.port : gateway.operationsPort)"
+        let run = try await GatewayProcess.run(["serve"] + GatewayProcess.arguments([listener: address]), folder: try TemporaryFolder())
+        #expect(run.status == 1)
+        let grave = try run.lines.map { try JSON($0) }.filter { $0["level"] == "error" || $0["level"] == "critical" }
+        #expect(grave.count == 1)
+        #expect(grave.first?["msg"] == "the gateway can't run")
+        #expect(grave.first?["listener"] == .string(listener))
+        #expect(grave.first?["address"] == .string(address))
+        #expect(grave.first?["error"] == "the port is taken by another process")
+        #expect(run.errorLines == [])
+    }
+
+    @Test func `an address that isn't this machine's is one line, too`() async throws {
+        let run = try await GatewayProcess.run(
+            ["serve"] + GatewayProcess.arguments(["listen.address": "192.0.2.1:4711"]), folder: try TemporaryFolder())
+        #expect(run.status == 1)
+        #expect(run.lines.filter { $0.contains("192.0.2.1:4711") && $0.contains("the address isn't one of this machine") }.count == 1)
+    }
+}
