@@ -1,13 +1,17 @@
 import Foundation
 
 /// Whether files have changed, told from their inodes, sizes and times without reading them. A file that appears, vanishes or is
-/// replaced under its name, as Kubernetes does with mounted secrets, counts as changed.
+/// replaced under its name, as Kubernetes does with mounted secrets, counts as changed, and so does one that can be read from now on, or can't.
 package struct ConfigurationFingerprint: Sendable, Equatable {
     private struct Mark: Sendable, Equatable {
         var device: Int
         var inode: Int
         var size: Int
         var modified: Date
+        /// Permissions say nothing of the contents, but a change of them may be what lets the file be read.
+        var permissions: Int
+        var owner: Int
+        var isReadable: Bool
     }
 
     private var marks: [String: Mark?] = [:]
@@ -24,7 +28,9 @@ package struct ConfigurationFingerprint: Sendable, Equatable {
         guard let attributes = try? FileManager.default.attributesOfItem(atPath: target) else { return nil }
         return Mark(
             device: attributes[.systemNumber] as? Int ?? 0, inode: attributes[.systemFileNumber] as? Int ?? 0,
-            size: attributes[.size] as? Int ?? 0, modified: attributes[.modificationDate] as? Date ?? .distantPast)
+            size: attributes[.size] as? Int ?? 0, modified: attributes[.modificationDate] as? Date ?? .distantPast,
+            permissions: attributes[.posixPermissions] as? Int ?? 0, owner: attributes[.ownerAccountID] as? Int ?? 0,
+            isReadable: FileManager.default.isReadableFile(atPath: target))
     }
 
     /// Adds files that became known later.

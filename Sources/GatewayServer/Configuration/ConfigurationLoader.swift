@@ -35,9 +35,7 @@ package enum ConfigurationLoader {
         guard problems.isEmpty else { throw ConfigurationError(problems: problems, files: files.map(\.path)) }
 
         let certificates = reading.configuration.tls.certificates.flatMap { [$0.certificate, $0.key] }
-        let upstreams = reading.configuration.upstreams.values.flatMap {
-            [$0.authority, $0.clientCertificate?.certificate, $0.clientCertificate?.key].compactMap(\.self)
-        }
+        let upstreams = reading.configuration.upstreams.values.flatMap(\.credentialFiles)
         let credentials = certificates + [reading.configuration.tls.clientCA].compactMap(\.self) + upstreams.sorted()
         fingerprint.add(credentials)
         return LoadedConfiguration(

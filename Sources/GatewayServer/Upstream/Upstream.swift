@@ -9,6 +9,8 @@ final class Upstream: Sendable {
     let configuration: GatewayConfiguration.Upstream
     let target: CallTarget
     let service: any UpstreamService
+    /// Identifies the versions of its certificates and authorities that were read.
+    let credentials: ConfigurationFingerprint
 
     init(
         name: String, _ configuration: GatewayConfiguration.Upstream, group: any EventLoopGroup, logger: Logger,
@@ -16,6 +18,8 @@ final class Upstream: Sendable {
     ) throws {
         self.name = name
         self.configuration = configuration
+        // Before they are read, so that a change in between isn't missed.
+        credentials = ConfigurationFingerprint(of: configuration.credentialFiles)
         let addresses =
             switch configuration.kind {
             case .loopback, .process: [name]
@@ -63,6 +67,11 @@ final class Upstream: Sendable {
 }
 
 extension GatewayConfiguration.Upstream {
+    /// Certificates, keys and authorities.
+    var credentialFiles: [String] {
+        [authority, clientCertificate?.certificate, clientCertificate?.key].compactMap(\.self)
+    }
+
     /// What every request and every handshake says of its sender.
     func addFields(to headers: inout HTTPHeaders) {
         headers.add(name: "User-Agent", value: "parley")

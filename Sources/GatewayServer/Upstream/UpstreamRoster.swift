@@ -82,7 +82,11 @@ package final class UpstreamRoster: UpstreamProvider, Service {
         let names = configuration.upstreams.keys.sorted()
         let upstreams = try names.map { name in
             let wanted = configuration[upstream: name]
-            if let same = old.first(where: { $0.name == name && $0.configuration == wanted }) { return same }
+            if let same = old.first(where: { $0.name == name && $0.configuration == wanted }),
+                same.credentials == ConfigurationFingerprint(of: wanted.credentialFiles)
+            {
+                return same
+            }
             return try Upstream(name: name, wanted, group: group, logger: logger, clock: clock)
         }
         let routes = configuration.routes.sorted { $0.key < $1.key }.map { name, wanted in

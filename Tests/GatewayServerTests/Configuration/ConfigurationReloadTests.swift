@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import GatewayServer
@@ -60,6 +61,11 @@ struct ConfigurationReloadTests {
         #expect(rewritten != loaded.fingerprint)
         try directory.write("", to: "development.yaml")
         #expect(now() != rewritten)
+        // Whether it could be read in the meantime is another matter.
+        let readable = now()
+        try FileManager.default.setAttributes([.posixPermissions: 0o000], ofItemAtPath: "\(directory.path)/gateway.yaml")
+        #expect(now() != readable)
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: "\(directory.path)/gateway.yaml")
         let other = try ConfigurationDirectory()
         #expect(ConfigurationFingerprint(of: [other.path + "/x"]) == ConfigurationFingerprint(of: [other.path + "/x"]))
         #expect(ConfigurationFingerprint(of: [other.path + "/x"]) != ConfigurationFingerprint(of: [other.path + "/y"]))
