@@ -26,6 +26,13 @@ package struct AnswerMessage: Sendable {
     /// The largest chunk that may be announced.
     package static let largestChunk = 1 << 20
 
+    /// Whether a text is a JSON object, of whatever kind.
+    package static func isObject(_ text: RawSpan) -> Bool {
+        var validator = UTF8Validator()
+        guard validator.accept(text), validator.isComplete else { return false }
+        return (try? JSONDocument(text)) != nil
+    }
+
     /// Reads a message.
     ///
     /// - Parameter json: the text of one message, valid UTF-8

@@ -17,7 +17,7 @@ package struct CallTimeouts: Sendable {
 
     package enum Phase: String, Sendable, CaseIterable {
         case waiting, connecting
-        /// The request is on its way, and as long as the client speaks, no answer is due.
+        /// The request is on its way, and as long as the client speaks, no answer is due. Queued audio has to be taken, though.
         case sending
         case awaiting, answering
         /// Between two attempts.
@@ -30,16 +30,26 @@ package struct CallTimeouts: Sendable {
     private var since: Instant
     /// Since when the answer isn't read, because nobody takes it: that isn't the upstream's fault.
     private var heldSince: Instant?
+    /// Since when bytes of the answer have come without anything in them.
+    private var emptySince: Instant
+    /// Bytes of streamed audio in the upstream's queue.
+    private var waitingBytes = 0
+
+    /// Bytes without anything in them, such as comments that keep a connection open, count as life for so many times
+    /// ``Policy/betweenBytes``.
+    package static let emptyFactor: Int64 = 10
 
     package init(policy: Policy, at now: Instant) {
         self.policy = policy
         begunAt = now
         since = now
+        emptySince = now
     }
 
     package mutating func enter(_ next: Phase, at now: Instant) {
         // However long a client speaks, the answer has all its time.
         if phase == .sending { begunAt = now }
+        if phase != next { emptySince = now }
         phase = next
         since = now
     }
@@ -49,6 +59,15 @@ package struct CallTimeouts: Sendable {
         if phase == .awaiting || phase == .answering { enter(.answering, at: now) }
     }
 
+    /// A part of the answer has come.
+    package mutating func advanced(at now: Instant) { emptySince = now }
+
+    /// Notes how many bytes of streamed audio are in the upstream's queue.
+    package mutating func wait(_ bytes: Int, at now: Instant) {
+        if phase == .sending, waitingBytes == 0 || bytes < waitingBytes { since = now }
+        waitingBytes = bytes
+    }
+
     package mutating func hold(_ held: Bool, at now: Instant) {
         if held {
             heldSince = heldSince ?? now
@@ -56,6 +75,7 @@ package struct CallTimeouts: Sendable {
             begunAt = begunAt.advanced(byNanoseconds: now.nanoseconds(since: from))
             heldSince = nil
             since = now
+            emptySince = now
         }
     }
 
@@ -65,15 +85,19 @@ package struct CallTimeouts: Sendable {
     /// What has taken too long; nil when nothing has.
     package func overdue(at now: Instant) -> Phase? {
         if heldSince == nil, phase != .sending, isOutOfTime(at: now) { return phase }
+        guard heldSince == nil || phase == .waiting || phase == .connecting else { return nil }
         let limit: Int64 =
             switch phase {
             case .waiting: policy.waiting
             case .connecting: policy.connect
-            case .awaiting where heldSince != nil, .answering where heldSince != nil: .max
             case .awaiting: policy.firstByte
             case .answering: policy.betweenBytes
-            case .sending, .pausing: .max
+            case .sending: waitingBytes > 0 ? policy.betweenBytes : .max
+            case .pausing: .max
             }
-        return limit != .max && now.nanoseconds(since: since) >= limit ? phase : nil
+        guard limit != .max else { return nil }
+        if now.nanoseconds(since: since) >= limit { return phase }
+        let (longest, overflow) = limit.multipliedReportingOverflow(by: Self.emptyFactor)
+        return phase == .answering && !overflow && now.nanoseconds(since: emptySince) >= longest ? phase : nil
     }
 }

@@ -189,6 +189,9 @@ extension ConfigurationKey {
             .count(
                 key("max_requests"), \.[upstream: name].maxRequests, reload: .live, "Of process: after so many requests one is replaced."),
             .size(key("memory_limit"), \.[upstream: name].memoryLimit, reload: .live, "Of process: address space of one (RLIMIT_AS)."),
+            .toggle(
+                key("ignore_banner"), \.[upstream: name].ignoreBanner, reload: .live,
+                "Of process: lines before its first JSON object are passed over."),
             .duration(key("wait_timeout"), \.[upstream: name].waitTimeout, reload: .live, "For a place among max_connections."),
             .duration(key("connect_timeout"), \.[upstream: name].connectTimeout, reload: .live, "For the connection, TLS included."),
             .duration(

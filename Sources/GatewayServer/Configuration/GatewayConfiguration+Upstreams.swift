@@ -40,6 +40,8 @@ extension GatewayConfiguration {
         package var maxProcesses = 4
         package var maxRequests = 1000
         package var memoryLimit = 1 << 30
+        /// Whether a `process` may print lines before its first JSON object.
+        package var ignoreBanner = false
         package var waitTimeout = Duration.seconds(5)
         package var connectTimeout = Duration.seconds(2)
         package var firstByteTimeout = Duration.seconds(30)

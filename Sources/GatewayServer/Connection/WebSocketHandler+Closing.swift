@@ -77,9 +77,7 @@ extension WebSocketHandler {
     package func lingered() {
         guard let context, case .closed(let until) = state, loop.clock.now < until else { return connection.abort() }
         let pending = pendingBytes(context)
-        let taken = handedOver - Int64(pending)
-        guard pending > 0, taken > takenBefore else { return connection.abort() }
-        takenBefore = taken
+        guard pending > 0, progress.hasMoved(pending: pending) else { return connection.abort() }
         connection.linger(now: loop.clock.now)
     }
 }

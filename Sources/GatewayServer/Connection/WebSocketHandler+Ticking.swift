@@ -60,19 +60,8 @@ extension WebSocketHandler {
     private func isStuck() -> Bool {
         guard let context else { return false }
         let pending = pendingBytes(context)
-        guard pending > 0 else {
-            stuckSince = nil
-            return false
-        }
-        connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000)
-        // TLS makes what is pending a little more than what was handed over; only growth of the difference counts as progress.
-        let taken = handedOver - Int64(pending)
-        guard let since = stuckSince, taken <= takenBefore else {
-            stuckSince = loop.turn.now
-            takenBefore = taken
-            return false
-        }
-        return loop.turn.now.nanoseconds(since: since) >= loop.settings.sendTimeout
+        if pending > 0 { connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000) }
+        return progress.isStuck(for: loop.settings.sendTimeout, pending: pending, at: loop.turn.now)
     }
 
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {

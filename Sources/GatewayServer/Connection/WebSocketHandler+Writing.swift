@@ -62,7 +62,7 @@ extension WebSocketHandler {
         let count = UInt64(output.readableBytes)
         connection.bytesOut &+= count
         loop.counters.bytesOut &+= count
-        handedOver &+= Int64(truncatingIfNeeded: count)
+        progress.handOver(output.readableBytes)
         if let tls { tls.send(plaintext: output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
     }
 

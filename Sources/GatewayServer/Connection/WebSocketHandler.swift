@@ -42,11 +42,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     var held: Deque<HeldReplies> = []
     /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
     var pendingPong: [UInt8]?
-    /// Since when the socket has taken no byte although some wait; nil when none do.
-    var stuckSince: Instant?
-    /// Bytes handed to the pipeline, and how many of them the socket had taken when it was last looked at.
-    var handedOver: Int64 = 0
-    var takenBefore: Int64 = 0
+    var progress = OutboundProgress()
     var announcedAge = false
     /// The application was told of the end, or has gone to another connection: it isn't to be touched any more.
     var hasLeft = false

@@ -13,8 +13,8 @@ protocol EngineOutput: AnyObject {
 final class LinkEngine: PipelineSink {
     private enum Work {
         case own(RequestPipeline)
-        /// The answer of another request is this one's as well.
-        case shared(SharedAnswer.Subscription)
+        /// The answer of another request is this one's as well. `untaken` is the size of the text until the answer begins, then 0.
+        case shared(SharedAnswer.Subscription, untaken: Int)
     }
 
     let session: ULID
@@ -54,8 +54,8 @@ final class LinkEngine: PipelineSink {
     ///   - route: its index in the plan; nil when no route takes it
     func start(_ request: UpstreamRequest, plan: UpstreamRoster.Plan, route: Int?, conversation: [ConversationLine]) {
         guard !isClosed else { return }
-        if case .text(let text) = request.input { output?.took(text.count) }
         guard let route else {
+            if case .text(let text) = request.input { output?.took(text.count) }
             return deliver(
                 UpstreamEvent(
                     request.key,
@@ -99,7 +99,9 @@ final class LinkEngine: PipelineSink {
         case .own(let pipeline):
             keepSpoken(pipeline)
             pipeline.cancel(reason, playedMilliseconds: playedMilliseconds)
-        case .shared(let subscription): subscription.cancel()
+        case .shared(let subscription, let untaken):
+            output?.took(untaken)
+            subscription.cancel()
         }
         if let playedMilliseconds { played(playedMilliseconds, of: key) }
     }
@@ -145,7 +147,7 @@ final class LinkEngine: PipelineSink {
         for entry in all {
             switch entry.work {
             case .own(let pipeline): pipeline.cancel(reason, playedMilliseconds: nil)
-            case .shared(let subscription): subscription.cancel()
+            case .shared(let subscription, _): subscription.cancel()
             }
         }
     }
@@ -195,18 +197,22 @@ final class LinkEngine: PipelineSink {
             return pipeline
         }
         if !subscription.leads { pool?.count { $0.shared &+= 1 } }
-        works.append((key, .shared(subscription)))
+        works.append((key, .shared(subscription, untaken: pipeline.request.input.byteCount)))
         if subscription.leads { pipeline.begin() }
     }
 
     private func receiveShared(_ event: consuming UpstreamEvent) {
         let key = event.request
         guard let index = works.firstIndex(where: { $0.key == key }) else { return }
+        if case .shared(let subscription, let untaken) = works[index].work, untaken > 0 {
+            works[index].work = .shared(subscription, untaken: 0)
+            output?.took(untaken)
+        }
         if event.isLast { works.remove(at: index) }
         bytesWhileCongested = isCongested ? bytesWhileCongested + event.content.byteCount : 0
         guard bytesWhileCongested <= Self.mostWhileCongested || event.isLast else {
             // The others go on; this one would have to be kept.
-            if case .shared(let subscription) = works.remove(at: index).work { subscription.cancel() }
+            if case .shared(let subscription, _) = works.remove(at: index).work { subscription.cancel() }
             return deliver(UpstreamEvent(key, .tooFast(isRetryable: true), isLast: true))
         }
         deliver(event)

@@ -1,13 +1,5 @@
 import GatewayCore
 
-/// Where what a pipeline comes to goes.
-protocol PipelineSink: AnyObject {
-    /// - Parameter isLast: nothing follows. A failure always is.
-    func pipeline(
-        _ pipeline: RequestPipeline, emits content: consuming UpstreamEvent.Content, isLast: Bool, epilogue: UpstreamEvent.Epilogue?)
-    func pipeline(_ pipeline: RequestPipeline, took bytes: Int)
-}
-
 /// A request on its way through the upstreams of its route: what one has made of it goes to the next.
 ///
 /// What hears gives a transcript, which a model answers, which is spoken sentence by sentence while the model goes on. Every upstream's part
@@ -30,8 +22,10 @@ final class RequestPipeline: CallOwner {
     private var recording: [UInt8]?
     private var recordingFormat: AudioFormat?
     private var hasInputEnded = false
-    /// Bytes of streamed audio that were given to the one at work and aren't on their way.
+    /// Bytes of the client's text, or of streamed audio, that weren't sent yet: the session counts them.
     private var untaken = 0
+    /// Bytes of the current upstream's input, unless that is the client's own.
+    private var stageBytes = 0
     /// Of the pieces of a transcript that are final.
     private var transcript: [UInt8] = []
     private var hasOpenText = false
@@ -58,6 +52,7 @@ final class RequestPipeline: CallOwner {
         self.collectMaxBytes = collectMaxBytes
         startedAt = loop.now
         self.stages = stages
+        if case .text(let text) = request.input { untaken = text.count }
         // A text needn't be heard.
         let first = !request.isStreamed && stages.first?.role == .recogniser ? 1 : 0
         let speaker = stages.last.flatMap { $0.role == .speaker ? $0 : nil }
@@ -71,7 +66,7 @@ final class RequestPipeline: CallOwner {
 
     var heldBytes: Int {
         (recording?.count ?? 0) + transcript.count + (call?.heldBytes ?? 0) + (speaking?.heldBytes ?? 0)
-            + request.conversation.reduce(0) { $0 + $1.text.count }
+            + max(0, request.input.byteCount - untaken) + stageBytes + request.conversation.reduce(0) { $0 + $1.text.count }
     }
 
     var spoken: SpokenText? { speaking.flatMap { $0.text.isEmpty ? nil : $0.text } }
@@ -83,7 +78,9 @@ final class RequestPipeline: CallOwner {
 
     func begin() {
         guard recording == nil else { return }
+        defer { stageBytes = 0 }
         if ahead.isEmpty, let speaking, case .text(let text) = request.input {
+            takeRest()
             speaking.take(text)
             endText(speaking)
         } else {
@@ -164,6 +161,7 @@ final class RequestPipeline: CallOwner {
         let stage = stages[ahead.lowerBound]
         ahead = ahead.lowerBound + 1..<ahead.upperBound
         role = stage.role
+        stageBytes = input.byteCount
         var order = request
         if stages.count > 1 || recordingFormat != nil {
             // What it is asked to give, and not what comes of that in the end.
@@ -205,11 +203,14 @@ final class RequestPipeline: CallOwner {
     }
 
     func call(_ call: UpstreamCall, took bytes: Int) {
+        // A later upstream is asked what an earlier one has made.
+        let bytes = min(bytes, untaken)
+        guard bytes > 0 else { return }
         untaken -= bytes
         sink?.pipeline(self, took: bytes)
     }
 
-    /// Nobody wants what is left of the audio.
+    /// Nobody waits for what is left of the text or the audio.
     private func takeRest() {
         if untaken > 0 { sink?.pipeline(self, took: untaken) }
         untaken = 0

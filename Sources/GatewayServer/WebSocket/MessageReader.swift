@@ -65,6 +65,9 @@ package struct MessageReader: ~Copyable {
     /// Bytes of memory held for payloads that haven't been handed over: 0 between messages.
     package var bufferedBytes: Int { assembly.storageCapacity + inflated.storageCapacity }
 
+    /// Whether a message has begun and isn't complete.
+    package var isWithinMessage: Bool { message != nil }
+
     /// Bytes of zlib state that belong to this connection alone: 0 without context takeover.
     package var deflateStateBytes: Int { inflation?.ownBytes ?? 0 }
 

@@ -115,6 +115,7 @@ import Testing
                 case .took: receive("took")
                 case .checkpoint: receive("checkpoint")
                 case .failed(let failure): receive("failed: \(failure.message)")
+                case .stale: receive("stale")
                 }
             }
         }

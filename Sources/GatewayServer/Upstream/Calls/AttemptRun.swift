@@ -5,7 +5,10 @@ final class AttemptRun: AttemptReceiver {
     private let call: UpstreamCall
     let claim: EndpointSet.Claim
     var attempt: (any UpstreamAttempt)?
+    private(set) var isOpen = false
     private(set) var isConnected = false
+    /// Bytes of the answer that were read, also those that carry nothing.
+    private(set) var readBytes = 0
     var isOver = false
 
     init(_ call: UpstreamCall, claim: EndpointSet.Claim) {
@@ -13,13 +16,25 @@ final class AttemptRun: AttemptReceiver {
         self.claim = claim
     }
 
+    func opened() {
+        guard !isOver, !isOpen else { return }
+        isOpen = true
+        call.opened(self)
+    }
+
     func connected() {
+        opened()
         guard !isOver, !isConnected else { return }
         isConnected = true
         call.connected(self)
     }
 
-    func heard() { if !isOver { call.heard() } }
+    func heard(_ bytes: Int) {
+        guard !isOver else { return }
+        let (sum, overflow) = readBytes.addingReportingOverflow(bytes)
+        readBytes = overflow ? .max : sum
+        call.heard(self)
+    }
 
     func received(_ content: consuming UpstreamEvent.Content) { if !isOver { call.received(content, from: self) } }
 

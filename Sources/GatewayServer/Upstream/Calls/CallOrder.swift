@@ -8,6 +8,15 @@ package final class CallOrder: Sendable {
         case recording(AudioFormat, [UInt8])
         /// Chunks follow, then their end.
         case stream(AudioFormat)
+
+        /// Those that it holds.
+        var byteCount: Int {
+            switch self {
+            case .text(let text): text.count
+            case .recording(_, let recording): recording.count
+            case .stream: 0
+            }
+        }
     }
 
     package let session: ULID

@@ -26,10 +26,12 @@ extension UpstreamAttempt {
 
 /// Who has made an attempt.
 package protocol AttemptReceiver: AnyObject {
+    /// There is a connection, which will take the request. Left out where ``connected()`` follows at once.
+    func opened()
     /// There is a connection, and the request is on its way.
     func connected()
-    /// Bytes of the answer have come, whatever they are.
-    func heard()
+    /// So many bytes of the answer have come, whatever they are.
+    func heard(_ bytes: Int)
     func received(_ content: consuming UpstreamEvent.Content)
     /// The answer's last content: complete with it. Last.
     func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary)
@@ -37,6 +39,10 @@ package protocol AttemptReceiver: AnyObject {
     func took(_ bytes: Int)
     /// Last.
     func failed(_ failure: CallFailure)
+}
+
+extension AttemptReceiver {
+    package func opened() {}
 }
 
 /// Makes attempts at the endpoints of one upstream, on one event loop.

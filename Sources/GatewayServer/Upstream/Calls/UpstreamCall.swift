@@ -1,38 +1,12 @@
 package import GatewayCore
 import NIOCore
 
-/// How calls to an upstream are made.
-package struct CallPolicy: Sendable {
-    package var timeouts = CallTimeouts.Policy()
-    /// After the first attempt.
-    package var retries = 0
-    /// A request may be sent again although it has reached the upstream.
-    package var isRepeatable = false
-    /// Nanoseconds; 0 for never.
-    package var hedgeAfter: Int64 = 0
-    package var maxAnswerBytes = Int.max
-    package var backoff = Backoff()
-
-    package init() {}
-}
-
-/// Where a call goes: an upstream, as far as calls need to know it.
-package final class CallTarget: Sendable {
-    package let pool: UpstreamPool
-    package let policy: CallPolicy
-
-    package init(pool: UpstreamPool, policy: CallPolicy) {
-        self.pool = pool
-        self.policy = policy
-    }
-}
-
 /// What becomes of a call.
 package protocol CallOwner: AnyObject {
     func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content)
     /// Last, with the last of the answer.
     func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, summary: AnswerSummary, timing: CallTiming)
-    /// So many bytes of its streamed audio are on their way.
+    /// So many bytes of its text or its streamed audio are on their way.
     func call(_ call: UpstreamCall, took bytes: Int)
     /// Last.
     func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming)
@@ -71,6 +45,10 @@ package final class UpstreamCall {
     private var timer: Scheduled<Void>?
     /// Streamed audio that no attempt has taken so far.
     private var chunks: [[UInt8]] = []
+    /// Bytes of streamed audio that an attempt has and that aren't on their way.
+    private var untaken = 0
+    /// Whether the text was reported as sent.
+    private var hasTakenText = false
     private var hasSentAudio = false
     private var hasInputEnded = false
 
@@ -165,11 +143,17 @@ package final class UpstreamCall {
     package func send(_ chunk: [UInt8]) {
         guard !isOver else { return }
         if let run, run.isConnected, let attempt = run.attempt {
-            hasSentAudio = true
-            attempt.send(chunk)
+            send(chunk, to: attempt)
         } else {
             chunks.append(chunk)
         }
+    }
+
+    private func send(_ chunk: [UInt8], to attempt: any UpstreamAttempt) {
+        hasSentAudio = true
+        untaken += chunk.count
+        timeouts.wait(untaken, at: loop.now)
+        attempt.send(chunk)
     }
 
     package func endInput() {
@@ -209,13 +193,21 @@ package final class UpstreamCall {
 
     // MARK: From its attempts
 
-    func connected(_ run: AttemptRun) {
+    func opened(_ run: AttemptRun) {
         // Where the call stands is where its first attempt stands.
         guard run === self.run else { return }
         let now = loop.now
         timing.connect = now.nanoseconds(since: markedAt)
         markedAt = now
         timeouts.enter(order.isStreamed && !hasInputEnded ? .sending : .awaiting, at: now)
+    }
+
+    func connected(_ run: AttemptRun) {
+        guard run === self.run else { return }
+        if !hasTakenText, case .text(let text) = order.input {
+            hasTakenText = true
+            owner?.call(self, took: text.count)
+        }
         if let attempt = run.attempt { flush(to: attempt) }
     }
 
@@ -223,14 +215,15 @@ package final class UpstreamCall {
         guard order.isStreamed else { return }
         let waiting = chunks
         chunks = []
-        for chunk in waiting {
-            hasSentAudio = true
-            attempt.send(chunk)
-        }
+        for chunk in waiting where !isOver { send(chunk, to: attempt) }
         if hasInputEnded { attempt.endInput() }
     }
 
-    func heard() { timeouts.heard(at: loop.now) }
+    func heard(_ run: AttemptRun) {
+        timeouts.heard(at: loop.now)
+        guard run.readBytes > target.policy.maxAnswerBytes else { return }
+        fail(run, .tooLong("the answer is longer than max_answer_bytes"), tellsAttempt: true)
+    }
 
     func received(_ content: consuming UpstreamEvent.Content, from run: AttemptRun) {
         guard admit(content.byteCount, from: run) else { return }
@@ -260,6 +253,7 @@ package final class UpstreamCall {
             timer?.cancel()
             abandonRival(of: run)
         }
+        timeouts.advanced(at: loop.now)
         // Also what says nothing costs something.
         answerBytes += max(bytes, 16)
         guard answerBytes <= target.policy.maxAnswerBytes else {
@@ -269,7 +263,11 @@ package final class UpstreamCall {
         return true
     }
 
-    func took(_ bytes: Int) { owner?.call(self, took: bytes) }
+    func took(_ bytes: Int) {
+        untaken = max(0, untaken - bytes)
+        timeouts.wait(untaken, at: loop.now)
+        owner?.call(self, took: bytes)
+    }
 
     func failed(_ run: AttemptRun, _ failure: CallFailure) { fail(run, failure, tellsAttempt: false) }
 
@@ -279,7 +277,7 @@ package final class UpstreamCall {
         failure.endpoint = run.claim.index
         if run === self.run {
             self.run = rival
-            if let rival { timeouts.enter(rival.isConnected ? .awaiting : .connecting, at: loop.now) }
+            if let rival { timeouts.enter(rival.isOpen ? .awaiting : .connecting, at: loop.now) }
         }
         rival = nil
         if tellsAttempt {

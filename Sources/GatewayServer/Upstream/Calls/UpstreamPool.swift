@@ -196,6 +196,15 @@ package final class UpstreamPool: Sendable {
         logger.info("upstream failed", metadata: metadata)
     }
 
+    /// Logs an event that belongs to no request, throttled.
+    package func note(_ message: Logger.Message, details: String) {
+        let now = clock()
+        guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
+        var metadata: Logger.Metadata = ["upstream": "\(name)", "details": "\(details)"]
+        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+        logger.warning(message, metadata: metadata)
+    }
+
     /// A passed health check also closes the endpoint's breaker.
     package func setHealth(of endpoint: Int, _ isHealthy: Bool) {
         if isHealthy { resetBreaker(of: endpoint, because: "health check passed") }

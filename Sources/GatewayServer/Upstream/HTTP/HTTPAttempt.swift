@@ -33,7 +33,7 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
     func sent() { receiver.connected() }
 
     func head(_ head: HTTPResponseHead) {
-        receiver.heard()
+        receiver.heard(0)
         guard !isOver else { return }
         guard (200...299).contains(head.status.code) else {
             return fail(.status(Int(head.status.code), retryAfter: head.headers.retryAfterMilliseconds))
@@ -42,7 +42,7 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
     }
 
     func body(_ part: ByteBuffer) {
-        receiver.heard()
+        receiver.heard(part.readableBytes)
         take { answer, pass throws(CallFailure) in try answer.take(part.readableBytesSpan, pass) }
     }
 

@@ -51,11 +51,11 @@ final class ProcessService: UpstreamService {
     /// Takes a worker that rests, or has one started.
     ///
     /// - Parameter ready: called on any thread when it has come up, or can't
-    fileprivate func take(on eventLoop: any EventLoop, ready: @escaping @Sendable (CallFailure?) -> Void) -> ProcessWorker {
+    func take(on eventLoop: any EventLoop, ready: @escaping @Sendable (CallFailure?) -> Void) -> ProcessWorker {
         let (worker, isNew) = state.withLock { state -> (ProcessWorker, Bool) in
             // The one used last: the others may come to be closed.
             while let worker = state.idle.popLast() {
-                if !worker.isKilled { return (worker, false) }
+                if !worker.isKilled, !worker.noticeEnd() { return (worker, false) }
             }
             state.lastNumber += 1
             let worker = ProcessWorker(number: state.lastNumber)
@@ -67,7 +67,7 @@ final class ProcessService: UpstreamService {
     }
 
     /// Gives back a worker that has answered in full.
-    fileprivate func give(_ worker: ProcessWorker) {
+    func give(_ worker: ProcessWorker) {
         worker.count()
         worker.rest()
         let isKept = state.withLock { state in
@@ -86,7 +86,10 @@ final class ProcessService: UpstreamService {
         await ControlGroup.sweep()
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
-                while (try? await Task.sleep(for: .milliseconds(500))) != nil { closeIdle() }
+                while (try? await Task.sleep(for: .milliseconds(200))) != nil {
+                    closeIdle()
+                    noticeEnds()
+                }
             }
             for await start in starts {
                 group.addTask { [self] in await self.run(start) }
@@ -117,6 +120,11 @@ final class ProcessService: UpstreamService {
             return old
         }
         for worker in old { worker.kill() }
+    }
+
+    /// Finds processes that have exited while a child of theirs holds their output open.
+    private func noticeEnds() {
+        for worker in state.withLock({ Array($0.workers.values) }) { worker.noticeEnd() }
     }
 
     private func killAll() {
@@ -206,6 +214,7 @@ final class ProcessService: UpstreamService {
     private func live(_ start: Start, identifier: pid_t, input: CInt, output: CInt) async {
         let worker = start.worker
         let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
+        let (ignoresBanner, pool) = (configuration.ignoreBanner, pool)
         do {
             let channel = try await NIOPipeBootstrap(group: start.eventLoop)
                 .channelOption(.allowRemoteHalfClosure, value: true)
@@ -214,7 +223,11 @@ final class ProcessService: UpstreamService {
                 .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReading.single))
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        let handler = WorkerHandler(limit: limit) { worker.kill() }
+                        let handler = WorkerHandler(limit: limit, ignoresBanner: ignoresBanner) {
+                            worker.kill()
+                        } report: { reason in
+                            pool.note("process killed", details: reason)
+                        }
                         try channel.pipeline.syncOperations.addHandler(handler)
                         _ = worker.started(identifier, channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
                     }
@@ -248,119 +261,5 @@ private struct Pipe {
         // Whatever is started in between closes what it isn't given: see swift-subprocess.
         for end in [ends.0, ends.1] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         (read, write) = ends
-    }
-}
-
-/// Makes attempts on one event loop.
-private final class ProcessMaker: ServiceLoop {
-    private let service: ProcessService
-    private let loop: CallLoop
-
-    init(service: ProcessService, loop: CallLoop) {
-        self.service = service
-        self.loop = loop
-    }
-
-    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
-        let attempt = ProcessAttempt(order, service: service, receiver: receiver, eventLoop: loop.eventLoop)
-        attempt.begin()
-        return attempt
-    }
-}
-
-/// One request to a worker.
-private final class ProcessAttempt: UpstreamAttempt {
-    private let order: CallOrder
-    private let service: ProcessService
-    private let receiver: any AttemptReceiver
-    private let eventLoop: any EventLoop
-    private var worker: ProcessWorker?
-    private var handler: NIOLoopBound<WorkerHandler>?
-    private var isOver = false
-    private static let numbers = Atomic<UInt64>(0)
-
-    init(_ order: CallOrder, service: ProcessService, receiver: any AttemptReceiver, eventLoop: any EventLoop) {
-        self.order = order
-        self.service = service
-        self.receiver = receiver
-        self.eventLoop = eventLoop
-    }
-
-    func begin() {
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        worker = service.take(on: eventLoop) { failure in
-            bound.eventLoop.execute { bound.value.isUp(failure) }
-        }
-    }
-
-    private func isUp(_ failure: CallFailure?) {
-        guard !isOver else { return }
-        if let failure { return fail(failure) }
-        guard let handler = worker?.handler else { return fail(.unreachable("the process has ended")) }
-        self.handler = handler
-        let number = Self.numbers.add(1, ordering: .relaxed).newValue
-        var line: [UInt8] = []
-        line.append(order, number: number)
-        line.append(UInt8(ascii: "\n"))
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let whole = line
-        tell { handler in
-            handler.begin(number, line: whole) { event in
-                if bound.eventLoop.inEventLoop { bound.value.take(event) } else { bound.eventLoop.execute { bound.value.take(event) } }
-            }
-        }
-    }
-
-    /// Its pipes may be on another event loop.
-    private func tell(_ body: @escaping @Sendable (WorkerHandler) -> Void) {
-        guard let handler else { return }
-        if handler.eventLoop.inEventLoop { body(handler.value) } else { handler.eventLoop.execute { body(handler.value) } }
-    }
-
-    func send(_ chunk: [UInt8]) { tell { $0.send(chunk) } }
-    func endInput() { tell { $0.endInput() } }
-    func pause() { tell { $0.setPaused(true) } }
-    func resume() { tell { $0.setPaused(false) } }
-
-    func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
-        guard !isOver else { return }
-        isOver = true
-        tell { $0.forget() }
-        // There is no other way to make it stop.
-        worker?.kill()
-    }
-
-    private func take(_ event: WorkerEvent) {
-        guard !isOver else { return }
-        switch event {
-        case .ready:
-            receiver.connected()
-            if !isOver { sendRecording(of: order) }
-        case .heard: receiver.heard()
-        case .took(let bytes): if order.isStreamed { receiver.took(bytes) }
-        case .step(.event(let content)): receiver.received(content)
-        case .step(.last(let content, let summary)):
-            giveBack()
-            receiver.received(last: content, summary: summary)
-        case .step(.failed(let retryable, let retryAfter)):
-            giveBack()
-            receiver.failed(.reported(retryable: retryable, retryAfter: retryAfter))
-        case .step(.chunk): break
-        case .checkpoint: tell { $0.readOn() }
-        case .failed(let failure): fail(failure)
-        }
-    }
-
-    /// It is done, and the worker as good as before.
-    private func giveBack() {
-        isOver = true
-        if let worker { service.give(worker) }
-    }
-
-    private func fail(_ failure: CallFailure) {
-        guard !isOver else { return }
-        isOver = true
-        worker?.kill()
-        receiver.failed(failure)
     }
 }

@@ -1,15 +1,24 @@
+import DequeModule
 import GatewayCore
 
 /// One request on a shared connection.
+///
+/// It is written when the socket takes bytes. Cancelled before that, nothing of it is sent.
 final class MultiplexAttempt: UpstreamAttempt {
     let order: CallOrder
     private let receiver: any AttemptReceiver
     var number: UInt64 = 0
     weak var connection: MultiplexConnection?
+    /// Whether it is among those of its connection that have something to write.
+    var isQueued = false
+    /// The request itself is written, so that it may have reached the upstream.
+    private(set) var hasBegun = false
     private var stream = AnswerStream()
     private var isOver = false
     private var isPaused = false
-    private var waiting: [[UInt8]] = []
+    /// As the upstream was told.
+    private var isToldPaused = false
+    private var waiting: Deque<[UInt8]> = []
     private var hasInputEnded = false
     private var hasSentEnd = false
 
@@ -18,55 +27,40 @@ final class MultiplexAttempt: UpstreamAttempt {
         self.receiver = receiver
     }
 
-    func opened() {
-        guard !isOver else { return }
-        receiver.connected()
-        if !isOver { sendRecording(of: order) }
-    }
+    /// There is a connection.
+    func opened() { if !isOver { receiver.opened() } }
 
     func send(_ chunk: [UInt8]) {
         guard !isOver, !hasInputEnded else { return }
         waiting.append(chunk)
-        writeWaiting()
+        connection?.enqueue(self)
     }
 
     func endInput() {
         guard !isOver, !hasInputEnded else { return }
         hasInputEnded = true
-        writeWaiting()
+        connection?.enqueue(self)
     }
 
-    func writeWaiting() {
-        guard !isOver, let connection, order.isStreamed || order.isRecording else { return }
-        while connection.isWritable, !waiting.isEmpty {
-            let chunk = waiting.removeFirst()
-            connection.write(chunk, of: number)
-            if order.isStreamed { receiver.took(chunk.count) }
-        }
-        guard hasInputEnded, waiting.isEmpty, !hasSentEnd else { return }
-        hasSentEnd = true
-        write("audio", ",\"final\":true")
-    }
+    func pause() { setPaused(true) }
+    func resume() { setPaused(false) }
 
-    func pause() {
-        guard !isOver, !isPaused else { return }
-        isPaused = true
-        write("pause")
-    }
-
-    func resume() {
-        guard !isOver, isPaused else { return }
-        isPaused = false
-        write("resume")
+    private func setPaused(_ paused: Bool) {
+        guard !isOver, isPaused != paused else { return }
+        isPaused = paused
+        if hasBegun { connection?.enqueue(self) }
     }
 
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
         guard !isOver else { return }
         var fields = ",\"reason\":\"\(reason.rawValue)\""
         if let playedMilliseconds { fields += ",\"played_ms\":\(playedMilliseconds)" }
-        write("cancel", fields)
+        writeCancel(fields)
         leave()
     }
+
+    /// At once, also to a socket that takes nothing at the moment: there is one at most for each request that was written.
+    private func writeCancel(_ fields: String) { if hasBegun { write("cancel", fields) } }
 
     private func write(_ type: String, _ fields: String = "") {
         connection?.write(Array("{\"type\":\"\(type)\",\"request\":\(number)\(fields)}".utf8))
@@ -81,24 +75,52 @@ final class MultiplexAttempt: UpstreamAttempt {
 
     // MARK: From the connection
 
-    func take(_ message: consuming AnswerMessage) {
+    /// Whether it has something to write.
+    var hasMore: Bool {
+        guard !isOver else { return false }
+        return !hasBegun || isPaused != isToldPaused || !waiting.isEmpty || (hasInputEnded && !hasSentEnd)
+    }
+
+    /// Writes one message. To be called when the socket takes bytes.
+    func writeNext() {
+        guard !isOver, let connection else { return }
+        if !hasBegun {
+            hasBegun = true
+            connection.write(order, number: number)
+            receiver.connected()
+            if !isOver { sendRecording(of: order) }
+        } else if isPaused != isToldPaused {
+            isToldPaused = isPaused
+            write(isPaused ? "pause" : "resume")
+        } else if let chunk = waiting.popFirst() {
+            connection.write(chunk, of: number)
+            if order.isStreamed { receiver.took(chunk.count) }
+        } else if hasInputEnded, !hasSentEnd, order.isStreamed || order.isRecording {
+            hasSentEnd = true
+            write("audio", ",\"final\":true")
+        }
+    }
+
+    func take(_ message: consuming AnswerMessage, bytes: Int) {
         guard !isOver else { return }
-        receiver.heard()
+        receiver.heard(bytes)
+        guard !isOver else { return }
         do throws(AnswerFault) {
             if case .chunk = message.body { throw AnswerFault("audio comes in binary messages here") }
             try stream.take(message, pass)
         } catch {
-            fault(CallFailure(error))
+            fault(.unusable(error))
         }
     }
 
     func take(chunk: [UInt8]) {
         guard !isOver else { return }
-        receiver.heard()
+        receiver.heard(chunk.count)
+        guard !isOver else { return }
         do throws(AnswerFault) {
             pass(.event(try stream.take(chunk: chunk)))
         } catch {
-            fault(CallFailure(error))
+            fault(.unusable(error))
         }
     }
 
@@ -117,7 +139,7 @@ final class MultiplexAttempt: UpstreamAttempt {
     /// It breaks the protocol: the upstream is told that nobody listens any more.
     func fault(_ failure: CallFailure) {
         guard !isOver else { return }
-        write("cancel", ",\"reason\":\"fault\"")
+        writeCancel(",\"reason\":\"fault\"")
         fail(failure)
     }
 

@@ -65,14 +65,15 @@ final class MultiplexMaker: ServiceLoop {
         message.append(UInt8(ascii: "}"))
         // Whom its last request went to knows the session.
         let known = connections.joined().first { $0.lastSessions.contains(session) }
-        known?.write(message)
+        known?.tell(message)
     }
 
     func tick(now: Instant) {
         for group in connections {
             for connection in group {
                 connection.tick(
-                    now: now, idleClose: GatewaySizes.orOff(configuration.idleClose), maxAge: GatewaySizes.orOff(configuration.maxAge))
+                    now: now, idleClose: GatewaySizes.orOff(configuration.idleClose), maxAge: GatewaySizes.orOff(configuration.maxAge),
+                    betweenBytes: GatewaySizes.orOff(configuration.betweenBytesTimeout))
             }
         }
     }

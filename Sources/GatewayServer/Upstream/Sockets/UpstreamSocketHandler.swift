@@ -42,12 +42,20 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     /// What of a read waits for another go of the event loop.
     private var left: ByteBuffer?
     private var context: ChannelHandlerContext?
-    private(set) var lastHeard: NIODeadline
+    /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
+    private var pendingPong: [UInt8]?
+    /// The payload of our last ping.
+    private var lastPing: UInt64 = 0
+    private var progress = OutboundProgress()
+    /// Whole messages, and answers to our pings: whatever else comes doesn't show that the upstream still works.
+    private(set) var signsOfLife: UInt64 = 0
 
     /// Between our close frame and the end.
     private static let patience = TimeAmount.seconds(1)
     /// Bytes put together for one write.
     private static let writeSize = 65_536
+    /// Pongs that are gathered for one write; of further pings only the newest is answered.
+    private static let pongBytes = 8192
     /// Messages are taken for so long in a row, about what others wait, and then the other sockets are served.
     private static let slice = TimeAmount.microseconds(100)
     /// After a slice. Any time that isn't over yet makes the loop look at its sockets.
@@ -56,7 +64,6 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     init(owner: any SocketOwner, maxMessageBytes: Int) {
         self.owner = owner
         reader = MessageReader(role: .client, limits: WebSocketLimits(maxMessageBytes: maxMessageBytes, maxFragments: 1024))
-        lastHeard = .now()
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -80,7 +87,6 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
-        lastHeard = .now()
         switch state {
         case .waiting: early.writeBuffer(&buffer)
         // At the end of a connection all that there is comes, whether it was asked for or not.
@@ -95,15 +101,16 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         do throws(WebSocketError) {
             while state == .open, let event = try reader.next(in: &buffer) {
                 switch event {
-                case .text(let payload): reader.withPayload(of: payload, in: buffer) { owner?.socket(text: $0) }
-                case .binary(let payload): reader.withPayload(of: payload, in: buffer) { owner?.socket(binary: $0) }
-                case .ping(let payload):
-                    reader.withPayload(of: payload, in: buffer) {
-                        serializer.write(.pong, $0, isFinal: true, isCompressed: false, maskingKey: masks.next(), to: &output)
-                    }
-                    scheduleFlush()
-                case .pong: break
+                case .text(let payload):
+                    signsOfLife &+= 1
+                    reader.withPayload(of: payload, in: buffer) { owner?.socket(text: $0) }
+                case .binary(let payload):
+                    signsOfLife &+= 1
+                    reader.withPayload(of: payload, in: buffer) { owner?.socket(binary: $0) }
+                case .ping(let payload): reader.withPayload(of: payload, in: buffer) { answerPing($0) }
+                case .pong(let payload): if reader.withPayload(of: payload, in: buffer, isAnswer) { signsOfLife &+= 1 }
                 case .close(let code, _):
+                    pendingPong = nil
                     serializer.writeClose(code, reason: RawSpan(), to: &output)
                     flush()
                     end(code == 1000 || code == 1001 ? nil : .brokenOff("closed with \(code.map(String.init) ?? "no code")"))
@@ -112,11 +119,32 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
                 if buffer.readableBytes > 0, NIODeadline.now() >= limit { return leave(buffer, context: context) }
             }
         } catch {
+            pendingPong = nil
             serializer.writeClose(error.closeCode.rawValue, to: &output)
             flush()
             end(error == .messageTooBig ? .tooLong("a message is longer than max_message_bytes") : .invalid("WebSocket: \(error.reason)"))
             context.close(promise: nil)
         }
+    }
+
+    /// Pings are answered one by one while the socket takes the answers; of those that have to wait only the newest is kept.
+    private func answerPing(_ payload: RawSpan) {
+        if isWritable, output.readableBytes < Self.pongBytes {
+            writePong(payload)
+        } else {
+            var newest: [UInt8] = []
+            newest.append(bytesOf: payload)
+            pendingPong = newest
+        }
+        scheduleFlush()
+    }
+
+    private func writePong(_ payload: RawSpan) {
+        serializer.write(.pong, payload, isFinal: true, isCompressed: false, maskingKey: masks.next(), to: &output)
+    }
+
+    private func isAnswer(_ pong: RawSpan) -> Bool {
+        pong.byteCount == 8 && lastPing > 0 && UInt64(bigEndian: pong.unsafeLoadUnaligned(as: UInt64.self)) == lastPing
     }
 
     private func leave(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
@@ -162,7 +190,29 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         write(.binary, whole.span.bytes)
     }
 
-    func ping() { write(.ping, RawSpan()) }
+    /// An answer to it is a sign of life.
+    func ping() {
+        lastPing &+= 1
+        var payload: [UInt8] = []
+        for shift in stride(from: 56, through: 0, by: -8) { payload.append(UInt8(truncatingIfNeeded: lastPing >> UInt64(shift))) }
+        write(.ping, payload.span.bytes)
+    }
+
+    /// Bytes that wait for the socket: for the next write, and for the system.
+    var pendingBytes: Int { output.readableBytes + (context.map(bufferedBytes) ?? 0) }
+
+    private func bufferedBytes(_ context: ChannelHandlerContext) -> Int {
+        (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    }
+
+    /// Whether bytes wait and the system has taken none of them for `limit` nanoseconds. To be asked regularly.
+    func isStuck(for limit: Int64, at now: Instant) -> Bool {
+        guard let context else { return false }
+        return progress.isStuck(for: limit, pending: bufferedBytes(context), at: now)
+    }
+
+    /// Whether a message has begun and isn't complete.
+    var isWithinMessage: Bool { reader.isWithinMessage }
 
     private func write(_ opcode: Opcode, _ payload: RawSpan) {
         guard state == .open else { return }
@@ -179,14 +229,22 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     func flush() {
         isFlushing = false
-        guard let context, output.readableBytes > 0 else { return }
+        guard let context else { return }
+        if state == .open, context.channel.isWritable, let pong = pendingPong.take() { pong.withRawSpan { writePong($0) } }
+        guard output.readableBytes > 0 else { return }
         let bytes = output
         output = ByteBuffer()
+        progress.handOver(bytes.readableBytes)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        // The system took it at once: nothing else says that there is room again.
+        if bytes.readableBytes >= Self.writeSize, isWritable { owner?.socketIsWritable() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { owner?.socketIsWritable() }
+        if context.channel.isWritable {
+            if pendingPong != nil { scheduleFlush() }
+            owner?.socketIsWritable()
+        }
         context.fireChannelWritabilityChanged()
     }
 
@@ -200,6 +258,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
             state = .closed
             return context.close(promise: nil)
         }
+        pendingPong = nil
         serializer.writeClose(code.rawValue, to: &output)
         flush()
         state = .closing

@@ -1,3 +1,4 @@
+import DequeModule
 import GatewayCore
 import NIOCore
 
@@ -33,7 +34,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     private var isOver = false
     private var isPaused = false
     /// Chunks that the socket doesn't take at the moment, and how many bytes they came as.
-    private var waiting: [(samples: [UInt8], count: Int)] = []
+    private var waiting: Deque<(samples: [UInt8], count: Int)> = []
     private var hasInputEnded = false
     private var hasSentEnd = false
     private var sent = 0
@@ -90,8 +91,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
 
     private func write() {
         guard let socket else { return }
-        while socket.isWritable, !waiting.isEmpty {
-            let (samples, count) = waiting.removeFirst()
+        while socket.isWritable, let (samples, count) = waiting.popFirst() {
             sent += 1
             socket.write(binary: samples)
             if !order.isRecording { receiver.took(count) }
@@ -113,12 +113,13 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
 
     func socket(text: RawSpan) {
         guard !isOver else { return }
-        receiver.heard()
+        receiver.heard(text.byteCount)
+        guard !isOver else { return }
         let answer: VoskAnswer
         do throws(AnswerFault) {
             answer = try VoskAnswer(text)
         } catch {
-            return fail(CallFailure(error))
+            return fail(.unusable(error))
         }
         answered += 1
         let content = UpstreamEvent.Content.transcript(
@@ -130,7 +131,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         if hasSentEnd, answer.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
     }
 
-    func socket(binary: RawSpan) { fail(.invalid("a binary message of a recogniser")) }
+    func socket(binary: RawSpan) { fail(.unusable(AnswerFault("a binary message of a recogniser"))) }
 
     func socketClosed(_ failure: CallFailure?) {
         guard !isOver else { return }

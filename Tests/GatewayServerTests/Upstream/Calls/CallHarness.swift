@@ -15,6 +15,8 @@ final class CallHarness {
         let endpoint: Int
         let receiver: any AttemptReceiver
         var chunks: [[UInt8]] = []
+        /// Whether it takes audio.
+        var takesAudio = true
         var hasInputEnded = false
         var isPaused = false
         var cancelled: CancelReason?
@@ -28,7 +30,7 @@ final class CallHarness {
 
         func send(_ chunk: [UInt8]) {
             chunks.append(chunk)
-            receiver.took(chunk.count)
+            if takesAudio { receiver.took(chunk.count) }
         }
         func endInput() { hasInputEnded = true }
         func pause() { isPaused = true }
@@ -53,6 +55,8 @@ final class CallHarness {
     /// What its owner hears of a call: `text`, `took 3`, `end`, `upstream_error`.
     final class Owner: CallOwner {
         var heard: [String] = []
+        /// Bytes of its text that are on their way.
+        var takenText = 0
         var failure: CallFailure?
         var timing: CallTiming?
         var call: UpstreamCall?
@@ -69,7 +73,9 @@ final class CallHarness {
             self.timing = timing
         }
 
-        func call(_ call: UpstreamCall, took bytes: Int) { heard.append("took \(bytes)") }
+        func call(_ call: UpstreamCall, took bytes: Int) {
+            if call.order.isStreamed { heard.append("took \(bytes)") } else { takenText += bytes }
+        }
 
         func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming) {
             heard.append(failure.code.rawValue)

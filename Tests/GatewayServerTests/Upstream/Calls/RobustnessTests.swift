@@ -281,7 +281,7 @@ private final class Heard: AttemptReceiver {
     var failure: CallFailure?
 
     func connected() {}
-    func heard() {}
+    func heard(_ bytes: Int) {}
     func received(_ content: consuming UpstreamEvent.Content) {}
     func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary) {}
     func took(_ bytes: Int) {}

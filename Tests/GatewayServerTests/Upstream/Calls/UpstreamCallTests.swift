@@ -63,7 +63,7 @@ import Testing
             harness.onAttempt = { attempt in
                 if phase != "connect" { attempt.receiver.connected() }
                 if phase == "between" {
-                    attempt.receiver.heard()
+                    attempt.receiver.heard(1)
                     attempt.say("x")
                 }
             }
@@ -81,7 +81,7 @@ import Testing
         let harness = CallHarness()
         let owner = try harness.call()
         for _ in 0..<100 where !owner.isOver {
-            harness.attempts[0].receiver.heard()
+            harness.attempts[0].receiver.heard(1)
             harness.attempts[0].say("x")
             harness.advance(milliseconds: 500)
         }
@@ -238,5 +238,109 @@ import Testing
         harness.advance(milliseconds: 5000)
         #expect(harness.attempts.count == 2)
         #expect(owner.heard.last == "upstream_error")
+    }
+
+    @Test func `the bytes of an answer are bound as they are read, whatever is in them`() throws {
+        let harness = CallHarness()
+        harness.policy.maxAnswerBytes = 100
+        let owner = try harness.call()
+        // Comments, empty events and fields that nobody reads.
+        for _ in 0..<10 { harness.attempts[0].receiver.heard(10) }
+        #expect(!owner.isOver)
+        harness.attempts[0].receiver.heard(1)
+        #expect(owner.heard == ["upstream_error"])
+        #expect(owner.failure?.isRetryable == false)
+        #expect(harness.attempts[0].cancelled == .fault)
+        #expect(harness.pool.snapshot().endpoints[0].failures == 0)
+        #expect(harness.isClean)
+        // Each attempt has its own.
+        harness.policy.maxAnswerBytes = .max
+        let next = try harness.call()
+        harness.attempts[1].receiver.heard(.max)
+        harness.attempts[1].receiver.heard(.max)
+        harness.attempts[1].end("yes")
+        #expect(next.heard == ["yes", "end"])
+    }
+
+    @Test func `bytes without anything in them are life for a while only`() throws {
+        let harness = CallHarness()
+        harness.policy.timeouts.total = .max
+        let owner = try harness.call()
+        harness.attempts[0].receiver.heard(1)
+        for _ in 0..<29 {
+            harness.advance(milliseconds: 1000)
+            harness.attempts[0].receiver.heard(3)
+        }
+        // Something is in them in between.
+        harness.attempts[0].say("x")
+        for _ in 0..<29 {
+            harness.advance(milliseconds: 1000)
+            harness.attempts[0].receiver.heard(3)
+        }
+        #expect(owner.heard == ["x"])
+        harness.advance(milliseconds: 1000)
+        #expect(owner.heard == ["x", "upstream_timeout"])
+        #expect(harness.attempts[0].cancelled == .timeout)
+        #expect(harness.isClean)
+    }
+
+    @Test func `a text is counted as on its way once, when the request is`() throws {
+        let harness = CallHarness()
+        harness.policy.retries = 1
+        harness.onAttempt = { $0.receiver.opened() }
+        let owner = try harness.call("hello")
+        #expect(owner.takenText == 0)
+        // A request that waits for its turn on a connection has the time of the first byte.
+        harness.advance(milliseconds: 1900)
+        #expect(!owner.isOver)
+        harness.attempts[0].receiver.connected()
+        #expect(owner.takenText == 5)
+        harness.attempts[0].receiver.failed(.unreachable("lost"))
+        harness.advance(milliseconds: 300)
+        harness.attempts[1].receiver.connected()
+        harness.attempts[1].end("hi")
+        #expect(owner.takenText == 5)
+        #expect(owner.heard == ["hi", "end"])
+    }
+
+    @Test(arguments: [true, false]) func `audio that an upstream doesn't take is given up in time, and silence isn't`(waits: Bool) throws {
+        let harness = CallHarness()
+        harness.onAttempt = { attempt in
+            attempt.takesAudio = !waits
+            attempt.receiver.connected()
+        }
+        let owner = try harness.call(nil)
+        owner.call?.send([1, 2])
+        harness.advance(milliseconds: 2000)
+        // More of it isn't progress.
+        owner.call?.send([3])
+        harness.advance(milliseconds: 900)
+        #expect(!owner.isOver)
+        harness.advance(milliseconds: 100)
+        #expect(owner.isOver == waits)
+        if waits {
+            #expect(owner.heard == ["upstream_timeout"])
+            #expect(harness.isClean)
+        }
+    }
+
+    @Test func `audio that is taken bit by bit, or waits because the answer isn't read, isn't given up`() throws {
+        let harness = CallHarness()
+        harness.onAttempt = { attempt in
+            attempt.takesAudio = false
+            attempt.receiver.connected()
+        }
+        let owner = try harness.call(nil)
+        owner.call?.send([1, 2, 3])
+        harness.advance(milliseconds: 2900)
+        harness.attempts[0].receiver.took(1)
+        harness.advance(milliseconds: 2900)
+        owner.call?.pause()
+        harness.advance(milliseconds: 60_000)
+        owner.call?.resume()
+        harness.advance(milliseconds: 2900)
+        #expect(!owner.isOver)
+        harness.advance(milliseconds: 100)
+        #expect(owner.heard == ["took 1", "upstream_timeout"])
     }
 }

@@ -1,0 +1,38 @@
+/// The beginning of a line that couldn't be used, for logs: everything that isn't plainly visible is escaped, and what is longer is cut.
+package struct LineExcerpt: Sendable, CustomStringConvertible {
+    /// Bytes of the line that are shown, at most.
+    package static let length = 80
+    /// The same for a line that begins like an answer: the text in an answer comes later, and stays out of logs.
+    package static let objectLength = 16
+
+    package let description: String
+
+    /// - Parameter bytes: any, up to the first line feed
+    package init(_ bytes: RawSpan) {
+        var end = 0
+        while end < bytes.byteCount, bytes.byte(at: end) != 0x0A { end += 1 }
+        var start = 0
+        while start < end, bytes.byte(at: start) <= 0x20 { start += 1 }
+        let length = start < end && bytes.byte(at: start) == UInt8(ascii: "{") ? Self.objectLength : Self.length
+        var shown: [UInt8] = []
+        shown.append(bytesOf: bytes.extracting(0..<min(end, length)))
+        var text = "\""
+        for scalar in String(decoding: shown, as: UTF8.self).unicodeScalars {
+            switch scalar {
+            case "\"", "\\": text += "\\\(scalar)"
+            case " "..."~": text.unicodeScalars.append(scalar)
+            case _ where scalar.value > 0x9F && Self.isVisible(scalar): text.unicodeScalars.append(scalar)
+            default: text += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
+            }
+        }
+        description = end > length ? text + "…\" (\(end) bytes)" : text + "\""
+    }
+
+    /// Letters, digits, signs: nothing that moves or hides others.
+    private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator, .spaceSeparator: false
+        default: true
+        }
+    }
+}

@@ -1,0 +1,76 @@
+import Support
+import Testing
+
+/// An upstream on a WebSocket that reads nothing, in front of the real gateway.
+@Suite(.bounded) struct DeafUpstreamTests {
+    private static func deaf(_ arguments: String...) async throws -> (process: ChildProcess, port: Int, folder: TemporaryFolder) {
+        let folder = try TemporaryFolder()
+        let process = try ChildProcess(
+            try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/deaf.py"] + arguments, folder: folder.path)
+        let line: String? = await process.output.wait(atMost: .seconds(20)) { $0.lines.first }
+        let port = try #require(try line.flatMap { try JSON($0)["port"].integer })
+        return (process, port, folder)
+    }
+
+    private static func gateway(_ port: Int, _ more: [String: String] = [:]) async throws -> GatewayProcess {
+        try await GatewayProcess(
+            SharedGateways.roomy.merging(
+                [
+                    "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(port)", "routes.a.upstreams": "a",
+                    "upstreams.a.retries": "0", "upstreams.a.max_connections": "1000", "listen.loops": "1",
+                ]
+            ) { $1 }.merging(more) { $1 })
+    }
+
+    private static func queued(_ client: WebSocketClient) async throws -> Int {
+        try await client.send(["type": "status", "id": "s"])
+        while true {
+            let message = try await client.message()
+            if let queued = message["memory"]["upstream_queue"].integer { return queued }
+        }
+    }
+
+    @Test func `texts that it doesn't read wait within the session's memory, and cancelled ones are gone`() async throws {
+        let deaf = try await Self.deaf()
+        let gateway = try await Self.gateway(deaf.port, ["upstreams.a.between_bytes_timeout": "5s"])
+        let client = try await gateway.client()
+        let text = String(repeating: "x", count: 60_000)
+        try await client.send(["type": "text", "id": "m0", "text": "hello"])
+        // There has to be a connection first.
+        while try await Self.queued(client) > 0 {}
+        var number = 0
+        var queued = 0
+        // Until the system takes no more of it.
+        while queued == 0, number < 1000 {
+            number += 1
+            try await client.send(["type": "text", "id": .string("m\(number)"), "text": .string(text)])
+            queued = try await Self.queued(client)
+            if queued == 0 { try await client.send(["type": "cancel", "id": .string("m\(number)")]) }
+        }
+        #expect(queued == 60_000)
+        // More of them that are cancelled leave nothing.
+        for more in 0..<20 {
+            try await client.send(["type": "text", "id": .string("c\(more)"), "text": .string(text)])
+            try await client.send(["type": "cancel", "id": .string("c\(more)")])
+        }
+        #expect(try await Self.queued(client) == 60_000)
+        // The connection is given up; the request never went there.
+        let answer = try await client.answer(to: "m\(number)")
+        #expect(answer.error["code"] == "upstream_unavailable" && answer.error["retryable"] == true, "\(answer.last)")
+        #expect(try await Self.queued(client) == 0)
+        try await gateway.stop()
+    }
+
+    @Test(arguments: ["--ping", "--fragments"])
+    func `pings and fragments without end don't keep a request alive`(kind: String) async throws {
+        let deaf = try await Self.deaf(kind)
+        let gateway = try await Self.gateway(
+            deaf.port, ["upstreams.a.first_byte_timeout": "3s", "upstreams.a.between_bytes_timeout": "1s"])
+        let client = try await gateway.client()
+        let answer = try await client.ask("hello", of: "", id: "m1")
+        #expect(answer.error["code"] == "upstream_timeout", "\(answer.last)")
+        // It goes on in the meantime, and the gateway is there for others.
+        #expect(try await Self.queued(client) == 0)
+        try await gateway.stop()
+    }
+}

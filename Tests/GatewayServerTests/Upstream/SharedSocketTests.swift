@@ -1,0 +1,367 @@
+import GatewayCore
+import Logging
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import GatewayServer
+
+/// The WebSocket that many requests share, before an upstream that doesn't read, says nothing, or says what isn't a message.
+@Suite struct SharedSocketTests {
+    /// Events of a request: `opened`, `connected`, `took 3`, `text a`, `end`, or its failure.
+    private final class Receiver: AttemptReceiver {
+        var heard: [String] = []
+        var failure: CallFailure?
+        var readBytes = 0
+
+        func opened() { heard.append("opened") }
+        func connected() { heard.append("connected") }
+        func heard(_ bytes: Int) { readBytes += bytes }
+        func received(_ content: consuming UpstreamEvent.Content) {
+            if case .text(let text, _) = content { heard.append("text " + String(decoding: text, as: UTF8.self)) }
+        }
+        func received(last content: consuming UpstreamEvent.Content, usage: Usage?) { heard.append("end") }
+        func took(_ bytes: Int) { heard.append("took \(bytes)") }
+        func failed(_ failure: CallFailure) { self.failure = failure }
+    }
+
+    /// Stands for the system: takes what is flushed, or nothing at all.
+    private final class System: ChannelOutboundHandler {
+        typealias OutboundIn = ByteBuffer
+        var isFull = false
+        func flush(context: ChannelHandlerContext) { if !isFull { context.flush() } }
+    }
+
+    private final class Harness {
+        let channel = EmbeddedChannel()
+        let connection: MultiplexConnection
+        let socket: UpstreamSocketHandler
+        private let system = System()
+        private var reader = MessageReader(role: .server, limits: WebSocketLimits(maxMessageBytes: 1 << 20, maxFragments: 16))
+        private(set) var now = Instant(nanoseconds: 1_000_000_000)
+        private(set) var isGone = false
+        let pool: UpstreamPool
+
+        init() throws {
+            pool = UpstreamPool(
+                name: "test", addresses: ["a"], policy: .init(), logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+                clock: UpstreamPool.monotonic)
+            var gone: () -> Void = {}
+            connection = MultiplexConnection(pool: pool, at: now) { _ in gone() }
+            socket = UpstreamSocketHandler(owner: connection, maxMessageBytes: 1000)
+            try channel.pipeline.syncOperations.addHandlers([system, socket])
+            channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)
+            connection.attach(socket)
+            gone = { [weak self] in self?.isGone = true }
+        }
+
+        func open() { socket.begin() }
+
+        func add(_ text: String? = "hello") throws -> (MultiplexAttempt, Receiver) {
+            let receiver = Receiver()
+            let attempt = MultiplexAttempt(try CallHarness().order(text), receiver: receiver)
+            connection.add(attempt)
+            return (attempt, receiver)
+        }
+
+        /// The system takes nothing any more, or everything again.
+        func setFull(_ isFull: Bool) {
+            system.isFull = isFull
+            channel.embeddedEventLoop.run()
+            channel.isWritable = !isFull
+            if !isFull { channel.flush() }
+            channel.pipeline.fireChannelWritabilityChanged()
+            channel.embeddedEventLoop.run()
+        }
+
+        /// Messages sent since the last call: type and number of each, `binary 2` for two bytes of audio, `ping`, `pong` with its payload.
+        func sent() throws -> [String] {
+            channel.embeddedEventLoop.run()
+            var sent: [String] = []
+            while var buffer = try channel.readOutbound(as: ByteBuffer.self) {
+                while let event = try reader.next(in: &buffer) {
+                    switch event {
+                    case .text(let payload):
+                        let message = try reader.withPayload(of: payload, in: buffer) { span in try AnswerNumber(span) }
+                        sent.append("\(message.type) \(message.request)")
+                    case .binary(let payload): sent.append("binary \(payload.count - 4)")
+                    case .ping: sent.append("ping")
+                    case .pong(let payload):
+                        sent.append("pong " + reader.withPayload(of: payload, in: buffer) { String(decoding: $0.bytes, as: UTF8.self) })
+                    case .close: sent.append("close")
+                    }
+                }
+            }
+            return sent
+        }
+
+        func say(_ bytes: [UInt8]) throws {
+            channel.pipeline.fireChannelRead(ByteBuffer(bytes: bytes))
+            channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+        }
+
+        func say(_ text: String) throws { try say([0x81, UInt8(text.utf8.count)] + text.utf8) }
+
+        func ping(_ payload: String) -> [UInt8] { [0x89, UInt8(payload.utf8.count)] + payload.utf8 }
+
+        /// Lets time pass in ticks of 100 ms.
+        func advance(seconds: Double, betweenBytes: Int64 = 15_000_000_000) {
+            for _ in 0..<Int((seconds * 10).rounded()) {
+                now = now.advanced(byNanoseconds: 100_000_000)
+                connection.tick(now: now, idleClose: .max, maxAge: .max, betweenBytes: betweenBytes)
+            }
+        }
+    }
+
+    /// Type and request of a message.
+    private struct AnswerNumber {
+        var type = ""
+        var request = ""
+
+        init(_ span: RawSpan) throws {
+            let text = String(decoding: span.bytes, as: UTF8.self)
+            type = try #require(text.split(separator: "\"type\":\"").last?.split(separator: "\"").first.map(String.init))
+            request = text.split(separator: "\"request\":").dropFirst().first.map { String($0.prefix { $0.isNumber }) } ?? "-"
+        }
+    }
+
+    // MARK: An upstream that doesn't read
+
+    @Test func `requests wait while the socket is full, and go in order when it takes bytes`() throws {
+        let harness = try Harness()
+        let early = try harness.add()
+        #expect(early.1.heard.isEmpty)
+        harness.open()
+        #expect(early.1.heard == ["opened", "connected"])
+        #expect(try harness.sent() == ["text 1"])
+        harness.setFull(true)
+        let waiting = try (0..<3).map { _ in try harness.add() }
+        #expect(waiting.allSatisfy { $0.1.heard == ["opened"] && !$0.0.hasBegun })
+        #expect(try harness.sent().isEmpty)
+        harness.setFull(false)
+        #expect(try harness.sent() == ["text 2", "text 3", "text 4"])
+        #expect(waiting.allSatisfy { $0.1.heard == ["opened", "connected"] })
+    }
+
+    @Test func `of a request that is cancelled while it waits no byte is sent, and nothing is kept`() throws {
+        let harness = try Harness()
+        harness.open()
+        let written = try harness.add()
+        _ = try harness.sent()
+        harness.setFull(true)
+        let before = harness.connection.pendingBytes
+        for _ in 0..<10_000 {
+            let (attempt, _) = try harness.add(String(repeating: "x", count: 1000))
+            attempt.cancel(.client, playedMilliseconds: nil)
+        }
+        #expect(harness.connection.pendingBytes == before)
+        #expect(harness.connection.count == 1 && harness.connection.waitingCount <= 66)
+        // One that was written is cancelled by a message, once.
+        written.0.cancel(.client, playedMilliseconds: 3)
+        written.0.cancel(.client, playedMilliseconds: 3)
+        harness.setFull(false)
+        #expect(try harness.sent() == ["cancel 1"])
+        _ = try harness.add()
+        #expect(try harness.sent() == ["text 10002"])
+    }
+
+    @Test func `audio, its end and pauses wait their turn, and a pause that is over isn't told`() throws {
+        let harness = try Harness()
+        harness.open()
+        let (one, heard) = try harness.add(nil)
+        let (two, _) = try harness.add(nil)
+        _ = try harness.sent()
+        harness.setFull(true)
+        for _ in 0..<2 {
+            one.send([1, 2])
+            two.send([3])
+        }
+        one.endInput()
+        for _ in 0..<1000 {
+            two.pause()
+            two.resume()
+        }
+        one.pause()
+        #expect(heard.heard == ["opened", "connected"])
+        harness.setFull(false)
+        // In turns.
+        #expect(try harness.sent() == ["pause 1", "binary 1", "binary 2", "binary 1", "binary 2", "audio 1"])
+        #expect(heard.heard == ["opened", "connected", "took 2", "took 2"])
+    }
+
+    @Test func `news of clients are left out while much waits for the socket`() throws {
+        let harness = try Harness()
+        harness.open()
+        let news = Array("{\"type\":\"status\",\"state\":\"typing\"}".utf8)
+        harness.connection.tell(news)
+        #expect(try harness.sent() == ["status -"])
+        harness.setFull(true)
+        for _ in 0..<100_000 { harness.connection.tell(news) }
+        #expect((500_000...600_000).contains(harness.connection.pendingBytes))
+    }
+
+    @Test func `more than one write's worth goes on by itself when the system takes it at once`() throws {
+        let harness = try Harness()
+        harness.open()
+        let (one, heard) = try harness.add(nil)
+        for _ in 0..<40 { one.send([UInt8](repeating: 0, count: 10_000)) }
+        one.endInput()
+        #expect(try harness.sent().count == 42)
+        #expect(heard.heard.count == 42)
+    }
+
+    @Test func `a socket that takes no byte for between_bytes_timeout is given up, and waiting requests haven't reached it`() throws {
+        let harness = try Harness()
+        harness.open()
+        let (_, written) = try harness.add()
+        let (_, other) = try harness.add()
+        harness.setFull(true)
+        let (_, waiting) = try harness.add()
+        harness.advance(seconds: 15)
+        #expect(written.failure == nil)
+        harness.advance(seconds: 0.1)
+        #expect(written.failure?.code == .upstreamTimeout && written.failure?.hasReached == true)
+        #expect(other.failure?.code == .upstreamTimeout)
+        #expect(waiting.failure?.code == .upstreamUnavailable && waiting.failure?.hasReached == false)
+        // One failure for the endpoint.
+        #expect([written, other, waiting].compactMap(\.failure?.outcome) == [.failure, .neither, .neither])
+        #expect(harness.isGone)
+    }
+
+    @Test func `a socket that takes something now and then is kept`() throws {
+        let harness = try Harness()
+        harness.open()
+        let (_, heard) = try harness.add()
+        for _ in 0..<4 {
+            harness.setFull(true)
+            _ = try harness.add()
+            harness.advance(seconds: 14)
+            harness.setFull(false)
+            // As an upstream that works does.
+            try harness.say(#"{"type":"status","request":1,"state":"thinking"}"#)
+            _ = try harness.sent()
+        }
+        #expect(heard.failure == nil && !harness.isGone)
+    }
+
+    // MARK: Pings
+
+    @Test func `of pings to a socket that is full only the newest is answered`() throws {
+        let harness = try Harness()
+        harness.open()
+        try harness.say(harness.ping("first"))
+        #expect(try harness.sent() == ["pong first"])
+        harness.setFull(true)
+        for number in 0..<10_000 { try harness.say(harness.ping("\(number)")) }
+        #expect(harness.connection.pendingBytes == 0)
+        harness.setFull(false)
+        #expect(try harness.sent() == ["pong 9999"])
+    }
+
+    @Test func `of a flood of pings in one read a few are answered, and the newest`() throws {
+        let harness = try Harness()
+        harness.open()
+        harness.channel.pipeline.fireChannelRead(ByteBuffer(bytes: (0..<2000).flatMap { harness.ping("\($0)") }))
+        #expect(harness.connection.pendingBytes < 8300)
+        harness.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
+        let sent = try harness.sent()
+        #expect(sent.first == "pong 0" && sent.last == "pong 1999")
+    }
+
+    @Test func `nothing follows a close frame, a waiting pong included`() throws {
+        let harness = try Harness()
+        harness.open()
+        harness.setFull(true)
+        try harness.say(harness.ping("late"))
+        harness.connection.close(nil)
+        harness.setFull(false)
+        #expect(try harness.sent() == ["close"])
+    }
+
+    @Test func `pings of an upstream aren't life: one that doesn't answer the gateway's is given up`() throws {
+        let harness = try Harness()
+        harness.open()
+        let (_, heard) = try harness.add()
+        _ = try harness.sent()
+        for _ in 0..<201 {
+            #expect(!harness.isGone)
+            try harness.say(harness.ping("x"))
+            // An answer to a ping that nobody has sent.
+            try harness.say([0x8A, 8] + [UInt8](repeating: 9, count: 8))
+            harness.advance(seconds: 0.1)
+        }
+        #expect(try harness.sent().contains("ping"))
+        #expect(harness.isGone)
+        #expect(heard.failure?.details == "no answer to a ping")
+    }
+
+    @Test func `an answered ping is life, as is a message`() throws {
+        let harness = try Harness()
+        harness.open()
+        _ = try harness.add()
+        for number in 1...20 as ClosedRange<UInt8> {
+            harness.advance(seconds: 10.1)
+            #expect(try harness.sent().contains("ping"))
+            try harness.say([0x8A, 8] + [0, 0, 0, 0, 0, 0, 0, number])
+        }
+        for _ in 0..<20 {
+            try harness.say(#"{"type":"status","request":1,"state":"thinking"}"#)
+            harness.advance(seconds: 9.9)
+        }
+        #expect(!harness.isGone)
+        #expect(try harness.sent().allSatisfy { $0 != "ping" })
+    }
+
+    @Test func `a message that never ends costs its connection, although pings are answered`() throws {
+        let harness = try Harness()
+        harness.open()
+        let (_, heard) = try harness.add()
+        try harness.say([0x01, 1, 0x7B])
+        harness.advance(seconds: 15)
+        #expect(!harness.isGone)
+        harness.advance(seconds: 0.1)
+        #expect(heard.failure?.code == .upstreamTimeout)
+        #expect(harness.isGone)
+    }
+
+    // MARK: Outcomes for the breaker
+
+    @Test(arguments: [
+        (#"{"type":"text","request":1,"text":5}"#, false), (#"{"type":"elephant","request":1}"#, false), ("hello", true), ("[]", true),
+        (#"{"type":"text","text":"a"}"#, true), (#"{"type":"text","request":-1,"text":"a"}"#, true),
+    ])
+    func `an answer that can't be used is no failure of the endpoint`(text: String, costsConnection: Bool) throws {
+        let harness = try Harness()
+        harness.open()
+        let (_, heard) = try harness.add()
+        try harness.say(text)
+        #expect(heard.failure?.code == .upstreamError)
+        #expect(heard.failure?.outcome == .neither)
+        #expect(harness.isGone == costsConnection)
+    }
+
+    @Test func `an error says whose fault it is, or nothing of that`() throws {
+        for (retryable, outcome) in [("", .neither), (#","retryable":false"#, .success), (#","retryable":true"#, .failure)]
+            as [(String, CircuitBreaker.Outcome)]
+        {
+            let harness = try Harness()
+            harness.open()
+            let (_, heard) = try harness.add()
+            try harness.say("{\"type\":\"error\",\"request\":1\(retryable)}")
+            #expect(heard.failure?.outcome == outcome)
+        }
+    }
+
+    @Test func `the bytes of a request's messages are told as they are read`() throws {
+        let harness = try Harness()
+        harness.open()
+        let (_, heard) = try harness.add()
+        let text = #"{"type":"text","request":1,"text":"a","padding":"..............."}"#
+        try harness.say(text)
+        #expect(heard.readBytes == text.utf8.count)
+    }
+}
+
+extension RawSpan {
+    fileprivate var bytes: [UInt8] { (0..<byteCount).map { byte(at: $0) } }
+}
