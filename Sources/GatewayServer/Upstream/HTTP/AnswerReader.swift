@@ -22,6 +22,13 @@ extension CallFailure {
         }
     }
 
+    /// A message of an answer that arrived whole and can't be used.
+    static func unusable(_ fault: AnswerFault) -> CallFailure {
+        var failure = CallFailure(fault)
+        failure.outcome = .neither
+        return failure
+    }
+
     /// The answer has come whole: what is wrong with it isn't the connection's fault, nor another client's business.
     init(whole fault: AnswerFault) {
         self.init(fault.kind == .invalid ? AnswerFault(fault.description, kind: .unusable) : fault)

@@ -47,13 +47,6 @@ struct SocketWatch {
 }
 
 extension CallFailure {
-    /// An answer that arrived whole and can't be used: it says nothing of whether the endpoint works, since what a client asks can bring it about.
-    static func unusable(_ fault: AnswerFault) -> CallFailure {
-        var failure = CallFailure(fault)
-        failure.outcome = .neither
-        return failure
-    }
-
     /// A connection that doesn't go on in one direction.
     static func stalled(_ details: String) -> CallFailure {
         var failure = CallFailure.timeout(.awaiting)
