@@ -35,6 +35,13 @@ import Testing
         #expect(seconds(Containers.webM(seconds: 3, bytesPerBlock: 320, isOpen: false), .webmOpus, cutEvery: size) == 3)
     }
 
+    @Test(arguments: cuts)
+    func `files of a real encoder are as long as they sound`(size: Int) {
+        #expect(seconds(RecordedFiles.ogg, .oggOpus, cutEvery: size) == 1)
+        // The last packet, of which a part is padding, counts as a whole.
+        #expect(seconds(RecordedFiles.webM, .webmOpus, cutEvery: size) == 1.021)
+    }
+
     @Test func `blocks in groups count, and ticks of another length`() {
         let groups = (0..<50).flatMap { Containers.blockGroup(at: $0 * 20, bytes: 60) }
         #expect(seconds(Containers.webMHeaders() + Containers.cluster(at: 0, groups), .webmOpus) == 1)
