@@ -122,7 +122,7 @@ import Testing
         #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/played.raw")).count == 1001 + 23)
     }
 
-    @Test func `what can't be spoken is an error`() async throws {
+    @Test func `a missing player, and an answer without audio, are errors`() async throws {
         let folder = try TemporaryFolder()
         let none = try await play("spoken", ["--speak", "--text", "a"], folder: folder, environment: ["PATH": folder.path])
         #expect(none.status == 2 && none.errorLines.contains { $0.contains("neither paplay nor aplay") }, "\(none)")

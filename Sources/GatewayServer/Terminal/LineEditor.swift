@@ -24,7 +24,7 @@ package struct LineEditor: Sendable {
     private var characters: [Character] = []
     /// The number of characters in front of the cursor.
     private var cursor = 0
-    /// What was erased last, for ``TerminalKey/yank``.
+    /// The characters erased last, for ``TerminalKey/yank``.
     private var erased: [Character] = []
     private var isPasting = false
     /// The line of the history that is shown, and the user's own line meanwhile.

@@ -32,7 +32,7 @@ package struct PromptScreen: Sendable {
             }
         }
         guard column >= columns else { return text }
-        // The cursor stands behind the last column until something follows: its row can't be told from the next one.
+        // A full row leaves the cursor in the last column until the next character, so that its position is ambiguous: the row is ended.
         column = 0
         return text + "\n"
     }

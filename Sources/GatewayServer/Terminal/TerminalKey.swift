@@ -15,9 +15,9 @@ package struct TerminalKeyReader: Sendable {
     private enum State {
         case ground
         case escape
-        /// Behind `ESC [`: what came of it, as far as it is looked at.
+        /// A control sequence after `ESC [`, cut to ``longestSequence`` bytes.
         case control([UInt8])
-        /// Behind `ESC O`.
+        /// A single shift sequence: `ESC O` was read.
         case single
     }
 
@@ -159,7 +159,7 @@ package struct TerminalKeyReader: Sendable {
         }
     }
 
-    /// What stands behind `ESC [` or `ESC O`.
+    /// The key of a sequence after `ESC [` or `ESC O`.
     private static func control(_ sequence: [UInt8]) -> TerminalKey? {
         switch String(decoding: sequence, as: UTF8.self) {
         case "A": .up

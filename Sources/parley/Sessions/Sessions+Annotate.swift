@@ -5,7 +5,7 @@ import GatewayServer
 extension Sessions {
     struct Annotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Give a session a title, tags and notes, or take them away. What isn't named stays.", aliases: ["note", "tag", "set"])
+            abstract: "Give a session a title, tags and notes, or take them away. Other fields stay.", aliases: ["note", "tag", "set"])
 
         @OptionGroup var gateway: GatewayOptions
         @Argument(help: "The session's id.") var session: String

@@ -26,7 +26,7 @@ extension Conversation {
         limits = message.limits ?? [:]
         resumption.opened(message)
         if !isFirst, message.isResumed != true {
-            // Another session: its numbers begin anew.
+            // Another session has sequence numbers of its own.
             acknowledgements = AcknowledgementSchedule()
             acknowledgements.received(message.lastSequence ?? 0, now: arrival)
         }

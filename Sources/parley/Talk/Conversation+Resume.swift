@@ -61,7 +61,7 @@ extension Conversation {
         return end(resumption.closing)
     }
 
-    /// The first message on another connection: what isn't answered goes on, or is told as lost.
+    /// Handles the first message on another connection: unanswered requests continue, or are reported as lost.
     func takeUp(_ message: ServerMessage) async {
         renewPatience()
         if message.isResumed == true {
@@ -102,7 +102,7 @@ extension Conversation {
         recording = current
     }
 
-    /// A recording whose opening was lost on the way is sent from its beginning.
+    /// Sends a recording from its beginning when the gateway has no stream of it.
     private func reopenRecording() async {
         guard var current = recording, !current.isOpened else { return }
         current.upload.reopened()

@@ -31,7 +31,7 @@ final class SoundPlayer: SoundSink {
         program = found
     }
 
-    /// What went wrong; nil so far.
+    /// The first error, in words; nil so far.
     var failure: String? { state.withLock { $0.failure } }
 
     func begin(_ format: AudioFormat) throws(FileFault) {

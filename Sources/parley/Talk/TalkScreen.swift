@@ -82,7 +82,7 @@ final class TalkScreen: Sendable {
         put(state.screen.finish(PromptScreen.prompt + line))
     }
 
-    /// What can't be written is noticed with the next reply.
+    /// Ignores errors: the next reply meets them again.
     private static func put(_ text: String) {
         guard !text.isEmpty else { return }
         _ = Descriptor.write(Array(text.utf8), to: STDOUT_FILENO)

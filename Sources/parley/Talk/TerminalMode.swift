@@ -31,7 +31,7 @@ enum TerminalMode {
                 controls[Int(VMIN)] = 1
                 controls[Int(VTIME)] = 0
             }
-            // What was typed already stays.
+            // Input that was typed before is kept.
             guard tcsetattr(STDIN_FILENO, TCSADRAIN, &mode) == 0 else { return false }
             state.isRaw = true
             _ = Descriptor.write(Array(pasteOn.utf8), to: STDOUT_FILENO)

@@ -45,7 +45,7 @@ import Testing
         #expect(type("hello\r\n", into: &editor) == [.submit("hello"), .submit("")])
         #expect(type("never\u{3}", into: &editor) == [.abandoned("never")] && editor.text.isEmpty)
         #expect(type("\u{3}\u{4}\u{1A}\u{1C}\u{C}", into: &editor) == [.interrupt, .endOfInput, .suspend, .quit, .clearScreen])
-        // Behind the last character Ctrl-D has nothing to erase, and isn't the end.
+        // Ctrl-D erases the next character, and there is none.
         #expect(type("x\u{4}", into: &editor) == [] && editor.text == "x")
     }
 
