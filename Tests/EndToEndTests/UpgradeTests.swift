@@ -216,6 +216,21 @@ import Testing
         #expect(try await socket.receiveResponse().status == 431)
     }
 
+    @Test func `the preface of HTTP/2 gets its 400 at once, in TLS, in the clear and from operations`() async throws {
+        let gateway = try await SharedGateways.roomy()
+        let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0]
+        let sockets = [
+            try await TLSSocket.connect(port: gateway.port), try await TLSSocket.connect(port: gateway.port, .none),
+            try await TLSSocket.connect(port: gateway.operationsPort, .none),
+        ]
+        for socket in sockets {
+            try await socket.send(preface)
+            #expect(try await socket.receiveResponse().status == 400)
+            await socket.close()
+        }
+        try await gateway.servesNextClient()
+    }
+
     @Test(arguments: ["/livez", "/readyz", "/health"])
     func `health answers on both listeners`(path: String) async throws {
         let gateway = try await SharedGateways.roomy()

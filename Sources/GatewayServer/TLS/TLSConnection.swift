@@ -8,6 +8,10 @@ import NIOCore
 final class TLSConnection {
     /// Bytes of a whole handshake, certificates of the client included. What's larger has no honest reason.
     static let maxHandshakeBytes = 64 * 1024
+    /// Bytes of rejected early data that are skipped, in addition to the handshake. Servers that accept early data offer 16 KiB as a rule.
+    static let maxSkippedEarlyData = 64 * 1024
+    /// Record headers of the skipped early data.
+    private static let earlyDataHeaders = 4 * 1024
     /// Handshake messages after the handshake (KeyUpdate, tickets) and refused renegotiations that come to each MiB of data, at most.
     /// OpenSSL bounds empty records and warnings by itself, but these cost us a derivation of keys or an answer and the sender nothing.
     static let maxPostHandshakeMessages = 32
@@ -137,7 +141,7 @@ final class TLSConnection {
         guard count > 0, !isFlooded else { return 0 }
         if !isEstablished {
             handshakeBytes &+= count
-            guard handshakeBytes <= Self.maxHandshakeBytes else {
+            guard handshakeBytes <= Self.maxHandshakeBytes || skipsEarlyData(handshakeBytes) else {
                 isFlooded = true
                 return 0
             }
@@ -146,6 +150,12 @@ final class TLSConnection {
             target.copyMemory(from: UnsafeRawBufferPointer(rebasing: source.prefix(count)))
             return count
         }
+    }
+
+    /// Whether the bytes beyond a handshake are early data of a rejected session, within their own bound.
+    private func skipsEarlyData(_ count: Int) -> Bool {
+        SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_REJECTED
+            && count <= Self.maxHandshakeBytes + Self.maxSkippedEarlyData + Self.earlyDataHeaders
     }
 
     fileprivate func sawAlert(level: UInt8, code: UInt8, isSent: Bool) {

@@ -91,8 +91,9 @@ package final class TLSContext: Sendable {
         // Stateless tickets instead of a cache; one of them, since a client opens one connection.
         _ = parley_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         SSL_CTX_set_timeout(context, ticketKeys.lifetime)
+        // Tickets offer no early data, so all that comes was meant for another server: it is skipped (RFC 8446 §4.2.10).
         guard SSL_CTX_set_num_tickets(context, 1) == 1, SSL_CTX_set_max_early_data(context, 0) == 1,
-            SSL_CTX_set_recv_max_early_data(context, 0) == 1, ticketKeys.install(in: context)
+            SSL_CTX_set_recv_max_early_data(context, UInt32(TLSConnection.maxSkippedEarlyData)) == 1, ticketKeys.install(in: context)
         else { throw TLSConfigurationError(path: nil, .unsupported(OpenSSLErrors.takeReason() ?? "no reason given")) }
         SSL_CTX_set_alpn_select_cb(context, chooseApplicationProtocol, nil)
     }

@@ -5,6 +5,7 @@ extension TLSTicketKeys {
     func install(in context: OpaquePointer) -> Bool {
         SSL_CTX_set_ex_data(context, 0, Unmanaged.passUnretained(self).toOpaque()) == 1
             && SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticketKeyCallback) == 1
+            && SSL_CTX_set_session_ticket_cb(context, stampTicket, judgeTicket, Unmanaged.passUnretained(self).toOpaque()) == 1
     }
 }
 
@@ -45,4 +46,50 @@ private func ticketKeyCallback(
         EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), nil, key.cipher, vector) == 1
     else { return Answer.failed }
     return answer
+}
+
+/// Called by OpenSSL before a ticket is sealed; must not trap. The ticket of a full handshake gets the time of that handshake, which the
+/// tickets of all later resumptions keep.
+private func stampTicket(ssl: OpaquePointer?, argument: UnsafeMutableRawPointer?) -> Int32 {
+    guard let ssl, let argument, let session = SSL_get_session(ssl) else { return 0 }
+    if handshakeTime(of: session) != nil { return 1 }
+    let keys = Unmanaged<TLSTicketKeys>.fromOpaque(argument).takeUnretainedValue()
+    // A ticket without the time is never resumed, which is all that a failure here costs.
+    _ = withUnsafeBytes(of: keys.handshakeTime) { SSL_SESSION_set1_ticket_appdata(session, $0.baseAddress, $0.count) }
+    return 1
+}
+
+/// Called by OpenSSL with an opened ticket, or with the reason why there is none; must not trap.
+///
+/// TLS 1.3 clients use a ticket once (RFC 8446 §C.4), so each resumption there gives a new one.
+private func judgeTicket(
+    ssl: OpaquePointer?, session: OpaquePointer?, name: UnsafePointer<UInt8>?, nameCount: Int, status: SSL_TICKET_STATUS,
+    argument: UnsafeMutableRawPointer?
+) -> SSL_TICKET_RETURN {
+    switch status {
+    case SSL_TICKET_SUCCESS, SSL_TICKET_SUCCESS_RENEW: break
+    case SSL_TICKET_EMPTY, SSL_TICKET_NO_DECRYPT: return SSL_TICKET_RETURN_IGNORE_RENEW
+    default: return SSL_TICKET_RETURN_IGNORE
+    }
+    guard let ssl, let session, let argument else { return SSL_TICKET_RETURN_IGNORE_RENEW }
+    let keys = Unmanaged<TLSTicketKeys>.fromOpaque(argument).takeUnretainedValue()
+    guard let begun = handshakeTime(of: session), keys.mayResume(handshakeAt: begun), !hasExpiredPeer(session, keys) else {
+        return SSL_TICKET_RETURN_IGNORE_RENEW
+    }
+    return status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE
+}
+
+private func handshakeTime(of session: OpaquePointer) -> UInt64? {
+    var data: UnsafeMutableRawPointer?
+    var count = 0
+    guard SSL_SESSION_get0_ticket_appdata(session, &data, &count) == 1, let data, count == MemoryLayout<UInt64>.size else { return nil }
+    return data.loadUnaligned(as: UInt64.self)
+}
+
+/// Whether the session was begun with a client's certificate that is no longer valid.
+private func hasExpiredPeer(_ session: OpaquePointer, _ keys: TLSTicketKeys) -> Bool {
+    guard let certificate = SSL_SESSION_get0_peer(session) else { return false }
+    var end: Int64 = 0
+    guard let notAfter = X509_get0_notAfter(certificate), parley_unix_time(notAfter, &end) == 1 else { return true }
+    return end <= keys.wall()
 }

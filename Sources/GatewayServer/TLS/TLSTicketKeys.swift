@@ -34,12 +34,31 @@ package final class TLSTicketKeys: Sendable {
     /// `tls.ticket_rotation`, at least a second.
     package let rotation: TimeAmount
     private let now: @Sendable () -> NIODeadline
+    /// Seconds since 1970, for the dates of clients' certificates.
+    let wall: @Sendable () -> Int64
     private let state = Mutex(State())
 
     /// `now` is asked on every ticket that is made or opened, which is once or twice a handshake.
-    package init(rotation: TimeAmount, now: @escaping @Sendable () -> NIODeadline = { .now() }) {
+    package init(
+        rotation: TimeAmount, now: @escaping @Sendable () -> NIODeadline = { .now() },
+        wall: @escaping @Sendable () -> Int64 = { WallTime.now().unixMilliseconds / 1000 }
+    ) {
         self.rotation = max(rotation, .seconds(1))
         self.now = now
+        self.wall = wall
+    }
+
+    /// The longest time for which resumptions prolong what one full handshake established (RFC 8446 §4.6.1): since each resumption gives a
+    /// new ticket, the lifetime of a single ticket is no bound.
+    static let maxSessionAge = TimeAmount.hours(7 * 24)
+
+    /// The current time as tickets carry it. A monotonic clock is enough: no ticket survives the process.
+    var handshakeTime: UInt64 { now().uptimeNanoseconds }
+
+    /// Whether a session whose full handshake was at that time may be resumed.
+    func mayResume(handshakeAt time: UInt64) -> Bool {
+        let (age, isAhead) = now().uptimeNanoseconds.subtractingReportingOverflow(time)
+        return !isAhead && age < UInt64(Self.maxSessionAge.nanoseconds)
     }
 
     /// How long clients are told to keep a ticket, in seconds; at most the week of RFC 8446 §4.6.1.

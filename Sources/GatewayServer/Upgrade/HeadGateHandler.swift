@@ -29,6 +29,7 @@ package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHand
         if limits.verdict == .complete { rest = buffer }
         // Also of a head that is too large: where the parser finds an error before the limit, that is the verdict, whatever the pieces.
         context.fireChannelRead(wrapInboundOut(head))
+        if limits.verdict == .complete, receiver == nil { context.fireUserInboundEventTriggered(RequestHeadEnded()) }
         if !isHolding { rest = ByteBuffer() }
         if limits.verdict == .tooLarge { context.fireErrorCaught(RequestHeadTooLarge()) }
     }
@@ -52,6 +53,9 @@ package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHand
         if rest.readableBytes > 0 { receiver.receive(&rest) }
     }
 }
+
+/// The inbound user event behind the last byte of a request head, which the parser has read by then.
+package struct RequestHeadEnded: Sendable {}
 
 /// The request head is over `http.max_header_bytes` or `http.max_headers`.
 package struct RequestHeadTooLarge: Error {}

@@ -204,6 +204,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         finish(answer, head: head, context: context)
     }
 
+    private static let notHTTP = Admittance.Refusal(.badRequest, .invalidUpgrade, "This isn't an HTTP/1.1 request.")
+
     private func correlationID() -> ULID { loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()) }
 
     /// The answer is the last thing we send; the client gets a second to read it.
@@ -228,7 +230,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         case is RequestHeadTooLarge, HTTPParserError.headerOverflow:
             refuse(context, .init(.requestHeaderFieldsTooLarge, .headerTooLarge, "The request head is too large."), head: nil)
         case is HTTPParserError:
-            refuse(context, .init(.badRequest, .invalidUpgrade, "This isn't an HTTP/1.1 request."), head: nil)
+            refuse(context, Self.notHTTP, head: nil)
         case let error as TLSError:
             fail(error, context: context)
         default:
@@ -263,6 +265,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         case is TLSHandshakeCompleted:
             connection.phase = .head
             connection.deadline = connection.acceptedAt.advanced(byNanoseconds: loop.settings.headerTimeout)
+        case is RequestHeadEnded:
+            // The parser waits for more than a head, as it does in the preface of HTTP/2 (RFC 9113 §3.4), but nothing more will come.
+            if case .waiting = state { refuse(context, Self.notHTTP, head: nil) }
+            return
         case ChannelEvent.inputClosed:
             if case .upgraded = state { break }
             connection.ended(reason: "the peer stopped sending")

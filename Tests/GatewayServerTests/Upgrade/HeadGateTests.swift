@@ -15,6 +15,19 @@ import Testing
         return String(try client.responseHead().dropFirst("HTTP/1.1 ".count).prefix(3))
     }
 
+    @Test(arguments: [1, 7, 24])
+    func `the preface of HTTP/2 is refused as soon as it has come, whatever the pieces`(size: Int) throws {
+        #expect(try status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", pieces: size) == "400")
+        // Frames behind it (RFC 9113 §3.4) change nothing.
+        #expect(try status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0", pieces: size) == "400")
+    }
+
+    @Test(arguments: ["PRI * HTTP/2.0\r\n\r\n", "PRI / HTTP/1.1\r\nHost: a\r\n\r\n", "PRI * HTTP/2.0\n\n", "\r\nPRI * HTTP/2.0\r\n\r\n"])
+    func `a whole head that the parser waits behind is refused at once`(head: String) throws {
+        #expect(try status(head, pieces: 1) == "400")
+        #expect(try status(head, pieces: 1000) == "400")
+    }
+
     @Test(arguments: [1, 7, 190, 10_000])
     func `a head with an error before the limit is refused for the error, whatever the pieces`(size: Int) throws {
         #expect(try status(Self.malformed + "X: " + String(repeating: "y", count: 500) + "\r\n\r\n", pieces: size) == "400")

@@ -1,0 +1,88 @@
+import Foundation
+import NIOCore
+import Support
+import Synchronization
+import Testing
+
+@testable import GatewayServer
+
+/// New tickets for resumed connections (RFC 8446 §C.4: a client uses each ticket once), and the end of what they prolong.
+@Suite(.serialized) struct TicketRenewalTests {
+    let certificates: TestCertificates
+    let clock = TLSTicketKeysTests.Clock()
+    let now = Int64(Date().timeIntervalSince1970)
+
+    init() throws {
+        certificates = try TestCertificates()
+    }
+
+    /// A calendar that only the test turns over.
+    private final class Wall: Sendable {
+        private let value: Mutex<Int64>
+        init(_ seconds: Int64) { value = Mutex(seconds) }
+        var seconds: Int64 {
+            get { value.withLock { $0 } }
+            set { value.withLock { $0 = newValue } }
+        }
+    }
+
+    /// Connects with the ticket of the connection before, if there was one, and keeps the new one. Returns whether the session was resumed.
+    private func connect(_ server: TLSEchoServer, _ number: Int, _ arguments: [String] = ["-tls1_3"]) throws -> Bool {
+        let files = [number - 1, number].map { certificates.folder + "/\($0).session" }
+        let resumes = number > 0 ? ["-sess_in", files[0]] : []
+        let result = try OpenSSLCommand.connect(server.port, arguments + resumes + ["-sess_out", files[1]], input: "hello\nbye\n")
+        #expect(result.output.contains("hello"))
+        return result.output.contains("Reused, TLSv1.")
+    }
+
+    private func ticket(_ number: Int) throws -> String {
+        let text = try OpenSSLCommand.run(["sess_id", "-in", certificates.folder + "/\(number).session", "-text", "-noout"]).output
+        return String(text.drop { $0 != "\n" }.prefix(2000))
+    }
+
+    @Test func `each resumed connection gets another ticket, with which the next one resumes`() throws {
+        let keys = TLSTicketKeys(rotation: .hours(12), now: clock.now)
+        let settings = TLSSettings(certificates: [try certificates.files("localhost")])
+        let server = try TLSEchoServer(try TLSContextStore(settings, ticketKeys: keys, now: now))
+        defer { server.stop() }
+        #expect(try (0..<4).map { try connect(server, $0) } == [false, true, true, true])
+        #expect(try Set((0..<4).map(ticket)).count == 4)
+    }
+
+    @Test func `resumptions prolong a session for a week at most`() throws {
+        let keys = TLSTicketKeys(rotation: .hours(100), now: clock.now)
+        let settings = TLSSettings(certificates: [try certificates.files("localhost")])
+        let server = try TLSEchoServer(try TLSContextStore(settings, ticketKeys: keys, now: now))
+        defer { server.stop() }
+        #expect(try !connect(server, 0))
+        clock.pass(.hours(99))
+        #expect(try connect(server, 1))
+        clock.pass(.hours(7 * 24 - 99) - .nanoseconds(1))
+        #expect(try connect(server, 2))
+        clock.pass(.nanoseconds(1))
+        #expect(try !connect(server, 3))
+        // A full handshake begins another week.
+        clock.pass(.hours(99))
+        #expect(try connect(server, 4))
+    }
+
+    @Test(arguments: [["-tls1_2"], ["-tls1_3"]])
+    func `a session isn't resumed when the client's certificate has expired since`(version: [String]) throws {
+        let authority = try certificates.make(.init(["authority"], isAuthority: true), file: "authority")
+        let client = try certificates.make(.init(["client"], notAfter: 5000), file: "client", issuer: authority).files
+        let settings = TLSSettings(
+            certificates: [try certificates.files("localhost")], clientAuthority: authority.files.certificate,
+            clientAuthentication: .required)
+        let wall = Wall(now)
+        let keys = TLSTicketKeys(rotation: .hours(12), now: clock.now, wall: { wall.seconds })
+        let server = try TLSEchoServer(try TLSContextStore(settings, ticketKeys: keys, now: now))
+        defer { server.stop() }
+        let arguments = version + ["-cert", client.certificate, "-key", client.key]
+        #expect(try !connect(server, 0, arguments))
+        wall.seconds = now + 4000
+        let session = ["-sess_in", certificates.folder + "/0.session"]
+        #expect(try OpenSSLCommand.connect(server.port, arguments + session).output.contains("Reused, TLSv1."))
+        wall.seconds = now + 6000
+        #expect(try OpenSSLCommand.connect(server.port, arguments + session).output.contains("New, TLSv1."))
+    }
+}
