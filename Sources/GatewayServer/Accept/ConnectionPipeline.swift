@@ -59,7 +59,9 @@ package enum ConnectionPipeline {
         if wasUpgraded { loop.counters.closes[counted(connection.closeCode), default: 0] &+= 1 }
         // Port scans and health probes are of interest to few.
         let level: Logger.Level = wasUpgraded ? .info : .debug
-        guard loop.logger.logLevel <= level else { return }
+        guard loop.logger.logLevel <= level,
+            case .write(let suppressed) = loop.throttle.admit(.connectionClosed, now: loop.clock.now)
+        else { return }
         let duration = loop.clock.now.nanoseconds(since: connection.acceptedAt) / 1_000_000
         var metadata: Logger.Metadata = [
             "connection_id": "\(connection.id)",
@@ -73,6 +75,7 @@ package enum ConnectionPipeline {
         ]
         if let code = connection.closeCode { metadata["code"] = .stringConvertible(code) }
         if let session = connection.sessionID { metadata["session_id"] = "\(session)" }
+        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
         loop.logger.log(level: level, "connection closed", metadata: metadata)
     }
 }

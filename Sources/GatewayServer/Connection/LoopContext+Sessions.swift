@@ -137,9 +137,13 @@ extension LoopContext {
         oldest?.driver.end(.displaced)
     }
 
-    func log(_ message: Logger.Message, of session: ULID, connection: Connection?, _ further: Logger.Metadata = [:]) {
-        guard logger.logLevel <= .info else { return }
+    /// Logs what happened to a session, unless lines of this topic flood the log.
+    func log(
+        _ message: Logger.Message, as topic: LogTopic, of session: ULID, connection: Connection?, _ further: Logger.Metadata = [:]
+    ) {
+        guard logger.logLevel <= .info, case .write(let suppressed) = throttle.admit(topic, now: clock.now) else { return }
         var metadata = further
+        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
         metadata["session_id"] = "\(session)"
         if let connection { metadata["connection_id"] = "\(connection.id)" }
         logger.info(message, metadata: metadata)

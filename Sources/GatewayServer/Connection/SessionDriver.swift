@@ -115,7 +115,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
             let isLost = session.resume(after: last, now: loop.turn.now, wall: loop.turn.wall)
             beginning = .resumed(isLost: isLost)
             occurrence = .resumed(isLost: isLost)
-            loop.log("session resumed", of: session.id, connection: connection, ["lost": "\(isLost)"])
+            loop.log("session resumed", as: .sessionResumed, of: session.id, connection: connection, ["lost": "\(isLost)"])
         }
         session.note(occurrence, of: connection?.id, wall: loop.turn.wall)
         let token = ResumeToken()
@@ -248,7 +248,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session.note(.detached(connection.closeCode), of: connection.id, wall: LoopClock.wallMilliseconds())
         if let ending = session.ending { return end(ending, connection: connection) }
         detach()
-        loop.log("session detached", of: session.id, connection: connection)
+        loop.log("session detached", as: .sessionDetached, of: session.id, connection: connection)
         if loop.shared.sessions.detach(session.id) { loop.endOldestDetached() }
         wantHelping()
     }
@@ -335,7 +335,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
             loop.shared.archive.keep(report)
         }
         loop.log(
-            "session ended", of: session.id, connection: connection,
+            "session ended", as: .sessionEnded, of: session.id, connection: connection,
             [
                 "reason": "\(ending.rawValue)", "messages_in": .stringConvertible(session.counts.messagesIn),
                 "messages_out": .stringConvertible(session.counts.messagesOut), "errors": .stringConvertible(session.counts.errors),

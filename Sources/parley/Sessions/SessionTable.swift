@@ -10,7 +10,8 @@ enum SessionTable {
     static func row(_ session: SessionSummary) -> String {
         let tags = session.tags.map { "#" + $0 }.joined(separator: " ")
         return line([
-            session.sessionID, session.state.rawValue, time(session.startedAt), "\(session.messagesIn)", "\(session.messagesOut)",
+            ClientText.safe(session.sessionID), session.state.rawValue, time(session.startedAt), "\(session.messagesIn)",
+            "\(session.messagesOut)",
             "\(session.errors)", "\(Int(session.audioSeconds)) s", size(session.memoryBytes),
             ClientText.safe([session.title ?? "", tags].filter { !$0.isEmpty }.joined(separator: " ")),
         ])
@@ -68,7 +69,8 @@ enum SessionTable {
             event.code, event.closeCode.map { "close code \($0)" }, event.lost == true ? "something was lost" : nil,
             event.correlationID ?? event.connectionID,
         ]
-        return "  \(time(event.at))  \(padded(event.event, 12))  \(details.compactMap(\.self).joined(separator: ", "))"
+        let text = details.compactMap(\.self).joined(separator: ", ")
+        return "  \(time(event.at))  \(padded(ClientText.safe(event.event), 12))  \(ClientText.safe(text))"
     }
 
     private static func said(_ line: SessionDetails.Line) -> String {
@@ -76,7 +78,7 @@ enum SessionTable {
         if line.text == nil, let bytes = line.textBytes { text = "(\(bytes) bytes)" }
         if let seconds = line.audioSeconds { text = "(\(seconds) s of audio)" }
         if let first = line.firstReplyMilliseconds, let last = line.lastReplyMilliseconds { text += "  (\(first) ms to \(last) ms)" }
-        return "  \(time(line.at))  \(padded(line.by, 8))  \(ClientText.safe(text))"
+        return "  \(time(line.at))  \(padded(ClientText.safe(line.by), 8))  \(ClientText.safe(text))"
     }
 
     private static func pair(_ name: String, _ value: String) -> String { "\(padded(name, 12))  \(ClientText.safe(value))" }

@@ -1,0 +1,115 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import Support
+import Synchronization
+import Testing
+
+/// Many WebSockets that come and go don't fill the log, and what a stranger chose doesn't reach the terminal.
+@Suite(.bounded) struct LogFloodTests {
+    /// Lines of one message, with those that were left out.
+    private final class Count: Sendable {
+        private let sums = Mutex<(lines: Int, suppressed: Int)>((0, 0))
+        var lines: Int { sums.withLock { $0.lines } }
+
+        /// Adds a line, and returns how many there were in all.
+        func add(_ line: JSON, message: String, topic: String) -> Int {
+            sums.withLock { sums in
+                if line["msg"].string == message {
+                    sums.lines += 1
+                    sums.suppressed += line["suppressed"].integer ?? 0
+                } else if line["msg"] == "log lines suppressed", line["topic"].string == topic {
+                    sums.suppressed += line["suppressed"].integer ?? 0
+                }
+                return sums.lines + sums.suppressed
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("connection closed", "connectionClosed"), ("session ended", "sessionEnded"),
+    ]) func `lines about many WebSockets are throttled, and those left out are counted`(message: String, topic: String) async throws {
+        let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["listen.loops": "1"]) { $1 })
+        var clients: [WebSocketClient] = []
+        for _ in 0..<60 { clients.append(try await gateway.client()) }
+        for client in clients { try await client.send(["type": "bye"]) }
+        for client in clients { try await client.closed(1000) }
+        let count = Count()
+        _ = try await gateway.line { count.add($0, message: message, topic: topic) == 60 }
+        #expect(count.lines < 60)
+        let state = try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway")).json()
+        #expect(state["closes"]["1000"] == 60)
+        try await gateway.stop()
+    }
+
+    @Test func `detached sessions are throttled as well, and a single client's life is logged whole`() async throws {
+        let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["listen.loops": "1"]) { $1 })
+        let client = try await gateway.client()
+        try await client.send(["type": "text", "id": "a", "text": "hello"])
+        await client.socket.reset()
+        for message in ["connection closed", "session detached"] {
+            let line = try await gateway.line(message)
+            #expect(line["suppressed"].isNull)
+        }
+        var clients: [WebSocketClient] = []
+        for _ in 0..<60 { clients.append(try await gateway.client()) }
+        for client in clients { await client.socket.reset() }
+        let count = Count()
+        _ = try await gateway.line { count.add($0, message: "session detached", topic: "sessionDetached") == 61 }
+        #expect(count.lines < 61)
+        try await gateway.stop()
+    }
+
+    @Test func `ids that a listener tells don't reach the terminal as they are`() async throws {
+        let gateway = try await GatewayProcess()
+        let client = try await gateway.client()
+        let page = try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions")).body
+        let id = try #require(try JSON(page)["sessions"][0]["session_id"].string)
+        let details = try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions/\(id)")).body
+        for (body, arguments) in [(page, ["list"]), (details, ["show", id])] {
+            let hostile = body.replacingOccurrences(of: id, with: #"\u001b]0;owned\u0007\u009b31m\u202eid"#)
+                .replacingOccurrences(of: #""connected""#, with: #""\u001b[2Jconnected""#)
+            let listener = try await CannedListener(hostile)
+            let result = try await GatewayProcess.run(
+                ["sessions"] + arguments + ["--address", "127.0.0.1:\(listener.port)"], folder: gateway.folder)
+            try await listener.stop()
+            let text = result.lines.joined(separator: "\n")
+            #expect(result.status == 0, "\(result.errorLines)")
+            #expect(text.contains(#"\u001b]0;owned"#))
+            #expect(!text.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" || 0x7F..<0xA0 ~= $0.value || $0.value == 0x202E })
+        }
+        try await client.isServed()
+        try await gateway.stop()
+    }
+}
+
+/// An operations listener that answers everything with one body.
+private final class CannedListener: Sendable {
+    let port: Int
+    private let channel: any Channel
+
+    init(_ body: String) async throws {
+        channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Answer(body)) }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        port = channel.localAddress?.port ?? 0
+    }
+
+    func stop() async throws { try await channel.close().get() }
+
+    private final class Answer: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+        private let body: String
+
+        init(_ body: String) { self.body = body }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\nConnection: close\r\n\r\n"
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: head + body)), promise: nil)
+        }
+    }
+}
