@@ -12,6 +12,8 @@ enum Assembly {
     static let version = "0.1.0"
     /// `EX_CONFIG` of sysexits.h.
     static let configurationError: Int32 = 78
+    /// `EX_TEMPFAIL` of sysexits.h: starting again later may help.
+    static let temporaryFailure: Int32 = 75
     /// Where the development certificate is kept.
     static let stateFolder = "var"
 
@@ -19,6 +21,8 @@ enum Assembly {
     static func serve(flags: [String], environment: [String: String]) async -> Int32 {
         // Until reloading is set up, SIGHUP has nothing to say; by default it would end the process.
         signal(SIGHUP, SIG_IGN)
+        // A file that reaches a limit of the system (RLIMIT_FSIZE) is a failed write, like a full disk.
+        signal(SIGXFSZ, SIG_IGN)
         let loaded: LoadedConfiguration
         do throws(ConfigurationError) {
             loaded = try ConfigurationLoader.load(arguments: flags, environment: environment)
@@ -36,7 +40,7 @@ enum Assembly {
             return 0
         } catch let error as StoreError {
             logger.critical("the store can't be used", metadata: ["error": "\(error)"])
-            return configurationError
+            return error.isTemporary ? temporaryFailure : configurationError
         } catch let error as TLSConfigurationError {
             logger.critical("the certificates can't be used", metadata: ["error": "\(error)"])
             return configurationError

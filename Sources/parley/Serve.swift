@@ -10,7 +10,7 @@ struct Serve: AsyncParsableCommand {
             \(ConfigurationArguments.help)
 
             Flags win over variables (PARLEY_CONNECTIONS_MAX), variables over files (gateway.yaml, <environment>.yaml). Exit codes: 0 after a \
-            drain, 78 for a wrong configuration, 1 otherwise.
+            drain, 75 for a disk that can't be written, 78 for a wrong configuration, 1 otherwise.
             """)
 
     @OptionGroup(visibility: .hidden) var arguments: ConfigurationArguments

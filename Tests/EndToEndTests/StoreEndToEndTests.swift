@@ -125,6 +125,93 @@ import Testing
         try await gateway.servesNextClient()
     }
 
+    @Test func `the message whose commit meets a full disk is refused at once, and may be sent again when there is room`() async throws {
+        let folder = try TemporaryFolder()
+        let gateway = try await GatewayProcess(Self.stored, folder: folder, fileBytes: 400_000)
+        let client = try await gateway.client()
+        let large = String(repeating: "x", count: 30_000)
+        func text(_ number: Int) -> JSON { ["type": "text", "id": .string("m\(number)"), "text": .string(large), "stream": false] }
+        var number = 0
+        var error = JSON.null
+        while error.isNull, number < 40 {
+            number += 1
+            try await client.send(text(number))
+            let first = try await client.message()
+            if first["type"] == "error" { error = first["error"] } else { #expect(try await client.message()["type"] == "text") }
+        }
+        #expect(error["code"] == "overloaded" && error["reply_to"] == text(number)["id"] && error["retryable"] == true)
+        #expect(error["retry_after_ms"].integer ?? 0 > 0)
+        // Further messages are refused while the disk is full, and new clients get a 503.
+        try await client.send(text(number))
+        #expect(try await client.message()["error"]["code"] == "overloaded")
+        #expect(try await gateway.response(to: .upgrade()).status == 503)
+        #expect(try await gateway.operationsResponse(to: HTTPRequestText("/readyz")).status == 503)
+        try await gateway.makeRoom()
+        _ = try await gateway.line("the store takes messages again")
+        try await client.send(text(number))
+        #expect(try await client.message() == ["type": "ack", "id": text(number)["id"]])
+        let answer = try await client.message()
+        #expect(answer["reply_to"] == text(number)["id"] && answer["text"].string == large)
+        try await gateway.servesNextClient()
+        try await gateway.stop()
+    }
+
+    @Test func `a disk that is full at the start is no wrong configuration: sessions wait, and go on when there is room`() async throws {
+        let folder = try TemporaryFolder()
+        let before = try await start(folder)
+        let client = try await before.client()
+        try await client.send(["type": "text", "id": "a", "text": "kept", "stream": false])
+        #expect(try await client.message()["type"] == "ack")
+        before.signal(SIGKILL)
+        _ = try await before.process.exit()
+        let gateway = try await GatewayProcess(Self.stored, folder: folder, fileBytes: 0)
+        _ = try await gateway.line("the store can't take messages; trying again")
+        let ready = try await gateway.operationsResponse(to: HTTPRequestText("/readyz"))
+        #expect(ready.status == 503)
+        #expect(try await gateway.operationsResponse(to: HTTPRequestText("/livez")).status == 200)
+        #expect(try await gateway.response(to: .upgrade()).status == 503)
+        try await gateway.makeRoom()
+        _ = try await gateway.line("the store takes messages again")
+        #expect(try await gateway.operationsResponse(to: HTTPRequestText("/readyz")).status == 200)
+        let sessions = try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions")).json()["sessions"]
+        #expect(sessions.array?.count == 1)
+        try await gateway.servesNextClient()
+        try await gateway.stop()
+    }
+
+    @Test func `a disk on which no store can be made exits 75, which supervisors start again`() async throws {
+        let folder = try TemporaryFolder()
+        // The certificate of development is there already.
+        let first = try await GatewayProcess([:], folder: folder)
+        try await first.stop()
+        let command = GatewayProcess.limited(
+            [try GatewayProcess.executable(), "serve"] + GatewayProcess.arguments(Self.stored), fileBytes: 0)
+        let result = try await ChildProcess.run(command[0], Array(command.dropFirst()), folder: folder.path)
+        #expect(result.status == 75, "\(result.lines)")
+        #expect(result.lines.contains { $0.contains("sessions.sqlite") })
+        let next = try await start(folder)
+        try await next.servesNextClient()
+        try await next.stop()
+    }
+
+    @Test func `damage that SQLite hides is a warning at the start, and the gateway serves`() async throws {
+        let folder = try TemporaryFolder()
+        let before = try await start(folder)
+        try await before.servesNextClient()
+        before.signal(SIGKILL)
+        _ = try await before.process.exit()
+        let url = URL(fileURLWithPath: folder.path + "/sessions.sqlite-wal")
+        var log = try Data(contentsOf: url)
+        try #require(log.count > 4152)
+        log[1000] ^= 1
+        try log.write(to: url)
+        let gateway = try await start(folder)
+        let line = try await gateway.line("the store is damaged: what was stored last is lost")
+        #expect(line["level"] == "warning" && line["problem"].string?.contains("page 1 of the write-ahead log") == true, "\(line)")
+        try await gateway.servesNextClient()
+        try await gateway.stop()
+    }
+
     @Test func `a file that is no store, or somebody else's, exits 78 and says what to do`() async throws {
         let folder = try TemporaryFolder()
         try Data(repeating: 0x41, count: 9000).write(to: URL(fileURLWithPath: folder.path + "/sessions.sqlite"))

@@ -15,12 +15,15 @@ package final class GatewayProcess: Sendable {
     ///   - flags: configuration keys and their values, such as `["connections.max": "2"]`
     ///   - folder: the working directory, with a `config/` perhaps; nil for an empty one
     ///   - descriptors: how many files and sockets it may have open; nil for as many as the tests may
+    ///   - fileBytes: how large a file it may write, which is a full disk to it until ``makeRoom()``
     package init(
-        _ flags: [String: String] = [:], folder: TemporaryFolder? = nil, environment: [String: String] = [:], descriptors: Int? = nil
+        _ flags: [String: String] = [:], folder: TemporaryFolder? = nil, environment: [String: String] = [:], descriptors: Int? = nil,
+        fileBytes: Int? = nil
     ) async throws {
         self.folder = try folder ?? TemporaryFolder()
         var command = [try Self.executable(), "serve"] + Self.arguments(flags)
         if let descriptors { command = ["/usr/bin/prlimit", "--nofile=\(descriptors):\(descriptors)"] + command }
+        if let fileBytes { command = Self.limited(command, fileBytes: fileBytes) }
         process = try ChildProcess(command[0], Array(command.dropFirst()), folder: self.folder.path, environment: environment)
         let listening = try await Self.line(of: process) { $0["msg"] == "listening" && $0["logger"] == "parley.listener" }
         let serving = try await Self.line(of: process) {
@@ -37,6 +40,18 @@ package final class GatewayProcess: Sendable {
     package static func arguments(_ flags: [String: String]) -> [String] {
         let own = ["listen.address": "127.0.0.1:0", "operations.address": "127.0.0.1:0", "logging.format": "json"]
         return own.merging(flags) { $1 }.sorted { $0.key < $1.key }.flatMap { ["--\($0.key)", $0.value] }
+    }
+
+    /// The command under a limit on the size of each file that it writes.
+    package static func limited(_ command: [String], fileBytes: Int) -> [String] {
+        ["/usr/bin/prlimit", "--fsize=\(fileBytes):unlimited"] + command
+    }
+
+    /// It may write files of any size from now on.
+    package func makeRoom() async throws {
+        let result = try await ChildProcess.run(
+            "/usr/bin/prlimit", ["--pid", "\(process.identifier)", "--fsize=unlimited:unlimited"], folder: folder.path)
+        guard result.status == 0 else { throw TestFailure("prlimit: \(result.errorLines)") }
     }
 
     /// The built executable: `PARLEY_EXECUTABLE`, or the one beside the running tests.

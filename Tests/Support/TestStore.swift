@@ -7,7 +7,7 @@ package final class TestStore: SessionStore {
     private struct State {
         var sessions: [ULID: [RecordKind: [UInt64: [UInt8]]]] = [:]
         var endedTokens: [TokenHash] = []
-        var waiting: [(batch: StoreBatch, committed: @Sendable () -> Void)] = []
+        var waiting: [(batch: StoreBatch, committed: @Sendable () -> Void, failed: (@Sendable () -> Void)?)] = []
         var takesWork = true
         var isHolding = false
     }
@@ -29,9 +29,11 @@ package final class TestStore: SessionStore {
 
     package var waiting: Int { state.withLock { $0.waiting.count } }
 
-    package func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void) {
+    package func submit(
+        _ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void
+    ) {
         let isHolding = state.withLock { state in
-            state.waiting.append((batch, committed))
+            state.waiting.append((batch, committed, failed))
             return state.isHolding
         }
         if !isHolding { commit() }
@@ -48,6 +50,15 @@ package final class TestStore: SessionStore {
             return state.waiting
         }
         for entry in waiting { entry.committed() }
+    }
+
+    /// A commit of everything that waits fails. It goes on waiting, and nothing more is taken until ``takesWork`` is set.
+    package func fail() {
+        let failed = state.withLock { state in
+            state.takesWork = false
+            return state.waiting.indices.compactMap { state.waiting[$0].failed.take() }
+        }
+        for failed in failed { failed() }
     }
 
     /// The process dies: what wasn't committed is gone, and nobody hears of it.

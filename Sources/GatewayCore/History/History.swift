@@ -104,6 +104,23 @@ package struct History: Sendable {
         watermark.added()
     }
 
+    /// Forgets what belongs to requests that began last, or nearly so: the work grows with the number of entries behind their first.
+    package mutating func forget(_ requests: Set<RequestKey>) {
+        guard let first = (0..<ring.count).first(where: { requests.contains(RequestKey(number: ring.tag(at: $0).request)) }) else { return }
+        let serial = pruned &+ UInt64(first)
+        let count = ring.count - first
+        var behind: [(text: [UInt8], tag: Tag)] = []
+        for index in first..<ring.count where !requests.contains(RequestKey(number: ring.tag(at: index).request)) {
+            var text: [UInt8] = []
+            ring.withRecord(at: index) { text.append(bytesOf: $0) }
+            behind.append((text, ring.tag(at: index)))
+        }
+        for _ in 0..<count { ring.removeLast() }
+        watermark.removed(last: count)
+        changed = changed.filter { $0 < serial }
+        for (text, tag) in behind { text.withRawSpan { append($0, tag) } }
+    }
+
     /// What has come and gone since the last call.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
         let ring = ring

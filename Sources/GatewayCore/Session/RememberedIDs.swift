@@ -48,6 +48,25 @@ package struct RememberedIDs: Sendable {
         place(serial: oldest &+ UInt32(truncatingIfNeeded: ring.count - 1), hash: hash)
     }
 
+    /// Forgets ids that were remembered last, or nearly so: the work grows with the number of those behind them.
+    package mutating func forget(_ ids: [MessageID]) {
+        var left = Set(ids)
+        var behind: [(id: MessageID, kind: Kind)] = []
+        var taken = 0
+        while !left.isEmpty, ring.count > 0 {
+            let index = ring.count - 1
+            let kind = ring.tag(at: index).kind
+            let id = ring.withRecord(at: index) { MessageID($0) }
+            ring.removeLast()
+            taken += 1
+            if let id, left.remove(id) == nil { behind.append((id, kind)) }
+        }
+        guard taken > 0 else { return }
+        watermark.removed(last: taken)
+        rebuild(slotCount: slots.count)
+        for (id, kind) in behind.reversed() { insert(id, kind: kind) }
+    }
+
     /// What has come and gone since the last call.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
         let ring = ring

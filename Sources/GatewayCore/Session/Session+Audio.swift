@@ -203,6 +203,7 @@ extension Session {
         guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
         inFlight[index].hasEnded = true
         inFlight[index].inputEndedAt = turn.now
+        if turn.batch != nil { unkept.append((key, inFlight[index].id)) }
         rememberAudio(of: inFlight[index], wall: turn.wall)
         changes &+= 1
     }
@@ -223,7 +224,7 @@ extension Session {
     }
 
     mutating func acknowledge(_ id: MessageID, chunks: UInt64, turn: inout Turn) {
-        turn.reply(isPromise: true) { $0.appendAck(id, chunks: chunks) }
+        turn.reply(isPromise: true, of: inFlight.last { $0.id == id }?.key) { $0.appendAck(id, chunks: chunks) }
         counts.messagesOut &+= 1
         intake.acknowledged(now: turn.now)
     }

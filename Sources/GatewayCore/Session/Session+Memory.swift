@@ -17,6 +17,7 @@ extension Session {
         ledger.duplicateIDs = remembered.footprint
         ledger.upstreamQueue = upstreamQueued
         ledger.requests = inFlight.reduce(0) { $0 + Self.requestBytes + $1.extraBytes + $1.answer.capacity }
+        ledger.requests += unkept.count * MemoryLayout<(RequestKey, MessageID)>.stride
         return ledger
     }
 

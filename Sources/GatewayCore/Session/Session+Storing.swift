@@ -22,17 +22,6 @@ extension Session {
         turn.batch = batch
     }
 
-    /// Whether the store takes what is accepted now; refuses the message otherwise.
-    mutating func isKept(_ id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
-        guard turn.refusesWork else { return true }
-        // Not counted as a refusal: the client hasn't done too much, and its session shall outlive the outage.
-        let error = GatewayError(
-            .overloaded, source: .gateway, "the gateway can't keep messages at the moment", replyTo: id, chunk: chunk, retryAfter: 1000,
-            correlationID: turn.correlationID())
-        report(error, turn: &turn)
-        return false
-    }
-
     /// Times are written as Unix milliseconds, what limiters are owed as time to go: no clock outlives a process.
     private func append(to record: inout [UInt8], now: Instant, wall: Int64) {
         func onWall(_ instant: Instant) -> Int64 { wall - now.nanoseconds(since: instant) / 1_000_000 }

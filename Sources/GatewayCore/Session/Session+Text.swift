@@ -14,7 +14,7 @@ extension Session {
         let key = nextRequest()
         text.withRawSpan { history.append($0, .init(.client, at: turn.wall, request: key)) }
         upstreamQueued += text.count
-        turn.reply(isPromise: true) { $0.appendAck(id) }
+        turn.reply(isPromise: true, of: key) { $0.appendAck(id) }
         counts.messagesOut &+= 1
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
@@ -27,7 +27,7 @@ extension Session {
         guard let known = remembered.kind(of: id) else { return true }
         if known == kind {
             let stream = intake.stream
-            turn.reply(isPromise: true) { bytes in
+            turn.reply(isPromise: true, of: unkept.first { $0.id == id }?.key) { bytes in
                 bytes.append("{\"type\":\"ack\",\"id\":")
                 bytes.append(quoted: id)
                 bytes.append(",\"duplicate\":true")

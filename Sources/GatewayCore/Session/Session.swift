@@ -100,6 +100,10 @@ package struct Session: ~Copyable, Sendable {
     var changes: UInt64 = 1
     /// ``changes`` as of the last time that the store heard of it.
     var storedChanges: UInt64 = 0
+    /// Requests, and ends of recordings, that were accepted and aren't durable yet, the oldest first.
+    var unkept: [(key: RequestKey, id: MessageID)] = []
+    /// How many there were before those in ``unkept``.
+    var keptCount: UInt64 = 0
 
     package init(id: ULID, policy shared: SharedPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
         self.id = id
@@ -206,6 +210,7 @@ package struct Session: ~Copyable, Sendable {
             var record: [UInt8] = []
             request.append(to: &record)
             flight.record = record
+            unkept.append((request.key, request.id))
         }
         inFlight.append(flight)
         changes &+= 1

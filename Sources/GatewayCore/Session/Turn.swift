@@ -11,6 +11,8 @@ package struct Turn: Sendable {
         package var mayCompress: Bool
         /// It says that something is kept, or depends on it: not to be told before that is so.
         package var isPromise: Bool
+        /// The request that it acknowledges.
+        package var request: RequestKey?
     }
 
     package var now = Instant(nanoseconds: 0)
@@ -46,10 +48,13 @@ package struct Turn: Sendable {
         self.showsDetails = showsDetails
     }
 
-    package mutating func reply(mayCompress: Bool = true, isPromise: Bool = false, _ write: (inout [UInt8]) -> Void) {
+    package mutating func reply(
+        mayCompress: Bool = true, isPromise: Bool = false, of request: RequestKey? = nil, _ write: (inout [UInt8]) -> Void
+    ) {
         let start = replyBytes.count
         write(&replyBytes)
-        replies.append(Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, isPromise: isPromise))
+        replies.append(
+            Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, isPromise: isPromise, request: request))
     }
 
     /// Whether there are replies, and all of them say that something is kept.
@@ -116,5 +121,12 @@ package struct HeldReplies: Sendable {
         moved.start = bytes.count
         bytes += source[reply.start..<reply.start + reply.count]
         replies.append(moved)
+    }
+
+    /// Takes out the replies that needn't wait for the failed commit, and drops the acknowledgements of refused requests.
+    package mutating func release(refusing requests: Set<RequestKey>) -> [Turn.Reply] {
+        let released = replies.filter { !$0.isPromise }
+        replies.removeAll { reply in !reply.isPromise || reply.request.map { requests.contains($0) } ?? false }
+        return released
     }
 }

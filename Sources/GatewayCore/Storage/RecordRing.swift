@@ -77,6 +77,13 @@ package struct RecordRing<Tag: Sendable>: Sendable {
         return first.tag
     }
 
+    /// Drops the newest record.
+    package mutating func removeLast() {
+        guard let last = entries.popLast() else { return }
+        byteCount -= last.count
+        tail = entries.last.map { $0.offset + $0.count } ?? 0
+    }
+
     package mutating func removeAll() { self = RecordRing() }
 
     /// An offset with room for `count` bytes; moves everything into a larger block when there is none.

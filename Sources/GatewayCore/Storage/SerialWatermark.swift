@@ -4,8 +4,18 @@ struct SerialWatermark: Sendable {
     private(set) var total: UInt64 = 0
     /// What the store has: everything before `first` removed, everything before `next` put.
     private var stored: (first: UInt64, next: UInt64) = (0, 0)
+    /// The store may have entries before this number that were removed at the end.
+    private var removedBefore: UInt64 = 0
 
     mutating func added() { total &+= 1 }
+
+    /// The newest entries were removed again. Others may be added under their numbers.
+    mutating func removed(last count: Int) {
+        total &-= UInt64(count)
+        guard stored.next > total else { return }
+        removedBefore = max(removedBefore, stored.next)
+        stored.next = total
+    }
 
     /// Puts what has come since the last call into the batch, and removes what has gone.
     ///
@@ -20,6 +30,8 @@ struct SerialWatermark: Sendable {
         for serial in max(first, stored.next)..<total {
             batch.put(session, kind, serial) { write(Int(serial &- first), &$0) }
         }
+        batch.remove(session, kind, total..<max(total, removedBefore))
+        removedBefore = 0
         stored = (first, total)
     }
 

@@ -38,7 +38,15 @@ extension LoopContext {
         let ticket = commits.ticket
         commits.ticket &+= 1
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        store.submit(batch) { bound.eventLoop.execute { bound.value.committed(ticket) } }
+        store.submit(
+            batch, committed: { bound.eventLoop.execute { bound.value.committed(ticket) } },
+            failed: { bound.eventLoop.execute { bound.value.notCommitted(ticket) } })
+    }
+
+    /// The store tries again, however long that takes: until then nobody is to wait for an answer.
+    private func notCommitted(_ ticket: UInt64) {
+        // A driver that refuses something has more to store, which is appended.
+        for entry in Array(commits.waiting) where entry.ticket <= ticket { entry.driver.notStored() }
     }
 
     private func committed(_ ticket: UInt64) {

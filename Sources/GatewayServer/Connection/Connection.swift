@@ -75,6 +75,8 @@ package protocol ConnectionSocket: AnyObject {
     func retire(_ closing: Closing)
     /// Replies that waited for a commit may go.
     func release(upTo ticket: UInt64)
+    /// A commit that replies wait for has failed.
+    func commitFailed()
     /// The time to read the last words in is over.
     func lingered()
 }

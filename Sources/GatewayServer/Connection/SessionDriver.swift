@@ -27,8 +27,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     var demanded = 0
     var isDispatching = false
     var isContinuing = false
-    /// What may be told once a ticket is committed: everything up to a number. The oldest first.
-    private var marks: Deque<(ticket: UInt64, sequence: UInt64)> = []
+    /// Tickets that aren't committed, the oldest first, each with the sequence number and the count of accepted messages that it makes durable.
+    private var marks: Deque<(ticket: UInt64, sequence: UInt64, accepted: UInt64)> = []
     /// Up to here what is sequenced may be told while ``marks`` aren't empty.
     private var durable: UInt64 = 0
     /// The ticket that the `session` message waits for; nothing else goes before it.
@@ -155,7 +155,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session.store(turn: &loop.turn)
         let ticket = loop.awaitCommit(self)
         if marks.last?.ticket == ticket { marks.removeLast() }
-        marks.append((ticket, session.outbox.lastSequence))
+        marks.append((ticket, session.outbox.lastSequence, session.acceptedCount))
     }
 
     package var awaited: UInt64? { marks.last?.ticket }
@@ -168,10 +168,21 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     func stored(_ ticket: UInt64) {
         while let mark = marks.first, mark.ticket <= ticket {
             durable = mark.sequence
+            session.keep(first: mark.accepted)
             marks.removeFirst()
         }
         if let greeting, greeting <= ticket { self.greeting = nil }
         connection?.socket?.release(upTo: ticket)
+    }
+
+    /// A commit with something of this session has failed, and is tried again. Without a connection there is nobody to tell: a client that
+    /// comes back sends what wasn't acknowledged again.
+    func notStored() { connection?.socket?.commitFailed() }
+
+    package func refuseUnkept() -> Set<RequestKey> {
+        let refused = session.refuseUnkept(turn: &loop.turn)
+        dispatch()
+        return refused
     }
 
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {

@@ -29,6 +29,8 @@ package protocol WebSocketApplication: AnyObject {
     var replyDelay: Int64? { get }
     /// Whether the first message, before which nothing goes, doesn't wait for a commit any more.
     var isGreeted: Bool { get }
+    /// A commit has failed: refuses what waits for it, and returns the requests that are refused.
+    func refuseUnkept() -> Set<RequestKey>
     /// Writes what waits, until `output` holds ``WebSocketHandler/writeSize`` or so.
     func write(to output: inout ByteBuffer, writer: inout MessageWriter)
     func tick()
@@ -50,6 +52,7 @@ extension WebSocketApplication {
     package var awaited: UInt64? { nil }
     package var isGreeted: Bool { true }
     package var replyDelay: Int64? { nil }
+    package func refuseUnkept() -> Set<RequestKey> { [] }
     package func chargeOverhead(of byteCount: Int) {}
     package var isOverBytes: Bool { false }
     package var takesBinary: Bool { true }

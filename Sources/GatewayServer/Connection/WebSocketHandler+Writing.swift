@@ -149,6 +149,22 @@ extension WebSocketHandler {
         }
     }
 
+    /// Refuses the messages whose acknowledgement waits for the failed commit. A connection that waits for its `session` message is closed.
+    package func commitFailed() {
+        turn {
+            guard case .open = state, !hasLeft else { return }
+            guard application.isGreeted else {
+                return application.fail(
+                    .overloaded, source: .gateway, "the gateway can't keep sessions at the moment", close: .tryAgainLater)
+            }
+            let refused = application.refuseUnkept()
+            for index in held.indices {
+                let released = held[index].release(refusing: refused)
+                write(released, of: held[index].bytes, to: &backlog)
+            }
+        }
+    }
+
     /// What happens after a write: the end of a connection that has said everything, a soon look at one that waits.
     private func settle() {
         if case .closed = state, backlog.readableBytes == 0 { return finish() }

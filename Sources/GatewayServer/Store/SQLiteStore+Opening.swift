@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Glibc
+import Logging
 
 /// What happens to the file before it is used: made, looked at, brought up to date.
 extension SQLiteStore {
@@ -34,12 +35,13 @@ extension SQLiteStore {
             try FileManager.default.createDirectory(
                 atPath: folder(of: path), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
-            throw StoreError(path: path, problem: "its folder can't be made: \(error.localizedDescription)")
+            let code = (error as? CocoaError)?.code
+            throw StoreError(
+                path: path, problem: "its folder can't be made: \(error.localizedDescription)",
+                isTemporary: code == .fileWriteOutOfSpace || code == .fileWriteVolumeReadOnly)
         }
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw StoreError(path: path, problem: "it can't be opened for writing: \(String(cString: strerror(errno)))")
-        }
+        guard descriptor >= 0 else { throw StoreError(path: path, problem: "it can't be opened for writing", code: errno) }
         Glibc.close(descriptor)
     }
 
@@ -75,6 +77,17 @@ extension SQLiteStore {
         let owner = header[68..<72].reduce(0) { $0 << 8 | Int($1) }
         guard owner == applicationID || owner == 0 else {
             throw StoreError(path: path, problem: "it belongs to another program; choose another `store.path`")
+        }
+    }
+
+    /// Warns of damage that SQLite passes over. The start goes on: what is lost is lost, and what is in the file is still good.
+    static func warnOfDamage(_ path: String, logger: Logger) {
+        do {
+            guard let damage = try WriteAheadLog.damage(of: path) else { return }
+            logger.warning(
+                "the store is damaged: what was stored last is lost", metadata: ["path": "\(path)", "problem": "\(damage)"])
+        } catch {
+            logger.warning("the store's write-ahead log can't be read", metadata: ["path": "\(path)", "problem": "\(error)"])
         }
     }
 

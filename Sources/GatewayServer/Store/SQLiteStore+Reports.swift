@@ -100,7 +100,6 @@ extension SQLiteStore: ReportArchive {
                         arguments: [limit])
                     return database.changesCount
                 }
-                if removed > 0 { hasRemoved.store(true, ordering: .relaxed) }
                 guard removed < Self.sweptReports else { return sweep(endedBefore: limit) }
                 try database.write { try Self.sweepRest($0) }
             } catch {

@@ -15,7 +15,7 @@ package final class SQLiteStore: SessionStore {
         let batch: StoreBatch
         var report: SessionReport?
         var committed: @Sendable () -> Void
-        /// Called instead of `committed` when a commit with it fails, which is tried again all the same.
+        /// Called once when a commit with it fails. It is tried again all the same, and `committed` may follow.
         var failed: (@Sendable () -> Void)?
 
         var bytes: Int { batch.bytes.count + (report?.footprint ?? 0) }
@@ -32,22 +32,25 @@ package final class SQLiteStore: SessionStore {
 
     let database: DatabaseQueue
     private let state = Mutex(State())
-    private let failing = Atomic<Bool>(false)
+    let failing = Atomic<Bool>(false)
+    let throttle = Mutex(LogThrottle<LogTopic>(lines: 5, per: .seconds(60)))
     let thread: NIOThreadPool
     let path: String
     /// Of the file that was opened.
     private let identity: [Int]?
     /// The file is no longer where it was: what is written to it is lost.
-    private let missing = Atomic<Bool>(false)
-    /// Sessions or reports were removed since the log was cut.
-    let hasRemoved = Atomic<Bool>(false)
-    private let health: HealthRegistry
+    let missing = Atomic<Bool>(false)
+    let health: HealthRegistry
     let logger: Logger
 
     /// Bytes that may wait for the writer. Beyond it new work is refused.
     private static let mostWaiting = 64 << 20
     private static let cacheKibibytes = 64 << 10
-    private static let logPages = 6 << 10
+    private static let logPages = 2 << 10
+    /// Bytes that the file of the log keeps after a transaction that made it larger.
+    private static let logBytes = 16 << 20
+    /// INCREMENTAL, as `PRAGMA auto_vacuum` tells it.
+    private static let incrementalVacuum = 2
     /// Pages freed at a time: some milliseconds.
     private static let vacuumedPages = 256
 
@@ -62,34 +65,49 @@ package final class SQLiteStore: SessionStore {
         self.health = health
         self.logger = logger
         self.path = path
+        Self.warnOfDamage(path, logger: logger)
         try Self.prepareFile(path)
         var configuration = Configuration()
-        configuration.journalMode = .wal
         // Another process that has the file open isn't going to let go of it soon.
         configuration.busyMode = .timeout(1)
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
-            try database.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL")
+            // Setting it writes, whatever it was, and a file that is there already has to open on a full disk too.
+            if try Int.fetchOne(database, sql: "PRAGMA auto_vacuum") != Self.incrementalVacuum {
+                try database.execute(sql: "PRAGMA auto_vacuum = \(Self.incrementalVacuum)")
+            }
             try database.execute(sql: "PRAGMA secure_delete = ON")
             // Each session has its own pages, and all of those that talk are written over and over: so they stay in memory, and go from the
             // log to the file seldom, in multiples of 4 KiB.
             try database.execute(sql: "PRAGMA cache_size = -\(Self.cacheKibibytes)")
             try database.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.logPages)")
+            try database.execute(sql: "PRAGMA journal_size_limit = \(Self.logBytes)")
+            // Not by the library, which would write, too.
+            guard try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL") == "wal" else {
+                throw DatabaseError(message: "its file system has no write-ahead log")
+            }
         }
         let effective: Int?
+        var outage: StoreError?
         do {
             database = try DatabaseQueue(path: path, configuration: configuration)
             try Self.check(database, path: path)
-            try Self.migrator.migrate(database)
+            if try !database.read({ try Self.migrator.hasCompletedMigrations($0) }) { try Self.migrator.migrate(database) }
             effective = try database.writeWithoutTransaction { database in
-                try database.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
-                // Here and not above: the library sets it to NORMAL when it switches to a write-ahead log.
                 try database.execute(sql: "PRAGMA synchronous = \(synchronous.rawValue.uppercased())")
                 if maximumBytes > 0 {
                     let page = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4096
                     _ = try Int.fetchOne(database, sql: "PRAGMA max_page_count = \(max(1, maximumBytes / page))")
                 }
                 return try Int.fetchOne(database, sql: "PRAGMA synchronous")
+            }
+            do {
+                try database.writeWithoutTransaction { try Self.probe($0) }
+            } catch {
+                // The file can be read, so its sessions are restored; new work is refused until a commit succeeds.
+                let problem = StoreError(error, path: path)
+                guard problem.isTemporary else { throw problem }
+                outage = problem
             }
         } catch let error as StoreError {
             throw error
@@ -98,9 +116,12 @@ package final class SQLiteStore: SessionStore {
         }
         thread = NIOThreadPool(numberOfThreads: 1)
         thread.start()
+        identity = Self.identity(of: path)
         health.set(.store, .ready)
         logger.info("the store is open", metadata: ["path": "\(path)", "synchronous": "\(Self.name(synchronous: effective))"])
-        identity = Self.identity(of: path)
+        guard let outage else { return }
+        beginOutage(outage)
+        submit(Waiting(batch: StoreBatch(), committed: {}))
     }
 
     package func load() throws -> [StoredSession] {
@@ -121,8 +142,10 @@ package final class SQLiteStore: SessionStore {
         !failing.load(ordering: .relaxed) && !missing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.mostWaiting }
     }
 
-    package func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void) {
-        submit(Waiting(batch: batch, committed: committed))
+    package func submit(
+        _ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void
+    ) {
+        submit(Waiting(batch: batch, committed: committed, failed: failed))
     }
 
     package func keep(_ report: SessionReport) { submit(Waiting(batch: StoreBatch(), report: report, committed: {})) }
@@ -131,14 +154,18 @@ package final class SQLiteStore: SessionStore {
     func waitingReport(of id: ULID) -> SessionReport? { state.withLock { $0.reports[id] } }
 
     private func submit(_ waiting: Waiting) {
-        let begins = state.withLock { state in
+        let (begins, failed) = state.withLock { state in
+            var waiting = waiting
+            // The next attempt may be seconds away.
+            let failed = failing.load(ordering: .relaxed) ? waiting.failed.take() : nil
             state.waiting.append(waiting)
             state.bytes += waiting.bytes
             if let report = waiting.report { state.reports[report.id] = report }
             defer { state.isWriting = true }
-            return !state.isWriting
+            return (!state.isWriting, failed)
         }
         if begins { thread.submit { [self] _ in write() } }
+        failed?()
     }
 
     /// Commits until nothing waits any more.
@@ -177,36 +204,32 @@ package final class SQLiteStore: SessionStore {
             do {
                 try database.writeWithoutTransaction { database in
                     try database.inTransaction(.immediate) {
+                        // After a failure only a page that was written shows that there is room.
+                        if failing.load(ordering: .relaxed) { try Self.probe(database) }
                         try Self.apply(waiting.map(\.batch), to: database)
                         for report in waiting.compactMap(\.report) { try Self.put(report, to: database) }
                         return .commit
                     }
                 }
-                if waiting.contains(where: \.batch.endsSessions) { hasRemoved.store(true, ordering: .relaxed) }
-                if failing.exchange(false, ordering: .relaxed), !missing.load(ordering: .relaxed) {
-                    health.set(.store, .ready)
-                    logger.notice("the store takes messages again")
-                }
+                if failing.exchange(false, ordering: .relaxed) { endOutage() }
                 return true
             } catch {
                 if (error as? DatabaseError)?.resultCode == .SQLITE_FULL, !isDiskFull {
                     if giveUpReports() {
-                        logger.warning("the store is full: its oldest reports are given up", metadata: ["path": "\(path)"])
+                        log(.warning, as: .storeFull, "the store is full: its oldest reports are given up", ["path": "\(path)"])
                         continue
                     }
                     if waiting.contains(where: { $0.report != nil }) {
-                        logger.warning("the store is full: reports of sessions that have ended aren't kept", metadata: ["path": "\(path)"])
+                        log(
+                            .warning, as: .storeFull, "the store is full: reports of sessions that have ended aren't kept",
+                            ["path": "\(path)"])
                         giveUpReports(in: &waiting)
                         continue
                     }
                 }
-                let problem = StoreError(error, path: path).description
-                if !failing.exchange(true, ordering: .relaxed) {
-                    logger.error("the store can't take messages; trying again", metadata: ["error": "\(problem)"])
-                }
-                health.set(.store, .notReady(problem))
+                beginOutage(StoreError(error, path: path))
             }
-            Self.fail(&waiting)
+            tellFailure(of: &waiting)
             if state.withLock({ $0.isClosing }) { return false }
             Thread.sleep(forTimeInterval: pause * Double.random(in: 0.5...1))
             pause = min(pause * 2, 2)
@@ -215,13 +238,11 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
-    /// Tells those who don't want to wait for a commit that may never come.
-    private static func fail(_ waiting: inout [Waiting]) {
-        for index in waiting.indices {
-            guard let failed = waiting[index].failed.take() else { continue }
-            waiting[index].committed = {}
-            failed()
-        }
+    /// Tells those who don't want to wait for a commit that may never come, in the failed one or in the next.
+    private func tellFailure(of waiting: inout [Waiting]) {
+        for index in waiting.indices { waiting[index].failed.take()?() }
+        let others = state.withLock { state in state.waiting.indices.compactMap { state.waiting[$0].failed.take() } }
+        for failed in others { failed() }
     }
 
     private func giveUpReports(in waiting: inout [Waiting]) {
@@ -263,18 +284,32 @@ package final class SQLiteStore: SessionStore {
         for token in batch.endedTokens { try database.execute(literal: "INSERT INTO token (hash) VALUES (\(token.stored))") }
     }
 
-    /// Gives pages that are free back to the file system, a few at a time; commits come between. A quarter of the file stays for what comes.
+    /// Empties the log into the file, and gives pages that are free back to the file system, a few at a time; commits come between. A
+    /// quarter of the file stays for what comes.
     package func sweep() {
         thread.submit { [self] _ in
+            tellSuppressed()
             guard isThere() else { return }
-            if hasRemoved.exchange(false, ordering: .relaxed) { cutLog() }
-            if vacuum() { sweep() }
+            cutLog()
+            vacuumAll()
         }
     }
 
-    /// What was removed is overwritten in the file (`secure_delete`), but the write-ahead log still has it until it is cut.
+    private func vacuumAll() {
+        guard vacuum() else { return cutLog() }
+        thread.submit { [self] _ in vacuumAll() }
+    }
+
+    /// Moves what is in the write-ahead log to the file and cuts the log: the less is in it, the less is lost when it is damaged. Nor does
+    /// it keep what was removed, and is overwritten in the file already (`secure_delete`).
     private func cutLog() {
-        try? database.writeWithoutTransaction { _ = try Row.fetchOne($0, sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+        do {
+            try database.writeWithoutTransaction { _ = try Row.fetchOne($0, sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+        } catch {
+            log(
+                .warning, as: .storeCheckpoint, "the store's write-ahead log can't be moved to its file",
+                ["error": "\(StoreError(error, path: path))"])
+        }
     }
 
     /// Whether there is more to be given back.
@@ -304,12 +339,9 @@ package final class SQLiteStore: SessionStore {
 
     package func forget() async throws {
         guard takesWork else { throw StoreError(path: path, problem: "it can't be written at the moment") }
-        let isStored = await withCheckedContinuation { continuation in
-            submit(
-                Waiting(
-                    batch: StoreBatch(), committed: { continuation.resume(returning: true) },
-                    failed: { continuation.resume(returning: false) }))
-        }
+        let (outcomes, continuation) = AsyncStream.makeStream(of: Bool.self)
+        submit(Waiting(batch: StoreBatch(), committed: { continuation.yield(true) }, failed: { continuation.yield(false) }))
+        let isStored = await outcomes.first { _ in true } ?? false
         guard isStored else { throw StoreError(path: path, problem: "it can't be written at the moment") }
         try? await thread.runIfActive { [self] in cutLog() }
     }
@@ -320,6 +352,6 @@ package final class SQLiteStore: SessionStore {
         _ = try? await thread.runIfActive { try? self.database.close() }
         try? await thread.shutdownGracefully()
         var rest = take()
-        Self.fail(&rest)
+        tellFailure(of: &rest)
     }
 }

@@ -12,8 +12,10 @@ package protocol SessionStore: Sendable {
 
     /// Makes a batch durable, behind everything that was submitted before it. Doesn't block, and may be called by any thread.
     ///
-    /// - Parameter committed: called by some thread once the batch is durable, however long that takes: a commit that fails is tried again.
-    func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void)
+    /// - Parameters:
+    ///   - committed: called by some thread once the batch is durable, however long that takes: a commit that fails is tried again.
+    ///   - failed: called by some thread, once and before `committed`, when a commit with the batch fails
+    func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void)
 
     /// Whether more should be submitted: not while commits fail, or when too much waits for them.
     var takesWork: Bool { get }
@@ -28,4 +30,10 @@ package protocol SessionStore: Sendable {
 
     /// Waits for what was submitted, and lets go of the file.
     func close() async
+}
+
+extension SessionStore {
+    package func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void) {
+        submit(batch, committed: committed, failed: {})
+    }
 }

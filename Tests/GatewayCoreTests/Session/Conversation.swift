@@ -123,6 +123,16 @@ final class Conversation {
         return outcome
     }
 
+    /// Gives the turn a batch, as an event loop with a store does.
+    func beginStoring() { turn.batch = StoreBatch() }
+
+    /// Takes the batch, with all changes since the last call.
+    func endStoring() -> StoreBatch {
+        session.store(turn: &turn)
+        defer { turn.batch = nil }
+        return turn.batch ?? StoreBatch()
+    }
+
     /// The report that the client asks for, without what asking costs.
     func status() -> [String: Any] { send(#"{"type":"status"}"#).replies.first?.object ?? [:] }
 

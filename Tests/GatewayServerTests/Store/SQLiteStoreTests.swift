@@ -178,6 +178,56 @@ import Testing
         #expect { try store("/proc/nothing/parley.sqlite") } throws: { "\($0)".contains("folder can't be made") }
     }
 
+    @Test func `a batch whose commit fails is told so at once, once, and is committed all the same when there is room`() async throws {
+        let store = try store(maximumBytes: 200_000)
+        let (events, continuation) = AsyncStream.makeStream(of: String.self)
+        func submit(_ id: ULID, _ name: String) {
+            store.submit(
+                batch(id, text: String(repeating: "x", count: 50_000)), committed: { continuation.yield(name + " committed") },
+                failed: { continuation.yield(name + " failed") })
+        }
+        submit(ULID(high: 1, low: 1), "first")
+        var told: [String] = []
+        for await event in events {
+            told.append(event)
+            switch told.count {
+            case 1: submit(ULID(high: 2, low: 1), "second")
+            case 2:
+                #expect(!store.takesWork)
+                // Told before it is attempted.
+                submit(ULID(high: 3, low: 1), "third")
+            case 3:
+                var end = StoreBatch()
+                for high in 1...2 as ClosedRange<UInt64> { end.end(ULID(high: high, low: 1), tokens: []) }
+                store.submit(end) {}
+            default: break
+            }
+            if told.count == 5 { break }
+        }
+        #expect(told == ["first committed", "second failed", "third failed", "second committed", "third committed"])
+        #expect(store.takesWork)
+        await store.close()
+    }
+
+    @Test func `a sweep empties the write-ahead log, and a large transaction doesn't leave a large log`() async throws {
+        let store = try store()
+        let text = String(repeating: "x", count: 60_000)
+        for number in 0..<20 { await submit(batch(ULID(high: UInt64(number), low: 1), text: text), to: store) }
+        func logSize() throws -> Int { try FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int ?? -1 }
+        #expect(try logSize() > 1_000_000)
+        store.sweep()
+        try await store.forget()
+        #expect(try logSize() == 0)
+        try await store.database.write { database in
+            try database.execute(sql: "CREATE TABLE large (bytes BLOB); INSERT INTO large VALUES (zeroblob(40000000))")
+        }
+        #expect(try logSize() > 40_000_000)
+        try await store.database.write { try $0.execute(sql: "DROP TABLE large") }
+        for number in 20..<23 { await submit(batch(ULID(high: UInt64(number), low: 1), text: text), to: store) }
+        #expect(try logSize() <= 17_000_000)
+        await store.close()
+    }
+
     @Test func `a full store takes no more, says so, and takes up again when sessions end`() async throws {
         let health = HealthRegistry()
         let store = try store(maximumBytes: 400_000, health: health)

@@ -114,6 +114,97 @@ import Testing
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
+    @Test func `a text whose commit fails is refused at once, and neither its ack nor its answer comes later`() throws {
+        let harness = gateway()
+        let (client, session, _) = try open(harness)
+        store.isHolding = true
+        try client.send(text: text)
+        try client.send(text: #"{"type":"ping","id":"p"}"#)
+        try client.send(text: text)
+        #expect(try client.frames().isEmpty)
+        store.fail()
+        harness.eventLoop.settle()
+        let told = try client.frames().map { try JSON($0.text) }
+        #expect(told.map { $0["type"] } == ["pong", "error"])
+        #expect(told.last?["error"]["code"] == "overloaded" && told.last?["error"]["reply_to"] == "a")
+        #expect(told.last?["error"]["retry_after_ms"] == 1000 && told.last?["error"]["retryable"] == true)
+        // As long as the store fails, so does every attempt, at once.
+        try client.send(text: text)
+        #expect(try client.frames().map { try JSON($0.text)["error"]["code"] } == ["overloaded"])
+        store.takesWork = true
+        store.isHolding = false
+        store.commit()
+        harness.eventLoop.settle()
+        #expect(try client.frames().isEmpty)
+        try client.send(text: text)
+        #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
+        store.crash()
+        let (_, resumed, replayed) = try open(gateway(), token: session["resume_token"])
+        #expect(resumed["resumed"] == true && replayed.count == 1)
+    }
+
+    @Test func `an answer in several messages is taken back with its request, and what was told before stays`() throws {
+        let harness = gateway()
+        let (client, session, _) = try open(harness)
+        try client.send(text: text)
+        #expect(try client.frames().count == 2)
+        store.isHolding = true
+        let long = (1...20).map(String.init).joined(separator: " ")
+        try client.send(text: #"{"type":"text","id":"long","text":"\#(long)"}"#)
+        store.fail()
+        harness.eventLoop.settle()
+        harness.advance(by: .seconds(1))
+        #expect(try client.frames().map { try JSON($0.text)["error"]["code"] } == ["overloaded"])
+        store.takesWork = true
+        store.isHolding = false
+        store.commit()
+        store.crash()
+        let (_, resumed, replayed) = try open(gateway(), token: session["resume_token"])
+        #expect(resumed["resumed"] == true && replayed.map { $0.contains(#""reply_to":"a""#) } == [true])
+    }
+
+    @Test func `a recording is told to wait when a commit of its chunks fails, and goes on where it was`() throws {
+        let harness = gateway()
+        let (client, _, _) = try open(harness)
+        try client.send(text: opening)
+        _ = try client.frames()
+        store.isHolding = true
+        try client.send(binary: [0, 0])
+        store.fail()
+        harness.eventLoop.settle()
+        let refused = try JSON(try #require(client.frames().last?.text))["error"]
+        #expect(refused["code"] == "overloaded" && refused["reply_to"] == "u1" && refused["chunk"] == 2)
+        store.takesWork = true
+        store.isHolding = false
+        store.commit()
+        harness.eventLoop.settle()
+        try client.send(text: #"{"type":"audio","id":"u1","from":2}"#)
+        try client.send(text: #"{"type":"audio","id":"u1","final":true}"#)
+        let frames = try client.frames().map { try JSON($0.text) }
+        #expect(frames.prefix(2).map { $0["chunks"] } == [1, 1])
+        #expect(frames.last?["type"] == "transcript")
+    }
+
+    @Test func `a client whose session can't be stored is told so and sent away, and the next one is served`() throws {
+        let harness = gateway()
+        store.isHolding = true
+        let client = try harness.connect()
+        try client.upgrade()
+        try client.send(text: text)
+        store.fail()
+        harness.eventLoop.settle()
+        let frames = try client.frames()
+        #expect(try frames.dropLast().map { try JSON($0.text)["error"]["code"] } == ["overloaded"])
+        #expect(frames.last?.closeCode == 1013)
+        store.takesWork = true
+        store.isHolding = false
+        store.commit()
+        harness.eventLoop.settle()
+        let (next, _, _) = try open(harness)
+        try next.send(text: text)
+        #expect(try next.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
+    }
+
     @Test func `nothing goes before the session message, even while the store fails`() throws {
         let harness = gateway()
         store.isHolding = true

@@ -1,0 +1,58 @@
+/// Messages whose commit fails: an `ack` means stored, so a message that can't be stored is refused although it was accepted.
+extension Session {
+    /// Requests, and ends of recordings, accepted so far.
+    package var acceptedCount: UInt64 { keptCount &+ UInt64(unkept.count) }
+
+    /// The first `count` of what was accepted is durable.
+    package mutating func keep(first count: UInt64) {
+        guard count > keptCount else { return }
+        let kept = min(Int(clamping: count &- keptCount), unkept.count)
+        unkept.removeFirst(kept)
+        keptCount &+= UInt64(kept)
+    }
+
+    /// Refuses every accepted message that isn't durable with `overloaded`, and forgets it, so that it can be sent again under its id. An
+    /// open recording has to wait, as after a refused chunk.
+    ///
+    /// - Returns: The refused requests. Their acknowledgements must not be sent any more.
+    package mutating func refuseUnkept(turn: inout Turn) -> Set<RequestKey> {
+        let refused = unkept
+        keptCount &+= UInt64(refused.count)
+        unkept = []
+        var keys: Set<RequestKey> = []
+        for (key, id) in refused where keys.insert(key).inserted {
+            if inFlight.contains(where: { $0.key == key }) {
+                turn.commands.append(.cancel(key, playedMilliseconds: nil))
+                if intake.stream?.key == key { intake.abandon() }
+                finish(key, turn: &turn)
+            }
+            outbox.dropWaiting(of: key)
+            refuseUnstored(id, turn: &turn)
+        }
+        if !refused.isEmpty {
+            remembered.forget(refused.map { $0.id })
+            history.forget(keys)
+            changes &+= 1
+        }
+        if let stream = intake.stream, !stream.isWaitingForFrom {
+            intake.refuseChunk()
+            refuseUnstored(stream.id, chunk: stream.accepted &+ 1, turn: &turn)
+        }
+        return keys
+    }
+
+    /// Whether the store takes what is accepted now; refuses the message otherwise.
+    mutating func isKept(_ id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
+        guard turn.refusesWork else { return true }
+        refuseUnstored(id, chunk: chunk, turn: &turn)
+        return false
+    }
+
+    private mutating func refuseUnstored(_ id: MessageID, chunk: UInt64? = nil, turn: inout Turn) {
+        // Not counted as a refusal: the client hasn't done too much, and its session shall outlive the outage.
+        let error = GatewayError(
+            .overloaded, source: .gateway, "the gateway can't keep messages at the moment", replyTo: id, chunk: chunk, retryAfter: 1000,
+            correlationID: turn.correlationID())
+        report(error, turn: &turn)
+    }
+}

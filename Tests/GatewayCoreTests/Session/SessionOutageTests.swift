@@ -1,0 +1,131 @@
+import Foundation
+import GatewayCore
+import Testing
+
+/// Messages of a session whose commit fails.
+@Suite struct SessionOutageTests {
+    private static let opening = #"{"type":"audio","id":"u","format":{"codec":"pcm16","rate":16000,"channels":1}}"#
+
+    /// A session whose changes are stored, and what the store was told.
+    private final class Stored {
+        let talk = Conversation()
+        var records: [RecordKind: [UInt64: [UInt8]]] = [:]
+
+        func send(_ json: String) -> Conversation.Outcome { storing { talk.send(json) } }
+
+        func refuse() -> Conversation.Outcome {
+            storing { talk.perform { session, _, turn in _ = session.refuseUnkept(turn: &turn) } }
+        }
+
+        func keepAll() { talk.session.keep(first: talk.session.acceptedCount) }
+
+        private func storing(_ body: () -> Conversation.Outcome) -> Conversation.Outcome {
+            talk.beginStoring()
+            let outcome = body()
+            let batch = talk.endStoring()
+            for change in batch.changes {
+                switch change {
+                case .put(_, let kind, let number, let range): records[kind, default: [:]][number] = Array(batch.bytes[range])
+                case .remove(_, let kind, let numbers):
+                    records[kind] = records[kind]?.filter { !numbers.contains($0.key) }
+                case .end: records = [:]
+                }
+            }
+            return outcome
+        }
+
+        func count(_ kind: RecordKind) -> Int { records[kind]?.count ?? 0 }
+    }
+
+    private func text(_ id: String) -> String { #"{"type":"text","id":"\#(id)","text":"hello \#(id)"}"# }
+
+    @Test func `a text whose commit fails is refused, cancelled and forgotten, and may be sent again under its id`() throws {
+        let stored = Stored()
+        _ = stored.send(text("kept"))
+        stored.keepAll()
+        _ = stored.send(text("a"))
+        _ = stored.send(text("b"))
+        #expect(stored.count(.id) == 3 && stored.count(.history) == 3 && stored.count(.request) == 3)
+        let outcome = stored.refuse()
+        #expect(outcome.errors == ["overloaded", "overloaded"])
+        #expect(outcome.replies.compactMap { $0.error?["reply_to"] as? String } == ["a", "b"])
+        #expect(outcome.replies.allSatisfy { $0.error?["retry_after_ms"] as? Int == 1000 && $0.error?["retryable"] as? Bool == true })
+        #expect(outcome.commands.count == 2)
+        #expect(stored.talk.session.inFlight.map { "\($0.id)" } == ["kept"])
+        #expect(stored.count(.id) == 1 && stored.count(.history) == 1 && stored.count(.request) == 1)
+        #expect(stored.refuse().isEmpty)
+        // Sent again, it is new.
+        let again = stored.send(text("a"))
+        #expect(again.texts == [#"{"type":"ack","id":"a"}"#])
+        #expect(stored.count(.id) == 2 && stored.count(.history) == 2)
+        #expect(stored.send(text("kept")).texts == [#"{"type":"ack","id":"kept","duplicate":true}"#])
+    }
+
+    @Test func `an answer that wasn't told is taken back with its request, another one isn't`() throws {
+        let stored = Stored()
+        stored.talk.isSocketOpen = false
+        _ = stored.send(text("kept"))
+        stored.keepAll()
+        _ = stored.send(text("a"))
+        let keys = stored.talk.session.inFlight.map(\.key)
+        for key in keys { _ = stored.talk.receive(key, .text(Array("answer".utf8), final: true), isLast: true) }
+        stored.talk.isSocketOpen = true
+        let outcome = stored.refuse()
+        #expect(outcome.errors == ["overloaded"] && outcome.commands.isEmpty)
+        #expect(outcome.sequenced.map { $0["reply_to"] as? String } == ["kept"])
+        #expect(stored.talk.session.history.count == 2)
+    }
+
+    @Test func `an opening whose commit fails is refused, and its chunks are ignored`() throws {
+        let stored = Stored()
+        _ = stored.send(Self.opening)
+        #expect(stored.refuse().errors == ["overloaded"])
+        #expect(stored.talk.send(binary: [0, 0]).isEmpty)
+        #expect(stored.send(Self.opening).texts == [#"{"type":"ack","id":"u","chunks":0}"#])
+    }
+
+    @Test func `a recording that goes on is told to wait behind its last chunk`() throws {
+        let stored = Stored()
+        _ = stored.send(Self.opening)
+        stored.keepAll()
+        _ = stored.talk.send(binary: [0, 0])
+        let error = try #require(stored.refuse().error)
+        #expect(error["code"] as? String == "overloaded" && error["reply_to"] as? String == "u" && error["chunk"] as? Int == 2)
+        #expect(stored.refuse().isEmpty)
+        #expect(stored.talk.send(binary: [0, 0]).isEmpty)
+        #expect(stored.send(#"{"type":"audio","id":"u","from":2}"#).texts == [#"{"type":"ack","id":"u","chunks":1}"#])
+        #expect(stored.talk.session.inFlight.count == 1)
+    }
+
+    @Test func `a recording whose end isn't kept is refused as a whole`() throws {
+        let stored = Stored()
+        _ = stored.send(Self.opening)
+        stored.keepAll()
+        _ = stored.talk.send(binary: [0, 0])
+        _ = stored.send(#"{"type":"audio","id":"u","final":true}"#)
+        let outcome = stored.refuse()
+        #expect(outcome.errors == ["overloaded"] && outcome.error?["chunk"] == nil)
+        #expect(stored.talk.session.inFlight.isEmpty)
+        #expect(stored.send(Self.opening).texts == [#"{"type":"ack","id":"u","chunks":0}"#])
+    }
+
+    @Test func `what was kept meanwhile isn't refused`() throws {
+        let stored = Stored()
+        _ = stored.send(text("a"))
+        let accepted = stored.talk.session.acceptedCount
+        _ = stored.send(text("b"))
+        stored.talk.session.keep(first: accepted)
+        #expect(stored.refuse().replies.compactMap { $0.error?["reply_to"] as? String } == ["b"])
+        // A commit of before has nothing more to say.
+        stored.talk.session.keep(first: accepted)
+        _ = stored.send(text("c"))
+        #expect(stored.refuse().replies.compactMap { $0.error?["reply_to"] as? String } == ["c"])
+    }
+
+    @Test func `without a store nothing is refused`() {
+        let talk = Conversation()
+        _ = talk.send(text("a"))
+        #expect(talk.perform { session, _, turn in _ = session.refuseUnkept(turn: &turn) }.isEmpty)
+        #expect(talk.session.inFlight.count == 1)
+    }
+}

@@ -1,0 +1,158 @@
+import Foundation
+import GRDB
+import GatewayCore
+import Logging
+import Support
+import Synchronization
+import Testing
+
+@testable import GatewayServer
+
+/// Damage that SQLite passes over in silence, made with files that it wrote itself.
+@Suite struct WriteAheadLogTests {
+    private let folder: TemporaryFolder
+    private var path: String { folder.path + "/parley.sqlite" }
+    private static let frameBytes = 24 + 4096
+
+    /// A store as a killed gateway leaves it: eight commits of one page each in the log, none in the file.
+    init() throws {
+        folder = try TemporaryFolder()
+        let living = folder.path + "/living.sqlite"
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        let database = try DatabaseQueue(path: living, configuration: configuration)
+        try database.writeWithoutTransaction { database in
+            try database.execute(sql: "CREATE TABLE a (b)")
+            _ = try Row.fetchOne(database, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+            for number in 0..<8 { try database.execute(sql: "INSERT INTO a VALUES (\(number))") }
+        }
+        for suffix in ["", "-wal"] { try FileManager.default.copyItem(atPath: living + suffix, toPath: path + suffix) }
+        try database.close()
+    }
+
+    private func change(_ suffix: String = "-wal", _ body: (inout Data) -> Void) throws {
+        let url = URL(fileURLWithPath: path + suffix)
+        var data = try Data(contentsOf: url)
+        body(&data)
+        try data.write(to: url)
+    }
+
+    private func flip(_ offset: Int) throws { try change { $0[offset] ^= 1 } }
+
+    private var damage: WriteAheadLog.Damage? { get throws { try WriteAheadLog.damage(of: path) } }
+
+    @Test func `a log of a killed process is sound, and so is none`() throws {
+        #expect(try damage == nil)
+        try change { $0.removeAll() }
+        #expect(try damage == nil)
+        try FileManager.default.removeItem(atPath: path + "-wal")
+        #expect(try damage == nil)
+        try FileManager.default.removeItem(atPath: path)
+        #expect(try damage == nil)
+    }
+
+    @Test(arguments: [0, 8, 20, 100, 4119]) func `a bad byte in the first frame is found, and SQLite hides it`(offset: Int) throws {
+        try flip(32 + offset)
+        #expect(try damage == .frame(number: 1, following: 7))
+        #expect(try DatabaseQueue(path: path).read { try Int.fetchOne($0, sql: "SELECT count(*) FROM a") } == 0)
+    }
+
+    @Test func `a bad frame in the middle is found, the last one is an interrupted commit`() throws {
+        try flip(32 + 6 * Self.frameBytes + 30)
+        #expect(try damage == .frame(number: 7, following: 1))
+        try flip(32 + 6 * Self.frameBytes + 30)
+        try flip(32 + 7 * Self.frameBytes + 30)
+        #expect(try damage == nil)
+        // Cut anywhere in the last frame, as by a process that was killed.
+        try change { $0.removeLast(1) }
+        #expect(try damage == nil)
+    }
+
+    @Test func `a bad frame that is the only one is found`() throws {
+        try change { $0.removeLast($0.count - 32 - Self.frameBytes) }
+        #expect(try damage == nil)
+        try flip(32 + 500)
+        #expect(try damage == .frame(number: 1, following: 0))
+    }
+
+    @Test(arguments: [0, 3, 9, 16, 24, 31]) func `a bad byte in the header is found`(offset: Int) throws {
+        try flip(offset)
+        guard case .header(let frames)? = try damage else {
+            Issue.record("\(String(describing: try damage))")
+            return
+        }
+        #expect(frames > 0)
+    }
+
+    @Test func `frames of an earlier generation behind the good ones are no damage`() throws {
+        // The log begins anew: another salt, and the frames behind are leftovers.
+        try change { data in
+            let leftovers = data[(32 + 2 * Self.frameBytes)...]
+            for start in stride(from: leftovers.startIndex, to: leftovers.endIndex, by: Self.frameBytes) { data[start + 8] ^= 0xFF }
+        }
+        #expect(try damage == nil)
+    }
+
+    @Test(arguments: [0, 1, 511]) func `a file too short beside a log is found`(count: Int) throws {
+        try change("") { $0.removeLast($0.count - count) }
+        #expect(try damage == .noFile(bytes: count, frames: 8))
+    }
+
+    @Test func `a store that is too short and has no log is new`() throws {
+        try change("") { $0.removeAll() }
+        try FileManager.default.removeItem(atPath: path + "-wal")
+        #expect(try damage == nil)
+    }
+
+    @Test func `rubbish for a log is told and doesn't stop`() throws {
+        for count in [0, 1, 31, 32, 33, 5000] {
+            try change { $0 = Data(repeating: 0xFF, count: count) }
+            #expect(try damage == (count < 32 + 24 + 4096 ? nil : .header(frames: 1)))
+        }
+    }
+
+    @Test(arguments: ["frame", "file"]) func `the start warns, and goes on`(kind: String) async throws {
+        let path = path
+        func store(_ handler: @escaping @Sendable (String) -> any LogHandler) throws -> SQLiteStore {
+            try SQLiteStore(
+                path: path, synchronous: .off, maximumBytes: 0, health: HealthRegistry(), logger: Logger(label: "test", factory: handler))
+        }
+        for suffix in ["", "-wal"] { try FileManager.default.removeItem(atPath: path + suffix) }
+        let first = try store { _ in SwiftLogNoOpLogHandler() }
+        let files = try ["", "-wal"].map { try Data(contentsOf: URL(fileURLWithPath: path + $0)) }
+        await first.close()
+        for (suffix, data) in zip(["", "-wal"], files) { try data.write(to: URL(fileURLWithPath: path + suffix)) }
+        if kind == "frame" { try flip(32 + 100) } else { try change("") { $0.removeAll() } }
+        let lines = Lines()
+        let second = try store { _ in lines }
+        #expect(lines.all.first?.hasPrefix("warning the store is damaged") == true, "\(lines.all)")
+        #expect(second.takesWork)
+        await second.close()
+        // Told once: what is there now is sound.
+        let third = Lines()
+        await (try store { _ in third }).close()
+        #expect(third.all.allSatisfy { !$0.hasPrefix("warning") }, "\(third.all)")
+    }
+
+    /// Keeps what is logged.
+    private final class Lines: LogHandler, Sendable {
+        private let lines = Mutex<[String]>([])
+        var all: [String] { lines.withLock { $0 } }
+        var logLevel: Logger.Level {
+            get { .trace }
+            set {}
+        }
+        var metadata: Logger.Metadata {
+            get { [:] }
+            set {}
+        }
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { nil }
+            set {}
+        }
+
+        func log(event: LogEvent) {
+            lines.withLock { $0.append("\(event.level) \(event.message)") }
+        }
+    }
+}
