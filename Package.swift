@@ -56,7 +56,7 @@ let package = Package(
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
         // File descriptors, as swift-subprocess has them.
         .package(url: "https://github.com/apple/swift-system.git", from: "1.8.0"),
-        // Deque, for everything that is bounded by dropping its oldest entry.
+        // Deque, for everything that is bounded by dropping its oldest entry; Heap, where the largest goes.
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     ],
     targets: [
@@ -76,7 +76,8 @@ let package = Package(
         .target(
             name: "GatewayCore",
             dependencies: [
-                .product(name: "DequeModule", package: "swift-collections")
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: house + [.strictMemorySafety()]),
         .target(

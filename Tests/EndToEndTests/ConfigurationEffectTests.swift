@@ -45,6 +45,7 @@ import Testing
         "limits.control_per_minute": "LimitTests: control messages share a limit",
         "limits.refusals_per_minute": "LimitTests: more refusals than allowed end in 4505",
         "limits.bytes_per_second": "LimitTests: bytes over the limit are refused",
+        "limits.per_address_factor": "LimitTests: reconnecting doesn't renew the limits of an address",
         "limits.global_per_second": "LimitTests: all sessions together are bound by the global limit",
         "sessions.max": "LimitTests: sessions over the limit are refused with 503",
         "sessions.ttl": "LifecycleTests: a session ends when its time is up",

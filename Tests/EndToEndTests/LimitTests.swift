@@ -313,6 +313,65 @@ import Testing
         try await gateway.eventuallyServes()
     }
 
+    @Test func `reconnecting doesn't renew the limits of an address`() async throws {
+        // One a minute and so one at once for a session, and three for an address.
+        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "limits.per_address_factor": "3"])
+        func send(_ number: Int, from address: String? = nil) async throws -> JSON {
+            let client = try await gateway.client(from: address)
+            try await client.send(Self.text(number))
+            let answer = try await client.message()
+            if answer["type"] == "ack" { _ = try await client.message("text") }
+            try await client.send(["type": "bye"])
+            try await client.closed(1000)
+            return answer
+        }
+        for number in 0..<3 { #expect(try await send(number)["type"] == "ack") }
+        let error = try await send(3)["error"]
+        #expect(error["code"] == "rate_limited" && error["fatal"] == false)
+        #expect(error["message"].string?.contains("limits.per_address_factor") == true)
+        #expect(error["retry_after_ms"].integer ?? 0 > 0)
+        #expect(try await send(4, from: "127.0.0.2")["type"] == "ack")
+    }
+
+    @Test func `violations of connections that have gone count for their address`() async throws {
+        let gateway = try await SharedGateways.roomy(["messages.max_violations": "2", "limits.per_address_factor": "1.5"])
+        for _ in 0..<3 {
+            let client = try await gateway.client()
+            try await client.send("{")
+            _ = try await client.error("invalid_json")
+        }
+        let last = try await gateway.client()
+        try await last.send("{")
+        _ = try await last.error("invalid_json")
+        try await last.fails("too_many_violations", 4505)
+        try await gateway.client(from: "127.0.0.2").isServed()
+    }
+
+    @Test func `sessions that one address leaves behind keep nobody out, and cost nobody a session`() async throws {
+        let gateway = try await SharedGateways.roomy(["sessions.max_detached": "4"])
+        func leave(from address: String? = nil) async throws -> JSON {
+            let client = try await gateway.webSocket(from: address)
+            let session = try await client.message("session")
+            try await client.send(Self.text(1))
+            _ = try await client.message("ack")
+            _ = try await client.message("text")
+            await client.socket.close()
+            return session
+        }
+        func resume(_ session: JSON, from address: String? = nil) async throws -> JSON {
+            let request = HTTPRequestText.upgrade("/v1/ws?last_seq=1", adding: [("Parley-Resume", session["resume_token"].string ?? "")])
+            return try await gateway.webSocket(request, from: address).message("session")
+        }
+        let stranger = try await leave(from: "127.0.0.2")
+        var last: JSON = nil
+        for _ in 0..<12 { last = try await leave() }
+        let newcomer = try await gateway.client(from: "127.0.0.3")
+        try await newcomer.isServed()
+        let resumed = try await resume(stranger, from: "127.0.0.2")
+        #expect(resumed["resumed"] == true && resumed["lost"] == false && resumed["session_id"] == stranger["session_id"])
+        #expect(try await resume(last)["resumed"] == true)
+    }
+
     // MARK: Memory and queues
 
     @Test func `work beyond the memory budget is refused, and taken again when answers are acknowledged`() async throws {

@@ -43,7 +43,10 @@ let package = Package(
         .systemLibrary(name: "CLinux", path: "Linked/CLinux"),
         .target(
             name: "GatewayCore",
-            dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+            dependencies: [
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
             path: "Linked/GatewayCore",
             swiftSettings: watched + [.strictMemorySafety()]),
         .target(

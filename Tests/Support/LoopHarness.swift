@@ -49,16 +49,17 @@ package final class LoopHarness {
     }
 
     /// An accepted connection with its whole pipeline but TLS.
-    package func connect() throws -> EmbeddedConnection {
+    package func connect(from address: String = "192.0.2.1") throws -> EmbeddedConnection {
         let channel = EmbeddedChannel(loop: eventLoop)
+        channel.remoteAddress = try SocketAddress(ipAddress: address, port: 50_000)
         try ConnectionPipeline.configure(channel, loop: loop, tls: nil)
-        channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 50_000), promise: nil)
+        channel.connect(to: try SocketAddress(ipAddress: address, port: 50_000), promise: nil)
         return EmbeddedConnection(channel: channel)
     }
 
     /// A connection with an open session, whose `session` message was read.
-    package func openSession(path: String = "/v1/ws") throws -> EmbeddedConnection {
-        let connection = try connect()
+    package func openSession(path: String = "/v1/ws", from address: String = "192.0.2.1") throws -> EmbeddedConnection {
+        let connection = try connect(from: address)
         try connection.upgrade(path: path)
         _ = try connection.frames()
         return connection

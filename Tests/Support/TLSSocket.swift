@@ -55,9 +55,11 @@ package final class TLSSocket: Sendable {
 
     /// Connects and shakes hands.
     ///
-    /// - Parameter receiveBuffer: bytes that the kernel takes for us while we don't read; nil for what it likes
+    /// - Parameters:
+    ///   - receiveBuffer: bytes that the kernel takes for us while we don't read; nil for what it likes
+    ///   - address: where the connection comes from; nil for 127.0.0.1
     package static func connect(
-        port: Int, _ security: Security = .unverified, receiveBuffer: Int? = nil
+        port: Int, _ security: Security = .unverified, receiveBuffer: Int? = nil, from address: String? = nil
     ) async throws -> TLSSocket {
         let incoming = Watched(Incoming())
         let context: TLSClientContext? =
@@ -82,6 +84,7 @@ package final class TLSSocket: Sendable {
         if let receiveBuffer {
             bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: SocketOptionValue(receiveBuffer))
         }
+        if let address { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: address, port: 0)) }
         let channel = try await bootstrap.connect(host: "127.0.0.1", port: port).get()
         let socket = TLSSocket(channel, incoming: incoming)
         let isReady: Bool? = await incoming.wait(atMost: patience) { $0.isReady ? true : $0.isEnded ? false : nil }

@@ -212,13 +212,17 @@ package final class WebSocketClient {
 
 extension GatewayProcess {
     /// A WebSocket of a new connection; nothing is read from it yet.
-    package func webSocket(_ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil) async throws -> WebSocketClient {
-        try await WebSocketClient(try await TLSSocket.connect(port: port, receiveBuffer: receiveBuffer), request)
+    package func webSocket(
+        _ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil, from address: String? = nil
+    ) async throws -> WebSocketClient {
+        try await WebSocketClient(try await TLSSocket.connect(port: port, receiveBuffer: receiveBuffer, from: address), request)
     }
 
     /// A client whose `session` message came.
-    package func client(_ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil) async throws -> WebSocketClient {
-        let client = try await webSocket(request, receiveBuffer: receiveBuffer)
+    package func client(
+        _ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil, from address: String? = nil
+    ) async throws -> WebSocketClient {
+        let client = try await webSocket(request, receiveBuffer: receiveBuffer, from: address)
         _ = try await client.message("session")
         return client
     }

@@ -7,6 +7,8 @@ package struct Limiter: Sendable {
 
     package init() {}
 
+    init(paidAt: Int64) { self.paidAt = paidAt }
+
     /// Admits `units`, or tells how many nanoseconds to wait until the same units would be admitted.
     package mutating func admit(_ units: Int64, at rate: Rate, now: Instant) -> Int64? {
         if rate.isUnlimited { return nil }

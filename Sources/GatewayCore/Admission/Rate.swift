@@ -19,12 +19,19 @@ package struct Rate: Sendable {
         burstNanoseconds = Int64(min(max(burst, 1) * nanosecondsPerUnit, 4e18).rounded())
     }
 
-    private init() {
-        nanosecondsPerUnit = 0
-        burstNanoseconds = 0
+    private init(nanosecondsPerUnit: Double = 0, burstNanoseconds: Int64 = 0) {
+        self.nanosecondsPerUnit = nanosecondsPerUnit
+        self.burstNanoseconds = burstNanoseconds
     }
 
     package static let unlimited = Rate()
+
+    /// So many times the units, with so many times the burst. A factor of 0 turns the limit off.
+    package func multiplied(by factor: Double) -> Rate {
+        guard factor > 0, !isUnlimited else { return .unlimited }
+        // The burst stays the same as time.
+        return Rate(nanosecondsPerUnit: nanosecondsPerUnit / factor, burstNanoseconds: burstNanoseconds)
+    }
 
     package var isUnlimited: Bool { nanosecondsPerUnit == 0 }
 

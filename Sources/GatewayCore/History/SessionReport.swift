@@ -39,6 +39,8 @@ package struct SessionReport: Sendable, Equatable {
     }
 
     package var id: ULID
+    /// The client that its place in an archive is counted for. Not part of what is written down of the report, and shown nowhere.
+    package var client = ClientKey.unknown
     /// Unix milliseconds.
     package var startedAt: Int64
     package var lastMessageAt: Int64

@@ -43,7 +43,7 @@ extension Session {
                 details: "open: \(open.id)", turn: &turn)
             return false
         }
-        if let wait = limiters.audio.wait(for: 1, at: policy.audio, now: turn.now) {
+        if let wait = self.wait(.audio, turn: turn) {
             refuseRate("more audio streams a minute than `limits.audio_per_minute` allows", id: id, wait: wait, turn: &turn)
             return false
         }
@@ -57,13 +57,13 @@ extension Session {
                 refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, turn: &turn)
                 return false
             }
-            if let wait = admitRealtime(nanoseconds, now: turn.now) {
+            if let wait = admitRealtime(nanoseconds, turn: turn) {
                 refuseRate("audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: id, wait: wait, turn: &turn)
                 return false
             }
             duration = nanoseconds
         }
-        _ = limiters.audio.admit(1, at: policy.audio, now: turn.now)
+        _ = admit(.audio, turn: turn)
         return true
     }
 
@@ -71,7 +71,7 @@ extension Session {
     package mutating func receive(binary chunk: RawSpan, turn: inout Turn) {
         counts.messagesIn &+= 1
         lastMessageAt = turn.now
-        let overBytes = limiters.byte.admit(Int64(chunk.byteCount), at: policy.bytes, now: turn.now)
+        let overBytes = admit(.byte, Int64(chunk.byteCount), turn: turn)
         // Recorders emit an empty chunk when they stop; it holds no audio.
         guard chunk.byteCount > 0 else { return ignore(isOverBytes: overBytes != nil, turn: &turn) }
         var stream: AudioIntake.Stream
@@ -95,7 +95,7 @@ extension Session {
 
     /// Counts a frame that isn't answered: a flood of them ends the connection as one of refused messages does.
     private mutating func ignore(isOverBytes: Bool, turn: inout Turn) {
-        if limiters.chunk.admit(1, at: policy.chunks, now: turn.now) != nil || isOverBytes { countRefusal(turn: &turn) }
+        if admit(.chunk, turn: turn) != nil || isOverBytes { countRefusal(turn: &turn) }
     }
 
     /// A compressed frame that came although ``isOverBytes(now:)``, or although not ``takesBinary``; it wasn't inflated.
@@ -138,7 +138,7 @@ extension Session {
     }
 
     private mutating func admit(
-        _ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, duration: Int64, overBytes: Int64?, turn: inout Turn
+        _ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, duration: Int64, overBytes: LimitWait?, turn: inout Turn
     ) -> Bool {
         if let wait = overBytes {
             refuseRate(
@@ -146,10 +146,12 @@ extension Session {
             return false
         }
         if let wait = global.admit(at: policy.global, now: turn.sharedNow) {
-            refuseRate("the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, turn: &turn)
+            refuseRate(
+                "the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: LimitWait(nanoseconds: wait),
+                turn: &turn)
             return false
         }
-        if let wait = limiters.chunk.wait(for: 1, at: policy.chunks, now: turn.now) {
+        if let wait = self.wait(.chunk, turn: turn) {
             refuseRate(
                 "more chunks a second than `limits.audio_chunks_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
@@ -158,20 +160,20 @@ extension Session {
             hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn),
             hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn)
         else { return false }
-        if let wait = admitRealtime(duration, now: turn.now) {
+        if let wait = admitRealtime(duration, turn: turn) {
             refuseRate(
                 "audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: stream.id, chunk: number, wait: wait,
                 turn: &turn)
             return false
         }
-        _ = limiters.chunk.admit(1, at: policy.chunks, now: turn.now)
+        _ = admit(.chunk, turn: turn)
         return true
     }
 
     /// Admits so many nanoseconds of audio, what an outage held back before anything else; or tells how long to wait.
-    private mutating func admitRealtime(_ duration: Int64, now: Instant) -> Int64? {
+    private mutating func admitRealtime(_ duration: Int64, turn: borrowing Turn) -> LimitWait? {
         let credited = min(outageCredit, duration)
-        if let wait = limiters.realtime.admit((duration - credited) / 1000, at: policy.realtime, now: now) { return wait }
+        if let wait = admit(.realtime, (duration - credited) / 1000, turn: turn) { return wait }
         outageCredit -= credited
         return nil
     }

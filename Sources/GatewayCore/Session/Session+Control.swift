@@ -24,7 +24,7 @@ extension Session {
             guard admitControl(id: status.id, turn: &turn) else { return }
             return report(id: status.id, turn: &turn)
         }
-        if status.playedMilliseconds != nil, limiters.control.wait(for: 1, at: policy.control, now: turn.now) != nil {
+        if status.playedMilliseconds != nil, wait(.control, turn: turn) != nil {
             // Progress of playback beyond the limit is coalesced: the newest waits until one passes again.
             heldStatus = status
             return acknowledge(status, turn: &turn)
@@ -43,7 +43,7 @@ extension Session {
 
     /// Forwards the newest progress of playback that the limit has held back.
     mutating func releaseHeldStatus(turn: inout Turn) {
-        guard let held = heldStatus, let state = held.state, limiters.control.admit(1, at: policy.control, now: turn.now) == nil else {
+        guard let held = heldStatus, let state = held.state, admit(.control, turn: turn) == nil else {
             return
         }
         heldStatus = nil
@@ -81,7 +81,7 @@ extension Session {
 
     /// `ping`, `status`, `cancel` and `auth` share one limit.
     private mutating func admitControl(id: MessageID?, turn: inout Turn) -> Bool {
-        guard let wait = limiters.control.admit(1, at: policy.control, now: turn.now) else { return true }
+        guard let wait = admit(.control, turn: turn) else { return true }
         refuseRate("more control messages a minute than `limits.control_per_minute` allows", id: id, wait: wait, turn: &turn)
         return false
     }
@@ -89,7 +89,8 @@ extension Session {
     private mutating func report(id: MessageID?, turn: inout Turn) {
         counts.messagesOut &+= 1
         updateLedger()
-        let (now, upstream) = (turn.now, turn.upstream)
+        let upstream = turn.upstream
+        let remaining = self.remaining(turn: turn)
         turn.reply { bytes in
             bytes.append("{\"type\":\"status\"")
             if let id {
@@ -119,7 +120,7 @@ extension Session {
             bytes.append("},\"memory\":")
             ledger.append(to: &bytes, budget: policy.memoryBudget == .max ? 0 : policy.memoryBudget)
             bytes.append(",\"limits\":{")
-            appendRemaining(to: &bytes, now: now)
+            Self.append(remaining, to: &bytes)
             bytes.append("},\"upstream\":{\"state\":")
             bytes.append(jsonString: upstream.rawValue)
             bytes.append("}}")
@@ -127,25 +128,28 @@ extension Session {
     }
 
     /// What would pass right now, by configuration name; a limit that is off isn't listed.
-    private func appendRemaining(to bytes: inout [UInt8], now: Instant) {
-        let all: [(StaticString, Limiter, Rate, Double)] = [
-            ("limits.text_per_minute", limiters.text, policy.text, 1),
-            ("limits.audio_per_minute", limiters.audio, policy.audio, 1),
-            ("limits.audio_chunks_per_second", limiters.chunk, policy.chunks, 1),
-            ("limits.audio_realtime_factor", limiters.realtime, policy.realtime, 1e-6),
-            ("limits.control_per_minute", limiters.control, policy.control, 1),
-            ("limits.bytes_per_second", limiters.byte, policy.bytes, 1),
-            ("limits.refusals_per_minute", limiters.refusal, policy.refusals, 1),
-            ("messages.max_violations", limiters.violation, policy.violations, 1),
+    private func remaining(turn: borrowing Turn) -> [(name: StaticString, units: Double)] {
+        let all: [(StaticString, Limit, Double)] = [
+            ("limits.text_per_minute", .text, 1), ("limits.audio_per_minute", .audio, 1), ("limits.audio_chunks_per_second", .chunk, 1),
+            ("limits.audio_realtime_factor", .realtime, 1e-6), ("limits.control_per_minute", .control, 1),
+            ("limits.bytes_per_second", .byte, 1), ("limits.refusals_per_minute", .refusal, 1), ("messages.max_violations", .violation, 1),
         ]
+        var found: [(name: StaticString, units: Double)] = []
+        for (name, limit, unit) in all where !policy.rate(of: limit).isUnlimited {
+            found.append((name, Double(remaining(limit, turn: turn)) * unit))
+        }
+        return found
+    }
+
+    private static func append(_ remaining: [(name: StaticString, units: Double)], to bytes: inout [UInt8]) {
         var isFirst = true
-        for (name, limiter, rate, unit) in all where !rate.isUnlimited {
+        for (name, units) in remaining {
             if !isFirst { bytes.append(UInt8(ascii: ",")) }
             isFirst = false
             bytes.append(UInt8(ascii: "\""))
             bytes.append(name)
             bytes.append("\":")
-            bytes.append(jsonNumber: Double(limiter.remaining(at: rate, now: now)) * unit)
+            bytes.append(jsonNumber: units)
         }
     }
 }

@@ -16,8 +16,10 @@ extension Session {
         ledger.history = history.footprint + timeline.footprint
         ledger.duplicateIDs = remembered.footprint
         ledger.upstreamQueue = upstreamQueued
-        ledger.requests = inFlight.reduce(0) { $0 + Self.requestBytes + $1.extraBytes + $1.answer.capacity }
-        ledger.requests += unkept.count * MemoryLayout<(RequestKey, MessageID)>.stride
+        ledger.requests = inFlight.reduce(unkept.count * MemoryLayout<(RequestKey, MessageID)>.stride) { sum, request in
+            // The record is there until the store has it, which is while a batch waits for the disk.
+            sum + Self.requestBytes + request.extraBytes + request.answer.capacity + (request.record?.capacity ?? 0)
+        }
         return ledger
     }
 
@@ -31,8 +33,27 @@ extension Session {
         return false
     }
 
-    /// Whether the budget takes `count` more bytes; gives up the history for it, and refuses the message when that isn't enough.
+    /// Whether the budgets of the session and of the gateway take `count` more bytes; gives up the session's history for it, and refuses the
+    /// message when that isn't enough.
+    ///
+    /// A message that comes while anything is left of `sessions.total_memory_budget` is accepted whole.
     mutating func hasMemory(for count: Int, id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
+        guard turn.memoryLeft > 0 else {
+            // Not counted as a refusal, for others may have used the memory up.
+            let error = GatewayError(
+                .overloaded, source: .gateway, "the gateway is short of memory", replyTo: id, chunk: chunk, retryAfter: 1000,
+                correlationID: turn.correlationID())
+            report(error, turn: &turn)
+            return false
+        }
+        guard hasOwnMemory(for: count, id: id, chunk: chunk, turn: &turn) else { return false }
+        // Several messages may be accepted in one turn, and each is counted at its end only.
+        turn.memoryLeft -= min(turn.memoryLeft, Self.requestBytes + 2 * count)
+        return true
+    }
+
+    /// Whether `sessions.memory_budget` takes `count` more bytes.
+    private mutating func hasOwnMemory(for count: Int, id: MessageID, chunk: UInt64?, turn: inout Turn) -> Bool {
         guard policy.memoryBudget != .max else { return true }
         updateLedger()
         // It waits for the upstream, and its answer, about as long, for the client.

@@ -34,7 +34,7 @@ extension Session {
             history.forget(keys)
             changes &+= 1
         }
-        if let stream = intake.stream, !stream.isWaitingForFrom {
+        if let stream = intake.stream, stream.wait == nil {
             intake.refuseChunk()
             refuseUnstored(stream.id, chunk: stream.accepted &+ 1, turn: &turn)
         }

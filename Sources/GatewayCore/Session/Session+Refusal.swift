@@ -9,14 +9,14 @@ extension Session {
             retryAfter: retryAfter, details: details,
             correlationID: turn.correlationID())
         report(error, turn: &turn)
-        if code.isViolation, limiters.violation.admit(1, at: policy.violations, now: turn.now) != nil {
+        if code.isViolation, admit(.violation, turn: turn) != nil {
             end(.tooManyViolations, "too many malformed messages", close: .tooManyViolations, turn: &turn)
         }
         if code.isRefusal { countRefusal(turn: &turn) }
     }
 
     mutating func countRefusal(turn: inout Turn) {
-        guard limiters.refusal.admit(1, at: policy.refusals, now: turn.now) != nil else { return }
+        guard admit(.refusal, turn: turn) != nil else { return }
         end(.tooManyViolations, "too many messages over the limits", close: .tooManyViolations, turn: &turn)
     }
 
@@ -30,14 +30,15 @@ extension Session {
 
     /// Refuses what a limit doesn't let pass. No violation, but counted toward `limits.refusals_per_minute`.
     ///
-    /// - Parameter wait: nanoseconds until the same message would pass
+    /// - Parameter wait: until the same message would pass
     mutating func refuseRate(
-        _ message: String, code: ErrorCode = .rateLimited, id: MessageID? = nil, chunk: UInt64? = nil, wait: Int64, turn: inout Turn
+        _ message: String, code: ErrorCode = .rateLimited, id: MessageID? = nil, chunk: UInt64? = nil, wait: LimitWait, turn: inout Turn
     ) {
         // Rounded up: advice that is a fraction too short would be refused again.
-        let milliseconds = (wait &+ 999_999) / 1_000_000
+        let milliseconds = (wait.nanoseconds &+ 999_999) / 1_000_000
+        let whose = wait.isClients ? " one address (`limits.per_address_factor`)" : ""
         refuse(
-            code, "\(message); wait \(Self.seconds(milliseconds)) s", id: id, chunk: chunk, retryAfter: milliseconds, turn: &turn)
+            code, "\(message)\(whose); wait \(Self.seconds(milliseconds)) s", id: id, chunk: chunk, retryAfter: milliseconds, turn: &turn)
     }
 
     /// Milliseconds as seconds, exactly: `1`, `0.25`.
@@ -50,7 +51,7 @@ extension Session {
     }
 
     /// Refuses a whole message of whatever type.
-    mutating func refuseRate(_ refused: ClientMessage, _ message: String, wait: Int64, turn: inout Turn) {
+    mutating func refuseRate(_ refused: ClientMessage, _ message: String, wait: LimitWait, turn: inout Turn) {
         let id: MessageID? =
             switch refused {
             case .text(let text): text.id

@@ -16,6 +16,7 @@ extension Session {
         // The age comes from one clock, so that two reports of an unchanged session are equal.
         let age = max(0, lastMessageAt.nanoseconds(since: startedAt)) / 1_000_000
         var report = SessionReport(id: id, startedAt: beganAt, lastMessageAt: beganAt &+ age)
+        report.client = client
         report.counts.messagesIn = counts.messagesIn
         report.counts.messagesOut = counts.messagesOut
         report.counts.bytesIn = counts.bytesIn

@@ -1,6 +1,8 @@
 extension Session {
     /// The layout of ``RecordKind/state``. A record of another one isn't read.
-    private static let version: UInt8 = 3
+    private static let version: UInt8 = 4
+    /// The layout without the client, of a version that didn't count by address.
+    private static let versionWithoutClient: UInt8 = 3
 
     /// Whether the store has to hear of something before what was answered may be told.
     package var isUnstored: Bool { changes != storedChanges || outbox.isUnstored }
@@ -26,6 +28,7 @@ extension Session {
     private func append(to record: inout [UInt8], now: Instant, wall: Int64) {
         func onWall(_ instant: Instant) -> Int64 { wall - now.nanoseconds(since: instant) / 1_000_000 }
         record.append(Self.version)
+        client.append(to: &record)
         record.append(fixed: wall)
         record.append(fixed: beganAt)
         record.append(fixed: connectedAt)
@@ -74,7 +77,9 @@ extension Session {
     package mutating func restore(_ stored: StoredSession, turn: inout Turn) throws(RecordError) {
         guard let state = stored.records[.state]?.first else { throw RecordError() }
         var reader = RecordReader(state.bytes)
-        guard try reader.fixed(UInt8.self) == Self.version else { throw RecordError() }
+        let version: UInt8 = try reader.fixed()
+        guard [Self.version, Self.versionWithoutClient].contains(version) else { throw RecordError() }
+        if version == Self.version { client = try ClientKey(&reader) }
         let (now, wall) = (turn.now, turn.wall)
         func instant(_ unixMilliseconds: Int64) -> Instant {
             // The clock may have been set back: nothing is younger than now.

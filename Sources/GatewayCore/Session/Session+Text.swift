@@ -2,13 +2,13 @@ extension Session {
     mutating func accept(_ message: ClientMessage.Text, in bytes: RawSpan, turn: inout Turn) {
         let id = message.id
         guard isNew(id, kind: .text, turn: &turn) else { return }
-        if let wait = limiters.text.wait(for: 1, at: policy.text, now: turn.now) {
+        if let wait = self.wait(.text, turn: turn) {
             return refuseRate("more texts a minute than `limits.text_per_minute` allows", id: id, wait: wait, turn: &turn)
         }
         guard isKept(id, turn: &turn), hasRoomUpstream(for: message.text.count, id: id, turn: &turn),
             hasMemory(for: message.text.count, id: id, turn: &turn)
         else { return }
-        _ = limiters.text.admit(1, at: policy.text, now: turn.now)
+        _ = admit(.text, turn: turn)
 
         let text = message.text.bytes(in: bytes)
         let key = nextRequest()

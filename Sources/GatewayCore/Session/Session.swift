@@ -83,6 +83,10 @@ package struct Session: ~Copyable, Sendable {
     package var roundTripNanoseconds: Int64?
 
     var limiters = SessionLimiters()
+    /// The limiters that all sessions of ``client`` share; nil before the first connection.
+    var clientLimiters: ClientLimiters?
+    /// The client of the connection that the session has, or had last. The session's resources count for it.
+    package internal(set) var client = ClientKey.unknown
     let global: SharedLimiter
     /// The path that the client has connected to.
     package var path = ""
@@ -131,7 +135,7 @@ package struct Session: ~Copyable, Sendable {
     package mutating func receive(text bytes: RawSpan, scanner: inout MessageScanner, turn: inout Turn) {
         counts.messagesIn &+= 1
         lastMessageAt = turn.now
-        let overBytes = limiters.byte.admit(Int64(bytes.byteCount), at: policy.bytes, now: turn.now)
+        let overBytes = admit(.byte, Int64(bytes.byteCount), turn: turn)
         let message: ClientMessage
         do throws(MessageFault) {
             message = try scanner.scan(bytes)
@@ -145,7 +149,8 @@ package struct Session: ~Copyable, Sendable {
         }
         if case .ack(let sequence) = message { return acknowledge(sequence) }
         if let wait = global.admit(at: policy.global, now: turn.sharedNow) {
-            return refuseRate(message, "the gateway takes no more messages at the moment", wait: wait, turn: &turn)
+            return refuseRate(
+                message, "the gateway takes no more messages at the moment", wait: LimitWait(nanoseconds: wait), turn: &turn)
         }
         switch message {
         case .ping(let id, let ts): ping(id: id, ts: ts, in: bytes, turn: &turn)
@@ -165,7 +170,7 @@ package struct Session: ~Copyable, Sendable {
     /// them by itself, and the program above it would be told about something that it doesn't know.
     package mutating func admitsControlFrame(of byteCount: Int, turn: inout Turn) -> Bool {
         let cost = max(Int64(byteCount), Self.controlFrameBytes)
-        guard limiters.byte.admit(cost, at: policy.bytes, now: turn.now) != nil else { return true }
+        guard admit(.byte, cost, turn: turn) != nil else { return true }
         countRefusal(turn: &turn)
         return false
     }
@@ -174,12 +179,12 @@ package struct Session: ~Copyable, Sendable {
     static let controlFrameBytes: Int64 = 64
 
     /// Whether not even a byte more is within `limits.bytes_per_second`.
-    package func isOverBytes(now: Instant) -> Bool { limiters.byte.wait(for: 1, at: policy.bytes, now: now) != nil }
+    package func isOverBytes(turn: borrowing Turn) -> Bool { wait(.byte, turn: turn) != nil }
 
     /// Whether a binary message would be more than ignored or refused.
     package var takesBinary: Bool { if case .chunk = intake.verdict { true } else { false } }
 
-    /// A compressed message came although ``isOverBytes(now:)``, or a binary one although not ``takesBinary``: refused unread, so that its id
+    /// A compressed message came although ``isOverBytes(turn:)``, or a binary one although not ``takesBinary``: refused unread, so that its id
     /// isn't known.
     package mutating func refuseSkipped(isBinary: Bool, turn: inout Turn) {
         if isBinary { return refuseSkippedBinary(turn: &turn) }
@@ -188,13 +193,13 @@ package struct Session: ~Copyable, Sendable {
     }
 
     mutating func refuseSkipped(id: MessageID? = nil, chunk: UInt64? = nil, turn: inout Turn) {
-        let wait = limiters.byte.wait(for: Self.controlFrameBytes, at: policy.bytes, now: turn.now) ?? 0
+        let wait = self.wait(.byte, for: Self.controlFrameBytes, turn: turn) ?? LimitWait(nanoseconds: 0)
         refuseRate("more bytes a second than `limits.bytes_per_second` allows", id: id, chunk: chunk, wait: wait, turn: &turn)
     }
 
     /// A message came in more bytes than it inflated to: `limits.bytes_per_second` counts what was worked on.
     package mutating func chargeOverhead(of byteCount: Int, turn: inout Turn) {
-        if limiters.byte.admit(Int64(byteCount), at: policy.bytes, now: turn.now) != nil { countRefusal(turn: &turn) }
+        if admit(.byte, Int64(byteCount), turn: turn) != nil { countRefusal(turn: &turn) }
     }
 
     mutating func nextRequest() -> RequestKey {

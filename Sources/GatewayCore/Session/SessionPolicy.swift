@@ -25,6 +25,8 @@ package struct SessionPolicy: Sendable {
     package var global = Rate.unlimited
     package var refusals = Rate.unlimited
     package var violations = Rate.unlimited
+    /// All sessions of one client together may send so many times what one may; 0: off.
+    package var clientFactor = 0.0
 
     /// Nanoseconds from the session's beginning to its end.
     package var lifetime = Int64.max

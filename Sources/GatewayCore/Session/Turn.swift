@@ -40,6 +40,8 @@ package struct Turn: Sendable {
     package var upstream = UpstreamState.ready
     /// The store can't take anything at the moment.
     package var refusesWork = false
+    /// Bytes that are left of `sessions.total_memory_budget`. With none left no work is accepted.
+    package var memoryLeft = Int.max
     /// Where sequenced messages are put together.
     package var scratch: [UInt8] = []
 

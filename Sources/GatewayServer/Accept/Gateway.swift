@@ -68,6 +68,7 @@ package final class Gateway: Service {
             let part = stride(from: index, to: sessions.count, by: loops.count).map { sessions[$0] }
             restored += try await bound.eventLoop.submit { bound.value.restore(part) }.get()
         }
+        shared.sessions.orderRestored()
         return (restored, sessions.count - restored)
     }
 

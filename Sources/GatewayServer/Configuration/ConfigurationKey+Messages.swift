@@ -28,10 +28,15 @@ extension ConfigurationKey {
         .size(
             "limits.bytes_per_second", \.limits.bytesPerSecond, reload: .live,
             "Bytes a second, inflated, of one session, with a burst of 4 s."),
+        .factor(
+            "limits.per_address_factor", \.limits.perAddressFactor, zero: "no limit by address", reload: .live,
+            "All sessions of one address together may send so many times what one may, also after they have ended."),
         .count("limits.global_per_second", \.limits.globalPerSecond, reload: .live, "Messages a second, of all sessions together."),
 
         .count("sessions.max", \.sessions.max, "Sessions with a connection. Beyond it: 503."),
-        .count("sessions.max_detached", \.sessions.maxDetached, "Sessions that wait to be resumed. Beyond it: 503."),
+        .count(
+            "sessions.max_detached", \.sessions.maxDetached,
+            "Sessions that wait to be resumed. Beyond it one of the same address ends, else one of the address that has most; else 503."),
         .duration("sessions.ttl", \.sessions.ttl, zero: "no limit", "A session ends so long after it began."),
         .duration("sessions.idle", \.sessions.idle, zero: "no limit", "A session ends when no message came for so long."),
         .duration("sessions.resume_window", \.sessions.resumeWindow, "A session is kept so long without a connection."),
@@ -46,7 +51,8 @@ extension ConfigurationKey {
             "Everything that one session holds. At it history is pruned, then new work refused, then 4506."),
         .size(
             "sessions.total_memory_budget", \.sessions.totalMemoryBudget,
-            "Everything that all sessions hold. At 90 % histories are pruned, then new sessions get 503."),
+            "Everything that all sessions hold. At 90 % histories are pruned and new sessions get 503, at 100 % new work is refused and waiting"
+                + " sessions end, those of the address that holds most first."),
 
         .duration(
             "delivery.send_timeout", \.delivery.sendTimeout, "No byte taken by the socket for so long while some wait: slow consumer, 4002."

@@ -31,6 +31,8 @@ extension GatewayConfiguration {
         package var refusalsPerMinute = 240
         /// Inflated bytes a second, with a burst of 4 s.
         package var bytesPerSecond = 1_000_000
+        /// All sessions of one address together may send so many times what one may.
+        package var perAddressFactor = 10.0
         /// Messages a second of all sessions together.
         package var globalPerSecond = 0
     }

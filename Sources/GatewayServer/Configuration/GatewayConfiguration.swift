@@ -65,6 +65,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
             values.messages.unknownFields = .reject
             values.limits.textPerMinute = 600
             values.limits.audioPerMinute = 300
+            values.limits.perAddressFactor = 1000
             values.sessions.sweep = .seconds(30)
             values.store.kind = .memory
             values.logging.level = .debug

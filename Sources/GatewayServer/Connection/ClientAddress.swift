@@ -1,9 +1,12 @@
+package import GatewayCore
 package import NIOCore
 
 /// What limits by address count by: an IPv4 address, or the /64 network of an IPv6 address (RFC 6177: one site has at least that).
 package struct ClientAddress: Hashable, Sendable {
     private let high: UInt64
     private let low: UInt64
+
+    package var key: ClientKey { .address(high: high, low: low) }
 
     package init(_ address: SocketAddress?) {
         switch address {

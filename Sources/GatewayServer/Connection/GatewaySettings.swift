@@ -17,7 +17,7 @@ package struct GatewaySettings: Sendable {
     package var socketQueueBytes: Int
     /// `delivery.coalesce`, nanoseconds; 0 for none.
     package var coalesce: Int64
-    package var totalMemoryBudget: Int
+    package var memoryRelief: MemoryRelief
     package var maximumHeaderBytes: Int
     package var maximumHeaders: Int
     package var acceptsQueryTokens: Bool
@@ -54,7 +54,7 @@ extension GatewaySettings {
         sweepInterval = GatewaySizes.orOff(configuration.sessions.sweep)
         socketQueueBytes = GatewaySizes.orOff(configuration.delivery.socketQueueBytes)
         coalesce = configuration.delivery.coalesce.clampedNanoseconds
-        totalMemoryBudget = GatewaySizes.orOff(configuration.sessions.totalMemoryBudget)
+        memoryRelief = MemoryRelief(budget: GatewaySizes.orOff(configuration.sessions.totalMemoryBudget))
         maximumHeaderBytes = GatewaySizes.orOff(configuration.http.maxHeaderBytes)
         maximumHeaders = GatewaySizes.orOff(configuration.http.maxHeaders)
         acceptsQueryTokens = configuration.http.queryTokens

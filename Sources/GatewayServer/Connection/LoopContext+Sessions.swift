@@ -26,14 +26,12 @@ extension LoopContext {
     }
 
     /// A new session; nil when there are as many as may be.
-    func beginSession() -> SessionDriver? {
+    func beginSession(for client: ClientKey) -> SessionDriver? {
         let wall = LoopClock.wallMilliseconds()
         let id = turn.ids.ulid(at: wall)
-        if !shared.sessions.begin(id, loop: number) {
-            // Those who only came and went don't keep others out.
-            endOldestDetached { $0.isUnused }
-            guard shared.sessions.begin(id, loop: number) else { return nil }
-        }
+        let room = shared.sessions.begin(id, of: client, loop: number)
+        guard room != .full else { return nil }
+        displace(room)
         let driver = SessionDriver(id: id, loop: self, wall: wall)
         add(driver)
         return driver
@@ -41,27 +39,39 @@ extension LoopContext {
 
     /// Brings the session that a client wants to resume to this event loop, out of the hands of the connection that it may still have.
     ///
-    /// - Parameter completion: called at once when the session is on this loop, or doesn't exist.
-    func resume(_ request: ResumeRequest, attemptsLeft: Int = 100, completion: @escaping (Resumption) -> Void) {
+    /// - Parameters:
+    ///   - client: of the connection that wants it
+    ///   - completion: called at once when the session is on this loop, or doesn't exist.
+    func resume(
+        _ request: ResumeRequest, for client: ClientKey, attemptsLeft: Int = 100, completion: @escaping (Resumption) -> Void
+    ) {
         guard let token = request.token else { return completion(.refused(.unknown)) }
         switch shared.sessions.find(token) {
         case .unknown: completion(.refused(.unknown))
         case .ended: completion(.refused(.expired))
-        case .session(let id, number): completion(release(id, by: token, request, to: number) ?? .refused(.unknown))
+        case .session(let id, number):
+            if let resumption = release(id, by: token, request, for: client, to: number) { return completion(resumption) }
+            whenArrived(id) { [self] in resume(request, for: client, attemptsLeft: attemptsLeft, completion: completion) }
         case .session(let id, let home):
-            guard attemptsLeft > 0, let other = shared.loop(home) else { return completion(.refused(.unknown)) }
-            fetch(id, by: token, request, from: other) { [self] resumption in
+            // A token that leads to a session is never called unknown, also where the session is wanted in many places at once.
+            guard attemptsLeft > 0, let other = shared.loop(home) else { return completion(.full) }
+            fetch(id, by: token, request, for: client, from: other) { [self] resumption in
                 if let resumption { return completion(resumption) }
                 // It was on its way to yet another loop.
-                resume(request, attemptsLeft: attemptsLeft - 1, completion: completion)
+                resume(request, for: client, attemptsLeft: attemptsLeft - 1, completion: completion)
             }
         }
     }
 
+    /// Waits for a session that has left another loop for this one.
+    private func whenArrived(_ id: ULID, _ body: @escaping () -> Void) { arrivals[id, default: []].append(body) }
+
     /// Takes a session of this loop out of the hands of its connection, for one on loop `destination`.
     ///
     /// - Returns: nil when it isn't here any more.
-    private func release(_ id: ULID, by token: TokenHash, _ request: ResumeRequest, to destination: Int) -> Resumption? {
+    private func release(
+        _ id: ULID, by token: TokenHash, _ request: ResumeRequest, for client: ClientKey, to destination: Int
+    ) -> Resumption? {
         guard let driver = sessions[id] else { return nil }
         guard driver.session.credentials.accept(token) else { return .refused(.unknown) }
         if driver.session.isExpired(at: clock.now) {
@@ -69,7 +79,11 @@ extension LoopContext {
             return .refused(.expired)
         }
         guard !request.isMalformed, driver.session.canResume(after: request.last) else { return .refused(.badLastSequence) }
-        guard shared.sessions.attach(id, loop: destination) else { return .full }
+        switch shared.sessions.attach(id, of: client, loop: destination) {
+        case .attached: break
+        case .full: return .full
+        case .ended: return .refused(.expired)
+        }
         driver.leaveConnection()
         // What the store has to hear of on this loop comes before what it hears from the next.
         if destination != self.number { submitBatch() }
@@ -78,24 +92,37 @@ extension LoopContext {
 
     /// Gets a session from another loop, and calls `completion` on this one.
     private func fetch(
-        _ id: ULID, by token: TokenHash, _ request: ResumeRequest, from other: NIOLoopBound<LoopContext>,
+        _ id: ULID, by token: TokenHash, _ request: ResumeRequest, for client: ClientKey, from other: NIOLoopBound<LoopContext>,
         completion: @escaping (Resumption?) -> Void
     ) {
         let destination = NIOLoopBound((self, completion), eventLoop: eventLoop)
         let number = number
         other.eventLoop.execute {
-            let home = other.value
-            let resumption = home.release(id, by: token, request, to: number)
-            if case .found(let driver, _) = resumption {
-                driver.leaveLoop()
-                home.remove(driver)
-            }
-            let parcel = Parcel(resumption: resumption, clockOffset: home.clock.offset)
-            destination.eventLoop.execute {
-                let (loop, completion) = destination.value
-                completion(loop.unpack(parcel))
+            other.value.whenHere(id) { home in
+                let resumption = home.release(id, by: token, request, for: client, to: number)
+                if case .found(let driver, _) = resumption {
+                    driver.leaveLoop()
+                    home.remove(driver)
+                }
+                let parcel = Parcel(resumption: resumption, clockOffset: home.clock.offset)
+                destination.eventLoop.execute {
+                    let (loop, completion) = destination.value
+                    completion(loop.unpack(parcel))
+                    loop.arrived(id)
+                }
             }
         }
+    }
+
+    /// Calls `body` when no session with this id is on its way to this loop: immediately, as a rule.
+    private func whenHere(_ id: ULID, _ body: @escaping (LoopContext) -> Void) {
+        guard sessions[id] == nil, shared.sessions.loop(of: id) == number else { return body(self) }
+        whenArrived(id) { [self] in whenHere(id, body) }
+    }
+
+    /// Calls the requests that waited for the session: each takes it over from the one before.
+    private func arrived(_ id: ULID) {
+        for body in arrivals.removeValue(forKey: id) ?? [] { body() }
     }
 
     private func unpack(_ parcel: Parcel) -> Resumption? {
@@ -125,16 +152,12 @@ extension LoopContext {
         return restored
     }
 
-    /// A session without a connection has to go, so that there are no more of them than may be: the one that had none for the longest time.
-    func endOldestDetached(where isMeant: (SessionDriver) -> Bool = { _ in true }) {
-        var oldest: (driver: SessionDriver, at: Instant)?
-        for driver in sessions.values {
-            guard let at = driver.session.detachedAt, !driver.isAttached, at < oldest?.at ?? .distantFuture, isMeant(driver) else {
-                continue
-            }
-            oldest = (driver, at)
-        }
-        oldest?.driver.end(.displaced)
+    /// Ends the session that has made room for another one, on the event loop that has it.
+    func displace(_ room: SessionRegistry.Room) {
+        guard case .displacing(let id, let home) = room else { return }
+        if home == number { return sessions[id]?.end(.displaced) ?? () }
+        guard let other = shared.loop(home) else { return }
+        other.eventLoop.execute { other.value.sessions[id]?.end(.displaced) }
     }
 
     /// Logs what happened to a session, unless lines of this topic flood the log.

@@ -33,7 +33,11 @@ package final class LoopContext {
     private(set) var number = 0
     /// What waits for the store on this loop.
     var commits = CommitQueue()
-    private var memoryReported = 0
+    /// Bytes that the sessions of this loop hold, and the part of them that ``SharedGateway`` knows.
+    var memory = 0
+    var memoryReported = 0
+    /// Requests for sessions that are on their way to this loop.
+    var arrivals: [ULID: [() -> Void]] = [:]
     /// As of the last tick.
     private var upstreamState = UpstreamState.ready
     private var nextWeighing: Instant
@@ -77,6 +81,7 @@ package final class LoopContext {
         turn.sharedNow = Instant(nanoseconds: monotonic)
         turn.wall = LoopClock.wallMilliseconds()
         turn.upstream = upstreamState
+        turn.memoryLeft = memoryLeft
         if isStoring, let store = shared.store { turn.refusesWork = !store.takesWork }
         return true
     }
@@ -146,35 +151,27 @@ package final class LoopContext {
         for session in sessions.values where !session.isAttached {
             if isFailing { session.postponeExpiry(byNanoseconds: passed) }
             session.tickDetached(now: now)
+            session.wantHelping()
         }
     }
 
-    /// Adds up what sessions hold, and gives up histories when it is too much.
+    /// Adds up what sessions hold, and has memory freed when it is too much.
     private func weigh(now: Instant) {
         nextWeighing = now.advanced(byNanoseconds: 1_000_000_000)
-        let memory = sessions.values.reduce(0) { $0 + $1.memoryBytes }
-        let total = shared.addMemory(memory - memoryReported)
-        memoryReported = memory
+        for session in sessions.values { session.account() }
+        publishMemory()
         for (topic, suppressed) in throttle.collect(now: now) {
             logger.info("log lines suppressed", metadata: ["topic": "\(topic)", "suppressed": .stringConvertible(suppressed)])
         }
-        counters.memoryBytes = Int64(memory)
-        if isShort(total) {
-            for session in sessions.values { session.relieve() }
-        }
+        if isShortOfMemory { relieveMemory() }
     }
 
     /// Forgets what expired. Nothing depends on when: deadlines act by themselves.
     private func sweep(now: Instant) {
         nextSweep = now.advanced(byNanoseconds: settings.sweepInterval)
-        shared.occupancy.sweep(now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
-    }
-
-    /// Whether all sessions together hold 90 % of `sessions.total_memory_budget`.
-    package var isShortOfMemory: Bool { isShort(shared.memoryBytes) }
-
-    private func isShort(_ total: Int) -> Bool {
-        settings.totalMemoryBudget != .max && total >= settings.totalMemoryBudget / 10 * 9
+        let shared = Instant(nanoseconds: LoopClock.monotonicNanoseconds())
+        self.shared.occupancy.sweep(now: shared)
+        self.shared.limiters.sweep(now: shared)
     }
 
     package func apply(_ settings: GatewaySettings) {
@@ -184,9 +181,16 @@ package final class LoopContext {
         for session in sessions.values { session.apply(settings) }
     }
 
-    func add(_ session: SessionDriver) { sessions[session.session.id] = session }
+    func add(_ session: SessionDriver) {
+        sessions[session.session.id] = session
+        session.account()
+    }
 
-    func remove(_ session: SessionDriver) { sessions[session.session.id] = nil }
+    func remove(_ session: SessionDriver) {
+        guard sessions.removeValue(forKey: session.session.id) != nil else { return }
+        account(-session.accounted)
+        session.accounted = 0
+    }
 
     /// Tells every client to finish up.
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {

@@ -26,7 +26,8 @@ extension SessionDriver {
     }
 
     private var wantedEvents: Int {
-        session.wantedEvents(upTo: Self.demandSize, socketQueueBytes: loop.settings.socketQueueBytes)
+        guard !loop.isOverMemoryLimit else { return 0 }
+        return session.wantedEvents(upTo: Self.demandSize, socketQueueBytes: loop.settings.socketQueueBytes)
     }
 
     package func receive(_ event: consuming UpstreamEvent) {

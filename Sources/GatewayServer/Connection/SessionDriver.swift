@@ -39,6 +39,8 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     var isReleasing = false
     /// There was a reload since it was made.
     var isLinkOutdated = false
+    /// Bytes that the event loop counts for the session.
+    var accounted = 0
 
     /// Events asked for at a time.
     static let demandSize = 64
@@ -82,7 +84,9 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     /// To be called in the turn in which it was restored.
     func goOn() {
-        loop.shared.sessions.restore(session.id, tokens: session.credentials.tokens, loop: loop.number)
+        loop.shared.sessions.restore(
+            session.id, of: session.client, tokens: session.credentials.tokens, isUnused: isUnused,
+            waited: session.detachedAt.map { loop.turn.now.nanoseconds(since: $0) } ?? 0, loop: loop.number)
         loop.add(self)
         dispatch()
         settle()
@@ -93,7 +97,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     var memoryBytes: Int { session.ledger.total }
     var isAttached: Bool { connection != nil }
     /// Nothing was ever accepted in it: whoever comes back to it misses nothing.
-    var isUnused: Bool { session.remembered.count == 0 && session.outbox.lastSequence == 0 }
+    var isUnused: Bool { session.remembered.count == 0 && session.outbox.lastSequence == 0 && session.inFlight.isEmpty }
 
     /// The session has a connection, whose first message ``open()`` will be.
     func attach(to connection: Connection, as arrival: Arrival) {
@@ -101,6 +105,9 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         self.arrival = arrival
         connection.sessionID = session.id
         session.path = connection.path
+        let now = Instant(nanoseconds: loop.clock.manual ?? LoopClock.monotonicNanoseconds())
+        let client = connection.client.key
+        session.assign(to: client, limiters: loop.shared.limiters.limiters(of: client, now: now))
     }
 
     package func open() {
@@ -140,7 +147,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session.admitsControlFrame(of: byteCount, turn: &loop.turn)
     }
 
-    package var isOverBytes: Bool { session.isOverBytes(now: loop.turn.now) }
+    package var isOverBytes: Bool { session.isOverBytes(turn: loop.turn) }
 
     package var takesBinary: Bool { session.takesBinary }
 
@@ -201,6 +208,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     package func written() {
         weigh()
         session.enforceBudget(turn: &loop.turn)
+        account()
         wantHelping()
     }
 
@@ -222,7 +230,10 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session.roundTripNanoseconds = roundTrip
     }
 
-    func relieve() { session.relieve() }
+    func relieve() {
+        session.relieve()
+        account()
+    }
 
     func apply(_ settings: GatewaySettings) {
         session.sharedPolicy = settings.session
@@ -260,8 +271,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         if let ending = session.ending { return end(ending, connection: connection) }
         detach()
         loop.log("session detached", as: .sessionDetached, of: session.id, connection: connection)
-        if loop.shared.sessions.detach(session.id) { loop.endOldestDetached() }
-        wantHelping()
+        stayDetached()
     }
 
     /// Another connection gets the session: the one it has is closed.
@@ -279,9 +289,10 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         session.counts.bytesOut &+= connection.bytesOut
     }
 
-    /// The connection that wanted it had gone before it got it.
+    /// Has the session wait to be resumed. Its connection was lost, or the connection that wanted it was.
     func stayDetached() {
-        if loop.shared.sessions.detach(session.id) { loop.endOldestDetached() }
+        account()
+        loop.displace(loop.shared.sessions.detach(session.id, isUnused: isUnused))
         wantHelping()
     }
 
@@ -303,6 +314,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     func settle() {
         weigh()
         session.enforceBudget(turn: &loop.turn)
+        account()
         prepare()
         for error in loop.turn.incidents { loop.record(error, connection: nil, session: session.id) }
         loop.turn.clear()

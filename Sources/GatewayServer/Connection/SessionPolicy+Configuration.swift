@@ -18,6 +18,7 @@ extension SessionPolicy {
         chunks = Rate(units: Double(limits.audioChunksPerSecond), per: .seconds(1), burst: 5 * Double(limits.audioChunksPerSecond))
         realtime = Rate(units: limits.audioRealtimeFactor * 1e6, per: .seconds(1), burst: 5e6)
         bytes = Rate(units: Double(limits.bytesPerSecond), per: .seconds(1), burst: 4 * Double(limits.bytesPerSecond))
+        clientFactor = limits.perAddressFactor
         global = Rate(units: Double(limits.globalPerSecond), per: .seconds(1), burst: Double(limits.globalPerSecond))
         lifetime = GatewaySizes.orOff(sessions.ttl)
         idle = GatewaySizes.orOff(sessions.idle)
@@ -54,6 +55,7 @@ extension SessionPolicy {
             ("limits.control_per_minute", Double(configuration.limits.controlPerMinute)),
             ("limits.refusals_per_minute", Double(configuration.limits.refusalsPerMinute)),
             ("limits.bytes_per_second", Double(configuration.limits.bytesPerSecond)),
+            ("limits.per_address_factor", configuration.limits.perAddressFactor),
             ("limits.global_per_second", Double(configuration.limits.globalPerSecond)),
             ("sessions.duplicate_ids", Double(configuration.sessions.duplicateIDs)),
             ("sessions.outbox_messages", Double(configuration.sessions.outboxMessages)),

@@ -27,9 +27,26 @@ package final class SessionRegistry: Sendable {
         case unknown
     }
 
+    /// Whether there is room for a session, and which sessions ended to make it.
+    package enum Room: Equatable, Sendable {
+        /// There is, once this session has ended on its event loop. It can't be resumed any more.
+        case displacing(ULID, loop: Int)
+        case free
+        case full
+    }
+
+    package enum Attachment: Sendable {
+        case attached
+        /// `sessions.max`
+        case full
+        /// The session has ended in the meantime.
+        case ended
+    }
+
     private struct Place {
         var loop: Int
-        var tokens: [TokenHash]
+        var client: ClientKey
+        var tokens: [TokenHash] = []
         var isAttached: Bool
     }
 
@@ -38,11 +55,17 @@ package final class SessionRegistry: Sendable {
         var places: [ULID: Place] = [:]
         var sessions: [TokenHash: ULID] = [:]
         var attached = 0
+        /// Sessions without a connection in which something was accepted, in the order in which they lost it.
+        var waiting = EvictionTable<ULID>()
+        /// Those in which nothing was: their clients miss nothing.
+        var unused = EvictionTable<ULID>()
+        /// How many nanoseconds restored sessions have waited, until they are put in order.
+        var restored: [(id: ULID, waited: Int64)] = []
         /// Tokens of sessions that are over, the oldest first.
         var ended: Deque<TokenHash> = []
         var endedTokens: Set<TokenHash> = []
 
-        var detached: Int { places.count - attached }
+        var detached: Int { waiting.count + unused.count }
         /// As many sessions that are over are remembered as there may be live ones, but not without end.
         var mostEnded: Int {
             min(limits.attached, StoreBatch.mostEndedTokens / 2) + min(limits.detached, StoreBatch.mostEndedTokens / 2)
@@ -55,6 +78,31 @@ package final class SessionRegistry: Sendable {
         mutating func bury(_ tokens: [TokenHash]) {
             for token in tokens where endedTokens.insert(token).inserted { ended.append(token) }
             while ended.count > mostEnded, let oldest = ended.popFirst() { endedTokens.remove(oldest) }
+        }
+
+        mutating func detach(_ id: ULID, of client: ClientKey, isUnused: Bool) {
+            if isUnused { unused.insert(id, of: client) } else { waiting.insert(id, of: client) }
+        }
+
+        /// - Returns: where it was.
+        @discardableResult
+        mutating func end(_ id: ULID) -> Int? {
+            forgetTokens(of: id)
+            waiting.remove(id)
+            unused.remove(id)
+            guard let place = places.removeValue(forKey: id) else { return nil }
+            if place.isAttached { attached -= 1 }
+            bury(place.tokens)
+            return place.loop
+        }
+
+        /// Ends the waiting session that goes first for one of `client`.
+        ///
+        /// - Parameter spared: the session that lost its connection just now
+        mutating func displace(for client: ClientKey, sparing spared: ULID? = nil) -> Room {
+            let victim = unused.victim(for: client, single: true) ?? waiting.victim(for: client, sparing: spared) ?? spared
+            guard let victim, let loop = end(victim) else { return .full }
+            return .displacing(victim, loop: loop)
         }
     }
 
@@ -70,21 +118,38 @@ package final class SessionRegistry: Sendable {
     package var attached: Int { state.withLock { $0.attached } }
     package var detached: Int { state.withLock { $0.detached } }
 
-    /// Counts a new session in, attached. False when there are as many as may be.
-    package func begin(_ id: ULID, loop: Int) -> Bool {
+    /// Counts a new session in, attached, if there is room. A waiting session of its client ends for it, or one of the client that has most.
+    package func begin(_ id: ULID, of client: ClientKey, loop: Int) -> Room {
         state.withLock { state in
-            guard state.attached < state.limits.attached, state.detached < state.limits.detached else { return false }
-            state.places[id] = Place(loop: loop, tokens: [], isAttached: true)
+            guard state.attached < state.limits.attached else { return .full }
+            let room = state.detached < state.limits.detached ? Room.free : state.displace(for: client)
+            guard room != .full else { return .full }
+            state.places[id] = Place(loop: loop, client: client, isAttached: true)
             state.attached += 1
-            return true
+            return room
         }
     }
 
     /// A session that the store has kept, without a connection. There may be more of them than `sessions.max_detached` says now.
-    package func restore(_ id: ULID, tokens: [TokenHash], loop: Int) {
+    ///
+    /// - Parameter waited: nanoseconds without a connection
+    package func restore(_ id: ULID, of client: ClientKey, tokens: [TokenHash], isUnused: Bool, waited: Int64, loop: Int) {
         state.withLock { state in
-            state.places[id] = Place(loop: loop, tokens: tokens, isAttached: false)
+            state.places[id] = Place(loop: loop, client: client, tokens: tokens, isAttached: false)
+            state.detach(id, of: client, isUnused: isUnused)
+            state.restored.append((id, waited))
             for token in tokens { state.sessions[token] = id }
+        }
+    }
+
+    /// All sessions that the store has kept are there. They came loop by loop; from now on the one that waited longest is the oldest.
+    package func orderRestored() {
+        state.withLock { state in
+            for (id, _) in state.restored.sorted(by: { ($0.waited, $1.id) > ($1.waited, $0.id) }) {
+                guard let place = state.places[id], !place.isAttached else { continue }
+                state.detach(id, of: place.client, isUnused: state.unused.contains(id))
+            }
+            state.restored = []
         }
     }
 
@@ -111,40 +176,37 @@ package final class SessionRegistry: Sendable {
         }
     }
 
-    /// A session got a connection on this loop. False when it had none and there are as many attached as may be; nothing has changed then.
-    package func attach(_ id: ULID, loop: Int) -> Bool {
+    /// A session gets a connection of `client` on this loop. Unless it is attached then, nothing has changed.
+    package func attach(_ id: ULID, of client: ClientKey, loop: Int) -> Attachment {
         state.withLock { state in
-            guard let place = state.places[id] else { return false }
+            guard let place = state.places[id] else { return .ended }
             if !place.isAttached {
-                guard state.attached < state.limits.attached else { return false }
+                guard state.attached < state.limits.attached else { return .full }
                 state.attached += 1
+                state.waiting.remove(id)
+                state.unused.remove(id)
             }
             state.places[id]?.isAttached = true
             state.places[id]?.loop = loop
-            return true
+            state.places[id]?.client = client
+            return .attached
         }
     }
 
-    /// A session lost its connection.
+    /// A session lost its connection. When more wait than may, one of them ends, which may be this one.
     ///
-    /// - Returns: whether there are more such than may be.
-    package func detach(_ id: ULID) -> Bool {
+    /// - Parameter isUnused: nothing was accepted in it
+    package func detach(_ id: ULID, isUnused: Bool) -> Room {
         state.withLock { state in
-            guard state.places[id]?.isAttached == true else { return false }
+            guard let place = state.places[id], place.isAttached else { return .free }
             state.places[id]?.isAttached = false
             state.attached -= 1
-            return state.detached > state.limits.detached
+            state.detach(id, of: place.client, isUnused: isUnused)
+            return state.detached > state.limits.detached ? state.displace(for: place.client, sparing: id) : .free
         }
     }
 
-    package func end(_ id: ULID) {
-        state.withLock { state in
-            state.forgetTokens(of: id)
-            guard let place = state.places.removeValue(forKey: id) else { return }
-            if place.isAttached { state.attached -= 1 }
-            state.bury(place.tokens)
-        }
-    }
+    package func end(_ id: ULID) { _ = state.withLock { $0.end(id) } }
 }
 
 extension SessionRegistry.Limits {

@@ -7,6 +7,9 @@ package final class SharedGateway: Sendable {
     package let occupancy: Occupancy
     package let sessions: SessionRegistry
     package let global = SharedLimiter()
+    /// The limiters of clients, which outlive their sessions.
+    package let limiters = ClientLimiterTable()
+    let relief = MemoryReliefRun()
     package let health: HealthRegistry
     package let descriptors = DescriptorLimit()
     package let upstream: any UpstreamProvider
@@ -15,7 +18,7 @@ package final class SharedGateway: Sendable {
     package let archive: any ReportArchive
     /// The event loops, by the numbers that ``SessionRegistry`` knows them by.
     private let loops = Mutex<[NIOLoopBound<LoopContext>]>([])
-    /// Ledgers of all sessions, as of the last tick of each loop.
+    /// Ledgers of all sessions. A loop tells of changes in steps (``LoopContext/memoryStep``).
     private let memory = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
 
@@ -41,6 +44,8 @@ package final class SharedGateway: Sendable {
             return loops.count - 1
         }
     }
+
+    var allLoops: [NIOLoopBound<LoopContext>] { loops.withLock { $0 } }
 
     func loop(_ number: Int) -> NIOLoopBound<LoopContext>? {
         loops.withLock { $0.indices.contains(number) ? $0[number] : nil }

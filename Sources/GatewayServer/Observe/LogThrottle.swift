@@ -72,7 +72,7 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
 
 /// What log lines are throttled by.
 package enum LogTopic: Int, CaseIterable, Sendable {
-    case clientError, refusal, handshake, address, upstream
+    case clientError, refusal, handshake, address, upstream, memory
     /// The lines of the life of each WebSocket and session.
     case connectionClosed, sessionResumed, sessionDetached, sessionEnded
     /// The store fails, recovers, gives up reports because it is full, or can't empty its log.

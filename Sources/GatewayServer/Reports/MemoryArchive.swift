@@ -3,30 +3,35 @@ package import GatewayCore
 import Synchronization
 
 /// Reports in memory, for `store.kind: memory`: as many of the newest as fit, until the process ends.
+///
+/// When they don't fit, the oldest report of the same client goes first, then one of the client that has most.
 package final class MemoryArchive: ReportArchive {
-    private struct Entry {
-        var report: SessionReport
-        var bytes: Int
-    }
-
     private struct State {
-        var entries: [ULID: Entry] = [:]
+        var entries: [ULID: SessionReport] = [:]
         /// In the order in which they came.
         var order: Deque<ULID> = []
-        var bytes = 0
+        /// Weighed by their bytes.
+        var shares = EvictionTable<ULID>()
+        var bytes: Int { shares.weight }
         /// In the order in which they were made, live sessions' among them.
         var annotations: [ULID: SessionAnnotation] = [:]
         var annotated: Deque<ULID> = []
 
         mutating func remove(_ id: ULID) -> Bool {
-            guard let entry = entries.removeValue(forKey: id) else { return false }
-            bytes -= entry.bytes
-            return true
+            shares.remove(id)
+            return entries.removeValue(forKey: id) != nil
         }
 
         mutating func removeOldest() {
             guard let id = order.popFirst() else { return }
             if remove(id) { annotations[id] = nil }
+        }
+
+        /// - Parameter id: the report that room is made for
+        mutating func makeRoom(for id: ULID, of client: ClientKey) {
+            guard let victim = shares.victim(for: client, sparing: id, single: true), victim != order.first else { return removeOldest() }
+            order.removeAll { $0 == victim }
+            if remove(victim) { annotations[victim] = nil }
         }
     }
 
@@ -47,20 +52,20 @@ package final class MemoryArchive: ReportArchive {
         guard bytes <= mostBytes else { return }
         state.withLock { state in
             if !state.remove(report.id) { state.order.append(report.id) }
-            state.entries[report.id] = Entry(report: report, bytes: bytes)
-            state.bytes += bytes
-            while state.entries.count > most || state.bytes > mostBytes { state.removeOldest() }
+            state.entries[report.id] = report
+            state.shares.insert(report.id, of: report.client, weight: bytes)
+            while state.entries.count > most || state.bytes > mostBytes { state.makeRoom(for: report.id, of: report.client) }
         }
     }
 
-    package func report(of id: ULID) -> SessionReport? { state.withLock { $0.entries[id]?.report } }
+    package func report(of id: ULID) -> SessionReport? { state.withLock { $0.entries[id] } }
 
     package func hasReport(of id: ULID) -> Bool { state.withLock { $0.entries[id] != nil } }
 
     package func reports(after cursor: ULID?, limit: Int) -> [SessionReport] {
         state.withLock { state in
             let ids = state.entries.keys.filter { id in cursor.map { $0 < id } ?? true }.sorted().prefix(limit)
-            return ids.compactMap { state.entries[$0]?.report.head }
+            return ids.compactMap { state.entries[$0]?.head }
         }
     }
 
@@ -100,7 +105,7 @@ package final class MemoryArchive: ReportArchive {
     package func sweep(endedBefore limit: Int64) {
         state.withLock { state in
             while let oldest = state.order.first {
-                guard let entry = state.entries[oldest], entry.report.endedAt ?? 0 >= limit else {
+                guard let report = state.entries[oldest], report.endedAt ?? 0 >= limit else {
                     state.removeOldest()
                     continue
                 }

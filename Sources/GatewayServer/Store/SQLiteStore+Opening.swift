@@ -132,6 +132,16 @@ extension SQLiteStore {
                     CREATE TABLE token (hash BLOB NOT NULL)
                     """)
         }
+        migrator.registerMigration("reports by client") { database in
+            // Reports of earlier versions have no client, and count as those of one.
+            try database.execute(
+                sql: """
+                    ALTER TABLE report ADD COLUMN client BLOB;
+                    ALTER TABLE report ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+                    UPDATE report SET size = length(head) + length(body);
+                    CREATE INDEX report_client ON report (client, ended, size)
+                    """)
+        }
         return migrator
     }
 }

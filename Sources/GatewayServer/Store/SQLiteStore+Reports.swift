@@ -133,8 +133,11 @@ extension SQLiteStore: ReportArchive {
 
     /// Writes a report, in the transaction of a commit.
     static func put(_ report: SessionReport, to database: Database) throws {
-        let put = try database.cachedStatement(sql: "INSERT OR REPLACE INTO report (session, ended, head, body) VALUES (?, ?, ?, ?)")
-        try put.execute(arguments: [report.id.stored, report.endedAt ?? 0, Data(report.head()), Data(report.body())])
+        let put = try database.cachedStatement(
+            sql: "INSERT OR REPLACE INTO report (session, ended, head, body, client, size) VALUES (?, ?, ?, ?, ?, ?)")
+        let (head, body) = (Data(report.head()), Data(report.body()))
+        try put.execute(
+            arguments: [report.id.stored, report.endedAt ?? 0, head, body, Data(report.client.bytes), head.count + body.count])
     }
 
     /// Less is free on the disk than a log of commits may need. Giving up reports wouldn't help those who fill the disk.
@@ -144,12 +147,32 @@ extension SQLiteStore: ReportArchive {
         return UInt64(status.f_bavail) * UInt64(status.f_frsize) < 1 << 20
     }
 
-    /// The file is as large as it may be: the oldest reports give way to those who talk. False when there are none.
+    /// The file is as large as it may be: the oldest reports of the client that has most give way to those who talk. False when there are
+    /// none.
     func giveUpReports() -> Bool {
         let removed = try? database.write { database in
-            try database.execute(sql: "DELETE FROM report WHERE rowid IN (SELECT rowid FROM report ORDER BY ended LIMIT 64)")
-            return database.changesCount
+            // Answered by the index alone. A file is full seldom, and then some reports go at once.
+            let clients = try Row.fetchAll(
+                database, sql: "SELECT client, sum(size) AS held FROM report GROUP BY client ORDER BY held DESC LIMIT 2")
+            guard let first = clients.first else { return 0 }
+            let client: Data? = first[0]
+            let others: Int = clients.count > 1 ? clients[1][1] : 0
+            // Down to what the next one has, but a few at least: a full file is full again soon.
+            var surplus = max(1, (first[1] as Int) - others)
+            let oldest = try Row.fetchAll(
+                database, sql: "SELECT rowid, size FROM report WHERE client IS ? ORDER BY ended LIMIT \(Self.givenUpReports)",
+                arguments: [client])
+            var removed = 0
+            for row in oldest where surplus > 0 || removed < Self.leastGivenUp {
+                try database.execute(sql: "DELETE FROM report WHERE rowid = ?", arguments: [row[0] as Int64])
+                surplus -= row[1] as Int
+                removed += 1
+            }
+            return removed
         }
         return removed ?? 0 > 0
     }
+
+    private static let givenUpReports = 64
+    private static let leastGivenUp = 8
 }

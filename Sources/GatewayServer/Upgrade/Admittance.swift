@@ -76,9 +76,6 @@ package struct Admittance {
             throw Refusal(
                 .serviceUnavailable, .overloaded, "The gateway can't keep sessions at the moment.", retryAfter: 5, close: .tryAgainLater)
         }
-        if case .session(nil) = purpose, loop.isShortOfMemory {
-            throw Refusal(.serviceUnavailable, .overloaded, "The gateway is short of memory.", retryAfter: 5, close: .tryAgainLater)
-        }
         switch shared.occupancy.upgrade(client) {
         case nil: return
         case .connections:
@@ -91,6 +88,10 @@ package struct Admittance {
                 close: .tryAgainLater)
         }
     }
+
+    /// 90 % of `sessions.total_memory_budget` is reached, and none could be freed.
+    package static let memoryShort = Refusal(
+        .serviceUnavailable, .overloaded, "The gateway is short of memory.", retryAfter: 5, close: .tryAgainLater)
 
     /// `sessions.max` or `sessions.max_detached` is reached.
     package static let sessionLimit = Refusal(

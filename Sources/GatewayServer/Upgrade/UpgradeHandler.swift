@@ -14,7 +14,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private enum State {
         case waiting
         case answering(HTTPRequestHead)
-        /// The session that it wants is being fetched from another event loop.
+        /// The session that it wants is being fetched from another event loop, or memory is being freed for a new one.
         case resuming
         case upgraded
         case refused
@@ -98,7 +98,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             try Admittance.occupy(purpose, client: connection.client, loop: loop)
             connection.occupiesWebSocket = true
             switch purpose {
-            case .session(nil): try begin(request, as: .new, context: context)
+            case .session(nil): begin(request, as: .new, head: head, context: context)
             case .session(let wanted?): resume(wanted, request: request, head: head, context: context)
             case .echo:
                 let echo = EchoApplication(loop: loop, connection: connection)
@@ -127,19 +127,34 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    private func begin(
-        _ request: UpgradeRequest, as arrival: SessionDriver.Arrival, context: ChannelHandlerContext
-    ) throws(Admittance.Refusal) {
-        guard let driver = loop.beginSession() else { throw Admittance.sessionLimit }
-        driver.attach(to: connection, as: arrival)
-        open(driver, request: request, limits: loop.settings.webSocket, context: context)
+    /// A new session, at once unless memory has to be found for it.
+    private func begin(_ request: UpgradeRequest, as arrival: SessionDriver.Arrival, head: HTTPRequestHead, context: ChannelHandlerContext)
+    {
+        guard loop.isShortOfMemory else { return beginNow(request, as: arrival, head: head, context: context) }
+        state = .resuming
+        gate.hold()
+        loop.makeRoom { [self] in
+            guard case .resuming = state, context.channel.isActive else { return }
+            beginNow(request, as: arrival, head: head, context: context)
+        }
+    }
+
+    private func beginNow(
+        _ request: UpgradeRequest, as arrival: SessionDriver.Arrival, head: HTTPRequestHead, context: ChannelHandlerContext
+    ) {
+        attempt(request, head: head, context: context) { () throws(Admittance.Refusal) in
+            guard !loop.isShortOfMemory else { throw Admittance.memoryShort }
+            guard let driver = loop.beginSession(for: connection.client.key) else { throw Admittance.sessionLimit }
+            driver.attach(to: connection, as: arrival)
+            open(driver, request: request, limits: loop.settings.webSocket, context: context)
+        }
     }
 
     /// Answers when the session is there, which is at once unless another event loop has it.
     private func resume(_ wanted: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
         state = .resuming
         gate.hold()
-        loop.resume(wanted) { [self] resumption in
+        loop.resume(wanted, for: connection.client.key) { [self] resumption in
             guard case .resuming = state, context.channel.isActive else {
                 if case .found(let driver, _) = resumption { driver.stayDetached() }
                 return
@@ -149,7 +164,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
                 case .found(let driver, let token):
                     driver.attach(to: connection, as: .resumed(by: token, after: wanted.last))
                     open(driver, request: request, limits: loop.settings.webSocket, context: context)
-                case .refused(let error): try begin(request, as: .newInstead(error), context: context)
+                case .refused(let error): begin(request, as: .newInstead(error), head: head, context: context)
                 case .full: throw Admittance.sessionLimit
                 }
             }

@@ -99,7 +99,7 @@ import Testing
         let conversation = Conversation(policy)
         func isOver() -> Bool {
             var isOver = false
-            _ = conversation.perform { session, _, turn in isOver = session.isOverBytes(now: turn.now) }
+            _ = conversation.perform { session, _, turn in isOver = session.isOverBytes(turn: turn) }
             return isOver
         }
         _ = conversation.perform { session, _, turn in session.chargeOverhead(of: 999, turn: &turn) }

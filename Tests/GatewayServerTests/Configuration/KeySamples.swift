@@ -121,6 +121,7 @@ extension KeySample {
         .init("limits.control_per_minute", "240", other: "24", .count, live: true),
         .init("limits.refusals_per_minute", "240", other: "24", .count, live: true),
         .init("limits.bytes_per_second", "1MB", other: "500KB", .size, live: true),
+        .init("limits.per_address_factor", "10", dev: "1000", other: "2.5", .factor, live: true),
         .init("limits.global_per_second", "0", other: "10000", .count, live: true),
         .init("sessions.max", "1000", other: "10", .count),
         .init("sessions.max_detached", "1000", other: "10", .count),

@@ -21,9 +21,10 @@ import Testing
     }
 
     private func open(
-        _ harness: LoopHarness, token: String? = nil, last: String? = nil, inband: Bool = false, settling other: LoopHarness? = nil
+        _ harness: LoopHarness, token: String? = nil, last: String? = nil, inband: Bool = false, settling other: LoopHarness? = nil,
+        from address: String = "192.0.2.1"
     ) throws -> Opened {
-        let connection = try harness.connect()
+        let connection = try harness.connect(from: address)
         let path = "/v1/ws?" + (last.map { "last_seq=\($0)&" } ?? "") + (inband ? "errors=inband" : "")
         try connection.send(EmbeddedConnection.request(path: path, headers: token.map { "Parley-Resume: \($0)\r\n" } ?? ""))
         other?.eventLoop.settle()
@@ -230,19 +231,39 @@ import Testing
         #expect(try open(harness, token: second.token).id == first.id)
     }
 
-    @Test func `sessions.max_detached refuses new sessions, and ends the oldest when one more comes`() throws {
+    @Test func `at sessions.max_detached a newcomer takes the place of a waiting session of its address, and of no other's`() throws {
         let harness = LoopHarness { $0.sessions.maxDetached = 1 }
         let (first, second) = (try open(harness), try open(harness))
         try first.connection.send(text: text("a"))
         drop(first, of: harness)
-        let refused = try harness.connect()
+        let refused = try harness.connect(from: "192.0.2.9")
         try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
         #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
-        harness.advance(by: .seconds(1))
+        try second.connection.send(text: text("a"))
         drop(second, of: harness)
         #expect(harness.shared.sessions.detached == 1)
-        #expect(try open(harness, token: second.token).id == second.id)
         #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
+        #expect(try open(harness, token: second.token).session["resume_error"].string == "expired", "displaced by the one before")
+    }
+
+    @Test func `one address that leaves sessions behind keeps nobody out, and ends nobody's`() throws {
+        let harness = LoopHarness { $0.sessions.maxDetached = 4 }
+        let stranger = try open(harness, from: "192.0.2.9")
+        try stranger.connection.send(text: text("a"))
+        drop(stranger, of: harness)
+        var held: [Opened] = []
+        for _ in 0..<10 {
+            let opened = try open(harness)
+            try opened.connection.send(text: text("a"))
+            held.append(opened)
+        }
+        for opened in held { drop(opened, of: harness) }
+        #expect(harness.shared.sessions.detached == 4)
+        let newcomer = try open(harness, from: "198.51.100.1")
+        #expect(newcomer.session["type"].string == "session")
+        #expect(try open(harness, token: stranger.token, last: "1", from: "192.0.2.9").id == stranger.id)
+        #expect(try open(harness, token: held[9].token).id == held[9].id)
+        #expect(try open(harness, token: held[0].token).session["resume_error"].string == "expired")
     }
 
     @Test func `a session in which nothing was said doesn't keep others out`() throws {
@@ -323,8 +344,74 @@ import Testing
         #expect(try second.frames().last?.text.hasPrefix(#"{"type":"pong","id":"p""#) == true)
     }
 
-    private func two() -> (LoopHarness, LoopHarness) {
-        let here = LoopHarness()
+    @Test func `the session that waited longest ends, on whichever event loop it is`() throws {
+        let (here, there) = two { $0.sessions.maxDetached = 2 }
+        let first = try open(here)
+        let (second, third) = (try open(there), try open(there))
+        for opened in [first, second, third] { try opened.connection.send(text: text("a")) }
+        drop(first, of: here)
+        drop(second, of: there)
+        drop(third, of: there)
+        here.eventLoop.settle()
+        #expect(here.shared.sessions.detached == 2)
+        #expect(try open(there, token: second.token, settling: here).id == second.id)
+        #expect(try open(there, token: first.token, settling: here).session["resume_error"].string == "expired")
+    }
+
+    @Test func `several requests for a session on its way to their loop all get it, one after the other`() throws {
+        let (here, there) = two()
+        let first = try open(here)
+        let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
+        let wanting = try (0..<3).map { _ in try there.connect() }
+        // The first asks this loop; the session is on its way when the others ask.
+        try wanting[0].channel.writeInbound(ByteBuffer(string: request))
+        here.eventLoop.settle()
+        for connection in wanting.dropFirst() { try connection.channel.writeInbound(ByteBuffer(string: request)) }
+        there.eventLoop.settle()
+        here.eventLoop.settle()
+        for (index, connection) in wanting.enumerated() {
+            #expect(try connection.responseHead().hasPrefix("HTTP/1.1 101 "))
+            let frames = try connection.frames()
+            #expect(try JSON(try #require(frames.first).text)["session_id"].string == first.id)
+            #expect(frames.last?.closeCode == (index < 2 ? 4503 : nil))
+        }
+        #expect(here.shared.sessions.attached == 1)
+    }
+
+    @Test func `a session on its way to one loop is awaited for another`() throws {
+        let (here, there) = two()
+        let elsewhere = LoopHarness(beside: here)
+        let first = try open(here)
+        let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
+        let (second, third) = (try there.connect(), try elsewhere.connect())
+        try second.channel.writeInbound(ByteBuffer(string: request))
+        here.eventLoop.settle()
+        // On its way to the second loop, which a request on the third asks for it before it arrives.
+        try third.channel.writeInbound(ByteBuffer(string: request))
+        for _ in 0..<3 { for harness in [there, elsewhere, here] { harness.eventLoop.settle() } }
+        _ = try third.responseHead()
+        #expect(try JSON(try #require(third.frames().first).text)["session_id"].string == first.id)
+        _ = try second.responseHead()
+        #expect(try second.frames().last?.closeCode == 4503)
+    }
+
+    @Test func `who gives up while it waits for a session on its way leaves it to the others`() throws {
+        let (here, there) = two()
+        let first = try open(here)
+        let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
+        let wanting = try (0..<3).map { _ in try there.connect() }
+        try wanting[0].channel.writeInbound(ByteBuffer(string: request))
+        here.eventLoop.settle()
+        for connection in wanting.dropFirst() { try connection.channel.writeInbound(ByteBuffer(string: request)) }
+        for connection in wanting.prefix(2) { _ = try? connection.channel.finish() }
+        there.eventLoop.settle()
+        _ = try wanting[2].responseHead()
+        #expect(try JSON(try #require(wanting[2].frames().first).text)["session_id"].string == first.id)
+        #expect(here.shared.sessions.attached == 1 && here.shared.sessions.detached == 0)
+    }
+
+    private func two(_ change: (inout GatewayConfiguration) -> Void = { _ in }) -> (LoopHarness, LoopHarness) {
+        let here = LoopHarness(change)
         return (here, LoopHarness(beside: here))
     }
 }

@@ -1,13 +1,16 @@
 import Foundation
+import GRDB
 import GatewayCore
-import GatewayServer
 import Logging
 import Support
 import Testing
 
+@testable import GatewayServer
+
 @Suite struct ReportArchiveTests {
-    private static func report(_ number: UInt64, endedAt: Int64, text: String = "x") -> SessionReport {
+    private static func report(_ number: UInt64, endedAt: Int64, text: String = "x", of client: UInt64? = nil) -> SessionReport {
         var report = SessionReport(id: ULID(high: number, low: 0), startedAt: 1, lastMessageAt: 2)
+        if let client { report.client = .address(high: 0, low: client) }
         (report.endedAt, report.ending) = (endedAt, .expired)
         report.lines = [.init(tag: .init(.client, at: 1), text: Array(text.utf8), textBytes: text.utf8.count)]
         return report
@@ -102,6 +105,67 @@ import Testing
         #expect(small.reports(after: nil, limit: 9).map(\.id.high) == [2, 3])
         small.keep(Self.report(4, endedAt: 10, text: String(repeating: "x", count: 10_000)))
         #expect(small.report(of: ULID(high: 4, low: 0)) == nil && small.reports(after: nil, limit: 9).count == 2)
+    }
+
+    @Test func `in memory a flood of reports from one address evicts its own`() {
+        let archive = MemoryArchive(most: 10)
+        for number: UInt64 in 1...3 { archive.keep(Self.report(number, endedAt: 1, of: 1)) }
+        for number: UInt64 in 11...100 { archive.keep(Self.report(number, endedAt: 2, of: 2)) }
+        #expect(archive.reports(after: nil, limit: 99).map(\.id.high) == [1, 2, 3] + Array(94...100))
+        // A newcomer takes the place of one of the address that has most.
+        archive.keep(Self.report(200, endedAt: 3, of: 3))
+        #expect(archive.reports(after: nil, limit: 99).map(\.id.high) == [1, 2, 3] + Array(95...100) + [200])
+        // Where each address has one, the oldest goes.
+        let even = MemoryArchive(most: 3)
+        for number: UInt64 in 1...5 { even.keep(Self.report(number, endedAt: 1, of: number)) }
+        #expect(even.reports(after: nil, limit: 9).map(\.id.high) == [3, 4, 5])
+    }
+
+    @Test func `in memory an address that says much evicts its own, and its many bytes count`() {
+        let archive = MemoryArchive(mostBytes: 30_000)
+        let long = String(repeating: "x", count: 8000)
+        for number: UInt64 in 1...5 { archive.keep(Self.report(number, endedAt: 1, of: 1)) }
+        for number: UInt64 in 11...20 { archive.keep(Self.report(number, endedAt: 2, text: long, of: 2)) }
+        let kept = archive.reports(after: nil, limit: 99).map(\.id.high)
+        #expect(kept.starts(with: [1, 2, 3, 4, 5]) && kept.last == 20)
+    }
+
+    @Test func `a full store gives up reports of the address that has most, the oldest first`() async throws {
+        let folder = try TemporaryFolder()
+        let store = try Self.store(folder, maximumBytes: 600_000)
+        let text = String(repeating: "x", count: 50_000)
+        for number: UInt64 in 1...3 { store.keep(Self.report(number, endedAt: Int64(number), text: text, of: 1)) }
+        try await store.forget()
+        for number: UInt64 in 11...60 {
+            store.keep(Self.report(number, endedAt: Int64(number), text: text, of: 2))
+            try await store.forget()
+        }
+        let kept = try await store.reports(after: nil, limit: 99).map(\.id.high)
+        #expect(kept.starts(with: [1, 2, 3]) && kept.last == 60, "\(kept)")
+        #expect(store.takesWork)
+        await store.close()
+        withExtendedLifetime(folder) {}
+    }
+
+    @Test func `a file of an earlier version gets its reports counted`() async throws {
+        let folder = try TemporaryFolder()
+        let database = try DatabaseQueue(path: folder.path + "/sessions.sqlite")
+        try SQLiteStore.migrator.migrate(database, upTo: "reports")
+        let old = Self.report(1, endedAt: 10)
+        try await database.write { database in
+            try database.execute(sql: "PRAGMA application_id = \(SQLiteStore.applicationID)")
+            try database.execute(
+                sql: "INSERT INTO report (session, ended, head, body) VALUES (?, ?, ?, ?)",
+                arguments: [old.id.stored, 10, Data(old.head()), Data(old.body())])
+        }
+        try database.close()
+        let store = try Self.store(folder)
+        #expect(try await store.report(of: old.id) == old)
+        let size = try await store.database.read { try Int.fetchOne($0, sql: "SELECT size FROM report WHERE client IS NULL") }
+        #expect(size == old.head().count + old.body().count)
+        #expect(store.giveUpReports())
+        #expect(try await store.report(of: old.id) == nil)
+        await store.close()
     }
 
     @Test func `reports outlive the process, and so do the tokens of ended sessions`() async throws {

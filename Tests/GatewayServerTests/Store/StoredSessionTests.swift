@@ -393,4 +393,41 @@ import Testing
         after.eventLoop.settle()
         #expect(after.shared.sessions.detached == 0)
     }
+
+    @Test func `restored sessions count for the address that they were last used from`() throws {
+        let before = gateway()
+        for address in ["192.0.2.1", "192.0.2.1", "192.0.2.9"] {
+            let connection = try before.connect(from: address)
+            try connection.upgrade()
+            try connection.send(text: text)
+            before.eventLoop.settle()
+        }
+        let after = LoopHarness(beside: nil, store: TestStore()) { $0.sessions.maxDetached = 3 }
+        #expect(after.loop.restore(store.load()) == 3)
+        after.eventLoop.settle()
+        // The address with two loses one, and then nobody loses the last.
+        for isServed in [true, false] {
+            let newcomer = try after.connect(from: "198.51.100.1")
+            try newcomer.send(EmbeddedConnection.request(path: "/v1/ws"))
+            after.eventLoop.settle()
+            #expect(try newcomer.responseHead().hasPrefix(isServed ? "HTTP/1.1 101 " : "HTTP/1.1 503 "))
+            after.shared.sessions.limits.detached = 2
+        }
+        #expect(after.shared.sessions.detached == 2)
+    }
+
+    @Test func `a session that a version without addresses stored is read all the same`() throws {
+        let before = gateway()
+        let (client, _, _) = try open(before)
+        try client.send(text: text)
+        before.eventLoop.settle()
+        var stored = try #require(store.load().first)
+        var state = try #require(stored.records[.state]?.first?.bytes)
+        #expect(state[0] == 4)
+        state[0] = 3
+        state.removeSubrange(1..<18)
+        stored.records[.state]?[0].bytes = state
+        let after = LoopHarness(beside: nil, store: TestStore())
+        #expect(after.loop.restore([stored]) == 1)
+    }
 }

@@ -1,0 +1,96 @@
+import Synchronization
+
+/// The debts of all sessions of one client to each limit, shared by event loops and inherited by the client's later sessions.
+package final class ClientLimiters: Sendable {
+    private let text = AtomicLimiter()
+    private let audio = AtomicLimiter()
+    private let chunk = AtomicLimiter()
+    private let realtime = AtomicLimiter()
+    private let control = AtomicLimiter()
+    private let byte = AtomicLimiter()
+    private let refusal = AtomicLimiter()
+    private let violation = AtomicLimiter()
+
+    package init() {}
+
+    private subscript(limit: Limit) -> AtomicLimiter {
+        _read {
+            switch limit {
+            case .text: yield text
+            case .audio: yield audio
+            case .chunk: yield chunk
+            case .realtime: yield realtime
+            case .control: yield control
+            case .byte: yield byte
+            case .refusal: yield refusal
+            case .violation: yield violation
+            }
+        }
+    }
+
+    /// Admits `units`, or tells how many nanoseconds to wait.
+    ///
+    /// - Parameter now: on the clock that all event loops share
+    package func admit(_ limit: Limit, _ units: Int64, at rate: Rate, now: Instant) -> Int64? {
+        self[limit].admit(units, at: rate, now: now)
+    }
+
+    /// Returns the result of ``admit(_:_:at:now:)`` without admitting.
+    package func wait(_ limit: Limit, for units: Int64, at rate: Rate, now: Instant) -> Int64? {
+        self[limit].wait(for: units, at: rate, now: now)
+    }
+
+    /// Units that would pass at this moment, all at once.
+    package func remaining(_ limit: Limit, at rate: Rate, now: Instant) -> Int64 { self[limit].snapshot.remaining(at: rate, now: now) }
+
+    /// Nanoseconds until everything admitted is paid off.
+    func owed(at now: Instant) -> Int64 { Limit.allCases.reduce(0) { max($0, self[$1].snapshot.owed(at: now)) } }
+}
+
+/// The limiters of the clients that have a session, or still owe something. Touched when a session gets a connection, not for a message.
+package final class ClientLimiterTable: Sendable {
+    private struct State {
+        var entries: [ClientKey: ClientLimiters] = [:]
+        /// At so many entries those that owe nothing are removed.
+        var sweepAt = 1024
+    }
+
+    private let state = Mutex(State())
+    private let most: Int
+
+    /// - Parameter most: the bound on entries without a session. Beyond it the entries that owe least are removed.
+    package init(most: Int = 65_536) { self.most = most }
+
+    package var count: Int { state.withLock { $0.entries.count } }
+
+    package func limiters(of client: ClientKey, now: Instant) -> ClientLimiters {
+        state.withLock { state in
+            if let known = state.entries[client] { return known }
+            if state.entries.count >= min(state.sweepAt, most) { sweep(&state, now: now) }
+            let made = ClientLimiters()
+            state.entries[client] = made
+            return made
+        }
+    }
+
+    /// Removes entries that no session uses and that owe nothing.
+    package func sweep(now: Instant) { state.withLock { sweep(&$0, now: now) } }
+
+    private func sweep(_ state: inout State, now: Instant) {
+        var unused: [(client: ClientKey, owed: Int64)] = []
+        var index = state.entries.startIndex
+        while index != state.entries.endIndex {
+            if isKnownUniquelyReferenced(&state.entries.values[index]) {
+                unused.append((state.entries[index].key, state.entries[index].value.owed(at: now)))
+            }
+            state.entries.formIndex(after: &index)
+        }
+        for entry in unused where entry.owed == 0 { state.entries[entry.client] = nil }
+        if state.entries.count >= most {
+            // Half of them at once, so that the next client doesn't sweep again.
+            let owing = unused.filter { $0.owed > 0 }.sorted { $0.owed < $1.owed }
+            for entry in owing.prefix((owing.count + 1) / 2) { state.entries[entry.client] = nil }
+        }
+        state.sweepAt = max(1024, 2 * state.entries.count)
+    }
+}

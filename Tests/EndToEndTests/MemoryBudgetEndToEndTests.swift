@@ -1,0 +1,78 @@
+import Foundation
+import Support
+import Testing
+
+/// The process as a whole against `sessions.total_memory_budget`.
+@Suite(.bounded) struct MemoryBudgetEndToEndTests {
+    /// Bytes of a field of `/proc/<pid>/status`.
+    private func resident(_ gateway: GatewayProcess, _ field: String) throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(gateway.process.identifier)/status", encoding: .utf8)
+        for line in status.split(separator: "\n") where line.hasPrefix("\(field):") {
+            if let count = line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ Int($0) }) { return count * 1024 }
+        }
+        throw TestFailure("no \(field) in \(status)")
+    }
+
+    /// The overhead beyond the budget that the Operating page states.
+    private func allowance(budget: Int, sockets: Int) -> Int { budget / 4 + (32 << 20) + sockets * 128 * 1024 }
+
+    @Test func `held and left sessions full of unacknowledged answers stay within the budget and its overhead`() async throws {
+        let budget = 64_000_000
+        let gateway = try await GatewayProcess(
+            SharedGateways.roomy.merging([
+                "sessions.total_memory_budget": "\(budget / 1_000_000)MB", "sessions.outbox_bytes": "4MB", "sessions.max_detached": "0",
+            ]) { $1 })
+        try await gateway.servesNextClient()
+        let before = try resident(gateway, "VmHWM")
+        let text = JSON.string(String(repeating: "x", count: 98_000))
+        // Each would hold 4 MB: 400 MB in all.
+        let clients = 100
+        var held: [WebSocketClient] = []
+        var refused = 0
+        for number in 0..<clients {
+            guard let client = try? await gateway.client() else {
+                refused += 1
+                continue
+            }
+            for id in 0..<40 {
+                // A session may be closed for the memory it holds.
+                guard (try? await client.send(["type": "text", "id": .string("m\(id)"), "text": text])) != nil else { break }
+                guard let answer = try? await client.message() else { break }
+                if answer["type"] == "error" { break }
+                guard (try? await client.message()) != nil else { break }
+            }
+            if number < 4 { held.append(client) } else { await client.socket.close() }
+        }
+        let peak = try resident(gateway, "VmHWM")
+        let most = before + budget + allowance(budget: budget, sockets: clients)
+        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB; \(refused) refused")
+        #expect(peak - before > budget / 2, "the budget is used")
+        // The address that filled the budget pays for the newcomer.
+        try await gateway.client(from: "127.0.0.2").isServed()
+        withExtendedLifetime(held) {}
+        try await gateway.stop()
+    }
+
+    @Test func `messages that never end stay within the budget and its overhead`() async throws {
+        let budget = 32_000_000
+        let gateway = try await GatewayProcess(
+            SharedGateways.roomy.merging([
+                "sessions.total_memory_budget": "\(budget / 1_000_000)MB", "websocket.max_message_bytes": "4MB",
+                "sessions.memory_budget": "16MB",
+            ]) { $1 })
+        try await gateway.servesNextClient()
+        let before = try resident(gateway, "VmHWM")
+        let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 3_900_000)).with { $0.isFinal = false }
+        var held: [WebSocketClient] = []
+        for _ in 0..<60 { held.append(try await gateway.client()) }
+        // Some of them are closed meanwhile.
+        for client in held { try? await client.send(frame) }
+        _ = try await gateway.line(atMost: .seconds(20)) { $0["msg"] == "error sent" && $0["code"] == "memory_limit" }
+        let peak = try resident(gateway, "VmHWM")
+        let most = before + budget + allowance(budget: budget, sockets: 60)
+        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB")
+        held = []
+        try await gateway.eventuallyServes()
+        try await gateway.stop()
+    }
+}
