@@ -125,7 +125,11 @@ enum Assembly {
         // Stopped in reverse order: health answers until the end.
         let services = ServiceGroup(
             configuration: .init(
-                services: [.init(service: operations), .init(service: upstreams), .init(service: gateway), .init(service: keeper)],
+                services: [
+                    .init(service: operations), .init(service: upstreams),
+                    // Cancelled, the other listener would log an error of its own beside the one that counts.
+                    .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: keeper),
+                ],
                 logger: lifecycleLogger))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await services.run() }

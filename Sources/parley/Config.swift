@@ -44,7 +44,7 @@ struct Config: ParsableCommand {
             abstract: "Show each effective value and where it comes from; secrets are masked.",
             usage: "parley config print [--json] \(ConfigurationArguments.usage)",
             discussion: """
-                  --json                  One JSON object: the environment, the files, and for each key its value and source.
+                  --json                one JSON object, with the value and source of each key
                 \(ConfigurationArguments.help)
                 """)
 

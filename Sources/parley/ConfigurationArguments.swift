@@ -8,11 +8,11 @@ struct ConfigurationArguments: ParsableArguments {
 
     static let usage = "[--environment <name>] [--config <directory>] [--<key> <value> ...]"
 
-    /// A line for each flag, for the help of a command.
+    /// A line for each flag, for the help of a command, of at most 80 columns: longer ones are wrapped.
     static let help = """
-          --environment <name>    development (the default), staging or production; or PARLEY_ENVIRONMENT.
-          --config <directory>    The directory of gateway.yaml and <environment>.yaml, config unless given; or PARLEY_CONFIG.
-          --<key> <value>         Any key of the configuration, such as --connections.max 500; parley config keys lists them.
+          --environment <name>  development (the default), staging or production
+          --config <directory>  with gateway.yaml, <environment>.yaml; default: config
+          --<key> <value>       any key: --connections.max 500; see parley config keys
         """
 
     var asksForHelp: Bool { flags.contains("--help") || flags.contains("-h") }

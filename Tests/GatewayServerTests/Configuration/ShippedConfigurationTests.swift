@@ -33,6 +33,7 @@ struct ShippedConfigurationTests {
         let loaded = try directory.load(["--environment=staging", "--tls.certificates=a:b", "--auth.mode=none"])
         var expected = GatewayConfiguration.defaults(for: .production)
         expected.environment = .staging
+        expected.heartbeat.staleAfter = GatewayConfiguration.defaults(for: .staging).heartbeat.staleAfter
         expected.tls.certificates = [CertificateFiles(certificate: "a", key: "b")]
         expected.auth.mode = .none
         #expect(loaded.configuration == expected)

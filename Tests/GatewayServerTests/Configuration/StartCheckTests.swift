@@ -85,7 +85,9 @@ struct StartCheckTests {
         #expect(check.warnings.count == 1)
     }
 
-    @Test(arguments: ["/nowhere/at/all", "no-such-program-anywhere", "/etc/hostname"]) func `a program has to be there`(program: String)
+    @Test(arguments: ["/nowhere/at/all", "no-such-program-anywhere", "/etc/hostname", "/etc"]) func `a program has to be there`(
+        program: String
+    )
         throws
     {
         let problems = try check(["--upstreams.a.kind=process", "--upstreams.a.command=\(program),x"]).problems

@@ -196,9 +196,16 @@ final class ProcessService: UpstreamService {
 
     /// Whether a program is there, by its path or in the places of `PATH`.
     static func canRun(_ program: String) -> Bool {
-        if program.contains("/") { return access(program, X_OK) == 0 }
+        if program.contains("/") { return isProgram(program) }
         let places = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
-        return places.contains { access("\($0)/\(program)", X_OK) == 0 }
+        return places.contains { isProgram("\($0)/\(program)") }
+    }
+
+    /// A file, not a folder, that this user may execute; for root, access(2) grants more than exec(2).
+    private static func isProgram(_ path: String) -> Bool {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o111 != 0 else { return false }
+        return access(path, X_OK) == 0
     }
 
     /// The gateway's own, but for its configuration, in which there may be secrets.
