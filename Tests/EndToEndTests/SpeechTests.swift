@@ -173,7 +173,8 @@ import Testing
     func `the conversation has the text, marks included, as far as its sound was played`(played: Int, heard: String) async throws {
         let port = try await UpstreamDouble.shared("openai").port
         let place = try await Place([
-            "upstreams.chat.kind": "openai", "upstreams.chat.urls": "http://127.0.0.1:\(port)/v1", "routes.chat.meta": "to=chat",
+            "upstreams.chat.kind": "openai", "upstreams.chat.urls": "http://127.0.0.1:\(port)/v1", "upstreams.chat.model": "test",
+            "routes.chat.meta": "to=chat",
             "routes.chat.upstreams": "chat",
         ])
         let text = "Read **all** of [this page](https://example.com/a/b) now. Then *stop* at once, please."

@@ -22,6 +22,10 @@ enum Abbreviations {
         "sec", "art", "al", "cf", "ave", "blvd", "rd", "mt", "ft", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct",
         "nov", "dec", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "usw", "abs", "tel", "mind", "руб", "тыс", "млн", "млрд",
     ]
+    /// Words before an ordinal of a language that writes it with a full stop.
+    private static let ordinalWords: Set<String> = [
+        "am", "im", "der", "die", "das", "dem", "den", "des", "vom", "zum", "zur", "bis", "ab", "seit", "de", "d", "dne", "dnia", "í",
+    ]
     /// In scalars.
     private static let longest = 16
 
@@ -43,11 +47,26 @@ enum Abbreviations {
             // e.g., p.m., z.B., but neither example.com nor 3.14
             return letters.allSatisfy { $0.count <= 2 && $0.allSatisfy(\.properties.isAlphabetic) } ? .never : .none
         }
-        // Lists and ordinals: "1." and "am 3. Oktober"; an initial.
-        if word.allSatisfy({ $0.properties.numericType != nil }) { return word.count <= 2 ? .never : .none }
+        if word.allSatisfy({ $0.properties.numericType != nil }) {
+            return word.count <= 2 ? judgeNumber(before: index, in: text, from: start) : .none
+        }
+        // An initial.
         if word.count == 1 { return last.properties.isCased ? .never : .none }
         let text = String(String.UnicodeScalarView(word.reversed())).lowercased()
         if titles.contains(text) { return .never }
         return others.contains(text) ? .unlessWordFollows : .none
+    }
+
+    /// A number of one or two digits: "1." of a list, and ordinals as in "am 3. Oktober".
+    private static func judgeNumber(before index: Int, in text: [UInt8], from start: Int) -> Verdict {
+        guard let (space, end) = text.scalar(before: index, from: start), space != "\n" else { return .never }
+        var word: [Unicode.Scalar] = []
+        var index = end
+        while let (scalar, begin) = text.scalar(before: index, from: start), scalar.isWordPart, word.count <= longest {
+            word.append(scalar)
+            index = begin
+        }
+        let name = String(String.UnicodeScalarView(word.reversed())).lowercased()
+        return ordinalWords.contains(name) ? .never : .unlessWordFollows
     }
 }

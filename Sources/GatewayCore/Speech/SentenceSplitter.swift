@@ -114,7 +114,11 @@ package struct SentenceSplitter: Sendable {
         var end = next
         while true {
             guard let (scalar, length) = pending.scalar(at: end) else { return .wait }
-            let isQuote = scalar == "\"" && pending[start..<end].count(where: { $0 == UInt8(ascii: "\"") }) % 2 == 1
+            var isQuote = scalar == "\"" && pending[start..<end].count(where: { $0 == UInt8(ascii: "\"") }) % 2 == 1
+            if scalar == "'" {
+                guard let (behind, _) = pending.scalar(at: end + length) else { return .wait }
+                isQuote = behind.isSpace
+            }
             guard scalar.endsWithoutSpace || scalar.endsBeforeSpace || scalar.closesWithoutSpace || isQuote else { break }
             end += length
         }

@@ -28,6 +28,13 @@ extension SpeechText {
         case UInt8(ascii: "["):
             guard let count = label(at: index, to: end, isInItem: isInItem) else { return nil }
             if count > 0 { return count }
+        case 0xE2:
+            // Bullets that models write in place of Markdown's.
+            guard let (scalar, count) = pending.scalar(at: index) else {
+                if isOpen(end) { return nil }
+                break
+            }
+            if ["•", "◦", "‣", "▪", "●"].contains(scalar) { return drop(count) }
         default: break
         }
         state = .inline

@@ -57,6 +57,8 @@ import Testing
         "It costs 3.14 euros, not 3,50. |Version 2.0.1 is at example.com today. |Yes",
         "Apples, pears etc. are fruits, see fig. 3 and no. 5 here. |All of them etc. |Bananas too.",
         "Das sind ca. 5 km bzw. 3 Meilen, z. B. am 3. Oktober. |Dr. Müller weiß das.",
+        "Two plus three is 5. |The answer to it all is 42. |Take 2. or 3. of them. |Right",
+        "उसने कहा, 'यह अच्छा है।' |फिर वह गया। |अच्छा", "उसने कहा, \"यह अच्छा है।\" |फिर वह गया। |अच्छा",
         "1. Take the first one. |2. Take the second one. |3. Done",
         // No-break spaces break nothing, neither a sentence.
         "Est-ce que c'est vrai\u{A0}? |M.\u{A0}Dupont est là\u{202F}! |Oui",

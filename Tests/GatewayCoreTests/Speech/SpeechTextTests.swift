@@ -40,6 +40,7 @@ import Testing
         ("Title\n=====\nOther\n---\ntext\n\n***\n\n* * *\nend", "Title\n\nOther\n\ntext\n\n\n\n\nend"),
         ("> A quote\n> > in a quote", "A quote\nin a quote"),
         ("- one\n* two\n+ three\n  - **four**\n- [ ] open\n- [x] done\n-5 degrees\n- ", "one\ntwo\nthree\nfour\nopen\ndone\n-5 degrees\n"),
+        ("• Milk\n  ◦ Eggs\na • b\n— yes", "Milk\nEggs\na • b\n— yes"),
         ("1. first\n2) second\n10. **tenth**\n3.5 is no item", "1. first\n2) second\n10. tenth\n3.5 is no item"),
         // Links, images, footnotes, definitions.
         ("See [the docs](https://example.com/a_(b)?x=1 \"Title (x)\") now.", "See the docs now."),
