@@ -56,7 +56,7 @@ import Testing
         for path in ["/livez", "/readyz", "/health", "/v1/gateway"] {
             #expect(try await gateway.operationsResponse(to: Self.get(path)).status == 200)
         }
-        // Nobody gets more than the time of a first head.
+        // Every silent connection is closed by the deadline of its first head.
         for channel in silent { try await channel.closeFuture.get() }
         try await gateway.stop()
     }

@@ -77,6 +77,10 @@ import Testing
         #expect(context.warnings.map(\.kind) == [.expired, .expiresSoon, .notYetValid])
         #expect(context.warnings.map(\.path) == [expired, soon, early].map(\.certificate))
         #expect(abs(context.warnings[1].date - (now + Int64(29 * day))) < 60)
+        // Certificates expire while they are in use.
+        let later = context.warnings(now: now + Int64(40 * day))
+        #expect(later.map(\.name) == ["old.example", "soon.example", "fine.example"])
+        #expect(later.allSatisfy { $0.kind == .expired && !$0.summary.contains("/") && $0.description.hasSuffix($0.summary) })
     }
 
     @Test(arguments: [(Int64(0), TLSWarning.Kind.expired), (1, .expiresSoon), (30 * 86400, .expiresSoon), (30 * 86400 + 1, nil)])
