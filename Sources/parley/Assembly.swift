@@ -31,6 +31,11 @@ enum Assembly {
             FileHandle.standardError.write(Data("\(error)\n".utf8))
             return configurationError
         }
+        // The runtime's thread pool looks at its threads there, and ends a process that has been running without it for a second.
+        guard access("/proc/self/stat", R_OK) == 0 else {
+            FileHandle.standardError.write(Data("/proc isn't mounted; the gateway can't run without it\n".utf8))
+            return 1
+        }
         let configuration = loaded.configuration
         let logs = Logs.bootstrap(format: configuration.logging.format, level: configuration.logging.level)
         let logger = Logger(label: "parley")

@@ -1,9 +1,14 @@
 import Foundation
 
-/// What Foundation's errors about files say to a person: the system's own words, which it keeps one level down.
+/// Foundation's errors about files in the system's own words, which some of them keep one level down and others not at all.
 enum FileFailure {
     static func text(_ error: any Error) -> String {
         let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-        return cause.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(cause.code))) : cause.localizedDescription
+        if cause.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(cause.code))) }
+        switch (cause as? CocoaError)?.code {
+        case .fileNoSuchFile, .fileReadNoSuchFile: return String(cString: strerror(ENOENT))
+        case .fileReadNoPermission, .fileWriteNoPermission: return String(cString: strerror(EACCES))
+        default: return cause.localizedDescription
+        }
     }
 }

@@ -17,16 +17,16 @@ import Testing
     private func allowance(budget: Int, sockets: Int) -> Int { budget / 4 + (32 << 20) + sockets * 128 * 1024 }
 
     @Test func `held and left sessions full of unacknowledged answers stay within the budget and its overhead`() async throws {
-        let budget = 64_000_000
+        let budget = 16_000_000
         let gateway = try await GatewayProcess(
             SharedGateways.roomy.merging([
-                "sessions.total_memory_budget": "\(budget / 1_000_000)MB", "sessions.outbox_bytes": "4MB", "sessions.max_detached": "0",
+                "sessions.total_memory_budget": "\(budget / 1_000_000)MB", "sessions.outbox_bytes": "2MB", "sessions.max_detached": "0",
             ]) { $1 })
         try await gateway.servesNextClient()
         let before = try resident(gateway, "VmHWM")
         let text = JSON.string(String(repeating: "x", count: 98_000))
-        // Each would hold 4 MB: 400 MB in all.
-        let clients = 100
+        // Each would hold 2 MB: 80 MB in all.
+        let clients = 40
         var held: [WebSocketClient] = []
         var refused = 0
         for number in 0..<clients {
@@ -34,7 +34,7 @@ import Testing
                 refused += 1
                 continue
             }
-            for id in 0..<40 {
+            for id in 0..<20 {
                 // A session may be closed for the memory it holds.
                 guard (try? await client.send(["type": "text", "id": .string("m\(id)"), "text": text])) != nil else { break }
                 guard let answer = try? await client.message() else { break }

@@ -63,7 +63,7 @@ import Testing
         #expect(next["resumed"] == false && next["resume_error"] == "expired" && next["session_id"] != session["session_id"])
     }
 
-    @Test func `sessions that wait are limited`() async throws {
+    @Test func `sessions that wait are limited; another address displaces none, the same address its own`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.max_detached": "1"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
@@ -71,9 +71,11 @@ import Testing
         _ = try await client.message("ack")
         await client.socket.reset()
         _ = try await gateway.line { $0["msg"] == "session detached" && $0["session_id"] == session["session_id"] }
-        let refused = try await gateway.response(to: .upgrade())
-        #expect(refused.status == 503 && refused.body.contains("session_limit"))
+        let stranger = try? await gateway.client(from: "127.0.0.2")
+        #expect(stranger == nil)
+        let own = try await gateway.client()
         let (_, next) = try await resume(gateway, session["resume_token"])
-        #expect(next["resumed"] == true)
+        #expect(next["resumed"] == false && next["lost"] == true)
+        withExtendedLifetime(own) {}
     }
 }

@@ -96,7 +96,7 @@ import Testing
         arguments: [
             // With more to say, with more to read, and with nothing more for ever.
             "set -o pipefail; yes hello | $talk | head -1",
-            "set -o pipefail; $talk $(printf -- '--text x %.0s' {1..3000}) | head -1",
+            "set -o pipefail; $talk $(printf -- '--text x %.0s' {1..300}) | head -1",
             "mkfifo in; exec 3<>in; echo hello >&3; ($talk < in; echo $? > status) | head -1; exit $(cat status)",
         ])
     func `a reader that goes away ends it`(line: String) async throws {

@@ -82,9 +82,10 @@ struct MemoryReliefPlan {
     ///   - isOfEveryone: false spares clients that hold less than the average
     ///   - step: returns the bytes that the client at an index gives up; nil when it has nothing more
     private mutating func free(downTo goal: Int, ofEveryone isOfEveryone: Bool = false, _ step: (inout Self, Int) -> Int?) {
-        let least = isOfEveryone || shares.isEmpty ? 0 : total / shares.count
+        // The average of what is left: one client alone is never below it.
+        func least() -> Int { isOfEveryone || shares.isEmpty ? 0 : total / shares.count }
         var candidates = Heap(shares.indices.map { Candidate(total: shares[$0].total, index: $0) })
-        while total >= goal, let largest = candidates.popMax(), largest.total >= least {
+        while total >= goal, let largest = candidates.popMax(), largest.total >= least() {
             guard let bytes = step(&self, largest.index) else { continue }
             total -= bytes
             shares[largest.index].total -= bytes

@@ -57,12 +57,14 @@ struct Talk: AsyncParsableCommand {
     private static func converse(
         _ client: GatewayClient, plan: TalkPlan, greeting: String
     ) async -> (status: TalkStatus, isOutputClosed: Bool) {
+        // Before the terminal is in raw mode: whatever ends the program has to put it right.
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sigwinch)
         let screen = plan.steps.isEmpty && TerminalMode.canEdit && TerminalMode.enter() ? TalkScreen(history: plan.pastLines) : nil
         let port = EventPort(client)
         return await withTaskGroup(of: (TalkStatus, Bool)?.self) { group in
             group.addTask {
                 var isSecond = false
-                for await signal in await UnixSignalsSequence(trapping: .sigint, .sigterm, .sigwinch) {
+                for await signal in signals {
                     if signal == .sigwinch {
                         screen?.resize()
                         continue

@@ -85,11 +85,11 @@ struct StartCheckTests {
         #expect(check.warnings.count == 1)
     }
 
-    @Test(arguments: ["/nowhere/at/all", "no-such-program-anywhere", "/etc/hostname", "/etc"]) func `a program has to be there`(
-        program: String
-    )
-        throws
-    {
+    @Test(arguments: ["/nowhere/at/all", "no-such-program-anywhere", "not-executable", "/etc"])
+    func `a program has to be there`(name: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.write("#!/bin/sh\n", to: "not-executable")
+        let program = name == "not-executable" ? folder.path + "/" + name : name
         let problems = try check(["--upstreams.a.kind=process", "--upstreams.a.command=\(program),x"]).problems
         let about = problems.filter { $0.key == "upstreams.a.command" }
         #expect(about.map(\.value) == [program])

@@ -42,7 +42,7 @@ import Testing
             session: ULID(high: 0, low: 1), id: try #require(MessageID("u1")), route: "r",
             input: .recording(AudioFormat(codec: codec, rate: 48_000, channels: 1), data), lang: nil, stream: true,
             output: UpstreamRequest.Output(), meta: [], conversation: [])
-        return String(decoding: try HTTPOrder(order, configuration).body, as: UTF8.self)
+        return String(decoding: try HTTPOrder(order, configuration, now: { Instant(nanoseconds: 0) }).body, as: UTF8.self)
     }
 
     @Test(

@@ -20,7 +20,7 @@ import Testing
         func received(_ content: consuming UpstreamEvent.Content) {
             if case .text(let text, _) = content { heard.append("text " + String(decoding: text, as: UTF8.self)) }
         }
-        func received(last content: consuming UpstreamEvent.Content, usage: Usage?) { heard.append("end") }
+        func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary) { heard.append("end") }
         func took(_ bytes: Int) { heard.append("took \(bytes)") }
         func failed(_ failure: CallFailure) { self.failure = failure }
     }
