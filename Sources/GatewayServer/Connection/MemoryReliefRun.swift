@@ -3,7 +3,8 @@ import Synchronization
 
 /// One search for memory over all event loops: each tells what its sessions hold, the last one decides, and those that have to act do.
 ///
-/// There is one search at a time, and none begins within ``interval`` of the one before it.
+/// There is one search at a time, and none begins within ``interval`` of the one before it. Searches for newcomers free more than others, so only
+/// one for newcomers keeps the next of them waiting.
 final class MemoryReliefRun: Sendable {
     enum Start: Sendable {
         case begun, joined
@@ -22,6 +23,7 @@ final class MemoryReliefRun: Sendable {
         var newcomers: [@Sendable () -> Void] = []
         var late: [@Sendable () -> Void] = []
         var next = Instant(nanoseconds: .min)
+        var nextForNewcomer = Instant(nanoseconds: .min)
     }
 
     private let state = Mutex(State())
@@ -39,11 +41,17 @@ final class MemoryReliefRun: Sendable {
         state.withLock { state in
             if state.isRunning {
                 guard let newcomer else { return .joined }
-                if state.isDecided { state.late.append(newcomer) } else { state.newcomers.append(newcomer) }
+                if state.isDecided {
+                    state.late.append(newcomer)
+                } else {
+                    state.newcomers.append(newcomer)
+                    state.nextForNewcomer = state.next
+                }
                 return .joined
             }
-            guard now >= state.next else { return .tooSoon }
+            guard now >= (newcomer == nil ? state.next : state.nextForNewcomer) else { return .tooSoon }
             state.next = now.advanced(byNanoseconds: Self.interval)
+            if newcomer != nil { state.nextForNewcomer = state.next }
             state.isRunning = true
             state.isDecided = false
             state.awaited = loops
