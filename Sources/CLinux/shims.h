@@ -2,6 +2,7 @@
 #ifndef PARLEY_CLINUX_SHIMS_H
 #define PARLEY_CLINUX_SHIMS_H
 
+#include <sys/stat.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -39,6 +40,13 @@ static inline int64_t parley_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT64_MAX) return INT64_MAX;
     return (int64_t)limit.rlim_cur;
+}
+
+/// The type and permissions of a file, as in `st_mode`; -1 with `errno` set when there are none. `struct stat` belongs to another module in each
+/// way of linking, and Swift takes its fields from the one that is imported only.
+static inline int parley_file_mode(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 ? (int)status.st_mode : -1;
 }
 
 #endif

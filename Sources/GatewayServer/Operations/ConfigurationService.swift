@@ -26,7 +26,8 @@ package final class ConfigurationService: Service {
     private let logger: Logger
     private let state: Mutex<LoadedConfiguration>
     private let last = Mutex<Task<ReloadReport, Never>?>(nil)
-    /// Problems of the last reload.
+    /// Problems of the last reload that the log has.
+    private let logged = Mutex<[String]>([])
     private let problems = Atomic<Int>(0)
 
     /// How often the files are looked at.
@@ -68,24 +69,40 @@ package final class ConfigurationService: Service {
 
     private func onChange() async {
         var watch = FileWatch()
-        while (try? await Task.sleep(for: watch.isSettling ? Self.settleInterval : Self.pollInterval)) != nil {
-            let (files, known) = state.withLock { ($0.watchedFiles, $0.fingerprint) }
-            let fingerprint = ConfigurationFingerprint(of: files)
-            guard watch.hasChanged(fingerprint, from: known) else { continue }
-            // Noted even if the new files are wrong: they are reported once, not every two seconds.
+        while (try? await Task.sleep(for: watch.isSettling ? Self.settleInterval : Self.pollInterval)) != nil { await look(&watch) }
+    }
+
+    /// Looks at the files once, and reloads where they have changed. A refused reload is tried again each time: a file that couldn't be read at the
+    /// moment of its change, for lack of descriptors for instance, doesn't change once more when it can.
+    func look(_ watch: inout FileWatch) async {
+        let (files, known) = state.withLock { ($0.watchedFiles, $0.fingerprint) }
+        let fingerprint = ConfigurationFingerprint(of: files)
+        if watch.hasChanged(fingerprint, from: known) {
+            // Noted even if the new files are wrong.
             state.withLock { $0.fingerprint = fingerprint }
             await reload(because: "a file changed")
+        } else if refusal != nil, !watch.isSettling {
+            await reload(because: "the last reload was refused", isRetry: true)
         }
     }
 
     /// Reads and applies. One reload at a time, in order: each sees the newest files.
+    ///
+    /// - Parameter isRetry: problems that were logged the last time aren't logged again
     @discardableResult
-    package func reload(because reason: String) async -> ReloadReport {
+    package func reload(because reason: String, isRetry: Bool = false) async -> ReloadReport {
         let task = last.withLock { last in
             let before = last
             let task = Task {
                 _ = await before?.value
                 let report = await perform(because: reason)
+                let isNews = logged.withLock { logged in
+                    defer { logged = report.problems }
+                    return logged != report.problems
+                }
+                if !isRetry || isNews {
+                    for problem in report.problems { logger.error("configuration not reloaded", metadata: ["problem": "\(problem)"]) }
+                }
                 problems.store(report.problems.count, ordering: .relaxed)
                 return report
             }
@@ -102,14 +119,12 @@ package final class ConfigurationService: Service {
             let lost = loaded.lost(since: state.withLock { $0 })
             guard lost.isEmpty else { throw ConfigurationError(problems: lost) }
         } catch {
-            for problem in error.problems { logger.error("configuration not reloaded", metadata: ["problem": "\(problem)"]) }
             return ReloadReport(problems: error.problems.map { "\($0)" })
         }
         let diff = ConfigurationDiff(from: current, to: loaded.configuration)
         do {
             try target.certificates(diff.applied)
         } catch {
-            logger.error("configuration not reloaded", metadata: ["problem": "\(error)"])
             return ReloadReport(problems: ["\(error)"])
         }
         let known = takeOver(loaded, with: diff.applied)

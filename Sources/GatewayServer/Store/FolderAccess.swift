@@ -7,9 +7,8 @@ enum FolderAccess {
     static func obstacle(toWritingIn folder: String) -> String? {
         var place = folder.isEmpty ? "." : folder
         while true {
-            var status = stat()
-            if stat(place, &status) == 0 {
-                guard status.st_mode & S_IFMT == S_IFDIR else { return "\(place) isn't a folder" }
+            if let mode = FileMode(of: place) {
+                guard mode.isFolder else { return "\(place) isn't a folder" }
                 return access(place, W_OK | X_OK) == 0 ? nil : "\(place): \(String(cString: strerror(errno)))"
             }
             guard errno == ENOENT else { return "\(place): \(String(cString: strerror(errno)))" }

@@ -47,15 +47,14 @@ extension SQLiteStore {
 
     /// Looks for what keeps the file from being opened, without making or opening it as a database: another gateway may have it open.
     static func examine(_ path: String) throws(StoreError) {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
+        guard let mode = FileMode(of: path) else {
             guard errno == ENOENT else { throw StoreError(path: path, problem: String(cString: strerror(errno))) }
             if let reason = FolderAccess.obstacle(toWritingIn: folder(of: path)) {
                 throw StoreError(path: path, problem: "it can't be made: \(reason)")
             }
             return
         }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw StoreError(path: path, problem: "it isn't a file") }
+        guard mode.isFile else { throw StoreError(path: path, problem: "it isn't a file") }
         guard access(path, R_OK | W_OK) == 0 else {
             throw StoreError(path: path, problem: "it can't be opened for writing: \(String(cString: strerror(errno)))")
         }

@@ -1,4 +1,6 @@
 import Foundation
+import Logging
+import Synchronization
 import Testing
 
 @testable import GatewayServer
@@ -155,5 +157,26 @@ struct ConfigurationFilesTests {
             seen.append(watch.hasChanged(ConfigurationFingerprint(of: [directory.path + "/a"]), from: known))
         }
         #expect(seen == Array(repeating: false, count: FileWatch.mostLooks - 1) + [true])
+    }
+
+    @Test func `a refused reload is tried again without another change, until it succeeds`() async throws {
+        let directory = try ConfigurationDirectory(["gateway.yaml": "sessions.max_detached: 3"])
+        let loaded = try directory.load()
+        let problem = ConfigurationProblem(
+            key: "gateway.yaml", value: nil, source: "gateway.yaml", allowed: "a readable file", hint: "too many open files")
+        let isReadable = Mutex(false)
+        let service = ConfigurationService(
+            loaded: loaded, target: .init(certificates: { _ in }, apply: { _ in }), logger: Logger(label: "test"),
+            load: { () throws(ConfigurationError) in
+                guard isReadable.withLock({ $0 }) else { throw ConfigurationError(problems: [problem]) }
+                return loaded
+            })
+        var watch = FileWatch()
+        #expect(await service.reload(because: "SIGHUP").problems.count == 1)
+        await service.look(&watch)
+        #expect(service.refusal != nil)
+        isReadable.withLock { $0 = true }
+        await service.look(&watch)
+        #expect(service.refusal == nil)
     }
 }

@@ -203,8 +203,7 @@ final class ProcessService: UpstreamService {
 
     /// A file, not a folder, that this user may execute; for root, access(2) grants more than exec(2).
     private static func isProgram(_ path: String) -> Bool {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o111 != 0 else { return false }
+        guard let mode = FileMode(of: path), mode.isFile, mode.isExecutable else { return false }
         return access(path, X_OK) == 0
     }
 
