@@ -17,6 +17,25 @@ enum Assembly {
     /// Where the development certificate is kept.
     static let stateFolder = "var"
 
+    /// Why the gateway doesn't start without `/proc`, as its exit status; nil where there is one.
+    ///
+    /// The runtime's thread pool looks at its threads there, and ends a process that does without, sooner or later. So this is found out before there
+    /// are threads. A mistake in the configuration is told first.
+    static func refusalWithoutProc(_ arguments: [String]) -> Int32? {
+        guard access("/proc/self/stat", R_OK) != 0 else { return nil }
+        let isServing = arguments.first.map { $0 == "serve" || $0.hasPrefix("-") } ?? true
+        guard isServing, !arguments.contains(where: { ["--help", "-h", "--version"].contains($0) }) else { return nil }
+        let flags = arguments.first == "serve" ? Array(arguments.dropFirst()) : arguments
+        var (text, status) = ("/proc isn't mounted; the gateway can't run without it", Int32(1))
+        do throws(ConfigurationError) {
+            _ = try ConfigurationLoader.load(arguments: flags, environment: ProcessInfo.processInfo.environment)
+        } catch {
+            (text, status) = ("\(error)", configurationError)
+        }
+        FileHandle.standardError.write(Data((text + "\n").utf8))
+        return status
+    }
+
     /// Runs until SIGTERM or SIGINT. Returns the exit status.
     static func serve(flags: [String], environment: [String: String]) async -> Int32 {
         // Until reloading is set up, SIGHUP has nothing to say; by default it would end the process.
@@ -30,11 +49,6 @@ enum Assembly {
             // There is no log yet whose format one could know: people read this.
             FileHandle.standardError.write(Data("\(error)\n".utf8))
             return configurationError
-        }
-        // The runtime's thread pool looks at its threads there, and ends a process that has been running without it for a second.
-        guard access("/proc/self/stat", R_OK) == 0 else {
-            FileHandle.standardError.write(Data("/proc isn't mounted; the gateway can't run without it\n".utf8))
-            return 1
         }
         let configuration = loaded.configuration
         let logs = Logs.bootstrap(format: configuration.logging.format, level: configuration.logging.level)

@@ -5,7 +5,9 @@ import Foundation
 enum Main {
     static func main() async {
         do throws(ProcessArguments.Fault) {
-            await Parley.run(try ProcessArguments.read())
+            let arguments = try ProcessArguments.read()
+            if let status = Assembly.refusalWithoutProc(arguments) { exit(status) }
+            await Parley.run(arguments)
         } catch {
             FileHandle.standardError.write(Data("\(error)\n".utf8))
             exit(Assembly.configurationError)
