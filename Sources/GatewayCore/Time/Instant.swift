@@ -1,6 +1,6 @@
 /// A point on a monotonic clock, in nanoseconds since an origin that is the same for all instants of one event loop.
 ///
-/// The core never reads a clock: `now` comes in with every call.
+/// The core never reads a clock: `now` comes in with every call. Arithmetic saturates instead of overflowing: a deadline of "never" stays one.
 package struct Instant: Comparable, Hashable, Sendable {
     package var nanoseconds: Int64
 
@@ -10,30 +10,35 @@ package struct Instant: Comparable, Hashable, Sendable {
 
     package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
 
-    /// Saturates instead of overflowing: a deadline of "never" stays one.
-    package func advanced(byNanoseconds amount: Int64) -> Instant {
-        let (sum, overflow) = nanoseconds.addingReportingOverflow(amount)
-        return Instant(nanoseconds: overflow ? (amount > 0 ? .max : .min) : sum)
+    @inline(__always)
+    package static func + (instant: Self, duration: Duration) -> Self {
+        Instant(nanoseconds: instant.nanoseconds.saturatingSum(duration.nanoseconds))
     }
 
-    package func advanced(by duration: Duration) -> Instant { advanced(byNanoseconds: duration.clampedNanoseconds) }
-
-    /// Nanoseconds from `other` to this instant, negative when this one is earlier. Saturates as well.
-    package func nanoseconds(since other: Instant) -> Int64 {
-        let (difference, overflow) = nanoseconds.subtractingReportingOverflow(other.nanoseconds)
-        return overflow ? (nanoseconds > other.nanoseconds ? .max : .min) : difference
+    @inline(__always)
+    package static func - (instant: Self, duration: Duration) -> Self {
+        Instant(nanoseconds: instant.nanoseconds.saturatingDifference(duration.nanoseconds))
     }
+
+    /// The time from `right` to `left`, negative when `left` is earlier.
+    @inline(__always)
+    package static func - (left: Self, right: Self) -> Duration {
+        Duration(nanoseconds: left.nanoseconds.saturatingDifference(right.nanoseconds))
+    }
+
+    @inline(__always)
+    package static func += (instant: inout Self, duration: Duration) { instant = instant + duration }
+
+    package func advanced(byNanoseconds amount: Int64) -> Instant { self + .nanoseconds(amount) }
+
+    package func advanced(by duration: Swift.Duration) -> Instant { self + Duration(duration) }
+
+    package func nanoseconds(since other: Instant) -> Int64 { (self - other).nanoseconds }
 }
 
 extension Duration {
     /// Whole nanoseconds, held within `Int64` (292 years).
-    package var clampedNanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        if overflow { return seconds > 0 ? .max : .min }
-        let (sum, carry) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return carry ? (seconds > 0 ? .max : .min) : sum
-    }
+    package var clampedNanoseconds: Int64 { Instant.Duration(self).nanoseconds }
 
     package var clampedMilliseconds: Int64 { clampedNanoseconds / 1_000_000 }
 }
