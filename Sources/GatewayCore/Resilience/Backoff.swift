@@ -1,21 +1,21 @@
-/// How long to wait before a retry: twice as long each time, up to a bound, and a random share of that, so that those who failed together don't
-/// come back together ("full jitter").
+/// The delay before a retry: twice as long each time, up to a bound, and a random share of that, so that calls which failed together don't
+/// return together ("full jitter").
 package struct Backoff: Sendable, Hashable {
-    /// Nanoseconds before the first retry, at most.
-    package var base: Int64 = 100_000_000
-    /// Nanoseconds before any retry, at most.
-    package var limit: Int64 = 2_000_000_000
+    /// The longest delay before the first retry.
+    package var base = Instant.Duration.milliseconds(100)
+    /// The longest delay before any retry.
+    package var limit = Instant.Duration.seconds(2)
 
     package init() {}
 
-    /// Nanoseconds before a retry.
+    /// The delay before the next retry.
     ///
     /// - Parameters:
     ///   - attempt: failed attempts so far, at least 1
     ///   - random: 0 up to but not including 1
-    package func delay(after attempt: Int, random: Double) -> Int64 {
+    package func delay(after attempt: Int, random: Double) -> Instant.Duration {
         let doublings = min(max(attempt - 1, 0), 30)
-        let (grown, isTooMuch) = base.multipliedReportingOverflow(by: 1 << Int64(doublings))
-        return Int64(Double(isTooMuch ? limit : min(grown, limit)) * min(max(random, 0), 1))
+        let longest = min(base * (1 << doublings), limit)
+        return .nanoseconds(Int64(Double(longest.nanoseconds) * min(max(random, 0), 1)))
     }
 }

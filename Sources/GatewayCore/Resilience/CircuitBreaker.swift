@@ -11,10 +11,8 @@ package struct CircuitBreaker: Sendable {
         package var rate = 0.5
         /// Requests within the window before the share counts.
         package var minimum = 20
-        /// Nanoseconds.
-        package var window: Int64 = 10_000_000_000
-        /// Nanoseconds.
-        package var openDuration: Int64 = 60_000_000_000
+        package var window = Instant.Duration.seconds(10)
+        package var openDuration = Instant.Duration.seconds(60)
         /// Requests that pass at a time while it is half-open, and successes that close it.
         package var probes = 1
 
@@ -63,10 +61,19 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
-    /// Nanoseconds until a request can pass again: 0 when one can, or a probe is about to tell.
-    package func wait(at now: Instant) -> Int64 {
-        guard case .open(let until) = phase else { return 0 }
-        return max(0, until.nanoseconds(since: now))
+    /// The time until a request can pass again: zero when one can, or a probe is about to tell.
+    package func wait(at now: Instant) -> Instant.Duration {
+        guard case .open(let until) = phase else { return .zero }
+        return max(.zero, until - now)
+    }
+
+    /// Whether ``admit(at:)`` would let a request pass.
+    package func admits(at now: Instant) -> Bool {
+        switch phase {
+        case .closed: true
+        case .open(let until): now >= until && policy.probes > 0
+        case .halfOpen(let probing, _): probing < policy.probes
+        }
     }
 
     /// Lets a request pass; nil while it is open, and while all probes are under way.
@@ -130,7 +137,7 @@ package struct CircuitBreaker: Sendable {
         (windowRequests, windowFailures) = (0, 0)
     }
 
-    private mutating func open(at now: Instant) { enter(.open(until: now.advanced(byNanoseconds: policy.openDuration))) }
+    private mutating func open(at now: Instant) { enter(.open(until: now + policy.openDuration)) }
 
     private mutating func enter(_ next: Phase) {
         phase = next
@@ -138,7 +145,7 @@ package struct CircuitBreaker: Sendable {
     }
 
     private mutating func count(failed: Bool, at now: Instant) {
-        if now.nanoseconds(since: windowStart) >= policy.window {
+        if now - windowStart >= policy.window {
             windowStart = now
             (windowRequests, windowFailures) = (0, 0)
         }

@@ -60,7 +60,7 @@ package struct RouteTable: Sendable, Hashable {
         let input: Route.Input =
             switch request.input {
             case .text: .text
-            case .audio: .audio
+            case .audio, .recording: .audio
             }
         for index in routes.indices {
             if !routes[index].inputs.isEmpty, !routes[index].inputs.contains(input) { continue }

@@ -1,9 +1,20 @@
-/// What an upstream is asked: one accepted `text` or `audio` of a client, owned and sanitized.
+/// A request to an upstream: one accepted `text` or `audio` of a client, owned and sanitized, or the output of an earlier stage.
 package struct UpstreamRequest: Sendable {
     package enum Input: Sendable {
         case text([UInt8])
+        /// A whole recording.
+        case recording(AudioFormat, [UInt8])
         /// Chunks follow, then their end.
         case audio(AudioFormat)
+
+        /// Bytes that it holds.
+        package var byteCount: Int {
+            switch self {
+            case .text(let text): text.count
+            case .recording(_, let recording): recording.count
+            case .audio: 0
+            }
+        }
     }
 
     package struct Meta: Sendable {
@@ -29,12 +40,18 @@ package struct UpstreamRequest: Sendable {
     package var id: MessageID
     package var input: Input
     package var lang: [UInt8]?
-    /// Whether a text answer may come in deltas.
+    /// Whether a text response may come in deltas.
     package var stream: Bool
     package var output: Output
     package var meta: [Meta]
-    /// The path that its client had connected to.
+    /// The path that the client is connected to.
     package var path: String
+    /// The session of the request; zero until it is routed.
+    package var session = ULID(high: 0, low: 0)
+    /// The name of its route; empty until it is routed.
+    package var route = ""
+    /// The conversation before the request, the oldest line first, as far as its route sends any.
+    package var conversation: [ConversationLine] = []
 
     package init(
         key: RequestKey, id: MessageID, input: Input, lang: [UInt8]?, stream: Bool, output: Output, meta: [Meta], path: String = ""
@@ -58,4 +75,8 @@ package struct UpstreamRequest: Sendable {
         for entry in meta where entry.key.elementsEqual(String(describing: key).utf8) { return entry.value }
         return nil
     }
+
+    package var isText: Bool { if case .text = input { true } else { false } }
+    package var isRecording: Bool { if case .recording = input { true } else { false } }
+    package var isStreamed: Bool { if case .audio = input { true } else { false } }
 }

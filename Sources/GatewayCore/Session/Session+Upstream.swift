@@ -279,13 +279,13 @@ extension [UInt8] {
         }
         if let timing = epilogue.timing {
             append(",\"timing\":{\"queue_ms\":")
-            append(milliseconds: timing.queue)
+            append(milliseconds: timing.queue.nanoseconds)
             append(",\"connect_ms\":")
-            append(milliseconds: timing.connect)
+            append(milliseconds: timing.connect.nanoseconds)
             append(",\"first_ms\":")
-            append(milliseconds: timing.first)
+            append(milliseconds: timing.first.nanoseconds)
             append(",\"total_ms\":")
-            append(milliseconds: timing.total)
+            append(milliseconds: timing.total.nanoseconds)
             append(UInt8(ascii: "}"))
         }
         if let speech = epilogue.speech {

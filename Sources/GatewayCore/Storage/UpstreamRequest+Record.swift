@@ -6,7 +6,8 @@ extension UpstreamRequest {
         case .text(let text):
             record.append(UInt8(0))
             record.append(counted: text)
-        case .audio(let format):
+        // Clients stream; a chain makes recordings of that, which aren't stored.
+        case .audio(let format), .recording(let format, _):
             record.append(UInt8(1))
             format.append(to: &record)
         }

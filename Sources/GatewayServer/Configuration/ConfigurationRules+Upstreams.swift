@@ -1,3 +1,5 @@
+package import GatewayCore
+
 /// What must hold within an upstream or a route, and between them.
 extension ConfigurationRules {
     mutating func check(upstream name: String) {
@@ -40,38 +42,26 @@ extension ConfigurationRules {
         let roles = route.upstreams.map { configuration[upstream: $0].role }
         for (index, role) in roles.enumerated() {
             switch role {
-            case .recogniser where index > 0: return refuse(key, allowed: "what hears (transcription, vosk) only at the beginning")
-            case .speaker where index < roles.count - 1: return refuse(key, allowed: "what speaks (speech) only at the end")
+            case .transcribe where index > 0: return refuse(key, allowed: "what hears (transcription, vosk) only at the beginning")
+            case .synthesize where index < roles.count - 1: return refuse(key, allowed: "what speaks (speech) only at the end")
             default: break
             }
         }
-        if route.type == .audio, roles[0] == .model || roles[0] == .speaker {
+        if route.type == .audio, roles[0] == .respond || roles[0] == .synthesize {
             refuse(key, with: ["routes.\(name).type"], allowed: "something that takes audio at the beginning, with this type")
         }
-        if route.type == .text, roles == [.recogniser] {
+        if route.type == .text, roles == [.transcribe] {
             refuse(key, with: ["routes.\(name).type"], allowed: "something that takes text, with this type")
         }
     }
 }
 
 extension GatewayConfiguration.Upstream {
-    /// What an upstream makes of what.
-    package enum Role: Sendable {
-        /// Text of audio.
-        case recogniser
-        /// Text of text.
-        case model
-        /// Audio of text.
-        case speaker
-        /// Whatever it likes of whatever comes.
-        case any
-    }
-
-    package var role: Role {
+    package var role: UpstreamRole {
         switch (kind, task) {
-        case (.vosk, _), (.openai, .transcription): .recogniser
-        case (.openai, .chat): .model
-        case (.openai, .speech): .speaker
+        case (.vosk, _), (.openai, .transcription): .transcribe
+        case (.openai, .chat): .respond
+        case (.openai, .speech): .synthesize
         case (.loopback, _), (.websocket, _), (.http, _), (.process, _): .any
         }
     }

@@ -18,7 +18,7 @@ extension SessionDriver {
     }
 
     private func makeLink() -> any UpstreamLink {
-        let made = loop.upstreams.makeLink(for: self, session: session.id)
+        let made = loop.upstreams.makeLink(for: self, id: session.id)
         link = made
         demanded = wantedEvents
         made.demand(demanded)
@@ -30,16 +30,17 @@ extension SessionDriver {
         return session.wantedEvents(upTo: Self.demandSize, socketQueueBytes: loop.settings.socketQueueBytes)
     }
 
-    package func receive(_ event: consuming UpstreamEvent) {
+    package func deliver(_ event: consuming UpstreamEvent) -> Bool {
         demanded = max(0, demanded - 1)
         guard loop.isInTurn else {
             let begun = loop.beginTurn()
             take(event)
             flush()
             if begun { loop.endTurn() }
-            return
+            return true
         }
         take(event)
+        return true
     }
 
     func take(_ event: consuming UpstreamEvent) {
@@ -66,9 +67,9 @@ extension SessionDriver {
         if begun { loop.endTurn() }
     }
 
-    package func took(_ bytes: Int) { session.upstreamTook(bytes) }
+    package func consumed(_ bytes: Int) { session.upstreamTook(bytes) }
 
-    package func heard(_ bytes: Int, of request: RequestKey) { session.heard(bytes, of: request) }
+    package func played(_ bytes: Int, of request: RequestKey) { session.heard(bytes, of: request) }
 
     package func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine] {
         session.history.conversation(before: request, lines: lines, bytes: bytes)

@@ -7,7 +7,7 @@ package import NIOCore
 /// come to.
 ///
 /// Belongs to one event loop for good. A session that is resumed on another one gets a new driver there.
-package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
+package final class SessionDriver: WebSocketApplication, UpstreamEventSink, ConversationSource {
     /// How its connection has come by the session.
     enum Arrival {
         case new

@@ -13,7 +13,7 @@ import Testing
         init(_ policy: CircuitBreaker.Policy) { value = CircuitBreaker(policy: policy) }
 
         func state(at now: Instant) -> CircuitBreaker.State { value.state(at: now) }
-        func wait(at now: Instant) -> Int64 { value.wait(at: now) }
+        func wait(at now: Instant) -> Int64 { value.wait(at: now).nanoseconds }
         func admit(at now: Instant) -> CircuitBreaker.Ticket? { value.admit(at: now) }
         func reset() -> Bool { value.reset() }
 

@@ -11,9 +11,9 @@ import Testing
     /// Answers when it is told to.
     private final class HandLink: UpstreamLink {
         private(set) var requests: [RequestKey] = []
-        private var receiver: (any UpstreamReceiver)?
+        private var receiver: (any UpstreamEventSink)?
 
-        init(_ receiver: any UpstreamReceiver) { self.receiver = receiver }
+        init(_ receiver: any UpstreamEventSink) { self.receiver = receiver }
 
         var isAtOnce: Bool { false }
         var heldBytes: Int { 0 }
@@ -24,21 +24,21 @@ import Testing
 
         func answer() {
             guard !requests.isEmpty else { return }
-            receiver?.receive(UpstreamEvent(requests.removeFirst(), .text([0x61], final: true), isLast: true))
+            receiver?.deliver(UpstreamEvent(requests.removeFirst(), .text([0x61], final: true), isLast: true))
         }
 
         func demand(_ events: Int) {}
         func withdraw() -> Int { 0 }
         func leave() { receiver = nil }
-        func move(to receiver: any UpstreamReceiver, on eventLoop: any EventLoop) { self.receiver = receiver }
+        func move(to session: any UpstreamEventSink & ConversationSource, on eventLoop: any EventLoop) { receiver = session }
         func close() { receiver = nil }
     }
 
     private final class HandLoop: UpstreamLoop {
         var links: [HandLink] = []
 
-        func makeLink(for receiver: any UpstreamReceiver, session: ULID) -> any UpstreamLink {
-            links.append(HandLink(receiver))
+        func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink {
+            links.append(HandLink(session))
             return links[links.count - 1]
         }
 

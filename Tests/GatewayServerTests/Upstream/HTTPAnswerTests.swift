@@ -38,11 +38,11 @@ import Testing
     private func form(_ codec: AudioFormat.Codec, data: [UInt8] = [1, 2, 3]) throws -> String {
         var configuration = GatewayConfiguration.Upstream()
         (configuration.kind, configuration.task) = (.openai, .transcription)
-        let order = CallOrder(
-            session: ULID(high: 0, low: 1), id: try #require(MessageID("u1")), route: "r",
+        let request = UpstreamRequest(
+            key: RequestKey(number: 1), id: try #require(MessageID("u1")),
             input: .recording(AudioFormat(codec: codec, rate: 48_000, channels: 1), data), lang: nil, stream: true,
-            output: UpstreamRequest.Output(), meta: [], conversation: [])
-        return String(decoding: try HTTPOrder(order, configuration, now: { Instant(nanoseconds: 0) }).body, as: UTF8.self)
+            output: UpstreamRequest.Output(), meta: [])
+        return String(decoding: try HTTPCall(request, configuration, now: { Instant(nanoseconds: 0) }).body, as: UTF8.self)
     }
 
     @Test(

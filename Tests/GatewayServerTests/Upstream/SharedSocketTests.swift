@@ -14,15 +14,15 @@ import Testing
         var failure: CallFailure?
         var readBytes = 0
 
-        func opened() { heard.append("opened") }
-        func connected() { heard.append("connected") }
-        func heard(_ bytes: Int) { readBytes += bytes }
-        func received(_ content: consuming UpstreamEvent.Content) {
+        func opened(attempt: Int) { heard.append("opened") }
+        func connected(attempt: Int) { heard.append("connected") }
+        func read(_ bytes: Int, attempt: Int) { readBytes += bytes }
+        func received(_ content: consuming UpstreamEvent.Content, attempt: Int) {
             if case .text(let text, _) = content { heard.append("text " + String(decoding: text, as: UTF8.self)) }
         }
-        func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary) { heard.append("end") }
-        func took(_ bytes: Int) { heard.append("took \(bytes)") }
-        func failed(_ failure: CallFailure) { self.failure = failure }
+        func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int) { heard.append("end") }
+        func consumed(_ bytes: Int, attempt: Int) { heard.append("took \(bytes)") }
+        func failed(_ failure: CallFailure, attempt: Int) { self.failure = failure }
     }
 
     /// Stands for the system: takes what is flushed, or nothing at all.
@@ -59,7 +59,7 @@ import Testing
 
         func add(_ text: String? = "hello") throws -> (MultiplexAttempt, Receiver) {
             let receiver = Receiver()
-            let attempt = MultiplexAttempt(try CallHarness().order(text), receiver: receiver)
+            let attempt = MultiplexAttempt(try CallHarness().request(text), reporter: AttemptReporter(receiver: receiver, attempt: 1))
             connection.add(attempt)
             return (attempt, receiver)
         }

@@ -3,13 +3,15 @@ package import Logging
 import NIOCore
 import Synchronization
 
-/// What all event loops share of one upstream: places, endpoints with their breakers, the budget of retries, and counts.
+/// The part of one upstream that all event loops share: permits, endpoints with their breakers, the retry budget, and counts.
 ///
 /// The one lock on the way of a request: held for a few dozen nanoseconds, twice a request.
 package final class UpstreamPool: Sendable {
     package struct Policy: Sendable, Hashable {
-        package var places = Int.max
-        package var line = 0
+        /// Requests at a time.
+        package var permits = Int.max
+        /// Requests that wait for a permit.
+        package var queue = 0
         package var breaker = CircuitBreaker.Policy()
         package var retryShare = 0.0
 
@@ -29,16 +31,16 @@ package final class UpstreamPool: Sendable {
     }
 
     private struct State {
-        var line: SlotLine
-        var endpoints: EndpointSet
+        var permits: PermitQueue
+        var endpoints: LoadBalancer
         var budget: RetryBudget
         var counts = Counts()
         var lastTicket: UInt64 = 0
         var waiters: [UInt64: @Sendable () -> Void] = [:]
         var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
 
-        /// Returns who waits for the place that was given back, if anybody does.
-        mutating func give() -> (@Sendable () -> Void)? { line.give().flatMap { waiters.removeValue(forKey: $0) } }
+        /// - Returns: grants the permit to the next request in the queue, if there is one
+        mutating func release() -> (@Sendable () -> Void)? { permits.release().flatMap { waiters.removeValue(forKey: $0) } }
     }
 
     /// The clock of the machine, which all event loops share.
@@ -65,90 +67,112 @@ package final class UpstreamPool: Sendable {
         self.logger = logger
         state = Mutex(
             State(
-                line: SlotLine(limit: policy.places, longest: policy.line),
-                endpoints: EndpointSet(count: addresses.count, policy: policy.breaker), budget: RetryBudget(share: policy.retryShare)))
+                permits: PermitQueue(limit: policy.permits, capacity: policy.queue),
+                endpoints: LoadBalancer(count: addresses.count, policy: policy.breaker), budget: RetryBudget(share: policy.retryShare)))
     }
 
-    package enum Entry {
-        case granted
-        /// Names the place in the line.
-        case waiting(UInt64)
-        case full
+    package enum Acquisition {
+        case acquired
+        /// The ticket that stands for the request in the queue.
+        case queued(UInt64)
+        /// The queue is full.
+        case rejected
     }
 
-    /// A place and an endpoint at once, as is usual; nil when there is a line, or no endpoint takes a request: then to be asked one by one.
-    package func begin() -> EndpointSet.Claim? {
+    // MARK: Permits
+
+    /// Acquires a permit and an endpoint at once, the common case; nil when requests are queued or no endpoint takes one: then the two are
+    /// acquired one by one.
+    package func acquire() -> LoadBalancer.Pick? {
         let now = clock()
         return state.withLock { state in
-            guard state.line.hasRoom, case .claimed(let claim) = state.endpoints.claim(at: now) else { return nil }
+            guard state.permits.isFree, case .picked(let pick) = state.endpoints.pick(at: now) else { return nil }
             state.lastTicket &+= 1
-            _ = state.line.enter(state.lastTicket)
+            _ = state.permits.acquire(state.lastTicket)
             state.budget.earn()
-            return claim
+            return pick
         }
     }
 
-    /// An answer is complete: gives the endpoint and the place back.
-    package func complete(_ claim: EndpointSet.Claim) {
+    /// A response is complete: returns the endpoint, and releases the permit.
+    package func complete(_ pick: LoadBalancer.Pick) {
         let now = clock()
         let (change, granted) = state.withLock { state in
             state.counts.completed &+= 1
-            return (state.endpoints.settle(claim, .success, at: now), state.give())
+            return (state.endpoints.release(pick, .success, at: now), state.release())
         }
-        tell(change, of: claim)
+        log(change, of: pick)
         granted?()
     }
 
-    /// Asks for a place.
+    /// Acquires a permit, or queues for one.
     ///
-    /// - Parameter granted: called when one is free, from any thread; not called when one is granted at once
-    package func enter(granted: @escaping @Sendable () -> Void) -> Entry {
+    /// - Parameter granted: called from any thread when a queued request is granted its permit
+    package func enqueue(granted: @escaping @Sendable () -> Void) -> Acquisition {
         state.withLock { state in
             state.lastTicket &+= 1
             state.budget.earn()
-            switch state.line.enter(state.lastTicket) {
-            case .granted: return .granted
-            case .full: return .full
-            case .waiting:
+            switch state.permits.acquire(state.lastTicket) {
+            case .acquired: return .acquired
+            case .rejected: return .rejected
+            case .queued:
                 state.waiters[state.lastTicket] = granted
-                return .waiting(state.lastTicket)
+                return .queued(state.lastTicket)
             }
         }
     }
 
-    /// Doesn't wait any longer. False when a place was granted in the meantime: it has to be given back, and `granted` is still called.
-    package func leave(_ ticket: UInt64) -> Bool {
+    /// Leaves the queue. False when the permit was granted in the meantime: `granted` is still called, and the permit has to be released.
+    package func cancel(_ ticket: UInt64) -> Bool {
         state.withLock { state in
-            guard state.line.leave(ticket) else { return false }
+            guard state.permits.cancel(ticket) else { return false }
             state.waiters[ticket] = nil
             return true
         }
     }
 
-    /// Gives a place back.
-    package func give() {
-        let granted = state.withLock { $0.give() }
+    package func release() {
+        let granted = state.withLock { $0.release() }
         granted?()
     }
 
-    package func claim(avoiding tried: [Int]) -> EndpointSet.Choice {
+    // MARK: Endpoints
+
+    package func pick(excluding tried: [Int]) -> LoadBalancer.Result {
         let now = clock()
-        return state.withLock { $0.endpoints.claim(avoiding: tried, at: now) }
+        return state.withLock { $0.endpoints.pick(excluding: tried, at: now) }
     }
 
-    package func settle(_ claim: EndpointSet.Claim, _ outcome: CircuitBreaker.Outcome) {
+    /// Picks an endpoint for a hedge that isn't among `tried`, and pays for it from the retry budget; nil when there is none, or no budget.
+    package func pickHedge(excluding tried: [Int]) -> LoadBalancer.Pick? {
         let now = clock()
-        tell(state.withLock { $0.endpoints.settle(claim, outcome, at: now) }, of: claim)
+        guard addresses.count > 1 else { return nil }
+        return state.withLock { state in
+            guard case .picked(let pick) = state.endpoints.pick(excluding: tried, at: now) else { return nil }
+            guard !tried.contains(pick.index), state.budget.spend() else {
+                _ = state.endpoints.release(pick, .neither, at: now)
+                return nil
+            }
+            state.counts.retries &+= 1
+            state.counts.hedges &+= 1
+            return pick
+        }
     }
 
-    private func tell(_ change: CircuitBreaker.State?, of claim: EndpointSet.Claim) {
+    /// Returns an endpoint.
+    package func release(_ pick: LoadBalancer.Pick, _ outcome: CircuitBreaker.Outcome) {
+        let now = clock()
+        log(state.withLock { $0.endpoints.release(pick, outcome, at: now) }, of: pick)
+    }
+
+    private func log(_ change: CircuitBreaker.State?, of pick: LoadBalancer.Pick) {
         guard let change else { return }
         logger.log(
             level: change == .open ? .warning : .notice, "circuit breaker \(change.rawValue)",
-            metadata: ["upstream": "\(name)", "endpoint": "\(addresses[claim.index])"])
+            metadata: ["upstream": "\(name)", "endpoint": "\(addresses[pick.index])"])
     }
 
-    /// Closes all breakers, because somebody who knows better says that the upstream works again.
+    /// Closes all breakers, because an operator or a reload says that the upstream works again.
     package func resetBreakers(because reason: String) {
         for endpoint in addresses.indices { resetBreaker(of: endpoint, because: reason) }
     }
@@ -159,32 +183,39 @@ package final class UpstreamPool: Sendable {
             "circuit breaker closed", metadata: ["upstream": "\(name)", "endpoint": "\(addresses[endpoint])", "reason": "\(reason)"])
     }
 
-    /// Nanoseconds until some endpoint takes requests again; 0 when one does.
-    package var wait: Int64 {
-        let now = clock()
-        return state.withLock { $0.endpoints.endpoints.map { $0.breaker.wait(at: now) }.min() ?? 0 }
-    }
+    // MARK: Retries and failures
 
-    /// Whether there may be a retry now; counts it.
-    package func mayRetry() -> Bool {
-        state.withLock { state in
-            guard state.budget.spend() else { return false }
+    /// Admits a retry: an endpoint takes requests, and the retry budget pays for it.
+    package func admitRetry() -> Bool {
+        let now = clock()
+        return state.withLock { state in
+            guard state.endpoints.wait(at: now) == .zero, state.budget.spend() else { return false }
             state.counts.retries &+= 1
             return true
         }
     }
 
+    /// Counts a failed call, and tells it how long to wait where it doesn't say so and no endpoint takes requests.
+    package func fail(_ failure: inout CallFailure) {
+        let now = clock()
+        let wait = state.withLock { state in
+            state.counts.failed &+= 1
+            return state.endpoints.wait(at: now)
+        }
+        if failure.isRetryable, failure.retryAfter == nil, wait > .zero { failure.setRetry(after: wait) }
+    }
+
     package func count(_ change: @Sendable (inout Counts) -> Void) { state.withLock { change(&$0.counts) } }
 
-    /// Operators are told what clients aren't: why. Nothing of what was said.
+    /// Logs the reason of a failure, which clients aren't told; no message text.
     ///
-    /// - Parameter isRetried: the request is tried again
-    package func report(_ failure: CallFailure, of order: CallOrder, isRetried: Bool) {
+    /// - Parameter isRetried: whether the request is tried again
+    package func report(_ failure: CallFailure, of request: borrowing UpstreamRequest, isRetried: Bool) {
         let now = clock()
         guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
         var metadata: Logger.Metadata = [
             "upstream": "\(name)", "code": "\(failure.code.rawValue)", "details": "\(failure.details ?? failure.message)",
-            "session_id": "\(order.session)", "reply_to": "\(order.id)",
+            "session_id": "\(request.session)", "reply_to": "\(request.id)",
         ]
         if let endpoint = failure.endpoint {
             if addresses.indices.contains(endpoint) { metadata["endpoint"] = "\(addresses[endpoint])" }
@@ -221,12 +252,12 @@ package final class UpstreamPool: Sendable {
 
     /// Everything at one moment.
     package func snapshot() -> (
-        counts: Counts, active: Int, waiting: Int, endpoints: [EndpointSet.Endpoint], states: [CircuitBreaker.State]
+        counts: Counts, active: Int, waiting: Int, endpoints: [LoadBalancer.Endpoint], states: [CircuitBreaker.State]
     ) {
         let now = clock()
         return state.withLock { state in
             (
-                state.counts, state.line.taken, state.line.waiting, state.endpoints.endpoints,
+                state.counts, state.permits.held, state.permits.waiting, state.endpoints.endpoints,
                 state.endpoints.endpoints.map { $0.breaker.state(at: now) }
             )
         }

@@ -1,40 +1,42 @@
-import GatewayCore
-import NIOCore
+package import GatewayCore
 
-/// How much is read of an upstream at a time, in bytes: what its events cost is what others wait.
+/// How much is read from an upstream at a time, in bytes: the longer its events take, the longer other connections wait.
 enum UpstreamReading {
-    /// Of one request's answer.
+    /// Of one request's response.
     static let single = 1024
-    /// Of the answers of many.
+    /// Of the responses of many.
     static let shared = 16_384
 }
 
-/// What makes attempts at one upstream, for all event loops.
+/// The transport of one upstream, for all event loops.
 protocol UpstreamService: Sendable {
     /// To be called on the event loop, once.
-    func makeMaker(on loop: CallLoop) -> any ServiceLoop
+    func makeTransport(on loop: CallLoop) -> any UpstreamTransport
 
-    /// Looks after what isn't a request's: health, connections that are too old, processes. Returns when it is cancelled, or has retired.
+    /// Looks after health, connections that are too old, and processes. Returns when it is cancelled, or has retired.
     func run() async
 
-    /// Nothing will be asked of it any more: what is idle is closed, what is at work goes on to its end. Cancelled, everything ends at once.
+    /// No request follows: idle connections are closed, active ones go on to their end. Cancelled, everything ends at once.
     func retire() async
 }
 
-/// The part of a service that belongs to one event loop.
-protocol ServiceLoop: AttemptMaker {
+/// The part of a service that belongs to one event loop: makes attempts at the endpoints of the upstream.
+package protocol UpstreamTransport: AnyObject {
+    /// - Parameter reporter: kept until the attempt has ended
+    func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt
+
     func tick(now: Instant)
-    /// What a client does, for upstreams that care for turn-taking.
+    /// The state of a client, for upstreams that care for turn-taking.
     func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?)
-    /// No new requests come, but for retries: lets go of everything with the last of those that there are.
+    /// No new requests come, but for retries: everything is released with the last of the present ones.
     func retire()
-    /// Lets go of everything.
+    /// Releases everything.
     func close()
 }
 
-extension ServiceLoop {
-    func tick(now: Instant) {}
-    func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?) {}
-    func retire() {}
-    func close() {}
+extension UpstreamTransport {
+    package func tick(now: Instant) {}
+    package func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?) {}
+    package func retire() {}
+    package func close() {}
 }

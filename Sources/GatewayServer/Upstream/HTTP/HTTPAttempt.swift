@@ -4,15 +4,15 @@ import NIOHTTP1
 
 /// A request over HTTP. Cancelled, it takes its connection along: there is no other way to tell the upstream.
 final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
-    private let receiver: any AttemptReceiver
+    private let reporter: AttemptReporter
     private var answer: (any AnswerReader)?
     private var connection: HTTPConnection?
     private var isOver = false
 
-    init(receiver: any AttemptReceiver) { self.receiver = receiver }
+    init(reporter: AttemptReporter) { self.reporter = reporter }
 
-    func begin(_ order: HTTPOrder, _ request: HTTPConnection.Request, on connection: HTTPConnection) {
-        answer = order.answer
+    func begin(_ call: HTTPCall, _ request: HTTPConnection.Request, on connection: HTTPConnection) {
+        answer = call.answer
         self.connection = connection
         connection.begin(request, for: self)
     }
@@ -30,10 +30,10 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
 
     // MARK: From the connection
 
-    func sent() { receiver.connected() }
+    func sent() { reporter.connected() }
 
     func head(_ head: HTTPResponseHead) {
-        receiver.heard(0)
+        reporter.read(0)
         guard !isOver else { return }
         guard (200...299).contains(head.status.code) else {
             return fail(.status(Int(head.status.code), retryAfter: head.headers.retryAfterMilliseconds))
@@ -42,7 +42,7 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
     }
 
     func body(_ part: ByteBuffer) {
-        receiver.heard(part.readableBytes)
+        reporter.read(part.readableBytes)
         take { answer, pass throws(CallFailure) in try answer.take(part.readableBytesSpan, pass) }
     }
 
@@ -69,12 +69,12 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
     private func pass(_ step: AnswerStream.Step) {
         guard !isOver else { return }
         switch step {
-        case .event(let content): receiver.received(content)
+        case .event(let content): reporter.received(content)
         case .last(let content, let summary):
             isOver = true
             connection?.letPass()
             connection = nil
-            receiver.received(last: content, summary: summary)
+            reporter.received(last: content, summary: summary)
         case .failed(let retryable, let retryAfter): fail(.reported(retryable: retryable, retryAfter: retryAfter))
         case .chunk: fail(.invalid("an HTTP answer has no chunks"))
         }
@@ -85,6 +85,6 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
         isOver = true
         connection?.close()
         connection = nil
-        receiver.failed(failure)
+        reporter.failed(failure)
     }
 }

@@ -4,7 +4,7 @@ import NIOCore
 import NIOHTTP1
 
 /// The connections of one event loop to the endpoints of an HTTP upstream.
-final class HTTPMaker: ServiceLoop {
+final class HTTPMaker: UpstreamTransport {
     private let configuration: GatewayConfiguration.Upstream
     private let connector: UpstreamConnector
     private let pool: UpstreamPool
@@ -26,13 +26,13 @@ final class HTTPMaker: ServiceLoop {
         resting = configuration.urls.map { _ in [] }
     }
 
-    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
-        let attempt = HTTPAttempt(receiver: receiver)
+    func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt {
+        let attempt = HTTPAttempt(reporter: reporter)
         do throws(CallFailure) {
-            let order = try HTTPOrder(order, configuration, now: { [loop] in loop.now })
-            attempt.begin(order, configuration.request(order, to: endpoint), on: connection(to: endpoint))
+            let call = try HTTPCall(request, configuration, now: { [loop] in loop.now })
+            attempt.begin(call, configuration.request(call, to: endpoint), on: connection(to: endpoint))
         } catch {
-            receiver.failed(error)
+            reporter.failed(error)
         }
         return attempt
     }
@@ -85,15 +85,15 @@ final class HTTPMaker: ServiceLoop {
 }
 
 extension GatewayConfiguration.Upstream {
-    /// An order as it goes to one of the endpoints.
-    func request(_ order: HTTPOrder, to endpoint: Int) -> HTTPConnection.Request {
+    /// The request to one of the endpoints.
+    func request(_ call: HTTPCall, to endpoint: Int) -> HTTPConnection.Request {
         // A query belongs behind the path: Azure's service reads its API version there.
         let query = urls[endpoint].location.target.drop { $0 != "?" }
         var head = head(.POST, requestPath(to: endpoint) + query, of: endpoint)
-        head.headers.replaceOrAdd(name: "Content-Type", value: order.contentType)
-        head.headers.replaceOrAdd(name: "Accept", value: order.accept)
-        head.headers.replaceOrAdd(name: "Content-Length", value: "\(order.body.count)")
-        return HTTPConnection.Request(head: head, body: order.body)
+        head.headers.replaceOrAdd(name: "Content-Type", value: call.contentType)
+        head.headers.replaceOrAdd(name: "Accept", value: call.accept)
+        head.headers.replaceOrAdd(name: "Content-Length", value: "\(call.body.count)")
+        return HTTPConnection.Request(head: head, body: call.body)
     }
 
     func head(_ method: HTTPMethod, _ target: String, of endpoint: Int) -> HTTPRequestHead {

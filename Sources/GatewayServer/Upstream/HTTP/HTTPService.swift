@@ -19,7 +19,7 @@ final class HTTPService: UpstreamService {
         (ended, ending) = AsyncStream.makeStream()
     }
 
-    func makeMaker(on loop: CallLoop) -> any ServiceLoop {
+    func makeTransport(on loop: CallLoop) -> any UpstreamTransport {
         HTTPMaker(
             configuration, connector: UpstreamConnector(configuration, contexts: contexts, eventLoop: loop.eventLoop), pool: pool,
             loop: loop)

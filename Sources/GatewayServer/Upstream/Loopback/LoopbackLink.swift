@@ -38,12 +38,12 @@ package final class LoopbackLink: UpstreamLink {
         }
     }
 
-    private var receiver: (any UpstreamReceiver)?
+    private var session: (any UpstreamEventSink)?
     private var works: [Work] = []
     private var credit = 0
     private var isPumping = false
 
-    package init(receiver: any UpstreamReceiver) { self.receiver = receiver }
+    package init(session: any UpstreamEventSink) { self.session = session }
 
     package func send(_ command: UpstreamCommand, audio: [UInt8]) {
         switch command {
@@ -52,7 +52,7 @@ package final class LoopbackLink: UpstreamLink {
             case .text(let text):
                 let isStreamed = request.stream && Words.count(in: text, upTo: Self.longestUnstreamed + 1) > Self.longestUnstreamed
                 works.append(Work(key: request.key, kind: .text(text, next: 0, isStreamed: isStreamed)))
-            case .audio(let format):
+            case .audio(let format), .recording(let format, _):
                 let playsBack = request.meta("echo")?.elementsEqual("audio".utf8) ?? false
                 works.append(Work(key: request.key, kind: .audio(Recording(format: format, playsBack: playsBack))))
             }
@@ -74,9 +74,9 @@ package final class LoopbackLink: UpstreamLink {
         return credit
     }
 
-    package func leave() { receiver = nil }
+    package func leave() { session = nil }
 
-    package func move(to receiver: any UpstreamReceiver, on eventLoop: any EventLoop) { self.receiver = receiver }
+    package func move(to session: any UpstreamEventSink & ConversationSource, on eventLoop: any EventLoop) { self.session = session }
 
     /// All of it waits for the upstream, and is counted as that.
     package var heldBytes: Int { 0 }
@@ -84,13 +84,13 @@ package final class LoopbackLink: UpstreamLink {
 
     package func close() {
         works = []
-        receiver = nil
+        session = nil
     }
 
     private func hear(_ chunk: ArraySlice<UInt8>, of key: RequestKey) {
         let recording = recording(key)
         recording?.meter.measure(chunk.span.bytes)
-        if let recording, recording.playsBack { recording.chunks.append(Array(chunk)) } else { receiver?.took(chunk.count) }
+        if let recording, recording.playsBack { recording.chunks.append(Array(chunk)) } else { session?.consumed(chunk.count) }
     }
 
     private func recording(_ key: RequestKey) -> Recording? {
@@ -104,8 +104,8 @@ package final class LoopbackLink: UpstreamLink {
         guard let index = works.firstIndex(where: { $0.key == key }) else { return }
         let work = works.remove(at: index)
         switch work.kind {
-        case .text(let text, let next, _): receiver?.took(text.count - next)
-        case .audio(let recording): receiver?.took(recording.chunks.reduce(0) { $0 + $1.count })
+        case .text(let text, let next, _): session?.consumed(text.count - next)
+        case .audio(let recording): session?.consumed(recording.chunks.reduce(0) { $0 + $1.count })
         }
     }
 
@@ -122,8 +122,8 @@ package final class LoopbackLink: UpstreamLink {
             }
             credit -= 1
             if event.isLast { works.remove(at: index) }
-            receiver?.receive(event)
-            // From the start again: the receiver may have sent or cancelled something from inside.
+            session?.deliver(event)
+            // From the start again: the session may have sent or cancelled something from inside.
             index = 0
         }
     }
@@ -133,17 +133,17 @@ package final class LoopbackLink: UpstreamLink {
         switch works[index].kind {
         case .text(let text, let start, let isStreamed):
             guard isStreamed else {
-                receiver?.took(text.count)
+                session?.consumed(text.count)
                 return UpstreamEvent(key, .text(text, final: true), isLast: true)
             }
             let end = Words.end(after: start, in: text)
             works[index].kind = .text(text, next: end, isStreamed: true)
-            receiver?.took(end - start)
+            session?.consumed(end - start)
             let isFinal = end == text.count
             return UpstreamEvent(key, .text(Array(text[start..<end]), final: isFinal), isLast: isFinal)
         case .audio(let recording):
             let event = Self.next(of: recording, key: key)
-            if case .audioChunk(let chunk)? = event?.content { receiver?.took(chunk.count) }
+            if case .audioChunk(let chunk)? = event?.content { session?.consumed(chunk.count) }
             return event
         }
     }
@@ -170,7 +170,9 @@ package final class LoopbackLink: UpstreamLink {
 /// Gives every session a ``LoopbackLink``.
 package struct LoopbackProvider: UpstreamProvider {
     private final class Loop: UpstreamLoop {
-        func makeLink(for receiver: any UpstreamReceiver, session: ULID) -> any UpstreamLink { LoopbackLink(receiver: receiver) }
+        func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink {
+            LoopbackLink(session: session)
+        }
         func tick(now: Instant) {}
         func reload() {}
         func shutDown() {}

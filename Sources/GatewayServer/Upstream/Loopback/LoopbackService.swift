@@ -3,39 +3,37 @@ import NIOCore
 
 /// The loopback as one upstream among others, for routes that name it.
 final class LoopbackService: UpstreamService {
-    func makeMaker(on loop: CallLoop) -> any ServiceLoop { LoopbackMaker() }
+    func makeTransport(on loop: CallLoop) -> any UpstreamTransport { LoopbackMaker() }
     func run() async {}
     func retire() async {}
 }
 
-private final class LoopbackMaker: ServiceLoop {
-    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
-        LoopbackAttempt(order, receiver: receiver)
+private final class LoopbackMaker: UpstreamTransport {
+    func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt {
+        LoopbackAttempt(copy request, reporter: reporter)
     }
 }
 
-private final class LoopbackAttempt: UpstreamAttempt, UpstreamReceiver {
-    private let receiver: any AttemptReceiver
+private final class LoopbackAttempt: UpstreamAttempt, UpstreamEventSink, ConversationSource {
+    private let reporter: AttemptReporter
     private var link: LoopbackLink?
     private var isOver = false
     private static let key = RequestKey(number: 1)
     /// As much as it likes, unless it is held back.
     private static let plenty = 1 << 30
 
-    init(_ order: CallOrder, receiver: any AttemptReceiver) {
-        self.receiver = receiver
-        let input: UpstreamRequest.Input =
-            switch order.input {
-            case .text(let text): .text(text)
-            case .recording(let format, _), .stream(let format): .audio(format)
-            }
-        let link = LoopbackLink(receiver: self)
+    init(_ request: consuming UpstreamRequest, reporter: AttemptReporter) {
+        self.reporter = reporter
+        let whole = request
+        // The loopback takes audio as it comes.
+        if case .recording(let format, _) = request.input { request.input = .audio(format) }
+        request.key = Self.key
+        let link = LoopbackLink(session: self)
         self.link = link
-        receiver.connected()
+        reporter.connected()
         link.demand(Self.plenty)
-        let request = UpstreamRequest(
-            key: Self.key, id: order.id, input: input, lang: order.lang, stream: order.stream, output: order.output, meta: order.meta)
         link.send(.start(request), audio: [])
+        sendRecording(of: whole)
     }
 
     func send(_ chunk: [UInt8]) { link?.send(.audio(Self.key, chunk: 0..<chunk.count), audio: chunk) }
@@ -52,14 +50,20 @@ private final class LoopbackAttempt: UpstreamAttempt, UpstreamReceiver {
         link = nil
     }
 
-    func receive(_ event: consuming UpstreamEvent) {
-        guard !isOver else { return }
-        guard event.isLast else { return receiver.received(event.content) }
+    func deliver(_ event: consuming UpstreamEvent) -> Bool {
+        guard !isOver else { return true }
+        guard event.isLast else {
+            reporter.received(event.content)
+            return true
+        }
         isOver = true
-        receiver.received(last: event.content, summary: AnswerSummary())
+        reporter.received(last: event.content, summary: AnswerSummary())
         link?.close()
         link = nil
+        return true
     }
 
-    func took(_ bytes: Int) { if !isOver { receiver.took(bytes) } }
+    func consumed(_ bytes: Int) { if !isOver { reporter.consumed(bytes) } }
+
+    func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine] { [] }
 }

@@ -3,7 +3,7 @@ import NIOCore
 import Synchronization
 
 /// Makes attempts on one event loop.
-final class ProcessMaker: ServiceLoop {
+final class ProcessMaker: UpstreamTransport {
     private let service: ProcessService
     private let loop: CallLoop
 
@@ -12,8 +12,8 @@ final class ProcessMaker: ServiceLoop {
         self.loop = loop
     }
 
-    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
-        let attempt = ProcessAttempt(order, service: service, receiver: receiver, eventLoop: loop.eventLoop)
+    func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt {
+        let attempt = ProcessAttempt(copy request, service: service, reporter: reporter, eventLoop: loop.eventLoop)
         attempt.begin()
         return attempt
     }
@@ -21,9 +21,9 @@ final class ProcessMaker: ServiceLoop {
 
 /// One request to a worker.
 private final class ProcessAttempt: UpstreamAttempt {
-    private let order: CallOrder
+    private let request: UpstreamRequest
     private let service: ProcessService
-    private let receiver: any AttemptReceiver
+    private let reporter: AttemptReporter
     private let eventLoop: any EventLoop
     private var worker: ProcessWorker?
     /// The pipes of the worker that has the request.
@@ -37,10 +37,10 @@ private final class ProcessAttempt: UpstreamAttempt {
     private var hasSentAudio = false
     private static let numbers = Atomic<UInt64>(0)
 
-    init(_ order: CallOrder, service: ProcessService, receiver: any AttemptReceiver, eventLoop: any EventLoop) {
-        self.order = order
+    init(_ request: consuming UpstreamRequest, service: ProcessService, reporter: AttemptReporter, eventLoop: any EventLoop) {
+        self.request = request
         self.service = service
-        self.receiver = receiver
+        self.reporter = reporter
         self.eventLoop = eventLoop
     }
 
@@ -57,7 +57,7 @@ private final class ProcessAttempt: UpstreamAttempt {
         guard let worker, let handler = worker.handler else { return fail(.unreachable("the process has ended")) }
         let number = Self.numbers.add(1, ordering: .relaxed).newValue
         var line: [UInt8] = []
-        line.append(order, number: number)
+        line.append(request, number: number)
         line.append(UInt8(ascii: "\n"))
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let whole = line
@@ -111,15 +111,15 @@ private final class ProcessAttempt: UpstreamAttempt {
         guard !isOver, worker === self.worker else { return }
         switch event {
         case .ready: ready(worker)
-        case .heard(let bytes): receiver.heard(bytes)
-        case .took(let bytes): if order.isStreamed { receiver.took(bytes) }
-        case .step(.event(let content)): receiver.received(content)
+        case .heard(let bytes): reporter.read(bytes)
+        case .took(let bytes): if request.isStreamed { reporter.consumed(bytes) }
+        case .step(.event(let content)): reporter.received(content)
         case .step(.last(let content, let summary)):
             giveBack()
-            receiver.received(last: content, summary: summary)
+            reporter.received(last: content, summary: summary)
         case .step(.failed(let retryable, let retryAfter)):
             giveBack()
-            receiver.failed(.reported(retryable: retryable, retryAfter: retryAfter))
+            reporter.failed(.reported(retryable: retryable, retryAfter: retryAfter))
         case .step(.chunk): break
         case .checkpoint: Self.tell(worker.handler) { $0.readOn() }
         case .failed(let failure): fail(failure)
@@ -130,13 +130,13 @@ private final class ProcessAttempt: UpstreamAttempt {
     private func ready(_ worker: ProcessWorker) {
         handler = worker.handler
         if isPaused { setPaused(true) }
-        receiver.connected()
+        reporter.connected()
         guard !isOver else { return }
-        if !hasSentAudio, chunks.isEmpty, !hasInputEnded { sendRecording(of: order) }
+        if !hasSentAudio, chunks.isEmpty, !hasInputEnded { sendRecording(of: request) }
         let waiting = chunks
         chunks = []
         for chunk in waiting { send(chunk) }
-        if hasInputEnded, !order.isRecording { Self.tell(handler) { $0.endInput() } }
+        if hasInputEnded, !request.isRecording { Self.tell(handler) { $0.endInput() } }
     }
 
     /// The next one that rests, or a new one. Each is asked once, and a new one doesn't count as used up: it ends.
@@ -161,6 +161,6 @@ private final class ProcessAttempt: UpstreamAttempt {
         guard !isOver else { return }
         isOver = true
         worker?.kill()
-        receiver.failed(failure)
+        reporter.failed(failure)
     }
 }

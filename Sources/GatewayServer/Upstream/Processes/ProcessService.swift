@@ -46,7 +46,7 @@ final class ProcessService: UpstreamService {
         (starts, starting) = AsyncStream.makeStream()
     }
 
-    func makeMaker(on loop: CallLoop) -> any ServiceLoop { ProcessMaker(service: self, loop: loop) }
+    func makeTransport(on loop: CallLoop) -> any UpstreamTransport { ProcessMaker(service: self, loop: loop) }
 
     /// Takes a worker that rests, or has one started.
     ///

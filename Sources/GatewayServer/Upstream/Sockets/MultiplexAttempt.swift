@@ -5,8 +5,8 @@ import GatewayCore
 ///
 /// It is written when the socket takes bytes. Cancelled before that, nothing of it is sent.
 final class MultiplexAttempt: UpstreamAttempt {
-    let order: CallOrder
-    private let receiver: any AttemptReceiver
+    let request: UpstreamRequest
+    private let reporter: AttemptReporter
     var number: UInt64 = 0
     weak var connection: MultiplexConnection?
     /// Whether it is among those of its connection that have something to write.
@@ -22,13 +22,13 @@ final class MultiplexAttempt: UpstreamAttempt {
     private var hasInputEnded = false
     private var hasSentEnd = false
 
-    init(_ order: CallOrder, receiver: any AttemptReceiver) {
-        self.order = order
-        self.receiver = receiver
+    init(_ request: consuming UpstreamRequest, reporter: AttemptReporter) {
+        self.request = request
+        self.reporter = reporter
     }
 
     /// There is a connection.
-    func opened() { if !isOver { receiver.opened() } }
+    func opened() { if !isOver { reporter.opened() } }
 
     func send(_ chunk: [UInt8]) {
         guard !isOver, !hasInputEnded else { return }
@@ -86,16 +86,16 @@ final class MultiplexAttempt: UpstreamAttempt {
         guard !isOver, let connection else { return }
         if !hasBegun {
             hasBegun = true
-            connection.write(order, number: number)
-            receiver.connected()
-            if !isOver { sendRecording(of: order) }
+            connection.write(request, number: number)
+            reporter.connected()
+            if !isOver { sendRecording(of: request) }
         } else if isPaused != isToldPaused {
             isToldPaused = isPaused
             write(isPaused ? "pause" : "resume")
         } else if let chunk = waiting.popFirst() {
             connection.write(chunk, of: number)
-            if order.isStreamed { receiver.took(chunk.count) }
-        } else if hasInputEnded, !hasSentEnd, order.isStreamed || order.isRecording {
+            if request.isStreamed { reporter.consumed(chunk.count) }
+        } else if hasInputEnded, !hasSentEnd, request.isStreamed || request.isRecording {
             hasSentEnd = true
             write("audio", ",\"final\":true")
         }
@@ -103,7 +103,7 @@ final class MultiplexAttempt: UpstreamAttempt {
 
     func take(_ message: consuming AnswerMessage, bytes: Int) {
         guard !isOver else { return }
-        receiver.heard(bytes)
+        reporter.read(bytes)
         guard !isOver else { return }
         do throws(AnswerFault) {
             if case .chunk = message.body { throw AnswerFault("audio comes in binary messages here") }
@@ -115,7 +115,7 @@ final class MultiplexAttempt: UpstreamAttempt {
 
     func take(chunk: [UInt8]) {
         guard !isOver else { return }
-        receiver.heard(chunk.count)
+        reporter.read(chunk.count)
         guard !isOver else { return }
         do throws(AnswerFault) {
             pass(.event(try stream.take(chunk: chunk)))
@@ -127,10 +127,10 @@ final class MultiplexAttempt: UpstreamAttempt {
     private func pass(_ step: AnswerStream.Step) {
         guard !isOver else { return }
         switch step {
-        case .event(let content): receiver.received(content)
+        case .event(let content): reporter.received(content)
         case .last(let content, let summary):
             leave()
-            receiver.received(last: content, summary: summary)
+            reporter.received(last: content, summary: summary)
         case .failed(let retryable, let retryAfter): fail(.reported(retryable: retryable, retryAfter: retryAfter))
         case .chunk: break
         }
@@ -146,6 +146,6 @@ final class MultiplexAttempt: UpstreamAttempt {
     func fail(_ failure: CallFailure) {
         guard !isOver else { return }
         leave()
-        receiver.failed(failure)
+        reporter.failed(failure)
     }
 }

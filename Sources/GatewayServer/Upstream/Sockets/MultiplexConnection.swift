@@ -56,7 +56,7 @@ final class MultiplexConnection: SocketOwner {
         attempt.number = lastNumber
         attempt.connection = self
         if lastSessions.count >= Self.sessionsKept { lastSessions = [] }
-        lastSessions.insert(attempt.order.session)
+        lastSessions.insert(attempt.request.session)
         guard isOpen else { return }
         attempt.opened()
         enqueue(attempt)
@@ -87,9 +87,9 @@ final class MultiplexConnection: SocketOwner {
         }
     }
 
-    func write(_ order: CallOrder, number: UInt64) {
+    func write(_ request: borrowing UpstreamRequest, number: UInt64) {
         scratch.removeAll(keepingCapacity: scratch.capacity <= 65_536)
-        scratch.append(order, number: number)
+        scratch.append(request, number: number)
         write(scratch)
     }
 

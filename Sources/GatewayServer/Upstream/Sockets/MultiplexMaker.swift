@@ -2,7 +2,7 @@ import GatewayCore
 import NIOCore
 
 /// The connections of one event loop to the endpoints of a `websocket` upstream.
-final class MultiplexMaker: ServiceLoop {
+final class MultiplexMaker: UpstreamTransport {
     private let configuration: GatewayConfiguration.Upstream
     private let connector: SocketConnector
     private let pool: UpstreamPool
@@ -18,8 +18,8 @@ final class MultiplexMaker: ServiceLoop {
         connections = configuration.urls.map { _ in [] }
     }
 
-    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
-        let attempt = MultiplexAttempt(order, receiver: receiver)
+    func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt {
+        let attempt = MultiplexAttempt(copy request, reporter: reporter)
         if let connection = connection(to: endpoint) {
             connection.add(attempt)
             if isRetired { connection.retire() }

@@ -17,7 +17,7 @@ final class SocketService: UpstreamService {
         contexts = try UpstreamConnector.contexts(configuration)
     }
 
-    func makeMaker(on loop: CallLoop) -> any ServiceLoop {
+    func makeTransport(on loop: CallLoop) -> any UpstreamTransport {
         var options = GatewayClientOptions()
         options.subprotocols = configuration.kind == .websocket ? [Self.subprotocol] : []
         // Over a local network it costs more than it saves.

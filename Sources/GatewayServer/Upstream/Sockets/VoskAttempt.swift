@@ -3,7 +3,7 @@ import GatewayCore
 import NIOCore
 
 /// Makes a connection for each stream.
-final class VoskMaker: ServiceLoop {
+final class VoskMaker: UpstreamTransport {
     private let connector: SocketConnector
     private let pool: UpstreamPool
 
@@ -12,8 +12,8 @@ final class VoskMaker: ServiceLoop {
         self.pool = pool
     }
 
-    func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
-        let attempt = VoskAttempt(order, pool: pool, receiver: receiver)
+    func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt {
+        let attempt = VoskAttempt(copy request, pool: pool, reporter: reporter)
         attempt.begin(connector, endpoint: endpoint)
         return attempt
     }
@@ -25,9 +25,9 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     /// With these blanks: vosk-server compares the message as a string (`process_chunk` in websocket/asr_server.py).
     private static let endMark = Array("{\"eof\" : 1}".utf8)
 
-    private let order: CallOrder
+    private let request: UpstreamRequest
     private let pool: UpstreamPool
-    private let receiver: any AttemptReceiver
+    private let reporter: AttemptReporter
     private var format = AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)
     private var connecting: ConnectAttempt?
     private var socket: UpstreamSocketHandler?
@@ -41,22 +41,22 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     private var answered = 0
     private var last: UpstreamEvent.Content?
 
-    init(_ order: CallOrder, pool: UpstreamPool, receiver: any AttemptReceiver) {
-        self.order = order
+    init(_ request: consuming UpstreamRequest, pool: UpstreamPool, reporter: AttemptReporter) {
+        self.request = request
         self.pool = pool
-        self.receiver = receiver
+        self.reporter = reporter
     }
 
     func begin(_ connector: SocketConnector, endpoint: Int) {
-        switch order.input {
-        case .stream(let format), .recording(let format, _): self.format = format
+        switch request.input {
+        case .audio(let format), .recording(let format, _): self.format = format
         case .text: break
         }
-        guard !order.isText, MonoSamples.convert([], format) != nil else {
+        guard !request.isText, MonoSamples.convert([], format) != nil else {
             var failure = CallFailure(.invalidAudio, "this route takes pcm16, mulaw and alaw only")
             (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
             isOver = true
-            return receiver.failed(failure)
+            return reporter.failed(failure)
         }
         connecting = connector.connect(endpoint: endpoint, owner: self) { [weak self] socket in
             self?.socket = socket
@@ -73,8 +73,8 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         config.append(decimal: format.rate)
         config += "}}".utf8
         socket?.write(text: config)
-        receiver.connected()
-        if !isOver { sendRecording(of: order) }
+        reporter.connected()
+        if !isOver { sendRecording(of: request) }
     }
 
     func send(_ chunk: [UInt8]) {
@@ -94,7 +94,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         while socket.isWritable, let (samples, count) = waiting.popFirst() {
             sent += 1
             socket.write(binary: samples)
-            if !order.isRecording { receiver.took(count) }
+            if !request.isRecording { reporter.consumed(count) }
         }
         guard hasInputEnded, waiting.isEmpty, !hasSentEnd else { return }
         hasSentEnd = true
@@ -113,7 +113,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
 
     func socket(text: RawSpan) {
         guard !isOver else { return }
-        receiver.heard(text.byteCount)
+        reporter.read(text.byteCount)
         guard !isOver else { return }
         let answer: VoskAnswer
         do throws(AnswerFault) {
@@ -127,7 +127,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
             endMilliseconds: answer.endMilliseconds)
         if hasSentEnd, answer.isFinal, answered > sent { return finish(content) }
         // An utterance that had ended before, and partial results as long as there is something in them.
-        if !answer.text.isEmpty { receiver.received(content) }
+        if !answer.text.isEmpty { reporter.received(content) }
         if hasSentEnd, answer.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
     }
 
@@ -142,13 +142,13 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
 
     private func finish(_ content: UpstreamEvent.Content) {
         close()
-        receiver.received(last: content, summary: AnswerSummary())
+        reporter.received(last: content, summary: AnswerSummary())
     }
 
     private func fail(_ failure: CallFailure) {
         guard !isOver else { return }
         close()
-        receiver.failed(failure)
+        reporter.failed(failure)
     }
 
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) { if !isOver { close() } }

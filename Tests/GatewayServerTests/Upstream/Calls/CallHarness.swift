@@ -7,13 +7,13 @@ import Testing
 
 @testable import GatewayServer
 
-/// Calls to an upstream that a test plays, on an event loop and a clock that are moved by hand.
+/// Requests to an upstream that a test plays, on an event loop and a clock that are moved by hand.
 final class CallHarness {
     /// One attempt as the upstream sees it.
     final class Attempt: UpstreamAttempt {
-        let order: CallOrder
+        let request: UpstreamRequest
         let endpoint: Int
-        let receiver: any AttemptReceiver
+        let reporter: AttemptReporter
         var chunks: [[UInt8]] = []
         /// Whether it takes audio.
         var takesAudio = true
@@ -22,65 +22,75 @@ final class CallHarness {
         var cancelled: CancelReason?
         var played: Int64?
 
-        init(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) {
-            self.order = order
+        init(_ request: UpstreamRequest, endpoint: Int, reporter: AttemptReporter) {
+            self.request = request
             self.endpoint = endpoint
-            self.receiver = receiver
+            self.reporter = reporter
         }
 
         func send(_ chunk: [UInt8]) {
             chunks.append(chunk)
-            if takesAudio { receiver.took(chunk.count) }
+            if takesAudio { reporter.consumed(chunk.count) }
         }
         func endInput() { hasInputEnded = true }
         func pause() { isPaused = true }
         func resume() { isPaused = false }
         func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) { (cancelled, played) = (reason, playedMilliseconds) }
 
-        func say(_ text: String) { receiver.received(.text(Array(text.utf8), final: false)) }
-        func end(_ text: String = "") { receiver.received(last: .text(Array(text.utf8), final: true), summary: AnswerSummary()) }
+        func say(_ text: String) { reporter.received(.text(Array(text.utf8), final: false)) }
+        func end(_ text: String = "") { reporter.received(last: .text(Array(text.utf8), final: true), summary: AnswerSummary()) }
     }
 
-    private final class Maker: AttemptMaker {
+    private final class Transport: UpstreamTransport {
         weak var harness: CallHarness?
 
-        func makeAttempt(_ order: CallOrder, endpoint: Int, receiver: any AttemptReceiver) -> any UpstreamAttempt {
-            let attempt = Attempt(order, endpoint: endpoint, receiver: receiver)
+        func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt {
+            let attempt = Attempt(copy request, endpoint: endpoint, reporter: reporter)
             harness?.attempts.append(attempt)
             harness?.onAttempt(attempt)
             return attempt
         }
     }
 
-    /// What its owner hears of a call: `text`, `took 3`, `end`, `upstream_error`.
-    final class Owner: CallOwner {
+    /// The client of a request, with what it is told: `text`, `took 3`, `end`, `upstream_error`.
+    final class Owner: UpstreamEventSink {
+        struct Failure {
+            var isRetryable: Bool
+            /// Milliseconds.
+            var retryAfter: Int64?
+            var correlationID: ULID?
+        }
+
         var heard: [String] = []
         /// Bytes of its text that are on their way.
         var takenText = 0
-        var failure: CallFailure?
+        var failure: Failure?
         var timing: CallTiming?
-        var call: UpstreamCall?
+        var call: ActiveRequest?
+        private let isStreamed: Bool
 
-        private func hear(_ content: UpstreamEvent.Content) {
-            if case .text(let text, _) = content, !text.isEmpty { heard.append(String(decoding: text, as: UTF8.self)) }
+        init(isStreamed: Bool) { self.isStreamed = isStreamed }
+
+        func deliver(_ event: consuming UpstreamEvent) -> Bool {
+            switch event.content {
+            case .text(let text, _):
+                if !text.isEmpty { heard.append(String(decoding: text, as: UTF8.self)) }
+            case .failure(let code, _, let retryAfter, let isRetryable):
+                heard.append(code.rawValue)
+                failure = Failure(
+                    isRetryable: isRetryable ?? true, retryAfter: retryAfter, correlationID: event.epilogue?.correlationID)
+            default: break
+            }
+            guard event.isLast else { return true }
+            timing = event.epilogue?.timing
+            if failure == nil { heard.append("end") }
+            return true
         }
 
-        func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content) { hear(content) }
-
-        func call(_ call: UpstreamCall, received content: consuming UpstreamEvent.Content, summary: AnswerSummary, timing: CallTiming) {
-            hear(content)
-            heard.append("end")
-            self.timing = timing
-        }
-
-        func call(_ call: UpstreamCall, took bytes: Int) {
-            if call.order.isStreamed { heard.append("took \(bytes)") } else { takenText += bytes }
-        }
-
-        func call(_ call: UpstreamCall, failed failure: CallFailure, timing: CallTiming) {
-            heard.append(failure.code.rawValue)
-            self.failure = failure
-            self.timing = timing
+        func consumed(_ bytes: Int) {
+            // At the end, the rest counts as consumed too.
+            guard call?.isEnded != true else { return }
+            if isStreamed { heard.append("took \(bytes)") } else { takenText += bytes }
         }
 
         var isOver: Bool { ["end", "upstream_error", "upstream_timeout", "upstream_unavailable"].contains(heard.last) }
@@ -88,28 +98,32 @@ final class CallHarness {
 
     let eventLoop = EmbeddedEventLoop()
     let pool: UpstreamPool
+    /// Lines of the log, as `message key=value …`, the keys in order.
+    var log: [String] { recorder.lines }
     private(set) var loop: CallLoop
-    private let maker = Maker()
+    private let transport = Transport()
+    private let recorder = LogRecorder()
     var policy = CallPolicy()
     var attempts: [Attempt] = []
-    var onAttempt: (Attempt) -> Void = { $0.receiver.connected() }
+    var onAttempt: (Attempt) -> Void = { $0.reporter.connected() }
 
-    init(endpoints: Int = 1, places: Int = .max, line: Int = 0, _ change: (inout UpstreamPool.Policy) -> Void = { _ in }) {
+    init(endpoints: Int = 1, permits: Int = .max, queue: Int = 0, _ change: (inout UpstreamPool.Policy) -> Void = { _ in }) {
         var policy = UpstreamPool.Policy()
-        (policy.places, policy.line, policy.retryShare) = (places, line, 1)
+        (policy.permits, policy.queue, policy.retryShare) = (permits, queue, 1)
         change(&policy)
         let clock = Clock()
         self.clock = clock
+        let recorder = recorder
         pool = UpstreamPool(
             name: "test", addresses: (0..<endpoints).map { "endpoint \($0)" }, policy: policy,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), clock: { clock.now })
-        self.policy.timeouts.waiting = 1_000_000_000
-        self.policy.timeouts.connect = 1_000_000_000
-        self.policy.timeouts.firstByte = 2_000_000_000
-        self.policy.timeouts.betweenBytes = 3_000_000_000
-        self.policy.timeouts.total = 10_000_000_000
+            logger: Logger(label: "test", factory: { _ in recorder }), clock: { clock.now })
+        self.policy.timeouts.waiting = .seconds(1)
+        self.policy.timeouts.connect = .seconds(1)
+        self.policy.timeouts.firstByte = .seconds(2)
+        self.policy.timeouts.betweenBytes = .seconds(3)
+        self.policy.timeouts.total = .seconds(10)
         loop = CallLoop(eventLoop: eventLoop, clock: { clock.now })
-        maker.harness = self
+        transport.harness = self
     }
 
     private final class Clock: Sendable {
@@ -133,26 +147,53 @@ final class CallHarness {
         }
     }
 
-    func order(_ text: String? = "hello", id: String = "m1") throws -> CallOrder {
+    func request(_ text: String? = "hello", id: String = "m1") throws -> UpstreamRequest {
         let id = try #require(Array(id.utf8).withRawSpan { MessageID($0) })
-        return CallOrder(
-            session: ULID(high: 1, low: 2), id: id, route: "all",
-            input: text.map { .text(Array($0.utf8)) } ?? .stream(AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)), lang: nil,
-            stream: true, output: .init(), meta: [], conversation: [])
+        var request = UpstreamRequest(
+            key: RequestKey(number: 1), id: id,
+            input: text.map { .text(Array($0.utf8)) } ?? .audio(AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)), lang: nil,
+            stream: true, output: .init(), meta: [])
+        request.session = ULID(high: 1, low: 2)
+        request.route = "all"
+        return request
     }
 
     @discardableResult
     func call(_ text: String? = "hello") throws -> Owner {
-        let owner = Owner()
-        let call = UpstreamCall(try order(text), target: CallTarget(pool: pool, policy: policy), maker: maker, loop: loop, owner: owner)
+        let owner = Owner(isStreamed: text == nil)
+        let stages = UpstreamStages(Chain([.init(role: .any)]), [UpstreamStage(pool: pool, policy: policy, transport: transport)])
+        let call = ActiveRequest(try request(text), stages: stages, loop: loop, sink: owner)
+        call.input = owner
         owner.call = call
         call.begin()
         return owner
     }
 
-    /// Nothing is left: no place, no endpoint, no call.
+    /// Whether nothing is left: no permit, no endpoint, no call.
     var isClean: Bool {
         let now = pool.snapshot()
         return now.active == 0 && now.waiting == 0 && now.endpoints.allSatisfy { $0.outstanding == 0 } && loop.count == 0
+    }
+}
+
+/// Keeps the lines of a log.
+private struct LogRecorder: LogHandler {
+    private final class Lines: Sendable {
+        let list = Mutex<[String]>([])
+    }
+
+    private let kept = Lines()
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+    var lines: [String] { kept.list.withLock(\.self) }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        kept.list.withLock { $0.append(([event.message.description] + fields).joined(separator: " ")) }
     }
 }

@@ -15,7 +15,7 @@ import Testing
     private func fail(_ harness: CallHarness, times: Int) throws {
         for _ in 0..<times {
             try harness.call()
-            harness.attempts.last?.receiver.failed(.brokenOff())
+            harness.attempts.last?.reporter.failed(.brokenOff())
         }
     }
 
@@ -67,7 +67,7 @@ import Testing
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
         let owner = try harness.call()
-        harness.attempts[5].receiver.failed(.brokenOff())
+        harness.attempts[5].reporter.failed(.brokenOff())
         #expect(harness.pool.snapshot().states == [.open])
         // The client is told the truth at once.
         #expect(owner.failure?.retryAfter == 60_000)
@@ -100,11 +100,11 @@ import Testing
         let service = try ProcessService(configuration, pool: pool, logger: logger)
         let running = Task { await service.run() }
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        let order = try CallHarness().order()
+        let request = try CallHarness().request()
         let receiver = try await eventLoop.submit {
             let receiver = Heard()
-            let maker = service.makeMaker(on: CallLoop(eventLoop: eventLoop, clock: UpstreamPool.monotonic))
-            receiver.attempt = maker.makeAttempt(order, endpoint: 0, receiver: receiver)
+            let transport = service.makeTransport(on: CallLoop(eventLoop: eventLoop, clock: UpstreamPool.monotonic))
+            receiver.attempt = transport.makeAttempt(request, endpoint: 0, reporter: AttemptReporter(receiver: receiver, attempt: 1))
             return NIOLoopBound(receiver, eventLoop: eventLoop)
         }.get()
         // It says what isn't JSON: the request has failed, and the process is killed, what it has started included.
@@ -119,7 +119,7 @@ import Testing
     // MARK: The pool
 
     @Test func `pool: limit`() throws {
-        let harness = CallHarness(places: 2, line: 1)
+        let harness = CallHarness(permits: 2, queue: 1)
         let owners = try (0..<4).map { _ in try harness.call() }
         #expect(harness.attempts.count == 2)
         #expect(owners[3].heard == ["upstream_unavailable"])
@@ -137,12 +137,12 @@ import Testing
         #expect(harness.pool.snapshot().active == 2)
         harness.attempts[0].end()
         #expect(harness.loop.count == 1)
-        harness.attempts[1].receiver.failed(.brokenOff())
+        harness.attempts[1].reporter.failed(.brokenOff())
         #expect(harness.isClean)
     }
 
     @Test func `pool: task cancellation`() throws {
-        let harness = CallHarness(places: 1, line: 5)
+        let harness = CallHarness(permits: 1, queue: 5)
         let first = try harness.call()
         let waiting = try harness.call()
         let last = try harness.call()
@@ -160,13 +160,11 @@ import Testing
     @Test func `pool: deduplication`() throws {
         var route = Route(name: "all")
         func digest(_ text: String, key: String? = "k", session: UInt64 = 1, lang: String? = nil) throws -> SharedAnswers.Digest? {
-            let id = try #require(Array("m1".utf8).withRawSpan { MessageID($0) })
-            let order = CallOrder(
-                session: ULID(high: session, low: 2), id: id, route: route.name, input: .text(Array(text.utf8)),
-                lang: lang.map { Array($0.utf8) },
-                stream: true, output: .init(),
-                meta: key.map { [.init(key: Array("dedupe_key".utf8), value: Array($0.utf8))] } ?? [], conversation: [])
-            return SharedAnswers.digest(of: order, text: Array(text.utf8), route: route)
+            var request = try CallHarness().request(text)
+            request.session = ULID(high: session, low: 2)
+            request.lang = lang.map { Array($0.utf8) }
+            request.meta = key.map { [.init(key: Array("dedupe_key".utf8), value: Array($0.utf8))] } ?? []
+            return SharedAnswers.digest(of: request, route: route)
         }
         let one = try digest("same")
         #expect(one != nil)
@@ -188,7 +186,7 @@ import Testing
     @Test func `pool: breaker in the pool`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.onAttempt = { attempt in
-            if attempt.endpoint == 0 { attempt.receiver.failed(.unreachable("refused")) } else { attempt.receiver.connected() }
+            if attempt.endpoint == 0 { attempt.reporter.failed(.unreachable("refused")) } else { attempt.reporter.connected() }
         }
         harness.policy.retries = 1
         for _ in 0..<20 {
@@ -203,14 +201,14 @@ import Testing
     }
 
     @Test func `pool: clean-up`() throws {
-        let harness = CallHarness(places: 3, line: 3)
+        let harness = CallHarness(permits: 3, queue: 3)
         for round in 0..<1000 {
             let owner = try harness.call()
             switch round % 5 {
             case 0: harness.attempts.last?.end()
-            case 1: harness.attempts.last?.receiver.failed(.status(404, retryAfter: nil))
+            case 1: harness.attempts.last?.reporter.failed(.status(404, retryAfter: nil))
             case 2: owner.call?.cancel(.client, playedMilliseconds: nil)
-            case 3: harness.attempts.last?.say("x"); harness.attempts.last?.receiver.failed(.brokenOff())
+            case 3: harness.attempts.last?.say("x"); harness.attempts.last?.reporter.failed(.brokenOff())
             default: harness.attempts.last?.say("x"); owner.call?.cancel(.session, playedMilliseconds: nil)
             }
         }
@@ -219,13 +217,13 @@ import Testing
     }
 
     @Test func `pool: statistics`() throws {
-        let harness = CallHarness(places: 1, line: 1)
+        let harness = CallHarness(permits: 1, queue: 1)
         try harness.call()
         try harness.call()
         try harness.call()
         harness.attempts[0].end()
         harness.eventLoop.run()
-        harness.attempts[1].receiver.failed(.brokenOff())
+        harness.attempts[1].reporter.failed(.brokenOff())
         let now = harness.pool.snapshot()
         #expect((now.counts.completed, now.counts.failed, now.counts.cancelled) == (1, 2, 0))
         #expect((now.endpoints[0].requests, now.endpoints[0].failures) == (2, 1))
@@ -235,7 +233,7 @@ import Testing
     // MARK: All of it at once
 
     @Test func `exhaustion`() throws {
-        let harness = CallHarness(places: 1, line: 1)
+        let harness = CallHarness(permits: 1, queue: 1)
         let working = try harness.call()
         let waiting = try harness.call()
         let refused = try harness.call()
@@ -252,11 +250,11 @@ import Testing
     @Test func `propagation`() throws {
         let harness = CallHarness()
         let owner = try harness.call()
-        harness.attempts[0].receiver.failed(.status(503, retryAfter: 7000))
+        harness.attempts[0].reporter.failed(.status(503, retryAfter: 7000))
         #expect(owner.failure?.code == .upstreamUnavailable)
         #expect(owner.failure?.retryAfter == 7000)
         let refused = try harness.call()
-        harness.attempts[1].receiver.failed(.status(400, retryAfter: nil))
+        harness.attempts[1].reporter.failed(.status(400, retryAfter: nil))
         #expect(refused.failure?.code == .upstreamError)
         #expect(refused.failure?.isRetryable == false)
         #expect(refused.failure?.retryAfter == nil)
@@ -280,12 +278,13 @@ private final class Heard: AttemptReceiver {
     var attempt: (any UpstreamAttempt)?
     var failure: CallFailure?
 
-    func connected() {}
-    func heard(_ bytes: Int) {}
-    func received(_ content: consuming UpstreamEvent.Content) {}
-    func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary) {}
-    func took(_ bytes: Int) {}
-    func failed(_ failure: CallFailure) { self.failure = failure }
+    func opened(attempt: Int) {}
+    func connected(attempt: Int) {}
+    func read(_ bytes: Int, attempt: Int) {}
+    func received(_ content: consuming UpstreamEvent.Content, attempt: Int) {}
+    func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int) {}
+    func consumed(_ bytes: Int, attempt: Int) {}
+    func failed(_ failure: CallFailure, attempt: Int) { self.failure = failure }
 }
 
 extension RobustnessTests {

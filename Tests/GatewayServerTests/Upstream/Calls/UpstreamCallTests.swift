@@ -3,32 +3,37 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite("A call to an upstream") struct UpstreamCallTests {
+@Suite("A request to an upstream") struct ActiveRequestTests {
     @Test func `passes on what is said, and tells how long it took`() throws {
         let harness = CallHarness()
         harness.onAttempt = { _ in }
         let owner = try harness.call()
         harness.advance(milliseconds: 200)
-        harness.attempts[0].receiver.connected()
+        harness.attempts[0].reporter.connected()
         harness.advance(milliseconds: 300)
         harness.attempts[0].say("a")
         harness.advance(milliseconds: 400)
         harness.attempts[0].end("b")
         #expect(owner.heard == ["a", "b", "end"])
         let timing = try #require(owner.timing)
-        #expect([timing.queue, timing.connect, timing.first, timing.total].map { $0 / 1_000_000 } == [0, 200, 300, 900])
+        #expect([timing.queue, timing.connect, timing.first, timing.total].map(\.milliseconds) == [0, 200, 300, 900])
         #expect(harness.isClean)
     }
 
     @Test func `each failed attempt of a request names its endpoint, and all have one correlation id`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.policy.retries = 1
-        harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
+        harness.onAttempt = { $0.reporter.failed(.unreachable("refused")) }
         let owner = try harness.call()
         harness.advance(milliseconds: 5000)
         #expect(harness.attempts.count == 2)
-        #expect(owner.failure?.endpoint == harness.attempts[1].endpoint)
-        #expect(owner.failure?.correlationID != nil)
+        let id = try #require(owner.failure?.correlationID)
+        let failures = harness.log.filter { $0.hasPrefix("upstream failed") }
+        #expect(failures.count == 2)
+        for (line, attempt) in zip(failures, harness.attempts) {
+            #expect(line.contains("endpoint=endpoint \(attempt.endpoint)"))
+            #expect(line.contains("correlation_id=\(id)"))
+        }
         let other = try harness.call()
         harness.advance(milliseconds: 5000)
         #expect(other.failure?.correlationID != owner.failure?.correlationID)
@@ -37,7 +42,7 @@ import Testing
     @Test func `a passed health check and a reset close the breaker`() throws {
         let harness = CallHarness { $0.breaker.failures = 1 }
         func fail() throws {
-            harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
+            harness.onAttempt = { $0.reporter.failed(.unreachable("refused")) }
             _ = try harness.call()
             #expect(harness.pool.condition == .unavailable)
         }
@@ -49,7 +54,7 @@ import Testing
             #expect(harness.pool.snapshot().states == [.open])
             reset()
             #expect(harness.pool.snapshot().states == [.closed])
-            harness.onAttempt = { $0.receiver.connected() }
+            harness.onAttempt = { $0.reporter.connected() }
             let owner = try harness.call()
             harness.attempts.last?.end("here")
             #expect(owner.heard == ["here", "end"])
@@ -61,9 +66,9 @@ import Testing
         for (phase, limit) in [("connect", 1000), ("first byte", 2000), ("between", 3000)] as [(String, Int64)] {
             let harness = CallHarness()
             harness.onAttempt = { attempt in
-                if phase != "connect" { attempt.receiver.connected() }
+                if phase != "connect" { attempt.reporter.connected() }
                 if phase == "between" {
-                    attempt.receiver.heard(1)
+                    attempt.reporter.read(1)
                     attempt.say("x")
                 }
             }
@@ -81,7 +86,7 @@ import Testing
         let harness = CallHarness()
         let owner = try harness.call()
         for _ in 0..<100 where !owner.isOver {
-            harness.attempts[0].receiver.heard(1)
+            harness.attempts[0].reporter.read(1)
             harness.attempts[0].say("x")
             harness.advance(milliseconds: 500)
         }
@@ -118,7 +123,7 @@ import Testing
     @Test func `what hasn't reached an upstream is tried again, elsewhere`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.policy.retries = 2
-        harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
+        harness.onAttempt = { $0.reporter.failed(.unreachable("refused")) }
         let owner = try harness.call()
         #expect(harness.attempts.count == 1)
         harness.advance(milliseconds: 500)
@@ -136,7 +141,7 @@ import Testing
             harness.policy.retries = 1
             harness.policy.isRepeatable = repeatable
             try harness.call()
-            harness.attempts[0].receiver.failed(.brokenOff())
+            harness.attempts[0].reporter.failed(.brokenOff())
             harness.advance(milliseconds: 300)
             #expect(harness.attempts.count == (repeatable ? 2 : 1))
         }
@@ -148,7 +153,7 @@ import Testing
         harness.policy.isRepeatable = true
         let owner = try harness.call()
         harness.attempts[0].say("once upon")
-        harness.attempts[0].receiver.failed(.brokenOff())
+        harness.attempts[0].reporter.failed(.brokenOff())
         harness.advance(milliseconds: 5000)
         #expect(harness.attempts.count == 1)
         #expect(owner.heard == ["once upon", "upstream_error"])
@@ -161,7 +166,7 @@ import Testing
             policy.breaker.rate = .infinity
         }
         harness.policy.retries = 1
-        harness.onAttempt = { $0.receiver.failed(.unreachable("refused")) }
+        harness.onAttempt = { $0.reporter.failed(.unreachable("refused")) }
         for _ in 0..<50 {
             try harness.call()
             harness.advance(milliseconds: 200)
@@ -175,7 +180,7 @@ import Testing
             let harness = CallHarness()
             harness.policy.retries = 1
             let owner = try harness.call()
-            harness.attempts[0].receiver.failed(.status(429, retryAfter: wait))
+            harness.attempts[0].reporter.failed(.status(429, retryAfter: wait))
             harness.advance(milliseconds: 2200)
             #expect(harness.attempts.count == attempts)
             #expect(owner.isOver == (attempts == 1))
@@ -186,7 +191,7 @@ import Testing
     @Test func `a slow answer is asked for elsewhere as well, and the first that begins is the one`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.policy.isRepeatable = true
-        harness.policy.hedgeAfter = 500_000_000
+        harness.policy.hedgeAfter = .milliseconds(500)
         let owner = try harness.call()
         harness.advance(milliseconds: 400)
         #expect(harness.attempts.count == 1)
@@ -204,10 +209,10 @@ import Testing
     @Test func `of two attempts one may fail`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.policy.isRepeatable = true
-        harness.policy.hedgeAfter = 500_000_000
+        harness.policy.hedgeAfter = .milliseconds(500)
         let owner = try harness.call()
         harness.advance(milliseconds: 500)
-        harness.attempts[0].receiver.failed(.brokenOff())
+        harness.attempts[0].reporter.failed(.brokenOff())
         #expect(!owner.isOver)
         harness.attempts[1].end("still")
         #expect(owner.heard == ["still", "end"])
@@ -222,9 +227,9 @@ import Testing
         owner.call?.send([1, 2])
         owner.call?.send([3])
         #expect(owner.call?.heldBytes == 3)
-        harness.attempts[0].receiver.failed(.unreachable("refused"))
+        harness.attempts[0].reporter.failed(.unreachable("refused"))
         harness.advance(milliseconds: 300)
-        harness.attempts[1].receiver.connected()
+        harness.attempts[1].reporter.connected()
         #expect(harness.attempts[1].chunks == [[1, 2], [3]])
         #expect(owner.heard == ["took 2", "took 1"])
         // As long as the client speaks, no answer is due.
@@ -234,7 +239,7 @@ import Testing
         #expect(harness.attempts[1].hasInputEnded)
         harness.advance(milliseconds: 1900)
         #expect(!owner.isOver)
-        harness.attempts[1].receiver.failed(.brokenOff())
+        harness.attempts[1].reporter.failed(.brokenOff())
         harness.advance(milliseconds: 5000)
         #expect(harness.attempts.count == 2)
         #expect(owner.heard.last == "upstream_error")
@@ -245,9 +250,9 @@ import Testing
         harness.policy.maxAnswerBytes = 100
         let owner = try harness.call()
         // Comments, empty events and fields that nobody reads.
-        for _ in 0..<10 { harness.attempts[0].receiver.heard(10) }
+        for _ in 0..<10 { harness.attempts[0].reporter.read(10) }
         #expect(!owner.isOver)
-        harness.attempts[0].receiver.heard(1)
+        harness.attempts[0].reporter.read(1)
         #expect(owner.heard == ["upstream_error"])
         #expect(owner.failure?.isRetryable == false)
         #expect(harness.attempts[0].cancelled == .fault)
@@ -256,8 +261,8 @@ import Testing
         // Each attempt has its own.
         harness.policy.maxAnswerBytes = .max
         let next = try harness.call()
-        harness.attempts[1].receiver.heard(.max)
-        harness.attempts[1].receiver.heard(.max)
+        harness.attempts[1].reporter.read(.max)
+        harness.attempts[1].reporter.read(.max)
         harness.attempts[1].end("yes")
         #expect(next.heard == ["yes", "end"])
     }
@@ -266,16 +271,16 @@ import Testing
         let harness = CallHarness()
         harness.policy.timeouts.total = .max
         let owner = try harness.call()
-        harness.attempts[0].receiver.heard(1)
+        harness.attempts[0].reporter.read(1)
         for _ in 0..<29 {
             harness.advance(milliseconds: 1000)
-            harness.attempts[0].receiver.heard(3)
+            harness.attempts[0].reporter.read(3)
         }
         // Something is in them in between.
         harness.attempts[0].say("x")
         for _ in 0..<29 {
             harness.advance(milliseconds: 1000)
-            harness.attempts[0].receiver.heard(3)
+            harness.attempts[0].reporter.read(3)
         }
         #expect(owner.heard == ["x"])
         harness.advance(milliseconds: 1000)
@@ -287,17 +292,17 @@ import Testing
     @Test func `a text is counted as on its way once, when the request is`() throws {
         let harness = CallHarness()
         harness.policy.retries = 1
-        harness.onAttempt = { $0.receiver.opened() }
+        harness.onAttempt = { $0.reporter.opened() }
         let owner = try harness.call("hello")
         #expect(owner.takenText == 0)
         // A request that waits for its turn on a connection has the time of the first byte.
         harness.advance(milliseconds: 1900)
         #expect(!owner.isOver)
-        harness.attempts[0].receiver.connected()
+        harness.attempts[0].reporter.connected()
         #expect(owner.takenText == 5)
-        harness.attempts[0].receiver.failed(.unreachable("lost"))
+        harness.attempts[0].reporter.failed(.unreachable("lost"))
         harness.advance(milliseconds: 300)
-        harness.attempts[1].receiver.connected()
+        harness.attempts[1].reporter.connected()
         harness.attempts[1].end("hi")
         #expect(owner.takenText == 5)
         #expect(owner.heard == ["hi", "end"])
@@ -307,7 +312,7 @@ import Testing
         let harness = CallHarness()
         harness.onAttempt = { attempt in
             attempt.takesAudio = !waits
-            attempt.receiver.connected()
+            attempt.reporter.connected()
         }
         let owner = try harness.call(nil)
         owner.call?.send([1, 2])
@@ -328,12 +333,12 @@ import Testing
         let harness = CallHarness()
         harness.onAttempt = { attempt in
             attempt.takesAudio = false
-            attempt.receiver.connected()
+            attempt.reporter.connected()
         }
         let owner = try harness.call(nil)
         owner.call?.send([1, 2, 3])
         harness.advance(milliseconds: 2900)
-        harness.attempts[0].receiver.took(1)
+        harness.attempts[0].reporter.consumed(1)
         harness.advance(milliseconds: 2900)
         owner.call?.pause()
         harness.advance(milliseconds: 60_000)

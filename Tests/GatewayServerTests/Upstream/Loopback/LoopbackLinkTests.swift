@@ -4,17 +4,18 @@ import Testing
 
 @Suite struct LoopbackLinkTests {
     /// The session's side: notes what comes, and asks for no more than the test does.
-    private final class Receiver: UpstreamReceiver {
+    private final class Receiver: UpstreamEventSink {
         var events: [UpstreamEvent] = []
         var taken = 0
         var onEvent: (UpstreamEvent) -> Void = { _ in }
 
-        func receive(_ event: consuming UpstreamEvent) {
+        func deliver(_ event: consuming UpstreamEvent) -> Bool {
             events.append(copy event)
             onEvent(event)
+            return true
         }
 
-        func took(_ bytes: Int) { taken += bytes }
+        func consumed(_ bytes: Int) { taken += bytes }
 
         /// On one line each, without what was seen before.
         func lines() -> [String] {
@@ -40,7 +41,7 @@ import Testing
     private let receiver = Receiver()
     private let link: LoopbackLink
 
-    init() { link = LoopbackLink(receiver: receiver) }
+    init() { link = LoopbackLink(session: receiver) }
 
     private static let format = AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)
 
@@ -234,7 +235,7 @@ import Testing
         do {
             let receiver = Receiver()
             gone = receiver
-            link = LoopbackLink(receiver: receiver)
+            link = LoopbackLink(session: receiver)
         }
         #expect(gone != nil)
         link.close()

@@ -5,11 +5,11 @@ import Testing
 
 /// A session and its loopback joined as on a connection, with a client that reads slowly, cancels and acknowledges.
 @Suite struct LoopbackSessionTests {
-    private final class Line: UpstreamReceiver {
+    private final class Line: UpstreamEventSink {
         var session: Session
         private var turn = Turn(ids: ULIDSource(seed: 1), showsDetails: false)
         private var scanner = MessageScanner(rules: ValidationRules())
-        private(set) lazy var link = LoopbackLink(receiver: self)
+        private(set) lazy var link = LoopbackLink(session: self)
         /// What the client has seen: ids accepted, ids done, and the number it counts with.
         var accepted: [String] = []
         var done: [String] = []
@@ -40,9 +40,12 @@ import Testing
             turn.clear()
         }
 
-        func receive(_ event: consuming UpstreamEvent) { session.receive(event, turn: &turn) }
+        func deliver(_ event: consuming UpstreamEvent) -> Bool {
+            session.receive(event, turn: &turn)
+            return true
+        }
 
-        func took(_ bytes: Int) { session.upstreamTook(bytes) }
+        func consumed(_ bytes: Int) { session.upstreamTook(bytes) }
 
         /// The client reads up to `limit` sequenced messages and acknowledges them.
         func read(upTo limit: Int) {

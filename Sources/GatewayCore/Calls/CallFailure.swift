@@ -1,17 +1,15 @@
-package import GatewayCore
-
-/// Why a call has failed: what the client is told, what the breaker makes of it, and whether it may be tried again.
+/// The failure of a call or of an attempt: the error for the client, the outcome for the breaker, and whether a retry does any harm.
 package struct CallFailure: Error, Sendable {
     package var code: ErrorCode
-    /// For people who chat: nothing of the upstream's inside.
+    /// For the client: nothing of the upstream's inside.
     package var message: String
-    /// For the log; nothing of what was said.
+    /// For the log, without message text.
     package var details: String?
     /// Whether the same request can succeed later.
     package var isRetryable = true
-    /// Milliseconds, as the upstream says.
+    /// Milliseconds, from the upstream or until a breaker half-opens.
     package var retryAfter: Int64?
-    /// It may have reached the upstream: to be sent again only if that does no harm.
+    /// Whether the request may have reached the upstream: then only a repeatable one is retried.
     package var hasReached = true
     package var outcome = CircuitBreaker.Outcome.failure
     /// The endpoint that the failed attempt went to; nil where none was chosen.
@@ -32,20 +30,20 @@ package struct CallFailure: Error, Sendable {
         return failure
     }
 
-    /// No endpoint takes requests for so many nanoseconds.
-    package static func breakerOpen(wait: Int64) -> CallFailure {
+    /// No endpoint takes requests for so long.
+    package static func breakerOpen(wait: Instant.Duration) -> CallFailure {
         var failure = CallFailure(.upstreamUnavailable, "the upstream doesn't work at the moment")
-        failure.setRetry(after: max(1, wait))
+        failure.setRetry(after: max(.nanoseconds(1), wait))
         failure.hasReached = false
         failure.outcome = .neither
         return failure
     }
 
-    /// Nanoseconds, told as whole milliseconds that are no fewer.
-    mutating func setRetry(after wait: Int64) { retryAfter = (wait + 999_999) / 1_000_000 }
+    /// Rounded up to whole milliseconds.
+    package mutating func setRetry(after wait: Instant.Duration) { retryAfter = (wait + .nanoseconds(999_999)).milliseconds }
 
     /// `upstreams.<name>.max_waiting`
-    package static var lineFull: CallFailure {
+    package static var queueFull: CallFailure {
         var failure = CallFailure(.upstreamUnavailable, "too many requests wait for the upstream")
         failure.hasReached = false
         failure.outcome = .neither

@@ -7,7 +7,8 @@ import NIOHTTP1
 final class Upstream: Sendable {
     let name: String
     let configuration: GatewayConfiguration.Upstream
-    let target: CallTarget
+    let pool: UpstreamPool
+    let policy: CallPolicy
     let service: any UpstreamService
     /// Identifies the versions of its certificates and authorities that were read.
     let credentials: ConfigurationFingerprint
@@ -25,10 +26,10 @@ final class Upstream: Sendable {
             case .loopback, .process: [name]
             default: configuration.urls.map { $0.location.authority }
             }
-        let pool = UpstreamPool(
+        pool = UpstreamPool(
             name: name, addresses: addresses, paths: configuration.requestPaths, policy: UpstreamPool.Policy(configuration), logger: logger,
             clock: clock)
-        target = CallTarget(pool: pool, policy: CallPolicy(configuration))
+        policy = CallPolicy(configuration)
         service =
             switch configuration.kind {
             case .loopback: LoopbackService()
@@ -38,21 +39,22 @@ final class Upstream: Sendable {
             }
     }
 
-    var role: GatewayConfiguration.Upstream.Role { configuration.role }
-
-    /// Whether it is given audio as a whole, and not as it comes.
-    var takesRecordings: Bool {
-        configuration.kind == .http || (configuration.kind == .openai && configuration.task == .transcription)
+    /// The stage that it is in a chain.
+    var stage: Chain.Stage {
+        Chain.Stage(
+            role: configuration.role,
+            takesRecordings: configuration.kind == .http || (configuration.kind == .openai && configuration.task == .transcription),
+            stripsMarkdown: configuration.stripMarkdown)
     }
 
     var statistics: UpstreamStatistics {
-        let now = target.pool.snapshot()
+        let now = pool.snapshot()
         var statistics = UpstreamStatistics(
-            name: name, kind: configuration.kind.rawValue, state: target.pool.condition.rawValue, active: now.active, waiting: now.waiting,
+            name: name, kind: configuration.kind.rawValue, state: pool.condition.rawValue, active: now.active, waiting: now.waiting,
             endpoints: now.endpoints.indices.map { index in
                 let endpoint = now.endpoints[index]
                 return .init(
-                    address: target.pool.addresses[index], breaker: now.states[index].rawValue, healthy: endpoint.isHealthy,
+                    address: pool.addresses[index], breaker: now.states[index].rawValue, healthy: endpoint.isHealthy,
                     outstanding: endpoint.outstanding, requests: endpoint.requests, failures: endpoint.failures)
             })
         statistics.completed = now.counts.completed
@@ -101,12 +103,12 @@ extension GatewayConfiguration.Upstream {
 extension UpstreamPool.Policy {
     init(_ configuration: GatewayConfiguration.Upstream) {
         self.init()
-        places = GatewaySizes.orOff(configuration.kind == .process ? configuration.maxProcesses : configuration.maxConnections)
-        if configuration.kind == .websocket { places = .max }
-        line = configuration.maxWaiting
+        permits = GatewaySizes.orOff(configuration.kind == .process ? configuration.maxProcesses : configuration.maxConnections)
+        if configuration.kind == .websocket { permits = .max }
+        queue = configuration.maxWaiting
         breaker.failures = configuration.breakerFailures
         breaker.rate = configuration.breakerRate == 0 ? .infinity : configuration.breakerRate
-        breaker.openDuration = configuration.breakerOpen.clampedNanoseconds
+        breaker.openDuration = Instant.Duration(configuration.breakerOpen)
         breaker.probes = configuration.breakerProbes
         retryShare = configuration.retryBudget
     }
@@ -115,14 +117,14 @@ extension UpstreamPool.Policy {
 extension CallPolicy {
     init(_ configuration: GatewayConfiguration.Upstream) {
         self.init()
-        timeouts.waiting = GatewaySizes.orOff(configuration.waitTimeout)
-        timeouts.connect = GatewaySizes.orOff(configuration.connectTimeout)
-        timeouts.firstByte = GatewaySizes.orOff(configuration.firstByteTimeout)
-        timeouts.betweenBytes = GatewaySizes.orOff(configuration.betweenBytesTimeout)
-        timeouts.total = GatewaySizes.orOff(configuration.totalTimeout)
+        timeouts.waiting = .nanoseconds(GatewaySizes.orOff(configuration.waitTimeout))
+        timeouts.connect = .nanoseconds(GatewaySizes.orOff(configuration.connectTimeout))
+        timeouts.firstByte = .nanoseconds(GatewaySizes.orOff(configuration.firstByteTimeout))
+        timeouts.betweenBytes = .nanoseconds(GatewaySizes.orOff(configuration.betweenBytesTimeout))
+        timeouts.total = .nanoseconds(GatewaySizes.orOff(configuration.totalTimeout))
         retries = configuration.retries
         isRepeatable = configuration.isRepeatable
-        hedgeAfter = configuration.hedgeAfter.clampedNanoseconds
+        hedgeAfter = Instant.Duration(configuration.hedgeAfter)
         maxAnswerBytes = GatewaySizes.orOff(configuration.maxAnswerBytes)
     }
 }

@@ -3,39 +3,41 @@ import GatewayCore
 import NIOCore
 import NIOHTTP1
 
-/// An order as an HTTP request: body, and who understands the answer.
-struct HTTPOrder {
+/// A request to an HTTP upstream: its body, and the reader of the response.
+struct HTTPCall {
     var contentType = "application/json"
     var accept = "application/json, text/event-stream"
     var body: [UInt8] = []
     var answer: any AnswerReader
 
     /// - Parameter now: the clock of the event loop
-    /// - Throws: what can't be asked of this upstream.
-    init(_ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, now: @escaping () -> Instant) throws(CallFailure) {
+    /// - Throws: a failure where the upstream can't be sent such a request.
+    init(
+        _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, now: @escaping () -> Instant
+    ) throws(CallFailure) {
         let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
         switch (configuration.kind, configuration.task) {
         case (.openai, .chat):
             answer = ChatCompletionAnswer(limit: limit, findsReasoningTags: configuration.reasoningTags, now: now)
-            try Self.chat(order, configuration, into: &body)
+            try Self.chat(request, configuration, into: &body)
         case (.openai, .transcription):
             answer = TranscriptAnswer(limit: limit)
             accept = "application/json, text/plain"
             let boundary = "parley-\(UUID().uuidString)"
             contentType = "multipart/form-data; boundary=\(boundary)"
-            try Self.transcription(order, configuration, boundary: boundary, into: &body)
+            try Self.transcription(request, configuration, boundary: boundary, into: &body)
         case (.openai, .speech):
             answer = SpeechAnswer()
             accept = "audio/wav"
-            try Self.speech(order, configuration, into: &body)
+            try Self.speech(request, configuration, into: &body)
         default:
             answer = MessageAnswer(limit: limit)
-            body.append(order, number: nil)
+            body.append(request, number: nil)
         }
     }
 
-    private static func text(of order: CallOrder) throws(CallFailure) -> [UInt8] {
-        guard case .text(let text) = order.input else { throw misplaced }
+    private static func text(of request: borrowing UpstreamRequest) throws(CallFailure) -> [UInt8] {
+        guard case .text(let text) = request.input else { throw misplaced }
         return text
     }
 
@@ -47,9 +49,9 @@ struct HTTPOrder {
     }
 
     private static func chat(
-        _ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
+        _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
     ) throws(CallFailure) {
-        let text = try text(of: order)
+        let text = try text(of: request)
         body.append("{\"model\":")
         body.append(jsonString: configuration.model)
         body.append(",\"messages\":[")
@@ -57,7 +59,7 @@ struct HTTPOrder {
             append(role: "system", Array(configuration.systemPrompt.utf8), to: &body)
             body.append(UInt8(ascii: ","))
         }
-        let prompt = ChatPrompt(order.conversation, question: text, limit: configuration.historyMessages)
+        let prompt = ChatPrompt(request.conversation, question: text, limit: configuration.historyMessages)
         for (index, message) in prompt.messages.enumerated() {
             if index > 0 { body.append(UInt8(ascii: ",")) }
             append(role: message.speaker == .client ? "user" : "assistant", message.text, to: &body)
@@ -68,8 +70,8 @@ struct HTTPOrder {
             body.append(",\"max_tokens\":")
             body.append(decimal: configuration.maxTokens)
         }
-        if order.stream { body.append(",\"stream\":true") }
-        if order.stream, configuration.streamUsage { body.append(",\"stream_options\":{\"include_usage\":true}") }
+        if request.stream { body.append(",\"stream\":true") }
+        if request.stream, configuration.streamUsage { body.append(",\"stream_options\":{\"include_usage\":true}") }
         append(configuration.extraBody, to: &body)
         body.append(UInt8(ascii: "}"))
     }
@@ -90,9 +92,9 @@ struct HTTPOrder {
     }
 
     private static func transcription(
-        _ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, boundary: String, into body: inout [UInt8]
+        _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, boundary: String, into body: inout [UInt8]
     ) throws(CallFailure) {
-        guard case .recording(let format, let recording) = order.input else { throw misplaced }
+        guard case .recording(let format, let recording) = request.input else { throw misplaced }
         func part(_ disposition: String, type: String? = nil) {
             body += "--\(boundary)\r\nContent-Disposition: form-data; \(disposition)\r\n".utf8
             if let type { body += "Content-Type: \(type)\r\n".utf8 }
@@ -107,10 +109,10 @@ struct HTTPOrder {
         if !configuration.extraBody.has("response_format") { field("response_format", Array("json".utf8)) }
         for member in configuration.extraBody.members { field(member.name, UpstreamBody.formValue(member)) }
         // Whisper knows languages, not dialects.
-        if let lang = order.lang, !configuration.extraBody.has("language") {
+        if let lang = request.lang, !configuration.extraBody.has("language") {
             field("language", Array(lang.prefix { $0 != UInt8(ascii: "-") }))
         }
-        if let prompt = order.meta.first(where: { $0.key.elementsEqual("prompt".utf8) })?.value { field("prompt", prompt) }
+        if let prompt = request.meta.first(where: { $0.key.elementsEqual("prompt".utf8) })?.value { field("prompt", prompt) }
         switch format.codec {
         case .pcm16, .mulaw, .alaw:
             part("name=\"file\"; filename=\"audio.wav\"", type: "audio/wav")
@@ -124,15 +126,15 @@ struct HTTPOrder {
     }
 
     private static func speech(
-        _ order: CallOrder, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
+        _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
     ) throws(CallFailure) {
-        let text = try text(of: order)
+        let text = try text(of: request)
         body.append("{\"model\":")
         body.append(jsonString: configuration.model)
         body.append(",\"input\":")
         body.append(jsonString: text)
         body.append(",\"voice\":")
-        let voice = order.output.voice ?? Array(configuration.voice.utf8)
+        let voice = request.output.voice ?? Array(configuration.voice.utf8)
         body.append(jsonString: voice.isEmpty ? Array("alloy".utf8) : voice)
         body.append(",\"response_format\":\"wav\"")
         append(configuration.extraBody, to: &body)

@@ -1,43 +1,38 @@
 import Foundation
 import GatewayCore
 
-extension CallOrder {
-    var isText: Bool { if case .text = input { true } else { false } }
-    var isRecording: Bool { if case .recording = input { true } else { false } }
-}
-
 extension [UInt8] {
     /// A request as all kinds get it that speak Parley's own vocabulary: upstream page, section "Requests".
     ///
     /// - Parameter number: what tells it from others on the same connection; nil where it has one of its own, along which audio can't follow: then
     ///   a recording goes in the request
-    mutating func append(_ order: CallOrder, number: UInt64?) {
+    mutating func append(_ request: borrowing UpstreamRequest, number: UInt64?) {
         append("{\"type\":\"")
-        append(order.isText ? "text" as StaticString : "audio")
+        append(request.isText ? "text" as StaticString : "audio")
         append(UInt8(ascii: "\""))
         if let number {
             append(",\"request\":")
             append(decimal: number)
         }
         append(",\"session\":")
-        append(quoted: order.session)
+        append(quoted: request.session)
         append(",\"id\":")
-        append(quoted: order.id)
+        append(quoted: request.id)
         append(",\"route\":")
-        append(jsonString: order.route)
+        append(jsonString: request.route)
         append(",\"stream\":")
-        append(order.stream)
-        if let lang = order.lang {
+        append(request.stream)
+        if let lang = request.lang {
             append(",\"lang\":")
             append(jsonString: lang)
         }
-        if order.output.audio || order.output.format != nil || order.output.voice != nil { append(order.output) }
-        if !order.meta.isEmpty { append(order.meta) }
-        switch order.input {
+        if request.output.audio || request.output.format != nil || request.output.voice != nil { append(request.output) }
+        if !request.meta.isEmpty { append(request.meta) }
+        switch request.input {
         case .text(let text):
             append(",\"text\":")
             append(jsonString: text)
-        case .stream(let format): append(input: format)
+        case .audio(let format): append(input: format)
         case .recording(let format, let recording):
             append(input: format)
             if number == nil {

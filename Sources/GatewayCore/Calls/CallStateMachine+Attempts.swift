@@ -1,0 +1,154 @@
+/// The events of attempts.
+extension CallStateMachine {
+    /// There is a connection, which will take the request.
+    package mutating func opened(_ number: Int, at now: Instant) {
+        update(number, at: now) { if $0.progress == .connecting { $0.progress = .open } }
+    }
+
+    /// The request is on its way.
+    package mutating func connected(_ number: Int, at now: Instant) -> Connected {
+        guard update(number, at: now, { $0.progress = .sent }), isFirst(number) else { return .none }
+        switch input {
+        case .whole(0), .streaming: return .none
+        case .whole(let unreported):
+            input = .whole(unreported: 0)
+            return .consumed(unreported)
+        case .buffering: return .flush
+        }
+    }
+
+    /// Changes an attempt that connects. The phase of the call is the one of its first attempt.
+    @discardableResult
+    private mutating func update(_ number: Int, at now: Instant, _ change: (inout Attempt) -> Void) -> Bool {
+        switch state {
+        case .attempting(var attempt) where attempt.number == number && attempt.progress != .sent:
+            if attempt.progress == .connecting { noteConnection(at: now) }
+            change(&attempt)
+            state = .attempting(attempt)
+            return true
+        case .racing(var first, var second) where first.number == number || second.number == number:
+            guard (first.number == number ? first : second).progress != .sent else {
+                state = .racing(first, second)
+                return false
+            }
+            if first.number == number {
+                if first.progress == .connecting { noteConnection(at: now) }
+                change(&first)
+            } else {
+                change(&second)
+            }
+            state = .racing(first, second)
+            return true
+        default: return false
+        }
+    }
+
+    private mutating func noteConnection(at now: Instant) {
+        timing.connect = now - markedAt
+        markedAt = now
+        let awaitsInput: Bool =
+            switch input {
+            case .whole: false
+            case .buffering(_, let isEnded), .streaming(let isEnded): !isEnded
+            }
+        timeouts.enter(awaitsInput ? .sending : .awaiting, at: now)
+    }
+
+    private func isFirst(_ number: Int) -> Bool {
+        switch state {
+        case .attempting(let attempt), .racing(let attempt, _), .responding(let attempt): attempt.number == number
+        case .created, .queued, .picking, .requestingRetry, .backingOff, .ended: false
+        }
+    }
+
+    /// So many bytes of the response were read, whatever they contain.
+    package mutating func read(_ bytes: Int, from number: Int, at now: Instant) -> Actions {
+        var total = 0
+        switch state {
+        case .responding(var attempt) where attempt.number == number:
+            total = attempt.add(readBytes: bytes)
+            state = .responding(attempt)
+        case .attempting(var attempt) where attempt.number == number:
+            total = attempt.add(readBytes: bytes)
+            state = .attempting(attempt)
+        case .racing(var first, let second) where first.number == number:
+            total = first.add(readBytes: bytes)
+            state = .racing(first, second)
+        case .racing(let first, var second) where second.number == number:
+            total = second.add(readBytes: bytes)
+            state = .racing(first, second)
+        default: return Actions()
+        }
+        timeouts.heard(at: now)
+        guard total > policy.maxAnswerBytes else { return Actions() }
+        return fail(number, .tooLong("the answer is longer than max_answer_bytes"), cancel: .fault, at: now)
+    }
+
+    /// A part of the response, of so many bytes.
+    package mutating func received(_ bytes: Int, from number: Int, at now: Instant) -> Received {
+        var loser: Ending?
+        var isFirst = false
+        switch state {
+        case .responding(let attempt):
+            guard attempt.number == number else { return .ignore }
+        case .attempting(let attempt):
+            guard attempt.number == number else { return .ignore }
+            isFirst = true
+        case .racing(let first, let second):
+            guard first.number == number || second.number == number else { return .ignore }
+            isFirst = true
+            let slower = first.number == number ? second : first
+            loser = Ending(number: slower.number, pick: slower.pick, outcome: .neither, cancel: .obsolete)
+        case .created, .queued, .picking, .requestingRetry, .backingOff, .ended: return .ignore
+        }
+        if isFirst { begin(responding: number, at: now) }
+        guard admit(bytes, at: now) else {
+            var actions = fail(number, .tooLong("the answer is longer than max_answer_bytes"), cancel: .fault, at: now)
+            actions.second = loser
+            return .fail(actions)
+        }
+        return isFirst ? .deliverFirst(loser: loser) : .deliver
+    }
+
+    /// The last part of the response.
+    package mutating func completed(_ bytes: Int, from number: Int, at now: Instant) -> Completed {
+        let loser: Ending?
+        switch received(bytes, from: number, at: now) {
+        case .ignore: return .ignore
+        case .fail(let actions): return .fail(actions)
+        case .deliver: loser = nil
+        case .deliverFirst(let slower): loser = slower
+        }
+        guard case .responding(let attempt) = state else { return .ignore }
+        let pick = attempt.pick
+        state = .ended
+        timing.total = now - createdAt
+        return .complete(pick, loser: loser, timing)
+    }
+
+    private mutating func begin(responding number: Int, at now: Instant) {
+        switch state {
+        case .attempting(let attempt): state = .responding(attempt)
+        case .racing(let first, let second): state = .responding(first.number == number ? first : second)
+        default: break
+        }
+        timing.first = now - markedAt
+        timeouts.heard(at: now)
+    }
+
+    private mutating func admit(_ bytes: Int, at now: Instant) -> Bool {
+        timeouts.advanced(at: now)
+        let (sum, overflow) = contentBytes.addingReportingOverflow(max(bytes, Self.smallestContent))
+        contentBytes = overflow ? .max : sum
+        return contentBytes <= policy.maxAnswerBytes
+    }
+}
+
+extension CallStateMachine.Attempt {
+    /// - Returns: the sum so far
+    fileprivate mutating func add(readBytes bytes: Int) -> Int {
+        let (sum, overflow) = readBytes.addingReportingOverflow(bytes)
+        readBytes = overflow ? .max : sum
+        return readBytes
+    }
+}

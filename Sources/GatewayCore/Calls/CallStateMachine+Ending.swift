@@ -1,0 +1,154 @@
+/// Failures, retries, deadlines and cancelling.
+extension CallStateMachine {
+    /// An attempt has ended by itself.
+    package mutating func attemptFailed(_ number: Int, _ failure: CallFailure, at now: Instant) -> Actions {
+        fail(number, failure, cancel: nil, at: now)
+    }
+
+    mutating func fail(_ number: Int, _ failure: CallFailure, cancel: CancelReason?, at now: Instant) -> Actions {
+        var failure = failure
+        var actions = Actions()
+        func ending(_ attempt: Attempt) -> Ending {
+            failure.endpoint = attempt.pick.index
+            return Ending(number: attempt.number, pick: attempt.pick, outcome: failure.outcome, cancel: cancel)
+        }
+        switch state {
+        case .attempting(let attempt) where attempt.number == number:
+            actions.first = ending(attempt)
+            state = .picking
+            avoid(attempt.pick.index)
+            actions.next = failed(failure, at: now)
+        case .responding(let attempt) where attempt.number == number:
+            actions.first = ending(attempt)
+            state = .ended
+            actions.next = fail(failure, permit: .held, at: now)
+        case .racing(let first, let second) where first.number == number:
+            // The other attempt may still get a response.
+            actions.first = ending(first)
+            state = .attempting(second)
+            avoid(first.pick.index)
+            timeouts.enter(second.progress == .connecting ? .connecting : .awaiting, at: now)
+        case .racing(let first, let second) where second.number == number:
+            actions.first = ending(second)
+            state = .attempting(first)
+            avoid(second.pick.index)
+        default: break
+        }
+        return actions
+    }
+
+    private mutating func avoid(_ endpoint: Int) {
+        if tried.last != endpoint { tried.append(endpoint) }
+    }
+
+    /// No attempt is left: a retry is requested if the call allows for one.
+    private mutating func failed(_ failure: CallFailure, at now: Instant) -> Next {
+        let isUnsent: Bool = if case .streaming = input { false } else { true }
+        guard isUnsent, failure.isRetryable, attempts <= policy.retries, failure.retryAfter ?? 0 <= Self.longestRetryAfter,
+            !failure.hasReached || policy.isRepeatable, !timeouts.isOutOfTime(at: now)
+        else { return fail(failure, permit: .held, at: now) }
+        state = .requestingRetry(failure)
+        return .requestRetry(failure)
+    }
+
+    /// The pool's word on a retry.
+    ///
+    /// - Parameter random: 0 up to but not including 1
+    package mutating func retry(isAdmitted: Bool, random: Double, at now: Instant) -> Next {
+        guard case .requestingRetry(let failure) = state else { return .none }
+        guard isAdmitted else { return fail(failure, permit: .held, at: now) }
+        state = .backingOff
+        timeouts.enter(.pausing, at: now)
+        let delay = max(policy.backoff.delay(after: attempts, random: random), .milliseconds(failure.retryAfter ?? 0))
+        return .schedule(at: now + delay, failure)
+    }
+
+    mutating func fail(_ failure: CallFailure, permit: Permit, at now: Instant) -> Next {
+        end()
+        timing.total = now - createdAt
+        return .fail(failure, timing, permit)
+    }
+
+    private mutating func end() {
+        state = .ended
+        if case .buffering = input { input = .streaming(isEnded: true) }
+    }
+
+    // MARK: Time
+
+    /// The timer of ``Next/openAttempt(_:timer:)`` or ``Next/schedule(at:_:)``.
+    package mutating func timerFired(at now: Instant) -> Next {
+        switch state {
+        case .backingOff:
+            state = .picking
+            return .pickEndpoint
+        case .attempting(let attempt):
+            guard attempts == 1 else { return .none }
+            avoid(attempt.pick.index)
+            return .pickHedge
+        case .created, .queued, .picking, .racing, .responding, .requestingRetry, .ended: return .none
+        }
+    }
+
+    /// Ends what has taken too long.
+    package mutating func tick(at now: Instant) -> Actions {
+        guard !isEnded, let phase = timeouts.overdue(at: now) else { return Actions() }
+        var failure = CallFailure.timeout(phase)
+        var actions = Actions()
+        switch state {
+        case .queued(let ticket):
+            state = .ended
+            actions.next = fail(failure, permit: .queued(ticket), at: now)
+        case .attempting(let attempt):
+            failure.endpoint = attempt.pick.index
+            actions.first = ending(of: attempt, .timeout, failure.outcome)
+            state = .picking
+            avoid(attempt.pick.index)
+            actions.next = failed(failure, at: now)
+        case .racing(let first, let second):
+            failure.endpoint = first.pick.index
+            actions.first = ending(of: first, .timeout, failure.outcome)
+            actions.second = ending(of: second, .timeout, failure.outcome)
+            state = .picking
+            avoid(first.pick.index)
+            actions.next = failed(failure, at: now)
+        case .responding(let attempt):
+            failure.endpoint = attempt.pick.index
+            actions.first = ending(of: attempt, .timeout, failure.outcome)
+            state = .ended
+            actions.next = fail(failure, permit: .held, at: now)
+        case .backingOff:
+            state = .ended
+            actions.next = fail(failure, permit: .held, at: now)
+        default: break
+        }
+        return actions
+    }
+
+    private func ending(of attempt: Attempt, _ reason: CancelReason, _ outcome: CircuitBreaker.Outcome) -> Ending {
+        Ending(number: attempt.number, pick: attempt.pick, outcome: outcome, cancel: reason)
+    }
+
+    /// The request isn't wanted any more.
+    package mutating func cancel(_ reason: CancelReason) -> Actions {
+        var actions = Actions()
+        switch state {
+        case .ended:
+            state = .ended
+            return actions
+        case .created: actions.next = .end(.none)
+        case .queued(let ticket): actions.next = .end(.queued(ticket))
+        case .picking, .requestingRetry, .backingOff: actions.next = .end(.held)
+        case .attempting(let attempt), .responding(let attempt):
+            actions.first = Ending(number: attempt.number, pick: attempt.pick, outcome: .neither, cancel: reason)
+            actions.next = .end(.held)
+        case .racing(let first, let second):
+            actions.first = Ending(number: first.number, pick: first.pick, outcome: .neither, cancel: reason)
+            actions.second = Ending(number: second.number, pick: second.pick, outcome: .neither, cancel: reason)
+            actions.next = .end(.held)
+        }
+        state = .ended
+        if case .buffering = input { input = .streaming(isEnded: true) }
+        return actions
+    }
+}

@@ -1,0 +1,255 @@
+/// One call of a request to one upstream: waits for its permit, opens attempts, keeps the deadlines, retries and hedges where that does no harm,
+/// and accounts for everything that it holds.
+///
+/// Inputs are what its owner sees (permits, picks, events of attempts, the clock); results are what its owner does. Inputs that don't fit the
+/// state, such as the events of an attempt that has lost, change nothing and ask for nothing.
+package struct CallStateMachine: ~Copyable {
+    enum State: Sendable {
+        case created
+        case queued(ticket: UInt64)
+        /// The permit is held, and an endpoint is wanted.
+        case picking
+        /// One attempt, whose response hasn't begun.
+        case attempting(Attempt)
+        /// The hedge is the second.
+        case racing(Attempt, Attempt)
+        case responding(Attempt)
+        /// All attempts have failed, and the pool is asked for a retry.
+        case requestingRetry(CallFailure)
+        case backingOff
+        case ended
+    }
+
+    /// The client's input, as far as it is sent apart from the request.
+    enum Input: Sendable {
+        /// Nothing: it goes along with the request. Bytes of the text that aren't reported as consumed.
+        case whole(unreported: Int)
+        /// Audio that no attempt has been given.
+        case buffering([[UInt8]], isEnded: Bool)
+        /// An attempt has been given audio: the call can't be retried.
+        case streaming(isEnded: Bool)
+    }
+
+    /// An upstream that asks for a longer wait isn't retried: the client is told to wait. Milliseconds.
+    static let longestRetryAfter: Int64 = 2000
+    /// Content counts toward the limit of the response with at least so many bytes.
+    static let smallestContent = 16
+
+    let policy: CallPolicy
+    var state = State.created
+    var input: Input
+    var timeouts: CallTimeouts
+    var timing = CallTiming()
+    let createdAt: Instant
+    /// The last step that ``timing`` measures from.
+    var markedAt: Instant
+    private let numbersUsed: Int
+    var attempts = 0
+    /// Endpoints that this call has been to and that another attempt avoids.
+    package internal(set) var tried: [Int] = []
+    var contentBytes = 0
+    /// Bytes of audio that an attempt was given and hasn't consumed.
+    var unconsumed = 0
+
+    /// - Parameter used: numbers of attempts that other calls of the request have used
+    package init(_ input: borrowing UpstreamRequest.Input, policy: CallPolicy, numbersUsed used: Int = 0, at now: Instant) {
+        self.policy = policy
+        numbersUsed = used
+        self.input =
+            switch input {
+            case .text(let text): .whole(unreported: text.count)
+            case .recording: .whole(unreported: 0)
+            case .audio: .buffering([], isEnded: false)
+            }
+        timeouts = CallTimeouts(policy: policy.timeouts, at: now)
+        createdAt = now
+        markedAt = now
+    }
+
+    /// Bytes of audio that it keeps for an attempt.
+    package var heldBytes: Int {
+        if case .buffering(let chunks, _) = input { chunks.reduce(0) { $0 + $1.count } } else { 0 }
+    }
+
+    package var isEnded: Bool { if case .ended = state { true } else { false } }
+
+    /// Whether responses aren't read at the moment: a new attempt is paused too.
+    package var isPaused: Bool { timeouts.isHeld }
+
+    /// Whether audio follows the request.
+    package var isStreamed: Bool { if case .whole = input { false } else { true } }
+
+    /// The progress of an attempt; nil when it has ended, or isn't one of this call.
+    package func progress(of number: Int) -> Attempt.Progress? {
+        switch state {
+        case .attempting(let attempt), .responding(let attempt): attempt.number == number ? attempt.progress : nil
+        case .racing(let first, let second):
+            first.number == number ? first.progress : second.number == number ? second.progress : nil
+        case .created, .queued, .picking, .requestingRetry, .backingOff, .ended: nil
+        }
+    }
+
+    // MARK: Permits and endpoints
+
+    /// The permit and an endpoint were acquired at once.
+    package mutating func start(with pick: LoadBalancer.Pick, at now: Instant) -> Next {
+        guard case .created = state else { return .returnPick(pick) }
+        return open(pick, at: now)
+    }
+
+    package mutating func enqueue(ticket: UInt64) {
+        if case .created = state { state = .queued(ticket: ticket) }
+    }
+
+    /// The queue is full.
+    package mutating func reject(at now: Instant) -> Next {
+        guard case .created = state else { return .none }
+        return fail(.queueFull, permit: .none, at: now)
+    }
+
+    package mutating func permitAcquired(at now: Instant) -> Next {
+        switch state {
+        case .created, .queued:
+            state = .picking
+            timing.queue = now - createdAt
+            return .pickEndpoint
+        // It was cancelled before the permit was granted.
+        case .ended: return .releasePermit
+        case .picking, .attempting, .racing, .responding, .requestingRetry, .backingOff: return .none
+        }
+    }
+
+    /// An endpoint, as ``Next/pickEndpoint`` or ``Next/pickHedge`` has asked for.
+    package mutating func picked(_ pick: LoadBalancer.Pick, at now: Instant) -> Next {
+        switch state {
+        case .picking: return open(pick, at: now)
+        case .attempting(let first):
+            let second = makeAttempt(at: pick)
+            state = .racing(first, second)
+            return .openAttempt(second, timer: nil)
+        case .created, .queued, .racing, .responding, .requestingRetry, .backingOff, .ended: return .returnPick(pick)
+        }
+    }
+
+    /// No endpoint takes requests.
+    ///
+    /// - Parameter wait: until one may; zero where that isn't known
+    package mutating func foundNoEndpoint(retryAfter wait: Instant.Duration, at now: Instant) -> Next {
+        guard case .picking = state else { return .none }
+        return fail(.breakerOpen(wait: wait == .zero ? .seconds(1) : wait), permit: .held, at: now)
+    }
+
+    private mutating func open(_ pick: LoadBalancer.Pick, at now: Instant) -> Next {
+        let attempt = makeAttempt(at: pick)
+        state = .attempting(attempt)
+        markedAt = now
+        timeouts.enter(.connecting, at: now)
+        let hedges = attempts == 1 && policy.hedgeAfter > .zero && policy.isRepeatable && !isStreamed
+        return .openAttempt(attempt, timer: hedges ? now + policy.hedgeAfter : nil)
+    }
+
+    private mutating func makeAttempt(at pick: LoadBalancer.Pick) -> Attempt {
+        attempts += 1
+        return Attempt(number: lastNumber, pick: pick)
+    }
+
+    /// The number of the last attempt.
+    package var lastNumber: Int { numbersUsed + attempts }
+
+    // MARK: Input
+
+    package mutating func send(_ chunk: [UInt8], at now: Instant) -> Audio {
+        guard !isEnded else { return .ignored }
+        switch input {
+        case .buffering(var chunks, isEnded: false):
+            if chunks.isEmpty, let number = streamingAttempt {
+                input = .streaming(isEnded: false)
+                note(sent: chunk.count, at: now)
+                return .send(attempt: number)
+            }
+            // The array grows where it is, without a copy.
+            input = .streaming(isEnded: false)
+            chunks.append(chunk)
+            input = .buffering(chunks, isEnded: false)
+            return .buffered
+        case .streaming(isEnded: false):
+            guard let number = streamingAttempt else { return .ignored }
+            note(sent: chunk.count, at: now)
+            return .send(attempt: number)
+        case .whole, .buffering, .streaming: return .ignored
+        }
+    }
+
+    /// The next chunk that waited for the connection.
+    package mutating func nextBuffered(at now: Instant) -> [UInt8]? {
+        guard case .buffering(let chunks, let isEnded) = input, let first = chunks.first else { return nil }
+        // Chunks are few: the connection is awaited for a moment only.
+        input = chunks.count == 1 ? .streaming(isEnded: isEnded) : .buffering(Array(chunks.dropFirst()), isEnded: isEnded)
+        note(sent: first.count, at: now)
+        return first
+    }
+
+    /// The attempt that is to be given the end of the input; nil when none is connected.
+    package mutating func endInput(at now: Instant) -> Int? {
+        switch input {
+        case .buffering(let chunks, isEnded: false):
+            input = .buffering(chunks, isEnded: true)
+            // The end follows the last of the chunks.
+            guard chunks.isEmpty else { return nil }
+        case .streaming(isEnded: false): input = .streaming(isEnded: true)
+        case .whole, .buffering, .streaming: return nil
+        }
+        guard let number = streamingAttempt else { return nil }
+        markedAt = now
+        timeouts.enter(.awaiting, at: now)
+        // A response that has begun before the end counts as immediate.
+        timing.first = .zero
+        return number
+    }
+
+    /// Whether the attempt that was given all that ``nextBuffered(at:)`` returned is to be given the end of the input too.
+    package var endsInput: Bool {
+        switch input {
+        case .whole: false
+        case .buffering(let chunks, let isEnded): isEnded && chunks.isEmpty
+        case .streaming(let isEnded): isEnded
+        }
+    }
+
+    /// So many bytes of audio are on their way.
+    package mutating func consumed(_ bytes: Int, by number: Int, at now: Instant) -> Bool {
+        guard progress(of: number) != nil else { return false }
+        unconsumed = max(0, unconsumed - bytes)
+        timeouts.wait(unconsumed, at: now)
+        return true
+    }
+
+    private mutating func note(sent bytes: Int, at now: Instant) {
+        unconsumed += bytes
+        timeouts.wait(unconsumed, at: now)
+    }
+
+    /// The attempt that audio can go to.
+    private var streamingAttempt: Int? {
+        switch state {
+        case .attempting(let attempt), .racing(let attempt, _), .responding(let attempt): attempt.progress == .sent ? attempt.number : nil
+        case .created, .queued, .picking, .requestingRetry, .backingOff, .ended: nil
+        }
+    }
+
+    // MARK: Back-pressure
+
+    /// - Returns: whether the attempts are to be paused
+    package mutating func pause(at now: Instant) -> Bool {
+        guard !isEnded, !isPaused else { return false }
+        timeouts.hold(true, at: now)
+        return true
+    }
+
+    /// - Returns: whether the attempts are to be resumed
+    package mutating func resume(at now: Instant) -> Bool {
+        guard !isEnded, isPaused else { return false }
+        timeouts.hold(false, at: now)
+        return true
+    }
+}

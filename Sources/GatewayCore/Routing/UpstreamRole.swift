@@ -1,0 +1,11 @@
+/// The stage of a chain that an upstream can work on.
+package enum UpstreamRole: Sendable, Hashable {
+    /// Speech to text.
+    case transcribe
+    /// Text to text.
+    case respond
+    /// Text to speech.
+    case synthesize
+    /// Any input to any output.
+    case any
+}

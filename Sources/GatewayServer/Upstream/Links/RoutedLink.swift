@@ -1,0 +1,188 @@
+import DequeModule
+import GatewayCore
+import NIOCore
+
+/// A session's link to the upstreams of its routes.
+///
+/// The requests themselves are with the ``LinkEngine``, on the event loop on which the link was made. The link moves along with the session: as
+/// long as both are on one event loop they call each other; after that, events go through an ``EventMailbox``.
+final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
+    private let engine: NIOLoopBound<LinkEngine>
+    private let plans: UpstreamPlans
+    /// The event loop of the engine.
+    private let home: any EventLoop
+    private var session: (any UpstreamEventSink & ConversationSource)?
+    private var isHome = true
+    private let mailbox = EventMailbox()
+    private var credit = 0
+    private var inbox: Deque<UpstreamEvent> = []
+    private var inboxBytes = 0
+    /// Events that have come since there was room, those included that were joined to others.
+    private var received = 0
+    private var isCongested = false
+
+    init(engine: LinkEngine, session: any UpstreamEventSink & ConversationSource, plans: UpstreamPlans, eventLoop: any EventLoop) {
+        self.engine = NIOLoopBound(engine, eventLoop: eventLoop)
+        self.session = session
+        self.plans = plans
+        home = eventLoop
+        engine.connect(events: self, input: session)
+    }
+
+    var isAtOnce: Bool { false }
+
+    var heldBytes: Int { inboxBytes + (isHome ? engine.value.heldBytes : 0) }
+
+    // MARK: From the session
+
+    func send(_ command: UpstreamCommand, audio: [UInt8]) {
+        switch command {
+        case .start(let request): start(request)
+        case .audio(let key, let range):
+            let chunk = Array(audio[range])
+            tell { $0.send(chunk, of: key) }
+        case .audioEnd(let key): tell { $0.endInput(of: key) }
+        case .cancel(let key, let played): cancel(key, .client, playedMilliseconds: played)
+        case .clientState(let state, let replyTo, let played):
+            tell { $0.clientState(state, replyTo: replyTo, playedMilliseconds: played) }
+        }
+    }
+
+    private func start(_ request: consuming UpstreamRequest) {
+        let plan = isHome ? engine.value.plan : plans.current
+        var request = request
+        let route = plan.table.choose(request, path: request.path)
+        if let route, plan.routes[route].lines > 0, let session {
+            request.conversation = session.conversation(
+                before: request.key, lines: plan.routes[route].lines, bytes: plan.routes[route].bytes)
+        }
+        guard !isHome else { return engine.value.start(request, plan: plan, route: route) }
+        let routed = request
+        tell { $0.start(routed, plan: plan, route: route) }
+    }
+
+    private func tell(_ body: @escaping @Sendable (LinkEngine) -> Void) {
+        if isHome { body(engine.value) } else { home.execute { [engine] in body(engine.value) } }
+    }
+
+    /// Events that have come and weren't delivered are dropped.
+    private func cancel(_ key: RequestKey, _ reason: CancelReason, playedMilliseconds: Int64? = nil) {
+        if !inbox.isEmpty { inbox.removeAll { $0.request == key } }
+        inboxBytes = inbox.reduce(0) { $0 + $1.content.byteCount }
+        tell { $0.cancel(key, reason, playedMilliseconds: playedMilliseconds) }
+        relieve()
+    }
+
+    func demand(_ events: Int) {
+        credit += events
+        if !isCongested { received = inbox.count }
+        while credit > 0, let event = inbox.popFirst() {
+            inboxBytes -= event.content.byteCount
+            credit -= 1
+            session?.deliver(event)
+        }
+        relieve()
+    }
+
+    private func relieve() {
+        guard isCongested, inbox.count <= Congestion.count / 2, inboxBytes <= Congestion.bytes / 2 else { return }
+        isCongested = false
+        received = inbox.count
+        tell { $0.resume() }
+    }
+
+    func withdraw() -> Int {
+        defer { credit = 0 }
+        return credit
+    }
+
+    func leave() {
+        session = nil
+        if isHome {
+            isHome = false
+            engine.value.connect(events: mailbox, input: mailbox)
+        } else {
+            mailbox.detach()
+        }
+    }
+
+    func move(to session: any UpstreamEventSink & ConversationSource, on eventLoop: any EventLoop) {
+        self.session = session
+        if eventLoop === home {
+            isHome = true
+            engine.value.connect(events: self, input: session)
+            receive(mailbox.take())
+        } else {
+            mailbox.attach(NIOLoopBound(self, eventLoop: eventLoop))
+        }
+    }
+
+    func close() {
+        tell { $0.close(.session) }
+        mailbox.detach()
+        session = nil
+        inbox = []
+        inboxBytes = 0
+    }
+
+    // MARK: From the engine
+
+    func deliver(_ event: consuming UpstreamEvent) -> Bool {
+        if inbox.isEmpty, credit > 0 || event.content.isFailure {
+            credit = max(0, credit - 1)
+            session?.deliver(event)
+            return true
+        }
+        return keep(event)
+    }
+
+    private func keep(_ event: consuming UpstreamEvent) -> Bool {
+        inboxBytes += event.content.byteCount
+        guard inboxBytes <= Congestion.most else {
+            giveUp(event.request)
+            return !isCongested
+        }
+        let event = event
+        if !join(event) { inbox.append(event) }
+        received += 1
+        if received >= Congestion.count || inboxBytes >= Congestion.bytes { isCongested = true }
+        return !isCongested
+    }
+
+    /// An upstream that doesn't stop when it is paused costs its own request, and not the session.
+    private func giveUp(_ key: RequestKey) {
+        cancel(key, .fault)
+        session?.deliver(UpstreamEvent(key, .tooFast(isRetryable: false), isLast: true))
+    }
+
+    /// Deltas of one text that wait can wait as one.
+    private func join(_ event: UpstreamEvent) -> Bool {
+        guard !event.isLast, case .text(let more, final: false) = event.content, let last = inbox.last, last.request == event.request,
+            !last.isLast, case .text(var text, final: false) = last.content
+        else { return false }
+        inbox.removeLast()
+        text += more
+        inbox.append(UpstreamEvent(event.request, .text(text, final: false)))
+        return true
+    }
+
+    func receive(_ items: Deque<EventMailbox.Item>) {
+        for item in items {
+            switch item {
+            case .event(let event): if !deliver(event) { tell { $0.pause() } }
+            case .consumed(let bytes): session?.consumed(bytes)
+            case .played(let bytes, let request): session?.played(bytes, of: request)
+            }
+        }
+        // The mailbox is empty now: the engine may have paused because of it.
+        if !isCongested { tell { $0.resume() } }
+    }
+}
+
+extension UpstreamEvent.Content {
+    static func tooFast(isRetryable: Bool) -> Self {
+        .failure(.upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: isRetryable)
+    }
+
+    fileprivate var isFailure: Bool { if case .failure = self { true } else { false } }
+}

@@ -1,0 +1,47 @@
+/// One upstream at one moment, as operators see it.
+package struct UpstreamStatistics: Sendable, Hashable, Codable {
+    package struct Endpoint: Sendable, Hashable, Codable {
+        package var address: String
+        /// `closed`, `open` or `half_open`.
+        package var breaker: String
+        package var healthy: Bool
+        package var outstanding: Int
+        package var requests: UInt64
+        package var failures: UInt64
+
+        package init(address: String, breaker: String, healthy: Bool, outstanding: Int, requests: UInt64, failures: UInt64) {
+            self.address = address
+            self.breaker = breaker
+            self.healthy = healthy
+            self.outstanding = outstanding
+            self.requests = requests
+            self.failures = failures
+        }
+    }
+
+    package var name: String
+    package var kind: String
+    /// `ready`, `degraded` or `unavailable`.
+    package var state: String
+    /// Requests that are worked on, and that wait for a permit.
+    package var active: Int
+    package var waiting: Int
+    package var endpoints: [Endpoint]
+    package var completed: UInt64 = 0
+    package var failed: UInt64 = 0
+    package var cancelled: UInt64 = 0
+    package var retries: UInt64 = 0
+    package var hedges: UInt64 = 0
+    package var shared: UInt64 = 0
+    /// Connections or processes that there are.
+    package var connections: Int = 0
+
+    package init(name: String, kind: String, state: String, active: Int, waiting: Int, endpoints: [Endpoint]) {
+        self.name = name
+        self.kind = kind
+        self.state = state
+        self.active = active
+        self.waiting = waiting
+        self.endpoints = endpoints
+    }
+}

@@ -1,0 +1,221 @@
+package import GatewayCore
+import NIOCore
+
+/// The actions of the call that is under way.
+extension ActiveRequest {
+    func startCall(_ stage: UpstreamStage, _ request: consuming UpstreamRequest?) {
+        let now = loop.now
+        self.stage = stage
+        stageRequest = request
+        correlationID = nil
+        let used = call?.lastNumber ?? 0
+        call = withRequest { CallStateMachine($0.input, policy: stage.policy, numbersUsed: used, at: now) }
+        if isPaused { _ = call?.pause(at: now) }
+        loop.add(self)
+        if let pick = stage.pool.acquire() { return perform(call?.start(with: pick, at: now)) }
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        let acquisition = stage.pool.enqueue {
+            bound.eventLoop.execute { bound.value.perform(bound.value.call?.permitAcquired(at: bound.value.loop.now)) }
+        }
+        switch acquisition {
+        case .acquired: perform(call?.permitAcquired(at: now))
+        case .queued(let ticket): call?.enqueue(ticket: ticket)
+        case .rejected: perform(call?.reject(at: now))
+        }
+    }
+
+    private func withRequest<Result: ~Copyable>(_ body: (borrowing UpstreamRequest) -> Result) -> Result {
+        if let stageRequest { body(stageRequest) } else { body(chain.request) }
+    }
+
+    func sendToCall(_ chunk: [UInt8]) {
+        guard case .send(let number) = call?.send(chunk, at: loop.now), let attempt, attempt.number == number else { return }
+        attempt.upstream.send(chunk)
+    }
+
+    func endInputOfCall() {
+        guard let number = call?.endInput(at: loop.now), let attempt, attempt.number == number else { return }
+        attempt.upstream.endInput()
+    }
+
+    func cancelCall(_ reason: CancelReason, playedMilliseconds: Int64?) {
+        guard let actions = call?.cancel(reason) else { return }
+        perform(actions, playedMilliseconds: playedMilliseconds)
+    }
+
+    // MARK: Actions
+
+    private func perform(_ actions: CallStateMachine.Actions?, playedMilliseconds: Int64? = nil) {
+        guard let actions else { return }
+        if let first = actions.first { end(first, playedMilliseconds: playedMilliseconds) }
+        if let second = actions.second { end(second, playedMilliseconds: playedMilliseconds) }
+        perform(actions.next)
+    }
+
+    private func end(_ ending: CallStateMachine.Ending, playedMilliseconds: Int64? = nil) {
+        let ended = takeAttempt(ending.number)
+        if let reason = ending.cancel { ended?.upstream.cancel(reason, playedMilliseconds: playedMilliseconds) }
+        stage?.pool.release(ending.pick, ending.outcome)
+    }
+
+    private func takeAttempt(_ number: Int) -> Attempt? {
+        if let attempt, attempt.number == number {
+            self.attempt = hedge
+            hedge = nil
+            return attempt
+        }
+        guard let hedge, hedge.number == number else { return nil }
+        self.hedge = nil
+        return hedge
+    }
+
+    private func perform(_ next: CallStateMachine.Next?) {
+        guard let next, let pool = stage?.pool else { return }
+        switch next {
+        case .none: break
+        case .openAttempt(let attempt, let due):
+            open(attempt)
+            if let due, call?.isEnded == false { schedule(at: due) }
+        case .pickEndpoint:
+            switch pool.pick(excluding: call?.tried ?? []) {
+            case .picked(let pick): perform(call?.picked(pick, at: loop.now))
+            case .unavailable(let wait): perform(call?.foundNoEndpoint(retryAfter: wait, at: loop.now))
+            }
+        case .pickHedge:
+            if let pick = pool.pickHedge(excluding: call?.tried ?? []) { perform(call?.picked(pick, at: loop.now)) }
+        case .requestRetry: perform(call?.retry(isAdmitted: pool.admitRetry(), random: loop.random(), at: loop.now))
+        case .schedule(let due, let failure):
+            _ = report(failure, isRetried: true)
+            schedule(at: due)
+        case .fail(let failure, let timing, let permit): fail(failure, timing, permit)
+        case .end(let permit):
+            pool.count { $0.cancelled &+= 1 }
+            leave(permit)
+        case .releasePermit: pool.release()
+        case .returnPick(let pick): pool.release(pick, .neither)
+        }
+    }
+
+    private func schedule(at due: Instant) {
+        timer?.cancel()
+        let wait = max(.zero, due - loop.now)
+        timer = loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.nanoseconds)) { [weak self] in
+            guard let self else { return }
+            timer = nil
+            perform(call?.timerFired(at: loop.now))
+        }
+    }
+
+    private func open(_ attempt: CallStateMachine.Attempt) {
+        guard let stage else { return }
+        let reporter = AttemptReporter(receiver: self, attempt: attempt.number)
+        let made = withRequest { stage.transport.makeAttempt($0, endpoint: attempt.pick.index, reporter: reporter) }
+        // It may have ended at once.
+        guard let progress = call?.progress(of: attempt.number) else { return }
+        let opened = Attempt(number: attempt.number, upstream: made)
+        if self.attempt == nil { self.attempt = opened } else { hedge = opened }
+        if progress == .sent { flush(to: opened) }
+        if isPaused { made.pause() }
+    }
+
+    private func flush(to attempt: Attempt) {
+        guard call?.isStreamed ?? false else { return }
+        while let chunk = call?.nextBuffered(at: loop.now) { attempt.upstream.send(chunk) }
+        if call?.endsInput ?? false { attempt.upstream.endInput() }
+    }
+
+    // MARK: End
+
+    private func fail(_ failure: consuming CallFailure, _ timing: CallTiming, _ permit: CallStateMachine.Permit) {
+        guard let pool = stage?.pool else { return }
+        var failure = failure
+        pool.fail(&failure)
+        failure = report(failure, isRetried: false)
+        leave(permit)
+        perform(chain.failed(failure, timing, at: loop.now))
+    }
+
+    private func report(_ failure: consuming CallFailure, isRetried: Bool) -> CallFailure {
+        var failure = failure
+        let id = correlationID ?? loop.correlationID()
+        (correlationID, failure.correlationID) = (id, id)
+        withRequest { stage?.pool.report(failure, of: $0, isRetried: isRetried) }
+        return failure
+    }
+
+    private func leave(_ permit: CallStateMachine.Permit) {
+        stopTimer()
+        loop.remove(self)
+        switch permit {
+        case .none: break
+        case .held: stage?.pool.release()
+        // A permit that is on its way is released when it arrives.
+        case .queued(let ticket): _ = stage?.pool.cancel(ticket)
+        }
+    }
+
+    private func stopTimer() {
+        timer?.cancel()
+        timer = nil
+    }
+}
+
+extension ActiveRequest: CallLoop.Member {
+    package func tick(now: Instant) { perform(call?.tick(at: now)) }
+}
+
+extension ActiveRequest: AttemptReceiver {
+    package func opened(attempt: Int) { call?.opened(attempt, at: loop.now) }
+
+    package func connected(attempt number: Int) {
+        switch call?.connected(number, at: loop.now) {
+        case .consumed(let bytes): consume(bytes)
+        // Before it is stored, the attempt is flushed by ``open(_:)``.
+        case .flush: if let attempt, attempt.number == number { flush(to: attempt) }
+        case Optional.none, .some(.none): break
+        }
+    }
+
+    package func read(_ bytes: Int, attempt: Int) { perform(call?.read(bytes, from: attempt, at: loop.now)) }
+
+    package func received(_ content: consuming UpstreamEvent.Content, attempt: Int) {
+        switch call?.received(content.byteCount, from: attempt, at: loop.now) {
+        case .deliver: break
+        case .deliverFirst(let loser): begin(after: loser)
+        case .fail(let actions): return perform(actions)
+        case .ignore, nil: return
+        }
+        perform(chain.received(content))
+        if chain.hasSpeech { advance() }
+    }
+
+    package func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int) {
+        let now = loop.now
+        switch call?.completed(content.byteCount, from: attempt, at: now) {
+        case .complete(let pick, let loser, let timing):
+            begin(after: loser)
+            _ = takeAttempt(attempt)
+            loop.remove(self)
+            stage?.pool.complete(pick)
+            let action = chain.completed(content, summary, timing, at: now)
+            if case .finish = action { return perform(action) }
+            consumeRest()
+            perform(action)
+            advance()
+        case .fail(let actions): perform(actions)
+        case .ignore, nil: break
+        }
+    }
+
+    /// The response begins: the attempt that lost is cancelled.
+    private func begin(after loser: CallStateMachine.Ending?) {
+        stopTimer()
+        if let loser { end(loser) }
+    }
+
+    package func consumed(_ bytes: Int, attempt: Int) {
+        if call?.consumed(bytes, by: attempt, at: loop.now) ?? false { consume(bytes) }
+    }
+
+    package func failed(_ failure: CallFailure, attempt: Int) { perform(call?.attemptFailed(attempt, failure, at: loop.now)) }
+}

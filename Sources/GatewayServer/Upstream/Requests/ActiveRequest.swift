@@ -1,0 +1,195 @@
+package import GatewayCore
+import NIOCore
+
+/// A request in flight, on the event loop of its connections: performs the actions of its chain and of the call that is under way.
+///
+/// A sentence of a spoken response is an active request of its own, whose events come back to this one.
+package final class ActiveRequest {
+    package let key: RequestKey
+    package let id: MessageID
+    /// Bytes of the client's text.
+    let inputBytes: Int
+    let stages: UpstreamStages
+    let loop: CallLoop
+    /// The receiver of events.
+    var sink: (any UpstreamEventSink)?
+    /// The receiver of consumed bytes.
+    package var input: (any UpstreamEventSink)?
+    /// The place in the table of the event loop, while a call is under way.
+    package var index: Int?
+
+    var chain: ChainStateMachine
+    /// The call of the current stage, or of the last one.
+    var call: CallStateMachine?
+    var stage: UpstreamStage?
+    /// The request of that call, where it isn't the client's.
+    var stageRequest: UpstreamRequest?
+    var attempt: Attempt?
+    /// The second attempt, while two race.
+    var hedge: Attempt?
+    /// For a hedge or a retry.
+    var timer: Scheduled<Void>?
+    /// The correlation id of all failures of the call; nil before the first.
+    var correlationID: ULID?
+    private var sentence: ActiveRequest?
+    private(set) var isPaused = false
+
+    struct Attempt {
+        let number: Int
+        let upstream: any UpstreamAttempt
+    }
+
+    package init(_ request: consuming UpstreamRequest, stages: UpstreamStages, loop: CallLoop, sink: any UpstreamEventSink) {
+        key = request.key
+        id = request.id
+        inputBytes = request.input.byteCount
+        self.stages = stages
+        self.loop = loop
+        self.sink = sink
+        chain = ChainStateMachine(request, chain: stages.chain, at: loop.now)
+    }
+
+    package var heldBytes: Int { chain.heldBytes + (call?.heldBytes ?? 0) + (sentence?.heldBytes ?? 0) }
+
+    var isEnded: Bool { chain.isEnded }
+    var spokenText: SpokenText? { chain.spokenText }
+
+    // MARK: Input
+
+    package func begin() {
+        perform(chain.begin(at: loop.now))
+        if chain.hasSpeech { advance() }
+    }
+
+    package func send(_ chunk: [UInt8]) {
+        switch chain.send(chunk, at: loop.now) {
+        case .send: sendToCall(chunk)
+        case .consumed: input?.consumed(chunk.count)
+        case .finish(let content, let epilogue):
+            input?.consumed(chunk.count)
+            finish(content, epilogue)
+        }
+    }
+
+    package func endInput() { perform(chain.endInput(at: loop.now)) }
+
+    package func pause() {
+        guard !isPaused else { return }
+        isPaused = true
+        if call?.pause(at: loop.now) ?? false {
+            attempt?.upstream.pause()
+            hedge?.upstream.pause()
+        }
+        sentence?.pause()
+    }
+
+    package func resume() {
+        guard isPaused else { return }
+        isPaused = false
+        if call?.resume(at: loop.now) ?? false {
+            attempt?.upstream.resume()
+            hedge?.upstream.resume()
+        }
+        sentence?.resume()
+    }
+
+    /// Nothing is reported afterwards, but the bytes that needn't be consumed any more.
+    package func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
+        guard !chain.isEnded else { return }
+        chain.cancel()
+        sink = nil
+        consumeRest()
+        input = nil
+        cancelCalls(reason, playedMilliseconds: playedMilliseconds)
+    }
+
+    private func cancelCalls(_ reason: CancelReason, playedMilliseconds: Int64?) {
+        cancelCall(reason, playedMilliseconds: playedMilliseconds)
+        let sentence = sentence
+        self.sentence = nil
+        sentence?.cancel(reason, playedMilliseconds: playedMilliseconds)
+    }
+
+    // MARK: Actions of the chain
+
+    func perform(_ action: consuming ChainStateMachine.Action) {
+        switch action {
+        case .wait: break
+        case .start(let stage, let request): startCall(stages.list[stage], request)
+        case .endInput: endInputOfCall()
+        case .synthesize(let request): synthesize(request)
+        case .deliver(let content): deliver(content)
+        case .finish(let content, let epilogue): finish(content, epilogue)
+        }
+    }
+
+    /// Performs what is due, until the chain waits for an event.
+    func advance() {
+        while true {
+            let action = chain.next(at: loop.now)
+            if case .wait = action { return }
+            perform(action)
+        }
+    }
+
+    private func deliver(_ content: consuming UpstreamEvent.Content) {
+        guard let sink, !sink.deliver(UpstreamEvent(key, content)) else { return }
+        pause()
+    }
+
+    private func finish(_ content: consuming UpstreamEvent.Content, _ epilogue: UpstreamEvent.Epilogue) {
+        consumeRest()
+        let sink = sink
+        (self.sink, input) = (nil, nil)
+        cancelCalls(.obsolete, playedMilliseconds: nil)
+        sink?.deliver(UpstreamEvent(key, content, isLast: true, epilogue: epilogue))
+    }
+
+    func consume(_ bytes: Int) {
+        let clients = chain.consumed(bytes)
+        if clients > 0 { input?.consumed(clients) }
+    }
+
+    func consumeRest() { consume(.max) }
+
+    // MARK: Speech
+
+    private func synthesize(_ request: consuming UpstreamRequest) {
+        guard let speech = stages.speech else { return }
+        let sentence = ActiveRequest(request, stages: speech, loop: loop, sink: self)
+        self.sentence = sentence
+        if isPaused { sentence.pause() }
+        sentence.begin()
+        chain.sentenceStarted()
+    }
+}
+
+/// The events of a sentence.
+extension ActiveRequest: UpstreamEventSink {
+    package func deliver(_ event: consuming UpstreamEvent) -> Bool {
+        let epilogue = event.isLast ? event.epilogue : nil
+        let isLast = event.isLast
+        if isLast { sentence = nil }
+        if case .failure(let code, let message, let retryAfter, let isRetryable) = event.content {
+            var failure = CallFailure(code, message)
+            failure.retryAfter = retryAfter
+            failure.isRetryable = isRetryable ?? true
+            failure.correlationID = epilogue?.correlationID
+            perform(chain.speechFailed(failure, epilogue?.timing ?? CallTiming(), at: loop.now))
+            advance()
+            return true
+        }
+        switch chain.speechReceived(event.content) {
+        case .none: break
+        case .deliver(let content): deliver(content)
+        case .reopen(let closing, let opening):
+            deliver(.audioEnd(closing))
+            deliver(.audio(opening))
+        }
+        if isLast {
+            chain.speechCompleted()
+            advance()
+        }
+        return true
+    }
+}

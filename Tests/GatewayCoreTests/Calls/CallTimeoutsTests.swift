@@ -1,0 +1,88 @@
+import GatewayCore
+import Testing
+
+@Suite("The deadlines of a call") struct CallTimeoutsTests {
+    private func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
+
+    private var policy: CallTimeouts.Policy {
+        var policy = CallTimeouts.Policy()
+        policy.waiting = .milliseconds(100)
+        policy.connect = .milliseconds(200)
+        policy.firstByte = .milliseconds(300)
+        policy.betweenBytes = .milliseconds(400)
+        policy.total = .seconds(1)
+        return policy
+    }
+
+    @Test(
+        arguments: [
+            (.waiting, 100), (.connecting, 200), (.awaiting, 300), (.answering, 400),
+        ] as [(CallTimeouts.Phase, Int64)])
+    func `each phase has its own`(phase: CallTimeouts.Phase, limit: Int64) {
+        var timeouts = CallTimeouts(policy: policy, at: at(0))
+        timeouts.enter(phase, at: at(10))
+        #expect(timeouts.overdue(at: at(10 + limit - 1)) == nil)
+        #expect(timeouts.overdue(at: at(10 + limit)) == phase)
+    }
+
+    @Test func `bytes of the answer begin the last one anew, and the whole has a limit`() {
+        var timeouts = CallTimeouts(policy: policy, at: at(0))
+        timeouts.enter(.awaiting, at: at(0))
+        for time in stride(from: 100, through: 900, by: 200) as StrideThrough<Int64> { timeouts.heard(at: at(time)) }
+        #expect(timeouts.overdue(at: at(999)) == nil)
+        #expect(timeouts.overdue(at: at(1000)) == .answering)
+        #expect(timeouts.isOutOfTime(at: at(1000)))
+    }
+
+    @Test func `while the client doesn't read, or still speaks, nothing is due`() {
+        var timeouts = CallTimeouts(policy: policy, at: at(0))
+        timeouts.enter(.answering, at: at(0))
+        timeouts.hold(true, at: at(0))
+        #expect(timeouts.overdue(at: at(5000)) == nil)
+        timeouts.hold(false, at: at(500))
+        #expect(timeouts.overdue(at: at(899)) == nil)
+        #expect(timeouts.overdue(at: at(900)) == .answering)
+
+        // Also the first byte isn't, and what comes while it isn't read takes nothing of the time for the whole.
+        var held = CallTimeouts(policy: policy, at: at(0))
+        held.enter(.awaiting, at: at(0))
+        held.hold(true, at: at(100))
+        #expect(held.overdue(at: at(5000)) == nil)
+        held.heard(at: at(5000))
+        held.hold(true, at: at(6000))
+        held.hold(false, at: at(8100))
+        held.heard(at: at(8400))
+        held.heard(at: at(8700))
+        #expect(held.overdue(at: at(8999)) == nil)
+        #expect(held.overdue(at: at(9000)) == .answering)
+
+        var speaking = CallTimeouts(policy: policy, at: at(0))
+        speaking.enter(.sending, at: at(0))
+        speaking.heard(at: at(100))
+        #expect(speaking.overdue(at: at(60_000)) == nil)
+        speaking.enter(.awaiting, at: at(60_000))
+        #expect(speaking.overdue(at: at(60_299)) == nil)
+        #expect(speaking.overdue(at: at(60_300)) == .awaiting)
+    }
+
+    @Test func `without limits nothing is ever due`() {
+        var timeouts = CallTimeouts(policy: .init(), at: at(0))
+        for phase in CallTimeouts.Phase.allCases {
+            timeouts.enter(phase, at: at(0))
+            #expect(timeouts.overdue(at: .distantFuture) == nil)
+        }
+    }
+
+    @Test func `the times of calls one after the other add up`() {
+        func timing(_ queue: Int64, _ connect: Int64, _ first: Int64, _ total: Int64) -> CallTiming {
+            var timing = CallTiming()
+            (timing.queue, timing.connect) = (.nanoseconds(queue), .nanoseconds(connect))
+            (timing.first, timing.total) = (.nanoseconds(first), .nanoseconds(total))
+            return timing
+        }
+        var sum = CallTiming()
+        sum.add(timing(1, 2, 3, 10))
+        sum.add(timing(4, 5, 6, 20))
+        #expect(sum == timing(5, 7, 3, 30))
+    }
+}

@@ -1,0 +1,475 @@
+import GatewayCore
+import Testing
+
+@Suite("The state machine of a chain") struct ChainStateMachineTests {
+    private static let stt = Chain.Stage(role: .transcribe, takesRecordings: true)
+    private static let vosk = Chain.Stage(role: .transcribe)
+    private static let llm = Chain.Stage(role: .respond)
+    private static let tts = Chain.Stage(role: .synthesize)
+    private static let any = Chain.Stage(role: .any)
+
+    // MARK: One stage
+
+    @Test func `one stage is asked in the client's words, and its last event completes the request`() {
+        let chain = Run([Self.any])
+        #expect(chain.begin() == "start 0")
+        #expect(chain.text("Hel") == "text Hel")
+        #expect(chain.complete("lo", usage: (3, 4), finish: .length) == "finish text lo final, usage 3 4, length")
+        #expect(chain.isEnded)
+    }
+
+    @Test func `the last event is final even if the upstream doesn't say so, and other content ends as it is`() {
+        let chain = Run([Self.any])
+        _ = chain.begin()
+        #expect(chain.complete(.text([0x61], final: false)) == "finish text a final")
+        let heard = Run([Self.vosk], audio: true)
+        _ = heard.begin()
+        #expect(
+            heard.complete(.transcript([0x61], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil))
+                == "finish transcript a")
+    }
+
+    @Test func `a failed call fails the request with its error, correlation id and times`() {
+        let chain = Run([Self.llm])
+        _ = chain.begin()
+        var failure = CallFailure(.upstreamTimeout, "late")
+        failure.retryAfter = 300
+        failure.correlationID = ULID(high: 1, low: 2)
+        #expect(chain.fail(failure) == "finish upstream_timeout late, retry 300, id")
+        failure.isRetryable = false
+        let other = Run([Self.llm])
+        _ = other.begin()
+        #expect(other.fail(failure) == "finish upstream_timeout late, no retry, id")
+        #expect(other.fail(failure) == "")
+    }
+
+    @Test func `the client's bytes count as consumed once, the input of later stages doesn't`() {
+        let chain = Run([Self.llm], text: "12345")
+        _ = chain.begin()
+        #expect(chain.heldBytes == 0)
+        #expect(chain.consumed(3) == 3)
+        #expect(chain.heldBytes == 3)
+        #expect(chain.consumed(3) == 2)
+        #expect(chain.consumed(3) == 0)
+        let rest = Run([Self.llm], text: "12345")
+        #expect(rest.consumeRest() == 5)
+        #expect(rest.consumeRest() == 0)
+    }
+
+    // MARK: Collecting
+
+    @Test func `audio for an upstream that takes recordings is collected, and sent at its end`() {
+        let chain = Run([Self.stt], audio: true)
+        #expect(chain.begin() == "")
+        #expect(chain.audio([1, 2]) == "consumed")
+        #expect(chain.audio([3]) == "consumed")
+        #expect(chain.heldBytes == 3)
+        #expect(chain.end() == "start 0 recording 3")
+        #expect(chain.audio([4]) == "consumed")
+        #expect(chain.end() == "")
+        #expect(chain.complete("x") == "finish text x final")
+    }
+
+    @Test func `a recording is refused when it is too long, empty, or single Opus packets`() {
+        let long = Run(Chain([Self.stt], collectMaxBytes: 3), audio: true)
+        _ = long.begin()
+        #expect(long.audio([1, 2, 3]) == "consumed")
+        #expect(long.audio([4]) == "finish audio_too_large the recording is longer than this route takes, no retry")
+        #expect(long.audio([5]) == "consumed")
+        #expect(long.end() == "")
+        let empty = Run([Self.stt], audio: true)
+        _ = empty.begin()
+        #expect(empty.end() == "finish invalid_audio the recording is empty, no retry")
+        let opus = Run([Self.stt], audio: true, codec: .opus)
+        _ = opus.begin()
+        _ = opus.audio([1])
+        #expect(opus.end() == "finish invalid_audio this route takes no single Opus packets; send ogg_opus or webm_opus, no retry")
+    }
+
+    @Test func `audio for an upstream that takes it as it comes is streamed`() {
+        let chain = Run([Self.vosk, Self.llm], audio: true)
+        #expect(chain.begin() == "start 0 audio")
+        #expect(chain.audio([1, 2]) == "send")
+        #expect(chain.consumed(2) == 2)
+        #expect(chain.end() == "end input")
+        #expect(chain.audio([1]) == "consumed")
+        #expect(chain.end() == "")
+    }
+
+    @Test func `a stage that completes before the end of the audio doesn't need the rest`() {
+        let chain = Run([Self.vosk, Self.llm], audio: true)
+        _ = chain.begin()
+        _ = chain.audio([1])
+        #expect(chain.complete(transcript: "yes") == "transcript yes")
+        #expect(chain.advance() == ["start 1 text yes"])
+        #expect(chain.audio([2]) == "consumed")
+        #expect(chain.end() == "")
+        #expect(chain.complete("ok") == "finish text ok final")
+    }
+
+    // MARK: Chains
+
+    @Test func `transcript, response, speech: each stage is given the output of the one before`() {
+        let chain = Run([Self.vosk, Self.llm, Self.tts], audio: true, wantsAudio: true)
+        #expect(chain.begin() == "start 0 audio, text only")
+        #expect(chain.end() == "end input")
+        #expect(chain.transcript("how are") == "transcript how are")
+        #expect(chain.complete(transcript: "you") == "transcript you")
+        #expect(chain.advance() == ["start 1 text how are you, text only"])
+        #expect(chain.text("I am well, thank you. ") == "text I am well, thank you. ")
+        #expect(chain.advance() == ["synthesize I am well, thank you."])
+        #expect(chain.speech(.audio(Run.pcm)) == "audio")
+        #expect(chain.speech(.audioChunk([0, 0])) == "chunk 2")
+        #expect(chain.text("And what about you?") == "text And what about you?")
+        #expect(chain.advance() == [])
+        #expect(chain.speech(.audioEnd(Run.pcm)) == "")
+        chain.speechCompleted()
+        #expect(chain.advance() == [])
+        #expect(chain.complete("", usage: (5, 6)) == "text  final")
+        #expect(chain.advance() == ["synthesize And what about you?"])
+        #expect(chain.speech(.audio(Run.pcm)) == "")
+        #expect(chain.speech(.audioChunk([0, 0, 0, 0])) == "chunk 4")
+        chain.speechCompleted()
+        #expect(chain.advance() == ["finish audio end, usage 5 6"])
+    }
+
+    @Test func `a text skips the transcription, and without audio in the output nothing is synthesized`() {
+        let chain = Run([Self.vosk, Self.llm, Self.tts])
+        #expect(chain.begin() == "start 1 text hello")
+        #expect(!chain.hasSpeech)
+        #expect(chain.complete("hi") == "finish text hi final")
+        let single = Run([Self.tts], text: "Read this aloud.")
+        #expect(single.hasSpeech)
+        #expect(single.begin() == "synthesize Read this aloud.")
+        single.sentenceStarted()
+        #expect(single.speech(.audio(Run.pcm)) == "audio")
+        single.speechCompleted()
+        #expect(single.advance() == ["finish audio end"])
+    }
+
+    @Test func `a text to a route that only transcribes completes at once`() {
+        let chain = Run([Self.vosk])
+        #expect(chain.begin() == "finish text  final")
+    }
+
+    @Test func `a transcript without words ends the request`() {
+        for words in ["", " \u{200B}"] {
+            let chain = Run([Self.vosk, Self.llm], audio: true)
+            _ = chain.begin()
+            _ = chain.complete(transcript: words)
+            #expect(chain.advance() == ["finish text  final"])
+        }
+    }
+
+    @Test func `without a response in between, the transcript is synthesized`() {
+        let chain = Run([Self.vosk, Self.tts], audio: true, wantsAudio: true)
+        _ = chain.begin()
+        _ = chain.complete(transcript: "Say that again please.")
+        #expect(chain.advance() == ["synthesize Say that again please."])
+        chain.speechCompleted()
+        #expect(chain.advance() == ["finish text  final"])
+    }
+
+    @Test func `times and usage of the stages add up`() {
+        let chain = Run([Self.vosk, Self.llm], audio: true)
+        _ = chain.begin()
+        _ = chain.complete(transcript: "a", usage: (1, 2))
+        _ = chain.advance()
+        #expect(chain.complete("b", usage: (10, 20)) == "finish text b final, usage 11 22")
+        #expect(chain.queue == .nanoseconds(2))
+    }
+
+    // MARK: Speech
+
+    /// A response whose text is complete, with two sentences.
+    private func speaking(failsWithSpeech: Bool = false, text: Bool = true) -> Run {
+        let chain = Run(Chain([Self.llm, Self.tts], failsWithSpeech: failsWithSpeech), wantsAudio: true, wantsText: text)
+        _ = chain.begin()
+        _ = chain.complete("This is the first sentence. This is the second sentence.")
+        #expect(chain.advance() == ["synthesize This is the first sentence."])
+        return chain
+    }
+
+    @Test func `a sentence that fails is skipped, and the last message says so`() {
+        let chain = speaking()
+        #expect(chain.speechFailed(.brokenOff()) == "status speech_failed")
+        #expect(chain.advance() == ["synthesize This is the second sentence."])
+        _ = chain.speech(.audio(Run.pcm))
+        chain.speechCompleted()
+        #expect(chain.advance() == ["finish audio end, speech partial"])
+    }
+
+    @Test func `without any audio the text remains`() {
+        let chain = speaking()
+        _ = chain.speechFailed(.brokenOff())
+        _ = chain.advance()
+        _ = chain.speechFailed(.brokenOff())
+        #expect(chain.advance() == ["finish text  final, speech failed"])
+    }
+
+    @Test func `without any audio, and without text in the output, the request fails`() {
+        let chain = speaking(text: false)
+        _ = chain.speechFailed(.brokenOff())
+        _ = chain.advance()
+        _ = chain.speechFailed(.brokenOff())
+        #expect(chain.advance() == ["finish upstream_error the upstream's answer broke off"])
+    }
+
+    @Test func `where speech is required, a sentence that fails ends the request`() {
+        let chain = speaking(failsWithSpeech: true)
+        #expect(chain.speechFailed(.brokenOff()) == "finish upstream_error the upstream's answer broke off")
+        #expect(chain.advance() == [])
+    }
+
+    @Test func `after two deadlines in a row the other sentences aren't tried`() {
+        let chain = Run([Self.llm, Self.tts], wantsAudio: true)
+        _ = chain.begin()
+        _ = chain.complete("This is the first sentence. This is the second sentence. This is the third sentence. This is the last one.")
+        #expect(chain.advance() == ["synthesize This is the first sentence."])
+        _ = chain.speechFailed(.timeout(.awaiting))
+        #expect(chain.advance() == ["synthesize This is the second sentence."])
+        _ = chain.speechFailed(.timeout(.awaiting))
+        #expect(chain.advance() == ["status speech_failed", "status speech_failed", "finish text  final, speech failed"])
+    }
+
+    @Test func `a sentence that ends while it is started isn't followed from within`() {
+        let chain = Run([Self.llm, Self.tts], wantsAudio: true)
+        _ = chain.begin()
+        _ = chain.complete("This is the first sentence. This is the second sentence.")
+        #expect(chain.next() == "synthesize This is the first sentence.")
+        chain.speechCompleted()
+        #expect(chain.next() == "")
+        chain.sentenceStarted()
+        #expect(chain.next() == "synthesize This is the second sentence.")
+    }
+
+    @Test func `another format of the audio closes the first`() {
+        let chain = speaking()
+        _ = chain.speech(.audio(Run.pcm))
+        #expect(chain.speech(.audio(AudioFormat(codec: .pcm16, rate: 24_000, channels: 1))) == "reopen 16000 24000")
+    }
+
+    @Test func `text that is only spoken isn't sent`() {
+        let chain = Run([Self.llm, Self.tts], wantsAudio: true, wantsText: false)
+        _ = chain.begin()
+        #expect(chain.text("Hello there.") == "unsent Hello there.")
+    }
+
+    @Test func `text that is open at the end of the response is closed before the speech`() {
+        let chain = Run([Self.llm, Self.tts], wantsAudio: true)
+        _ = chain.begin()
+        _ = chain.text("Hello")
+        _ = chain.complete(.status("done", progress: nil))
+        #expect(chain.advance() == ["text  final", "synthesize Hello"])
+    }
+
+    // MARK: Cancelling, and inputs that don't fit
+
+    @Test func `after a cancel in each phase nothing follows`() {
+        let phases: [(String, (Run) -> Void, Run)] = [
+            ("ready", { _ in }, Run([Self.llm])),
+            ("collecting", { _ = $0.audio([1]) }, Run([Self.stt], audio: true)),
+            ("transcribing", { _ = $0.begin() }, Run([Self.vosk, Self.llm], audio: true)),
+            (
+                "transcribed",
+                {
+                    _ = $0.begin()
+                    _ = $0.complete(transcript: "a")
+                }, Run([Self.vosk, Self.llm], audio: true)
+            ),
+            ("responding", { _ = $0.begin() }, Run([Self.llm])),
+            (
+                "responded",
+                {
+                    _ = $0.begin()
+                    _ = $0.complete("a")
+                }, Run([Self.llm, Self.tts], wantsAudio: true)
+            ),
+            (
+                "synthesizing",
+                {
+                    _ = $0.begin()
+                    _ = $0.complete("One sentence is enough.")
+                    _ = $0.advance()
+                }, Run([Self.llm, Self.tts], wantsAudio: true)
+            ),
+        ]
+        for (phase, step, chain) in phases {
+            step(chain)
+            chain.cancel()
+            #expect(chain.isEnded, "\(phase)")
+            #expect(chain.begin() == "", "\(phase)")
+            #expect(chain.audio([1]) == "consumed", "\(phase)")
+            #expect(chain.end() == "", "\(phase)")
+            #expect(chain.text("a") == "", "\(phase)")
+            #expect(chain.complete("a") == "", "\(phase)")
+            #expect(chain.fail(.brokenOff()) == "", "\(phase)")
+            #expect(chain.speech(.audio(Run.pcm)) == "", "\(phase)")
+            chain.speechCompleted()
+            #expect(chain.speechFailed(.brokenOff()) == "", "\(phase)")
+            #expect(chain.advance() == [], "\(phase)")
+        }
+    }
+
+    @Test func `events that don't fit the phase are ignored`() {
+        let ready = Run([Self.llm, Self.tts], wantsAudio: true)
+        #expect(ready.text("early") == "")
+        #expect(ready.complete("early") == "")
+        #expect(ready.speechFailed(.brokenOff()) == "")
+        #expect(ready.advance() == [])
+        #expect(ready.begin() == "start 0 text hello, text only")
+        #expect(ready.begin() == "")
+        #expect(ready.end() == "")
+        #expect(ready.audio([1]) == "consumed")
+        _ = ready.complete("One sentence is enough.")
+        #expect(ready.complete("again") == "")
+        #expect(ready.text("late") == "")
+        #expect(ready.advance() == ["synthesize One sentence is enough."])
+        ready.speechCompleted()
+        ready.speechCompleted()
+        #expect(ready.advance() == ["finish text  final"])
+        let plain = Run([Self.llm])
+        _ = plain.begin()
+        #expect(plain.speech(.audio(Run.pcm)) == "")
+        #expect(plain.speechFailed(.brokenOff()) == "")
+        #expect(plain.complete("a") == "finish text a final")
+    }
+}
+
+/// A chain whose results are told as text.
+private final class Run {
+    static let pcm = AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)
+
+    private var machine: ChainStateMachine
+    private let now = Instant(nanoseconds: 1_000_000_000)
+    private(set) var queue = Instant.Duration.zero
+
+    convenience init(
+        _ stages: [Chain.Stage], text: String = "hello", audio: Bool = false, codec: AudioFormat.Codec = .pcm16, wantsAudio: Bool = false,
+        wantsText: Bool = true
+    ) {
+        self.init(Chain(stages), text: text, audio: audio, codec: codec, wantsAudio: wantsAudio, wantsText: wantsText)
+    }
+
+    init(
+        _ chain: Chain, text: String = "hello", audio: Bool = false, codec: AudioFormat.Codec = .pcm16, wantsAudio: Bool = false,
+        wantsText: Bool = true
+    ) {
+        var output = UpstreamRequest.Output()
+        (output.text, output.audio) = (wantsText, wantsAudio)
+        guard let id = MessageID("m1") else { preconditionFailure("m1 is an id") }
+        let request = UpstreamRequest(
+            key: RequestKey(number: 1), id: id,
+            input: audio ? .audio(AudioFormat(codec: codec, rate: 16_000, channels: 1)) : .text(Array(text.utf8)), lang: nil, stream: true,
+            output: output, meta: [])
+        machine = ChainStateMachine(request, chain: chain, at: now)
+    }
+
+    var isEnded: Bool { machine.isEnded }
+    var hasSpeech: Bool { machine.hasSpeech }
+    var heldBytes: Int { machine.heldBytes }
+
+    func begin() -> String { text(machine.begin(at: now)) }
+    func end() -> String { text(machine.endInput(at: now)) }
+    func text(_ delta: String) -> String { text(machine.received(.text(Array(delta.utf8), final: false))) }
+    func consumed(_ bytes: Int) -> Int { machine.consumed(bytes) }
+    func consumeRest() -> Int { machine.consumeRest() }
+    func cancel() { machine.cancel() }
+    func sentenceStarted() { machine.sentenceStarted() }
+    func speechCompleted() { machine.speechCompleted() }
+    func next() -> String { text(machine.next(at: now)) }
+
+    func audio(_ chunk: [UInt8]) -> String {
+        switch machine.send(chunk, at: now) {
+        case .send: "send"
+        case .consumed: "consumed"
+        case .finish(let content, let epilogue): text(.finish(content, epilogue))
+        }
+    }
+
+    func transcript(_ words: String) -> String { text(machine.received(Self.transcript(words))) }
+
+    func complete(_ words: String, usage: (Int64, Int64)? = nil, finish: FinishReason? = nil) -> String {
+        complete(.text(Array(words.utf8), final: true), usage: usage, finish: finish)
+    }
+
+    func complete(transcript words: String, usage: (Int64, Int64)? = nil) -> String { complete(Self.transcript(words), usage: usage) }
+
+    func complete(_ content: UpstreamEvent.Content, usage: (Int64, Int64)? = nil, finish: FinishReason? = nil) -> String {
+        let summary = AnswerSummary(usage: usage.map { Usage(inputTokens: $0.0, outputTokens: $0.1) }, finish: finish)
+        var timing = CallTiming()
+        timing.queue = .nanoseconds(1)
+        return text(machine.completed(content, summary, timing, at: now))
+    }
+
+    func fail(_ failure: CallFailure) -> String { text(machine.failed(failure, CallTiming(), at: now)) }
+
+    func speechFailed(_ failure: CallFailure) -> String { text(machine.speechFailed(failure, CallTiming(), at: now)) }
+
+    func speech(_ content: UpstreamEvent.Content) -> String {
+        switch machine.speechReceived(content) {
+        case .none: ""
+        case .deliver(let content): text(content)
+        case .reopen(let closing, let opening): "reopen \(closing.rate) \(opening.rate)"
+        }
+    }
+
+    /// The results until the machine waits; sentences are started.
+    func advance() -> [String] {
+        var results: [String] = []
+        while results.count < 100 {
+            let result = next()
+            if result.isEmpty { break }
+            results.append(result)
+            if result.hasPrefix("synthesize") { machine.sentenceStarted() }
+        }
+        return results
+    }
+
+    private static func transcript(_ words: String) -> UpstreamEvent.Content {
+        .transcript(Array(words.utf8), final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil)
+    }
+
+    private func text(_ action: ChainStateMachine.Action) -> String {
+        switch action {
+        case .wait: return ""
+        case .start(let stage, nil): return "start \(stage)"
+        case .start(let stage, let request?):
+            let only = request.output.text && !request.output.audio && machine.request.output.audio ? ", text only" : ""
+            return switch request.input {
+            case .text(let text): "start \(stage) text \(string(text))\(only)"
+            case .recording(_, let bytes): "start \(stage) recording \(bytes.count)\(only)"
+            case .audio: "start \(stage) audio\(only)"
+            }
+        case .endInput: return "end input"
+        case .synthesize(let request):
+            guard case .text(let text) = request.input, request.conversation.isEmpty else { return "?" }
+            return "synthesize \(string(text))"
+        case .deliver(let content): return text(content)
+        case .finish(let content, let epilogue):
+            queue = epilogue.timing?.queue ?? .zero
+            var result = "finish \(text(content))"
+            if let usage = epilogue.usage { result += ", usage \(usage.inputTokens) \(usage.outputTokens)" }
+            if let finish = epilogue.finish { result += ", \(finish.rawValue)" }
+            if let speech = epilogue.speech { result += ", speech \(speech.rawValue)" }
+            if epilogue.correlationID != nil { result += ", id" }
+            return result
+        }
+    }
+
+    private func text(_ content: UpstreamEvent.Content) -> String {
+        switch content {
+        case .text(let text, let final): "text \(string(text))" + (final ? " final" : "")
+        case .unsentText(let text): "unsent \(string(text))"
+        case .transcript(let text, _, _, _, _): "transcript \(string(text))"
+        case .audio: "audio"
+        case .audioChunk(let chunk): "chunk \(chunk.count)"
+        case .audioEnd: "audio end"
+        case .status(let status, _, _): "status \(status)"
+        case .failure(let code, let message, let retryAfter, let isRetryable):
+            "\(code.rawValue) \(message)" + (retryAfter.map { ", retry \($0)" } ?? "") + (isRetryable == false ? ", no retry" : "")
+        }
+    }
+
+    private func string(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+}
