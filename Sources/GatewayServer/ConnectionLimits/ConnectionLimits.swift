@@ -1,12 +1,12 @@
 package import GatewayCore
 import Synchronization
 
-/// Who occupies how much of the gateway: sockets and WebSockets, in total and by address. Shared by all event loops.
+/// The connection limits: sockets and WebSockets, in total and by address. Shared by all event loops.
 ///
 /// Touched when a connection is accepted, upgraded and closed, never for a message.
-package final class Occupancy: Sendable {
+package final class ConnectionLimits: Sendable {
     /// `connections.*`; 0 turns a limit off.
-    package struct Limits: Sendable {
+    package struct Policy: Sendable {
         package var sockets: Int
         package var webSockets: Int
         package var webSocketsPerAddress: Int
@@ -23,11 +23,13 @@ package final class Occupancy: Sendable {
         var socketsPerAddress: Int { webSocketsPerAddress == 0 ? 0 : 2 * webSocketsPerAddress + 16 }
     }
 
-    package enum Refusal: Sendable {
+    /// The limit that rejects an upgrade.
+    package enum Rejection: Sendable {
         case connections, address
     }
 
-    private struct Holding {
+    /// The open connections of one address, and the handshakes that it began lately.
+    private struct Usage {
         var sockets = 0
         var webSockets = 0
         var handshakes = Limiter()
@@ -35,92 +37,96 @@ package final class Occupancy: Sendable {
     }
 
     private struct State {
-        var limits: Limits
+        var policy: Policy
         var sockets = 0
         var webSockets = 0
-        var holdings: [ClientAddress: Holding] = [:]
-        /// At so many entries those that say nothing any more are removed, so that a flood of addresses can't fill the memory.
+        var usages: [ClientAddress: Usage] = [:]
+        /// At so many entries the unused ones are removed, so that a flood of addresses can't fill the memory.
         var sweepAt = 1024
 
         mutating func sweep(now: Instant) {
-            holdings = holdings.filter { _, holding in
-                holding.sockets > 0 || holding.webSockets > 0 || now.nanoseconds(since: holding.lastSeen) < 2_000_000_000
+            usages = usages.filter { _, usage in
+                usage.sockets > 0 || usage.webSockets > 0 || now.nanoseconds(since: usage.lastSeen) < 2_000_000_000
             }
-            sweepAt = max(1024, 2 * holdings.count)
+            sweepAt = max(1024, 2 * usages.count)
         }
 
-        /// With a limit on handshakes an entry also says how many there were lately; then only a sweep removes it.
-        mutating func forgetIfEmpty(_ address: ClientAddress) {
-            guard limits.handshakesPerSecond == 0, let holding = holdings[address] else { return }
-            if holding.sockets <= 0, holding.webSockets <= 0 { holdings[address] = nil }
+        /// With a limit on handshakes an entry also counts recent ones; then only a sweep removes it.
+        mutating func removeIfUnused(_ address: ClientAddress) {
+            guard policy.handshakesPerSecond == 0, let usage = usages[address] else { return }
+            if usage.sockets <= 0, usage.webSockets <= 0 { usages[address] = nil }
         }
     }
 
     private let state: Mutex<State>
 
-    package init(limits: Limits) { state = Mutex(State(limits: limits)) }
+    package init(policy: Policy) { state = Mutex(State(policy: policy)) }
 
-    package var limits: Limits {
-        get { state.withLock { $0.limits } }
-        set { state.withLock { $0.limits = newValue } }
+    package var policy: Policy {
+        get { state.withLock { $0.policy } }
+        set { state.withLock { $0.policy = newValue } }
     }
 
     package var sockets: Int { state.withLock { $0.sockets } }
     package var webSockets: Int { state.withLock { $0.webSockets } }
 
     /// Whether another socket may be accepted (`connections.max_sockets`).
-    package var hasRoom: Bool { state.withLock { $0.limits.sockets == 0 || $0.sockets < $0.limits.sockets } }
+    package var hasRoom: Bool { state.withLock { $0.policy.sockets == 0 || $0.sockets < $0.policy.sockets } }
 
-    /// Counts an accepted socket. False when its address has too many or comes too fast: close it, and don't ``release(_:)`` it.
-    package func occupy(_ address: ClientAddress, now: Instant) -> Bool {
+    /// Admits an accepted socket, and counts it until ``releaseSocket(of:)``.
+    ///
+    /// - Returns: false when its address has too many or opens them too fast. Such a socket is closed, and not released.
+    package func admitSocket(of address: ClientAddress, now: Instant) -> Bool {
         state.withLock { state in
-            if state.holdings.count >= state.sweepAt { state.sweep(now: now) }
-            var holding = state.holdings[address] ?? Holding()
+            if state.usages.count >= state.sweepAt { state.sweep(now: now) }
+            var usage = state.usages[address] ?? Usage()
             let rate = Rate(
-                units: Double(state.limits.handshakesPerSecond), per: .seconds(1), burst: Double(state.limits.handshakesPerSecond))
-            let cap = state.limits.socketsPerAddress
-            let isAdmitted = (cap == 0 || holding.sockets < cap) && holding.handshakes.admit(1, at: rate, now: now) == nil
-            holding.lastSeen = now
+                units: Double(state.policy.handshakesPerSecond), per: .seconds(1), burst: Double(state.policy.handshakesPerSecond))
+            let cap = state.policy.socketsPerAddress
+            let isAdmitted = (cap == 0 || usage.sockets < cap) && usage.handshakes.admit(1, at: rate, now: now) == nil
+            usage.lastSeen = now
             if isAdmitted {
-                holding.sockets += 1
+                usage.sockets += 1
                 state.sockets += 1
             }
-            state.holdings[address] = holding
+            state.usages[address] = usage
             return isAdmitted
         }
     }
 
-    package func release(_ address: ClientAddress) {
+    package func releaseSocket(of address: ClientAddress) {
         state.withLock { state in
             state.sockets -= 1
-            state.holdings[address]?.sockets -= 1
-            state.forgetIfEmpty(address)
+            state.usages[address]?.sockets -= 1
+            state.removeIfUnused(address)
         }
     }
 
-    /// Counts an upgrade.
-    package func upgrade(_ address: ClientAddress) -> Refusal? {
+    /// Admits an upgrade, and counts the WebSocket until ``releaseWebSocket(of:)``.
+    ///
+    /// - Returns: the limit that rejects it; nil when it is admitted.
+    package func admitWebSocket(of address: ClientAddress) -> Rejection? {
         state.withLock { state in
-            let limits = state.limits
-            if limits.webSockets > 0, state.webSockets >= limits.webSockets { return .connections }
-            if limits.webSocketsPerAddress > 0, (state.holdings[address]?.webSockets ?? 0) >= limits.webSocketsPerAddress {
+            let policy = state.policy
+            if policy.webSockets > 0, state.webSockets >= policy.webSockets { return .connections }
+            if policy.webSocketsPerAddress > 0, (state.usages[address]?.webSockets ?? 0) >= policy.webSocketsPerAddress {
                 return .address
             }
             state.webSockets += 1
-            state.holdings[address, default: Holding()].webSockets += 1
+            state.usages[address, default: Usage()].webSockets += 1
             return nil
         }
     }
 
-    package func downgrade(_ address: ClientAddress) {
+    package func releaseWebSocket(of address: ClientAddress) {
         state.withLock { state in
             state.webSockets -= 1
-            state.holdings[address]?.webSockets -= 1
-            state.forgetIfEmpty(address)
+            state.usages[address]?.webSockets -= 1
+            state.removeIfUnused(address)
         }
     }
 
-    /// Forgets addresses that have nothing open and weren't seen for two seconds.
+    /// Removes addresses that have nothing open and weren't seen for two seconds.
     package func sweep(now: Instant) {
         state.withLock { $0.sweep(now: now) }
     }

@@ -2,57 +2,65 @@ import DequeModule
 import GatewayCore
 import NIOCore
 
-/// The batches of one event loop that aren't durable yet, and the sessions whose answers wait for them.
-///
-/// A batch takes up what all sessions of the loop have to store in one go of the loop, and has the number of a ticket. Sessions may tell what
-/// they answered once their ticket is committed.
-struct CommitQueue {
-    /// Of the batch that is being filled.
-    var ticket: UInt64 = 1
-    var isScheduled = false
-    var waiting: Deque<(ticket: UInt64, driver: SessionDriver)> = []
+/// The outcome of a commit.
+enum CommitResult {
+    /// Everything up to this ticket is durable.
+    case committed(UInt64)
+    /// The commit has failed, and is tried again.
+    case failed
 }
 
-extension LoopContext {
-    /// Has the turn's batch submitted when the loop is done with what it does now.
-    func scheduleCommit() {
-        guard !commits.isScheduled else { return }
-        commits.isScheduled = true
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        eventLoop.execute { bound.value.submitBatch() }
+/// A session that waits for a commit.
+protocol CommitWaiter: AnyObject {
+    func commitEnded(_ result: CommitResult)
+}
+
+/// The batches of one event loop that aren't durable yet, and the sessions whose responses wait for them.
+///
+/// A batch collects what all sessions of the loop have to store between two submissions, and has the number of a ticket. Sessions may send
+/// their responses once their ticket is committed.
+final class CommitQueue {
+    private let eventLoop: any EventLoop
+    private let store: any SessionStore
+    /// The ticket of the batch that is being filled.
+    private var ticket: UInt64 = 1
+    private var waiting: Deque<(ticket: UInt64, waiter: any CommitWaiter)> = []
+    /// A submission is on the loop's list of tasks.
+    var isScheduled = false
+
+    init(eventLoop: any EventLoop, store: any SessionStore) {
+        self.eventLoop = eventLoop
+        self.store = store
     }
 
-    /// `driver` has put something into the turn's batch, and is told when that is durable.
+    /// Adds a waiter for the batch that is being filled.
     ///
-    /// - Returns: the ticket to wait for.
-    func awaitCommit(_ driver: SessionDriver) -> UInt64 {
-        commits.waiting.append((commits.ticket, driver))
-        scheduleCommit()
-        return commits.ticket
+    /// - Returns: the batch's ticket.
+    func append(_ waiter: any CommitWaiter) -> UInt64 {
+        waiting.append((ticket, waiter))
+        return ticket
     }
 
-    func submitBatch() {
-        commits.isScheduled = false
-        guard let store = shared.store, let batch = turn.batch, !batch.isEmpty else { return }
-        turn.batch = StoreBatch()
-        let ticket = commits.ticket
-        commits.ticket &+= 1
+    /// Submits the batch, and begins the next one.
+    func submit(_ batch: StoreBatch) {
+        let ticket = ticket
+        self.ticket &+= 1
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         store.submit(
             batch, committed: { bound.eventLoop.execute { bound.value.committed(ticket) } },
-            failed: { bound.eventLoop.execute { bound.value.notCommitted(ticket) } })
+            failed: { bound.eventLoop.execute { bound.value.failed(ticket) } })
     }
 
-    /// The store tries again, however long that takes: until then nobody is to wait for an answer.
-    private func notCommitted(_ ticket: UInt64) {
-        // A driver that refuses something has more to store, which is appended.
-        for entry in Array(commits.waiting) where entry.ticket <= ticket { entry.driver.notStored() }
+    /// The store tries again for an unlimited time: until then no client is to wait for a response.
+    private func failed(_ ticket: UInt64) {
+        // A session that refuses something has more to store, which is appended.
+        for entry in Array(waiting) where entry.ticket <= ticket { entry.waiter.commitEnded(.failed) }
     }
 
     private func committed(_ ticket: UInt64) {
-        while let first = commits.waiting.first, first.ticket <= ticket {
-            commits.waiting.removeFirst()
-            first.driver.stored(first.ticket)
+        while let first = waiting.first, first.ticket <= ticket {
+            waiting.removeFirst()
+            first.waiter.commitEnded(.committed(first.ticket))
         }
     }
 }

@@ -1,27 +1,31 @@
 import DequeModule
-import GatewayCore
 import NIOCore
 
-/// The sessions of one event loop whose upstreams may go on, taken in turns.
+/// A session that asks its upstream for more events.
+protocol DemandSource: AnyObject {
+    func demandEvents()
+}
+
+/// The sessions of one event loop whose upstreams may send more events, served in turns.
 ///
-/// What tasks of an event loop add to it runs before the loop looks at its sockets again: a session that went on by adding itself would keep
-/// everyone else out for as long as its client takes what comes. So helpings are given for ``slice`` at most, and then the sockets are served.
-final class HelpingQueue {
-    /// Nanoseconds of helpings in a row: about what another client's message waits.
+/// Tasks that a task of an event loop adds run before the loop looks at its sockets again: a session that added itself would keep all others
+/// out for as long as its client takes events. So demand is issued for ``slice`` at most, and then the sockets are served.
+final class DemandQueue {
+    /// Nanoseconds of demand in a row: about the time that another client's message waits.
     static let slice: Int64 = 500_000
-    /// After a slice. Any time that isn't over yet makes the loop look at its sockets.
+    /// The pause after a slice. Any time that isn't over yet makes the loop look at its sockets.
     static let pause = TimeAmount.microseconds(20)
 
     private let eventLoop: any EventLoop
-    private var waiting: Deque<SessionDriver> = []
+    private var waiting: Deque<any DemandSource> = []
     private var isScheduled = false
 
     init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
-    /// Gives `driver` a helping after the turn in progress, and not from inside it. The client's next bytes, a cancel perhaps, and other
-    /// connections wait a ``slice`` at most.
-    func append(_ driver: SessionDriver) {
-        waiting.append(driver)
+    /// Has `source` issue its demand after the turn in progress, and not from inside it. The client's next bytes, a cancel perhaps, and
+    /// other connections wait a ``slice`` at most.
+    func append(_ source: any DemandSource) {
+        waiting.append(source)
         guard !isScheduled else { return }
         isScheduled = true
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
@@ -30,8 +34,8 @@ final class HelpingQueue {
 
     private func run() {
         let end = LoopClock.monotonicNanoseconds() + Self.slice
-        while let driver = waiting.popFirst() {
-            driver.help()
+        while let source = waiting.popFirst() {
+            source.demandEvents()
             guard LoopClock.monotonicNanoseconds() < end else { break }
         }
         isScheduled = !waiting.isEmpty

@@ -1,10 +1,9 @@
 package import GatewayCore
-import NIOCore
 import Synchronization
 
-/// What all event loops share. Touched at accept, upgrade, close and tick, not for a message (but for `limits.global_per_second`).
+/// The state that all event loops share. Used at accept, upgrade, close and tick, not for a message (but for `limits.global_per_second`).
 package final class SharedGateway: Sendable {
-    package let occupancy: Occupancy
+    package let connectionLimits: ConnectionLimits
     package let sessions: SessionRegistry
     package let global = SharedLimiter()
     /// The limiters of clients, which outlive their sessions.
@@ -16,17 +15,17 @@ package final class SharedGateway: Sendable {
     /// Nil when sessions live in memory only.
     package let store: (any SessionStore)?
     package let archive: any ReportArchive
-    /// The event loops, by the numbers that ``SessionRegistry`` knows them by.
-    private let loops = Mutex<[NIOLoopBound<LoopContext>]>([])
-    /// Ledgers of all sessions. A loop tells of changes in steps (``LoopContext/memoryStep``).
+    /// The mailboxes of the event loops, by the numbers that ``SessionRegistry`` knows the loops by.
+    private let mailboxes = Mutex<[any SessionMailbox]>([])
+    /// The memory of all sessions. A loop reports changes in steps (``EventLoopState/memoryStep``).
     private let memory = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
 
     package init(
-        occupancy: Occupancy, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider,
+        connectionLimits: ConnectionLimits, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider,
         store: (any SessionStore)? = nil, archive: any ReportArchive = MemoryArchive()
     ) {
-        self.occupancy = occupancy
+        self.connectionLimits = connectionLimits
         self.sessions = sessions
         self.health = health
         self.upstream = upstream
@@ -34,29 +33,30 @@ package final class SharedGateway: Sendable {
         self.archive = archive
     }
 
-    /// Makes an event loop known. To be called on it.
+    /// Adds the mailbox of an event loop.
     ///
-    /// - Returns: its number.
-    func add(_ loop: LoopContext) -> Int {
-        let bound = NIOLoopBound(loop, eventLoop: loop.eventLoop)
-        return loops.withLock { loops in
-            loops.append(bound)
-            return loops.count - 1
+    /// - Returns: the number of the loop.
+    func add(_ mailbox: any SessionMailbox) -> Int {
+        mailboxes.withLock { mailboxes in
+            mailboxes.append(mailbox)
+            return mailboxes.count - 1
         }
     }
 
-    var allLoops: [NIOLoopBound<LoopContext>] { loops.withLock { $0 } }
+    var allMailboxes: [any SessionMailbox] { mailboxes.withLock { $0 } }
 
-    func loop(_ number: Int) -> NIOLoopBound<LoopContext>? {
-        loops.withLock { $0.indices.contains(number) ? $0[number] : nil }
+    func mailbox(_ number: Int) -> (any SessionMailbox)? {
+        mailboxes.withLock { $0.indices.contains(number) ? $0[number] : nil }
     }
 
-    /// The gateway has ended: no session is handed from one loop to another any more. Until then they and what they share keep each other alive.
-    package func removeLoops() { loops.withLock { $0 = [] } }
+    /// Ends transfers between event loops, when the gateway has stopped. Until then the loops and what they share keep each other alive.
+    package func removeMailboxes() { mailboxes.withLock { $0 = [] } }
 
     package var memoryBytes: Int { memory.load(ordering: .relaxed) }
 
-    /// One loop's ledgers have changed by so much.
+    /// Adds a change of one loop's memory.
+    ///
+    /// - Returns: the memory of all sessions.
     package func addMemory(_ bytes: Int) -> Int { memory.add(bytes, ordering: .relaxed).newValue }
 
     package var isDraining: Bool { draining.load(ordering: .relaxed) }
