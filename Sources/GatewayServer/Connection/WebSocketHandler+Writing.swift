@@ -177,6 +177,7 @@ extension WebSocketHandler {
 
     private func report(_ context: ChannelHandlerContext) -> ConnectionReport {
         var memory = Ledger.Connection()
+        memory.receiveBuffer = reader.partialHeaderBytes + (tls?.receivedBytes ?? 0)
         memory.assembler = reader.bufferedBytes
         memory.deflate = reader.deflateStateBytes + writer.deflateStateBytes
         memory.socketQueue = backlog.readableBytes + held.reduce(0) { $0 + $1.bytes.count } + pendingBytes(context)

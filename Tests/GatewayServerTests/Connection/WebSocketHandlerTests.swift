@@ -270,4 +270,20 @@ import Testing
         #expect(harness.shared.sessions.detached == 0)
         #expect(harness.shard.connections.isEmpty)
     }
+
+    /// The header of a masked frame of 17 bytes has 6; a payload that isn't complete is the assembler's.
+    @Test(arguments: [(0, 0), (1, 1), (5, 5), (6, 0), (7, 0)]) func `status reports the bytes of a frame header that isn't complete`(
+        sent: Int, reported: Int
+    ) throws {
+        let client = try LoopHarness().openSession()
+        let frame = EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"status"}"#.utf8))
+        try client.send(frame[..<sent])
+        try client.send(frame[sent...])
+        let status = try #require(try client.frames().last)
+        #expect(try JSON(status.text)["memory"]["receive_buffer"] == .number(Double(reported)))
+        // The header is complete now.
+        try client.send(text: #"{"type":"status"}"#)
+        let next = try #require(try client.frames().last)
+        #expect(try JSON(next.text)["memory"]["receive_buffer"] == .number(0))
+    }
 }
