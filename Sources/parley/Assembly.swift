@@ -102,7 +102,7 @@ enum Assembly {
         let archive: any ReportArchive = store ?? MemoryArchive()
         let upstreams = try UpstreamRoster(configuration, group: group, logger: Logger(label: "parley.upstream"))
         let shared = SharedGateway(
-            occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
+            connectionLimits: ConnectionLimits(policy: ConnectionLimits.Policy(configuration)),
             sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: upstreams, store: store,
             archive: archive)
         let gateway = try await Gateway(
@@ -230,7 +230,7 @@ enum Assembly {
         var snapshot = GatewaySnapshot(
             startedAt: started, uptimeMilliseconds: LoopClock.wallMilliseconds() - started,
             environment: configuration.environment.rawValue, version: version)
-        snapshot.connections.open = shared.occupancy.webSockets
+        snapshot.connections.open = shared.connectionLimits.webSockets
         snapshot.connections.accepted = counters.accepted
         snapshot.connections.refused = counters.refused
         snapshot.connections.missedPongs = counters.missedPongs

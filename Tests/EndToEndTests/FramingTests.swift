@@ -243,4 +243,19 @@ import Testing
         #expect(pongs <= 20_000)
         try await client.isServed()
     }
+
+    @Test func `status reports what has come of a frame header before the rest of it`() async throws {
+        let client = try await SharedGateways.roomy().client()
+        let status = TestFrame(TestFrame.text, text: #"{"type":"status"}"#).bytes
+        // The pong shows that the record was read.
+        try await client.socket.send(Self.ping.bytes + status[..<5])
+        _ = try await client.message("pong")
+        try await client.socket.send(status[5...])
+        let report = try await client.message("status")["memory"]
+        #expect(report["receive_buffer"] == 5)
+        let parts = report.without("total", "budget").object?.values.compactMap(\.integer).reduce(0, +)
+        #expect(parts == report["total"].integer)
+        try await client.send(["type": "status"])
+        #expect(try await client.message("status")["memory"]["receive_buffer"] == 0)
+    }
 }

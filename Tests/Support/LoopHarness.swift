@@ -8,7 +8,8 @@ package import NIOEmbedded
 package final class LoopHarness {
     package let eventLoop = EmbeddedEventLoop()
     package let shared: SharedGateway
-    package let loop: LoopContext
+    package let shard: GatewayShard
+    package var loop: EventLoopState { shard.loop }
 
     /// Development's defaults, with compression off so that frames can be read as they are; `change` adjusts them.
     package convenience init(upstream: any UpstreamProvider = LoopbackProvider(), _ change: (inout GatewayConfiguration) -> Void = { _ in })
@@ -27,10 +28,10 @@ package final class LoopHarness {
         shared =
             other?.shared
             ?? SharedGateway(
-                occupancy: Occupancy(limits: Occupancy.Limits(configuration)),
+                connectionLimits: ConnectionLimits(policy: ConnectionLimits.Policy(configuration)),
                 sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: HealthRegistry(),
                 upstream: upstream, store: store)
-        loop = LoopContext(
+        shard = GatewayShard(
             eventLoop: eventLoop, shared: shared, settings: GatewaySettings(configuration), seed: 1,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         loop.clock.manual = LoopClock.monotonicNanoseconds()
@@ -43,7 +44,7 @@ package final class LoopHarness {
             let step = min(left, 100_000_000)
             loop.clock.manual? += step
             left -= step
-            loop.tick()
+            shard.tick()
             eventLoop.settle()
         }
     }
@@ -52,7 +53,7 @@ package final class LoopHarness {
     package func connect(from address: String = "192.0.2.1") throws -> EmbeddedConnection {
         let channel = EmbeddedChannel(loop: eventLoop)
         channel.remoteAddress = try SocketAddress(ipAddress: address, port: 50_000)
-        try ConnectionPipeline.configure(channel, loop: loop, tls: nil)
+        try ConnectionPipeline.configure(channel, shard: shard, tls: nil)
         channel.connect(to: try SocketAddress(ipAddress: address, port: 50_000), promise: nil)
         return EmbeddedConnection(channel: channel)
     }

@@ -15,7 +15,7 @@ package final class AcceptGate: ChannelDuplexHandler {
     package typealias InboundOut = any Channel
     package typealias OutboundIn = Never
 
-    private let occupancy: Occupancy
+    private let connectionLimits: ConnectionLimits
     private let refused: @Sendable (ClientAddress) -> Void
     private let failed: @Sendable (any Error) -> Void
     private var holdsRead = false
@@ -29,15 +29,16 @@ package final class AcceptGate: ChannelDuplexHandler {
     ///   - refused: told of a connection closed because of its address, for counters and logs
     ///   - failed: told of an accept that failed
     package init(
-        occupancy: Occupancy, refused: @escaping @Sendable (ClientAddress) -> Void, failed: @escaping @Sendable (any Error) -> Void
+        connectionLimits: ConnectionLimits, refused: @escaping @Sendable (ClientAddress) -> Void,
+        failed: @escaping @Sendable (any Error) -> Void
     ) {
-        self.occupancy = occupancy
+        self.connectionLimits = connectionLimits
         self.refused = refused
         self.failed = failed
     }
 
     package func read(context: ChannelHandlerContext) {
-        if isWaitingForDescriptors || isClosed || !occupancy.hasRoom {
+        if isWaitingForDescriptors || isClosed || !connectionLimits.hasRoom {
             holdsRead = true
         } else {
             context.read()
@@ -47,16 +48,16 @@ package final class AcceptGate: ChannelDuplexHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = unwrapInboundIn(data)
         let address = ClientAddress(channel.remoteAddress)
-        guard !isClosed, occupancy.occupy(address, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds())) else {
+        guard !isClosed, connectionLimits.admitSocket(of: address, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds())) else {
             channel.close(promise: nil)
             if !isClosed { refused(address) }
             return
         }
         let gate = NIOLoopBound(self, eventLoop: context.eventLoop)
         let listener = NIOLoopBound(context, eventLoop: context.eventLoop)
-        let occupancy = occupancy
+        let connectionLimits = connectionLimits
         channel.closeFuture.whenComplete { _ in
-            occupancy.release(address)
+            connectionLimits.releaseSocket(of: address)
             // Nothing waits for room most of the time, but only the listener's loop knows.
             listener.eventLoop.execute { gate.value.resume(context: listener.value) }
         }
@@ -104,7 +105,7 @@ package final class AcceptGate: ChannelDuplexHandler {
     }
 
     private func resume(context: ChannelHandlerContext) {
-        guard holdsRead, !isWaitingForDescriptors, !isClosed, occupancy.hasRoom else { return }
+        guard holdsRead, !isWaitingForDescriptors, !isClosed, connectionLimits.hasRoom else { return }
         holdsRead = false
         context.read()
     }

@@ -6,8 +6,9 @@ import NIOHTTP1
 /// Puts the pipeline of an accepted connection together. Read from top to bottom it is the way of a byte.
 package enum ConnectionPipeline {
     /// - Parameter tls: nil for a connection in the clear, as tests have it
-    package static func configure(_ channel: any Channel, loop: LoopContext, tls context: TLSContext?) throws {
-        let connection = register(channel, loop: loop)
+    package static func configure(_ channel: any Channel, shard: GatewayShard, tls context: TLSContext?) throws {
+        let loop = shard.loop
+        let connection = register(channel, shard: shard)
         let pipeline = channel.pipeline.syncOperations
 
         var tls: TLSHandler?
@@ -20,7 +21,8 @@ package enum ConnectionPipeline {
         let gate = HeadGateHandler(
             limits: RequestHeadLimits(maximumBytes: loop.settings.maximumHeaderBytes, maximumFields: loop.settings.maximumHeaders))
         let parser = ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
-        let upgrade = UpgradeHandler(loop: loop, connection: connection, parser: parser, gate: gate, tls: tls)
+        let upgrade = UpgradeHandler(
+            loop: loop, sessions: shard.sessions, connection: connection, parser: parser, gate: gate, tls: tls)
 
         if let tls { try pipeline.addHandler(tls) }
         try pipeline.addHandler(gate)
@@ -28,7 +30,8 @@ package enum ConnectionPipeline {
         try pipeline.addHandler(upgrade)
     }
 
-    private static func register(_ channel: any Channel, loop: LoopContext) -> Connection {
+    private static func register(_ channel: any Channel, shard: GatewayShard) -> Connection {
+        let loop = shard.loop
         let now = loop.clock.now
         let address = channel.remoteAddress
         let text = address.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
@@ -36,11 +39,13 @@ package enum ConnectionPipeline {
             id: loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
             deadline: now.advanced(byNanoseconds: min(loop.settings.handshakeTimeout, loop.settings.headerTimeout)),
             abort: { channel.close(promise: nil) })
-        loop.add(connection)
-        let bound = NIOLoopBound((loop, connection), eventLoop: channel.eventLoop)
+        shard.connections.add(connection)
+        loop.counters.accepted &+= 1
+        let bound = NIOLoopBound((shard, connection), eventLoop: channel.eventLoop)
         channel.closeFuture.whenComplete { _ in
-            let (loop, connection) = bound.value
-            closed(connection, loop: loop)
+            let (shard, connection) = bound.value
+            shard.connections.remove(connection)
+            closed(connection, loop: shard.loop)
         }
         return connection
     }
@@ -51,10 +56,9 @@ package enum ConnectionPipeline {
         return code == 1006 || CloseCode(rawValue: code) != nil ? code : 3000
     }
 
-    /// The line of a closed connection, and its place given free.
-    private static func closed(_ connection: Connection, loop: LoopContext) {
-        loop.remove(connection)
-        if connection.occupiesWebSocket { loop.shared.occupancy.downgrade(connection.client) }
+    /// Logs a closed connection, and releases its permit.
+    private static func closed(_ connection: Connection, loop: EventLoopState) {
+        if connection.countsAsWebSocket { loop.shared.connectionLimits.releaseWebSocket(of: connection.client) }
         let wasUpgraded = connection.isUpgraded
         if wasUpgraded { loop.counters.closes[counted(connection.closeCode), default: 0] &+= 1 }
         // Port scans and health probes are of interest to few.

@@ -9,7 +9,9 @@ import Synchronization
 /// The front door as a service: binds the listener, runs the event loops' clocks, and drains when the process is asked to stop.
 package final class Gateway: Service {
     private let group: MultiThreadedEventLoopGroup
-    private let loops: [NIOLoopBound<LoopContext>]
+    private let shards: [NIOLoopBound<GatewayShard>]
+    /// The positions in ``shards``, by the numbers that ``SessionRegistry`` knows their loops by.
+    private let positions: [Int: Int]
     private let shared: SharedGateway
     private let tls: TLSContextStore?
     private let address: SocketEndpoint
@@ -42,18 +44,21 @@ package final class Gateway: Service {
         sweep = configuration.sessions.sweep
         reportsKept = Mutex(configuration.reports.keep)
         let settings = GatewaySettings(configuration)
-        var loops: [NIOLoopBound<LoopContext>] = []
+        var shards: [NIOLoopBound<GatewayShard>] = []
+        var positions: [Int: Int] = [:]
         for loop in group.makeIterator() {
-            let bound = try await loop.submit {
+            let (bound, number) = try await loop.submit {
                 LoopScheduling.shortenTurns()
                 var generator = SystemRandomNumberGenerator()
-                let context = LoopContext(
+                let shard = GatewayShard(
                     eventLoop: loop, shared: shared, settings: settings, seed: generator.next(), logger: Logger(label: "parley.connection"))
-                return NIOLoopBound(context, eventLoop: loop)
+                return (NIOLoopBound(shard, eventLoop: loop), shard.sessions.number)
             }.get()
-            loops.append(bound)
+            positions[number] = shards.count
+            shards.append(bound)
         }
-        self.loops = loops
+        self.shards = shards
+        self.positions = positions
     }
 
     /// Takes up the sessions that the store has kept. To be called before ``run()``.
@@ -64,17 +69,17 @@ package final class Gateway: Service {
         shared.sessions.restore(ended: try store.loadEndedTokens())
         let sessions = try store.load()
         var restored = 0
-        for (index, bound) in loops.enumerated() {
-            let part = stride(from: index, to: sessions.count, by: loops.count).map { sessions[$0] }
-            restored += try await bound.eventLoop.submit { bound.value.restore(part) }.get()
+        for (index, bound) in shards.enumerated() {
+            let part = stride(from: index, to: sessions.count, by: shards.count).map { sessions[$0] }
+            restored += try await bound.eventLoop.submit { bound.value.sessions.restore(part) }.get()
         }
         shared.sessions.orderRestored()
         return (restored, sessions.count - restored)
     }
 
     package func run() async throws {
-        let tickers = loops.map { bound in
-            bound.eventLoop.scheduleRepeatedTask(initialDelay: LoopContext.tickInterval, delay: LoopContext.tickInterval) { _ in
+        let tickers = shards.map { bound in
+            bound.eventLoop.scheduleRepeatedTask(initialDelay: GatewayShard.tickInterval, delay: GatewayShard.tickInterval) { _ in
                 bound.value.tick()
             }
         }
@@ -89,7 +94,7 @@ package final class Gateway: Service {
         let isDraining = await isAskedToStop(before: channel)
         await stop(channel)
         for ticker in tickers { ticker.cancel() }
-        shared.removeLoops()
+        shared.removeMailboxes()
         // A gateway that accepts nothing is better started anew than left running.
         if !isDraining { throw ListenerClosed() }
     }
@@ -128,9 +133,9 @@ package final class Gateway: Service {
     private static let unsentBytes = 128 * 1024
 
     private func bind() async throws -> any Channel {
-        var byLoop: [ObjectIdentifier: NIOLoopBound<LoopContext>] = [:]
-        for loop in loops { byLoop[ObjectIdentifier(loop.eventLoop)] = loop }
-        let (contexts, tls) = (byLoop, tls)
+        var byLoop: [ObjectIdentifier: NIOLoopBound<GatewayShard>] = [:]
+        for shard in shards { byLoop[ObjectIdentifier(shard.eventLoop)] = shard }
+        let (shardByLoop, tls) = (byLoop, tls)
         return try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -149,10 +154,10 @@ package final class Gateway: Service {
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard let loop = contexts[ObjectIdentifier(channel.eventLoop)] else { throw ChannelError.operationUnsupported }
-                    let context = loop.value
-                    if tls != nil { try channel.syncOptions?.setOption(.recvAllocator, value: ReceiveAllocator(buffers: context.tls)) }
-                    try ConnectionPipeline.configure(channel, loop: context, tls: tls?.current)
+                    guard let bound = shardByLoop[ObjectIdentifier(channel.eventLoop)] else { throw ChannelError.operationUnsupported }
+                    let shard = bound.value
+                    if tls != nil { try channel.syncOptions?.setOption(.recvAllocator, value: ReceiveAllocator(buffers: shard.loop.tls)) }
+                    try ConnectionPipeline.configure(channel, shard: shard, tls: tls?.current)
                 }
             }
             .bind(host: address.host, port: address.port).get()
@@ -172,7 +177,7 @@ package final class Gateway: Service {
             logger.warning(message, metadata: metadata)
         }
         return AcceptGate(
-            occupancy: shared.occupancy,
+            connectionLimits: shared.connectionLimits,
             refused: { [self] address in
                 refusedAddresses.add(1, ordering: .relaxed)
                 warn(
@@ -198,13 +203,13 @@ package final class Gateway: Service {
 
         // Clients get the larger part of the time to finish by themselves, the close handshake the rest.
         let grace = drain * 6 / 10
-        await onEveryLoop { $0.goAway(reason: "draining", deadlineMilliseconds: grace.clampedMilliseconds) }
+        await onEveryLoop { $0.connections.goAway(reason: "draining", deadlineMilliseconds: grace.clampedMilliseconds) }
         await untilEmpty(start + grace)
-        await onEveryLoop { $0.closeAll(Closing(code: .restart, reason: "draining")) }
+        await onEveryLoop { $0.connections.closeAll(Closing(code: .restart, reason: "draining")) }
         await untilEmpty(start + drain * 9 / 10)
         await onEveryLoop {
-            $0.abortAll()
-            $0.upstreams.shutDown()
+            $0.connections.abortAll()
+            $0.loop.upstreams.shutDown()
         }
         // They close in tasks of their loops, and what they have for the store comes before the store's end.
         await untilEmpty(.now + .seconds(1))
@@ -213,7 +218,7 @@ package final class Gateway: Service {
 
     private func untilEmpty(_ deadline: ContinuousClock.Instant) async {
         while ContinuousClock.now < deadline {
-            let isEmpty = await snapshotLoops { $0.isEmpty }.allSatisfy(\.self)
+            let isEmpty = await snapshotLoops { $0.connections.isEmpty }.allSatisfy(\.self)
             if isEmpty { return }
             guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }
         }
@@ -224,7 +229,7 @@ package final class Gateway: Service {
     /// Takes over what a reload has changed.
     package func apply(_ configuration: GatewayConfiguration) async {
         reportsKept.withLock { $0 = configuration.reports.keep }
-        shared.occupancy.limits = Occupancy.Limits(configuration)
+        shared.connectionLimits.policy = ConnectionLimits.Policy(configuration)
         shared.sessions.limits = SessionRegistry.Limits(configuration)
         let settings = GatewaySettings(configuration)
         await onEveryLoop { $0.apply(settings) }
@@ -233,10 +238,11 @@ package final class Gateway: Service {
     }
 
     /// Asks the loop that has the session; once more when it was on its way to another one.
-    private func find<Value: Sendable>(_ id: ULID, _ body: @escaping @Sendable (LoopContext) -> Value?) async -> Value? {
+    private func find<Value: Sendable>(_ id: ULID, _ body: @escaping @Sendable (LocalSessionTable) -> Value?) async -> Value? {
         for _ in 0..<Self.mostMoves {
-            guard let number = shared.sessions.loop(of: id), let bound = shared.loop(number) else { return nil }
-            if let value = try? await bound.eventLoop.submit({ body(bound.value) }).get() { return value }
+            guard let number = shared.sessions.loop(of: id), let position = positions[number] else { return nil }
+            let bound = shards[position]
+            if let value = try? await bound.eventLoop.submit({ body(bound.value.sessions) }).get() { return value }
         }
         return nil
     }
@@ -248,18 +254,18 @@ package final class Gateway: Service {
     /// The counters of all loops, added up.
     package func counters() async -> LoopCounters {
         var total = LoopCounters()
-        for counters in await snapshotLoops({ $0.counters }) { total.add(counters) }
+        for counters in await snapshotLoops({ $0.loop.counters }) { total.add(counters) }
         total.refused &+= refusedByAddress
         return total
     }
 
-    private func onEveryLoop(_ body: @escaping @Sendable (LoopContext) -> Void) async {
+    private func onEveryLoop(_ body: @escaping @Sendable (GatewayShard) -> Void) async {
         _ = await snapshotLoops { body($0) }
     }
 
-    private func snapshotLoops<Value: Sendable>(_ body: @escaping @Sendable (LoopContext) -> Value) async -> [Value] {
+    private func snapshotLoops<Value: Sendable>(_ body: @escaping @Sendable (GatewayShard) -> Value) async -> [Value] {
         var values: [Value] = []
-        for bound in loops {
+        for bound in shards {
             if let value = try? await bound.eventLoop.submit({ body(bound.value) }).get() { values.append(value) }
         }
         return values
@@ -268,12 +274,12 @@ package final class Gateway: Service {
 
 extension Gateway: SessionDirectory {
     package func sessions(after cursor: ULID?, limit: Int, attached: Bool?) async -> [LiveSession] {
-        let found = await snapshotLoops { $0.liveSessions(after: cursor, limit: limit, attached: attached) }.flatMap(\.self)
+        let found = await snapshotLoops { $0.sessions.liveSessions(after: cursor, limit: limit, attached: attached) }.flatMap(\.self)
         return Array(found.sorted { $0.report.id < $1.report.id }.prefix(limit))
     }
 
     package func session(_ id: ULID, depth: ReportDepth) async -> LiveSession? {
-        await find(id) { $0.sessions[id]?.view(depth) }
+        await find(id) { $0[id]?.liveReport(depth) }
     }
 
     package func close(_ id: ULID) async -> Bool { await find(id) { $0.close(id, keepsReport: true) ? true : nil } ?? false }
@@ -281,7 +287,7 @@ extension Gateway: SessionDirectory {
     package func erase(_ id: ULID) async -> Bool {
         guard await find(id, { $0.close(id, keepsReport: false) ? true : nil }) ?? false else { return false }
         // The batch that ends it was submitted, or is about to be.
-        await onEveryLoop { $0.submitBatch() }
+        await onEveryLoop { $0.loop.submitBatch() }
         return true
     }
 

@@ -16,14 +16,14 @@ package final class Connection {
     package let client: ClientAddress
     package let acceptedAt: Instant
     package var phase = Phase.handshake
-    /// When ``LoopContext`` acts: closes a connection that isn't upgraded yet or lingers, and looks after one that is.
+    /// The time at which ``ConnectionTable`` acts: closes a connection that isn't upgraded yet or lingers, and ticks one that is.
     package var deadline: Instant
     package var socket: (any ConnectionSocket)?
     /// Closes the socket at once.
     package let abort: () -> Void
 
-    /// Whether it counts as a WebSocket in ``Occupancy``.
-    package var occupiesWebSocket = false
+    /// Whether it counts as a WebSocket in ``ConnectionLimits``.
+    package var countsAsWebSocket = false
     package var isUpgraded = false
     package var sessionID: ULID?
     /// What was asked for.
@@ -35,7 +35,7 @@ package final class Connection {
     /// How it ended, for its log line: the first reason given stays.
     package private(set) var closeCode: UInt16?
     package private(set) var closeReason: String?
-    /// Where it stands in the table of its loop.
+    /// The position in ``ConnectionTable``.
     var index = 0
 
     /// How long the peer may take to read the last words and close.
@@ -60,23 +60,4 @@ package final class Connection {
         phase = .lingering
         deadline = now.advanced(byNanoseconds: Self.lingerNanoseconds)
     }
-}
-
-/// An upgraded connection as its event loop sees it.
-package protocol ConnectionSocket: AnyObject {
-    /// Looks at deadlines. The loop's turn is begun.
-    func tick()
-    /// Sends what the loop's turn and the session have gathered.
-    func flush()
-    /// Announces the end: `goaway` where the application has such a message.
-    func goAway(reason: StaticString, deadlineMilliseconds: Int64)
-    func close(_ closing: Closing)
-    /// Its session has gone to another connection: nothing more is read or told to it.
-    func retire(_ closing: Closing)
-    /// Replies that waited for a commit may go.
-    func release(upTo ticket: UInt64)
-    /// A commit that replies wait for has failed.
-    func commitFailed()
-    /// The time to read the last words in is over.
-    func lingered()
 }

@@ -3,28 +3,23 @@ package import NIOCore
 
 /// `/echo`: returns every message unread, for protocol conformance suites (`conformance.echo`). No session, no rate limits.
 package final class EchoApplication: WebSocketApplication {
-    private let loop: LoopContext
+    private let loop: EventLoopState
     private let connection: Connection
     private var waiting: [(kind: MessageKind, bytes: [UInt8])] = []
 
-    package init(loop: LoopContext, connection: Connection) {
+    package init(loop: EventLoopState, connection: Connection) {
         self.loop = loop
         self.connection = connection
     }
 
-    package var hasWaiting: Bool { !waiting.isEmpty }
     package private(set) var memoryBytes = 0
 
     package func open() {}
 
-    package func receive(text: RawSpan) { keep(.text, text) }
-
-    package func receive(binary: RawSpan) { keep(.binary, binary) }
-
-    private func keep(_ kind: MessageKind, _ span: RawSpan) {
+    package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(span.byteCount)
-        bytes.append(bytesOf: span)
+        bytes.reserveCapacity(payload.byteCount)
+        bytes.append(bytesOf: payload)
         memoryBytes += bytes.count
         waiting.append((kind, bytes))
         // A suite that sends without reading is held to two messages of the largest size.
@@ -34,7 +29,7 @@ package final class EchoApplication: WebSocketApplication {
 
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {
         var index = 0
-        while index < waiting.count, output.readableBytes < WebSocketHandler<EchoApplication>.writeSize {
+        while index < waiting.count, output.readableBytes < Self.writeSize {
             let message = waiting[index]
             memoryBytes -= message.bytes.count
             message.bytes.withRawSpan { writer.write(message.kind, $0, mayCompress: true, to: &output) }
@@ -44,6 +39,8 @@ package final class EchoApplication: WebSocketApplication {
         }
         waiting.removeFirst(index)
     }
+
+    package func written(_ report: ConnectionReport?) -> Bool { !waiting.isEmpty }
 
     package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
         loop.turn.closing = Closing(code: close, reason: message)

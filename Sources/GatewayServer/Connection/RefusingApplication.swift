@@ -3,15 +3,13 @@ package import NIOCore
 
 /// A refusal told in-band (`?errors=inband`): one fatal error in place of `session`, then the close.
 package final class RefusingApplication: WebSocketApplication {
-    private let loop: LoopContext
+    private let loop: EventLoopState
     private let error: GatewayError
 
-    package init(loop: LoopContext, error: GatewayError) {
+    package init(loop: EventLoopState, error: GatewayError) {
         self.loop = loop
         self.error = error
     }
-
-    package var hasWaiting: Bool { false }
 
     package func open() {
         let showsDetails = loop.turn.showsDetails
@@ -20,9 +18,9 @@ package final class RefusingApplication: WebSocketApplication {
         loop.turn.closing = Closing(error)
     }
 
-    package func receive(text: RawSpan) {}
-    package func receive(binary: RawSpan) {}
+    package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {}
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {}
+    package func written(_ report: ConnectionReport?) -> Bool { false }
     package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
         loop.turn.closing = Closing(code: close, reason: message)
     }

@@ -1,65 +1,82 @@
 package import GatewayCore
 package import NIOCore
 
-/// What an upgraded connection is for: a session, or the echo of conformance suites.
+/// The purpose of an upgraded connection: a session, the echo of conformance suites, or a refusal sent in-band.
+///
+/// The handler asks twice, before it reads and before it writes; all other calls are events.
 package protocol WebSocketApplication: AnyObject {
-    /// Whether a connection takes part in `goaway`, age limits and heartbeats.
-    var hasSession: Bool { get }
-    /// Bytes to write wait in the application.
-    var hasWaiting: Bool { get }
-
+    /// Begins. Called once, in the turn of the upgrade.
     func open()
-    func receive(text: RawSpan)
-    func receive(binary: RawSpan)
-    /// Whether a control frame with so many bytes of payload is to be answered at once.
-    func admitsControlFrame(of byteCount: Int) -> Bool
-    /// What comes now is refused, whatever it is: compressed messages aren't even inflated.
-    var isOverBytes: Bool { get }
-    /// Whether a binary message would be looked at.
-    var takesBinary: Bool { get }
-    /// A message was refused so.
+
+    /// The permission to read the next message. Asked for only where a compressed message can be skipped.
+    var reading: ReadingPermission { get }
+    /// Handles a whole message.
+    ///
+    /// - Parameter overhead: payload bytes on the wire beyond those that the message inflated to
+    func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int)
+    /// Refuses a message that was skipped as ``reading`` said.
     func refuseSkipped(_ kind: MessageKind)
-    /// The message that follows came in so many bytes more than it inflated to.
-    func chargeOverhead(of byteCount: Int)
-    /// Called before anything of a turn is written.
-    func prepare()
-    /// What has to be committed before the replies of this turn may go; nil when nothing has to.
-    var awaited: UInt64? { get }
-    /// Nanoseconds that the replies of this turn may wait for an answer to go with; nil when they mayn't.
-    var replyDelay: Int64? { get }
-    /// Whether the first message, before which nothing goes, doesn't wait for a commit any more.
-    var isGreeted: Bool { get }
-    /// A commit has failed: refuses what waits for it, and returns the requests that are refused.
-    func refuseUnkept() -> Set<RequestKey>
-    /// Writes what waits, until `output` holds ``WebSocketHandler/writeSize`` or so.
+    /// Whether a control frame with a payload of this size is admitted by the limits.
+    func admitsControlFrame(of byteCount: Int) -> Bool
+
+    /// Prepares for writing the replies of the turn.
+    func prepareToWrite() -> WritingState
+    /// Writes waiting messages, until `output` holds about ``writeSize``.
     func write(to output: inout ByteBuffer, writer: inout MessageWriter)
-    func tick()
-    /// Called after everything that could be written was: whether the upstream may go on is decided here.
-    func written()
+    /// Called after a write. Nil reports that the write was delayed.
+    ///
+    /// - Returns: whether messages still wait in the application.
+    func written(_ report: ConnectionReport?) -> Bool
+
+    /// Refuses messages that wait for a commit, because it has failed.
+    ///
+    /// - Returns: the refused requests; nil when the connection can't go on.
+    func commitFailed() -> Set<RequestKey>?
+    /// Performs what is due.
+    ///
+    /// - Returns: whether the connection has heartbeats and an age limit.
+    func tick() -> Bool
     func goAway(reason: StaticString, deadlineMilliseconds: Int64)
-    /// Makes the fatal error that precedes a close frame.
+    /// Sends the fatal error that precedes a close frame.
     func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode)
-    func update(_ footprint: Ledger.Connection, roundTrip: Int64?)
-    /// The connection is ending. Called once, and nothing after it.
+    /// Ends the application's use of the connection. The last call.
     func disconnected()
 }
 
-/// What an application without a session leaves alone.
+/// The permission to read the next message. A message that would be refused in any case isn't inflated.
+package struct ReadingPermission: Sendable {
+    package var skipsCompressed = false
+    package var skipsCompressedBinary = false
+}
+
+/// The state of an application before a write.
+package struct WritingState: Sendable {
+    /// The commit that the replies of this turn wait for; nil to send them now.
+    package var awaitedTicket: UInt64?
+    /// Whether the first message doesn't wait for a commit any more. Nothing is sent before it.
+    package var isGreeted = true
+    /// How long the replies of this turn may be delayed to share a write with the response, in nanoseconds; nil to send them now.
+    package var replyDelay: Int64?
+}
+
+/// The state of a connection after a write.
+package struct ConnectionReport: Sendable {
+    package var memory: Ledger.Connection
+    /// Smoothed; nil before the first pong.
+    package var roundTripNanoseconds: Int64?
+}
+
+/// The defaults of an application without a session.
 extension WebSocketApplication {
-    package var hasSession: Bool { false }
-    package func admitsControlFrame(of byteCount: Int) -> Bool { true }
-    package func prepare() {}
-    package var awaited: UInt64? { nil }
-    package var isGreeted: Bool { true }
-    package var replyDelay: Int64? { nil }
-    package func refuseUnkept() -> Set<RequestKey> { [] }
-    package func chargeOverhead(of byteCount: Int) {}
-    package var isOverBytes: Bool { false }
-    package var takesBinary: Bool { true }
+    /// Frames are collected up to about this size before they go to the pipeline.
+    package static var writeSize: Int { 64 * 1024 }
+
+    package var reading: ReadingPermission { ReadingPermission() }
     package func refuseSkipped(_ kind: MessageKind) {}
-    package func tick() {}
-    package func written() {}
+    package func admitsControlFrame(of byteCount: Int) -> Bool { true }
+    package func prepareToWrite() -> WritingState { WritingState() }
+    package func commitFailed() -> Set<RequestKey>? { [] }
+    package func tick() -> Bool { false }
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {}
-    package func update(_ footprint: Ledger.Connection, roundTrip: Int64?) {}
     package func disconnected() {}
 }

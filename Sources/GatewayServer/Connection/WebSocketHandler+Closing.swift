@@ -25,7 +25,7 @@ extension WebSocketHandler {
     func begin(_ closing: Closing) {
         loop.turn.closing = nil
         guard case .open = state else { return }
-        gatherLast()
+        keepLastReplies()
         connection.ended(code: closing.code.rawValue, reason: closing.reason)
         if isWritable, !hasLeft { application.write(to: &backlog, writer: &writer) }
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
@@ -57,7 +57,7 @@ extension WebSocketHandler {
     func answerClose(_ code: UInt16?) {
         if case .open = state {
             connection.ended(code: code ?? 1005, reason: "closed by the client")
-            gatherLast()
+            keepLastReplies()
             // What it asked for in the same read, and what waits, goes before the answer, as if it had come in two.
             if isWritable { application.write(to: &backlog, writer: &writer) }
             writer.writeCloseReply(code, to: &backlog)

@@ -20,8 +20,7 @@ extension WebSocketHandler {
 
     private func tickOpen() {
         guard !isStuck() else { return slowConsumer() }
-        guard application.hasSession else { return }
-        application.tick()
+        guard application.tick() else { return }
         if loop.turn.closing == nil { tickHeartbeat() }
         // The end of the session, due at the same time, says more than the end of the connection.
         if loop.turn.closing == nil { tickAge() }

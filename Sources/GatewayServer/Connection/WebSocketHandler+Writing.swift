@@ -2,59 +2,60 @@ import DequeModule
 import GatewayCore
 import NIOCore
 
-/// The way out: what the turn and the application have gathered, in as few writes as possible.
+/// Writes the replies of the turn and the messages of the application, in as few writes as possible.
 extension WebSocketHandler {
     package func flush() {
         guard let context else { return }
+        var writing = WritingState()
         if case .open = state {
-            application.prepare()
-            if mayGather, let delay = application.replyDelay { return wait(delay) }
+            writing = application.prepareToWrite()
+            if let delay = writing.replyDelay, mayDelayReply(writing) { return wait(delay) }
         }
-        loop.gathering.remove(self)
-        var isDone = false
-        while !isDone {
+        loop.delayedAcks.remove(self)
+        var waits = false
+        repeat {
             if let closing = loop.turn.closing { begin(closing) }
-            pump(context)
-            if !hasLeft { application.update(footprint(context), roundTrip: heartbeat.smoothedNanoseconds) }
-            // Once the end has begun there is nothing more to decide.
-            if case .open = state { application.written() }
-            // The session may have found itself over its budget: that is told in this turn, too.
-            isDone = loop.turn.closing == nil
-        }
-        if loop.output.storageCapacity > 4 * Self.writeSize { loop.output = ByteBuffer() }
+            pump(context, writing)
+            waits = false
+            // A closing connection has no application any more.
+            if case .open = state { waits = application.written(report(context)) }
+            // The session may be over its budget now: the close is sent in this turn, too.
+        } while loop.turn.closing != nil
+        if loop.output.storageCapacity > 4 * Application.writeSize { loop.output = ByteBuffer() }
         for error in loop.turn.incidents { loop.record(error, connection: connection.id, session: connection.sessionID) }
         loop.turn.incidents.removeAll(keepingCapacity: true)
-        settle()
+        settle(waits: waits)
     }
 
-    /// The answer to what is acknowledged now is on its way: both go in one write if it comes soon.
+    /// Delays the acknowledgement of this turn, to share a write with its response.
     private func wait(_ delay: Int64) {
         guard let reply = loop.turn.replies.first else { return }
-        for index in 0..<reply.count { gathered[index] = loop.turn.replyBytes[reply.start + index] }
-        gatheredCount = reply.count
+        for index in 0..<reply.count { delayedAck[index] = loop.turn.replyBytes[reply.start + index] }
+        delayedAckCount = reply.count
         loop.turn.clearReplies()
-        loop.gathering.append(self, until: loop.turn.now.advanced(byNanoseconds: delay))
-        application.written()
-        settle()
+        loop.delayedAcks.append(self, until: loop.turn.now.advanced(byNanoseconds: delay))
+        settle(waits: application.written(nil))
     }
 
-    private var mayGather: Bool {
-        guard gatheringIndex == nil, loop.turn.replies.count == 1, loop.turn.replies[0].count <= Self.gatheredBytes else { return false }
-        return backlog.readableBytes == 0 && pendingPong == nil && application.awaited == nil
+    private func mayDelayReply(_ writing: WritingState) -> Bool {
+        guard delayedAckIndex == nil, loop.turn.replies.count == 1, loop.turn.replies[0].count <= Self.maximumDelayedAck else {
+            return false
+        }
+        return backlog.readableBytes == 0 && pendingPong == nil && writing.awaitedTicket == nil
     }
 
-    /// It hasn't come soon.
-    func flushGathered() { turn {} }
+    /// Sends the acknowledgement whose response hasn't come in time.
+    func flushDelayedAck() { turn {} }
 
-    private func pump(_ context: ChannelHandlerContext) {
+    private func pump(_ context: ChannelHandlerContext, _ writing: WritingState) {
         while canSend(context) {
             loop.output.clear()
-            collect(into: &loop.output)
+            collect(into: &loop.output, writing)
             guard loop.output.readableBytes > 0 else { break }
             write(loop.output, context: context)
         }
         guard !isWritable else { return }
-        gather()
+        keepReplies(writing)
         if case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes { slowConsumer() }
     }
 
@@ -74,7 +75,7 @@ extension WebSocketHandler {
     }
 
     /// What can go now, the oldest first: frames that had to wait, the newest pong, replies of this turn, then the application's.
-    private func collect(into output: inout ByteBuffer) {
+    private func collect(into output: inout ByteBuffer, _ writing: WritingState) {
         if backlog.readableBytes > 0 {
             swap(&output, &backlog)
             backlog = ByteBuffer()
@@ -83,26 +84,26 @@ extension WebSocketHandler {
             pendingPong = nil
             if case .open = state { pong.withRawSpan { writer.writePong($0, to: &output) } }
         }
-        writeGathered(to: &output)
-        collectReplies(into: &output)
+        writeDelayedAck(to: &output)
+        collectReplies(into: &output, writing)
         if case .open = state { application.write(to: &output, writer: &writer) }
     }
 
-    private func writeGathered(to output: inout ByteBuffer) {
-        guard gatheredCount > 0 else { return }
-        writer.write(.text, gathered.span.bytes.extracting(first: gatheredCount), mayCompress: true, to: &output)
-        gatheredCount = 0
+    private func writeDelayedAck(to output: inout ByteBuffer) {
+        guard delayedAckCount > 0 else { return }
+        writer.write(.text, delayedAck.span.bytes.extracting(first: delayedAckCount), mayCompress: true, to: &output)
+        delayedAckCount = 0
         connection.messagesOut &+= 1
         loop.counters.messagesOut &+= 1
     }
 
     /// The replies of the turn, or into ``held`` if they have to wait.
-    private func collectReplies(into output: inout ByteBuffer) {
+    private func collectReplies(into output: inout ByteBuffer, _ writing: WritingState) {
         guard !loop.turn.replies.isEmpty else { return }
-        if case .open = state, let ticket = application.awaited {
+        if case .open = state, let ticket = writing.awaitedTicket {
             if held.last?.ticket != ticket { held.append(HeldReplies(ticket: ticket)) }
-            // Replies keep their order, but while the store fails nobody has to wait for it who wasn't promised anything.
-            loop.turn.hold(in: &held[held.count - 1], promisesOnly: application.isGreeted && loop.turn.refusesWork)
+            // Replies keep their order, but while the store fails only promises wait for it.
+            loop.turn.hold(in: &held[held.count - 1], promisesOnly: writing.isGreeted && loop.turn.refusesWork)
         }
         writeReplies(to: &output)
     }
@@ -124,19 +125,16 @@ extension WebSocketHandler {
     }
 
     /// Keeps the replies of this turn until the socket takes them.
-    func gather() {
-        writeGathered(to: &backlog)
-        collectReplies(into: &backlog)
+    private func keepReplies(_ writing: WritingState) {
+        writeDelayedAck(to: &backlog)
+        collectReplies(into: &backlog, writing)
     }
 
-    /// The replies of this turn are the last ones. What isn't durable yet can't be promised any more, so that isn't said.
-    func gatherLast() {
+    /// Keeps the replies of this turn as the last ones. Promises that depend on a commit are dropped: they can't be kept any more.
+    func keepLastReplies() {
         held = []
-        if !hasLeft {
-            application.prepare()
-            if application.awaited != nil { loop.turn.dropPromises() }
-        }
-        writeGathered(to: &backlog)
+        if !hasLeft, application.prepareToWrite().awaitedTicket != nil { loop.turn.dropPromises() }
+        writeDelayedAck(to: &backlog)
         writeReplies(to: &backlog)
     }
 
@@ -153,11 +151,7 @@ extension WebSocketHandler {
     package func commitFailed() {
         turn {
             guard case .open = state, !hasLeft else { return }
-            guard application.isGreeted else {
-                return application.fail(
-                    .overloaded, source: .gateway, "the gateway can't keep sessions at the moment", close: .tryAgainLater)
-            }
-            let refused = application.refuseUnkept()
+            guard let refused = application.commitFailed() else { return }
             for index in held.indices {
                 let released = held[index].release(refusing: refused)
                 write(released, of: held[index].bytes, to: &backlog)
@@ -166,9 +160,11 @@ extension WebSocketHandler {
     }
 
     /// What happens after a write: the end of a connection that has said everything, a soon look at one that waits.
-    private func settle() {
+    ///
+    /// - Parameter waits: messages wait in the application
+    private func settle(waits: Bool) {
         if case .closed = state, backlog.readableBytes == 0 { return finish() }
-        if backlog.readableBytes > 0 || !hasLeft && application.hasWaiting || !isWritable {
+        if backlog.readableBytes > 0 || waits || !isWritable {
             connection.deadline = min(connection.deadline, loop.turn.now.advanced(byNanoseconds: 100_000_000))
         }
     }
@@ -179,12 +175,13 @@ extension WebSocketHandler {
         return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
-    private func footprint(_ context: ChannelHandlerContext) -> Ledger.Connection {
-        var footprint = Ledger.Connection()
-        footprint.assembler = reader.bufferedBytes
-        footprint.deflate = reader.deflateStateBytes + writer.deflateStateBytes
-        footprint.socketQueue = backlog.readableBytes + held.reduce(0) { $0 + $1.bytes.count } + pendingBytes(context)
-        return footprint
+    private func report(_ context: ChannelHandlerContext) -> ConnectionReport {
+        var memory = Ledger.Connection()
+        memory.receiveBuffer = reader.partialHeaderBytes + (tls?.receivedBytes ?? 0)
+        memory.assembler = reader.bufferedBytes
+        memory.deflate = reader.deflateStateBytes + writer.deflateStateBytes
+        memory.socketQueue = backlog.readableBytes + held.reduce(0) { $0 + $1.bytes.count } + pendingBytes(context)
+        return ConnectionReport(memory: memory, roundTripNanoseconds: heartbeat.smoothedNanoseconds)
     }
 
     func slowConsumer() {

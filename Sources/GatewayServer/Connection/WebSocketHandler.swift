@@ -7,7 +7,7 @@ package import NIOCore
 /// All answers of one read leave in one write. Framing, control frames, heartbeat, the close handshake and slow readers are handled here;
 /// what messages mean is the application's matter. Runs with or without TLS in front.
 package final class WebSocketHandler<Application: WebSocketApplication>: ChannelInboundHandler, ConnectionSocket, PlaintextReceiver,
-    GatheringSocket
+    DelayedAckSocket
 {
     package typealias InboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
@@ -23,10 +23,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     /// Pongs of one read that are written at once; beyond, a flood gets only its newest ping answered.
     static var pongBytes: Int { 8 * 1024 }
 
-    /// Frames are gathered up to about this size before they go to the pipeline.
-    package static var writeSize: Int { 64 * 1024 }
-
-    let loop: LoopContext
+    let loop: EventLoopState
     let connection: Connection
     let application: Application
     var reader: MessageReader
@@ -44,11 +41,17 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     var pendingPong: [UInt8]?
     var progress = OutboundProgress()
     var announcedAge = false
+    /// The position in ``DelayedAckQueue``.
+    var delayedAckIndex: Int?
+    /// The acknowledgement that waits for its response.
+    var delayedAck = InlineArray<96, UInt8>(repeating: 0)
+    var delayedAckCount = 0
+    static var maximumDelayedAck: Int { 96 }
     /// The application was told of the end, or has gone to another connection: it isn't to be touched any more.
     var hasLeft = false
 
     package init(
-        loop: LoopContext, connection: Connection, application: Application, limits: WebSocketLimits,
+        loop: EventLoopState, connection: Connection, application: Application, limits: WebSocketLimits,
         compression: CompressionAgreement?
     ) {
         self.loop = loop
@@ -69,16 +72,9 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         turn { application.open() }
     }
 
-    /// Its place in the queue of those whose acknowledgement waits for the answer.
-    var gatheringIndex: Int?
-    /// The acknowledgement that waits.
-    var gathered = InlineArray<96, UInt8>(repeating: 0)
-    var gatheredCount = 0
-    static var gatheredBytes: Int { 96 }
-
     package func handlerRemoved(context: ChannelHandlerContext) {
         leave()
-        loop.gathering.remove(self)
+        loop.delayedAcks.remove(self)
         connection.socket = nil
         tls = nil
         self.context = nil
@@ -150,8 +146,9 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     /// The next event. What would be refused whatever is in it isn't inflated.
     private func next(in buffer: inout ByteBuffer) throws(WebSocketError) -> WebSocketEvent? {
         guard reader.canSkip, case .open = state else { return try reader.next(in: &buffer) }
-        reader.skipsCompressed = application.isOverBytes
-        reader.skipsCompressedBinary = !application.takesBinary
+        let reading = application.reading
+        reader.skipsCompressed = reading.skipsCompressed
+        reader.skipsCompressedBinary = reading.skipsCompressedBinary
         let event = try reader.next(in: &buffer)
         let skipped = reader.takeSkipped()
         for _ in 0..<skipped.count where loop.turn.closing == nil { application.refuseSkipped(skipped.kind) }
@@ -161,14 +158,8 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
 
     private func handle(_ event: WebSocketEvent, in buffer: borrowing ByteBuffer) {
         switch event {
-        case .text(let payload):
-            guard case .open = state else { return }
-            count()
-            reader.withPayload(of: payload, in: buffer) { application.receive(text: $0) }
-        case .binary(let payload):
-            guard case .open = state else { return }
-            count()
-            reader.withPayload(of: payload, in: buffer) { application.receive(binary: $0) }
+        case .text(let payload): receive(.text, payload, in: buffer)
+        case .binary(let payload): receive(.binary, payload, in: buffer)
         case .ping(let payload):
             guard case .open = state else { return }
             answerPing(payload, in: buffer, isAdmitted: application.admitsControlFrame(of: payload.count))
@@ -179,6 +170,14 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         case .close(let code, _):
             answerClose(code)
         }
+    }
+
+    private func receive(_ kind: MessageKind, _ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) {
+        guard case .open = state else { return }
+        connection.messagesIn &+= 1
+        loop.counters.messagesIn &+= 1
+        let overhead = reader.overheadBytes
+        reader.withPayload(of: payload, in: buffer) { application.receive(kind, $0, overhead: overhead) }
     }
 
     /// Whether a pong answers our last ping. That one is free: we asked for it.
@@ -200,11 +199,5 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
             newest.append(bytesOf: span)
             pendingPong = newest
         }
-    }
-
-    private func count() {
-        connection.messagesIn &+= 1
-        loop.counters.messagesIn &+= 1
-        if reader.overheadBytes > 0 { application.chargeOverhead(of: reader.overheadBytes) }
     }
 }

@@ -101,9 +101,9 @@ package struct OperationsServer: Service, CustomStringConvertible {
     /// Keeps the listener alive when the process is out of descriptors: the library takes a failed accept for the end of the listener.
     private static func restWithoutDescriptors(_ listener: any Channel, logger: Logger) -> EventLoopFuture<Void> {
         listener.eventLoop.submit {
-            let unlimited = Occupancy(limits: .init(sockets: 0, webSockets: 0, webSocketsPerAddress: 0, handshakesPerSecond: 0))
+            let unlimited = ConnectionLimits(policy: .init(sockets: 0, webSockets: 0, webSocketsPerAddress: 0, handshakesPerSecond: 0))
             let gate = AcceptGate(
-                occupancy: unlimited, refused: { _ in },
+                connectionLimits: unlimited, refused: { _ in },
                 failed: { logger.warning("accepting failed; resting", metadata: ["listener": "operations", "error": "\($0)"]) })
             try listener.pipeline.syncOperations.addHandler(gate, position: .first)
         }

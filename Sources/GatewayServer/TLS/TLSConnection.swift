@@ -36,6 +36,8 @@ final class TLSConnection {
     let buffers: TLSBuffers
     /// Received and not yet taken by OpenSSL.
     var incoming = ByteBuffer()
+    /// Bytes of a record that OpenSSL has taken and that isn't complete yet.
+    private(set) var partialRecordBytes = 0
     private(set) var isEstablished = false
 
     private let ssl: OpaquePointer
@@ -78,6 +80,7 @@ final class TLSConnection {
         let result = SSL_do_handshake(ssl)
         if result == 1 {
             isEstablished = true
+            partialRecordBytes = 0
             alert = nil
             return .done
         }
@@ -111,6 +114,8 @@ final class TLSConnection {
                 return result == 1 ? count : 0
             }
             guard result == 1 else { return readFailed(result) }
+            // OpenSSL takes one record at a time.
+            partialRecordBytes = 0
             countData(count)
             // Asking again would only be told so, after OpenSSL has made a buffer for a whole record and thrown it away.
             if incoming.readableBytes == 0, SSL_has_pending(ssl) == 0 { return .drained }
@@ -146,6 +151,7 @@ final class TLSConnection {
                 return 0
             }
         }
+        partialRecordBytes &+= count
         return incoming.readWithUnsafeReadableBytes { source in
             target.copyMemory(from: UnsafeRawBufferPointer(rebasing: source.prefix(count)))
             return count
@@ -167,6 +173,7 @@ final class TLSConnection {
 
     fileprivate func countPostHandshakeMessage() {
         guard isEstablished else { return }
+        partialRecordBytes = 0
         postHandshakeMessages &+= 1
         if postHandshakeMessages > Self.maxPostHandshakeMessages { isFlooded = true }
     }

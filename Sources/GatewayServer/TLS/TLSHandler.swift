@@ -32,6 +32,9 @@ package final class TLSHandler: ChannelDuplexHandler {
     /// Who takes plaintext without the detour over the pipeline, whose boxes keep a second reference to every buffer. Let go of at the end.
     package var receiver: (any PlaintextReceiver)?
 
+    /// Bytes of the socket that are held because their record isn't complete, or isn't decrypted yet.
+    package var receivedBytes: Int { connection.partialRecordBytes + connection.incoming.readableBytes }
+
     let connection: TLSConnection
     let buffers: TLSBuffers
     var phase = Phase.waiting

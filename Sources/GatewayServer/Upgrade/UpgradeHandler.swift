@@ -20,7 +20,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         case refused
     }
 
-    private let loop: LoopContext
+    private let loop: EventLoopState
+    private let sessions: LocalSessionTable
     private let connection: Connection
     private let parser: any RemovableChannelHandler
     private let gate: HeadGateHandler
@@ -28,9 +29,11 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private var state = State.waiting
 
     package init(
-        loop: LoopContext, connection: Connection, parser: any RemovableChannelHandler, gate: HeadGateHandler, tls: TLSHandler?
+        loop: EventLoopState, sessions: LocalSessionTable, connection: Connection, parser: any RemovableChannelHandler, gate: HeadGateHandler,
+        tls: TLSHandler?
     ) {
         self.loop = loop
+        self.sessions = sessions
         self.connection = connection
         self.parser = parser
         self.gate = gate
@@ -48,7 +51,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         case .answering(let head):
             switch unwrapInboundIn(data) {
             case .head: return
-            case .body: refuse(context, Admittance.Refusal(UpgradeFailure.body), head: head)
+            case .body: refuse(context, UpgradePolicy.Refusal(UpgradeFailure.body), head: head)
             case .end: answer(head, context: context)
             }
         }
@@ -59,24 +62,24 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     private func answer(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
-        do throws(Admittance.Refusal) {
+        do throws(UpgradePolicy.Refusal) {
             let target: RequestTarget
-            do throws(UpgradeFailure) { target = try RequestTarget(head.uri) } catch { throw Admittance.Refusal(error) }
+            do throws(UpgradeFailure) { target = try RequestTarget(head.uri) } catch { throw UpgradePolicy.Refusal(error) }
             if let health = health(target.path) {
                 // Load balancers check with OPTIONS, too: it is the method of HAProxy's `option httpchk` unless told otherwise.
                 guard [.GET, .HEAD, .OPTIONS].contains(head.method) else {
-                    throw Admittance.Refusal(
+                    throw UpgradePolicy.Refusal(
                         .methodNotAllowed, .notFound, "This is read with GET.", headers: ["Allow": "GET, HEAD, OPTIONS"])
                 }
                 return finish(HTTPAnswer(health), head: head, context: context)
             }
-            let isEcho = target.path == Admittance.echoPath && loop.settings.offersEcho
-            guard isEcho || Admittance.sessionPaths.contains(target.path) || loop.shared.upstream.paths.contains(target.path) else {
-                throw Admittance.Refusal(.notFound, .notFound, "There is nothing here; the WebSocket is at /v1/ws.")
+            let isEcho = target.path == UpgradePolicy.echoPath && loop.settings.offersEcho
+            guard isEcho || UpgradePolicy.sessionPaths.contains(target.path) || loop.shared.upstream.paths.contains(target.path) else {
+                throw UpgradePolicy.Refusal(.notFound, .notFound, "There is nothing here; the WebSocket is at /v1/ws.")
             }
             connection.path = target.path
             let request: UpgradeRequest
-            do throws(UpgradeFailure) { request = try UpgradeRequest(head) } catch { throw Admittance.Refusal(error) }
+            do throws(UpgradeFailure) { request = try UpgradeRequest(head) } catch { throw UpgradePolicy.Refusal(error) }
             upgrade(request, head: head, context: context)
         } catch {
             refuse(context, error, head: head)
@@ -93,10 +96,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     private func upgrade(_ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
-        attempt(request, head: head, context: context) { () throws(Admittance.Refusal) in
-            let purpose = try Admittance.purpose(of: request, settings: loop.settings)
-            try Admittance.occupy(purpose, client: connection.client, loop: loop)
-            connection.occupiesWebSocket = true
+        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Refusal) in
+            let purpose = try UpgradePolicy.purpose(of: request, settings: loop.settings)
+            try UpgradePolicy.admit(purpose, client: connection.client, loop: loop)
+            connection.countsAsWebSocket = true
             switch purpose {
             case .session(nil): begin(request, as: .new, head: head, context: context)
             case .session(let wanted?): resume(wanted, request: request, head: head, context: context)
@@ -109,14 +112,14 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     /// Refuses what `body` doesn't accept: in-band where the client asks for that and it can be, else by HTTP. It occupies nothing then.
     private func attempt(
-        _ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext, _ body: () throws(Admittance.Refusal) -> Void
+        _ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext, _ body: () throws(UpgradePolicy.Refusal) -> Void
     ) {
-        do throws(Admittance.Refusal) {
+        do throws(UpgradePolicy.Refusal) {
             try body()
         } catch {
-            if connection.occupiesWebSocket {
-                connection.occupiesWebSocket = false
-                loop.shared.occupancy.downgrade(connection.client)
+            if connection.countsAsWebSocket {
+                connection.countsAsWebSocket = false
+                loop.shared.connectionLimits.releaseWebSocket(of: connection.client)
             }
             guard request.target.errorsInBand, let close = error.close else { return refuse(context, error, head: head) }
             let refusal = GatewayError(
@@ -142,9 +145,9 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private func beginNow(
         _ request: UpgradeRequest, as arrival: SessionDriver.Arrival, head: HTTPRequestHead, context: ChannelHandlerContext
     ) {
-        attempt(request, head: head, context: context) { () throws(Admittance.Refusal) in
-            guard !loop.isShortOfMemory else { throw Admittance.memoryShort }
-            guard let driver = loop.beginSession(for: connection.client.key) else { throw Admittance.sessionLimit }
+        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Refusal) in
+            guard !loop.isShortOfMemory else { throw UpgradePolicy.memoryShort }
+            guard let driver = sessions.begin(for: connection.client.key) else { throw UpgradePolicy.sessionLimit }
             driver.attach(to: connection, as: arrival)
             open(driver, request: request, limits: loop.settings.webSocket, context: context)
         }
@@ -154,18 +157,18 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private func resume(_ wanted: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
         state = .resuming
         gate.hold()
-        loop.resume(wanted, for: connection.client.key) { [self] resumption in
+        sessions.resume(wanted, for: connection.client.key) { [self] resumption in
             guard case .resuming = state, context.channel.isActive else {
                 if case .found(let driver, _) = resumption { driver.stayDetached() }
                 return
             }
-            attempt(request, head: head, context: context) { () throws(Admittance.Refusal) in
+            attempt(request, head: head, context: context) { () throws(UpgradePolicy.Refusal) in
                 switch resumption {
                 case .found(let driver, let token):
                     driver.attach(to: connection, as: .resumed(by: token, after: wanted.last))
                     open(driver, request: request, limits: loop.settings.webSocket, context: context)
                 case .refused(let error): begin(request, as: .newInstead(error), head: head, context: context)
-                case .full: throw Admittance.sessionLimit
+                case .full: throw UpgradePolicy.sessionLimit
                 }
             }
         }
@@ -201,7 +204,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         if tls != nil { pipeline.removeHandler(gate, promise: nil) }
     }
 
-    private func refuse(_ context: ChannelHandlerContext, _ refusal: Admittance.Refusal, head: HTTPRequestHead?) {
+    private func refuse(_ context: ChannelHandlerContext, _ refusal: UpgradePolicy.Refusal, head: HTTPRequestHead?) {
         let id = correlationID()
         loop.counters.refused &+= 1
         loop.counters.errors[refusal.code, default: 0] &+= 1
@@ -219,7 +222,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         finish(answer, head: head, context: context)
     }
 
-    private static let notHTTP = Admittance.Refusal(.badRequest, .invalidUpgrade, "This isn't an HTTP/1.1 request.")
+    private static let notHTTP = UpgradePolicy.Refusal(.badRequest, .invalidUpgrade, "This isn't an HTTP/1.1 request.")
 
     private func correlationID() -> ULID { loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()) }
 

@@ -8,7 +8,8 @@ package struct FrameParser: Sendable {
     /// Whether permessage-deflate was agreed on.
     package let allowsCompression: Bool
     private var kept = InlineArray<14, UInt8>(repeating: 0)
-    private var keptCount = 0
+    /// Bytes of a header that isn't complete yet.
+    package private(set) var keptCount = 0
 
     package init(role: WebSocketRole, allowsCompression: Bool) {
         self.role = role

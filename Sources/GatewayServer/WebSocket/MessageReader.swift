@@ -65,6 +65,9 @@ package struct MessageReader: ~Copyable {
     /// Bytes of memory held for payloads that haven't been handed over: 0 between messages.
     package var bufferedBytes: Int { assembly.storageCapacity + inflated.storageCapacity }
 
+    /// Bytes of a frame header that isn't complete yet.
+    package var partialHeaderBytes: Int { parser.keptCount }
+
     /// Whether a message has begun and isn't complete.
     package var isWithinMessage: Bool { message != nil }
 

@@ -42,9 +42,9 @@ final class Conversation {
         if channel.isActive { channel.close(promise: nil) }
         harness.eventLoop.settle()
         // So does a session that waits for its client to come back.
-        for driver in Array(harness.loop.sessions.values) { driver.end(.displaced) }
+        for driver in Array(harness.shard.sessions.all) { driver.end(.displaced) }
         harness.eventLoop.settle()
-        harness.shared.removeLoops()
+        harness.shared.removeMailboxes()
     }
 
     var isOpen: Bool { channel.isActive }
@@ -76,8 +76,8 @@ final class Conversation {
     }
 
     /// Whatever happens on the loop without bytes.
-    func turn(_ body: (LoopContext) -> Void) {
-        body(harness.loop)
+    func turn(_ body: (GatewayShard) -> Void) {
+        body(harness.shard)
         collect()
         checkSession()
     }

@@ -84,8 +84,8 @@ final class SessionTarget: FuzzTarget {
         case .message, .fragments: conversation.send(step.bytes ?? [])
         case .time(let ticks): conversation.advance(by: .milliseconds(100 * ticks))
         case .writable(let isWritable): conversation.setWritable(isWritable)
-        case .goAway: conversation.turn { $0.goAway(reason: "drain", deadlineMilliseconds: 100) }
-        case .relieve: conversation.turn { loop in conversation.socket?.application.relieve() }
+        case .goAway: conversation.turn { $0.connections.goAway(reason: "drain", deadlineMilliseconds: 100) }
+        case .relieve: conversation.turn { _ in conversation.socket?.application.relieve() }
         case .reload(let bits):
             var configuration = GatewayConfiguration.defaults(for: .development)
             Policy(bits).apply(to: &configuration)

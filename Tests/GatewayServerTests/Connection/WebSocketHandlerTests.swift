@@ -130,7 +130,7 @@ import Testing
         let client = try harness.openSession()
         harness.advance(by: .seconds(1))
         harness.loop.clock.manual? += Duration.seconds(90).clampedNanoseconds
-        harness.loop.tick()
+        harness.shard.tick()
         harness.advance(by: .seconds(2))
         try client.send(text: #"{"type":"ping"}"#)
         let frames = try client.frames()
@@ -250,8 +250,8 @@ import Testing
     @Test func `draining says goaway and then 1012`() throws {
         let harness = LoopHarness()
         let client = try harness.openSession()
-        harness.loop.goAway(reason: "draining", deadlineMilliseconds: 1200)
-        harness.loop.closeAll(Closing(code: .restart, reason: "draining"))
+        harness.shard.connections.goAway(reason: "draining", deadlineMilliseconds: 1200)
+        harness.shard.connections.closeAll(Closing(code: .restart, reason: "draining"))
         let frames = try client.frames()
         #expect(frames.first?.text == #"{"type":"goaway","reason":"draining","deadline_ms":1200}"#)
         #expect(frames.last?.closeCode == 1012)
@@ -260,14 +260,30 @@ import Testing
     @Test func `everything that a connection occupied is free after it`() throws {
         let harness = LoopHarness()
         let client = try harness.openSession()
-        #expect(harness.shared.occupancy.webSockets == 1)
+        #expect(harness.shared.connectionLimits.webSockets == 1)
         #expect(harness.shared.sessions.attached == 1)
         _ = try? client.channel.finish()
         harness.eventLoop.settle()
-        #expect(harness.shared.occupancy.webSockets == 0)
+        #expect(harness.shared.connectionLimits.webSockets == 0)
         #expect(harness.shared.sessions.attached == 0 && harness.shared.sessions.detached == 1)
         harness.advance(by: .seconds(121))
         #expect(harness.shared.sessions.detached == 0)
-        #expect(harness.loop.isEmpty)
+        #expect(harness.shard.connections.isEmpty)
+    }
+
+    /// The header of a masked frame of 17 bytes has 6; a payload that isn't complete is the assembler's.
+    @Test(arguments: [(0, 0), (1, 1), (5, 5), (6, 0), (7, 0)]) func `status reports the bytes of a frame header that isn't complete`(
+        sent: Int, reported: Int
+    ) throws {
+        let client = try LoopHarness().openSession()
+        let frame = EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"status"}"#.utf8))
+        try client.send(frame[..<sent])
+        try client.send(frame[sent...])
+        let status = try #require(try client.frames().last)
+        #expect(try JSON(status.text)["memory"]["receive_buffer"] == .number(Double(reported)))
+        // The header is complete now.
+        try client.send(text: #"{"type":"status"}"#)
+        let next = try #require(try client.frames().last)
+        #expect(try JSON(next.text)["memory"]["receive_buffer"] == .number(0))
     }
 }

@@ -14,7 +14,7 @@ import Testing
 
     private func gateway(_ change: (inout GatewayConfiguration) -> Void = { _ in }) -> LoopHarness {
         let harness = LoopHarness(beside: nil, store: store, change)
-        _ = harness.loop.restore(store.load())
+        _ = harness.shard.sessions.restore(store.load())
         harness.eventLoop.settle()
         return harness
     }
@@ -389,7 +389,7 @@ import Testing
         var stored = try #require(store.load().first)
         stored.records[.state]?[0].bytes.removeLast(3)
         let after = LoopHarness(beside: nil, store: TestStore())
-        #expect(after.loop.restore([stored]) == 0)
+        #expect(after.shard.sessions.restore([stored]) == 0)
         after.eventLoop.settle()
         #expect(after.shared.sessions.detached == 0)
     }
@@ -403,7 +403,7 @@ import Testing
             before.eventLoop.settle()
         }
         let after = LoopHarness(beside: nil, store: TestStore()) { $0.sessions.maxDetached = 3 }
-        #expect(after.loop.restore(store.load()) == 3)
+        #expect(after.shard.sessions.restore(store.load()) == 3)
         after.eventLoop.settle()
         // The address with two loses one, and then nobody loses the last.
         for isServed in [true, false] {
@@ -428,6 +428,6 @@ import Testing
         state.removeSubrange(1..<18)
         stored.records[.state]?[0].bytes = state
         let after = LoopHarness(beside: nil, store: TestStore())
-        #expect(after.loop.restore([stored]) == 1)
+        #expect(after.shard.sessions.restore([stored]) == 1)
     }
 }

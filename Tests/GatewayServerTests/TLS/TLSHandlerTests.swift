@@ -205,4 +205,31 @@ import Testing
         #expect(pair.serverCloses.reads == reads + 1)
         #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "whole")
     }
+
+    /// A header of a record has 5 bytes.
+    @Test(arguments: [1, 4, 5, 6, 20]) func `bytes of a record that isn't complete are counted until it is`(count: Int) throws {
+        let pair = try TLSPair(certificates)
+        try pair.pump()
+        let handler = try pair.server.pipeline.syncOperations.handler(type: TLSHandler.self)
+        #expect(handler.receivedBytes == 0)
+        try pair.client.writeOutbound(ByteBuffer(string: "first"))
+        try pair.client.writeOutbound(ByteBuffer(string: "second"))
+        var wire = ByteBuffer()
+        while var record = try pair.client.readOutbound(as: ByteBuffer.self) { wire.writeBuffer(&record) }
+        let length = try #require(wire.getInteger(at: wire.readerIndex + 3, as: UInt16.self))
+        let whole = try #require(wire.readSlice(length: 5 + Int(length)))
+        let part = try #require(wire.readSlice(length: count))
+        // Behind a whole record, and alone.
+        var both = whole
+        both.writeImmutableBuffer(part)
+        try pair.server.writeInbound(ByteBuffer(bytes: both.readableBytesView))
+        #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "first")
+        #expect(handler.receivedBytes == count)
+        let more = try #require(wire.readSlice(length: 1))
+        try pair.server.writeInbound(ByteBuffer(bytes: more.readableBytesView))
+        #expect(handler.receivedBytes == count + 1)
+        try pair.server.writeInbound(ByteBuffer(bytes: wire.readableBytesView))
+        #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "firstsecond")
+        #expect(handler.receivedBytes == 0)
+    }
 }

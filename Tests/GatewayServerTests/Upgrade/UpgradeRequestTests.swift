@@ -159,7 +159,7 @@ import Testing
     ])
     func `credentials without the subprotocol are refused, because a browser would fail without a reason`(list: String) throws {
         #expect(failure(head(adding: [("Sec-WebSocket-Protocol", list)])) == .missingSubprotocol)
-        let refusal = Admittance.Refusal(UpgradeFailure.missingSubprotocol)
+        let refusal = UpgradePolicy.Refusal(UpgradeFailure.missingSubprotocol)
         #expect(refusal.status == .badRequest && refusal.code == .invalidUpgrade && refusal.detail.contains("parley.v1"))
         #expect(try UpgradeRequest(head(adding: [("Sec-WebSocket-Protocol", list + ", parley.v1")])).offersSubprotocol)
     }

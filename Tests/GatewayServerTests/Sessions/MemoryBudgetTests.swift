@@ -130,7 +130,7 @@ import Testing
         let unknown = try harness.connect()
         try unknown.send(EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: unknown\r\n"))
         #expect(try unknown.responseHead().hasPrefix("HTTP/1.1 503 "))
-        #expect(harness.shared.occupancy.webSockets == 1)
+        #expect(harness.shared.connectionLimits.webSockets == 1)
         try client.send(text: #"{"type":"ack","seq":1}"#)
         harness.advance(by: .seconds(1))
         #expect(try open(harness).1["type"] == "session")

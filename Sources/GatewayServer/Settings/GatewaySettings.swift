@@ -64,7 +64,7 @@ extension GatewaySettings {
     }
 }
 
-extension Occupancy.Limits {
+extension ConnectionLimits.Policy {
     package init(_ configuration: GatewayConfiguration) {
         self.init(
             sockets: configuration.connections.maxSockets, webSockets: configuration.connections.max,

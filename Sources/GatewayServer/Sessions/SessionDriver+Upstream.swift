@@ -1,8 +1,11 @@
 package import GatewayCore
 import NIOCore
 
-/// A session and the upstreams of its routes: what it asks goes there, what they answer comes back, at its pace.
-extension SessionDriver {
+/// A session and its upstream: requests go out, responses come back, at the session's pace.
+extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
+    /// Events asked for at a time.
+    private static let demandSize = 64
+
     /// Performs the commands of the turn. The upstream may answer at once, from inside.
     func dispatch() {
         guard !isDispatching, !loop.turn.commands.isEmpty else { return }
@@ -20,6 +23,7 @@ extension SessionDriver {
     private func makeLink() -> any UpstreamLink {
         let made = loop.upstreams.makeLink(for: self, id: session.id)
         link = made
+        isLinkRemote = !made.isAtOnce
         demanded = wantedEvents
         made.demand(demanded)
         return made
@@ -34,37 +38,37 @@ extension SessionDriver {
         demanded = max(0, demanded - 1)
         guard loop.isInTurn else {
             let begun = loop.beginTurn()
-            take(event)
+            coalesce(event)
             flush()
             if begun { loop.endTurn() }
             return true
         }
-        take(event)
+        coalesce(event)
         return true
     }
 
-    func take(_ event: consuming UpstreamEvent) {
+    private func coalesce(_ event: consuming UpstreamEvent) {
         coalescer.take(event, at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
         scheduleRelease()
     }
 
-    /// What was gathered goes on when its time has come.
+    /// Has coalesced events released at their deadline.
     private func scheduleRelease() {
-        guard !isReleasing, let deadline = coalescer.deadline else { return }
-        isReleasing = true
+        guard !isReleaseScheduled, let deadline = coalescer.deadline else { return }
+        isReleaseScheduled = true
         let wait = max(0, deadline.nanoseconds(since: loop.turn.now))
         loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in self?.release() }
     }
 
     private func release() {
-        isReleasing = false
-        // It may be another event loop's by now.
-        guard loop.sessions[session.id] === self else { return }
-        let begun = loop.beginTurn()
-        coalescer.release(at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
-        flush()
-        scheduleRelease()
-        if begun { loop.endTurn() }
+        isReleaseScheduled = false
+        // The session may have moved to another event loop.
+        guard sessions[session.id] === self else { return }
+        loop.withTurn {
+            coalescer.release(at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
+            flush()
+            scheduleRelease()
+        }
     }
 
     package func consumed(_ bytes: Int) { session.upstreamTook(bytes) }
@@ -75,36 +79,44 @@ extension SessionDriver {
         session.history.conversation(before: request, lines: lines, bytes: bytes)
     }
 
-    /// What its requests hold on their way.
-    func weigh() {
+    /// Updates the part of the ledger that requests hold on their way.
+    func updateUpstreamMemory() {
         replaceLink()
         session.ledger.upstreamAnswers = (link?.heldBytes ?? 0) + coalescer.heldBytes
     }
 
-    /// Asks for a helping where there is room for more than the upstream may still send.
-    func wantHelping() {
-        // Without a connection nobody will hear of what comes now that the gateway goes down.
-        guard link != nil, isAttached || !loop.shared.isDraining else { return }
-        guard !isContinuing, demanded <= Self.demandSize / 2, wantedEvents > demanded else { return }
-        isContinuing = true
-        loop.helpings.append(self)
+    /// Closes an outdated link when nothing is under way on it.
+    func replaceLink() {
+        guard isLinkOutdated, session.inFlight.isEmpty else { return }
+        isLinkOutdated = false
+        closeLink()
     }
 
-    /// Lets the upstream go on, in a turn of its own.
-    func help() {
-        isContinuing = false
+    func closeLink() {
+        link?.close()
+        link = nil
+        demanded = 0
+    }
+
+    /// Schedules demand when there is room for more events than the upstream may still send.
+    func scheduleDemand() {
+        // Events that come without a connection while the gateway drains are never delivered.
+        guard link != nil, isAttached || !loop.shared.isDraining else { return }
+        guard !isDemandScheduled, demanded <= Self.demandSize / 2, wantedEvents > demanded else { return }
+        isDemandScheduled = true
+        loop.demand.append(self)
+    }
+
+    /// Allows the upstream more events, in a turn of its own.
+    func demandEvents() {
+        isDemandScheduled = false
         guard let link else { return }
         let missing = wantedEvents - demanded
         guard missing > 0 else { return }
-        let begun = loop.beginTurn()
-        demanded += missing
-        link.demand(missing)
-        flush()
-        if begun { loop.endTurn() }
-    }
-
-    /// What came of a turn goes to the connection, or stays in the outbox.
-    func flush() {
-        if let connection { connection.socket?.flush() } else { settle() }
+        loop.withTurn {
+            demanded += missing
+            link.demand(missing)
+            flush()
+        }
     }
 }

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// Acknowledgements that wait for the answer to go with.
-@Suite struct GatheringQueueTests {
+@Suite struct DelayedAckQueueTests {
     /// Answers when it is told to.
     private final class HandLink: UpstreamLink {
         private(set) var requests: [RequestKey] = []

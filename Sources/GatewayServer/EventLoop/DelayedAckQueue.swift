@@ -1,15 +1,23 @@
 import GatewayCore
 import NIOCore
 
-/// Whose acknowledgements wait for an answer to go with, in one write and one TLS record: each as long as it may, all of them under one timer.
-final class GatheringQueue {
+/// A connection whose acknowledgement can wait in a ``DelayedAckQueue``.
+protocol DelayedAckSocket: AnyObject {
+    /// The position in the queue; nil when the connection isn't in it. Set by the queue only.
+    var delayedAckIndex: Int? { get set }
+    func flushDelayedAck()
+}
+
+/// The connections whose acknowledgements wait for a response to share a write and a TLS record with: each up to its own deadline, all of
+/// them under one timer.
+final class DelayedAckQueue {
     private let eventLoop: any EventLoop
     private let now: () -> Instant
     /// In no order.
-    private var waiting: [(socket: any GatheringSocket, deadline: Instant)] = []
+    private var waiting: [(socket: any DelayedAckSocket, deadline: Instant)] = []
     private var timer: (task: Scheduled<Void>, deadline: Instant)?
 
-    /// The timer goes off this late, so that it does for many at a time.
+    /// Nanoseconds by which the timer fires late, so that it serves many at a time.
     private static let slack: Int64 = 1_000_000
 
     init(eventLoop: any EventLoop, now: @escaping () -> Instant) {
@@ -17,20 +25,20 @@ final class GatheringQueue {
         self.now = now
     }
 
-    func append(_ socket: any GatheringSocket, until deadline: Instant) {
-        socket.gatheringIndex = waiting.count
+    func append(_ socket: any DelayedAckSocket, until deadline: Instant) {
+        socket.delayedAckIndex = waiting.count
         waiting.append((socket, deadline))
         schedule(deadline)
     }
 
-    /// It has been written, or never will be.
-    func remove(_ socket: any GatheringSocket) {
-        guard let index = socket.gatheringIndex else { return }
-        socket.gatheringIndex = nil
+    /// Removes a connection whose acknowledgement was written, or never will be.
+    func remove(_ socket: any DelayedAckSocket) {
+        guard let index = socket.delayedAckIndex else { return }
+        socket.delayedAckIndex = nil
         let last = waiting.removeLast()
         guard index < waiting.count else { return }
         waiting[index] = last
-        last.socket.gatheringIndex = index
+        last.socket.delayedAckIndex = index
     }
 
     private func schedule(_ deadline: Instant) {
@@ -46,13 +54,13 @@ final class GatheringQueue {
         timer = nil
         let now = now()
         var next: Instant?
-        // A socket that is flushed takes itself out, and the last one comes into its place.
+        // A flushed connection removes itself, and the last one moves into its place.
         var index = 0
         while index < waiting.count {
             let (socket, deadline) = waiting[index]
             if deadline <= now {
-                socket.flushGathered()
-                // One that is about to end may not.
+                socket.flushDelayedAck()
+                // A connection that is about to end may not have removed itself.
                 if index < waiting.count, waiting[index].socket === socket { remove(socket) }
             } else {
                 next = next.map { min($0, deadline) } ?? deadline
@@ -61,11 +69,4 @@ final class GatheringQueue {
         }
         if let next { schedule(next) }
     }
-}
-
-/// What can wait in a ``GatheringQueue``.
-protocol GatheringSocket: AnyObject {
-    /// Where it is in the queue; nil when it isn't. The queue's.
-    var gatheringIndex: Int? { get set }
-    func flushGathered()
 }

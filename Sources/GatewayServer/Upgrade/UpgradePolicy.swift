@@ -2,7 +2,7 @@ package import GatewayCore
 package import NIOHTTP1
 
 /// Decides what becomes of a request for a WebSocket: a path of ours, an origin that may, credentials that are taken, room for one more.
-package struct Admittance {
+package struct UpgradePolicy {
     package enum Purpose: Sendable {
         /// A new one, or one that exists.
         case session(ResumeRequest?)
@@ -67,7 +67,7 @@ package struct Admittance {
     }
 
     /// Counts the connection in, or says why there is no room.
-    package static func occupy(_ purpose: Purpose, client: ClientAddress, loop: LoopContext) throws(Refusal) {
+    package static func admit(_ purpose: Purpose, client: ClientAddress, loop: EventLoopState) throws(Refusal) {
         let shared = loop.shared
         guard !shared.isDraining else {
             throw Refusal(.serviceUnavailable, .draining, "The gateway restarts.", retryAfter: 1, close: .restart)
@@ -76,7 +76,7 @@ package struct Admittance {
             throw Refusal(
                 .serviceUnavailable, .overloaded, "The gateway can't keep sessions at the moment.", retryAfter: 5, close: .tryAgainLater)
         }
-        switch shared.occupancy.upgrade(client) {
+        switch shared.connectionLimits.admitWebSocket(of: client) {
         case nil: return
         case .connections:
             throw Refusal(

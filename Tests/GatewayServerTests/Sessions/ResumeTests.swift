@@ -221,7 +221,7 @@ import Testing
         let refused = try harness.connect()
         try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
         #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
-        #expect(harness.shared.occupancy.webSockets == 1)
+        #expect(harness.shared.connectionLimits.webSockets == 1)
         // Taking over needs no further place.
         let second = try open(harness, token: first.token)
         drop(second, of: harness)
@@ -304,7 +304,7 @@ import Testing
         let (here, there) = two()
         // This loop was suspended for an hour: its clock is behind.
         there.loop.clock.manual? += Duration.seconds(3600).clampedNanoseconds
-        there.loop.tick()
+        there.shard.tick()
         here.advance(by: .seconds(3600))
         let first = try open(here)
         drop(first, of: here)

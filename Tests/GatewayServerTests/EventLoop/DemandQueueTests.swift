@@ -5,7 +5,7 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite struct HelpingQueueTests {
+@Suite struct DemandQueueTests {
     private func ask(_ connection: EmbeddedConnection, words: Int) throws {
         let text = [String](repeating: "w", count: words).joined(separator: " ")
         let message = Array(#"{"type":"text","id":"m","text":"\#(text)"}"#.utf8)

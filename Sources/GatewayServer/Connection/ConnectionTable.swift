@@ -1,0 +1,67 @@
+package import GatewayCore
+
+/// The connections of one event loop.
+package final class ConnectionTable {
+    private var connections: [Connection] = []
+
+    package init() {}
+
+    package var isEmpty: Bool { connections.isEmpty }
+
+    package func add(_ connection: Connection) {
+        connection.index = connections.count
+        connections.append(connection)
+    }
+
+    package func remove(_ connection: Connection) {
+        guard connection.index < connections.count, connections[connection.index] === connection else { return }
+        let last = connections.removeLast()
+        guard last !== connection else { return }
+        last.index = connection.index
+        connections[last.index] = last
+    }
+
+    /// Acts on the connections whose deadline has come.
+    ///
+    /// - Parameter interval: nanoseconds after which a connection with nothing due is looked at again
+    package func tick(now: Instant, restInterval interval: Int64) {
+        // A connection that ends removes itself; the last one moves into its place and waits for the next tick.
+        var index = 0
+        while index < connections.count {
+            let connection = connections[index]
+            if connection.deadline <= now { act(on: connection, now: now, restInterval: interval) }
+            index += 1
+        }
+    }
+
+    private func act(on connection: Connection, now: Instant, restInterval: Int64) {
+        switch connection.phase {
+        case .webSocket:
+            connection.deadline = now.advanced(byNanoseconds: restInterval)
+            connection.socket?.tick()
+        case .handshake:
+            connection.ended(reason: "tls handshake timeout")
+            connection.abort()
+        case .head:
+            connection.ended(reason: "request head timeout")
+            connection.abort()
+        case .lingering:
+            if let socket = connection.socket { socket.lingered() } else { connection.abort() }
+        }
+    }
+
+    /// Tells every client to finish.
+    package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
+        for connection in connections { connection.socket?.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds) }
+    }
+
+    package func closeAll(_ closing: Closing) {
+        for connection in connections {
+            if let socket = connection.socket { socket.close(closing) } else { connection.abort() }
+        }
+    }
+
+    package func abortAll() {
+        for connection in connections { connection.abort() }
+    }
+}

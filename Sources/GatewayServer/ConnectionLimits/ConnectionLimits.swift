@@ -1,0 +1,133 @@
+package import GatewayCore
+import Synchronization
+
+/// The connection limits: sockets and WebSockets, in total and by address. Shared by all event loops.
+///
+/// Touched when a connection is accepted, upgraded and closed, never for a message.
+package final class ConnectionLimits: Sendable {
+    /// `connections.*`; 0 turns a limit off.
+    package struct Policy: Sendable {
+        package var sockets: Int
+        package var webSockets: Int
+        package var webSocketsPerAddress: Int
+        package var handshakesPerSecond: Int
+
+        package init(sockets: Int, webSockets: Int, webSocketsPerAddress: Int, handshakesPerSecond: Int) {
+            self.sockets = sockets
+            self.webSockets = webSockets
+            self.webSocketsPerAddress = webSocketsPerAddress
+            self.handshakesPerSecond = handshakesPerSecond
+        }
+
+        /// Sockets of one address, handshakes included: room to be told 429, not room to occupy the listener.
+        var socketsPerAddress: Int { webSocketsPerAddress == 0 ? 0 : 2 * webSocketsPerAddress + 16 }
+    }
+
+    /// The limit that rejects an upgrade.
+    package enum Rejection: Sendable {
+        case connections, address
+    }
+
+    /// The open connections of one address, and the handshakes that it began lately.
+    private struct Usage {
+        var sockets = 0
+        var webSockets = 0
+        var handshakes = Limiter()
+        var lastSeen = Instant(nanoseconds: 0)
+    }
+
+    private struct State {
+        var policy: Policy
+        var sockets = 0
+        var webSockets = 0
+        var usages: [ClientAddress: Usage] = [:]
+        /// At so many entries the unused ones are removed, so that a flood of addresses can't fill the memory.
+        var sweepAt = 1024
+
+        mutating func sweep(now: Instant) {
+            usages = usages.filter { _, usage in
+                usage.sockets > 0 || usage.webSockets > 0 || now.nanoseconds(since: usage.lastSeen) < 2_000_000_000
+            }
+            sweepAt = max(1024, 2 * usages.count)
+        }
+
+        /// With a limit on handshakes an entry also counts recent ones; then only a sweep removes it.
+        mutating func removeIfUnused(_ address: ClientAddress) {
+            guard policy.handshakesPerSecond == 0, let usage = usages[address] else { return }
+            if usage.sockets <= 0, usage.webSockets <= 0 { usages[address] = nil }
+        }
+    }
+
+    private let state: Mutex<State>
+
+    package init(policy: Policy) { state = Mutex(State(policy: policy)) }
+
+    package var policy: Policy {
+        get { state.withLock { $0.policy } }
+        set { state.withLock { $0.policy = newValue } }
+    }
+
+    package var sockets: Int { state.withLock { $0.sockets } }
+    package var webSockets: Int { state.withLock { $0.webSockets } }
+
+    /// Whether another socket may be accepted (`connections.max_sockets`).
+    package var hasRoom: Bool { state.withLock { $0.policy.sockets == 0 || $0.sockets < $0.policy.sockets } }
+
+    /// Admits an accepted socket, and counts it until ``releaseSocket(of:)``.
+    ///
+    /// - Returns: false when its address has too many or opens them too fast. Such a socket is closed, and not released.
+    package func admitSocket(of address: ClientAddress, now: Instant) -> Bool {
+        state.withLock { state in
+            if state.usages.count >= state.sweepAt { state.sweep(now: now) }
+            var usage = state.usages[address] ?? Usage()
+            let rate = Rate(
+                units: Double(state.policy.handshakesPerSecond), per: .seconds(1), burst: Double(state.policy.handshakesPerSecond))
+            let cap = state.policy.socketsPerAddress
+            let isAdmitted = (cap == 0 || usage.sockets < cap) && usage.handshakes.admit(1, at: rate, now: now) == nil
+            usage.lastSeen = now
+            if isAdmitted {
+                usage.sockets += 1
+                state.sockets += 1
+            }
+            state.usages[address] = usage
+            return isAdmitted
+        }
+    }
+
+    package func releaseSocket(of address: ClientAddress) {
+        state.withLock { state in
+            state.sockets -= 1
+            state.usages[address]?.sockets -= 1
+            state.removeIfUnused(address)
+        }
+    }
+
+    /// Admits an upgrade, and counts the WebSocket until ``releaseWebSocket(of:)``.
+    ///
+    /// - Returns: the limit that rejects it; nil when it is admitted.
+    package func admitWebSocket(of address: ClientAddress) -> Rejection? {
+        state.withLock { state in
+            let policy = state.policy
+            if policy.webSockets > 0, state.webSockets >= policy.webSockets { return .connections }
+            if policy.webSocketsPerAddress > 0, (state.usages[address]?.webSockets ?? 0) >= policy.webSocketsPerAddress {
+                return .address
+            }
+            state.webSockets += 1
+            state.usages[address, default: Usage()].webSockets += 1
+            return nil
+        }
+    }
+
+    package func releaseWebSocket(of address: ClientAddress) {
+        state.withLock { state in
+            state.webSockets -= 1
+            state.usages[address]?.webSockets -= 1
+            state.removeIfUnused(address)
+        }
+    }
+
+    /// Removes addresses that have nothing open and weren't seen for two seconds.
+    package func sweep(now: Instant) {
+        state.withLock { $0.sweep(now: now) }
+    }
+}

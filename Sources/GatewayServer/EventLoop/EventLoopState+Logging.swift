@@ -1,0 +1,38 @@
+package import GatewayCore
+import Logging
+
+/// Log lines about sessions and errors, throttled by topic.
+extension EventLoopState {
+    /// Counts an error, and logs it unless lines of its topic flood the log.
+    package func record(_ error: GatewayError, connection: ULID?, session: ULID?) {
+        counters.errors[error.code, default: 0] &+= 1
+        let level: Logger.Level = error.source == .client ? .info : .warning
+        guard logger.logLevel <= level, case .write(let suppressed) = throttle.admit(.clientError, now: turn.now) else { return }
+        var metadata: Logger.Metadata = [
+            "code": "\(error.code.rawValue)", "source": "\(error.source.rawValue)", "correlation_id": "\(error.correlationID)",
+        ]
+        if let connection { metadata["connection_id"] = "\(connection)" }
+        if let session { metadata["session_id"] = "\(session)" }
+        if let param = error.param { metadata["param"] = "\(param)" }
+        if let id = error.replyTo { metadata["reply_to"] = "\(id)" }
+        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+        logger.log(level: level, "error sent", metadata: metadata)
+    }
+
+    /// Logs what happened to a session, unless lines of this topic flood the log.
+    func log(_ message: Logger.Message, as topic: LogTopic, of session: ULID, connection: ULID?, _ further: Logger.Metadata = [:]) {
+        guard logger.logLevel <= .info, case .write(let suppressed) = throttle.admit(topic, now: clock.now) else { return }
+        var metadata = further
+        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+        metadata["session_id"] = "\(session)"
+        if let connection { metadata["connection_id"] = "\(connection)" }
+        logger.info(message, metadata: metadata)
+    }
+
+    /// Logs how many lines were suppressed by topic.
+    func logSuppressed(now: Instant) {
+        for (topic, suppressed) in throttle.collect(now: now) {
+            logger.info("log lines suppressed", metadata: ["topic": "\(topic)", "suppressed": .stringConvertible(suppressed)])
+        }
+    }
+}

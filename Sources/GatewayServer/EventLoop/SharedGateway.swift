@@ -1,0 +1,65 @@
+package import GatewayCore
+import Synchronization
+
+/// The state that all event loops share. Used at accept, upgrade, close and tick, not for a message (but for `limits.global_per_second`).
+package final class SharedGateway: Sendable {
+    package let connectionLimits: ConnectionLimits
+    package let sessions: SessionRegistry
+    package let global = SharedLimiter()
+    /// The limiters of clients, which outlive their sessions.
+    package let limiters = ClientLimiterTable()
+    let relief = MemoryReliefRun()
+    package let health: HealthRegistry
+    package let descriptors = DescriptorLimit()
+    package let upstream: any UpstreamProvider
+    /// Nil when sessions live in memory only.
+    package let store: (any SessionStore)?
+    package let archive: any ReportArchive
+    /// The mailboxes of the event loops, by the numbers that ``SessionRegistry`` knows the loops by.
+    private let mailboxes = Mutex<[any SessionMailbox]>([])
+    /// The memory of all sessions. A loop reports changes in steps (``EventLoopState/memoryStep``).
+    private let memory = Atomic<Int>(0)
+    private let draining = Atomic<Bool>(false)
+
+    package init(
+        connectionLimits: ConnectionLimits, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider,
+        store: (any SessionStore)? = nil, archive: any ReportArchive = MemoryArchive()
+    ) {
+        self.connectionLimits = connectionLimits
+        self.sessions = sessions
+        self.health = health
+        self.upstream = upstream
+        self.store = store
+        self.archive = archive
+    }
+
+    /// Adds the mailbox of an event loop.
+    ///
+    /// - Returns: the number of the loop.
+    func add(_ mailbox: any SessionMailbox) -> Int {
+        mailboxes.withLock { mailboxes in
+            mailboxes.append(mailbox)
+            return mailboxes.count - 1
+        }
+    }
+
+    var allMailboxes: [any SessionMailbox] { mailboxes.withLock { $0 } }
+
+    func mailbox(_ number: Int) -> (any SessionMailbox)? {
+        mailboxes.withLock { $0.indices.contains(number) ? $0[number] : nil }
+    }
+
+    /// Ends transfers between event loops, when the gateway has stopped. Until then the loops and what they share keep each other alive.
+    package func removeMailboxes() { mailboxes.withLock { $0 = [] } }
+
+    package var memoryBytes: Int { memory.load(ordering: .relaxed) }
+
+    /// Adds a change of one loop's memory.
+    ///
+    /// - Returns: the memory of all sessions.
+    package func addMemory(_ bytes: Int) -> Int { memory.add(bytes, ordering: .relaxed).newValue }
+
+    package var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    package func beginDraining() { draining.store(true, ordering: .relaxed) }
+}

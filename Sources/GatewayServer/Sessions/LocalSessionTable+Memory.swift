@@ -1,0 +1,52 @@
+import GatewayCore
+import Logging
+
+/// The part of an event loop's sessions in a search for memory over all loops.
+extension LocalSessionTable {
+    /// Reports the memory of the sessions. The last loop to report decides.
+    func reportMemoryUsage() {
+        let shared = loop.shared
+        let usages = all.map { $0.memoryUsage }
+        guard let found = shared.relief.report(usages) else { return }
+        let steps = loop.settings.memoryRelief.steps(for: found.usages, forNewcomer: found.isForNewcomer)
+        let parts = Dictionary(grouping: steps, by: \.loop)
+        shared.relief.expect(max(1, parts.count))
+        guard !parts.isEmpty else { return shared.relief.finish() }
+        log(steps)
+        for (number, part) in parts {
+            guard let mailbox = shared.mailbox(number) else {
+                shared.relief.finish()
+                continue
+            }
+            mailbox.perform(part)
+        }
+    }
+
+    /// Takes steps of the search that has been decided.
+    func perform(_ steps: [MemoryRelief.Step]) {
+        for step in steps { perform(step) }
+        loop.publishMemory()
+        loop.shared.relief.finish()
+    }
+
+    /// Takes a step, unless the session has ended, moved, or got a connection since it was asked.
+    private func perform(_ step: MemoryRelief.Step) {
+        switch step {
+        case .cutHistory(let id, _): self[id]?.relieve()
+        case .endDetached(let id, _):
+            if let driver = self[id], !driver.isAttached { driver.end(.memoryLimit) }
+        case .endAttached(let id, _): self[id]?.endForMemory()
+        }
+    }
+
+    private func log(_ steps: [MemoryRelief.Step]) {
+        guard case .write(let suppressed) = loop.throttle.admit(.memory, now: loop.clock.now) else { return }
+        let cut = steps.count { if case .cutHistory = $0 { true } else { false } }
+        var metadata: Logger.Metadata = [
+            "histories_cut": .stringConvertible(cut), "sessions_ended": .stringConvertible(steps.count - cut),
+            "memory_bytes": .stringConvertible(loop.totalMemory),
+        ]
+        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+        loop.logger.warning("sessions hold nearly all of their memory", metadata: metadata)
+    }
+}

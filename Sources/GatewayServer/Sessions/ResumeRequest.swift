@@ -1,0 +1,13 @@
+package import GatewayCore
+
+/// A client's request to resume a session.
+package struct ResumeRequest: Sendable {
+    /// The hash of the presented token; nil when the token has no valid form.
+    package var token: TokenHash?
+    /// `last_seq`; nil when it wasn't given.
+    package var last: UInt64?
+    /// `last_seq` isn't a number.
+    package var isMalformed = false
+
+    package init(token: TokenHash?) { self.token = token }
+}

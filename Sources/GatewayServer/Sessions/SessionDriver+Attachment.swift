@@ -1,0 +1,78 @@
+import GatewayCore
+import Logging
+
+/// The attachment of a session to a connection, and its end.
+extension SessionDriver {
+    /// Attaches the session to a connection, which has ``open()`` send the first message.
+    package func attach(to connection: Connection, as arrival: Arrival) {
+        self.connection = connection
+        self.arrival = arrival
+        connection.sessionID = session.id
+        session.path = connection.path
+        let client = connection.client.key
+        session.assign(to: client, limiters: loop.shared.limiters.limiters(of: client, now: loop.sharedNow))
+    }
+
+    package func disconnected() {
+        guard let connection else { return }
+        self.connection = nil
+        count(connection)
+        session.note(.detached(connection.closeCode), of: connection.id, wall: LoopClock.wallMilliseconds())
+        if let ending = session.ending { return end(ending, connection: connection) }
+        detach()
+        loop.log("session detached", as: .sessionDetached, of: session.id, connection: connection.id)
+        stayDetached()
+    }
+
+    /// Closes the connection that the session has, for another one.
+    func leaveConnection() {
+        guard let connection else { return }
+        self.connection = nil
+        count(connection)
+        session.note(.takenOver, of: connection.id, wall: LoopClock.wallMilliseconds())
+        connection.socket?.retire(Closing(code: .takenOver, reason: "taken over by another connection"))
+        detach()
+    }
+
+    /// Has the session wait to be resumed. Its connection was lost, or the connection that wanted it was.
+    package func stayDetached() {
+        account()
+        sessions.displace(loop.shared.sessions.detach(session.id, isUnused: isUnused))
+        scheduleDemand()
+    }
+
+    private func detach() {
+        session.detach(now: loop.clock.now)
+        loop.withTurn { storeChanges() }
+        guard let link else { return }
+        // A full outbox asks for nothing more.
+        demanded = max(0, demanded - link.withdraw())
+        guard session.inFlight.isEmpty else { return }
+        closeLink()
+    }
+
+    private func count(_ connection: Connection) {
+        session.counts.bytesIn &+= connection.bytesIn
+        session.counts.bytesOut &+= connection.bytesOut
+    }
+}
+
+/// The transfer of a session to another event loop.
+extension SessionDriver {
+    /// Settles what is under way on this event loop.
+    func leaveLoop() {
+        loop.withTurn {
+            coalescer.release(at: loop.turn.now, all: true) { session.receive($0, turn: &loop.turn) }
+            settle()
+        }
+        link?.leave()
+    }
+
+    /// Takes the session out of this driver, which is of no use afterwards.
+    func takeTransfer() -> SessionTransfer {
+        var moved = Session(id: session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
+        swap(&moved, &session)
+        defer { link = nil }
+        return SessionTransfer(session: moved, coalescer: coalescer, link: link, demanded: demanded, clockOffset: loop.clock.offset)
+    }
+}

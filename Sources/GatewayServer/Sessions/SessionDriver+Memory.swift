@@ -1,0 +1,37 @@
+import GatewayCore
+
+/// The memory usage of a session.
+extension SessionDriver {
+    var memoryUsage: MemoryRelief.Usage {
+        MemoryRelief.Usage(
+            id: session.id, loop: sessions.number, client: session.client, total: session.ledger.total,
+            history: session.history.footprint, isAttached: isAttached)
+    }
+
+    /// Reports a change of the session's ledger, which is up to date, to the event loop.
+    func account() {
+        let total = session.ledger.total
+        guard total != accounted else { return }
+        let change = total - accounted
+        accounted = total
+        loop.account(change)
+    }
+
+    /// Cuts the history.
+    func relieve() {
+        session.relieve()
+        account()
+    }
+
+    /// Ends the session of the client that holds most, with a fatal error if there is a connection to send it on.
+    func endForMemory() {
+        guard let socket = connection?.socket else {
+            if !isAttached { end(.memoryLimit) }
+            return
+        }
+        loop.withTurn {
+            fail(.memoryLimit, source: .gateway, "the gateway is short of memory", close: .memoryLimit)
+            socket.flush()
+        }
+    }
+}

@@ -1,0 +1,17 @@
+import GatewayCore
+
+/// The report of a session that hasn't ended.
+extension SessionDriver {
+    func liveReport(_ depth: ReportDepth) -> LiveSession {
+        let link = connection.map { connection in
+            LiveSession.Link(
+                id: connection.id, address: connection.address, bytesIn: connection.bytesIn, bytesOut: connection.bytesOut,
+                roundTripNanoseconds: session.roundTripNanoseconds)
+        }
+        return LiveSession(
+            report: session.report(depth), link: link, connectedAt: session.connectedAt,
+            expiresAt: session.expiresAt == .max ? nil : session.expiresAt, inFlight: session.inFlight.count,
+            memoryBytes: session.ledger.total, outboxMessages: session.outbox.count, waitingBytes: session.outbox.waitingBytes,
+            lastSequence: session.outbox.lastSequence)
+    }
+}

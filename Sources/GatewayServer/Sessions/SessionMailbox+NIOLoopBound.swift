@@ -1,0 +1,21 @@
+package import GatewayCore
+package import NIOCore
+
+/// The mailbox of an event loop's sessions: posts each request to the loop as a task.
+extension NIOLoopBound: SessionMailbox where Value == LocalSessionTable {
+    package func transfer(_ request: TransferRequest, reply: @escaping @Sendable (TransferReply) -> Void) {
+        eventLoop.execute { value.transfer(request, reply: reply) }
+    }
+
+    package func displace(_ id: ULID) {
+        eventLoop.execute { value.displaced(id) }
+    }
+
+    package func reportMemoryUsage() {
+        eventLoop.execute { value.reportMemoryUsage() }
+    }
+
+    package func perform(_ steps: [MemoryRelief.Step]) {
+        eventLoop.execute { value.perform(steps) }
+    }
+}
