@@ -226,7 +226,7 @@ extension Session {
     }
 
     mutating func acknowledge(_ id: MessageID, chunks: UInt64, turn: inout Turn) {
-        turn.reply(isPromise: true, of: inFlight.last { $0.id == id }?.key) { $0.appendAck(id, chunks: chunks) }
+        turn.reply(AckMessage(id, chunks: chunks), isPromise: true, of: inFlight.last { $0.id == id }?.key)
         counts.messagesOut &+= 1
         intake.acknowledged(now: turn.now)
     }

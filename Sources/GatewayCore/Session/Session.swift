@@ -257,17 +257,13 @@ package struct Session: ~Copyable, Sendable {
         }
     }
 
-    /// Puts a sequenced message into the outbox. `write` gets the byte array with `{"type":…,"seq":n` already in it.
+    /// Puts a sequenced message into the outbox.
+    @inline(__always)
     mutating func sequence(
-        _ type: StaticString, kind: Outbox.Kind = .json, request: RequestKey?, turn: inout Turn, _ write: (inout [UInt8]) -> Void
+        _ message: borrowing some OutgoingMessage & ~Copyable, kind: Outbox.Kind = .json, request: RequestKey?, turn: inout Turn
     ) {
         turn.scratch.removeAll(keepingCapacity: turn.scratch.capacity <= 262_144)
-        turn.scratch.append("{\"type\":\"")
-        turn.scratch.append(type)
-        turn.scratch.append("\",\"seq\":")
-        turn.scratch.append(decimal: outbox.nextSequence)
-        write(&turn.scratch)
-        turn.scratch.append(UInt8(ascii: "}"))
+        turn.scratch.append(message, sequence: outbox.nextSequence)
         turn.scratch.withRawSpan { outbox.append($0, kind: kind, request: request) }
         counts.messagesOut &+= 1
     }
