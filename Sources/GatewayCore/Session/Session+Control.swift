@@ -39,15 +39,16 @@ extension Session {
 
     mutating func cancel(_ id: MessageID, playedMilliseconds: Int64?, turn: inout Turn) {
         guard admitControl(id: id, turn: &turn) else { return }
-        guard let request = inFlight.first(where: { $0.id == id }) else {
+        guard let index = inFlight.firstIndex(where: { $0.id == id }) else {
             return refuse(.notFound, "no request with this id is in flight", param: "/id", id: id, turn: &turn)
         }
-        turn.commands.append(.cancel(request.key, playedMilliseconds: playedMilliseconds))
-        outbox.dropWaiting(of: request.key)
-        if intake.stream?.key == request.key { intake.abandon() }
+        let (key, hasSaid, hasAudio) = (inFlight[index].key, inFlight[index].hasSaid, inFlight[index].audio.bytes > 0)
+        turn.commands.append(.cancel(key, playedMilliseconds: playedMilliseconds))
+        outbox.dropWaiting(of: key)
+        if intake.stream?.key == key { intake.abandon() }
         // A text that was cancelled before its answer is withdrawn. People who go on speaking haven't taken anything back.
-        if !request.hasSaid, request.audio.bytes == 0 { history.setStanding(.withdrawn, of: request.key) }
-        finish(request.key, turn: &turn)
+        if !hasSaid, !hasAudio { history.setStanding(.withdrawn, of: key) }
+        finish(key, turn: &turn)
         sequence(StatusMessage(id, "cancelled", end: .done(nil)), request: nil, turn: &turn)
     }
 

@@ -11,9 +11,9 @@ extension Session {
         _ = admit(.text, turn: turn)
 
         let text = message.text.bytes(in: bytes)
-        let key = nextRequest()
+        let key = inFlight.nextKey()
         text.withRawSpan { history.append($0, .init(.client, at: turn.wall, request: key)) }
-        upstreamQueued += text.count
+        inFlight.queue(text.count)
         turn.reply(AckMessage(id), isPromise: true, of: key)
         counts.messagesOut &+= 1
         let request = UpstreamRequest(
@@ -28,7 +28,7 @@ extension Session {
         if known == kind {
             let stream = intake.stream.flatMap { $0.id == id ? $0 : nil }
             let message = AckMessage(id, isDuplicate: true, chunks: stream?.accepted)
-            turn.reply(message, isPromise: true, of: unkept.first { $0.id == id }?.key)
+            turn.reply(message, isPromise: true, of: inFlight.promises.first { $0.id == id }?.key)
             counts.messagesOut &+= 1
         } else {
             refuse(.duplicateID, "this id belongs to an accepted message of another type", param: "/id", id: id, turn: &turn)

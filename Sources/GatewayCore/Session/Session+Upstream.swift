@@ -10,7 +10,7 @@ extension Session {
     }
 
     /// The upstream took `count` bytes out of its queue.
-    package mutating func upstreamTook(_ count: Int) { upstreamQueued = max(0, upstreamQueued - count) }
+    package mutating func upstreamTook(_ count: Int) { inFlight.consume(count) }
 
     /// What of a spoken answer the client has heard, in bytes of its text.
     package mutating func heard(_ bytes: Int, of request: RequestKey) {
@@ -20,7 +20,7 @@ extension Session {
     /// An event of an upstream. One for a request that is over, cancelled for instance, is dropped.
     package mutating func receive(_ event: consuming UpstreamEvent, turn: inout Turn) {
         let request = event.request
-        guard let index = inFlight.firstIndex(where: { $0.key == request }) else { return }
+        guard let index = inFlight.index(of: request) else { return }
         let id = inFlight[index].id
         var isLast = event.isLast
         let epilogue = event.epilogue
@@ -122,7 +122,7 @@ extension Session {
         note(.failed(error.code), of: error.correlationID, wall: turn.wall)
         counts.errors &+= 1
         // What took how long is told of answers.
-        if let index = inFlight.firstIndex(where: { $0.key == request }) { inFlight[index].isTold = true }
+        if let index = inFlight.index(of: request) { inFlight[index].isTold = true }
         sequence(ErrorMessage(error, showsDetails: turn.showsDetails, end: .done(epilogue)), request: request, turn: &turn)
     }
 
@@ -174,23 +174,18 @@ extension Session {
     }
 
     /// How much of a client's audio there was.
-    mutating func rememberAudio(of flight: InFlight, wall: Int64) {
+    mutating func rememberAudio(of flight: InFlightRequest, wall: Int64) {
         history.append(RawSpan(), .init(.client, .audio, at: wall, audio: flight.audio, request: flight.key))
     }
 
     /// A request is over, and what there is of it beside what the history has already: it was cancelled, or broke off.
-    mutating func remember(_ flight: consuming InFlight, wall: Int64) {
+    mutating func remember(_ flight: consuming InFlightRequest, wall: Int64) {
         if flight.audio.bytes > 0, !flight.hasEnded { rememberAudio(of: flight, wall: wall) }
         if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: wall, request: flight.key)) } }
         if flight.answerAudio.bytes > 0 {
             history.append(RawSpan(), .init(.upstream, .audio, at: wall, audio: flight.answerAudio, request: flight.key))
         }
     }
-}
-
-extension Session.InFlight {
-    /// White space alone says nothing.
-    fileprivate mutating func note(_ text: [UInt8]) { hasSaid = hasSaid || text.contains { $0 > 0x20 } }
 }
 
 extension UpstreamEvent.Content {

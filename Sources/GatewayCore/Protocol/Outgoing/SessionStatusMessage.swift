@@ -4,7 +4,7 @@ package struct SessionStatusMessage: OutgoingMessage {
     /// `id` of the request.
     package var id: MessageID?
     package var session: ULID
-    package var counts: Session.Counts
+    package var counts: SessionCounts
     package var roundTripNanoseconds: Int64?
     /// Unix milliseconds.
     package var connectedAt: Int64
@@ -18,7 +18,7 @@ package struct SessionStatusMessage: OutgoingMessage {
     package var upstream: UpstreamState
 
     package init(
-        _ id: MessageID?, session: ULID, counts: Session.Counts, roundTripNanoseconds: Int64?, connectedAt: Int64, expiresAt: Int64?,
+        _ id: MessageID?, session: ULID, counts: SessionCounts, roundTripNanoseconds: Int64?, connectedAt: Int64, expiresAt: Int64?,
         memory: Ledger, memoryBudget: Int, limits: [(name: StaticString, units: Double)], upstream: UpstreamState
     ) {
         self.id = id

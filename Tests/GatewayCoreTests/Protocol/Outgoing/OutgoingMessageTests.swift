@@ -148,7 +148,7 @@ import Testing
     }
 
     @Test func `a session's status tells counts, memory and what may still be sent`() {
-        var counts = Session.Counts()
+        var counts = SessionCounts()
         (counts.messagesIn, counts.messagesOut, counts.errors, counts.audioNanoseconds) = (1, 2, 3, 1_234_567_890)
         var memory = Ledger()
         memory.connection.receiveBuffer = 1
