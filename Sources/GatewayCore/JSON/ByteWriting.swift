@@ -1,4 +1,4 @@
-/// Writing JSON and text into byte arrays without detours over `String`.
+/// Writing text and JSON values into byte arrays without detours over `String`.
 extension [UInt8] {
     /// Lends all bytes.
     package func withRawSpan<Result>(_ body: (RawSpan) -> Result) -> Result {
@@ -17,50 +17,33 @@ extension [UInt8] {
     }
 
     package mutating func append(decimal value: some BinaryInteger & FixedWidthInteger) {
-        if value == 0 {
-            append(0x30)
-            return
-        }
-        if value < 0 { append(0x2D) }
-        var digits = InlineArray<20, UInt8>(repeating: 0)
-        var rest = UInt64(truncatingIfNeeded: value.magnitude)
-        var index = 20
-        while rest > 0, index > 0 {
-            index -= 1
-            digits[index] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
-        }
-        for position in index..<20 { append(digits[position]) }
-    }
-
-    /// Appends a finite number in the shortest form that reads back the same; JSON has no other.
-    package mutating func append(jsonNumber value: Double) {
-        if value == value.rounded(), abs(value) < 9e15 {
-            append(decimal: Int64(value))
-        } else if value.isFinite {
-            append(contentsOf: value.description.utf8)
-        } else {
-            append("null")
-        }
+        // A sign and the 19 digits of the smallest, or 20 digits.
+        appendJSON(expecting: 20) { $0.number(value) }
     }
 
     package mutating func append(_ value: Bool) {
         append(value ? "true" as StaticString : "false")
     }
 
+    /// Appends a `format` object.
+    package mutating func append(_ format: AudioFormat) { appendJSON(expecting: 64) { $0.format(format) } }
+
+    package mutating func append(jsonNumber value: Double) { appendJSON(expecting: 32) { $0.number(value) } }
+
     /// Appends `value` between quotes, escaped.
     package mutating func append(jsonString value: String) {
-        append(0x22)
-        JSONText.appendEscaped(value.utf8Span.span, to: &self)
-        append(0x22)
+        let span = value.utf8Span.span
+        // `UInt8` has no padding that could be read.
+        appendJSON(expecting: span.count &+ 2) { $0.string(unsafe span.bytes) }
     }
 
     /// Appends `value` between quotes, escaped. The bytes are valid UTF-8.
     package mutating func append(jsonString value: [UInt8]) {
-        append(0x22)
-        JSONText.appendEscaped(value.span, to: &self)
-        append(0x22)
+        appendJSON(expecting: value.count &+ 2) { writer in value.withRawSpan { writer.string($0) } }
     }
+
+    /// Appends valid UTF-8 as the inside of a JSON string.
+    package mutating func append(jsonEscaped text: RawSpan) { appendJSON(expecting: text.byteCount) { $0.escaped(text) } }
 
     /// Appends an id between quotes; none needs escaping.
     package mutating func append(quoted id: MessageID) {
