@@ -50,8 +50,6 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         // The page of a session's report: what is in a template can't be put into the code of a browser by mistake.
         .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.0"),
-        // Requests of `parley sessions` to the operations listener.
-        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0", traits: []),
         // Upstreams that are programs: started, watched and reaped.
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
         // File descriptors, as swift-subprocess has them.
@@ -115,7 +113,6 @@ let package = Package(
                 // Started, not linked: it is built along, and found beside.
                 "CArguments", "GatewayCore", "GatewayServer", "parley-launch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
