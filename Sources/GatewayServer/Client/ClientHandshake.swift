@@ -1,4 +1,5 @@
 import Foundation
+package import GatewayWebSocket
 package import NIOHTTP1
 
 /// The client's side of the opening handshake (RFC 6455 §4.1): the request, and what the answer must be.

@@ -1,4 +1,6 @@
 import GatewayCore
+import GatewayTLS
+import GatewayWebSocket
 import NIOCore
 
 /// The client's end of an upgraded connection: bytes to events, messages to bytes, pings to pongs, and the close handshake.

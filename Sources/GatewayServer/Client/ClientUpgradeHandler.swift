@@ -1,3 +1,5 @@
+import GatewayTLS
+import GatewayWebSocket
 import NIOCore
 import NIOHTTP1
 

@@ -1,4 +1,6 @@
 import GatewayCore
+package import GatewayTLS
+import GatewayWebSocket
 import NIOCore
 import NIOHTTP1
 import NIOPosix

@@ -1,3 +1,4 @@
+package import GatewayTLS
 package import NIOHTTP1
 
 /// How a ``GatewayClient`` connects. The defaults are those of a well-behaved client; most of the rest is for tests.

@@ -1,5 +1,6 @@
 import DequeModule
 package import GatewayCore
+package import GatewayWebSocket
 import Logging
 package import NIOCore
 

@@ -1,4 +1,5 @@
 package import GatewayCore
+package import GatewayWebSocket
 package import NIOCore
 
 /// What an upgraded connection is for: a session, or the echo of conformance suites.

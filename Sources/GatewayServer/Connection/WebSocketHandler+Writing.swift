@@ -1,5 +1,7 @@
 import DequeModule
 import GatewayCore
+import GatewayTLS
+import GatewayWebSocket
 import NIOCore
 
 /// The way out: what the turn and the application have gathered, in as few writes as possible.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import GatewayCore
 import GatewayServer
+import GatewayTLS
 import UnixSignals
 
 /// `parley talk`: a conversation with a gateway from the terminal or from a script.

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import GatewayAudio
 import GatewayServer
+import GatewayTLS
 
 /// What `parley talk` is to do, with all files opened: nothing is sent before everything is known to be good.
 struct TalkPlan: Sendable {

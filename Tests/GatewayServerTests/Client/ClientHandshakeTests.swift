@@ -2,6 +2,7 @@ import NIOHTTP1
 import Testing
 
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 @Suite struct ClientHandshakeTests {
     private static let key = "dGhlIHNhbXBsZSBub25jZQ=="

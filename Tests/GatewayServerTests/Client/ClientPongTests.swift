@@ -3,6 +3,7 @@ import NIOEmbedded
 import Testing
 
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 /// A gateway that pings and doesn't read.
 @Suite struct ClientPongTests {
