@@ -15,7 +15,7 @@ struct TalkPlan: Sendable {
     static let path = "/v1/ws"
 
     let url: WebSocketURL
-    let options: GatewayClientOptions
+    let options: ClientWebSocketOptions
     /// Empty for a conversation over standard input.
     let steps: [Step]
     /// Where audio of the gateway is written, or played.
@@ -44,7 +44,7 @@ struct TalkPlan: Sendable {
         guard !arguments.echoAudio || arguments.audio != nil || arguments.text.isEmpty else {
             throw ValidationError("--echo-audio needs --audio")
         }
-        var options = GatewayClientOptions()
+        var options = ClientWebSocketOptions()
         if arguments.insecure { options.verification = .none }
         if let authority = arguments.ca {
             options.verification = .authority(path: authority)

@@ -19,7 +19,7 @@ final class SocketService: UpstreamService {
     }
 
     func makeMaker(on loop: CallLoop) -> any ServiceLoop {
-        var options = GatewayClientOptions()
+        var options = ClientWebSocketOptions()
         options.subprotocols = configuration.kind == .websocket ? [Self.subprotocol] : []
         // Over a local network it costs more than it saves.
         options.compressionOffer = nil
