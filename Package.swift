@@ -50,8 +50,6 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         // The page of a session's report: what is in a template can't be put into the code of a browser by mistake.
         .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.0"),
-        // Requests of `parley sessions` to the operations listener.
-        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0", traits: []),
         // Upstreams that are programs: started, watched and reaped.
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
         // File descriptors, as swift-subprocess has them.
@@ -81,9 +79,24 @@ let package = Package(
             ],
             swiftSettings: house + [.strictMemorySafety()]),
         .target(
+            name: "GatewayTLS",
+            dependencies: [
+                "COpenSSL",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: house),
+        .target(
+            name: "GatewayWebSocket",
+            dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: house),
+        .target(name: "GatewayAudio", dependencies: ["GatewayCore"], swiftSettings: house),
+        .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayCore", "COpenSSL", "CZlib", "CLinux",
+                "GatewayAudio", "GatewayCore", "GatewayTLS", "GatewayWebSocket", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -97,8 +110,6 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -113,9 +124,8 @@ let package = Package(
             name: "parley",
             dependencies: [
                 // Started, not linked: it is built along, and found beside.
-                "CArguments", "GatewayCore", "GatewayServer", "parley-launch",
+                "CArguments", "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "parley-launch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -127,7 +137,7 @@ let package = Package(
         .target(
             name: "Support",
             dependencies: [
-                "GatewayCore", "GatewayServer",
+                "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -147,7 +157,7 @@ let package = Package(
         .testTarget(
             name: "GatewayServerTests",
             dependencies: [
-                "GatewayCore", "GatewayServer", "Support", "COpenSSL", "CZlib",
+                "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "COpenSSL", "CZlib",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -160,7 +170,7 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "GatewayCore", "GatewayServer", "Support", "CZlib", "parley",
+                "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "CZlib", "parley",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],

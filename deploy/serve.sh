@@ -6,11 +6,32 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 deploy/setup.sh
 
+# Tells on standard error how far the build is: in place on a terminal, else a line every 15 s. The last line of the log is the build's own count.
+show_progress() {
+    local every=15 start=$SECONDS format='%s\n' line
+    if [[ -t 2 ]]; then every=1 format='\r\e[K%.79s'; fi
+    # Whoever waits for the end of this script's output needn't wait for the pause.
+    while sleep "$every" >/dev/null 2>&1; do
+        line="$(tail -n 1 "$log" 2>/dev/null || true)"
+        # shellcheck disable=SC2059
+        printf "$format" "serve: building for $((SECONDS - start)) s: ${line:0:100}" >&2
+    done
+}
+
 # Built in, Swift's libraries needn't be on the machine that runs it.
 log=.build/serve-build.log
 mkdir -p .build
 printf 'serve: building (some minutes the first time)\n' >&2
-if ! swift build --configuration release --product parley --static-swift-stdlib >"$log" 2>&1 </dev/null; then
+show_progress &
+progress=$!
+trap 'kill "$progress" 2>/dev/null || true' EXIT
+built=true
+swift build --configuration release --product parley --static-swift-stdlib >"$log" 2>&1 </dev/null || built=false
+kill "$progress" 2>/dev/null || true
+wait "$progress" 2>/dev/null || true
+trap - EXIT
+if [[ -t 2 ]]; then printf '\r\e[K' >&2; fi
+if [[ "$built" != true ]]; then
     grep -E 'error:' "$log" >&2 || tail -n 40 "$log" >&2
     exit 1
 fi

@@ -9,13 +9,20 @@ readonly purpose="${1:-build}"
 . deploy/install.sh
 
 command -v swift >/dev/null || fail 'Swift 6.2 or later is needed: https://www.swift.org/install/linux/'
-command -v apt-get >/dev/null || fail 'this script knows Debian only; install OpenSSL 3, zlib and pkg-config with their headers by hand'
+command -v apt-get >/dev/null || fail 'this script knows Debian only; install OpenSSL 3, zlib and SQLite 3 with their headers, a C and C++ toolchain, pkg-config and git by hand'
 
 missing=()
-for package in libssl-dev zlib1g-dev; do
+# Headers of the libraries that are linked. The headers and start files of C, and libc.a for the static launcher, are in libc6-dev.
+for package in libssl-dev zlib1g-dev libsqlite3-dev libc6-dev; do
     is_installed "$package" || missing+=("$package")
 done
+# The C++ library that Swift's runtime links with, of any version.
+compgen -G '/usr/lib/gcc/*/*/libstdc++.so' >/dev/null || missing+=(libstdc++-12-dev)
 command -v pkg-config >/dev/null || missing+=(pkg-config)
+# Swift's linker on Debian, and what the package manager fetches the libraries with.
+command -v ld.gold >/dev/null || missing+=(binutils)
+command -v git >/dev/null || missing+=(git)
+[[ -s /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 
 if [[ "$purpose" == test ]]; then
     for tool in openssl curl espeak-ng chromium; do

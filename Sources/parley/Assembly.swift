@@ -1,6 +1,7 @@
 import Foundation
 import GatewayCore
 import GatewayServer
+import GatewayTLS
 import Logging
 import NIOCore
 import NIOPosix

@@ -1,4 +1,4 @@
-package import GatewayServer
+package import GatewayTLS
 import NIOCore
 import NIOPosix
 

@@ -1,7 +1,7 @@
 import Crypto
 import CryptoExtras
 import Foundation
-package import GatewayServer
+package import GatewayTLS
 import SwiftASN1
 import X509
 

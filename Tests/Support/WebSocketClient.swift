@@ -1,6 +1,6 @@
 import Foundation
 import GatewayCore
-package import GatewayServer
+package import GatewayWebSocket
 import NIOCore
 
 /// A client of the protocol for tests: sends anything, and tells what comes. One test uses it at a time.

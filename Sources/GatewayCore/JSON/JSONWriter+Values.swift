@@ -33,9 +33,9 @@ extension JSONWriter {
     }
 
     /// Writes a time in milliseconds with up to three digits behind the point. Negative ones count as 0.
-    package mutating func member(_ name: StaticString, milliseconds nanoseconds: Int64) {
+    package mutating func member(_ name: StaticString, milliseconds duration: Instant.Duration) {
         self.name(name)
-        let microseconds = max(0, nanoseconds) / 1000
+        let microseconds = max(0, duration.nanoseconds) / 1000
         number(microseconds / 1000)
         let rest = Int(microseconds % 1000)
         guard rest > 0 else { return }

@@ -1,4 +1,5 @@
 import GatewayCore
+package import GatewayTLS
 import Logging
 package import NIOCore
 import NIOHTTP1

@@ -1,5 +1,6 @@
 import CLinux
 package import GatewayCore
+package import GatewayTLS
 package import Logging
 package import NIOCore
 package import NIOPosix

@@ -1,4 +1,5 @@
 package import GatewayCore
+import GatewayWebSocket
 
 extension GatewayConfiguration {
     /// `upstreams.<name>.*`: a service that Parley stands in front of.

@@ -1,5 +1,6 @@
 import Foundation
 import GatewayCore
+package import GatewayTLS
 import Logging
 package import NIOCore
 

@@ -1,4 +1,5 @@
 package import GatewayCore
+package import GatewayWebSocket
 package import NIOCore
 
 /// `/echo`: returns every message unread, for protocol conformance suites (`conformance.echo`). No session, no rate limits.

@@ -1,4 +1,5 @@
 package import GatewayCore
+package import GatewayWebSocket
 package import NIOCore
 
 /// A refusal told in-band (`?errors=inband`): one fatal error in place of `session`, then the close.

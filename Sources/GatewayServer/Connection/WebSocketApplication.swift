@@ -1,4 +1,5 @@
 package import GatewayCore
+package import GatewayWebSocket
 package import NIOCore
 
 /// The purpose of an upgraded connection: a session, the echo of conformance suites, or a refusal sent in-band.

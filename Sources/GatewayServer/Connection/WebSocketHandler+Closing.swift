@@ -1,4 +1,5 @@
 package import GatewayCore
+import GatewayWebSocket
 import NIOCore
 
 /// The close handshake (RFC 6455 §7).

@@ -1,4 +1,5 @@
 import GatewayCore
+import GatewayWebSocket
 import NIOCore
 
 /// Deadlines of an upgraded connection: heartbeat, slow reader, age, close handshake, and those of its application.

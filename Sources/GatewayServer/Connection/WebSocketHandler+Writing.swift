@@ -1,5 +1,7 @@
 import DequeModule
 import GatewayCore
+import GatewayTLS
+import GatewayWebSocket
 import NIOCore
 
 /// Writes the replies of the turn and the messages of the application, in as few writes as possible.

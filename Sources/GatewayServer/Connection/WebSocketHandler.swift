@@ -1,5 +1,7 @@
 import DequeModule
 import GatewayCore
+package import GatewayTLS
+package import GatewayWebSocket
 package import NIOCore
 
 /// The upgraded connection: bytes to messages, messages to the application, answers to bytes.

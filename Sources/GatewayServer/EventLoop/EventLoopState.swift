@@ -1,4 +1,6 @@
 package import GatewayCore
+package import GatewayTLS
+package import GatewayWebSocket
 package import Logging
 package import NIOCore
 

@@ -1,3 +1,4 @@
+import GatewayWebSocket
 import NIOCore
 import NIOHTTP1
 

@@ -1,4 +1,5 @@
 package import GatewayCore
+package import GatewayWebSocket
 import Logging
 package import NIOCore
 

@@ -1,4 +1,5 @@
 package import GatewayCore
+package import GatewayWebSocket
 
 /// What connections need to know of the configuration, compiled once per start or reload.
 package struct GatewaySettings: Sendable {

@@ -1,3 +1,5 @@
+package import GatewayWebSocket
+
 /// One acceptable offer of permessage-deflate by a client (RFC 7692 §7.1).
 package struct CompressionOffer: Sendable, Equatable {
     package static let extensionName = "permessage-deflate"

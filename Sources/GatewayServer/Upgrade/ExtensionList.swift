@@ -1,3 +1,5 @@
+import GatewayWebSocket
+
 /// The value of `Sec-WebSocket-Extensions`, taken apart (RFC 6455 §9.1).
 struct ExtensionList: Equatable {
     struct Extension: Equatable {

@@ -1,4 +1,5 @@
 import GatewayCore
+package import GatewayTLS
 package import NIOCore
 
 /// Parts the request head from what follows it, and holds it to its limits, before the HTTP parser sees a byte.

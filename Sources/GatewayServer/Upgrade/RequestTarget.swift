@@ -1,3 +1,5 @@
+import GatewayWebSocket
+
 /// The target of a request: its path, and what the query says to Parley.
 package struct RequestTarget: Sendable, Equatable {
     /// A number, or something in its place.

@@ -1,3 +1,5 @@
+import GatewayWebSocket
+
 /// The value of `Sec-WebSocket-Protocol`: the subprotocol, and credentials of clients that can't set headers.
 struct SubprotocolList: Equatable {
     private(set) var offersParley = false

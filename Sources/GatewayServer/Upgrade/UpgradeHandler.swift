@@ -1,4 +1,6 @@
 import GatewayCore
+package import GatewayTLS
+import GatewayWebSocket
 import Logging
 package import NIOCore
 package import NIOHTTP1

@@ -1,3 +1,4 @@
+package import GatewayWebSocket
 package import NIOHTTP1
 
 /// A request for a WebSocket that keeps all rules of RFC 6455 §4.2.1, and what it says to Parley.

@@ -16,13 +16,7 @@ struct GatewayOptions: ParsableArguments {
     func perform(_ body: (OperationsClient) async throws -> Void) async throws {
         let client = try client()
         do {
-            do {
-                try await body(client)
-            } catch {
-                await client.shutdown()
-                throw error
-            }
-            await client.shutdown()
+            try await body(client)
         } catch let failure as OperationsClient.Failure {
             Sessions.complain(ClientText.safe(failure.description))
             throw ExitCode(failure.isUnreachable ? Self.unavailable : 1)
@@ -48,7 +42,7 @@ struct GatewayOptions: ParsableArguments {
             guard let endpoint = SocketEndpoint(address) else {
                 throw ValidationError("--address is host:port, such as 127.0.0.1:9464 or [::1]:9464")
             }
-            return OperationsClient(address: "\(endpoint)", token: token)
+            return OperationsClient(endpoint: endpoint, token: token)
         }
         let flags = [("--config", config), ("--environment", self.environment)].flatMap { name, value in value.map { [name, $0] } ?? [] }
         do {
@@ -57,7 +51,7 @@ struct GatewayOptions: ParsableArguments {
             // Every address of this machine: the one that is always there will do.
             let host = listener.host == "0.0.0.0" ? "127.0.0.1" : listener.host == "::" ? "::1" : listener.host
             return OperationsClient(
-                address: "\(SocketEndpoint(host: host, port: listener.port))", token: token ?? configuration.operations.token)
+                endpoint: SocketEndpoint(host: host, port: listener.port), token: token ?? configuration.operations.token)
         } catch {
             Sessions.complain("\(error)\nhint: --address HOST:PORT doesn't need the configuration")
             throw ExitCode(Assembly.configurationError)

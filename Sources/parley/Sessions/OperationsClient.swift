@@ -1,9 +1,7 @@
-import AsyncHTTPClient
 import Foundation
 import GatewayServer
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 
 /// Asks an operations listener.
 struct OperationsClient {
@@ -31,24 +29,8 @@ struct OperationsClient {
         var detail: String
     }
 
-    /// The largest report is some megabytes.
-    private static let longestAnswer = 256 << 20
-    private static let timeout = TimeAmount.seconds(30)
-
-    let address: String
+    let endpoint: SocketEndpoint
     let token: String?
-    private let http: HTTPClient
-
-    init(address: String, token: String?) {
-        self.address = address
-        self.token = token
-        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
-        // A gateway that isn't there is told at once.
-        configuration.connectionPool.retryConnectionEstablishment = false
-        http = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: configuration)
-    }
-
-    func shutdown() async { try? await http.shutdown() }
 
     func sessions(state: String, tag: String?, limit: Int, after cursor: String?) async throws -> SessionPage {
         var query = [("state", state), ("limit", "\(limit)")]
@@ -69,39 +51,32 @@ struct OperationsClient {
     func patch(_ target: String, _ json: Data) async throws { _ = try await request(.PATCH, target, json: json) }
 
     private func request(_ method: HTTPMethod, _ target: String, json: Data? = nil) async throws -> [UInt8] {
-        var request = HTTPClientRequest(url: "http://\(address)\(target)")
-        request.method = method
-        if let json {
-            request.headers.add(name: "Content-Type", value: "application/merge-patch+json")
-            request.body = .bytes(ByteBuffer(bytes: json))
-        }
-        if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
-        let response: HTTPClientResponse
-        let body: ByteBuffer
+        var head = HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: ["Host": "\(endpoint)", "Connection": "close"])
+        if json != nil { head.headers.add(name: "Content-Type", value: "application/merge-patch+json") }
+        if json != nil || method == .POST { head.headers.add(name: "Content-Length", value: "\(json?.count ?? 0)") }
+        if let token { head.headers.add(name: "Authorization", value: "Bearer \(token)") }
+        let response: OperationsExchange.Response
         do {
-            response = try await http.execute(request, timeout: Self.timeout)
-            body = try await response.body.collect(upTo: Self.longestAnswer)
+            response = try await OperationsExchange.perform(
+                head, body: json.map { ByteBuffer(bytes: $0) }, host: endpoint.host, port: endpoint.port)
         } catch {
-            throw Failure.unreachable(address: address, reason: Self.reason(error))
+            throw Failure.unreachable(address: "\(endpoint)", reason: Self.reason(error))
         }
-        let bytes = Array(body.readableBytesView)
-        guard (200..<300).contains(response.status.code) else {
+        let bytes = Array(response.body.readableBytesView)
+        guard (200..<300).contains(response.status) else {
             let problem = try? JSONDecoder().decode(Problem.self, from: Data(bytes))
-            throw Failure.refused(status: response.status.code, detail: problem?.detail)
+            throw Failure.refused(status: response.status, detail: problem?.detail)
         }
         return bytes
     }
 
     private static func reason(_ error: any Error) -> String {
         switch error {
-        case let error as HTTPClientError:
-            switch error {
-            case .connectTimeout, .readTimeout, .writeTimeout, .deadlineExceeded, .getConnectionFromPoolTimeout: "no answer in time"
-            case .remoteConnectionClosed: "it closed the connection without an answer"
-            default: error.shortDescription
-            }
+        case OperationsExchange.Failure.timedOut: "no answer in time"
+        case OperationsExchange.Failure.closed: "it closed the connection without an answer"
+        case OperationsExchange.Failure.bodyTooLong:
+            "its answer is longer than \(OperationsExchange.maximumBodyBytes / 1_048_576) MiB"
         case is HTTPParserError: "what answers there isn't HTTP"
-        case is NIOTooManyBytesError: "its answer is longer than \(longestAnswer / 1_048_576) MiB"
         default: ClientFailure.text(error)
         }
     }

@@ -1,3 +1,4 @@
+import GatewayAudio
 import GatewayCore
 import GatewayServer
 

@@ -1,4 +1,5 @@
 import Foundation
+import GatewayAudio
 import GatewayServer
 
 /// What the user says.

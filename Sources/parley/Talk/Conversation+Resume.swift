@@ -31,8 +31,8 @@ extension Conversation {
         resumption.begun(attempt)
         let port = port
         Task { [url, options] in
-            do throws(GatewayClientError) {
-                attempt.result = .success(try await GatewayClient.connect(to: url, options: options))
+            do throws(ClientWebSocketError) {
+                attempt.result = .success(try await ClientWebSocket.connect(to: url, options: options))
             } catch {
                 attempt.result = .failure(error)
             }
@@ -56,7 +56,7 @@ extension Conversation {
         }
     }
 
-    private func giveUp(_ error: GatewayClientError?) -> TalkStatus {
+    private func giveUp(_ error: ClientWebSocketError?) -> TalkStatus {
         if let error { terminal.error(ClientText.safe("the session wasn't resumed: \(error)")) }
         return end(resumption.closing)
     }
@@ -111,7 +111,7 @@ extension Conversation {
     }
 }
 
-extension GatewayClientError {
+extension ClientWebSocketError {
     /// How long to wait before connecting again; nil where another attempt would fail as well.
     fileprivate var retryDelay: Duration? {
         switch self {

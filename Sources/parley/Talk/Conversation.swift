@@ -14,7 +14,7 @@ final class Conversation {
         var isOpened = false
     }
 
-    var client: GatewayClient
+    var client: ClientWebSocket
     let port: EventPort
     let plan: TalkPlan
     let terminal: TalkTerminal
@@ -58,7 +58,7 @@ final class Conversation {
     var lastSign = Instant(nanoseconds: 0)
     private var counter = 0
 
-    init(client: GatewayClient, port: EventPort, plan: TalkPlan, terminal: TalkTerminal) {
+    init(client: ClientWebSocket, port: EventPort, plan: TalkPlan, terminal: TalkTerminal) {
         self.client = client
         self.port = port
         self.plan = plan

@@ -6,9 +6,9 @@ import Synchronization
 struct Resumption {
     /// The way of an attempt's result to the conversation.
     final class Attempt: Sendable {
-        private let outcome = Mutex<Result<GatewayClient, GatewayClientError>?>(nil)
+        private let outcome = Mutex<Result<ClientWebSocket, ClientWebSocketError>?>(nil)
 
-        var result: Result<GatewayClient, GatewayClientError>? {
+        var result: Result<ClientWebSocket, ClientWebSocketError>? {
             get { outcome.withLock { $0 } }
             set { outcome.withLock { $0 = newValue } }
         }

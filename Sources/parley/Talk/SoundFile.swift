@@ -1,4 +1,5 @@
 import Foundation
+import GatewayAudio
 import GatewayCore
 import GatewayServer
 import Synchronization

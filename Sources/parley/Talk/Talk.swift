@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import GatewayCore
 import GatewayServer
+import GatewayTLS
 import UnixSignals
 
 /// `parley talk`: a conversation with a gateway from the terminal or from a script.
@@ -42,8 +43,8 @@ struct Talk: AsyncParsableCommand {
             return (.usage, false)
         }
         let begun = ContinuousClock.now
-        do throws(GatewayClientError) {
-            let client = try await GatewayClient.connect(to: plan.url, options: plan.options)
+        do throws(ClientWebSocketError) {
+            let client = try await ClientWebSocket.connect(to: plan.url, options: plan.options)
             let taken = ClientText.milliseconds((ContinuousClock.now - begun).clampedNanoseconds)
             let greeting = "connected to \(plan.url) in \(taken)\(client.tls.map { ", TLS \($0.version.rawValue)" } ?? "")"
             return await converse(client, plan: plan, greeting: greeting)
@@ -55,7 +56,7 @@ struct Talk: AsyncParsableCommand {
 
     /// Talks until the end; Ctrl-C says bye first, and the second one ends it at once.
     private static func converse(
-        _ client: GatewayClient, plan: TalkPlan, greeting: String
+        _ client: ClientWebSocket, plan: TalkPlan, greeting: String
     ) async -> (status: TalkStatus, isOutputClosed: Bool) {
         // Before the terminal is in raw mode: whatever ends the program has to put it right.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sigwinch)
@@ -98,7 +99,7 @@ struct Talk: AsyncParsableCommand {
         }
     }
 
-    private static func hint(_ error: GatewayClientError, plan: TalkPlan) -> String {
+    private static func hint(_ error: ClientWebSocketError, plan: TalkPlan) -> String {
         guard case .tls(let reason) = error, reason.contains("certificate verify failed") else { return "" }
         return plan.options.verification == .system ? "\nhint: --ca FILE trusts an authority of your own, --insecure any certificate" : ""
     }

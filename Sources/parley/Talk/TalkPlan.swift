@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import GatewayAudio
 import GatewayServer
+import GatewayTLS
 
 /// What `parley talk` is to do, with all files opened: nothing is sent before everything is known to be good.
 struct TalkPlan: Sendable {
@@ -13,7 +15,7 @@ struct TalkPlan: Sendable {
     static let path = "/v1/ws"
 
     let url: WebSocketURL
-    let options: GatewayClientOptions
+    let options: ClientWebSocketOptions
     /// Empty for a conversation over standard input.
     let steps: [Step]
     /// Where audio of the gateway is written, or played.
@@ -42,7 +44,7 @@ struct TalkPlan: Sendable {
         guard !arguments.echoAudio || arguments.audio != nil || arguments.text.isEmpty else {
             throw ValidationError("--echo-audio needs --audio")
         }
-        var options = GatewayClientOptions()
+        var options = ClientWebSocketOptions()
         if arguments.insecure { options.verification = .none }
         if let authority = arguments.ca {
             options.verification = .authority(path: authority)

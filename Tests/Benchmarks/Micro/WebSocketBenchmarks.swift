@@ -1,5 +1,6 @@
 import GatewayCore
 import GatewayServer
+import GatewayWebSocket
 import NIOCore
 
 /// What frames cost: headers, masks, whole messages, compression.

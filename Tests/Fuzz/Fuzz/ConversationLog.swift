@@ -1,5 +1,6 @@
 import Foundation
 import GatewayServer
+import GatewayWebSocket
 
 /// All that a gateway said on one connection, with what differs from run to run taken out, to be compared with what it said to the same
 /// bytes in other pieces.

@@ -1,5 +1,6 @@
 import GatewayCore
 import GatewayServer
+import GatewayWebSocket
 import NIOCore
 
 /// What we send compressed, as the peer reads it.

@@ -1,4 +1,5 @@
 import GatewayServer
+import GatewayWebSocket
 import NIOCore
 
 /// What a reader makes of bytes that come in pieces.

@@ -1,5 +1,6 @@
 import GatewayCore
 import GatewayServer
+import GatewayWebSocket
 import NIOCore
 
 /// Frame headers and the assembly of messages.

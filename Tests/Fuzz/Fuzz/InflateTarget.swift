@@ -1,6 +1,7 @@
 import NIOCore
 
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 /// Hostile DEFLATE.
 ///

@@ -3,6 +3,7 @@ import NIOCore
 import Support
 
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 /// A session whose client frames as it should: what it says, and when, is anything.
 ///

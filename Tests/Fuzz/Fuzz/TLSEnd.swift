@@ -2,6 +2,7 @@ import NIOCore
 import NIOEmbedded
 
 @testable import GatewayServer
+@testable import GatewayTLS
 
 /// One end of a connection in memory: the handler, and what came out of it.
 final class TLSEnd {

@@ -4,6 +4,7 @@ import NIOCore
 import NIOEmbedded
 
 @testable import GatewayServer
+@testable import GatewayTLS
 
 /// Records of TLS: rubbish in place of a ClientHello, rubbish behind a handshake, and the records of a real client with some bytes changed.
 ///

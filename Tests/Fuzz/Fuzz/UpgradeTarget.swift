@@ -3,6 +3,7 @@ import NIOHTTP1
 import Support
 
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 /// The request before the WebSocket: as bytes through the gate and the parser, or as lines put into a head that parsers would let pass.
 ///

@@ -2,7 +2,7 @@ import Foundation
 import GatewayCore
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayAudio
 
 @Suite struct AudioMeterTests {
     private func format(_ codec: AudioFormat.Codec, rate: Int = 16_000, channels: Int = 1) -> AudioFormat {

@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayAudio
 
 @Suite struct SampleBlocksTests {
     /// One sample at a time.

@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayAudio
 
 /// WAV files of a test's own making, right or wrong.
 struct WAVBytes {

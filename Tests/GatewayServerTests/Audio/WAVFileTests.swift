@@ -1,5 +1,5 @@
+import GatewayAudio
 import GatewayCore
-import GatewayServer
 import Testing
 
 @Suite struct WAVFileTests {

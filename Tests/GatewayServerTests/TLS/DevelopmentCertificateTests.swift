@@ -3,7 +3,7 @@ import NIOCore
 import Support
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 @Suite struct DevelopmentCertificateTests {
     let certificates: TestCertificates

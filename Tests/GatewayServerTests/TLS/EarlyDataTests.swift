@@ -5,7 +5,7 @@ import NIOEmbedded
 import Support
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 /// Early data of clients that hold a ticket of another server (RFC 8446 §4.2.10), as behind a load balancer or after a change of software.
 @Suite(.serialized) struct EarlyDataTests {

@@ -3,7 +3,7 @@ import NIOCore
 import Support
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 /// What `openssl s_client` makes of us over real sockets.
 @Suite(.serialized) struct OpenSSLClientTests {

@@ -1,7 +1,7 @@
 import NIOCore
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 @Suite struct ReceiveAllocatorTests {
     private let buffers = TLSBuffers()

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 @Suite struct ServerNameTableTests {
     typealias Kind = TLSCertificate.KeyKind

@@ -4,7 +4,7 @@ import NIOEmbedded
 import Support
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 @Suite struct TLSContextTests {
     let certificates: TestCertificates

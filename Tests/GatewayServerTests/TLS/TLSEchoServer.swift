@@ -2,7 +2,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 /// A real socket that says back what it hears, and closes when it hears `bye`.
 final class TLSEchoServer: Sendable {

@@ -4,7 +4,7 @@ import NIOEmbedded
 import Support
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 /// How TLS connections end, in good order and otherwise.
 @Suite struct TLSHandlerEndTests {

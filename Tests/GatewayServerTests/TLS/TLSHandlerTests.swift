@@ -3,7 +3,7 @@ import NIOEmbedded
 import Support
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 @Suite struct TLSHandlerTests {
     let certificates: TestCertificates

@@ -3,7 +3,7 @@ import NIOEmbedded
 import Support
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 /// A client and a server back to back in memory, on one loop and with its one set of buffers, so that every test also tests their sharing.
 final class TLSPair {

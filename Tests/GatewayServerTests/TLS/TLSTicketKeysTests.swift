@@ -3,7 +3,7 @@ import Support
 import Synchronization
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 @Suite struct TLSTicketKeysTests {
     /// A clock that only the test moves.

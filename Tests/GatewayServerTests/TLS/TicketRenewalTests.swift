@@ -4,7 +4,7 @@ import Support
 import Synchronization
 import Testing
 
-@testable import GatewayServer
+@testable import GatewayTLS
 
 /// New tickets for resumed connections (RFC 8446 §C.4: a client uses each ticket once), and the end of what they prolong.
 @Suite(.serialized) struct TicketRenewalTests {

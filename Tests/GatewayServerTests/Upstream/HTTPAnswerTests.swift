@@ -3,6 +3,7 @@ import NIOHTTP1
 import Support
 import Testing
 
+@testable import GatewayAudio
 @testable import GatewayServer
 
 /// Requests to transcription and speech servers, and the parsing of their responses.

@@ -5,6 +5,7 @@ import NIOEmbedded
 import Testing
 
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 /// The WebSocket that many requests share, before an upstream that doesn't read, says nothing, or says what isn't a message.
 @Suite struct SharedSocketTests {

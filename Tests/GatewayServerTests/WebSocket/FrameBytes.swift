@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayWebSocket
 import NIOCore
 
 /// Frames put together by hand, so that the reader is tested against bytes and not against our serializer.

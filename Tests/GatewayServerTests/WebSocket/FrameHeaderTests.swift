@@ -1,5 +1,5 @@
 import GatewayCore
-import GatewayServer
+import GatewayWebSocket
 import Testing
 
 @Suite struct FrameHeaderTests {

@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayWebSocket
 
 /// A frame as it is drawn for a test, legal or not.
 struct DrawnFrame {

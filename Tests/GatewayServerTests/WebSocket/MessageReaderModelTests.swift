@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayWebSocket
 import NIOCore
 import Testing
 

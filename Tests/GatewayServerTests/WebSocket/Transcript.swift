@@ -1,4 +1,4 @@
-import GatewayServer
+import GatewayWebSocket
 import NIOCore
 
 /// A reader at work: feeds pieces and writes down all that comes out, as values to compare.

@@ -1,4 +1,5 @@
 import GatewayCore
+import GatewayTLS
 import NIOCore
 import NIOPosix
 

@@ -1,4 +1,5 @@
 import Foundation
+import GatewayAudio
 import GatewayCore
 import NIOCore
 import NIOHTTP1

@@ -1,4 +1,5 @@
 import DequeModule
+import GatewayAudio
 package import GatewayCore
 package import NIOCore
 

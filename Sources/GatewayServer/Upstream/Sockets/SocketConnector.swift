@@ -5,7 +5,7 @@ import NIOHTTP1
 /// Opens WebSockets to the endpoints of one upstream, on one event loop.
 struct SocketConnector {
     let connector: UpstreamConnector
-    let options: GatewayClientOptions
+    let options: ClientWebSocketOptions
     let maxMessageBytes: Int
 
     /// - Parameters:
@@ -41,7 +41,7 @@ struct SocketConnector {
     }
 
     private static func failure(_ error: any Error) -> CallFailure {
-        switch error as? GatewayClientError {
+        switch error as? ClientWebSocketError {
         case .timedOut: return .timeout(.connecting)
         case .refused(let refusal):
             var failure = CallFailure.status(Int(refusal.status), retryAfter: nil)

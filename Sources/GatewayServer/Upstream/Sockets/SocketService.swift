@@ -1,4 +1,5 @@
 import GatewayCore
+import GatewayTLS
 import NIOCore
 import NIOHTTP1
 
@@ -18,7 +19,7 @@ final class SocketService: UpstreamService {
     }
 
     func makeTransport(on loop: CallLoop) -> any UpstreamTransport {
-        var options = GatewayClientOptions()
+        var options = ClientWebSocketOptions()
         options.subprotocols = configuration.kind == .websocket ? [Self.subprotocol] : []
         // Over a local network it costs more than it saves.
         options.compressionOffer = nil

@@ -1,4 +1,5 @@
 import GatewayCore
+import GatewayWebSocket
 import NIOCore
 
 #if canImport(Glibc)

@@ -1,4 +1,5 @@
 import DequeModule
+import GatewayAudio
 import GatewayCore
 import NIOCore
 

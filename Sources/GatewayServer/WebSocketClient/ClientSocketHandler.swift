@@ -1,4 +1,6 @@
 import GatewayCore
+import GatewayTLS
+import GatewayWebSocket
 import NIOCore
 
 /// The client's end of an upgraded connection: bytes to events, messages to bytes, pings to pongs, and the close handshake.
@@ -20,7 +22,7 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     private static let patience = TimeAmount.seconds(1)
 
     private let inbox: ClientInbox
-    private let options: GatewayClientOptions
+    private let options: ClientWebSocketOptions
     private var reader: MessageReader
     private var writer: MessageWriter
     private let serializer = FrameSerializer(role: .client)
@@ -32,7 +34,7 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     private var context: ChannelHandlerContext?
     private var deadline: Scheduled<Void>?
 
-    init(inbox: ClientInbox, options: GatewayClientOptions, compression: CompressionAgreement?, deflate: SharedDeflate) {
+    init(inbox: ClientInbox, options: ClientWebSocketOptions, compression: CompressionAgreement?, deflate: SharedDeflate) {
         self.inbox = inbox
         self.options = options
         let agreed = compression.map { (agreement: $0, shared: deflate) }

@@ -1,4 +1,5 @@
 import Foundation
+package import GatewayWebSocket
 package import NIOHTTP1
 
 /// The client's side of the opening handshake (RFC 6455 §4.1): the request, and what the answer must be.
@@ -18,7 +19,7 @@ package struct ClientHandshake: Sendable {
     private let offersClientWindow: Bool
 
     /// - Parameter key: base64 of 16 bytes; a fresh one from the system's source of randomness unless a test wants to know it.
-    package init(_ url: WebSocketURL, options: GatewayClientOptions, key: String = Self.randomKey()) {
+    package init(_ url: WebSocketURL, options: ClientWebSocketOptions, key: String = Self.randomKey()) {
         var headers: HTTPHeaders = [
             "Host": url.authority, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key,
         ]

@@ -26,7 +26,7 @@ package struct FrameSerializer: Sendable {
             opcode, payload, isFinal: isFinal, isCompressed: isCompressed, maskingKey: role == .client ? .random() : nil, to: &output)
     }
 
-    func write(
+    package func write(
         _ opcode: Opcode, _ payload: RawSpan, isFinal: Bool, isCompressed: Bool, maskingKey: MaskingKey?, to output: inout ByteBuffer
     ) {
         let payload = opcode.isControl && payload.byteCount > 125 ? payload.extracting(first: 125) : payload

@@ -1,9 +1,9 @@
 /// What may stand in a Host header (RFC 9110 §7.2): a host, and perhaps a port.
-enum HostGrammar {
+package enum HostGrammar {
     /// Names of the DNS have 253 characters at most; a port takes six more.
-    static let maximumBytes = 253 + 6
+    package static let maximumBytes = 253 + 6
 
-    static func isValid(_ value: Substring) -> Bool {
+    package static func isValid(_ value: Substring) -> Bool {
         guard !value.isEmpty, value.utf8.count <= maximumBytes else { return false }
         var rest = value.utf8[...]
         if rest.first == 0x5B {

@@ -1,3 +1,5 @@
+import GatewayTLS
+import GatewayWebSocket
 import NIOCore
 import NIOHTTP1
 
@@ -52,7 +54,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     func handlerAdded(context: ChannelHandlerContext) {
         let channel = context.channel
         timer = context.eventLoop.scheduleTask(deadline: deadline) { [opened] in
-            opened.fail(GatewayClientError.timedOut)
+            opened.fail(ClientWebSocketError.timedOut)
             channel.close(promise: nil)
         }
         if !isSecure, context.channel.isActive { request(context) }
@@ -136,7 +138,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     }
 
     /// The first reason counts.
-    private func fail(_ error: GatewayClientError) {
+    private func fail(_ error: ClientWebSocketError) {
         switch state {
         case .finished, .upgraded: return
         case .waiting, .requested, .accepted, .refused:

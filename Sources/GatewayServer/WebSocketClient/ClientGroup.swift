@@ -1,3 +1,5 @@
+import GatewayTLS
+import GatewayWebSocket
 package import NIOCore
 import NIOPosix
 

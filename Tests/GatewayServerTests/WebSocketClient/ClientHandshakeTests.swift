@@ -2,13 +2,14 @@ import NIOHTTP1
 import Testing
 
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 @Suite struct ClientHandshakeTests {
     private static let key = "dGhlIHNhbXBsZSBub25jZQ=="
     private static let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-    private func handshake(_ change: (inout GatewayClientOptions) -> Void = { _ in }) throws -> ClientHandshake {
-        var options = GatewayClientOptions()
+    private func handshake(_ change: (inout ClientWebSocketOptions) -> Void = { _ in }) throws -> ClientHandshake {
+        var options = ClientWebSocketOptions()
         change(&options)
         return ClientHandshake(try WebSocketURL("wss://localhost:8443/v1/ws"), options: options, key: Self.key)
     }
@@ -33,7 +34,7 @@ import Testing
         #expect(request.headers["Sec-WebSocket-Version"] == ["13"])
         #expect(request.headers["Sec-WebSocket-Key"] == [Self.key])
         #expect(request.headers["Sec-WebSocket-Protocol"] == ["parley.v1"])
-        #expect(request.headers["Sec-WebSocket-Extensions"] == [GatewayClientOptions.compressionOffer])
+        #expect(request.headers["Sec-WebSocket-Extensions"] == [ClientWebSocketOptions.compressionOffer])
     }
 
     @Test func `fields can be replaced and left out`() throws {

@@ -10,7 +10,7 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
     /// Ctrl-C in a script: 128 and the number of SIGINT, as shells count.
     case interrupted = 130
 
-    package init(_ error: GatewayClientError) {
+    package init(_ error: ClientWebSocketError) {
         switch error {
         case .cannotConnect, .tls, .lost: self = .noConnection
         case .refused: self = .refused

@@ -3,6 +3,7 @@ import NIOEmbedded
 import Testing
 
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 /// A gateway that pings and doesn't read.
 @Suite struct ClientPongTests {
@@ -25,7 +26,7 @@ import Testing
 
     @Test func `pings that find the socket full are answered by one pong, for the newest`() throws {
         let handler = ClientSocketHandler(
-            inbox: ClientInbox(maximumEvents: 8, maximumBytes: 1000), options: GatewayClientOptions(), compression: nil,
+            inbox: ClientInbox(maximumEvents: 8, maximumBytes: 1000), options: ClientWebSocketOptions(), compression: nil,
             deflate: SharedDeflate())
         let channel = EmbeddedChannel(handler: handler)
         handler.begin()

@@ -1,5 +1,5 @@
-/// Why a ``GatewayClient`` couldn't connect, or couldn't send.
-package enum GatewayClientError: Error, Sendable {
+/// Why a ``ClientWebSocket`` couldn't connect, or couldn't send.
+package enum ClientWebSocketError: Error, Sendable {
     /// No address, or nobody listens there; with the system's reason.
     case cannotConnect(String)
     /// The TLS handshake failed, or the authority's file is of no use.
@@ -15,7 +15,7 @@ package enum GatewayClientError: Error, Sendable {
     case closed(ClientClosing)
 }
 
-extension GatewayClientError: CustomStringConvertible {
+extension ClientWebSocketError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .cannotConnect(let reason): "can't connect: \(reason)"

@@ -55,7 +55,7 @@ package struct TLSConfigurationError: Error, Sendable, Hashable, CustomStringCon
 
 extension TLSConfigurationError.Reason {
     /// In words, without the path.
-    var text: String {
+    package var text: String {
         switch self {
         case .unreadable(let reason): "can't be read: \(reason)"
         case .unwritable(let reason): "can't be written: \(reason)"

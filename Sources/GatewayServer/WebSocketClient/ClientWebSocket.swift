@@ -1,4 +1,6 @@
 import GatewayCore
+package import GatewayTLS
+import GatewayWebSocket
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -7,7 +9,7 @@ import NIOPosix
 ///
 /// Events wait in a bounded inbox and are taken with ``next(within:)``; nobody taking them is back-pressure down to the gateway.
 /// Sending waits until the socket has taken the bytes. All methods may be called from any task.
-package final class GatewayClient: Sendable {
+package final class ClientWebSocket: Sendable {
     /// Subprotocol, compression, and the fields of the answer.
     package let agreement: ClientHandshake.Agreement
     /// Version, cipher and the like; nil for `ws:`.
@@ -35,10 +37,10 @@ package final class GatewayClient: Sendable {
 
     // MARK: Opening
 
-    /// Connects, with TLS for `wss:`, and upgrades, all within ``GatewayClientOptions/timeout``.
+    /// Connects, with TLS for `wss:`, and upgrades, all within ``ClientWebSocketOptions/timeout``.
     package static func connect(
-        to url: WebSocketURL, options: GatewayClientOptions = GatewayClientOptions(), on group: ClientGroup = .shared
-    ) async throws(GatewayClientError) -> GatewayClient {
+        to url: WebSocketURL, options: ClientWebSocketOptions = ClientWebSocketOptions(), on group: ClientGroup = .shared
+    ) async throws(ClientWebSocketError) -> ClientWebSocket {
         let deadline = NIODeadline.now() + TimeAmount(options.timeout)
         let tls: TLSClientContext?
         do throws(TLSConfigurationError) {
@@ -65,24 +67,24 @@ package final class GatewayClient: Sendable {
                 channel.close(promise: nil)
             }
             return opened.futureResult.map { bound in
-                GatewayClient(
+                ClientWebSocket(
                     channel: channel, inbox: inbox, arrivals: arrivals, agreement: bound.value.agreement, tls: bound.value.tls,
                     socket: NIOLoopBound(bound.value.handler, eventLoop: eventLoop))
             }
         }
         do {
             return try await opening.get()
-        } catch let error as GatewayClientError {
+        } catch let error as ClientWebSocketError {
             throw error
         } catch {
             throw .lost(ClientFailure.text(error))
         }
     }
 
-    /// TCP to the URL's host, or to the first address of ``GatewayClientOptions/resolutions`` that answers.
+    /// TCP to the URL's host, or to the first address of ``ClientWebSocketOptions/resolutions`` that answers.
     private static func openChannel(
-        to url: WebSocketURL, options: GatewayClientOptions, on eventLoop: any EventLoop, before deadline: NIODeadline
-    ) async throws(GatewayClientError) -> any Channel {
+        to url: WebSocketURL, options: ClientWebSocketOptions, on eventLoop: any EventLoop, before deadline: NIODeadline
+    ) async throws(ClientWebSocketError) -> any Channel {
         let addresses = options.resolutions.last { $0.covers(url) }?.addresses ?? [url.host]
         var failures: [String] = []
         for host in addresses {
@@ -101,7 +103,7 @@ package final class GatewayClient: Sendable {
 
     /// The pipeline until the upgrade, from the socket upwards.
     private static func assemble(
-        _ channel: any Channel, inbox: ClientInbox, arrivals: ArrivalClock, handshake: ClientHandshake, options: GatewayClientOptions,
+        _ channel: any Channel, inbox: ClientInbox, arrivals: ArrivalClock, handshake: ClientHandshake, options: ClientWebSocketOptions,
         tls: TLSClientContext?, loop: ClientGroup.Loop, deadline: NIODeadline,
         opened: EventLoopPromise<NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>>
     ) throws {
@@ -170,28 +172,28 @@ package final class GatewayClient: Sendable {
     // MARK: Sending
 
     /// - Parameter compresses: whether it may be sent compressed, where that was agreed on and pays.
-    package func send(text: String, compresses: Bool = true) async throws(GatewayClientError) {
+    package func send(text: String, compresses: Bool = true) async throws(ClientWebSocketError) {
         let bytes = Array(text.utf8)
         try await perform { $0.send(.text, bytes, compresses: compresses, promise: $1) }
     }
 
-    package func send(binary: [UInt8]) async throws(GatewayClientError) {
+    package func send(binary: [UInt8]) async throws(ClientWebSocketError) {
         try await perform { $0.send(.binary, binary, compresses: false, promise: $1) }
     }
 
     /// - Parameter payload: at most 125 bytes; the rest would be cut off.
-    package func ping(_ payload: [UInt8] = []) async throws(GatewayClientError) {
+    package func ping(_ payload: [UInt8] = []) async throws(ClientWebSocketError) {
         try await perform { $0.ping(payload, promise: $1) }
     }
 
     /// Sends bytes as they are: frames of a test's own making, or none at all. ``FrameSerializer`` helps.
-    package func sendRaw(_ bytes: [UInt8]) async throws(GatewayClientError) {
+    package func sendRaw(_ bytes: [UInt8]) async throws(ClientWebSocketError) {
         try await perform { $0.sendRaw(bytes, promise: $1) }
     }
 
     private func perform(
         _ body: @escaping @Sendable (ClientSocketHandler, EventLoopPromise<Void>) -> Void
-    ) async throws(GatewayClientError) {
+    ) async throws(ClientWebSocketError) {
         let promise = channel.eventLoop.makePromise(of: Void.self)
         channel.eventLoop.execute { [socket] in body(socket.value, promise) }
         do {
@@ -203,7 +205,7 @@ package final class GatewayClient: Sendable {
 
     // MARK: Closing
 
-    /// Sends a close frame. The end comes as an event when the gateway answers, or after ``GatewayClientOptions/closeTimeout``.
+    /// Sends a close frame. The end comes as an event when the gateway answers, or after ``ClientWebSocketOptions/closeTimeout``.
     ///
     /// - Parameters:
     ///   - code: nil for a close frame without one.

@@ -1,7 +1,7 @@
-import GatewayCore
+package import GatewayCore
 
 /// Whether the peer of a socket still takes what it is sent.
-struct OutboundProgress {
+package struct OutboundProgress {
     /// Since when no byte was taken although some wait; nil when none do.
     private var stuckSince: Instant?
     /// Bytes handed to the pipeline, and how many of them had been taken at the last look. With TLS what waits is a little more than what was
@@ -9,12 +9,14 @@ struct OutboundProgress {
     private var handedOver: Int64 = 0
     private var takenBefore: Int64 = 0
 
-    mutating func handOver(_ bytes: Int) { handedOver &+= Int64(truncatingIfNeeded: bytes) }
+    package init() {}
+
+    package mutating func handOver(_ bytes: Int) { handedOver &+= Int64(truncatingIfNeeded: bytes) }
 
     /// - Parameters:
     ///   - limit: nanoseconds without progress
     ///   - pending: bytes that wait for the system
-    mutating func isStuck(for limit: Int64, pending: Int, at now: Instant) -> Bool {
+    package mutating func isStuck(for limit: Int64, pending: Int, at now: Instant) -> Bool {
         guard pending > 0 else {
             stuckSince = nil
             return false
@@ -28,7 +30,7 @@ struct OutboundProgress {
     }
 
     /// Whether bytes were taken since the last look.
-    mutating func hasMoved(pending: Int) -> Bool {
+    package mutating func hasMoved(pending: Int) -> Bool {
         let taken = handedOver &- Int64(pending)
         guard taken > takenBefore else { return false }
         takenBefore = taken

@@ -2,6 +2,12 @@ import COpenSSL
 package import NIOCore
 import Synchronization
 
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// The keys that session tickets are sealed with (RFC 5077, RFC 8446 §4.6.1): ours, random, in memory only, and changed by age.
 ///
 /// One for the whole process: all loops use it, and it outlives reloads of the certificates, so that clients resume across both. Stateless:
@@ -41,7 +47,7 @@ package final class TLSTicketKeys: Sendable {
     /// `now` is asked on every ticket that is made or opened, which is once or twice a handshake.
     package init(
         rotation: TimeAmount, now: @escaping @Sendable () -> NIODeadline = { .now() },
-        wall: @escaping @Sendable () -> Int64 = { WallTime.now().unixMilliseconds / 1000 }
+        wall: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }
     ) {
         self.rotation = max(rotation, .seconds(1))
         self.now = now

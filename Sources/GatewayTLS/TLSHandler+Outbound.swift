@@ -23,13 +23,13 @@ extension TLSHandler {
     // MARK: The short way
 
     /// Whether everything sent before is with the kernel, and more would go there at once.
-    var isClear: Bool {
+    package var isClear: Bool {
         phase == .established && !isOutputClosed && writes.isEmpty && queuedWrites == 0 && descriptor != nil
     }
 
     /// Encrypts and sends without the detour over the pipeline: what ``PlaintextReceiver`` is to the way in. What the kernel doesn't take
     /// waits in the channel, whose writability tells.
-    func send(plaintext: ByteBuffer) {
+    package func send(plaintext: ByteBuffer) {
         guard let context else { return }
         guard phase == .established, !isOutputClosed, !isSealing, writes.isEmpty,
             1...TLSBuffers.recordSize ~= plaintext.readableBytes

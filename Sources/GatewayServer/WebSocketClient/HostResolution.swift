@@ -1,3 +1,4 @@
+import GatewayWebSocket
 import NIOCore
 
 /// An address that stands in for the look-up of a name, written `HOST:PORT:ADDRESS` as curl's `--resolve` has it.

@@ -1,7 +1,8 @@
+package import GatewayTLS
 package import NIOHTTP1
 
-/// How a ``GatewayClient`` connects. The defaults are those of a well-behaved client; most of the rest is for tests.
-package struct GatewayClientOptions: Sendable {
+/// How a ``ClientWebSocket`` connects. The defaults are those of a well-behaved client; most of the rest is for tests.
+package struct ClientWebSocketOptions: Sendable {
     package static let subprotocol = "parley.v1"
     package static let compressionOffer = "permessage-deflate; client_max_window_bits"
 
@@ -24,7 +25,7 @@ package struct GatewayClientOptions: Sendable {
 
     /// Bytes of one message from the gateway, raw and inflated.
     package var maxMessageBytes = 16 << 20
-    /// Events and bytes that wait for ``GatewayClient/next(within:)``; beyond either, the socket isn't read until half of them are taken.
+    /// Events and bytes that wait for ``ClientWebSocket/next(within:)``; beyond either, the socket isn't read until half of them are taken.
     package var inboxEvents = 1024
     package var inboxBytes = 4 << 20
 

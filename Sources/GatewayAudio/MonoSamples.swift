@@ -1,9 +1,9 @@
-import GatewayCore
+package import GatewayCore
 
 /// Samples of `pcm16`, `mulaw` and `alaw` as 16-bit linear ones of a single channel, little-endian: what recognisers want.
-enum MonoSamples {
+package enum MonoSamples {
     /// Nil for a codec whose samples can't be had without decoding it.
-    static func convert(_ chunk: [UInt8], _ format: AudioFormat) -> [UInt8]? {
+    package static func convert(_ chunk: [UInt8], _ format: AudioFormat) -> [UInt8]? {
         let samples: Int
         let sample: (Int) -> Int16
         switch format.codec {

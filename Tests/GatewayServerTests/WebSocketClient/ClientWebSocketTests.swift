@@ -3,7 +3,7 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite struct GatewayClientTests {
+@Suite struct ClientWebSocketTests {
     private static func frame(_ opcode: UInt8, _ payload: String) -> [UInt8] {
         [0x80 | opcode, UInt8(payload.utf8.count)] + Array(payload.utf8)
     }
@@ -18,7 +18,7 @@ import Testing
     @Test func `messages in the same write as the answer are received in order`() async throws {
         let server = try CannedServer(
             upgrading: Self.frame(1, "one") + [0x01, 1, 0x74] + Self.frame(9, "") + Self.frame(0, "wo") + Self.frame(2, "three"))
-        let client = try await GatewayClient.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
         #expect(client.tls == nil)
         #expect(await client.next() == .text("one"))
         #expect(await client.next() == .text("two"))
@@ -30,7 +30,7 @@ import Testing
 
     @Test func `messages are masked, and pings are answered`() async throws {
         let server = try CannedServer(upgrading: Self.frame(9, "are you there"))
-        let client = try await GatewayClient.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
         let pong = try Self.unmask(await server.receive(6 + 13))
         #expect(pong.opcode == 0xA)
         #expect(pong.payload == Array("are you there".utf8))
@@ -45,11 +45,11 @@ import Testing
     }
 
     @Test func `a client may be told not to answer pings, and to report them`() async throws {
-        var options = GatewayClientOptions.patient
+        var options = ClientWebSocketOptions.patient
         options.answersPings = false
         options.reportsPings = true
         let server = try CannedServer(upgrading: Self.frame(9, "p"))
-        let client = try await GatewayClient.connect(to: server.url, options: options)
+        let client = try await ClientWebSocket.connect(to: server.url, options: options)
         #expect(await client.next() == .ping([0x70]))
         try await client.sendRaw([7])
         #expect(await server.receive(1) == [7])
@@ -59,19 +59,19 @@ import Testing
 
     @Test func `the gateway's close frame is answered with its code, and is the end`() async throws {
         let server = try CannedServer(upgrading: Self.frame(1, "last") + [0x88, 5, 0x0F, 0xA1, 0x61, 0x62, 0x63] + Self.frame(1, "late"))
-        let client = try await GatewayClient.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
         var events: [ClientEvent] = []
         for await event in client.events { events.append(event) }
         #expect(events == [.text("last"), .closed(ClientClosing(code: 4001, reason: "abc"))])
         #expect(await client.next() == .closed(ClientClosing(code: 4001, reason: "abc")))
         #expect(try Self.unmask(await server.receive(8)).payload == [0x0F, 0xA1])
-        await #expect(throws: GatewayClientError.self) { try await client.send(text: "too late") }
+        await #expect(throws: ClientWebSocketError.self) { try await client.send(text: "too late") }
         try await server.stop()
     }
 
     @Test func `our close frame is answered`() async throws {
         let server = try CannedServer(upgrading: [])
-        let client = try await GatewayClient.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
         client.close(code: 3999, reason: "done")
         let close = try Self.unmask(await server.receive(12))
         #expect(close.opcode == 8)
@@ -82,10 +82,10 @@ import Testing
     }
 
     @Test func `a gateway that doesn't answer our close frame is left`() async throws {
-        var options = GatewayClientOptions.patient
+        var options = ClientWebSocketOptions.patient
         options.closeTimeout = .milliseconds(20)
         let server = try CannedServer(upgrading: [])
-        let client = try await GatewayClient.connect(to: server.url, options: options)
+        let client = try await ClientWebSocket.connect(to: server.url, options: options)
         client.close()
         #expect(await client.next() == .closed(.lost("the gateway didn't answer our close frame")))
         await client.waitForEnd()
@@ -94,7 +94,7 @@ import Testing
 
     @Test func `an end without a close frame is told apart`() async throws {
         let server = try CannedServer(upgrading: Self.frame(1, "x"))
-        let client = try await GatewayClient.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
         #expect(await client.next() == .text("x"))
         server.close()
         #expect(await client.next() == .closed(.lost("the gateway ended it without a close frame")))
@@ -104,7 +104,7 @@ import Testing
     @Test(arguments: [[0x81, 0x80, 1, 2, 3, 4], [0xC1, 0], [0x83, 0], [0x81, 1, 0xFF]] as [[UInt8]])
     func `broken frames end the connection with a close frame of ours`(frame: [UInt8]) async throws {
         let server = try CannedServer(upgrading: frame)
-        let client = try await GatewayClient.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
         guard case .closed(let closing) = await client.next() else {
             Issue.record("no end")
             return
@@ -117,10 +117,10 @@ import Testing
     }
 
     @Test func `a message over the limit ends the connection before it is kept`() async throws {
-        var options = GatewayClientOptions.patient
+        var options = ClientWebSocketOptions.patient
         options.maxMessageBytes = 4
         let server = try CannedServer(upgrading: Self.frame(1, "four") + Self.frame(1, "fiver"))
-        let client = try await GatewayClient.connect(to: server.url, options: options)
+        let client = try await ClientWebSocket.connect(to: server.url, options: options)
         #expect(await client.next() == .text("four"))
         guard case .closed(let closing) = await client.next() else {
             Issue.record("no end")
@@ -136,7 +136,7 @@ import Testing
             Array("HTTP/1.1 503 Service Unavailable\r\nContent-Length: \(body.utf8.count)\r\nRetry-After: 5\r\n\r\n\(body)".utf8)
         }
         do {
-            _ = try await GatewayClient.connect(to: server.url, options: .patient)
+            _ = try await ClientWebSocket.connect(to: server.url, options: .patient)
             Issue.record("connected")
         } catch {
             guard case .refused(let refusal) = error else {
@@ -157,9 +157,9 @@ import Testing
             Array("HTTP/1.1 400 Bad Request\r\nContent-Length: \(size)\r\n\r\n".utf8) + [UInt8](repeating: 0x20, count: size)
         }
         await #expect {
-            _ = try await GatewayClient.connect(to: server.url, options: .patient)
+            _ = try await ClientWebSocket.connect(to: server.url, options: .patient)
         } throws: { error in
-            guard case .refused(let refusal)? = error as? GatewayClientError else { return false }
+            guard case .refused(let refusal)? = error as? ClientWebSocketError else { return false }
             return refusal.body.count == HTTPRefusal.maximumBodyBytes
         }
         try await server.stop()
@@ -171,9 +171,9 @@ import Testing
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: bm8=\r\n\r\n".utf8)
         }
         await #expect {
-            _ = try await GatewayClient.connect(to: server.url, options: .patient)
+            _ = try await ClientWebSocket.connect(to: server.url, options: .patient)
         } throws: { error in
-            guard case .handshake(.acceptKey)? = error as? GatewayClientError else { return false }
+            guard case .handshake(.acceptKey)? = error as? ClientWebSocketError else { return false }
             return true
         }
         try await server.stop()
@@ -182,22 +182,22 @@ import Testing
     @Test func `what isn't HTTP is told apart`() async throws {
         let server = try CannedServer { _, _ in Array("SSH-2.0-OpenSSH\r\n\r\n".utf8) }
         await #expect {
-            _ = try await GatewayClient.connect(to: server.url, options: .patient)
+            _ = try await ClientWebSocket.connect(to: server.url, options: .patient)
         } throws: { error in
-            guard case .lost? = error as? GatewayClientError else { return false }
+            guard case .lost? = error as? ClientWebSocketError else { return false }
             return true
         }
         try await server.stop()
     }
 
     @Test func `silence is waited for so long and no longer`() async throws {
-        var options = GatewayClientOptions.patient
+        var options = ClientWebSocketOptions.patient
         options.timeout = .milliseconds(50)
         let server = try CannedServer { _, _ in [] }
         await #expect {
-            _ = try await GatewayClient.connect(to: server.url, options: options)
+            _ = try await ClientWebSocket.connect(to: server.url, options: options)
         } throws: { error in
-            guard case .timedOut? = error as? GatewayClientError else { return false }
+            guard case .timedOut? = error as? ClientWebSocketError else { return false }
             return true
         }
         try await server.stop()
@@ -208,23 +208,23 @@ import Testing
         let url = server.url
         try await server.stop()
         await #expect {
-            _ = try await GatewayClient.connect(to: url)
+            _ = try await ClientWebSocket.connect(to: url)
         } throws: { error in
-            guard case .cannotConnect(let reason)? = error as? GatewayClientError else { return false }
+            guard case .cannotConnect(let reason)? = error as? ClientWebSocketError else { return false }
             return reason.contains("refused")
         }
     }
 
     @Test func `a raw request goes out as it is`() async throws {
-        var options = GatewayClientOptions.patient
+        var options = ClientWebSocketOptions.patient
         options.rawRequest = Array("BREW /pot HTCPCP/1.0\r\n\r\n".utf8)
         let server = try CannedServer { request, _ in
             Array("HTTP/1.1 \(request.hasPrefix("BREW /pot") ? 418 : 500) x\r\nContent-Length: 0\r\n\r\n".utf8)
         }
         await #expect {
-            _ = try await GatewayClient.connect(to: server.url, options: options)
+            _ = try await ClientWebSocket.connect(to: server.url, options: options)
         } throws: { error in
-            guard case .refused(let refusal)? = error as? GatewayClientError else { return false }
+            guard case .refused(let refusal)? = error as? ClientWebSocketError else { return false }
             return refusal.status == 418
         }
         try await server.stop()
@@ -232,7 +232,7 @@ import Testing
 
     @Test func `a program's own events come between the gateway's`() async throws {
         let server = try CannedServer(upgrading: [])
-        let client = try await GatewayClient.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
         client.insert("typed")
         #expect(client.hasEvents)
         #expect(await client.next(within: .seconds(60)) == .inserted("typed"))
@@ -244,7 +244,7 @@ import Testing
 
     @Test func `a cancelled wait ends`() async throws {
         let server = try CannedServer(upgrading: [])
-        let client = try await GatewayClient.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
         let waiting = Task { await client.next() }
         waiting.cancel()
         #expect(await waiting.value == nil)
@@ -254,11 +254,11 @@ import Testing
     }
 
     @Test func `what nobody takes is held back, and all of it comes when somebody does`() async throws {
-        var options = GatewayClientOptions.patient
+        var options = ClientWebSocketOptions.patient
         options.inboxEvents = 4
         let count = 20_000
         let server = try CannedServer(upgrading: (0..<count).flatMap { Self.frame(1, "\($0)") })
-        let client = try await GatewayClient.connect(to: server.url, options: options)
+        let client = try await ClientWebSocket.connect(to: server.url, options: options)
         for number in 0..<count {
             #expect(await client.next() == .text("\(number)"))
         }
@@ -302,10 +302,10 @@ import Testing
     }
 }
 
-extension GatewayClientOptions {
+extension ClientWebSocketOptions {
     /// Other tests keep the processors busy: what is waited for comes, but not always within seconds.
-    fileprivate static var patient: GatewayClientOptions {
-        var options = GatewayClientOptions()
+    fileprivate static var patient: ClientWebSocketOptions {
+        var options = ClientWebSocketOptions()
         options.timeout = .seconds(120)
         options.closeTimeout = .seconds(120)
         return options

@@ -1,3 +1,5 @@
+import GatewayWebSocket
+
 /// A `ws:` or `wss:` URL, taken apart (RFC 6455 §3).
 package struct WebSocketURL: Sendable, Hashable {
     /// Why a text isn't such a URL. The descriptions are for people.

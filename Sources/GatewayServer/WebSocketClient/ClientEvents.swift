@@ -1,11 +1,11 @@
-/// The events of a ``GatewayClient``, up to and including the end.
+/// The events of a ``ClientWebSocket``, up to and including the end.
 package struct ClientEvents: AsyncSequence, AsyncIteratorProtocol, Sendable {
     package typealias Element = ClientEvent
 
-    let client: GatewayClient
+    let client: ClientWebSocket
     private var isOver = false
 
-    init(client: GatewayClient) {
+    init(client: ClientWebSocket) {
         self.client = client
     }
 

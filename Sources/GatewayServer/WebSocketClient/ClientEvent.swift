@@ -15,10 +15,10 @@ package enum ClientEvent: Sendable, Hashable {
 
     case text(String)
     case binary([UInt8])
-    /// Answered already; only with ``GatewayClientOptions/reportsPings``.
+    /// Answered already; only with ``ClientWebSocketOptions/reportsPings``.
     case ping([UInt8])
     case pong([UInt8])
-    /// Put in by the program itself with ``GatewayClient/insert(_:)``.
+    /// Put in by the program itself with ``ClientWebSocket/insert(_:)``.
     case inserted(Inserted)
     /// The end; nothing comes after it.
     case closed(ClientClosing)

@@ -1,7 +1,7 @@
 /// The pieces of header fields that the upgrade needs (RFC 9110 §5.6).
-enum HeaderGrammar {
+package enum HeaderGrammar {
     /// `tchar`: what a token is made of.
-    static func isTokenCharacter(_ byte: UInt8) -> Bool {
+    package static func isTokenCharacter(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
         // ! # $ % & ' * + - . ^ _ ` | ~
@@ -10,18 +10,18 @@ enum HeaderGrammar {
         }
     }
 
-    static func isToken(_ text: some StringProtocol) -> Bool {
+    package static func isToken(_ text: some StringProtocol) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy(isTokenCharacter)
     }
 
-    static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+    package static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
     /// The elements of a comma-separated list that may be spread over several fields; empty ones don't count (RFC 9110 §5.6.1.2).
-    static func elements(of fields: [String]) -> [Substring] {
+    package static func elements(of fields: [String]) -> [Substring] {
         fields.flatMap { $0.utf8.split(separator: 0x2C).map { trimmed(Substring($0)) } }.filter { !$0.isEmpty }
     }
 
-    static func trimmed(_ text: Substring) -> Substring {
+    package static func trimmed(_ text: Substring) -> Substring {
         var bytes = text.utf8
         while let first = bytes.first, isWhitespace(first) { bytes.removeFirst() }
         while let last = bytes.last, isWhitespace(last) { bytes.removeLast() }
@@ -29,12 +29,12 @@ enum HeaderGrammar {
     }
 
     /// Whether the list has this element, in any case of ASCII letters.
-    static func list(_ fields: [String], contains element: String) -> Bool {
+    package static func list(_ fields: [String], contains element: String) -> Bool {
         elements(of: fields).contains { equal($0, element) }
     }
 
     /// Compares without regard to the case of ASCII letters, and of no others.
-    static func equal(_ left: some StringProtocol, _ right: some StringProtocol) -> Bool {
+    package static func equal(_ left: some StringProtocol, _ right: some StringProtocol) -> Bool {
         left.utf8.count == right.utf8.count && zip(left.utf8, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
     }
 
