@@ -3,15 +3,6 @@ import GatewayServer
 
 /// Recordings, in both directions.
 extension Conversation {
-    /// Audio of the gateway that is being played.
-    struct Playback {
-        var format: AudioFormat?
-        /// Bytes so far.
-        var count = 0
-        /// Where its bytes go; false when that has failed.
-        var isKept = true
-    }
-
     // MARK: Sending
 
     func play(_ file: RecordingFile) async {
