@@ -1,6 +1,6 @@
 /// One problem, as clients, logs and close frames tell it.
 ///
-/// Made by the rules of the core and by the edge alike; the way to the wire is ``append(to:showsDetails:)``.
+/// Made by the rules of the core and by the edge alike; ``ErrorMessage`` is how clients get it.
 package struct GatewayError: Error, Sendable {
     /// Who is at fault, for logs and counters.
     package enum Source: String, Sendable {

@@ -73,7 +73,7 @@ package struct History: Sendable {
         }
     }
 
-    private var ring = RecordRing<Tag>()
+    var ring = RecordRing<Tag>()
     private let maximumCount: Int
     private let maximumBytes: Int
     private var watermark = SerialWatermark()
@@ -165,28 +165,6 @@ package struct History: Sendable {
         }
     }
 
-    /// What was said before a request: its texts, the oldest first, as far back as the bounds allow. Of an answer that broke off, what was heard.
-    package func conversation(before request: RequestKey, lines limit: Int, bytes: Int) -> [ConversationLine] {
-        var lines: [ConversationLine] = []
-        var left = bytes
-        for index in (0..<ring.count).reversed() {
-            let tag = ring.tag(at: index)
-            guard lines.count < limit else { break }
-            // Requests are numbered in order; after a restart later ones may be known already.
-            guard tag.kind != .audio, tag.request < request.number || tag.request == 0, tag.standing != .withdrawn else { continue }
-            let count = tag.heard.map { min(Int($0), ring.recordCount(at: index)) } ?? ring.recordCount(at: index)
-            guard count > 0 else { continue }
-            guard count <= left else { break }
-            left -= count
-            var text: [UInt8] = []
-            ring.withRecord(at: index) { text.append(bytesOf: $0.extracting(first: count)) }
-            lines.append(
-                ConversationLine(
-                    tag.speaker, text, request: RequestKey(number: tag.request), isBrokenOff: tag.standing == .brokenOff))
-        }
-        return lines.reversed()
-    }
-
     /// As it was written down.
     mutating func restore(_ records: [StoredSession.Record]) throws(RecordError) {
         watermark = try SerialWatermark.restoring(records) { (reader) throws(RecordError) in
@@ -200,39 +178,5 @@ package struct History: Sendable {
 
     package func withText<Result>(at index: Int, _ body: (RawSpan, Tag) -> Result) -> Result {
         ring.withRecord(at: index) { body($0, ring.tag(at: index)) }
-    }
-}
-
-extension History.Tag {
-    func append(to record: inout [UInt8]) {
-        record.append(speaker.rawValue)
-        record.append(kind.rawValue | standing.rawValue << 4)
-        record.append(fixed: at)
-        if kind == .audio {
-            record.append(fixed: audio.bytes)
-            record.append(fixed: audio.nanoseconds)
-        }
-        record.append(fixed: request)
-        record.append(heard == nil ? 0 : 1)
-        if let heard { record.append(fixed: heard) }
-        record.append(latency == nil ? 0 : 1)
-        if let latency {
-            record.append(fixed: latency.first)
-            record.append(fixed: latency.last)
-        }
-    }
-
-    init(_ reader: inout RecordReader) throws(RecordError) {
-        let (speakerByte, kindByte): (UInt8, UInt8) = (try reader.fixed(), try reader.fixed())
-        guard let speaker = History.Speaker(rawValue: speakerByte), let kind = History.Kind(rawValue: kindByte & 0xF),
-            let standing = History.Standing(rawValue: kindByte >> 4)
-        else { throw RecordError() }
-        self.init(speaker, kind, at: try reader.time())
-        self.standing = standing
-        if kind == .audio { audio = History.Audio(bytes: try reader.fixed(), nanoseconds: try reader.fixed()) }
-        guard audio.bytes >= 0, audio.nanoseconds >= 0 else { throw RecordError() }
-        request = try reader.fixed()
-        if try reader.flag() { heard = try reader.fixed() }
-        if try reader.flag() { latency = History.Latency(first: try reader.fixed(), last: try reader.fixed()) }
     }
 }

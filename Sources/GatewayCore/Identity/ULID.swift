@@ -31,8 +31,8 @@ package struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     package static func < (left: Self, right: Self) -> Bool { (left.high, left.low) < (right.high, right.low) }
 
-    /// Appends the 26 characters.
-    package func append(to bytes: inout [UInt8]) {
+    /// The 26 characters.
+    var text: InlineArray<26, UInt8> {
         var text = InlineArray<26, UInt8>(repeating: 0)
         var (high, low) = (high, low)
         // Five bits each, the last first.
@@ -41,6 +41,12 @@ package struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
             low = low >> 5 | high << 59
             high >>= 5
         }
+        return text
+    }
+
+    /// Appends the 26 characters.
+    package func append(to bytes: inout [UInt8]) {
+        let text = text
         // `UInt8` has no padding that could be read.
         unsafe bytes.append(bytesOf: text.span.bytes)
     }

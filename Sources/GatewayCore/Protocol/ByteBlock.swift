@@ -46,6 +46,17 @@ struct BlockMask {
     @inline(__always)
     var isEmpty: Bool { lanes[0] | lanes[1] == 0 }
 
+    /// Index of the first lane from `start` (0–15) on, 16 when there is none.
+    @inline(__always)
+    func first(from start: Int) -> Int {
+        let bits = UInt64(truncatingIfNeeded: start &* 8)
+        if start < 8 {
+            let low = lanes[0] & (.max &<< bits)
+            return low != 0 ? low.trailingZeroBitCount &>> 3 : 8 &+ lanes[1].trailingZeroBitCount &>> 3
+        }
+        return 8 &+ (lanes[1] & (.max &<< (bits &- 64))).trailingZeroBitCount &>> 3
+    }
+
     /// Index of the first lane, 16 when there is none.
     @inline(__always)
     var first: Int {

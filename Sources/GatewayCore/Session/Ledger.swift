@@ -27,34 +27,4 @@ package struct Ledger: Sendable {
         Self.base + connection.receiveBuffer + connection.assembler + connection.deflate + connection.socketQueue + outbox + history
             + duplicateIDs + upstreamQueue + upstreamAnswers + requests
     }
-
-    package func append(to bytes: inout [UInt8], budget: Int) {
-        bytes.append("{\"total\":")
-        bytes.append(decimal: total)
-        bytes.append(",\"budget\":")
-        bytes.append(decimal: budget)
-        bytes.append(",\"base\":")
-        bytes.append(decimal: Self.base)
-        bytes.append(",\"receive_buffer\":")
-        bytes.append(decimal: connection.receiveBuffer)
-        bytes.append(",\"assembler\":")
-        bytes.append(decimal: connection.assembler)
-        bytes.append(",\"deflate\":")
-        bytes.append(decimal: connection.deflate)
-        bytes.append(",\"socket_queue\":")
-        bytes.append(decimal: connection.socketQueue)
-        bytes.append(",\"outbox\":")
-        bytes.append(decimal: outbox)
-        bytes.append(",\"history\":")
-        bytes.append(decimal: history)
-        bytes.append(",\"duplicate_ids\":")
-        bytes.append(decimal: duplicateIDs)
-        bytes.append(",\"upstream_queue\":")
-        bytes.append(decimal: upstreamQueue)
-        bytes.append(",\"upstream_answers\":")
-        bytes.append(decimal: upstreamAnswers)
-        bytes.append(",\"requests\":")
-        bytes.append(decimal: requests)
-        bytes.append(UInt8(ascii: "}"))
-    }
 }

@@ -13,7 +13,7 @@ extension Session {
         }
         guard admit(message, recording: recording, duration: &duration, turn: &turn) else { return intake.ignoreOpening(id) }
 
-        let key = nextRequest()
+        let key = inFlight.nextKey()
         let request = UpstreamRequest(
             key: key, id: id, input: .audio(message.format), lang: message.lang?.bytes(in: bytes), stream: true,
             output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path)
@@ -145,10 +145,9 @@ extension Session {
                 "more bytes a second than `limits.bytes_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
-        if let wait = global.admit(at: policy.global, now: turn.sharedNow) {
+        if let wait = admission.admitGlobally(under: policy, sharedNow: turn.sharedNow) {
             refuseRate(
-                "the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: LimitWait(nanoseconds: wait),
-                turn: &turn)
+                "the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
         if let wait = self.wait(.chunk, turn: turn) {
@@ -170,12 +169,8 @@ extension Session {
         return true
     }
 
-    /// Admits so many nanoseconds of audio, what an outage held back before anything else; or tells how long to wait.
     private mutating func admitRealtime(_ duration: Int64, turn: borrowing Turn) -> LimitWait? {
-        let credited = min(outageCredit, duration)
-        if let wait = admit(.realtime, (duration - credited) / 1000, turn: turn) { return wait }
-        outageCredit -= credited
-        return nil
+        admission.admitAudio(duration, under: policy, now: turn.now, sharedNow: turn.sharedNow)
     }
 
     mutating func endAudio(_ id: MessageID, turn: inout Turn) {
@@ -202,10 +197,10 @@ extension Session {
 
     private mutating func endInput(of key: RequestKey, turn: inout Turn) {
         turn.commands.append(.audioEnd(key))
-        guard let index = inFlight.firstIndex(where: { $0.key == key }) else { return }
+        guard let index = inFlight.index(of: key) else { return }
         inFlight[index].hasEnded = true
         inFlight[index].inputEndedAt = turn.now
-        if turn.batch != nil { unkept.append((key, inFlight[index].id)) }
+        if turn.batch != nil { inFlight.promise(key, inFlight[index].id) }
         rememberAudio(of: inFlight[index], wall: turn.wall)
         changes &+= 1
     }
@@ -226,7 +221,7 @@ extension Session {
     }
 
     mutating func acknowledge(_ id: MessageID, chunks: UInt64, turn: inout Turn) {
-        turn.reply(isPromise: true, of: inFlight.last { $0.id == id }?.key) { $0.appendAck(id, chunks: chunks) }
+        turn.reply(AckMessage(id, chunks: chunks), isPromise: true, of: inFlight.key(of: id))
         counts.messagesOut &+= 1
         intake.acknowledged(now: turn.now)
     }

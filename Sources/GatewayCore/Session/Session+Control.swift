@@ -1,21 +1,8 @@
 extension Session {
     mutating func ping(id: MessageID?, ts: NumberSlice?, in bytes: RawSpan, turn: inout Turn) {
         guard admitControl(id: id, turn: &turn) else { return }
-        let wall = turn.wall
-        turn.reply { reply in
-            reply.append("{\"type\":\"pong\"")
-            if let id {
-                reply.append(",\"id\":")
-                reply.append(quoted: id)
-            }
-            if let ts {
-                reply.append(",\"ts\":")
-                ts.append(to: &reply, from: bytes)
-            }
-            reply.append(",\"server_ts\":")
-            reply.append(decimal: wall)
-            reply.append(UInt8(ascii: "}"))
-        }
+        let message = PongMessage(id, timestamp: ts, serverTime: turn.wall)
+        turn.reply { message.append(to: &$0, answering: bytes) }
         counts.messagesOut &+= 1
     }
 
@@ -37,7 +24,7 @@ extension Session {
 
     private mutating func acknowledge(_ status: ClientMessage.Status, turn: inout Turn) {
         guard let id = status.id else { return }
-        turn.reply { $0.appendAck(id) }
+        turn.reply(AckMessage(id))
         counts.messagesOut &+= 1
     }
 
@@ -52,20 +39,17 @@ extension Session {
 
     mutating func cancel(_ id: MessageID, playedMilliseconds: Int64?, turn: inout Turn) {
         guard admitControl(id: id, turn: &turn) else { return }
-        guard let request = inFlight.first(where: { $0.id == id }) else {
+        guard let index = inFlight.firstIndex(where: { $0.id == id }) else {
             return refuse(.notFound, "no request with this id is in flight", param: "/id", id: id, turn: &turn)
         }
-        turn.commands.append(.cancel(request.key, playedMilliseconds: playedMilliseconds))
-        outbox.dropWaiting(of: request.key)
-        if intake.stream?.key == request.key { intake.abandon() }
+        let (key, hasSaid, hasAudio) = (inFlight[index].key, inFlight[index].hasSaid, inFlight[index].audio.bytes > 0)
+        turn.commands.append(.cancel(key, playedMilliseconds: playedMilliseconds))
+        outbox.dropWaiting(of: key)
+        if intake.stream?.key == key { intake.abandon() }
         // A text that was cancelled before its answer is withdrawn. People who go on speaking haven't taken anything back.
-        if !request.hasSaid, request.audio.bytes == 0 { history.setStanding(.withdrawn, of: request.key) }
-        finish(request.key, turn: &turn)
-        sequence("status", request: nil, turn: &turn) { bytes in
-            bytes.append(",\"reply_to\":")
-            bytes.append(quoted: id)
-            bytes.append(",\"state\":\"cancelled\",\"done\":true")
-        }
+        if !hasSaid, !hasAudio { history.setStanding(.withdrawn, of: key) }
+        finish(key, turn: &turn)
+        sequence(StatusMessage(id, "cancelled", end: .done(nil)), request: nil, turn: &turn)
     }
 
     /// Without authentication there is no subject that a token could belong to.
@@ -89,42 +73,12 @@ extension Session {
     private mutating func report(id: MessageID?, turn: inout Turn) {
         counts.messagesOut &+= 1
         updateLedger()
-        let upstream = turn.upstream
-        let remaining = self.remaining(turn: turn)
-        turn.reply { bytes in
-            bytes.append("{\"type\":\"status\"")
-            if let id {
-                bytes.append(",\"id\":")
-                bytes.append(quoted: id)
-            }
-            bytes.append(",\"session\":{\"session_id\":")
-            bytes.append(quoted: self.id)
-            bytes.append(",\"messages_in\":")
-            bytes.append(decimal: counts.messagesIn)
-            bytes.append(",\"messages_out\":")
-            bytes.append(decimal: counts.messagesOut)
-            bytes.append(",\"errors\":")
-            bytes.append(decimal: counts.errors)
-            bytes.append(",\"audio_seconds\":")
-            bytes.append(jsonNumber: Double(counts.audioNanoseconds / 1_000_000) / 1000)
-            bytes.append(",\"rtt_ms\":")
-            if let roundTripNanoseconds {
-                bytes.append(jsonNumber: Double(roundTripNanoseconds / 1000) / 1000)
-            } else {
-                bytes.append("null")
-            }
-            bytes.append(",\"connected_at\":")
-            bytes.append(decimal: connectedAt)
-            bytes.append(",\"expires_at\":")
-            if expiresAt == .max { bytes.append("null") } else { bytes.append(decimal: expiresAt) }
-            bytes.append("},\"memory\":")
-            ledger.append(to: &bytes, budget: policy.memoryBudget == .max ? 0 : policy.memoryBudget)
-            bytes.append(",\"limits\":{")
-            Self.append(remaining, to: &bytes)
-            bytes.append("},\"upstream\":{\"state\":")
-            bytes.append(jsonString: upstream.rawValue)
-            bytes.append("}}")
-        }
+        let message = SessionStatusMessage(
+            id, session: self.id, counts: counts, roundTripNanoseconds: roundTripNanoseconds, connectedAt: connectedAt,
+            expiresAt: expiresAt == .max ? nil : expiresAt, memory: ledger,
+            memoryBudget: policy.memoryBudget == .max ? 0 : policy.memoryBudget,
+            limits: remaining(turn: turn), upstream: turn.upstream)
+        turn.reply(message)
     }
 
     /// What would pass right now, by configuration name; a limit that is off isn't listed.
@@ -139,17 +93,5 @@ extension Session {
             found.append((name, Double(remaining(limit, turn: turn)) * unit))
         }
         return found
-    }
-
-    private static func append(_ remaining: [(name: StaticString, units: Double)], to bytes: inout [UInt8]) {
-        var isFirst = true
-        for (name, units) in remaining {
-            if !isFirst { bytes.append(UInt8(ascii: ",")) }
-            isFirst = false
-            bytes.append(UInt8(ascii: "\""))
-            bytes.append(name)
-            bytes.append("\":")
-            bytes.append(jsonNumber: units)
-        }
     }
 }

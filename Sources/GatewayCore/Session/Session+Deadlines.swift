@@ -35,12 +35,6 @@ extension Session {
     /// Asks the client to finish up and reconnect.
     package mutating func goAway(reason: StaticString, deadlineMilliseconds: Int64, turn: inout Turn) {
         counts.messagesOut &+= 1
-        turn.reply { bytes in
-            bytes.append("{\"type\":\"goaway\",\"reason\":\"")
-            bytes.append(reason)
-            bytes.append("\",\"deadline_ms\":")
-            bytes.append(decimal: deadlineMilliseconds)
-            bytes.append(UInt8(ascii: "}"))
-        }
+        turn.reply(GoAwayMessage(reason: reason, deadlineMilliseconds: deadlineMilliseconds))
     }
 }

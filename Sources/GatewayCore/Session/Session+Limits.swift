@@ -1,50 +1,57 @@
-/// How long a message has to wait for a limit.
-struct LimitWait {
-    var nanoseconds: Int64
-    /// The limit is that of the session's client, which other sessions may have used up.
-    var isClients = false
-}
-
-/// Each limit binds the session, and with `limits.per_address_factor` all sessions of its client together.
 extension Session {
     /// The session has a connection of this client, which its resources are counted for from now on.
     ///
     /// - Parameter limiters: the client's; nil limits the session alone
     package mutating func assign(to client: ClientKey, limiters: ClientLimiters?) {
-        clientLimiters = limiters
+        admission.clientLimiters = limiters
         guard self.client != client else { return }
         self.client = client
         changes &+= 1
     }
 
-    /// Admits `units`, or tells how long to wait. Units that one of the two limits refuses are charged to neither.
     mutating func admit(_ limit: Limit, _ units: Int64 = 1, turn: borrowing Turn) -> LimitWait? {
-        let rate = policy.rate(of: limit)
-        if rate.isUnlimited { return nil }
-        if let wait = limiters[limit].wait(for: units, at: rate, now: turn.now) { return LimitWait(nanoseconds: wait) }
-        if let clientLimiters,
-            let wait = clientLimiters.admit(limit, units, at: policy.clientRate(of: limit), now: turn.sharedNow)
-        {
-            return LimitWait(nanoseconds: wait, isClients: true)
-        }
-        _ = limiters[limit].admit(units, at: rate, now: turn.now)
-        return nil
+        admission.admit(limit, units, under: policy, now: turn.now, sharedNow: turn.sharedNow)
     }
 
-    /// Returns the result of ``admit(_:_:turn:)`` without admitting.
     func wait(_ limit: Limit, for units: Int64 = 1, turn: borrowing Turn) -> LimitWait? {
-        let rate = policy.rate(of: limit)
-        if rate.isUnlimited { return nil }
-        if let wait = limiters[limit].wait(for: units, at: rate, now: turn.now) { return LimitWait(nanoseconds: wait) }
-        guard let clientLimiters else { return nil }
-        let wait = clientLimiters.wait(limit, for: units, at: policy.clientRate(of: limit), now: turn.sharedNow)
-        return wait.map { LimitWait(nanoseconds: $0, isClients: true) }
+        admission.wait(limit, for: units, under: policy, now: turn.now, sharedNow: turn.sharedNow)
     }
 
-    /// Units that would pass at this moment, all at once.
     func remaining(_ limit: Limit, turn: borrowing Turn) -> Int64 {
-        let own = limiters[limit].remaining(at: policy.rate(of: limit), now: turn.now)
-        guard let clientLimiters else { return own }
-        return min(own, clientLimiters.remaining(limit, at: policy.clientRate(of: limit), now: turn.sharedNow))
+        admission.remaining(limit, under: policy, now: turn.now, sharedNow: turn.sharedNow)
+    }
+
+    /// Whether a ping or pong of the WebSocket is within `limits.bytes_per_second`. Neither is a message, and no other limit binds them:
+    /// that they cost more than their few bytes is counted. One beyond counts as refused, without an error: a WebSocket library sends
+    /// them by itself, and the program above it would be told about something that it doesn't know.
+    package mutating func admitsControlFrame(of byteCount: Int, turn: inout Turn) -> Bool {
+        let cost = max(Int64(byteCount), Self.controlFrameBytes)
+        guard admit(.byte, cost, turn: turn) != nil else { return true }
+        countRefusal(turn: &turn)
+        return false
+    }
+
+    /// What a control frame counts as, at least.
+    static let controlFrameBytes: Int64 = 64
+
+    /// Whether not even a byte more is within `limits.bytes_per_second`.
+    package func isOverBytes(turn: borrowing Turn) -> Bool { wait(.byte, turn: turn) != nil }
+
+    /// A message came in more bytes than it inflated to: `limits.bytes_per_second` counts what was worked on.
+    package mutating func chargeOverhead(of byteCount: Int, turn: inout Turn) {
+        if admit(.byte, Int64(byteCount), turn: turn) != nil { countRefusal(turn: &turn) }
+    }
+
+    /// A compressed message came although ``isOverBytes(turn:)``, or a binary one although not ``takesBinary``: refused unread, so that its id
+    /// isn't known.
+    package mutating func refuseSkipped(isBinary: Bool, turn: inout Turn) {
+        if isBinary { return refuseSkippedBinary(turn: &turn) }
+        counts.messagesIn &+= 1
+        refuseSkipped(turn: &turn)
+    }
+
+    mutating func refuseSkipped(id: MessageID? = nil, chunk: UInt64? = nil, turn: inout Turn) {
+        let wait = self.wait(.byte, for: Self.controlFrameBytes, turn: turn) ?? LimitWait(nanoseconds: 0)
+        refuseRate("more bytes a second than `limits.bytes_per_second` allows", id: id, chunk: chunk, wait: wait, turn: &turn)
     }
 }

@@ -1,6 +1,4 @@
 extension Session {
-    /// What an accepted request costs beside its bytes, until it is done.
-    static let requestBytes = 1024
     /// What a server message is longer than the text in it.
     static let envelopeBytes = 256
 
@@ -15,20 +13,14 @@ extension Session {
         ledger.outbox = outbox.footprint
         ledger.history = history.footprint + timeline.footprint
         ledger.duplicateIDs = remembered.footprint
-        ledger.upstreamQueue = upstreamQueued
-        ledger.requests = inFlight.reduce(unkept.count * MemoryLayout<(RequestKey, MessageID)>.stride) { sum, request in
-            // The record is there until the store has it, which is while a batch waits for the disk.
-            sum + Self.requestBytes + request.extraBytes + request.answer.capacity + (request.record?.capacity ?? 0)
-        }
+        ledger.upstreamQueue = inFlight.queuedBytes
+        ledger.requests = inFlight.footprint
         return ledger
     }
 
     /// Whether the upstream's queue takes `count` more bytes (`delivery.upstream_queue_bytes`); refuses the message otherwise.
     mutating func hasRoomUpstream(for count: Int, id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
-        // One piece that is larger than the whole queue passes when nothing waits, as with the limiters.
-        if upstreamQueued == 0, inFlight.count < 16 { return true }
-        let (sum, overflow) = (upstreamQueued + inFlight.count * Self.requestBytes).addingReportingOverflow(count)
-        if !overflow, sum <= policy.upstreamQueueBytes { return true }
+        if inFlight.hasRoom(for: count, within: policy.upstreamQueueBytes) { return true }
         refuse(.overloaded, "the upstream doesn't keep up", id: id, chunk: chunk, retryAfter: 1000, turn: &turn)
         return false
     }
@@ -48,7 +40,7 @@ extension Session {
         }
         guard hasOwnMemory(for: count, id: id, chunk: chunk, turn: &turn) else { return false }
         // Several messages may be accepted in one turn, and each is counted at its end only.
-        turn.memoryLeft -= min(turn.memoryLeft, Self.requestBytes + 2 * count)
+        turn.memoryLeft -= min(turn.memoryLeft, InFlightRequest.baseBytes + 2 * count)
         return true
     }
 
@@ -57,7 +49,7 @@ extension Session {
         guard policy.memoryBudget != .max else { return true }
         updateLedger()
         // It waits for the upstream, and its answer, about as long, for the client.
-        let added = Self.requestBytes + count + outbox.growth(adding: count + Self.envelopeBytes)
+        let added = InFlightRequest.baseBytes + count + outbox.growth(adding: count + Self.envelopeBytes)
         if ledger.total + added <= policy.memoryBudget - history.growth(adding: count) { return true }
         history.prune()
         updateLedger()

@@ -28,43 +28,12 @@ extension Session {
         case .newInstead(let error): (isLost, resumeError) = (true, error)
         case .resumed(let lost): (isResumed, isLost) = (true, lost)
         }
-        let stream = intake.stream
+        let openAudio = intake.stream.map { SessionMessage.OpenAudio($0.id, chunks: $0.accepted) }
         counts.messagesOut &+= 1
-        turn.reply(mayCompress: false, isPromise: true) { bytes in
-            bytes.append("{\"type\":\"session\",\"session_id\":")
-            bytes.append(quoted: id)
-            bytes.append(",\"resume_token\":")
-            bytes.append(jsonString: token)
-            bytes.append(",\"resumed\":")
-            bytes.append(isResumed)
-            bytes.append(",\"lost\":")
-            bytes.append(isLost)
-            if let resumeError {
-                bytes.append(",\"resume_error\":")
-                bytes.append(jsonString: resumeError.rawValue)
-            }
-            bytes.append(",\"last_seq\":")
-            bytes.append(decimal: outbox.lastSequence)
-            bytes.append(",\"expires_at\":")
-            if expiresAt == .max { bytes.append("null") } else { bytes.append(decimal: expiresAt) }
-            bytes.append(",\"heartbeat_ms\":")
-            bytes.append(decimal: policy.heartbeatMilliseconds)
-            bytes.append(",\"limits\":{")
-            for (index, limit) in policy.namedLimits.enumerated() {
-                if index > 0 { bytes.append(UInt8(ascii: ",")) }
-                bytes.append(jsonString: limit.name)
-                bytes.append(UInt8(ascii: ":"))
-                bytes.append(jsonNumber: limit.value)
-            }
-            bytes.append(UInt8(ascii: "}"))
-            if let stream {
-                bytes.append(",\"open_audio\":{\"id\":")
-                bytes.append(quoted: stream.id)
-                bytes.append(",\"chunks\":")
-                bytes.append(decimal: stream.accepted)
-                bytes.append(UInt8(ascii: "}"))
-            }
-            bytes.append(",\"protocol\":\"parley.v1\"}")
-        }
+        let message = SessionMessage(
+            id, resumeToken: token, isResumed: isResumed, isLost: isLost, resumeError: resumeError, lastSequence: outbox.lastSequence,
+            expiresAt: expiresAt == .max ? nil : expiresAt, heartbeatMilliseconds: policy.heartbeatMilliseconds, limits: policy.namedLimits,
+            openAudio: openAudio)
+        turn.reply(message, mayCompress: false, isPromise: true)
     }
 }

@@ -1,27 +1,20 @@
 /// Messages whose commit fails: an `ack` means stored, so a message that can't be stored is refused although it was accepted.
 extension Session {
     /// Requests, and ends of recordings, accepted so far.
-    package var acceptedCount: UInt64 { keptCount &+ UInt64(unkept.count) }
+    package var acceptedCount: UInt64 { inFlight.acceptedCount }
 
     /// The first `count` of what was accepted is durable.
-    package mutating func keep(first count: UInt64) {
-        guard count > keptCount else { return }
-        let kept = min(Int(clamping: count &- keptCount), unkept.count)
-        unkept.removeFirst(kept)
-        keptCount &+= UInt64(kept)
-    }
+    package mutating func keep(first count: UInt64) { inFlight.keep(first: count) }
 
     /// Refuses every accepted message that isn't durable with `overloaded`, and forgets it, so that it can be sent again under its id. An
     /// open recording has to wait, as after a refused chunk.
     ///
     /// - Returns: The refused requests. Their acknowledgements must not be sent any more.
     package mutating func refuseUnkept(turn: inout Turn) -> Set<RequestKey> {
-        let refused = unkept
-        keptCount &+= UInt64(refused.count)
-        unkept = []
+        let refused = inFlight.withdrawPromises()
         var keys: Set<RequestKey> = []
-        for (key, id) in refused where keys.insert(key).inserted {
-            if inFlight.contains(where: { $0.key == key }) {
+        for (key, id) in refused.lazy.map({ ($0.key, $0.id) }) where keys.insert(key).inserted {
+            if inFlight.contains(key) {
                 turn.commands.append(.cancel(key, playedMilliseconds: nil))
                 if intake.stream?.key == key { intake.abandon() }
                 finish(key, turn: &turn)

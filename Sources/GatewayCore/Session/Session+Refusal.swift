@@ -77,8 +77,7 @@ extension Session {
     }
 
     mutating func report(_ error: GatewayError, turn: inout Turn) {
-        let showsDetails = turn.showsDetails
-        turn.reply { error.appendMessage(to: &$0, showsDetails: showsDetails) }
+        turn.reply(ErrorMessage(error, showsDetails: turn.showsDetails))
         turn.incidents.append(error)
         note(.failed(error.code), of: error.correlationID, wall: turn.wall)
         counts.errors &+= 1

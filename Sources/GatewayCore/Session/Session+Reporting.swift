@@ -45,13 +45,3 @@ extension Session {
         return report
     }
 }
-
-extension Session.InFlight {
-    /// How long its answer has taken, told with the last message of it.
-    func latency(now: Instant) -> History.Latency {
-        func microseconds(_ instant: Instant) -> UInt32 {
-            UInt32(clamping: max(0, instant.nanoseconds(since: inputEndedAt ?? startedAt)) / 1000)
-        }
-        return History.Latency(first: microseconds(answeredAt ?? now), last: microseconds(now))
-    }
-}

@@ -1,7 +1,4 @@
 extension Session {
-    /// The longest outage, in nanoseconds, whose audio may be sent after it all at once.
-    static let longestOutage: Int64 = 30_000_000_000
-
     /// The connection is gone. What is in flight goes on, and what comes of it is kept.
     package mutating func detach(now: Instant) {
         guard detachedAt == nil else { return }
@@ -29,7 +26,7 @@ extension Session {
     ///   - wall: Unix milliseconds
     /// - Returns: whether something behind `last` is gone.
     package mutating func resume(after last: UInt64?, now: Instant, wall: Int64) -> Bool {
-        if let detachedAt { outageCredit = min(max(0, now.nanoseconds(since: detachedAt)), Self.longestOutage) }
+        if let detachedAt { admission.creditOutage(now.nanoseconds(since: detachedAt)) }
         detachedAt = nil
         changes &+= 1
         connectedAt = wall
@@ -59,12 +56,8 @@ extension Session {
         startedAt = moved(startedAt)
         lastMessageAt = moved(lastMessageAt)
         detachedAt = detachedAt.map(moved)
-        for index in inFlight.indices {
-            inFlight[index].startedAt = moved(inFlight[index].startedAt)
-            inFlight[index].inputEndedAt = inFlight[index].inputEndedAt.map(moved)
-            inFlight[index].answeredAt = inFlight[index].answeredAt.map(moved)
-        }
+        inFlight.move(byNanoseconds: difference)
         intake.move(byNanoseconds: difference)
-        limiters.updateEach { $0.move(byNanoseconds: difference) }
+        admission.move(byNanoseconds: difference)
     }
 }

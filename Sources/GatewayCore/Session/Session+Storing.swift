@@ -35,8 +35,8 @@ extension Session {
         record.append(fixed: expiresAt)
         record.append(fixed: onWall(lastMessageAt))
         record.append(fixed: detachedAt.map(onWall) ?? -1)
-        record.append(fixed: lastRequest)
-        record.append(fixed: outageCredit)
+        record.append(fixed: inFlight.lastNumber)
+        record.append(fixed: admission.outageCredit)
         outbox.append(to: &record)
         for token in [credentials.newest, credentials.presented] {
             record.append(token == nil ? 0 : 1)
@@ -51,7 +51,7 @@ extension Session {
         record.append(fixed: counts.connections)
         record.append(fixed: counts.resumes)
         record.append(fixed: UInt64(memoryPeak))
-        var limiters = limiters
+        var limiters = admission.limiters
         limiters.updateEach { record.append(fixed: $0.owed(at: now)) }
         record.append(intake.stream.map { $0.lacksAudio ? 2 : 1 } ?? 0)
         if let stream = intake.stream {
@@ -96,8 +96,8 @@ extension Session {
         let detached: Int64 = try reader.fixed()
         // One that had a connection has lost it now.
         let lostAt = detached == -1 ? now : instant(detached)
-        lastRequest = try reader.fixed()
-        outageCredit = try reader.fixed()
+        inFlight.restore(lastNumber: try reader.fixed())
+        admission.restore(outageCredit: try reader.fixed())
         try outbox.restore(&reader, messages: stored.records[.outbox] ?? [])
         var tokens: [TokenHash?] = []
         for _ in 0..<2 {
@@ -115,7 +115,7 @@ extension Session {
         counts.resumes = try reader.fixed()
         memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
         let since = max(0, now.nanoseconds(since: instant(writtenAt)))
-        try limiters.updateEach { (limiter) throws(RecordError) in
+        try admission.restoreLimiters { (limiter) throws(RecordError) in
             limiter.restore(owed: max(0, try reader.fixed(Int64.self) &- since), at: now)
         }
         let open = try reader.fixed(UInt8.self)
@@ -145,7 +145,7 @@ extension Session {
         guard let record = stored.records[.request]?.first(where: { $0.number == key.number }) else { throw RecordError() }
         let request = try UpstreamRequest(key: key, record: record.bytes)
         let chunks = stored.records[.chunk]?.filter { key.chunks.contains($0.number) } ?? []
-        var flight = InFlight(key: key, id: request.id, startedAt: startedAt, extraBytes: request.extraBytes)
+        var flight = InFlightRequest(key: key, id: request.id, startedAt: startedAt, extraBytes: request.extraBytes)
         flight.isAnswered = isAnswered
         flight.hasEnded = hasEnded
         flight.storedChunks = chunks.isEmpty ? nil : UInt64(chunks.count)
@@ -154,13 +154,13 @@ extension Session {
         for chunk in chunks {
             chunk.bytes.withRawSpan { flight.audio.add($0, lasting: clock?.nanoseconds(adding: $0) ?? 0) }
         }
-        inFlight.append(flight)
+        inFlight.insert(flight)
         guard !isAnswered else {
             let lost = UpstreamEvent.Content.failure(
                 .upstreamError, message: "the gateway was restarted in the middle of the answer", retryAfterMilliseconds: 0)
             return receive(UpstreamEvent(key, lost, isLast: true), turn: &turn)
         }
-        if case .text(let text) = request.input { upstreamQueued += text.count }
+        if case .text(let text) = request.input { inFlight.queue(text.count) }
         turn.commands.append(.start(request))
         if let format, let clock {
             var frames = FrameAssembler(format)

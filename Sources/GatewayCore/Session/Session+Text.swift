@@ -11,10 +11,10 @@ extension Session {
         _ = admit(.text, turn: turn)
 
         let text = message.text.bytes(in: bytes)
-        let key = nextRequest()
+        let key = inFlight.nextKey()
         text.withRawSpan { history.append($0, .init(.client, at: turn.wall, request: key)) }
-        upstreamQueued += text.count
-        turn.reply(isPromise: true, of: key) { $0.appendAck(id) }
+        inFlight.queue(text.count)
+        turn.reply(AckMessage(id), isPromise: true, of: key)
         counts.messagesOut &+= 1
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
@@ -26,17 +26,9 @@ extension Session {
     mutating func isNew(_ id: MessageID, kind: RememberedIDs.Kind, turn: inout Turn) -> Bool {
         guard let known = remembered.kind(of: id) else { return true }
         if known == kind {
-            let stream = intake.stream
-            turn.reply(isPromise: true, of: unkept.first { $0.id == id }?.key) { bytes in
-                bytes.append("{\"type\":\"ack\",\"id\":")
-                bytes.append(quoted: id)
-                bytes.append(",\"duplicate\":true")
-                if let stream, stream.id == id {
-                    bytes.append(",\"chunks\":")
-                    bytes.append(decimal: stream.accepted)
-                }
-                bytes.append(UInt8(ascii: "}"))
-            }
+            let stream = intake.stream.flatMap { $0.id == id ? $0 : nil }
+            let message = AckMessage(id, isDuplicate: true, chunks: stream?.accepted)
+            turn.reply(message, isPromise: true, of: inFlight.promises.first { $0.id == id }?.key)
             counts.messagesOut &+= 1
         } else {
             refuse(.duplicateID, "this id belongs to an accepted message of another type", param: "/id", id: id, turn: &turn)
@@ -61,17 +53,5 @@ extension Session {
         result.reserveCapacity(entries.count)
         for entry in entries { result.append(.init(key: entry.key.bytes(in: bytes), value: entry.value.bytes(in: bytes))) }
         return result
-    }
-}
-
-extension [UInt8] {
-    mutating func appendAck(_ id: MessageID, chunks: UInt64? = nil) {
-        append("{\"type\":\"ack\",\"id\":")
-        append(quoted: id)
-        if let chunks {
-            append(",\"chunks\":")
-            append(decimal: chunks)
-        }
-        append(UInt8(ascii: "}"))
     }
 }

@@ -10,7 +10,7 @@ extension Session {
     }
 
     /// The upstream took `count` bytes out of its queue.
-    package mutating func upstreamTook(_ count: Int) { upstreamQueued = max(0, upstreamQueued - count) }
+    package mutating func upstreamTook(_ count: Int) { inFlight.consume(count) }
 
     /// What of a spoken answer the client has heard, in bytes of its text.
     package mutating func heard(_ bytes: Int, of request: RequestKey) {
@@ -20,7 +20,7 @@ extension Session {
     /// An event of an upstream. One for a request that is over, cancelled for instance, is dropped.
     package mutating func receive(_ event: consuming UpstreamEvent, turn: inout Turn) {
         let request = event.request
-        guard let index = inFlight.firstIndex(where: { $0.key == request }) else { return }
+        guard let index = inFlight.index(of: request) else { return }
         let id = inFlight[index].id
         var isLast = event.isLast
         let epilogue = event.epilogue
@@ -46,15 +46,7 @@ extension Session {
         case .text(let text, let final):
             inFlight[index].note(text)
             remember(text, final: final, isLast: isLast, index: index, turn: &turn)
-            sequence("text", request: request, turn: &turn) { bytes in
-                bytes.append(",\"reply_to\":")
-                bytes.append(quoted: id)
-                bytes.append(",\"text\":")
-                bytes.append(jsonString: text)
-                bytes.append(",\"final\":")
-                bytes.append(final)
-                if isLast { bytes.append(doneWith: epilogue) }
-            }
+            sequence(TextMessage(id, text, isFinal: final, end: isLast ? .done(epilogue) : .open), request: request, turn: &turn)
         case .unsentText(let text):
             inFlight[index].note(text)
             remember(text, final: false, isLast: false, index: index, turn: &turn)
@@ -65,32 +57,17 @@ extension Session {
                 inFlight[index].isTold = isLast
                 text.withRawSpan { history.append($0, .init(.client, .transcript, at: turn.wall, latency: latency, request: request)) }
             }
-            sequence("transcript", request: request, turn: &turn) { bytes in
-                bytes.append(",\"reply_to\":")
-                bytes.append(quoted: id)
-                bytes.append(",\"text\":")
-                bytes.append(jsonString: text)
-                bytes.append(",\"final\":")
-                bytes.append(final)
-                if let confidence, confidence.isFinite {
-                    bytes.append(",\"confidence\":")
-                    bytes.append(jsonNumber: confidence)
-                }
-                if let start {
-                    bytes.append(",\"start_ms\":")
-                    bytes.append(decimal: start)
-                }
-                if let end {
-                    bytes.append(",\"end_ms\":")
-                    bytes.append(decimal: end)
-                }
-                if isLast { bytes.append(doneWith: epilogue) }
-            }
+            let message = TranscriptMessage(
+                id, text, isFinal: final, confidence: confidence, startMilliseconds: start, endMilliseconds: end,
+                end: isLast ? .done(epilogue) : .open)
+            sequence(message, request: request, turn: &turn)
         case .audio(let format):
             inFlight[index].answerClock = AudioStreamClock(format: format)
-            announce(format, isEnd: false, of: request, id: id, done: isLast ? .some(epilogue) : nil, turn: &turn)
+            let message = AudioMessage(id, format, isFinal: false, end: isLast ? .done(epilogue) : .open)
+            sequence(message, kind: .opening, request: request, turn: &turn)
         case .audioEnd(let format):
-            announce(format, isEnd: true, of: request, id: id, done: isLast ? .some(epilogue) : nil, turn: &turn)
+            let message = AudioMessage(id, format, isFinal: true, end: isLast ? .done(epilogue) : .open)
+            sequence(message, request: request, turn: &turn)
         case .audioChunk(let chunk):
             inFlight[index].hasSaid = true
             chunk.withRawSpan { bytes in
@@ -100,21 +77,9 @@ extension Session {
             }
             counts.messagesOut &+= 1
         case .status(let state, let progress, let reasoningBytes):
-            sequence("status", request: request, turn: &turn) { bytes in
-                bytes.append(",\"reply_to\":")
-                bytes.append(quoted: id)
-                bytes.append(",\"state\":")
-                bytes.append(jsonString: state)
-                if let progress, progress.isFinite {
-                    bytes.append(",\"progress\":")
-                    bytes.append(jsonNumber: min(max(progress, 0), 1))
-                }
-                if let reasoningBytes {
-                    bytes.append(",\"bytes\":")
-                    bytes.append(decimal: reasoningBytes)
-                }
-                if isLast { bytes.append(doneWith: epilogue) }
-            }
+            let message = StatusMessage(
+                id, state, progress: progress, reasoningBytes: reasoningBytes, end: isLast ? .done(epilogue) : .open)
+            sequence(message, request: request, turn: &turn)
         case .failure(let code, let message, let retryAfter, let isRetryable):
             isLast = true
             let error = GatewayError(
@@ -150,20 +115,6 @@ extension Session {
     private static let firstAcknowledgementDelay: Int64 = 5_000_000
     private static let longestAcknowledgementDelay: Int64 = 100_000_000
 
-    /// The beginning or the end of an audio answer.
-    private mutating func announce(
-        _ format: AudioFormat, isEnd: Bool, of request: RequestKey, id: MessageID, done: UpstreamEvent.Epilogue??, turn: inout Turn
-    ) {
-        sequence("audio", kind: isEnd ? .json : .opening, request: request, turn: &turn) { bytes in
-            bytes.append(",\"reply_to\":")
-            bytes.append(quoted: id)
-            bytes.append(",\"format\":")
-            bytes.append(format)
-            if isEnd { bytes.append(",\"final\":true") }
-            if let done { bytes.append(doneWith: done) }
-        }
-    }
-
     private mutating func fail(_ request: RequestKey, _ error: GatewayError, _ epilogue: UpstreamEvent.Epilogue?, turn: inout Turn) {
         var epilogue = epilogue ?? UpstreamEvent.Epilogue()
         epilogue.finish = .error
@@ -171,12 +122,8 @@ extension Session {
         note(.failed(error.code), of: error.correlationID, wall: turn.wall)
         counts.errors &+= 1
         // What took how long is told of answers.
-        if let index = inFlight.firstIndex(where: { $0.key == request }) { inFlight[index].isTold = true }
-        let showsDetails = turn.showsDetails
-        sequence("error", request: request, turn: &turn) { bytes in
-            error.appendFields(to: &bytes, showsDetails: showsDetails)
-            bytes.append(doneWith: epilogue)
-        }
+        if let index = inFlight.index(of: request) { inFlight[index].isTold = true }
+        sequence(ErrorMessage(error, showsDetails: turn.showsDetails, end: .done(epilogue)), request: request, turn: &turn)
     }
 
     /// Decides which part of a completed request later requests include.
@@ -227,23 +174,18 @@ extension Session {
     }
 
     /// How much of a client's audio there was.
-    mutating func rememberAudio(of flight: InFlight, wall: Int64) {
+    mutating func rememberAudio(of flight: InFlightRequest, wall: Int64) {
         history.append(RawSpan(), .init(.client, .audio, at: wall, audio: flight.audio, request: flight.key))
     }
 
     /// A request is over, and what there is of it beside what the history has already: it was cancelled, or broke off.
-    mutating func remember(_ flight: consuming InFlight, wall: Int64) {
+    mutating func remember(_ flight: consuming InFlightRequest, wall: Int64) {
         if flight.audio.bytes > 0, !flight.hasEnded { rememberAudio(of: flight, wall: wall) }
         if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: wall, request: flight.key)) } }
         if flight.answerAudio.bytes > 0 {
             history.append(RawSpan(), .init(.upstream, .audio, at: wall, audio: flight.answerAudio, request: flight.key))
         }
     }
-}
-
-extension Session.InFlight {
-    /// White space alone says nothing.
-    fileprivate mutating func note(_ text: [UInt8]) { hasSaid = hasSaid || text.contains { $0 > 0x20 } }
 }
 
 extension UpstreamEvent.Content {
@@ -261,60 +203,4 @@ extension UpstreamEvent.Content {
 extension ErrorCode {
     /// Of a request that fails after it was accepted: whether that is the client's fault all the same.
     fileprivate var isOfClient: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound }
-}
-
-extension [UInt8] {
-    /// What ends a request: `"done":true`, and what there is to tell of it. Times in milliseconds.
-    fileprivate mutating func append(doneWith epilogue: UpstreamEvent.Epilogue?) {
-        append(",\"done\":true")
-        guard let epilogue else { return }
-        append(",\"finish\":")
-        append(jsonString: (epilogue.finish ?? .stop).rawValue)
-        if let usage = epilogue.usage {
-            append(",\"usage\":{\"input_tokens\":")
-            append(decimal: usage.inputTokens)
-            append(",\"output_tokens\":")
-            append(decimal: usage.outputTokens)
-            append(UInt8(ascii: "}"))
-        }
-        if let timing = epilogue.timing {
-            append(",\"timing\":{\"queue_ms\":")
-            append(milliseconds: timing.queue)
-            append(",\"connect_ms\":")
-            append(milliseconds: timing.connect)
-            append(",\"first_ms\":")
-            append(milliseconds: timing.first)
-            append(",\"total_ms\":")
-            append(milliseconds: timing.total)
-            append(UInt8(ascii: "}"))
-        }
-        if let speech = epilogue.speech {
-            append(",\"speech\":")
-            append(jsonString: speech.rawValue)
-        }
-    }
-
-    /// With three digits behind the point at most: microseconds.
-    private mutating func append(milliseconds nanoseconds: Int64) {
-        let microseconds = Swift.max(0, nanoseconds) / 1000
-        append(decimal: microseconds / 1000)
-        let rest = Int(microseconds % 1000)
-        guard rest > 0 else { return }
-        append(UInt8(ascii: "."))
-        append(0x30 + UInt8(rest / 100))
-        guard rest % 100 > 0 else { return }
-        append(0x30 + UInt8(rest / 10 % 10))
-        if rest % 10 > 0 { append(0x30 + UInt8(rest % 10)) }
-    }
-
-    /// A `format` object.
-    package mutating func append(_ format: AudioFormat) {
-        append("{\"codec\":")
-        append(jsonString: format.codec.rawValue)
-        append(",\"rate\":")
-        append(decimal: format.rate)
-        append(",\"channels\":")
-        append(decimal: format.channels)
-        append(UInt8(ascii: "}"))
-    }
 }

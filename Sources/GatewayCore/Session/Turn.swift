@@ -50,6 +50,16 @@ package struct Turn: Sendable {
         self.showsDetails = showsDetails
     }
 
+    /// Appends a message that isn't sequenced.
+    @inline(__always)
+    package mutating func reply(
+        _ message: borrowing some OutgoingMessage & ~Copyable, mayCompress: Bool = true, isPromise: Bool = false,
+        of request: RequestKey? = nil
+    ) {
+        reply(mayCompress: mayCompress, isPromise: isPromise, of: request) { $0.append(message) }
+    }
+
+    @inline(__always)
     package mutating func reply(
         mayCompress: Bool = true, isPromise: Bool = false, of request: RequestKey? = nil, _ write: (inout [UInt8]) -> Void
     ) {

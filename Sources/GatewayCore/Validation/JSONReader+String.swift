@@ -64,6 +64,12 @@ extension JSONReader {
                 offset &+= 64
             }
         }
+        // The last bytes, in a block that begins before them.
+        if end >= 16 {
+            guard offset < end else { return end }
+            let start = end &- 16
+            return start &+ BlockMask(Self.special(bytes.block(at: start))).first(from: offset &- start)
+        }
         while offset < end {
             switch bytes.byte(at: offset) {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x00..<0x20, 0x7F, Sanitizing.leadOfC1: return offset

@@ -1,12 +1,3 @@
-/// What breaks the rules of `meta`, where it is otherwise JSON.
-enum MetaFault {
-    case tooMany
-    /// The key that isn't one.
-    case key(at: Int)
-    /// The key whose value isn't one.
-    case value(of: TextSlice)
-}
-
 extension MessageScanner {
     /// Reads the entries of `meta`, an object that was found whole. What JSON demands is checked to the end, so a fault of the rules only
     /// waits in `metaFault`.

@@ -14,13 +14,15 @@ struct ShortText: Equatable {
         guard count <= Self.maximumCount else { return nil }
         var low: UInt64 = 0
         var high: UInt64 = 0
-        if bytes.byteCount &- start >= 16 {
+        if count >= 8 {
             low = bytes.word(at: start)
-            if count < 8 {
-                low &= (1 &<< UInt64(truncatingIfNeeded: count &* 8)) &- 1
-            } else {
-                high = bytes.word(at: start &+ 8) & ((1 &<< UInt64(truncatingIfNeeded: (count &- 8) &* 8)) &- 1)
-            }
+            // The last eight bytes, without those that are in the other word.
+            if count > 8 { high = bytes.word(at: start &+ count &- 8) &>> UInt64(truncatingIfNeeded: (16 &- count) &* 8) }
+        } else if bytes.byteCount &- start >= 8 {
+            low = bytes.word(at: start) & ((1 &<< UInt64(truncatingIfNeeded: count &* 8)) &- 1)
+        } else if count > 0, start &+ count >= 8 {
+            // At the end of the span: a word that begins before the text.
+            low = bytes.word(at: start &+ count &- 8) &>> UInt64(truncatingIfNeeded: (8 &- count) &* 8)
         } else {
             for index in 0..<count {
                 let byte = UInt64(bytes.byte(at: start &+ index))

@@ -14,8 +14,7 @@ package final class RefusingApplication: WebSocketApplication {
     package var hasWaiting: Bool { false }
 
     package func open() {
-        let showsDetails = loop.turn.showsDetails
-        loop.turn.reply { error.appendMessage(to: &$0, showsDetails: showsDetails) }
+        loop.turn.reply(ErrorMessage(error, showsDetails: loop.turn.showsDetails))
         loop.turn.incidents.append(error)
         loop.turn.closing = Closing(error)
     }

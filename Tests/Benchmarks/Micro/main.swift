@@ -3,4 +3,5 @@
 
 let stopwatch = Stopwatch(wanted: CommandLine.arguments.dropFirst().first ?? "")
 benchmarkCore(stopwatch)
+benchmarkMessages(stopwatch)
 benchmarkWebSocket(stopwatch)

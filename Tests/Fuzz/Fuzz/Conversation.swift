@@ -109,7 +109,7 @@ final class Conversation {
         require(session.history.count <= first.historyMessages, "the history has its bound")
         require(session.remembered.count <= first.duplicateIDs, "remembered ids have their bound")
         require(session.outbox.hasWaiting || session.outbox.count <= first.outboxMessages, "the outbox has its bound")
-        require(!session.inFlight.isEmpty || session.upstreamQueued == 0, "an upstream with nothing to do holds nothing")
+        require(!session.inFlight.isEmpty || session.inFlight.queuedBytes == 0, "an upstream with nothing to do holds nothing")
     }
 
     /// The ledger tells of all that is held, by the allocator's own count.

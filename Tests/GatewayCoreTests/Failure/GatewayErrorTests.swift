@@ -6,8 +6,8 @@ import Testing
 
     private func json(_ error: GatewayError, showsDetails: Bool = false) -> String {
         var bytes: [UInt8] = []
-        error.append(to: &bytes, showsDetails: showsDetails)
-        return String(decoding: bytes, as: UTF8.self)
+        bytes.appendJSON(expecting: 0) { writer in writer.object { $0.member("error", error, showsDetails: showsDetails) } }
+        return String(String(decoding: bytes, as: UTF8.self).dropFirst(#"{"error":"#.count).dropLast())
     }
 
     @Test func `the least that an error tells`() {
@@ -42,14 +42,14 @@ import Testing
     @Test func `the message wraps it and isn't sequenced`() {
         var bytes: [UInt8] = []
         let error = GatewayError(.draining, "bye", correlationID: Self.id)
-        error.appendMessage(to: &bytes, showsDetails: false)
+        bytes.append(ErrorMessage(error, showsDetails: false))
         #expect(String(decoding: bytes, as: UTF8.self) == #"{"type":"error","error":"# + json(error) + "}")
     }
 
     @Test func `the message names what it answers at its top as well`() {
         var bytes: [UInt8] = []
         let error = GatewayError(.draining, "bye", replyTo: MessageID("m1"), correlationID: Self.id)
-        error.appendMessage(to: &bytes, showsDetails: false)
+        bytes.append(ErrorMessage(error, showsDetails: false))
         #expect(String(decoding: bytes, as: UTF8.self) == #"{"type":"error","reply_to":"m1","error":"# + json(error) + "}")
         #expect(json(error).contains(#""reply_to":"m1""#))
     }

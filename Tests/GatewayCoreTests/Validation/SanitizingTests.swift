@@ -36,7 +36,7 @@ import Testing
 
     private func appended(_ text: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
-        JSONText.appendEscaped(text.span.bytes, to: &bytes)
+        bytes.append(jsonEscaped: text.span.bytes)
         return bytes
     }
 
@@ -109,7 +109,7 @@ import Testing
             #expect(appended([0x0A] + plain) == [0x5C, 0x6E] + plain)
         }
         var span: [UInt8] = []
-        JSONText.appendEscaped(Array("a\"".utf8).span, to: &span)
+        span.append(jsonEscaped: Array("a\"".utf8).span.bytes)
         #expect(span == Array(#"a\""#.utf8))
     }
 }

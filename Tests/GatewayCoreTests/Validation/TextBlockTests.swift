@@ -81,7 +81,7 @@ import Testing
 
     private func written(_ text: [UInt8], from start: Int = 0) -> [UInt8] {
         var bytes: [UInt8] = [0x22]
-        JSONText.appendEscaped(text.span.bytes.extracting(start..<text.count), to: &bytes)
+        bytes.append(jsonEscaped: text.span.bytes.extracting(start..<text.count))
         return bytes
     }
 

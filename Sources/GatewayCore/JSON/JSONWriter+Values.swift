@@ -1,0 +1,182 @@
+/// Members of each type of value, and the values themselves.
+extension JSONWriter {
+    /// Writes a string that is known beforehand and needs no escaping.
+    @inline(__always)
+    package mutating func member(_ name: StaticString, literal value: StaticString) {
+        self.name(name)
+        put(UInt8(ascii: "\""))
+        put(value)
+        put(UInt8(ascii: "\""))
+    }
+
+    @inline(__always)
+    package mutating func member(_ name: StaticString, _ value: some BinaryInteger & FixedWidthInteger) {
+        self.name(name)
+        number(value)
+    }
+
+    @inline(__always)
+    package mutating func member(_ name: StaticString, _ value: Bool) {
+        self.name(name)
+        if value { put("true") } else { put("false") }
+    }
+
+    /// Writes a finite number in the shortest form that reads back the same; `null` for another, which JSON doesn't have.
+    package mutating func member(_ name: StaticString, _ value: Double) {
+        self.name(name)
+        number(value)
+    }
+
+    package mutating func member(null name: StaticString) {
+        self.name(name)
+        put("null")
+    }
+
+    /// Writes a time in milliseconds with up to three digits behind the point. Negative ones count as 0.
+    package mutating func member(_ name: StaticString, milliseconds nanoseconds: Int64) {
+        self.name(name)
+        let microseconds = max(0, nanoseconds) / 1000
+        number(microseconds / 1000)
+        let rest = Int(microseconds % 1000)
+        guard rest > 0 else { return }
+        put(UInt8(ascii: "."))
+        put(0x30 &+ UInt8(truncatingIfNeeded: rest / 100))
+        guard rest % 100 > 0 else { return }
+        put(0x30 &+ UInt8(truncatingIfNeeded: rest / 10 % 10))
+        if rest % 10 > 0 { put(0x30 &+ UInt8(truncatingIfNeeded: rest % 10)) }
+    }
+
+    @inline(__always)
+    package mutating func member(_ name: StaticString, _ value: MessageID) {
+        self.name(name)
+        quoted(value)
+    }
+
+    package mutating func member(_ name: StaticString, _ value: ULID) {
+        self.name(name)
+        quoted(value)
+    }
+
+    /// Writes valid UTF-8 as a string.
+    @inline(__always)
+    package mutating func member(_ name: StaticString, _ value: [UInt8]) {
+        self.name(name)
+        // `UInt8` has no padding that could be read.
+        string(unsafe value.span.bytes)
+    }
+
+    package mutating func member(_ name: StaticString, _ value: String) {
+        self.name(name)
+        // As above.
+        string(unsafe value.utf8Span.span.bytes)
+    }
+
+    /// Writes a member whose name isn't known beforehand.
+    package mutating func member(named name: String, _ value: Double) {
+        // As above.
+        self.name(unsafe name.utf8Span.span.bytes)
+        number(value)
+    }
+
+    /// Writes a member whose name isn't known beforehand. Both are valid UTF-8.
+    package mutating func member(named name: [UInt8], _ value: [UInt8]) {
+        // As above.
+        self.name(unsafe name.span.bytes)
+        // As above.
+        string(unsafe value.span.bytes)
+    }
+
+    /// Writes a member whose name isn't known beforehand, and whose value is JSON already.
+    package mutating func member(named name: String, json value: [UInt8]) {
+        // As above.
+        self.name(unsafe name.utf8Span.span.bytes)
+        // As above.
+        put(unsafe value.span.bytes)
+    }
+
+    /// Writes a string in an array that is known beforehand and needs no escaping.
+    package mutating func element(literal value: StaticString) {
+        separate()
+        put(UInt8(ascii: "\""))
+        put(value)
+        put(UInt8(ascii: "\""))
+    }
+
+    /// Writes a value that is JSON already.
+    package mutating func member(_ name: StaticString, json value: RawSpan) {
+        self.name(name)
+        put(value)
+    }
+
+    /// Writes an id between quotes; none needs escaping.
+    mutating func quoted(_ id: MessageID) {
+        put(UInt8(ascii: "\""))
+        id.withBytes { put($0) }
+        put(UInt8(ascii: "\""))
+    }
+
+    /// Writes a ULID between quotes; none needs escaping.
+    mutating func quoted(_ id: ULID) {
+        put(UInt8(ascii: "\""))
+        let text = id.text
+        // `UInt8` has no padding that could be read.
+        put(unsafe text.span.bytes)
+        put(UInt8(ascii: "\""))
+    }
+
+    @inline(__always)
+    mutating func number(_ value: some BinaryInteger & FixedWidthInteger) {
+        if value < 0 { put(UInt8(ascii: "-")) }
+        decimal(UInt64(truncatingIfNeeded: value.magnitude))
+    }
+
+    mutating func number(_ value: Double) {
+        if value == value.rounded(), abs(value) < 9e15 {
+            number(Int64(value))
+        } else if value.isFinite {
+            let text = value.description
+            // `UInt8` has no padding that could be read.
+            put(unsafe text.utf8Span.span.bytes)
+        } else {
+            put("null")
+        }
+    }
+
+    /// Writes the digits from the last to the first, two at a time.
+    private mutating func decimal(_ value: UInt64) {
+        var index = Self.digits(of: value)
+        guard let target = unsafe advance(by: index) else { return }
+        var rest = value
+        while rest >= 100 {
+            let (quotient, pair) = rest.quotientAndRemainder(dividingBy: 100)
+            rest = quotient
+            index &-= 2
+            unsafe target.storeBytes(of: Self.digits(pair: pair), toByteOffset: index, as: UInt16.self)
+        }
+        if rest >= 10 {
+            unsafe target.storeBytes(of: Self.digits(pair: rest), as: UInt16.self)
+        } else {
+            unsafe target.storeBytes(of: 0x30 &+ UInt8(truncatingIfNeeded: rest), as: UInt8.self)
+        }
+    }
+
+    /// Two digits, the first in the lower byte.
+    @inline(__always)
+    private static func digits(pair: UInt64) -> UInt16 {
+        let value = UInt32(truncatingIfNeeded: pair)
+        // A division by ten, exact below 100.
+        let tens = (value &* 103) &>> 10
+        return UInt16(truncatingIfNeeded: 0x3030 | tens | (value &- tens &* 10) &<< 8).littleEndian
+    }
+
+    private static func digits(of value: UInt64) -> Int {
+        var (count, limit): (Int, UInt64) = (1, 10)
+        while value >= limit {
+            count &+= 1
+            // 10 to the 20th doesn't fit.
+            if count == 20 { break }
+            limit &*= 10
+        }
+        return count
+    }
+}

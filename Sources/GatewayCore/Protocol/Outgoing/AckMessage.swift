@@ -1,0 +1,23 @@
+/// Accepted: a text, an opening, chunks of it, or a `status` that has an id.
+package struct AckMessage: OutgoingMessage {
+    package static let type: StaticString = "ack"
+    package var id: MessageID
+    /// The message was accepted before.
+    package var isDuplicate = false
+    /// Chunks of the recording accepted so far.
+    package var chunks: UInt64?
+
+    package init(_ id: MessageID, isDuplicate: Bool = false, chunks: UInt64? = nil) {
+        self.id = id
+        self.isDuplicate = isDuplicate
+        self.chunks = chunks
+    }
+
+    package var expectedBytes: Int { 160 }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.member("id", id)
+        if isDuplicate { writer.member("duplicate", true) }
+        if let chunks { writer.member("chunks", chunks) }
+    }
+}

@@ -1,0 +1,29 @@
+/// The response to `ping`.
+///
+/// No ``OutgoingMessage``, because it repeats a number of the message that it answers.
+package struct PongMessage {
+    package var id: MessageID?
+    /// `ts` of the ping.
+    package var timestamp: NumberSlice?
+    /// Unix milliseconds.
+    package var serverTime: Int64
+
+    package init(_ id: MessageID?, timestamp: NumberSlice?, serverTime: Int64) {
+        self.id = id
+        self.timestamp = timestamp
+        self.serverTime = serverTime
+    }
+
+    /// Appends the whole message.
+    ///
+    /// - Parameter ping: the message that it answers
+    package func append(to bytes: inout [UInt8], answering ping: RawSpan) {
+        bytes.appendJSON(expecting: 160 &+ (timestamp?.count ?? 0)) { writer in
+            writer.message("pong") { writer in
+                if let id { writer.member("id", id) }
+                if let timestamp { writer.member("ts", json: ping.extracting(timestamp.start..<timestamp.start &+ timestamp.count)) }
+                writer.member("server_ts", serverTime)
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+/// Whether a message is the last one of its request, and what it tells of the request then.
+package enum RequestEnd: Sendable, Hashable {
+    case open
+    /// Without an epilogue when nothing of the response is left to tell: the request was cancelled, or a session was restored.
+    case done(UpstreamEvent.Epilogue?)
+
+    /// Bytes of the members, at most.
+    var expectedBytes: Int { if case .done = self { 320 } else { 0 } }
+}
+
+extension JSONWriter {
+    /// Writes what ends a request: `"done":true`, and what there is to tell of it.
+    @inline(__always)
+    mutating func members(_ end: RequestEnd) {
+        guard case .done(let epilogue) = end else { return }
+        member("done", true)
+        if let epilogue { members(epilogue) }
+    }
+
+    private mutating func members(_ epilogue: UpstreamEvent.Epilogue) {
+        member("finish", (epilogue.finish ?? .stop).rawValue)
+        if let usage = epilogue.usage {
+            object("usage") { writer in
+                writer.member("input_tokens", usage.inputTokens)
+                writer.member("output_tokens", usage.outputTokens)
+            }
+        }
+        if let timing = epilogue.timing {
+            object("timing") { writer in
+                writer.member("queue_ms", milliseconds: timing.queue)
+                writer.member("connect_ms", milliseconds: timing.connect)
+                writer.member("first_ms", milliseconds: timing.first)
+                writer.member("total_ms", milliseconds: timing.total)
+            }
+        }
+        if let speech = epilogue.speech { member("speech", speech.rawValue) }
+    }
+}

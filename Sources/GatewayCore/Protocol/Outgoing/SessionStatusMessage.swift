@@ -1,0 +1,81 @@
+/// The response to a `status` without a state: what the session has counted, holds and may still send.
+package struct SessionStatusMessage: OutgoingMessage {
+    package static let type: StaticString = "status"
+    /// `id` of the request.
+    package var id: MessageID?
+    package var session: ULID
+    package var counts: SessionCounts
+    package var roundTripNanoseconds: Int64?
+    /// Unix milliseconds.
+    package var connectedAt: Int64
+    /// Unix milliseconds; nil for a session without an end.
+    package var expiresAt: Int64?
+    package var memory: Ledger
+    /// Bytes; 0 for none.
+    package var memoryBudget: Int
+    /// Units that would pass at this moment, by configuration key; limits that are off aren't listed.
+    package var limits: [(name: StaticString, units: Double)]
+    package var upstream: UpstreamState
+
+    package init(
+        _ id: MessageID?, session: ULID, counts: SessionCounts, roundTripNanoseconds: Int64?, connectedAt: Int64, expiresAt: Int64?,
+        memory: Ledger, memoryBudget: Int, limits: [(name: StaticString, units: Double)], upstream: UpstreamState
+    ) {
+        self.id = id
+        self.session = session
+        self.counts = counts
+        self.roundTripNanoseconds = roundTripNanoseconds
+        self.connectedAt = connectedAt
+        self.expiresAt = expiresAt
+        self.memory = memory
+        self.memoryBudget = memoryBudget
+        self.limits = limits
+        self.upstream = upstream
+    }
+
+    package var expectedBytes: Int { 1024 }
+
+    package func write(to writer: inout JSONWriter) {
+        if let id { writer.member("id", id) }
+        writer.object("session") { writer in
+            writer.member("session_id", session)
+            writer.member("messages_in", counts.messagesIn)
+            writer.member("messages_out", counts.messagesOut)
+            writer.member("errors", counts.errors)
+            writer.member("audio_seconds", Double(counts.audioNanoseconds / 1_000_000) / 1000)
+            if let roundTripNanoseconds {
+                writer.member("rtt_ms", Double(roundTripNanoseconds / 1000) / 1000)
+            } else {
+                writer.member(null: "rtt_ms")
+            }
+            writer.member("connected_at", connectedAt)
+            if let expiresAt { writer.member("expires_at", expiresAt) } else { writer.member(null: "expires_at") }
+        }
+        writer.member("memory", memory, budget: memoryBudget)
+        writer.object("limits") { writer in
+            for (name, units) in limits { writer.member(name, units) }
+        }
+        writer.object("upstream") { $0.member("state", upstream.rawValue) }
+    }
+}
+
+extension JSONWriter {
+    /// Writes what a session holds in memory, in bytes by part.
+    fileprivate mutating func member(_ name: StaticString, _ memory: Ledger, budget: Int) {
+        object(name) { writer in
+            writer.member("total", memory.total)
+            writer.member("budget", budget)
+            writer.member("base", Ledger.base)
+            writer.member("receive_buffer", memory.connection.receiveBuffer)
+            writer.member("assembler", memory.connection.assembler)
+            writer.member("deflate", memory.connection.deflate)
+            writer.member("socket_queue", memory.connection.socketQueue)
+            writer.member("outbox", memory.outbox)
+            writer.member("history", memory.history)
+            writer.member("duplicate_ids", memory.duplicateIDs)
+            writer.member("upstream_queue", memory.upstreamQueue)
+            writer.member("upstream_answers", memory.upstreamAnswers)
+            writer.member("requests", memory.requests)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import GatewayCore
+
+/// What a message to a client costs between its value and its bytes, in an array that has room, as the arrays of an event loop have.
+func benchmarkMessages(_ stopwatch: Stopwatch) {
+    guard let id = MessageID("00000001") else { return stop("an id was refused") }
+    benchmark(stopwatch, "an ack", AckMessage(id))
+    let ping = Samples.ping
+    stopwatch.measure("writer: a pong") { count in
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(1024)
+        let message = PongMessage(id, timestamp: NumberSlice(start: ping.count - 14, count: 13), serverTime: 1_767_225_600_123)
+        for _ in 0..<count {
+            bytes.removeAll(keepingCapacity: true)
+            ping.withRawSpan { message.append(to: &bytes, answering: $0) }
+            consume(bytes.count > 0)
+        }
+    }
+    var epilogue = UpstreamEvent.Epilogue()
+    var timing = CallTiming()
+    (timing.queue, timing.connect, timing.first, timing.total) = (1000, 0, 12_345_678, 23_456_789)
+    epilogue.timing = timing
+    benchmark(stopwatch, "a delta of 5", TextMessage(id, Array("delta".utf8), isFinal: false, end: .open))
+    for (name, text) in [
+        ("a text of 300", Samples.answer), ("a text of 16,000, mixed", Samples.long), ("a text of 16,000, ASCII", Samples.ascii),
+    ] {
+        benchmark(stopwatch, name, TextMessage(id, text, isFinal: true, end: .done(epilogue)), size: text.count)
+    }
+    for value in [7, 1234, 1_767_225_600_123] as [UInt64] {
+        stopwatch.measure("writer: the decimal \(value)") { count in
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(1024)
+            for _ in 0..<count {
+                bytes.removeAll(keepingCapacity: true)
+                bytes.append(decimal: value)
+                consume(bytes.count > 0)
+            }
+        }
+    }
+}
+
+private func benchmark(_ stopwatch: Stopwatch, _ name: String, _ message: some OutgoingMessage, size: Int = 0) {
+    stopwatch.measure("writer: \(name)", bytes: size) { count in
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(65_536)
+        for sequence in 0..<count {
+            bytes.removeAll(keepingCapacity: true)
+            bytes.append(message, sequence: UInt64(sequence))
+            consume(bytes.count > 0)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import Testing
+
+@testable import GatewayCore
+
+@Suite struct SessionAdmissionTests {
+    private var admission = SessionAdmission(global: SharedLimiter())
+    private var policy = SessionPolicy()
+    private let now = Instant(nanoseconds: 1_000_000_000)
+    private let second: Int64 = 1_000_000_000
+
+    private static func rate(_ units: Double) -> Rate { Rate(units: units, per: .seconds(1), burst: units) }
+
+    private mutating func admit(_ limit: Limit, _ units: Int64 = 1, at instant: Instant? = nil) -> LimitWait? {
+        admission.admit(limit, units, under: policy, now: instant ?? now, sharedNow: now)
+    }
+
+    private mutating func audio(_ duration: Int64) -> LimitWait? { admission.admitAudio(duration, under: policy, now: now, sharedNow: now) }
+
+    @Test mutating func `a limit that is off admits everything`() {
+        for limit in Limit.allCases { #expect(admit(limit, .max / 2) == nil) }
+    }
+
+    @Test mutating func `the burst is admitted, one more waits, and time admits again`() {
+        policy.text = Self.rate(2)
+        #expect(admit(.text) == nil)
+        #expect(admit(.text) == nil)
+        #expect(admit(.text) == LimitWait(nanoseconds: second / 2))
+        #expect(admit(.text, at: now.advanced(byNanoseconds: second / 2)) == nil)
+        #expect(admit(.audio) == nil)
+    }
+
+    @Test mutating func `asking for the wait charges nothing`() {
+        policy.control = Self.rate(1)
+        for _ in 0..<3 { #expect(admission.wait(.control, under: policy, now: now, sharedNow: now) == nil) }
+        #expect(admission.remaining(.control, under: policy, now: now, sharedNow: now) == 1)
+        #expect(admit(.control) == nil)
+        #expect(admission.wait(.control, under: policy, now: now, sharedNow: now) == LimitWait(nanoseconds: second))
+        #expect(admission.remaining(.control, under: policy, now: now, sharedNow: now) == 0)
+    }
+
+    @Test mutating func `sessions of one client share its limit, and a refusal names it`() {
+        policy.text = Self.rate(2)
+        policy.clientFactor = 1
+        let client = ClientLimiters()
+        admission.clientLimiters = client
+        var other = SessionAdmission(global: SharedLimiter())
+        other.clientLimiters = client
+        for _ in 0..<2 { #expect(other.admit(.text, under: policy, now: now, sharedNow: now) == nil) }
+        #expect(admission.remaining(.text, under: policy, now: now, sharedNow: now) == 0)
+        #expect(admission.wait(.text, under: policy, now: now, sharedNow: now)?.isClients == true)
+        #expect(admit(.text)?.isClients == true)
+        // The session's own limit wasn't charged for it.
+        admission.clientLimiters = nil
+        #expect(admission.remaining(.text, under: policy, now: now, sharedNow: now) == 2)
+    }
+
+    @Test func `the gateway's limit binds all sessions together`() {
+        var policy = SessionPolicy()
+        policy.global = Self.rate(1)
+        let global = SharedLimiter()
+        let (one, other) = (SessionAdmission(global: global), SessionAdmission(global: global))
+        #expect(one.admitGlobally(under: policy, sharedNow: now) == nil)
+        #expect(other.admitGlobally(under: policy, sharedNow: now) == LimitWait(nanoseconds: second))
+    }
+
+    @Test mutating func `audio that an outage held back is admitted beyond real time, once`() {
+        // A second of audio a second, in microseconds.
+        policy.realtime = Self.rate(1_000_000)
+        admission.creditOutage(2 * second)
+        #expect(audio(2 * second) == nil)
+        #expect(admission.outageCredit == 0)
+        #expect(audio(second) == nil)
+        #expect(audio(second) != nil)
+        admission.creditOutage(second / 2)
+        #expect(audio(second) != nil)
+        // What was refused didn't use the credit.
+        #expect(admission.outageCredit == second / 2)
+        #expect(audio(second / 2) == nil)
+    }
+
+    @Test(arguments: [(-5, 0), (0, 0), (29_999_999_999, 29_999_999_999), (30_000_000_001, 30_000_000_000)] as [(Int64, Int64)])
+    mutating func `an outage is credited up to 30 s`(duration: Int64, credit: Int64) {
+        admission.creditOutage(duration)
+        #expect(admission.outageCredit == credit)
+    }
+
+    @Test mutating func `what is owed follows the clock of another event loop`() {
+        policy.text = Self.rate(1)
+        #expect(admit(.text) == nil)
+        admission.move(byNanoseconds: 10 * second)
+        #expect(admit(.text, at: now.advanced(byNanoseconds: 10 * second)) == LimitWait(nanoseconds: second))
+    }
+
+    @Test mutating func `what is owed is restored limit by limit, in one order`() {
+        (policy.text, policy.violations) = (Self.rate(1), Self.rate(1))
+        #expect(admit(.violation) == nil)
+        var owed: [Int64] = []
+        var limiters = admission.limiters
+        limiters.updateEach { owed.append($0.owed(at: now)) }
+        var restored = SessionAdmission(global: SharedLimiter())
+        var rest = owed[...]
+        restored.restoreLimiters { $0.restore(owed: rest.removeFirst(), at: now) }
+        #expect(restored.wait(.violation, under: policy, now: now, sharedNow: now) == LimitWait(nanoseconds: second))
+        #expect(restored.wait(.text, under: policy, now: now, sharedNow: now) == nil)
+        #expect(owed.count == Limit.allCases.count)
+    }
+}
