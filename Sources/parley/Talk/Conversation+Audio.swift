@@ -9,7 +9,7 @@ extension Conversation {
         let id = nextID("a")
         let upload = AudioUpload(
             chunkCount: file.chunkCount, chunkDuration: file.chunkDuration, pace: plan.pace,
-            gatewayFactor: limits["limits.audio_realtime_factor"])
+            gatewayFactor: limits[Limit.realtime.name])
         recording = Recording(id: id, file: file, upload: upload)
         exchanges.append(Exchange(id: id, kind: .audio, sentAt: now))
         renewPatience()
