@@ -21,13 +21,6 @@ extension [UInt8] {
         appendJSON(expecting: 20) { $0.number(value) }
     }
 
-    package mutating func append(_ value: Bool) {
-        append(value ? "true" as StaticString : "false")
-    }
-
-    /// Appends a `format` object.
-    package mutating func append(_ format: AudioFormat) { appendJSON(expecting: 64) { $0.format(format) } }
-
     package mutating func append(jsonNumber value: Double) { appendJSON(expecting: 32) { $0.number(value) } }
 
     /// Appends `value` between quotes, escaped.

@@ -86,6 +86,22 @@ extension JSONWriter {
         string(unsafe value.span.bytes)
     }
 
+    /// Writes a member whose name isn't known beforehand, and whose value is JSON already.
+    package mutating func member(named name: String, json value: [UInt8]) {
+        // As above.
+        self.name(unsafe name.utf8Span.span.bytes)
+        // As above.
+        put(unsafe value.span.bytes)
+    }
+
+    /// Writes a string in an array that is known beforehand and needs no escaping.
+    package mutating func element(literal value: StaticString) {
+        separate()
+        put(UInt8(ascii: "\""))
+        put(value)
+        put(UInt8(ascii: "\""))
+    }
+
     /// Writes a value that is JSON already.
     package mutating func member(_ name: StaticString, json value: RawSpan) {
         self.name(name)

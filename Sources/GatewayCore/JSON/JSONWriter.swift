@@ -56,8 +56,14 @@ package struct JSONWriter: ~Copyable {
     /// Writes an object in an array.
     @inline(__always)
     package mutating func element(_ members: (inout JSONWriter) -> Void) {
-        put(separator)
+        separate()
         nest("{", "}", members)
+    }
+
+    /// Writes what comes in front of an element.
+    mutating func separate() {
+        put(separator)
+        separator = UInt8(ascii: ",")
     }
 
     @inline(__always)

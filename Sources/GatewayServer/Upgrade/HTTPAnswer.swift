@@ -24,17 +24,16 @@ package struct HTTPAnswer: Sendable {
         self.headers.add(name: "Content-Type", value: "application/problem+json")
         if let retryAfter { self.headers.add(name: "Retry-After", value: "\(retryAfter)") }
         var body: [UInt8] = []
-        body.append("{\"type\":\"about:blank\",\"title\":")
-        body.append(jsonString: status.reasonPhrase)
-        body.append(",\"status\":")
-        body.append(decimal: status.code)
-        body.append(",\"detail\":")
-        body.append(jsonString: detail)
-        body.append(",\"code\":")
-        body.append(jsonString: code.rawValue)
-        body.append(",\"correlation_id\":")
-        body.append(quoted: correlationID)
-        body.append(UInt8(ascii: "}"))
+        body.appendJSON(expecting: 256) { writer in
+            writer.object { writer in
+                writer.member("type", literal: "about:blank")
+                writer.member("title", status.reasonPhrase)
+                writer.member("status", status.code)
+                writer.member("detail", detail)
+                writer.member("code", code.rawValue)
+                writer.member("correlation_id", correlationID)
+            }
+        }
         self.body = body
     }
 

@@ -1,6 +1,7 @@
 import GatewayCore
 import GatewayWebSocket
 import NIOCore
+import Support
 import Testing
 
 @Suite struct InflationTests {

@@ -1,5 +1,6 @@
 import GatewayWebSocket
 import NIOCore
+import Support
 import Testing
 
 @Suite struct MessageReaderTests {

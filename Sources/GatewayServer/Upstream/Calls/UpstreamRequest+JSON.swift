@@ -6,74 +6,49 @@ extension [UInt8] {
     ///
     /// - Parameter number: what tells it from others on the same connection; nil where it has one of its own, along which audio can't follow: then
     ///   a recording goes in the request
-    mutating func append(_ request: borrowing UpstreamRequest, number: UInt64?) {
-        append("{\"type\":\"")
-        append(request.isText ? "text" as StaticString : "audio")
-        append(UInt8(ascii: "\""))
-        if let number {
-            append(",\"request\":")
-            append(decimal: number)
+    mutating func append(_ request: UpstreamRequest, number: UInt64?) {
+        let recording: [UInt8]? =
+            if number == nil, case .recording(_, let bytes) = request.input { Array(Data(bytes).base64EncodedString().utf8) } else { nil }
+        let size = request.input.byteCount &+ (recording?.count ?? 0)
+        appendJSON(expecting: 512 &+ size) { writer in
+            writer.object { $0.members(request, number: number, recording: recording) }
         }
-        append(",\"session\":")
-        append(quoted: request.session)
-        append(",\"id\":")
-        append(quoted: request.id)
-        append(",\"route\":")
-        append(jsonString: request.route)
-        append(",\"stream\":")
-        append(request.stream)
-        if let lang = request.lang {
-            append(",\"lang\":")
-            append(jsonString: lang)
-        }
-        if request.output.audio || request.output.format != nil || request.output.voice != nil { append(request.output) }
-        if !request.meta.isEmpty { append(request.meta) }
-        switch request.input {
-        case .text(let text):
-            append(",\"text\":")
-            append(jsonString: text)
-        case .audio(let format): append(input: format)
-        case .recording(let format, let recording):
-            append(input: format)
-            if number == nil {
-                append(",\"data\":\"")
-                self += Data(recording).base64EncodedString().utf8
-                append(UInt8(ascii: "\""))
+    }
+}
+
+extension JSONWriter {
+    /// - Parameter recording: in base64; nil where it follows on the connection
+    fileprivate mutating func members(_ request: UpstreamRequest, number: UInt64?, recording: [UInt8]?) {
+        if request.isText { member("type", literal: "text") } else { member("type", literal: "audio") }
+        if let number { member("request", number) }
+        member("session", request.session)
+        member("id", request.id)
+        member("route", request.route)
+        member("stream", request.stream)
+        if let lang = request.lang { member("lang", lang) }
+        if request.output.audio || request.output.format != nil || request.output.voice != nil { member("output", request.output) }
+        if !request.meta.isEmpty {
+            object("meta") { writer in
+                for entry in request.meta { writer.member(named: entry.key, entry.value) }
             }
         }
-        append(UInt8(ascii: "}"))
+        switch request.input {
+        case .text(let text): member("text", text)
+        case .audio(let format): member("format", format)
+        case .recording(let format, _):
+            member("format", format)
+            if let recording { member("data", recording) }
+        }
     }
 
-    private mutating func append(input format: AudioFormat) {
-        append(",\"format\":")
-        append(format)
-    }
-
-    private mutating func append(_ meta: [UpstreamRequest.Meta]) {
-        append(",\"meta\":{")
-        for (index, entry) in meta.enumerated() {
-            if index > 0 { append(UInt8(ascii: ",")) }
-            append(jsonString: entry.key)
-            append(UInt8(ascii: ":"))
-            append(jsonString: entry.value)
+    private mutating func member(_ name: StaticString, _ output: UpstreamRequest.Output) {
+        object(name) { writer in
+            writer.array("modalities") { writer in
+                if output.text { writer.element(literal: "text") }
+                if output.audio { writer.element(literal: "audio") }
+            }
+            if let format = output.format { writer.member("format", format) }
+            if let voice = output.voice { writer.member("voice", voice) }
         }
-        append(UInt8(ascii: "}"))
-    }
-
-    private mutating func append(_ output: UpstreamRequest.Output) {
-        append(",\"output\":{\"modalities\":[")
-        if output.text { append("\"text\"") }
-        if output.text, output.audio { append(UInt8(ascii: ",")) }
-        if output.audio { append("\"audio\"") }
-        append("]")
-        if let format = output.format {
-            append(",\"format\":")
-            append(format)
-        }
-        if let voice = output.voice {
-            append(",\"voice\":")
-            append(jsonString: voice)
-        }
-        append(UInt8(ascii: "}"))
     }
 }

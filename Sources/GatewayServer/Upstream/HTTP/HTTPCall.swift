@@ -37,7 +37,7 @@ struct HTTPCall {
         }
     }
 
-    private static func text(of request: borrowing UpstreamRequest) throws(CallFailure) -> [UInt8] {
+    private static func text(of request: UpstreamRequest) throws(CallFailure) -> [UInt8] {
         guard case .text(let text) = request.input else { throw misplaced }
         return text
     }
@@ -50,50 +50,33 @@ struct HTTPCall {
     }
 
     private static func chat(
-        _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
+        _ request: UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
     ) throws(CallFailure) {
         let text = try text(of: request)
-        body.append("{\"model\":")
-        body.append(jsonString: configuration.model)
-        body.append(",\"messages\":[")
-        if !configuration.systemPrompt.isEmpty {
-            append(role: "system", Array(configuration.systemPrompt.utf8), to: &body)
-            body.append(UInt8(ascii: ","))
-        }
         let prompt = ChatPrompt(request.conversation, question: text, limit: configuration.historyMessages)
-        for (index, message) in prompt.messages.enumerated() {
-            if index > 0 { body.append(UInt8(ascii: ",")) }
-            append(role: message.speaker == .client ? "user" : "assistant", message.text, to: &body)
-        }
-        body.append("]")
         let hasOwnLimit = configuration.extraBody.has("max_tokens") || configuration.extraBody.has("max_completion_tokens")
-        if configuration.maxTokens > 0, !hasOwnLimit {
-            body.append(",\"max_tokens\":")
-            body.append(decimal: configuration.maxTokens)
+        let size = prompt.messages.reduce(configuration.systemPrompt.utf8.count) { $0 &+ $1.text.count &+ 48 }
+        body.appendJSON(expecting: 512 &+ size) { writer in
+            writer.object { writer in
+                writer.member("model", configuration.model)
+                writer.array("messages") { writer in
+                    if !configuration.systemPrompt.isEmpty { writer.element(role: "system", Array(configuration.systemPrompt.utf8)) }
+                    for message in prompt.messages {
+                        writer.element(role: message.speaker == .client ? "user" : "assistant", message.text)
+                    }
+                }
+                if configuration.maxTokens > 0, !hasOwnLimit { writer.member("max_tokens", configuration.maxTokens) }
+                if request.stream { writer.member("stream", true) }
+                if request.stream, configuration.streamUsage {
+                    writer.object("stream_options") { $0.member("include_usage", true) }
+                }
+                writer.members(configuration.extraBody)
+            }
         }
-        if request.stream { body.append(",\"stream\":true") }
-        if request.stream, configuration.streamUsage { body.append(",\"stream_options\":{\"include_usage\":true}") }
-        append(configuration.extraBody, to: &body)
-        body.append(UInt8(ascii: "}"))
-    }
-
-    private static func append(_ extra: UpstreamBody, to body: inout [UInt8]) {
-        for member in extra.members {
-            body.append(UInt8(ascii: ","))
-            body.append(member)
-        }
-    }
-
-    private static func append(role: StaticString, _ text: [UInt8], to body: inout [UInt8]) {
-        body.append("{\"role\":\"")
-        body.append(role)
-        body.append("\",\"content\":")
-        body.append(jsonString: text)
-        body.append(UInt8(ascii: "}"))
     }
 
     private static func transcription(
-        _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, boundary: String, into body: inout [UInt8]
+        _ request: UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, boundary: String, into body: inout [UInt8]
     ) throws(CallFailure) {
         guard case .recording(let format, let recording) = request.input else { throw misplaced }
         func part(_ disposition: String, type: String? = nil) {
@@ -127,18 +110,31 @@ struct HTTPCall {
     }
 
     private static func speech(
-        _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
+        _ request: UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, into body: inout [UInt8]
     ) throws(CallFailure) {
         let text = try text(of: request)
-        body.append("{\"model\":")
-        body.append(jsonString: configuration.model)
-        body.append(",\"input\":")
-        body.append(jsonString: text)
-        body.append(",\"voice\":")
         let voice = request.output.voice ?? Array(configuration.voice.utf8)
-        body.append(jsonString: voice.isEmpty ? Array("alloy".utf8) : voice)
-        body.append(",\"response_format\":\"wav\"")
-        append(configuration.extraBody, to: &body)
-        body.append(UInt8(ascii: "}"))
+        body.appendJSON(expecting: 256 &+ text.count) { writer in
+            writer.object { writer in
+                writer.member("model", configuration.model)
+                writer.member("input", text)
+                writer.member("voice", voice.isEmpty ? Array("alloy".utf8) : voice)
+                writer.member("response_format", literal: "wav")
+                writer.members(configuration.extraBody)
+            }
+        }
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func element(role: StaticString, _ text: [UInt8]) {
+        element { writer in
+            writer.member("role", literal: role)
+            writer.member("content", text)
+        }
+    }
+
+    fileprivate mutating func members(_ extra: UpstreamBody) {
+        for member in extra.members { self.member(named: member.name, json: member.json) }
     }
 }

@@ -51,18 +51,16 @@ final class MultiplexMaker: UpstreamTransport {
     }
 
     func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?) {
-        var message = Array("{\"type\":\"status\",\"session\":".utf8)
-        message.append(quoted: session)
-        message += ",\"state\":\"\(state.rawValue)\"".utf8
-        if let replyTo {
-            message.append(",\"reply_to\":")
-            message.append(quoted: replyTo)
+        var message: [UInt8] = []
+        message.appendJSON(expecting: 224) { writer in
+            writer.object { writer in
+                writer.member("type", literal: "status")
+                writer.member("session", session)
+                writer.member("state", state.rawValue)
+                if let replyTo { writer.member("reply_to", replyTo) }
+                if let playedMilliseconds { writer.member("played_ms", playedMilliseconds) }
+            }
         }
-        if let playedMilliseconds {
-            message.append(",\"played_ms\":")
-            message.append(decimal: playedMilliseconds)
-        }
-        message.append(UInt8(ascii: "}"))
         // Whom its last request went to knows the session.
         let known = connections.joined().first { $0.lastSessions.contains(session) }
         known?.tell(message)
