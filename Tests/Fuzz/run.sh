@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly all=(scanner frames inflate deflate upgrade tls configuration connection session answers)
+readonly all=(scanner frames inflate deflate upgrade tls configuration connection session answers calls)
 minutes=10
 is_replay=false
 targets=()

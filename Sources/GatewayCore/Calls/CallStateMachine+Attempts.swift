@@ -121,7 +121,7 @@ extension CallStateMachine {
         }
         guard case .responding(let attempt) = state else { return .ignore }
         let pick = attempt.pick
-        state = .ended
+        end()
         timing.total = now - createdAt
         return .complete(pick, loser: loser, timing)
     }

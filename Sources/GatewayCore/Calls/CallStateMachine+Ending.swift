@@ -69,7 +69,7 @@ extension CallStateMachine {
         return .fail(failure, timing, permit)
     }
 
-    private mutating func end() {
+    mutating func end() {
         state = .ended
         if case .buffering = input { input = .streaming(isEnded: true) }
     }
@@ -147,8 +147,7 @@ extension CallStateMachine {
             actions.second = Ending(number: second.number, pick: second.pick, outcome: .neither, cancel: reason)
             actions.next = .end(.held)
         }
-        state = .ended
-        if case .buffering = input { input = .streaming(isEnded: true) }
+        end()
         return actions
     }
 }

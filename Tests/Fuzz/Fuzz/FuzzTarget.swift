@@ -17,6 +17,7 @@ enum Targets {
         ("connection", { ConnectionTarget() }),
         ("session", { SessionTarget() }),
         ("answers", { AnswersTarget() }),
+        ("calls", { CallsTarget() }),
     ]
 
     /// Set once, before libFuzzer's loop begins, which runs on the same thread.

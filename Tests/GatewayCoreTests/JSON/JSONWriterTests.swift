@@ -52,7 +52,7 @@ import Testing
             (12_345_678, "12.345"), (-1, "0"), (.max, "9223372036854.775"),
         ] as [(Int64, String)])
     func `milliseconds have up to three digits behind the point`(nanoseconds: Int64, text: String) {
-        #expect(written { writer in writer.object { $0.member("t", milliseconds: nanoseconds) } } == #"{"t":\#(text)}"#)
+        #expect(written { writer in writer.object { $0.member("t", milliseconds: .nanoseconds(nanoseconds)) } } == #"{"t":\#(text)}"#)
     }
 
     /// The plain reading of RFC 8259 §7.

@@ -64,7 +64,8 @@ import Testing
             epilogue.finish = .length
             epilogue.usage = Usage(inputTokens: 12, outputTokens: 345)
             var timing = CallTiming()
-            (timing.queue, timing.connect, timing.first, timing.total) = (-5, 1_000_000, 12_345_678, 98_760_000)
+            (timing.queue, timing.connect) = (.nanoseconds(-5), .nanoseconds(1_000_000))
+            (timing.first, timing.total) = (.nanoseconds(12_345_678), .nanoseconds(98_760_000))
             epilogue.timing = timing
             epilogue.speech = .partial
         }
