@@ -22,9 +22,9 @@ struct SessionAdmission: Sendable {
     ) -> LimitWait? {
         let rate = policy.rate(of: limit)
         if rate.isUnlimited { return nil }
-        if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait) }
+        if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait.nanoseconds) }
         if let clientLimiters, let wait = clientLimiters.admit(limit, units, at: policy.clientRate(of: limit), now: sharedNow) {
-            return LimitWait(nanoseconds: wait, isClients: true)
+            return LimitWait(nanoseconds: wait.nanoseconds, isClients: true)
         }
         _ = limiters[limit].admit(units, at: rate, now: now)
         return nil
@@ -32,7 +32,7 @@ struct SessionAdmission: Sendable {
 
     /// Admits a message within the limit of the whole gateway, or tells how long to wait.
     func admitGlobally(under policy: borrowing SessionPolicy, sharedNow: Instant) -> LimitWait? {
-        global.admit(at: policy.global, now: sharedNow).map { LimitWait(nanoseconds: $0) }
+        global.admit(at: policy.global, now: sharedNow).map { LimitWait(nanoseconds: $0.nanoseconds) }
     }
 
     /// Admits so many nanoseconds of audio, those that an outage held back first; or tells how long to wait.
@@ -51,10 +51,10 @@ struct SessionAdmission: Sendable {
     ) -> LimitWait? {
         let rate = policy.rate(of: limit)
         if rate.isUnlimited { return nil }
-        if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait) }
+        if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait.nanoseconds) }
         guard let clientLimiters else { return nil }
         let wait = clientLimiters.wait(limit, for: units, at: policy.clientRate(of: limit), now: sharedNow)
-        return wait.map { LimitWait(nanoseconds: $0, isClients: true) }
+        return wait.map { LimitWait(nanoseconds: $0.nanoseconds, isClients: true) }
     }
 
     /// Units that would pass at this moment, all at once.
