@@ -85,14 +85,8 @@ enum Assembly {
         let group = MultiThreadedEventLoopGroup(
             numberOfThreads: configuration.listen.loops == 0 ? System.coreCount : configuration.listen.loops)
 
-        // The first line, so that it is there also when the next step fails.
-        logger.notice(
-            "starting",
-            metadata: [
-                "version": "\(version)", "environment": "\(configuration.environment.rawValue)", "files": "\(loaded.filesRead)",
-                "loops": .stringConvertible(group.makeIterator().reduce(0) { count, _ in count + 1 }),
-            ])
-        for warning in loaded.warnings { logger.warning("configuration", metadata: ["problem": "\(warning)"]) }
+        let loops = group.makeIterator().reduce(0) { count, _ in count + 1 }
+        announce(loaded, loops: loops, logger: logger)
 
         let health = HealthRegistry()
         let ticketKeys = TLSTicketKeys(rotation: .nanoseconds(configuration.tls.ticketRotation.clampedNanoseconds))
@@ -115,23 +109,10 @@ enum Assembly {
                 metadata: ["count": .stringConvertible(found.restored), "given_up": .stringConvertible(found.givenUp)])
         }
         let keeper = ConfigurationService(
-            loaded: loaded,
-            target: .init(
-                certificates: { configuration in
-                    warn(try tls.reload(settings(configuration), now: LoopClock.wallMilliseconds() / 1000), logger: logger)
-                    // Upstreams have certificates, too.
-                    try upstreams.apply(configuration)
-                },
-                apply: { configuration in
-                    logs.setLevel(configuration.logging.level)
-                    await gateway.apply(configuration)
-                }),
+            loaded: loaded, target: reloadTarget(tls: tls, upstreams: upstreams, gateway: gateway, logs: logs, logger: logger),
             logger: Logger(label: "parley.configuration"),
             load: { () throws(ConfigurationError) in try ConfigurationLoader.load(arguments: flags, environment: environment) })
-        watch(health, tls: tls, keeper: keeper, descriptors: shared.descriptors, loops: group.makeIterator().reduce(0) { n, _ in n + 1 })
-        if let shortage = health.report.parts.first(where: { $0.part == .descriptors })?.reason {
-            logger.warning("too few file descriptors", metadata: ["problem": "\(shortage)"])
-        }
+        watch(health, tls: tls, keeper: keeper, descriptors: shared.descriptors, loops: loops, logger: logger)
         let reports = ReportCache()
         let operations = OperationsServer(
             address: configuration.operations.address, demandsToken: configuration.environment == .production,
@@ -143,28 +124,61 @@ enum Assembly {
             reload: { await keeper.reload(because: "an operator asked") }, resetUpstream: { upstreams.reset($0) }, eventLoopGroup: group)
 
         // Stopped in reverse order: health answers until the end.
-        let services = ServiceGroup(
-            configuration: .init(
-                services: [
-                    .init(service: operations), .init(service: upstreams),
-                    // Cancelled, the other listener would log an error of its own beside the one that counts.
-                    .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: keeper),
-                ],
-                logger: lifecycleLogger))
+        try await run(
+            [
+                .init(service: operations), .init(service: upstreams),
+                // Cancelled, the other listener would log an error of its own beside the one that counts.
+                .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: keeper),
+            ], until: signals, logs: logs)
+        await store?.close()
+        // The event loops end with the process: the shutdown of the operations listener's library may still be on its way to them.
+        logger.notice("stopped")
+    }
+
+    /// Logs the first line, which is there also when the next step fails.
+    private static func announce(_ loaded: LoadedConfiguration, loops: Int, logger: Logger) {
+        logger.notice(
+            "starting",
+            metadata: [
+                "version": "\(version)", "environment": "\(loaded.configuration.environment.rawValue)", "files": "\(loaded.filesRead)",
+                "loops": .stringConvertible(loops),
+            ])
+        for warning in loaded.warnings { logger.warning("configuration", metadata: ["problem": "\(warning)"]) }
+    }
+
+    /// The parts of the gateway that a reload changes.
+    private static func reloadTarget(
+        tls: TLSContextStore, upstreams: UpstreamRoster, gateway: Gateway, logs: Logs, logger: Logger
+    ) -> ConfigurationService.Target {
+        ConfigurationService.Target(
+            certificates: { configuration in
+                warn(try tls.reload(settings(configuration), now: LoopClock.wallMilliseconds() / 1000), logger: logger)
+                // Upstreams have certificates, too.
+                try upstreams.apply(configuration)
+            },
+            apply: { configuration in
+                logs.setLevel(configuration.logging.level)
+                await gateway.apply(configuration)
+            })
+    }
+
+    /// Runs the services until a signal stops them or one of them fails.
+    private static func run(
+        _ services: [ServiceGroupConfiguration.ServiceConfiguration], until signals: UnixSignalsSequence, logs: Logs
+    ) async throws {
+        let services = ServiceGroup(configuration: .init(services: services, logger: lifecycleLogger))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await services.run() }
             tasks.addTask { await stop(services, on: signals, logs: logs) }
             try await tasks.next()
             tasks.cancelAll()
         }
-        await store?.close()
-        // The event loops end with the process: the shutdown of the operations listener's library may still be on its way to them.
-        logger.notice("stopped")
     }
 
     /// Conditions that don't keep clients away, and that operators should hear of.
     private static func watch(
-        _ health: HealthRegistry, tls: TLSContextStore, keeper: ConfigurationService, descriptors: DescriptorLimit, loops: Int
+        _ health: HealthRegistry, tls: TLSContextStore, keeper: ConfigurationService, descriptors: DescriptorLimit, loops: Int,
+        logger: Logger
     ) {
         health.set(.configuration, .ready)
         health.set(.descriptors, .ready)
@@ -175,6 +189,9 @@ enum Assembly {
         health.watch(.configuration) { keeper.refusal }
         health.watch(.descriptors) {
             descriptors.shortage(keeper.current, loops: loops, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
+        }
+        if let shortage = health.report.parts.first(where: { $0.part == .descriptors })?.reason {
+            logger.warning("too few file descriptors", metadata: ["problem": "\(shortage)"])
         }
     }
 

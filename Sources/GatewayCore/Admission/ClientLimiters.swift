@@ -6,23 +6,23 @@ package final class ClientLimiters: Sendable {
 
     package init() {}
 
-    /// Admits `units`, or tells how many nanoseconds to wait.
+    /// Admits `units`, or tells how long to wait.
     ///
     /// - Parameter now: on the clock that all event loops share
-    package func admit(_ limit: Limit, _ units: Int64, at rate: Rate, now: Instant) -> Int64? {
+    package func admit(_ limit: Limit, _ units: Int64, at rate: Rate, now: Instant) -> Instant.Duration? {
         limiters[limit].admit(units, at: rate, now: now)
     }
 
     /// Returns the result of ``admit(_:_:at:now:)`` without admitting.
-    package func wait(_ limit: Limit, for units: Int64, at rate: Rate, now: Instant) -> Int64? {
+    package func wait(_ limit: Limit, for units: Int64, at rate: Rate, now: Instant) -> Instant.Duration? {
         limiters[limit].wait(for: units, at: rate, now: now)
     }
 
     /// Units that would pass at this moment, all at once.
     package func remaining(_ limit: Limit, at rate: Rate, now: Instant) -> Int64 { limiters[limit].snapshot.remaining(at: rate, now: now) }
 
-    /// Nanoseconds until everything admitted is paid off.
-    func owed(at now: Instant) -> Int64 { Limit.allCases.reduce(0) { max($0, limiters[$1].snapshot.owed(at: now)) } }
+    /// The time until everything admitted is paid off.
+    func owed(at now: Instant) -> Instant.Duration { Limit.allCases.reduce(.zero) { max($0, limiters[$1].snapshot.owed(at: now)) } }
 }
 
 /// The limiters of the clients that have a session, or still owe something. Touched when a session gets a connection, not for a message.
@@ -55,7 +55,7 @@ package final class ClientLimiterTable: Sendable {
     package func sweep(now: Instant) { state.withLock { sweep(&$0, now: now) } }
 
     private func sweep(_ state: inout State, now: Instant) {
-        var unused: [(client: ClientKey, owed: Int64)] = []
+        var unused: [(client: ClientKey, owed: Instant.Duration)] = []
         var index = state.entries.startIndex
         while index != state.entries.endIndex {
             if isKnownUniquelyReferenced(&state.entries.values[index]) {
@@ -63,10 +63,10 @@ package final class ClientLimiterTable: Sendable {
             }
             state.entries.formIndex(after: &index)
         }
-        for entry in unused where entry.owed == 0 { state.entries[entry.client] = nil }
+        for entry in unused where entry.owed == .zero { state.entries[entry.client] = nil }
         if state.entries.count >= most {
             // Half of them at once, so that the next client doesn't sweep again.
-            let owing = unused.filter { $0.owed > 0 }.sorted { $0.owed < $1.owed }
+            let owing = unused.filter { $0.owed > .zero }.sorted { $0.owed < $1.owed }
             for entry in owing.prefix((owing.count + 1) / 2) { state.entries[entry.client] = nil }
         }
         state.sweepAt = max(1024, 2 * state.entries.count)

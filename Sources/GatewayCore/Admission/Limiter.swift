@@ -3,25 +3,28 @@
 /// A piece that costs more than the whole burst passes when nothing is owed, and is paid off in full afterwards:
 /// a whole recording can be sent at once, but not two of them.
 package struct Limiter: Sendable {
-    private var paidAt: Int64 = .min
+    private var paidAt = Self.never
 
     package init() {}
 
-    init(paidAt: Int64) { self.paidAt = paidAt }
+    init(paidAt: Instant) { self.paidAt = paidAt }
 
-    /// Admits `units`, or tells how many nanoseconds to wait until the same units would be admitted.
-    package mutating func admit(_ units: Int64, at rate: Rate, now: Instant) -> Int64? {
+    /// When nothing was admitted so far.
+    static let never = Instant(nanoseconds: .min)
+
+    /// Admits `units`, or tells how long to wait until the same units would be admitted.
+    package mutating func admit(_ units: Int64, at rate: Rate, now: Instant) -> Instant.Duration? {
         if rate.isUnlimited { return nil }
         let cost = rate.cost(of: units)
         let owed = owed(at: now)
-        let excess = owed + min(cost, rate.burstNanoseconds) - rate.burstNanoseconds
-        if excess > 0 { return excess }
-        paidAt = now.advanced(byNanoseconds: owed + cost).nanoseconds
+        let excess = owed + min(cost, rate.burst) - rate.burst
+        if excess > .zero { return excess }
+        paidAt = now + owed + cost
         return nil
     }
 
     /// What ``admit(_:at:now:)`` would say, without admitting.
-    package func wait(for units: Int64, at rate: Rate, now: Instant) -> Int64? {
+    package func wait(for units: Int64, at rate: Rate, now: Instant) -> Instant.Duration? {
         var copy = self
         return copy.admit(units, at: rate, now: now)
     }
@@ -30,25 +33,23 @@ package struct Limiter: Sendable {
     package func remaining(at rate: Rate, now: Instant) -> Int64 {
         if rate.isUnlimited { return .max }
         // As costs are rounded down, the last unit may be a fraction of a nanosecond short.
-        let left = Double(max(0, rate.burstNanoseconds - owed(at: now)))
+        let left = Double(max(.zero, rate.burst - owed(at: now)).nanoseconds)
         return Int64(min(((left + 1) / rate.nanosecondsPerUnit).rounded(.up) - 1, 9e18))
     }
 
-    /// Its times are now those of another clock.
+    /// Converts its times to another clock.
     package mutating func move(byNanoseconds difference: Int64) {
-        guard paidAt != .min else { return }
-        paidAt = Instant(nanoseconds: paidAt).advanced(byNanoseconds: difference).nanoseconds
+        guard paidAt != Self.never else { return }
+        paidAt += .nanoseconds(difference)
     }
 
-    /// Owes so many nanoseconds at `now`.
-    mutating func restore(owed: Int64, at now: Instant) {
-        if owed > 0 { paidAt = now.advanced(byNanoseconds: owed).nanoseconds }
+    /// Owes so much at `now`.
+    mutating func restore(owed: Instant.Duration, at now: Instant) {
+        if owed > .zero { paidAt = now + owed }
     }
 
-    /// Nanoseconds from `now` until everything admitted is paid off. Never more than 2^61, so that sums of it can't overflow.
-    func owed(at now: Instant) -> Int64 {
-        guard paidAt > now.nanoseconds else { return 0 }
-        let (owed, overflow) = paidAt.subtractingReportingOverflow(now.nanoseconds)
-        return overflow ? 1 << 61 : min(owed, 1 << 61)
-    }
+    /// The time from `now` until everything admitted is paid off. Never more than ``mostOwed``, whatever the clock does.
+    func owed(at now: Instant) -> Instant.Duration { paidAt > now ? min(paidAt - now, Self.mostOwed) : .zero }
+
+    static let mostOwed = Instant.Duration(nanoseconds: 1 << 61)
 }

@@ -3,25 +3,25 @@ package struct Rate: Sendable {
     /// Time that one unit takes at the sustained rate. 0: no limit.
     package let nanosecondsPerUnit: Double
     /// What may pass at once after a quiet time, as time at the sustained rate.
-    package let burstNanoseconds: Int64
+    package let burst: Instant.Duration
 
     /// A rate of 0 turns the limit off.
     ///
     /// - Parameters:
     ///   - units: units in each `period` at the sustained rate
     ///   - burst: units that pass at once; at least one does
-    package init(units: Double, per period: Duration, burst: Double) {
+    package init(units: Double, per period: Instant.Duration, burst: Double) {
         guard units > 0 else {
             self = .unlimited
             return
         }
-        nanosecondsPerUnit = Double(period.clampedNanoseconds) / units
-        burstNanoseconds = Int64(min(max(burst, 1) * nanosecondsPerUnit, 4e18).rounded())
+        nanosecondsPerUnit = Double(period.nanoseconds) / units
+        self.burst = .nanoseconds(Int64(min(max(burst, 1) * nanosecondsPerUnit, 4e18).rounded()))
     }
 
-    private init(nanosecondsPerUnit: Double = 0, burstNanoseconds: Int64 = 0) {
+    private init(nanosecondsPerUnit: Double = 0, burst: Instant.Duration = .zero) {
         self.nanosecondsPerUnit = nanosecondsPerUnit
-        self.burstNanoseconds = burstNanoseconds
+        self.burst = burst
     }
 
     package static let unlimited = Rate()
@@ -30,10 +30,11 @@ package struct Rate: Sendable {
     package func multiplied(by factor: Double) -> Rate {
         guard factor > 0, !isUnlimited else { return .unlimited }
         // The burst stays the same as time.
-        return Rate(nanosecondsPerUnit: nanosecondsPerUnit / factor, burstNanoseconds: burstNanoseconds)
+        return Rate(nanosecondsPerUnit: nanosecondsPerUnit / factor, burst: burst)
     }
 
     package var isUnlimited: Bool { nanosecondsPerUnit == 0 }
 
-    package func cost(of units: Int64) -> Int64 { Int64(min(Double(units) * nanosecondsPerUnit, 2e18)) }
+    /// The time that units take at the sustained rate.
+    package func cost(of units: Int64) -> Instant.Duration { .nanoseconds(Int64(min(Double(units) * nanosecondsPerUnit, 2e18))) }
 }

@@ -1,7 +1,6 @@
 /// The rate at which reasoning is reported to the client: at once, and then at most once a second.
 struct ReasoningSignal: Sendable {
-    /// Nanoseconds.
-    static let interval: Int64 = 1_000_000_000
+    static let interval = Instant.Duration.seconds(1)
 
     private var bytes = 0
     private var reportedAt: Instant?
@@ -12,7 +11,7 @@ struct ReasoningSignal: Sendable {
     mutating func add(_ count: Int, now: Instant) -> Int? {
         guard count > 0 else { return nil }
         bytes = bytes.addingReportingOverflow(count).overflow ? .max : bytes + count
-        if let reportedAt, now.nanoseconds(since: reportedAt) < Self.interval { return nil }
+        if let reportedAt, now - reportedAt < Self.interval { return nil }
         reportedAt = now
         return bytes
     }

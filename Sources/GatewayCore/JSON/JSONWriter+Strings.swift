@@ -14,7 +14,7 @@ extension JSONWriter {
         while size &- offset >= ByteBlock.scalarCount {
             let block = text.block(at: offset)
             let found = Self.special(in: block)
-            // A branch that is foreseen: the next block needn't wait until it is known how far this one went.
+            // A predictable branch: the next block doesn't depend on how much of this one was written.
             if found.isEmpty {
                 put(block, ByteBlock.scalarCount)
                 offset &+= ByteBlock.scalarCount

@@ -1,6 +1,6 @@
-/// Members of each type of value, and the values themselves.
+/// Members of each type of value, and the values themselves. Names are written where a member is, so that they are constants there.
 extension JSONWriter {
-    /// Writes a string that is known beforehand and needs no escaping.
+    /// Writes a constant string that needs no escaping.
     @inline(__always)
     package mutating func member(_ name: StaticString, literal value: StaticString) {
         self.name(name)
@@ -22,28 +22,23 @@ extension JSONWriter {
     }
 
     /// Writes a finite number in the shortest form that reads back the same; `null` for another, which JSON doesn't have.
+    @inline(__always)
     package mutating func member(_ name: StaticString, _ value: Double) {
         self.name(name)
         number(value)
     }
 
+    @inline(__always)
     package mutating func member(null name: StaticString) {
         self.name(name)
         put("null")
     }
 
     /// Writes a time in milliseconds with up to three digits behind the point. Negative ones count as 0.
+    @inline(__always)
     package mutating func member(_ name: StaticString, milliseconds duration: Instant.Duration) {
         self.name(name)
-        let microseconds = max(0, duration.nanoseconds) / 1000
-        number(microseconds / 1000)
-        let rest = Int(microseconds % 1000)
-        guard rest > 0 else { return }
-        put(UInt8(ascii: "."))
-        put(0x30 &+ UInt8(truncatingIfNeeded: rest / 100))
-        guard rest % 100 > 0 else { return }
-        put(0x30 &+ UInt8(truncatingIfNeeded: rest / 10 % 10))
-        if rest % 10 > 0 { put(0x30 &+ UInt8(truncatingIfNeeded: rest % 10)) }
+        milliseconds(duration.nanoseconds)
     }
 
     @inline(__always)
@@ -52,6 +47,7 @@ extension JSONWriter {
         quoted(value)
     }
 
+    @inline(__always)
     package mutating func member(_ name: StaticString, _ value: ULID) {
         self.name(name)
         quoted(value)
@@ -65,20 +61,21 @@ extension JSONWriter {
         string(unsafe value.span.bytes)
     }
 
+    @inline(__always)
     package mutating func member(_ name: StaticString, _ value: String) {
         self.name(name)
         // As above.
         string(unsafe value.utf8Span.span.bytes)
     }
 
-    /// Writes a member whose name isn't known beforehand.
+    /// Writes a member with a name that needs escaping.
     package mutating func member(named name: String, _ value: Double) {
         // As above.
         self.name(unsafe name.utf8Span.span.bytes)
         number(value)
     }
 
-    /// Writes a member whose name isn't known beforehand. Both are valid UTF-8.
+    /// Writes a member with a name that needs escaping. Both are valid UTF-8.
     package mutating func member(named name: [UInt8], _ value: [UInt8]) {
         // As above.
         self.name(unsafe name.span.bytes)
@@ -86,7 +83,7 @@ extension JSONWriter {
         string(unsafe value.span.bytes)
     }
 
-    /// Writes a member whose name isn't known beforehand, and whose value is JSON already.
+    /// Writes a member with a name that needs escaping and a value that is JSON already.
     package mutating func member(named name: String, json value: [UInt8]) {
         // As above.
         self.name(unsafe name.utf8Span.span.bytes)
@@ -94,7 +91,7 @@ extension JSONWriter {
         put(unsafe value.span.bytes)
     }
 
-    /// Writes a string in an array that is known beforehand and needs no escaping.
+    /// Writes a constant string in an array that needs no escaping.
     package mutating func element(literal value: StaticString) {
         separate()
         put(UInt8(ascii: "\""))
@@ -103,6 +100,7 @@ extension JSONWriter {
     }
 
     /// Writes a value that is JSON already.
+    @inline(__always)
     package mutating func member(_ name: StaticString, json value: RawSpan) {
         self.name(name)
         put(value)
@@ -128,6 +126,18 @@ extension JSONWriter {
     mutating func number(_ value: some BinaryInteger & FixedWidthInteger) {
         if value < 0 { put(UInt8(ascii: "-")) }
         decimal(UInt64(truncatingIfNeeded: value.magnitude))
+    }
+
+    private mutating func milliseconds(_ nanoseconds: Int64) {
+        let microseconds = UInt64(truncatingIfNeeded: max(0, nanoseconds)) / 1000
+        let (whole, rest) = microseconds.quotientAndRemainder(dividingBy: 1000)
+        decimal(whole)
+        guard rest > 0 else { return }
+        put(UInt8(ascii: "."))
+        put(0x30 &+ UInt8(truncatingIfNeeded: rest / 100))
+        guard rest % 100 > 0 else { return }
+        put(0x30 &+ UInt8(truncatingIfNeeded: rest / 10 % 10))
+        if rest % 10 > 0 { put(0x30 &+ UInt8(truncatingIfNeeded: rest % 10)) }
     }
 
     mutating func number(_ value: Double) {

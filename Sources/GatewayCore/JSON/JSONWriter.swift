@@ -89,7 +89,7 @@ package struct JSONWriter: ~Copyable {
         separator = UInt8(ascii: ",")
     }
 
-    /// Writes a name that isn't known beforehand.
+    /// Writes a name that needs escaping.
     mutating func name(_ name: RawSpan) {
         put(separator)
         string(name)

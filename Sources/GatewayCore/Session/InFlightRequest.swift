@@ -7,7 +7,7 @@ package struct InFlightRequest: Sendable {
     var inputEndedAt: Instant?
     /// When its response began.
     var answeredAt: Instant?
-    /// Bytes of `meta`, `lang` and `voice`, which go along with it to the upstream.
+    /// Bytes of `meta`, `lang` and `voice`, which the upstream gets with the request.
     package let extraBytes: Int
     /// Deltas of a streamed response, for the history.
     package var answer: [UInt8] = []
@@ -38,7 +38,7 @@ package struct InFlightRequest: Sendable {
         self.extraBytes = extraBytes
     }
 
-    /// What a request costs beside its bytes, until it completes.
+    /// Memory counted for a request in addition to its bytes, until it completes.
     static let baseBytes = 1024
 
     /// Bytes held for it. The record is there until the store has it, which is while a batch waits for the disk.

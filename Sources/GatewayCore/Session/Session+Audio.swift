@@ -145,7 +145,7 @@ extension Session {
                 Limit.byte.excess, id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
-        if let wait = admission.admitGlobally(under: policy, sharedNow: turn.sharedNow) {
+        if let wait = admission.admitGlobally(sharedNow: turn.sharedNow) {
             refuseRate(
                 "the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
@@ -170,7 +170,7 @@ extension Session {
     }
 
     private mutating func admitRealtime(_ duration: Int64, turn: borrowing Turn) -> LimitWait? {
-        admission.admitAudio(duration, under: policy, now: turn.now, sharedNow: turn.sharedNow)
+        admission.admitAudio(duration, now: turn.now, sharedNow: turn.sharedNow)
     }
 
     mutating func endAudio(_ id: MessageID, turn: inout Turn) {

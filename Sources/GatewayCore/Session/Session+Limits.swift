@@ -10,15 +10,15 @@ extension Session {
     }
 
     mutating func admit(_ limit: Limit, _ units: Int64 = 1, turn: borrowing Turn) -> LimitWait? {
-        admission.admit(limit, units, under: policy, now: turn.now, sharedNow: turn.sharedNow)
+        admission.admit(limit, units, now: turn.now, sharedNow: turn.sharedNow)
     }
 
     func wait(_ limit: Limit, for units: Int64 = 1, turn: borrowing Turn) -> LimitWait? {
-        admission.wait(limit, for: units, under: policy, now: turn.now, sharedNow: turn.sharedNow)
+        admission.wait(limit, for: units, now: turn.now, sharedNow: turn.sharedNow)
     }
 
     func remaining(_ limit: Limit, turn: borrowing Turn) -> Int64 {
-        admission.remaining(limit, under: policy, now: turn.now, sharedNow: turn.sharedNow)
+        admission.remaining(limit, now: turn.now, sharedNow: turn.sharedNow)
     }
 
     /// Whether a ping or pong of the WebSocket is within `limits.bytes_per_second`. Neither is a message, and no other limit binds them:

@@ -16,7 +16,7 @@ extension Session {
             return refuseRate(message, Limit.byte.excess, wait: wait, turn: &turn)
         }
         if case .ack(let sequence) = message { return acknowledge(sequence) }
-        if let wait = admission.admitGlobally(under: policy, sharedNow: turn.sharedNow) {
+        if let wait = admission.admitGlobally(sharedNow: turn.sharedNow) {
             return refuseRate(message, "the gateway takes no more messages at the moment", wait: wait, turn: &turn)
         }
         switch message {

@@ -52,7 +52,7 @@ extension Session {
         record.append(fixed: counts.resumes)
         record.append(fixed: UInt64(memoryPeak))
         var limiters = admission.limiters
-        limiters.updateEach { record.append(fixed: $0.owed(at: now)) }
+        limiters.updateEach { record.append(fixed: $0.owed(at: now).nanoseconds) }
         record.append(intake.stream.map { $0.lacksAudio ? 2 : 1 } ?? 0)
         if let stream = intake.stream {
             record.append(counted: stream.id)
@@ -116,7 +116,7 @@ extension Session {
         memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
         let since = max(0, now.nanoseconds(since: instant(writtenAt)))
         try admission.restoreLimiters { (limiter) throws(RecordError) in
-            limiter.restore(owed: max(0, try reader.fixed(Int64.self) &- since), at: now)
+            limiter.restore(owed: .nanoseconds(max(0, try reader.fixed(Int64.self) &- since)), at: now)
         }
         let open = try reader.fixed(UInt8.self)
         if open != 0 {

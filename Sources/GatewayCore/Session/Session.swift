@@ -8,8 +8,6 @@
 /// It has no clock, socket or thread, and isn't copyable: exactly one exists for each session id.
 package struct Session: ~Copyable, Sendable {
     package let id: ULID
-    /// Changes with a reload; what limiters have counted stays.
-    package var sharedPolicy: SharedPolicy
     package internal(set) var startedAt: Instant
     /// The same in Unix milliseconds. Stored, because a conversion between the two clocks gives a slightly different result each time.
     package internal(set) var beganAt: Int64
@@ -54,9 +52,8 @@ package struct Session: ~Copyable, Sendable {
 
     package init(id: ULID, policy shared: SharedPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
         self.id = id
-        sharedPolicy = shared
         let policy = shared.value
-        admission = SessionAdmission(global: global)
+        admission = SessionAdmission(policy: shared, global: global)
         startedAt = now
         beganAt = wall
         lastMessageAt = now
@@ -69,7 +66,13 @@ package struct Session: ~Copyable, Sendable {
 
     package var isOver: Bool { ending != nil }
 
-    package var policy: SessionPolicy { _read { yield sharedPolicy.value } }
+    /// Changes with a reload; what limiters have counted stays.
+    package var sharedPolicy: SharedPolicy {
+        get { admission.policy }
+        set { admission.policy = newValue }
+    }
+
+    package var policy: SessionPolicy { _read { yield admission.policy.value } }
 
     /// Whether something waits for the socket, or soon will.
     package var hasWaiting: Bool { outbox.hasWaiting || intake.acknowledgeDeadline != nil }

@@ -7,6 +7,8 @@ struct SessionAdmission: Sendable {
     /// The longest outage, in nanoseconds, whose audio may be sent after it all at once.
     static let longestOutage: Int64 = 30_000_000_000
 
+    /// Changes with a reload; what limiters have counted stays.
+    var policy: SharedPolicy
     private(set) var limiters = SessionLimiters()
     /// The limiters that all sessions of the client share; nil limits the session alone.
     var clientLimiters: ClientLimiters?
@@ -14,57 +16,60 @@ struct SessionAdmission: Sendable {
     /// Nanoseconds of audio that may come faster than `limits.audio_realtime_factor` allows, because there was no connection to send it on.
     private(set) var outageCredit: Int64 = 0
 
-    init(global: SharedLimiter) { self.global = global }
+    init(policy: SharedPolicy, global: SharedLimiter) {
+        self.policy = policy
+        self.global = global
+    }
 
     /// Admits `units`, or tells how long to wait. Units that one of the two limits refuses are charged to neither.
     mutating func admit(
-        _ limit: Limit, _ units: Int64 = 1, under policy: borrowing SessionPolicy, now: Instant, sharedNow: Instant
+        _ limit: Limit, _ units: Int64 = 1, now: Instant, sharedNow: Instant
     ) -> LimitWait? {
-        let rate = policy.rate(of: limit)
+        let rate = policy.value.rate(of: limit)
         if rate.isUnlimited { return nil }
-        if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait) }
-        if let clientLimiters, let wait = clientLimiters.admit(limit, units, at: policy.clientRate(of: limit), now: sharedNow) {
-            return LimitWait(nanoseconds: wait, isClients: true)
+        if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait.nanoseconds) }
+        if let clientLimiters, let wait = clientLimiters.admit(limit, units, at: policy.value.clientRate(of: limit), now: sharedNow) {
+            return LimitWait(nanoseconds: wait.nanoseconds, isClients: true)
         }
         _ = limiters[limit].admit(units, at: rate, now: now)
         return nil
     }
 
     /// Admits a message within the limit of the whole gateway, or tells how long to wait.
-    func admitGlobally(under policy: borrowing SessionPolicy, sharedNow: Instant) -> LimitWait? {
-        global.admit(at: policy.global, now: sharedNow).map { LimitWait(nanoseconds: $0) }
+    func admitGlobally(sharedNow: Instant) -> LimitWait? {
+        global.admit(at: policy.value.global, now: sharedNow).map { LimitWait(nanoseconds: $0.nanoseconds) }
     }
 
-    /// Admits so many nanoseconds of audio, those that an outage held back first; or tells how long to wait.
+    /// Admits audio of a duration in nanoseconds, using the credit for an outage first; or returns how long to wait.
     mutating func admitAudio(
-        _ duration: Int64, under policy: borrowing SessionPolicy, now: Instant, sharedNow: Instant
+        _ duration: Int64, now: Instant, sharedNow: Instant
     ) -> LimitWait? {
         let credited = min(outageCredit, duration)
-        if let wait = admit(.realtime, (duration - credited) / 1000, under: policy, now: now, sharedNow: sharedNow) { return wait }
+        if let wait = admit(.realtime, (duration - credited) / 1000, now: now, sharedNow: sharedNow) { return wait }
         outageCredit -= credited
         return nil
     }
 
-    /// Returns the result of ``admit(_:_:under:now:sharedNow:)`` without admitting.
+    /// Returns the result of ``admit(_:_:now:sharedNow:)`` without admitting.
     func wait(
-        _ limit: Limit, for units: Int64 = 1, under policy: borrowing SessionPolicy, now: Instant, sharedNow: Instant
+        _ limit: Limit, for units: Int64 = 1, now: Instant, sharedNow: Instant
     ) -> LimitWait? {
-        let rate = policy.rate(of: limit)
+        let rate = policy.value.rate(of: limit)
         if rate.isUnlimited { return nil }
-        if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait) }
+        if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait.nanoseconds) }
         guard let clientLimiters else { return nil }
-        let wait = clientLimiters.wait(limit, for: units, at: policy.clientRate(of: limit), now: sharedNow)
-        return wait.map { LimitWait(nanoseconds: $0, isClients: true) }
+        let wait = clientLimiters.wait(limit, for: units, at: policy.value.clientRate(of: limit), now: sharedNow)
+        return wait.map { LimitWait(nanoseconds: $0.nanoseconds, isClients: true) }
     }
 
     /// Units that would pass at this moment, all at once.
-    func remaining(_ limit: Limit, under policy: borrowing SessionPolicy, now: Instant, sharedNow: Instant) -> Int64 {
-        let own = limiters[limit].remaining(at: policy.rate(of: limit), now: now)
+    func remaining(_ limit: Limit, now: Instant, sharedNow: Instant) -> Int64 {
+        let own = limiters[limit].remaining(at: policy.value.rate(of: limit), now: now)
         guard let clientLimiters else { return own }
-        return min(own, clientLimiters.remaining(limit, at: policy.clientRate(of: limit), now: sharedNow))
+        return min(own, clientLimiters.remaining(limit, at: policy.value.clientRate(of: limit), now: sharedNow))
     }
 
-    /// There was no connection for so many nanoseconds.
+    /// Credits the duration of an outage in nanoseconds.
     mutating func creditOutage(_ duration: Int64) { outageCredit = min(max(0, duration), Self.longestOutage) }
 
     mutating func restore(outageCredit credit: Int64) { outageCredit = credit }

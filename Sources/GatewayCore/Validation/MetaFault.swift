@@ -1,4 +1,4 @@
-/// What breaks the rules of `meta`, where it is otherwise JSON.
+/// A violation of the rules of `meta` by an object that is valid JSON.
 enum MetaFault {
     case tooMany
     /// The key that isn't one.

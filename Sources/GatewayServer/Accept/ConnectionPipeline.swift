@@ -67,7 +67,7 @@ package enum ConnectionPipeline {
         guard loop.logger.logLevel <= level,
             case .write(let suppressed) = loop.throttle.admit(.connectionClosed, now: loop.clock.now)
         else { return }
-        let duration = loop.clock.now.nanoseconds(since: connection.acceptedAt) / 1_000_000
+        let duration = (loop.clock.now - connection.acceptedAt).milliseconds
         var metadata: Logger.Metadata = [
             "connection_id": "\(connection.id)",
             "address": "\(connection.address)",

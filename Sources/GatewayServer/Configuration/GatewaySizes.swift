@@ -3,5 +3,6 @@ import GatewayCore
 /// 0 turns a limit off: what that comes to where limits are compared.
 enum GatewaySizes {
     static func orOff(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }
+    static func orOff(_ duration: Duration) -> Instant.Duration { duration == .zero ? .max : Instant.Duration(duration) }
     static func orOff(_ count: Int) -> Int { count == 0 ? .max : count }
 }

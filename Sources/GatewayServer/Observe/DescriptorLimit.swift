@@ -14,8 +14,8 @@ package final class DescriptorLimit: Sendable {
     /// When an accept failed for lack of descriptors, monotonic; 0 for never.
     private let ranOutAt = Atomic<Int64>(0)
 
-    /// How long a failed accept counts as a shortage, in nanoseconds.
-    private static let memory: Int64 = 60_000_000_000
+    /// How long a failed accept counts as a shortage.
+    private static let memory = Instant.Duration.seconds(60)
 
     /// - Parameter limit: nil asks the system.
     package init(limit: Int? = nil) {
@@ -25,13 +25,13 @@ package final class DescriptorLimit: Sendable {
     /// Notes that an accept failed.
     package func accepting(failed error: any Error, now: Instant) {
         guard let error = error as? IOError, [EMFILE, ENFILE].contains(error.errnoCode) else { return }
-        ranOutAt.store(max(1, now.nanoseconds(since: Instant(nanoseconds: 0))), ordering: .relaxed)
+        ranOutAt.store(max(1, now.nanoseconds), ordering: .relaxed)
     }
 
     /// The reason why there are too few: they ran out within the last minute, or the limits of the configuration need more. Nil otherwise.
     package func shortage(_ configuration: GatewayConfiguration, loops: Int, now: Instant) -> String? {
         let ranOut = ranOutAt.load(ordering: .relaxed)
-        if ranOut > 0, now.nanoseconds(since: Instant(nanoseconds: ranOut)) < Self.memory {
+        if ranOut > 0, now - Instant(nanoseconds: ranOut) < Self.memory {
             return "an accept failed for lack of file descriptors within the last minute (limit \(limit))"
         }
         let needed = Self.needed(configuration, loops: loops)

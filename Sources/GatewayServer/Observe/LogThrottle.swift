@@ -21,15 +21,15 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
     }
 
     private let lines: Int
-    private let interval: Int64
+    private let interval: Instant.Duration
     private var slots: [Slot?]
 
     /// - Parameters:
     ///   - lines: of each kind in an interval, at least 1.
     ///   - interval: begins with the first line after the one before ended.
-    package init(lines: Int = 10, per interval: Duration = .seconds(1)) {
+    package init(lines: Int = 10, per interval: Instant.Duration = .seconds(1)) {
         self.lines = max(1, lines)
-        self.interval = max(1, interval.clampedNanoseconds)
+        self.interval = max(.nanoseconds(1), interval)
         self.slots = Array(repeating: nil, count: max(1, Kind.allCases.count))
     }
 
@@ -65,8 +65,7 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
     }
 
     private func hasEnded(_ slot: Slot, now: Instant) -> Bool {
-        now < slot.start || now.nanoseconds.subtractingReportingOverflow(slot.start.nanoseconds).overflow
-            || now.nanoseconds(since: slot.start) >= interval
+        now < slot.start || now - slot.start >= interval
     }
 }
 

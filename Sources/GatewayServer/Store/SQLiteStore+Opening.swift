@@ -24,6 +24,38 @@ extension SQLiteStore {
         return [attributes[.systemNumber], attributes[.systemFileNumber]].compactMap { ($0 as? NSNumber)?.intValue }
     }
 
+    private static let cacheKibibytes = 64 << 10
+    private static let logPages = 2 << 10
+    /// Bytes that the file of the log keeps after a transaction that made it larger.
+    private static let logBytes = 16 << 20
+    /// INCREMENTAL, as `PRAGMA auto_vacuum` tells it.
+    private static let incrementalVacuum = 2
+
+    /// The library's configuration of a connection.
+    static var configuration: Configuration {
+        var configuration = Configuration()
+        // Another process that has the file open isn't going to let go of it soon.
+        configuration.busyMode = .timeout(1)
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
+            // Setting it writes, whatever it was, and a file that is there already has to open on a full disk too.
+            if try Int.fetchOne(database, sql: "PRAGMA auto_vacuum") != Self.incrementalVacuum {
+                try database.execute(sql: "PRAGMA auto_vacuum = \(Self.incrementalVacuum)")
+            }
+            try database.execute(sql: "PRAGMA secure_delete = ON")
+            // Each session has its own pages, and all of those that talk are written over and over: so they stay in memory, and go from the
+            // log to the file seldom, in multiples of 4 KiB.
+            try database.execute(sql: "PRAGMA cache_size = -\(Self.cacheKibibytes)")
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.logPages)")
+            try database.execute(sql: "PRAGMA journal_size_limit = \(Self.logBytes)")
+            // Not by the library, which would write, too.
+            guard try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL") == "wal" else {
+                throw DatabaseError(message: "its file system has no write-ahead log")
+            }
+        }
+        return configuration
+    }
+
     /// The file is made with the rights that it shall have; its folder too, where it isn't there.
     static func prepareFile(_ path: String) throws(StoreError) {
         do {

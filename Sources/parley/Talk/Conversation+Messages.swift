@@ -14,7 +14,7 @@ extension Conversation {
             terminal.notice("the gateway goes away in \(left): \(ClientText.safe(message.reason ?? "no reason given"))")
         case "pong":
             guard let sent = message.id.flatMap({ pings.removeValue(forKey: $0) }) else { break }
-            terminal.line("pong \(ClientText.milliseconds(arrival.nanoseconds(since: sent)))")
+            terminal.line("pong \(ClientText.milliseconds((arrival - sent).nanoseconds))")
         case "error": await fail(message)
         default: answer(message)
         }

@@ -6,7 +6,7 @@ extension Conversation {
     /// For the gateway's answer to `bye`.
     private static let farewell = Duration.seconds(5)
     /// The wait for a whole message, in timeouts, while parts of one or pings come.
-    private static let patienceFactor: Int64 = 10
+    private static let patienceFactor = 10
 
     var isAwaiting: Bool { !resumption.isPending && (!isOpen || isLeaving || !exchanges.isEmpty) }
 
@@ -21,7 +21,7 @@ extension Conversation {
     /// Waits longer when bytes came that aren't a whole message yet, ``patienceFactor`` times the timeout at most.
     func extendPatience() -> Bool {
         let idle = client.idle
-        guard !isLeaving, idle < plan.timeout, now.nanoseconds(since: lastSign) / Self.patienceFactor < plan.timeout.clampedNanoseconds
+        guard !isLeaving, idle < plan.timeout, (now - lastSign) / Self.patienceFactor < Instant.Duration(plan.timeout)
         else { return false }
         patienceEnds = now.advanced(by: plan.timeout - idle)
         return true

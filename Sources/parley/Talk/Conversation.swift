@@ -79,7 +79,7 @@ final class Conversation {
             await proceed()
             await noticeOutput()
             let due = [acknowledgements.deadline, await sendRecording(), patience, resumption.due].compactMap { $0 }.min()
-            let event = await client.next(within: due.map { .nanoseconds(max(0, $0.nanoseconds(since: now))) })
+            let event = await client.next(within: due.map { Duration(max(.zero, $0 - now)) })
             if let event {
                 if let status = await handle(event) { return status }
             } else if let due = resumption.due, due <= now {

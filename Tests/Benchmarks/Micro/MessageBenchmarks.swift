@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// What a message to a client costs between its value and its bytes, in an array that has room, as the arrays of an event loop have.
+/// The cost of writing messages to clients into an array that has room, as the arrays of an event loop have.
 func benchmarkMessages(_ stopwatch: Stopwatch) {
     guard let id = MessageID("00000001") else { return stop("an id was refused") }
     benchmark(stopwatch, "an ack", AckMessage(id))

@@ -20,8 +20,8 @@ import Testing
         let start = Instant(nanoseconds: 5)
         #expect(shared.admit(at: rate, now: start) == nil)
         #expect(shared.admit(at: rate, now: start) == nil)
-        let wait = try #require(shared.admit(at: rate, now: start))
-        #expect(shared.admit(at: rate, now: start.advanced(byNanoseconds: wait - 1)) == 1)
+        let wait = try #require(shared.admit(at: rate, now: start)).nanoseconds
+        #expect(shared.admit(at: rate, now: start.advanced(byNanoseconds: wait - 1))?.nanoseconds == 1)
         #expect(shared.admit(at: rate, now: start.advanced(byNanoseconds: wait)) == nil)
     }
 

@@ -3,18 +3,18 @@ import Testing
 @testable import GatewayCore
 
 @Suite struct SessionAdmissionTests {
-    private var admission = SessionAdmission(global: SharedLimiter())
-    private var policy = SessionPolicy()
+    private var admission = SessionAdmission(policy: SharedPolicy(SessionPolicy()), global: SharedLimiter())
+    private var policy = SessionPolicy() { didSet { admission.policy = SharedPolicy(policy) } }
     private let now = Instant(nanoseconds: 1_000_000_000)
     private let second: Int64 = 1_000_000_000
 
     private static func rate(_ units: Double) -> Rate { Rate(units: units, per: .seconds(1), burst: units) }
 
     private mutating func admit(_ limit: Limit, _ units: Int64 = 1, at instant: Instant? = nil) -> LimitWait? {
-        admission.admit(limit, units, under: policy, now: instant ?? now, sharedNow: now)
+        admission.admit(limit, units, now: instant ?? now, sharedNow: now)
     }
 
-    private mutating func audio(_ duration: Int64) -> LimitWait? { admission.admitAudio(duration, under: policy, now: now, sharedNow: now) }
+    private mutating func audio(_ duration: Int64) -> LimitWait? { admission.admitAudio(duration, now: now, sharedNow: now) }
 
     @Test mutating func `a limit that is off admits everything`() {
         for limit in Limit.allCases { #expect(admit(limit, .max / 2) == nil) }
@@ -31,11 +31,11 @@ import Testing
 
     @Test mutating func `asking for the wait charges nothing`() {
         policy.control = Self.rate(1)
-        for _ in 0..<3 { #expect(admission.wait(.control, under: policy, now: now, sharedNow: now) == nil) }
-        #expect(admission.remaining(.control, under: policy, now: now, sharedNow: now) == 1)
+        for _ in 0..<3 { #expect(admission.wait(.control, now: now, sharedNow: now) == nil) }
+        #expect(admission.remaining(.control, now: now, sharedNow: now) == 1)
         #expect(admit(.control) == nil)
-        #expect(admission.wait(.control, under: policy, now: now, sharedNow: now) == LimitWait(nanoseconds: second))
-        #expect(admission.remaining(.control, under: policy, now: now, sharedNow: now) == 0)
+        #expect(admission.wait(.control, now: now, sharedNow: now) == LimitWait(nanoseconds: second))
+        #expect(admission.remaining(.control, now: now, sharedNow: now) == 0)
     }
 
     @Test mutating func `sessions of one client share its limit, and a refusal names it`() {
@@ -43,24 +43,26 @@ import Testing
         policy.clientFactor = 1
         let client = ClientLimiters()
         admission.clientLimiters = client
-        var other = SessionAdmission(global: SharedLimiter())
+        var other = SessionAdmission(policy: SharedPolicy(policy), global: SharedLimiter())
         other.clientLimiters = client
-        for _ in 0..<2 { #expect(other.admit(.text, under: policy, now: now, sharedNow: now) == nil) }
-        #expect(admission.remaining(.text, under: policy, now: now, sharedNow: now) == 0)
-        #expect(admission.wait(.text, under: policy, now: now, sharedNow: now)?.isClients == true)
+        for _ in 0..<2 { #expect(other.admit(.text, now: now, sharedNow: now) == nil) }
+        #expect(admission.remaining(.text, now: now, sharedNow: now) == 0)
+        #expect(admission.wait(.text, now: now, sharedNow: now)?.isClients == true)
         #expect(admit(.text)?.isClients == true)
         // The session's own limit wasn't charged for it.
         admission.clientLimiters = nil
-        #expect(admission.remaining(.text, under: policy, now: now, sharedNow: now) == 2)
+        #expect(admission.remaining(.text, now: now, sharedNow: now) == 2)
     }
 
     @Test func `the gateway's limit binds all sessions together`() {
         var policy = SessionPolicy()
         policy.global = Self.rate(1)
         let global = SharedLimiter()
-        let (one, other) = (SessionAdmission(global: global), SessionAdmission(global: global))
-        #expect(one.admitGlobally(under: policy, sharedNow: now) == nil)
-        #expect(other.admitGlobally(under: policy, sharedNow: now) == LimitWait(nanoseconds: second))
+        let (one, other) = (
+            SessionAdmission(policy: SharedPolicy(policy), global: global), SessionAdmission(policy: SharedPolicy(policy), global: global)
+        )
+        #expect(one.admitGlobally(sharedNow: now) == nil)
+        #expect(other.admitGlobally(sharedNow: now) == LimitWait(nanoseconds: second))
     }
 
     @Test mutating func `audio that an outage held back is admitted beyond real time, once`() {
@@ -73,7 +75,7 @@ import Testing
         #expect(audio(second) != nil)
         admission.creditOutage(second / 2)
         #expect(audio(second) != nil)
-        // What was refused didn't use the credit.
+        // The refused audio didn't use the credit.
         #expect(admission.outageCredit == second / 2)
         #expect(audio(second / 2) == nil)
     }
@@ -97,11 +99,11 @@ import Testing
         var owed: [Int64] = []
         var limiters = admission.limiters
         limiters.updateEach { owed.append($0.owed(at: now)) }
-        var restored = SessionAdmission(global: SharedLimiter())
+        var restored = SessionAdmission(policy: SharedPolicy(policy), global: SharedLimiter())
         var rest = owed[...]
         restored.restoreLimiters { $0.restore(owed: rest.removeFirst(), at: now) }
-        #expect(restored.wait(.violation, under: policy, now: now, sharedNow: now) == LimitWait(nanoseconds: second))
-        #expect(restored.wait(.text, under: policy, now: now, sharedNow: now) == nil)
+        #expect(restored.wait(.violation, now: now, sharedNow: now) == LimitWait(nanoseconds: second))
+        #expect(restored.wait(.text, now: now, sharedNow: now) == nil)
         #expect(owed.count == Limit.allCases.count)
     }
 }

@@ -41,7 +41,7 @@ struct ConfigurationPageTests {
         ConfigurationKey.all + ConfigurationKey.blockGroups.flatMap { ConfigurationKey.Block(group: $0, name: "x").keys }
 
     private static func defaults(_ environment: DeploymentEnvironment?) -> GatewayConfiguration {
-        var configuration = environment.map { .defaults(for: $0) } ?? GatewayConfiguration()
+        var configuration = environment.map { GatewayConfiguration.defaults(for: $0) } ?? GatewayConfiguration()
         configuration.upstreams["x"] = .init()
         configuration.routes["x"] = .init()
         return configuration

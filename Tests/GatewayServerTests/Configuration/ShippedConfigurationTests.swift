@@ -135,7 +135,7 @@ struct ShippedConfigurationTests {
             } else if let colon = bare.firstRange(of: ": ") {
                 isComplete = true
                 fields[String(bare[..<colon.lowerBound])] = (
-                    bare[colon.upperBound...].trimmingPrefix("\"").replacing(#/"$/#, with: ""), comment.joined(separator: " ")
+                    String(bare[colon.upperBound...].trimmingPrefix("\"")).replacing(#/"$/#, with: ""), comment.joined(separator: " ")
                 )
             }
         }

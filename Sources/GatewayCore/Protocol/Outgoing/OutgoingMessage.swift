@@ -4,7 +4,7 @@
 package protocol OutgoingMessage: ~Copyable {
     /// The value of `type`.
     static var type: StaticString { get }
-    /// Bytes that the members are likely to come to. An estimate that is too small costs a second pass.
+    /// The estimated size of the message in bytes. An estimate that is too small costs a second pass.
     var expectedBytes: Int { get }
     /// Writes the members behind `type` and `seq`.
     func write(to writer: inout JSONWriter)

@@ -55,6 +55,7 @@ final class CallHarness {
     /// The client of a request, with what it is told: `text`, `took 3`, `end`, `upstream_error`.
     final class Owner: UpstreamEventSink {
         struct Failure {
+            var code: ErrorCode
             var isRetryable: Bool
             /// Milliseconds.
             var retryAfter: Int64?
@@ -78,7 +79,7 @@ final class CallHarness {
             case .failure(let code, _, let retryAfter, let isRetryable):
                 heard.append(code.rawValue)
                 failure = Failure(
-                    isRetryable: isRetryable ?? true, retryAfter: retryAfter, correlationID: event.epilogue?.correlationID)
+                    code: code, isRetryable: isRetryable ?? true, retryAfter: retryAfter, correlationID: event.epilogue?.correlationID)
             default: break
             }
             guard event.isLast else { return true }
