@@ -37,12 +37,6 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.0"),
         // Subcommands and their help.
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
-        // The self-signed certificate of the development environment.
-        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.21.0"),
-        // The key of that certificate, and hashes of tokens.
-        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
-        // What certificates are written in.
-        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.0"),
         // Requests and answers as Hummingbird has them, for the deadline of the operations listener.
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.0"),
@@ -83,9 +77,6 @@ let package = Package(
             dependencies: [
                 "COpenSSL",
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
-                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: house),
         .target(
@@ -110,7 +101,6 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
@@ -143,10 +133,6 @@ let package = Package(
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "CryptoExtras", package: "swift-crypto"),
             ],
             path: "Tests/Support",
             swiftSettings: house),

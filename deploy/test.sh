@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything that has to hold before a change goes in: format, a build without a warning of ours, all tests.
-# Arguments go to "swift test", for example: deploy/test.sh --filter OperationsServerTests
+# Everything that has to hold before a change goes in: format, a build without a warning of ours, all tests, and a build of the fuzz targets
+# and the benchmarks, which are packages of their own.
+# Arguments go to "swift test", and nothing else is built then, for example: deploy/test.sh --filter OperationsServerTests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -37,4 +38,15 @@ fi
 
 step 'tests'
 export PARLEY_TEST_PYTHON="$PWD/.build/venv/bin/python"
-exec swift test --skip-build --disable-xctest "$@" </dev/null
+swift test --skip-build --disable-xctest "$@" </dev/null
+(($# == 0)) || exit 0
+
+# One folder for both, so that what they share of the libraries is built once; debug, since only what compiles is asked here.
+for package in Benchmarks Fuzz; do
+    step "build of Tests/$package"
+    log=.build/test-build-$package.log
+    if ! swift build --package-path "Tests/$package" --scratch-path .build/nested >"$log" 2>&1 </dev/null; then
+        grep -E 'error:' "$log" >&2 || tail -n 40 "$log" >&2
+        exit 1
+    fi
+done

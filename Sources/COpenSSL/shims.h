@@ -10,11 +10,14 @@
 
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -103,6 +106,50 @@ static inline void parley_dns_names(
         visit(argument, ASN1_STRING_get0_data(name->d.dNSName), ASN1_STRING_length(name->d.dNSName));
     }
     GENERAL_NAMES_free(names);
+}
+
+// Digests. The functions of the algorithms themselves, deprecated in favour of EVP's: unlike those they allocate nothing and can't fail.
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static inline void parley_sha1(const void *bytes, size_t count, unsigned char *digest) {
+    SHA_CTX context;
+    SHA1_Init(&context);
+    SHA1_Update(&context, bytes, count);
+    SHA1_Final(digest, &context);
+}
+
+static inline void parley_sha256_init(SHA256_CTX *context) { SHA256_Init(context); }
+
+static inline void parley_sha256_update(SHA256_CTX *context, const void *bytes, size_t count) {
+    SHA256_Update(context, bytes, count);
+}
+
+static inline void parley_sha256_final(SHA256_CTX *context, unsigned char *digest) { SHA256_Final(digest, context); }
+
+#pragma GCC diagnostic pop
+
+// Certificates of our own.
+
+static const int PARLEY_MBSTRING_UTF8 = MBSTRING_UTF8;
+
+static inline EVP_PKEY *parley_generate_p256(void) { return EVP_EC_gen("P-256"); }
+
+static inline EVP_PKEY *parley_generate_rsa(unsigned int bits) { return EVP_RSA_gen(bits); }
+
+static inline BIO *parley_BIO_new_memory(void) { return BIO_new(BIO_s_mem()); }
+
+// Adds an extension as a configuration file writes it. 1 on success. More than a macro: X509V3_CTX is awkward in Swift.
+static inline int parley_X509_add_extension(X509 *certificate, int name, const char *value) {
+    X509V3_CTX context;
+    X509V3_set_ctx_nodb(&context);
+    X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, name, value);
+    if (extension == NULL) return 0;
+    int result = X509_add_ext(certificate, extension, -1);
+    X509_EXTENSION_free(extension);
+    return result;
 }
 
 #endif

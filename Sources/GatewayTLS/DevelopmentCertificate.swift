@@ -1,13 +1,3 @@
-import Crypto
-import SwiftASN1
-import X509
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// The certificate that the development environment makes for itself, so that a fresh clone speaks TLS at once.
 ///
 /// Self-signed, P-256, for `localhost`, `127.0.0.1` and `::1`, and so for nobody else. Clients can trust just this file. Never made in production.
@@ -40,29 +30,13 @@ package enum DevelopmentCertificate {
     }
 
     private static func make(now: Int64) throws(TLSConfigurationError) -> (certificate: String, key: String) {
-        do {
-            let key = P256.Signing.PrivateKey()
-            let name = try DistinguishedName { CommonName("localhost") }
-            let certificate = try Certificate(
-                version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: Certificate.PublicKey(key.publicKey),
+        let key = try GeneratedKey(.p256)
+        let certificate = try GeneratedCertificate(
+            GeneratedCertificate.Request(
+                names: ["localhost", "127.0.0.1", "::1"],
                 // An hour back, for clients whose clock is a little behind.
-                notValidBefore: Date(timeIntervalSince1970: TimeInterval(now - 3600)),
-                notValidAfter: Date(timeIntervalSince1970: TimeInterval(now + validDays * 86400)),
-                issuer: name, subject: name, signatureAlgorithm: .ecdsaWithSHA256,
-                extensions: try Certificate.Extensions {
-                    Critical(BasicConstraints.notCertificateAuthority)
-                    Critical(KeyUsage(digitalSignature: true))
-                    try ExtendedKeyUsage([.serverAuth])
-                    SubjectAlternativeNames([
-                        .dnsName("localhost"),
-                        .ipAddress(ASN1OctetString(contentBytes: [127, 0, 0, 1])),
-                        .ipAddress(ASN1OctetString(contentBytes: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])),
-                    ])
-                },
-                issuerPrivateKey: Certificate.PrivateKey(key))
-            return (try certificate.serializeAsPEM().pemString + "\n", key.pemRepresentation + "\n")
-        } catch {
-            throw TLSConfigurationError(path: nil, .unsupported("the development certificate: \(error)"))
-        }
+                notBefore: now - 3600, notAfter: now + validDays * 86400, isForServers: true),
+            key: key)
+        return (certificate.pem, key.pem)
     }
 }

@@ -33,13 +33,13 @@ let package = Package(
             path: "Linked/GatewayCore",
             swiftSettings: house + [.strictMemorySafety()]),
         .target(
-            name: "GatewayServer",
+            name: "GatewayWebSocket",
             dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
-            path: "Linked/WebSocket",
+            path: "Linked/GatewayWebSocket",
             swiftSettings: house),
         .executableTarget(
             name: "micro",
-            dependencies: ["GatewayCore", "GatewayServer", .product(name: "NIOCore", package: "swift-nio")],
+            dependencies: ["GatewayCore", "GatewayWebSocket", .product(name: "NIOCore", package: "swift-nio")],
             path: "Micro",
             swiftSettings: house),
     ]

@@ -27,9 +27,6 @@ let package = Package(
             url: "https://github.com/apple/swift-configuration.git", from: "1.4.0",
             traits: ["CommandLineArguments"]),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.0"),
-        .package(url: "https://github.com/apple/swift-certificates.git", from: "1.21.0"),
-        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
-        .package(url: "https://github.com/apple/swift-asn1.git", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
@@ -50,18 +47,26 @@ let package = Package(
             path: "Linked/GatewayCore",
             swiftSettings: watched + [.strictMemorySafety()]),
         .target(
+            name: "GatewayTLS",
+            dependencies: ["COpenSSL", .product(name: "NIOCore", package: "swift-nio")],
+            path: "Linked/GatewayTLS",
+            swiftSettings: watched),
+        .target(
+            name: "GatewayWebSocket",
+            dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
+            path: "Linked/GatewayWebSocket",
+            swiftSettings: watched),
+        .target(name: "GatewayAudio", dependencies: ["GatewayCore"], path: "Linked/GatewayAudio", swiftSettings: watched),
+        .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayCore", "COpenSSL", "CZlib", "CLinux",
+                "GatewayAudio", "GatewayCore", "GatewayTLS", "GatewayWebSocket", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -77,7 +82,7 @@ let package = Package(
         .target(
             name: "Support",
             dependencies: [
-                "GatewayCore", "GatewayServer",
+                "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -87,7 +92,7 @@ let package = Package(
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "GatewayCore", "GatewayServer", "Support", "CZlib",
+                "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "CZlib",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

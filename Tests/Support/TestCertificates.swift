@@ -1,9 +1,5 @@
-import Crypto
-import CryptoExtras
 import Foundation
 package import GatewayTLS
-import SwiftASN1
-import X509
 
 /// Certificates made at run time in a temporary folder, which goes away with this object. No key of a test lies in the repository.
 package final class TestCertificates: Sendable {
@@ -38,8 +34,7 @@ package final class TestCertificates: Sendable {
     /// A certificate with its key, in memory and as files.
     package struct Made: Sendable {
         package var files: TLSSettings.Certificate
-        let certificate: Certificate
-        let key: Certificate.PrivateKey
+        let certificate: GeneratedCertificate
     }
 
     private let temporary: TemporaryFolder
@@ -50,34 +45,21 @@ package final class TestCertificates: Sendable {
 
     /// Makes `<file>.pem` and `<file>.key`, signed by `issuer` or by itself.
     package func make(_ request: Request, file: String, issuer: Made? = nil) throws -> Made {
-        let key: Certificate.PrivateKey
-        let keyText: String
-        switch request.kind {
-        case .p256:
-            let own = P256.Signing.PrivateKey()
-            (key, keyText) = (Certificate.PrivateKey(own), own.pemRepresentation)
-        case .rsa:
-            let own = try Self.rsaKey.get()
-            (key, keyText) = (Certificate.PrivateKey(own), own.pemRepresentation)
-        }
-        let subject = try DistinguishedName { CommonName(request.names.first ?? "nobody") }
-        let now = Date()
-        let certificate = try Certificate(
-            version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
-            notValidBefore: now + TimeInterval(request.notBefore), notValidAfter: now + TimeInterval(request.notAfter),
-            issuer: issuer?.certificate.subject ?? subject, subject: subject,
-            extensions: try Certificate.Extensions {
-                Critical(
-                    request.isAuthority
-                        ? BasicConstraints.isCertificateAuthority(maxPathLength: nil) : BasicConstraints.notCertificateAuthority)
-                Critical(KeyUsage(digitalSignature: true, keyCertSign: request.isAuthority))
-                SubjectAlternativeNames(request.names.map(Self.generalName))
-            },
-            issuerPrivateKey: issuer?.key ?? key)
+        let key =
+            switch request.kind {
+            case .p256: try GeneratedKey(.p256)
+            case .rsa: try Self.rsaKey.get()
+            }
+        let now = Int64(Date().timeIntervalSince1970)
+        let certificate = try GeneratedCertificate(
+            GeneratedCertificate.Request(
+                names: request.names, notBefore: now + Int64(request.notBefore), notAfter: now + Int64(request.notAfter),
+                isAuthority: request.isAuthority),
+            key: key, issuer: issuer?.certificate)
         let files = TLSSettings.Certificate(certificate: "\(folder)/\(file).pem", key: "\(folder)/\(file).key")
-        try (try certificate.serializeAsPEM().pemString + "\n").write(toFile: files.certificate, atomically: true, encoding: .utf8)
-        try (keyText + "\n").write(toFile: files.key, atomically: true, encoding: .utf8)
-        return Made(files: files, certificate: certificate, key: key)
+        try certificate.pem.write(toFile: files.certificate, atomically: true, encoding: .utf8)
+        try key.pem.write(toFile: files.key, atomically: true, encoding: .utf8)
+        return Made(files: files, certificate: certificate)
     }
 
     /// A self-signed pair for `names`.
@@ -92,10 +74,5 @@ package final class TestCertificates: Sendable {
         return path
     }
 
-    private static let rsaKey = Result { try _RSA.Signing.PrivateKey(keySize: .bits2048) }
-
-    private static func generalName(_ name: String) -> GeneralName {
-        let parts = name.split(separator: ".").compactMap { UInt8($0) }
-        return parts.count == 4 ? .ipAddress(ASN1OctetString(contentBytes: parts[...])) : .dnsName(name)
-    }
+    private static let rsaKey = Result { try GeneratedKey(.rsa) }
 }

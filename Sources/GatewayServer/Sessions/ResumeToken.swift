@@ -1,5 +1,5 @@
-import Crypto
 package import GatewayCore
+import GatewayTLS
 
 /// The secret by which a client comes back to its session: 256 random bits, written in base64url (RFC 4648 §5) without padding.
 package struct ResumeToken: Sendable {
@@ -36,9 +36,7 @@ package struct ResumeToken: Sendable {
     private static let length = 43
 
     private static func hash(_ text: [UInt8]) -> TokenHash {
-        let words = SHA256.hash(data: text).withUnsafeBytes { digest in
-            (0..<4).map { digest.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self) }
-        }
-        return TokenHash(words[0], words[1], words[2], words[3])
+        let words = SHA256.hash(text).words
+        return TokenHash(words.0, words.1, words.2, words.3)
     }
 }

@@ -1,13 +1,10 @@
-import Crypto
+import GatewayTLS
 
 /// `Sec-WebSocket-Key` and the answer to it (RFC 6455 §4.2.2).
 package enum AcceptKey {
     /// The value of `Sec-WebSocket-Accept`: base64 of SHA-1 of the key and a fixed GUID. It proves that we speak WebSocket, nothing more.
     package static func accept(for key: String) -> String {
-        var hash = Insecure.SHA1()
-        hash.update(data: Array(key.utf8))
-        hash.update(data: Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8))
-        return base64(Array(hash.finalize()))
+        base64(SHA1.hash(Array(key.utf8) + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8)))
     }
 
     /// Whether this is base64 of 16 bytes: 22 characters and two of padding. The four bits that stand for nothing may be anything.

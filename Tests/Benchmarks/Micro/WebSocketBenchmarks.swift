@@ -1,5 +1,5 @@
 import GatewayCore
-import GatewayServer
+import GatewayWebSocket
 import GatewayWebSocket
 import NIOCore
 

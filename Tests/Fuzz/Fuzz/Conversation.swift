@@ -4,6 +4,7 @@ import Support
 
 @testable import GatewayCore
 @testable import GatewayServer
+@testable import GatewayWebSocket
 
 /// Bytes that are allocated and not freed, by the address sanitizer's count.
 @_silgen_name("__sanitizer_get_current_allocated_bytes")
@@ -31,7 +32,7 @@ final class Conversation {
         }
         configuration = configured
         first = harness.loop.settings.session.value
-        let channel = need(harness.connect).channel
+        let channel = need { try harness.connect() }.channel
         need { try channel.pipeline.syncOperations.addHandler(SendingSide(), position: .first) }
         self.channel = channel
         heldBefore = allocatedBytes()

@@ -4,6 +4,7 @@ import Support
 import Testing
 
 @testable import GatewayServer
+@testable import GatewayTLS
 
 @Suite("Files, programs and addresses of a configuration")
 struct StartCheckTests {

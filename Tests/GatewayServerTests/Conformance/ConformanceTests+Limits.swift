@@ -1,4 +1,5 @@
 import GatewayServer
+import GatewayWebSocket
 import Support
 import Testing
 

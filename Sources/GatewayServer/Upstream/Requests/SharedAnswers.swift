@@ -1,5 +1,5 @@
-import Crypto
 import GatewayCore
+import GatewayTLS
 import NIOCore
 import Synchronization
 
