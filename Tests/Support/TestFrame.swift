@@ -25,6 +25,13 @@ package struct TestFrame: Sendable {
         self.payload = payload
     }
 
+    /// - Parameter first: the whole first byte: FIN, the reserved bits and the opcode
+    package init(first: UInt8, _ payload: [UInt8] = []) {
+        self.init(first & 0x0F, payload)
+        isFinal = first & 0x80 != 0
+        reserved = first >> 4 & 7
+    }
+
     package init(_ opcode: UInt8, text: String) { self.init(opcode, Array(text.utf8)) }
 
     /// A close frame; a code without a meaning is as good as any.

@@ -161,26 +161,17 @@ package final class WebSocketClient {
     /// One whole frame of the gateway: never masked.
     private static func frame(in incoming: inout TLSSocket.Incoming) throws -> [UInt8]? {
         let bytes = incoming.rest
-        guard bytes.count >= 2 else { return nil }
-        let start = bytes.startIndex
-        guard bytes[start + 1] & 0x80 == 0 else { throw TestFailure("the gateway masked a frame") }
-        var header = 2
-        var length = Int(bytes[start + 1])
-        if length >= 126 {
-            header = length == 126 ? 4 : 10
-            guard bytes.count >= header else { return nil }
-            length = bytes[(start + 2)..<(start + header)].reduce(0) { $0 << 8 | Int($1) }
-        }
-        guard bytes.count >= header + length else { return nil }
-        return incoming.take(header + length)
+        guard let counts = try ReceivedFrame.counts(in: bytes), bytes.count >= counts.header + counts.payload else { return nil }
+        return incoming.take(counts.header + counts.payload)
     }
 
     private func read(_ frame: [UInt8]) throws -> Incoming {
-        let header = frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10
-        let payload = Array(frame[header...])
-        guard frame[0] & 0x80 != 0 else { throw TestFailure("a fragment, which this client doesn't expect") }
-        wasCompressed = frame[0] & 0x40 != 0
-        switch frame[0] & 0x0F {
+        var buffer = ByteBuffer(bytes: frame)
+        guard let received = try ReceivedFrame(from: &buffer) else { throw TestFailure("half a frame") }
+        let payload = received.payload
+        guard received.isFinal else { throw TestFailure("a fragment, which this client doesn't expect") }
+        wasCompressed = received.isCompressed
+        switch received.opcode {
         case TestFrame.text:
             let bytes = wasCompressed ? try inflate(frame) : payload
             guard let text = String(validating: bytes, as: UTF8.self) else { throw TestFailure("text that isn't UTF-8") }
@@ -189,10 +180,10 @@ package final class WebSocketClient {
         case TestFrame.ping: return .ping(payload)
         case TestFrame.pong: return .pong(payload)
         case TestFrame.close:
-            guard payload.count >= 2 else { return .close(code: nil, reason: "") }
+            guard let code = received.closeCode else { return .close(code: nil, reason: "") }
             guard let reason = String(validating: payload[2...], as: UTF8.self) else { throw TestFailure("a reason that isn't UTF-8") }
-            return .close(code: UInt16(payload[0]) << 8 | UInt16(payload[1]), reason: reason)
-        default: throw TestFailure("a frame with the opcode \(frame[0] & 0x0F)")
+            return .close(code: code, reason: reason)
+        default: throw TestFailure("a frame with the opcode \(received.opcode)")
         }
     }
 

@@ -2,49 +2,27 @@ import Synchronization
 
 /// The debts of all sessions of one client to each limit, shared by event loops and inherited by the client's later sessions.
 package final class ClientLimiters: Sendable {
-    private let text = AtomicLimiter()
-    private let audio = AtomicLimiter()
-    private let chunk = AtomicLimiter()
-    private let realtime = AtomicLimiter()
-    private let control = AtomicLimiter()
-    private let byte = AtomicLimiter()
-    private let refusal = AtomicLimiter()
-    private let violation = AtomicLimiter()
+    private let limiters = LimitTable { AtomicLimiter() }
 
     package init() {}
-
-    private subscript(limit: Limit) -> AtomicLimiter {
-        _read {
-            switch limit {
-            case .text: yield text
-            case .audio: yield audio
-            case .chunk: yield chunk
-            case .realtime: yield realtime
-            case .control: yield control
-            case .byte: yield byte
-            case .refusal: yield refusal
-            case .violation: yield violation
-            }
-        }
-    }
 
     /// Admits `units`, or tells how many nanoseconds to wait.
     ///
     /// - Parameter now: on the clock that all event loops share
     package func admit(_ limit: Limit, _ units: Int64, at rate: Rate, now: Instant) -> Int64? {
-        self[limit].admit(units, at: rate, now: now)
+        limiters[limit].admit(units, at: rate, now: now)
     }
 
     /// Returns the result of ``admit(_:_:at:now:)`` without admitting.
     package func wait(_ limit: Limit, for units: Int64, at rate: Rate, now: Instant) -> Int64? {
-        self[limit].wait(for: units, at: rate, now: now)
+        limiters[limit].wait(for: units, at: rate, now: now)
     }
 
     /// Units that would pass at this moment, all at once.
-    package func remaining(_ limit: Limit, at rate: Rate, now: Instant) -> Int64 { self[limit].snapshot.remaining(at: rate, now: now) }
+    package func remaining(_ limit: Limit, at rate: Rate, now: Instant) -> Int64 { limiters[limit].snapshot.remaining(at: rate, now: now) }
 
     /// Nanoseconds until everything admitted is paid off.
-    func owed(at now: Instant) -> Int64 { Limit.allCases.reduce(0) { max($0, self[$1].snapshot.owed(at: now)) } }
+    func owed(at now: Instant) -> Int64 { Limit.allCases.reduce(0) { max($0, limiters[$1].snapshot.owed(at: now)) } }
 }
 
 /// The limiters of the clients that have a session, or still owe something. Touched when a session gets a connection, not for a message.

@@ -44,7 +44,7 @@ extension Session {
             return false
         }
         if let wait = self.wait(.audio, turn: turn) {
-            refuseRate("more audio streams a minute than `limits.audio_per_minute` allows", id: id, wait: wait, turn: &turn)
+            refuseRate(Limit.audio.excess, id: id, wait: wait, turn: &turn)
             return false
         }
         let size = recording?.count ?? 0
@@ -58,7 +58,7 @@ extension Session {
                 return false
             }
             if let wait = admitRealtime(nanoseconds, turn: turn) {
-                refuseRate("audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: id, wait: wait, turn: &turn)
+                refuseRate(Limit.realtime.excess, code: .tooFast, id: id, wait: wait, turn: &turn)
                 return false
             }
             duration = nanoseconds
@@ -142,7 +142,7 @@ extension Session {
     ) -> Bool {
         if let wait = overBytes {
             refuseRate(
-                "more bytes a second than `limits.bytes_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
+                Limit.byte.excess, id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
         if let wait = admission.admitGlobally(sharedNow: turn.sharedNow) {
@@ -152,7 +152,7 @@ extension Session {
         }
         if let wait = self.wait(.chunk, turn: turn) {
             refuseRate(
-                "more chunks a second than `limits.audio_chunks_per_second` allows", id: stream.id, chunk: number, wait: wait, turn: &turn)
+                Limit.chunk.excess, id: stream.id, chunk: number, wait: wait, turn: &turn)
             return false
         }
         guard isKept(stream.id, chunk: number, turn: &turn),
@@ -161,7 +161,7 @@ extension Session {
         else { return false }
         if let wait = admitRealtime(duration, turn: turn) {
             refuseRate(
-                "audio faster than `limits.audio_realtime_factor` allows", code: .tooFast, id: stream.id, chunk: number, wait: wait,
+                Limit.realtime.excess, code: .tooFast, id: stream.id, chunk: number, wait: wait,
                 turn: &turn)
             return false
         }

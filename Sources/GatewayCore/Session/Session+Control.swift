@@ -66,7 +66,7 @@ extension Session {
     /// `ping`, `status`, `cancel` and `auth` share one limit.
     private mutating func admitControl(id: MessageID?, turn: inout Turn) -> Bool {
         guard let wait = admit(.control, turn: turn) else { return true }
-        refuseRate("more control messages a minute than `limits.control_per_minute` allows", id: id, wait: wait, turn: &turn)
+        refuseRate(Limit.control.excess, id: id, wait: wait, turn: &turn)
         return false
     }
 
@@ -83,14 +83,10 @@ extension Session {
 
     /// What would pass right now, by configuration name; a limit that is off isn't listed.
     private func remaining(turn: borrowing Turn) -> [(name: StaticString, units: Double)] {
-        let all: [(StaticString, Limit, Double)] = [
-            ("limits.text_per_minute", .text, 1), ("limits.audio_per_minute", .audio, 1), ("limits.audio_chunks_per_second", .chunk, 1),
-            ("limits.audio_realtime_factor", .realtime, 1e-6), ("limits.control_per_minute", .control, 1),
-            ("limits.bytes_per_second", .byte, 1), ("limits.refusals_per_minute", .refusal, 1), ("messages.max_violations", .violation, 1),
-        ]
         var found: [(name: StaticString, units: Double)] = []
-        for (name, limit, unit) in all where !policy.rate(of: limit).isUnlimited {
-            found.append((name, Double(remaining(limit, turn: turn)) * unit))
+        for limit in Limit.allCases where !policy.rate(of: limit).isUnlimited {
+            // Audio is charged in microseconds.
+            found.append((limit.key, Double(remaining(limit, turn: turn)) * (limit == .realtime ? 1e-6 : 1)))
         }
         return found
     }

@@ -52,6 +52,6 @@ extension Session {
 
     mutating func refuseSkipped(id: MessageID? = nil, chunk: UInt64? = nil, turn: inout Turn) {
         let wait = self.wait(.byte, for: Self.controlFrameBytes, turn: turn) ?? LimitWait(nanoseconds: 0)
-        refuseRate("more bytes a second than `limits.bytes_per_second` allows", id: id, chunk: chunk, wait: wait, turn: &turn)
+        refuseRate(Limit.byte.excess, id: id, chunk: chunk, wait: wait, turn: &turn)
     }
 }

@@ -13,7 +13,7 @@ extension Session {
         if case .bye = message { return bye(turn: &turn) }
         // Read first: a refusal names the message, and what follows a refused opening is ignored.
         if let wait = overBytes {
-            return refuseRate(message, "more bytes a second than `limits.bytes_per_second` allows", wait: wait, turn: &turn)
+            return refuseRate(message, Limit.byte.excess, wait: wait, turn: &turn)
         }
         if case .ack(let sequence) = message { return acknowledge(sequence) }
         if let wait = admission.admitGlobally(sharedNow: turn.sharedNow) {

@@ -3,7 +3,7 @@ extension Session {
         let id = message.id
         guard isNew(id, kind: .text, turn: &turn) else { return }
         if let wait = self.wait(.text, turn: turn) {
-            return refuseRate("more texts a minute than `limits.text_per_minute` allows", id: id, wait: wait, turn: &turn)
+            return refuseRate(Limit.text.excess, id: id, wait: wait, turn: &turn)
         }
         guard isKept(id, turn: &turn), hasRoomUpstream(for: message.text.count, id: id, turn: &turn),
             hasMemory(for: message.text.count, id: id, turn: &turn)

@@ -1,56 +1,12 @@
-/// The limits of a session that its messages are charged to.
-package enum Limit: Sendable, CaseIterable {
-    case text, audio, chunk, realtime, control, byte, refusal, violation
-}
+/// The debts of a session to each of its limits. Their rates are the policy's.
+typealias SessionLimiters = LimitTable<Limiter>
 
-/// What a session owes to each of its limits. Their rates are the policy's.
-struct SessionLimiters: Sendable {
-    private var text = Limiter()
-    private var audio = Limiter()
-    private var chunk = Limiter()
-    private var realtime = Limiter()
-    private var control = Limiter()
-    private var byte = Limiter()
-    private var refusal = Limiter()
-    private var violation = Limiter()
+extension LimitTable<Limiter> {
+    init() { self.init { Limiter() } }
 
-    /// Every one of them, in an order that stored sessions rely on.
+    /// Updates every limiter, in the order that stored sessions rely on.
     mutating func updateEach<Thrown: Error>(_ update: (inout Limiter) throws(Thrown) -> Void) throws(Thrown) {
-        try update(&text)
-        try update(&audio)
-        try update(&chunk)
-        try update(&realtime)
-        try update(&control)
-        try update(&byte)
-        try update(&refusal)
-        try update(&violation)
-    }
-
-    subscript(limit: Limit) -> Limiter {
-        _read {
-            switch limit {
-            case .text: yield text
-            case .audio: yield audio
-            case .chunk: yield chunk
-            case .realtime: yield realtime
-            case .control: yield control
-            case .byte: yield byte
-            case .refusal: yield refusal
-            case .violation: yield violation
-            }
-        }
-        _modify {
-            switch limit {
-            case .text: yield &text
-            case .audio: yield &audio
-            case .chunk: yield &chunk
-            case .realtime: yield &realtime
-            case .control: yield &control
-            case .byte: yield &byte
-            case .refusal: yield &refusal
-            case .violation: yield &violation
-            }
-        }
+        for limit in Limit.allCases { try update(&self[limit]) }
     }
 }
 

@@ -1,3 +1,5 @@
+import GatewayCore
+
 extension ConfigurationKey {
     /// `messages.*`, `limits.*`, `sessions.*`, `delivery.*`.
     static let messaging: [ConfigurationKey] = [
@@ -6,27 +8,27 @@ extension ConfigurationKey {
         .size("messages.audio_max_bytes", \.messages.audioMaxBytes, reload: .live, "Size of an audio chunk or message, decoded."),
         .count("messages.max_depth", \.messages.maxDepth, in: 1...64, zero: nil, reload: .live, "Nesting of JSON."),
         .choice("messages.unknown_fields", \.messages.unknownFields, reload: .live, "What happens to a field that no message has."),
-        .count("messages.max_violations", \.messages.maxViolations, reload: .live, "Violations a minute, of one session. Beyond it: 4505."),
+        .count(Limit.violation.name, \.messages.maxViolations, reload: .live, "Violations a minute, of one session. Beyond it: 4505."),
 
         .count(
-            "limits.text_per_minute", \.limits.textPerMinute, reload: .live, "Texts a minute, of one session, with a burst of a quarter."),
+            Limit.text.name, \.limits.textPerMinute, reload: .live, "Texts a minute, of one session, with a burst of a quarter."),
         .count(
-            "limits.audio_per_minute", \.limits.audioPerMinute, reload: .live, "Audio messages and opened streams a minute, of one session."
+            Limit.audio.name, \.limits.audioPerMinute, reload: .live, "Audio messages and opened streams a minute, of one session."
         ),
         .count(
-            "limits.audio_chunks_per_second", \.limits.audioChunksPerSecond, reload: .live,
+            Limit.chunk.name, \.limits.audioChunksPerSecond, reload: .live,
             "Binary frames a second, of one session, with a burst of 5 s."),
         .factor(
-            "limits.audio_realtime_factor", \.limits.audioRealtimeFactor, reload: .live,
+            Limit.realtime.name, \.limits.audioRealtimeFactor, reload: .live,
             "Seconds of audio a second, of one session, with a burst of 5 s."),
         .count(
-            "limits.control_per_minute", \.limits.controlPerMinute, reload: .live,
+            Limit.control.name, \.limits.controlPerMinute, reload: .live,
             "ping, status, cancel and auth a minute, of one session. An ack counts in bytes only."),
         .count(
-            "limits.refusals_per_minute", \.limits.refusalsPerMinute, reload: .live,
+            Limit.refusal.name, \.limits.refusalsPerMinute, reload: .live,
             "Messages that a limit refused, a minute, of one session. Beyond it: 4505."),
         .size(
-            "limits.bytes_per_second", \.limits.bytesPerSecond, reload: .live,
+            Limit.byte.name, \.limits.bytesPerSecond, reload: .live,
             "Bytes a second, inflated, of one session, with a burst of 4 s."),
         .factor(
             "limits.per_address_factor", \.limits.perAddressFactor, zero: "no limit by address", reload: .live,

@@ -11,43 +11,43 @@ package struct GatewayConfiguration: Sendable, Equatable {
     /// Where this gateway runs: chooses the defaults, the second file, and how strict the rules are.
     package var environment: DeploymentEnvironment = .development
     /// The TLS listener.
-    package var listen = Listen()
+    package var listen = ConfigurationSection.Listen()
     /// Certificates, versions and deadlines of TLS.
-    package var tls = TLS()
+    package var tls = ConfigurationSection.TLS()
     /// The HTTP request before the upgrade.
-    package var http = HTTP()
+    package var http = ConfigurationSection.HTTP()
     /// How many connections, from whom, and for how long.
-    package var connections = Connections()
+    package var connections = ConfigurationSection.Connections()
     /// Framing and compression, RFC 6455 and RFC 7692.
-    package var websocket = WebSocket()
+    package var websocket = ConfigurationSection.WebSocket()
     /// Liveness of a connection.
-    package var heartbeat = Heartbeat()
+    package var heartbeat = ConfigurationSection.Heartbeat()
     /// What one message may be.
-    package var messages = Messages()
+    package var messages = ConfigurationSection.Messages()
     /// How much one session may send.
-    package var limits = Limits()
+    package var limits = ConfigurationSection.Limits()
     /// How many sessions, for how long, and what they remember.
-    package var sessions = Sessions()
+    package var sessions = ConfigurationSection.Sessions()
     /// The way out: toward the client, and toward the upstream.
-    package var delivery = Delivery()
+    package var delivery = ConfigurationSection.Delivery()
     /// Where acknowledged messages are kept.
-    package var store = Store()
+    package var store = ConfigurationSection.Store()
     /// Reports of ended sessions.
-    package var reports = Reports()
+    package var reports = ConfigurationSection.Reports()
     /// The second listener: health, metrics, operations.
-    package var operations = Operations()
+    package var operations = ConfigurationSection.Operations()
     /// Log lines on standard output.
-    package var logging = Logging()
+    package var logging = ConfigurationSection.Logging()
     /// From SIGTERM to exit.
-    package var shutdown = Shutdown()
+    package var shutdown = ConfigurationSection.Shutdown()
     /// Who may connect.
-    package var auth = Authentication()
+    package var auth = ConfigurationSection.Authentication()
     /// What Parley stands in front of, by name.
     package var upstreams: [String: Upstream] = [:]
     /// Which requests go where, by name. Without any, all go to the loopback.
     package var routes: [String: Route] = [:]
     /// What only protocol conformance suites need.
-    package var conformance = Conformance()
+    package var conformance = ConfigurationSection.Conformance()
 
     package init() {}
 

@@ -40,7 +40,7 @@ package final class DescriptorLimit: Sendable {
 
     /// Descriptors that the limits of a configuration allow to be open at a time. Limits that are off count for nothing.
     package static func needed(_ configuration: GatewayConfiguration, loops: Int) -> Int {
-        let operations = OperationsServer.Limits()
+        let operations = OperationsLimits()
         var needed = ownDescriptors + 3 * loops + bounded(configuration.connections.maxSockets)
         needed += operations.connections + operations.healthConnections
         for upstream in configuration.upstreams.values {

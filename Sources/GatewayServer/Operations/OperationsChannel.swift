@@ -11,7 +11,7 @@ struct OperationsChannel: HTTPChannelHandler {
     typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
 
     let responder: HTTPChannelHandler.Responder
-    let limits: OperationsServer.Limits
+    let limits: OperationsLimits
     let connections: OperationsConnections
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {

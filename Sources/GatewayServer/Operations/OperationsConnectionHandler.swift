@@ -8,14 +8,14 @@ import NIOHTTP1
 /// discarded: the route has refused the body by then.
 ///
 /// The connection closes behind a response with `Connection: close`, a refusal (400, 401, 403, 408, 413), and any response to HTTP/1.0. The
-/// client gets ``OperationsServer/Limits/lingerTimeout`` to read it: closing with unread bytes would reset the connection, and the response be lost.
+/// client gets ``OperationsLimits/lingerTimeout`` to read it: closing with unread bytes would reset the connection, and the response be lost.
 final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    private let limits: OperationsServer.Limits
+    private let limits: OperationsLimits
     private let setWaiting: (Bool) -> Void
     private var bodyBytes = 0
     private var unanswered = 0
@@ -34,7 +34,7 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
     /// - Parameters:
     ///   - servesOneRequest: the connection closes behind its first response
     ///   - setWaiting: called whenever the gateway begins or stops to wait for the client
-    init(limits: OperationsServer.Limits, servesOneRequest: Bool, setWaiting: @escaping (Bool) -> Void) {
+    init(limits: OperationsLimits, servesOneRequest: Bool, setWaiting: @escaping (Bool) -> Void) {
         self.limits = limits
         self.servesOneRequest = servesOneRequest
         self.setWaiting = setWaiting

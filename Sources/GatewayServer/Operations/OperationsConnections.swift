@@ -13,7 +13,7 @@ final class OperationsConnections: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ limits: OperationsServer.Limits) {
+    init(_ limits: OperationsLimits) {
         state = Mutex(
             State(limit: OperationsConnectionLimit(connections: limits.connections, healthConnections: limits.healthConnections)))
     }

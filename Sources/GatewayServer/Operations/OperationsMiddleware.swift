@@ -107,7 +107,7 @@ struct OperationsGateMiddleware: RouterMiddleware {
 
 /// Refuses what has no room: a body over the listener's limit, and everything but health on a connection that is there for health only.
 struct OperationsCapacityMiddleware: RouterMiddleware {
-    let limits: OperationsServer.Limits
+    let limits: OperationsLimits
     let connections: OperationsConnections
 
     func handle(
@@ -120,7 +120,7 @@ struct OperationsCapacityMiddleware: RouterMiddleware {
                 status: .serviceUnavailable, code: .connectionLimit,
                 detail: "Connection limit reached (\(limits.connections)); retry after 1 s", fields: [.retryAfter: "1"])
         }
-        try OperationsRoutes.refuseBody(of: request, over: limits.bodyBytes, "no body of more than \(limits.bodyBytes) bytes is taken")
+        try request.refuseBody(over: limits.bodyBytes, "no body of more than \(limits.bodyBytes) bytes is taken")
         return try await next(request, context)
     }
 }

@@ -7,9 +7,6 @@ import NIOCore
 
 /// The routes of the operations listener, put together in one place.
 struct OperationsRoutes {
-    /// A body is never needed; what a tool sends along by habit may be so long, in bytes.
-    static let longestBody = 1024
-
     let health: HealthRegistry
     let snapshot: @Sendable () async -> GatewaySnapshot
     let reload: @Sendable () async -> ReloadReport
@@ -17,7 +14,7 @@ struct OperationsRoutes {
     let sessions: SessionRoutes
 
     func router(
-        gate: OperationsGate, token: @escaping @Sendable () -> String?, limits: OperationsServer.Limits, connections: OperationsConnections
+        gate: OperationsGate, token: @escaping @Sendable () -> String?, limits: OperationsLimits, connections: OperationsConnections
     ) -> Router<OperationsRequestContext> {
         let router = Router(context: OperationsRequestContext.self, options: .autoGenerateHeadEndpoints)
         router.add(
@@ -31,23 +28,23 @@ struct OperationsRoutes {
         router.add(middleware: OperationsCapacityMiddleware(limits: limits, connections: connections))
         // Load balancers check with OPTIONS, too: it is the method of HAProxy's `option httpchk` unless told otherwise.
         for method in [HTTPRequest.Method.get, .options] { addHealth(to: router, method) }
-        router.get("/v1/gateway") { [snapshot] _, _ in try Self.json(await snapshot()) }
+        router.get("/v1/gateway") { [snapshot] _, _ in try Response.json(await snapshot()) }
         router.post("/v1/gateway/reload") { [reload] request, _ in
-            try await Self.discardBody(of: request)
+            try await request.discardBody()
             let report = await reload()
             guard report.problems.isEmpty else {
                 throw OperationsProblem(
                     status: .unprocessableContent, code: .invalidMessage, detail: "the new configuration is refused; the old one stays",
                     problems: report.problems)
             }
-            return try Self.json(report)
+            return try Response.json(report)
         }
         router.post("/v1/upstreams/:name/reset") { [resetUpstream] request, context in
-            try await Self.discardBody(of: request)
+            try await request.discardBody()
             guard let upstream = context.parameters.get("name").flatMap(resetUpstream) else {
                 throw OperationsProblem(status: .notFound, code: .notFound, detail: "there is no such upstream")
             }
-            return try Self.json(upstream)
+            return try Response.json(upstream)
         }
         sessions.add(to: router)
         return router
@@ -73,31 +70,5 @@ struct OperationsRoutes {
         Response(
             status: HTTPResponse.Status(code: health.status), headers: [.contentType: HealthResponse.contentType],
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: health.body)))
-    }
-
-    static func json(_ value: some Encodable) throws -> Response {
-        Response(
-            status: .ok, headers: [.contentType: "application/json"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try SortedJSON.encode(value))))
-    }
-
-    static func discardBody(of request: Request) async throws {
-        _ = try await body(of: request, upTo: longestBody, "no body of more than \(longestBody) bytes is taken")
-    }
-
-    /// The whole body of a request; one over its limit is refused with 413, by its `Content-Length` before a byte of it is read.
-    static func body(of request: Request, upTo limit: Int, _ refusal: String) async throws -> ByteBuffer {
-        try refuseBody(of: request, over: limit, refusal)
-        do {
-            return try await request.body.collect(upTo: limit)
-        } catch is NIOTooManyBytesError {
-            throw OperationsProblem(status: .contentTooLarge, code: .messageTooLarge, detail: refusal, closes: true)
-        }
-    }
-
-    /// A `Content-Length` that is no number was refused by the parser, except for one that overflows.
-    static func refuseBody(of request: Request, over limit: Int, _ refusal: String) throws {
-        guard let length = request.headers[.contentLength], (Int(length) ?? .max) > limit else { return }
-        throw OperationsProblem(status: .contentTooLarge, code: .messageTooLarge, detail: refusal, closes: true)
     }
 }

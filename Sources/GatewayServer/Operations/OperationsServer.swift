@@ -10,33 +10,8 @@ import ServiceLifecycle
 /// It runs until its `ServiceGroup` shuts down gracefully or its task is cancelled, and throws when the address can't be bound.
 /// ``OperationsGate`` says who may use it.
 package struct OperationsServer: Service, CustomStringConvertible {
-    /// Bounds of the listener. None has a key: it serves operators, not clients.
-    package struct Limits: Sendable {
-        /// At the limit, the connection that has been waiting longest for its client is closed for a new one.
-        package var connections = 64
-        /// Beyond ``connections``, when all of those are being served: for health only.
-        package var healthConnections = 16
-        /// From accepting a connection to the end of its first request head.
-        package var headTimeout = TimeAmount.seconds(3)
-        /// From a response to the end of the next request head.
-        package var idleTimeout = TimeAmount.seconds(30)
-        /// From a request's head to the last byte of its answer.
-        package var requestTimeout = TimeAmount.seconds(10)
-        /// For the client to read the last response of a connection before it is cut.
-        package var lingerTimeout = TimeAmount.seconds(1)
-        /// One header field, the request target too.
-        package var headerFieldBytes = 8 << 10
-        /// All header fields of a request.
-        package var headerBytes = 16 << 10
-        package var headerFields = 64
-        /// Bytes of a body beyond it are discarded, and the connection closes; the routes that read a body refuse longer ones earlier.
-        package var bodyBytes = 64 << 10
-
-        package init() {}
-    }
-
     private let address: SocketEndpoint
-    private let limits: Limits
+    private let limits: OperationsLimits
     private let gate: OperationsGate
     private let token: @Sendable () -> String?
     private let routes: OperationsRoutes
@@ -58,7 +33,8 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - logger: lines of the listener itself and, through it, of Hummingbird.
     ///   - onRunning: called once with the address that is bound.
     package init(
-        address: SocketEndpoint, demandsToken: Bool, limits: Limits = Limits(), token: @escaping @Sendable () -> String?,
+        address: SocketEndpoint, demandsToken: Bool, limits: OperationsLimits = OperationsLimits(),
+        token: @escaping @Sendable () -> String?,
         health: HealthRegistry, snapshot: @escaping @Sendable () async -> GatewaySnapshot,
         sessions: SessionDesk,
         reload: @escaping @Sendable () async -> ReloadReport,

@@ -25,16 +25,16 @@ struct SessionRoutes {
         router.get("/v1/sessions") { [self] request, _ in try await list(request) }
         router.get("/v1/sessions/:id") { [self] _, context in
             guard let details = try await desk.session(try Self.id(context), withTranscript: false) else { throw Self.unknown }
-            return try OperationsRoutes.json(details)
+            return try Response.json(details)
         }
         router.get("/v1/sessions/:id/report") { [self] request, context in try await report(request, context) }
         router.patch("/v1/sessions/:id") { [self] request, context in try await annotate(request, context) }
         router.post("/v1/sessions/:id/close") { [self] request, context in
-            try await OperationsRoutes.discardBody(of: request)
+            try await request.discardBody()
             return try Self.done(await desk.close(try Self.id(context)))
         }
         router.delete("/v1/sessions/:id") { [self] request, context in
-            try await OperationsRoutes.discardBody(of: request)
+            try await request.discardBody()
             return try Self.done(try await desk.erase(try Self.id(context)))
         }
     }
@@ -64,7 +64,7 @@ struct SessionRoutes {
         }
         let tag = query["tag"].map(String.init)
         guard request.headers[.accept]?.contains("application/x-ndjson") == true else {
-            return try OperationsRoutes.json(await desk.page(after: cursor, limit: limit, filter: filter, tag: tag))
+            return try Response.json(await desk.page(after: cursor, limit: limit, filter: filter, tag: tag))
         }
         return stream(after: cursor, filter: filter, tag: tag)
     }
@@ -115,8 +115,7 @@ struct SessionRoutes {
 
     private func annotate(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
         let id = try Self.id(context)
-        let body = try await OperationsRoutes.body(
-            of: request, upTo: Self.longestPatch, "a patch has at most \(Self.longestPatch) bytes")
+        let body = try await request.collectBody(upTo: Self.longestPatch, "a patch has at most \(Self.longestPatch) bytes")
         let patch: SessionAnnotationPatch
         do throws(SessionAnnotationPatch.Fault) {
             patch = try SessionAnnotationPatch(json: Array(body.readableBytesView))
@@ -124,7 +123,7 @@ struct SessionRoutes {
             throw Self.invalid(error.detail)
         }
         guard let details = try await desk.annotate(id, patch) else { throw Self.unknown }
-        return try OperationsRoutes.json(details)
+        return try Response.json(details)
     }
 
     private static func done(_ isDone: Bool) throws -> Response {

@@ -3,6 +3,12 @@ import Glibc
 
 /// Whether a file can be made, found out without making it.
 enum FolderAccess {
+    /// The folder of a file; `.` for a name alone.
+    static func folder(of path: String) -> String {
+        let folder = (path as NSString).deletingLastPathComponent
+        return folder.isEmpty ? "." : folder
+    }
+
     /// The reason, in words, why no file can be made in a folder, which itself may have to be made; nil when one can.
     static func obstacle(toWritingIn folder: String) -> String? {
         var place = folder.isEmpty ? "." : folder

@@ -24,16 +24,11 @@ extension SQLiteStore {
         return [attributes[.systemNumber], attributes[.systemFileNumber]].compactMap { ($0 as? NSNumber)?.intValue }
     }
 
-    static func folder(of path: String) -> String {
-        let folder = (path as NSString).deletingLastPathComponent
-        return folder.isEmpty ? "." : folder
-    }
-
     /// The file is made with the rights that it shall have; its folder too, where it isn't there.
     static func prepareFile(_ path: String) throws(StoreError) {
         do {
             try FileManager.default.createDirectory(
-                atPath: folder(of: path), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                atPath: FolderAccess.folder(of: path), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
             let code = (error as? CocoaError)?.code
             throw StoreError(
@@ -49,7 +44,7 @@ extension SQLiteStore {
     static func examine(_ path: String) throws(StoreError) {
         guard let mode = FileMode(of: path) else {
             guard errno == ENOENT else { throw StoreError(path: path, problem: String(cString: strerror(errno))) }
-            if let reason = FolderAccess.obstacle(toWritingIn: folder(of: path)) {
+            if let reason = FolderAccess.obstacle(toWritingIn: FolderAccess.folder(of: path)) {
                 throw StoreError(path: path, problem: "it can't be made: \(reason)")
             }
             return
@@ -59,7 +54,7 @@ extension SQLiteStore {
             throw StoreError(path: path, problem: "it can't be opened for writing: \(String(cString: strerror(errno)))")
         }
         // SQLite makes its log in the same folder.
-        if let reason = FolderAccess.obstacle(toWritingIn: folder(of: path)) {
+        if let reason = FolderAccess.obstacle(toWritingIn: FolderAccess.folder(of: path)) {
             throw StoreError(path: path, problem: "its folder can't be written: \(reason)")
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)

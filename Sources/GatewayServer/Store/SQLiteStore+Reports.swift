@@ -143,7 +143,7 @@ extension SQLiteStore: ReportArchive {
     /// Less is free on the disk than a log of commits may need. Giving up reports wouldn't help those who fill the disk.
     var isDiskFull: Bool {
         var status = statvfs()
-        guard statvfs(Self.folder(of: path), &status) == 0 else { return true }
+        guard statvfs(FolderAccess.folder(of: path), &status) == 0 else { return true }
         return UInt64(status.f_bavail) * UInt64(status.f_frsize) < 1 << 20
     }
 

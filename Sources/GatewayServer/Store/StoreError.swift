@@ -55,7 +55,7 @@ package struct StoreError: Error, CustomStringConvertible, Sendable {
     /// SQLite doesn't tell a read-only or full disk from missing rights, where it makes a file.
     private static func isOnUnwritableDisk(_ path: String) -> Bool {
         var status = statvfs()
-        guard statvfs(SQLiteStore.folder(of: path), &status) == 0 else { return false }
+        guard statvfs(FolderAccess.folder(of: path), &status) == 0 else { return false }
         return status.f_flag & UInt(ST_RDONLY) != 0 || status.f_bavail == 0 || status.f_files > 0 && status.f_favail == 0
     }
 

@@ -8,14 +8,14 @@ struct SubprotocolList: Equatable {
 
     /// - Throws: ``UpgradeFailure/subprotocols`` for an entry that isn't a token or comes twice (RFC 6455 §4.1) or a list without any;
     ///   ``UpgradeFailure/missingSubprotocol`` for credentials without the subprotocol; ``UpgradeFailure/authorization``, ``UpgradeFailure/resumeToken`` or ``UpgradeFailure/conflictingCredentials`` for bad credentials.
-    init(_ fields: [String]) throws(UpgradeFailure) {
+    init(_ fields: [String], subprotocol: String) throws(UpgradeFailure) {
         guard !fields.isEmpty else { return }
         let entries = HeaderGrammar.elements(of: fields)
         guard !entries.isEmpty else { throw .subprotocols }
         var seen: Set<Substring> = []
         for entry in entries {
             guard HeaderGrammar.isToken(entry), seen.insert(entry).inserted else { throw .subprotocols }
-            if entry == Substring(UpgradeRequest.subprotocol) {
+            if entry == Substring(subprotocol) {
                 offersParley = true
             } else if entry.hasPrefix("bearer.") {
                 let token = entry.dropFirst("bearer.".count)

@@ -41,7 +41,7 @@ package struct UpgradeRequest: Sendable, Equatable {
         origin = origins.first
         compressionOffers = try CompressionOffer.offers(in: headers["Sec-WebSocket-Extensions"])
 
-        let subprotocols = try SubprotocolList(headers["Sec-WebSocket-Protocol"])
+        let subprotocols = try SubprotocolList(headers["Sec-WebSocket-Protocol"], subprotocol: Self.subprotocol)
         offersSubprotocol = subprotocols.offersParley
         bearer = try Self.agreed(Self.bearer(headers["Authorization"]), subprotocols.bearer)
         resume = try Self.agreed(Self.resumeToken(headers["Parley-Resume"]), subprotocols.resume)

@@ -3,22 +3,13 @@ import GatewayServer
 
 /// Recordings, in both directions.
 extension Conversation {
-    /// Audio of the gateway that is being played.
-    struct Playback {
-        var format: AudioFormat?
-        /// Bytes so far.
-        var count = 0
-        /// Where its bytes go; false when that has failed.
-        var isKept = true
-    }
-
     // MARK: Sending
 
     func play(_ file: RecordingFile) async {
         let id = nextID("a")
         let upload = AudioUpload(
             chunkCount: file.chunkCount, chunkDuration: file.chunkDuration, pace: plan.pace,
-            gatewayFactor: limits["limits.audio_realtime_factor"])
+            gatewayFactor: limits[Limit.realtime.name])
         recording = Recording(id: id, file: file, upload: upload)
         exchanges.append(Exchange(id: id, kind: .audio, sentAt: now))
         renewPatience()

@@ -40,28 +40,17 @@ final class SessionTarget: FuzzTarget {
         /// What the client sends; nil for what happens without it.
         var bytes: [UInt8]? {
             switch self {
-            case .message(let opcode, let payload): return Self.frame(opcode.rawValue | 0x80, payload)
+            case .message(let opcode, let payload): return TestFrame(opcode.rawValue, payload).bytes
             case .fragments(let count, let payload):
                 var bytes: [UInt8] = []
                 for start in stride(from: 0, to: max(payload.count, 1), by: count) {
                     let end = min(payload.count, start + count)
                     let first: UInt8 = (start == 0 ? 1 : 0) | (end == payload.count ? 0x80 : 0)
-                    bytes += Self.frame(first, Array(payload[start..<end]))
+                    bytes += TestFrame(first: first, Array(payload[start..<end])).bytes
                 }
                 return bytes
             case .time, .writable, .goAway, .relieve, .reload: return nil
             }
-        }
-
-        private static func frame(_ first: UInt8, _ payload: [UInt8]) -> [UInt8] {
-            let count = payload.count
-            let length: [UInt8] =
-                count < 126
-                ? [0x80 | UInt8(count)]
-                : count < 65536
-                    ? [0xFE, UInt8(count >> 8), UInt8(count & 255)]
-                    : [0xFF] + (0..<8).map { UInt8(truncatingIfNeeded: count >> (56 - 8 * $0)) }
-            return [first] + length + [0, 0, 0, 0] + payload
         }
     }
 

@@ -121,7 +121,7 @@ import Testing
             let bytes = Containers.oggHeaders() + Containers.page(granule: granule, body: [1]) + Containers.page(granule: 1, body: [])
             #expect(seconds(bytes + bytes, .oggOpus, cutEvery: 5) < 100)
         }
-        var random = SplitMix(state: 15)
+        var random = SplitMix64(state: 15)
         for seed in [Containers.ogg(seconds: 2, bytes: 300), Containers.webM(seconds: 1, bytesPerBlock: 30)] {
             for _ in 0..<300 {
                 var bytes = seed

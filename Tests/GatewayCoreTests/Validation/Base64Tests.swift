@@ -41,7 +41,7 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
     }
 
     @Test func `every length comes back`() {
-        var random = SplitMix(state: 1)
+        var random = SplitMix64(state: 1)
         for count in 0...200 {
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
             #expect(decode(Array(base64(bytes).utf8)) == bytes, "\(count)")
@@ -50,7 +50,7 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
 
     @Test(arguments: 0..<16)
     func `texts of each length come back at each alignment, and with one wrong character don't`(shift: Int) {
-        var random = SplitMix(state: UInt64(shift))
+        var random = SplitMix64(state: UInt64(shift))
         let source = (0..<225).map { _ in UInt8.random(in: 0...255, using: &random) }
         var wrong: [Int] = []
         for count in 0...225 {

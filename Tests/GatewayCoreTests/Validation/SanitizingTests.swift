@@ -88,7 +88,7 @@ import Testing
             #"\f"#, #"\""#,
             #"\\"#, #"\/"#, #"\u0022"#, #"\u005c"#, #"\u000a"#, #"\ud83d"#, "\u{10FFFF}", "\u{800}",
         ]
-        var random = SplitMix(state: 7)
+        var random = SplitMix64(state: 7)
         var scanner = MessageScanner(rules: ValidationRules())
         for round in 0..<3000 {
             // Half of a pair ends a text as invalid, so only some rounds may have it.

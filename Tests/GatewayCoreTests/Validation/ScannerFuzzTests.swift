@@ -20,7 +20,7 @@ import Testing
         ]
         .map { Array($0.utf8) } + [[0], [0x1F], [0x7F], [0xC2, 0x85], [0x80], [0xED, 0xA0, 0x80], [0xFF], [0xF0, 0x9F]]
 
-    private func mutate(_ seed: [UInt8], _ random: inout SplitMix) -> [UInt8] {
+    private func mutate(_ seed: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         var bytes = seed
         for _ in 0..<Int.random(in: 1...3, using: &random) {
             let place = Int.random(in: 0...bytes.count, using: &random)
@@ -42,7 +42,7 @@ import Testing
 
     @Test(arguments: 0..<8)
     func `the scanner calls the same messages JSON as a slow and simple reader does`(seed: Int) {
-        var random = SplitMix(state: UInt64(seed) &* 77 &+ 5)
+        var random = SplitMix64(state: UInt64(seed) &* 77 &+ 5)
         var scanner = MessageScanner(rules: ValidationRules(maxDepth: 6))
         let original = Array(Self.seeds[seed].utf8)
         var valid = 0
@@ -73,7 +73,7 @@ import Testing
     }
 
     @Test func `bytes without any sense are refused in peace`() {
-        var random = SplitMix(state: 99)
+        var random = SplitMix64(state: 99)
         var scanner = MessageScanner(rules: ValidationRules())
         for _ in 0..<5000 {
             let bytes = (0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }

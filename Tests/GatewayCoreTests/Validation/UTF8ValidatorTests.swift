@@ -48,7 +48,7 @@ import Testing
 
     @Test(arguments: 0..<40)
     func `random bytes near UTF-8 are judged as the standard library judges them`(seed: UInt64) {
-        var generator = SplitMix(state: seed)
+        var generator = SplitMix64(state: seed)
         var misjudged: [[UInt8]] = []
         let interesting: [UInt8] = [
             0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1,

@@ -103,6 +103,80 @@ struct ShippedConfigurationTests {
         }
     }
 
+    @Test(arguments: ["upstreams", "routes"]) func `gateway.yaml has the default and the bounds of every field of a block`(group: String)
+        throws
+    {
+        let fields = try fields(ofFirst: group)
+        // Without them a block of the shipped kind would do nothing, or they have no default.
+        let examples: Set = ["urls", "command", "api_key", "ca", "client_certificate", "upstreams"]
+        var none = GatewayConfiguration()
+        none.upstreams["x"] = .init()
+        none.routes["x"] = .init()
+        for key in ConfigurationKey.Block(group: group, name: "x").keys {
+            let name = try #require(key.components.last)
+            let (value, comment) = try #require(fields[name])
+            #expect(examples.contains(name) || value == key.text(none) ?? "", "\(name)")
+            for bound in bounds(of: key) { #expect(comment.contains(bound), "\(name): \(bound)") }
+            #expect(!key.allowed.contains(", or 0 for ") || comment.contains(#/\b0( for|:) /#), "\(name)")
+        }
+    }
+
+    /// The value of each field of the first block of a group, and the comment above it, which several fields may share.
+    private func fields(ofFirst group: String) throws -> [String: (value: String, comment: String)] {
+        var fields: [String: (value: String, comment: String)] = [:]
+        var comment: [String] = []
+        var isComplete = false
+        let lines = try text("gateway").split(separator: "\n", omittingEmptySubsequences: false)
+        for line in lines.drop(while: { $0 != "# \(group):" }).dropFirst(2).prefix(while: { $0.hasPrefix("#     ") }) {
+            let bare = line.dropFirst(6)
+            if bare.hasPrefix("# ") {
+                if isComplete { (comment, isComplete) = ([], false) }
+                comment.append(String(bare.dropFirst(2)))
+            } else if let colon = bare.firstRange(of: ": ") {
+                isComplete = true
+                fields[String(bare[..<colon.lowerBound])] = (
+                    bare[colon.upperBound...].trimmingPrefix("\"").replacing(#/"$/#, with: ""), comment.joined(separator: " ")
+                )
+            }
+        }
+        return fields
+    }
+
+    /// What the comment on a field says: the bounds that aren't those of its kind, and the words that are allowed.
+    private func bounds(of key: ConfigurationKey) -> [String] {
+        var bounds: [String] = []
+        let allowed = key.allowed.split(separator: ", or 0 for ")[0]
+        if let match = allowed.wholeMatch(of: #/a whole number from (\d+ to (\d+))/#), match.output.2 != "\(ConfigurationKey.most)" {
+            bounds.append(String(match.output.1))
+        }
+        if let match = allowed.prefixMatch(of: #/a duration (from (\S+)) to/#), match.output.2 != "100ms" {
+            bounds.append(String(match.output.1))
+        }
+        if allowed.hasPrefix("a number from 0.001 to 1"), !allowed.contains("\(ConfigurationKey.most)") { bounds.append("up to 1") }
+        if let match = allowed.wholeMatch(of: #/a text of (up to \d+ bytes)/#) {
+            bounds.append(match.output.1.replacing("32768 bytes", with: "32 KiB"))
+        }
+        if !key.isToggle, allowed.wholeMatch(of: #/([a-z]+, )*[a-z]+ or [a-z]+/#) != nil {
+            bounds += allowed.replacing(" or ", with: ", ").split(separator: ", ").map(String.init)
+        }
+        return bounds
+    }
+
+    @Test func `gateway.yaml and the page tell the bounds of each unit`() throws {
+        let page = try String(
+            contentsOf: URL(fileURLWithPath: Self.directory)
+                .appendingPathComponent("../Sources/GatewayServer/Documentation.docc/Configuration.md"), encoding: .utf8)
+        let times = "\(ConfigurationNotation.text(ConfigurationKey.shortest)) to \(ConfigurationNotation.text(ConfigurationKey.longest))"
+        let (largest, most) = (ConfigurationNotation.text(size: ConfigurationKey.largest), "\(ConfigurationKey.most)")
+        for row in ["30d` | \(times);", "1 byte to \(largest) |", "| number | digits | 1 to \(most) |", "| 0.001 to \(most) |"] {
+            #expect(page.contains(row), "\(row)")
+        }
+        let head = try text("gateway").replacing("\n# ", with: " ")
+        for sentence in ["go from \(times).", "go to \(largest).", "Whole numbers go to \(most)."] {
+            #expect(head.contains(sentence), "\(sentence)")
+        }
+    }
+
     /// With each key that is a comment made a key: two blanks, # and a key in small letters.
     private func uncommented(_ yaml: String) -> String {
         yaml.split(separator: "\n", omittingEmptySubsequences: false)
@@ -121,8 +195,14 @@ struct ShippedConfigurationTests {
             if value != key.shown(in: none) { #expect(comment.contains("\(environment.rawValue) \(value)")) }
         }
         #expect(comment.hasSuffix("Reloadable.") == key.isReloadable)
-        if let zero = key.allowed.split(separator: ", or 0 for ").dropFirst().first { #expect(comment.contains("or 0 for \(zero).")) }
-        if !["a duration", "a size", "a whole number"].contains(where: key.allowed.hasPrefix) { #expect(comment.contains(key.allowed)) }
+        #expect(comment.contains("Allowed: \(inBrief(key.allowed)). Default: "))
+    }
+
+    /// What is allowed, without the bounds that the head of the file tells for all keys of a unit.
+    private func inBrief(_ allowed: String) -> String {
+        allowed.replacing(" to 3650d, such as 500ms, 30s, 5m or 24h", with: "").replacing("a duration from 100ms", with: "a duration")
+            .replacing("a size from 1B to 1TB, such as 4096, 100KB or 64KiB", with: "a size")
+            .replacing("a whole number from 1 to \(ConfigurationKey.most)", with: "a whole number")
     }
 
     /// The comment above a key, on one line; nil when the file doesn't have the key, commented out or not.

@@ -56,7 +56,7 @@ final class EchoClient {
     /// All that came since the last call.
     func replies() throws -> EchoAnswer {
         while var out = try connection.channel.readOutbound(as: ByteBuffer.self) { received.writeBuffer(&out) }
-        while let (first, payload) = try nextFrame() { try note(first, payload) }
+        while let frame = try ReceivedFrame(from: &received) { try note(frame.first, frame.payload) }
         guard connection.isClosed == (answer.close != nil) else { throw TestFailure("closed: \(connection.isClosed), \(answer)") }
         defer { answer = EchoAnswer() }
         return answer
@@ -80,28 +80,6 @@ final class EchoClient {
             answer.close = .code(UInt16(payload[0]) << 8 | UInt16(payload[1]))
         default: throw TestFailure("no frame for a client: \(first) \(payload)")
         }
-    }
-
-    private func nextFrame() throws -> (first: UInt8, payload: [UInt8])? {
-        var buffer = received
-        guard let first = buffer.readInteger(as: UInt8.self), let second = buffer.readInteger(as: UInt8.self) else { return nil }
-        var count = Int(second)
-        switch second {
-        case 0...125: break
-        case 126:
-            guard let length = buffer.readInteger(as: UInt16.self) else { return nil }
-            count = Int(length)
-        case 127:
-            guard let length = buffer.readInteger(as: UInt64.self) else { return nil }
-            count = Int(length)
-        default: throw TestFailure("a masked frame of a server")
-        }
-        guard second < 126 || count > (second == 126 ? 125 : 0xFFFF), first & 0x08 == 0 || count <= 125 else {
-            throw TestFailure("\(count) bytes in the wrong form")
-        }
-        guard let payload = buffer.readBytes(length: count) else { return nil }
-        received = buffer
-        return (first, payload)
     }
 }
 

@@ -60,7 +60,7 @@ struct OperationsHarness: Sendable {
 
     /// Starts a listener, runs `body`, and shuts it down gracefully, which also has to end while connections are open.
     static func run(
-        token: String? = nil, demandsToken: Bool = false, limits: OperationsServer.Limits = .init(), reload: ReloadReport = ReloadReport(),
+        token: String? = nil, demandsToken: Bool = false, limits: OperationsLimits = .init(), reload: ReloadReport = ReloadReport(),
         reloadsAfter release: Task<Void, Never>? = nil,
         _ body: @Sendable @escaping (OperationsHarness) async throws -> Void
     ) async throws {

@@ -232,7 +232,7 @@ import Testing
     }
 
     @Test func `a body nobody reads closes the connection at its limit`() async throws {
-        var limits = OperationsServer.Limits()
+        var limits = OperationsLimits()
         limits.bodyBytes = 100
         try await OperationsHarness.run(limits: limits) { server in
             let under = try await server.send("GET /livez", body: String(repeating: "x", count: 100))
@@ -244,7 +244,7 @@ import Testing
     }
 
     @Test func `a head over its limits is a bad request`() async throws {
-        var limits = OperationsServer.Limits()
+        var limits = OperationsLimits()
         limits.headerFieldBytes = 200
         limits.headerFields = 5
         try await OperationsHarness.run(limits: limits) { server in
@@ -283,14 +283,14 @@ import Testing
     }
 
     @Test func `a request that never ends is ended by the deadline, a silent connection by the deadline of its first head`() async throws {
-        var limits = OperationsServer.Limits()
+        var limits = OperationsLimits()
         limits.requestTimeout = .seconds(1)
         try await OperationsHarness.run(limits: limits) { server in
             let text = try await server.exchange("POST /v1/gateway/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n12")
             #expect(text == "")
             #expect(try await server.send("GET /livez").status == 200)
         }
-        limits = OperationsServer.Limits()
+        limits = OperationsLimits()
         limits.headTimeout = .seconds(1)
         try await OperationsHarness.run(limits: limits) { server in
             for start in ["", "GET /livez HTTP/1.1\r\nHo"] {
@@ -301,7 +301,7 @@ import Testing
     }
 
     @Test func `at the limit the connection that waits longest for its client is closed for a new one`() async throws {
-        var limits = OperationsServer.Limits()
+        var limits = OperationsLimits()
         (limits.connections, limits.healthConnections, limits.headTimeout) = (2, 1, .hours(1))
         try await OperationsHarness.run(limits: limits) { server in
             let first = try await server.connect()
@@ -327,7 +327,7 @@ import Testing
     }
 
     @Test func `health is answered while requests take every other connection`() async throws {
-        var limits = OperationsServer.Limits()
+        var limits = OperationsLimits()
         (limits.connections, limits.healthConnections) = (2, 2)
         let (releases, release) = AsyncStream.makeStream(of: Void.self)
         let released = Task { for await _ in releases {} }

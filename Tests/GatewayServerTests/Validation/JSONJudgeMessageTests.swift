@@ -1,5 +1,6 @@
 import Foundation
 import GatewayCore
+import Support
 import Testing
 
 /// Whole messages beside Foundation: what the scanner takes has the fields that Foundation reads, and what it calls no JSON Foundation

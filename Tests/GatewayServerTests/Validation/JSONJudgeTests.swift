@@ -1,5 +1,6 @@
 import Foundation
 import GatewayCore
+import Support
 import Testing
 
 /// The scanner beside a JSON parser that somebody else wrote. Where the two differ, the test says so: Foundation takes a comma before a

@@ -1,6 +1,7 @@
 import GatewayCore
 import GatewayServer
 import NIOCore
+import Support
 import Testing
 
 @Suite struct InflationTests {

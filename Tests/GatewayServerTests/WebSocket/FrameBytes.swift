@@ -1,25 +1,26 @@
 import GatewayServer
 import NIOCore
+import Support
 
-/// Frames put together by hand, so that the reader is tested against bytes and not against our serializer.
+/// Short names for frames put together by hand (``TestFrame``), so that the reader is tested against bytes and not against our serializer.
 enum FrameBytes {
     static let key: [UInt8] = [0x37, 0xFA, 0x21, 0x3D]
 
     /// One frame with any first byte, any kind of length and any mask.
     static func frame(_ first: UInt8, _ payload: [UInt8], masked: Bool = true, lengthBytes: Int? = nil) -> [UInt8] {
-        head(first, count: UInt64(payload.count), masked: masked, lengthBytes: lengthBytes) + (masked ? mask(payload) : payload)
+        built(first, payload, masked: masked, lengthBytes: lengthBytes).bytes
     }
 
     /// A header that announces a payload.
     static func head(_ first: UInt8, count: UInt64, masked: Bool = true, lengthBytes: Int? = nil) -> [UInt8] {
-        let mark: UInt8 = masked ? 0x80 : 0
-        var bytes: [UInt8] = [first]
-        switch lengthBytes ?? (count <= 125 ? 0 : count <= 0xFFFF ? 2 : 8) {
-        case 0: bytes.append(mark | UInt8(count))
-        case 2: bytes += [mark | 126, UInt8(count >> 8), UInt8(count & 0xFF)]
-        default: bytes += [mark | 127] + (0..<8).map { UInt8(truncatingIfNeeded: count >> UInt64(56 - 8 * $0)) }
+        built(first, [], masked: masked, lengthBytes: lengthBytes).with { $0.announced = count }.header
+    }
+
+    private static func built(_ first: UInt8, _ payload: [UInt8], masked: Bool, lengthBytes: Int?) -> TestFrame {
+        TestFrame(first: first, payload).with {
+            $0.mask = masked ? key : nil
+            $0.lengthForm = lengthBytes == 2 ? .sixteenBits : lengthBytes == 8 ? .sixtyFourBits : .minimal
         }
-        return masked ? bytes + key : bytes
     }
 
     static func mask(_ payload: [UInt8], phase: Int = 0) -> [UInt8] {
@@ -33,19 +34,6 @@ enum FrameBytes {
     static func pong(_ bytes: [UInt8] = []) -> [UInt8] { frame(0x8A, bytes) }
     static func close(_ code: UInt16, _ reason: [UInt8] = []) -> [UInt8] {
         frame(0x88, [UInt8(code >> 8), UInt8(code & 0xFF)] + reason)
-    }
-}
-
-/// A generator whose numbers are the same in each run.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }
 

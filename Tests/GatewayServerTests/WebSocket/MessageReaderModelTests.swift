@@ -1,5 +1,6 @@
 import GatewayServer
 import NIOCore
+import Support
 import Testing
 
 /// The reader beside ``MessageReaderModel`` on drawn frames, good and bad: whole, byte by byte, and cut in two at every place.

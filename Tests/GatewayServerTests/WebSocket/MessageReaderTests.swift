@@ -1,5 +1,6 @@
 import GatewayServer
 import NIOCore
+import Support
 import Testing
 
 @Suite struct MessageReaderTests {

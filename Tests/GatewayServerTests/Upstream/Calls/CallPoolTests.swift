@@ -9,8 +9,8 @@ import Testing
 
 @testable import GatewayServer
 
-/// The seventeen points that a gateway in front of other people's services is asked for, a test each, by name.
-@Suite("Robustness") struct RobustnessTests {
+/// Calls with the pool of their upstream: permits, queue, breaker, statistics.
+@Suite struct CallPoolTests {
     /// Requests that fail, one after the other.
     private func fail(_ harness: CallHarness, times: Int) throws {
         for _ in 0..<times {
@@ -21,7 +21,7 @@ import Testing
 
     // MARK: The breaker
 
-    @Test func `breaker: initial state`() throws {
+    @Test func `a new pool is ready with a closed breaker`() throws {
         let harness = CallHarness()
         #expect(harness.pool.snapshot().states == [.closed])
         #expect(harness.pool.condition == .ready)
@@ -30,7 +30,7 @@ import Testing
         #expect(owner.heard == ["hi", "end"])
     }
 
-    @Test func `breaker: opens`() throws {
+    @Test func `five failures in a row open the breaker; requests fail at once, with the time to retry`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         #expect(harness.pool.snapshot().states == [.open])
@@ -41,7 +41,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `breaker: half-opens`() throws {
+    @Test func `an open breaker lets one probe through after its time, and nothing else`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
@@ -52,7 +52,7 @@ import Testing
         #expect(try harness.call().heard == ["upstream_unavailable"])
     }
 
-    @Test func `breaker: recovers`() throws {
+    @Test func `a probe that succeeds closes the breaker`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
@@ -62,7 +62,7 @@ import Testing
         #expect(harness.pool.condition == .ready)
     }
 
-    @Test func `breaker: reopens`() throws {
+    @Test func `a probe that fails opens the breaker again; its request tells the time to retry`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
@@ -75,7 +75,7 @@ import Testing
 
     // MARK: Stopping
 
-    @Test func `cancellation`() throws {
+    @Test func `a cancelled call cancels its attempt with the playback position, and delivers nothing more`() throws {
         let harness = CallHarness()
         let owner = try harness.call()
         harness.attempts[0].say("half")
@@ -89,7 +89,7 @@ import Testing
         #expect(harness.pool.snapshot().counts.cancelled == 1)
     }
 
-    @Test func `subprocess clean-up`() async throws {
+    @Test func `a process that prints no JSON is killed, its children included`() async throws {
         var configuration = GatewayConfiguration.Upstream()
         (configuration.kind, configuration.command, configuration.memoryLimit) = (
             .process, ["/bin/sh", "-c", "read line; sleep 1987.6 & echo x; sleep 1987.6"], 0
@@ -118,7 +118,7 @@ import Testing
 
     // MARK: The pool
 
-    @Test func `pool: limit`() throws {
+    @Test func `calls beyond the permits wait; calls beyond the queue fail`() throws {
         let harness = CallHarness(places: 2, line: 1)
         let owners = try (0..<4).map { _ in try harness.call() }
         #expect(harness.attempts.count == 2)
@@ -129,7 +129,7 @@ import Testing
         #expect(harness.pool.snapshot().active == 2)
     }
 
-    @Test func `pool: task registration`() throws {
+    @Test func `calls are counted from their start to their end`() throws {
         let harness = CallHarness()
         try harness.call()
         try harness.call()
@@ -141,7 +141,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `pool: task cancellation`() throws {
+    @Test func `waiting calls that are cancelled never open an attempt, even when a permit is on its way`() throws {
         let harness = CallHarness(places: 1, line: 5)
         let first = try harness.call()
         let waiting = try harness.call()
@@ -157,7 +157,7 @@ import Testing
         #expect(first.heard.isEmpty && waiting.heard.isEmpty && last.heard.isEmpty)
     }
 
-    @Test func `pool: deduplication`() throws {
+    @Test func `requests are deduplicated by content, key, session and language, as the route says`() throws {
         var route = Route(name: "all")
         func digest(_ text: String, key: String? = "k", session: UInt64 = 1, lang: String? = nil) throws -> SharedAnswers.Digest? {
             let id = try #require(Array("m1".utf8).withRawSpan { MessageID($0) })
@@ -185,7 +185,7 @@ import Testing
         #expect(try digest("same") == nil)
     }
 
-    @Test func `pool: breaker in the pool`() throws {
+    @Test func `an endpoint that refuses connections is ejected; calls go to the other`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.onAttempt = { attempt in
             if attempt.endpoint == 0 { attempt.receiver.failed(.unreachable("refused")) } else { attempt.receiver.connected() }
@@ -202,7 +202,7 @@ import Testing
         #expect(harness.pool.condition == .degraded)
     }
 
-    @Test func `pool: clean-up`() throws {
+    @Test func `calls that end in any way release their permits`() throws {
         let harness = CallHarness(places: 3, line: 3)
         for round in 0..<1000 {
             let owner = try harness.call()
@@ -218,7 +218,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `pool: statistics`() throws {
+    @Test func `completed, failed and refused calls are counted, by endpoint too`() throws {
         let harness = CallHarness(places: 1, line: 1)
         try harness.call()
         try harness.call()
@@ -234,7 +234,7 @@ import Testing
 
     // MARK: All of it at once
 
-    @Test func `exhaustion`() throws {
+    @Test func `a full pool refuses with upstream_unavailable; a waiting call times out; the running one completes`() throws {
         let harness = CallHarness(places: 1, line: 1)
         let working = try harness.call()
         let waiting = try harness.call()
@@ -249,7 +249,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `propagation`() throws {
+    @Test func `the status and the retry time of an upstream reach the client`() throws {
         let harness = CallHarness()
         let owner = try harness.call()
         harness.attempts[0].receiver.failed(.status(503, retryAfter: 7000))
@@ -262,7 +262,7 @@ import Testing
         #expect(refused.failure?.retryAfter == nil)
     }
 
-    @Test func `timeout cascade`() throws {
+    @Test func `ten timed-out calls open the breaker: the next fails without an attempt`() throws {
         let harness = CallHarness()
         let owners = try (0..<10).map { _ in try harness.call() }
         harness.advance(milliseconds: 2000)
@@ -288,7 +288,7 @@ private final class Heard: AttemptReceiver {
     func failed(_ failure: CallFailure) { self.failure = failure }
 }
 
-extension RobustnessTests {
+extension CallPoolTests {
     /// Processes that were started with this argument.
     static func processes(with argument: String) -> [String] {
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []

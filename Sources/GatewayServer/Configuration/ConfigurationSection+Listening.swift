@@ -1,4 +1,4 @@
-extension GatewayConfiguration {
+extension ConfigurationSection {
     /// `listen.*`: the TLS listener.
     package struct Listen: Sendable, Equatable {
         /// Where clients connect. Port 0 lets the system choose one.

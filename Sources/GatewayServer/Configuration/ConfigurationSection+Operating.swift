@@ -1,6 +1,6 @@
 package import Logging
 
-extension GatewayConfiguration {
+extension ConfigurationSection {
     /// `store.*`: where acknowledged messages are kept.
     package struct Store: Sendable, Equatable {
         /// `redis` isn't built so far.

@@ -1,4 +1,4 @@
-extension GatewayConfiguration {
+extension ConfigurationSection {
     /// `messages.*`: what one message may be.
     package struct Messages: Sendable, Equatable {
         /// Bytes of a JSON message other than audio, raw; 0: off.

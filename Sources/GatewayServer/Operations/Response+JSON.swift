@@ -1,0 +1,12 @@
+import Hummingbird
+import HummingbirdCore
+import NIOCore
+
+extension Response {
+    /// A response of 200 with a JSON document.
+    static func json(_ value: some Encodable) throws -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try SortedJSON.encode(value))))
+    }
+}
