@@ -7,9 +7,9 @@ extension Session {
     /// Whether the store has to hear of something before what was answered may be told.
     package var isUnstored: Bool { changes != storedChanges || outbox.isUnstored }
 
-    /// Puts everything that has changed since the last call into the turn's batch, if there is one.
-    package mutating func store(turn: inout Turn) {
-        guard var batch = turn.batch.take() else { return }
+    /// Puts everything that has changed since the last call into the batch, if there is one.
+    package mutating func store(effects: inout Effects) {
+        guard var batch = effects.batch.take() else { return }
         storedChanges = changes
         outbox.store(of: id, into: &batch)
         remembered.store(of: id, into: &batch)
@@ -19,9 +19,9 @@ extension Session {
             guard let record = inFlight[index].record.take() else { continue }
             batch.put(id, .request, inFlight[index].key.number) { $0 += record }
         }
-        let (now, wall) = (turn.now, turn.wall)
+        let (now, wall) = (effects.now, effects.wall)
         batch.put(id, .state, 0) { append(to: &$0, now: now, wall: wall) }
-        turn.batch = batch
+        effects.batch = batch
     }
 
     /// Times are written as Unix milliseconds, what limiters are owed as time to go: no clock outlives a process.
@@ -74,13 +74,13 @@ extension Session {
     /// be retried, because what the upstream would say again isn't what it had said.
     ///
     /// - Throws: when the records don't fit together. The session is of no use then.
-    package mutating func restore(_ stored: StoredSession, turn: inout Turn) throws(RecordError) {
+    package mutating func restore(_ stored: StoredSession, effects: inout Effects) throws(RecordError) {
         guard let state = stored.records[.state]?.first else { throw RecordError() }
         var reader = RecordReader(state.bytes)
         let version: UInt8 = try reader.fixed()
         guard [Self.version, Self.versionWithoutClient].contains(version) else { throw RecordError() }
         if version == Self.version { client = try ClientKey(&reader) }
-        let (now, wall) = (turn.now, turn.wall)
+        let (now, wall) = (effects.now, effects.wall)
         func instant(_ unixMilliseconds: Int64) -> Instant {
             // The clock may have been set back: nothing is younger than now.
             let (age, overflow) = wall.subtractingReportingOverflow(unixMilliseconds)
@@ -132,7 +132,7 @@ extension Session {
             let key = RequestKey(number: try reader.fixed())
             let started = instant(try reader.fixed())
             let flags: UInt8 = try reader.fixed()
-            try restore(key, startedAt: started, isAnswered: flags & 1 != 0, hasEnded: flags & 2 != 0, from: stored, turn: &turn)
+            try restore(key, startedAt: started, isAnswered: flags & 1 != 0, hasEnded: flags & 2 != 0, from: stored, effects: &effects)
         }
         detachedAt = lostAt
         updateLedger()
@@ -140,7 +140,7 @@ extension Session {
 
     /// A request that was in flight.
     private mutating func restore(
-        _ key: RequestKey, startedAt: Instant, isAnswered: Bool, hasEnded: Bool, from stored: StoredSession, turn: inout Turn
+        _ key: RequestKey, startedAt: Instant, isAnswered: Bool, hasEnded: Bool, from stored: StoredSession, effects: inout Effects
     ) throws(RecordError) {
         guard let record = stored.records[.request]?.first(where: { $0.number == key.number }) else { throw RecordError() }
         let request = try UpstreamRequest(key: key, record: record.bytes)
@@ -158,15 +158,15 @@ extension Session {
         guard !isAnswered else {
             let lost = UpstreamEvent.Content.failure(
                 .upstreamError, message: "the gateway was restarted in the middle of the answer", retryAfterMilliseconds: 0)
-            return receive(UpstreamEvent(key, lost, isLast: true), turn: &turn)
+            return receive(UpstreamEvent(key, lost, isLast: true), effects: &effects)
         }
         if case .text(let text) = request.input { inFlight.queue(text.count) }
-        turn.commands.append(.start(request))
+        effects.commands.append(.start(request))
         if let format, let clock {
             var frames = FrameAssembler(format)
-            for chunk in chunks { chunk.bytes.withRawSpan { send($0, of: key, frames: &frames, turn: &turn) } }
+            for chunk in chunks { chunk.bytes.withRawSpan { send($0, of: key, frames: &frames, effects: &effects) } }
             intake.update(key, clock: clock, frames: frames)
         }
-        if hasEnded { turn.commands.append(.audioEnd(key)) }
+        if hasEnded { effects.commands.append(.audioEnd(key)) }
     }
 }

@@ -11,7 +11,7 @@ package final class LoopContext {
     package private(set) var settings: GatewaySettings
     private let time = LoopTime()
     /// The turn in progress; whoever handles an event of the loop begins it and ends it by flushing.
-    package var turn: Turn
+    package var turn: Effects
     package var isInTurn: Bool { time.turn != nil }
     package var scanner: MessageScanner
     package let deflate = SharedDeflate()
@@ -55,7 +55,7 @@ package final class LoopContext {
         self.settings = settings
         self.logger = logger
         upstreams = shared.upstream.makeLoop(on: eventLoop, now: { [time] in time.now })
-        turn = Turn(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
+        turn = Effects(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
         scanner = MessageScanner(rules: settings.session.value.rules)
         nextWeighing = time.now
         nextSweep = nextWeighing

@@ -43,7 +43,7 @@ extension SessionDriver {
     }
 
     func take(_ event: consuming UpstreamEvent) {
-        coalescer.take(event, at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
+        coalescer.take(event, at: loop.turn.now) { session.receive($0, effects: &loop.turn) }
         scheduleRelease()
     }
 
@@ -60,7 +60,7 @@ extension SessionDriver {
         // It may be another event loop's by now.
         guard loop.sessions[session.id] === self else { return }
         let begun = loop.beginTurn()
-        coalescer.release(at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
+        coalescer.release(at: loop.turn.now) { session.receive($0, effects: &loop.turn) }
         flush()
         scheduleRelease()
         if begun { loop.endTurn() }

@@ -79,7 +79,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         coalescer = Coalescer(window: loop.settings.coalesce)
         session = Session(
             id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.turn.now, wall: loop.turn.wall)
-        try session.restore(stored, turn: &loop.turn)
+        try session.restore(stored, effects: &loop.turn)
     }
 
     /// To be called in the turn in which it was restored.
@@ -128,38 +128,38 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
         let token = ResumeToken()
         session.issue(token.hash, for: presented)
         loop.shared.sessions.issue(session.credentials.tokens, for: session.id)
-        session.open(beginning, token: token.text, turn: &loop.turn)
+        session.open(beginning, token: token.text, effects: &loop.turn)
         prepare()
         greeting = awaited
     }
 
     package func receive(text: RawSpan) {
-        session.receive(text: text, scanner: &loop.scanner, turn: &loop.turn)
+        session.receive(text: text, scanner: &loop.scanner, effects: &loop.turn)
         dispatch()
     }
 
     package func receive(binary: RawSpan) {
-        session.receive(binary: binary, turn: &loop.turn)
+        session.receive(binary: binary, effects: &loop.turn)
         dispatch()
     }
 
     package func admitsControlFrame(of byteCount: Int) -> Bool {
-        session.admitsControlFrame(of: byteCount, turn: &loop.turn)
+        session.admitsControlFrame(of: byteCount, effects: &loop.turn)
     }
 
-    package var isOverBytes: Bool { session.isOverBytes(turn: loop.turn) }
+    package var isOverBytes: Bool { session.isOverBytes(effects: loop.turn) }
 
     package var takesBinary: Bool { session.takesBinary }
 
     package func refuseSkipped(_ kind: MessageKind) {
-        session.refuseSkipped(isBinary: kind == .binary, turn: &loop.turn)
+        session.refuseSkipped(isBinary: kind == .binary, effects: &loop.turn)
     }
 
-    package func chargeOverhead(of byteCount: Int) { session.chargeOverhead(of: byteCount, turn: &loop.turn) }
+    package func chargeOverhead(of byteCount: Int) { session.chargeOverhead(of: byteCount, effects: &loop.turn) }
 
     package func prepare() {
         guard loop.isStoring, session.isUnstored else { return }
-        session.store(turn: &loop.turn)
+        session.store(effects: &loop.turn)
         let ticket = loop.awaitCommit(self)
         if marks.last?.ticket == ticket { marks.removeLast() }
         marks.append((ticket, session.outbox.lastSequence, session.acceptedCount))
@@ -187,7 +187,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     func notStored() { connection?.socket?.commitFailed() }
 
     package func refuseUnkept() -> Set<RequestKey> {
-        let refused = session.refuseUnkept(turn: &loop.turn)
+        let refused = session.refuseUnkept(effects: &loop.turn)
         dispatch()
         return refused
     }
@@ -207,22 +207,22 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
 
     package func written() {
         weigh()
-        session.enforceBudget(turn: &loop.turn)
+        session.enforceBudget(effects: &loop.turn)
         account()
         wantHelping()
     }
 
     package func tick() {
-        session.tick(turn: &loop.turn)
+        session.tick(effects: &loop.turn)
         dispatch()
     }
 
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
-        session.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds, turn: &loop.turn)
+        session.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds, effects: &loop.turn)
     }
 
     package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
-        session.end(code, source: source, message, close: close, turn: &loop.turn)
+        session.end(code, source: source, message, close: close, effects: &loop.turn)
     }
 
     package func update(_ footprint: Ledger.Connection, roundTrip: Int64?) {
@@ -255,7 +255,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     /// It is about to go to another event loop.
     func leaveLoop() {
         let begun = loop.beginTurn()
-        coalescer.release(at: loop.turn.now, all: true) { session.receive($0, turn: &loop.turn) }
+        coalescer.release(at: loop.turn.now, all: true) { session.receive($0, effects: &loop.turn) }
         settle()
         if begun { loop.endTurn() }
         link?.leave()
@@ -313,7 +313,7 @@ package final class SessionDriver: WebSocketApplication, UpstreamReceiver {
     /// The end of a turn that no connection sees.
     func settle() {
         weigh()
-        session.enforceBudget(turn: &loop.turn)
+        session.enforceBudget(effects: &loop.turn)
         account()
         prepare()
         for error in loop.turn.incidents { loop.record(error, connection: nil, session: session.id) }
