@@ -172,7 +172,7 @@ extension Session {
     }
 
     private mutating func admitRealtime(_ duration: Int64, effects: borrowing Effects) -> LimitWait? {
-        admission.admitAudio(duration, now: effects.now, sharedNow: effects.sharedNow)
+        admission.admitAudio(.nanoseconds(duration), now: effects.now, sharedNow: effects.sharedNow)
     }
 
     mutating func endAudio(_ id: MessageID, effects: inout Effects) {

@@ -1,7 +1,7 @@
 extension Session {
-    /// How long before its end a session is announced to end: a tenth of its life, and at most this many nanoseconds.
-    static let longestNotice: Int64 = 30_000_000_000
-    static let shortestNotice: Int64 = 1_000_000_000
+    /// How long before its end a session is announced to end: a tenth of its life, and at most this long.
+    static let longestNotice = Instant.Duration.seconds(30)
+    static let shortestNotice = Instant.Duration.seconds(1)
 
     /// Acts on what fell due: acknowledgements of audio, and the session's end. To be called every 100 ms or so.
     package mutating func tick(effects: inout Effects) {
@@ -19,10 +19,11 @@ extension Session {
     /// Tells the client once that `sessions.ttl` is nearly over (protocol page, `goaway`).
     private mutating func announceEnd(effects: inout Effects) {
         guard !announcedEnd, policy.lifetime != .max else { return }
-        let left = policy.lifetime - effects.now.nanoseconds(since: startedAt)
-        guard left <= max(min(policy.lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
+        let lifetime = Instant.Duration.nanoseconds(policy.lifetime)
+        let left = lifetime - (effects.now - startedAt)
+        guard left <= max(min(lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
         announcedEnd = true
-        goAway(reason: "session_expires", deadlineMilliseconds: left / 1_000_000, effects: &effects)
+        goAway(reason: "session_expires", deadlineMilliseconds: left.milliseconds, effects: &effects)
     }
 
     /// Whether its time is over: `sessions.ttl`, `sessions.idle`, or without a connection `sessions.resume_window`.

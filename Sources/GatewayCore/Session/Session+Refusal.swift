@@ -36,7 +36,7 @@ extension Session {
         effects: inout Effects
     ) {
         // Rounded up: advice that is a fraction too short would be refused again.
-        let milliseconds = (wait.nanoseconds &+ 999_999) / 1_000_000
+        let milliseconds = (wait.duration + .nanoseconds(999_999)).milliseconds
         let whose = wait.isClients ? " one address (`limits.per_address_factor`)" : ""
         refuse(
             code, "\(message)\(whose); wait \(Self.seconds(milliseconds)) s", id: id, chunk: chunk, retryAfter: milliseconds,

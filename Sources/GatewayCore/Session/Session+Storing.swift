@@ -26,7 +26,7 @@ extension Session {
 
     /// Times are written as Unix milliseconds, what limiters are owed as time to go: no clock outlives a process.
     private func append(to record: inout [UInt8], now: Instant, wall: Int64) {
-        func onWall(_ instant: Instant) -> Int64 { wall - now.nanoseconds(since: instant) / 1_000_000 }
+        func onWall(_ instant: Instant) -> Int64 { wall - (now - instant).milliseconds }
         record.append(Self.version)
         client.append(to: &record)
         record.append(fixed: wall)
@@ -36,7 +36,7 @@ extension Session {
         record.append(fixed: onWall(lastMessageAt))
         record.append(fixed: detachedAt.map(onWall) ?? -1)
         record.append(fixed: inFlight.lastNumber)
-        record.append(fixed: admission.outageCredit)
+        record.append(fixed: admission.outageCredit.nanoseconds)
         outbox.append(to: &record)
         for token in [credentials.newest, credentials.presented] {
             record.append(token == nil ? 0 : 1)
@@ -84,8 +84,7 @@ extension Session {
         func instant(_ unixMilliseconds: Int64) -> Instant {
             // The clock may have been set back: nothing is younger than now.
             let (age, overflow) = wall.subtractingReportingOverflow(unixMilliseconds)
-            let (nanoseconds, isTooMuch) = max(0, overflow ? 0 : age).multipliedReportingOverflow(by: 1_000_000)
-            return now.advanced(byNanoseconds: isTooMuch ? .min : -nanoseconds)
+            return now - .milliseconds(max(0, overflow ? 0 : age))
         }
         let writtenAt: Int64 = try reader.fixed()
         beganAt = try reader.fixed()
@@ -97,7 +96,7 @@ extension Session {
         // One that had a connection has lost it now.
         let lostAt = detached == -1 ? now : instant(detached)
         inFlight.restore(lastNumber: try reader.fixed())
-        admission.restore(outageCredit: try reader.fixed())
+        admission.restore(outageCredit: .nanoseconds(try reader.fixed()))
         try outbox.restore(&reader, messages: stored.records[.outbox] ?? [])
         var tokens: [TokenHash?] = []
         for _ in 0..<2 {
@@ -114,7 +113,7 @@ extension Session {
         counts.connections = try reader.fixed()
         counts.resumes = try reader.fixed()
         memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
-        let since = max(0, now.nanoseconds(since: instant(writtenAt)))
+        let since = max(.zero, now - instant(writtenAt)).nanoseconds
         try admission.restoreLimiters { (limiter) throws(RecordError) in
             limiter.restore(owed: max(0, try reader.fixed(Int64.self) &- since), at: now)
         }
