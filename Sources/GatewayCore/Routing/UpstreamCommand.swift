@@ -1,7 +1,7 @@
 /// What a session tells its upstream.
 package enum UpstreamCommand: Sendable {
     case start(UpstreamRequest)
-    /// A chunk: a range of ``Turn/audio``.
+    /// A chunk: a range of ``Effects/audio``.
     case audio(RequestKey, chunk: Range<Int>)
     case audioEnd(RequestKey)
     /// Stop at once: nothing more is wanted of this request.

@@ -58,7 +58,7 @@ package struct AudioIntake: Sendable {
 
     /// An `ack` names accepted chunks at least this often.
     package static let acknowledgeEvery: UInt64 = 64
-    package static let acknowledgeWithin: Int64 = 1_000_000_000
+    package static let acknowledgeWithin = Instant.Duration.seconds(1)
 
     package init() {}
 
@@ -116,7 +116,7 @@ package struct AudioIntake: Sendable {
         stream.accepted &+= 1
         state = .open(stream)
         return stream.accepted &- stream.acknowledged >= Self.acknowledgeEvery
-            || now.nanoseconds(since: stream.acknowledgedAt) >= Self.acknowledgeWithin
+            || now - stream.acknowledgedAt >= Self.acknowledgeWithin
     }
 
     /// Keeps how long the stream is, and what of a frame it ends with.
@@ -129,7 +129,7 @@ package struct AudioIntake: Sendable {
     /// When an `ack` falls due without a further chunk.
     package var acknowledgeDeadline: Instant? {
         guard case .open(let stream) = state, stream.accepted > stream.acknowledged else { return nil }
-        return stream.acknowledgedAt.advanced(byNanoseconds: Self.acknowledgeWithin)
+        return stream.acknowledgedAt + Self.acknowledgeWithin
     }
 
     package mutating func acknowledged(now: Instant) {
@@ -168,9 +168,9 @@ package struct AudioIntake: Sendable {
     }
 
     /// Its times are now those of another clock.
-    package mutating func move(byNanoseconds difference: Int64) {
+    package mutating func move(by difference: Instant.Duration) {
         guard case .open(var stream) = state else { return }
-        stream.acknowledgedAt = stream.acknowledgedAt.advanced(byNanoseconds: difference)
+        stream.acknowledgedAt += difference
         state = .open(stream)
     }
 

@@ -50,15 +50,15 @@ package struct InFlightRequest: Sendable {
     /// How long its response has taken, told with the last message of it.
     func latency(now: Instant) -> History.Latency {
         func microseconds(_ instant: Instant) -> UInt32 {
-            UInt32(clamping: max(0, instant.nanoseconds(since: inputEndedAt ?? startedAt)) / 1000)
+            UInt32(clamping: max(.zero, instant - (inputEndedAt ?? startedAt)).nanoseconds / 1000)
         }
         return History.Latency(first: microseconds(answeredAt ?? now), last: microseconds(now))
     }
 
     /// Converts its times to another clock.
-    mutating func move(byNanoseconds difference: Int64) {
-        startedAt = startedAt.advanced(byNanoseconds: difference)
-        inputEndedAt = inputEndedAt?.advanced(byNanoseconds: difference)
-        answeredAt = answeredAt?.advanced(byNanoseconds: difference)
+    mutating func move(by difference: Instant.Duration) {
+        startedAt += difference
+        inputEndedAt = inputEndedAt.map { $0 + difference }
+        answeredAt = answeredAt.map { $0 + difference }
     }
 }

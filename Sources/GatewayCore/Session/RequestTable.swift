@@ -51,8 +51,8 @@ package struct RequestTable: Sendable {
     }
 
     /// Converts times to another clock.
-    mutating func move(byNanoseconds difference: Int64) {
-        for index in requests.indices { requests[index].move(byNanoseconds: difference) }
+    mutating func move(by difference: Instant.Duration) {
+        for index in requests.indices { requests[index].move(by: difference) }
     }
 
     // MARK: The upstream's queue

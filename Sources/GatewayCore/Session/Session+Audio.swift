@@ -1,7 +1,7 @@
 extension Session {
-    mutating func accept(_ message: ClientMessage.AudioOpen, in bytes: RawSpan, turn: inout Turn) {
+    mutating func accept(_ message: ClientMessage.AudioOpen, in bytes: RawSpan, effects: inout Effects) {
         let id = message.id
-        guard isNew(id, kind: .audio, turn: &turn) else { return }
+        guard isNew(id, kind: .audio, effects: &effects) else { return }
         // All in one is a stream of one chunk.
         var recording: [UInt8]?
         var duration: Int64 = 0
@@ -11,103 +11,105 @@ extension Session {
             _ = Base64.decode(data, from: bytes, into: &decoded)
             recording = decoded
         }
-        guard admit(message, recording: recording, duration: &duration, turn: &turn) else { return intake.ignoreOpening(id) }
+        guard admit(message, recording: recording, duration: &duration, effects: &effects) else { return intake.ignoreOpening(id) }
 
         let key = inFlight.nextKey()
         let request = UpstreamRequest(
             key: key, id: id, input: .audio(message.format), lang: message.lang?.bytes(in: bytes), stream: true,
             output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path)
-        begin(request, kind: .audio, turn: &turn)
+        begin(request, kind: .audio, effects: &effects)
         guard let recording else {
-            intake.open(id: id, key: key, format: message.format, now: turn.now)
-            return acknowledge(id, chunks: 0, turn: &turn)
+            intake.open(id: id, key: key, format: message.format, now: effects.now)
+            return acknowledge(id, chunks: 0, effects: &effects)
         }
         // The frames of an earlier, refused opening end here.
         intake.end()
-        acknowledge(id, chunks: 1, turn: &turn)
+        acknowledge(id, chunks: 1, effects: &effects)
         var frames = FrameAssembler(message.format)
-        recording.withRawSpan { forward($0, lasting: duration, of: key, frames: &frames, turn: &turn) }
-        endInput(of: key, turn: &turn)
+        recording.withRawSpan { forward($0, lasting: duration, of: key, frames: &frames, effects: &effects) }
+        endInput(of: key, effects: &effects)
     }
 
     /// Every condition that an opening has to meet; the limits are charged only when all of them are met.
     ///
     /// - Parameter duration: set to the recording's, in nanoseconds
     private mutating func admit(
-        _ message: ClientMessage.AudioOpen, recording: [UInt8]?, duration: inout Int64, turn: inout Turn
+        _ message: ClientMessage.AudioOpen, recording: [UInt8]?, duration: inout Int64, effects: inout Effects
     ) -> Bool {
         let id = message.id
         if let open = intake.stream {
             refuse(
                 .invalidAudio, "a stream is open already; end or cancel it first", param: "/id", id: id,
-                details: "open: \(open.id)", turn: &turn)
+                details: "open: \(open.id)", effects: &effects)
             return false
         }
-        if let wait = self.wait(.audio, turn: turn) {
-            refuseRate(Limit.audio.excess, id: id, wait: wait, turn: &turn)
+        if let wait = self.wait(.audio, effects: effects) {
+            refuseRate(Limit.audio.excess, id: id, wait: wait, effects: &effects)
             return false
         }
         let size = recording?.count ?? 0
-        guard isKept(id, turn: &turn), hasRoomUpstream(for: size, id: id, turn: &turn), hasMemory(for: size, id: id, turn: &turn) else {
+        guard isKept(id, effects: &effects), hasRoomUpstream(for: size, id: id, effects: &effects),
+            hasMemory(for: size, id: id, effects: &effects)
+        else {
             return false
         }
         if let recording {
             var clock = AudioStreamClock(format: message.format)
             guard let nanoseconds = recording.withRawSpan({ clock.nanoseconds(adding: $0) }) else {
-                refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, turn: &turn)
+                refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, effects: &effects)
                 return false
             }
-            if let wait = admitRealtime(nanoseconds, turn: turn) {
-                refuseRate(Limit.realtime.excess, code: .tooFast, id: id, wait: wait, turn: &turn)
+            if let wait = admitRealtime(nanoseconds, effects: effects) {
+                refuseRate(Limit.realtime.excess, code: .tooFast, id: id, wait: wait, effects: &effects)
                 return false
             }
             duration = nanoseconds
         }
-        _ = admit(.audio, turn: turn)
+        _ = admit(.audio, effects: effects)
         return true
     }
 
     /// A whole binary frame: a chunk of the open stream.
-    package mutating func receive(binary chunk: RawSpan, turn: inout Turn) {
+    package mutating func receive(binary chunk: RawSpan, effects: inout Effects) {
         counts.messagesIn &+= 1
-        lastMessageAt = turn.now
-        let overBytes = admit(.byte, Int64(chunk.byteCount), turn: turn)
+        lastMessageAt = effects.now
+        let overBytes = admit(.byte, Int64(chunk.byteCount), effects: effects)
         // Recorders emit an empty chunk when they stop; it holds no audio.
-        guard chunk.byteCount > 0 else { return ignore(isOverBytes: overBytes != nil, turn: &turn) }
+        guard chunk.byteCount > 0 else { return ignore(isOverBytes: overBytes != nil, effects: &effects) }
         var stream: AudioIntake.Stream
         switch intake.verdict {
         case .stray:
-            return refuse(.invalidAudio, "a binary frame without an open audio stream", turn: &turn)
+            return refuse(.invalidAudio, "a binary frame without an open audio stream", effects: &effects)
         case .ignored:
-            return ignoreChunk(isOverBytes: overBytes != nil, turn: &turn)
+            return ignoreChunk(isOverBytes: overBytes != nil, effects: &effects)
         case .chunk(let open):
             stream = open
         }
         let number = stream.accepted &+ 1
-        guard let duration = validate(chunk, of: &stream, number: number, turn: &turn) else { return refuseChunk() }
-        guard admit(chunk, of: stream, number: number, duration: duration, overBytes: overBytes, turn: &turn) else {
+        guard let duration = validate(chunk, of: &stream, number: number, effects: &effects) else { return refuseChunk() }
+        guard admit(chunk, of: stream, number: number, duration: duration, overBytes: overBytes, effects: &effects) else {
             return refuseChunk()
         }
-        forward(chunk, lasting: duration, of: stream.key, frames: &stream.frames, turn: &turn)
+        forward(chunk, lasting: duration, of: stream.key, frames: &stream.frames, effects: &effects)
         intake.update(stream.key, clock: stream.clock, frames: stream.frames)
-        if intake.accept(now: turn.now) { acknowledge(stream.id, chunks: number, turn: &turn) }
+        if intake.accept(now: effects.now) { acknowledge(stream.id, chunks: number, effects: &effects) }
     }
 
     /// Counts a frame that isn't answered: a flood of them ends the connection as one of refused messages does.
-    private mutating func ignore(isOverBytes: Bool, turn: inout Turn) {
-        if admit(.chunk, turn: turn) != nil || isOverBytes { countRefusal(turn: &turn) }
+    private mutating func ignore(isOverBytes: Bool, effects: inout Effects) {
+        if admit(.chunk, effects: effects) != nil || isOverBytes { countRefusal(effects: &effects) }
     }
 
     /// A compressed frame that came although ``isOverBytes(now:)``, or although not ``takesBinary``; it wasn't inflated.
-    mutating func refuseSkippedBinary(turn: inout Turn) {
+    mutating func refuseSkippedBinary(effects: inout Effects) {
         counts.messagesIn &+= 1
-        lastMessageAt = turn.now
+        lastMessageAt = effects.now
         switch intake.verdict {
-        case .stray: refuse(.invalidAudio, "a binary frame without an open audio stream", turn: &turn)
+        case .stray: refuse(.invalidAudio, "a binary frame without an open audio stream", effects: &effects)
         case .ignored:
-            ignoreChunk(isOverBytes: false, turn: &turn)
+            ignoreChunk(isOverBytes: false, effects: &effects)
         case .chunk(let stream):
-            refuseSkipped(id: stream.id, chunk: stream.accepted &+ 1, turn: &turn)
+            refuseSkipped(id: stream.id, chunk: stream.accepted &+ 1, effects: &effects)
             refuseChunk()
         }
     }
@@ -117,112 +119,112 @@ extension Session {
         changes &+= 1
     }
 
-    private mutating func ignoreChunk(isOverBytes: Bool, turn: inout Turn) {
+    private mutating func ignoreChunk(isOverBytes: Bool, effects: inout Effects) {
         if intake.ignoreChunk() { changes &+= 1 }
-        ignore(isOverBytes: isOverBytes, turn: &turn)
+        ignore(isOverBytes: isOverBytes, effects: &effects)
     }
 
     /// The duration of a chunk; nil, and refused, where it can't be one of the stream.
     private mutating func validate(
-        _ chunk: RawSpan, of stream: inout AudioIntake.Stream, number: UInt64, turn: inout Turn
+        _ chunk: RawSpan, of stream: inout AudioIntake.Stream, number: UInt64, effects: inout Effects
     ) -> Int64? {
         if chunk.byteCount > policy.rules.audioMaxBytes {
-            refuse(.audioTooLarge, "the chunk is larger than `messages.audio_max_bytes`", id: stream.id, chunk: number, turn: &turn)
+            refuse(.audioTooLarge, "the chunk is larger than `messages.audio_max_bytes`", id: stream.id, chunk: number, effects: &effects)
             return nil
         }
         guard let duration = stream.clock.nanoseconds(adding: chunk) else {
-            refuse(.invalidAudio, "the chunk isn't an Opus packet (RFC 6716)", id: stream.id, chunk: number, turn: &turn)
+            refuse(.invalidAudio, "the chunk isn't an Opus packet (RFC 6716)", id: stream.id, chunk: number, effects: &effects)
             return nil
         }
         return duration
     }
 
     private mutating func admit(
-        _ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, duration: Int64, overBytes: LimitWait?, turn: inout Turn
+        _ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, duration: Int64, overBytes: LimitWait?, effects: inout Effects
     ) -> Bool {
         if let wait = overBytes {
             refuseRate(
-                Limit.byte.excess, id: stream.id, chunk: number, wait: wait, turn: &turn)
+                Limit.byte.excess, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
-        if let wait = admission.admitGlobally(sharedNow: turn.sharedNow) {
+        if let wait = admission.admitGlobally(sharedNow: effects.sharedNow) {
             refuseRate(
-                "the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, turn: &turn)
+                "the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
-        if let wait = self.wait(.chunk, turn: turn) {
+        if let wait = self.wait(.chunk, effects: effects) {
             refuseRate(
-                Limit.chunk.excess, id: stream.id, chunk: number, wait: wait, turn: &turn)
+                Limit.chunk.excess, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
-        guard isKept(stream.id, chunk: number, turn: &turn),
-            hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn),
-            hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, turn: &turn)
+        guard isKept(stream.id, chunk: number, effects: &effects),
+            hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, effects: &effects),
+            hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, effects: &effects)
         else { return false }
-        if let wait = admitRealtime(duration, turn: turn) {
+        if let wait = admitRealtime(duration, effects: effects) {
             refuseRate(
                 Limit.realtime.excess, code: .tooFast, id: stream.id, chunk: number, wait: wait,
-                turn: &turn)
+                effects: &effects)
             return false
         }
-        _ = admit(.chunk, turn: turn)
+        _ = admit(.chunk, effects: effects)
         return true
     }
 
-    private mutating func admitRealtime(_ duration: Int64, turn: borrowing Turn) -> LimitWait? {
-        admission.admitAudio(duration, now: turn.now, sharedNow: turn.sharedNow)
+    private mutating func admitRealtime(_ duration: Int64, effects: borrowing Effects) -> LimitWait? {
+        admission.admitAudio(.nanoseconds(duration), now: effects.now, sharedNow: effects.sharedNow)
     }
 
-    mutating func endAudio(_ id: MessageID, turn: inout Turn) {
+    mutating func endAudio(_ id: MessageID, effects: inout Effects) {
         switch intake.state {
         case .open(let stream) where stream.id == id:
-            acknowledge(id, chunks: stream.accepted, turn: &turn)
-            if stream.lacksAudio { failIncomplete(stream, turn: &turn) } else { endInput(of: stream.key, turn: &turn) }
+            acknowledge(id, chunks: stream.accepted, effects: &effects)
+            if stream.lacksAudio { failIncomplete(stream, effects: &effects) } else { endInput(of: stream.key, effects: &effects) }
             intake.end()
         case .ignoring(let ignored) where ignored == nil || ignored == id:
             // Its opening was refused or repeated, and answered then.
             intake.end()
         default:
-            refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, turn: &turn)
+            refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, effects: &effects)
         }
     }
 
     /// Fails the request of a recording that lacks chunks: its answer would pass for that of the whole recording.
-    private mutating func failIncomplete(_ stream: AudioIntake.Stream, turn: inout Turn) {
-        turn.commands.append(.cancel(stream.key, playedMilliseconds: nil))
+    private mutating func failIncomplete(_ stream: AudioIntake.Stream, effects: inout Effects) {
+        effects.commands.append(.cancel(stream.key, playedMilliseconds: nil))
         let message = "the recording is incomplete: chunk \(stream.accepted &+ 1) was refused or ignored, and wasn't sent again"
         let failure = UpstreamEvent.Content.failure(.invalidAudio, message: message, retryAfterMilliseconds: nil, isRetryable: true)
-        receive(UpstreamEvent(stream.key, failure, isLast: true), turn: &turn)
+        receive(UpstreamEvent(stream.key, failure, isLast: true), effects: &effects)
     }
 
-    private mutating func endInput(of key: RequestKey, turn: inout Turn) {
-        turn.commands.append(.audioEnd(key))
+    private mutating func endInput(of key: RequestKey, effects: inout Effects) {
+        effects.commands.append(.audioEnd(key))
         guard let index = inFlight.index(of: key) else { return }
         inFlight[index].hasEnded = true
-        inFlight[index].inputEndedAt = turn.now
-        if turn.batch != nil { inFlight.promise(key, inFlight[index].id) }
-        rememberAudio(of: inFlight[index], wall: turn.wall)
+        inFlight[index].inputEndedAt = effects.now
+        if effects.batch != nil { inFlight.promise(key, inFlight[index].id) }
+        rememberAudio(of: inFlight[index], wall: effects.wall)
         changes &+= 1
     }
 
-    mutating func resumeAudio(_ id: MessageID, from chunk: UInt64, turn: inout Turn) {
+    mutating func resumeAudio(_ id: MessageID, from chunk: UInt64, effects: inout Effects) {
         switch intake.state {
         case .open(let stream) where stream.id == id:
             guard intake.resume(from: chunk) else {
                 return refuse(
-                    .invalidAudio, "the next chunk is \(stream.accepted &+ 1)", param: "/from", id: id, turn: &turn)
+                    .invalidAudio, "the next chunk is \(stream.accepted &+ 1)", param: "/from", id: id, effects: &effects)
             }
-            acknowledge(id, chunks: stream.accepted, turn: &turn)
+            acknowledge(id, chunks: stream.accepted, effects: &effects)
         case .ignoring(let ignored) where ignored == nil || ignored == id:
             return
         default:
-            refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, turn: &turn)
+            refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, effects: &effects)
         }
     }
 
-    mutating func acknowledge(_ id: MessageID, chunks: UInt64, turn: inout Turn) {
-        turn.reply(AckMessage(id, chunks: chunks), isPromise: true, of: inFlight.key(of: id))
+    mutating func acknowledge(_ id: MessageID, chunks: UInt64, effects: inout Effects) {
+        effects.reply(AckMessage(id, chunks: chunks), isPromise: true, of: inFlight.key(of: id))
         counts.messagesOut &+= 1
-        intake.acknowledged(now: turn.now)
+        intake.acknowledged(now: effects.now)
     }
 }

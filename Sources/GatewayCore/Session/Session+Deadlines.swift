@@ -1,28 +1,29 @@
 extension Session {
-    /// How long before its end a session is announced to end: a tenth of its life, and at most this many nanoseconds.
-    static let longestNotice: Int64 = 30_000_000_000
-    static let shortestNotice: Int64 = 1_000_000_000
+    /// How long before its end a session is announced to end: a tenth of its life, and at most this long.
+    static let longestNotice = Instant.Duration.seconds(30)
+    static let shortestNotice = Instant.Duration.seconds(1)
 
     /// Acts on what fell due: acknowledgements of audio, and the session's end. To be called every 100 ms or so.
-    package mutating func tick(turn: inout Turn) {
-        if let due = intake.acknowledgeDeadline, turn.now >= due, let stream = intake.stream {
-            acknowledge(stream.id, chunks: stream.accepted, turn: &turn)
+    package mutating func tick(effects: inout Effects) {
+        if let due = intake.acknowledgeDeadline, effects.now >= due, let stream = intake.stream {
+            acknowledge(stream.id, chunks: stream.accepted, effects: &effects)
         }
-        releaseHeldStatus(turn: &turn)
-        if isExpired(at: turn.now) {
-            end(.sessionExpired, source: .gateway, "the session has ended; start a new one", close: .sessionExpired, turn: &turn)
+        releaseHeldStatus(effects: &effects)
+        if isExpired(at: effects.now) {
+            end(.sessionExpired, source: .gateway, "the session has ended; start a new one", close: .sessionExpired, effects: &effects)
         } else {
-            announceEnd(turn: &turn)
+            announceEnd(effects: &effects)
         }
     }
 
     /// Tells the client once that `sessions.ttl` is nearly over (protocol page, `goaway`).
-    private mutating func announceEnd(turn: inout Turn) {
+    private mutating func announceEnd(effects: inout Effects) {
         guard !announcedEnd, policy.lifetime != .max else { return }
-        let left = policy.lifetime - turn.now.nanoseconds(since: startedAt)
-        guard left <= max(min(policy.lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
+        let lifetime = Instant.Duration.nanoseconds(policy.lifetime)
+        let left = lifetime - (effects.now - startedAt)
+        guard left <= max(min(lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
         announcedEnd = true
-        goAway(reason: "session_expires", deadlineMilliseconds: left / 1_000_000, turn: &turn)
+        goAway(reason: "session_expires", deadlineMilliseconds: left.milliseconds, effects: &effects)
     }
 
     /// Whether its time is over: `sessions.ttl`, `sessions.idle`, or without a connection `sessions.resume_window`.
@@ -33,8 +34,8 @@ extension Session {
     }
 
     /// Asks the client to finish up and reconnect.
-    package mutating func goAway(reason: StaticString, deadlineMilliseconds: Int64, turn: inout Turn) {
+    package mutating func goAway(reason: StaticString, deadlineMilliseconds: Int64, effects: inout Effects) {
         counts.messagesOut &+= 1
-        turn.reply(GoAwayMessage(reason: reason, deadlineMilliseconds: deadlineMilliseconds))
+        effects.reply(GoAwayMessage(reason: reason, deadlineMilliseconds: deadlineMilliseconds))
     }
 }

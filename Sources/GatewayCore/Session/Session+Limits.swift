@@ -9,25 +9,25 @@ extension Session {
         changes &+= 1
     }
 
-    mutating func admit(_ limit: Limit, _ units: Int64 = 1, turn: borrowing Turn) -> LimitWait? {
-        admission.admit(limit, units, now: turn.now, sharedNow: turn.sharedNow)
+    mutating func admit(_ limit: Limit, _ units: Int64 = 1, effects: borrowing Effects) -> LimitWait? {
+        admission.admit(limit, units, now: effects.now, sharedNow: effects.sharedNow)
     }
 
-    func wait(_ limit: Limit, for units: Int64 = 1, turn: borrowing Turn) -> LimitWait? {
-        admission.wait(limit, for: units, now: turn.now, sharedNow: turn.sharedNow)
+    func wait(_ limit: Limit, for units: Int64 = 1, effects: borrowing Effects) -> LimitWait? {
+        admission.wait(limit, for: units, now: effects.now, sharedNow: effects.sharedNow)
     }
 
-    func remaining(_ limit: Limit, turn: borrowing Turn) -> Int64 {
-        admission.remaining(limit, now: turn.now, sharedNow: turn.sharedNow)
+    func remaining(_ limit: Limit, effects: borrowing Effects) -> Int64 {
+        admission.remaining(limit, now: effects.now, sharedNow: effects.sharedNow)
     }
 
     /// Whether a ping or pong of the WebSocket is within `limits.bytes_per_second`. Neither is a message, and no other limit binds them:
     /// that they cost more than their few bytes is counted. One beyond counts as refused, without an error: a WebSocket library sends
     /// them by itself, and the program above it would be told about something that it doesn't know.
-    package mutating func admitsControlFrame(of byteCount: Int, turn: inout Turn) -> Bool {
+    package mutating func admitsControlFrame(of byteCount: Int, effects: inout Effects) -> Bool {
         let cost = max(Int64(byteCount), Self.controlFrameBytes)
-        guard admit(.byte, cost, turn: turn) != nil else { return true }
-        countRefusal(turn: &turn)
+        guard admit(.byte, cost, effects: effects) != nil else { return true }
+        countRefusal(effects: &effects)
         return false
     }
 
@@ -35,23 +35,23 @@ extension Session {
     static let controlFrameBytes: Int64 = 64
 
     /// Whether not even a byte more is within `limits.bytes_per_second`.
-    package func isOverBytes(turn: borrowing Turn) -> Bool { wait(.byte, turn: turn) != nil }
+    package func isOverBytes(effects: borrowing Effects) -> Bool { wait(.byte, effects: effects) != nil }
 
     /// A message came in more bytes than it inflated to: `limits.bytes_per_second` counts what was worked on.
-    package mutating func chargeOverhead(of byteCount: Int, turn: inout Turn) {
-        if admit(.byte, Int64(byteCount), turn: turn) != nil { countRefusal(turn: &turn) }
+    package mutating func chargeOverhead(of byteCount: Int, effects: inout Effects) {
+        if admit(.byte, Int64(byteCount), effects: effects) != nil { countRefusal(effects: &effects) }
     }
 
-    /// A compressed message came although ``isOverBytes(turn:)``, or a binary one although not ``takesBinary``: refused unread, so that its id
+    /// A compressed message came although ``isOverBytes(effects:)``, or a binary one although not ``takesBinary``: refused unread, so that its id
     /// isn't known.
-    package mutating func refuseSkipped(isBinary: Bool, turn: inout Turn) {
-        if isBinary { return refuseSkippedBinary(turn: &turn) }
+    package mutating func refuseSkipped(isBinary: Bool, effects: inout Effects) {
+        if isBinary { return refuseSkippedBinary(effects: &effects) }
         counts.messagesIn &+= 1
-        refuseSkipped(turn: &turn)
+        refuseSkipped(effects: &effects)
     }
 
-    mutating func refuseSkipped(id: MessageID? = nil, chunk: UInt64? = nil, turn: inout Turn) {
-        let wait = self.wait(.byte, for: Self.controlFrameBytes, turn: turn) ?? LimitWait(nanoseconds: 0)
-        refuseRate(Limit.byte.excess, id: id, chunk: chunk, wait: wait, turn: &turn)
+    mutating func refuseSkipped(id: MessageID? = nil, chunk: UInt64? = nil, effects: inout Effects) {
+        let wait = self.wait(.byte, for: Self.controlFrameBytes, effects: effects) ?? LimitWait(nanoseconds: 0)
+        refuseRate(Limit.byte.excess, id: id, chunk: chunk, wait: wait, effects: &effects)
     }
 }

@@ -19,9 +19,9 @@ extension Session {
     }
 
     /// Whether the upstream's queue takes `count` more bytes (`delivery.upstream_queue_bytes`); refuses the message otherwise.
-    mutating func hasRoomUpstream(for count: Int, id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
+    mutating func hasRoomUpstream(for count: Int, id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
         if inFlight.hasRoom(for: count, within: policy.upstreamQueueBytes) { return true }
-        refuse(.overloaded, "the upstream doesn't keep up", id: id, chunk: chunk, retryAfter: 1000, turn: &turn)
+        refuse(.overloaded, "the upstream doesn't keep up", id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
         return false
     }
 
@@ -29,23 +29,23 @@ extension Session {
     /// message when that isn't enough.
     ///
     /// A message that comes while anything is left of `sessions.total_memory_budget` is accepted whole.
-    mutating func hasMemory(for count: Int, id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
-        guard turn.memoryLeft > 0 else {
+    mutating func hasMemory(for count: Int, id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
+        guard effects.memoryLeft > 0 else {
             // Not counted as a refusal, for others may have used the memory up.
             let error = GatewayError(
                 .overloaded, source: .gateway, "the gateway is short of memory", replyTo: id, chunk: chunk, retryAfter: 1000,
-                correlationID: turn.correlationID())
-            report(error, turn: &turn)
+                correlationID: effects.correlationID())
+            report(error, effects: &effects)
             return false
         }
-        guard hasOwnMemory(for: count, id: id, chunk: chunk, turn: &turn) else { return false }
-        // Several messages may be accepted in one turn, and each is counted at its end only.
-        turn.memoryLeft -= min(turn.memoryLeft, InFlightRequest.baseBytes + 2 * count)
+        guard hasOwnMemory(for: count, id: id, chunk: chunk, effects: &effects) else { return false }
+        // Several messages may be accepted before the ledger is updated.
+        effects.memoryLeft -= min(effects.memoryLeft, InFlightRequest.baseBytes + 2 * count)
         return true
     }
 
     /// Whether `sessions.memory_budget` takes `count` more bytes.
-    private mutating func hasOwnMemory(for count: Int, id: MessageID, chunk: UInt64?, turn: inout Turn) -> Bool {
+    private mutating func hasOwnMemory(for count: Int, id: MessageID, chunk: UInt64?, effects: inout Effects) -> Bool {
         guard policy.memoryBudget != .max else { return true }
         updateLedger()
         // It waits for the upstream, and its answer, about as long, for the client.
@@ -56,19 +56,19 @@ extension Session {
         if ledger.total + added <= policy.memoryBudget { return true }
         refuse(
             .memoryLimit, "the session holds as much as `sessions.memory_budget` allows", id: id, chunk: chunk, retryAfter: 1000,
-            turn: &turn)
+            effects: &effects)
         return false
     }
 
     /// Brings the ledger up to date, and ends a session whose buffers are over its budget although its history was given up.
-    package mutating func enforceBudget(turn: inout Turn) {
+    package mutating func enforceBudget(effects: inout Effects) {
         // Also where there is no budget: `sessions.total_memory_budget` adds the ledgers up.
         updateLedger()
         guard ledger.total > policy.memoryBudget else { return }
         history.prune()
         updateLedger()
         guard ledger.total > policy.memoryBudget else { return }
-        end(.memoryLimit, "the session holds more than `sessions.memory_budget` allows", close: .memoryLimit, turn: &turn)
+        end(.memoryLimit, "the session holds more than `sessions.memory_budget` allows", close: .memoryLimit, effects: &effects)
     }
 
     /// Memory is short in the whole process: give up what can be missed.

@@ -10,7 +10,7 @@ extension Session {
     /// The first message on a connection.
     ///
     /// - Parameter token: the newest of ``credentials`` as the client gets it, base64url
-    package mutating func open(_ beginning: Beginning, token: [UInt8], turn: inout Turn) {
+    package mutating func open(_ beginning: Beginning, token: [UInt8], effects: inout Effects) {
         var isResumed = false
         var isLost = false
         var resumeError: ResumeError?
@@ -25,6 +25,6 @@ extension Session {
             id, resumeToken: token, isResumed: isResumed, isLost: isLost, resumeError: resumeError, lastSequence: outbox.lastSequence,
             expiresAt: expiresAt == .max ? nil : expiresAt, heartbeatMilliseconds: policy.heartbeatMilliseconds, limits: policy.namedLimits,
             openAudio: openAudio)
-        turn.reply(message, mayCompress: false, isPromise: true)
+        effects.reply(message, mayCompress: false, isPromise: true)
     }
 }

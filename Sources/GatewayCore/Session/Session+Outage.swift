@@ -10,17 +10,17 @@ extension Session {
     /// open recording has to wait, as after a refused chunk.
     ///
     /// - Returns: The refused requests. Their acknowledgements must not be sent any more.
-    package mutating func refuseUnkept(turn: inout Turn) -> Set<RequestKey> {
+    package mutating func refuseUnkept(effects: inout Effects) -> Set<RequestKey> {
         let refused = inFlight.withdrawPromises()
         var keys: Set<RequestKey> = []
         for (key, id) in refused.lazy.map({ ($0.key, $0.id) }) where keys.insert(key).inserted {
             if inFlight.contains(key) {
-                turn.commands.append(.cancel(key, playedMilliseconds: nil))
+                effects.commands.append(.cancel(key, playedMilliseconds: nil))
                 if intake.stream?.key == key { intake.abandon() }
-                finish(key, turn: &turn)
+                finish(key, effects: &effects)
             }
             outbox.dropWaiting(of: key)
-            refuseUnstored(id, turn: &turn)
+            refuseUnstored(id, effects: &effects)
         }
         if !refused.isEmpty {
             remembered.forget(refused.map { $0.id })
@@ -29,23 +29,23 @@ extension Session {
         }
         if let stream = intake.stream, stream.wait == nil {
             intake.refuseChunk()
-            refuseUnstored(stream.id, chunk: stream.accepted &+ 1, turn: &turn)
+            refuseUnstored(stream.id, chunk: stream.accepted &+ 1, effects: &effects)
         }
         return keys
     }
 
     /// Whether the store takes what is accepted now; refuses the message otherwise.
-    mutating func isKept(_ id: MessageID, chunk: UInt64? = nil, turn: inout Turn) -> Bool {
-        guard turn.refusesWork else { return true }
-        refuseUnstored(id, chunk: chunk, turn: &turn)
+    mutating func isKept(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
+        guard effects.refusesWork else { return true }
+        refuseUnstored(id, chunk: chunk, effects: &effects)
         return false
     }
 
-    private mutating func refuseUnstored(_ id: MessageID, chunk: UInt64? = nil, turn: inout Turn) {
+    private mutating func refuseUnstored(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) {
         // Not counted as a refusal: the client hasn't done too much, and its session shall outlive the outage.
         let error = GatewayError(
             .overloaded, source: .gateway, "the gateway can't keep messages at the moment", replyTo: id, chunk: chunk, retryAfter: 1000,
-            correlationID: turn.correlationID())
-        report(error, turn: &turn)
+            correlationID: effects.correlationID())
+        report(error, effects: &effects)
     }
 }

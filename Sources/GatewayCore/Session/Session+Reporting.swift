@@ -14,7 +14,7 @@ extension Session {
     /// What can be told of it now.
     package func report(_ depth: ReportDepth) -> SessionReport {
         // The age comes from one clock, so that two reports of an unchanged session are equal.
-        let age = max(0, lastMessageAt.nanoseconds(since: startedAt)) / 1_000_000
+        let age = max(.zero, lastMessageAt - startedAt).milliseconds
         var report = SessionReport(id: id, startedAt: beganAt, lastMessageAt: beganAt &+ age)
         report.client = client
         report.counts.messagesIn = counts.messagesIn

@@ -1,9 +1,9 @@
 extension Session {
     /// Takes an accepted request into flight, and to the upstream.
-    mutating func begin(_ request: consuming UpstreamRequest, kind: RememberedIDs.Kind, turn: inout Turn) {
+    mutating func begin(_ request: consuming UpstreamRequest, kind: RememberedIDs.Kind, effects: inout Effects) {
         remembered.insert(request.id, kind: kind)
-        var flight = InFlightRequest(key: request.key, id: request.id, startedAt: turn.now, extraBytes: request.extraBytes)
-        if turn.batch != nil {
+        var flight = InFlightRequest(key: request.key, id: request.id, startedAt: effects.now, extraBytes: request.extraBytes)
+        if effects.batch != nil {
             var record: [UInt8] = []
             request.append(to: &record)
             flight.record = record
@@ -11,41 +11,41 @@ extension Session {
         }
         inFlight.insert(flight)
         changes &+= 1
-        turn.commands.append(.start(request))
+        effects.commands.append(.start(request))
     }
 
     /// Takes a request out of flight.
-    mutating func finish(_ key: RequestKey, turn: inout Turn) {
+    mutating func finish(_ key: RequestKey, effects: inout Effects) {
         guard let index = inFlight.index(of: key) else { return }
         if let chunks = inFlight[index].storedChunks {
-            turn.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks)
+            effects.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks)
         }
         // Most are over before the store hears of them.
-        if inFlight[index].record == nil { turn.batch?.remove(id, .request, key.number..<key.number &+ 1) }
-        remember(inFlight.remove(at: index), wall: turn.wall)
+        if inFlight[index].record == nil { effects.batch?.remove(id, .request, key.number..<key.number &+ 1) }
+        remember(inFlight.remove(at: index), wall: effects.wall)
         changes &+= 1
     }
 
     /// Forwards the whole frames of a chunk to the upstream, and stores the chunk as it came.
     mutating func forward(
-        _ chunk: RawSpan, lasting nanoseconds: Int64, of key: RequestKey, frames: inout FrameAssembler, turn: inout Turn
+        _ chunk: RawSpan, lasting nanoseconds: Int64, of key: RequestKey, frames: inout FrameAssembler, effects: inout Effects
     ) {
         counts.audioNanoseconds &+= nanoseconds
-        send(chunk, of: key, frames: &frames, turn: &turn)
+        send(chunk, of: key, frames: &frames, effects: &effects)
         guard let index = inFlight.index(of: key) else { return }
         inFlight[index].audio.add(chunk, lasting: nanoseconds)
-        guard turn.batch != nil else { return }
+        guard effects.batch != nil else { return }
         let number = inFlight[index].storedChunks ?? 0
-        turn.batch?.put(id, .chunk, key.chunks.lowerBound + number) { $0.append(bytesOf: chunk) }
+        effects.batch?.put(id, .chunk, key.chunks.lowerBound + number) { $0.append(bytesOf: chunk) }
         inFlight[index].storedChunks = number + 1
         changes &+= 1
     }
 
     /// Forwards the frames that a chunk completes to the upstream.
-    mutating func send(_ chunk: RawSpan, of key: RequestKey, frames: inout FrameAssembler, turn: inout Turn) {
+    mutating func send(_ chunk: RawSpan, of key: RequestKey, frames: inout FrameAssembler, effects: inout Effects) {
         frames.add(chunk) { whole in
             inFlight.queue(whole.byteCount)
-            turn.send(whole, of: key)
+            effects.send(whole, of: key)
         }
     }
 }

@@ -26,7 +26,7 @@ extension Session {
     ///   - wall: Unix milliseconds
     /// - Returns: whether something behind `last` is gone.
     package mutating func resume(after last: UInt64?, now: Instant, wall: Int64) -> Bool {
-        if let detachedAt { admission.creditOutage(now.nanoseconds(since: detachedAt)) }
+        if let detachedAt { admission.creditOutage(now - detachedAt) }
         detachedAt = nil
         changes &+= 1
         connectedAt = wall
@@ -52,12 +52,12 @@ extension Session {
 
     /// It goes to another event loop, whose clock is ahead by so many nanoseconds, or behind.
     package mutating func move(toClockAheadBy difference: Int64) {
-        func moved(_ instant: Instant) -> Instant { instant.advanced(byNanoseconds: difference) }
-        startedAt = moved(startedAt)
-        lastMessageAt = moved(lastMessageAt)
-        detachedAt = detachedAt.map(moved)
-        inFlight.move(byNanoseconds: difference)
-        intake.move(byNanoseconds: difference)
-        admission.move(byNanoseconds: difference)
+        let difference = Instant.Duration.nanoseconds(difference)
+        startedAt = startedAt + difference
+        lastMessageAt = lastMessageAt + difference
+        detachedAt = detachedAt.map { $0 + difference }
+        inFlight.move(by: difference)
+        intake.move(by: difference)
+        admission.move(by: difference)
     }
 }

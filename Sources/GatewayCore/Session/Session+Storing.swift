@@ -7,9 +7,9 @@ extension Session {
     /// Whether the store has to hear of something before what was answered may be told.
     package var isUnstored: Bool { changes != storedChanges || outbox.isUnstored }
 
-    /// Puts everything that has changed since the last call into the turn's batch, if there is one.
-    package mutating func store(turn: inout Turn) {
-        guard var batch = turn.batch.take() else { return }
+    /// Puts everything that has changed since the last call into the batch, if there is one.
+    package mutating func store(effects: inout Effects) {
+        guard var batch = effects.batch.take() else { return }
         storedChanges = changes
         outbox.store(of: id, into: &batch)
         remembered.store(of: id, into: &batch)
@@ -19,14 +19,14 @@ extension Session {
             guard let record = inFlight[index].record.take() else { continue }
             batch.put(id, .request, inFlight[index].key.number) { $0 += record }
         }
-        let (now, wall) = (turn.now, turn.wall)
+        let (now, wall) = (effects.now, effects.wall)
         batch.put(id, .state, 0) { append(to: &$0, now: now, wall: wall) }
-        turn.batch = batch
+        effects.batch = batch
     }
 
     /// Times are written as Unix milliseconds, what limiters are owed as time to go: no clock outlives a process.
     private func append(to record: inout [UInt8], now: Instant, wall: Int64) {
-        func onWall(_ instant: Instant) -> Int64 { wall - now.nanoseconds(since: instant) / 1_000_000 }
+        func onWall(_ instant: Instant) -> Int64 { wall - (now - instant).milliseconds }
         record.append(Self.version)
         client.append(to: &record)
         record.append(fixed: wall)
@@ -36,7 +36,7 @@ extension Session {
         record.append(fixed: onWall(lastMessageAt))
         record.append(fixed: detachedAt.map(onWall) ?? -1)
         record.append(fixed: inFlight.lastNumber)
-        record.append(fixed: admission.outageCredit)
+        record.append(fixed: admission.outageCredit.nanoseconds)
         outbox.append(to: &record)
         for token in [credentials.newest, credentials.presented] {
             record.append(token == nil ? 0 : 1)
@@ -74,18 +74,17 @@ extension Session {
     /// be retried, because what the upstream would say again isn't what it had said.
     ///
     /// - Throws: when the records don't fit together. The session is of no use then.
-    package mutating func restore(_ stored: StoredSession, turn: inout Turn) throws(RecordError) {
+    package mutating func restore(_ stored: StoredSession, effects: inout Effects) throws(RecordError) {
         guard let state = stored.records[.state]?.first else { throw RecordError() }
         var reader = RecordReader(state.bytes)
         let version: UInt8 = try reader.fixed()
         guard [Self.version, Self.versionWithoutClient].contains(version) else { throw RecordError() }
         if version == Self.version { client = try ClientKey(&reader) }
-        let (now, wall) = (turn.now, turn.wall)
+        let (now, wall) = (effects.now, effects.wall)
         func instant(_ unixMilliseconds: Int64) -> Instant {
             // The clock may have been set back: nothing is younger than now.
             let (age, overflow) = wall.subtractingReportingOverflow(unixMilliseconds)
-            let (nanoseconds, isTooMuch) = max(0, overflow ? 0 : age).multipliedReportingOverflow(by: 1_000_000)
-            return now.advanced(byNanoseconds: isTooMuch ? .min : -nanoseconds)
+            return now - .milliseconds(max(0, overflow ? 0 : age))
         }
         let writtenAt: Int64 = try reader.fixed()
         beganAt = try reader.fixed()
@@ -97,7 +96,7 @@ extension Session {
         // One that had a connection has lost it now.
         let lostAt = detached == -1 ? now : instant(detached)
         inFlight.restore(lastNumber: try reader.fixed())
-        admission.restore(outageCredit: try reader.fixed())
+        admission.restore(outageCredit: .nanoseconds(try reader.fixed()))
         try outbox.restore(&reader, messages: stored.records[.outbox] ?? [])
         var tokens: [TokenHash?] = []
         for _ in 0..<2 {
@@ -114,7 +113,7 @@ extension Session {
         counts.connections = try reader.fixed()
         counts.resumes = try reader.fixed()
         memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
-        let since = max(0, now.nanoseconds(since: instant(writtenAt)))
+        let since = max(.zero, now - instant(writtenAt)).nanoseconds
         try admission.restoreLimiters { (limiter) throws(RecordError) in
             limiter.restore(owed: .nanoseconds(max(0, try reader.fixed(Int64.self) &- since)), at: now)
         }
@@ -132,7 +131,7 @@ extension Session {
             let key = RequestKey(number: try reader.fixed())
             let started = instant(try reader.fixed())
             let flags: UInt8 = try reader.fixed()
-            try restore(key, startedAt: started, isAnswered: flags & 1 != 0, hasEnded: flags & 2 != 0, from: stored, turn: &turn)
+            try restore(key, startedAt: started, isAnswered: flags & 1 != 0, hasEnded: flags & 2 != 0, from: stored, effects: &effects)
         }
         detachedAt = lostAt
         updateLedger()
@@ -140,7 +139,7 @@ extension Session {
 
     /// A request that was in flight.
     private mutating func restore(
-        _ key: RequestKey, startedAt: Instant, isAnswered: Bool, hasEnded: Bool, from stored: StoredSession, turn: inout Turn
+        _ key: RequestKey, startedAt: Instant, isAnswered: Bool, hasEnded: Bool, from stored: StoredSession, effects: inout Effects
     ) throws(RecordError) {
         guard let record = stored.records[.request]?.first(where: { $0.number == key.number }) else { throw RecordError() }
         let request = try UpstreamRequest(key: key, record: record.bytes)
@@ -158,15 +157,15 @@ extension Session {
         guard !isAnswered else {
             let lost = UpstreamEvent.Content.failure(
                 .upstreamError, message: "the gateway was restarted in the middle of the answer", retryAfterMilliseconds: 0)
-            return receive(UpstreamEvent(key, lost, isLast: true), turn: &turn)
+            return receive(UpstreamEvent(key, lost, isLast: true), effects: &effects)
         }
         if case .text(let text) = request.input { inFlight.queue(text.count) }
-        turn.commands.append(.start(request))
+        effects.commands.append(.start(request))
         if let format, let clock {
             var frames = FrameAssembler(format)
-            for chunk in chunks { chunk.bytes.withRawSpan { send($0, of: key, frames: &frames, turn: &turn) } }
+            for chunk in chunks { chunk.bytes.withRawSpan { send($0, of: key, frames: &frames, effects: &effects) } }
             intake.update(key, clock: clock, frames: frames)
         }
-        if hasEnded { turn.commands.append(.audioEnd(key)) }
+        if hasEnded { effects.commands.append(.audioEnd(key)) }
     }
 }

@@ -1,37 +1,37 @@
 extension Session {
-    mutating func accept(_ message: ClientMessage.Text, in bytes: RawSpan, turn: inout Turn) {
+    mutating func accept(_ message: ClientMessage.Text, in bytes: RawSpan, effects: inout Effects) {
         let id = message.id
-        guard isNew(id, kind: .text, turn: &turn) else { return }
-        if let wait = self.wait(.text, turn: turn) {
-            return refuseRate(Limit.text.excess, id: id, wait: wait, turn: &turn)
+        guard isNew(id, kind: .text, effects: &effects) else { return }
+        if let wait = self.wait(.text, effects: effects) {
+            return refuseRate(Limit.text.excess, id: id, wait: wait, effects: &effects)
         }
-        guard isKept(id, turn: &turn), hasRoomUpstream(for: message.text.count, id: id, turn: &turn),
-            hasMemory(for: message.text.count, id: id, turn: &turn)
+        guard isKept(id, effects: &effects), hasRoomUpstream(for: message.text.count, id: id, effects: &effects),
+            hasMemory(for: message.text.count, id: id, effects: &effects)
         else { return }
-        _ = admit(.text, turn: turn)
+        _ = admit(.text, effects: effects)
 
         let text = message.text.bytes(in: bytes)
         let key = inFlight.nextKey()
-        text.withRawSpan { history.append($0, .init(.client, at: turn.wall, request: key)) }
+        text.withRawSpan { history.append($0, .init(.client, at: effects.wall, request: key)) }
         inFlight.queue(text.count)
-        turn.reply(AckMessage(id), isPromise: true, of: key)
+        effects.reply(AckMessage(id), isPromise: true, of: key)
         counts.messagesOut &+= 1
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
             output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path)
-        begin(consume request, kind: .text, turn: &turn)
+        begin(consume request, kind: .text, effects: &effects)
     }
 
     /// Whether an id is free. Answers a repeated message, and refuses an id that belongs to another kind of message.
-    mutating func isNew(_ id: MessageID, kind: RememberedIDs.Kind, turn: inout Turn) -> Bool {
+    mutating func isNew(_ id: MessageID, kind: RememberedIDs.Kind, effects: inout Effects) -> Bool {
         guard let known = remembered.kind(of: id) else { return true }
         if known == kind {
             let stream = intake.stream.flatMap { $0.id == id ? $0 : nil }
             let message = AckMessage(id, isDuplicate: true, chunks: stream?.accepted)
-            turn.reply(message, isPromise: true, of: inFlight.promises.first { $0.id == id }?.key)
+            effects.reply(message, isPromise: true, of: inFlight.promises.first { $0.id == id }?.key)
             counts.messagesOut &+= 1
         } else {
-            refuse(.duplicateID, "this id belongs to an accepted message of another type", param: "/id", id: id, turn: &turn)
+            refuse(.duplicateID, "this id belongs to an accepted message of another type", param: "/id", id: id, effects: &effects)
         }
         if kind == .audio { intake.ignoreOpening(id) }
         return false

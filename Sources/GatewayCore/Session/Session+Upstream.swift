@@ -18,7 +18,7 @@ extension Session {
     }
 
     /// An event of an upstream. One for a request that is over, cancelled for instance, is dropped.
-    package mutating func receive(_ event: consuming UpstreamEvent, turn: inout Turn) {
+    package mutating func receive(_ event: consuming UpstreamEvent, effects: inout Effects) {
         let request = event.request
         guard let index = inFlight.index(of: request) else { return }
         let id = inFlight[index].id
@@ -27,9 +27,9 @@ extension Session {
         var hasFailed = false
         if !inFlight[index].isAnswered {
             inFlight[index].isAnswered = true
-            inFlight[index].answeredAt = turn.now
+            inFlight[index].answeredAt = effects.now
             changes &+= 1
-            if inFlight[index].audio.bytes == 0 { noteDelay(since: inFlight[index].startedAt, now: turn.now) }
+            if inFlight[index].audio.bytes == 0 { noteDelay(since: inFlight[index].startedAt, now: effects.now) }
         }
         // Taken apart, not copied: what the cases bind is the event's own.
         var content = (consume event).content
@@ -37,37 +37,37 @@ extension Session {
             // An error takes its place, and the stream goes on.
             let message = "a part of the answer couldn't be written down"
             guard isLast else {
-                let error = GatewayError(.upstreamError, source: .upstream, message, replyTo: id, correlationID: turn.correlationID())
-                return report(error, turn: &turn)
+                let error = GatewayError(.upstreamError, source: .upstream, message, replyTo: id, correlationID: effects.correlationID())
+                return report(error, effects: &effects)
             }
             content = .failure(.upstreamError, message: message, retryAfterMilliseconds: nil)
         }
         switch consume content {
         case .text(let text, let final):
             inFlight[index].note(text)
-            remember(text, final: final, isLast: isLast, index: index, turn: &turn)
-            sequence(TextMessage(id, text, isFinal: final, end: isLast ? .done(epilogue) : .open), request: request, turn: &turn)
+            remember(text, final: final, isLast: isLast, index: index, effects: &effects)
+            sequence(TextMessage(id, text, isFinal: final, end: isLast ? .done(epilogue) : .open), request: request, effects: &effects)
         case .unsentText(let text):
             inFlight[index].note(text)
-            remember(text, final: false, isLast: false, index: index, turn: &turn)
+            remember(text, final: false, isLast: false, index: index, effects: &effects)
         case .transcript(let text, let final, let confidence, let start, let end):
             if final {
                 // Who only hears has answered with it.
-                let latency = isLast ? inFlight[index].latency(now: turn.now) : nil
+                let latency = isLast ? inFlight[index].latency(now: effects.now) : nil
                 inFlight[index].isTold = isLast
-                text.withRawSpan { history.append($0, .init(.client, .transcript, at: turn.wall, latency: latency, request: request)) }
+                text.withRawSpan { history.append($0, .init(.client, .transcript, at: effects.wall, latency: latency, request: request)) }
             }
             let message = TranscriptMessage(
                 id, text, isFinal: final, confidence: confidence, startMilliseconds: start, endMilliseconds: end,
                 end: isLast ? .done(epilogue) : .open)
-            sequence(message, request: request, turn: &turn)
+            sequence(message, request: request, effects: &effects)
         case .audio(let format):
             inFlight[index].answerClock = AudioStreamClock(format: format)
             let message = AudioMessage(id, format, isFinal: false, end: isLast ? .done(epilogue) : .open)
-            sequence(message, kind: .opening, request: request, turn: &turn)
+            sequence(message, kind: .opening, request: request, effects: &effects)
         case .audioEnd(let format):
             let message = AudioMessage(id, format, isFinal: true, end: isLast ? .done(epilogue) : .open)
-            sequence(message, request: request, turn: &turn)
+            sequence(message, request: request, effects: &effects)
         case .audioChunk(let chunk):
             inFlight[index].hasSaid = true
             chunk.withRawSpan { bytes in
@@ -79,20 +79,20 @@ extension Session {
         case .status(let state, let progress, let reasoningBytes):
             let message = StatusMessage(
                 id, state, progress: progress, reasoningBytes: reasoningBytes, end: isLast ? .done(epilogue) : .open)
-            sequence(message, request: request, turn: &turn)
+            sequence(message, request: request, effects: &effects)
         case .failure(let code, let message, let retryAfter, let isRetryable):
             isLast = true
             let error = GatewayError(
                 code, source: code.isOfClient ? .client : .upstream, message, replyTo: id, retryAfter: retryAfter, isRetryable: isRetryable,
-                correlationID: epilogue?.correlationID ?? turn.correlationID())
-            fail(request, error, epilogue, turn: &turn)
+                correlationID: epilogue?.correlationID ?? effects.correlationID())
+            fail(request, error, epilogue, effects: &effects)
             hasFailed = true
         }
         guard isLast else { return }
-        tellLatency(at: index, turn: &turn)
+        tellLatency(at: index, effects: &effects)
         setStanding(at: index, hasFailed: hasFailed, finish: epilogue?.finish)
         if intake.stream?.key == request { intake.abandon() }
-        finish(request, turn: &turn)
+        finish(request, effects: &effects)
     }
 
     /// An eighth of the newest, as TCP smooths its round-trip time (RFC 6298 §2).
@@ -115,15 +115,15 @@ extension Session {
     private static let firstAcknowledgementDelay: Int64 = 5_000_000
     private static let longestAcknowledgementDelay: Int64 = 100_000_000
 
-    private mutating func fail(_ request: RequestKey, _ error: GatewayError, _ epilogue: UpstreamEvent.Epilogue?, turn: inout Turn) {
+    private mutating func fail(_ request: RequestKey, _ error: GatewayError, _ epilogue: UpstreamEvent.Epilogue?, effects: inout Effects) {
         var epilogue = epilogue ?? UpstreamEvent.Epilogue()
         epilogue.finish = .error
-        turn.incidents.append(error)
-        note(.failed(error.code), of: error.correlationID, wall: turn.wall)
+        effects.incidents.append(error)
+        note(.failed(error.code), of: error.correlationID, wall: effects.wall)
         counts.errors &+= 1
         // What took how long is told of answers.
         if let index = inFlight.index(of: request) { inFlight[index].isTold = true }
-        sequence(ErrorMessage(error, showsDetails: turn.showsDetails, end: .done(epilogue)), request: request, turn: &turn)
+        sequence(ErrorMessage(error, showsDetails: effects.showsDetails, end: .done(epilogue)), request: request, effects: &effects)
     }
 
     /// Decides which part of a completed request later requests include.
@@ -135,7 +135,7 @@ extension Session {
     }
 
     /// A streamed answer enters the history whole.
-    private mutating func remember(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, turn: inout Turn) {
+    private mutating func remember(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, effects: inout Effects) {
         let isWhole = final && inFlight[index].answer.isEmpty && !inFlight[index].isAnswerCut
         // Cut at the first delta that doesn't fit: an answer with a hole in it was never given.
         if !isWhole, !inFlight[index].isAnswerCut, inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) {
@@ -144,9 +144,9 @@ extension Session {
             inFlight[index].isAnswerCut = true
         }
         guard final else { return }
-        var tag = History.Tag(.upstream, at: turn.wall, request: inFlight[index].key)
+        var tag = History.Tag(.upstream, at: effects.wall, request: inFlight[index].key)
         if isLast, inFlight[index].answerAudio.bytes == 0 {
-            tag.latency = inFlight[index].latency(now: turn.now)
+            tag.latency = inFlight[index].latency(now: effects.now)
             inFlight[index].isTold = true
         }
         if isWhole { return text.withRawSpan { history.append($0, tag) } }
@@ -157,15 +157,15 @@ extension Session {
     }
 
     /// The answer is over: its last entry in the history tells how long it took.
-    private mutating func tellLatency(at index: Int, turn: inout Turn) {
+    private mutating func tellLatency(at index: Int, effects: inout Effects) {
         guard !inFlight[index].isTold else { return }
         inFlight[index].isTold = true
         let flight = inFlight[index]
-        var tag = History.Tag(.upstream, at: turn.wall, latency: flight.latency(now: turn.now), request: flight.key)
+        var tag = History.Tag(.upstream, at: effects.wall, latency: flight.latency(now: effects.now), request: flight.key)
         inFlight[index].answer = []
         inFlight[index].answerAudio = History.Audio()
         if flight.answerAudio.bytes > 0 {
-            flight.answer.withRawSpan { history.append($0, .init(.upstream, at: turn.wall, request: flight.key)) }
+            flight.answer.withRawSpan { history.append($0, .init(.upstream, at: effects.wall, request: flight.key)) }
             (tag.kind, tag.audio) = (.audio, flight.answerAudio)
             history.append(RawSpan(), tag)
         } else {

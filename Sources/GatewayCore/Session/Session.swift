@@ -2,7 +2,7 @@
 ///
 /// Inputs are messages of the client (`Session+Receiving`, `+Text`, `+Audio`, `+Control`), events of upstreams (`+Upstream`), connections that open
 /// and close (`+Opening`, `+Resuming`), ticks of a timer (`+Deadlines`) and the outcome of commits (`+Storing`, `+Outage`). The effects of each are
-/// written to a ``Turn``: replies, commands to the upstream, a close. Sequenced messages wait in the ``outbox``. A session decides with values of its
+/// written to a ``Effects``: replies, commands to the upstream, a close. Sequenced messages wait in the ``outbox``. A session decides with values of its
 /// own: ``SessionAdmission`` (limits), ``RequestTable`` (requests in flight), ``AudioIntake`` (the open recording), ``History``, ``RememberedIDs``.
 ///
 /// It has no clock, socket or thread, and isn't copyable: exactly one exists for each session id.
@@ -83,11 +83,11 @@ package struct Session: ~Copyable, Sendable {
     /// Puts a sequenced message into the outbox.
     @inline(__always)
     mutating func sequence(
-        _ message: borrowing some OutgoingMessage & ~Copyable, kind: Outbox.Kind = .json, request: RequestKey?, turn: inout Turn
+        _ message: borrowing some OutgoingMessage & ~Copyable, kind: Outbox.Kind = .json, request: RequestKey?, effects: inout Effects
     ) {
-        turn.scratch.removeAll(keepingCapacity: turn.scratch.capacity <= 262_144)
-        turn.scratch.append(message, sequence: outbox.nextSequence)
-        turn.scratch.withRawSpan { outbox.append($0, kind: kind, request: request) }
+        effects.scratch.removeAll(keepingCapacity: effects.scratch.capacity <= 262_144)
+        effects.scratch.append(message, sequence: outbox.nextSequence)
+        effects.scratch.withRawSpan { outbox.append($0, kind: kind, request: request) }
         counts.messagesOut &+= 1
     }
 }

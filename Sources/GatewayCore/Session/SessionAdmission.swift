@@ -4,8 +4,8 @@
 /// twice, because the first leaves out what the session's own event loop didn't live through, and the limiters that others share need a clock
 /// that all event loops share.
 struct SessionAdmission: Sendable {
-    /// The longest outage, in nanoseconds, whose audio may be sent after it all at once.
-    static let longestOutage: Int64 = 30_000_000_000
+    /// The longest outage whose audio may be sent after it all at once.
+    static let longestOutage = Instant.Duration.seconds(30)
 
     /// Changes with a reload; what limiters have counted stays.
     var policy: SharedPolicy
@@ -13,8 +13,8 @@ struct SessionAdmission: Sendable {
     /// The limiters that all sessions of the client share; nil limits the session alone.
     var clientLimiters: ClientLimiters?
     private let global: SharedLimiter
-    /// Nanoseconds of audio that may come faster than `limits.audio_realtime_factor` allows, because there was no connection to send it on.
-    private(set) var outageCredit: Int64 = 0
+    /// Audio that may come faster than `limits.audio_realtime_factor` allows, because there was no connection to send it on.
+    private(set) var outageCredit = Instant.Duration.zero
 
     init(policy: SharedPolicy, global: SharedLimiter) {
         self.policy = policy
@@ -40,12 +40,12 @@ struct SessionAdmission: Sendable {
         global.admit(at: policy.value.global, now: sharedNow).map { LimitWait(nanoseconds: $0.nanoseconds) }
     }
 
-    /// Admits audio of a duration in nanoseconds, using the credit for an outage first; or returns how long to wait.
+    /// Admits audio of a duration, using the credit for an outage first; or returns how long to wait.
     mutating func admitAudio(
-        _ duration: Int64, now: Instant, sharedNow: Instant
+        _ duration: Instant.Duration, now: Instant, sharedNow: Instant
     ) -> LimitWait? {
         let credited = min(outageCredit, duration)
-        if let wait = admit(.realtime, (duration - credited) / 1000, now: now, sharedNow: sharedNow) { return wait }
+        if let wait = admit(.realtime, (duration - credited).nanoseconds / 1000, now: now, sharedNow: sharedNow) { return wait }
         outageCredit -= credited
         return nil
     }
@@ -69,10 +69,10 @@ struct SessionAdmission: Sendable {
         return min(own, clientLimiters.remaining(limit, at: policy.value.clientRate(of: limit), now: sharedNow))
     }
 
-    /// Credits the duration of an outage in nanoseconds.
-    mutating func creditOutage(_ duration: Int64) { outageCredit = min(max(0, duration), Self.longestOutage) }
+    /// Credits the duration of an outage.
+    mutating func creditOutage(_ duration: Instant.Duration) { outageCredit = min(max(.zero, duration), Self.longestOutage) }
 
-    mutating func restore(outageCredit credit: Int64) { outageCredit = credit }
+    mutating func restore(outageCredit credit: Instant.Duration) { outageCredit = credit }
 
     /// Reads what the session owes to each limit, in the order in which it was written down.
     mutating func restoreLimiters<Thrown: Error>(_ restore: (inout Limiter) throws(Thrown) -> Void) throws(Thrown) {
@@ -80,5 +80,5 @@ struct SessionAdmission: Sendable {
     }
 
     /// Converts times to another clock.
-    mutating func move(byNanoseconds difference: Int64) { limiters.updateEach { $0.move(byNanoseconds: difference) } }
+    mutating func move(by difference: Instant.Duration) { limiters.updateEach { $0.move(byNanoseconds: difference.nanoseconds) } }
 }

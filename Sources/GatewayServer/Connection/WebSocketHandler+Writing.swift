@@ -115,7 +115,7 @@ extension WebSocketHandler {
         loop.turn.clearReplies()
     }
 
-    private func write(_ replies: [Turn.Reply], of bytes: [UInt8], to output: inout ByteBuffer) {
+    private func write(_ replies: [Effects.Reply], of bytes: [UInt8], to output: inout ByteBuffer) {
         bytes.withRawSpan { bytes in
             for reply in replies {
                 let message = bytes.extracting(reply.start..<reply.start + reply.count)

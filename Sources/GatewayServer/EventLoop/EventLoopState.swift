@@ -13,7 +13,7 @@ package final class EventLoopState {
     package private(set) var settings: GatewaySettings
     private let time = LoopTime()
     /// The turn in progress. The handler of an event begins it, and ends it by flushing.
-    package var turn: Turn
+    package var turn: Effects
     package var isInTurn: Bool { time.turn != nil }
     package var scanner: MessageScanner
     package let deflate = SharedDeflate()
@@ -44,7 +44,7 @@ package final class EventLoopState {
         self.settings = settings
         self.logger = logger
         upstreams = shared.upstream.makeLoop(on: eventLoop, now: { [time] in time.now })
-        turn = Turn(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
+        turn = Effects(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
         scanner = MessageScanner(rules: settings.session.value.rules)
         if commits != nil { turn.batch = StoreBatch() }
     }

@@ -62,7 +62,7 @@ extension SessionDriver {
     /// Settles what is under way on this event loop.
     func leaveLoop() {
         loop.withTurn {
-            coalescer.release(at: loop.turn.now, all: true) { session.receive($0, turn: &loop.turn) }
+            coalescer.release(at: loop.turn.now, all: true) { session.receive($0, effects: &loop.turn) }
             settle()
         }
         link?.leave()

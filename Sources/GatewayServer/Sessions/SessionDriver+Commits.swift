@@ -5,7 +5,7 @@ extension SessionDriver: CommitWaiter {
     /// Puts the changes of the session into the turn's batch.
     func storeChanges() {
         guard loop.isStoring, session.isUnstored else { return }
-        session.store(turn: &loop.turn)
+        session.store(effects: &loop.turn)
         guard let ticket = loop.awaitCommit(self) else { return }
         commits.append(ticket, sequence: session.outbox.lastSequence, accepted: session.acceptedCount)
     }

@@ -23,7 +23,7 @@ extension SessionDriver: WebSocketApplication {
         let token = ResumeToken()
         session.issue(token.hash, for: presented)
         loop.shared.sessions.issue(session.credentials.tokens, for: session.id)
-        session.open(beginning, token: token.text, turn: &loop.turn)
+        session.open(beginning, token: token.text, effects: &loop.turn)
         storeChanges()
         commits.greet()
     }
@@ -31,24 +31,24 @@ extension SessionDriver: WebSocketApplication {
     // MARK: Reading
 
     package var reading: ReadingPermission {
-        ReadingPermission(skipsCompressed: session.isOverBytes(turn: loop.turn), skipsCompressedBinary: !session.takesBinary)
+        ReadingPermission(skipsCompressed: session.isOverBytes(effects: loop.turn), skipsCompressedBinary: !session.takesBinary)
     }
 
     package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {
-        if overhead > 0 { session.chargeOverhead(of: overhead, turn: &loop.turn) }
+        if overhead > 0 { session.chargeOverhead(of: overhead, effects: &loop.turn) }
         switch kind {
-        case .text: session.receive(text: payload, scanner: &loop.scanner, turn: &loop.turn)
-        case .binary: session.receive(binary: payload, turn: &loop.turn)
+        case .text: session.receive(text: payload, scanner: &loop.scanner, effects: &loop.turn)
+        case .binary: session.receive(binary: payload, effects: &loop.turn)
         }
         dispatch()
     }
 
     package func refuseSkipped(_ kind: MessageKind) {
-        session.refuseSkipped(isBinary: kind == .binary, turn: &loop.turn)
+        session.refuseSkipped(isBinary: kind == .binary, effects: &loop.turn)
     }
 
     package func admitsControlFrame(of byteCount: Int) -> Bool {
-        session.admitsControlFrame(of: byteCount, turn: &loop.turn)
+        session.admitsControlFrame(of: byteCount, effects: &loop.turn)
     }
 
     // MARK: Writing
@@ -80,7 +80,7 @@ extension SessionDriver: WebSocketApplication {
             session.roundTripNanoseconds = report.roundTripNanoseconds
         }
         updateUpstreamMemory()
-        session.enforceBudget(turn: &loop.turn)
+        session.enforceBudget(effects: &loop.turn)
         account()
         scheduleDemand()
         return session.hasWaiting
@@ -93,22 +93,22 @@ extension SessionDriver: WebSocketApplication {
             fail(.overloaded, source: .gateway, "the gateway can't keep sessions at the moment", close: .tryAgainLater)
             return nil
         }
-        let refused = session.refuseUnkept(turn: &loop.turn)
+        let refused = session.refuseUnkept(effects: &loop.turn)
         dispatch()
         return refused
     }
 
     package func tick() -> Bool {
-        session.tick(turn: &loop.turn)
+        session.tick(effects: &loop.turn)
         dispatch()
         return true
     }
 
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
-        session.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds, turn: &loop.turn)
+        session.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds, effects: &loop.turn)
     }
 
     package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
-        session.end(code, source: source, message, close: close, turn: &loop.turn)
+        session.end(code, source: source, message, close: close, effects: &loop.turn)
     }
 }

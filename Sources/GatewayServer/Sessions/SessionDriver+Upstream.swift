@@ -48,7 +48,7 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
     }
 
     private func coalesce(_ event: consuming UpstreamEvent) {
-        coalescer.take(event, at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
+        coalescer.take(event, at: loop.turn.now) { session.receive($0, effects: &loop.turn) }
         scheduleRelease()
     }
 
@@ -65,7 +65,7 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
         // The session may have moved to another event loop.
         guard sessions[session.id] === self else { return }
         loop.withTurn {
-            coalescer.release(at: loop.turn.now) { session.receive($0, turn: &loop.turn) }
+            coalescer.release(at: loop.turn.now) { session.receive($0, effects: &loop.turn) }
             flush()
             scheduleRelease()
         }

@@ -75,7 +75,7 @@ package final class SessionDriver {
         coalescer = Coalescer(window: loop.settings.coalesce)
         session = Session(
             id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.turn.now, wall: loop.turn.wall)
-        try session.restore(stored, turn: &loop.turn)
+        try session.restore(stored, effects: &loop.turn)
     }
 
     /// Forwards the requests of a restored session. To be called in the turn in which it was restored.
@@ -108,7 +108,7 @@ package final class SessionDriver {
     /// Ends a turn that no connection sees.
     func settle() {
         updateUpstreamMemory()
-        session.enforceBudget(turn: &loop.turn)
+        session.enforceBudget(effects: &loop.turn)
         account()
         storeChanges()
         for error in loop.turn.incidents { loop.record(error, connection: nil, session: session.id) }

@@ -62,9 +62,9 @@ import Testing
     }
 
     private func answer(_ conversation: Conversation, _ key: RequestKey, _ text: String, finish: FinishReason? = nil) {
-        _ = conversation.perform { session, _, turn in
+        _ = conversation.perform { session, _, effects in
             session.receive(
-                UpstreamEvent(key, .text(bytes(text), final: true), isLast: true, epilogue: .init(finish: finish)), turn: &turn)
+                UpstreamEvent(key, .text(bytes(text), final: true), isLast: true, epilogue: .init(finish: finish)), effects: &effects)
         }
     }
 
@@ -139,9 +139,9 @@ import Testing
             as [(FinishReason?, String)]
         {
             let key = try conversation.begin("m-\(told)")
-            let outcome = conversation.perform { session, _, turn in
+            let outcome = conversation.perform { session, _, effects in
                 session.receive(
-                    UpstreamEvent(key, .text(bytes("x"), final: true), isLast: true, epilogue: .init(finish: reason)), turn: &turn)
+                    UpstreamEvent(key, .text(bytes("x"), final: true), isLast: true, epilogue: .init(finish: reason)), effects: &effects)
             }
             #expect(outcome.sequenced.last?["finish"] as? String == told)
         }

@@ -61,7 +61,7 @@ import Testing
         for size in [10, 5000, 20] {
             connection.socketQueue = size
             conversation.session.ledger.connection = connection
-            _ = conversation.perform { session, _, turn in session.enforceBudget(turn: &turn) }
+            _ = conversation.perform { session, _, effects in session.enforceBudget(effects: &effects) }
         }
         #expect(conversation.report(.head).memoryPeak == Ledger.base + 5000)
     }

@@ -8,14 +8,14 @@ final class Conversation {
     var now = Instant(nanoseconds: 0)
     var wall: Int64 = 1_700_000_000_000
     private var scanner: MessageScanner
-    private var turn: Turn
+    private var effects: Effects
 
     static let id = ULID(high: 1, low: 2)
 
     init(_ policy: SessionPolicy = SessionPolicy(), global: SharedLimiter = SharedLimiter(), showsDetails: Bool = false) {
         session = Session(id: Self.id, policy: SharedPolicy(policy), global: global, now: now, wall: wall)
         scanner = MessageScanner(rules: policy.rules)
-        turn = Turn(ids: ULIDSource(seed: 1), showsDetails: showsDetails)
+        effects = Effects(ids: ULIDSource(seed: 1), showsDetails: showsDetails)
     }
 
     /// What one call came to.
@@ -50,22 +50,22 @@ final class Conversation {
     }
 
     func send(_ json: String) -> Outcome {
-        perform { session, scanner, turn in
-            Array(json.utf8).withRawSpan { session.receive(text: $0, scanner: &scanner, turn: &turn) }
+        perform { session, scanner, effects in
+            Array(json.utf8).withRawSpan { session.receive(text: $0, scanner: &scanner, effects: &effects) }
         }
     }
 
     func send(binary: [UInt8]) -> Outcome {
-        perform { session, _, turn in binary.withRawSpan { session.receive(binary: $0, turn: &turn) } }
+        perform { session, _, effects in binary.withRawSpan { session.receive(binary: $0, effects: &effects) } }
     }
 
     func receive(_ request: RequestKey, _ content: UpstreamEvent.Content, isLast: Bool = false) -> Outcome {
-        perform { session, _, turn in session.receive(UpstreamEvent(request, content, isLast: isLast), turn: &turn) }
+        perform { session, _, effects in session.receive(UpstreamEvent(request, content, isLast: isLast), effects: &effects) }
     }
 
     func controlFrame(of size: Int) -> (isAdmitted: Bool, outcome: Outcome) {
         var isAdmitted = false
-        let outcome = perform { session, _, turn in isAdmitted = session.admitsControlFrame(of: size, turn: &turn) }
+        let outcome = perform { session, _, effects in isAdmitted = session.admitsControlFrame(of: size, effects: &effects) }
         return (isAdmitted, outcome)
     }
 
@@ -79,9 +79,9 @@ final class Conversation {
 
     /// The `session` message of a new connection, and what is written to it again.
     func resume(after last: UInt64?) -> Outcome {
-        perform { session, _, turn in
-            let isLost = session.resume(after: last, now: turn.now, wall: turn.wall)
-            session.open(.resumed(isLost: isLost), token: Array("dG9rZW4".utf8), turn: &turn)
+        perform { session, _, effects in
+            let isLost = session.resume(after: last, now: effects.now, wall: effects.wall)
+            session.open(.resumed(isLost: isLost), token: Array("dG9rZW4".utf8), effects: &effects)
         }
     }
 
@@ -89,7 +89,7 @@ final class Conversation {
 
     func report(_ depth: ReportDepth) -> SessionReport { session.report(depth) }
 
-    func tick() -> Outcome { perform { session, _, turn in session.tick(turn: &turn) } }
+    func tick() -> Outcome { perform { session, _, effects in session.tick(effects: &effects) } }
 
     func advance(milliseconds: Int64) {
         now = now.advanced(byNanoseconds: milliseconds * 1_000_000)
@@ -99,14 +99,14 @@ final class Conversation {
     /// Whether the socket takes what the outbox holds at the end of every call.
     var isSocketOpen = true
 
-    func perform(_ body: (inout Session, inout MessageScanner, inout Turn) -> Void) -> Outcome {
-        turn.now = now
-        turn.sharedNow = now
-        turn.wall = wall
-        body(&session, &scanner, &turn)
+    func perform(_ body: (inout Session, inout MessageScanner, inout Effects) -> Void) -> Outcome {
+        effects.now = now
+        effects.sharedNow = now
+        effects.wall = wall
+        body(&session, &scanner, &effects)
         var outcome = Outcome()
-        for reply in turn.replies {
-            let bytes = Array(turn.replyBytes[reply.start..<reply.start + reply.count])
+        for reply in effects.replies {
+            let bytes = Array(effects.replyBytes[reply.start..<reply.start + reply.count])
             outcome.replies.append(Message(bytes: bytes, isBinary: false, mayCompress: reply.mayCompress))
         }
         if isSocketOpen {
@@ -115,22 +115,22 @@ final class Conversation {
                 return true
             }
         }
-        outcome.commands = turn.commands
-        outcome.incidents = turn.incidents
-        outcome.closing = turn.closing
+        outcome.commands = effects.commands
+        outcome.incidents = effects.incidents
+        outcome.closing = effects.closing
         outcome.endsSession = session.isOver
-        turn.clear()
+        effects.clear()
         return outcome
     }
 
-    /// Gives the turn a batch, as an event loop with a store does.
-    func beginStoring() { turn.batch = StoreBatch() }
+    /// Gives the effects a batch, as an event loop with a store does.
+    func beginStoring() { effects.batch = StoreBatch() }
 
     /// Takes the batch, with all changes since the last call.
     func endStoring() -> StoreBatch {
-        session.store(turn: &turn)
-        defer { turn.batch = nil }
-        return turn.batch ?? StoreBatch()
+        session.store(effects: &effects)
+        defer { effects.batch = nil }
+        return effects.batch ?? StoreBatch()
     }
 
     /// The report that the client asks for, without what asking costs.

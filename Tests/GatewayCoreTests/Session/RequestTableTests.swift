@@ -88,7 +88,7 @@ import Testing
     @Test mutating func `times follow the clock of another event loop`() throws {
         _ = try insert("a")
         table[0].inputEndedAt = Instant(nanoseconds: 5)
-        table.move(byNanoseconds: 100)
+        table.move(by: .nanoseconds(100))
         #expect(table[0].startedAt == Instant(nanoseconds: 100))
         #expect(table[0].inputEndedAt == Instant(nanoseconds: 105))
         #expect(table[0].answeredAt == nil)

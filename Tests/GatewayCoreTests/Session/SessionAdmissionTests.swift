@@ -14,7 +14,7 @@ import Testing
         admission.admit(limit, units, now: instant ?? now, sharedNow: now)
     }
 
-    private mutating func audio(_ duration: Int64) -> LimitWait? { admission.admitAudio(duration, now: now, sharedNow: now) }
+    private mutating func audio(_ duration: Int64) -> LimitWait? { admission.admitAudio(.nanoseconds(duration), now: now, sharedNow: now) }
 
     @Test mutating func `a limit that is off admits everything`() {
         for limit in Limit.allCases { #expect(admit(limit, .max / 2) == nil) }
@@ -68,28 +68,28 @@ import Testing
     @Test mutating func `audio that an outage held back is admitted beyond real time, once`() {
         // A second of audio a second, in microseconds.
         policy.realtime = Self.rate(1_000_000)
-        admission.creditOutage(2 * second)
+        admission.creditOutage(.seconds(2))
         #expect(audio(2 * second) == nil)
-        #expect(admission.outageCredit == 0)
+        #expect(admission.outageCredit == .zero)
         #expect(audio(second) == nil)
         #expect(audio(second) != nil)
-        admission.creditOutage(second / 2)
+        admission.creditOutage(.milliseconds(500))
         #expect(audio(second) != nil)
         // The refused audio didn't use the credit.
-        #expect(admission.outageCredit == second / 2)
+        #expect(admission.outageCredit == .milliseconds(500))
         #expect(audio(second / 2) == nil)
     }
 
     @Test(arguments: [(-5, 0), (0, 0), (29_999_999_999, 29_999_999_999), (30_000_000_001, 30_000_000_000)] as [(Int64, Int64)])
     mutating func `an outage is credited up to 30 s`(duration: Int64, credit: Int64) {
-        admission.creditOutage(duration)
-        #expect(admission.outageCredit == credit)
+        admission.creditOutage(.nanoseconds(duration))
+        #expect(admission.outageCredit == .nanoseconds(credit))
     }
 
     @Test mutating func `what is owed follows the clock of another event loop`() {
         policy.text = Self.rate(1)
         #expect(admit(.text) == nil)
-        admission.move(byNanoseconds: 10 * second)
+        admission.move(by: .seconds(10))
         #expect(admit(.text, at: now.advanced(byNanoseconds: 10 * second)) == LimitWait(nanoseconds: second))
     }
 

@@ -251,11 +251,11 @@ import Testing
         for start in stride(from: 0, to: sound.count, by: size) {
             let chunk = Array(sound[start..<min(sound.count, start + size)])
             count += 1
-            let outcome = conversation.perform { session, _, turn in
-                chunk.withRawSpan { session.receive(binary: $0, turn: &turn) }
-                for case .audio(_, let range) in turn.commands {
+            let outcome = conversation.perform { session, _, effects in
+                chunk.withRawSpan { session.receive(binary: $0, effects: &effects) }
+                for case .audio(_, let range) in effects.commands {
                     #expect(range.count % format.frame == 0 && !range.isEmpty)
-                    heard += turn.audio[range]
+                    heard += effects.audio[range]
                 }
             }
             #expect(outcome.errors.isEmpty)

@@ -153,8 +153,8 @@ import Testing
 
     @Test func `goaway says why and how long`() {
         let conversation = Conversation()
-        let outcome = conversation.perform { session, _, turn in
-            session.goAway(reason: "draining", deadlineMilliseconds: 30_000, turn: &turn)
+        let outcome = conversation.perform { session, _, effects in
+            session.goAway(reason: "draining", deadlineMilliseconds: 30_000, effects: &effects)
         }
         #expect(outcome.texts == [#"{"type":"goaway","reason":"draining","deadline_ms":30000}"#])
         #expect(outcome.closing == nil)

@@ -44,12 +44,12 @@ import Testing
         var connection = Ledger.Connection()
         connection.socketQueue = 35_000
         conversation.session.ledger.connection = connection
-        var outcome = conversation.perform { session, _, turn in session.enforceBudget(turn: &turn) }
+        var outcome = conversation.perform { session, _, effects in session.enforceBudget(effects: &effects) }
         #expect(outcome.isEmpty)
         #expect(conversation.session.history.count == 0)
         connection.socketQueue = 50_000
         conversation.session.ledger.connection = connection
-        outcome = conversation.perform { session, _, turn in session.enforceBudget(turn: &turn) }
+        outcome = conversation.perform { session, _, effects in session.enforceBudget(effects: &effects) }
         #expect(outcome.errors == ["memory_limit"])
         #expect(outcome.closing?.code == .memoryLimit && outcome.endsSession)
     }
@@ -60,7 +60,7 @@ import Testing
             policy.memoryBudget = Ledger.base + 1000
             let conversation = Conversation(policy)
             conversation.session.ledger.connection.assembler = 1000 + over
-            let outcome = conversation.perform { session, _, turn in session.enforceBudget(turn: &turn) }
+            let outcome = conversation.perform { session, _, effects in session.enforceBudget(effects: &effects) }
             #expect((outcome.closing != nil) == ends)
         }
     }

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct SessionOpeningTests {
     private func open(_ conversation: Conversation, _ beginning: Session.Beginning = .new) -> Conversation.Outcome {
-        conversation.perform { session, _, turn in session.open(beginning, token: Array("dG9rZW4".utf8), turn: &turn) }
+        conversation.perform { session, _, effects in session.open(beginning, token: Array("dG9rZW4".utf8), effects: &effects) }
     }
 
     @Test func `the first message tells the session`() {

@@ -14,7 +14,7 @@ import Testing
         func send(_ json: String) -> Conversation.Outcome { storing { talk.send(json) } }
 
         func refuse() -> Conversation.Outcome {
-            storing { talk.perform { session, _, turn in _ = session.refuseUnkept(turn: &turn) } }
+            storing { talk.perform { session, _, effects in _ = session.refuseUnkept(effects: &effects) } }
         }
 
         func keepAll() { talk.session.keep(first: talk.session.acceptedCount) }
@@ -125,7 +125,7 @@ import Testing
     @Test func `without a store nothing is refused`() {
         let talk = Conversation()
         _ = talk.send(text("a"))
-        #expect(talk.perform { session, _, turn in _ = session.refuseUnkept(turn: &turn) }.isEmpty)
+        #expect(talk.perform { session, _, effects in _ = session.refuseUnkept(effects: &effects) }.isEmpty)
         #expect(talk.session.inFlight.count == 1)
     }
 }

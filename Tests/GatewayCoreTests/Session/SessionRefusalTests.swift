@@ -45,10 +45,10 @@ import Testing
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
         let conversation = Conversation(policy)
         try conversation.open("u1")
-        let refused = conversation.perform { session, _, turn in session.refuseSkipped(isBinary: true, turn: &turn) }
+        let refused = conversation.perform { session, _, effects in session.refuseSkipped(isBinary: true, effects: &effects) }
         #expect(refused.errors == ["rate_limited"])
         #expect(refused.error?["reply_to"] as? String == "u1" && refused.error?["chunk"] as? Int == 1)
-        #expect(conversation.perform { session, _, turn in session.refuseSkipped(isBinary: true, turn: &turn) }.isEmpty)
+        #expect(conversation.perform { session, _, effects in session.refuseSkipped(isBinary: true, effects: &effects) }.isEmpty)
         #expect(conversation.send(binary: [0, 0]).isEmpty)
         let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
         #expect(ended.sequenced.first?.error?["code"] as? String == "invalid_audio")
@@ -87,9 +87,9 @@ import Testing
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
         policy.refusals = Rate(units: 60, per: .seconds(60), burst: 1)
         let conversation = Conversation(policy)
-        #expect(conversation.perform { session, _, turn in session.chargeOverhead(of: 990, turn: &turn) }.closing == nil)
+        #expect(conversation.perform { session, _, effects in session.chargeOverhead(of: 990, effects: &effects) }.closing == nil)
         #expect(conversation.send(#"{"type":"ack","seq":0}"#).errors == ["rate_limited"])
-        let over = conversation.perform { session, _, turn in session.chargeOverhead(of: 11, turn: &turn) }
+        let over = conversation.perform { session, _, effects in session.chargeOverhead(of: 11, effects: &effects) }
         #expect(over.closing?.code == .tooManyViolations)
     }
 
@@ -99,19 +99,19 @@ import Testing
         let conversation = Conversation(policy)
         func isOver() -> Bool {
             var isOver = false
-            _ = conversation.perform { session, _, turn in isOver = session.isOverBytes(turn: turn) }
+            _ = conversation.perform { session, _, effects in isOver = session.isOverBytes(effects: effects) }
             return isOver
         }
-        _ = conversation.perform { session, _, turn in session.chargeOverhead(of: 999, turn: &turn) }
+        _ = conversation.perform { session, _, effects in session.chargeOverhead(of: 999, effects: &effects) }
         #expect(!isOver())
-        _ = conversation.perform { session, _, turn in session.chargeOverhead(of: 1, turn: &turn) }
+        _ = conversation.perform { session, _, effects in session.chargeOverhead(of: 1, effects: &effects) }
         #expect(isOver())
-        let refused = conversation.perform { session, _, turn in session.refuseSkipped(isBinary: false, turn: &turn) }
+        let refused = conversation.perform { session, _, effects in session.refuseSkipped(isBinary: false, effects: &effects) }
         #expect(refused.error?["code"] as? String == "rate_limited" && refused.error?["retry_after_ms"] as? Int == 64)
         conversation.advance(milliseconds: 1)
         #expect(!isOver())
         // Binary without a stream is refused for that.
-        let stray = conversation.perform { session, _, turn in session.refuseSkipped(isBinary: true, turn: &turn) }
+        let stray = conversation.perform { session, _, effects in session.refuseSkipped(isBinary: true, effects: &effects) }
         #expect(stray.errors == ["invalid_audio"])
     }
 

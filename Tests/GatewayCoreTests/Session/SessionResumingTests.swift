@@ -178,8 +178,8 @@ import Testing
     @Test(arguments: CloseCode.allCases)
     func `a fatal error ends the session only where its code says so`(code: CloseCode) {
         let conversation = Conversation()
-        let outcome = conversation.perform { session, _, turn in
-            session.end(.internal, source: .gateway, "test", close: code, turn: &turn)
+        let outcome = conversation.perform { session, _, effects in
+            session.end(.internal, source: .gateway, "test", close: code, effects: &effects)
         }
         let over: [CloseCode] = [.normal, .unauthorized, .sessionExpired, .evicted, .tooManyViolations, .memoryLimit, .endedByOperator]
         #expect(outcome.endsSession == over.contains(code))

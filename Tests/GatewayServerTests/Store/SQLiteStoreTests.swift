@@ -25,15 +25,15 @@ import Testing
 
     /// A session with something of every kind, as the core stores it.
     private func batch(_ id: ULID, text: String = "hello") -> StoreBatch {
-        var turn = Turn(ids: ULIDSource(seed: 1), showsDetails: false)
+        var turn = Effects(ids: ULIDSource(seed: 1), showsDetails: false)
         turn.batch = StoreBatch()
         turn.wall = 1_700_000_000_000
         var session = Session(id: id, policy: SharedPolicy(SessionPolicy()), global: SharedLimiter(), now: turn.now, wall: turn.wall)
         var scanner = MessageScanner(rules: ValidationRules())
         Array(#"{"type":"text","id":"a","text":"\#(text)"}"#.utf8).withRawSpan {
-            session.receive(text: $0, scanner: &scanner, turn: &turn)
+            session.receive(text: $0, scanner: &scanner, effects: &turn)
         }
-        session.store(turn: &turn)
+        session.store(effects: &turn)
         return turn.batch ?? StoreBatch()
     }
 

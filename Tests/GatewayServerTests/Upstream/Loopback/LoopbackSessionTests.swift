@@ -7,7 +7,7 @@ import Testing
 @Suite struct LoopbackSessionTests {
     private final class Line: UpstreamEventSink {
         var session: Session
-        private var turn = Turn(ids: ULIDSource(seed: 1), showsDetails: false)
+        private var effects = Effects(ids: ULIDSource(seed: 1), showsDetails: false)
         private var scanner = MessageScanner(rules: ValidationRules())
         private(set) lazy var link = LoopbackLink(session: self)
         /// What the client has seen: ids accepted, ids done, and the number it counts with.
@@ -22,26 +22,26 @@ import Testing
         }
 
         func send(_ json: String) {
-            Array(json.utf8).withRawSpan { session.receive(text: $0, scanner: &scanner, turn: &turn) }
+            Array(json.utf8).withRawSpan { session.receive(text: $0, scanner: &scanner, effects: &effects) }
             perform()
         }
 
         func send(binary: [UInt8]) {
-            binary.withRawSpan { session.receive(binary: $0, turn: &turn) }
+            binary.withRawSpan { session.receive(binary: $0, effects: &effects) }
             perform()
         }
 
         private func perform() {
-            let commands = turn.commands
-            let audio = turn.audio
-            turn.clearCommands()
+            let commands = effects.commands
+            let audio = effects.audio
+            effects.clearCommands()
             for command in commands { link.send(command, audio: audio) }
-            for reply in turn.replies { read(Array(turn.replyBytes[reply.start..<reply.start + reply.count])) }
-            turn.clear()
+            for reply in effects.replies { read(Array(effects.replyBytes[reply.start..<reply.start + reply.count])) }
+            effects.clear()
         }
 
         func deliver(_ event: consuming UpstreamEvent) -> Bool {
-            session.receive(event, turn: &turn)
+            session.receive(event, effects: &effects)
             return true
         }
 

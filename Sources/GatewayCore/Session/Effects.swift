@@ -1,8 +1,8 @@
-/// One turn of a session: the time that comes in, and the actions that go out.
+/// The effects of handling inputs of a session: replies, commands to the upstream, errors to log, a close. The time comes in with it.
 ///
-/// An event loop owns one and uses it again and again, so that a warm turn allocates nothing. Sequenced messages aren't here: they wait
+/// An event loop owns one value and reuses it, so that effects allocate nothing once it has grown. Sequenced messages aren't here: they wait
 /// in the session's outbox.
-package struct Turn: Sendable {
+package struct Effects: Sendable {
     /// A message that isn't sequenced, as a range of ``replyBytes``.
     package struct Reply: Sendable {
         package var start: Int
@@ -30,11 +30,11 @@ package struct Turn: Sendable {
     package var commands: [UpstreamCommand] = []
     /// Bytes of the audio chunks among them, end to end: who wants to keep them copies them.
     package private(set) var audio: [UInt8] = []
-    /// Errors told to the client in this turn, for the log.
+    /// Errors sent to the client, for the log.
     package var incidents: [GatewayError] = []
-    /// Close the connection after everything of this turn was sent.
+    /// Close the connection after the replies were sent.
     package var closing: Closing?
-    /// What the store is to hear of this turn and others; nil when sessions aren't stored. Taken by the event loop.
+    /// Changes to store, of these and earlier effects; nil when sessions aren't stored. The event loop submits them.
     package var batch: StoreBatch?
     /// How the upstreams are.
     package var upstream = UpstreamState.ready
@@ -124,11 +124,11 @@ package struct HeldReplies: Sendable {
     /// Of the commit.
     package let ticket: UInt64
     package private(set) var bytes: [UInt8] = []
-    package private(set) var replies: [Turn.Reply] = []
+    package private(set) var replies: [Effects.Reply] = []
 
     package init(ticket: UInt64) { self.ticket = ticket }
 
-    mutating func append(_ source: [UInt8], _ reply: Turn.Reply) {
+    mutating func append(_ source: [UInt8], _ reply: Effects.Reply) {
         var moved = reply
         moved.start = bytes.count
         bytes += source[reply.start..<reply.start + reply.count]
@@ -136,7 +136,7 @@ package struct HeldReplies: Sendable {
     }
 
     /// Takes out the replies that needn't wait for the failed commit, and drops the acknowledgements of refused requests.
-    package mutating func release(refusing requests: Set<RequestKey>) -> [Turn.Reply] {
+    package mutating func release(refusing requests: Set<RequestKey>) -> [Effects.Reply] {
         let released = replies.filter { !$0.isPromise }
         replies.removeAll { reply in !reply.isPromise || reply.request.map { requests.contains($0) } ?? false }
         return released
