@@ -37,7 +37,7 @@ package enum ConnectionPipeline {
         let text = address.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
         let connection = Connection(
             id: loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
-            deadline: now.advanced(byNanoseconds: min(loop.settings.handshakeTimeout, loop.settings.headerTimeout)),
+            deadline: now + min(loop.settings.handshakeTimeout, loop.settings.headerTimeout),
             abort: { channel.close(promise: nil) })
         shard.connections.add(connection)
         loop.counters.accepted &+= 1
@@ -66,7 +66,7 @@ package enum ConnectionPipeline {
         guard loop.logger.logLevel <= level,
             case .write(let suppressed) = loop.throttle.admit(.connectionClosed, now: loop.clock.now)
         else { return }
-        let duration = loop.clock.now.nanoseconds(since: connection.acceptedAt) / 1_000_000
+        let duration = (loop.clock.now - connection.acceptedAt).milliseconds
         var metadata: Logger.Metadata = [
             "connection_id": "\(connection.id)",
             "address": "\(connection.address)",

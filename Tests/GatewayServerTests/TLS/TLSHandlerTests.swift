@@ -219,7 +219,7 @@ import Testing
         let length = try #require(wire.getInteger(at: wire.readerIndex + 3, as: UInt16.self))
         let whole = try #require(wire.readSlice(length: 5 + Int(length)))
         let part = try #require(wire.readSlice(length: count))
-        // Behind a whole record, and alone.
+        // The part comes with a whole record in front of it.
         var both = whole
         both.writeImmutableBuffer(part)
         try pair.server.writeInbound(ByteBuffer(bytes: both.readableBytesView))
