@@ -38,7 +38,7 @@ package enum ConnectionPipeline {
         let text = address.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
         let connection = Connection(
             id: loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
-            deadline: now.advanced(byNanoseconds: min(loop.settings.handshakeTimeout, loop.settings.headerTimeout)),
+            deadline: now + min(loop.settings.handshakeTimeout, loop.settings.headerTimeout),
             abort: { channel.close(promise: nil) })
         shard.connections.add(connection)
         loop.counters.accepted &+= 1

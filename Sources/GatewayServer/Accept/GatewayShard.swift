@@ -13,7 +13,7 @@ package final class GatewayShard {
 
     /// The time between two ticks; deadlines act within 100 ms.
     package static let tickInterval = TimeAmount.milliseconds(100)
-    private static let lookInterval: Int64 = 500_000_000
+    private static let lookInterval = Instant.Duration.milliseconds(500)
 
     package init(eventLoop: any EventLoop, shared: SharedGateway, settings: GatewaySettings, seed: UInt64, logger: Logger) {
         loop = EventLoopState(eventLoop: eventLoop, shared: shared, settings: settings, seed: seed, logger: logger)
@@ -30,12 +30,12 @@ package final class GatewayShard {
         loop.upstreams.tick(now: now)
         // Half a second apart: their deadlines act within one.
         if now >= nextLook {
-            let passed = max(0, now.nanoseconds(since: nextLook)) + Self.lookInterval
-            nextLook = now.advanced(byNanoseconds: Self.lookInterval)
+            let passed = max(.zero, now - nextLook) + Self.lookInterval
+            nextLook = now + Self.lookInterval
             sessions.tickDetached(now: now, passed: passed)
         }
         if now >= nextAccounting {
-            nextAccounting = now.advanced(byNanoseconds: 1_000_000_000)
+            nextAccounting = now + .seconds(1)
             sessions.accountMemory()
             loop.logSuppressed(now: now)
         }
@@ -44,7 +44,7 @@ package final class GatewayShard {
 
     /// Removes expired entries. Nothing depends on when: deadlines act by themselves.
     private func sweep(now: Instant) {
-        nextSweep = now.advanced(byNanoseconds: loop.settings.sweepInterval)
+        nextSweep = now + loop.settings.sweepInterval
         let sharedNow = Instant(nanoseconds: LoopClock.monotonicNanoseconds())
         loop.shared.connectionLimits.sweep(now: sharedNow)
         loop.shared.limiters.sweep(now: sharedNow)

@@ -39,7 +39,7 @@ package final class Connection {
     var index = 0
 
     /// How long the peer may take to read the last words and close.
-    package static let lingerNanoseconds: Int64 = 1_000_000_000
+    package static let lingerTime = Instant.Duration.seconds(1)
 
     package init(id: ULID, address: String, client: ClientAddress, acceptedAt: Instant, deadline: Instant, abort: @escaping () -> Void) {
         self.id = id
@@ -58,6 +58,6 @@ package final class Connection {
 
     package func linger(now: Instant) {
         phase = .lingering
-        deadline = now.advanced(byNanoseconds: Self.lingerNanoseconds)
+        deadline = now + Self.lingerTime
     }
 }

@@ -23,8 +23,8 @@ package final class ConnectionTable {
 
     /// Acts on the connections whose deadline has come.
     ///
-    /// - Parameter interval: nanoseconds after which a connection with nothing due is looked at again
-    package func tick(now: Instant, restInterval interval: Int64) {
+    /// - Parameter interval: the time after which a connection with nothing due is looked at again
+    package func tick(now: Instant, restInterval interval: Instant.Duration) {
         // A connection that ends removes itself; the last one moves into its place and waits for the next tick.
         var index = 0
         while index < connections.count {
@@ -34,10 +34,10 @@ package final class ConnectionTable {
         }
     }
 
-    private func act(on connection: Connection, now: Instant, restInterval: Int64) {
+    private func act(on connection: Connection, now: Instant, restInterval: Instant.Duration) {
         switch connection.phase {
         case .webSocket:
-            connection.deadline = now.advanced(byNanoseconds: restInterval)
+            connection.deadline = now + restInterval
             connection.socket?.tick()
         case .handshake:
             connection.ended(reason: "tls handshake timeout")

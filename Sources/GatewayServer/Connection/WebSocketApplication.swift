@@ -56,8 +56,8 @@ package struct WritingState: Sendable {
     package var awaitedTicket: UInt64?
     /// Whether the first message doesn't wait for a commit any more. Nothing is sent before it.
     package var isGreeted = true
-    /// How long the replies of this turn may be delayed to share a write with the response, in nanoseconds; nil to send them now.
-    package var replyDelay: Int64?
+    /// How long the replies of this turn may be delayed to share a write with the response; nil to send them now.
+    package var replyDelay: Instant.Duration?
 }
 
 /// The state of a connection after a write.

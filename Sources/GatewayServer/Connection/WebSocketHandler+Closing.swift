@@ -20,7 +20,7 @@ extension WebSocketHandler {
         application.disconnected()
     }
 
-    private var closeDeadline: Instant { loop.turn.now.advanced(byNanoseconds: loop.settings.closeTimeout) }
+    private var closeDeadline: Instant { loop.turn.now + loop.settings.closeTimeout }
 
     /// Sends our close frame behind everything that was said before, and waits for the peer's.
     func begin(_ closing: Closing) {
@@ -34,7 +34,7 @@ extension WebSocketHandler {
         reader.discardMessages()
         // Who floods us goes on: nothing of it is looked at any more, not even for its close frame.
         if closing.code == .tooManyViolations { state = .closed(until: closeDeadline) }
-        connection.deadline = loop.turn.now.advanced(byNanoseconds: min(loop.settings.closeTimeout, loop.settings.restInterval))
+        connection.deadline = loop.turn.now + min(loop.settings.closeTimeout, loop.settings.restInterval)
         leave()
     }
 

@@ -9,9 +9,9 @@ extension WebSocketHandler {
             switch state {
             case .open: tickOpen()
             case .closing(let until) where loop.turn.now < until:
-                connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000)
+                connection.deadline = loop.turn.now + .milliseconds(100)
             case .closed(let until) where loop.turn.now < until && backlog.readableBytes > 0:
-                connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000)
+                connection.deadline = loop.turn.now + .milliseconds(100)
             case .closing, .closed:
                 state = .closed(until: loop.turn.now)
                 connection.abort()
@@ -45,14 +45,14 @@ extension WebSocketHandler {
     private func tickAge() {
         let maximum = loop.settings.maximumAge
         guard maximum != .max else { return }
-        let age = loop.turn.now.nanoseconds(since: connection.acceptedAt)
+        let age = loop.turn.now - connection.acceptedAt
         // Not less than a second: connections aren't looked at more often than twice in one.
-        let notice = max(min(maximum / 10, 30_000_000_000), 1_000_000_000)
+        let notice = max(min(maximum / 10, .seconds(30)), .seconds(1))
         if age >= maximum {
             loop.turn.closing = Closing(code: .connectionAge, reason: "connection age limit")
         } else if age >= maximum - notice, !announcedAge {
             announcedAge = true
-            application.goAway(reason: "connection_age", deadlineMilliseconds: max(0, maximum - age) / 1_000_000)
+            application.goAway(reason: "connection_age", deadlineMilliseconds: max(.zero, maximum - age).milliseconds)
         }
     }
 
@@ -60,8 +60,8 @@ extension WebSocketHandler {
     private func isStuck() -> Bool {
         guard let context else { return false }
         let pending = pendingBytes(context)
-        if pending > 0 { connection.deadline = loop.turn.now.advanced(byNanoseconds: 100_000_000) }
-        return progress.isStuck(for: loop.settings.sendTimeout, pending: pending, at: loop.turn.now)
+        if pending > 0 { connection.deadline = loop.turn.now + .milliseconds(100) }
+        return progress.isStuck(for: loop.settings.sendTimeout.nanoseconds, pending: pending, at: loop.turn.now)
     }
 
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {

@@ -30,12 +30,12 @@ extension WebSocketHandler {
     }
 
     /// Delays the acknowledgement of this turn, to share a write with its response.
-    private func wait(_ delay: Int64) {
+    private func wait(_ delay: Instant.Duration) {
         guard let reply = loop.turn.replies.first else { return }
         for index in 0..<reply.count { delayedAck[index] = loop.turn.replyBytes[reply.start + index] }
         delayedAckCount = reply.count
         loop.turn.clearReplies()
-        loop.delayedAcks.append(self, until: loop.turn.now.advanced(byNanoseconds: delay))
+        loop.delayedAcks.append(self, until: loop.turn.now + delay)
         settle(waits: application.written(nil))
     }
 
@@ -167,7 +167,7 @@ extension WebSocketHandler {
     private func settle(waits: Bool) {
         if case .closed = state, backlog.readableBytes == 0 { return finish() }
         if backlog.readableBytes > 0 || waits || !isWritable {
-            connection.deadline = min(connection.deadline, loop.turn.now.advanced(byNanoseconds: 100_000_000))
+            connection.deadline = min(connection.deadline, loop.turn.now + .milliseconds(100))
         }
     }
 

@@ -46,7 +46,7 @@ package final class ConnectionLimits: Sendable {
 
         mutating func sweep(now: Instant) {
             usages = usages.filter { _, usage in
-                usage.sockets > 0 || usage.webSockets > 0 || now.nanoseconds(since: usage.lastSeen) < 2_000_000_000
+                usage.sockets > 0 || usage.webSockets > 0 || now - usage.lastSeen < .seconds(2)
             }
             sweepAt = max(1024, 2 * usages.count)
         }

@@ -17,8 +17,8 @@ final class DelayedAckQueue {
     private var waiting: [(socket: any DelayedAckSocket, deadline: Instant)] = []
     private var timer: (task: Scheduled<Void>, deadline: Instant)?
 
-    /// Nanoseconds by which the timer fires late, so that it serves many at a time.
-    private static let slack: Int64 = 1_000_000
+    /// The time by which the timer fires late, so that it serves many at a time.
+    private static let slack = Instant.Duration.milliseconds(1)
 
     init(eventLoop: any EventLoop, now: @escaping () -> Instant) {
         self.eventLoop = eventLoop
@@ -43,11 +43,11 @@ final class DelayedAckQueue {
 
     private func schedule(_ deadline: Instant) {
         if let timer {
-            guard deadline.nanoseconds(since: timer.deadline) < -Self.slack else { return }
+            guard deadline - timer.deadline < -Self.slack else { return }
             timer.task.cancel()
         }
-        let wait = max(0, deadline.nanoseconds(since: now())) + Self.slack
-        timer = (eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in self?.run() }, deadline)
+        let wait = max(.zero, deadline - now()) + Self.slack
+        timer = (eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.nanoseconds)) { [weak self] in self?.run() }, deadline)
     }
 
     private func run() {

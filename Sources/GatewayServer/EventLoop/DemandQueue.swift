@@ -1,4 +1,5 @@
 import DequeModule
+import GatewayCore
 import NIOCore
 
 /// A session that asks its upstream for more events.
@@ -11,8 +12,8 @@ protocol DemandSource: AnyObject {
 /// Tasks that a task of an event loop adds run before the loop looks at its sockets again: a session that added itself would keep all others
 /// out for as long as its client takes events. So demand is issued for ``slice`` at most, and then the sockets are served.
 final class DemandQueue {
-    /// Nanoseconds of demand in a row: about the time that another client's message waits.
-    static let slice: Int64 = 500_000
+    /// The time of demand in a row: about the time that another client's message waits.
+    static let slice = Instant.Duration.nanoseconds(500_000)
     /// The pause after a slice. Any time that isn't over yet makes the loop look at its sockets.
     static let pause = TimeAmount.microseconds(20)
 
@@ -33,7 +34,7 @@ final class DemandQueue {
     }
 
     private func run() {
-        let end = LoopClock.monotonicNanoseconds() + Self.slice
+        let end = LoopClock.monotonicNanoseconds() + Self.slice.nanoseconds
         while let source = waiting.popFirst() {
             source.demandEvents()
             guard LoopClock.monotonicNanoseconds() < end else { break }

@@ -28,8 +28,8 @@ final class MemoryReliefRun: Sendable {
 
     private let state = Mutex(State())
 
-    /// Nanoseconds between the beginnings of two searches.
-    static let interval: Int64 = 10_000_000
+    /// The time between the beginnings of two searches.
+    static let interval = Instant.Duration.milliseconds(10)
 
     /// Begins a search, or joins the one that is under way.
     ///
@@ -50,7 +50,7 @@ final class MemoryReliefRun: Sendable {
                 return .joined
             }
             guard now >= (newcomer == nil ? state.next : state.nextForNewcomer) else { return .tooSoon }
-            state.next = now.advanced(byNanoseconds: Self.interval)
+            state.next = now + Self.interval
             if newcomer != nil { state.nextForNewcomer = state.next }
             state.isRunning = true
             state.isDecided = false

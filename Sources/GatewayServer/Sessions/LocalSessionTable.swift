@@ -76,11 +76,11 @@ package final class LocalSessionTable {
 
     /// Looks at the deadlines of sessions without a connection.
     ///
-    /// - Parameter passed: nanoseconds since the last look
-    func tickDetached(now: Instant, passed: Int64) {
+    /// - Parameter passed: the time since the last look
+    func tickDetached(now: Instant, passed: Instant.Duration) {
         let isFailing = loop.shared.store?.takesWork == false
         for driver in drivers.values where !driver.isAttached {
-            if isFailing { driver.postponeExpiry(byNanoseconds: passed) }
+            if isFailing { driver.postponeExpiry(by: passed) }
             driver.tickDetached(now: now)
             driver.scheduleDemand()
         }

@@ -73,6 +73,7 @@ extension SessionDriver {
         var moved = Session(id: session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
         swap(&moved, &session)
         defer { link = nil }
-        return SessionTransfer(session: moved, coalescer: coalescer, link: link, demanded: demanded, clockOffset: loop.clock.offset)
+        return SessionTransfer(
+            session: moved, coalescer: coalescer, link: link, demanded: demanded, clockOffset: .nanoseconds(loop.clock.offset))
     }
 }

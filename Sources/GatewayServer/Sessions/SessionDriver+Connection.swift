@@ -58,7 +58,9 @@ extension SessionDriver: WebSocketApplication {
         var writing = WritingState()
         writing.awaitedTicket = commits.awaited
         writing.isGreeted = commits.isGreeted
-        if isLinkRemote, link != nil, loop.turn.promisesOnly { writing.replyDelay = session.acknowledgementDelay }
+        if isLinkRemote, link != nil, loop.turn.promisesOnly {
+            writing.replyDelay = session.acknowledgementDelay.map(Instant.Duration.nanoseconds)
+        }
         return writing
     }
 

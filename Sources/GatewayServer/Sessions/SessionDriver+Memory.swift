@@ -8,15 +8,6 @@ extension SessionDriver {
             history: session.history.footprint, isAttached: isAttached)
     }
 
-    /// Reports a change of the session's ledger, which is up to date, to the event loop.
-    func account() {
-        let total = session.ledger.total
-        guard total != accounted else { return }
-        let change = total - accounted
-        accounted = total
-        loop.account(change)
-    }
-
     /// Cuts the history.
     func relieve() {
         session.relieve()

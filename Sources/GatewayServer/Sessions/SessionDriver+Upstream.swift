@@ -56,8 +56,8 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
     private func scheduleRelease() {
         guard !isReleaseScheduled, let deadline = coalescer.deadline else { return }
         isReleaseScheduled = true
-        let wait = max(0, deadline.nanoseconds(since: loop.turn.now))
-        loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in self?.release() }
+        let wait = max(.zero, deadline - loop.turn.now)
+        loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.nanoseconds)) { [weak self] in self?.release() }
     }
 
     private func release() {

@@ -43,7 +43,7 @@ package final class SessionDriver {
         self.loop = loop
         self.sessions = sessions
         arrival = .new
-        coalescer = Coalescer(window: loop.settings.coalesce)
+        coalescer = Coalescer(window: loop.settings.coalesce.nanoseconds)
         session = Session(id: id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: wall)
     }
 
@@ -56,7 +56,7 @@ package final class SessionDriver {
         coalescer = transfer.coalescer
         session = Session(id: transfer.session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
         swap(&session, &transfer.session)
-        session.move(toClockAheadBy: loop.clock.offset - transfer.clockOffset)
+        session.move(toClockAheadBy: loop.clock.offset - transfer.clockOffset.nanoseconds)
         session.sharedPolicy = loop.settings.session
         link = transfer.link
         isLinkRemote = link?.isAtOnce == false
@@ -72,7 +72,7 @@ package final class SessionDriver {
         self.loop = loop
         self.sessions = sessions
         arrival = .new
-        coalescer = Coalescer(window: loop.settings.coalesce)
+        coalescer = Coalescer(window: loop.settings.coalesce.nanoseconds)
         session = Session(
             id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.turn.now, wall: loop.turn.wall)
         try session.restore(stored, effects: &loop.turn)
@@ -82,7 +82,7 @@ package final class SessionDriver {
     func resumeWork() {
         loop.shared.sessions.restore(
             session.id, of: session.client, tokens: session.credentials.tokens, isUnused: isUnused,
-            waited: session.detachedAt.map { loop.turn.now.nanoseconds(since: $0) } ?? 0, loop: sessions.number)
+            waited: session.detachedAt.map { loop.turn.now - $0 } ?? .zero, loop: sessions.number)
         sessions.add(self)
         dispatch()
         settle()
@@ -94,7 +94,7 @@ package final class SessionDriver {
 
     func apply(_ settings: GatewaySettings) {
         session.sharedPolicy = settings.session
-        coalescer.window = settings.coalesce
+        coalescer.window = settings.coalesce.nanoseconds
         // The next request may be for another chain.
         isLinkOutdated = link != nil
         replaceLink()
@@ -116,8 +116,17 @@ package final class SessionDriver {
         if let ending = session.ending { end(ending) } else { scheduleDemand() }
     }
 
+    /// Reports a change of the session's ledger, which is up to date, to the event loop.
+    func account() {
+        let total = session.ledger.total
+        guard total != accounted else { return }
+        let change = total - accounted
+        accounted = total
+        loop.account(change)
+    }
+
     /// Moves the deadline of a session that can't be resumed because the store takes nothing: that time isn't the client's fault.
-    func postponeExpiry(byNanoseconds duration: Int64) { session.postponeExpiry(byNanoseconds: duration) }
+    func postponeExpiry(by duration: Instant.Duration) { session.postponeExpiry(byNanoseconds: duration.nanoseconds) }
 
     /// Looks at the deadlines of a session without a connection.
     func tickDetached(now: Instant) {

@@ -59,8 +59,8 @@ package final class SessionRegistry: Sendable {
         var waiting = EvictionTable<ULID>()
         /// Those in which nothing was: their clients miss nothing.
         var unused = EvictionTable<ULID>()
-        /// How many nanoseconds restored sessions have waited, until they are put in order.
-        var restored: [(id: ULID, waited: Int64)] = []
+        /// The times that restored sessions have waited, until they are put in order.
+        var restored: [(id: ULID, waited: Instant.Duration)] = []
         /// Tokens of sessions that are over, the oldest first.
         var ended: Deque<TokenHash> = []
         var endedTokens: Set<TokenHash> = []
@@ -132,8 +132,8 @@ package final class SessionRegistry: Sendable {
 
     /// A session that the store has kept, without a connection. There may be more of them than `sessions.max_detached` says now.
     ///
-    /// - Parameter waited: nanoseconds without a connection
-    package func restore(_ id: ULID, of client: ClientKey, tokens: [TokenHash], isUnused: Bool, waited: Int64, loop: Int) {
+    /// - Parameter waited: the time without a connection
+    package func restore(_ id: ULID, of client: ClientKey, tokens: [TokenHash], isUnused: Bool, waited: Instant.Duration, loop: Int) {
         state.withLock { state in
             state.places[id] = Place(loop: loop, client: client, tokens: tokens, isAttached: false)
             state.detach(id, of: client, isUnused: isUnused)

@@ -9,10 +9,10 @@ package final class SessionTransfer: @unchecked Sendable {
     let link: (any UpstreamLink)?
     /// Events that the upstream may still send unasked.
     let demanded: Int
-    /// Nanoseconds by which the sender's clock is ahead of the system's.
-    let clockOffset: Int64
+    /// The time by which the sender's clock is ahead of the system's.
+    let clockOffset: Instant.Duration
 
-    init(session: consuming Session, coalescer: Coalescer, link: (any UpstreamLink)?, demanded: Int, clockOffset: Int64) {
+    init(session: consuming Session, coalescer: Coalescer, link: (any UpstreamLink)?, demanded: Int, clockOffset: Instant.Duration) {
         self.session = session
         self.coalescer = coalescer
         self.link = link

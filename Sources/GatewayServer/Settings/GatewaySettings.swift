@@ -8,16 +8,16 @@ package struct GatewaySettings: Sendable {
     package var webSocket: WebSocketLimits
     package var compression: CompressionMode
     package var isDevelopment: Bool
-    /// Nanoseconds; `Int64.max` where a limit is off.
-    package var handshakeTimeout: Int64
-    package var headerTimeout: Int64
-    package var closeTimeout: Int64
-    package var sendTimeout: Int64
-    package var maximumAge: Int64
-    package var sweepInterval: Int64
+    /// `.max` where a limit is off.
+    package var handshakeTimeout: Instant.Duration
+    package var headerTimeout: Instant.Duration
+    package var closeTimeout: Instant.Duration
+    package var sendTimeout: Instant.Duration
+    package var maximumAge: Instant.Duration
+    package var sweepInterval: Instant.Duration
     package var socketQueueBytes: Int
-    /// `delivery.coalesce`, nanoseconds; 0 for none.
-    package var coalesce: Int64
+    /// `delivery.coalesce`; zero for none.
+    package var coalesce: Instant.Duration
     package var memoryRelief: MemoryRelief
     package var maximumHeaderBytes: Int
     package var maximumHeaders: Int
@@ -31,9 +31,9 @@ package struct GatewaySettings: Sendable {
     package static let echoLimits = WebSocketLimits(maxMessageBytes: 64 << 20, maxFragments: 0)
 
     /// How often a connection with nothing due is looked at. Deadlines act within it, heartbeats shorter than a second at every tick.
-    package var restInterval: Int64 {
-        let shortest = min(heartbeat.interval, heartbeat.timeout, heartbeat.staleAfter, sendTimeout, closeTimeout)
-        return shortest <= 2_000_000_000 ? 100_000_000 : 500_000_000
+    package var restInterval: Instant.Duration {
+        let heartbeats = min(heartbeat.interval, heartbeat.timeout, heartbeat.staleAfter)
+        return min(.nanoseconds(heartbeats), sendTimeout, closeTimeout) <= .seconds(2) ? .milliseconds(100) : .milliseconds(500)
     }
 }
 
@@ -47,14 +47,14 @@ extension GatewaySettings {
             maxMessageBytes: configuration.websocket.maxMessageBytes, maxFragments: configuration.websocket.maxFragments)
         compression = configuration.websocket.compression
         isDevelopment = configuration.environment == .development
-        handshakeTimeout = GatewaySizes.orOff(configuration.tls.handshakeTimeout)
-        headerTimeout = GatewaySizes.orOff(configuration.http.headerTimeout)
-        closeTimeout = GatewaySizes.orOff(configuration.websocket.closeTimeout)
-        sendTimeout = GatewaySizes.orOff(configuration.delivery.sendTimeout)
-        maximumAge = GatewaySizes.orOff(configuration.connections.maxAge)
-        sweepInterval = GatewaySizes.orOff(configuration.sessions.sweep)
+        handshakeTimeout = .nanoseconds(GatewaySizes.orOff(configuration.tls.handshakeTimeout))
+        headerTimeout = .nanoseconds(GatewaySizes.orOff(configuration.http.headerTimeout))
+        closeTimeout = .nanoseconds(GatewaySizes.orOff(configuration.websocket.closeTimeout))
+        sendTimeout = .nanoseconds(GatewaySizes.orOff(configuration.delivery.sendTimeout))
+        maximumAge = .nanoseconds(GatewaySizes.orOff(configuration.connections.maxAge))
+        sweepInterval = .nanoseconds(GatewaySizes.orOff(configuration.sessions.sweep))
         socketQueueBytes = GatewaySizes.orOff(configuration.delivery.socketQueueBytes)
-        coalesce = configuration.delivery.coalesce.clampedNanoseconds
+        coalesce = Instant.Duration(configuration.delivery.coalesce)
         memoryRelief = MemoryRelief(budget: GatewaySizes.orOff(configuration.sessions.totalMemoryBudget))
         maximumHeaderBytes = GatewaySizes.orOff(configuration.http.maxHeaderBytes)
         maximumHeaders = GatewaySizes.orOff(configuration.http.maxHeaders)

@@ -31,7 +31,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private var state = State.waiting
 
     package init(
-        loop: EventLoopState, sessions: LocalSessionTable, connection: Connection, parser: any RemovableChannelHandler, gate: HeadGateHandler,
+        loop: EventLoopState, sessions: LocalSessionTable, connection: Connection, parser: any RemovableChannelHandler,
+        gate: HeadGateHandler,
         tls: TLSHandler?
     ) {
         self.loop = loop
@@ -284,7 +285,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         switch event {
         case is TLSHandshakeCompleted:
             connection.phase = .head
-            connection.deadline = connection.acceptedAt.advanced(byNanoseconds: loop.settings.headerTimeout)
+            connection.deadline = connection.acceptedAt + loop.settings.headerTimeout
         case is RequestHeadEnded:
             // The parser waits for more than a head, as it does in the preface of HTTP/2 (RFC 9113 §3.4), but nothing more will come.
             if case .waiting = state { refuse(context, Self.notHTTP, head: nil) }

@@ -276,7 +276,7 @@ import Testing
         sent: Int, reported: Int
     ) throws {
         let client = try LoopHarness().openSession()
-        let frame = EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"status"}"#.utf8))
+        let frame = TestFrame(TestFrame.text, text: #"{"type":"status"}"#).bytes
         try client.send(frame[..<sent])
         try client.send(frame[sent...])
         let status = try #require(try client.frames().last)

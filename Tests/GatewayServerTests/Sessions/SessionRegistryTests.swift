@@ -102,7 +102,8 @@ import Testing
         let registry = registry(detached: 1)
         for number in 1...5 as ClosedRange<UInt64> {
             registry.restore(
-                id(number), of: client(1), tokens: [TokenHash(number, 0, 0, 0)], isUnused: false, waited: Int64(number % 3), loop: 0)
+                id(number), of: client(1), tokens: [TokenHash(number, 0, 0, 0)], isUnused: false, waited: .nanoseconds(Int64(number % 3)),
+                loop: 0)
         }
         registry.orderRestored()
         #expect(registry.detached == 5)
