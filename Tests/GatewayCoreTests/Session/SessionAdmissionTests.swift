@@ -96,7 +96,7 @@ import Testing
     @Test mutating func `what is owed is restored limit by limit, in one order`() {
         (policy.text, policy.violations) = (Self.rate(1), Self.rate(1))
         #expect(admit(.violation) == nil)
-        var owed: [Int64] = []
+        var owed: [Instant.Duration] = []
         var limiters = admission.limiters
         limiters.updateEach { owed.append($0.owed(at: now)) }
         var restored = SessionAdmission(policy: SharedPolicy(policy), global: SharedLimiter())

@@ -154,7 +154,7 @@ struct ShippedConfigurationTests {
         }
         if allowed.hasPrefix("a number from 0.001 to 1"), !allowed.contains("\(ConfigurationKey.most)") { bounds.append("up to 1") }
         if let match = allowed.wholeMatch(of: #/a text of (up to \d+ bytes)/#) {
-            bounds.append(match.output.1.replacing("32768 bytes", with: "32 KiB"))
+            bounds.append(String(match.output.1).replacing("32768 bytes", with: "32 KiB"))
         }
         if !key.isToggle, allowed.wholeMatch(of: #/([a-z]+, )*[a-z]+ or [a-z]+/#) != nil {
             bounds += allowed.replacing(" or ", with: ", ").split(separator: ", ").map(String.init)
