@@ -30,7 +30,8 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         case waiting, open, closing, closed
     }
 
-    private weak var owner: (any SocketOwner)?
+    /// Let go of at the end. An object that has ever had a weak reference pays for every other one.
+    private var owner: (any SocketOwner)?
     private var reader: MessageReader
     private let serializer = FrameSerializer(role: .client)
     private var masks = MaskingKeys()
@@ -150,7 +151,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     private func leave(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
         left = buffer
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in self?.goOn() }
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in goOn() }
     }
 
     /// Nothing follows: what was left is heard before the end.
