@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 deploy/setup.sh test
 ulimit -n "$(ulimit -Hn)"
 if [[ -z "${PARLEY_EXECUTABLE:-}" ]]; then
-    swift build -c release --product parley --static-swift-stdlib >/dev/null
+    deploy/build.sh >/dev/null
     PARLEY_EXECUTABLE=.build/release/parley
 fi
 exec .build/venv/bin/python "Tests/$1" --executable "$PARLEY_EXECUTABLE" "${@:2}"

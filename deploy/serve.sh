@@ -18,7 +18,6 @@ show_progress() {
     done
 }
 
-# Built in, Swift's libraries needn't be on the machine that runs it.
 log=.build/serve-build.log
 mkdir -p .build
 printf 'serve: building (some minutes the first time)\n' >&2
@@ -26,7 +25,7 @@ show_progress &
 progress=$!
 trap 'kill "$progress" 2>/dev/null || true' EXIT
 built=true
-swift build --configuration release --product parley --static-swift-stdlib >"$log" 2>&1 </dev/null || built=false
+deploy/build.sh >"$log" 2>&1 </dev/null || built=false
 kill "$progress" 2>/dev/null || true
 wait "$progress" 2>/dev/null || true
 trap - EXIT

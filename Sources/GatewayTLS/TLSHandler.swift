@@ -157,8 +157,9 @@ package final class TLSHandler: ChannelDuplexHandler {
     package func channelReadComplete(context: ChannelHandlerContext) {
         // A receiver has its bytes already, and nobody behind it waits for any.
         if receiver == nil { context.fireChannelReadComplete() }
-        // What was read may have been half a record: then whoever asked for bytes is still waiting.
-        if phase == .handshaking || isReadWanted { context.read() }
+        // What was read may have been half a record: then whoever asked for bytes is still waiting. For a receiver the next bytes are
+        // asked for here, since the channel would ask for them through the whole pipeline.
+        if phase == .handshaking || isReadWanted || receiver != nil { context.read() }
     }
 
     private func decrypt(_ context: ChannelHandlerContext) {

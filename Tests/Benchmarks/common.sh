@@ -34,7 +34,7 @@ build() {
 build_gateway() {
     local log=$here/.build/gateway.log
     printf 'building the gateway (some minutes the first time)\n' >&2
-    if ! swift build --configuration release --product parley --static-swift-stdlib >"$log" 2>&1 </dev/null; then
+    if ! deploy/build.sh >"$log" 2>&1 </dev/null; then
         grep -E 'error:' "$log" >&2 || tail -n 40 "$log" >&2
         exit 1
     fi

@@ -25,7 +25,7 @@ run_suite() {
 check_leaks() {
     printf '== leaks\n'
     deploy/setup.sh leaks
-    swift build -c release --product parley --static-swift-stdlib >/dev/null
+    deploy/build.sh >/dev/null
     local folder
     folder=$(mktemp -d)
     # valgrind 3.19 can't read Swift's debug information; the names of functions are all that is looked at.

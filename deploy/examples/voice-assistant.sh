@@ -131,7 +131,7 @@ set_up() {
     deploy/setup.sh
     executable="$PWD/.build/release/parley"
     say 'building (some minutes the first time)'
-    start build swift build --configuration release --product parley --static-swift-stdlib
+    start build deploy/build.sh
     wait "${parts[build]}" || {
         grep -E 'error:' "$folder/build.log" >&2 || tail -n 40 "$folder/build.log" >&2
         exit 1

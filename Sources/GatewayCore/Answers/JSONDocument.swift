@@ -53,8 +53,11 @@ struct JSONDocument {
 
     /// A field of the object that the text is; nil when it isn't there or `null`.
     func field(_ name: StaticString) -> JSONValue? {
+        // A subscript of the array itself would copy all of it, once for each member.
+        let members = members.span
         for index in 0..<memberCount where isKey(members[index].key, name) {
-            return members[index].value.kind == .null ? nil : members[index].value
+            let value = members[index].value
+            return value.kind == .null ? nil : value
         }
         for (key, value) in further where isKey(key, name) { return value.kind == .null ? nil : value }
         return nil

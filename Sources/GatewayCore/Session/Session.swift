@@ -75,6 +75,8 @@ package struct Session: ~Copyable, Sendable {
     package var policy: SessionPolicy { _read { yield admission.policy.value } }
 
     /// Whether something waits for the socket, or soon will.
+    // Called, it would be passed a copy of all of the session's 3 KB.
+    @inline(__always)
     package var hasWaiting: Bool { outbox.hasWaiting || intake.acknowledgeDeadline != nil }
 
     /// Whether a binary message would be more than ignored or refused.

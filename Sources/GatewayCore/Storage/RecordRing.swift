@@ -47,10 +47,6 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     package mutating func append(_ record: RawSpan, tag: Tag) {
         let count = record.byteCount
         let offset = place(for: count)
-        if offset + count > block.count {
-            // Only at the end of the part in use: `place` grew the capacity already.
-            block.append(contentsOf: repeatElement(0, count: offset + count - block.count))
-        }
         unsafe block.withUnsafeMutableBytes { destination in
             // The range was made room for above.
             unsafe record.withUnsafeBytes { unsafe destination[offset..<offset + count].copyBytes(from: $0) }
@@ -95,9 +91,9 @@ package struct RecordRing<Tag: Sendable>: Sendable {
 
     /// Free: behind the tail and before the head, or, once wrapped, between tail and head.
     private func room(for count: Int) -> Int? {
-        guard let first = entries.first, let last = entries.last else { return count <= block.capacity ? 0 : nil }
+        guard let first = entries.first, let last = entries.last else { return count <= block.count ? 0 : nil }
         if last.offset >= first.offset {
-            if tail + count <= block.capacity { return tail }
+            if tail + count <= block.count { return tail }
             return count < first.offset ? 0 : nil
         }
         return tail + count < first.offset ? tail : nil
@@ -106,15 +102,22 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     private func capacity(toHold needed: Int) -> Int { max(needed, min(block.capacity * 2, needed * 2), 64) }
 
     private mutating func grow(to needed: Int) {
-        var larger: [UInt8] = []
-        larger.reserveCapacity(capacity(toHold: needed))
+        // Filled at once: one record after another would be filled byte by byte.
+        var larger = [UInt8](repeating: 0, count: capacity(toHold: needed))
+        tail = 0
         for index in entries.indices {
             let entry = entries[index]
-            let start = larger.count
-            block.withRawSpan { larger.append(bytesOf: $0.extracting(entry.offset..<entry.offset + entry.count)) }
-            entries[index].offset = start
+            unsafe larger.withUnsafeMutableBytes { destination in
+                // Larger than the sum of all records.
+                block.withRawSpan {
+                    unsafe $0.extracting(entry.offset..<entry.offset + entry.count).withUnsafeBytes {
+                        unsafe destination[tail..<tail + entry.count].copyBytes(from: $0)
+                    }
+                }
+            }
+            entries[index].offset = tail
+            tail += entry.count
         }
         block = larger
-        tail = block.count
     }
 }

@@ -47,7 +47,7 @@ final class DelayedAckQueue {
             timer.task.cancel()
         }
         let wait = max(.zero, deadline - now()) + Self.slack
-        timer = (eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.nanoseconds)) { [weak self] in self?.run() }, deadline)
+        timer = (eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.nanoseconds)) { [self] in run() }, deadline)
     }
 
     private func run() {

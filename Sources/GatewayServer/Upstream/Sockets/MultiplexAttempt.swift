@@ -8,7 +8,8 @@ final class MultiplexAttempt: UpstreamAttempt {
     let request: UpstreamRequest
     private let reporter: AttemptReporter
     var number: UInt64 = 0
-    weak var connection: MultiplexConnection?
+    /// Let go of at the end. Not weak: see ``UpstreamSocketHandler``.
+    var connection: MultiplexConnection?
     /// Whether it is among those of its connection that have something to write.
     var isQueued = false
     /// The request itself is written, so that it may have reached the upstream.

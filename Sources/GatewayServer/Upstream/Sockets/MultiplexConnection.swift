@@ -39,10 +39,10 @@ final class MultiplexConnection: SocketOwner {
     var takesMore: Bool { !isOver && !isRetired && lastNumber < UInt64(UInt32.max) }
 
     func connect(_ connector: SocketConnector, endpoint: Int) {
-        connecting = connector.connect(endpoint: endpoint, owner: self) { [weak self] socket in
-            self?.attach(socket)
-        } failed: { [weak self] failure in
-            self?.close(failure)
+        connecting = connector.connect(endpoint: endpoint, owner: self) { [self] socket in
+            attach(socket)
+        } failed: { [self] failure in
+            close(failure)
         }
     }
 

@@ -30,7 +30,8 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         case waiting, open, closing, closed
     }
 
-    private weak var owner: (any SocketOwner)?
+    /// Let go of at the end. An object that has ever had a weak reference pays for every other one.
+    private var owner: (any SocketOwner)?
     private var reader: MessageReader
     private let serializer = FrameSerializer(role: .client)
     private var masks = MaskingKeys()
@@ -150,7 +151,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     private func leave(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
         left = buffer
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [weak self] in self?.goOn() }
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in goOn() }
     }
 
     /// Nothing follows: what was left is heard before the end.
@@ -233,12 +234,17 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         guard let context else { return }
         if state == .open, context.channel.isWritable, let pong = pendingPong.take() { pong.withRawSpan { writePong($0) } }
         guard output.readableBytes > 0 else { return }
-        let bytes = output
-        output = ByteBuffer()
-        progress.handOver(bytes.readableBytes)
+        let count = output.readableBytes
+        progress.handOver(count)
+        var bytes = ByteBuffer()
+        swap(&bytes, &output)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+        // The buffer is reused if the system took all of it at once, and nothing was written meanwhile.
+        if output.storageCapacity == 0, bytes.storageCapacity <= Self.writeSize, bytes.modifyIfUniquelyOwned({ $0.clear() }) != nil {
+            output = bytes
+        }
         // The system took it at once: nothing else says that there is room again.
-        if bytes.readableBytes >= Self.writeSize, isWritable { owner?.socketIsWritable() }
+        if count >= Self.writeSize, isWritable { owner?.socketIsWritable() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
