@@ -85,16 +85,19 @@ package struct ChainStateMachine: ~Copyable {
     private var finish: FinishReason?
     private var startedAt: Instant
 
-    package init(_ request: consuming UpstreamRequest, chain: Chain, at now: Instant) {
+    package init(_ request: UpstreamRequest, chain: Chain, at now: Instant) {
         let roles = chain.stages
         let first = request.isText && roles.first?.role == .transcribe ? 1 : 0
         let speaks = roles.last?.role == .synthesize
-        stages = first..<max(first, roles.count - (speaks ? 1 : 0))
+        let end = max(first, roles.count - (speaks ? 1 : 0))
+        // Everything is set before anything is read: the optimizer (Swift 6.2) destroys what isn't set yet when `||` captures a part of `self`.
+        stages = first..<end
+        self.chain = chain
+        self.request = request
+        startedAt = now
         // Without audio in the output nothing is synthesized, unless there is nothing else.
-        if speaks, let stage = roles.last, request.output.audio || stages.isEmpty {
+        if speaks, let stage = roles.last, request.output.audio || first == end {
             speech = SpeechStage(stripsMarkdown: stage.stripsMarkdown, failsWithSpeech: chain.failsWithSpeech)
-        } else {
-            speech = nil
         }
         switch request.input {
         case .text(let text): unconsumed = text.count
@@ -103,9 +106,6 @@ package struct ChainStateMachine: ~Copyable {
             if roles.first?.takesRecordings ?? false { phase = .collecting(format, []) }
             input = .open
         }
-        self.chain = chain
-        self.request = request
-        startedAt = now
     }
 
     /// Bytes that the request holds, but for those that the session counts as waiting for an upstream.
