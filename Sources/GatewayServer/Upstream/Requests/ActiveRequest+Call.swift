@@ -6,10 +6,10 @@ extension ActiveRequest {
     func startCall(_ stage: UpstreamStage, _ request: consuming UpstreamRequest?) {
         let now = loop.now
         self.stage = stage
-        stageRequest = request
+        if let request { self.request = request }
         correlationID = nil
         let used = call?.lastNumber ?? 0
-        call = withRequest { CallStateMachine($0.input, policy: stage.policy, numbersUsed: used, at: now) }
+        call = CallStateMachine(self.request.input, policy: stage.policy, numbersUsed: used, at: now)
         if isPaused { _ = call?.pause(at: now) }
         loop.add(self)
         if let pick = stage.pool.acquire() { return perform(call?.start(with: pick, at: now)) }
@@ -22,10 +22,6 @@ extension ActiveRequest {
         case .queued(let ticket): call?.enqueue(ticket: ticket)
         case .rejected: perform(call?.reject(at: now))
         }
-    }
-
-    private func withRequest<Result: ~Copyable>(_ body: (borrowing UpstreamRequest) -> Result) -> Result {
-        if let stageRequest { body(stageRequest) } else { body(chain.request) }
     }
 
     func sendToCall(_ chunk: [UInt8]) {
@@ -109,7 +105,7 @@ extension ActiveRequest {
     private func open(_ attempt: CallStateMachine.Attempt) {
         guard let stage else { return }
         let reporter = AttemptReporter(receiver: self, attempt: attempt.number)
-        let made = withRequest { stage.transport.makeAttempt($0, endpoint: attempt.pick.index, reporter: reporter) }
+        let made = stage.transport.makeAttempt(request, endpoint: attempt.pick.index, reporter: reporter)
         // It may have ended at once.
         guard let progress = call?.progress(of: attempt.number) else { return }
         let opened = Attempt(number: attempt.number, upstream: made)
@@ -139,7 +135,7 @@ extension ActiveRequest {
         var failure = failure
         let id = correlationID ?? loop.correlationID()
         (correlationID, failure.correlationID) = (id, id)
-        withRequest { stage?.pool.report(failure, of: $0, isRetried: isRetried) }
+        stage?.pool.report(failure, of: request, isRetried: isRetried)
         return failure
     }
 

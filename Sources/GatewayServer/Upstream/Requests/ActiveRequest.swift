@@ -22,8 +22,8 @@ package final class ActiveRequest {
     /// The call of the current stage, or of the last one.
     var call: CallStateMachine?
     var stage: UpstreamStage?
-    /// The request of that call, where it isn't the client's.
-    var stageRequest: UpstreamRequest?
+    /// The request of that call: the client's, or one that an earlier stage has led to.
+    var request: UpstreamRequest
     var attempt: Attempt?
     /// The second attempt, while two race.
     var hedge: Attempt?
@@ -43,6 +43,7 @@ package final class ActiveRequest {
         key = request.key
         id = request.id
         inputBytes = request.input.byteCount
+        self.request = request
         self.stages = stages
         self.loop = loop
         self.sink = sink

@@ -1,7 +1,7 @@
 package import GatewayCore
 
 /// An upstream as a stage of a chain, on one event loop.
-package struct UpstreamStage {
+package final class UpstreamStage {
     package let pool: UpstreamPool
     package let policy: CallPolicy
     package let transport: any UpstreamTransport
