@@ -33,7 +33,7 @@ package struct ChainStateMachine: ~Copyable {
         case reopen(closing: AudioFormat, opening: AudioFormat)
     }
 
-    private enum Phase {
+    enum Phase {
         /// The input is complete, and no call has started.
         case ready
         /// The first stage takes a recording, which the client's audio adds up to.
@@ -49,10 +49,10 @@ package struct ChainStateMachine: ~Copyable {
         case ended
     }
 
-    private enum Input { case whole, open, ended }
+    enum Input { case whole, open, ended }
 
     /// The text of the response, as the client has it.
-    private enum ResponseText {
+    enum ResponseText {
         case none
         case open(isEmpty: Bool)
         case closed(isEmpty: Bool)
@@ -66,24 +66,24 @@ package struct ChainStateMachine: ~Copyable {
     }
 
     package let request: UpstreamRequest
-    private let chain: Chain
+    let chain: Chain
     /// Stages that calls are made to one after the other: without a transcription that a text doesn't need, and without the speech.
-    private let stages: Range<Int>
-    private var speech: SpeechStage?
-    private var phase = Phase.ready
-    private var input = Input.whole
+    let stages: Range<Int>
+    var speech: SpeechStage?
+    var phase = Phase.ready
+    var input = Input.whole
     /// Final pieces of the transcript, and text of a stage that another one follows.
-    private var transcript: [UInt8] = []
-    private var text = ResponseText.none
-    private var openAudio: AudioFormat?
+    var transcript: [UInt8] = []
+    var text = ResponseText.none
+    var openAudio: AudioFormat?
     /// Bytes of the client's text, or of its audio, that no upstream has consumed: the session counts them.
-    private var unconsumed = 0
+    var unconsumed = 0
     /// Bytes of the current stage's input, unless that is the client's own.
-    private var stageBytes = 0
-    private var timing = CallTiming()
-    private var usage: Usage?
-    private var finish: FinishReason?
-    private var startedAt: Instant
+    var stageBytes = 0
+    var timing = CallTiming()
+    var usage: Usage?
+    var finish: FinishReason?
+    var startedAt: Instant
 
     package init(_ request: UpstreamRequest, chain: Chain, at now: Instant) {
         let roles = chain.stages
@@ -196,7 +196,7 @@ package struct ChainStateMachine: ~Copyable {
         transcript = []
     }
 
-    private mutating func start(_ stage: Int, _ input: UpstreamRequest.Input, at now: Instant) -> Action {
+    mutating func start(_ stage: Int, _ input: UpstreamRequest.Input, at now: Instant) -> Action {
         guard stages.contains(stage) else { return complete(at: now) }
         let isLast = stage + 1 == stages.upperBound
         phase = isLast ? .responding(stage: stage) : .transcribing(stage: stage)
@@ -239,7 +239,7 @@ package struct ChainStateMachine: ~Copyable {
         }
     }
 
-    private var isWorking: Bool {
+    var isWorking: Bool {
         switch phase {
         case .transcribing, .responding: true
         case .ready, .collecting, .transcribed, .responded, .synthesizing, .ended: false
@@ -247,7 +247,7 @@ package struct ChainStateMachine: ~Copyable {
     }
 
     /// Whether a stage follows that is given the transcript.
-    private var hasUseForTranscript: Bool { if case .transcribing = phase { true } else { speech != nil } }
+    var hasUseForTranscript: Bool { if case .transcribing = phase { true } else { speech != nil } }
 
     private mutating func respond(_ text: [UInt8], final: Bool) -> UpstreamEvent.Content {
         speech?.append(text)
@@ -287,123 +287,6 @@ package struct ChainStateMachine: ~Copyable {
         guard !isEnded else { return .wait }
         self.timing.add(timing)
         return fail(failure, at: now)
-    }
-
-    // MARK: Speech
-
-    package mutating func sentenceStarted() { speech?.started() }
-
-    package mutating func speechReceived(_ content: consuming UpstreamEvent.Content) -> Speech {
-        guard !isEnded, speech != nil else { return .none }
-        switch content {
-        case .audio(let format):
-            guard let open = openAudio else {
-                openAudio = format
-                return .deliver(.audio(format))
-            }
-            guard open != format else { return .none }
-            openAudio = format
-            return .reopen(closing: open, opening: format)
-        case .audioChunk(let chunk):
-            if let openAudio {
-                speech?.add(nanoseconds: chunk.withRawSpan { AudioClock.nanoseconds(of: $0, format: openAudio) } ?? 0)
-            }
-            return .deliver(.audioChunk(chunk))
-        // The sentences make one audio output, which ends behind the last.
-        case .audioEnd, .text, .unsentText, .transcript, .status, .failure: return .none
-        }
-    }
-
-    /// The sentence has its audio. ``next(at:)`` follows.
-    package mutating func speechCompleted() { speech?.completed() }
-
-    /// The sentence can't be synthesized. ``next(at:)`` follows, unless that finishes the request.
-    package mutating func speechFailed(_ failure: CallFailure, _ timing: CallTiming, at now: Instant) -> Action {
-        guard !isEnded, speech != nil else { return .wait }
-        switch speech?.failed(failure) {
-        case .skipped: return .deliver(Self.skipped)
-        case .fatal: return failed(failure, timing, at: now)
-        case .ignored, nil: return .wait
-        }
-    }
-
-    private static let skipped = UpstreamEvent.Content.status("speech_failed", progress: nil)
-
-    // MARK: From one stage to the next
-
-    package mutating func next(at now: Instant) -> Action {
-        switch phase {
-        case .transcribed(let stage):
-            phase = .ready
-            let text = transcript
-            transcript = []
-            // Without words there is nothing to respond to.
-            guard !text.isBlank else { return end(with: .text([], final: true), at: now) }
-            return start(stage + 1, .text(text), at: now)
-        case .responded(let stage):
-            if case .open(let isEmpty) = text {
-                text = .closed(isEmpty: isEmpty)
-                return .deliver(.text([], final: true))
-            }
-            // Without a response in between, the transcript is synthesized.
-            if chain.stages[stage].role == .transcribe { speech?.append(transcript) }
-            transcript = []
-            speech?.endText()
-            phase = .synthesizing
-            return advanceSpeech(at: now)
-        case .responding, .synthesizing: return advanceSpeech(at: now)
-        case .ready, .collecting, .transcribing, .ended: return .wait
-        }
-    }
-
-    private mutating func advanceSpeech(at now: Instant) -> Action {
-        switch speech?.advance() {
-        case .synthesize(let text):
-            var request = request
-            request.input = .text(text)
-            request.conversation = []
-            return .synthesize(request)
-        case .skipped: return .deliver(Self.skipped)
-        case .complete: return complete(at: now)
-        case .wait, nil: return .wait
-        }
-    }
-
-    // MARK: End
-
-    /// The last event closes what is open.
-    private mutating func complete(at now: Instant) -> Action {
-        // Without its audio there is nothing that the client has.
-        if let failure = speech?.lastFailure, speech?.outcome == .failed, text.isEmpty { return fail(failure, at: now) }
-        if let openAudio { return end(with: .audioEnd(openAudio), at: now) }
-        return end(with: .text([], final: true), at: now)
-    }
-
-    private mutating func end(with content: consuming UpstreamEvent.Content, at now: Instant) -> Action {
-        phase = .ended
-        timing.total = now - startedAt
-        var epilogue = UpstreamEvent.Epilogue(usage: usage, timing: timing, finish: finish)
-        epilogue.speech = speech?.outcome
-        return .finish(content, epilogue)
-    }
-
-    private mutating func fail(_ code: ErrorCode, _ message: String, at now: Instant) -> Action {
-        var failure = CallFailure(code, message)
-        failure.isRetryable = false
-        return fail(failure, at: now)
-    }
-
-    private mutating func fail(_ failure: CallFailure, at now: Instant) -> Action {
-        phase = .ended
-        return .finish(
-            .failure(
-                failure.code, message: failure.message, retryAfterMilliseconds: failure.isRetryable ? failure.retryAfter : nil,
-                isRetryable: failure.isRetryable), failureEpilogue(failure.correlationID, at: now))
-    }
-
-    private mutating func failureEpilogue(_ correlationID: ULID?, at now: Instant) -> UpstreamEvent.Epilogue {
-        timing.total = now - startedAt
-        return UpstreamEvent.Epilogue(usage: usage, timing: timing, correlationID: correlationID)
     }
 }
 

@@ -1,0 +1,62 @@
+/// From one stage to the next, and the end.
+extension ChainStateMachine {
+    package mutating func next(at now: Instant) -> Action {
+        switch phase {
+        case .transcribed(let stage):
+            phase = .ready
+            let text = transcript
+            transcript = []
+            // Without words there is nothing to respond to.
+            guard !text.isBlank else { return end(with: .text([], final: true), at: now) }
+            return start(stage + 1, .text(text), at: now)
+        case .responded(let stage):
+            if case .open(let isEmpty) = text {
+                text = .closed(isEmpty: isEmpty)
+                return .deliver(.text([], final: true))
+            }
+            // Without a response in between, the transcript is synthesized.
+            if chain.stages[stage].role == .transcribe { speech?.append(transcript) }
+            transcript = []
+            speech?.endText()
+            phase = .synthesizing
+            return advanceSpeech(at: now)
+        case .responding, .synthesizing: return advanceSpeech(at: now)
+        case .ready, .collecting, .transcribing, .ended: return .wait
+        }
+    }
+
+    /// The last event closes what is open.
+    mutating func complete(at now: Instant) -> Action {
+        // Without its audio there is nothing that the client has.
+        if let failure = speech?.lastFailure, speech?.outcome == .failed, text.isEmpty { return fail(failure, at: now) }
+        if let openAudio { return end(with: .audioEnd(openAudio), at: now) }
+        return end(with: .text([], final: true), at: now)
+    }
+
+    mutating func end(with content: consuming UpstreamEvent.Content, at now: Instant) -> Action {
+        phase = .ended
+        timing.total = now - startedAt
+        var epilogue = UpstreamEvent.Epilogue(usage: usage, timing: timing, finish: finish)
+        epilogue.speech = speech?.outcome
+        return .finish(content, epilogue)
+    }
+
+    mutating func fail(_ code: ErrorCode, _ message: String, at now: Instant) -> Action {
+        var failure = CallFailure(code, message)
+        failure.isRetryable = false
+        return fail(failure, at: now)
+    }
+
+    mutating func fail(_ failure: CallFailure, at now: Instant) -> Action {
+        phase = .ended
+        return .finish(
+            .failure(
+                failure.code, message: failure.message, retryAfterMilliseconds: failure.isRetryable ? failure.retryAfter : nil,
+                isRetryable: failure.isRetryable), failureEpilogue(failure.correlationID, at: now))
+    }
+
+    mutating func failureEpilogue(_ correlationID: ULID?, at now: Instant) -> UpstreamEvent.Epilogue {
+        timing.total = now - startedAt
+        return UpstreamEvent.Epilogue(usage: usage, timing: timing, correlationID: correlationID)
+    }
+}
