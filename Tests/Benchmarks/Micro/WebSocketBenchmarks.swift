@@ -1,6 +1,5 @@
 import GatewayCore
 import GatewayWebSocket
-import GatewayWebSocket
 import NIOCore
 
 /// What frames cost: headers, masks, whole messages, compression.
