@@ -10,7 +10,7 @@ deploy/setup.sh
 show_progress() {
     local every=15 start=$SECONDS format='%s\n' line
     if [[ -t 2 ]]; then every=1 format='\r\e[K%.79s'; fi
-    # Whoever waits for the end of this script's output needn't wait for the pause.
+    # The end of this script's output doesn't wait for the pause.
     while sleep "$every" >/dev/null 2>&1; do
         line="$(tail -n 1 "$log" 2>/dev/null || true)"
         # shellcheck disable=SC2059

@@ -104,14 +104,7 @@ extension Session {
                 try reader.flag() ? TokenHash(try reader.fixed(), try reader.fixed(), try reader.fixed(), try reader.fixed()) : nil)
         }
         if let newest = tokens[0] { credentials.issue(newest, for: tokens[1]) }
-        counts.messagesIn = try reader.fixed()
-        counts.messagesOut = try reader.fixed()
-        counts.errors = try reader.fixed()
-        counts.audioNanoseconds = try reader.fixed()
-        counts.bytesIn = try reader.fixed()
-        counts.bytesOut = try reader.fixed()
-        counts.connections = try reader.fixed()
-        counts.resumes = try reader.fixed()
+        try restoreCounts(&reader)
         memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
         let since = max(.zero, now - instant(writtenAt)).nanoseconds
         try admission.restoreLimiters { (limiter) throws(RecordError) in
@@ -135,6 +128,17 @@ extension Session {
         }
         detachedAt = lostAt
         updateLedger()
+    }
+
+    private mutating func restoreCounts(_ reader: inout RecordReader) throws(RecordError) {
+        counts.messagesIn = try reader.fixed()
+        counts.messagesOut = try reader.fixed()
+        counts.errors = try reader.fixed()
+        counts.audioNanoseconds = try reader.fixed()
+        counts.bytesIn = try reader.fixed()
+        counts.bytesOut = try reader.fixed()
+        counts.connections = try reader.fixed()
+        counts.resumes = try reader.fixed()
     }
 
     /// A request that was in flight.

@@ -25,12 +25,7 @@ extension Session {
         var isLast = event.isLast
         let epilogue = event.epilogue
         var hasFailed = false
-        if !inFlight[index].isAnswered {
-            inFlight[index].isAnswered = true
-            inFlight[index].answeredAt = effects.now
-            changes &+= 1
-            if inFlight[index].audio.bytes == 0 { noteDelay(since: inFlight[index].startedAt, now: effects.now) }
-        }
+        noteResponse(at: index, now: effects.now)
         // Taken apart, not copied: what the cases bind is the event's own.
         var content = (consume event).content
         if !content.canBeWritten {
@@ -51,12 +46,7 @@ extension Session {
             inFlight[index].note(text)
             remember(text, final: false, isLast: false, index: index, effects: &effects)
         case .transcript(let text, let final, let confidence, let start, let end):
-            if final {
-                // Who only hears has answered with it.
-                let latency = isLast ? inFlight[index].latency(now: effects.now) : nil
-                inFlight[index].isTold = isLast
-                text.withRawSpan { history.append($0, .init(.client, .transcript, at: effects.wall, latency: latency, request: request)) }
-            }
+            if final { remember(transcript: text, isLast: isLast, index: index, effects: effects) }
             let message = TranscriptMessage(
                 id, text, isFinal: final, confidence: confidence, startMilliseconds: start, endMilliseconds: end,
                 end: isLast ? .done(epilogue) : .open)
@@ -93,6 +83,23 @@ extension Session {
         setStanding(at: index, hasFailed: hasFailed, finish: epilogue?.finish)
         if intake.stream?.key == request { intake.abandon() }
         finish(request, effects: &effects)
+    }
+
+    /// The first event of a request begins its response.
+    private mutating func noteResponse(at index: Int, now: Instant) {
+        guard !inFlight[index].isAnswered else { return }
+        inFlight[index].isAnswered = true
+        inFlight[index].answeredAt = now
+        changes &+= 1
+        if inFlight[index].audio.bytes == 0 { noteDelay(since: inFlight[index].startedAt, now: now) }
+    }
+
+    private mutating func remember(transcript text: [UInt8], isLast: Bool, index: Int, effects: borrowing Effects) {
+        // For a transcription-only route, the final transcript completes the request.
+        let latency = isLast ? inFlight[index].latency(now: effects.now) : nil
+        inFlight[index].isTold = isLast
+        let key = inFlight[index].key
+        text.withRawSpan { history.append($0, .init(.client, .transcript, at: effects.wall, latency: latency, request: key)) }
     }
 
     /// An eighth of the newest, as TCP smooths its round-trip time (RFC 6298 §2).

@@ -17,7 +17,8 @@ func benchmarkMessages(_ stopwatch: Stopwatch) {
     }
     var epilogue = UpstreamEvent.Epilogue()
     var timing = CallTiming()
-    (timing.queue, timing.connect, timing.first, timing.total) = (1000, 0, 12_345_678, 23_456_789)
+    (timing.queue, timing.connect) = (.nanoseconds(1000), .nanoseconds(0))
+    (timing.first, timing.total) = (.nanoseconds(12_345_678), .nanoseconds(23_456_789))
     epilogue.timing = timing
     benchmark(stopwatch, "a delta of 5", TextMessage(id, Array("delta".utf8), isFinal: false, end: .open))
     for (name, text) in [

@@ -2,9 +2,9 @@ package import GatewayCore
 
 /// How much is read from an upstream at a time, in bytes: the longer its events take, the longer other connections wait.
 enum UpstreamReading {
-    /// Of one request's response.
+    /// From a connection that carries one response.
     static let single = 1024
-    /// Of the responses of many.
+    /// From a connection that carries many responses.
     static let shared = 16_384
 }
 
