@@ -41,11 +41,11 @@ export PARLEY_TEST_PYTHON="$PWD/.build/venv/bin/python"
 swift test --skip-build --disable-xctest "$@" </dev/null
 (($# == 0)) || exit 0
 
-# One folder for both, so that what they share of the libraries is built once; debug, since only what compiles is asked here.
+# A debug build is enough to show that they compile. A build folder holds the plan of one package, so each has its own.
 for package in Benchmarks Fuzz; do
     step "build of Tests/$package"
     log=.build/test-build-$package.log
-    if ! swift build --package-path "Tests/$package" --scratch-path .build/nested >"$log" 2>&1 </dev/null; then
+    if ! swift build --package-path "Tests/$package" --scratch-path ".build/nested-$package" >"$log" 2>&1 </dev/null; then
         grep -E 'error:' "$log" >&2 || tail -n 40 "$log" >&2
         exit 1
     fi
