@@ -32,7 +32,9 @@ final class Conversation {
         }
         configuration = configured
         first = harness.loop.settings.session.value
-        let channel = need { try harness.connect() }.channel
+        // Not `self.harness`: the closure would take hold of all of `self`.
+        let made = harness
+        let channel = need { try made.connect() }.channel
         need { try channel.pipeline.syncOperations.addHandler(SendingSide(), position: .first) }
         self.channel = channel
         heldBefore = allocatedBytes()

@@ -19,7 +19,7 @@ struct MessageDigest {
             add(text.lang, in: span)
             add(text.output, in: span)
             add(text.meta, in: span)
-            bytes.append(text.stream)
+            bytes.append(text.stream ? "true" : "false" as StaticString)
         case .audioOpen(let open):
             add("audio", open.id)
             add(open.format)
@@ -70,8 +70,8 @@ struct MessageDigest {
 
     private mutating func add(_ output: ClientMessage.Output?, in span: RawSpan) {
         guard let output else { return }
-        bytes.append(output.text)
-        bytes.append(output.audio)
+        bytes.append(output.text ? "true" : "false" as StaticString)
+        bytes.append(output.audio ? "true" : "false" as StaticString)
         if let format = output.format { add(format) }
         add(output.voice, in: span)
     }
