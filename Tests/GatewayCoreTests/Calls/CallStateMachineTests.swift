@@ -55,11 +55,14 @@ import Testing
     @Test func `a failure that didn't reach the upstream is retried after the backoff, elsewhere`() throws {
         let call = Call { $0.retries = 1 }
         _ = try call.start()
+        #expect(call.connected(1) == .consumed(5))
         #expect(call.fail(1, .unreachable("refused")) == "end 0 failure, request retry")
         #expect(call.retry(true, random: 0.5) == "schedule 50 ms")
         #expect(call.tried == [0])
         #expect(call.timerFired() == "pick endpoint")
         #expect(try call.pick() == "open 2 at 1")
+        // The first attempt had reported the text as consumed.
+        #expect(call.connected(2) == .none)
         #expect(call.completed(10, 2) == "complete")
     }
 
