@@ -17,12 +17,12 @@ extension CallStateMachine {
         package internal(set) var readBytes = 0
     }
 
-    /// An attempt that has ended, with what its endpoint's breaker is told.
+    /// An attempt that has ended, and the outcome for the breaker of its endpoint.
     package struct Ending: Sendable, Hashable {
         package let number: Int
         package let pick: LoadBalancer.Pick
         package let outcome: CircuitBreaker.Outcome
-        /// Nil where the attempt has ended by itself, and needn't be cancelled.
+        /// Nil where the attempt has ended by itself.
         package let cancel: CancelReason?
     }
 
@@ -37,7 +37,7 @@ extension CallStateMachine {
     /// The step after the endings.
     package enum Next: Sendable {
         case none
-        /// Acquire nothing more: open an attempt at the picked endpoint. With `timer`, call ``CallStateMachine/timerFired(at:)`` then.
+        /// Open an attempt at the picked endpoint. With `timer`, call ``CallStateMachine/timerFired(at:)`` then.
         case openAttempt(Attempt, timer: Instant?)
         /// Pick an endpoint that isn't among ``CallStateMachine/tried``: then ``CallStateMachine/picked(_:at:)`` or
         /// ``CallStateMachine/foundNoEndpoint(retryAfter:at:)``.
@@ -67,7 +67,7 @@ extension CallStateMachine {
 
     package enum Connected: Sendable, Hashable {
         case none
-        /// The text of the request, of so many bytes, is on its way.
+        /// The text of the request is on its way. Its bytes.
         case consumed(Int)
         /// Send what ``CallStateMachine/nextBuffered(at:)`` returns, until it returns nil; then the end, if ``CallStateMachine/endsInput``.
         case flush

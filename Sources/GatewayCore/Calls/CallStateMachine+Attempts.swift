@@ -7,7 +7,7 @@ extension CallStateMachine {
 
     /// The request is on its way.
     package mutating func connected(_ number: Int, at now: Instant) -> Connected {
-        guard update(number, at: now, { $0.progress = .sent }), isFirst(number) else { return .none }
+        guard update(number, at: now, { $0.progress = .sent }), leading?.number == number else { return .none }
         switch input {
         case .whole(0), .streaming: return .none
         case .whole(let unreported):
@@ -27,10 +27,7 @@ extension CallStateMachine {
             state = .attempting(attempt)
             return true
         case .racing(var first, var second) where first.number == number || second.number == number:
-            guard (first.number == number ? first : second).progress != .sent else {
-                state = .racing(first, second)
-                return false
-            }
+            guard (first.number == number ? first : second).progress != .sent else { return false }
             if first.number == number {
                 if first.progress == .connecting { noteConnection(at: now) }
                 change(&first)
@@ -54,14 +51,7 @@ extension CallStateMachine {
         timeouts.enter(awaitsInput ? .sending : .awaiting, at: now)
     }
 
-    private func isFirst(_ number: Int) -> Bool {
-        switch state {
-        case .attempting(let attempt), .racing(let attempt, _), .responding(let attempt): attempt.number == number
-        case .created, .queued, .picking, .requestingRetry, .backingOff, .ended: false
-        }
-    }
-
-    /// So many bytes of the response were read, whatever they contain.
+    /// Bytes of the response were read, whatever they contain.
     package mutating func read(_ bytes: Int, from number: Int, at now: Instant) -> Actions {
         var total = 0
         switch state {
@@ -84,7 +74,7 @@ extension CallStateMachine {
         return fail(number, .tooLong("the answer is longer than max_answer_bytes"), cancel: .fault, at: now)
     }
 
-    /// A part of the response, of so many bytes.
+    /// A part of the response, which has `bytes` bytes of content.
     package mutating func received(_ bytes: Int, from number: Int, at now: Instant) -> Received {
         var loser: Ending?
         var isFirst = false
@@ -98,7 +88,7 @@ extension CallStateMachine {
             guard first.number == number || second.number == number else { return .ignore }
             isFirst = true
             let slower = first.number == number ? second : first
-            loser = Ending(number: slower.number, pick: slower.pick, outcome: .neither, cancel: .obsolete)
+            loser = slower.ending(.neither, cancel: .obsolete)
         case .created, .queued, .picking, .requestingRetry, .backingOff, .ended: return .ignore
         }
         if isFirst { begin(responding: number, at: now) }
@@ -145,6 +135,10 @@ extension CallStateMachine {
 }
 
 extension CallStateMachine.Attempt {
+    func ending(_ outcome: CircuitBreaker.Outcome, cancel: CancelReason?) -> CallStateMachine.Ending {
+        CallStateMachine.Ending(number: number, pick: pick, outcome: outcome, cancel: cancel)
+    }
+
     /// - Returns: the sum so far
     fileprivate mutating func add(readBytes bytes: Int) -> Int {
         let (sum, overflow) = readBytes.addingReportingOverflow(bytes)

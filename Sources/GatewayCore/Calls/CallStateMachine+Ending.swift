@@ -10,7 +10,7 @@ extension CallStateMachine {
         var actions = Actions()
         func ending(_ attempt: Attempt) -> Ending {
             failure.endpoint = attempt.pick.index
-            return Ending(number: attempt.number, pick: attempt.pick, outcome: failure.outcome, cancel: cancel)
+            return attempt.ending(failure.outcome, cancel: cancel)
         }
         switch state {
         case .attempting(let attempt) where attempt.number == number:
@@ -20,7 +20,6 @@ extension CallStateMachine {
             actions.next = failed(failure, at: now)
         case .responding(let attempt) where attempt.number == number:
             actions.first = ending(attempt)
-            state = .ended
             actions.next = fail(failure, permit: .held, at: now)
         case .racing(let first, let second) where first.number == number:
             // The other attempt may still get a response.
@@ -97,54 +96,45 @@ extension CallStateMachine {
         var actions = Actions()
         switch state {
         case .queued(let ticket):
-            state = .ended
             actions.next = fail(failure, permit: .queued(ticket), at: now)
         case .attempting(let attempt):
             failure.endpoint = attempt.pick.index
-            actions.first = ending(of: attempt, .timeout, failure.outcome)
+            actions.first = attempt.ending(failure.outcome, cancel: .timeout)
             state = .picking
             avoid(attempt.pick.index)
             actions.next = failed(failure, at: now)
         case .racing(let first, let second):
             failure.endpoint = first.pick.index
-            actions.first = ending(of: first, .timeout, failure.outcome)
-            actions.second = ending(of: second, .timeout, failure.outcome)
+            actions.first = first.ending(failure.outcome, cancel: .timeout)
+            actions.second = second.ending(failure.outcome, cancel: .timeout)
             state = .picking
             avoid(first.pick.index)
             actions.next = failed(failure, at: now)
         case .responding(let attempt):
             failure.endpoint = attempt.pick.index
-            actions.first = ending(of: attempt, .timeout, failure.outcome)
-            state = .ended
+            actions.first = attempt.ending(failure.outcome, cancel: .timeout)
             actions.next = fail(failure, permit: .held, at: now)
         case .backingOff:
-            state = .ended
             actions.next = fail(failure, permit: .held, at: now)
         default: break
         }
         return actions
     }
 
-    private func ending(of attempt: Attempt, _ reason: CancelReason, _ outcome: CircuitBreaker.Outcome) -> Ending {
-        Ending(number: attempt.number, pick: attempt.pick, outcome: outcome, cancel: reason)
-    }
-
     /// The request isn't wanted any more.
     package mutating func cancel(_ reason: CancelReason) -> Actions {
         var actions = Actions()
         switch state {
-        case .ended:
-            state = .ended
-            return actions
+        case .ended: return actions
         case .created: actions.next = .end(.none)
         case .queued(let ticket): actions.next = .end(.queued(ticket))
         case .picking, .requestingRetry, .backingOff: actions.next = .end(.held)
         case .attempting(let attempt), .responding(let attempt):
-            actions.first = Ending(number: attempt.number, pick: attempt.pick, outcome: .neither, cancel: reason)
+            actions.first = attempt.ending(.neither, cancel: reason)
             actions.next = .end(.held)
         case .racing(let first, let second):
-            actions.first = Ending(number: first.number, pick: first.pick, outcome: .neither, cancel: reason)
-            actions.second = Ending(number: second.number, pick: second.pick, outcome: .neither, cancel: reason)
+            actions.first = first.ending(.neither, cancel: reason)
+            actions.second = second.ending(.neither, cancel: reason)
             actions.next = .end(.held)
         }
         end()

@@ -22,7 +22,7 @@ package struct CallStateMachine: ~Copyable {
 
     /// The client's input, as far as it is sent apart from the request.
     enum Input: Sendable {
-        /// Nothing: it goes along with the request. Bytes of the text that aren't reported as consumed.
+        /// The request holds all of it. `unreported`: bytes of the text that weren't reported as consumed.
         case whole(unreported: Int)
         /// Audio that no attempt has been given.
         case buffering([[UInt8]], isEnded: Bool)
@@ -32,7 +32,7 @@ package struct CallStateMachine: ~Copyable {
 
     /// An upstream that asks for a longer wait isn't retried: the client is told to wait. Milliseconds.
     static let longestRetryAfter: Int64 = 2000
-    /// Content counts toward the limit of the response with at least so many bytes.
+    /// The least bytes that content counts with toward the limit of the response.
     static let smallestContent = 16
 
     let policy: CallPolicy
@@ -216,7 +216,9 @@ package struct CallStateMachine: ~Copyable {
         }
     }
 
-    /// So many bytes of audio are on their way.
+    /// The attempt has consumed bytes of audio.
+    ///
+    /// - Returns: whether the attempt is one of this call
     package mutating func consumed(_ bytes: Int, by number: Int, at now: Instant) -> Bool {
         guard progress(of: number) != nil else { return false }
         unconsumed = max(0, unconsumed - bytes)
@@ -229,13 +231,16 @@ package struct CallStateMachine: ~Copyable {
         timeouts.wait(unconsumed, at: now)
     }
 
-    /// The attempt that audio can go to.
-    private var streamingAttempt: Int? {
+    /// The attempt whose progress is the one of the call.
+    var leading: Attempt? {
         switch state {
-        case .attempting(let attempt), .racing(let attempt, _), .responding(let attempt): attempt.progress == .sent ? attempt.number : nil
+        case .attempting(let attempt), .racing(let attempt, _), .responding(let attempt): attempt
         case .created, .queued, .picking, .requestingRetry, .backingOff, .ended: nil
         }
     }
+
+    /// The attempt that audio can be sent to.
+    private var streamingAttempt: Int? { leading.flatMap { $0.progress == .sent ? $0.number : nil } }
 
     // MARK: Back-pressure
 

@@ -54,7 +54,7 @@ package struct PermitQueue: Sendable {
     /// - Returns: false when it holds a permit already, which has to be released
     package mutating func cancel(_ ticket: UInt64) -> Bool {
         guard queue.contains(ticket), cancelled.insert(ticket).inserted else { return false }
-        // Cancelled tickets at the front needn't be kept.
+        // Cancelled tickets at the front are dropped.
         while let first = queue.first, cancelled.remove(first) != nil { queue.removeFirst() }
         return true
     }

@@ -49,14 +49,11 @@ extension ChainStateMachine {
 
     mutating func fail(_ failure: CallFailure, at now: Instant) -> Action {
         phase = .ended
+        timing.total = now - startedAt
         return .finish(
             .failure(
                 failure.code, message: failure.message, retryAfterMilliseconds: failure.isRetryable ? failure.retryAfter : nil,
-                isRetryable: failure.isRetryable), failureEpilogue(failure.correlationID, at: now))
-    }
-
-    mutating func failureEpilogue(_ correlationID: ULID?, at now: Instant) -> UpstreamEvent.Epilogue {
-        timing.total = now - startedAt
-        return UpstreamEvent.Epilogue(usage: usage, timing: timing, correlationID: correlationID)
+                isRetryable: failure.isRetryable),
+            UpstreamEvent.Epilogue(usage: usage, timing: timing, correlationID: failure.correlationID))
     }
 }

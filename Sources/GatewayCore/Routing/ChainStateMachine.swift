@@ -22,7 +22,8 @@ package struct ChainStateMachine: ~Copyable {
         case send
         /// The chunk was collected, or nothing takes it: it counts as consumed.
         case consumed
-        case finish(UpstreamEvent.Content, UpstreamEvent.Epilogue)
+        /// The chunk counts as consumed, and the request has failed.
+        case refused(Action)
     }
 
     /// An event of the speech call.
@@ -145,11 +146,7 @@ package struct ChainStateMachine: ~Copyable {
             // The buffer grows where it is, without a copy.
             phase = .ended
             guard recording.count + chunk.count <= chain.collectMaxBytes else {
-                return .finish(
-                    .failure(
-                        .audioTooLarge, message: "the recording is longer than this route takes", retryAfterMilliseconds: nil,
-                        isRetryable: false),
-                    failureEpilogue(nil, at: now))
+                return .refused(fail(.audioTooLarge, "the recording is longer than this route takes", at: now))
             }
             recording.append(contentsOf: chunk)
             phase = .collecting(format, recording)
@@ -179,17 +176,14 @@ package struct ChainStateMachine: ~Copyable {
         }
     }
 
-    /// A call has consumed so many bytes of its input.
+    /// A call has consumed bytes of its input; `Int.max` for the rest, which no call waits for any more.
     ///
-    /// - Returns: those among them that are the client's: the input of a later stage isn't
+    /// - Returns: the bytes among them that are the client's: the input of a later stage isn't
     package mutating func consumed(_ bytes: Int) -> Int {
         let clients = min(bytes, unconsumed)
         unconsumed -= clients
         return clients
     }
-
-    /// The rest of the client's input, which no call waits for any more.
-    package mutating func consumeRest() -> Int { consumed(.max) }
 
     package mutating func cancel() {
         phase = .ended
@@ -288,8 +282,4 @@ package struct ChainStateMachine: ~Copyable {
         self.timing.add(timing)
         return fail(failure, at: now)
     }
-}
-
-extension UpstreamRequest.Input {
-    fileprivate var isRecording: Bool { if case .recording = self { true } else { false } }
 }

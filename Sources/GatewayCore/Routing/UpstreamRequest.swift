@@ -17,6 +17,8 @@ package struct UpstreamRequest: @unchecked Sendable {
             case .audio: 0
             }
         }
+
+        package var isRecording: Bool { if case .recording = self { true } else { false } }
     }
 
     package struct Meta: Sendable {
@@ -38,8 +40,7 @@ package struct UpstreamRequest: @unchecked Sendable {
         package init() {}
     }
 
-    /// The fields: a request is handed on from layer to layer, and one reference is cheaper to copy than all of them.
-    private final class Fields {
+    private struct Fields {
         var key: RequestKey
         var id: MessageID
         var input: Input
@@ -48,103 +49,80 @@ package struct UpstreamRequest: @unchecked Sendable {
         var output: Output
         var meta: [Meta]
         var path: String
-        var session: ULID
-        var route: String
-        var conversation: [ConversationLine]
-
-        init(_ request: Fields) {
-            key = request.key
-            id = request.id
-            input = request.input
-            lang = request.lang
-            stream = request.stream
-            output = request.output
-            meta = request.meta
-            path = request.path
-            session = request.session
-            route = request.route
-            conversation = request.conversation
-        }
-
-        init(
-            key: RequestKey, id: MessageID, input: Input, lang: [UInt8]?, stream: Bool, output: Output, meta: [Meta], path: String
-        ) {
-            self.key = key
-            self.id = id
-            self.input = input
-            self.lang = lang
-            self.stream = stream
-            self.output = output
-            self.meta = meta
-            self.path = path
-            session = ULID(high: 0, low: 0)
-            route = ""
-            conversation = []
-        }
+        var session = ULID(high: 0, low: 0)
+        var route = ""
+        var conversation: [ConversationLine] = []
     }
 
-    private var fields: Fields
+    /// A request is handed on from layer to layer, and one reference is cheaper to copy than all fields.
+    private final class Storage {
+        var fields: Fields
+
+        init(_ fields: Fields) { self.fields = fields }
+    }
+
+    private var storage: Storage
 
     package init(
         key: RequestKey, id: MessageID, input: Input, lang: [UInt8]?, stream: Bool, output: Output, meta: [Meta], path: String = ""
     ) {
-        fields = Fields(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path)
+        storage = Storage(Fields(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path))
     }
 
-    /// The fields, for a change that other copies of the request don't see.
-    private mutating func ownFields() -> Fields {
-        if !isKnownUniquelyReferenced(&fields) { fields = Fields(fields) }
-        return fields
+    /// The storage, for a change that other copies of the request don't see.
+    private mutating func ownStorage() -> Storage {
+        if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.fields) }
+        return storage
     }
 
     package var key: RequestKey {
-        get { fields.key }
-        set { ownFields().key = newValue }
+        get { storage.fields.key }
+        set { ownStorage().fields.key = newValue }
     }
     package var id: MessageID {
-        get { fields.id }
-        set { ownFields().id = newValue }
+        get { storage.fields.id }
+        set { ownStorage().fields.id = newValue }
     }
     package var input: Input {
-        get { fields.input }
-        set { ownFields().input = newValue }
+        get { storage.fields.input }
+        set { ownStorage().fields.input = newValue }
     }
     package var lang: [UInt8]? {
-        get { fields.lang }
-        set { ownFields().lang = newValue }
+        get { storage.fields.lang }
+        set { ownStorage().fields.lang = newValue }
     }
     /// Whether a text response may come in deltas.
     package var stream: Bool {
-        get { fields.stream }
-        set { ownFields().stream = newValue }
+        get { storage.fields.stream }
+        set { ownStorage().fields.stream = newValue }
     }
     package var output: Output {
-        get { fields.output }
-        set { ownFields().output = newValue }
+        get { storage.fields.output }
+        set { ownStorage().fields.output = newValue }
     }
     package var meta: [Meta] {
-        get { fields.meta }
-        set { ownFields().meta = newValue }
+        get { storage.fields.meta }
+        set { ownStorage().fields.meta = newValue }
     }
     /// The path that the client is connected to.
     package var path: String {
-        get { fields.path }
-        set { ownFields().path = newValue }
+        get { storage.fields.path }
+        set { ownStorage().fields.path = newValue }
     }
     /// The session of the request; zero until it is routed.
     package var session: ULID {
-        get { fields.session }
-        set { ownFields().session = newValue }
+        get { storage.fields.session }
+        set { ownStorage().fields.session = newValue }
     }
     /// The name of its route; empty until it is routed.
     package var route: String {
-        get { fields.route }
-        set { ownFields().route = newValue }
+        get { storage.fields.route }
+        set { ownStorage().fields.route = newValue }
     }
     /// The conversation before the request, the oldest line first, as far as its route sends any.
     package var conversation: [ConversationLine] {
-        get { fields.conversation }
-        set { ownFields().conversation = newValue }
+        get { storage.fields.conversation }
+        set { ownStorage().fields.conversation = newValue }
     }
 
     /// Bytes of everything but the text.
@@ -158,6 +136,6 @@ package struct UpstreamRequest: @unchecked Sendable {
     }
 
     package var isText: Bool { if case .text = input { true } else { false } }
-    package var isRecording: Bool { if case .recording = input { true } else { false } }
+    package var isRecording: Bool { input.isRecording }
     package var isStreamed: Bool { if case .audio = input { true } else { false } }
 }

@@ -204,7 +204,7 @@ private final class ChainRun {
             require(consumed <= sent, "no more is consumed than was sent")
             require(machine.heldBytes >= 0, "bytes held")
         }
-        consumed += machine.consumeRest()
+        consumed += machine.consumed(.max)
         require(consumed <= sent, "no more is consumed than was sent")
     }
 
@@ -232,7 +232,7 @@ private final class ChainRun {
         switch machine.send(chunk, at: now) {
         case .send: sent += chunk.count
         case .consumed: break
-        case .finish: finish()
+        case .refused(let action): perform(action)
         }
     }
 

@@ -373,7 +373,7 @@ private final class Run {
     func end() -> String { text(machine.endInput(at: now)) }
     func text(_ delta: String) -> String { text(machine.received(.text(Array(delta.utf8), final: false))) }
     func consumed(_ bytes: Int) -> Int { machine.consumed(bytes) }
-    func consumeRest() -> Int { machine.consumeRest() }
+    func consumeRest() -> Int { machine.consumed(.max) }
     func cancel() { machine.cancel() }
     func sentenceStarted() { machine.sentenceStarted() }
     func speechCompleted() { machine.speechCompleted() }
@@ -383,7 +383,7 @@ private final class Run {
         switch machine.send(chunk, at: now) {
         case .send: "send"
         case .consumed: "consumed"
-        case .finish(let content, let epilogue): text(.finish(content, epilogue))
+        case .refused(let action): text(action)
         }
     }
 

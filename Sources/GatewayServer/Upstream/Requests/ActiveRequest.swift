@@ -66,9 +66,9 @@ package final class ActiveRequest {
         switch chain.send(chunk, at: loop.now) {
         case .send: sendToCall(chunk)
         case .consumed: input?.consumed(chunk.count)
-        case .finish(let content, let epilogue):
+        case .refused(let action):
             input?.consumed(chunk.count)
-            finish(content, epilogue)
+            perform(action)
         }
     }
 
