@@ -54,6 +54,16 @@ package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
         }
     }
 
+    /// The reason that the client gets in an error before the close frame; nil for a breach of the framing rules, which gets the close frame only.
+    package var sizeReason: ErrorReason? {
+        switch self {
+        case .messageTooBig: .webSocketMessageTooLarge
+        case .tooManyFragments: .tooManyFragments
+        case .inflatedMessageTooBig: .inflatedMessageTooLarge
+        default: nil
+        }
+    }
+
     /// One phrase for the close frame and the log; ASCII, at most 123 bytes, nothing of the peer's in it.
     package var reason: String {
         switch self {

@@ -129,7 +129,7 @@ import Testing
         let refused = try await client.messagePastAcks("error")
         #expect(refused["error"]["code"] == "too_fast" && refused["reply_to"] == "u" && refused["error"]["reply_to"] == "u")
         let wait = try #require(refused["error"]["retry_after_ms"].integer)
-        #expect(refused["error"]["message"].string?.hasSuffix("wait \(Double(wait) / 1000) s") == true)
+        #expect(refused["error"]["message"].string?.hasSuffix("retry after \(Double(wait) / 1000) s") == true)
         try await client.send(["type": "audio", "id": "u", "final": true])
         let last = try await client.messagePastAcks("error")
         #expect(last["error"]["code"] == "invalid_audio" && last["done"] == true && last["reply_to"] == "u" && last["seq"] == 1)

@@ -47,7 +47,7 @@ PARTICULAR = {
     # Bodies are good for one answer; the length that a WAV file tells isn't believed.
     ("speech", "rubbish-json"): {ERROR},
 }
-BREAKER = "the upstream doesn't work at the moment"
+BREAKER = "The upstream is unavailable; its circuit breakers are open"
 
 
 def faults_of(kind, wanted):

@@ -19,20 +19,4 @@ package enum Limit: Int, Sendable, CaseIterable {
 
     /// The key as a string.
     package var name: String { "\(key)" }
-
-    /// Says that a message exceeds the limit, for the client.
-    var excess: String {
-        let units =
-            switch self {
-            case .text: "more texts a minute"
-            case .audio: "more audio streams a minute"
-            case .chunk: "more chunks a second"
-            case .realtime: "audio faster"
-            case .control: "more control messages a minute"
-            case .byte: "more bytes a second"
-            case .refusal: "more refused messages a minute"
-            case .violation: "more violations a minute"
-            }
-        return "\(units) than `\(key)` allows"
-    }
 }

@@ -1,8 +1,7 @@
 /// The failure of a call or of an attempt: the error for the client, the outcome for the breaker, and whether a retry does any harm.
 package struct CallFailure: Error, Sendable {
-    package var code: ErrorCode
-    /// For the client: nothing of the upstream's inside.
-    package var message: String
+    /// The reason that the client gets: it reveals nothing about the upstream.
+    package var reason: ErrorReason
     /// For the log, without message text.
     package var details: String?
     /// Whether the same request can succeed later.
@@ -17,22 +16,23 @@ package struct CallFailure: Error, Sendable {
     /// Connects the line in the log with the error that the client is sent.
     package var correlationID: ULID?
 
-    package init(_ code: ErrorCode, _ message: String, details: String? = nil) {
-        self.code = code
-        self.message = message
+    package var code: ErrorCode { reason.code }
+
+    package init(_ reason: ErrorReason, details: String? = nil) {
+        self.reason = reason
         self.details = details
     }
 
     /// No connection: refused, no such host, certificate wrong.
     package static func unreachable(_ details: String) -> CallFailure {
-        var failure = CallFailure(.upstreamUnavailable, "the upstream can't be reached", details: details)
+        var failure = CallFailure(.upstreamUnreachable, details: details)
         failure.hasReached = false
         return failure
     }
 
     /// No endpoint takes requests for so long.
     package static func breakerOpen(wait: Instant.Duration) -> CallFailure {
-        var failure = CallFailure(.upstreamUnavailable, "the upstream doesn't work at the moment")
+        var failure = CallFailure(.breakerOpen)
         failure.setRetry(after: max(.nanoseconds(1), wait))
         failure.hasReached = false
         failure.outcome = .neither
@@ -44,7 +44,7 @@ package struct CallFailure: Error, Sendable {
 
     /// `upstreams.<name>.max_waiting`
     package static var queueFull: CallFailure {
-        var failure = CallFailure(.upstreamUnavailable, "too many requests wait for the upstream")
+        var failure = CallFailure(.permitQueueFull)
         failure.hasReached = false
         failure.outcome = .neither
         return failure
@@ -53,27 +53,27 @@ package struct CallFailure: Error, Sendable {
     package static func timeout(_ phase: CallTimeouts.Phase) -> CallFailure {
         switch phase {
         case .waiting:
-            var failure = CallFailure(.upstreamTimeout, "no place was free at the upstream in time")
+            var failure = CallFailure(.permitTimeout)
             failure.hasReached = false
             failure.outcome = .neither
             return failure
         case .connecting:
-            var failure = CallFailure(.upstreamTimeout, "the upstream didn't take the connection in time")
+            var failure = CallFailure(.connectTimeout)
             failure.hasReached = false
             return failure
-        case .sending, .awaiting, .pausing: return CallFailure(.upstreamTimeout, "the upstream didn't answer in time")
-        case .answering: return CallFailure(.upstreamTimeout, "the upstream's answer took too long")
+        case .sending, .awaiting, .pausing: return CallFailure(.responseTimeout)
+        case .answering: return CallFailure(.responseTooLong)
         }
     }
 
     /// The answer ended before its end.
     package static func brokenOff(_ details: String? = nil) -> CallFailure {
-        CallFailure(.upstreamError, "the upstream's answer broke off", details: details)
+        CallFailure(.responseIncomplete, details: details)
     }
 
     /// What came isn't what the protocol allows.
     package static func invalid(_ details: String) -> CallFailure {
-        CallFailure(.upstreamError, "the upstream's answer couldn't be understood", details: details)
+        CallFailure(.responseInvalid, details: details)
     }
 
     /// The answer arrived whole and can't be used. A request can provoke that, so it says nothing about the endpoint.
@@ -84,7 +84,7 @@ package struct CallFailure: Error, Sendable {
     }
 
     package static func tooLong(_ details: String) -> CallFailure {
-        var failure = CallFailure(.upstreamError, "the upstream's answer was too long", details: details)
+        var failure = CallFailure(.responseTooLarge, details: details)
         failure.isRetryable = false
         // What a client asks for must not keep the upstream from others.
         failure.outcome = .neither
@@ -93,7 +93,7 @@ package struct CallFailure: Error, Sendable {
 
     /// The upstream says no.
     package static func reported(retryable: Bool?, retryAfter: Int64?) -> CallFailure {
-        var failure = CallFailure(.upstreamError, "the upstream couldn't answer", details: "it reported an error")
+        var failure = CallFailure(.upstreamFailed, details: "it reported an error")
         failure.isRetryable = retryable ?? true
         failure.retryAfter = retryAfter
         // Only an upstream that says so is unwell; another request may be answered.
@@ -111,18 +111,18 @@ package struct CallFailure: Error, Sendable {
         let details = "status \(status)"
         switch status {
         case 429, 503:
-            var failure = CallFailure(.upstreamUnavailable, "the upstream is busy", details: details)
+            var failure = CallFailure(.upstreamBusy, details: details)
             failure.retryAfter = retryAfter
             failure.outcome = status == 429 ? .neither : .failure
             // It says that it hasn't worked on it.
             failure.hasReached = false
             return failure
         case 500...599:
-            var failure = CallFailure(.upstreamError, "the upstream couldn't answer", details: details)
+            var failure = CallFailure(.upstreamFailed, details: details)
             failure.retryAfter = retryAfter
             return failure
         default:
-            var failure = CallFailure(.upstreamError, "the upstream refused the request", details: details)
+            var failure = CallFailure(.upstreamRejected, details: details)
             failure.isRetryable = status == 408
             // The gateway's own credentials, or its time: that is every client's. Anything else is about the one request.
             failure.outcome = [401, 403, 408].contains(status) ? .failure : .success

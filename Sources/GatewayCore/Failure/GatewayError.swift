@@ -26,14 +26,15 @@ package struct GatewayError: Error, Sendable {
     /// Whether the same message can succeed later, unchanged.
     package var isRetryable: Bool
 
+    /// - Parameter message: the reason's message with its placeholder filled in; nil for a reason without one
     package init(
-        _ code: ErrorCode, source: Source = .client, _ message: String, param: String? = nil, replyTo: MessageID? = nil,
+        _ reason: ErrorReason, source: Source = .client, message: String? = nil, param: String? = nil, replyTo: MessageID? = nil,
         chunk: UInt64? = nil, retryAfter: Int64? = nil, isRetryable: Bool? = nil, details: String? = nil, close: CloseCode? = nil,
         correlationID: ULID
     ) {
-        self.code = code
+        code = reason.code
         self.source = source
-        self.message = message
+        self.message = message ?? reason.message
         self.param = param
         self.replyTo = replyTo
         self.chunk = chunk
@@ -41,6 +42,6 @@ package struct GatewayError: Error, Sendable {
         self.details = details
         self.close = close
         self.correlationID = correlationID
-        self.isRetryable = isRetryable ?? code.isRetryable
+        self.isRetryable = isRetryable ?? reason.code.isRetryable
     }
 }

@@ -41,8 +41,8 @@ extension ChainStateMachine {
         return .finish(content, epilogue)
     }
 
-    mutating func fail(_ code: ErrorCode, _ message: String, at now: Instant) -> Action {
-        var failure = CallFailure(code, message)
+    mutating func fail(_ reason: ErrorReason, at now: Instant) -> Action {
+        var failure = CallFailure(reason)
         failure.isRetryable = false
         return fail(failure, at: now)
     }
@@ -52,7 +52,7 @@ extension ChainStateMachine {
         timing.total = now - startedAt
         return .finish(
             .failure(
-                failure.code, message: failure.message, retryAfterMilliseconds: failure.isRetryable ? failure.retryAfter : nil,
+                failure.reason, retryAfterMilliseconds: failure.isRetryable ? failure.retryAfter : nil,
                 isRetryable: failure.isRetryable),
             UpstreamEvent.Epilogue(usage: usage, timing: timing, correlationID: failure.correlationID))
     }

@@ -146,7 +146,7 @@ package struct ChainStateMachine: ~Copyable {
             // The buffer grows where it is, without a copy.
             phase = .ended
             guard recording.count + chunk.count <= chain.collectMaxBytes else {
-                return .refused(fail(.audioTooLarge, "the recording is longer than this route takes", at: now))
+                return .refused(fail(.recordingTooLong, at: now))
             }
             recording.append(contentsOf: chunk)
             phase = .collecting(format, recording)
@@ -167,9 +167,9 @@ package struct ChainStateMachine: ~Copyable {
         case .collecting(let format, let recording):
             phase = .ready
             if format.codec == .opus {
-                return fail(.invalidAudio, "this route takes no single Opus packets; send ogg_opus or webm_opus", at: now)
+                return fail(.opusPacketsUnsupported, at: now)
             }
-            if recording.isEmpty { return fail(.invalidAudio, "the recording is empty", at: now) }
+            if recording.isEmpty { return fail(.emptyRecording, at: now) }
             return start(stages.lowerBound, .recording(format, recording), at: now)
         case .transcribing(stages.lowerBound), .responding(stages.lowerBound): return .endInput
         case .ready, .transcribing, .transcribed, .responding, .responded, .synthesizing, .ended: return .wait

@@ -15,7 +15,7 @@ package struct UpstreamEvent: Sendable {
         /// The request failed: nothing follows.
         ///
         /// - `isRetryable`: nil leaves it to the code
-        case failure(ErrorCode, message: String, retryAfterMilliseconds: Int64?, isRetryable: Bool? = nil)
+        case failure(ErrorReason, retryAfterMilliseconds: Int64?, isRetryable: Bool? = nil)
 
         /// Bytes of what a client will read of it.
         package var byteCount: Int {

@@ -39,12 +39,12 @@ extension Session {
         let id = message.id
         if let open = intake.stream {
             refuse(
-                .invalidAudio, "a stream is open already; end or cancel it first", param: "/id", id: id,
+                .streamAlreadyOpen, param: "/id", id: id,
                 details: "open: \(open.id)", effects: &effects)
             return false
         }
         if let wait = self.wait(.audio, effects: effects) {
-            refuseRate(Limit.audio.excess, id: id, wait: wait, effects: &effects)
+            refuseRate(.audioRate, id: id, wait: wait, effects: &effects)
             return false
         }
         let size = recording?.count ?? 0
@@ -56,11 +56,11 @@ extension Session {
         if let recording {
             var clock = AudioStreamClock(format: message.format)
             guard let nanoseconds = recording.withRawSpan({ clock.nanoseconds(adding: $0) }) else {
-                refuse(.invalidAudio, "the data isn't an Opus packet (RFC 6716)", param: "/data", id: id, effects: &effects)
+                refuse(.invalidOpusData, param: "/data", id: id, effects: &effects)
                 return false
             }
             if let wait = admitRealtime(nanoseconds, effects: effects) {
-                refuseRate(Limit.realtime.excess, code: .tooFast, id: id, wait: wait, effects: &effects)
+                refuseRate(.audioPace, id: id, wait: wait, effects: &effects)
                 return false
             }
             duration = nanoseconds
@@ -79,7 +79,7 @@ extension Session {
         var stream: AudioIntake.Stream
         switch intake.verdict {
         case .stray:
-            return refuse(.invalidAudio, "a binary frame without an open audio stream", effects: &effects)
+            return refuse(.noOpenStream, effects: &effects)
         case .ignored:
             return ignoreChunk(isOverBytes: overBytes != nil, effects: &effects)
         case .chunk(let open):
@@ -105,7 +105,7 @@ extension Session {
         counts.messagesIn &+= 1
         lastMessageAt = effects.now
         switch intake.verdict {
-        case .stray: refuse(.invalidAudio, "a binary frame without an open audio stream", effects: &effects)
+        case .stray: refuse(.noOpenStream, effects: &effects)
         case .ignored:
             ignoreChunk(isOverBytes: false, effects: &effects)
         case .chunk(let stream):
@@ -129,11 +129,11 @@ extension Session {
         _ chunk: RawSpan, of stream: inout AudioIntake.Stream, number: UInt64, effects: inout Effects
     ) -> Int64? {
         if chunk.byteCount > policy.rules.audioMaxBytes {
-            refuse(.audioTooLarge, "the chunk is larger than `messages.audio_max_bytes`", id: stream.id, chunk: number, effects: &effects)
+            refuse(.chunkTooLarge, id: stream.id, chunk: number, effects: &effects)
             return nil
         }
         guard let duration = stream.clock.nanoseconds(adding: chunk) else {
-            refuse(.invalidAudio, "the chunk isn't an Opus packet (RFC 6716)", id: stream.id, chunk: number, effects: &effects)
+            refuse(.invalidOpusChunk, id: stream.id, chunk: number, effects: &effects)
             return nil
         }
         return duration
@@ -143,18 +143,15 @@ extension Session {
         _ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, duration: Int64, overBytes: LimitWait?, effects: inout Effects
     ) -> Bool {
         if let wait = overBytes {
-            refuseRate(
-                Limit.byte.excess, id: stream.id, chunk: number, wait: wait, effects: &effects)
+            refuseRate(.byteRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
         if let wait = admission.admitGlobally(sharedNow: effects.sharedNow) {
-            refuseRate(
-                "the gateway takes no more messages at the moment", id: stream.id, chunk: number, wait: wait, effects: &effects)
+            refuseRate(.globalRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
         if let wait = self.wait(.chunk, effects: effects) {
-            refuseRate(
-                Limit.chunk.excess, id: stream.id, chunk: number, wait: wait, effects: &effects)
+            refuseRate(.chunkRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
         guard isKept(stream.id, chunk: number, effects: &effects),
@@ -162,9 +159,7 @@ extension Session {
             hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, effects: &effects)
         else { return false }
         if let wait = admitRealtime(duration, effects: effects) {
-            refuseRate(
-                Limit.realtime.excess, code: .tooFast, id: stream.id, chunk: number, wait: wait,
-                effects: &effects)
+            refuseRate(.audioPace, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
         _ = admit(.chunk, effects: effects)
@@ -185,15 +180,14 @@ extension Session {
             // Its opening was refused or repeated, and answered then.
             intake.end()
         default:
-            refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, effects: &effects)
+            refuse(.unknownStream, param: "/id", id: id, effects: &effects)
         }
     }
 
     /// Fails the request of a recording that lacks chunks: its answer would pass for that of the whole recording.
     private mutating func failIncomplete(_ stream: AudioIntake.Stream, effects: inout Effects) {
         effects.commands.append(.cancel(stream.key, playedMilliseconds: nil))
-        let message = "the recording is incomplete: chunk \(stream.accepted &+ 1) was refused or ignored, and wasn't sent again"
-        let failure = UpstreamEvent.Content.failure(.invalidAudio, message: message, retryAfterMilliseconds: nil, isRetryable: true)
+        let failure = UpstreamEvent.Content.failure(.incompleteRecording, retryAfterMilliseconds: nil, isRetryable: true)
         receive(UpstreamEvent(stream.key, failure, isLast: true), effects: &effects)
     }
 
@@ -212,13 +206,13 @@ extension Session {
         case .open(let stream) where stream.id == id:
             guard intake.resume(from: chunk) else {
                 return refuse(
-                    .invalidAudio, "the next chunk is \(stream.accepted &+ 1)", param: "/from", id: id, effects: &effects)
+                    .wrongChunk, message: ErrorReason.wrongChunk.message(stream.accepted &+ 1), param: "/from", id: id, effects: &effects)
             }
             acknowledge(id, chunks: stream.accepted, effects: &effects)
         case .ignoring(let ignored) where ignored == nil || ignored == id:
             return
         default:
-            refuse(.invalidAudio, "no audio stream with this id is open", param: "/id", id: id, effects: &effects)
+            refuse(.unknownStream, param: "/id", id: id, effects: &effects)
         }
     }
 

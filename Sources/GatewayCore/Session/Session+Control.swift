@@ -40,7 +40,7 @@ extension Session {
     mutating func cancel(_ id: MessageID, playedMilliseconds: Int64?, effects: inout Effects) {
         guard admitControl(id: id, effects: &effects) else { return }
         guard let index = inFlight.firstIndex(where: { $0.id == id }) else {
-            return refuse(.notFound, "no request with this id is in flight", param: "/id", id: id, effects: &effects)
+            return refuse(.unknownRequest, param: "/id", id: id, effects: &effects)
         }
         let (key, hasSaid, hasAudio) = (inFlight[index].key, inFlight[index].hasSaid, inFlight[index].audio.bytes > 0)
         effects.commands.append(.cancel(key, playedMilliseconds: playedMilliseconds))
@@ -55,7 +55,7 @@ extension Session {
     /// Without authentication there is no subject that a token could belong to.
     mutating func auth(effects: inout Effects) {
         guard admitControl(id: nil, effects: &effects) else { return }
-        refuse(.unauthorized, "this gateway doesn't authenticate, so there is no token to renew", effects: &effects)
+        refuse(.authenticationDisabled, effects: &effects)
     }
 
     mutating func bye(effects: inout Effects) {
@@ -66,7 +66,7 @@ extension Session {
     /// `ping`, `status`, `cancel` and `auth` share one limit.
     private mutating func admitControl(id: MessageID?, effects: inout Effects) -> Bool {
         guard let wait = admit(.control, effects: effects) else { return true }
-        refuseRate(Limit.control.excess, id: id, wait: wait, effects: &effects)
+        refuseRate(.controlRate, id: id, wait: wait, effects: &effects)
         return false
     }
 

@@ -10,7 +10,7 @@ extension Session {
         }
         releaseHeldStatus(effects: &effects)
         if isExpired(at: effects.now) {
-            end(.sessionExpired, source: .gateway, "the session has ended; start a new one", close: .sessionExpired, effects: &effects)
+            end(.sessionExpired, source: .gateway, close: .sessionExpired, effects: &effects)
         } else {
             announceEnd(effects: &effects)
         }

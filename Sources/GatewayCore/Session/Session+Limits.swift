@@ -52,6 +52,6 @@ extension Session {
 
     mutating func refuseSkipped(id: MessageID? = nil, chunk: UInt64? = nil, effects: inout Effects) {
         let wait = self.wait(.byte, for: Self.controlFrameBytes, effects: effects) ?? LimitWait(nanoseconds: 0)
-        refuseRate(Limit.byte.excess, id: id, chunk: chunk, wait: wait, effects: &effects)
+        refuseRate(.byteRate, id: id, chunk: chunk, wait: wait, effects: &effects)
     }
 }

@@ -23,7 +23,7 @@ extension Session {
     /// Whether the upstream's queue takes `count` more bytes (`delivery.upstream_queue_bytes`); refuses the message otherwise.
     mutating func hasRoomUpstream(for count: Int, id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
         if inFlight.hasRoom(for: count, within: policy.upstreamQueueBytes) { return true }
-        refuse(.overloaded, "the upstream doesn't keep up", id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
+        refuse(.upstreamQueueFull, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
         return false
     }
 
@@ -35,7 +35,7 @@ extension Session {
         guard effects.memoryLeft > 0 else {
             // Not counted as a refusal, for others may have used the memory up.
             let error = GatewayError(
-                .overloaded, source: .gateway, "the gateway is short of memory", replyTo: id, chunk: chunk, retryAfter: 1000,
+                .memoryExhausted, source: .gateway, replyTo: id, chunk: chunk, retryAfter: 1000,
                 correlationID: effects.correlationID())
             report(error, effects: &effects)
             return false
@@ -56,9 +56,7 @@ extension Session {
         history.prune()
         updateLedger()
         if ledger.total + added <= policy.memoryBudget { return true }
-        refuse(
-            .memoryLimit, "the session holds as much as `sessions.memory_budget` allows", id: id, chunk: chunk, retryAfter: 1000,
-            effects: &effects)
+        refuse(.sessionMemory, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
         return false
     }
 
@@ -70,7 +68,7 @@ extension Session {
         history.prune()
         updateLedger()
         guard ledger.total > policy.memoryBudget else { return }
-        end(.memoryLimit, "the session holds more than `sessions.memory_budget` allows", close: .memoryLimit, effects: &effects)
+        end(.sessionMemory, close: .memoryLimit, effects: &effects)
     }
 
     /// Memory is short in the whole process: give up what can be missed.

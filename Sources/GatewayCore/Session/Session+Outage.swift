@@ -44,7 +44,7 @@ extension Session {
     private mutating func refuseUnstored(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) {
         // Not counted as a refusal: the client hasn't done too much, and its session shall outlive the outage.
         let error = GatewayError(
-            .overloaded, source: .gateway, "the gateway can't keep messages at the moment", replyTo: id, chunk: chunk, retryAfter: 1000,
+            .storeUnavailable, source: .gateway, replyTo: id, chunk: chunk, retryAfter: 1000,
             correlationID: effects.correlationID())
         report(error, effects: &effects)
     }

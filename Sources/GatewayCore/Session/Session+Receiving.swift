@@ -13,11 +13,11 @@ extension Session {
         if case .bye = message { return bye(effects: &effects) }
         // Read first: a refusal names the message, and what follows a refused opening is ignored.
         if let wait = overBytes {
-            return refuseRate(message, Limit.byte.excess, wait: wait, effects: &effects)
+            return refuseRate(message, .byteRate, wait: wait, effects: &effects)
         }
         if case .ack(let sequence) = message { return acknowledge(sequence) }
         if let wait = admission.admitGlobally(sharedNow: effects.sharedNow) {
-            return refuseRate(message, "the gateway takes no more messages at the moment", wait: wait, effects: &effects)
+            return refuseRate(message, .globalRate, wait: wait, effects: &effects)
         }
         switch message {
         case .ping(let id, let ts): ping(id: id, ts: ts, in: bytes, effects: &effects)

@@ -1,28 +1,28 @@
 extension Session {
     /// Tells the client what is wrong with its message, counts it, and ends the connection when there was too much of it.
     mutating func refuse(
-        _ code: ErrorCode, _ message: String, param: String? = nil, id: MessageID? = nil, chunk: UInt64? = nil,
+        _ reason: ErrorReason, message: String? = nil, param: String? = nil, id: MessageID? = nil, chunk: UInt64? = nil,
         retryAfter: Int64? = nil, details: String? = nil, effects: inout Effects
     ) {
         let error = GatewayError(
-            code, source: code == .overloaded ? .upstream : .client, message, param: param, replyTo: id, chunk: chunk,
+            reason, source: reason.code == .overloaded ? .upstream : .client, message: message, param: param, replyTo: id, chunk: chunk,
             retryAfter: retryAfter, details: details,
             correlationID: effects.correlationID())
         report(error, effects: &effects)
-        if code.isViolation, admit(.violation, effects: effects) != nil {
-            end(.tooManyViolations, "too many malformed messages", close: .tooManyViolations, effects: &effects)
+        if reason.code.isViolation, admit(.violation, effects: effects) != nil {
+            end(.tooManyViolations, close: .tooManyViolations, effects: &effects)
         }
-        if code.isRefusal { countRefusal(effects: &effects) }
+        if reason.code.isRefusal { countRefusal(effects: &effects) }
     }
 
     mutating func countRefusal(effects: inout Effects) {
         guard admit(.refusal, effects: effects) != nil else { return }
-        end(.tooManyViolations, "too many messages over the limits", close: .tooManyViolations, effects: &effects)
+        end(.tooManyRejections, close: .tooManyViolations, effects: &effects)
     }
 
     mutating func refuse(_ fault: MessageFault, effects: inout Effects) {
         refuse(
-            fault.code, String(describing: fault.message), param: fault.param, id: fault.replyTo,
+            fault.reason, param: fault.param, id: fault.replyTo,
             details: fault.offset.map { "at byte \($0)" }, effects: &effects)
         // An opening that can't be accepted is refused all the same: what follows it isn't meant for another stream.
         if fault.isAudio, fault.replyTo == nil || intake.stream?.id != fault.replyTo { intake.ignoreOpening(fault.replyTo) }
@@ -32,14 +32,14 @@ extension Session {
     ///
     /// - Parameter wait: until the same message would pass
     mutating func refuseRate(
-        _ message: String, code: ErrorCode = .rateLimited, id: MessageID? = nil, chunk: UInt64? = nil, wait: LimitWait,
+        _ reason: ErrorReason, id: MessageID? = nil, chunk: UInt64? = nil, wait: LimitWait,
         effects: inout Effects
     ) {
         // Rounded up: advice that is a fraction too short would be refused again.
         let milliseconds = (wait.duration + .nanoseconds(999_999)).milliseconds
-        let whose = wait.isClients ? " one address (`limits.per_address_factor`)" : ""
+        let scope = wait.isClients ? " (limit per address: `limits.per_address_factor`)" : ""
         refuse(
-            code, "\(message)\(whose); wait \(Self.seconds(milliseconds)) s", id: id, chunk: chunk, retryAfter: milliseconds,
+            reason, message: reason.message("\(Self.seconds(milliseconds)) s\(scope)"), id: id, chunk: chunk, retryAfter: milliseconds,
             effects: &effects)
     }
 
@@ -53,7 +53,7 @@ extension Session {
     }
 
     /// Refuses a whole message of whatever type.
-    mutating func refuseRate(_ refused: ClientMessage, _ message: String, wait: LimitWait, effects: inout Effects) {
+    mutating func refuseRate(_ refused: ClientMessage, _ reason: ErrorReason, wait: LimitWait, effects: inout Effects) {
         let id: MessageID? =
             switch refused {
             case .text(let text): text.id
@@ -63,16 +63,16 @@ extension Session {
             case .status(let status): status.id
             case .ack, .auth, .bye: nil
             }
-        refuseRate(message, id: id, wait: wait, effects: &effects)
+        refuseRate(reason, id: id, wait: wait, effects: &effects)
         if case .audioOpen(let open) = refused { intake.ignoreOpening(open.id) }
     }
 
     /// A fatal error: told, then the connection is closed. The session is over with it where its close code says so.
     package mutating func end(
-        _ code: ErrorCode, source: GatewayError.Source = .client, _ message: String, close: CloseCode, effects: inout Effects
+        _ reason: ErrorReason, source: GatewayError.Source = .client, close: CloseCode, effects: inout Effects
     ) {
         guard effects.closing == nil else { return }
-        let error = GatewayError(code, source: source, message, close: close, correlationID: effects.correlationID())
+        let error = GatewayError(reason, source: source, close: close, correlationID: effects.correlationID())
         report(error, effects: &effects)
         effects.closing = Closing(error)
         ending = ending ?? SessionEnding(close)

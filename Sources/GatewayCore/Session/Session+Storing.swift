@@ -159,8 +159,7 @@ extension Session {
         }
         inFlight.insert(flight)
         guard !isAnswered else {
-            let lost = UpstreamEvent.Content.failure(
-                .upstreamError, message: "the gateway was restarted in the middle of the answer", retryAfterMilliseconds: 0)
+            let lost = UpstreamEvent.Content.failure(.gatewayRestarted, retryAfterMilliseconds: 0)
             return receive(UpstreamEvent(key, lost, isLast: true), effects: &effects)
         }
         if case .text(let text) = request.input { inFlight.queue(text.count) }

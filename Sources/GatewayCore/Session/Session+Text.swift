@@ -3,7 +3,7 @@ extension Session {
         let id = message.id
         guard isNew(id, kind: .text, effects: &effects) else { return }
         if let wait = self.wait(.text, effects: effects) {
-            return refuseRate(Limit.text.excess, id: id, wait: wait, effects: &effects)
+            return refuseRate(.textRate, id: id, wait: wait, effects: &effects)
         }
         guard isKept(id, effects: &effects), hasRoomUpstream(for: message.text.count, id: id, effects: &effects),
             hasMemory(for: message.text.count, id: id, effects: &effects)
@@ -31,7 +31,7 @@ extension Session {
             effects.reply(message, isPromise: true, of: inFlight.promises.first { $0.id == id }?.key)
             counts.messagesOut &+= 1
         } else {
-            refuse(.duplicateID, "this id belongs to an accepted message of another type", param: "/id", id: id, effects: &effects)
+            refuse(.idOfAnotherType, param: "/id", id: id, effects: &effects)
         }
         if kind == .audio { intake.ignoreOpening(id) }
         return false

@@ -30,12 +30,12 @@ extension Session {
         var content = (consume event).content
         if !content.canBeWritten {
             // An error takes its place, and the stream goes on.
-            let message = "a part of the answer couldn't be written down"
             guard isLast else {
-                let error = GatewayError(.upstreamError, source: .upstream, message, replyTo: id, correlationID: effects.correlationID())
+                let error = GatewayError(
+                    .responseNotEncodable, source: .upstream, replyTo: id, correlationID: effects.correlationID())
                 return report(error, effects: &effects)
             }
-            content = .failure(.upstreamError, message: message, retryAfterMilliseconds: nil)
+            content = .failure(.responseNotEncodable, retryAfterMilliseconds: nil)
         }
         switch consume content {
         case .text(let text, let final):
@@ -70,10 +70,10 @@ extension Session {
             let message = StatusMessage(
                 id, state, progress: progress, reasoningBytes: reasoningBytes, end: isLast ? .done(epilogue) : .open)
             sequence(message, request: request, effects: &effects)
-        case .failure(let code, let message, let retryAfter, let isRetryable):
+        case .failure(let reason, let retryAfter, let isRetryable):
             isLast = true
             let error = GatewayError(
-                code, source: code.isOfClient ? .client : .upstream, message, replyTo: id, retryAfter: retryAfter, isRetryable: isRetryable,
+                reason, source: reason.code.isOfClient ? .client : .upstream, replyTo: id, retryAfter: retryAfter, isRetryable: isRetryable,
                 correlationID: epilogue?.correlationID ?? effects.correlationID())
             fail(request, error, epilogue, effects: &effects)
             hasFailed = true

@@ -15,20 +15,20 @@ struct JSONSyntaxError: Error {
 }
 
 extension JSONSyntaxError.Reason {
-    var explanation: StaticString {
+    var error: ErrorReason {
         switch self {
-        case .notAnObject: "a message is one JSON object"
-        case .byteOrderMark: "a message starts with its object, not with a byte order mark"
-        case .trailingBytes: "there is something behind the object"
-        case .unexpectedEnd: "the message ends before its object does"
-        case .unexpectedByte: "a character is not where JSON allows it"
-        case .badLiteral: "a literal is neither true, false nor null"
-        case .badNumber: "a number is not written as JSON demands"
-        case .badEscape: "an escape in a string is not one of JSON's"
-        case .controlCharacter: "a control character in a string must be escaped"
-        case .loneSurrogate: "a string holds half of a surrogate pair"
-        case .duplicateKey: "a key is there twice"
-        case .tooDeep: "the nesting is deeper than messages.max_depth"
+        case .notAnObject: .notAnObject
+        case .byteOrderMark: .byteOrderMark
+        case .trailingBytes: .trailingBytes
+        case .unexpectedEnd: .incompleteJSON
+        case .unexpectedByte: .unexpectedCharacter
+        case .badLiteral: .invalidLiteral
+        case .badNumber: .invalidNumber
+        case .badEscape: .invalidEscape
+        case .controlCharacter: .unescapedControl
+        case .loneSurrogate: .loneSurrogate
+        case .duplicateKey: .duplicateKey
+        case .tooDeep: .nestingTooDeep
         }
     }
 }

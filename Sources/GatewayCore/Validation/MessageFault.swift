@@ -1,8 +1,7 @@
 /// What is wrong with a client's message: the light form of an error, before it has a correlation id.
 package struct MessageFault: Error, Sendable {
-    package var code: ErrorCode
-    /// For people; a literal, so that a refusal allocates nothing but its `param`.
-    package var message: StaticString
+    package var reason: ErrorReason
+    package var code: ErrorCode { reason.code }
     /// JSON Pointer (RFC 6901) of the field at fault.
     package var param: String?
     /// The message's own `id`, when it is a valid one and the message was whole JSON.
@@ -13,10 +12,9 @@ package struct MessageFault: Error, Sendable {
     package var isAudio = false
 
     package init(
-        _ code: ErrorCode, _ message: StaticString, param: String? = nil, replyTo: MessageID? = nil, offset: Int? = nil
+        _ reason: ErrorReason, param: String? = nil, replyTo: MessageID? = nil, offset: Int? = nil
     ) {
-        self.code = code
-        self.message = message
+        self.reason = reason
         self.param = param
         self.replyTo = replyTo
         self.offset = offset
@@ -24,6 +22,6 @@ package struct MessageFault: Error, Sendable {
 
     /// `invalid_json`, where the scan stopped.
     init(_ error: JSONSyntaxError, replyTo: MessageID? = nil) {
-        self.init(.invalidJSON, error.reason.explanation, replyTo: replyTo, offset: error.offset)
+        self.init(error.reason.error, replyTo: replyTo, offset: error.offset)
     }
 }

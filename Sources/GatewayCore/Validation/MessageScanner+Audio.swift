@@ -11,21 +11,21 @@ extension MessageScanner {
 
         if let from {
             guard !isFinal, format == nil, fields[.data] == nil else {
-                throw fault(.invalidMessage, "from goes with neither format, data nor final", field: .from, in: bytes)
+                throw fault(.conflictingFrom, field: .from, in: bytes)
             }
             return .audioFrom(id: id, chunk: from)
         }
         guard let format else {
             if isFinal && fields[.data] == nil { return .audioEnd(id: id) }
-            throw fault(.invalidMessage, "format is required to open a stream", field: .format, in: bytes)
+            throw fault(.missingFormat, field: .format, in: bytes)
         }
         var open = ClientMessage.AudioOpen(id: id, format: format, lang: language, output: output, meta: meta, data: nil)
         guard let data = fields[.data] else {
-            if isFinal { throw fault(.invalidMessage, "a recording in one message needs its data", field: .data, in: bytes) }
+            if isFinal { throw fault(.missingData, field: .data, in: bytes) }
             return .audioOpen(open)
         }
         guard isFinal else {
-            throw fault(.invalidMessage, "a recording in one message is final: true", field: .final, in: bytes)
+            throw fault(.missingFinal, field: .final, in: bytes)
         }
         open.data = try recording(data, format: format, bytes)
         return .audioOpen(open)
@@ -33,21 +33,21 @@ extension MessageScanner {
 
     /// The base64 text of a recording, checked.
     private mutating func recording(_ data: JSONValue, format: AudioFormat, _ bytes: RawSpan) throws(MessageFault) -> TextSlice {
-        guard data.kind == .string else { throw fault(.invalidMessage, "data is a string", field: .data, in: bytes) }
+        guard data.kind == .string else { throw fault(.dataNotString, field: .data, in: bytes) }
         // Not even unescaped when it is too long for any padding to save it.
         guard data.count / 4 * 3 - 2 <= rules.audioMaxBytes else { throw tooLarge(bytes) }
         let decodedCount = withText(data, in: bytes) { Base64.isValid($0) ? Base64.decodedCount(of: $0) : nil }
         guard let count = decodedCount, count > 0 else {
-            throw fault(.invalidAudio, "data is base64 with padding, and is not empty", field: .data, in: bytes)
+            throw fault(.invalidBase64, field: .data, in: bytes)
         }
         guard count <= rules.audioMaxBytes else { throw tooLarge(bytes) }
         guard count % format.frameBytes == 0 else {
-            throw fault(.invalidAudio, "data does not hold whole samples of all channels", field: .data, in: bytes)
+            throw fault(.partialSamples, field: .data, in: bytes)
         }
         return data.text
     }
 
     private func tooLarge(_ bytes: RawSpan) -> MessageFault {
-        fault(.audioTooLarge, "the recording is over messages.audio_max_bytes", field: .data, in: bytes)
+        fault(.recordingTooLarge, field: .data, in: bytes)
     }
 }

@@ -1,18 +1,18 @@
 extension MessageScanner {
     /// A fault of the message as a whole.
-    func fault(_ code: ErrorCode, _ message: StaticString, in bytes: RawSpan) -> MessageFault {
-        MessageFault(code, message, replyTo: replyTo(in: bytes))
+    func fault(_ reason: ErrorReason, in bytes: RawSpan) -> MessageFault {
+        MessageFault(reason, replyTo: replyTo(in: bytes))
     }
 
     /// A fault of one field. `value` is where the fault is; without it, it is the field of the message itself, if it is there.
     func fault(
-        _ code: ErrorCode, _ message: StaticString, field: FieldName, of parent: StaticString = "", at value: JSONValue? = nil,
+        _ reason: ErrorReason, field: FieldName, of parent: StaticString = "", at value: JSONValue? = nil,
         in bytes: RawSpan
     ) -> MessageFault {
         var offset = value?.start
         if offset == nil, parent.utf8CodeUnitCount == 0 { offset = fields.firstOffset(of: FieldSet(field))?.offset }
         return MessageFault(
-            code, message, param: JSONPointer.string(to: field, in: parent), replyTo: replyTo(in: bytes), offset: offset)
+            reason, param: JSONPointer.string(to: field, in: parent), replyTo: replyTo(in: bytes), offset: offset)
     }
 
     /// The `id` of the message, when it is a valid one and its type has one; a message of unknown type may have one as well.

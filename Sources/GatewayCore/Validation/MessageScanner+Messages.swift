@@ -3,7 +3,7 @@ extension MessageScanner {
         let id = try id(.id, in: bytes)
         guard let ts = fields[.ts] else { return .ping(id: id, ts: nil) }
         guard ts.kind == .integer || ts.kind == .fraction, ts.rawCount <= 64 else {
-            throw fault(.invalidMessage, "ts is a number of at most 64 characters", field: .ts, in: bytes)
+            throw fault(.invalidTimestamp, field: .ts, in: bytes)
         }
         return .ping(id: id, ts: NumberSlice(start: ts.start, count: ts.rawCount))
     }
@@ -11,10 +11,10 @@ extension MessageScanner {
     mutating func text(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
         let id = try requiredID(in: bytes)
         guard let text = fields[.text], text.kind == .string, text.count >= 1 else {
-            throw fault(.invalidMessage, "text is required, and is not empty", field: .text, in: bytes)
+            throw fault(.missingText, field: .text, in: bytes)
         }
         guard text.count <= rules.maxTextBytes else {
-            throw fault(.messageTooLarge, "the text is over messages.max_text_bytes", field: .text, in: bytes)
+            throw fault(.textTooLarge, field: .text, in: bytes)
         }
         let language = try language(in: bytes)
         let streams = try flag(.stream, in: bytes) ?? true
@@ -29,7 +29,7 @@ extension MessageScanner {
         if let value = fields[.state] {
             state = shortText(value, in: bytes).flatMap { ClientMessage.Status.State($0) }
             guard state != nil else {
-                throw fault(.invalidMessage, "state is typing, idle, recording, muted or playing", field: .state, in: bytes)
+                throw fault(.invalidState, field: .state, in: bytes)
             }
         }
         let replyTo = try self.id(.replyTo, in: bytes)
@@ -39,20 +39,20 @@ extension MessageScanner {
 
     mutating func cancel(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
         let id = try requiredID(in: bytes)
-        let reason = try text(.reason, of: fields, bytes: 0...1000, "reason is a string of at most 1000 bytes", bytes)
+        let reason = try text(.reason, of: fields, bytes: 0...1000, .invalidCancelReason, bytes)
         return .cancel(id: id, reason: reason, playedMilliseconds: try playedMilliseconds(in: bytes))
     }
 
     mutating func acknowledgement(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
         guard let sequence = try count(.sequence, in: bytes) else {
-            throw fault(.invalidMessage, "seq is required", field: .sequence, in: bytes)
+            throw fault(.missingSequence, field: .sequence, in: bytes)
         }
         return .ack(sequence: sequence)
     }
 
     mutating func auth(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
-        guard let token = try text(.token, of: fields, bytes: 1...8192, "token is a string of 1 to 8192 bytes", bytes) else {
-            throw fault(.invalidMessage, "token is required", field: .token, in: bytes)
+        guard let token = try text(.token, of: fields, bytes: 1...8192, .invalidToken, bytes) else {
+            throw fault(.missingToken, field: .token, in: bytes)
         }
         return .auth(token: token)
     }

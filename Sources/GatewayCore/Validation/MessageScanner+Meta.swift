@@ -17,17 +17,17 @@ extension MessageScanner {
     /// The entries that were read; empty when there is no `meta`.
     func metaEntries(_ bytes: RawSpan) throws(MessageFault) -> [ClientMessage.MetaEntry] {
         guard let value = fields[.meta] else { return [] }
-        guard value.kind == .object else { throw fault(.invalidMessage, "meta is an object of strings", field: .meta, in: bytes) }
+        guard value.kind == .object else { throw fault(.metaNotObject, field: .meta, in: bytes) }
         switch metaFault {
         case nil: return meta
-        case .tooMany: throw fault(.invalidMessage, "meta has at most 16 entries", field: .meta, in: bytes)
+        case .tooMany: throw fault(.tooManyMetaEntries, field: .meta, in: bytes)
         case .key(let offset):
-            var fault = fault(.invalidMessage, "a key of meta is 1 to 64 characters of A-Z a-z 0-9 _ . -", field: .meta, in: bytes)
+            var fault = fault(.invalidMetaKey, field: .meta, in: bytes)
             fault.offset = offset
             throw fault
         case .value(let key):
             throw MessageFault(
-                .invalidMessage, "a value of meta is a string of at most 1000 bytes",
+                .invalidMetaValue,
                 param: JSONPointer.string(to: key, in: "/meta", of: bytes), replyTo: replyTo(in: bytes), offset: key.start)
         }
     }

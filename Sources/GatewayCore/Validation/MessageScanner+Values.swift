@@ -27,14 +27,14 @@ extension MessageScanner {
         guard value.kind == .string, value.count >= 1, value.count <= MessageID.maximumLength,
             let id = withText(value, in: bytes, { MessageID($0) })
         else {
-            throw fault(.invalidMessage, "an id is 1 to 64 characters of A-Z a-z 0-9 . _ : -", field: name, in: bytes)
+            throw fault(.invalidID, field: name, in: bytes)
         }
         return id
     }
 
     @inline(__always)
     mutating func requiredID(in bytes: RawSpan) throws(MessageFault) -> MessageID {
-        guard let id = try id(.id, in: bytes) else { throw fault(.invalidMessage, "id is required", field: .id, in: bytes) }
+        guard let id = try id(.id, in: bytes) else { throw fault(.missingID, field: .id, in: bytes) }
         return id
     }
 
@@ -42,11 +42,11 @@ extension MessageScanner {
     @inline(__always)
     func text(
         _ name: FieldName, of object: borrowing ObjectFields, in parent: StaticString = "", bytes count: ClosedRange<Int>,
-        _ message: StaticString, _ bytes: RawSpan
+        _ reason: ErrorReason, _ bytes: RawSpan
     ) throws(MessageFault) -> TextSlice? {
         guard let value = object[name] else { return nil }
         guard value.kind == .string, count.contains(value.count) else {
-            throw fault(.invalidMessage, message, field: name, of: parent, at: value, in: bytes)
+            throw fault(reason, field: name, of: parent, at: value, in: bytes)
         }
         return value.text
     }
@@ -57,7 +57,7 @@ extension MessageScanner {
         case nil: nil
         case .true: true
         case .false: false
-        default: throw fault(.invalidMessage, "this field is true or false", field: name, in: bytes)
+        default: throw fault(.notBoolean, field: name, in: bytes)
         }
     }
 
@@ -68,7 +68,7 @@ extension MessageScanner {
     ) throws(MessageFault) -> UInt64? {
         guard let value = fields[name] else { return nil }
         guard let count = Self.unsigned(value, in: bytes), count >= minimum, count <= maximum else {
-            throw fault(.invalidMessage, "this field is a whole number within its bounds", field: name, in: bytes)
+            throw fault(.numberOutOfRange, field: name, in: bytes)
         }
         return count
     }
@@ -80,7 +80,7 @@ extension MessageScanner {
     func playedMilliseconds(in bytes: RawSpan) throws(MessageFault) -> Int64? {
         guard let value = fields[.playedMilliseconds] else { return nil }
         guard let number = DecimalNumber(value, in: bytes) else {
-            throw fault(.invalidMessage, "played_ms is a number", field: .playedMilliseconds, in: bytes)
+            throw fault(.invalidPlayed, field: .playedMilliseconds, in: bytes)
         }
         return Int64(clamping: number.roundedDown)
     }
@@ -90,7 +90,7 @@ extension MessageScanner {
         guard value.kind == .string, value.count <= LanguageTag.maximumLength,
             withText(value, in: bytes, { LanguageTag.isWellFormed($0) })
         else {
-            throw fault(.invalidMessage, "lang is a BCP 47 tag of at most 64 characters", field: .lang, in: bytes)
+            throw fault(.invalidLanguage, field: .lang, in: bytes)
         }
         return value.text
     }

@@ -25,7 +25,7 @@ package struct MessageScanner: ~Copyable {
     /// Shapes and bounds: protocol page, section "Messages". JSON itself (`invalid_json`) comes first, then the type, the size, unknown
     /// fields, and the fields one by one: the fault is the first that is found in this order.
     package mutating func scan(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
-        guard bytes.byteCount <= UInt32.max else { throw MessageFault(.messageTooLarge, "the message is over messages.max_bytes") }
+        guard bytes.byteCount <= UInt32.max else { throw MessageFault(.messageTooLarge) }
         do throws(JSONSyntaxError) {
             try readMessage(bytes)
         } catch {
@@ -44,7 +44,7 @@ package struct MessageScanner: ~Copyable {
     /// What comes after the type is known.
     private mutating func scan(_ bytes: RawSpan, as type: MessageType) throws(MessageFault) -> ClientMessage {
         if bytes.byteCount > rules.maxBytes, type != .audio || fields[.data] == nil {
-            throw fault(.messageTooLarge, "the message is over messages.max_bytes", in: bytes)
+            throw fault(.messageTooLarge, in: bytes)
         }
         do throws(JSONSyntaxError) {
             try readObjects(bytes, type: type)
@@ -81,10 +81,10 @@ package struct MessageScanner: ~Copyable {
             throw MessageFault(JSONSyntaxError(.loneSurrogate, at: 0), replyTo: replyTo(in: bytes))
         }
         guard let value = fields[.type], value.kind == .string else {
-            throw fault(.invalidMessage, "type must be a string", field: .type, in: bytes)
+            throw fault(.typeNotString, field: .type, in: bytes)
         }
         guard let name = shortText(value, in: bytes), let type = MessageType(name) else {
-            throw fault(.unsupportedType, "there is no message of this type", field: .type, in: bytes)
+            throw fault(.unknownType, field: .type, in: bytes)
         }
         return type
     }
@@ -132,11 +132,11 @@ package struct MessageScanner: ~Copyable {
         _ key: TextSlice?, _ other: (name: FieldName, offset: Int)?, in parent: StaticString, _ bytes: RawSpan
     ) throws(MessageFault) {
         if let other, other.offset < key?.start ?? .max {
-            throw fault(.invalidMessage, "this field is not known here", field: other.name, in: bytes)
+            throw fault(.unknownField, field: other.name, in: bytes)
         }
         if let key {
             throw MessageFault(
-                .invalidMessage, "this field is not known here", param: JSONPointer.string(to: key, in: parent, of: bytes),
+                .unknownField, param: JSONPointer.string(to: key, in: parent, of: bytes),
                 replyTo: replyTo(in: bytes), offset: key.start)
         }
     }

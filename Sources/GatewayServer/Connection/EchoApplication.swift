@@ -25,7 +25,7 @@ package final class EchoApplication: WebSocketApplication {
         waiting.append((kind, bytes))
         // A suite that sends without reading is held to two messages of the largest size.
         guard memoryBytes > 2 * GatewaySettings.echoLimits.maxMessageBytes else { return }
-        fail(.slowConsumer, source: .client, "echoes aren't read", close: .slowConsumer)
+        fail(.slowConsumer, source: .client, close: .slowConsumer)
     }
 
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {
@@ -43,7 +43,7 @@ package final class EchoApplication: WebSocketApplication {
 
     package func written(_ report: ConnectionReport?) -> Bool { !waiting.isEmpty }
 
-    package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
-        loop.turn.closing = Closing(code: close, reason: message)
+    package func fail(_ reason: ErrorReason, source: GatewayError.Source, close: CloseCode) {
+        loop.turn.closing = Closing(code: close, reason: reason.message)
     }
 }

@@ -21,7 +21,7 @@ package final class RefusingApplication: WebSocketApplication {
     package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {}
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {}
     package func written(_ report: ConnectionReport?) -> Bool { false }
-    package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
-        loop.turn.closing = Closing(code: close, reason: message)
+    package func fail(_ reason: ErrorReason, source: GatewayError.Source, close: CloseCode) {
+        loop.turn.closing = Closing(code: close, reason: reason.message)
     }
 }

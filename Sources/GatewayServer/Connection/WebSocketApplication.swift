@@ -39,7 +39,7 @@ package protocol WebSocketApplication: AnyObject {
     func tick() -> Bool
     func goAway(reason: StaticString, deadlineMilliseconds: Int64)
     /// Sends the fatal error that precedes a close frame.
-    func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode)
+    func fail(_ reason: ErrorReason, source: GatewayError.Source, close: CloseCode)
     /// Ends the application's use of the connection. The last call.
     func disconnected()
 }

@@ -44,8 +44,8 @@ extension WebSocketHandler {
             state = .closed(until: closeDeadline)
             return
         }
-        if error.closeCode == .messageTooBig {
-            application.fail(.messageTooLarge, source: .client, error.reason, close: .messageTooBig)
+        if let reason = error.sizeReason {
+            application.fail(reason, source: .client, close: .messageTooBig)
             if let closing = loop.turn.closing { begin(closing) }
         } else {
             begin(Closing(code: error.closeCode, reason: error.reason))

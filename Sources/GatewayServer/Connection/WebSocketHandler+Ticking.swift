@@ -34,7 +34,7 @@ extension WebSocketHandler {
         switch heartbeat.tick(now: loop.turn.now, policy: loop.settings.heartbeat, canPing: isWritable) {
         case .none: break
         case .stale:
-            application.fail(.heartbeatTimeout, source: .client, "nothing was heard for too long", close: .heartbeatTimeout)
+            application.fail(.heartbeatTimeout, source: .client, close: .heartbeatTimeout)
         case .ping(let number):
             var payload: [UInt8] = []
             for shift in stride(from: 56, through: 0, by: -8) { payload.append(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }

@@ -188,7 +188,7 @@ extension WebSocketHandler {
 
     func slowConsumer() {
         application.fail(
-            .slowConsumer, source: .client, "the client doesn't read what it is sent", close: .slowConsumer)
+            .slowConsumer, source: .client, close: .slowConsumer)
         if let closing = loop.turn.closing { begin(closing) }
     }
 }

@@ -92,7 +92,7 @@ extension SessionDriver: WebSocketApplication {
 
     package func commitFailed() -> Set<RequestKey>? {
         guard commits.isGreeted else {
-            fail(.overloaded, source: .gateway, "the gateway can't keep sessions at the moment", close: .tryAgainLater)
+            fail(.storeUnavailable, source: .gateway, close: .tryAgainLater)
             return nil
         }
         let refused = session.refuseUnkept(effects: &loop.turn)
@@ -110,7 +110,7 @@ extension SessionDriver: WebSocketApplication {
         session.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds, effects: &loop.turn)
     }
 
-    package func fail(_ code: ErrorCode, source: GatewayError.Source, _ message: String, close: CloseCode) {
-        session.end(code, source: source, message, close: close, effects: &loop.turn)
+    package func fail(_ reason: ErrorReason, source: GatewayError.Source, close: CloseCode) {
+        session.end(reason, source: source, close: close, effects: &loop.turn)
     }
 }

@@ -21,7 +21,7 @@ extension SessionDriver {
             return
         }
         loop.withTurn {
-            fail(.memoryLimit, source: .gateway, "the gateway is short of memory", close: .memoryLimit)
+            fail(.memoryReclaimed, source: .gateway, close: .memoryLimit)
             socket.flush()
         }
     }

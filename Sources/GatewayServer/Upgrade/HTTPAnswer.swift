@@ -16,7 +16,7 @@ package struct HTTPAnswer: Sendable {
 
     /// - Parameter retryAfter: seconds, where waiting helps
     package init(
-        _ status: HTTPResponseStatus, code: ErrorCode, detail: String, correlationID: ULID, headers: HTTPHeaders = [:],
+        _ status: HTTPResponseStatus, reason: ErrorReason, correlationID: ULID, headers: HTTPHeaders = [:],
         retryAfter: Int? = nil
     ) {
         self.status = status
@@ -29,8 +29,8 @@ package struct HTTPAnswer: Sendable {
                 writer.member("type", literal: "about:blank")
                 writer.member("title", status.reasonPhrase)
                 writer.member("status", status.code)
-                writer.member("detail", detail)
-                writer.member("code", code.rawValue)
+                writer.member("detail", reason.message)
+                writer.member("code", reason.code.rawValue)
                 writer.member("correlation_id", correlationID)
             }
         }

@@ -34,32 +34,25 @@ package enum UpgradeFailure: Error, Equatable, Sendable, CaseIterable {
         }
     }
 
-    package var code: ErrorCode {
+    /// The reason that the client gets.
+    package var reason: ErrorReason {
         switch self {
-        case .methodNotAllowed: .notFound
-        default: .invalidUpgrade
-        }
-    }
-
-    /// One sentence for people; nothing of the client's in it.
-    package var message: String {
-        switch self {
-        case .methodNotAllowed: "A WebSocket is opened with GET."
-        case .httpVersion: "A WebSocket is opened with HTTP/1.1."
-        case .target: "The request target is malformed."
-        case .host: "Exactly one valid Host header is needed."
-        case .body: "The request must not have a body."
-        case .notAnUpgrade: "The header Upgrade: websocket is missing."
-        case .notAConnectionUpgrade: "The header Connection: Upgrade is missing."
-        case .version: "Sec-WebSocket-Version must be 13."
-        case .key: "Exactly one Sec-WebSocket-Key of 16 bytes in base64 is needed."
-        case .subprotocols: "Sec-WebSocket-Protocol must be a list of distinct tokens."
-        case .missingSubprotocol: "Sec-WebSocket-Protocol must offer parley.v1 along with credentials: browsers need a subprotocol echoed."
-        case .extensions: "Sec-WebSocket-Extensions is malformed."
-        case .origin: "More than one Origin header."
-        case .authorization: "The bearer token is malformed."
-        case .resumeToken: "The resume token is malformed."
-        case .conflictingCredentials: "Two different credentials were given for one purpose."
+        case .methodNotAllowed: .upgradeMethod
+        case .httpVersion: .httpVersion
+        case .target: .invalidTarget
+        case .host: .invalidHost
+        case .body: .unexpectedBody
+        case .notAnUpgrade: .missingUpgrade
+        case .notAConnectionUpgrade: .missingConnectionUpgrade
+        case .version: .unsupportedVersion
+        case .key: .invalidKey
+        case .subprotocols: .invalidSubprotocols
+        case .missingSubprotocol: .missingSubprotocol
+        case .extensions: .invalidExtensions
+        case .origin: .multipleOrigins
+        case .authorization: .invalidBearerToken
+        case .resumeToken: .invalidResumeToken
+        case .conflictingCredentials: .conflictingCredentials
         }
     }
 }

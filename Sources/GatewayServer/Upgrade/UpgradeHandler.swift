@@ -72,13 +72,13 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
                 // Load balancers check with OPTIONS, too: it is the method of HAProxy's `option httpchk` unless told otherwise.
                 guard [.GET, .HEAD, .OPTIONS].contains(head.method) else {
                     throw UpgradePolicy.Refusal(
-                        .methodNotAllowed, .notFound, "This is read with GET.", headers: ["Allow": "GET, HEAD, OPTIONS"])
+                        .methodNotAllowed, .healthMethod, headers: ["Allow": "GET, HEAD, OPTIONS"])
                 }
                 return finish(HTTPAnswer(health), head: head, context: context)
             }
             let isEcho = target.path == UpgradePolicy.echoPath && loop.settings.offersEcho
             guard isEcho || UpgradePolicy.sessionPaths.contains(target.path) || loop.shared.upstream.paths.contains(target.path) else {
-                throw UpgradePolicy.Refusal(.notFound, .notFound, "There is nothing here; the WebSocket is at /v1/ws.")
+                throw UpgradePolicy.Refusal(.notFound, .unknownPath)
             }
             connection.path = target.path
             let request: UpgradeRequest
@@ -126,8 +126,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             }
             guard request.target.errorsInBand, let close = error.close else { return refuse(context, error, head: head) }
             let refusal = GatewayError(
-                error.code, source: error.status.code < 500 ? .client : .gateway, error.detail,
-                retryAfter: error.retryAfter.map { Int64($0) * 1000 }, close: close, correlationID: correlationID())
+                error.reason, source: error.status.code < 500 ? .client : .gateway, retryAfter: error.retryAfter.map { Int64($0) * 1000 },
+                close: close, correlationID: correlationID())
             loop.counters.refused &+= 1
             open(RefusingApplication(loop: loop, error: refusal), request: request, limits: loop.settings.webSocket, context: context)
         }
@@ -210,22 +210,23 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private func refuse(_ context: ChannelHandlerContext, _ refusal: UpgradePolicy.Refusal, head: HTTPRequestHead?) {
         let id = correlationID()
         loop.counters.refused &+= 1
-        loop.counters.errors[refusal.code, default: 0] &+= 1
+        loop.counters.errors[refusal.reason.code, default: 0] &+= 1
         if case .write(let suppressed) = loop.throttle.admit(.refusal, now: loop.clock.now) {
             var metadata: Logger.Metadata = [
-                "code": "\(refusal.code.rawValue)", "status": .stringConvertible(refusal.status.code), "address": "\(connection.address)",
+                "code": "\(refusal.reason.code.rawValue)", "status": .stringConvertible(refusal.status.code),
+                "address": "\(connection.address)",
                 "connection_id": "\(connection.id)", "correlation_id": "\(id)",
             ]
             if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
             loop.logger.info("request refused", metadata: metadata)
         }
         let answer = HTTPAnswer(
-            refusal.status, code: refusal.code, detail: refusal.detail, correlationID: id, headers: refusal.headers,
+            refusal.status, reason: refusal.reason, correlationID: id, headers: refusal.headers,
             retryAfter: refusal.retryAfter)
         finish(answer, head: head, context: context)
     }
 
-    private static let notHTTP = UpgradePolicy.Refusal(.badRequest, .invalidUpgrade, "This isn't an HTTP/1.1 request.")
+    private static let notHTTP = UpgradePolicy.Refusal(.badRequest, .notHTTP)
 
     private func correlationID() -> ULID { loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()) }
 
@@ -249,7 +250,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
         switch error {
         case is RequestHeadTooLarge, HTTPParserError.headerOverflow:
-            refuse(context, .init(.requestHeaderFieldsTooLarge, .headerTooLarge, "The request head is too large."), head: nil)
+            refuse(context, .init(.requestHeaderFieldsTooLarge, .headTooLarge), head: nil)
         case is HTTPParserError:
             refuse(context, Self.notHTTP, head: nil)
         case let error as TLSError:

@@ -11,20 +11,18 @@ package struct UpgradePolicy {
 
     package struct Refusal: Error {
         package var status: HTTPResponseStatus
-        package var code: ErrorCode
-        package var detail: String
+        package var reason: ErrorReason
         package var headers: HTTPHeaders = [:]
         package var retryAfter: Int?
         /// How an in-band refusal closes; nil when the client has to be told by HTTP.
         package var close: CloseCode?
 
         package init(
-            _ status: HTTPResponseStatus, _ code: ErrorCode, _ detail: String, headers: HTTPHeaders = [:], retryAfter: Int? = nil,
+            _ status: HTTPResponseStatus, _ reason: ErrorReason, headers: HTTPHeaders = [:], retryAfter: Int? = nil,
             close: CloseCode? = nil
         ) {
             self.status = status
-            self.code = code
-            self.detail = detail
+            self.reason = reason
             self.headers = headers
             self.retryAfter = retryAfter
             self.close = close
@@ -37,7 +35,7 @@ package struct UpgradePolicy {
                 headers.add(name: "Upgrade", value: "websocket")
             }
             if failure.status == 405 { headers.add(name: "Allow", value: "GET") }
-            self.init(HTTPResponseStatus(statusCode: failure.status), failure.code, failure.message, headers: headers)
+            self.init(HTTPResponseStatus(statusCode: failure.status), failure.reason, headers: headers)
         }
     }
 
@@ -49,12 +47,11 @@ package struct UpgradePolicy {
     package static func purpose(of request: UpgradeRequest, settings: GatewaySettings) throws(Refusal) -> Purpose {
         if request.target.path == echoPath, settings.offersEcho { return .echo }
         if let origin = request.origin, !settings.allowedOrigins.contains("*"), !settings.allowedOrigins.contains(origin) {
-            throw Refusal(.forbidden, .originDenied, "This origin may not connect.", close: .unauthorized)
+            throw Refusal(.forbidden, .originNotAllowed, close: .unauthorized)
         }
         if request.target.hasCredential, !settings.acceptsQueryTokens {
             throw Refusal(
-                .unauthorized, .unauthorized, "Credentials don't belong in the URL, because URLs are logged.",
-                headers: ["WWW-Authenticate": "Bearer"], close: .unauthorized)
+                .unauthorized, .credentialsInURL, headers: ["WWW-Authenticate": "Bearer"], close: .unauthorized)
         }
         guard let token = request.resume ?? request.target.resume else { return .session(nil) }
         var wanted = ResumeRequest(token: ResumeToken.hash(of: token))
@@ -70,30 +67,28 @@ package struct UpgradePolicy {
     package static func admit(_ purpose: Purpose, client: ClientAddress, loop: EventLoopState) throws(Refusal) {
         let shared = loop.shared
         guard !shared.isDraining else {
-            throw Refusal(.serviceUnavailable, .draining, "The gateway restarts.", retryAfter: 1, close: .restart)
+            throw Refusal(.serviceUnavailable, .draining, retryAfter: 1, close: .restart)
         }
         if case .session = purpose, shared.store?.takesWork == false {
             throw Refusal(
-                .serviceUnavailable, .overloaded, "The gateway can't keep sessions at the moment.", retryAfter: 5, close: .tryAgainLater)
+                .serviceUnavailable, .storeUnavailable, retryAfter: 5, close: .tryAgainLater)
         }
         switch shared.connectionLimits.admitWebSocket(of: client) {
         case nil: return
         case .connections:
             throw Refusal(
-                .serviceUnavailable, .connectionLimit, "The gateway has as many connections as it takes.", retryAfter: 5,
-                close: .tryAgainLater)
+                .serviceUnavailable, .connectionLimit, retryAfter: 5, close: .tryAgainLater)
         case .address:
             throw Refusal(
-                .tooManyRequests, .connectionLimit, "This address has as many connections as it may.", retryAfter: 5,
-                close: .tryAgainLater)
+                .tooManyRequests, .addressLimit, retryAfter: 5, close: .tryAgainLater)
         }
     }
 
     /// 90 % of `sessions.total_memory_budget` is reached, and none could be freed.
     package static let memoryShort = Refusal(
-        .serviceUnavailable, .overloaded, "The gateway is short of memory.", retryAfter: 5, close: .tryAgainLater)
+        .serviceUnavailable, .memoryExhausted, retryAfter: 5, close: .tryAgainLater)
 
     /// `sessions.max` or `sessions.max_detached` is reached.
     package static let sessionLimit = Refusal(
-        .serviceUnavailable, .sessionLimit, "The gateway has as many sessions as it takes.", retryAfter: 5, close: .tryAgainLater)
+        .serviceUnavailable, .sessionLimit, retryAfter: 5, close: .tryAgainLater)
 }

@@ -53,7 +53,7 @@ final class ScannerTarget: FuzzTarget {
         } catch {
             require((0...span.byteCount).contains(error.offset ?? 0), "a fault lies within the message")
             let place = "\(error.param ?? "") \(error.replyTo?.description ?? "") \(error.offset ?? -1)"
-            return Array("\(error.code.rawValue) \(error.message) \(place)".utf8)
+            return Array("\(error.reason.code.rawValue) \(error.reason.message) \(place)".utf8)
         }
     }
 

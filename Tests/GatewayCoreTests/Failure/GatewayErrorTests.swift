@@ -11,16 +11,16 @@ import Testing
     }
 
     @Test func `the least that an error tells`() {
-        let error = GatewayError(.invalidJSON, "broken", correlationID: Self.id)
+        let error = GatewayError(.incompleteJSON, correlationID: Self.id)
         #expect(
             json(error)
-                == #"{"code":"invalid_json","message":"broken","param":null,"correlation_id":"00000000000000000000000001","#
+                == #"{"code":"invalid_json","message":"The JSON object is incomplete","param":null,"correlation_id":"00000000000000000000000001","#
                 + #""retryable":false,"fatal":false}"#)
     }
 
     @Test func `the most that an error tells`() {
         var error = GatewayError(
-            .rateLimited, "wait", param: "/id", replyTo: MessageID("m61"), chunk: 7, retryAfter: 12_000, details: "inside",
+            .textRate, message: "wait", param: "/id", replyTo: MessageID("m61"), chunk: 7, retryAfter: 12_000, details: "inside",
             correlationID: Self.id)
         error.close = .tooManyViolations
         let start =
@@ -32,7 +32,7 @@ import Testing
 
     @Test func `texts are escaped`() {
         let error = GatewayError(
-            .invalidMessage, "a \"quote\", a \\, a\nline, a \u{1} and a ü", param: "/meta/a~1\"b", details: "\u{7F}\t",
+            .invalidID, message: "a \"quote\", a \\, a\nline, a \u{1} and a ü", param: "/meta/a~1\"b", details: "\u{7F}\t",
             correlationID: Self.id)
         let text = json(error, showsDetails: true)
         #expect(text.contains(#""message":"a \"quote\", a \\, a\nline, a \u0001 and a ü","param":"/meta/a~1\"b","#))
@@ -41,30 +41,30 @@ import Testing
 
     @Test func `the message wraps it and isn't sequenced`() {
         var bytes: [UInt8] = []
-        let error = GatewayError(.draining, "bye", correlationID: Self.id)
+        let error = GatewayError(.draining, correlationID: Self.id)
         bytes.append(ErrorMessage(error, showsDetails: false))
         #expect(String(decoding: bytes, as: UTF8.self) == #"{"type":"error","error":"# + json(error) + "}")
     }
 
     @Test func `the message names what it answers at its top as well`() {
         var bytes: [UInt8] = []
-        let error = GatewayError(.draining, "bye", replyTo: MessageID("m1"), correlationID: Self.id)
+        let error = GatewayError(.draining, replyTo: MessageID("m1"), correlationID: Self.id)
         bytes.append(ErrorMessage(error, showsDetails: false))
         #expect(String(decoding: bytes, as: UTF8.self) == #"{"type":"error","reply_to":"m1","error":"# + json(error) + "}")
         #expect(json(error).contains(#""reply_to":"m1""#))
     }
 
-    @Test(arguments: ErrorCode.allCases)
-    func `the reason of every fatal error fits into a close frame`(code: ErrorCode) {
-        let error = GatewayError(code, "…", close: .tooManyViolations, correlationID: ULID(high: .max, low: .max))
+    @Test(arguments: ErrorReason.allCases)
+    func `the close reason of every fatal error fits into a close frame`(reason: ErrorReason) {
+        let error = GatewayError(reason, close: .tooManyViolations, correlationID: ULID(high: .max, low: .max))
         let closing = Closing(error)
         #expect(closing.code == .tooManyViolations)
-        #expect(closing.reason == "\(code.rawValue) 7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
+        #expect(closing.reason == "\(reason.code.rawValue) 7ZZZZZZZZZZZZZZZZZZZZZZZZZ")
         #expect(closing.reason.utf8.count <= 123)
     }
 
     @Test func `an error that names no close code closes as internal`() {
-        #expect(Closing(GatewayError(.internal, "…", correlationID: Self.id)).code == .internal)
+        #expect(Closing(GatewayError(.unsupportedInput, correlationID: Self.id)).code == .internal)
     }
 
     @Test(arguments: ErrorCode.allCases)

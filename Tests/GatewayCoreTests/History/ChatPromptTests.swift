@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    private static let failure = UpstreamEvent.Content.failure(.upstreamError, message: "x", retryAfterMilliseconds: nil, isRetryable: true)
+    private static let failure = UpstreamEvent.Content.failure(.upstreamFailed, retryAfterMilliseconds: nil, isRetryable: true)
 
     @Test func `one that failed, or has an empty answer, leaves nothing`() throws {
         let conversation = Conversation()

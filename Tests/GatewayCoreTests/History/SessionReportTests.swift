@@ -97,7 +97,7 @@ import Testing
         _ = conversation.receive(cancelled, .text(Array("half an ".utf8), final: false))
         _ = conversation.send(#"{"type":"cancel","id":"a"}"#)
         let failed = try started(conversation.send(#"{"type":"text","id":"b","text":"y"}"#)).key
-        _ = conversation.receive(failed, .failure(.upstreamError, message: "no", retryAfterMilliseconds: nil), isLast: true)
+        _ = conversation.receive(failed, .failure(.upstreamFailed, retryAfterMilliseconds: nil), isLast: true)
         let report = conversation.report(.full)
         #expect(report.lines.map { String(decoding: $0.text ?? [], as: UTF8.self) } == ["x", "half an ", "y"])
         #expect(report.firstReplies == nil)

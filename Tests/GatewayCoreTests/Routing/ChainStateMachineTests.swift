@@ -32,14 +32,14 @@ import Testing
     @Test func `a failed call fails the request with its error, correlation id and times`() {
         let chain = Run([Self.llm])
         _ = chain.begin()
-        var failure = CallFailure(.upstreamTimeout, "late")
+        var failure = CallFailure(.responseTimeout)
         failure.retryAfter = 300
         failure.correlationID = ULID(high: 1, low: 2)
-        #expect(chain.fail(failure) == "finish upstream_timeout late, retry 300, id")
+        #expect(chain.fail(failure) == "finish upstream_timeout Timed out waiting for the upstream's response, retry 300, id")
         failure.isRetryable = false
         let other = Run([Self.llm])
         _ = other.begin()
-        #expect(other.fail(failure) == "finish upstream_timeout late, no retry, id")
+        #expect(other.fail(failure) == "finish upstream_timeout Timed out waiting for the upstream's response, no retry, id")
         #expect(other.fail(failure) == "")
     }
 
@@ -74,16 +74,17 @@ import Testing
         let long = Run(Chain([Self.stt], collectMaxBytes: 3), audio: true)
         _ = long.begin()
         #expect(long.audio([1, 2, 3]) == "consumed")
-        #expect(long.audio([4]) == "finish audio_too_large the recording is longer than this route takes, no retry")
+        #expect(
+            long.audio([4]) == "finish audio_too_large The recording exceeds the size limit of its route (`collect_max_bytes`), no retry")
         #expect(long.audio([5]) == "consumed")
         #expect(long.end() == "")
         let empty = Run([Self.stt], audio: true)
         _ = empty.begin()
-        #expect(empty.end() == "finish invalid_audio the recording is empty, no retry")
+        #expect(empty.end() == "finish invalid_audio The recording is empty, no retry")
         let opus = Run([Self.stt], audio: true, codec: .opus)
         _ = opus.begin()
         _ = opus.audio([1])
-        #expect(opus.end() == "finish invalid_audio this route takes no single Opus packets; send ogg_opus or webm_opus, no retry")
+        #expect(opus.end() == "finish invalid_audio The route doesn't accept single Opus packets; send ogg_opus or webm_opus, no retry")
     }
 
     @Test func `audio for an upstream that takes it as it comes is streamed`() {
@@ -212,12 +213,12 @@ import Testing
         _ = chain.speechFailed(.brokenOff())
         _ = chain.advance()
         _ = chain.speechFailed(.brokenOff())
-        #expect(chain.advance() == ["finish upstream_error the upstream's answer broke off"])
+        #expect(chain.advance() == ["finish upstream_error The upstream's response is incomplete"])
     }
 
     @Test func `where speech is required, a sentence that fails ends the request`() {
         let chain = speaking(failsWithSpeech: true)
-        #expect(chain.speechFailed(.brokenOff()) == "finish upstream_error the upstream's answer broke off")
+        #expect(chain.speechFailed(.brokenOff()) == "finish upstream_error The upstream's response is incomplete")
         #expect(chain.advance() == [])
     }
 
@@ -466,8 +467,9 @@ private final class Run {
         case .audioChunk(let chunk): "chunk \(chunk.count)"
         case .audioEnd: "audio end"
         case .status(let status, _, _): "status \(status)"
-        case .failure(let code, let message, let retryAfter, let isRetryable):
-            "\(code.rawValue) \(message)" + (retryAfter.map { ", retry \($0)" } ?? "") + (isRetryable == false ? ", no retry" : "")
+        case .failure(let reason, let retryAfter, let isRetryable):
+            "\(reason.code.rawValue) \(reason.message)" + (retryAfter.map { ", retry \($0)" } ?? "")
+                + (isRetryable == false ? ", no retry" : "")
         }
     }
 

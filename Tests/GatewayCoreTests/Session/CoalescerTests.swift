@@ -80,7 +80,7 @@ import Testing
         line.take(UpstreamEvent(RequestKey(number: 1), .status("thinking", progress: nil)), at: 2)
         line.text("c", at: 3)
         line.take(
-            UpstreamEvent(RequestKey(number: 1), .failure(.upstreamError, message: "", retryAfterMilliseconds: nil), isLast: true), at: 4)
+            UpstreamEvent(RequestKey(number: 1), .failure(.upstreamFailed, retryAfterMilliseconds: nil), isLast: true), at: 4)
         #expect(line.passed == ["1:a", "1:b", "status thinking", "1:c", "failure"])
     }
 

@@ -42,7 +42,7 @@ import Testing
         #expect(refused.errors == ["rate_limited"])
         #expect(
             refused.error?["message"] as? String
-                == "more texts a minute than `limits.text_per_minute` allows one address (`limits.per_address_factor`); wait 1 s")
+                == "Text rate limit reached (`limits.text_per_minute`); retry after 1 s (limit per address: `limits.per_address_factor`)")
         #expect(refused.error?["retry_after_ms"] as? Int == 1000 && refused.error?["reply_to"] as? String == "m0")
         second.advance(milliseconds: 999)
         #expect(second.send(text(0)).errors == ["rate_limited"])

@@ -18,7 +18,7 @@ import Testing
         #expect(error["reply_to"] as? String == "m2")
         #expect(error["retryable"] as? Bool == true && error["fatal"] as? Bool == false)
         #expect(error["retry_after_ms"] as? Int == 1000)
-        #expect(error["message"] as? String == "more texts a minute than `limits.text_per_minute` allows; wait 1 s")
+        #expect(error["message"] as? String == "Text rate limit reached (`limits.text_per_minute`); retry after 1 s")
         conversation.advance(milliseconds: 999)
         #expect(conversation.send(text(2)).error?["retry_after_ms"] as? Int == 1)
         conversation.advance(milliseconds: 1)
@@ -36,7 +36,7 @@ import Testing
         conversation.advance(milliseconds: 60_000 - milliseconds)
         let refused = conversation.send(text(1))
         #expect(refused.error?["retry_after_ms"] as? Int64 == milliseconds)
-        #expect((refused.error?["message"] as? String)?.hasSuffix("; wait \(seconds) s") == true)
+        #expect((refused.error?["message"] as? String)?.hasSuffix("; retry after \(seconds) s") == true)
         #expect(refused.replies.first?["reply_to"] as? String == "m1")
     }
 

@@ -179,7 +179,7 @@ import Testing
     func `a fatal error ends the session only where its code says so`(code: CloseCode) {
         let conversation = Conversation()
         let outcome = conversation.perform { session, _, effects in
-            session.end(.internal, source: .gateway, "test", close: code, effects: &effects)
+            session.end(.unsupportedInput, source: .gateway, close: code, effects: &effects)
         }
         let over: [CloseCode] = [.normal, .unauthorized, .sessionExpired, .evicted, .tooManyViolations, .memoryLimit, .endedByOperator]
         #expect(outcome.endsSession == over.contains(code))

@@ -107,7 +107,7 @@ import Testing
     @Test func `a failure is sequenced and ends the request`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
-        let outcome = conversation.receive(key, .failure(.upstreamTimeout, message: "no answer", retryAfterMilliseconds: 500))
+        let outcome = conversation.receive(key, .failure(.responseTimeout, retryAfterMilliseconds: 500))
         let message = try #require(outcome.sequenced.first)
         #expect(message["seq"] as? Int == 1 && message["done"] as? Bool == true)
         #expect(message.error?["code"] as? String == "upstream_timeout" && message.error?["reply_to"] as? String == "m1")

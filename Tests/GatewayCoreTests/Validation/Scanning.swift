@@ -43,7 +43,7 @@ extension Result<ClientMessage, MessageFault> {
     var verdict: String {
         switch self {
         case .success: "ok"
-        case .failure(let fault): fault.code.rawValue + (fault.param.map { " " + $0 } ?? "")
+        case .failure(let fault): fault.reason.code.rawValue + (fault.param.map { " " + $0 } ?? "")
         }
     }
 }

@@ -111,9 +111,9 @@ import Testing
     @Test func `a failure has a status and a code of the protocol`() {
         #expect(UpgradeFailure.version.status == 426)
         #expect(UpgradeFailure.methodNotAllowed.status == 405)
-        #expect(UpgradeFailure.methodNotAllowed.code == .notFound)
+        #expect(UpgradeFailure.methodNotAllowed.reason.code == .notFound)
         for failure in UpgradeFailure.allCases where failure != .version && failure != .methodNotAllowed {
-            #expect(failure.status == 400 && failure.code == .invalidUpgrade && !failure.message.isEmpty)
+            #expect(failure.status == 400 && failure.reason.code == .invalidUpgrade)
         }
     }
 
@@ -160,7 +160,7 @@ import Testing
     func `credentials without the subprotocol are refused, because a browser would fail without a reason`(list: String) throws {
         #expect(failure(head(adding: [("Sec-WebSocket-Protocol", list)])) == .missingSubprotocol)
         let refusal = UpgradePolicy.Refusal(UpgradeFailure.missingSubprotocol)
-        #expect(refusal.status == .badRequest && refusal.code == .invalidUpgrade && refusal.detail.contains("parley.v1"))
+        #expect(refusal.status == .badRequest && refusal.reason == .missingSubprotocol && refusal.reason.message.contains("parley.v1"))
         #expect(try UpgradeRequest(head(adding: [("Sec-WebSocket-Protocol", list + ", parley.v1")])).offersSubprotocol)
     }
 

@@ -114,7 +114,7 @@ import Testing
                 case .step: receive("step")
                 case .took: receive("took")
                 case .checkpoint: receive("checkpoint")
-                case .failed(let failure): receive("failed: \(failure.message)")
+                case .failed(let failure): receive("failed: \(failure.reason.message)")
                 case .stale: receive("stale")
                 }
             }

@@ -39,7 +39,7 @@ import Testing
                 case .step: told.add("step")
                 case .took, .checkpoint: break
                 case .failed(let failure):
-                    told.add("failed: \(failure.details ?? failure.message)\(failure.hasReached ? "" : ", not reached")")
+                    told.add("failed: \(failure.details ?? failure.reason.message)\(failure.hasReached ? "" : ", not reached")")
                     told.outcome = failure.outcome
                 case .stale(let reason): told.add("stale: \(reason)")
                 }

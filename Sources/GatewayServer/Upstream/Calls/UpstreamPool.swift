@@ -214,7 +214,7 @@ package final class UpstreamPool: Sendable {
         let now = clock()
         guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
         var metadata: Logger.Metadata = [
-            "upstream": "\(name)", "code": "\(failure.code.rawValue)", "details": "\(failure.details ?? failure.message)",
+            "upstream": "\(name)", "code": "\(failure.code.rawValue)", "details": "\(failure.details ?? failure.reason.message)",
             "session_id": "\(request.session)", "reply_to": "\(request.id)",
         ]
         if let endpoint = failure.endpoint {

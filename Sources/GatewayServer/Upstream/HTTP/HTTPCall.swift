@@ -44,7 +44,7 @@ struct HTTPCall {
 
     /// The rules of the configuration don't let it come to this.
     private static var misplaced: CallFailure {
-        var failure = CallFailure(.internal, "this upstream can't be given such a message")
+        var failure = CallFailure(.unsupportedInput)
         (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
         return failure
     }

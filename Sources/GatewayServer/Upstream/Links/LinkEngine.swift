@@ -61,7 +61,7 @@ final class LinkEngine: UpstreamEventSink {
             events?.deliver(
                 UpstreamEvent(
                     request.key,
-                    .failure(.notFound, message: "no upstream takes this message", retryAfterMilliseconds: nil, isRetryable: false),
+                    .failure(.noRoute, retryAfterMilliseconds: nil, isRetryable: false),
                     isLast: true))
             return
         }

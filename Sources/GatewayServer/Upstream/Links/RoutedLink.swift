@@ -181,7 +181,7 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
 
 extension UpstreamEvent.Content {
     static func tooFast(isRetryable: Bool) -> Self {
-        .failure(.upstreamError, message: "the answer came faster than it was read", retryAfterMilliseconds: nil, isRetryable: isRetryable)
+        .failure(.responseOverflow, retryAfterMilliseconds: nil, isRetryable: isRetryable)
     }
 
     fileprivate var isFailure: Bool { if case .failure = self { true } else { false } }

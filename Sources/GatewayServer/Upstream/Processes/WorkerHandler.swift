@@ -177,7 +177,7 @@ final class WorkerHandler: ChannelDuplexHandler {
     /// Fails the request and gives the process up. Without a request, the reason is logged.
     private func spoil(_ failure: CallFailure) {
         guard spoiled == nil else { return }
-        let reason = failure.details ?? failure.message
+        let reason = failure.details ?? failure.reason.message
         spoiled = reason
         if receive == nil { report(reason) }
         fail(failure)

@@ -171,8 +171,8 @@ extension ActiveRequest: UpstreamEventSink {
         let epilogue = event.isLast ? event.epilogue : nil
         let isLast = event.isLast
         if isLast { sentence = nil }
-        if case .failure(let code, let message, let retryAfter, let isRetryable) = event.content {
-            var failure = CallFailure(code, message)
+        if case .failure(let reason, let retryAfter, let isRetryable) = event.content {
+            var failure = CallFailure(reason)
             failure.retryAfter = retryAfter
             failure.isRetryable = isRetryable ?? true
             failure.correlationID = epilogue?.correlationID

@@ -124,7 +124,7 @@ final class SharedAnswer: UpstreamEventSink {
             // It was found while it could still be joined.
             let late = UpstreamEvent(
                 RequestKey(number: 0),
-                .failure(.upstreamError, message: "the shared answer could not be joined any more", retryAfterMilliseconds: 0), isLast: true
+                .failure(.sharedResponseUnavailable, retryAfterMilliseconds: 0), isLast: true
             )
             return pass(late, to: receive, on: eventLoop)
         }

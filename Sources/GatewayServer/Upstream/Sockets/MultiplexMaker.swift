@@ -24,7 +24,7 @@ final class MultiplexMaker: UpstreamTransport {
             connection.add(attempt)
             if isRetired { connection.retire() }
         } else {
-            var failure = CallFailure(.upstreamUnavailable, "too many requests are on their way to the upstream")
+            var failure = CallFailure(.connectionsFull)
             (failure.hasReached, failure.outcome) = (false, .neither)
             attempt.fail(failure)
         }

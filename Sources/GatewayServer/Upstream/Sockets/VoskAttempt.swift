@@ -54,7 +54,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         case .text: break
         }
         guard !request.isText, MonoSamples.convert([], format) != nil else {
-            var failure = CallFailure(.invalidAudio, "this route takes pcm16, mulaw and alaw only")
+            var failure = CallFailure(.codecUnsupportedByRoute)
             (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
             isOver = true
             return reporter.failed(failure)

@@ -116,7 +116,7 @@ import Testing
     }
 
     @Test func `an error that ends a request is sequenced, and done`() {
-        var error = GatewayError(.upstreamTimeout, source: .upstream, "too late", replyTo: id, correlationID: Self.ulid)
+        var error = GatewayError(.responseTimeout, source: .upstream, message: "too late", replyTo: id, correlationID: Self.ulid)
         error.retryAfter = 100
         let object =
             #""reply_to":"m-1","error":{"code":"upstream_timeout","message":"too late","param":null,"reply_to":"m-1","#

@@ -76,10 +76,11 @@ final class CallHarness {
             switch event.content {
             case .text(let text, _):
                 if !text.isEmpty { heard.append(String(decoding: text, as: UTF8.self)) }
-            case .failure(let code, _, let retryAfter, let isRetryable):
-                heard.append(code.rawValue)
+            case .failure(let reason, let retryAfter, let isRetryable):
+                heard.append(reason.code.rawValue)
                 failure = Failure(
-                    code: code, isRetryable: isRetryable ?? true, retryAfter: retryAfter, correlationID: event.epilogue?.correlationID)
+                    code: reason.code, isRetryable: isRetryable ?? true, retryAfter: retryAfter,
+                    correlationID: event.epilogue?.correlationID)
             default: break
             }
             guard event.isLast else { return true }

@@ -31,7 +31,7 @@ import Testing
                     case .unsentText: "unsent"
                     case .audioEnd: "audio end"
                     case .status(let state, _, _): "status \(state)"
-                    case .failure(let code, _, _, _): "failure \(code)"
+                    case .failure(let reason, _, _): "failure \(reason.code)"
                     }
                 return "\(event.request.number) \(what)\(event.isLast ? " last" : "")"
             }

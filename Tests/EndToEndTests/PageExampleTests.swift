@@ -1,0 +1,215 @@
+import Foundation
+import Support
+import Testing
+
+/// Runs the examples of the pages as they stand. CONTRIBUTING.md describes the directives.
+///
+/// The pages use the default ports, so one page runs at a time, and no other gateway may listen on them.
+@Suite("The examples of the pages", .serialized) struct PageExampleTests {
+    private static let pages = Result { try MarkdownPage.all.filter { !$0.blocks.isEmpty } }
+
+    @Test(arguments: try pages.get())
+    func `every command of a page succeeds and prints what the page shows`(page: MarkdownPage) async throws {
+        var run = try PageRun(page)
+        do {
+            for block in page.blocks { try await run.perform(block) }
+        } catch {
+            await run.stopBackground()
+            throw error
+        }
+        await run.stopBackground()
+    }
+
+    @Test(arguments: try pages.get())
+    func `every configuration of a page passes the check`(page: MarkdownPage) async throws {
+        for block in page.blocks where block.language == "yaml" && block.instruction.name != "skip" {
+            let directory = try TemporaryFolder()
+            try directory.write(block.code, to: "config/gateway.yaml")
+            let result = try await GatewayProcess.run(["config", "check", "--offline"], folder: directory)
+            #expect(result.status == 0, "\(page.path):\(block.line): \(result.lines + result.errorLines)")
+        }
+    }
+
+    @Test(arguments: try pages.get())
+    func `every JSON text of a page is JSON`(page: MarkdownPage) throws {
+        for block in page.blocks where block.language == "json" && !["output", "skip"].contains(block.instruction.name) {
+            #expect(throws: Never.self, "\(page.path):\(block.line)") { try JSONTexts.split(block.code) }
+        }
+    }
+
+    private static let protocolBlocks = Result {
+        try MarkdownPage("Sources/GatewayServer/Documentation.docc/Protocol.md").blocks.filter { $0.language == "json" }
+    }
+
+    @Test(arguments: try protocolBlocks.get().filter { $0.instruction.name == "client" })
+    func `the gateway accepts the client messages of the protocol page`(block: MarkdownPage.Block) async throws {
+        let client = try await SharedGateways.roomy().client()
+        for message in try JSONTexts.split(block.code) { try await client.send(message.text) }
+        try await client.send(["type": "ping", "id": "end-of-example"])
+        while true {
+            let message = try await client.message()
+            if message["type"] == "pong", message["id"] == "end-of-example" { break }
+            #expect(message["type"] != "error", "line \(block.line): \(message.text)")
+        }
+    }
+
+    @Test(arguments: try protocolBlocks.get().filter { $0.instruction.name == "rejected" })
+    func `the gateway rejects the client messages of the protocol page that it says it rejects`(block: MarkdownPage.Block) async throws {
+        let client = try await SharedGateways.roomy().client()
+        for message in try JSONTexts.split(block.code) {
+            try await client.send(message.text)
+            let error = try await client.error(String(block.instruction.argument))
+            #expect(error["fatal"] == false, "line \(block.line)")
+        }
+    }
+
+    @Test(arguments: try protocolBlocks.get().filter { ["", "server"].contains($0.instruction.name) })
+    func `the server messages of the protocol page have types and fields that the gateway writes`(block: MarkdownPage.Block) throws {
+        let (types, fields) = try Self.written.get()
+        for message in try JSONTexts.split(block.code) {
+            #expect(types.contains(message["type"].string ?? ""), "line \(block.line): \(message.text)")
+            #expect(Set(message.object?.keys.map { $0 } ?? []).subtracting(["type"]).isSubset(of: fields), "line \(block.line)")
+        }
+    }
+
+    /// The types and fields of messages, read from the sources that write them.
+    private static let written = Result { () -> (types: Set<String>, fields: Set<String>) in
+        let folder = Python.repository + "/Sources/GatewayCore/Protocol/Outgoing"
+        var (types, fields): (Set<String>, Set<String>) = ([], [])
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder) {
+            let text = try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
+            for match in text.matches(of: /type: StaticString = "([a-z]+)"/) { types.insert(String(match.1)) }
+            for match in text.matches(of: /(?:member|object|array|members)\((?:null: )?"([a-z_]+)"/) { fields.insert(String(match.1)) }
+        }
+        return (types, fields)
+    }
+}
+
+/// The blocks of one page in their order, in a directory that looks like the repository.
+private struct PageRun {
+    private let page: MarkdownPage
+    private let directory: TemporaryFolder
+    private let environment: [String: String]
+    /// The output of the block before.
+    private var output: [String] = []
+    private var background: ChildProcess?
+
+    init(_ page: MarkdownPage) throws {
+        self.page = page
+        directory = try TemporaryFolder()
+        let files = FileManager.default
+        for name in ["Sources", "Tests", "deploy"] {
+            try files.createSymbolicLink(atPath: directory.path + "/" + name, withDestinationPath: Python.repository + "/" + name)
+        }
+        try files.copyItem(atPath: Python.repository + "/config", toPath: directory.path + "/config")
+        let executable = try GatewayProcess.executable()
+        // The gateway takes an unknown PARLEY_ variable for a mistake, and the scripts need this one.
+        try directory.write("#!/bin/sh\nexec env -u PARLEY_EXECUTABLE '\(executable)' \"$@\"\n", to: "bin/parley")
+        try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: directory.path + "/bin/parley")
+        let python = (try Python.path() as NSString).deletingLastPathComponent
+        environment = [
+            "PATH": "\(directory.path)/bin:\(python):/usr/local/bin:/usr/bin:/bin", "PARLEY_EXECUTABLE": executable, "HOME": directory.path,
+            "LC_ALL": "C.UTF-8",
+        ]
+    }
+
+    mutating func perform(_ block: MarkdownPage.Block) async throws {
+        let place = "\(page.path):\(block.line)"
+        switch (block.language, block.instruction.name) {
+        case (_, "skip"): break
+        case (_, "output"):
+            let expected = block.code.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+            #expect(Self.matches(output[...], expected[...]), "\(place): \(output)")
+        case ("sh", "background"):
+            await stopBackground()
+            // A session of its own, so that everything it starts can be stopped with it.
+            background = try ChildProcess(
+                "/usr/bin/setsid", ["/bin/bash", "-euc", block.code], folder: directory.path, environment: environment)
+            try await awaitReady(place)
+        case ("sh", _): try await run("/bin/bash", ["-euo", "pipefail", "-c", block.code], place)
+        case ("python", _): try await run(try Python.path(), ["-c", block.code], place)
+        default: break
+        }
+    }
+
+    private mutating func run(_ program: String, _ arguments: [String], _ place: String) async throws {
+        let result = try await ChildProcess.run(
+            program, arguments, folder: directory.path, environment: environment, atMost: .seconds(60))
+        try #require(
+            result.status == 0, "\(place): \(result.lines.suffix(10)) \(result.errorLines.suffix(10)) \(background?.lines.suffix(5) ?? [])")
+        output = result.lines
+    }
+
+    private func awaitReady(_ place: String) async throws {
+        let ready = ["-fsS", "--retry", "40", "--retry-all-errors", "--retry-delay", "1", "http://127.0.0.1:9464/readyz"]
+        let result = try await ChildProcess.run("/usr/bin/curl", ready, folder: directory.path, atMost: .seconds(60))
+        try #require(
+            result.status == 0 && background?.isRunning == true,
+            "\(place): no gateway is ready: \(background?.lines.suffix(5) ?? []) \(background?.errorLines.suffix(5) ?? [])")
+    }
+
+    mutating func stopBackground() async {
+        guard let process = background else { return }
+        kill(-process.identifier, SIGTERM)
+        if (try? await process.exit(atMost: .seconds(10))) == nil { kill(-process.identifier, SIGKILL) }
+        background = nil
+    }
+
+    /// Whether lines are those that a page shows: `…` stands for any text in a line, and for any lines where it is a line of its own.
+    static func matches(_ lines: ArraySlice<String>, _ expected: ArraySlice<String>) -> Bool {
+        guard let first = expected.first else { return lines.isEmpty }
+        if first == "…" {
+            return (lines.startIndex...lines.endIndex).contains { matches(lines[$0...], expected.dropFirst()) }
+        }
+        guard let line = lines.first else { return false }
+        return matches(line: line, first) && matches(lines.dropFirst(), expected.dropFirst())
+    }
+
+    private static func matches(line: String, _ expected: String) -> Bool {
+        let parts = expected.components(separatedBy: "…")
+        guard parts.count > 1 else { return line == expected }
+        guard line.hasPrefix(parts[0]) else { return false }
+        var rest = line.dropFirst(parts[0].count)
+        for part in parts.dropFirst().dropLast() where !part.isEmpty {
+            guard let range = rest.range(of: part) else { return false }
+            rest = rest[range.upperBound...]
+        }
+        return rest.hasSuffix(parts[parts.count - 1])
+    }
+}
+
+/// JSON texts one after the other, each on a line or on several.
+private enum JSONTexts {
+    static func split(_ text: String) throws -> [JSON] {
+        var (depth, isString, isEscaped) = (0, false, false)
+        var current = ""
+        var values: [JSON] = []
+        for character in text {
+            if depth == 0, character.isWhitespace, !isString { continue }
+            current.append(character)
+            if isString {
+                if isEscaped {
+                    isEscaped = false
+                } else if character == "\\" {
+                    isEscaped = true
+                } else if character == "\"" {
+                    isString = false
+                }
+                continue
+            }
+            switch character {
+            case "\"": isString = true
+            case "{", "[": depth += 1
+            case "}", "]":
+                depth -= 1
+                if depth == 0 {
+                    values.append(try JSON(current))
+                    current = ""
+                }
+            default: break
+            }
+        }
+        guard current.isEmpty, !values.isEmpty else { throw TestFailure("not JSON: \(text)") }
+        return values
+    }
+}
