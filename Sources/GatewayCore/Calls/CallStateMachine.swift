@@ -1,5 +1,5 @@
-/// The state machine of one call to one upstream: waits for a permit, opens attempts, enforces the deadlines, retries and hedges where that is
-/// safe, and accounts for the permits and picks that it holds.
+/// The state machine of one call to one upstream: waits for a permit, opens attempts, enforces the deadlines, retries and hedges where
+/// that is safe, and accounts for the permits and picks that it holds.
 ///
 /// The owner passes inputs (permits, picks, events of attempts, the clock) and performs the returned actions. Inputs that don't fit the
 /// state, such as events of a cancelled attempt, are ignored.
