@@ -65,7 +65,7 @@ struct ProcessLauncherTests {
     @Test func `one that isn't beside the gateway is told`() throws {
         let missing = #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: folder.path + "/parley (deleted)") }
         #expect(missing?.path == folder.path + "/parley-launch")
-        #expect("\(try #require(missing))".contains("comes with parley"))
+        #expect("\(try #require(missing))".contains("beside the parley executable"))
         try Data().write(to: URL(fileURLWithPath: folder.path + "/parley-launch"))
         #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: folder.path + "/parley") }
     }

@@ -87,9 +87,9 @@ import Testing
     @Test func `a line before the first request is told with it`() throws {
         let pipes = try Pipes()
         try pipes.say("Loading\nmore\n")
-        #expect(pipes.take() == ["report: it spoke unasked: \"Loading\"", "broken"])
+        #expect(pipes.take() == ["report: unsolicited output: \"Loading\"", "broken"])
         pipes.begin()
-        #expect(pipes.take() == ["failed: it spoke unasked: \"Loading\", not reached", "broken"])
+        #expect(pipes.take() == ["failed: unsolicited output: \"Loading\", not reached", "broken"])
     }
 
     @Test func `a line between two requests is told, and the next goes to another process`() throws {
@@ -98,9 +98,9 @@ import Testing
         try pipes.answer()
         #expect(pipes.take() == ["ready", "end"])
         try pipes.say("served 1 request\n")
-        #expect(pipes.take() == ["report: it spoke unasked: \"served 1 request\"", "broken"])
+        #expect(pipes.take() == ["report: unsolicited output: \"served 1 request\"", "broken"])
         pipes.begin()
-        #expect(pipes.take() == ["stale: it spoke unasked: \"served 1 request\"", "broken"])
+        #expect(pipes.take() == ["stale: unsolicited output: \"served 1 request\"", "broken"])
     }
 
     @Test func `an ignored banner passes before and within the first request, and nothing behind the first object`() throws {
@@ -121,13 +121,13 @@ import Testing
         for _ in 0..<512 { try pipes.say(String(repeating: "x", count: 511) + "\n") }
         #expect(pipes.take() == ["ready"])
         try pipes.say("x")
-        #expect(pipes.take() == ["failed: its banner is longer than 262144 bytes", "broken"])
+        #expect(pipes.take() == ["failed: the banner is longer than 262144 bytes", "broken"])
     }
 
     @Test func `an object that nobody asked for isn't a banner`() throws {
         let pipes = try Pipes(ignoresBanner: true)
         try pipes.say("{\"level\":\"info\"}\n")
-        #expect(pipes.take() == ["report: it spoke unasked: \"{\\\"level\\\":\\\"info\\\"}\"", "broken"])
+        #expect(pipes.take() == ["report: unsolicited output: \"{\\\"level\\\":\\\"info\\\"}\"", "broken"])
     }
 
     @Test func `a process that ends without a byte hasn't got to the request if it had served before`() throws {
