@@ -53,7 +53,7 @@ struct ConfigurationPageTests {
 
     @Test func `the page tells the default of each key in each environment`() throws {
         // Neither has a default of its own.
-        let worded = ["tls.certificates": "none; development makes one", "connections.max_sockets": "connections.max + 128"]
+        let worded = ["tls.certificates": "none; development generates one", "connections.max_sockets": "connections.max + 128"]
         for row in try Self.rows() {
             let key = try #require(ConfigurationKey.named(row.name))
             let base = Self.shown(key, nil)
