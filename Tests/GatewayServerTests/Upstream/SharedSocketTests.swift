@@ -137,7 +137,7 @@ import Testing
         #expect(try harness.sent() == ["text 1"])
         harness.setFull(true)
         let waiting = try (0..<3).map { _ in try harness.add() }
-        #expect(waiting.allSatisfy { $0.1.heard == ["opened"] && !$0.0.hasBegun })
+        #expect(waiting.allSatisfy { $0.1.heard == ["opened"] && !$0.0.isRequestWritten })
         #expect(try harness.sent().isEmpty)
         harness.setFull(false)
         #expect(try harness.sent() == ["text 2", "text 3", "text 4"])
@@ -293,7 +293,7 @@ import Testing
         }
         #expect(try harness.sent().contains("ping"))
         #expect(harness.isGone)
-        #expect(heard.failure?.details == "no answer to a ping")
+        #expect(heard.failure?.details == "no reply to a ping")
     }
 
     @Test func `an answered ping is life, as is a message`() throws {
