@@ -15,7 +15,7 @@ package enum ConnectionPipeline {
         var tls: TLSHandler?
         if let context {
             let ids = loop
-            tls = try TLSHandler(server: context, buffers: loop.tls) { "\(ids.turn.ids.ulid(at: LoopClock.wallMilliseconds()))" }
+            tls = try TLSHandler(server: context, buffers: loop.tls) { "\(ids.effects.ids.ulid(at: LoopClock.wallMilliseconds()))" }
         } else {
             connection.phase = .head
         }
@@ -37,7 +37,7 @@ package enum ConnectionPipeline {
         let address = channel.remoteAddress
         let text = address.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
         let connection = Connection(
-            id: loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
+            id: loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
             deadline: now + min(loop.settings.handshakeTimeout, loop.settings.headerTimeout),
             abort: { channel.close(promise: nil) })
         shard.connections.add(connection)

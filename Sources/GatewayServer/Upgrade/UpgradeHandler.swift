@@ -228,7 +228,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private static let notHTTP = UpgradePolicy.Refusal(.badRequest, .invalidUpgrade, "This isn't an HTTP/1.1 request.")
 
-    private func correlationID() -> ULID { loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()) }
+    private func correlationID() -> ULID { loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()) }
 
     /// Sends the response and closes the sending side; the client gets a second to read the response.
     private func finish(_ response: HTTPAnswer, head: HTTPRequestHead?, context: ChannelHandlerContext) {
@@ -293,7 +293,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             return
         case ChannelEvent.inputClosed:
             if case .upgraded = state { break }
-            connection.ended(reason: "the peer stopped sending")
+            connection.ended(reason: "closed by the client before the upgrade")
             context.close(promise: nil)
         default: break
         }
