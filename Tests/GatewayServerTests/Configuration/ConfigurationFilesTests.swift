@@ -27,7 +27,7 @@ struct ConfigurationFilesTests {
         #expect(try problems(directory.path) == [])
         let empty = try loadConfiguration(["--config", directory.path])
         #expect(
-            empty.warnings == ["\(directory.path) (--config): the directory has no gateway.yaml or development.yaml; the defaults hold"])
+            empty.warnings == ["\(directory.path) (--config): the directory has no gateway.yaml or development.yaml; the built-in defaults apply"])
         try directory.write("", to: "gateway.yml")
         #expect(
             try problems(directory.path) == [
@@ -108,7 +108,7 @@ struct ConfigurationFilesTests {
         #expect(try directory.load().lost(since: running) == [])
         try FileManager.default.removeItem(atPath: file)
         try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: false)
-        #expect(directory.problems().map(\.hint) == ["not a file"])
+        #expect(directory.problems().map(\.hint) == ["not a regular file"])
         try FileManager.default.removeItem(atPath: directory.path)
         #expect(try directory.load().lost(since: running).count == 2)
     }

@@ -62,8 +62,8 @@ struct ConfigurationProblemTests {
             (["--sessions.max=5", "stray"], "stray", nil), (["-v"], "-v", nil),
             (["--sessions.max"], "sessions.max", "the flag needs a value"),
             (["--sessions.max", "--sessions.ttl", "5s"], "sessions.max", "the flag needs a value"),
-            (["--sessions.max", "5", "6"], "sessions.max", "the flag takes one value, once"),
-            (["--sessions.max=5", "--sessions.max=6"], "sessions.max", "the flag takes one value, once"),
+            (["--sessions.max", "5", "6"], "sessions.max", "the flag takes exactly one value"),
+            (["--sessions.max=5", "--sessions.max=6"], "sessions.max", "the flag takes exactly one value"),
             (["--environment"], "environment", "the flag needs a value"),
             (["--http.allowed_origins"], "http.allowed_origins", "the flag needs a value"),
         ] as [([String], String, String?)])
@@ -91,7 +91,7 @@ struct ConfigurationProblemTests {
             return directory.problems([], variables.merging(more) { $1 }).map { $0.hint ?? $0.allowed }
         }
         #expect(hints(directory.path + "/missing") == ["there is no such file"])
-        #expect(hints(directory.path) == ["not a file"])
+        #expect(hints(directory.path) == ["not a regular file"])
         #expect(hints(directory.path + "/large") == ["larger than 64KiB"])
         #expect(hints(directory.path + "/empty") == ["1 to 1024 visible ASCII characters"])
         #expect(hints("x", ["PARLEY_OPERATIONS_TOKEN": "y"]) == ["PARLEY_OPERATIONS_TOKEN_FILE or PARLEY_OPERATIONS_TOKEN, not both"])
@@ -134,7 +134,7 @@ struct ConfigurationProblemTests {
         #expect(bytes.problems().count == 1)
         let folder = try ConfigurationDirectory()
         try FileManager.default.createDirectory(atPath: folder.path + "/gateway.yaml", withIntermediateDirectories: false)
-        #expect(folder.problems().map(\.hint) == ["not a file"])
+        #expect(folder.problems().map(\.hint) == ["not a regular file"])
         let laughs = (1..<30).map { "a\($0): &a\($0) {x: *a\($0 - 1), y: *a\($0 - 1)}" }
         let aliases = try ConfigurationDirectory(["gateway.yaml": (["a0: &a0 {x: 1}"] + laughs).joined(separator: "\n")])
         #expect(aliases.problems().contains { $0.allowed == "at most 1000 entries" })

@@ -118,16 +118,16 @@ struct ConfigurationWordsTests {
         arguments: [
             ("", ["upstreams.chat", "no route uses the upstream; without any route"]),
             ("routes:\n  all:\n    upstreams: [chat]\n", []),
-            ("routes:\n  a:\n    upstreams: [chat]\n  b:\n    upstreams: [chat]\n", ["routes.b", "never used: a takes all"]),
+            ("routes:\n  a:\n    upstreams: [chat]\n  b:\n    upstreams: [chat]\n", ["routes.b", "never used: a matches all"]),
             ("routes:\n  a:\n    path: /a\n    upstreams: [chat]\n  b:\n    upstreams: [chat]\n", []),
             ("routes:\n  a:\n    meta: [x=1]\n    upstreams: [chat]\n  b:\n    meta: [x=2]\n    upstreams: [chat]\n", []),
             (
                 "routes:\n  a:\n    meta: [x=1]\n    upstreams: [chat]\n  b:\n    meta: [x=1]\n    upstreams: [chat]\n",
-                ["routes.b", "never used: a takes all"]
+                ["routes.b", "never used: a matches all"]
             ),
             (
                 "routes:\n  a:\n    meta: [x=1, x=2]\n    upstreams: [chat]\n  b:\n    upstreams: [chat]\n",
-                ["routes.a", "meta demands two values of x"]
+                ["routes.a", "meta requires two values of x"]
             ),
         ] as [(String, [String])])
     func `an upstream that no route uses and a route that is never used are warned of`(routes: String, words: [String]) throws {
