@@ -1,15 +1,15 @@
-/// What is wrong with a client's message: the light form of an error, before it has a correlation id.
+/// A fault in a client message: a cheap form of the error, without a correlation id.
 package struct MessageFault: Error, Sendable {
     package var code: ErrorCode
-    /// For people; a literal, so that a refusal allocates nothing but its `param`.
+    /// The text for humans; a literal, so that a rejection allocates only `param`.
     package var message: StaticString
-    /// JSON Pointer (RFC 6901) of the field at fault.
+    /// The JSON Pointer (RFC 6901) to the faulty field.
     package var param: String?
-    /// The message's own `id`, when it is a valid one and the message was whole JSON.
+    /// The `id` of the message, if the id and the message's JSON are valid.
     package var replyTo: MessageID?
-    /// Where in the message, in bytes; shown in development only.
+    /// The offset in the message in bytes; shown in development only.
     package var offset: Int?
-    /// Whether the message's type is known to be `audio`: what follows a refused opening isn't judged.
+    /// Whether the message's type is `audio`: the chunks after a rejected opening are ignored.
     package var isAudio = false
 
     package init(
@@ -22,7 +22,7 @@ package struct MessageFault: Error, Sendable {
         self.offset = offset
     }
 
-    /// `invalid_json`, where the scan stopped.
+    /// Creates an `invalid_json` fault at the position of the error.
     init(_ error: JSONSyntaxError, replyTo: MessageID? = nil) {
         self.init(.invalidJSON, error.reason.explanation, replyTo: replyTo, offset: error.offset)
     }

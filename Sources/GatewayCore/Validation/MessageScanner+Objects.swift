@@ -1,5 +1,5 @@
 extension MessageScanner {
-    /// A `format` object whose fields were read into `object`; nil when it isn't there.
+    /// Validates a `format` object whose fields were read into `object`; nil when absent.
     mutating func audioFormat(
         _ object: ObjectFields, value: JSONValue?, in pointer: StaticString, _ bytes: RawSpan
     ) throws(MessageFault) -> AudioFormat? {
@@ -25,7 +25,7 @@ extension MessageScanner {
             } ?? 1)
     }
 
-    /// A whole number is either supported or `invalid_audio`; anything else isn't a number of this kind at all.
+    /// Returns an integer within the range; an unsupported integer is `invalid_audio`, any other value `invalid_message`.
     private func number(
         _ value: JSONValue, _ field: FieldName, within range: ClosedRange<Int>, in pointer: StaticString, _ message: StaticString,
         _ bytes: RawSpan
@@ -39,7 +39,7 @@ extension MessageScanner {
         return number
     }
 
-    /// The `output` object; nil when it isn't there.
+    /// Validates the `output` object; nil when absent.
     mutating func wantedOutput(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage.Output? {
         guard let value = fields[.output] else { return nil }
         guard value.kind == .object else { throw fault(.invalidMessage, "output is an object", field: .output, in: bytes) }
@@ -61,7 +61,7 @@ extension MessageScanner {
         var reader = JSONReader(at: modalities.start &+ 1, maximumDepth: ValidationRules.deepestNesting)
         repeat {
             reader.skipWhitespace(in: bytes)
-            // The array was found whole; an empty one has no value here.
+            // The array's syntax was checked, so only an empty array has no value here.
             guard let value = try? reader.value(in: bytes, depth: 3), let name = shortText(value, in: bytes) else {
                 throw fault(.invalidMessage, message, field: .modalities, of: "/output", at: modalities, in: bytes)
             }
