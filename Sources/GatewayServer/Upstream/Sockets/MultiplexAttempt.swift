@@ -107,7 +107,7 @@ final class MultiplexAttempt: UpstreamAttempt {
         reporter.read(bytes)
         guard !isEnded else { return }
         do throws(AnswerFault) {
-            if case .chunk = message.body { throw AnswerFault("chunk messages aren't allowed over WebSocket; audio belongs in binary messages") }
+            if case .chunk = message.body { throw AnswerFault("chunk messages aren't allowed; audio belongs in binary messages") }
             try stream.take(message, handle)
         } catch {
             fault(.unusable(error))

@@ -118,20 +118,20 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         guard !isEnded else { return }
         reporter.read(text.byteCount)
         guard !isEnded else { return }
-        let response: VoskAnswer
+        let result: VoskAnswer
         do throws(AnswerFault) {
-            response = try VoskAnswer(text)
+            result = try VoskAnswer(text)
         } catch {
             return fail(.unusable(error))
         }
         resultCount += 1
         let content = UpstreamEvent.Content.transcript(
-            response.text, final: response.isFinal, confidence: response.confidence, startMilliseconds: response.startMilliseconds,
-            endMilliseconds: response.endMilliseconds)
-        if hasSentEnd, response.isFinal, resultCount > sentCount { return finish(content) }
+            result.text, final: result.isFinal, confidence: result.confidence, startMilliseconds: result.startMilliseconds,
+            endMilliseconds: result.endMilliseconds)
+        if hasSentEnd, result.isFinal, resultCount > sentCount { return finish(content) }
         // Results of earlier utterances, and partial results that aren't empty.
-        if !response.text.isEmpty { reporter.received(content) }
-        if hasSentEnd, response.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
+        if !result.text.isEmpty { reporter.received(content) }
+        if hasSentEnd, result.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
     }
 
     func socket(binary: RawSpan) { fail(.unusable(AnswerFault("a binary message from a vosk server"))) }
