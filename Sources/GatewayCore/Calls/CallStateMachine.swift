@@ -32,7 +32,7 @@ package struct CallStateMachine: ~Copyable {
 
     /// The longest `Retry-After` that the call waits for, in milliseconds. A longer one is passed to the client instead.
     static let longestRetryAfter: Int64 = 2000
-    /// The number of bytes that each part of the response counts at least toward the limit.
+    /// The minimum number of bytes that each part of the response counts toward the limit.
     static let smallestContent = 16
 
     let policy: CallPolicy

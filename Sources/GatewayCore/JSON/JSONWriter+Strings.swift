@@ -54,7 +54,7 @@ extension JSONWriter {
         }
     }
 
-    /// Writes the last bytes of a block with one store, which also rewrites the block's preceding bytes, written before.
+    /// Writes the last bytes of a block with one store, which overwrites the preceding bytes with the same values.
     @inline(__always)
     private mutating func put(last size: Int, of block: ByteBlock) {
         guard let target = unsafe advance(by: size) else { return }
@@ -75,7 +75,7 @@ extension JSONWriter {
     /// Whether one of eight bytes has to be escaped.
     @inline(__always)
     private static func isSpecial(_ word: UInt64) -> Bool {
-        // A byte below `n` borrows from its highest bit, which it doesn't have itself.
+        // Subtracting `n` from a smaller byte borrows, which sets the highest bit; bytes that already have it are masked out.
         func hasByte(below n: UInt64, _ word: UInt64) -> UInt64 { (word &- 0x0101_0101_0101_0101 &* n) & ~word & 0x8080_8080_8080_8080 }
         let quote = hasByte(below: 1, word ^ 0x2222_2222_2222_2222)
         let backslash = hasByte(below: 1, word ^ 0x5C5C_5C5C_5C5C_5C5C)

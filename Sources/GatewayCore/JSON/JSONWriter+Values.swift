@@ -1,4 +1,4 @@
-/// Members and values by type. Members are inlined where their names are constants.
+/// Members and values by type. Members are inlined so that their names are constants at the call site.
 extension JSONWriter {
     /// Writes a constant string that needs no escaping.
     @inline(__always)
@@ -83,7 +83,7 @@ extension JSONWriter {
         string(unsafe value.span.bytes)
     }
 
-    /// Writes a member with a name that needs escaping and a value that is JSON already.
+    /// Writes a member with a name that needs escaping and a value that is already JSON.
     package mutating func member(named name: String, json value: [UInt8]) {
         // As above.
         self.name(unsafe name.utf8Span.span.bytes)
@@ -99,7 +99,7 @@ extension JSONWriter {
         put(UInt8(ascii: "\""))
     }
 
-    /// Writes a value that is JSON already.
+    /// Writes a value that is already JSON.
     @inline(__always)
     package mutating func member(_ name: StaticString, json value: RawSpan) {
         self.name(name)

@@ -23,8 +23,7 @@ package struct SpeechStage: Sendable {
 
     private enum Sentence: Hashable {
         case none
-        /// ``SpeechStage/advance()`` has returned the sentence, which may end before ``SpeechStage/started()``; the next sentence waits for
-        /// both.
+        /// ``SpeechStage/advance()`` has returned the sentence. If it ends before ``SpeechStage/started()``, the next one waits for that call.
         case starting
         case synthesizing
         case endedWhileStarting

@@ -1,7 +1,7 @@
 /// An event of the response to a request.
 package struct UpstreamEvent: Sendable {
     package enum Content: Sendable {
-        /// A delta of a text, or its last one with `final`. Valid UTF-8, may be empty.
+        /// A delta of a text; the last one with `final`. Valid UTF-8, may be empty.
         case text([UInt8], final: Bool)
         /// A delta of a text for a client that requested only audio: added to the conversation, but not sent. Valid UTF-8.
         case unsentText([UInt8])

@@ -125,7 +125,7 @@ package struct UpstreamRequest: @unchecked Sendable {
         set { ownStorage().fields.conversation = newValue }
     }
 
-    /// Bytes of everything but the text.
+    /// The approximate size of everything except the input, in bytes.
     package var extraBytes: Int {
         meta.reduce((lang?.count ?? 0) + (output.voice?.count ?? 0)) { $0 + $1.key.count + $1.value.count + 64 }
     }
