@@ -75,7 +75,7 @@ import Testing
         try folder.write("limits: {audio_per_minute: x}\n", to: "config/gateway.yaml")
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway/reload", method: "POST")).status == 422)
         health = try await gateway.operationsResponse(to: Self.get("/health"))
-        #expect(health.body.contains(#"{"name":"configuration","ready":true,"degraded":true,"reason":"the last reload was refused"#))
+        #expect(health.body.contains(#"{"name":"configuration","ready":true,"degraded":true,"reason":"the last reload was rejected"#))
         #expect(try await gateway.operationsResponse(to: Self.get("/readyz")).json()["status"] == "ready")
         try folder.write("limits: {audio_per_minute: 5}\n", to: "config/gateway.yaml")
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway/reload", method: "POST")).status == 200)

@@ -152,11 +152,11 @@ struct ConfigurationFilesTests {
         let known = ConfigurationFingerprint(of: [directory.path + "/a"])
         var watch = FileWatch()
         var seen: [Bool] = []
-        for length in 1...FileWatch.mostLooks {
+        for length in 1...FileWatch.maximumChecks {
             try directory.write(String(repeating: "x", count: length), to: "a")
             seen.append(watch.hasChanged(ConfigurationFingerprint(of: [directory.path + "/a"]), from: known))
         }
-        #expect(seen == Array(repeating: false, count: FileWatch.mostLooks - 1) + [true])
+        #expect(seen == Array(repeating: false, count: FileWatch.maximumChecks - 1) + [true])
     }
 
     @Test func `a refused reload is tried again without another change, until it succeeds`() async throws {

@@ -61,7 +61,9 @@ import Testing
                 #expect(refused.status == 401)
                 #expect(refused.fields["www-authenticate"] == #"Bearer realm="parley operations""#)
                 #expect(
-                    refused.problem == problem(401, "Unauthorized", "unauthorized", "send Authorization: Bearer and the operations token"))
+                    refused.problem
+                        == problem(
+                            401, "Unauthorized", "unauthorized", "missing or wrong token; send Authorization: Bearer and operations.token"))
             }
             #expect(try await server.send("GET /v1/gateway", ["Authorization: Bearer first"]).status == 200)
             server.token.set("second")
@@ -75,22 +77,23 @@ import Testing
     @Test func `production without a token shows nothing but health`() async throws {
         try await OperationsHarness.run(demandsToken: true) { server in
             let refused = try await server.send("GET /v1/gateway", ["Authorization: Bearer x"])
-            #expect(refused.problem == problem(403, "Forbidden", "forbidden", "closed until operations.token is configured"))
+            #expect(refused.problem == problem(403, "Forbidden", "forbidden", "rejected until operations.token is configured"))
             #expect(try await server.send("GET /livez").status == 200)
         }
     }
 
     @Test func `a web page can't use the listener`() async throws {
         try await OperationsHarness.run { server in
-            let foreign = problem(403, "Forbidden", "origin_denied", "web pages of other origins can't use this listener")
+            let foreign = problem(403, "Forbidden", "origin_denied", "requests from web pages of other origins are rejected")
             #expect(try await server.send("POST /v1/gateway/reload", ["Origin: https://evil.example"]).problem == foreign)
             #expect(try await server.send("GET /livez", ["Origin: null"]).problem == foreign)
             #expect(try await server.send("GET /livez", ["Sec-Fetch-Site: cross-site"]).problem == foreign)
             #expect(try await server.send("GET /livez", ["Origin: http://127.0.0.1:\(server.address.port ?? 0)"]).status == 200)
             let rebound = try await server.send("GET /v1/gateway", ["Host: evil.example", "Connection: close"], raw: true)
             #expect(
-                rebound.problem == problem(403, "Forbidden", "forbidden", "Host must be an IP address, localhost or the configured host"))
-            let expected = problem(400, "Bad Request", "forbidden", "exactly one Host is needed")
+                rebound.problem
+                    == problem(403, "Forbidden", "forbidden", "Host must be an IP address, localhost or the host of operations.address"))
+            let expected = problem(400, "Bad Request", "forbidden", "exactly one Host header is required")
             #expect(
                 try await server.send("GET /livez", ["Host: localhost", "Host: localhost", "Connection: close"], raw: true).problem
                     == expected)
@@ -172,9 +175,11 @@ import Testing
     @Test func `other paths are not found, and other methods are told which ones there are`() async throws {
         try await OperationsHarness.run { server in
             #expect(
-                try await server.send("GET /nothing").problem == problem(404, "Not Found", "not_found", "there is nothing at this path"))
+                try await server.send("GET /nothing").problem == problem(404, "Not Found", "not_found", "unknown path"))
             let post = try await server.send("POST /livez")
-            #expect(post.problem == problem(405, "Method Not Allowed", "not_found", "this path takes GET, HEAD, OPTIONS"))
+            #expect(
+                post.problem == problem(405, "Method Not Allowed", "not_found", "method not allowed; this path supports GET, HEAD, OPTIONS")
+            )
             #expect(post.fields["allow"] == "GET, HEAD, OPTIONS")
             #expect(try await server.send("GET /v1/gateway/reload").fields["allow"] == "POST")
             for line in ["OPTIONS *", "CONNECT 127.0.0.1:1", "TRACE /livez", "BREW /coffee"] {
@@ -207,7 +212,8 @@ import Testing
         try await OperationsHarness.run { server in
             let answer = try await server.send(
                 "POST /v1/gateway/reload", ["Host: localhost"], body: String(repeating: "x", count: 1025), raw: true)
-            #expect(answer.problem == problem(413, "Content Too Large", "message_too_large", "no body of more than 1024 bytes is taken"))
+            #expect(
+                answer.problem == problem(413, "Content Too Large", "message_too_large", "request body too large; the limit is 1024 bytes"))
             #expect(answer.fields["connection"] == "close")
             #expect(try await server.send("POST /v1/gateway/reload").status == 200)
         }
