@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# From a fresh clone to a running gateway: installs what is missing, builds, and runs "parley serve" with the arguments given here.
-# Standard output then carries the gateway's log lines and nothing else.
+# Installs missing packages, builds a release and runs "parley serve" with the arguments of this script.
+# Standard output has only the gateway's log lines.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 deploy/setup.sh
 
-# Tells on standard error how far the build is: in place on a terminal, else a line every 15 s. The last line of the log is the build's own count.
+# Prints the last line of the build's log on standard error: in place on a terminal, otherwise every 15 s. It holds the number of finished steps.
 show_progress() {
     local every=15 start=$SECONDS format='%s\n' line
     if [[ -t 2 ]]; then every=1 format='\r\e[K%.79s'; fi
-    # The end of this script's output doesn't wait for the pause.
+    # Without the redirection a pending sleep would keep this script's output open.
     while sleep "$every" >/dev/null 2>&1; do
         line="$(tail -n 1 "$log" 2>/dev/null || true)"
         # shellcheck disable=SC2059
@@ -35,7 +35,7 @@ if [[ "$built" != true ]]; then
     exit 1
 fi
 
-# Where a client finds it: the listener's port, on this machine.
+# The listener's address, for the command that is suggested below.
 address="${PARLEY_LISTEN_ADDRESS:-127.0.0.1:8443}"
 previous=
 for argument in "$@"; do
