@@ -73,7 +73,7 @@ import Testing
         let path = folder.path + "/notes.txt"
         let content = Data(repeating: 0x41, count: 5000)
         try content.write(to: URL(fileURLWithPath: path))
-        #expect { try store(path) } throws: { "\($0)".contains("no SQLite file") }
+        #expect { try store(path) } throws: { "\($0)".contains("not an SQLite file") }
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == content)
     }
 

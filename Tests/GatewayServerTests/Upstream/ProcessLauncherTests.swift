@@ -44,7 +44,7 @@ struct ProcessLauncherTests {
     @Test func `says what can't be started`() async throws {
         let ended = try await run(["/nonexistent/program"])
         #expect(ended.status == 127)
-        #expect(ended.errorLines == ["parley: /nonexistent/program can't be started: No such file or directory"])
+        #expect(ended.errorLines == ["parley: can't start /nonexistent/program: No such file or directory"])
     }
 
     @Test func `a control group that isn't there keeps nobody from work`() async throws {
