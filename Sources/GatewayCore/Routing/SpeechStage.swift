@@ -23,7 +23,8 @@ package struct SpeechStage: Sendable {
 
     private enum Sentence: Hashable {
         case none
-        /// ``SpeechStage/advance()`` has returned the sentence. If it ends before ``SpeechStage/started()``, the next one waits for that call.
+        /// ``SpeechStage/advance()`` has returned the sentence. If it ends before ``SpeechStage/started()``, the next sentence waits for
+        /// that call.
         case starting
         case synthesizing
         case endedWhileStarting
