@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// JSON read the slow and obvious way, to compare the scanner with: recursive, one byte after the other, and building a tree.
+/// A reference JSON parser to compare the scanner with: recursive, byte by byte, building a tree.
 indirect enum ReferenceJSON {
     case null, bool(Bool), number(String), string(Text), array([ReferenceJSON]), object([(key: Text, value: ReferenceJSON)])
 
@@ -8,7 +8,7 @@ indirect enum ReferenceJSON {
         var scalars: [UInt32] = []
         var hasLoneSurrogate = false
 
-        /// What sanitizing leaves, as UTF-8.
+        /// The sanitized text as UTF-8.
         var sanitized: [UInt8] {
             var string = ""
             for scalar in scalars where scalar == 9 || scalar == 10 || !(scalar < 32 || 127..<160 ~= scalar) {
@@ -28,7 +28,7 @@ indirect enum ReferenceJSON {
         return try? parser.document()
     }
 
-    /// The members of the message, when all of what `invalid_json` stands for is in order.
+    /// Returns whether the message has any fault that is reported as `invalid_json`.
     static func isInvalid(_ bytes: [UInt8], maxDepth: Int) -> Bool {
         guard case .object(let members)? = read(bytes, maxDepth: maxDepth) else { return true }
         guard hasGoodKeys(members) else { return true }
@@ -74,7 +74,7 @@ indirect enum ReferenceJSON {
         return Set(keys.map(\.scalars)).count == keys.count && !keys.contains { $0.hasLoneSurrogate }
     }
 
-    /// Unique whole keys, and no half of a pair in the strings named; in all of them when there are no names.
+    /// Returns whether the keys are unique and valid, and the named strings, or all strings if nil, have no lone surrogate.
     private static func isGood(_ members: [(key: Text, value: ReferenceJSON)], strings: [String]?) -> Bool {
         hasGoodKeys(members)
             && !members.contains { member in
