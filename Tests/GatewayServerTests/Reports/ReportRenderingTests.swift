@@ -60,7 +60,7 @@ import Testing
         let page = page(details(["hello"], title: "A call"))
         for part in [
             "<title>A call</title>", "ended: bye", "2023-11-14 22:13:20", ">10.0 s<", "after 12 ms, done after 1.5 s", "rate_limited",
-            "close code 1006", "something was lost", "audio · 20 ms, 640 B", "<td>12 ms</td>", "<td>1.5 s</td>", "client · +0:01.0",
+            "close code 1006", "messages were lost", "audio · 20 ms, 640 B", "<td>12 ms</td>", "<td>1.5 s</td>", "client · +0:01.0",
         ] {
             #expect(page.contains(part), "\(part)")
         }
@@ -79,7 +79,7 @@ import Testing
     @Test func `a report without a transcript has no errors in its place`() {
         var metadata = details(["hello"])
         metadata.transcript = nil
-        #expect(page(metadata).contains("Nothing was said") && page(metadata).contains("rate_limited"))
+        #expect(page(metadata).contains("No messages.") && page(metadata).contains("rate_limited"))
     }
 
     @Test(
