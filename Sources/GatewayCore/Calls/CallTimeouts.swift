@@ -38,7 +38,7 @@ package struct CallTimeouts: Sendable {
     private var unconsumedBytes = 0
 
     /// Bytes without content, such as keepalive comments, extend the deadline up to this many times ``Policy/betweenBytes``.
-    package static let emptyFactor = 10
+    package static let noContentFactor = 10
 
     package init(policy: Policy, at now: Instant) {
         self.policy = policy
@@ -72,8 +72,8 @@ package struct CallTimeouts: Sendable {
     }
 
     /// Pauses or resumes the deadlines that depend on reading the response.
-    package mutating func hold(_ held: Bool, at now: Instant) {
-        if held {
+    package mutating func hold(_ paused: Bool, at now: Instant) {
+        if paused {
             pausedAt = pausedAt ?? now
         } else if let from = pausedAt {
             startedAt += now - from
@@ -101,7 +101,7 @@ package struct CallTimeouts: Sendable {
             }
         guard limit != .max else { return nil }
         if now - phaseStart >= limit { return phase }
-        let longest = limit * Self.emptyFactor
+        let longest = limit * Self.noContentFactor
         return phase == .answering && longest != .max && now - lastContentAt >= longest ? phase : nil
     }
 }

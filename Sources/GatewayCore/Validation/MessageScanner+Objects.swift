@@ -43,17 +43,17 @@ extension MessageScanner {
     mutating func wantedOutput(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage.Output? {
         guard let value = fields[.output] else { return nil }
         guard value.kind == .object else { throw fault(.invalidMessage, "output is an object", field: .output, in: bytes) }
-        var wanted = ClientMessage.Output(text: true, audio: false, format: nil, voice: nil)
+        var requested = ClientMessage.Output(text: true, audio: false, format: nil, voice: nil)
         if let modalities = output[.modalities] {
-            wanted.text = false
-            try read(modalities, into: &wanted, bytes)
+            requested.text = false
+            try read(modalities, into: &requested, bytes)
         }
-        wanted.format = try audioFormat(outputFormat, value: output[.format], in: "/output/format", bytes)
-        wanted.voice = try text(.voice, of: output, in: "/output", bytes: 1...128, "voice is a string of 1 to 128 bytes", bytes)
-        return wanted
+        requested.format = try audioFormat(outputFormat, value: output[.format], in: "/output/format", bytes)
+        requested.voice = try text(.voice, of: output, in: "/output", bytes: 1...128, "voice is a string of 1 to 128 bytes", bytes)
+        return requested
     }
 
-    private mutating func read(_ modalities: JSONValue, into wanted: inout ClientMessage.Output, _ bytes: RawSpan) throws(MessageFault) {
+    private mutating func read(_ modalities: JSONValue, into requested: inout ClientMessage.Output, _ bytes: RawSpan) throws(MessageFault) {
         let message: StaticString = #"modalities is "text", "audio" or both, each once"#
         guard modalities.kind == .array else {
             throw fault(.invalidMessage, message, field: .modalities, of: "/output", at: modalities, in: bytes)
@@ -67,8 +67,8 @@ extension MessageScanner {
             }
             if value.hasLoneSurrogate { throw MessageFault(JSONSyntaxError(.loneSurrogate, at: value.start), replyTo: replyTo(in: bytes)) }
             switch name {
-            case "text" where !wanted.text: wanted.text = true
-            case "audio" where !wanted.audio: wanted.audio = true
+            case "text" where !requested.text: requested.text = true
+            case "audio" where !requested.audio: requested.audio = true
             default: throw fault(.invalidMessage, message, field: .modalities, of: "/output", at: modalities, in: bytes)
             }
             reader.skipWhitespace(in: bytes)

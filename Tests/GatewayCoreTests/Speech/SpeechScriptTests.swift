@@ -50,12 +50,12 @@ import Testing
         let sentences = script(text)
         #expect(spoken(sentences) == ["Read all of this page now.", "Then stop."])
         let first = try #require(sentences.first)
-        func sourceText(_ spoken: String) -> String { String(decoding: Array(text.utf8)[..<first.source(of: spoken.utf8.count)], as: UTF8.self) }
-        #expect(sourceText("") == "")
-        #expect(sourceText("Read ") == "Read ")
-        #expect(sourceText("Read all ") == "Read **all** ")
-        #expect(sourceText("Read all of this ") == "Read **all** of [this ")
-        #expect(sourceText("Read all of this page now. ") == "Read **all** of [this page](https://example.com/a/b) now. ")
+        func shown(_ spoken: String) -> String { String(decoding: Array(text.utf8)[..<first.source(of: spoken.utf8.count)], as: UTF8.self) }
+        #expect(shown("") == "")
+        #expect(shown("Read ") == "Read ")
+        #expect(shown("Read all ") == "Read **all** ")
+        #expect(shown("Read all of this ") == "Read **all** of [this ")
+        #expect(shown("Read all of this page now. ") == "Read **all** of [this page](https://example.com/a/b) now. ")
     }
 }
 
