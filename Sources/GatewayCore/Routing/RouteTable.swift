@@ -64,10 +64,10 @@ package struct RouteTable: Sendable, Hashable {
             }
         for index in routes.indices {
             if !routes[index].inputs.isEmpty, !routes[index].inputs.contains(input) { continue }
-            if let required = routes[index].path, required != path { continue }
+            if let expected = routes[index].path, expected != path { continue }
             if routes[index].meta.isEmpty { return index }
             let meta = request.meta
-            if routes[index].meta.allSatisfy({ required in meta.contains { $0.key == required.key && $0.value == required.value } }) {
+            if routes[index].meta.allSatisfy({ expected in meta.contains { $0.key == expected.key && $0.value == expected.value } }) {
                 return index
             }
         }
