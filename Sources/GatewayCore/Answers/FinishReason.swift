@@ -1,4 +1,4 @@
-/// Why a response ended: `finish` of the message that ends a request (protocol page, section "Answers").
+/// Why a response ended: `finish` of the message that ends a request (protocol page, section "Responses").
 package enum FinishReason: String, Sendable, Hashable, CaseIterable {
     /// The model completed the response.
     case stop

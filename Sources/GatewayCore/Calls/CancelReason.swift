@@ -1,4 +1,4 @@
-/// The reason for cancelling a request or one of its attempts (upstream page, section "Cancelling").
+/// The reason for cancelling a request or one of its attempts (upstream page, section "Control messages").
 package enum CancelReason: String, Sendable, CaseIterable {
     case client
     /// The session has ended.
