@@ -1,4 +1,4 @@
-/// Reassembles frames (the samples of all channels at one time) that were split across chunks. Holds less than one frame.
+/// A buffer that reassembles frames (the samples of all channels at one time) split across chunks. Holds less than one frame.
 struct FrameAssembler: Sendable {
     private let frameBytes: Int
     /// The beginning of an incomplete frame.

@@ -1,4 +1,4 @@
-/// Limits retries to a share of the requests, so that retries don't multiply the load on a failing upstream.
+/// A limit of retries to a share of the requests, so that retries don't multiply the load on a failing upstream.
 package struct RetryBudget: Sendable, Hashable {
     /// The maximum number of saved retries, which is also the initial number.
     package static let reserve = 10.0

@@ -1,4 +1,4 @@
-/// Converts a streamed text into sentences for a TTS service.
+/// A converter of streamed text into sentences for a TTS service.
 ///
 /// The text is reduced to its speakable part, which is split into sentences. A sentence without a letter or a digit isn't synthesized: its
 /// part of the text is added to the next sentence, or forms a silent sentence at the end of the text.

@@ -1,4 +1,4 @@
-/// Reduces streamed Markdown to the words that can be spoken, and maps the words to the source text.
+/// A reduction of streamed Markdown to speakable text, with a mapping of the spoken text to its source.
 ///
 /// Markup for emphasis, headings, lists, quotes and tables is dropped. A link is spoken as its text, an image as its description, a URL as
 /// its host, inline code as its content. Code blocks, comments, tags and reference definitions are dropped. The syntax is CommonMark 0.31

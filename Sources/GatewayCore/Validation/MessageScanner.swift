@@ -1,4 +1,4 @@
-/// Parses the bytes of one text message into a valid ``ClientMessage``, or throws the first fault.
+/// A parser of text messages: returns a valid ``ClientMessage``, or throws the first fault.
 ///
 /// One pass reads all the JSON and notes the positions of the known fields in any order; then the fields of the message's type are
 /// validated. Nothing is copied and, except for `meta`, nothing is allocated: the scanner reuses its buffers. Each event loop has one
