@@ -88,10 +88,10 @@ package final class TLSContext: Sendable {
         if let reason = TLSPolicy.apply(to: context, minimumVersion: settings.minimumVersion) {
             throw TLSConfigurationError(path: nil, .unsupported(reason))
         }
-        // Stateless tickets instead of a cache; one of them, since a client opens one connection.
+        // Stateless tickets instead of a session cache; one ticket, because a client opens one connection.
         _ = parley_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         SSL_CTX_set_timeout(context, ticketKeys.lifetime)
-        // Tickets offer no early data, so all that comes was meant for another server: it is skipped (RFC 8446 §4.2.10).
+        // Our tickets don't permit early data, so any early data belongs to another server's ticket and is skipped (RFC 8446 §4.2.10).
         guard SSL_CTX_set_num_tickets(context, 1) == 1, SSL_CTX_set_max_early_data(context, 0) == 1,
             SSL_CTX_set_recv_max_early_data(context, UInt32(TLSConnection.maxSkippedEarlyData)) == 1, ticketKeys.install(in: context)
         else { throw TLSConfigurationError(path: nil, .unsupported(OpenSSLErrors.takeReason() ?? "no reason given")) }

@@ -21,7 +21,7 @@ package final class EventLoopState {
     /// The sessions that wait to issue demand.
     let demand: DemandQueue
     let delayedAcks: DelayedAckQueue
-    /// Nil when sessions live in memory only.
+    /// Nil when sessions aren't stored.
     let commits: CommitQueue?
     /// The buffer for outbound frames, reused after each write, so that writing allocates nothing.
     package var output = ByteBuffer()

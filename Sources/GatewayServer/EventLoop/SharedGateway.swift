@@ -13,7 +13,7 @@ package final class SharedGateway: Sendable {
     package let health: HealthRegistry
     package let descriptors = DescriptorLimit()
     package let upstream: any UpstreamProvider
-    /// Nil when sessions live in memory only.
+    /// Nil when sessions aren't stored.
     package let store: (any SessionStore)?
     package let archive: any ReportArchive
     /// The mailboxes of the event loops, indexed by loop number (see ``SessionRegistry``).

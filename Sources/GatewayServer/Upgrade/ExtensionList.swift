@@ -9,7 +9,7 @@ struct ExtensionList: Equatable {
 
     struct Parameter: Equatable {
         var name: String
-        /// Without its quotes and backslashes.
+        /// The value without quotes and backslashes; nil when absent.
         var value: String?
     }
 
