@@ -108,14 +108,14 @@ private struct Parser {
         while let byte = current, [32, 9, 10, 13].contains(byte) { position += 1 }
     }
 
-    mutating func take(_ character: Unicode.Scalar) -> Bool {
+    mutating func accept(_ character: Unicode.Scalar) -> Bool {
         guard current == UInt8(ascii: character) else { return false }
         position += 1
         return true
     }
 
     mutating func expect(_ text: String) throws {
-        for scalar in text.unicodeScalars where !take(scalar) { throw ReferenceJSON.Refusal() }
+        for scalar in text.unicodeScalars where !accept(scalar) { throw ReferenceJSON.Refusal() }
     }
 
     mutating func value(depth: Int) throws -> ReferenceJSON {
@@ -144,7 +144,7 @@ private struct Parser {
         var members: [(key: ReferenceJSON.Text, value: ReferenceJSON)] = []
         try expect("{")
         skipSpace()
-        if take("}") { return .object([]) }
+        if accept("}") { return .object([]) }
         repeat {
             skipSpace()
             let key = try string()
@@ -153,7 +153,7 @@ private struct Parser {
             skipSpace()
             members.append((key, try value(depth: depth)))
             skipSpace()
-        } while take(",")
+        } while accept(",")
         try expect("}")
         return .object(members)
     }
@@ -162,23 +162,23 @@ private struct Parser {
         var values: [ReferenceJSON] = []
         try expect("[")
         skipSpace()
-        if take("]") { return .array([]) }
+        if accept("]") { return .array([]) }
         repeat {
             skipSpace()
             values.append(try value(depth: depth))
             skipSpace()
-        } while take(",")
+        } while accept(",")
         try expect("]")
         return .array(values)
     }
 
     mutating func number() throws -> ReferenceJSON {
         let start = position
-        _ = take("-")
-        if !take("0") { try digits() }
-        if take(".") { try digits() }
-        if take("e") || take("E") {
-            if !take("+") { _ = take("-") }
+        _ = accept("-")
+        if !accept("0") { try digits() }
+        if accept(".") { try digits() }
+        if accept("e") || accept("E") {
+            if !accept("+") { _ = accept("-") }
             try digits()
         }
         return .number(String(decoding: bytes[start..<position], as: UTF8.self))

@@ -21,11 +21,11 @@ import Testing
     func `a type is matched at any distance from the end, and similar names aren't`(name: String) {
         var scanner = MessageScanner(rules: ValidationRules())
         for spaces in 0...20 {
-            let behind = String(repeating: " ", count: spaces)
-            #expect(scan(Array(#"{"type":"\#(name)"\#(behind)}"#.utf8), with: &scanner).verdict != "unsupported_type /type")
+            let after = String(repeating: " ", count: spaces)
+            #expect(scan(Array(#"{"type":"\#(name)"\#(after)}"#.utf8), with: &scanner).verdict != "unsupported_type /type")
             for other in near(name) {
                 #expect(
-                    scan(Array(#"{"type":"\#(other)"}\#(behind)"#.utf8), with: &scanner).verdict == "unsupported_type /type", "\(other)")
+                    scan(Array(#"{"type":"\#(other)"}\#(after)"#.utf8), with: &scanner).verdict == "unsupported_type /type", "\(other)")
             }
         }
     }
@@ -34,10 +34,10 @@ import Testing
     func `a field is matched at any distance from the end, and similar names aren't`(name: String) {
         var scanner = MessageScanner(rules: ValidationRules())
         for spaces in 0...20 {
-            let behind = String(repeating: " ", count: spaces)
-            #expect(scan(Array(#"{"type":"status","\#(name)":{}}\#(behind)"#.utf8), with: &scanner).verdict == "invalid_message /\(name)")
+            let after = String(repeating: " ", count: spaces)
+            #expect(scan(Array(#"{"type":"status","\#(name)":{}}\#(after)"#.utf8), with: &scanner).verdict == "invalid_message /\(name)")
             for other in near(name) {
-                #expect(scan(Array(#"{"type":"status","\#(other)":{}}\#(behind)"#.utf8), with: &scanner).verdict == "ok", "\(other)")
+                #expect(scan(Array(#"{"type":"status","\#(other)":{}}\#(after)"#.utf8), with: &scanner).verdict == "ok", "\(other)")
             }
         }
     }

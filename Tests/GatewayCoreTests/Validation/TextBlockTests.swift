@@ -27,8 +27,8 @@ import Testing
             let piece = Self.special[(length + shift) % Self.special.count]
             let offset = length * 7 % (length + 1)
             let before = [UInt8](repeating: 0x61, count: offset)
-            let behind = [UInt8](repeating: 0x62, count: length - offset)
-            if read(before + piece.raw + behind, shift: shift, with: &scanner) != before + piece.text + behind { wrong.append(length) }
+            let after = [UInt8](repeating: 0x62, count: length - offset)
+            if read(before + piece.raw + after, shift: shift, with: &scanner) != before + piece.text + after { wrong.append(length) }
         }
         #expect(wrong == [])
     }
@@ -39,9 +39,9 @@ import Testing
         for piece in Self.special {
             for offset in 1..<84 {
                 let before = [UInt8](repeating: 0x61, count: offset)
-                let behind = [UInt8](repeating: 0x62, count: offset % 19)
-                let raw = before + piece.raw + behind + piece.raw + before
-                if read(raw, shift: offset % 16, with: &scanner) != before + piece.text + behind + piece.text + before { wrong.append(raw) }
+                let after = [UInt8](repeating: 0x62, count: offset % 19)
+                let raw = before + piece.raw + after + piece.raw + before
+                if read(raw, shift: offset % 16, with: &scanner) != before + piece.text + after + piece.text + before { wrong.append(raw) }
             }
         }
         #expect(wrong == [])
@@ -91,9 +91,9 @@ import Testing
             let byte = UInt8((length * 13 + shift) % 48)
             let offset = length * 7 % (length + 1)
             let before = [UInt8](repeating: 0x61, count: offset)
-            let behind = [UInt8](repeating: 0xC3, count: length - offset)
-            let text = [UInt8](repeating: 0x22, count: shift) + before + [byte] + behind
-            if written(text, from: shift) != [0x22] + before + Self.escapes[Int(byte)] + behind { wrong.append(length) }
+            let after = [UInt8](repeating: 0xC3, count: length - offset)
+            let text = [UInt8](repeating: 0x22, count: shift) + before + [byte] + after
+            if written(text, from: shift) != [0x22] + before + Self.escapes[Int(byte)] + after { wrong.append(length) }
         }
         #expect(wrong == [])
     }

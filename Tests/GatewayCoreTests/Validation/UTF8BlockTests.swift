@@ -47,9 +47,9 @@ import Testing
             let text =
                 [UInt8](repeating: 0xFF, count: shift) + [UInt8](repeating: 0x61, count: offset % fill.count)
                 + Array(repeatElement(fill, count: offset / fill.count).joined())
-            let behind = Array(repeatElement(fill, count: 20).joined())
-            for piece in Self.characters where !accepts(text + piece + behind, from: shift) { wrong.append(text + piece) }
-            for piece in Self.faults where accepts(text + piece + behind, from: shift) { wrong.append(text + piece) }
+            let after = Array(repeatElement(fill, count: 20).joined())
+            for piece in Self.characters where !accepts(text + piece + after, from: shift) { wrong.append(text + piece) }
+            for piece in Self.faults where accepts(text + piece + after, from: shift) { wrong.append(text + piece) }
         }
         #expect(wrong == [])
     }
