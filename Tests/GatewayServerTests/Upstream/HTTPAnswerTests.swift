@@ -51,7 +51,7 @@ import Testing
             (.pcm16, "audio.wav", "audio/wav"), (.oggOpus, "audio.ogg", "audio/ogg"), (.webmOpus, "audio.webm", "audio/webm"),
             (.mp4AAC, "audio.mp4", "audio/mp4"),
         ] as [(AudioFormat.Codec, String, String)])
-    func `a recording is uploaded with the file name and type of its container`(codec: AudioFormat.Codec, name: String, type: String) throws {
+    func `a recording is uploaded with its container's name and type`(codec: AudioFormat.Codec, name: String, type: String) throws {
         #expect(try form(codec).contains("filename=\"\(name)\"\r\nContent-Type: \(type)\r\n\r\n"))
     }
 

@@ -45,7 +45,7 @@ import Testing
         channel.read()
         #expect(reads.count == 1)
         socket.setPaused(true)
-        // Of the data already read, as many messages are delivered as fit into one slice, which a busy machine may cut short.
+        // As many messages are delivered as fit into one slice, which a busy machine may cut short.
         try channel.writeInbound(frames(["a", "b"]))
         channel.read()
         #expect(owner.events.first == "a")
