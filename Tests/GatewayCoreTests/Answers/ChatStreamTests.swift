@@ -71,11 +71,11 @@ import Testing
         Case(name: "OpenAI's own", body: hello + stop + done),
         Case(name: "no [DONE] after the finish reason", body: hello + stop),
         Case(name: "an empty finish reason in every chunk (LocalAI)", body: delta(#""content":"Hello""#, finish: #""""#) + stop + done),
-        Case(name: "an empty finish reason isn't an end", body: delta(#""content":"Hello""#, finish: #""""#), end: "incomplete", finish: nil),
+        Case(name: "an empty finish reason", body: delta(#""content":"Hello""#, finish: #""""#), end: "incomplete", finish: nil),
         Case(
-            name: "a finish reason of text null isn't an end (DashScope)", body: delta(#""content":"Hello""#, finish: #""null""#), end: "incomplete", finish: nil
+            name: "a finish reason text null (DashScope)", body: delta(#""content":"Hello""#, finish: #""null""#), end: "incomplete", finish: nil
         ),
-        Case(name: "a blank finish reason isn't an end", body: delta(#""content":"Hello""#, finish: #"" ""#), end: "incomplete", finish: nil),
+        Case(name: "a blank finish reason", body: delta(#""content":"Hello""#, finish: #"" ""#), end: "incomplete", finish: nil),
         Case(name: "[DONE] after text without a finish reason", body: hello + done, finish: nil),
         Case(name: "[DONE] alone", body: done, text: "", end: "incomplete", finish: nil),
         Case(name: "[DONE] after a ping", body: "data: {\"object\":\"ping\"}\n\n" + done, text: "", end: "incomplete", finish: nil),
@@ -99,7 +99,7 @@ import Testing
             name: "a JSON body declared as an event stream",
             body: #"{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#),
         Case(name: "an event stream declared as JSON", body: hello + stop + done, isDeclaredStream: false),
-        Case(name: "an event stream after a comment, declared as JSON", body: ": OPENROUTER\n\n" + hello + stop + done, isDeclaredStream: false),
+        Case(name: "an event stream after a comment, as JSON", body: ": OPENROUTER\n\n" + hello + stop + done, isDeclaredStream: false),
         Case(name: "an event stream that begins with an id", body: "id:1\nevent: x\n" + hello + stop, isDeclaredStream: false),
         Case(name: "an HTML page", body: "<html>502</html>", text: "", end: "unusable", finish: nil, isDeclaredStream: false),
         Case(name: "a JSON array", body: "[]", text: "", end: "unusable", finish: nil, isDeclaredStream: false),
@@ -150,7 +150,7 @@ import Testing
             text: "Hello\u{FFFD}x"),
         Case(name: "a lone high surrogate at the end", body: delta(#""content":"Hello\ud83d""#) + stop, text: "Hello\u{FFFD}"),
         Case(name: "a lone low surrogate", body: delta(#""content":"\ude00Hello""#) + stop, text: "\u{FFFD}Hello"),
-        Case(name: "a surrogate pair split between two deltas", body: delta(#""content":"Hi \ud83d""#) + delta(#""content":"\ude00!""#) + stop, text: "Hi 😀!"),
+        Case(name: "a surrogate pair in two deltas", body: delta(#""content":"Hi \ud83d""#) + delta(#""content":"\ude00!""#) + stop, text: "Hi 😀!"),
         Case(
             name: "surrogate pairs split between deltas, with empty deltas in between",
             body: delta(#""content":"\ud83d""#) + delta(#""content":"""#) + delta(#""content":"\ude00\ud83d""#)
@@ -159,7 +159,7 @@ import Testing
 
         Case(name: "a refusal", body: delta(#""content":null,"refusal":"I can't""#) + stop, text: "I can't"),
         Case(
-            name: "a refusal in a complete completion", body: #"{"choices":[{"message":{"content":null,"refusal":"No."},"finish_reason":"stop"}]}"#,
+            name: "a complete refusal", body: #"{"choices":[{"message":{"content":null,"refusal":"No."},"finish_reason":"stop"}]}"#,
             text: "No."),
         Case(
             name: "content: null in a complete completion",
