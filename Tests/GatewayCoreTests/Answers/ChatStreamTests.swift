@@ -73,7 +73,8 @@ import Testing
         Case(name: "an empty finish reason in every chunk (LocalAI)", body: delta(#""content":"Hello""#, finish: #""""#) + stop + done),
         Case(name: "an empty finish reason", body: delta(#""content":"Hello""#, finish: #""""#), end: "incomplete", finish: nil),
         Case(
-            name: "a finish reason text null (DashScope)", body: delta(#""content":"Hello""#, finish: #""null""#), end: "incomplete", finish: nil
+            name: "a finish reason text null (DashScope)", body: delta(#""content":"Hello""#, finish: #""null""#), end: "incomplete",
+            finish: nil
         ),
         Case(name: "a blank finish reason", body: delta(#""content":"Hello""#, finish: #"" ""#), end: "incomplete", finish: nil),
         Case(name: "[DONE] after text without a finish reason", body: hello + done, finish: nil),
@@ -150,7 +151,7 @@ import Testing
             text: "Hello\u{FFFD}x"),
         Case(name: "a lone high surrogate at the end", body: delta(#""content":"Hello\ud83d""#) + stop, text: "Hello\u{FFFD}"),
         Case(name: "a lone low surrogate", body: delta(#""content":"\ude00Hello""#) + stop, text: "\u{FFFD}Hello"),
-        Case(name: "a surrogate pair in two deltas", body: delta(#""content":"Hi \ud83d""#) + delta(#""content":"\ude00!""#) + stop, text: "Hi 😀!"),
+        Case(name: "a split surrogate pair", body: delta(#""content":"Hi \ud83d""#) + delta(#""content":"\ude00!""#) + stop, text: "Hi 😀!"),
         Case(
             name: "surrogate pairs split between deltas, with empty deltas in between",
             body: delta(#""content":"\ud83d""#) + delta(#""content":"""#) + delta(#""content":"\ude00\ud83d""#)
