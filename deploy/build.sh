@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Builds the release: .build/release/parley, and parley-launch beside it. Arguments go to "swift build".
-# Everything that runs a release is built here, since other flags would build all packages anew.
+# Builds a release: .build/release/parley, and parley-launch beside it. Arguments are passed to "swift build".
+# Every script that needs a release builds it here: with other flags all packages would be rebuilt.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 flags=(
-    # Built in, Swift's libraries needn't be on the machine that runs it.
+    # Links Swift's libraries statically, so that the target machine doesn't need them.
     --static-swift-stdlib
-    # Package.swift can say this of our own modules only. SwiftNIO's checks at run time cost a message another tenth.
+    # Package.swift can set this for Parley's own modules only. SwiftNIO's run-time checks would cost another 10 % per message.
     -Xswiftc -enforce-exclusivity=unchecked
 )
 exec swift build --configuration release --product parley "${flags[@]}" "$@"

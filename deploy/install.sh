@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by the scripts that install what others need, on Debian 12. Sourced.
+# Functions that install packages on Debian 12, to be sourced by the set-up scripts.
 
 fail() {
     printf 'setup: %s\n' "$*" >&2
@@ -10,7 +10,7 @@ is_installed() {
     [[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null || true)" == installed ]]
 }
 
-# Runs a command whose output matters only when it fails.
+# Runs a command and prints its output only if it fails.
 quietly() {
     local log
     log="$(mktemp)"
@@ -26,31 +26,31 @@ install_packages() {
     local -a install=(apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300)
     local -a update=(apt-get update -o DPkg::Lock::Timeout=300)
     local -a as_root=(env DEBIAN_FRONTEND=noninteractive)
-    command -v apt-get >/dev/null || fail "this script knows Debian only; install by hand: $*"
+    command -v apt-get >/dev/null || fail "only Debian is supported; install these packages yourself: $*"
     if [[ "$(id -u)" != 0 ]]; then
-        command -v sudo >/dev/null || fail "as root, run: apt-get install $*"
-        # -E would carry the caller's variables into root's hands; apt needs only this one.
+        command -v sudo >/dev/null || fail "sudo not found; run as root: apt-get install $*"
+        # "sudo -E" would pass all of the caller's variables to root; apt needs only this one.
         as_root=(sudo env DEBIAN_FRONTEND=noninteractive)
     fi
     printf 'setup: installing %s\n' "$*" >&2
-    # The lists of a fresh machine are empty or old; only then are they fetched.
+    # The package lists are fetched only if the first attempt fails, as on a fresh machine, where they are empty or outdated.
     quietly "${as_root[@]}" "${install[@]}" "$@" 2>/dev/null && return
-    quietly "${as_root[@]}" "${update[@]}" || fail 'the package lists could not be fetched'
+    quietly "${as_root[@]}" "${update[@]}" || fail 'could not fetch the package lists; check the network and /etc/apt/sources.list'
     quietly "${as_root[@]}" "${install[@]}" "$@" || fail "could not install: $*"
 }
 
 can_make_environments() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
-# make_environment FOLDER IMPORTS REQUIREMENT… — a Python environment with packages of PyPI that can be imported.
+# make_environment DIRECTORY IMPORTS REQUIREMENT…: creates a Python environment with packages from PyPI, and checks that IMPORTS can be imported.
 make_environment() {
-    local folder=$1 imports=$2 python=python3
+    local directory=$1 imports=$2 python=python3
     shift 2
-    # The stamp names what is in the environment; the interpreter may have gone since.
-    if [[ "$(cat "$folder/requirements" 2>/dev/null || true)" == "$*" ]] && "$folder/bin/python" -c "import $imports" 2>/dev/null; then return; fi
-    printf 'setup: installing %s from PyPI into %s\n' "$*" "$folder" >&2
-    # A Python found first in the path may come without the module that the Debian one has.
+    # The file lists what is installed; the interpreter may have been removed since, so the import is tried as well.
+    if [[ "$(cat "$directory/requirements" 2>/dev/null || true)" == "$*" ]] && "$directory/bin/python" -c "import $imports" 2>/dev/null; then return; fi
+    printf 'setup: installing %s from PyPI into %s\n' "$*" "$directory" >&2
+    # The first Python in PATH may lack ensurepip or venv, which Debian's has.
     can_make_environments "$python" || python=/usr/bin/python3
-    quietly "$python" -m venv --clear "$folder" || fail 'no Python environment could be made'
-    quietly "$folder/bin/python" -m pip install --disable-pip-version-check --no-input "$@" || fail "could not install: $*"
-    printf '%s\n' "$*" >"$folder/requirements"
+    quietly "$python" -m venv --clear "$directory" || fail "could not create a Python environment in $directory"
+    quietly "$directory/bin/python" -m pip install --disable-pip-version-check --no-input "$@" || fail "could not install: $*"
+    printf '%s\n' "$*" >"$directory/requirements"
 }

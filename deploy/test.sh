@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Everything that has to hold before a change goes in: format, a build without a warning of ours, all tests, and a build of the fuzz targets
-# and the benchmarks, which are packages of their own.
-# Arguments go to "swift test", and nothing else is built then, for example: deploy/test.sh --filter OperationsServerTests
+# Checks a change before it is merged: the format, a build without warnings from this repository, all tests, and a build of the benchmarks and
+# the fuzz targets, which are packages of their own.
+# usage: deploy/test.sh [ARGUMENT …]
+# Arguments are passed to "swift test", and the other packages aren't built, for example: deploy/test.sh --filter OperationsServerTests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,8 +21,8 @@ mkdir -p .build
 built=true
 swift build --build-tests >"$log" 2>&1 </dev/null || built=false
 
-# The compiler turns warnings of our targets into errors (Package.swift), cached files included. What the package manager says of our
-# package it only prints, as a compiler would whose setting got lost: both fail here. Warnings of libraries are theirs.
+# The compiler treats warnings in this repository's targets as errors (Package.swift), also in cached files. The package manager only prints
+# its warnings about this package, and so would a compiler that has lost that setting: both fail here. Warnings in dependencies are ignored.
 warnings="$(awk -v root="$PWD/" '
     /(warning|error): / && (index($0, root "Sources/") == 1 || index($0, root "Tests/") == 1 || index($0, root "Package.swift") == 1) { print; next }
     /^macro expansion .*: (warning|error): / { print; next }
@@ -41,8 +42,8 @@ export PARLEY_TEST_PYTHON="$PWD/.build/venv/bin/python"
 swift test --skip-build --disable-xctest "$@" </dev/null
 (($# == 0)) || exit 0
 
-# A debug build is enough to show that they compile; the fuzzer's library links with the release only. A build folder holds the plan of one
-# package, so each has its own.
+# A debug build is enough to check that they compile; the fuzzer's library links only with a release. A build directory holds the plan of one
+# package, so each package has its own.
 build_nested() {
     local package=$1 log=.build/test-build-$1.log
     shift

@@ -1,6 +1,6 @@
-// Swift's own list (CommandLine.arguments) is read from /proc/self/cmdline, and is empty where /proc isn't mounted or is masked: every flag would
-// be ignored without a word. glibc passes argc and argv to each constructor of an executable (`_init` in the System V ABI gets nothing; glibc's
-// csu/libc-start.c does it for all that .init_array lists), before `main` and without a look at any file.
+// Swift reads CommandLine.arguments from /proc/self/cmdline; if /proc isn't mounted or is masked, the list is empty, and every flag would
+// be ignored silently. glibc passes argc and argv to each constructor of an executable before `main`, without reading a file
+// (csu/libc-start.c, for all functions in .init_array; `_init` of the System V ABI gets no arguments).
 #include "CArguments.h"
 
 #include <stddef.h>

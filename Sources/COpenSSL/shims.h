@@ -1,7 +1,7 @@
 // OpenSSL 3 for Swift: the headers, and functions in place of the macros that Swift can't import.
 //
-// A function here does what the macro of the same name does and nothing more, with `parley_` before it; the few that do
-// more say so. Everything is `static inline`: the module has no object file of its own.
+// A function with the name of a macro after `parley_` only calls that macro; the comments of the others describe what they do.
+// Everything is `static inline`: the module has no object file.
 #ifndef PARLEY_COPENSSL_SHIMS_H
 #define PARLEY_COPENSSL_SHIMS_H
 
@@ -60,7 +60,7 @@ static inline void parley_SSL_set_msg_callback_arg(SSL *ssl, void *argument) {
     SSL_set_msg_callback_arg(ssl, argument);
 }
 
-// The callback of the server name, typed: the macro casts every function pointer away.
+// Sets the callback for the server name with its type, which the macro casts away.
 static inline void parley_SSL_CTX_set_tlsext_servername(
     SSL_CTX *context, int (*callback)(SSL *ssl, int *alert, void *argument), void *argument) {
     SSL_CTX_set_tlsext_servername_callback(context, callback);
@@ -73,7 +73,7 @@ static inline void parley_BIO_set_retry_read(BIO *bio) { BIO_set_retry_read(bio)
 
 static inline void parley_BIO_clear_retry_flags(BIO *bio) { BIO_clear_retry_flags(bio); }
 
-// Puts HMAC-SHA256 with the key into the context. 1 on success. More than a macro: OSSL_PARAM arrays are awkward in Swift.
+// Sets HMAC-SHA256 with the key in the context. Returns 1 on success. In C, because OSSL_PARAM arrays are awkward in Swift.
 static inline int parley_hmac_sha256(EVP_MAC_CTX *context, unsigned char *key, size_t count) {
     OSSL_PARAM parameters[3];
     char digest[] = "SHA256";
@@ -83,7 +83,7 @@ static inline int parley_hmac_sha256(EVP_MAC_CTX *context, unsigned char *key, s
     return EVP_MAC_CTX_set_params(context, parameters);
 }
 
-// Seconds since 1970 of a certificate's time, exact for years beyond 2038. 1 on success.
+// Converts a certificate's time to seconds since 1970, also beyond 2038. Returns 1 on success.
 static inline int parley_unix_time(const ASN1_TIME *time, int64_t *seconds) {
     ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
     int days = 0;
@@ -95,7 +95,7 @@ static inline int parley_unix_time(const ASN1_TIME *time, int64_t *seconds) {
     return 1;
 }
 
-// The DNS names of a certificate's subjectAltName: calls `visit` with each, not terminated by a zero.
+// Calls `visit` with each DNS name of a certificate's subjectAltName; the names aren't zero-terminated.
 static inline void parley_dns_names(
     const X509 *certificate, void *argument, void (*visit)(void *argument, const unsigned char *name, int count)) {
     GENERAL_NAMES *names = (GENERAL_NAMES *)X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
@@ -108,7 +108,7 @@ static inline void parley_dns_names(
     GENERAL_NAMES_free(names);
 }
 
-// Digests. The functions of the algorithms themselves, deprecated in favour of EVP's: unlike those they allocate nothing and can't fail.
+// Digests. These functions are deprecated in favour of EVP's but, unlike those, don't allocate and can't fail.
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -130,7 +130,7 @@ static inline void parley_sha256_final(SHA256_CTX *context, unsigned char *diges
 
 #pragma GCC diagnostic pop
 
-// Certificates of our own.
+// Generated certificates.
 
 static const int PARLEY_MBSTRING_UTF8 = MBSTRING_UTF8;
 
@@ -140,7 +140,7 @@ static inline EVP_PKEY *parley_generate_rsa(unsigned int bits) { return EVP_RSA_
 
 static inline BIO *parley_BIO_new_memory(void) { return BIO_new(BIO_s_mem()); }
 
-// Adds an extension as a configuration file writes it. 1 on success. More than a macro: X509V3_CTX is awkward in Swift.
+// Adds an extension in the syntax of OpenSSL's configuration files. Returns 1 on success. In C, because X509V3_CTX is awkward in Swift.
 static inline int parley_X509_add_extension(X509 *certificate, int name, const char *value) {
     X509V3_CTX context;
     X509V3_set_ctx_nodb(&context);

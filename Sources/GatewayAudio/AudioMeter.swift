@@ -4,11 +4,11 @@ package import GatewayCore
 import Glibc
 #endif
 
-/// Measures sound as it passes: duration, peak level, and how much of it is speech by its energy.
+/// A meter for streamed audio: duration, peak level, and the share of speech by energy.
 ///
-/// Samples are those of `pcm16`, `mulaw` and `alaw` (ITU-T G.711); of packets and containers only the duration is known.
+/// Samples of `pcm16`, `mulaw` and `alaw` (ITU-T G.711) are measured; for packets and containers only the duration.
 package struct AudioMeter: Sendable {
-    /// Frames of 20 ms whose root mean square is over −40 dBFS count as speech.
+    /// The root mean square above which a frame of 20 ms counts as speech: −40 dBFS.
     package static let speechThreshold = 0.01
     private static let frameNanoseconds = 20_000_000
 
@@ -17,7 +17,7 @@ package struct AudioMeter: Sendable {
     private var nanoseconds: Int64 = 0
     /// The largest magnitude so far, 0...32768.
     private var peak: Int32 = 0
-    /// The sum of the squares of the frame's samples: at most 2³⁰ for each, of which a frame has a few thousand.
+    /// The sum of the squares of the current frame's samples: at most 2³⁰ each, for a few thousand samples.
     private var frameEnergy: UInt64 = 0
     private var frameSamples = 0
     private let samplesPerFrame: Int
@@ -94,7 +94,7 @@ package struct AudioMeter: Sendable {
         frameSamples = 0
     }
 
-    /// Such as `2.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS, 34 % speech`.
+    /// Returns a summary such as `2.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS, 34 % speech`.
     package mutating func summary() -> [UInt8] {
         closeFrame()
         var text: [UInt8] = []
@@ -114,13 +114,13 @@ package struct AudioMeter: Sendable {
         return text
     }
 
-    /// One decimal, as people write it.
+    /// Appends a number with one decimal.
     private static func append(_ value: Double, to text: inout [UInt8]) {
         let tenths = Int((value * 10).rounded())
         text.append(contentsOf: "\(tenths < 0 ? "-" : "")\(abs(tenths) / 10).\(abs(tenths) % 10)".utf8)
     }
 
-    /// G.711 μ-law to 16-bit linear.
+    /// Decodes G.711 μ-law to 16-bit linear.
     static func mulaw(_ byte: UInt8) -> Int16 {
         let code = ~byte
         let magnitude = ((Int(code & 0x0F) << 3) + 0x84) << Int((code >> 4) & 7)
@@ -128,7 +128,7 @@ package struct AudioMeter: Sendable {
         return Int16(truncatingIfNeeded: code & 0x80 != 0 ? -value : value)
     }
 
-    /// G.711 A-law to 16-bit linear.
+    /// Decodes G.711 A-law to 16-bit linear.
     static func alaw(_ byte: UInt8) -> Int16 {
         let code = byte ^ 0x55
         let exponent = Int((code >> 4) & 7)

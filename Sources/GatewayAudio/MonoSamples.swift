@@ -1,8 +1,8 @@
 package import GatewayCore
 
-/// Samples of `pcm16`, `mulaw` and `alaw` as 16-bit linear ones of a single channel, little-endian: what recognisers want.
+/// Conversion of `pcm16`, `mulaw` and `alaw` to 16-bit linear mono, little-endian, as STT services require.
 package enum MonoSamples {
-    /// Nil for a codec whose samples can't be had without decoding it.
+    /// Returns nil for a codec that would need decoding.
     package static func convert(_ chunk: [UInt8], _ format: AudioFormat) -> [UInt8]? {
         let samples: Int
         let sample: (Int) -> Int16

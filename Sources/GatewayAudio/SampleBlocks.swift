@@ -1,25 +1,26 @@
-/// Energy and peak of 16-bit samples, eight at a time, in whole numbers: exactly what one at a time comes to.
+/// Energy and peak of 16-bit samples, eight at a time, in integer arithmetic: exactly equal to the scalar computation.
 struct SampleBlocks {
     typealias Block = SIMD8<Int16>
 
-    /// Sums of the lower and the upper halves of squares: so no sum overflows its 32 bits before 65,536 blocks.
+    /// The sums of the lower and upper halves of the squares, separate so that no 32-bit sum overflows before 65,536 blocks.
     private var lower = SIMD4<UInt32>(repeating: 0)
     private var upper = SIMD4<UInt32>(repeating: 0)
-    /// The largest positive sample of each lane, the largest magnitude less one of the negative ones, and whether there were any.
+    /// For each lane: the largest positive sample (``rise``), the largest magnitude minus one of the negative samples (``fall``), and
+    /// whether there were negative samples.
     private var rise = Block(repeating: 0)
     private var fall = Block(repeating: 0)
     private var negative = Block(repeating: 0)
 
     @inline(__always)
     mutating func add(_ block: Block) {
-        // Two samples lie in each lane of 32 bits. Products of numbers that came by these shifts are one instruction for all of them.
+        // Each 32-bit lane has two samples. The compiler multiplies values produced by these shifts with one instruction.
         let pairs = unsafe unsafeBitCast(block, to: SIMD4<Int32>.self)
         let even = (pairs &<< 16) &>> 16
         let odd = pairs &>> 16
         let squares = unsafe unsafeBitCast(even &* even &+ odd &* odd, to: SIMD4<UInt32>.self)
         lower &+= squares & SIMD4(repeating: 0xFFFF)
         upper &+= squares &>> 16
-        // All ones where the sample is negative; what is one less than its magnitude lies in the other bits then, and never overflows.
+        // All ones for negative samples, for which `block ^ sign` is the magnitude minus one, which never overflows.
         let sign = block &>> 15
         negative |= sign
         let magnitude = block ^ sign
@@ -35,7 +36,7 @@ struct SampleBlocks {
     /// The largest magnitude, 0...32768.
     var peak: Int32 { max(Int32(rise.max()), negative.min() < 0 ? Int32(fall.max()) + 1 : 0) }
 
-    /// Of numbers that aren't negative. A comparison would be compiled to a loop over lanes.
+    /// Returns the larger values of two blocks without negative values. A comparison would be compiled to a loop over lanes.
     @inline(__always)
     private static func larger(_ one: Block, _ other: Block) -> Block {
         let difference = other &- one

@@ -1,10 +1,10 @@
-/// Why a file isn't a recording that can be sent.
+/// The reason why a WAV file can't be sent.
 package enum WAVFault: Error, Sendable, Hashable {
     case notRIFF
-    /// `RF64` and `RIFX`, files over 4 GiB and big-endian ones.
+    /// `RF64`, `BW64` (files over 4 GiB) or `RIFX` (big-endian).
     case variant(String)
     case truncated
-    /// More chunks than any recording has.
+    /// More than ``WAVFile/maximumChunks`` chunks.
     case tooManyChunks
     case formatMissing
     case formatTwice
@@ -17,7 +17,7 @@ package enum WAVFault: Error, Sendable, Hashable {
     case blockAlign(Int, expected: Int)
     case dataMissing
     case empty
-    /// With the system's reason.
+    /// The file can't be read, for the system's reason.
     case unreadable(String)
 }
 
@@ -25,21 +25,21 @@ extension WAVFault: CustomStringConvertible {
     package var description: String {
         switch self {
         case .notRIFF: "not a WAV file"
-        case .variant(let name): "a \(name) file; plain RIFF/WAVE is needed"
-        case .truncated: "the WAV file ends in the middle of a chunk"
-        case .tooManyChunks: "the WAV file has over \(WAVFile.maximumChunks) chunks"
+        case .variant(let name): "\(name) files aren't supported; convert the file to RIFF/WAVE"
+        case .truncated: "the WAV file is truncated"
+        case .tooManyChunks: "the WAV file has more than \(WAVFile.maximumChunks) chunks"
         case .formatMissing: "the WAV file has no fmt chunk before its data"
         case .formatTwice: "the WAV file has two fmt chunks"
-        case .formatTooShort(let count): "the WAV file's fmt chunk has \(count) bytes; 16 are the least"
-        case .encoding(let tag): "the WAV file's encoding is \(Self.name(tag)); 16-bit PCM, A-law and µ-law can be sent"
+        case .formatTooShort(let count): "the WAV file's fmt chunk is too short (\(count) bytes)"
+        case .encoding(let tag): "the WAV file's encoding is \(Self.name(tag)); supported are 16-bit PCM, A-law and µ-law"
         case .bitsPerSample(let bits, let tag):
-            "the WAV file has \(bits) bits a sample; \(Self.name(tag)) needs \(tag == WAVFile.pcmTag ? 16 : 8)"
-        case .channels(let count): "the WAV file has \(count) channels; 1 or 2 can be sent"
-        case .rate(let rate): "the WAV file has \(rate) samples a second; 8000 to 48000 can be sent"
+            "the WAV file has \(bits) bits per sample; \(Self.name(tag)) requires \(tag == WAVFile.pcmTag ? 16 : 8)"
+        case .channels(let count): "the WAV file has \(count) channels; supported are 1 and 2"
+        case .rate(let rate): "the WAV file's sample rate is \(rate) Hz; supported are 8000 to 48000 Hz"
         case .blockAlign(let bytes, let expected):
-            "the WAV file says that a sample of all channels has \(bytes) bytes, but it has \(expected)"
+            "the WAV file's block alignment is \(bytes) bytes instead of \(expected)"
         case .dataMissing: "the WAV file has no data chunk"
-        case .empty: "the WAV file holds no sound"
+        case .empty: "the WAV file contains no audio"
         case .unreadable(let reason): "can't be read: \(reason)"
         }
     }

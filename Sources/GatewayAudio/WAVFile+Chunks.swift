@@ -1,32 +1,32 @@
 package import GatewayCore
 
-/// Cutting a recording into the chunks of an audio stream.
+/// Splitting of a recording into the chunks of an audio stream.
 extension WAVFile {
-    /// Bytes of all samples in `milliseconds`, at least one sample.
+    /// Returns the number of bytes in `milliseconds` of audio, at least one sample of all channels.
     package func chunkBytes(milliseconds: Int) -> Int {
         max(1, format.rate * milliseconds / 1000) * format.frameBytes
     }
 
-    /// How long so many bytes sound.
+    /// Returns the duration of `count` bytes.
     package func duration(ofBytes count: Int) -> Duration {
         .nanoseconds(Int64(count / format.frameBytes) * 1_000_000_000 / Int64(format.rate))
     }
 
-    /// How many chunks of `chunkBytes` there are; the last may be shorter.
+    /// Returns the number of chunks of `chunkBytes`; the last one may be shorter.
     package func chunkCount(chunkBytes: Int) -> Int {
         (dataCount + chunkBytes - 1) / chunkBytes
     }
 
-    /// Where chunk `number`, counted from 1, lies in the file.
+    /// Returns the range of chunk `number` in the file, counted from 1.
     package func range(ofChunk number: Int, chunkBytes: Int) -> Range<Int> {
         let start = min((number - 1) * chunkBytes, dataCount)
         return dataOffset + start..<dataOffset + min(start + chunkBytes, dataCount)
     }
 
-    /// The beginning of a WAV file, up to its samples.
+    /// Returns the header of a WAV file, up to its samples.
     ///
-    /// - Parameter dataCount: bytes of samples that follow; more than 32 bits can tell are told as the most that they can.
-    /// - Returns: nil for a codec that WAV files aren't made of.
+    /// - Parameter dataCount: the size of the samples in bytes, clamped to the maximum of the 32-bit fields
+    /// - Returns: nil for a codec that WAV files don't support.
     package static func header(_ format: AudioFormat, dataCount: Int) -> [UInt8]? {
         let tag: UInt16
         switch format.codec {
@@ -36,7 +36,7 @@ extension WAVFile {
         case .opus, .oggOpus, .webmOpus, .mp4AAC: return nil
         }
         let isPCM = tag == pcmTag
-        // All but PCM carry the size of an extension, and a chunk with the number of samples.
+        // All encodings except PCM need the size of an extension and a chunk with the number of samples.
         let formatSize = isPCM ? 16 : 18
         let overhead = 4 + 8 + formatSize + (isPCM ? 0 : 12) + 8
         let size = UInt32(clamping: min(dataCount, Int(UInt32.max) - overhead - 1))

@@ -1,10 +1,10 @@
 package import GatewayCore
 
-/// A RIFF/WAVE file: what its samples are, and where they lie.
+/// The format and location of the samples of a RIFF/WAVE file.
 ///
-/// Reading takes a few bytes of each chunk's head and passes over the rest, however large the file says that it is.
+/// The parser reads only the first bytes of each chunk and skips the rest, whatever its announced size.
 package struct WAVFile: Sendable, Hashable {
-    /// Chunks that are looked at before the data.
+    /// The maximum number of chunks, including the data chunk.
     package static let maximumChunks = 64
     static let pcmTag: UInt16 = 1
     static let alawTag: UInt16 = 6
@@ -12,9 +12,9 @@ package struct WAVFile: Sendable, Hashable {
     private static let extensibleTag: UInt16 = 0xFFFE
 
     package var format: AudioFormat
-    /// Where the samples begin, in bytes from the beginning of the file.
+    /// The offset of the samples in the file, in bytes.
     package var dataOffset: Int
-    /// Bytes of whole samples of all channels.
+    /// The size of the samples in bytes, a multiple of ``AudioFormat/frameBytes``.
     package var dataCount: Int
 
     package init(format: AudioFormat, dataOffset: Int, dataCount: Int) {
@@ -24,8 +24,8 @@ package struct WAVFile: Sendable, Hashable {
     }
 
     /// - Parameters:
-    ///   - fileSize: bytes of the file.
-    ///   - bytes: reads so many bytes from that offset, fewer at the end of the file. Asked for 40 at most.
+    ///   - fileSize: the size of the file in bytes.
+    ///   - bytes: reads `count` bytes at `offset`, fewer at the end of the file. `count` is at most 40.
     package init(fileSize: Int, bytes read: (_ offset: Int, _ count: Int) throws(WAVFault) -> [UInt8]) throws(WAVFault) {
         let head = try read(0, 12)
         guard head.count >= 4 else { throw .notRIFF }
@@ -49,7 +49,7 @@ package struct WAVFile: Sendable, Hashable {
             switch Self.name(header, at: 0) {
             case "data":
                 guard let format else { throw .formatMissing }
-                // Who writes to a pipe can't know the size: what is there counts.
+                // A program that writes to a pipe doesn't know the size and may announce 0 or too much: the file's size limits the data.
                 let count = min(size == 0 ? left : size, left)
                 let whole = count - count % format.frameBytes
                 guard whole > 0 else { throw .empty }
@@ -62,7 +62,7 @@ package struct WAVFile: Sendable, Hashable {
             default:
                 guard size <= left else { throw .truncated }
             }
-            // Chunks begin at even offsets; the byte between isn't counted.
+            // Chunks begin at even offsets; the padding byte isn't part of the size.
             offset = start + size + size % 2
         }
         throw .tooManyChunks
@@ -74,7 +74,7 @@ package struct WAVFile: Sendable, Hashable {
         var tag = integer16(bytes, at: 0)
         if tag == extensibleTag {
             guard bytes.count == 40 else { throw .formatTooShort(size) }
-            // The rest of this GUID is the same for all tags; one that differs names something else.
+            // The rest of the GUID is the same for all format tags; any other GUID is a different encoding.
             guard bytes[26...].elementsEqual(Self.guidTail) else { throw .encoding(tag) }
             tag = integer16(bytes, at: 24)
         }
@@ -97,7 +97,7 @@ package struct WAVFile: Sendable, Hashable {
         return format
     }
 
-    /// `0000-0010-8000-00AA00389B71`, as it stands in the file behind the two bytes of the tag.
+    /// `0000-0010-8000-00AA00389B71`, as stored in the file after the two bytes of the tag.
     private static let guidTail: [UInt8] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71]
 
     private static func name(_ bytes: [UInt8], at offset: Int) -> String {

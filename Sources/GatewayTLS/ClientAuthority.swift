@@ -1,11 +1,11 @@
 import COpenSSL
 
-/// Whether and against what clients' certificates are checked (`tls.client_auth`, `tls.client_ca`).
+/// The verification of client certificates (`tls.client_auth`, `tls.client_ca`).
 struct ClientAuthority {
     private let path: String?
     private let mode: TLSSettings.ClientAuthentication
-    /// Goes into every ticket: a session that began under other rules for clients is not resumed, so that a change of the authority
-    /// or of the mode binds old tickets too.
+    /// The session id context, part of every ticket: a session that began with another authority or mode isn't resumed, so that a change
+    /// also applies to existing tickets.
     private let sessionContext: [UInt8]
 
     init(_ settings: TLSSettings) throws(TLSConfigurationError) {
@@ -13,7 +13,7 @@ struct ClientAuthority {
         if settings.clientAuthentication != .none {
             guard let path = settings.clientAuthority else { throw TLSConfigurationError(path: nil, .noClientAuthority) }
             authority = try PEMFile.read(path)
-            // Here for a precise error; OpenSSL reads the file again.
+            // Only for a precise error; OpenSSL reads the file again.
             for certificate in try PEMFile.certificates(at: path) { X509_free(certificate) }
         }
         self.path = settings.clientAuthentication == .none ? nil : settings.clientAuthority

@@ -1,16 +1,16 @@
 import COpenSSL
 
-/// A certificate made and signed here: the development environment's, and those of tests.
+/// A certificate that this process created and signed: for the development environment and tests.
 package final class GeneratedCertificate: Sendable {
     package struct Request: Sendable {
-        /// DNS names and IP addresses of the subjectAltName, from this program, not from input. The first is also the common name.
+        /// The DNS names and IP addresses of the subjectAltName, never from input. The first is also the common name.
         package var names: [String]
         /// Seconds since 1970.
         package var notBefore: Int64
         package var notAfter: Int64
-        /// Whether it may sign others.
+        /// Whether the certificate may sign others.
         package var isAuthority = false
-        /// Whether it is for servers only (extended key usage).
+        /// Whether the certificate is for servers only (extended key usage).
         package var isForServers = false
 
         package init(
@@ -50,7 +50,7 @@ package final class GeneratedCertificate: Sendable {
         _ certificate: OpaquePointer, _ request: Request, key: GeneratedKey, issuer: GeneratedCertificate?
     ) -> Bool {
         guard let subject = X509_get_subject_name(certificate) else { return false }
-        // Seen by ASN.1 as a signed number that is to be positive.
+        // ASN.1 integers are signed, and the serial number must be positive.
         let serial = UInt64.random(in: 1...UInt64(Int64.max))
         let commonName = request.names.first ?? "nobody"
         guard X509_set_version(certificate, 2) == 1,
@@ -70,7 +70,7 @@ package final class GeneratedCertificate: Sendable {
             extensions.append((NID_subject_alt_name, request.names.map(alternativeName).joined(separator: ",")))
         }
         for (name, value) in extensions where parley_X509_add_extension(certificate, name, value) != 1 { return false }
-        // The size of the signature.
+        // Returns the size of the signature.
         return X509_sign(certificate, (issuer?.key ?? key).pointer, EVP_sha256()) > 0
     }
 
@@ -81,7 +81,7 @@ package final class GeneratedCertificate: Sendable {
         return (isAddress ? "IP:" : "DNS:") + name
     }
 
-    /// The text that `write` puts into a BIO; nil when it fails.
+    /// Returns the text that `write` writes to a BIO; nil if writing fails.
     static func pem(_ write: (OpaquePointer) -> Int32) -> String? {
         guard let bio = parley_BIO_new_memory() else { return nil }
         defer { BIO_free(bio) }

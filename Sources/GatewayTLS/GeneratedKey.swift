@@ -1,6 +1,6 @@
 import COpenSSL
 
-/// A private key made here.
+/// A private key that this process generated.
 package final class GeneratedKey: Sendable {
     package enum Kind: Sendable {
         case p256
@@ -15,23 +15,23 @@ package final class GeneratedKey: Sendable {
 
     package init(_ kind: Kind) throws(TLSConfigurationError) {
         OpenSSLErrors.clear()
-        let made =
+        let generated =
             switch kind {
             case .p256: parley_generate_p256()
             case .rsa: parley_generate_rsa(2048)
             }
-        guard let made else { throw GeneratedCertificate.failure() }
+        guard let generated else { throw GeneratedCertificate.failure() }
         let text = GeneratedCertificate.pem { bio in
             switch kind {
-            case .p256: PEM_write_bio_PKCS8PrivateKey(bio, made, nil, nil, 0, nil, nil)
-            case .rsa: PEM_write_bio_PrivateKey_traditional(bio, made, nil, nil, 0, nil, nil)
+            case .p256: PEM_write_bio_PKCS8PrivateKey(bio, generated, nil, nil, 0, nil, nil)
+            case .rsa: PEM_write_bio_PrivateKey_traditional(bio, generated, nil, nil, 0, nil, nil)
             }
         }
         guard let text else {
-            EVP_PKEY_free(made)
+            EVP_PKEY_free(generated)
             throw GeneratedCertificate.failure()
         }
-        pointer = made
+        pointer = generated
         pem = text
     }
 

@@ -1,16 +1,16 @@
 import COpenSSL
 
-/// OpenSSL's error queue, which belongs to the thread.
+/// OpenSSL's error queue of the current thread.
 ///
-/// A failing call leaves its reasons there, and the next call on the thread would take them for its own: the queue is made empty before
-/// each call and read after a failure.
+/// A failed call leaves its reasons in the queue, where the next call on the thread would find them: the queue must be cleared before each
+/// call and read after a failure.
 enum OpenSSLErrors {
-    /// Empties the queue. Looking first is cheaper than clearing: nearly always there is nothing.
+    /// Clears the queue. Peeking first is cheaper, because the queue is nearly always empty.
     static func clear() {
         if ERR_peek_error() != 0 { ERR_clear_error() }
     }
 
-    /// The oldest reason, which is the cause of the others, and an empty queue. `nil` when OpenSSL gave none.
+    /// Returns the oldest reason, which is the cause of the others, and clears the queue. `nil` when the queue is empty.
     static func takeReason() -> String? {
         var data: UnsafePointer<CChar>?
         var flags: Int32 = 0

@@ -10,17 +10,17 @@ import Musl
 #endif
 
 extension PEMFile {
-    /// Replaces a file as a whole: a new one, made under a name that nobody else has and with its final rights from the first byte
-    /// on, takes the place of the old. Makes the folder (0700) when it is missing.
+    /// Replaces a file atomically: writes a temporary file with a unique name and the final permissions from the first byte on, and renames
+    /// it. Creates the directory (mode 0700) if missing.
     static func write(_ text: String, to path: String, permissions: mode_t) throws(TLSConfigurationError) {
         do {
-            let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-            if !folder.isEmpty {
+            let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+            if !directory.isEmpty {
                 try FileManager.default.createDirectory(
-                    atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                    atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             }
         } catch {
-            throw TLSConfigurationError(path: path, .unwritable("its folder can't be made"))
+            throw TLSConfigurationError(path: path, .unwritable("its directory can't be created"))
         }
         let temporary = path + "." + String(UInt64.random(in: 0 ... .max), radix: 36)
         let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, permissions)

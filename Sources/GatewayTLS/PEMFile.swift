@@ -10,7 +10,7 @@ import Musl
 enum PEMFile {
     static let maxBytes = 1024 * 1024
 
-    /// The certificates of a file in order, at least one. The caller frees each with `X509_free`.
+    /// Reads the certificates of a file in order, at least one. The caller frees each with `X509_free`.
     static func certificates(at path: String) throws(TLSConfigurationError) -> [OpaquePointer] {
         let bytes = try read(path)
         var found: [OpaquePointer] = []
@@ -22,18 +22,18 @@ enum PEMFile {
         return found
     }
 
-    /// The private key of a file. The caller frees it with `EVP_PKEY_free`.
+    /// Reads the private key of a file. The caller frees it with `EVP_PKEY_free`.
     static func key(at path: String) throws(TLSConfigurationError) -> OpaquePointer {
         var bytes = try read(path)
         defer { bytes.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) } }
         var isEncrypted = false
         var key: OpaquePointer?
         withBIO(bytes) { bio in
-            // Asked for a passphrase, it remembers that it was asked and gives none; without it OpenSSL would ask the terminal.
+            // The callback records that OpenSSL requested a passphrase and returns none; without it OpenSSL would prompt on the terminal.
             key = PEM_read_bio_PrivateKey(
                 bio, nil,
-                { _, _, _, asked in
-                    asked?.assumingMemoryBound(to: Bool.self).pointee = true
+                { _, _, _, requested in
+                    requested?.assumingMemoryBound(to: Bool.self).pointee = true
                     return -1
                 }, &isEncrypted)
         }
@@ -42,7 +42,7 @@ enum PEMFile {
         return key
     }
 
-    /// The whole file. Fails with the system's reason, and before reading more than ``maxBytes``.
+    /// Reads a whole file of at most ``maxBytes``. Fails with the system's reason.
     static func read(_ path: String) throws(TLSConfigurationError) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw unreadable(path) }

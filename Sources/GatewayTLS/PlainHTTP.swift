@@ -1,23 +1,24 @@
 package import NIOCore
 
-/// Plain HTTP on the TLS port: someone wrote `ws://` for `wss://`. They get an answer that says so instead of silence.
+/// Detection of plain HTTP on the TLS port, such as `ws://` in place of `wss://`, which gets an HTTP response rather than a failed
+/// handshake.
 package enum PlainHTTP {
     package enum Verdict: Sendable, Hashable {
-        /// Not HTTP: TLS, or rubbish for OpenSSL to refuse.
+        /// Not HTTP: TLS, or garbage that OpenSSL will reject.
         case other
-        /// A request line begins; `hasBody` is whether its answer may carry one (not for HEAD, RFC 9110 §9.3.2).
+        /// A request line; `hasBody` is whether its response may have a body (not for HEAD, RFC 9110 §9.3.2).
         case request(hasBody: Bool)
-        /// The first bytes of a method, but fewer than four.
+        /// The first one to three bytes of a method.
         case undecided
     }
 
-    /// The first four bytes of each request line, as big-endian numbers. TLS begins with 0x16, so they can't be mistaken.
+    /// The first four bytes of each request line, as big-endian numbers. TLS begins with 0x16, so there is no ambiguity.
     private static let methods: [UInt32] = ["GET ", "POST", "HEAD", "OPTI", "PUT ", "DELE", "CONN", "PATC", "TRAC", "PRI "].map { text in
         text.utf8.reduce(0) { $0 << 8 | UInt32($1) }
     }
     private static let head: UInt32 = 0x4845_4144
 
-    /// Looks at the first bytes of a connection; four decide.
+    /// Classifies a connection by its first four bytes.
     package static func verdict(of buffer: ByteBuffer) -> Verdict {
         if let first: UInt32 = buffer.getInteger(at: buffer.readerIndex) {
             return methods.contains(first) ? .request(hasBody: first != head) : .other
@@ -25,14 +26,14 @@ package enum PlainHTTP {
         var seen: UInt32 = 0
         for byte in buffer.readableBytesView { seen = seen << 8 | UInt32(byte) }
         let unseen = UInt32(8 * (4 - buffer.readableBytes))
-        // No bytes at all match every method.
+        // An empty buffer would match every method.
         if unseen == 32 { return .undecided }
         return methods.contains { $0 >> unseen == seen } ? .undecided : .other
     }
 
-    /// A whole `400 Bad Request` with the problem as JSON (RFC 9457).
+    /// Returns a complete `400 Bad Request` response with a JSON problem (RFC 9457).
     ///
-    /// `correlationID` goes into the JSON as it is: a ULID, nothing of a client's.
+    /// `correlationID` is written unescaped: it must be a ULID, never a client's text.
     package static func refusal(correlationID: String, hasBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
         let body = """
             {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid_upgrade",\

@@ -1,7 +1,7 @@
 package import NIOCore
 
-/// A handler that takes decrypted bytes directly from ``TLSHandler``, and may change them in place.
+/// A handler that receives decrypted bytes directly from ``TLSHandler`` and may modify them in place.
 package protocol PlaintextReceiver: AnyObject {
-    /// - Parameter buffer: not shared with anyone during the call; belongs to the event loop again afterwards.
+    /// - Parameter buffer: uniquely referenced during the call; reused by the event loop afterwards.
     func receive(_ buffer: inout ByteBuffer)
 }

@@ -1,28 +1,29 @@
 package import NIOCore
 
-/// Lets a channel read the socket into the buffer of its loop, so that a connection keeps none of its own.
+/// An allocator that makes a channel read into its event loop's shared buffer, so that a connection keeps no read buffer.
 ///
-/// NIO's own allocators leave each channel the buffer of its last read, which only ever grows: 2 KiB for who said nothing, 64 KiB for who
-/// said much, once. Here a channel keeps ``firstRead`` bytes, and what is read lies in memory that is still in the cache from the connection
-/// before. A channel with this allocator must have ``TLSHandler`` as its first handler, which gives the buffer back, and
-/// `maxMessagesPerRead` 1: NIO keeps as many buffers.
+/// With NIO's allocators, each channel keeps the buffer of its last read, which only grows: 2 KiB for a client that sent nothing, 64 KiB
+/// after one large message. With this allocator, a channel keeps ``firstRead`` bytes, and the shared buffer is still in the CPU cache from
+/// the previous connection. The channel's first handler must be ``TLSHandler``, which returns the buffer, and `maxMessagesPerRead` must be
+/// 1: NIO keeps that many buffers.
 ///
-/// Unchecked, since a channel asks its allocator on its event loop only, and the buffers are that loop's.
+/// `@unchecked Sendable`, because a channel uses its allocator only on its event loop, which owns the buffers.
 package struct ReceiveAllocator: RecvByteBufferAllocator, @unchecked Sendable {
-    /// Bytes of the first read, whose buffer the channel keeps. Enough to tell TLS from plain HTTP, and the rest is read in the next go of the loop.
+    /// The size of the first read, whose buffer the channel keeps, in bytes. Enough to distinguish TLS from plain HTTP; the next read gets
+    /// the rest.
     static let firstRead = 64
 
     private let buffers: TLSBuffers
     private var hasRead = false
 
-    /// `buffers` are those of the event loop that the channel runs on.
+    /// - Parameter buffers: the buffers of the channel's event loop
     package init(buffers: TLSBuffers) { self.buffers = buffers }
 
     package func buffer(allocator: ByteBufferAllocator) -> ByteBuffer {
         hasRead ? buffers.takeReceived() : allocator.buffer(capacity: Self.firstRead)
     }
 
-    /// Always true: asks NIO not to read into the buffer that it kept, but to get a new one.
+    /// Returns true always, so that NIO requests a buffer for each read instead of reusing the one it kept.
     package mutating func record(actualReadBytes: Int) -> Bool {
         hasRead = true
         return true

@@ -1,6 +1,6 @@
 import COpenSSL
 
-/// SHA-256 (FIPS 180-4) of bytes that come in pieces.
+/// Incremental SHA-256 (FIPS 180-4).
 package struct SHA256 {
     private var context = SHA256_CTX()
 
@@ -14,7 +14,7 @@ package struct SHA256 {
         bytes.withUnsafeBytes { update(bufferPointer: $0) }
     }
 
-    /// Ends the computation. No further call of this value is allowed.
+    /// Returns the digest. No further calls on this value are allowed.
     package mutating func finalize() -> SHA256Digest {
         var bytes = InlineArray<32, UInt8>(repeating: 0)
         var span = bytes.mutableSpan
@@ -36,7 +36,7 @@ package struct SHA256 {
     }
 }
 
-/// The 32 bytes of a SHA-256.
+/// A SHA-256 digest of 32 bytes.
 package struct SHA256Digest: Sendable, Hashable {
     /// The bytes in order, the first in the lowest bits of the first word.
     package let words: (UInt64, UInt64, UInt64, UInt64)

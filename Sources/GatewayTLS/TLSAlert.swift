@@ -1,16 +1,16 @@
 import COpenSSL
 
-/// An alert that went over the wire (RFC 8446 §6).
+/// A sent or received alert (RFC 8446 §6).
 package struct TLSAlert: Sendable, Hashable, CustomStringConvertible {
     package enum Direction: String, Sendable, Hashable {
-        /// The peer refused us.
+        /// Sent by the peer.
         case received
-        /// We refused the peer.
+        /// Sent to the peer.
         case sent
     }
 
     package var direction: Direction
-    /// `AlertDescription`: 40 is handshake_failure, 120 no_application_protocol.
+    /// The `AlertDescription`, such as 40 for handshake_failure or 120 for no_application_protocol.
     package var code: UInt8
     package var isFatal: Bool
 
@@ -20,7 +20,7 @@ package struct TLSAlert: Sendable, Hashable, CustomStringConvertible {
         self.isFatal = isFatal
     }
 
-    /// close_notify ends a connection in good order; it's no failure.
+    /// close_notify closes a connection regularly; it isn't a failure.
     static let closeNotify: UInt8 = 0
 
     /// OpenSSL's name of the alert, such as `handshake failure`.

@@ -2,29 +2,29 @@ package import NIOCore
 
 /// The buffers that all TLS connections of one event loop share, so that an idle connection keeps none.
 ///
-/// Make one for each event loop and hand it to every ``TLSHandler`` on it; it must never be seen by two loops. A buffer is filled, handed
-/// on, and filled again: `ByteBuffer` copies on write, so whoever keeps a slice keeps its bytes, and while nobody does, nothing is allocated.
-/// When somebody did, the next buffer is made as small as its content allows, so that a slow reader never holds 64 KiB for a few bytes.
+/// Create one per event loop and pass it to every ``TLSHandler`` on that loop; two loops must never share it. A buffer is filled, passed
+/// on, and reused: because `ByteBuffer` copies on write, a handler that keeps a slice keeps its bytes, and otherwise nothing is allocated.
+/// If a slice was kept, the next buffer is only as large as its content, so that a slow reader never holds 64 KiB for a few bytes.
 package final class TLSBuffers {
-    /// Bytes that a buffer begins with, and that one read or one write hands on at most (a little more for ciphertext).
+    /// The initial capacity of a buffer, and the maximum size of one read or write (slightly more for ciphertext), in bytes.
     package static let capacity = 64 * 1024
-    /// The most that one TLS record carries (RFC 8446 §5.1).
+    /// The maximum content of a TLS record, in bytes (RFC 8446 §5.1).
     static let recordSize = 16 * 1024
-    /// What a record adds to its content: header, content type, tag, and in TLS 1.2 the explicit nonce.
+    /// The overhead of a record in bytes: header, content type, tag, and in TLS 1.2 the explicit nonce.
     static let recordOverhead = 32
 
-    /// What the socket is read into; empty while somebody has it.
+    /// The buffer for reads from the socket; empty while in use.
     private var received = ByteBuffer()
-    /// What was decrypted and goes up the pipeline.
+    /// The decrypted bytes, to be passed up the pipeline.
     var plaintext: ByteBuffer
-    /// Small writes on their way into one record. Never handed to anyone.
+    /// Small writes to be combined in one record. Never passed on.
     var record: ByteBuffer
-    /// Storage for waiting writes, lent to the handler that has some.
+    /// Spare storage for pending writes, borrowed by a handler with pending writes.
     var spareWrites: [PendingTLSWrite] = []
 
-    /// What was encrypted and goes down the pipeline.
+    /// The encrypted bytes, to be passed down the pipeline.
     private var ciphertext: ByteBuffer
-    /// Whether the content of `ciphertext` is somebody else's already.
+    /// Whether the content of `ciphertext` was already passed on.
     private var isSpent = true
     private var expected = 0
 
@@ -37,7 +37,7 @@ package final class TLSBuffers {
         self.ciphertext = allocator.buffer(capacity: Self.capacity)
     }
 
-    /// A buffer to read the socket into, which nobody else has. Its bytes are what they were: reading overwrites them.
+    /// Returns a uniquely referenced buffer for a read from the socket. Its previous bytes aren't erased.
     func takeReceived() -> ByteBuffer {
         var buffer = ByteBuffer()
         swap(&buffer, &received)
@@ -45,20 +45,20 @@ package final class TLSBuffers {
         return allocator.buffer(capacity: Self.capacity)
     }
 
-    /// Takes back a buffer that was read to the end. The channel lets go of it a little later; who keeps it longer, keeps it.
+    /// Returns a consumed buffer for reuse. If it is still referenced at the next read, it isn't reused.
     func giveBack(_ buffer: ByteBuffer) {
         if buffer.storageCapacity == Self.capacity { received = buffer }
     }
 
-    /// Bytes of ciphertext that were made and not taken yet.
+    /// The bytes of ciphertext that weren't taken yet.
     var ciphertextBytes: Int { isSpent ? 0 : ciphertext.readableBytes }
 
-    /// Tells how much ciphertext is about to come, so that a new buffer, if one is needed, is made at once and in the right size.
+    /// Sets the expected amount of ciphertext, so that a new buffer, if needed, gets the right size immediately.
     func expectCiphertext(_ bytes: Int) {
         expected = min(bytes, Self.capacity)
     }
 
-    /// Appends what OpenSSL wrote.
+    /// Appends ciphertext from OpenSSL.
     func appendCiphertext(_ bytes: UnsafeRawBufferPointer) {
         if isSpent {
             ciphertext.clear(minimumCapacity: max(expected, bytes.count))
@@ -68,7 +68,7 @@ package final class TLSBuffers {
         ciphertext.writeBytes(bytes)
     }
 
-    /// Gives away what was encrypted; `nil` when nothing was. Must be called before control goes to anyone else on the loop.
+    /// Returns the ciphertext, or `nil` if there is none. Must be called before other code on the event loop runs.
     func takeCiphertext() -> ByteBuffer? {
         guard !isSpent else { return nil }
         isSpent = true
@@ -76,7 +76,7 @@ package final class TLSBuffers {
     }
 }
 
-/// A plaintext write that waits for `flush`, or for the end of the handshake.
+/// A plaintext write that waits for `flush` or the end of the handshake.
 struct PendingTLSWrite {
     var buffer: ByteBuffer
     var promise: EventLoopPromise<Void>?

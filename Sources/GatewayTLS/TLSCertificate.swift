@@ -1,15 +1,15 @@
 import COpenSSL
 
-/// A certificate with its chain and its key, read from files and checked against each other.
+/// A certificate with its chain and its key, read from files and checked to match.
 final class TLSCertificate {
-    /// What OpenSSL keeps apart inside one context, so that it can choose by what the client can verify.
+    /// The kind of key: an `SSL_CTX` holds one certificate of each kind, and OpenSSL selects one that the client supports.
     enum KeyKind: Hashable {
         case rsa, ecdsa, other(Int32)
     }
 
     let files: TLSSettings.Certificate
     let kind: KeyKind
-    /// DNS names of the subjectAltName in lower case, a wildcard as `*.example.org`.
+    /// The DNS names of the subjectAltName in lower case; wildcards as `*.example.org`.
     let names: [String]
     /// Seconds since 1970.
     let notBefore: Int64
@@ -47,7 +47,7 @@ final class TLSCertificate {
         self.names = Self.names(of: leaf)
         var notBefore: Int64 = 0
         var notAfter: Int64 = 0
-        // A date that can't be read counts as 1970: expired, so that it's seen.
+        // A date that can't be parsed counts as 1970: the certificate is reported as expired.
         _ = parley_unix_time(X509_get0_notBefore(leaf), &notBefore)
         _ = parley_unix_time(X509_get0_notAfter(leaf), &notAfter)
         self.notBefore = notBefore
@@ -60,7 +60,7 @@ final class TLSCertificate {
         EVP_PKEY_free(key)
     }
 
-    /// Puts the certificate into a context, which keeps references of its own.
+    /// Adds the certificate to a context, which retains its parts.
     func install(in context: OpaquePointer) throws(TLSConfigurationError) {
         OpenSSLErrors.clear()
         guard SSL_CTX_use_certificate(context, leaf) == 1 else { throw refused(files.certificate) }
@@ -70,7 +70,7 @@ final class TLSCertificate {
         guard SSL_CTX_use_PrivateKey(context, key) == 1 else { throw refused(files.key) }
     }
 
-    /// What the dates call for at `now` (seconds since 1970).
+    /// Returns the warning about the validity at `now` (seconds since 1970), if any.
     func warning(now: Int64) -> TLSWarning? { dates.warning(now: now) }
 
     var dates: CertificateDates {

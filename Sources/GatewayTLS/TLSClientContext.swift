@@ -1,26 +1,26 @@
 import COpenSSL
 
-/// What a client of TLS needs: whom it trusts, and the name it expects. One serves any number of connections to the same server.
+/// The TLS settings of a client: trusted authorities and expected server name. Shared by all connections to the same server.
 package final class TLSClientContext: Sendable {
     package enum Verification: Sendable, Hashable {
-        /// The authorities of the system, and the name.
+        /// Verifies against the system's authorities and checks the name.
         case system
-        /// Any certificate: for development (`--insecure`).
+        /// Accepts any certificate: for development (`--insecure`).
         case none
-        /// The authorities in a PEM file, and the name.
+        /// Verifies against the authorities of a PEM file and checks the name.
         case authority(path: String)
     }
 
-    /// A host name or an IP address; `nil`: none is asked for, and none is checked.
+    /// A host name or an IP address; `nil` to send and check none.
     private let serverName: String?
     private let verification: Verification
     /// Never changed after `init`, and OpenSSL allows `SSL_new` on such a context from any thread.
     nonisolated(unsafe) private let context: OpaquePointer
 
     /// - Parameters:
-    ///   - serverName: a DNS name, told to the server (SNI) and looked for in its certificate, or an IP address, which is only
-    ///     looked for (RFC 6066 §3).
-    ///   - applicationProtocols: offered with ALPN in this order; each 1–255 bytes, others are left out. Empty: no ALPN.
+    ///   - serverName: a DNS name, sent to the server (SNI) and checked against its certificate, or an IP address, which is only checked
+    ///     (RFC 6066 §3).
+    ///   - applicationProtocols: offered by ALPN in this order; each 1–255 bytes, others are ignored. Empty for no ALPN.
     package init(
         verify: Verification, serverName: String?, applicationProtocols: [String] = [], minimumVersion: TLSVersion = .v1_2,
         certificate: TLSSettings.Certificate? = nil
@@ -31,7 +31,7 @@ package final class TLSClientContext: Sendable {
         }
         do throws(TLSConfigurationError) {
             try Self.configure(context, verify, applicationProtocols, minimumVersion)
-            // Shown to a server that asks for one.
+            // Sent to a server that requests a client certificate.
             if let certificate { try TLSCertificate(certificate).install(in: context) }
         } catch {
             SSL_CTX_free(context)
@@ -46,7 +46,7 @@ package final class TLSClientContext: Sendable {
         SSL_CTX_free(context)
     }
 
-    /// `nil` when OpenSSL has no memory, or can't take the name.
+    /// Returns `nil` when OpenSSL is out of memory or rejects the name.
     func makeConnection(buffers: TLSBuffers) -> TLSConnection? {
         guard let connection = TLSConnection(sslContext: context, keeping: self, isServer: false, buffers: buffers) else { return nil }
         guard let serverName else { return connection }
@@ -84,7 +84,7 @@ package final class TLSClientContext: Sendable {
             }
         }
         let list = protocols.map { Array($0.utf8) }.filter { (1...255).contains($0.count) }.flatMap { [UInt8($0.count)] + $0 }
-        // 0 is success here.
+        // This function returns 0 on success.
         if !list.isEmpty, SSL_CTX_set_alpn_protos(context, list, UInt32(list.count)) != 0 {
             throw TLSConfigurationError(path: nil, .unsupported("ALPN"))
         }

@@ -1,29 +1,29 @@
-/// Everything that is wrong with the certificates and keys of a listener, found in one go.
+/// All problems with the certificates and keys of a listener.
 package struct TLSConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
     package enum Reason: Sendable, Hashable {
-        /// The file can't be read; with the system's reason.
+        /// The file can't be read, for the system's reason.
         case unreadable(String)
-        /// The file, or its folder, can't be written; with the system's reason. Only the development certificate is.
+        /// The file or its directory can't be written, for the system's reason. Only development certificates are written.
         case unwritable(String)
-        /// Over 1 MiB: certificates and keys are a few kilobytes.
+        /// The file exceeds 1 MiB; certificates and keys are a few kilobytes.
         case tooLarge
         case notACertificate
         case notAKey
-        /// A key with a passphrase: nobody is there to type it.
+        /// The key needs a passphrase, which nobody could enter.
         case encryptedKey
-        /// The key isn't the one that the certificate is about; `path` is the key's.
+        /// The key doesn't match the certificate; the problem's `path` is the key's.
         case mismatch(certificate: String)
-        /// OpenSSL refuses it by policy, say an RSA key of 1024 bits; with its reason.
+        /// OpenSSL rejects the file by policy, such as an RSA key of 1024 bits, for this reason.
         case refused(String)
         case noCertificates
-        /// Clients must or may show a certificate, but no authority is given to check it against.
+        /// Client certificates are required or optional, but no authority to verify them is configured.
         case noClientAuthority
-        /// OpenSSL can't do what we need at all; with its reason.
+        /// OpenSSL lacks a required feature, for this reason.
         case unsupported(String)
     }
 
     package struct Problem: Sendable, Hashable, CustomStringConvertible {
-        /// The file at fault; `nil` where it isn't about a file.
+        /// The affected file; `nil` if the problem isn't about a file.
         package var path: String?
         package var reason: Reason
 
@@ -37,7 +37,7 @@ package struct TLSConfigurationError: Error, Sendable, Hashable, CustomStringCon
         }
     }
 
-    /// At least one.
+    /// The problems, at least one.
     package var problems: [Problem]
 
     package init(problems: [Problem]) {
@@ -54,20 +54,20 @@ package struct TLSConfigurationError: Error, Sendable, Hashable, CustomStringCon
 }
 
 extension TLSConfigurationError.Reason {
-    /// In words, without the path.
+    /// The reason as text, without the path.
     package var text: String {
         switch self {
         case .unreadable(let reason): "can't be read: \(reason)"
         case .unwritable(let reason): "can't be written: \(reason)"
-        case .tooLarge: "is over 1 MiB, which no certificate or key is"
-        case .notACertificate: "holds no certificate in PEM form"
-        case .notAKey: "holds no private key in PEM form"
-        case .encryptedKey: "is encrypted; a server can't type a passphrase"
-        case .mismatch(let certificate): "isn't the key of \(certificate)"
-        case .refused(let reason): "is refused by OpenSSL: \(reason)"
-        case .noCertificates: "at least one certificate is needed"
-        case .noClientAuthority: "clients' certificates need an authority to be checked against"
-        case .unsupported(let reason): "OpenSSL lacks something: \(reason)"
+        case .tooLarge: "is larger than 1 MiB, the limit for certificates and keys"
+        case .notACertificate: "contains no PEM certificate"
+        case .notAKey: "contains no PEM private key"
+        case .encryptedKey: "is encrypted; provide a key without a passphrase"
+        case .mismatch(let certificate): "doesn't match the certificate \(certificate)"
+        case .refused(let reason): "rejected by OpenSSL: \(reason)"
+        case .noCertificates: "at least one certificate is required"
+        case .noClientAuthority: "client certificates can't be verified without an authority"
+        case .unsupported(let reason): "not supported by OpenSSL: \(reason)"
         }
     }
 }

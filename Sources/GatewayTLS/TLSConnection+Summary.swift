@@ -1,7 +1,7 @@
 import COpenSSL
 
 extension TLSConnection {
-    /// What a finished handshake settled. Read once a connection, right after ``handshake()`` said `done`.
+    /// Returns the results of the handshake. Called once per connection, after ``handshake()`` has returned `done`.
     func summary() -> TLSHandshakeCompleted {
         withSSL { ssl in
             TLSHandshakeCompleted(

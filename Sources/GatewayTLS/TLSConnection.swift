@@ -1,19 +1,19 @@
 import COpenSSL
 import NIOCore
 
-/// One `SSL` of OpenSSL between buffers: ciphertext is taken from `incoming`, plaintext comes out of ``read(into:)``, and what OpenSSL wants
-/// to send lies in the loop's ``TLSBuffers`` after each call. Knows nothing of channels.
+/// An OpenSSL `SSL` object between buffers, independent of channels: ciphertext is read from `incoming`, plaintext is returned by
+/// ``read(into:)``, and outbound ciphertext is in the event loop's ``TLSBuffers`` after each call.
 ///
-/// A class because OpenSSL's callbacks hold its address. Used on one event loop only.
+/// A class, because OpenSSL's callbacks hold its address. Used on one event loop only.
 final class TLSConnection {
-    /// Bytes of a whole handshake, certificates of the client included. What's larger has no honest reason.
+    /// The limit of a handshake in bytes, including client certificates. No legitimate handshake exceeds it.
     static let maxHandshakeBytes = 64 * 1024
-    /// Bytes of rejected early data that are skipped, in addition to the handshake. Servers that accept early data offer 16 KiB as a rule.
+    /// The limit of skipped early data in bytes, in addition to the handshake. Servers that accept early data usually allow 16 KiB.
     static let maxSkippedEarlyData = 64 * 1024
-    /// Record headers of the skipped early data.
+    /// The limit of the record headers of skipped early data, in bytes.
     private static let earlyDataHeaders = 4 * 1024
-    /// Handshake messages after the handshake (KeyUpdate, tickets) and refused renegotiations that come to each MiB of data, at most.
-    /// OpenSSL bounds empty records and warnings by itself, but these cost us a derivation of keys or an answer and the sender nothing.
+    /// The limit of post-handshake messages (KeyUpdate, tickets) and rejected renegotiations per MiB of data. OpenSSL itself limits empty
+    /// records and warnings, but these cost a key derivation or a reply and the sender nothing.
     static let maxPostHandshakeMessages = 32
     private static let floodWindow = 1024 * 1024
 
@@ -24,24 +24,24 @@ final class TLSConnection {
     }
 
     enum ReadProgress {
-        /// All that was there is decrypted.
+        /// All received bytes are decrypted.
         case drained
         /// The buffer is full; call again.
         case full
-        /// close_notify.
+        /// close_notify was received.
         case closed
         case failed(TLSError)
     }
 
     let buffers: TLSBuffers
-    /// Received and not yet taken by OpenSSL.
+    /// Received bytes that OpenSSL hasn't read yet.
     var incoming = ByteBuffer()
-    /// Bytes of a record that OpenSSL has taken and that isn't complete yet.
+    /// The bytes of an incomplete record that OpenSSL has read.
     private(set) var partialRecordBytes = 0
     private(set) var isEstablished = false
 
     private let ssl: OpaquePointer
-    /// What the `SSL` points to, kept alive.
+    /// The owner of the `SSL_CTX`, kept alive.
     private let context: AnyObject
     private var handshakeBytes = 0
     private var postHandshakeMessages = 0
@@ -49,14 +49,14 @@ final class TLSConnection {
     private var isFlooded = false
     private var alert: TLSAlert?
 
-    /// `context` keeps alive what callbacks of the `SSL_CTX` refer to. `nil` when OpenSSL has no memory.
+    /// Creates a connection that retains `context`, which the callbacks of the `SSL_CTX` use. `nil` when OpenSSL is out of memory.
     init?(sslContext: OpaquePointer, keeping context: AnyObject, isServer: Bool, buffers: TLSBuffers) {
         OpenSSLErrors.clear()
         guard let ssl = SSL_new(sslContext) else { return nil }
         self.ssl = ssl
         self.context = context
         self.buffers = buffers
-        // After the last stored property: from here on a failure runs `deinit`, which frees the SSL.
+        // After all stored properties are set, a failure runs `deinit`, which frees the SSL.
         guard let bio = TLSTransport.makeBIO(for: self) else { return nil }
         SSL_set_bio(ssl, bio, bio)
         SSL_set_msg_callback(ssl, observe)
@@ -68,7 +68,7 @@ final class TLSConnection {
         SSL_free(ssl)
     }
 
-    /// Lets a client ask for a name and check it: see ``TLSClientContext``.
+    /// Calls `body` with the `SSL`, for the settings of ``TLSClientContext``.
     func withSSL<Result>(_ body: (OpaquePointer) -> Result) -> Result {
         body(ssl)
     }
@@ -85,7 +85,7 @@ final class TLSConnection {
             return .done
         }
         if isFlooded {
-            return .failed(.handshakeFailed(reason: "a handshake of more than \(Self.maxHandshakeBytes) bytes", alert: alert))
+            return .failed(.handshakeFailed(reason: "the handshake exceeds \(Self.maxHandshakeBytes) bytes", alert: alert))
         }
         switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
@@ -97,11 +97,11 @@ final class TLSConnection {
         }
     }
 
-    /// Decrypts into the free space of `buffer`, as many records as fit.
+    /// Decrypts as many records as fit into the free space of `buffer`.
     func read(into buffer: inout ByteBuffer) -> ReadProgress {
         while true {
             if buffer.writableBytes == 0 {
-                // A record may be larger than a buffer that was made for the bytes of one read: part of it came before.
+                // The buffer is sized for the bytes of one read, but a record may be larger, because part of it was received earlier.
                 let rest = Int(SSL_pending(ssl))
                 guard buffer.readableBytes < TLSBuffers.capacity else { return .full }
                 buffer.reserveCapacity(minimumWritableBytes: max(rest, 1024))
@@ -114,15 +114,15 @@ final class TLSConnection {
                 return result == 1 ? count : 0
             }
             guard result == 1 else { return readFailed(result) }
-            // OpenSSL takes one record at a time.
+            // OpenSSL reads one record at a time.
             partialRecordBytes = 0
             countData(count)
-            // Asking again would only be told so, after OpenSSL has made a buffer for a whole record and thrown it away.
+            // Another call would return nothing, but OpenSSL would allocate and free a buffer for a whole record.
             if incoming.readableBytes == 0, SSL_has_pending(ssl) == 0 { return .drained }
         }
     }
 
-    /// Encrypts `bytes`, at most 16 KiB, into one record. The reason of a failure ends the connection.
+    /// Encrypts `bytes`, at most 16 KiB, into one record. A returned error must close the connection.
     func seal(_ bytes: UnsafeRawBufferPointer) -> TLSError? {
         OpenSSLErrors.clear()
         var count = 0
@@ -131,16 +131,16 @@ final class TLSConnection {
         return .protocolFailure(reason: OpenSSLErrors.takeReason() ?? "a record can't be written", alert: alert)
     }
 
-    /// Makes close_notify.
+    /// Writes close_notify.
     func shutdown() {
         OpenSSLErrors.clear()
-        // 0 and 1 tell whether the peer's has come already, which doesn't matter here.
+        // 0 and 1 are whether the peer's close_notify was received, which is irrelevant here.
         if SSL_shutdown(ssl) < 0 { OpenSSLErrors.clear() }
     }
 
-    // MARK: What OpenSSL asks for and tells
+    // MARK: Callbacks from OpenSSL
 
-    /// Fills `target` with received bytes and says how many it were.
+    /// Moves received bytes to `target` and returns their number.
     func takeIncoming(into target: UnsafeMutableRawBufferPointer) -> Int {
         let count = min(target.count, incoming.readableBytes)
         guard count > 0, !isFlooded else { return 0 }
@@ -158,14 +158,14 @@ final class TLSConnection {
         }
     }
 
-    /// Whether the bytes beyond a handshake are early data of a rejected session, within their own bound.
+    /// Returns whether the bytes beyond the limit of a handshake are rejected early data within its own limit.
     private func skipsEarlyData(_ count: Int) -> Bool {
         SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_REJECTED
             && count <= Self.maxHandshakeBytes + Self.maxSkippedEarlyData + Self.earlyDataHeaders
     }
 
     fileprivate func sawAlert(level: UInt8, code: UInt8, isSent: Bool) {
-        // The first fatal one is the cause; close_notify is no failure at all.
+        // The first fatal alert is the cause; close_notify isn't a failure.
         guard code != TLSAlert.closeNotify, alert?.isFatal != true else { return }
         alert = TLSAlert(direction: isSent ? .sent : .received, code: code, isFatal: Int32(level) == SSL3_AL_FATAL)
         if isSent, isEstablished { countPostHandshakeMessage() }
@@ -207,7 +207,7 @@ final class TLSConnection {
     }
 }
 
-/// Called by OpenSSL for every message that goes in or out; must not trap.
+/// Called by OpenSSL for every message received or sent; must not trap.
 private func observe(
     isSent: Int32, version: Int32, type: Int32, bytes: UnsafeRawPointer?, count: Int, ssl: OpaquePointer?,
     argument: UnsafeMutableRawPointer?

@@ -1,26 +1,26 @@
 import COpenSSL
 
-/// Everything a listener needs to accept TLS: certificates, policy, tickets. Immutable; a reload makes another.
+/// The TLS settings of a listener: certificates, policy, ticket keys. Immutable; a reload creates a new context.
 ///
-/// Connections keep the context they began with.
+/// Existing connections keep their context.
 package final class TLSContext: Sendable {
-    /// What is worth a loud line in the log at start: certificates that are expired, or will be within 30 days.
+    /// Warnings about certificates that aren't valid or expire within 30 days, as of the initialization.
     package let warnings: [TLSWarning]
     private let dates: [CertificateDates]
 
     let names: ServerNameTable<TLSCertificate.KeyKind>
-    /// Keeps the keys alive for the callbacks of `groups`.
+    /// Retained for the callbacks of `groups`.
     private let ticketKeys: TLSTicketKeys
-    /// One `SSL_CTX` for each group of `names`, the default first and at least that. Never changed after `init`, and OpenSSL allows
-    /// `SSL_new` and `SSL_set_SSL_CTX` on such a context from any thread.
+    /// One `SSL_CTX` for each group of `names`, at least the default, which is the first. Never modified after `init`, and OpenSSL allows
+    /// `SSL_new` and `SSL_set_SSL_CTX` on such a context on any thread.
     nonisolated(unsafe) let groups: [OpaquePointer]
 
     /// Reads and checks all files.
     ///
     /// - Parameters:
     ///   - ticketKeys: shared by all contexts of the process, so that tickets survive a reload.
-    ///   - now: seconds since 1970, for the dates of the certificates.
-    /// - Throws: all problems of all files at once.
+    ///   - now: seconds since 1970, for the validity of the certificates.
+    /// - Throws: all problems of all files.
     package init(_ settings: TLSSettings, ticketKeys: TLSTicketKeys, now: Int64) throws(TLSConfigurationError) {
         let (certificates, clients) = try Self.load(settings)
         let names = ServerNameTable(certificates.map { (names: $0.names, kind: $0.kind) })
@@ -53,10 +53,10 @@ package final class TLSContext: Sendable {
         for context in groups { SSL_CTX_free(context) }
     }
 
-    /// The warnings of a later moment: certificates expire while they are in use.
+    /// Returns the warnings as of `now`, because certificates expire while in use.
     package func warnings(now: Int64) -> [TLSWarning] { dates.compactMap { $0.warning(now: now) } }
 
-    /// `nil` when OpenSSL has no memory.
+    /// Returns `nil` when OpenSSL is out of memory.
     func makeConnection(buffers: TLSBuffers) -> TLSConnection? {
         TLSConnection(sslContext: groups[0], keeping: self, isServer: true, buffers: buffers)
     }
@@ -88,10 +88,10 @@ package final class TLSContext: Sendable {
         if let reason = TLSPolicy.apply(to: context, minimumVersion: settings.minimumVersion) {
             throw TLSConfigurationError(path: nil, .unsupported(reason))
         }
-        // Stateless tickets instead of a cache; one of them, since a client opens one connection.
+        // Stateless tickets instead of a session cache; one ticket, because a client opens one connection.
         _ = parley_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         SSL_CTX_set_timeout(context, ticketKeys.lifetime)
-        // Tickets offer no early data, so all that comes was meant for another server: it is skipped (RFC 8446 §4.2.10).
+        // Our tickets don't permit early data, so any early data belongs to another server's ticket and is skipped (RFC 8446 §4.2.10).
         guard SSL_CTX_set_num_tickets(context, 1) == 1, SSL_CTX_set_max_early_data(context, 0) == 1,
             SSL_CTX_set_recv_max_early_data(context, UInt32(TLSConnection.maxSkippedEarlyData)) == 1, ticketKeys.install(in: context)
         else { throw TLSConfigurationError(path: nil, .unsupported(OpenSSLErrors.takeReason() ?? "no reason given")) }
@@ -99,13 +99,13 @@ package final class TLSContext: Sendable {
     }
 }
 
-/// Called by OpenSSL with the client's name, if it told one; must not trap.
+/// Called by OpenSSL to select the certificate by SNI; must not trap.
 private func chooseCertificate(
     ssl: OpaquePointer?, alert: UnsafeMutablePointer<Int32>?, argument: UnsafeMutableRawPointer?
 ) -> Int32 {
     guard let ssl, let argument, let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return SSL_TLSEXT_ERR_NOACK }
     let context = Unmanaged<TLSContext>.fromOpaque(argument).takeUnretainedValue()
-    // An unknown name gets the default certificate: the client knows best whether it minds.
+    // An unknown name gets the default certificate; the client decides whether to accept it.
     guard let group = context.names.group(for: String(cString: name)), context.groups.indices.contains(group) else {
         return SSL_TLSEXT_ERR_NOACK
     }
@@ -113,13 +113,13 @@ private func chooseCertificate(
     return SSL_TLSEXT_ERR_OK
 }
 
-/// Called by OpenSSL when the client offers protocols (RFC 7301 §3.2); must not trap. Only `http/1.1` is spoken here, and a client
-/// that wants something else only is told so: `no_application_protocol`.
+/// Called by OpenSSL when the client offers protocols (RFC 7301 §3.2); must not trap. Only `http/1.1` is supported; other offers are
+/// rejected with `no_application_protocol`.
 private func chooseApplicationProtocol(
     ssl: OpaquePointer?, chosen: UnsafeMutablePointer<UnsafePointer<UInt8>?>?, chosenCount: UnsafeMutablePointer<UInt8>?,
     offered: UnsafePointer<UInt8>?, offeredCount: UInt32, argument: UnsafeMutableRawPointer?
 ) -> Int32 {
-    let wanted: StaticString = "http/1.1"
+    let supported: StaticString = "http/1.1"
     guard let chosen, let chosenCount, let offered else { return SSL_TLSEXT_ERR_ALERT_FATAL }
     let list = UnsafeBufferPointer(start: offered, count: Int(offeredCount))
     var index = 0
@@ -127,7 +127,7 @@ private func chooseApplicationProtocol(
         let start = index + 1
         let end = start + Int(list[index])
         guard end <= list.count else { return SSL_TLSEXT_ERR_ALERT_FATAL }
-        if wanted.withUTF8Buffer({ $0.elementsEqual(list[start..<end]) }) {
+        if supported.withUTF8Buffer({ $0.elementsEqual(list[start..<end]) }) {
             chosen.pointee = offered + start
             chosenCount.pointee = list[index]
             return SSL_TLSEXT_ERR_OK

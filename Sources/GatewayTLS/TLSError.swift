@@ -1,20 +1,20 @@
-/// What ends a TLS connection other than close_notify; arrives through `errorCaught`.
+/// An error that ends a TLS connection, passed through `errorCaught`.
 package enum TLSError: Error, Sendable, Equatable {
-    /// The two sides didn't agree. `reason` is OpenSSL's; `alert` tells who refused whom, `nil` when none went over the wire.
+    /// The handshake failed for OpenSSL's `reason`. `alert` is the alert that was sent or received, if any.
     case handshakeFailed(reason: String, alert: TLSAlert?)
-    /// The peer went away before the handshake was done, without an alert: port scans and health probes look like this.
+    /// The peer closed the connection during the handshake without an alert, like port scans and health probes.
     case closedDuringHandshake
-    /// A request in the clear came to the TLS port. It was answered with a 400, and the sending side is closed; what the peer
-    /// still sends is read and thrown away, until it closes or the one who accepted it does.
+    /// Plain HTTP was received on the TLS port. A 400 response was sent and the sending side closed; further inbound bytes are discarded
+    /// until the peer or the listener closes the connection.
     case plainHTTP
-    /// A record that can't be right, or a flood of messages that only cost work, after the handshake.
+    /// An invalid record or a flood of post-handshake messages.
     case protocolFailure(reason: String, alert: TLSAlert?)
-    /// TCP ended without close_notify (RFC 8446 §6.1). Usually benign: a browser's tab was closed. What was received
-    /// before is genuine, but whether it is everything isn't known.
+    /// TCP was closed without close_notify (RFC 8446 §6.1). Usually benign: a browser tab was closed. The bytes received before are
+    /// authentic but may be incomplete.
     case truncated
-    /// A write after our close_notify.
+    /// A write after close_notify was sent.
     case outputClosed
-    /// OpenSSL has no memory for another connection.
+    /// OpenSSL couldn't allocate a connection.
     case outOfMemory
 }
 

@@ -10,7 +10,7 @@ extension TLSHandler {
             promise?.fail(TLSError.outputClosed)
             return
         }
-        // An idle connection has no storage for writes: it borrows the loop's.
+        // An idle connection has no storage for writes and borrows the event loop's.
         if writes.capacity == 0 { swap(&writes, &buffers.spareWrites) }
         writes.append(PendingTLSWrite(buffer: unwrapOutboundIn(data), promise: promise))
     }
@@ -20,15 +20,15 @@ extension TLSHandler {
         sealFlushed(context)
     }
 
-    // MARK: The short way
+    // MARK: Direct writes
 
-    /// Whether everything sent before is with the kernel, and more would go there at once.
+    /// Whether the kernel has accepted all previous bytes, and further bytes can be sent to it directly.
     package var isClear: Bool {
         phase == .established && !isOutputClosed && writes.isEmpty && queuedWrites == 0 && descriptor != nil
     }
 
-    /// Encrypts and sends without the detour over the pipeline: what ``PlaintextReceiver`` is to the way in. What the kernel doesn't take
-    /// waits in the channel, whose writability tells.
+    /// Encrypts and sends without passing the pipeline, as ``PlaintextReceiver`` does for inbound bytes. Bytes that the kernel doesn't
+    /// accept are queued in the channel and affect its writability.
     package func send(plaintext: ByteBuffer) {
         guard let context else { return }
         guard phase == .established, !isOutputClosed, !isSealing, writes.isEmpty,
@@ -57,7 +57,7 @@ extension TLSHandler {
         }
     }
 
-    /// close_notify, then the end of TCP's sending side. Writes that nobody flushed are lost, as they are without TLS.
+    /// Sends close_notify and closes TCP's sending side. Unflushed writes fail, as without TLS.
     func closeOutput(_ context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
         switch phase {
         case .waiting, .handshaking:
@@ -80,7 +80,7 @@ extension TLSHandler {
     }
 
     private func sendCloseNotify(_ context: ChannelHandlerContext) {
-        // Before the handshake is done there is nothing to close, and OpenSSL would refuse.
+        // Before the end of the handshake there is nothing to close, and OpenSSL would fail.
         guard phase == .established, !isOutputClosed else { return }
         isOutputClosed = true
         buffers.expectCiphertext(64)
@@ -90,9 +90,9 @@ extension TLSHandler {
 
     // MARK: Sealing
 
-    /// Encrypts all flushed writes and passes them on, in chunks of at most ``TLSBuffers/capacity`` bytes.
+    /// Encrypts all flushed writes and sends them in chunks of at most ``TLSBuffers/capacity`` bytes.
     func sealFlushed(_ context: ChannelHandlerContext) {
-        // A promise that completes in `transmit` may write and flush again: the loop further up takes that too.
+        // A promise that completes in `transmit` may write and flush again; the outer call handles these writes, too.
         guard !isSealing else { return }
         isSealing = true
         while sealedWrites < flushedWrites, phase == .established, !isOutputClosed {
@@ -108,7 +108,7 @@ extension TLSHandler {
             if let ciphertext {
                 transmit(ciphertext, context: context, promise: promise)
             } else if promise != nil {
-                // Only empty writes: nothing for the wire, but their promises keep their place in the queue.
+                // Empty writes send nothing, but their promises complete in order.
                 transmit(ByteBuffer(), context: context, promise: promise)
             }
         }
@@ -116,7 +116,7 @@ extension TLSHandler {
         releaseSealed()
     }
 
-    /// Fills the loop's buffer with records. `promise` becomes that of all writes that end in them.
+    /// Fills the event loop's buffer with records. `promise` is set to complete all writes that end in them.
     private func sealChunk(_ promise: inout EventLoopPromise<Void>?) -> TLSError? {
         let room = TLSBuffers.capacity - TLSBuffers.recordSize - TLSBuffers.recordOverhead
         buffers.expectCiphertext(expectedCiphertext())
@@ -126,14 +126,14 @@ extension TLSHandler {
                 if first >= TLSBuffers.recordSize || sealedWrites + 1 == flushedWrites {
                     sealFirst(&promise)
                 } else {
-                    sealGathered(&promise)
+                    sealCoalesced(&promise)
                 }
             if let failure { return failure }
         } while sealedWrites < flushedWrites && buffers.ciphertextBytes <= room
         return nil
     }
 
-    /// One record straight from the first write.
+    /// Encrypts one record directly from the first write.
     private func sealFirst(_ promise: inout EventLoopPromise<Void>?) -> TLSError? {
         var failure: TLSError?
         writes[sealedWrites].buffer.readWithUnsafeReadableBytes { bytes in
@@ -146,8 +146,8 @@ extension TLSHandler {
         return failure
     }
 
-    /// One record out of several writes.
-    private func sealGathered(_ promise: inout EventLoopPromise<Void>?) -> TLSError? {
+    /// Encrypts one record from several writes.
+    private func sealCoalesced(_ promise: inout EventLoopPromise<Void>?) -> TLSError? {
         buffers.record.clear()
         while sealedWrites < flushedWrites {
             let space = TLSBuffers.recordSize - buffers.record.readableBytes
@@ -185,7 +185,7 @@ extension TLSHandler {
         return bytes + (bytes / TLSBuffers.recordSize) * TLSBuffers.recordOverhead
     }
 
-    /// Forgets what left, and gives the storage back to the loop when nothing waits.
+    /// Removes the sealed writes, and returns the storage to the event loop when no write is pending.
     private func releaseSealed() {
         guard sealedWrites > 0 else { return }
         if sealedWrites < writes.count {
@@ -207,14 +207,14 @@ extension TLSHandler {
         }
     }
 
-    /// Fails every write that hasn't left.
+    /// Fails all writes that aren't sealed.
     func failWrites(_ error: any Error) {
         if let close = deferredOutputClose {
             deferredOutputClose = nil
             close.promise?.fail(error)
         }
         guard !writes.isEmpty else { return }
-        // A promise that fails may write again: the list must be in order before.
+        // A failing promise may write again, so the list must be consistent first.
         let failed = writes[min(sealedWrites, writes.count)...]
         writes = []
         flushedWrites = 0

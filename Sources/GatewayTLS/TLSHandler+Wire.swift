@@ -6,26 +6,25 @@ import Glibc
 import Musl
 #endif
 
-/// The way of ciphertext to the socket: straight into the kernel while it takes everything, through the channel's queue of pending writes
-/// when it doesn't.
+/// Sends ciphertext: directly to the kernel while the kernel accepts everything, otherwise through the channel's queue of pending writes.
 ///
-/// A message's answer is written while the loop handles its read, and fits into the socket's buffer unless the peer is slow. Then a single
-/// `send` is all there is to do, and the queue, whose entries are boxed and counted, costs more than the encryption. Order is kept: nothing
-/// goes straight while the queue holds anything. Errors aren't looked at here: bytes that the kernel refuses go to the queue, which meets
-/// the same error and deals with it.
+/// The reply to a message is written while the event loop handles its read, and fits into the socket's buffer unless the peer is slow. Then
+/// a single `send` suffices, whereas the queue, whose entries are boxed and reference-counted, costs more than the encryption. Order is
+/// preserved: nothing is sent directly while the queue isn't empty. Errors are ignored here: bytes that the kernel doesn't accept are
+/// queued, and the channel encounters and handles the same error.
 extension TLSHandler {
-    /// The channel's own socket; nil where it has none, as in tests.
+    /// Returns the channel's socket; nil if it has none, as in tests.
     func findDescriptor(_ context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
-        // Throws only for a channel that is closed already, which never becomes active.
+        // Throws only for a closed channel, which never becomes active.
         try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
     }
 
     func transmit(_ ciphertext: ByteBuffer, context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
         var rest = ciphertext
-        // A channel becomes inactive in the same step as its descriptor is closed, so an active one's is its own.
+        // A channel becomes inactive together with closing its descriptor, so the descriptor of an active channel is valid.
         if queuedWrites == 0, let descriptor, context.channel.isActive {
             let count = rest.readableBytes
-            let sent = rest.withUnsafeReadableBytes { hand($0, to: descriptor) }
+            let sent = rest.withUnsafeReadableBytes { sendNow($0, to: descriptor) }
             if sent == count {
                 promise?.succeed()
                 return
@@ -39,7 +38,8 @@ extension TLSHandler {
     }
 }
 
-/// How many bytes the kernel took, negative when none; outside of the handler, whose own methods hide the system's names.
-private func hand(_ bytes: UnsafeRawBufferPointer, to descriptor: NIOBSDSocket.Handle) -> Int {
+/// Returns the number of bytes that the kernel accepted; negative on an error. A global function, because methods of the handler shadow the
+/// system's functions.
+private func sendNow(_ bytes: UnsafeRawBufferPointer, to descriptor: NIOBSDSocket.Handle) -> Int {
     send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
 }

@@ -1,17 +1,16 @@
 package import NIOCore
 
-/// TLS for whatever stands behind it in the pipeline: ciphertext on the side of the socket, plaintext on the other. The handlers behind
-/// run unchanged without it.
+/// A TLS handler: ciphertext on the socket's side of the pipeline, plaintext on the other. The handlers after it also work without TLS.
 ///
-/// - Inbound user event ``TLSHandshakeCompleted`` when the handshake is done. Until then nothing is read, and writes wait.
-/// - `errorCaught` with ``TLSError`` for everything that goes wrong; the channel is closed after it, but for `plainHTTP`, where only the
-///   sending side is, so that the peer can read the answer. ``TLSError/truncated`` comes once, before `channelInactive`.
-/// - The peer's close_notify is `ChannelEvent.inputClosed` when the channel allows half-closure, and else closes the channel.
+/// - Fires the inbound user event ``TLSHandshakeCompleted`` after the handshake. Until then nothing is read, and writes wait.
+/// - Fires `errorCaught` with a ``TLSError`` on failure and closes the channel; for `plainHTTP` only the sending side, so that the peer can
+///   read the response. ``TLSError/truncated`` is fired once, before `channelInactive`.
+/// - The peer's close_notify fires `ChannelEvent.inputClosed` if the channel allows half-closure, and otherwise closes the channel.
 /// - `close(mode: .output)` sends close_notify and closes TCP's sending side; `close()` sends close_notify and closes.
 ///
-/// All writes of one flush leave in as few records as they fit in. A read hands on what one read of the socket carried, in one buffer that
-/// belongs to the loop: it may be kept, but whoever keeps a few bytes of it for long should copy them.
-/// The deadline of the handshake isn't this handler's, only its size (64 KiB).
+/// All writes of one flush are sent in as few records as possible. The plaintext of one read from the socket is passed on in one buffer
+/// that the event loop owns: the buffer may be kept, but small parts that are kept for long should be copied.
+/// This handler limits the size of the handshake (64 KiB) but not its duration.
 package final class TLSHandler: ChannelDuplexHandler {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = ByteBuffer
@@ -23,16 +22,17 @@ package final class TLSHandler: ChannelDuplexHandler {
         case waiting
         case handshaking
         case established
-        /// Plain HTTP was answered; what still comes is dropped.
+        /// Plain HTTP was rejected; further inbound bytes are discarded.
         case refused
-        /// Nothing goes in or out any more.
+        /// Nothing is received or sent any more.
         case closed
     }
 
-    /// Who takes plaintext without the detour over the pipeline, whose boxes keep a second reference to every buffer. Let go of at the end.
+    /// The direct receiver of plaintext, bypassing the pipeline, whose boxes keep a second reference to every buffer. Set to nil on
+    /// removal.
     package var receiver: (any PlaintextReceiver)?
 
-    /// Bytes of the socket that are held because their record isn't complete, or isn't decrypted yet.
+    /// The received bytes that aren't decrypted yet.
     package var receivedBytes: Int { connection.partialRecordBytes + connection.incoming.readableBytes }
 
     let connection: TLSConnection
@@ -40,7 +40,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     var phase = Phase.waiting
     var context: ChannelHandlerContext?
     var descriptor: NIOBSDSocket.Handle?
-    /// Writes that the channel has and the kernel hasn't.
+    /// The number of writes in the channel's queue.
     var queuedWrites = 0
 
     /// Whether close_notify was sent.
@@ -48,18 +48,18 @@ package final class TLSHandler: ChannelDuplexHandler {
     /// A `close(mode: .output)` that waits for the end of the handshake.
     var deferredOutputClose: DeferredClose?
 
-    /// Writes in order; the first `flushedWrites` may leave, the first `sealedWrites` have.
+    /// The pending writes in order; the first `flushedWrites` are flushed, the first `sealedWrites` sealed.
     var writes: [PendingTLSWrite] = []
     var flushedWrites = 0
     var sealedWrites = 0
     var isSealing = false
 
-    /// Whether the peer's close_notify, or the end without it, was told.
+    /// Whether the end of input was reported, with close_notify or without.
     private var isInputClosed = false
     private var isReading = false
-    /// Whether someone behind us asked for bytes and got none yet.
-    private var isReadWanted = false
-    /// Only the first bytes that a server gets can be plain HTTP.
+    /// Whether a later handler has called `read` and received nothing yet.
+    private var isReadPending = false
+    /// Whether no bytes were received yet: only a server's first bytes can be plain HTTP.
     private var expectsHello: Bool
     private let makeCorrelationID: (() -> String)?
 
@@ -67,11 +67,11 @@ package final class TLSHandler: ChannelDuplexHandler {
         var promise: EventLoopPromise<Void>?
     }
 
-    /// The server's side.
+    /// Creates a server-side handler.
     ///
     /// - Parameters:
-    ///   - buffers: those of the event loop that the channel runs on.
-    ///   - correlationID: names the problem in the answer to plain HTTP; called at most once.
+    ///   - buffers: the buffers of the channel's event loop.
+    ///   - correlationID: returns the id for the response to plain HTTP; called at most once.
     package init(server context: TLSContext, buffers: TLSBuffers, correlationID: @escaping () -> String) throws(TLSError) {
         guard let connection = context.makeConnection(buffers: buffers) else { throw .outOfMemory }
         self.connection = connection
@@ -80,7 +80,9 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.makeCorrelationID = correlationID
     }
 
-    /// The client's side; `buffers` are those of the event loop that the channel runs on.
+    /// Creates a client-side handler.
+    ///
+    /// - Parameter buffers: the buffers of the channel's event loop
     package init(client context: TLSClientContext, buffers: TLSBuffers) throws(TLSError) {
         guard let connection = context.makeConnection(buffers: buffers) else { throw .outOfMemory }
         self.connection = connection
@@ -89,7 +91,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.makeCorrelationID = nil
     }
 
-    // MARK: Beginning
+    // MARK: Handshake
 
     package func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -106,7 +108,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         guard phase == .waiting else { return }
         phase = .handshaking
         if !expectsHello { continueHandshake(context) }
-        // A handshake must go on although nobody behind us reads yet.
+        // The handshake must proceed although no later handler has called `read` yet.
         context.read()
     }
 
@@ -131,7 +133,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     // MARK: Reading
 
     package func read(context: ChannelHandlerContext) {
-        isReadWanted = true
+        isReadPending = true
         context.read()
     }
 
@@ -144,7 +146,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         } else {
             connection.incoming.writeBuffer(&buffer)
         }
-        // Called from inside `fireChannelRead`: the loop further up takes these bytes too.
+        // Called from within `fireChannelRead`: the outer call handles these bytes, too.
         guard !isReading else { return }
         isReading = true
         defer { isReading = false }
@@ -155,11 +157,11 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     package func channelReadComplete(context: ChannelHandlerContext) {
-        // A receiver has its bytes already, and nobody behind it waits for any.
+        // A receiver already has its bytes, and no later handler waits for any.
         if receiver == nil { context.fireChannelReadComplete() }
-        // What was read may have been half a record: then whoever asked for bytes is still waiting. For a receiver the next bytes are
-        // asked for here, since the channel would ask for them through the whole pipeline.
-        if phase == .handshaking || isReadWanted || receiver != nil { context.read() }
+        // The bytes may have been part of a record; then the handler that called `read` still waits. For a receiver the next read is
+        // requested here, because the channel would request it through the whole pipeline.
+        if phase == .handshaking || isReadPending || receiver != nil { context.read() }
     }
 
     private func decrypt(_ context: ChannelHandlerContext) {
@@ -168,7 +170,7 @@ package final class TLSHandler: ChannelDuplexHandler {
             let progress = connection.read(into: &buffers.plaintext)
             sendCiphertext(context)
             if buffers.plaintext.readableBytes > 0 {
-                isReadWanted = false
+                isReadPending = false
                 deliver(context)
             }
             switch progress {
@@ -183,17 +185,19 @@ package final class TLSHandler: ChannelDuplexHandler {
         }
     }
 
-    /// Hands on what was decrypted: to the receiver in place, where there is one, else through the pipeline.
+    /// Passes the decrypted bytes to the receiver, if any, and otherwise up the pipeline.
     private func deliver(_ context: ChannelHandlerContext) {
         guard let receiver else { return context.fireChannelRead(wrapInboundOut(buffers.plaintext)) }
-        // Moved out and back, so that the receiver holds the only reference and may unmask where the bytes lie.
+        // Moved out and back, so that the receiver has the only reference and can unmask in place.
         var plaintext = ByteBuffer()
         swap(&plaintext, &buffers.plaintext)
         receiver.receive(&plaintext)
         swap(&plaintext, &buffers.plaintext)
     }
 
-    /// Whether no TLS will come of these bytes for now: they are plain HTTP, or too few to tell.
+    /// Rejects plain HTTP.
+    ///
+    /// - Returns: whether the bytes aren't to be handled as TLS, because they are plain HTTP or too few to decide.
     private func refusesPlainHTTP(_ context: ChannelHandlerContext) -> Bool {
         switch PlainHTTP.verdict(of: connection.incoming) {
         case .undecided:
@@ -206,18 +210,18 @@ package final class TLSHandler: ChannelDuplexHandler {
             phase = .refused
             connection.incoming = ByteBuffer()
             failWrites(TLSError.plainHTTP)
-            let answer = PlainHTTP.refusal(
+            let response = PlainHTTP.refusal(
                 correlationID: makeCorrelationID?() ?? "", hasBody: hasBody, allocator: context.channel.allocator)
-            transmit(answer, context: context, promise: nil)
+            transmit(response, context: context, promise: nil)
             context.close(mode: .output, promise: nil)
             context.fireErrorCaught(TLSError.plainHTTP)
             return true
         }
     }
 
-    // MARK: Ends
+    // MARK: Closing
 
-    /// The peer's close_notify.
+    /// Handles the peer's close_notify.
     private func inputEnded(_ context: ChannelHandlerContext) {
         guard phase == .established, !isInputClosed else { return }
         isInputClosed = true
@@ -233,7 +237,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         guard case ChannelEvent.inputClosed? = event as? ChannelEvent else {
             return context.fireUserInboundEventTriggered(event)
         }
-        // TCP's end. Everything behind us hears of an end once, and without close_notify hears of that first.
+        // The end of TCP's input. Later handlers receive the end once, preceded by an error if close_notify is missing.
         switch phase {
         case .waiting, .handshaking: fail(context, .closedDuringHandshake)
         case .refused: context.close(promise: nil)
@@ -266,7 +270,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.context = nil
     }
 
-    /// Tells the peer by the alert that OpenSSL made, then everybody behind us, then closes.
+    /// Sends OpenSSL's alert to the peer, fires the error to later handlers, and closes the channel.
     func fail(_ context: ChannelHandlerContext, _ error: TLSError) {
         guard phase != .closed else { return }
         phase = .closed
@@ -276,7 +280,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         context.close(promise: nil)
     }
 
-    /// Sends what OpenSSL wrote by itself. The loop's buffer must be empty before control goes to anyone else.
+    /// Sends ciphertext that OpenSSL wrote on its own. The event loop's buffer must be empty before other code runs.
     func sendCiphertext(_ context: ChannelHandlerContext) {
         guard let ciphertext = buffers.takeCiphertext() else { return }
         transmit(ciphertext, context: context, promise: nil)

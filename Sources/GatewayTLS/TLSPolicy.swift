@@ -1,27 +1,28 @@
 import COpenSSL
 
-/// What Parley accepts of TLS, on both sides of it: AEAD with forward secrecy and nothing else.
+/// The TLS policy for servers and clients: only AEAD ciphers with forward secrecy.
 enum TLSPolicy {
-    /// In our order; a client that prefers ChaCha20, because it has no AES in hardware, gets it.
+    /// The ciphers of TLS 1.2 in the server's order; a client that prefers ChaCha20, because it lacks AES hardware, gets it.
     static let ciphers = """
         ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
         ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:\
         ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305
         """
     static let suites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-    /// The second is what remains where X25519 isn't allowed (FIPS).
+    /// The key exchange groups; the second list is for OpenSSL without X25519 (FIPS).
     static let groups = ["X25519:P-256", "P-256"]
-    /// Bytes of a client's chain of certificates.
+    /// The limit of a client's certificate chain, in bytes.
     static let maxCertificateList = 32 * 1024
 
-    /// Applies everything that doesn't depend on the role. Returns OpenSSL's reason on failure.
+    /// Applies the settings that servers and clients share. Returns OpenSSL's reason on failure.
     static func apply(to context: OpaquePointer, minimumVersion: TLSVersion) -> String? {
         OpenSSLErrors.clear()
         SSL_CTX_set_options(
             context,
             PARLEY_SSL_OP_NO_RENEGOTIATION | PARLEY_SSL_OP_NO_COMPRESSION | PARLEY_SSL_OP_CIPHER_SERVER_PREFERENCE
                 | PARLEY_SSL_OP_PRIORITIZE_CHACHA)
-        // Idle connections keep no record buffers. Our BIO never blocks, but the others are what a write may rely on.
+        // RELEASE_BUFFERS: idle connections keep no record buffers. Our BIO never blocks; the other modes are set in case a write is
+        // partial.
         _ = parley_SSL_CTX_set_mode(
             context, Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER))
         _ = parley_SSL_CTX_set_max_cert_list(context, maxCertificateList)

@@ -1,11 +1,11 @@
-/// What a listener needs to speak TLS, free of where it was written down.
+/// The TLS settings of a listener, independent of their source.
 ///
-/// Keys: `tls.certificates`, `tls.minimum_version`, `tls.client_ca`, `tls.client_auth`. The age of ticket keys (`tls.ticket_rotation`)
-/// belongs to ``TLSTicketKeys``, because they outlive a reload.
+/// Keys: `tls.certificates`, `tls.minimum_version`, `tls.client_ca`, `tls.client_auth`. The rotation of ticket keys (`tls.ticket_rotation`)
+/// belongs to ``TLSTicketKeys``, because these outlive a reload.
 package struct TLSSettings: Sendable, Hashable {
-    /// A certificate and its key, as paths of PEM files.
+    /// The paths of the PEM files of a certificate and its key.
     package struct Certificate: Sendable, Hashable {
-        /// The certificate of the server first, then those between it and the authority.
+        /// The server's certificate first, then the intermediate certificates.
         package var certificate: String
         /// PKCS#8, PKCS#1 or SEC 1; not encrypted.
         package var key: String
@@ -16,18 +16,18 @@ package struct TLSSettings: Sendable, Hashable {
         }
     }
 
-    /// Whether clients prove who they are with a certificate.
+    /// The authentication of clients by certificate.
     package enum ClientAuthentication: String, Sendable, Hashable, CaseIterable {
         case none
-        /// Asked for; a client without one passes, one with a bad one doesn't.
+        /// A certificate is requested: a client without one is accepted, one with an invalid certificate is rejected.
         case optional
         case required
     }
 
-    /// At least one. The first is the default for names that no certificate has, and for clients that tell none.
+    /// The certificates, at least one. The first is the default for unknown server names and clients without SNI.
     package var certificates: [Certificate]
     package var minimumVersion: TLSVersion
-    /// PEM file of the authorities that clients' certificates must come from. Needed unless `clientAuthentication` is `none`.
+    /// The PEM file of the authorities for client certificates. Required unless `clientAuthentication` is `none`.
     package var clientAuthority: String?
     package var clientAuthentication: ClientAuthentication
 

@@ -1,18 +1,18 @@
 import COpenSSL
 
 extension TLSTicketKeys {
-    /// Lets a context seal and open its tickets with these keys. The caller keeps them alive as long as the context.
+    /// Makes a context seal and open tickets with these keys. The caller keeps the keys alive as long as the context.
     func install(in context: OpaquePointer) -> Bool {
         SSL_CTX_set_ex_data(context, 0, Unmanaged.passUnretained(self).toOpaque()) == 1
             && SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticketKeyCallback) == 1
-            && SSL_CTX_set_session_ticket_cb(context, stampTicket, judgeTicket, Unmanaged.passUnretained(self).toOpaque()) == 1
+            && SSL_CTX_set_session_ticket_cb(context, stampTicket, validateTicket, Unmanaged.passUnretained(self).toOpaque()) == 1
     }
 }
 
-/// What OpenSSL wants to hear about a ticket.
-private enum Answer {
+/// The return values of OpenSSL's ticket key callback.
+private enum Status {
     static let failed: Int32 = -1
-    /// Not ours, or too old: a full handshake follows.
+    /// An unknown or expired key: a full handshake follows.
     static let unknown: Int32 = 0
     static let known: Int32 = 1
     static let renew: Int32 = 2
@@ -25,44 +25,44 @@ private func ticketKeyCallback(
 ) -> Int32 {
     guard let ssl, let name, let vector, let cipher, let mac, let context = SSL_get_SSL_CTX(ssl),
         let data = SSL_CTX_get_ex_data(context, 0)
-    else { return Answer.failed }
+    else { return Status.failed }
     let keys = Unmanaged<TLSTicketKeys>.fromOpaque(data).takeUnretainedValue()
     if isSealing == 1 {
-        guard var key = keys.current(), RAND_bytes(vector, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 else { return Answer.failed }
+        guard var key = keys.current(), RAND_bytes(vector, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 else { return Status.failed }
         UnsafeMutableRawBufferPointer(start: name, count: TLSTicketKeys.Key.nameSize).copyBytes(from: key.name)
         guard EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), nil, key.cipher, vector) == 1,
             parley_hmac_sha256(mac, &key.mac, key.mac.count) == 1
-        else { return Answer.failed }
-        return Answer.known
+        else { return Status.failed }
+        return Status.known
     }
-    let (found, answer): (TLSTicketKeys.Key, Int32)
+    let (found, result): (TLSTicketKeys.Key, Int32)
     switch keys.find(UnsafeRawBufferPointer(start: name, count: TLSTicketKeys.Key.nameSize)) {
-    case .current(let key): (found, answer) = (key, Answer.known)
-    case .previous(let key): (found, answer) = (key, Answer.renew)
-    case .unknown: return Answer.unknown
+    case .current(let key): (found, result) = (key, Status.known)
+    case .previous(let key): (found, result) = (key, Status.renew)
+    case .unknown: return Status.unknown
     }
     var key = found
     guard parley_hmac_sha256(mac, &key.mac, key.mac.count) == 1,
         EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), nil, key.cipher, vector) == 1
-    else { return Answer.failed }
-    return answer
+    else { return Status.failed }
+    return result
 }
 
 /// Called by OpenSSL before a ticket is sealed; must not trap. The ticket of a full handshake gets the time of that handshake, which the
-/// tickets of all later resumptions keep.
+/// tickets of later resumptions keep.
 private func stampTicket(ssl: OpaquePointer?, argument: UnsafeMutableRawPointer?) -> Int32 {
     guard let ssl, let argument, let session = SSL_get_session(ssl) else { return 0 }
     if handshakeTime(of: session) != nil { return 1 }
     let keys = Unmanaged<TLSTicketKeys>.fromOpaque(argument).takeUnretainedValue()
-    // A ticket without the time is never resumed, which is all that a failure here costs.
+    // If this fails, the ticket has no time and is never resumed.
     _ = withUnsafeBytes(of: keys.handshakeTime) { SSL_SESSION_set1_ticket_appdata(session, $0.baseAddress, $0.count) }
     return 1
 }
 
-/// Called by OpenSSL with an opened ticket, or with the reason why there is none; must not trap.
+/// Called by OpenSSL with an opened ticket or the reason why there is none; must not trap.
 ///
-/// TLS 1.3 clients use a ticket once (RFC 8446 §C.4), so each resumption there gives a new one.
-private func judgeTicket(
+/// TLS 1.3 clients use a ticket once (RFC 8446 §C.4), so each resumption issues a new one.
+private func validateTicket(
     ssl: OpaquePointer?, session: OpaquePointer?, name: UnsafePointer<UInt8>?, nameCount: Int, status: SSL_TICKET_STATUS,
     argument: UnsafeMutableRawPointer?
 ) -> SSL_TICKET_RETURN {
@@ -86,7 +86,7 @@ private func handshakeTime(of session: OpaquePointer) -> UInt64? {
     return data.loadUnaligned(as: UInt64.self)
 }
 
-/// Whether the session was begun with a client's certificate that is no longer valid.
+/// Returns whether the session began with a client certificate that has expired.
 private func hasExpiredPeer(_ session: OpaquePointer, _ keys: TLSTicketKeys) -> Bool {
     guard let certificate = SSL_SESSION_get0_peer(session) else { return false }
     var end: Int64 = 0

@@ -8,11 +8,11 @@ import Glibc
 import Musl
 #endif
 
-/// The keys that session tickets are sealed with (RFC 5077, RFC 8446 §4.6.1): ours, random, in memory only, and changed by age.
+/// The keys that seal session tickets (RFC 5077, RFC 8446 §4.6.1): random, in memory only, and rotated.
 ///
-/// One for the whole process: all loops use it, and it outlives reloads of the certificates, so that clients resume across both. Stateless:
-/// the gateway keeps nothing per session. The key before the current one still opens tickets, which are then renewed; so a ticket lives
-/// between one and two rotations, and a stolen memory image opens no older ones.
+/// Shared by all event loops, and kept across reloads of the certificates, so that clients can resume on any loop and after a reload. The
+/// gateway stores nothing per session. The previous key still opens tickets, which are then renewed; so a ticket lives between one and two
+/// rotations, and a leaked memory image opens no older tickets.
 package final class TLSTicketKeys: Sendable {
     struct Key: Sendable {
         static let nameSize = 16
@@ -22,12 +22,12 @@ package final class TLSTicketKeys: Sendable {
         var name: [UInt8]
         var cipher: [UInt8]
         var mac: [UInt8]
-        var made: NIODeadline
+        var createdAt: NIODeadline
     }
 
-    enum Found: Sendable {
+    enum LookupResult: Sendable {
         case current(Key)
-        /// Good for opening, but the client is to get a new ticket.
+        /// Opens tickets, but the client must get a new ticket.
         case previous(Key)
         case unknown
     }
@@ -37,14 +37,14 @@ package final class TLSTicketKeys: Sendable {
         var previous: Key?
     }
 
-    /// `tls.ticket_rotation`, at least a second.
+    /// `tls.ticket_rotation`, at least one second.
     package let rotation: TimeAmount
     private let now: @Sendable () -> NIODeadline
-    /// Seconds since 1970, for the dates of clients' certificates.
+    /// The wall clock in seconds since 1970, for the validity of client certificates.
     let wall: @Sendable () -> Int64
     private let state = Mutex(State())
 
-    /// `now` is asked on every ticket that is made or opened, which is once or twice a handshake.
+    /// - Parameter now: called for every sealed or opened ticket, once or twice per handshake
     package init(
         rotation: TimeAmount, now: @escaping @Sendable () -> NIODeadline = { .now() },
         wall: @escaping @Sendable () -> Int64 = { Int64(time(nil)) }
@@ -54,25 +54,25 @@ package final class TLSTicketKeys: Sendable {
         self.wall = wall
     }
 
-    /// The longest time for which resumptions prolong what one full handshake established (RFC 8446 §4.6.1): since each resumption gives a
-    /// new ticket, the lifetime of a single ticket is no bound.
+    /// The maximum time for which resumptions can extend a full handshake (RFC 8446 §4.6.1). The lifetime of a single ticket is no limit,
+    /// because each resumption issues a new one.
     static let maxSessionAge = TimeAmount.hours(7 * 24)
 
-    /// The current time as tickets carry it. A monotonic clock is enough: no ticket survives the process.
+    /// The current time for new tickets. A monotonic clock suffices, because no ticket outlives the process.
     var handshakeTime: UInt64 { now().uptimeNanoseconds }
 
-    /// Whether a session whose full handshake was at that time may be resumed.
+    /// Returns whether a session with a full handshake at `time` may be resumed.
     func mayResume(handshakeAt time: UInt64) -> Bool {
         let (age, isAhead) = now().uptimeNanoseconds.subtractingReportingOverflow(time)
         return !isAhead && age < UInt64(Self.maxSessionAge.nanoseconds)
     }
 
-    /// How long clients are told to keep a ticket, in seconds; at most the week of RFC 8446 §4.6.1.
+    /// The lifetime of tickets that is sent to clients, in seconds; at most a week (RFC 8446 §4.6.1).
     var lifetime: Int {
         Int(min(rotation.nanoseconds / 1_000_000_000, 604_800))
     }
 
-    /// The key for a new ticket; `nil` when the system has no random bytes.
+    /// Returns the key for a new ticket; `nil` if the system has no random bytes.
     func current() -> Key? {
         let now = now()
         return state.withLock { state in
@@ -81,8 +81,8 @@ package final class TLSTicketKeys: Sendable {
         }
     }
 
-    /// The key that a ticket names.
-    func find(_ name: UnsafeRawBufferPointer) -> Found {
+    /// Returns the key with the name in a ticket.
+    func find(_ name: UnsafeRawBufferPointer) -> LookupResult {
         let now = now()
         return state.withLock { state in
             rotate(&state, now)
@@ -93,11 +93,11 @@ package final class TLSTicketKeys: Sendable {
     }
 
     private func rotate(_ state: inout State, _ now: NIODeadline) {
-        if let current = state.current, now - current.made < rotation { return }
-        // Nobody came for a whole rotation: then the current key is too old even for opening.
-        let isRecent = state.current.map { now - $0.made < rotation + rotation } ?? false
+        if let current = state.current, now - current.createdAt < rotation { return }
+        // After a whole rotation without tickets, the current key is too old even for opening.
+        let isRecent = state.current.map { now - $0.createdAt < rotation + rotation } ?? false
         guard let key = Self.make(now) else {
-            // Without random bytes an old key is still better than no service; it is tried again at the next ticket.
+            // Without random bytes, the old key stays in use, and rotation is retried at the next ticket.
             return
         }
         state.previous = isRecent ? state.current : nil
@@ -109,6 +109,6 @@ package final class TLSTicketKeys: Sendable {
         guard RAND_priv_bytes(&bytes, Int32(bytes.count)) == 1 else { return nil }
         return Key(
             name: Array(bytes[..<Key.nameSize]), cipher: Array(bytes[Key.nameSize..<Key.nameSize + Key.cipherSize]),
-            mac: Array(bytes[(Key.nameSize + Key.cipherSize)...]), made: now)
+            mac: Array(bytes[(Key.nameSize + Key.cipherSize)...]), createdAt: now)
     }
 }

@@ -1,11 +1,11 @@
 import COpenSSL
 
-/// The BIO through which OpenSSL reads and writes: no socket and no buffer of its own, only the ones of ``TLSConnection``.
+/// The BIO through which OpenSSL reads and writes: it has no socket or buffer, but uses those of ``TLSConnection``.
 ///
-/// The functions below are called by C. They must not trap, throw or unwind, and find their connection through the BIO's data pointer,
-/// which is unretained: OpenSSL calls them only from inside a call that the connection makes.
+/// The functions below are called from C. They must not trap, throw or unwind. The BIO's data pointer is their connection, unretained:
+/// OpenSSL calls them only within a call of the connection.
 enum TLSTransport {
-    /// `nil` only when OpenSSL has no memory. Immutable once made, and made once, so that sharing it is safe.
+    /// `nil` only when OpenSSL is out of memory. Created once and then immutable, so sharing it is safe.
     nonisolated(unsafe) private static let method: OpaquePointer? = {
         let kind = BIO_get_new_index()
         guard kind != -1, let method = BIO_meth_new(kind | BIO_TYPE_SOURCE_SINK, "parley") else { return nil }
@@ -18,7 +18,7 @@ enum TLSTransport {
         return method
     }()
 
-    /// A BIO for the connection, to be given to `SSL_set_bio`.
+    /// Creates a BIO for the connection, to be passed to `SSL_set_bio`.
     static func makeBIO(for connection: TLSConnection) -> OpaquePointer? {
         guard let method, let bio = BIO_new(method) else { return nil }
         BIO_set_data(bio, Unmanaged.passUnretained(connection).toOpaque())
@@ -26,7 +26,7 @@ enum TLSTransport {
         return bio
     }
 
-    /// The connection behind an `SSL`, for callbacks of OpenSSL that get nothing else.
+    /// Returns the connection of an `SSL`, for OpenSSL callbacks without other arguments.
     static func connection(of ssl: OpaquePointer?) -> TLSConnection? {
         guard let ssl, let bio = SSL_get_rbio(ssl), let data = BIO_get_data(bio) else { return nil }
         return Unmanaged<TLSConnection>.fromOpaque(data).takeUnretainedValue()
@@ -62,6 +62,6 @@ private func writeCiphertext(
 }
 
 private func control(bio: OpaquePointer?, command: Int32, number: Int, pointer: UnsafeMutableRawPointer?) -> Int {
-    // Everything is flushed as soon as it's written; all other commands (kernel TLS among them) aren't for us.
+    // Everything is flushed when written; other commands, such as kernel TLS, aren't supported.
     command == BIO_CTRL_FLUSH ? 1 : 0
 }

@@ -1,6 +1,6 @@
 import COpenSSL
 
-/// The versions of TLS that Parley speaks (RFC 5246, RFC 8446). Older ones are refused with `protocol_version`.
+/// The supported versions of TLS (RFC 5246, RFC 8446). Older versions are rejected with `protocol_version`.
 package enum TLSVersion: String, Sendable, Hashable, CaseIterable, Comparable {
     case v1_2 = "1.2"
     case v1_3 = "1.3"

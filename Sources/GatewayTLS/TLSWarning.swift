@@ -1,20 +1,20 @@
-/// A certificate that works, but not for long, or no longer for clients that look at its dates.
+/// A warning about a certificate that isn't valid now or expires soon.
 package struct TLSWarning: Sendable, Hashable, CustomStringConvertible {
     package enum Kind: String, Sendable, Hashable {
         case expired
-        /// Within 30 days.
+        /// Expires within 30 days.
         case expiresSoon
         case notYetValid
     }
 
     package var path: String
-    /// The first name that the certificate is for; empty when it has none.
+    /// The first name of the certificate; empty if it has none.
     package var name: String
     package var kind: Kind
-    /// The end of its validity, or for `notYetValid` the beginning, in seconds since 1970.
+    /// The end of the validity, or its start for `notYetValid`, in seconds since 1970.
     package var date: Int64
 
-    /// 30 days before the end a warning begins: time enough for a person to act.
+    /// The time before expiry from which to warn: 30 days, enough for an operator to act.
     static let notice: Int64 = 30 * 86400
 
     package init(path: String, name: String, kind: Kind, date: Int64) {
@@ -24,7 +24,7 @@ package struct TLSWarning: Sendable, Hashable, CustomStringConvertible {
         self.date = date
     }
 
-    /// What the dates of a certificate call for at `now` (seconds since 1970).
+    /// Returns the kind of warning at `now` (seconds since 1970), if any.
     static func kind(notBefore: Int64, notAfter: Int64, now: Int64) -> Kind? {
         if notAfter <= now { return .expired }
         if notBefore > now { return .notYetValid }
@@ -33,7 +33,7 @@ package struct TLSWarning: Sendable, Hashable, CustomStringConvertible {
 
     package var description: String { "\(path): \(summary)" }
 
-    /// Without the path of the file.
+    /// The warning without the path of the file.
     package var summary: String {
         let day = TLSWarning.day(date)
         return switch kind {
@@ -43,7 +43,7 @@ package struct TLSWarning: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// `YYYY-MM-DD` in UTC, by the civil-from-days rule of the proleptic Gregorian calendar.
+    /// Formats a date as `YYYY-MM-DD` in UTC, by the civil-from-days algorithm for the proleptic Gregorian calendar.
     static func day(_ seconds: Int64) -> String {
         let days = (seconds >= 0 ? seconds : seconds - 86399) / 86400 + 719_468
         let era = (days >= 0 ? days : days - 146_096) / 146_097

@@ -1,13 +1,13 @@
 import GatewayCore
 
-/// The payload of a close frame: nothing, or a code and a reason (RFC 6455 §5.5.1).
+/// The payload of a close frame: empty, or a code and a reason (RFC 6455 §5.5.1).
 package enum ClosePayload {
-    /// A control frame carries 125 bytes, and the code takes two.
+    /// The maximum size of a reason: a control frame has at most 125 bytes of payload, two of them for the code.
     package static let maximumReasonBytes = 123
 
-    /// Whether a peer may send this code (RFC 6455 §7.4 and the IANA registry).
+    /// Returns whether a peer may send this code (RFC 6455 §7.4 and the IANA registry).
     ///
-    /// 1004 is reserved, 1005, 1006 and 1015 only report what no frame said, 1016–2999 aren't assigned.
+    /// 1004 is reserved; 1005, 1006 and 1015 are never sent in a frame; 1016–2999 aren't assigned.
     package static func isAllowed(_ code: UInt16) -> Bool {
         switch code {
         case 1000...1003, 1007...1014, 3000...4999: true
@@ -15,7 +15,7 @@ package enum ClosePayload {
         }
     }
 
-    /// Reads the code and checks the reason that follows it.
+    /// Parses the code and validates the reason.
     ///
     /// - Returns: nil for an empty payload.
     static func code(of payload: RawSpan) throws(WebSocketError) -> UInt16? {
@@ -29,7 +29,7 @@ package enum ClosePayload {
         return code
     }
 
-    /// How many bytes of a UTF-8 reason go into the frame: at most 123, and never a part of a character.
+    /// Returns the number of bytes of a UTF-8 reason that fit into the frame: at most 123, without splitting a character.
     static func fitting(_ reason: RawSpan) -> Int {
         guard reason.byteCount > maximumReasonBytes else { return reason.byteCount }
         var end = maximumReasonBytes

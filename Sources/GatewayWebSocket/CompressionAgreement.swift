@@ -1,15 +1,15 @@
-/// The parameters of permessage-deflate that both ends agreed on (RFC 7692 §7.1).
+/// The negotiated parameters of permessage-deflate (RFC 7692 §7.1).
 package struct CompressionAgreement: Sendable, Equatable {
-    /// Base-2 logarithm of a window that nobody spoke of.
+    /// The base-2 logarithm of a window size that wasn't negotiated.
     package static let defaultWindowBits = 15
 
-    /// The server forgets its window after each message.
+    /// Whether the server resets its window after each message.
     package var serverNoContextTakeover: Bool
-    /// The client forgets its window after each message.
+    /// Whether the client resets its window after each message.
     package var clientNoContextTakeover: Bool
-    /// Base-2 logarithm of the server's window, 9–15; nil when it wasn't spoken of.
+    /// The base-2 logarithm of the server's window size, 9–15; nil when it wasn't negotiated.
     package var serverMaxWindowBits: Int?
-    /// Base-2 logarithm of the client's window, 8–15; nil when it wasn't spoken of.
+    /// The base-2 logarithm of the client's window size, 8–15; nil when it wasn't negotiated.
     package var clientMaxWindowBits: Int?
 
     package init(
@@ -21,7 +21,7 @@ package struct CompressionAgreement: Sendable, Equatable {
         self.clientMaxWindowBits = clientMaxWindowBits
     }
 
-    /// Whether messages of that end refer to the ones before.
+    /// Returns whether messages of `sender` may refer to previous ones.
     package func takesContextOver(_ sender: WebSocketRole) -> Bool {
         switch sender {
         case .server: !serverNoContextTakeover
@@ -29,7 +29,7 @@ package struct CompressionAgreement: Sendable, Equatable {
         }
     }
 
-    /// Base-2 logarithm of that end's window, 8–15.
+    /// Returns the base-2 logarithm of the window size of `sender`, 8–15.
     package func windowBits(_ sender: WebSocketRole) -> Int {
         switch sender {
         case .server: serverMaxWindowBits ?? Self.defaultWindowBits

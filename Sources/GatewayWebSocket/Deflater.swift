@@ -1,15 +1,15 @@
 import CZlib
 import NIOCore
 
-/// Deflates the messages of one direction (RFC 7692 §7.2.1).
+/// The compressor for the messages of one direction (RFC 7692 §7.2.1).
 final class Deflater {
     private let stream: ZlibStream
     private let keepsContext: Bool
 
     /// - Parameters:
-    ///   - windowBits: what was agreed on, 9–15; zlib can't make a raw stream for 8.
-    ///   - keepsContext: whether messages refer to the ones before.
-    ///   - memoryCeiling: bytes that zlib may allocate.
+    ///   - windowBits: the negotiated window size, 9–15; zlib can't create a raw stream with 8.
+    ///   - keepsContext: whether messages may refer to previous ones.
+    ///   - memoryCeiling: the limit of zlib's allocations, in bytes.
     init?(windowBits: Int, keepsContext: Bool, memoryCeiling: Int = .max) {
         guard (9...15).contains(windowBits) else { return nil }
         guard
@@ -22,23 +22,24 @@ final class Deflater {
         self.keepsContext = keepsContext
     }
 
-    /// The fastest: on JSON the next levels save 2 to 4 bytes of a hundred for half as much time again.
+    /// The fastest level: on JSON the next levels save 2 to 4 % more but take 50 % longer.
     private static let level: Int32 = 1
-    /// On messages of our sizes the default of 8 compresses no better, takes 110 KB more, and has more to clear between messages.
+    /// For typical message sizes the default of 8 compresses no better, needs 110 KB more, and takes longer to reset between messages.
     private static let memoryLevel: Int32 = 5
 
-    /// Bytes that zlib holds.
+    /// The bytes that zlib has allocated.
     var byteCount: Int { stream.byteCount }
 
-    /// Appends the deflated message, without the trailing 00 00 FF FF, when it is smaller than the message.
+    /// Appends the deflated message, without the trailing 00 00 FF FF, if it is smaller than the message.
     ///
-    /// - Returns: false when it isn't; `output` is as it was then, and no later message refers to this one, so it can be sent plain.
+    /// - Returns: false if it isn't smaller. Then `output` is unchanged, and no later message refers to this one, so it can be sent
+    ///   uncompressed.
     func deflate(_ message: RawSpan, into output: inout ByteBuffer) -> Bool {
         let count = message.byteCount
         guard count > 0, count <= WebSocketLimits.ceiling else { return false }
         let z = stream.pointer
         let start = output.writerIndex
-        // A result that would fill this space isn't smaller once its last four bytes are cut off.
+        // A result that fills this space isn't smaller than the message, even without its last four bytes.
         let space = count + 4
         var isWhole = false
         output.writeWithUnsafeMutableBytes(minimumWritableBytes: space) { target in

@@ -1,25 +1,25 @@
-/// The head of one frame (RFC 6455 §5.2).
+/// The header of a frame (RFC 6455 §5.2).
 package struct FrameHeader: Sendable, Equatable {
-    /// 2 bytes, 8 of length, 4 of masking key.
+    /// 2 bytes, 8 for an extended length, 4 for the masking key.
     package static let maximumByteCount = 14
 
     package let opcode: Opcode
     package let isFinal: Bool
-    /// RSV1 on the first frame of a message: the message is compressed (RFC 7692 §6).
+    /// RSV1: on the first frame of a message, whether the message is compressed (RFC 7692 §6).
     package let isCompressed: Bool
-    /// 0 to 2^63 - 1, as announced; nothing is reserved for it.
+    /// The announced size of the payload, 0 to 2^63 - 1. No memory is reserved for it.
     package let payloadCount: Int
     package let maskingKey: MaskingKey?
-    /// Bytes of the header itself, 2–14.
+    /// The size of the header in bytes, 2–14.
     package let byteCount: Int
 
-    /// Reads a header from the beginning of `bytes`.
+    /// Parses a header at the beginning of `bytes`.
     ///
     /// - Parameters:
-    ///   - role: who reads: a server demands a mask, a client demands none.
-    ///   - allowsCompression: whether permessage-deflate was agreed on, so that RSV1 has a meaning.
+    ///   - role: the role of the receiver: a server requires masked frames, a client unmasked ones.
+    ///   - allowsCompression: whether permessage-deflate was negotiated, which defines RSV1.
     /// - Returns: nil when more bytes are needed.
-    /// - Throws: the rule that is broken, as soon as the byte that breaks it is there.
+    /// - Throws: the violated rule, as soon as the violating byte is available.
     package static func parse(_ bytes: RawSpan, role: WebSocketRole, allowsCompression: Bool) throws(WebSocketError) -> FrameHeader? {
         let available = bytes.byteCount
         guard available >= 1 else { return nil }

@@ -1,14 +1,14 @@
 package import NIOCore
 
-/// Finds the headers of frames in a stream that arrives in any pieces.
+/// Parses the frame headers of a stream that may be split anywhere.
 ///
-/// A header that is cut by the end of a read is kept here, in at most 13 bytes inside the value, so the read buffer can be given back whole.
+/// A header that is split by the end of a read is copied into the value, at most 13 bytes, so that the read buffer can be reused.
 package struct FrameParser: Sendable {
     package let role: WebSocketRole
-    /// Whether permessage-deflate was agreed on.
+    /// Whether permessage-deflate was negotiated.
     package let allowsCompression: Bool
-    private var kept = InlineArray<14, UInt8>(repeating: 0)
-    /// Bytes of a header that isn't complete yet.
+    private var partial = InlineArray<14, UInt8>(repeating: 0)
+    /// The copied bytes of an incomplete header.
     package private(set) var keptCount = 0
 
     package init(role: WebSocketRole, allowsCompression: Bool) {
@@ -16,10 +16,10 @@ package struct FrameParser: Sendable {
         self.allowsCompression = allowsCompression
     }
 
-    /// Takes the next header from the buffer.
+    /// Parses and consumes the next header.
     ///
-    /// - Returns: nil when the header isn't whole yet; all readable bytes are taken then.
-    /// - Throws: the rule of RFC 6455 §5.2 that is broken.
+    /// - Returns: nil when the header is incomplete; then all readable bytes are consumed.
+    /// - Throws: the violated rule of RFC 6455 §5.2.
     package mutating func next(in buffer: inout ByteBuffer) throws(WebSocketError) -> FrameHeader? {
         if keptCount == 0 {
             if let header = try FrameHeader.parse(buffer.readableBytesSpan, role: role, allowsCompression: allowsCompression) {
@@ -27,11 +27,11 @@ package struct FrameParser: Sendable {
                 return header
             }
         }
-        // Byte by byte, so that nothing behind the header is taken; this is at most once a read.
+        // Byte by byte, so that no byte after the header is consumed. Happens at most once per read.
         while keptCount < FrameHeader.maximumByteCount, let byte = buffer.readInteger(as: UInt8.self) {
-            kept[keptCount] = byte
+            partial[keptCount] = byte
             keptCount += 1
-            let span = kept.span.bytes.extracting(first: keptCount)
+            let span = partial.span.bytes.extracting(first: keptCount)
             if let header = try FrameHeader.parse(span, role: role, allowsCompression: allowsCompression) {
                 keptCount = 0
                 return header

@@ -1,6 +1,6 @@
 package import NIOCore
 
-/// Writes frames (RFC 6455 §5.2).
+/// The serializer of frames (RFC 6455 §5.2).
 package struct FrameSerializer: Sendable {
     package let role: WebSocketRole
 
@@ -8,16 +8,16 @@ package struct FrameSerializer: Sendable {
         self.role = role
     }
 
-    /// Bytes of the header in front of a payload of so many bytes: 2–14.
+    /// Returns the size of the header for a payload of `count` bytes: 2–14.
     package func headerByteCount(forPayload count: Int) -> Int {
         let mask = role == .client ? 4 : 0
         return mask + (count <= 125 ? 2 : count <= 0xFFFF ? 4 : 10)
     }
 
-    /// Appends one frame. A client masks it with a fresh random key.
+    /// Appends one frame. A client masks it with a new random key.
     ///
     /// - Parameters:
-    ///   - payload: of a control frame at most 125 bytes; the rest would be cut off.
+    ///   - payload: truncated to 125 bytes in a control frame.
     ///   - isCompressed: sets RSV1; only for the first frame of a compressed message.
     package func write(
         _ opcode: Opcode, _ payload: RawSpan, isFinal: Bool = true, isCompressed: Bool = false, to output: inout ByteBuffer
@@ -57,8 +57,8 @@ package struct FrameSerializer: Sendable {
     /// Appends a close frame (RFC 6455 §5.5.1).
     ///
     /// - Parameters:
-    ///   - code: nil for an empty payload, as the answer to an empty one.
-    ///   - reason: UTF-8; cut to 123 bytes at the border of a character.
+    ///   - code: nil for an empty payload, the reply to an empty one.
+    ///   - reason: UTF-8; truncated to 123 bytes at a character boundary.
     package func writeClose(_ code: UInt16?, reason: RawSpan, to output: inout ByteBuffer) {
         var payload = InlineArray<125, UInt8>(repeating: 0)
         var count = 0
@@ -74,7 +74,7 @@ package struct FrameSerializer: Sendable {
         write(.close, payload.span.bytes.extracting(first: count), to: &output)
     }
 
-    /// Appends a close frame with a code and a reason for people to read.
+    /// Appends a close frame with a code and a human-readable reason.
     package func writeClose(_ code: UInt16, reason: String = "", to output: inout ByteBuffer) {
         let bytes = Array(reason.utf8)
         writeClose(code, reason: bytes.span.bytes, to: &output)

@@ -1,18 +1,18 @@
 import NIOCore
 
-/// The inflating side of one connection: the loop's stream, or one of its own when the peer takes context over.
+/// The decompression of one connection: with the event loop's shared stream, or its own if the peer uses context takeover.
 final class Inflation {
     private let shared: SharedDeflate
-    /// The next message may refer to this one: none can be left out.
+    /// Whether messages may refer to previous ones, so that none can be skipped.
     let keepsContext: Bool
     private let windowBits: Int
-    /// Made for the first compressed message.
+    /// The connection's own stream, created for the first compressed message.
     private var own: Inflater?
 
     init(_ agreement: CompressionAgreement, reader: WebSocketRole, shared: SharedDeflate) {
         self.shared = shared
         keepsContext = agreement.takesContextOver(reader.peer)
-        // zlib of some peers rounds a window of 8 bits up to 9.
+        // Some peers' zlib rounds a window of 8 bits up to 9.
         windowBits = max(9, agreement.windowBits(reader.peer))
     }
 

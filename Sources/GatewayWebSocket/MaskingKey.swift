@@ -1,28 +1,28 @@
-/// The 32 bits a client's payload is XORed with (RFC 6455 §5.3).
+/// The 32 bits with which a client's payload is XORed (RFC 6455 §5.3).
 package struct MaskingKey: Sendable, Equatable {
-    /// The four bytes as they stand on the wire, the first in the lowest bits.
+    /// The four bytes in wire order, the first in the lowest bits.
     let littleEndian: UInt32
 
-    /// - Parameter littleEndian: the four bytes of the wire, the first in the lowest bits.
+    /// - Parameter littleEndian: the four bytes in wire order, the first in the lowest bits.
     package init(littleEndian: UInt32) {
         self.littleEndian = littleEndian
     }
 
-    /// A new key from the system's source of randomness: RFC 6455 §5.3 demands one that can't be predicted.
+    /// Returns a new key from the system's random number generator: RFC 6455 §5.3 requires an unpredictable key.
     package static func random() -> MaskingKey {
         var generator = SystemRandomNumberGenerator()
         return MaskingKey(littleEndian: generator.next())
     }
 
-    /// Masks or unmasks in place: both are the same operation.
+    /// Masks or unmasks in place, which is the same operation.
     ///
     /// - Parameters:
     ///   - bytes: any alignment, any length.
-    ///   - phase: how many bytes of the same payload came before; only its remainder by 4 counts.
+    ///   - phase: the offset of `bytes` in the payload; only its remainder by 4 matters.
     package func apply(to bytes: UnsafeMutableRawBufferPointer, phase: Int) {
         guard let base = bytes.baseAddress else { return }
         let shift = UInt32(truncatingIfNeeded: phase & 3) &* 8
-        // Shifts by the type's width or more give 0 in Swift, so phase 0 needs no case of its own.
+        // In Swift, shifts by the type's width or more give 0, so phase 0 needs no special case.
         let key = (littleEndian >> shift) | (littleEndian << (32 - shift))
         let count = bytes.count
         var offset = 0

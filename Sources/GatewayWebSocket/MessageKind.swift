@@ -1,4 +1,4 @@
-/// What a whole message is made of (RFC 6455 §5.6).
+/// The kind of a message (RFC 6455 §5.6).
 package enum MessageKind: UInt8, Sendable {
     case text = 0x1
     case binary = 0x2

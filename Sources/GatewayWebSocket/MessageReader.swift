@@ -1,24 +1,24 @@
 import GatewayCore
 package import NIOCore
 
-/// Turns the bytes of a peer into messages: frames, fragments, UTF-8, permessage-deflate and limits (RFC 6455 §5–§8, RFC 7692).
+/// Parses a peer's bytes into messages: frames, fragments, UTF-8, permessage-deflate and limits (RFC 6455 §5–§8, RFC 7692).
 ///
-/// A frame that lies whole in the read buffer is unmasked where it lies and lent from there: no copy, no allocation. Only what the end of
-/// a read cuts, and fragments, are copied into a buffer that grows with the bytes that came, and is freed as soon as it was handed over.
-/// The read buffer must not be shared with another `ByteBuffer` value, or unmasking copies it.
+/// A frame that is complete in the read buffer is unmasked and accessed in place: no copy, no allocation. Only frames that are split by the
+/// end of a read, and fragments, are copied into a buffer, which grows with the received bytes and is freed after the event. The read
+/// buffer must not be shared with another `ByteBuffer` value, or unmasking copies it.
 package struct MessageReader: ~Copyable {
     private struct OpenFrame {
         let header: FrameHeader
-        /// Bytes of the payload that came.
-        var taken = 0
+        /// The received bytes of the payload.
+        var received = 0
     }
 
     private struct OpenMessage {
         let kind: MessageKind
         let isCompressed: Bool
-        /// Payload bytes that its frames announced so far, never over the limit.
+        /// The payload bytes that the frames announced so far, never over the limit.
         var announced = 0
-        /// Frames so far.
+        /// The number of frames so far.
         var fragments = 0
         var utf8 = UTF8Validator()
     }
@@ -28,24 +28,25 @@ package struct MessageReader: ~Copyable {
     private let inflation: Inflation?
     private var frame: OpenFrame?
     private var message: OpenMessage?
-    /// The open message's bytes, and behind them those of a control frame that the end of a read has cut.
+    /// The bytes of the open message, followed by those of a control frame that was split by the end of a read.
     private var assembly = ByteBuffer()
     private var assembledMessageBytes = 0
     private var inflated = ByteBuffer()
-    private var lent: WebSocketEvent.Payload.Place?
-    /// A close frame or an error: nothing behind it is read (RFC 6455 §1.4, §7.1.7).
+    private var borrowedStorage: WebSocketEvent.Payload.Storage?
+    /// Whether a close frame or an error ended the stream: later bytes aren't parsed (RFC 6455 §1.4, §7.1.7).
     package private(set) var isFinished = false
-    /// Of the last message: payload bytes on the wire beyond those that it inflated to. 0 without compression.
+    /// The bytes by which the last message's payload on the wire exceeded the inflated message; 0 without compression.
     package private(set) var overheadBytes = 0
     private var isDiscarding = false
-    /// Compressed messages aren't inflated, only counted, where one can be understood without the one before: all of them, or binary ones.
+    /// Whether compressed messages are skipped and counted instead of inflated; no effect with context takeover (see ``canSkip``).
     package var skipsCompressed = false
+    /// Whether compressed binary messages are skipped.
     package var skipsCompressedBinary = false
-    /// How many weren't, the last of which was of this kind.
+    /// The number of skipped messages and the kind of the last one.
     private var skipped: (count: Int, kind: MessageKind) = (0, .text)
 
     /// - Parameters:
-    ///   - compression: what was agreed on, and the state of the event loop; nil without permessage-deflate.
+    ///   - compression: the negotiated parameters and the event loop's zlib state; nil without permessage-deflate.
     package init(role: WebSocketRole, limits: WebSocketLimits, compression: (agreement: CompressionAgreement, shared: SharedDeflate)? = nil)
     {
         self.limits = limits
@@ -53,35 +54,35 @@ package struct MessageReader: ~Copyable {
         self.inflation = compression.map { Inflation($0.agreement, reader: role, shared: $0.shared) }
     }
 
-    /// Whether messages may come compressed that can be left out.
+    /// Whether compressed messages can be skipped: with permessage-deflate but without context takeover.
     package var canSkip: Bool { inflation.map { !$0.keepsContext } ?? false }
 
-    /// The number of messages left out since the last call, and the kind of all of them but perhaps the first.
+    /// Returns the number of messages skipped since the last call and the kind of the last one, and resets the number.
     package mutating func takeSkipped() -> (count: Int, kind: MessageKind) {
         defer { skipped.count = 0 }
         return skipped
     }
 
-    /// Bytes of memory held for payloads that haven't been handed over: 0 between messages.
+    /// The bytes of memory for buffered payloads: 0 between messages.
     package var bufferedBytes: Int { assembly.storageCapacity + inflated.storageCapacity }
 
-    /// Bytes of a frame header that isn't complete yet.
+    /// The bytes of an incomplete frame header.
     package var partialHeaderBytes: Int { parser.keptCount }
 
-    /// Whether a message has begun and isn't complete.
+    /// Whether a message is incomplete.
     package var isWithinMessage: Bool { message != nil }
 
-    /// Bytes of zlib state that belong to this connection alone: 0 without context takeover.
+    /// The bytes of zlib state of this connection: 0 without context takeover.
     package var deflateStateBytes: Int { inflation?.ownBytes ?? 0 }
 
-    /// Finds the next event. To be called until it returns nil: all readable bytes are taken then.
+    /// Parses the next event. Must be called until it returns nil; then all readable bytes are consumed.
     ///
-    /// - Parameter buffer: what was read. Bytes up to the end of the event's frame are taken from it and stay in place until the next call;
-    ///   it must not be written to, cleared or compacted while the event is in use.
+    /// - Parameter buffer: the received bytes. Bytes up to the end of the event's frame are consumed but stay in place until the next call;
+    ///   the buffer must not be written to, cleared or compacted while the event is in use.
     /// - Returns: nil when more bytes are needed, and always after a close frame or an error.
-    /// - Throws: the broken rule. The connection is to be closed with its code.
+    /// - Throws: the violated rule. The connection must be closed with its code.
     package mutating func next(in buffer: inout ByteBuffer) throws(WebSocketError) -> WebSocketEvent? {
-        takeBack()
+        releasePayload()
         guard !isFinished else {
             buffer.moveReaderIndex(to: buffer.writerIndex)
             return nil
@@ -93,7 +94,7 @@ package struct MessageReader: ~Copyable {
                     try admit(header)
                     frame = OpenFrame(header: header)
                 }
-                if let event = try takePayload(from: &buffer) { return event }
+                if let event = try consumePayload(from: &buffer) { return event }
                 if frame != nil { return nil }
             }
         } catch {
@@ -102,30 +103,30 @@ package struct MessageReader: ~Copyable {
         }
     }
 
-    /// From now on messages are neither kept nor inflated nor told: only control frames and the limits of the frame layer still count.
+    /// Discards all further messages without buffering or inflating them. Control frames and frame limits still apply.
     package mutating func discardMessages() { isDiscarding = true }
 
-    /// Lends the bytes of an event's payload.
+    /// Calls `body` with the bytes of an event's payload.
     ///
     /// - Parameters:
-    ///   - buffer: the one that was given to ``next(in:)``.
-    ///   - body: must neither call this reader nor change the buffer.
+    ///   - buffer: the buffer passed to ``next(in:)``.
+    ///   - body: must neither call this reader nor modify the buffer.
     package func withPayload<Result, Thrown: Error>(
         of payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer, _ body: (RawSpan) throws(Thrown) -> Result
     ) throws(Thrown) -> Result {
         let range = payload.start..<payload.start + payload.count
-        func lend(_ bytes: UnsafeRawBufferPointer) throws(Thrown) -> Result {
+        func withSlice(_ bytes: UnsafeRawBufferPointer) throws(Thrown) -> Result {
             try body(bytes.bytes.extracting(range))
         }
-        // The bytes lie before the reader index, so they are reached through the storage; the range is checked against it.
-        switch payload.place {
-        case .input: return try buffer.withVeryUnsafeBytes(lend)
-        case .assembly: return try assembly.withVeryUnsafeBytes(lend)
-        case .inflated: return try inflated.withVeryUnsafeBytes(lend)
+        // The bytes are before the reader index and thus accessed through the storage, whose bounds are checked.
+        switch payload.storage {
+        case .input: return try buffer.withVeryUnsafeBytes(withSlice)
+        case .assembly: return try assembly.withVeryUnsafeBytes(withSlice)
+        case .inflated: return try inflated.withVeryUnsafeBytes(withSlice)
         }
     }
 
-    /// Checks a header against the open message and the limits, before any of its payload is kept.
+    /// Checks a header against the open message and the limits, before any payload is buffered.
     private mutating func admit(_ header: FrameHeader) throws(WebSocketError) {
         guard !header.opcode.isControl else { return }
         var open: OpenMessage
@@ -142,37 +143,37 @@ package struct MessageReader: ~Copyable {
         message = open
     }
 
-    /// Takes what is there of the open frame's payload.
+    /// Consumes the available payload of the open frame.
     ///
-    /// - Returns: the event that it completes. `frame` is nil afterwards when the frame is complete.
-    private mutating func takePayload(from buffer: inout ByteBuffer) throws(WebSocketError) -> WebSocketEvent? {
+    /// - Returns: the completed event, if any. Sets `frame` to nil when the frame is complete.
+    private mutating func consumePayload(from buffer: inout ByteBuffer) throws(WebSocketError) -> WebSocketEvent? {
         guard var open = frame else { return nil }
         let header = open.header
-        let earlier = open.taken
+        let earlier = open.received
         let count = min(header.payloadCount - earlier, buffer.readableBytes)
         if count > 0, let key = header.maskingKey {
             buffer.withUnsafeMutableReadableBytes {
                 key.apply(to: UnsafeMutableRawBufferPointer(rebasing: $0[..<count]), phase: earlier)
             }
         }
-        open.taken += count
-        let isWhole = open.taken == header.payloadCount
+        open.received += count
+        let isWhole = open.received == header.payloadCount
         frame = isWhole ? nil : open
         defer { buffer.moveReaderIndex(forwardBy: count) }
 
         if header.opcode.isControl {
             if isWhole, earlier == 0 {
-                return try controlEvent(header.opcode, .init(place: .input, start: buffer.readerIndex, count: count), in: buffer)
+                return try controlEvent(header.opcode, .init(storage: .input, start: buffer.readerIndex, count: count), in: buffer)
             }
-            keep(count, of: buffer)
+            assemble(count, of: buffer)
             guard isWhole else { return nil }
             return try controlEvent(
-                header.opcode, .init(place: .assembly, start: assembledMessageBytes, count: header.payloadCount), in: buffer)
+                header.opcode, .init(storage: .assembly, start: assembledMessageBytes, count: header.payloadCount), in: buffer)
         }
 
         let isLast = isWhole && header.isFinal
         guard !isDiscarding else {
-            if isLast { forgetMessage() }
+            if isLast { resetMessage() }
             return nil
         }
         guard var message else { return nil }
@@ -181,15 +182,15 @@ package struct MessageReader: ~Copyable {
         }
         self.message = message
         if isLast, assembledMessageBytes == 0 {
-            return try finish(message, .init(place: .input, start: buffer.readerIndex, count: count), in: buffer)
+            return try finish(message, .init(storage: .input, start: buffer.readerIndex, count: count), in: buffer)
         }
-        keep(count, of: buffer)
+        assemble(count, of: buffer)
         assembledMessageBytes += count
         guard isLast else { return nil }
-        return try finish(message, .init(place: .assembly, start: 0, count: assembledMessageBytes), in: buffer)
+        return try finish(message, .init(storage: .assembly, start: 0, count: assembledMessageBytes), in: buffer)
     }
 
-    private mutating func keep(_ count: Int, of buffer: borrowing ByteBuffer) {
+    private mutating func assemble(_ count: Int, of buffer: borrowing ByteBuffer) {
         guard count > 0 else { return }
         assembly.writeBytes(buffer.readableBytesSpan.extracting(first: count))
     }
@@ -197,7 +198,7 @@ package struct MessageReader: ~Copyable {
     private mutating func controlEvent(
         _ opcode: Opcode, _ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer
     ) throws(WebSocketError) -> WebSocketEvent {
-        lent = payload.place
+        borrowedStorage = payload.storage
         switch opcode {
         case .ping: return .ping(payload)
         case .pong: return .pong(payload)
@@ -206,11 +207,11 @@ package struct MessageReader: ~Copyable {
             isFinished = true
             let skipped = min(2, payload.count)
             return .close(
-                code: code, reason: .init(place: payload.place, start: payload.start + skipped, count: payload.count - skipped))
+                code: code, reason: .init(storage: payload.storage, start: payload.start + skipped, count: payload.count - skipped))
         }
     }
 
-    /// Hands a whole message over, inflated when it has to be.
+    /// Returns a complete message, inflated if necessary.
     private mutating func finish(
         _ message: OpenMessage, _ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer
     ) throws(WebSocketError) -> WebSocketEvent? {
@@ -232,25 +233,25 @@ package struct MessageReader: ~Copyable {
             overheadBytes = max(0, payload.count - output.readableBytes)
             inflated = output
             assembly = ByteBuffer()
-            payload = .init(place: .inflated, start: output.readerIndex, count: output.readableBytes)
+            payload = .init(storage: .inflated, start: output.readerIndex, count: output.readableBytes)
         }
         var message = message
         if message.kind == .text {
             if message.isCompressed, !message.utf8.accept(inflated.readableBytesSpan) { throw .invalidUTF8 }
             guard message.utf8.isComplete else { throw .invalidUTF8 }
         }
-        lent = payload.place
+        borrowedStorage = payload.storage
         return message.kind == .text ? .text(payload) : .binary(payload)
     }
 
-    /// Frees what the last event was lent from.
-    private mutating func takeBack() {
-        guard let place = lent else { return }
-        lent = nil
-        switch place {
+    /// Frees the buffer of the last event's payload.
+    private mutating func releasePayload() {
+        guard let storage = borrowedStorage else { return }
+        borrowedStorage = nil
+        switch storage {
         case .input: break
         case .assembly:
-            // A cut control frame lies behind the fragments of the message that goes on.
+            // A split control frame follows the fragments of the open message.
             if assembledMessageBytes == 0 || isFinished {
                 assembly = ByteBuffer()
             } else {
@@ -266,11 +267,11 @@ package struct MessageReader: ~Copyable {
     private mutating func finish() {
         isFinished = true
         frame = nil
-        forgetMessage()
+        resetMessage()
         inflated = ByteBuffer()
     }
 
-    private mutating func forgetMessage() {
+    private mutating func resetMessage() {
         message = nil
         assembly = ByteBuffer()
         assembledMessageBytes = 0

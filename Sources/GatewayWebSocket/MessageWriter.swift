@@ -1,12 +1,12 @@
 package import GatewayCore
 package import NIOCore
 
-/// Writes messages and control frames of one connection, compressed where that was agreed on and pays.
+/// The writer of one connection's messages and control frames, which compresses messages if negotiated and worthwhile.
 package struct MessageWriter: ~Copyable {
-    /// Bytes below which a message is sent plain when it can't refer to earlier ones: of 128 bytes of JSON DEFLATE saves 20 then, and
-    /// costs 9 µs, most of it the reset of its tables.
+    /// The size below which messages aren't compressed without context takeover, in bytes: DEFLATE saves 20 of 128 bytes of JSON and takes
+    /// 9 µs, mostly for resetting its tables.
     package static let compressionThreshold = 256
-    /// The same with context takeover, where 128 bytes become 35 in 4 µs.
+    /// The size below which messages aren't compressed with context takeover, which reduces 128 bytes to 35 in 4 µs.
     package static let contextCompressionThreshold = 96
 
     private let serializer: FrameSerializer
@@ -15,7 +15,7 @@ package struct MessageWriter: ~Copyable {
     private let windowBits: Int
     private var own: Deflater?
 
-    /// - Parameter compression: what was agreed on, and the state of the event loop; nil without permessage-deflate.
+    /// - Parameter compression: the negotiated parameters and the event loop's zlib state; nil without permessage-deflate.
     package init(role: WebSocketRole, compression: (agreement: CompressionAgreement, shared: SharedDeflate)? = nil) {
         serializer = FrameSerializer(role: role)
         shared = compression?.shared
@@ -23,13 +23,13 @@ package struct MessageWriter: ~Copyable {
         windowBits = compression?.agreement.windowBits(role) ?? CompressionAgreement.defaultWindowBits
     }
 
-    /// Bytes of zlib state that belong to this connection alone: 0 without context takeover.
+    /// The bytes of zlib state of this connection: 0 without context takeover.
     package var deflateStateBytes: Int { own?.byteCount ?? 0 }
 
-    /// Appends one message as one frame.
+    /// Appends a message as one frame.
     ///
-    /// It never takes more bytes than plain: what doesn't become smaller, or what zlib has no memory for, is sent as it is.
-    /// - Parameter mayCompress: false for what must not meet other people's bytes in one window (`session`, `auth`), and for audio.
+    /// A message that compression wouldn't make smaller, or for which zlib lacks memory, is sent uncompressed.
+    /// - Parameter mayCompress: false for audio and for secrets, which must not share a window with an attacker's bytes (`session`, `auth`)
     package mutating func write(_ kind: MessageKind, _ message: RawSpan, mayCompress: Bool, to output: inout ByteBuffer) {
         if mayCompress, let shared, message.byteCount >= threshold, let deflater = deflater(shared) {
             if deflater.deflate(message, into: &shared.scratch) {
@@ -51,12 +51,12 @@ package struct MessageWriter: ~Copyable {
         serializer.write(.pong, payload, to: &output)
     }
 
-    /// The answer to a peer's close frame: its own code, or nothing for an empty one (RFC 6455 §5.5.1).
+    /// Appends the reply to a peer's close frame: with the same code, or empty if that was empty (RFC 6455 §5.5.1).
     package func writeCloseReply(_ code: UInt16?, to output: inout ByteBuffer) {
         serializer.writeClose(code, reason: RawSpan(), to: &output)
     }
 
-    /// - Parameter reason: cut to 123 bytes at the border of a character.
+    /// - Parameter reason: truncated to 123 bytes at a character boundary
     package func writeClose(_ code: CloseCode, reason: String, to output: inout ByteBuffer) {
         serializer.writeClose(code.rawValue, reason: reason, to: &output)
     }

@@ -1,4 +1,4 @@
-/// What a frame is for: the opcodes of RFC 6455 §5.2. The others (3–7, 11–15) are reserved and refused.
+/// The opcode of a frame (RFC 6455 §5.2). The reserved ones (3–7, 11–15) are rejected.
 package enum Opcode: UInt8, Sendable, CaseIterable {
     case continuation = 0x0
     case text = 0x1
@@ -7,6 +7,7 @@ package enum Opcode: UInt8, Sendable, CaseIterable {
     case ping = 0x9
     case pong = 0xA
 
-    /// Control frames (RFC 6455 §5.5) are never fragmented, carry at most 125 bytes, and may stand between fragments.
+    /// Whether this is a control frame, which is never fragmented, has a payload of at most 125 bytes, and may be sent between fragments
+    /// (RFC 6455 §5.5).
     package var isControl: Bool { rawValue & 0x8 != 0 }
 }

@@ -1,21 +1,21 @@
 package import GatewayCore
 
-/// Whether the peer of a socket still takes what it is sent.
+/// Detects a slow consumer: a socket that accepts no bytes although some are pending.
 package struct OutboundProgress {
-    /// Since when no byte was taken although some wait; nil when none do.
+    /// The time since which no byte was accepted although some are pending; nil when none are.
     private var stuckSince: Instant?
-    /// Bytes handed to the pipeline, and how many of them had been taken at the last look. With TLS what waits is a little more than what was
-    /// handed over; only a growth of the difference counts.
-    private var handedOver: Int64 = 0
-    private var takenBefore: Int64 = 0
+    /// The bytes written to the pipeline, and the part accepted by the socket at the last check (``previouslyAccepted``). With TLS, slightly more
+    /// bytes are pending than were written, so only growth of the difference matters.
+    private var written: Int64 = 0
+    private var previouslyAccepted: Int64 = 0
 
     package init() {}
 
-    package mutating func handOver(_ bytes: Int) { handedOver &+= Int64(truncatingIfNeeded: bytes) }
+    package mutating func handOver(_ bytes: Int) { written &+= Int64(truncatingIfNeeded: bytes) }
 
     /// - Parameters:
     ///   - limit: nanoseconds without progress
-    ///   - pending: bytes that wait for the system
+    ///   - pending: the bytes that the socket hasn't accepted yet
     package mutating func isStuck(for limit: Int64, pending: Int, at now: Instant) -> Bool {
         guard pending > 0 else {
             stuckSince = nil
@@ -23,17 +23,17 @@ package struct OutboundProgress {
         }
         guard let since = stuckSince, !hasMoved(pending: pending) else {
             stuckSince = now
-            takenBefore = handedOver &- Int64(pending)
+            previouslyAccepted = written &- Int64(pending)
             return false
         }
         return now.nanoseconds(since: since) >= limit
     }
 
-    /// Whether bytes were taken since the last look.
+    /// Returns whether the socket accepted bytes since the last check.
     package mutating func hasMoved(pending: Int) -> Bool {
-        let taken = handedOver &- Int64(pending)
-        guard taken > takenBefore else { return false }
-        takenBefore = taken
+        let accepted = written &- Int64(pending)
+        guard accepted > previouslyAccepted else { return false }
+        previouslyAccepted = accepted
         return true
     }
 }

@@ -1,41 +1,42 @@
 import NIOCore
 
-/// The zlib state of one event loop, for all its connections that don't keep context between messages.
+/// The zlib state of one event loop, shared by all its connections without context takeover.
 ///
-/// A message is inflated or deflated in one go on its loop, so one stream serves any number of connections, and an idle one costs nothing.
-/// Must be used on one event loop only.
+/// A message is inflated or deflated in one call, so one stream serves any number of connections, and idle connections need no memory. Must
+/// be used on one event loop only.
 package final class SharedDeflate {
-    /// What is kept of the buffer for inflated messages between two of them, in bytes.
+    /// The maximum capacity of a buffer that is kept between messages, in bytes.
     static let maximumSpareBytes = 256 * 1024
 
     private let memoryCeiling: Int
     private var inflater: Inflater?
-    /// By window bits, 9–15.
+    /// The compressors by window bits, 9–15.
     private var deflaters: InlineArray<7, Deflater?> = InlineArray(repeating: nil)
     private var spare = ByteBuffer()
-    /// Where messages are deflated before their frame is written.
+    /// The buffer for a deflated message before its frame is written.
     var scratch = ByteBuffer()
 
-    /// - Parameter memoryCeiling: bytes that each zlib stream may allocate; a message that needs more isn't inflated (1011), or sent plain.
+    /// - Parameter memoryCeiling: the limit of each zlib stream's allocations in bytes. An inbound message that needs more fails with 1011;
+    ///   an outbound one is sent uncompressed.
     package init(memoryCeiling: Int = .max) {
         self.memoryCeiling = memoryCeiling
     }
 
-    /// Bytes that the loop holds for compression, whatever the number of connections.
+    /// The bytes of this state, independent of the number of connections.
     package var byteCount: Int {
         var total = (inflater?.byteCount ?? 0) + spare.storageCapacity + scratch.storageCapacity
         for index in 0..<deflaters.count { total += deflaters[index]?.byteCount ?? 0 }
         return total
     }
 
-    /// A stream for clients that take no context over, whatever their window is.
+    /// Returns the stream for all peers without context takeover, whatever their window size.
     func sharedInflater() -> Inflater? {
         if let inflater { return inflater }
         inflater = Inflater(windowBits: 15, keepsContext: false, memoryCeiling: memoryCeiling)
         return inflater
     }
 
-    /// A stream for connections of ours that take no context over.
+    /// Returns the stream for all connections with this window size on which we don't use context takeover.
     func sharedDeflater(windowBits: Int) -> Deflater? {
         let index = windowBits - 9
         guard index >= 0, index < deflaters.count else { return nil }
@@ -53,7 +54,7 @@ package final class SharedDeflate {
         Deflater(windowBits: windowBits, keepsContext: true, memoryCeiling: memoryCeiling)
     }
 
-    /// An empty buffer that its taker owns until it gives it back. A second one taken meanwhile is new: readers never share bytes.
+    /// Returns an empty buffer, which the caller owns until returning it with ``giveBack(_:)``. A second caller gets a new buffer.
     func takeSpare() -> ByteBuffer {
         var taken = ByteBuffer()
         swap(&taken, &spare)
@@ -66,7 +67,7 @@ package final class SharedDeflate {
         spare = buffer
     }
 
-    /// Lets go of a scratch buffer that one big message has blown up.
+    /// Clears the scratch buffer, and frees it if a large message has grown it.
     func trimScratch() {
         if scratch.storageCapacity > Self.maximumSpareBytes { scratch = ByteBuffer() }
         scratch.clear()

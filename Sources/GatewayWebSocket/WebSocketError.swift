@@ -1,18 +1,16 @@
 package import GatewayCore
 
-/// A breach of the framing rules, or of a limit, that ends the connection (RFC 6455 §7.1.7).
-///
-/// Each says which rule it was and with what code the connection closes.
+/// A violation of the framing rules or of a limit, which fails the connection (RFC 6455 §7.1.7).
 package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
     /// RSV2 or RSV3, or RSV1 without permessage-deflate or on anything but the first frame of a message (RFC 6455 §5.2, RFC 7692 §6).
     case reservedBits
     /// Opcodes 3–7 and 11–15 (RFC 6455 §5.2).
     case reservedOpcode
-    /// A client's frame without a mask (RFC 6455 §5.1).
+    /// An unmasked frame of a client (RFC 6455 §5.1).
     case unmaskedFrame
-    /// A server's frame with a mask (RFC 6455 §5.1).
+    /// A masked frame of a server (RFC 6455 §5.1).
     case maskedFrame
-    /// A length in more bytes than it needs (RFC 6455 §5.2).
+    /// A length encoded in more bytes than necessary (RFC 6455 §5.2).
     case nonMinimalLength
     /// A 64-bit length with its top bit set (RFC 6455 §5.2).
     case lengthOver63Bits
@@ -20,9 +18,9 @@ package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
     case controlFrameTooLong
     /// A control frame without FIN (RFC 6455 §5.5).
     case fragmentedControlFrame
-    /// A continuation while no message is open (RFC 6455 §5.4).
+    /// A continuation frame without an open message (RFC 6455 §5.4).
     case unexpectedContinuation
-    /// A new message before the open one was finished (RFC 6455 §5.4).
+    /// A new message before the end of the open one (RFC 6455 §5.4).
     case expectedContinuation
     /// A close frame with a payload of one byte (RFC 6455 §5.5.1).
     case closePayloadTooShort
@@ -32,15 +30,15 @@ package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
     case invalidCloseReason
     /// A text message that isn't UTF-8 (RFC 6455 §8.1).
     case invalidUTF8
-    /// A compressed message that isn't a whole DEFLATE stream (RFC 7692 §7.2.2).
+    /// A compressed message that isn't a complete DEFLATE stream (RFC 7692 §7.2.2).
     case invalidDeflate
-    /// The frames of one message announce more than ``WebSocketLimits/maxMessageBytes``.
+    /// The frames of a message announce more than ``WebSocketLimits/maxMessageBytes``.
     case messageTooBig
-    /// One message is cut in more than ``WebSocketLimits/maxFragments``.
+    /// A message has more than ``WebSocketLimits/maxFragments`` frames.
     case tooManyFragments
     /// A message inflates to more than ``WebSocketLimits/maxMessageBytes``.
     case inflatedMessageTooBig
-    /// zlib got no memory.
+    /// zlib is out of memory or at its limit.
     case inflateOutOfMemory
 
     package var closeCode: CloseCode {
@@ -54,7 +52,7 @@ package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
         }
     }
 
-    /// The reason that the client gets in an error before the close frame; nil for a breach of the framing rules, which gets the close frame only.
+    /// The reason in the error message that precedes the close frame; nil for a violation of the framing rules, which gets a close frame only.
     package var sizeReason: ErrorReason? {
         switch self {
         case .messageTooBig: .webSocketMessageTooLarge
@@ -64,7 +62,7 @@ package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
         }
     }
 
-    /// One phrase for the close frame and the log; ASCII, at most 123 bytes, nothing of the peer's in it.
+    /// A phrase for the close frame and the log: ASCII, at most 123 bytes, without text of the peer.
     package var reason: String {
         switch self {
         case .reservedBits: "reserved bit set"

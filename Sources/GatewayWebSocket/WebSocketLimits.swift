@@ -1,16 +1,16 @@
-/// What one peer may send in one message. The limits bind whole messages as well as single frames.
+/// The limits of an inbound message. They apply to whole messages, fragmented or not.
 package struct WebSocketLimits: Sendable, Equatable {
-    /// The largest message that can be configured: what the buffers behind it can count, with room to spare.
+    /// The largest configurable message size, within the range of `ByteBuffer` indices.
     package static let ceiling = Int(Int32.max)
 
-    /// Bytes of one message: the sum of its frames' payloads as they were sent, and again once inflated.
+    /// The maximum size of a message in bytes, both on the wire (sum of the frames' payloads) and inflated.
     package let maxMessageBytes: Int
-    /// Frames of one message, empty ones included.
+    /// The maximum number of frames of a message, including empty ones.
     package let maxFragments: Int
 
     /// - Parameters:
-    ///   - maxMessageBytes: `websocket.max_message_bytes`; 0 means as much as ``ceiling``.
-    ///   - maxFragments: `websocket.max_fragments`; 0 means any number.
+    ///   - maxMessageBytes: `websocket.max_message_bytes`; 0 for ``ceiling``.
+    ///   - maxFragments: `websocket.max_fragments`; 0 for no limit.
     package init(maxMessageBytes: Int, maxFragments: Int) {
         self.maxMessageBytes = maxMessageBytes > 0 ? min(maxMessageBytes, Self.ceiling) : Self.ceiling
         self.maxFragments = maxFragments > 0 ? maxFragments : .max

@@ -1,8 +1,8 @@
-/// Which end of the connection we are: it decides who masks (RFC 6455 §5.1).
+/// The role in a connection, which determines masking (RFC 6455 §5.1).
 package enum WebSocketRole: Sendable {
-    /// Demands masked frames and sends unmasked ones.
+    /// Requires masked frames and sends unmasked ones.
     case server
-    /// Demands unmasked frames and masks what it sends.
+    /// Requires unmasked frames and sends masked ones.
     case client
 
     package var peer: WebSocketRole {

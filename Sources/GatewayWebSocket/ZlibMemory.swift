@@ -8,13 +8,13 @@ import Musl
 import Darwin
 #endif
 
-/// Counts what a zlib stream allocates, and can refuse it.
+/// The allocator of a zlib stream, which counts and limits its allocations.
 ///
-/// zlib takes memory in pieces: the state at once, a window when it's first needed. Counting at the allocator is the only exact way.
+/// zlib allocates its state at once but a window only when first needed, so only counting in the allocator is exact.
 struct ZlibMemory {
-    /// Bytes allocated and not freed; zlib frees only when the stream ends.
+    /// The allocated bytes; zlib frees memory only when the stream ends.
     private(set) var bytes = 0
-    /// Allocations that would go beyond are refused, as if there were no memory.
+    /// The limit in bytes. Allocations beyond fail as if out of memory.
     let ceiling: Int
 
     init(ceiling: Int) {
@@ -35,14 +35,14 @@ struct ZlibMemory {
     }
 }
 
-/// A `z_stream` at an address that doesn't move, as zlib demands, and the memory behind it.
+/// A `z_stream` at a fixed address, as zlib requires, with its allocator.
 struct ZlibStream: ~Copyable {
     let pointer: UnsafeMutablePointer<z_stream>
     private let memory: UnsafeMutablePointer<ZlibMemory>
     private let end: (UnsafeMutablePointer<z_stream>) -> Void
 
     /// - Parameters:
-    ///   - start: `deflateInit2` or `inflateInit2`; nil is returned when it doesn't answer `Z_OK`.
+    ///   - start: `deflateInit2` or `inflateInit2`; the initializer returns nil unless the result is `Z_OK`.
     ///   - end: the matching `deflateEnd` or `inflateEnd`.
     init?(
         memoryCeiling: Int, start: (UnsafeMutablePointer<z_stream>) -> Int32, end: @escaping (UnsafeMutablePointer<z_stream>) -> Void
@@ -70,6 +70,6 @@ struct ZlibStream: ~Copyable {
         memory.deallocate()
     }
 
-    /// Bytes that zlib holds for this stream.
+    /// The bytes that zlib has allocated for this stream.
     var byteCount: Int { memory.pointee.bytes }
 }

@@ -1,15 +1,14 @@
 /*
- * Between the gateway and the program of a `process` upstream: what can only be set up from within the new process, before the program takes
- * its place.
+ * Starts the program of a `process` upstream: performs the setup that is only possible inside the new process, then executes the program.
  *
  *     parley-launch PARENT MEMORY GROUP PROGRAM [ARGUMENT ...]
  *
- * PARENT is the process that this one must not outlive, MEMORY the most address space in bytes (0: any), GROUP the folder of a control group to
- * join ("-": none). Only what it is started for is its own; the rest, descriptors and environment included, is the business of its parent.
+ * PARENT is the pid of the process that this one must not outlive, MEMORY the limit of the address space in bytes (0: no limit), GROUP the
+ * directory of the control group to join ("-": none). Everything else, including descriptors and environment, is set up by the parent.
  *
- * In C, and linked statically, since a start has to wait for it: half a millisecond, against twenty for the gateway's own executable.
+ * Written in C and linked statically because requests wait for it: it takes 0.5 ms, the gateway's own executable 20 ms.
  *
- * Exit status: the program's, or 1 (the parent is gone), 64 (the arguments are wrong), 71 (the system refuses), 127 (no such program).
+ * Exit status: the program's, or 1 (the parent has exited), 64 (invalid arguments), 71 (a system call failed), 127 (no such program).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,9 +21,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { parent_gone = 1, wrong_usage = 64, refused = 71, not_found = 127 };
+enum { parent_exited = 1, wrong_usage = 64, system_failed = 71, not_found = 127 };
 
-/* A whole decimal number; false for anything else. */
+/* Parses a decimal integer; returns 0 for anything else. */
 static int parse(const char *text, unsigned long long *number) {
     char *end;
     errno = 0;
@@ -32,20 +31,20 @@ static int parse(const char *text, unsigned long long *number) {
     return text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0;
 }
 
-/* Where it can't be joined, the process group is all that its parent can kill. */
+/* Joins a control group. Failure is ignored: the parent can still kill the process group. */
 static void join(const char *group) {
     char path[4096];
     int length = snprintf(path, sizeof path, "%s/cgroup.procs", group);
     if (length < 0 || (size_t)length >= sizeof path) return;
     int file = open(path, O_WRONLY | O_CLOEXEC);
     if (file < 0) return;
-    /* 0 is whoever writes it. */
+    /* 0 stands for the writing process. */
     if (write(file, "0", 1) < 0) {}
     close(file);
 }
 
-static int fail(int status, const char *what) {
-    fprintf(stderr, "parley: %s can't be started: %s\n", what, strerror(errno));
+static int fail(int status, const char *program) {
+    fprintf(stderr, "parley: can't start %s: %s\n", program, strerror(errno));
     return status;
 }
 
@@ -56,15 +55,15 @@ int main(int count, char **arguments) {
         return wrong_usage;
     }
     const char *program = arguments[4];
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail(refused, program);
-    /* It may have died before the kernel was told. */
-    if ((unsigned long long)getppid() != parent) return parent_gone;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail(system_failed, program);
+    /* The parent may have died before the call to prctl. */
+    if ((unsigned long long)getppid() != parent) return parent_exited;
     if (strcmp(arguments[3], "-") != 0) join(arguments[3]);
     if (memory > 0) {
-        struct rlimit most = {.rlim_cur = memory, .rlim_max = memory};
-        if (setrlimit(RLIMIT_AS, &most) != 0) return fail(refused, program);
+        struct rlimit limit = {.rlim_cur = memory, .rlim_max = memory};
+        if (setrlimit(RLIMIT_AS, &limit) != 0) return fail(system_failed, program);
     }
-    /* A core file of somebody's conversation is of use to nobody. */
+    /* A core file could contain users' conversations. */
     struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
     setrlimit(RLIMIT_CORE, &none);
     execvp(program, arguments + 4);

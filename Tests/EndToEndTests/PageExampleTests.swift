@@ -68,7 +68,7 @@ import Testing
         let (types, fields) = try Self.written.get()
         for message in try JSONTexts.split(block.code) {
             #expect(types.contains(message["type"].string ?? ""), "line \(block.line): \(message.text)")
-            #expect(Set(message.object?.keys.map { $0 } ?? []).subtracting(["type"]).isSubset(of: fields), "line \(block.line)")
+            #expect(Set((message.object ?? [:]).keys).subtracting(["type"]).isSubset(of: fields), "line \(block.line)")
         }
     }
 

@@ -86,7 +86,7 @@ import Testing
 
         try folder.write("limits: {text_per_minute: 8}\nsessions: {max: 60}\n", to: "config/gateway.yaml")
         gateway.signal(SIGHUP)
-        let restart = try await gateway.line("takes a restart")
+        let restart = try await gateway.line("restart required")
         #expect(restart.text.contains("sessions.max"))
         let reloaded = try await gateway.line("configuration reloaded")
         #expect(reloaded.text.contains("limits.text_per_minute"))

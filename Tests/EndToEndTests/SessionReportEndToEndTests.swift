@@ -253,7 +253,7 @@ import Testing
             #expect(shown["session"]["tags"].array?.compactMap(\.string) == tags)
         }
         result = try await sessions("annotate", id, "--tag", String(repeating: "x", count: 65))
-        #expect(result.status == 1 && result.lines == ["a tag has 1 to 64 characters"])
+        #expect(result.status == 1 && result.lines == ["a tag must have 1 to 64 characters"])
         #expect(try await sessions("annotate", id).status == 64)
         #expect(try await sessions("annotate", id, "--title", "x", "--no-title").status == 64)
         result = try await sessions("close", other)

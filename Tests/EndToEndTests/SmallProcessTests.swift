@@ -43,7 +43,7 @@ import Testing
         let gateway = try await gateway("--late-banner", more: ["limits.text_per_minute": "0"])
         let client = try await gateway.client()
         #expect(try await client.ask("hello", of: "", id: "m1").text == "HELLO")
-        #expect(try await gateway.line("process killed")["details"] == #"it spoke unasked: "served 1 request""#)
+        #expect(try await gateway.line("process killed")["details"] == #"unsolicited output: "served 1 request""#)
         #expect(try await client.ask("hello", of: "", id: "m2").text == "HELLO")
         try await gateway.stop()
     }

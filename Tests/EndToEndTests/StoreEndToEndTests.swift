@@ -121,7 +121,7 @@ import Testing
         let refused = try await gateway.response(to: .upgrade())
         #expect(refused.status == 503 && refused.body.contains("overloaded"))
         for client in clients.dropLast() { try await client.send(["type": "bye"]) }
-        _ = try await gateway.line("the store takes messages again")
+        _ = try await gateway.line("commits to the store succeed again")
         try await gateway.servesNextClient()
     }
 
@@ -147,7 +147,7 @@ import Testing
         #expect(try await gateway.response(to: .upgrade()).status == 503)
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/readyz")).status == 503)
         try await gateway.makeRoom()
-        _ = try await gateway.line("the store takes messages again")
+        _ = try await gateway.line("commits to the store succeed again")
         try await client.send(text(number))
         #expect(try await client.message() == ["type": "ack", "id": text(number)["id"]])
         let answer = try await client.message()
@@ -165,13 +165,13 @@ import Testing
         before.signal(SIGKILL)
         _ = try await before.process.exit()
         let gateway = try await GatewayProcess(Self.stored, folder: folder, fileBytes: 0)
-        _ = try await gateway.line("the store can't take messages; trying again")
+        _ = try await gateway.line("commits to the store fail; retrying")
         let ready = try await gateway.operationsResponse(to: HTTPRequestText("/readyz"))
         #expect(ready.status == 503)
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/livez")).status == 200)
         #expect(try await gateway.response(to: .upgrade()).status == 503)
         try await gateway.makeRoom()
-        _ = try await gateway.line("the store takes messages again")
+        _ = try await gateway.line("commits to the store succeed again")
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/readyz")).status == 200)
         let sessions = try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions")).json()["sessions"]
         #expect(sessions.array?.count == 1)
@@ -206,7 +206,7 @@ import Testing
         log[1000] ^= 1
         try log.write(to: url)
         let gateway = try await start(folder)
-        let line = try await gateway.line("the store is damaged: what was stored last is lost")
+        let line = try await gateway.line("the store is damaged: the most recent commits are lost")
         #expect(line["level"] == "warning" && line["problem"].string?.contains("page 1 of the write-ahead log") == true, "\(line)")
         try await gateway.servesNextClient()
         try await gateway.stop()
@@ -217,7 +217,7 @@ import Testing
         try Data(repeating: 0x41, count: 9000).write(to: URL(fileURLWithPath: folder.path + "/sessions.sqlite"))
         let flags = GatewayProcess.arguments(Self.stored)
         let result = try await GatewayProcess.run(["serve"] + flags, folder: folder)
-        #expect(result.status == 78 && result.lines.contains { $0.contains("no SQLite file") && $0.contains("sessions.sqlite") })
+        #expect(result.status == 78 && result.lines.contains { $0.contains("not an SQLite file") && $0.contains("sessions.sqlite") })
         let other = try TemporaryFolder()
         let gateway = try await start(other)
         let second = try await GatewayProcess.run(["serve"] + flags, folder: other)

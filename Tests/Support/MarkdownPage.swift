@@ -1,5 +1,5 @@
 import Foundation
-package import Testing
+import Testing
 
 /// A page of the documentation as the tests need it: its headings, links and code blocks.
 ///

@@ -1,13 +1,13 @@
-"""A small chat server with rules instead of a model, behind OpenAI's chat completions.
+"""A small chat server that follows rules instead of running a model, with OpenAI's chat completions API.
 
 Run:        python3 deploy/examples/chat.py --port 8101 [--delay-ms 50] [--style emoji]
-Protocol:   POST /v1/chat/completions, whole or with "stream": true; GET /health.
+Protocol:   POST /v1/chat/completions, with or without "stream": true; GET /health.
 Needs:      Python 3.11 or later, nothing else.
 
-It greets, tells the time and its name, calculates ("what is two plus three"), remembers ("what did I say", from the
-messages that are sent along) and says back everything else. The same messages get the same answer, the time aside.
-A client that disconnects in the middle of a stream ends it. --style has it write as models do: with an emoji behind
-the answer, in Markdown, or in Hindi.
+It greets, gives the time and its name, calculates ("what is two plus three"), recalls the previous message ("what did
+I say", from the messages in the request) and repeats everything else. The same messages get the same response, except
+for the time. A stream ends when its client disconnects. --style selects a style of writing that models use: an emoji at
+the end, Markdown, or Hindi.
 
     curl -N http://127.0.0.1:8101/v1/chat/completions -H 'Content-Type: application/json' \
         -d '{"model":"rules","stream":true,"messages":[{"role":"user","content":"what is two plus three"}]}'
@@ -21,7 +21,7 @@ import time
 import uuid
 
 import service
-from service import Refusal
+from service import Rejection
 
 UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 UNITS += "seventeen eighteen nineteen".split()
@@ -29,7 +29,7 @@ TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 NUMBERS = {word: number for number, word in enumerate(UNITS)}
 NUMBERS |= {word: 10 * tens for tens, word in enumerate(TENS, start=2)}
 NUMBERS |= {f"{ten} {unit}": NUMBERS[ten] + NUMBERS[unit] for ten in TENS for unit in UNITS[1:10]}
-# What a recogniser may make of "two" and "four".
+# Words that an STT service may return for "two" and "four".
 NUMBERS |= {"to": 2, "too": 2, "for": 4}
 
 OPERATORS = {"plus": "plus", "+": "plus", "minus": "minus", "-": "minus", "times": "times", "*": "times", "x": "times"}
@@ -43,7 +43,7 @@ def number(words):
 
 
 def calculate(text):
-    """The answer to the first calculation in the text, or None."""
+    """Returns the result of the first calculation in the text, or None."""
     found = CALCULATION.search(text)
     if found is None:
         return None
@@ -52,10 +52,10 @@ def calculate(text):
     return f"{left} {operator} {right} is {result}."
 
 
-def answer(said):
-    """Answers the last of the texts that the user has said."""
+def response_to(said):
+    """Returns the response to the last of the user's texts."""
     last = said[-1].strip()
-    # "Twenty-one" is one number, "7-9" are two.
+    # "Twenty-one" is one number, "7-9" is two.
     text = re.sub(r"(?<=[a-z])-(?=[a-z])", " ", " ".join(last.lower().split()))
     if "what did i say" in text:
         return f'Before that you said: "{said[-2]}"' if len(said) > 1 else "You have said nothing before that."
@@ -70,7 +70,7 @@ def answer(said):
     return f"You said: {last}"
 
 
-# How the answer is written.
+# Templates of responses.
 STYLES = {
     "plain": "{}",
     "emoji": "{} 😀",
@@ -81,13 +81,13 @@ STYLES = {
 
 
 def text_of(message):
-    """A message's text, whether its content is a string or a list of parts."""
+    """Returns a message's text; its content is a string or a list of parts."""
     content = message.get("content") if isinstance(message, dict) else None
     if isinstance(content, list):
         texts = (part.get("text") for part in content if isinstance(part, dict))
         content = " ".join(text for text in texts if isinstance(text, str))
     if not isinstance(content, str):
-        raise Refusal(400, "invalid_messages", "Each of the messages needs a content.")
+        raise Rejection(400, "invalid_messages", "Each message must have a content.")
     return content
 
 
@@ -98,13 +98,13 @@ class Chat(service.Handler):
         request = service.json_object(body)
         messages = request.get("messages")
         if not isinstance(messages, list) or not messages:
-            raise Refusal(400, "invalid_messages", "The messages have to be a list with at least one of them.")
+            raise Rejection(400, "invalid_messages", "messages must be a list of at least one message.")
         texts = [text_of(message) for message in messages]
         said = [text for text, message in zip(texts, messages) if message.get("role") == "user"]
         if not said:
-            raise Refusal(400, "invalid_messages", "None of the messages is the user's.")
-        # Each piece carries the space that follows it, so that they add up to the answer.
-        words = re.findall(r"\s*\S+\s*", self.style.format(answer(said)))
+            raise Rejection(400, "invalid_messages", "messages must include one with the role user.")
+        # Each piece includes the white space after it, so that the pieces add up to the response.
+        words = re.findall(r"\s*\S+\s*", self.style.format(response_to(said)))
         asked = sum(len(text.split()) for text in texts)
         usage = {"prompt_tokens": asked, "completion_tokens": len(words), "total_tokens": asked + len(words)}
         model = request.get("model")
@@ -123,7 +123,7 @@ class Chat(service.Handler):
     routes = {"/v1/chat/completions": complete}
 
     def stream(self, head, words, usage):
-        # A stream that ends with a usage has an empty one in each chunk before.
+        # If the last chunk has a usage, each chunk before it has a null one.
         shared = head | ({"usage": None} if usage else {})
 
         def send(delta, finish_reason=None):
@@ -146,7 +146,7 @@ class Chat(service.Handler):
             self.send_piece(b"data: [DONE]\n\n")
             self.end_stream()
         except (ConnectionError, TimeoutError):
-            print(f"chat: the client left after {sent} of {len(words)} words", file=sys.stderr, flush=True)
+            print(f"chat: the client disconnected after {sent} of {len(words)} words", file=sys.stderr, flush=True)
             raise
 
     def send_event(self, value):
@@ -154,11 +154,11 @@ class Chat(service.Handler):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="A chat server with rules instead of a model.")
+    parser = argparse.ArgumentParser(description="A chat server that follows rules instead of running a model.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8101, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8101, help="0 selects a free port (default: %(default)s)")
     parser.add_argument("--delay-ms", type=float, default=0, help="the pause before each word (default: %(default)s)")
-    parser.add_argument("--style", choices=STYLES, default="plain", help="how answers are written (default: %(default)s)")
+    parser.add_argument("--style", choices=STYLES, default="plain", help="how responses are written (default: %(default)s)")
     options = parser.parse_args()
     Chat.delay, Chat.style = options.delay_ms / 1000, STYLES[options.style]
     service.run(Chat, options.host, options.port)

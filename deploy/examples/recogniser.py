@@ -1,18 +1,18 @@
-"""A speech recogniser for English, pocketsphinx, behind two protocols.
+"""An STT service for English: pocketsphinx with OpenAI's and with vosk-server's protocol.
 
 Run:        .build/examples-venv/bin/python deploy/examples/recogniser.py --http-port 8103 --vosk-port 8104
 Protocols:  HTTP: OpenAI's POST /v1/audio/transcriptions, a form with `file` (WAV of 16-bit PCM, mu-law or A-law, one or
             two channels, 8000 to 48000 Hz), `model`, `language`?, `response_format`? ("json", "verbose_json", "text");
             GET /health.
             WebSocket: vosk-server's (websocket/asr_server.py of alphacep/vosk-server). {"config": {"sample_rate":
-            16000, "words": true, "max_alternatives": 0}}, binary messages of 16-bit mono PCM, each answered with
-            {"partial": ...} or, at the end of an utterance, {"result": [...], "text": ...}; the end mark, which is
-            {"eof" : 1} with these blanks, is answered with what is left, and the connection is closed.
+            16000, "words": true, "max_alternatives": 0}}, then binary messages of 16-bit mono PCM. The reply to each is
+            {"partial": ...} or, at the end of an utterance, {"result": [...], "text": ...}. The reply to the end mark,
+            {"eof" : 1} with exactly these spaces, is the rest; then the connection is closed.
 Needs:      what deploy/examples/setup.sh installs.
 
-It hears well enough to try a gateway with, no better: it was made for small machines in another decade. Sound is
-split into utterances where there is silence. Each utterance being recognised has a decoder of its own, of some 100 MB;
-when all of them are taken, a request is refused with 503, or 1013 on the WebSocket.
+Its accuracy is enough to try a gateway, no more. Audio is split into utterances at silence. Each utterance in progress
+has its own decoder of some 100 MB; when all decoders are in use, a request is rejected with 503, or 1013 on the
+WebSocket.
 
     espeak-ng -v en-us+adam -s 160 -w question.wav "what is two plus three"
     curl http://127.0.0.1:8103/v1/audio/transcriptions -F file=@question.wav -F model=pocketsphinx
@@ -30,59 +30,59 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 import service
-from service import Refusal
+from service import Rejection
 from sound import RATE, Resampler, from_pcm, read_form, read_wav
 
-# A decoder keeps Python's lock while it works on a piece, so pieces are short: 100 ms of sound take some 40 ms.
+# A decoder holds Python's global lock while it processes a piece, so pieces are short: 100 ms of audio take some 40 ms.
 PIECE_BYTES = RATE // 10 * 2
 MAX_UTTERANCE_SECONDS = 15
 MAX_SECONDS = 120
 IDLE_SECONDS = 60
 # The silence that ends an utterance.
 PAUSE_SECONDS = 0.5
-# What a voice's loudness and colour are taken to be until it has been heard; for espeak-ng better than the model's.
+# The initial cepstral means, before the voice is known; for espeak-ng better than the model's.
 FIRST_MEANS = "45,3,-4"
-# vosk-server compares the message with this as a string.
+# vosk-server compares the end mark as a string.
 END_MARK = '{"eof" : 1}'
-# A search for one word, hardly any work, that stands in for the real one while a decoder gets used to a voice.
-LEARNING = "learning"
+# A cheap search for one word, used instead of the real one while a decoder adapts to a voice.
+ADAPTING = "adapting"
 
 
 class Busy(Exception):
-    """All decoders are taken."""
+    """All decoders are in use."""
 
 
 class Stopped(Exception):
-    """The result isn't wanted any more."""
+    """The request was cancelled."""
 
 
 class Decoders:
-    """Decoders for lending. A decoder takes half a second to make, so it is kept when it comes back."""
+    """A pool of decoders. Creating one takes half a second, so released decoders are reused."""
 
     def __init__(self, most):
-        self.lock, self.most, self.made = threading.Lock(), most, 0
+        self.lock, self.most, self.created = threading.Lock(), most, 0
         self.idle = []
 
-    def take(self):
+    def acquire(self):
         with self.lock:
             if self.idle:
                 return self.idle.pop()
-            if self.made == self.most:
+            if self.created == self.most:
                 raise Busy
-            self.made += 1
+            self.created += 1
         decoder = Decoder(loglevel="FATAL")
-        decoder.add_keyphrase(LEARNING, "hello")
+        decoder.add_keyphrase(ADAPTING, "hello")
         return decoder
 
-    def give_back(self, decoder):
+    def release(self, decoder):
         with self.lock:
             self.idle.append(decoder)
 
 
-class Listener:
-    """Hears one speaker. What it learns of the voice in one utterance helps with the next.
+class Recogniser:
+    """Recognises the speech of one voice, and adapts to the voice from one utterance to the next.
 
-    Its methods take long and belong on a worker thread, one at a time; `must_stop` is asked again and again meanwhile.
+    Its methods are slow and must be called on a worker thread, one at a time. They call `must_stop` repeatedly.
     """
 
     def __init__(self, decoders, must_stop):
@@ -91,15 +91,15 @@ class Listener:
         self.decoder, self.means = None, FIRST_MEANS
         self.start, self.spoken, self.waiting = 0.0, 0, b""
 
-    def learn(self, sound):
-        """Gets used to the voice in the whole of the sound before any of it is recognised."""
-        self.begin(search=LEARNING)
+    def adapt(self, sound):
+        """Adapts to the voice in all of the audio, before any of it is recognised."""
+        self.begin(search=ADAPTING)
         for piece in self.pieces(sound, PIECE_BYTES):
             self.decoder.process_raw(piece, no_search=True)
         self.end()
 
-    def hear(self, sound):
-        """Takes more sound, 16-bit samples at 16 kHz. Answers with the words of utterances that end in it, or None."""
+    def process(self, sound):
+        """Processes more 16-bit samples at 16 kHz. Returns the words of the utterances that end in them, or None."""
         words, has_ended = [], False
         self.waiting += sound
         size = self.endpointer.frame_bytes
@@ -122,7 +122,7 @@ class Listener:
         return words if has_ended else None
 
     def finish(self):
-        """Answers with the words of the utterance that the sound broke off in."""
+        """Returns the words of the utterance in progress at the end of the audio."""
         if self.decoder is None:
             return []
         if rest := self.endpointer.end_stream(self.waiting):
@@ -130,17 +130,17 @@ class Listener:
         return self.end()
 
     def partial(self):
-        """What has been understood of the utterance under way."""
+        """Returns the words of the utterance in progress, as recognised so far."""
         hypothesis = self.decoder.hyp() if self.decoder else None
         return hypothesis.hypstr if hypothesis else ""
 
-    def drop(self):
-        """Gives the decoder back, whatever the state."""
+    def close(self):
+        """Releases the decoder, in any state."""
         if self.decoder is not None:
             self.end()
 
     def begin(self, start=0.0, search=None):
-        self.decoder = self.decoders.take()
+        self.decoder = self.decoders.acquire()
         self.decoder.activate_search(search)
         self.decoder.set_cmn(self.means)
         self.decoder.start_utt()
@@ -158,14 +158,14 @@ class Listener:
             self.means = decoder.get_cmn(False)
             return [self.word(segment) for segment in decoder.seg() or () if segment.word[0] not in "<["]
         finally:
-            self.decoders.give_back(decoder)
+            self.decoders.release(decoder)
 
     def word(self, segment):
         return {
             "conf": round(min(1.0, segment.prob), 6),
             "start": round(self.start + segment.start_frame / 100, 2),
             "end": round(self.start + (segment.end_frame + 1) / 100, 2),
-            # The second way to say a word is written "word(2)".
+            # "word(2)" is the second pronunciation of a word.
             "word": segment.word.partition("(")[0],
         }
 
@@ -189,19 +189,19 @@ class Transcription(service.Handler):
     def transcribe(self, body):
         form = read_form(self.headers.get("Content-Type", ""), body)
         if "file" not in form:
-            raise Refusal(400, "missing_file", "The form needs a file.")
+            raise Rejection(400, "missing_file", "The form must have a file.")
         kind = form.get("response_format", b"json").decode(errors="replace")
         if kind not in ("json", "verbose_json", "text"):
-            raise Refusal(400, "unsupported_format", "The response_format has to be json, verbose_json or text.")
+            raise Rejection(400, "unsupported_format", "response_format must be json, verbose_json or text.")
         if not form.get("language", b"en").lower().startswith(b"en"):
-            raise Refusal(400, "unsupported_language", "This recogniser knows English only.")
+            raise Rejection(400, "unsupported_language", "language must be English.")
         sound = read_wav(form["file"])
         if sound.seconds > MAX_SECONDS:
-            raise Refusal(413, "audio_too_long", f"At most {MAX_SECONDS} seconds of sound are taken.")
+            raise Rejection(413, "audio_too_long", f"The audio must be at most {MAX_SECONDS} seconds long.")
         try:
             words = self.recognise(sound)
         except Busy:
-            raise Refusal(503, "overloaded", "All decoders are busy.") from None
+            raise Rejection(503, "overloaded", "All decoders are in use; retry later.") from None
         except Stopped:
             raise ConnectionAbortedError("the client has disconnected") from None
         text = text_of(words)
@@ -217,14 +217,14 @@ class Transcription(service.Handler):
     routes = {"/v1/audio/transcriptions": transcribe}
 
     def recognise(self, sound):
-        listener = Listener(self.decoders, lambda: self.stopping.is_set() or self.is_abandoned())
+        recogniser = Recogniser(self.decoders, lambda: self.stopping.is_set() or self.is_abandoned())
         try:
             resampler = Resampler(sound.rate)
-            samples = b"".join(map(resampler.resample, listener.pieces(sound.samples, sound.rate // 10)))
-            listener.learn(samples)
-            return (listener.hear(samples) or []) + listener.finish()
+            samples = b"".join(map(resampler.resample, recogniser.pieces(sound.samples, sound.rate // 10)))
+            recogniser.adapt(samples)
+            return (recogniser.process(samples) or []) + recogniser.finish()
         finally:
-            listener.drop()
+            recogniser.close()
 
 
 class VoskService:
@@ -234,44 +234,44 @@ class VoskService:
         self.decoders, self.workers, self.stopping = decoders, workers, stopping
 
     async def converse(self, socket):
-        listener = Listener(self.decoders, self.stopping.is_set)
+        recogniser = Recogniser(self.decoders, self.stopping.is_set)
         try:
-            await self.listen(socket, listener)
-        except Refusal as refusal:
-            await socket.close(1008, refusal.message)
+            await self.listen(socket, recogniser)
+        except Rejection as rejection:
+            await socket.close(1008, rejection.message)
         except Busy:
-            await socket.close(1013, "all decoders are busy")
+            await socket.close(1013, "all decoders are in use")
         except TimeoutError:
-            await socket.close(1000, f"no sound for {IDLE_SECONDS} seconds")
+            await socket.close(1000, f"no audio for {IDLE_SECONDS} seconds")
         except (ConnectionClosed, Stopped):
             pass
         finally:
-            await self.off_the_loop(listener.drop)
+            await self.off_the_loop(recogniser.close)
 
-    async def listen(self, socket, listener):
-        """Reads messages as `recognize` of vosk-server's asr_server.py does, and answers them as it does."""
+    async def listen(self, socket, recogniser):
+        """Receives messages and replies as `recognize` of vosk-server's asr_server.py does."""
         config, resampler = {}, None
         while True:
             message = await asyncio.wait_for(socket.recv(), IDLE_SECONDS)
             if isinstance(message, str) and "config" in message:
                 config |= self.configuration(message)
                 continue
-            # A configuration that comes later is read, but the recognizer keeps its rate.
+            # A later configuration applies, except for its rate.
             resampler = resampler or Resampler(self.sample_rate(config))
             if message == END_MARK:
-                words = await self.off_the_loop(listener.finish)
+                words = await self.off_the_loop(recogniser.finish)
                 return await socket.send(json.dumps(self.result(words, config)))
             if isinstance(message, str):
-                # vosk-server hands every other message to AcceptWaveform, which takes no text.
+                # vosk-server passes every other message to AcceptWaveform, which accepts no text.
                 return await socket.close(1011)
-            words = await self.off_the_loop(lambda: listener.hear(resampler.resample(from_pcm(message))))
-            answer = {"partial": listener.partial()} if words is None else self.result(words, config)
-            await socket.send(json.dumps(answer))
+            words = await self.off_the_loop(lambda: recogniser.process(resampler.resample(from_pcm(message))))
+            reply = {"partial": recogniser.partial()} if words is None else self.result(words, config)
+            await socket.send(json.dumps(reply))
 
     def configuration(self, message):
         config = service.json_object(message).get("config")
         if not isinstance(config, dict):
-            raise Refusal(400, "invalid_config", "the config isn't an object")
+            raise Rejection(400, "invalid_config", "config must be an object")
         return config
 
     def sample_rate(self, config):
@@ -279,7 +279,7 @@ class VoskService:
         if isinstance(rate, float) and rate.is_integer():
             rate = int(rate)
         if type(rate) is not int or not 8000 <= rate <= 48000:
-            raise Refusal(400, "invalid_config", "a config has a sample_rate from 8000 to 48000")
+            raise Rejection(400, "invalid_config", "sample_rate must be an integer from 8000 to 48000")
         return rate
 
     async def off_the_loop(self, function):
@@ -290,7 +290,7 @@ class VoskService:
         shown = {"result": words} if words and config.get("words", True) else {}
         if not config.get("max_alternatives"):
             return shown | {"text": text}
-        # One way to hear it, with a likelihood as its confidence; its words have none.
+        # A single alternative, whose confidence is a likelihood; its words have none.
         for word in words:
             del word["conf"]
         return {"alternatives": [shown | {"confidence": 1.0, "text": text}]}
@@ -311,16 +311,16 @@ async def run(options, transcriptions, vosk, stopping):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Speech recognition with pocketsphinx, as OpenAI and as vosk-server.")
+    parser = argparse.ArgumentParser(description="Speech recognition with pocketsphinx, with OpenAI's and vosk-server's protocols.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--http-port", type=int, default=8103, help="0 takes a free one (default: %(default)s)")
-    parser.add_argument("--vosk-port", type=int, default=8104, help="0 takes a free one (default: %(default)s)")
-    parser.add_argument("--decoders", type=int, default=4, help="utterances at a time (default: %(default)s)")
+    parser.add_argument("--http-port", type=int, default=8103, help="0 selects a free port (default: %(default)s)")
+    parser.add_argument("--vosk-port", type=int, default=8104, help="0 selects a free port (default: %(default)s)")
+    parser.add_argument("--decoders", type=int, default=4, help="concurrent utterances (default: %(default)s)")
     options = parser.parse_args()
 
     decoders, stopping = Decoders(options.decoders), threading.Event()
-    # The first decoder is made before the first request, which then doesn't wait for it.
-    decoders.give_back(decoders.take())
+    # Create the first decoder now, so that the first request doesn't wait for it.
+    decoders.release(decoders.acquire())
     Transcription.decoders, Transcription.stopping = decoders, stopping
     with (
         ThreadPoolExecutor(options.decoders) as workers,

@@ -1,6 +1,6 @@
-"""What the HTTP examples share: bounded request bodies, errors in OpenAI's shape, streamed answers, the ready line.
+"""Shared parts of the HTTP examples: bounded request bodies, OpenAI's error format, streamed responses, the ready line.
 
-Not a program of its own; chat.py, speech.py and recogniser.py import it.
+A module for chat.py, speech.py and recogniser.py.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 MAX_BODY_BYTES = 16 << 20
 
 
-class Refusal(Exception):
-    """A request that isn't served, with the HTTP status and what OpenAI calls the error's code."""
+class Rejection(Exception):
+    """Rejects a request, with the HTTP status and the `code` of OpenAI's error object."""
 
     def __init__(self, status, code, message):
         super().__init__(message)
@@ -23,7 +23,7 @@ class Refusal(Exception):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. A subclass maps paths of POST requests to methods in `routes`."""
+    """One connection. A subclass maps the paths of POST requests to methods in `routes`."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -34,31 +34,31 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/health":
             self.send_whole(200, {"status": "ok"})
         else:
-            self.send_refusal(Refusal(404, "not_found", f"There is no GET {self.path}."))
+            self.send_rejection(Rejection(404, "not_found", f"Unknown path: GET {self.path}."))
 
     def do_POST(self):
         try:
             route = self.routes.get(self.path.partition("?")[0])
             body = self.read_body()
             if route is None:
-                raise Refusal(404, "not_found", f"There is no POST {self.path}.")
+                raise Rejection(404, "not_found", f"Unknown path: POST {self.path}.")
             route(self, body)
-        except Refusal as refusal:
-            self.send_refusal(refusal)
+        except Rejection as rejection:
+            self.send_rejection(rejection)
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
     def read_body(self):
-        """Reads the whole body. A refused one is left unread, so its connection can't be used again."""
+        """Reads the whole body. A rejected body is left unread, so its connection can't be reused."""
         closes_anyway, self.close_connection = self.close_connection, True
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             body = b"".join(self.read_chunks())
         else:
             length = self.headers.get("Content-Length", "")
             if not (length.isascii() and length.isdigit()):
-                raise Refusal(411, "length_required", "A body with a Content-Length is needed.")
+                raise Rejection(411, "length_required", "The request must have a Content-Length.")
             if len(length) > 12 or int(length) > MAX_BODY_BYTES:
-                raise Refusal(413, "request_too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+                raise Rejection(413, "request_too_large", f"The body must have at most {MAX_BODY_BYTES} bytes.")
             body = self.rfile.read(int(length))
             if len(body) < int(length):
                 raise ConnectionResetError("the body ends early")
@@ -71,10 +71,10 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 size = int(self.rfile.readline(1024).partition(b";")[0], 16)
             except ValueError:
-                raise Refusal(400, "invalid_body", "A chunk's size isn't a number.") from None
+                raise Rejection(400, "invalid_body", "A chunk's size isn't a number.") from None
             total += size
             if size < 0 or total > MAX_BODY_BYTES:
-                raise Refusal(413, "request_too_large", f"A body has at most {MAX_BODY_BYTES} bytes.")
+                raise Rejection(413, "request_too_large", f"The body must have at most {MAX_BODY_BYTES} bytes.")
             if size == 0:
                 while self.rfile.readline(1024).strip():
                     pass
@@ -82,13 +82,13 @@ class Handler(BaseHTTPRequestHandler):
             yield self.rfile.read(size)
             self.rfile.readline(8)
 
-    def send_refusal(self, refusal):
-        kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
-        error = {"message": refusal.message, "type": kind, "param": None, "code": refusal.code}
-        self.send_whole(refusal.status, {"error": error})
+    def send_rejection(self, rejection):
+        kind = "server_error" if rejection.status >= 500 else "invalid_request_error"
+        error = {"message": rejection.message, "type": kind, "param": None, "code": rejection.code}
+        self.send_whole(rejection.status, {"error": error})
 
     def send_whole(self, status, value):
-        """Answers with a JSON value, or with plain text if it is a string."""
+        """Sends a JSON value, or plain text if the value is a string."""
         is_text = isinstance(value, str)
         body = (value if is_text else json.dumps(value)).encode()
         self.send_response(status)
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def begin_stream(self, content_type):
-        """Begins an answer whose length isn't known: in chunks, or up to the end of the connection for HTTP/1.0."""
+        """Begins a response of unknown length: chunked, or ended by the end of the connection for HTTP/1.0."""
         self.chunked = self.request_version != "HTTP/1.0"
         self.send_response(200)
         self.send_header("Content-Type", content_type)
@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def send_piece(self, piece):
-        # An empty chunk would end the answer.
+        # An empty chunk would end the response.
         if piece:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self.chunked else piece)
 
@@ -120,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
     def is_abandoned(self):
-        """Whether the client has closed its end, which is all that a client does to cancel over HTTP/1.1."""
+        """Returns whether the client has closed its end, which is how a request is cancelled over HTTP/1.1."""
         try:
             if not select.select([self.connection], [], [], 0)[0]:
                 return False
@@ -129,38 +129,38 @@ class Handler(BaseHTTPRequestHandler):
             return True
 
     def log_message(self, format, *arguments):
-        """Says nothing about each request."""
+        """Disables the log line of each request."""
 
 
 def json_object(body):
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refusal(400, "invalid_json", "The body isn't JSON.") from None
+        raise Rejection(400, "invalid_json", "The body isn't JSON.") from None
     if not isinstance(value, dict):
-        raise Refusal(400, "invalid_json", "The body isn't a JSON object.")
+        raise Rejection(400, "invalid_json", "The body isn't a JSON object.")
     return value
 
 
 class Server(ThreadingHTTPServer):
-    """A thread a connection; none of them keeps the process from ending."""
+    """Serves each connection on a thread. The threads don't keep the process alive."""
 
     request_queue_size = 128
 
     def handle_error(self, request, client_address):
-        """A client that goes away while it is answered is nothing to report; anything else is."""
+        """Reports an error, unless it is only that the client has disconnected."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
 
 def announce(**ports):
-    """Tells whoever started this program that it listens, and where."""
+    """Prints the ports that the program listens on, for the process that started it."""
     print(json.dumps({"ready": True, **ports}), flush=True)
 
 
 def run(handler, host, port):
     """Serves until SIGINT or SIGTERM."""
-    # A shell has a background job ignore SIGINT unless the job asks for it.
+    # A shell starts background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), Server((host, port), handler) as server:

@@ -1,6 +1,6 @@
-"""Sound for the recogniser: WAV files, the form that carries one, and other sample rates.
+"""Audio for recogniser.py: WAV files, multipart forms, and resampling.
 
-Not a program of its own; recogniser.py imports it.
+A module for recogniser.py.
 """
 
 import array
@@ -11,15 +11,15 @@ from email.message import Message
 from operator import mul
 from typing import NamedTuple
 
-from service import Refusal
+from service import Rejection
 
-# What the recogniser's model was made for.
+# The sample rate of the acoustic model.
 RATE = 16000
 PCM, ALAW, MULAW, EXTENSIBLE = 1, 6, 7, 0xFFFE
 
 
 class Sound(NamedTuple):
-    """One channel of 16-bit samples, in the machine's byte order."""
+    """One channel of 16-bit samples, in native byte order."""
 
     samples: array.array
     rate: int
@@ -51,7 +51,7 @@ LAWS = {MULAW: [from_mulaw(byte) for byte in range(256)], ALAW: [from_alaw(byte)
 def from_pcm(data):
     """Reads little-endian samples."""
     if len(data) % 2:
-        raise Refusal(400, "invalid_audio", "A sample of 16-bit PCM has two bytes.")
+        raise Rejection(400, "invalid_audio", "16-bit PCM must have an even number of bytes.")
     samples = array.array("h", data)
     if sys.byteorder == "big":
         samples.byteswap()
@@ -59,9 +59,9 @@ def from_pcm(data):
 
 
 def read_wav(data):
-    """Reads a WAV file. One that was streamed doesn't know its length, and ends where the data do."""
+    """Reads a WAV file. A streamed file has too large a length in its header; its data ends with the file."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise Refusal(400, "invalid_audio", "The file isn't a WAV file.")
+        raise Rejection(400, "invalid_audio", "The file isn't a WAV file.")
     form, offset = None, 12
     while offset + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, offset)
@@ -74,7 +74,7 @@ def read_wav(data):
             return read_samples(form, chunk)
         # Chunks begin at even offsets.
         offset += 8 + size + size % 2
-    raise Refusal(400, "invalid_audio", "The WAV file has no format or no data.")
+    raise Rejection(400, "invalid_audio", "The WAV file has no format or no data.")
 
 
 def read_samples(form, data):
@@ -82,27 +82,27 @@ def read_samples(form, data):
     if codec == EXTENSIBLE and len(form) >= 26:
         codec = struct.unpack_from("<H", form, 24)[0]
     if not 8000 <= rate <= 48000 or channels not in (1, 2):
-        raise Refusal(400, "invalid_audio", "The sound has to have 8000 to 48000 Hz and one or two channels.")
+        raise Rejection(400, "invalid_audio", "The rate must be 8000 to 48000 Hz, and there must be one or two channels.")
     if codec == PCM and bits == 16:
         samples = from_pcm(data)
     elif codec in LAWS and bits == 8:
         samples = array.array("h", map(LAWS[codec].__getitem__, data))
     else:
-        raise Refusal(400, "invalid_audio", "The sound has to be 16-bit PCM, mu-law or A-law.")
+        raise Rejection(400, "invalid_audio", "The codec must be 16-bit PCM, mu-law or A-law.")
     if channels == 2:
         samples = array.array("h", ((left + right) // 2 for left, right in zip(samples[::2], samples[1::2])))
     return Sound(samples, rate)
 
 
 def read_form(content_type, body):
-    """The fields of a multipart/form-data body, by name (RFC 7578)."""
+    """Returns the fields of a multipart/form-data body, by name (RFC 7578)."""
     boundary = parameter(content_type, "content-type", "boundary")
     if not content_type.lower().startswith("multipart/form-data") or not boundary:
-        raise Refusal(415, "invalid_form", "The body has to be multipart/form-data.")
-    # The first boundary may stand at the very beginning, where no line ends before it.
+        raise Rejection(415, "invalid_form", "The body must be multipart/form-data.")
+    # The first boundary may be at the beginning of the body, without a line end before it.
     _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
     if not parts or not parts[-1].startswith(b"--"):
-        raise Refusal(400, "invalid_form", "The form breaks off.")
+        raise Rejection(400, "invalid_form", "The form is incomplete.")
     fields = {}
     for part in parts[:-1]:
         head, found, content = part.partition(b"\r\n\r\n")
@@ -112,7 +112,7 @@ def read_form(content_type, body):
             if header.lower() == "content-disposition":
                 name = parameter(value.strip(), "content-disposition", "name")
         if not found or not name:
-            raise Refusal(400, "invalid_form", "A field of the form has no name.")
+            raise Rejection(400, "invalid_form", "A field of the form has no name.")
         fields[name] = content
     return fields
 
@@ -125,9 +125,9 @@ def parameter(value, header, name):
 
 
 class Resampler:
-    """Brings sound to 16 kHz, with a windowed sinc, so that what 16 kHz can't carry doesn't turn into noise."""
+    """Resamples to 16 kHz with a windowed sinc, which removes frequencies above 8 kHz instead of aliasing them."""
 
-    # Zero crossings of the sinc at each side: more are sharper, and slower.
+    # Zero crossings of the sinc on each side: more are sharper, and slower.
     CROSSINGS = 12
 
     def __init__(self, rate):
@@ -136,12 +136,12 @@ class Resampler:
         self.cutoff = 0.95 * min(1.0, RATE / rate)
         self.reach = int(self.CROSSINGS / self.cutoff) + 1
         self.filters = {}
-        # Samples not used up yet, after the silence that is taken to come before the first; and how many of the
-        # 1/up steps between two of them have passed.
+        # Samples not consumed yet, after silence that precedes the first; and the position of the next output sample
+        # in steps of 1/up sample.
         self.samples, self.position = array.array("h", bytes(2 * self.reach)), 0
 
     def resample(self, samples):
-        """The next piece of a sound. What comes out is behind by a millisecond or two."""
+        """Returns the resampled part of the audio that is complete. It lags behind by one or two milliseconds."""
         if self.up == self.down:
             return samples.tobytes()
         self.samples.extend(samples)
@@ -160,14 +160,14 @@ class Resampler:
         return made.tobytes()
 
     def filter(self, phase):
-        """The weights of the samples round a point that lies `phase` of `up` steps after one of them."""
+        """Returns the weights of the samples around a point `phase` of `up` steps after one of them."""
         if phase not in self.filters:
             distances = [step - phase / self.up for step in range(1 - self.reach, 1 + self.reach)]
             self.filters[phase] = [self.weight(distance) for distance in distances]
         return self.filters[phase]
 
     def weight(self, distance):
-        """Hann's window over a sinc."""
+        """Returns the sinc at this distance, under a Hann window."""
         if abs(distance) >= self.reach:
             return 0.0
         angle = math.pi * distance * self.cutoff

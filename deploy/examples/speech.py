@@ -1,13 +1,13 @@
-"""Text to speech with espeak-ng, behind OpenAI's speech endpoint.
+"""A TTS service: espeak-ng with OpenAI's speech API.
 
 Run:        python3 deploy/examples/speech.py --port 8102
 Protocol:   POST /v1/audio/speech {"model", "input", "voice", "response_format"?, "speed"?}; GET /health.
 Needs:      espeak-ng (deploy/examples/setup.sh installs it) and Python 3.11 or later.
 
-The audio is streamed while it is made. "wav" (the default here) is what espeak-ng gives: 22050 Hz, mono, 16 bits, with
-a header that leaves the length open; "pcm" is OpenAI's: 24000 Hz, mono, 16 bits, without a header. A voice is one of
-espeak-ng's ("en-us", "de", "en-us+f2") or one of OpenAI's names, which all get the default voice: English, or the
-language whose letters the text begins with. A client that disconnects ends its espeak-ng.
+The audio is streamed as it is synthesized. "wav" (the default here) is the output of espeak-ng: 22050 Hz, mono, 16
+bits, with an unknown length in the header; "pcm" is OpenAI's: 24000 Hz, mono, 16 bits, without a header. A voice is one of
+espeak-ng's ("en-us", "de", "en-us+f2") or one of OpenAI's names, all of which select the default voice: English, or the
+language of the text's first letter. When a client disconnects, its espeak-ng is killed.
 
     curl http://127.0.0.1:8102/v1/audio/speech -H 'Content-Type: application/json' -o hello.wav \
         -d '{"model":"espeak-ng","input":"Good morning","voice":"alloy","response_format":"wav"}'
@@ -20,11 +20,11 @@ import struct
 import subprocess
 
 import service
-from service import Refusal
+from service import Rejection
 
 DEFAULT_VOICE = "en-us+adam"
 OPENAI_VOICES = set("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split())
-# The default voice of texts in these letters, the first that is found counts.
+# The default voice by script; the first letter of the text decides.
 VOICES_OF_LETTERS = {"\u0900-\u0963": "hi", "\u0980-\u09fe": "bn", "\u0600-\u06ff": "ar", "\u0400-\u04ff": "ru", "\u0370-\u03ff": "el"}
 WORDS_PER_MINUTE = 160
 MAX_CHARACTERS = 4096
@@ -34,7 +34,7 @@ PIECE_BYTES = 8192
 
 
 def resampled(pieces, rate):
-    """Brings pieces of 16-bit mono samples from `rate` to 24000 Hz, along straight lines between the samples."""
+    """Resamples pieces of 16-bit mono samples from `rate` to 24000 Hz, by linear interpolation."""
     step = rate / PCM_RATE
     samples, position, odd = array.array("h"), 0.0, b""
     for piece in pieces:
@@ -65,18 +65,18 @@ class Speech(service.Handler):
         request = service.json_object(body)
         text = request.get("input")
         if not isinstance(text, str) or not text.strip():
-            raise Refusal(400, "invalid_input", "The input has to be a text.")
+            raise Rejection(400, "invalid_input", "input must be a string that isn't blank.")
         if len(text) > MAX_CHARACTERS:
-            raise Refusal(400, "input_too_long", f"The input has at most {MAX_CHARACTERS} characters.")
+            raise Rejection(400, "input_too_long", f"input must have at most {MAX_CHARACTERS} characters.")
         form = request.get("response_format", "wav")
         if form not in ("wav", "pcm"):
-            raise Refusal(400, "unsupported_format", "The response_format has to be wav or pcm.")
+            raise Rejection(400, "unsupported_format", "response_format must be wav or pcm.")
         speed = request.get("speed", 1)
         if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not 0.25 <= speed <= 4:
-            raise Refusal(400, "invalid_speed", "The speed has to be between 0.25 and 4.")
+            raise Rejection(400, "invalid_speed", "speed must be between 0.25 and 4.")
         voice = request.get("voice", "alloy")
         if not isinstance(voice, str) or not re.fullmatch(r"[A-Za-z0-9+_-]{1,64}", voice):
-            raise Refusal(400, "invalid_voice", "The voice is a name of letters, digits, +, _ and -.")
+            raise Rejection(400, "invalid_voice", "voice must be a name of letters, digits, +, _ and -.")
         if voice in OPENAI_VOICES:
             voice = default_voice(text)
 
@@ -94,14 +94,14 @@ class Speech(service.Handler):
 
     def deliver(self, espeak, text, form):
         try:
-            # The longest input fits into the pipe, so this can't wait for espeak-ng's output to be read.
+            # The longest input fits into the pipe's buffer, so this write can't block until the output is read.
             espeak.stdin.write(text.encode(errors="replace"))
             espeak.stdin.close()
         except BrokenPipeError:
             pass
         header = espeak.stdout.read(WAV_HEADER_BYTES)
         if len(header) < WAV_HEADER_BYTES:
-            raise Refusal(400, "invalid_voice", "espeak-ng has no such voice.")
+            raise Rejection(400, "invalid_voice", "espeak-ng has no such voice.")
         pieces = iter(lambda: espeak.stdout.read1(PIECE_BYTES), b"")
         if form == "pcm":
             self.begin_stream(f"audio/pcm;rate={PCM_RATE}")
@@ -119,7 +119,7 @@ class Speech(service.Handler):
 def main():
     parser = argparse.ArgumentParser(description="Text to speech with espeak-ng.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8102, help="0 takes a free one (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8102, help="0 selects a free port (default: %(default)s)")
     options = parser.parse_args()
     service.run(Speech, options.host, options.port)
 

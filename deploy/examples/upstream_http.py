@@ -1,9 +1,9 @@
-"""An upstream that Parley asks over HTTP: says texts back in upper case, and how many seconds an audio lasts.
+"""An HTTP upstream: returns texts in upper case, and the duration of audio.
 
 Run:        python3 deploy/examples/upstream_http.py --port 8106
 Protocol:   POST of one JSON object, {"type": "text", "text": ...} or {"type": "audio", "format": ..., "data": base64 of
-            16-bit PCM here}. Answered with one JSON object or, where the request says "stream": true, with server-sent
-            events, each of them a piece of the answer and the last of them "done".
+            16-bit PCM here}. The response is one JSON object or, if the request has "stream": true, server-sent events,
+            each a piece of the response; the last one is "done".
 """
 
 import argparse
@@ -14,7 +14,7 @@ import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-def answer(request):
+def response_to(request):
     if request["type"] == "text":
         return request["text"].upper()
     rate = 2 * request["format"]["rate"] * request["format"]["channels"]
@@ -31,7 +31,7 @@ class Upstream(BaseHTTPRequestHandler):
     def do_POST(self):
         try:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            text = answer(request)
+            text = response_to(request)
         except (ValueError, KeyError, TypeError, AttributeError):
             self.send_error(400)
             return
@@ -40,14 +40,14 @@ class Upstream(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream" if streams else "application/json")
         self.end_headers()
         if streams:
-            # The end of the connection ends the answer: this is HTTP/1.0.
+            # The end of the connection ends the response: this is HTTP/1.0.
             for piece in pieces(text):
                 self.wfile.write(f"data: {json.dumps(piece)}\n\n".encode())
         else:
             self.wfile.write(json.dumps({"type": "text", "text": text}).encode())
 
     def log_message(self, format, *arguments):
-        """Says nothing about each request."""
+        """Disables the log line of each request."""
 
 
 parser = argparse.ArgumentParser()

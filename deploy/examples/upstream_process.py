@@ -1,9 +1,10 @@
-"""An upstream that Parley runs as a process: says texts back in upper case, and how many seconds an audio lasts.
+"""An upstream that Parley runs as a process: returns texts in upper case, and the duration of audio.
 
 Run:        python3 deploy/examples/upstream_process.py, and write requests to its standard input, for instance
             {"type":"text","request":1,"text":"hello there"}
-Protocol:   one JSON object a line, in both directions, one request at a time, whose number is in every answer. Audio (16-bit PCM here) comes as an
-            "audio" with its format, "chunk" lines that each announce so many raw bytes, and an "audio" that is final.
+Protocol:   one JSON object a line, in both directions. One request at a time; every line has its number. Audio (16-bit
+            PCM here) is an "audio" with its format, "chunk" lines, each followed by this many raw bytes, and an
+            "audio" that is final.
 """
 
 import json

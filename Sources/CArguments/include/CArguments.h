@@ -1,11 +1,11 @@
-// The arguments of the process, as the kernel has handed them to its first instruction.
+// The arguments of the process, as passed by the kernel.
 #ifndef PARLEY_CARGUMENTS_H
 #define PARLEY_CARGUMENTS_H
 
-// Number of arguments, the program's name included; 0 when they aren't known.
+// Returns the number of arguments, including the program's name; 0 if unknown.
 int parley_argument_count(void);
 
-// The argument of that index, valid as long as the process lives; NULL beyond the last one.
+// Returns the argument at `index`, valid for the lifetime of the process; NULL if out of range.
 const char *parley_argument(int index);
 
 #endif

@@ -1,12 +1,12 @@
 import Synchronization
 
-/// The debts of all sessions of one client to each limit, shared by event loops and inherited by the client's later sessions.
+/// The debts of all sessions of one client to each limit, shared between event loops and kept for the client's later sessions.
 package final class ClientLimiters: Sendable {
     private let limiters = LimitTable { AtomicLimiter() }
 
     package init() {}
 
-    /// Admits `units`, or tells how long to wait.
+    /// Admits `units`, or returns how long to wait.
     ///
     /// - Parameter now: on the clock that all event loops share
     package func admit(_ limit: Limit, _ units: Int64, at rate: Rate, now: Instant) -> Instant.Duration? {
@@ -18,25 +18,25 @@ package final class ClientLimiters: Sendable {
         limiters[limit].wait(for: units, at: rate, now: now)
     }
 
-    /// Units that would pass at this moment, all at once.
+    /// Returns the units that would be admitted now, all at once.
     package func remaining(_ limit: Limit, at rate: Rate, now: Instant) -> Int64 { limiters[limit].snapshot.remaining(at: rate, now: now) }
 
     /// The time until everything admitted is paid off.
     func owed(at now: Instant) -> Instant.Duration { Limit.allCases.reduce(.zero) { max($0, limiters[$1].snapshot.owed(at: now)) } }
 }
 
-/// The limiters of the clients that have a session, or still owe something. Touched when a session gets a connection, not for a message.
+/// The limiters of the clients that have a session or still owe something. Accessed when a session is attached, not for each message.
 package final class ClientLimiterTable: Sendable {
     private struct State {
         var entries: [ClientKey: ClientLimiters] = [:]
-        /// At so many entries those that owe nothing are removed.
+        /// The number of entries at which those that owe nothing are removed.
         var sweepAt = 1024
     }
 
     private let state = Mutex(State())
     private let most: Int
 
-    /// - Parameter most: the bound on entries without a session. Beyond it the entries that owe least are removed.
+    /// - Parameter most: the maximum number of entries without a session. Beyond it, the entries that owe the least are removed.
     package init(most: Int = 65_536) { self.most = most }
 
     package var count: Int { state.withLock { $0.entries.count } }

@@ -1,9 +1,9 @@
-/// The limits that the messages of a session are charged to. Their rates are the session's policy.
+/// The limits to which the messages of a session are charged. The rates are in the session's policy.
 package enum Limit: Int, Sendable, CaseIterable {
-    // The order is that of stored sessions.
+    // The order is part of the stored format.
     case text, audio, chunk, realtime, control, byte, refusal, violation
 
-    /// The configuration key, by which clients know the limit.
+    /// The configuration key, which is also the limit's name for clients.
     package var key: StaticString {
         switch self {
         case .text: "limits.text_per_minute"

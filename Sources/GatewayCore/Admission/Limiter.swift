@@ -1,7 +1,7 @@
-/// The generic cell rate algorithm (ITU-T I.371, virtual scheduling) in one integer: until when what was admitted is paid off.
+/// The generic cell rate algorithm (ITU-T I.371, virtual scheduling) in one integer: the time at which everything admitted is paid off.
 ///
-/// A piece that costs more than the whole burst passes when nothing is owed, and is paid off in full afterwards:
-/// a whole recording can be sent at once, but not two of them.
+/// A message that costs more than the whole burst is admitted when nothing is owed, and paid off in full afterwards: a whole recording can
+/// be sent at once, but not two of them.
 package struct Limiter: Sendable {
     private var paidAt = Self.never
 
@@ -9,10 +9,10 @@ package struct Limiter: Sendable {
 
     init(paidAt: Instant) { self.paidAt = paidAt }
 
-    /// When nothing was admitted so far.
+    /// The initial value: nothing has been admitted.
     static let never = Instant(nanoseconds: .min)
 
-    /// Admits `units`, or tells how long to wait until the same units would be admitted.
+    /// Admits `units`, or returns how long to wait until the same units would be admitted.
     package mutating func admit(_ units: Int64, at rate: Rate, now: Instant) -> Instant.Duration? {
         if rate.isUnlimited { return nil }
         let cost = rate.cost(of: units)
@@ -23,13 +23,13 @@ package struct Limiter: Sendable {
         return nil
     }
 
-    /// What ``admit(_:at:now:)`` would say, without admitting.
+    /// Returns the result of ``admit(_:at:now:)`` without admitting.
     package func wait(for units: Int64, at rate: Rate, now: Instant) -> Instant.Duration? {
         var copy = self
         return copy.admit(units, at: rate, now: now)
     }
 
-    /// Units that would pass at this moment, all at once.
+    /// Returns the units that would be admitted now, all at once.
     package func remaining(at rate: Rate, now: Instant) -> Int64 {
         if rate.isUnlimited { return .max }
         // As costs are rounded down, the last unit may be a fraction of a nanosecond short.
@@ -37,18 +37,18 @@ package struct Limiter: Sendable {
         return Int64(min(((left + 1) / rate.nanosecondsPerUnit).rounded(.up) - 1, 9e18))
     }
 
-    /// Converts its times to another clock.
+    /// Converts times to another clock.
     package mutating func move(byNanoseconds difference: Int64) {
         guard paidAt != Self.never else { return }
         paidAt += .nanoseconds(difference)
     }
 
-    /// Owes so much at `now`.
+    /// Sets the debt as of `now`.
     mutating func restore(owed: Instant.Duration, at now: Instant) {
         if owed > .zero { paidAt = now + owed }
     }
 
-    /// The time from `now` until everything admitted is paid off. Never more than ``mostOwed``, whatever the clock does.
+    /// Returns the time from `now` until everything admitted is paid off, at most ``mostOwed``, even if the clock jumps.
     func owed(at now: Instant) -> Instant.Duration { paidAt > now ? min(paidAt - now, Self.mostOwed) : .zero }
 
     static let mostOwed = Instant.Duration(nanoseconds: 1 << 61)

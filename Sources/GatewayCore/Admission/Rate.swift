@@ -1,15 +1,15 @@
-/// How much may pass: so many units a second, and a burst on top. The compiled form of one `limits.*` key.
+/// A sustained rate and a burst: the compiled form of one `limits.*` key.
 package struct Rate: Sendable {
-    /// Time that one unit takes at the sustained rate. 0: no limit.
+    /// The time that one unit takes at the sustained rate; 0 means no limit.
     package let nanosecondsPerUnit: Double
-    /// What may pass at once after a quiet time, as time at the sustained rate.
+    /// The units admitted at once after a quiet period, as time at the sustained rate.
     package let burst: Instant.Duration
 
     /// A rate of 0 turns the limit off.
     ///
     /// - Parameters:
     ///   - units: units in each `period` at the sustained rate
-    ///   - burst: units that pass at once; at least one does
+    ///   - burst: units admitted at once; values below 1 count as 1
     package init(units: Double, per period: Instant.Duration, burst: Double) {
         guard units > 0 else {
             self = .unlimited
@@ -26,15 +26,15 @@ package struct Rate: Sendable {
 
     package static let unlimited = Rate()
 
-    /// So many times the units, with so many times the burst. A factor of 0 turns the limit off.
+    /// Returns the rate with `factor` times the units and `factor` times the burst. A factor of 0 turns the limit off.
     package func multiplied(by factor: Double) -> Rate {
         guard factor > 0, !isUnlimited else { return .unlimited }
-        // The burst stays the same as time.
+        // Expressed as time, the burst stays the same.
         return Rate(nanosecondsPerUnit: nanosecondsPerUnit / factor, burst: burst)
     }
 
     package var isUnlimited: Bool { nanosecondsPerUnit == 0 }
 
-    /// The time that units take at the sustained rate.
+    /// Returns the time that `units` take at the sustained rate.
     package func cost(of units: Int64) -> Instant.Duration { .nanoseconds(Int64(min(Double(units) * nanosecondsPerUnit, 2e18))) }
 }

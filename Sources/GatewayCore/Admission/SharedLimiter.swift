@@ -1,12 +1,12 @@
 import Synchronization
 
-/// The same algorithm as ``Limiter`` on an atomic, for sessions of several event loops.
+/// The algorithm of ``Limiter`` on an atomic, shared by the sessions of several event loops.
 package struct AtomicLimiter: ~Copyable, Sendable {
     private let paidAt = Atomic<Int64>(.min)
 
     package init() {}
 
-    /// Admits `units`, or tells how long to wait until the same units would be admitted.
+    /// Admits `units`, or returns how long to wait until the same units would be admitted.
     package func admit(_ units: Int64, at rate: Rate, now: Instant) -> Instant.Duration? {
         if rate.isUnlimited { return nil }
         let cost = rate.cost(of: units)
@@ -33,16 +33,16 @@ package struct AtomicLimiter: ~Copyable, Sendable {
         return excess > .zero ? excess : nil
     }
 
-    /// The limiter as a value, as of now.
+    /// The current state as a value.
     package var snapshot: Limiter { Limiter(paidAt: Instant(nanoseconds: paidAt.load(ordering: .relaxed))) }
 }
 
-/// One limiter for all sessions of all event loops (`limits.global_per_second`).
+/// The limiter of all sessions on all event loops (`limits.global_per_second`).
 package final class SharedLimiter: Sendable {
     private let limiter = AtomicLimiter()
 
     package init() {}
 
-    /// Admits one unit, or tells how long to wait.
+    /// Admits one unit, or returns how long to wait.
     package func admit(at rate: Rate, now: Instant) -> Instant.Duration? { limiter.admit(1, at: rate, now: now) }
 }

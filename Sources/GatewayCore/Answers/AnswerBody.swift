@@ -1,39 +1,43 @@
-/// The body of an HTTP answer that is one JSON object or a stream of server-sent events.
+/// The body of an HTTP response: one JSON object or a stream of server-sent events.
 ///
-/// The first bytes tell which of the two it is. Servers and proxies send either under the other's `Content-Type`, under `text/plain`, and under none;
-/// the `Content-Type` decides only where the beginning could be either.
+/// The first bytes decide which. Servers and proxies send either with the other's `Content-Type`, with `text/plain` or with none, so the
+/// `Content-Type` decides only where the first bytes are ambiguous.
 package struct AnswerBody: Sendable {
     private enum Form: Sendable {
-        /// The beginning, without white space and byte order mark, as far as it has come.
+        /// The first bytes received so far, without white space and byte order mark.
         case undecided([UInt8])
         case json([UInt8])
         case events(ServerSentEvents)
     }
 
-    /// Bytes of the JSON object, or of one event, at most: `max_message_bytes`.
+    /// Maximum size of the JSON object or of one event, in bytes: `max_message_bytes`.
     package let limit: Int
     private var form = Form.undecided([])
     private var isDeclaredStream = false
 
     package init(limit: Int) { self.limit = limit }
 
-    /// The `Content-Type` of the answer has come.
+    /// Begins the body.
+    ///
+    /// - Parameter isDeclaredStream: whether the `Content-Type` is `text/event-stream`
     package mutating func begin(isDeclaredStream: Bool) { self.isDeclaredStream = isDeclaredStream }
 
-    /// Whether it is known to be a stream of events.
+    /// Whether the body was recognized as a stream of events.
     package var isStream: Bool { if case .events = form { true } else { false } }
 
-    /// - Parameter event: is handed the data of each event that is complete; not called for JSON, which is kept for ``end(_:)``.
-    /// - Throws: when the body is neither, or when the object or an event is longer than ``limit``: refused before it is kept.
+    /// Parses the next bytes of the body.
+    ///
+    /// - Parameter event: called with the data of each complete event; not called for JSON, which ``end(_:)`` returns
+    /// - Throws: when the body is neither, or when the object or an event exceeds ``limit``; excess bytes aren't buffered
     package mutating func take(_ bytes: RawSpan, _ event: (RawSpan) throws(AnswerFault) -> Void) throws(AnswerFault) {
         switch form {
         case .undecided(var beginning):
             form = .undecided([])
-            // A few bytes decide; the rest of a large read isn't copied for it.
-            var taken = 0
-            while taken < bytes.byteCount, beginning.count < Self.longestBeginning {
-                let byte = bytes.byte(at: taken)
-                taken &+= 1
+            // Only the deciding bytes are copied, not the rest of a large read.
+            var offset = 0
+            while offset < bytes.byteCount, beginning.count < Self.maxBeginning {
+                let byte = bytes.byte(at: offset)
+                offset &+= 1
                 if beginning.isEmpty, Self.isBlank(byte) { continue }
                 beginning.append(byte)
                 if beginning == [0xEF, 0xBB, 0xBF] { beginning = [] }
@@ -41,7 +45,7 @@ package struct AnswerBody: Sendable {
             guard try decide(beginning, isWhole: false) else { return form = .undecided(beginning) }
             // `UInt8` has no padding that could be read.
             try take(unsafe beginning.span.bytes, event)
-            try take(bytes.extracting(taken..<bytes.byteCount), event)
+            try take(bytes.extracting(offset..<bytes.byteCount), event)
         case .json(var whole):
             form = .undecided([])
             guard bytes.byteCount <= limit &- whole.count else {
@@ -56,9 +60,9 @@ package struct AnswerBody: Sendable {
         }
     }
 
-    /// The body has ended. The data of an event that no empty line ends is handed on as well.
+    /// Ends the body. Also delivers the data of a final event that no empty line terminates.
     ///
-    /// - Returns: the JSON object; nil for a stream.
+    /// - Returns: the JSON object; nil for a stream
     package mutating func end(_ event: (RawSpan) throws(AnswerFault) -> Void) throws(AnswerFault) -> [UInt8]? {
         if case .undecided(let beginning) = form {
             guard !beginning.isEmpty else { throw AnswerFault("the body is empty", kind: .incomplete) }
@@ -75,13 +79,15 @@ package struct AnswerBody: Sendable {
         }
     }
 
-    /// Longer than any name that a line of a stream begins with.
-    private static let longestBeginning = 8
+    /// Longer than every field name of an event stream.
+    private static let maxBeginning = 8
     private static let names = ["data", "event", "id", "retry"].map { Array($0.utf8) }
 
     private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
 
-    /// - Returns: false when more bytes are needed.
+    /// Sets the form of the body.
+    ///
+    /// - Returns: false when more bytes are needed
     private mutating func decide(_ beginning: [UInt8], isWhole: Bool) throws(AnswerFault) -> Bool {
         guard let first = beginning.first else { return false }
         if first == UInt8(ascii: "{") {
@@ -99,7 +105,7 @@ package struct AnswerBody: Sendable {
         }
         let mayBecomeField = !isWhole && (first == 0xEF && beginning.count < 3 || Self.names.contains { $0.starts(with: beginning) })
         if mayBecomeField { return false }
-        guard isDeclaredStream else { throw AnswerFault("the answer is neither JSON nor an event stream", kind: .unusable) }
+        guard isDeclaredStream else { throw AnswerFault("the response is neither JSON nor an event stream", kind: .unusable) }
         form = .events(ServerSentEvents(limit: limit))
         return true
     }

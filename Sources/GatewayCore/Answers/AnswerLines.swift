@@ -1,22 +1,24 @@
-/// The output of a process: lines of JSON, and where a line announces it, so many bytes of audio behind it.
+/// Parses the output of a process: lines of JSON, each followed by as many bytes of audio as the line announces.
 package struct AnswerLines: Sendable {
-    /// Bytes of a line, at most.
+    /// Maximum length of a line, in bytes.
     package let limit: Int
     private var line: [UInt8] = []
     private var chunk: [UInt8] = []
-    /// Bytes of the chunk that haven't come; 0 within lines.
+    /// Bytes of the current chunk still to come; 0 outside of chunks.
     private var missing = 0
 
     package init(limit: Int) { self.limit = min(limit, .max / 4) }
 
-    /// Whether something has begun that isn't complete.
+    /// Whether a line or chunk is incomplete.
     package var isWithin: Bool { missing > 0 || !line.isEmpty }
     package var heldBytes: Int { line.capacity + chunk.capacity }
 
+    /// Parses the next bytes of output.
+    ///
     /// - Parameters:
-    ///   - onLine: is handed each line, and says how many bytes of audio follow it
-    ///   - onChunk: is handed those
-    /// - Throws: when a line is longer than ``limit``: refused before it is kept.
+    ///   - onLine: called with each line; returns the number of bytes of audio that follow the line
+    ///   - onChunk: called with each complete chunk of audio
+    /// - Throws: when a line exceeds ``limit``; excess bytes aren't buffered
     package mutating func take(
         _ bytes: RawSpan, onLine: (RawSpan) throws(AnswerFault) -> Int, onChunk: ([UInt8]) throws(AnswerFault) -> Void
     ) throws(AnswerFault) {
@@ -40,7 +42,7 @@ package struct AnswerLines: Sendable {
             guard end < bytes.byteCount else { return }
             offset = end + 1
             defer { line.removeAll(keepingCapacity: line.capacity <= 4096) }
-            // Empty lines say nothing.
+            // Blank lines are ignored.
             guard line.contains(where: { $0 > 0x20 }) else { continue }
             // `UInt8` has no padding that could be read.
             missing = try onLine(unsafe line.span.bytes)

@@ -1,39 +1,39 @@
-/// One message of an upstream that speaks Parley's own vocabulary: over the multiplexed WebSocket, as a line of a process, as the JSON or an event
-/// of an HTTP answer. Upstream page, section "Answers".
+/// One message in Parley's upstream message format: a WebSocket message, a line of a process, or the JSON or an event of an HTTP response. Upstream
+/// page, section "Answers".
 package struct AnswerMessage: Sendable {
     package enum Body: Sendable {
         case event(UpstreamEvent.Content)
-        /// `{"type":"audio","format":{…}}`: chunks follow, then the end.
+        /// `{"type":"audio","format":{…}}`, followed by chunks and ``audioEnd``.
         case audioBegin(AudioFormat)
         case audioEnd
-        /// `{"type":"chunk","bytes":n}`: so many bytes of audio follow.
+        /// `{"type":"chunk","bytes":n}`, followed by n bytes of audio.
         case chunk(bytes: Int)
-        /// `{"type":"audio","format":{…},"data":"<base64>"}`: a whole recording.
+        /// `{"type":"audio","format":{…},"data":"<base64>"}`, a complete recording.
         case recording(AudioFormat, [UInt8])
         case failure(retryable: Bool?, retryAfterMilliseconds: Int64?)
     }
 
-    /// Which request it answers, where several share a connection.
+    /// The number of the request on a shared connection.
     package var request: UInt64?
     package var body: Body
-    /// Nothing follows. Always so of a failure.
+    /// Whether this is the last message of the response. Always true for a failure.
     package var isDone: Bool
-    /// Read where the answer is complete.
+    /// Usage and finish reason, relevant in the last message.
     package var summary: AnswerSummary
 
-    /// The longest `state`, in bytes.
+    /// Maximum length of `state`, in bytes.
     static let longestState = 64
-    /// The largest chunk that may be announced.
+    /// Maximum size of a chunk, in bytes.
     package static let largestChunk = 1 << 20
 
-    /// Whether a text is a JSON object, of whatever kind.
+    /// Whether a text is a valid JSON object.
     package static func isObject(_ text: RawSpan) -> Bool {
         var validator = UTF8Validator()
         guard validator.accept(text), validator.isComplete else { return false }
         return (try? JSONDocument(text)) != nil
     }
 
-    /// Reads a message.
+    /// Parses a message.
     ///
     /// - Parameter json: the text of one message, valid UTF-8
     package init(_ json: RawSpan) throws(AnswerFault) {
@@ -56,7 +56,7 @@ package struct AnswerMessage: Sendable {
 
     private static func body(_ document: JSONDocument) throws(AnswerFault) -> Body {
         let type = document.field("type")
-        // `{"text":"…"}` is answer enough for an HTTP service.
+        // `{"text":"…"}` without a type is a complete response of a simple HTTP service.
         guard type != nil || document.field("text") == nil else {
             return .event(.text(try text(document), final: try flag("final", in: document) ?? true))
         }
@@ -70,7 +70,7 @@ package struct AnswerMessage: Sendable {
             }
             return .chunk(bytes: Int(count))
         }
-        guard document.isText(type, "error") else { throw AnswerFault("there is no answer of this type") }
+        guard document.isText(type, "error") else { throw AnswerFault("unknown message type") }
         return .failure(
             retryable: document.flag(document.field("retryable")),
             retryAfterMilliseconds: document.milliseconds(document.field("retry_after_ms")))
@@ -87,7 +87,7 @@ package struct AnswerMessage: Sendable {
         return flag
     }
 
-    /// What ends a request ends the piece that it consists of as well.
+    /// Returns `final`, which defaults to `done`.
     private static func final(_ document: JSONDocument) throws(AnswerFault) -> Bool {
         if let final = try flag("final", in: document) { return final }
         return try flag("done", in: document) ?? false
@@ -119,10 +119,10 @@ package struct AnswerMessage: Sendable {
 
     private static func audio(_ document: JSONDocument) throws(AnswerFault) -> Body {
         guard let value = document.field("format") else {
-            guard try final(document) else { throw AnswerFault("audio has neither a format nor an end") }
+            guard try final(document) else { throw AnswerFault("audio has neither format nor final") }
             return .audioEnd
         }
-        guard let format = AudioFormat(value, in: document) else { throw AnswerFault("format isn't one of the protocol's") }
+        guard let format = AudioFormat(value, in: document) else { throw AnswerFault("unsupported format") }
         guard let data = document.field("data") else {
             return try final(document) ? .audioEnd : .audioBegin(format)
         }

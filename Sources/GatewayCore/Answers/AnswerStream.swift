@@ -1,71 +1,74 @@
-/// The order of the messages that answer one request: turns them into events, and says where one is out of place.
+/// Validates the order of the messages of one response and converts them to events.
 package struct AnswerStream: Sendable {
     package enum Step: Sendable {
         case event(UpstreamEvent.Content)
-        /// The answer is complete with this.
+        /// The last content of the response.
         case last(UpstreamEvent.Content, AnswerSummary)
         case failed(retryable: Bool?, retryAfterMilliseconds: Int64?)
-        /// So many bytes of audio follow.
+        /// This many bytes of audio follow.
         case chunk(bytes: Int)
     }
 
-    /// Audio goes to clients in pieces of this size, but for what came as a piece.
+    /// Size of the pieces into which recordings are split, in bytes.
     static let pieceBytes = 16_384
 
     private var format: AudioFormat?
-    private var isOver = false
+    private var isEnded = false
 
     package init() {}
 
-    /// - Parameter pass: is handed what the message comes to, in order
-    package mutating func take(_ message: consuming AnswerMessage, _ pass: (Step) -> Void) throws(AnswerFault) {
-        guard !isOver else { throw AnswerFault("there is something behind the end of the answer") }
+    /// Converts a message.
+    ///
+    /// - Parameter emit: called with each step, in order
+    /// - Throws: when the message is out of order
+    package mutating func take(_ message: consuming AnswerMessage, _ emit: (Step) -> Void) throws(AnswerFault) {
+        guard !isEnded else { throw AnswerFault("a message after the end of the response") }
         let (isDone, summary) = (message.isDone, message.summary)
-        func put(_ content: UpstreamEvent.Content) { pass(isDone ? .last(content, summary) : .event(content)) }
+        func emitContent(_ content: UpstreamEvent.Content) { emit(isDone ? .last(content, summary) : .event(content)) }
         switch message.body {
         case .failure(let retryable, let retryAfter):
-            isOver = true
-            return pass(.failed(retryable: retryable, retryAfterMilliseconds: retryAfter))
+            isEnded = true
+            return emit(.failed(retryable: retryable, retryAfterMilliseconds: retryAfter))
         case .chunk(let bytes):
             guard format != nil, !isDone else { throw AnswerFault("a chunk without audio that it belongs to") }
-            return pass(.chunk(bytes: bytes))
+            return emit(.chunk(bytes: bytes))
         case .audioBegin(let format):
             guard self.format == nil, !isDone else { throw AnswerFault("audio begins within audio") }
             self.format = format
-            put(.audio(format))
+            emitContent(.audio(format))
         case .audioEnd:
-            guard let format else { throw AnswerFault("audio ends that hasn't begun") }
+            guard let format else { throw AnswerFault("audio ends before it begins") }
             self.format = nil
-            put(.audioEnd(format))
+            emitContent(.audioEnd(format))
         case .recording(let format, let bytes):
             guard self.format == nil else { throw AnswerFault("audio begins within audio") }
-            pass(.event(.audio(format)))
-            Self.cut(bytes, format: format) { pass(.event(.audioChunk($0))) }
-            put(.audioEnd(format))
+            emit(.event(.audio(format)))
+            Self.cut(bytes, format: format) { emit(.event(.audioChunk($0))) }
+            emitContent(.audioEnd(format))
         case .event(let content):
             if isDone, let format {
                 self.format = nil
-                pass(.event(.audioEnd(format)))
+                emit(.event(.audioEnd(format)))
             }
-            put(content)
+            emitContent(content)
         }
-        isOver = isDone
+        isEnded = isDone
     }
 
-    /// A chunk of the audio that is open.
+    /// Converts a chunk of the current audio.
     package func take(chunk: [UInt8]) throws(AnswerFault) -> UpstreamEvent.Content {
-        guard !isOver, let format else { throw AnswerFault("a chunk without audio that it belongs to") }
+        guard !isEnded, let format else { throw AnswerFault("a chunk without audio that it belongs to") }
         guard !chunk.isEmpty, chunk.count % format.frameBytes == 0 else { throw AnswerFault("a chunk doesn't hold whole samples") }
         return .audioChunk(chunk)
     }
 
-    /// Pieces of whole samples.
-    package static func cut(_ bytes: [UInt8], format: AudioFormat, _ pass: ([UInt8]) -> Void) {
+    /// Splits audio into pieces of whole samples, at most ``pieceBytes`` each.
+    package static func cut(_ bytes: [UInt8], format: AudioFormat, _ emit: ([UInt8]) -> Void) {
         let size = pieceBytes / format.frameBytes * format.frameBytes
         var start = 0
         while start < bytes.count {
             let end = min(start + size, bytes.count)
-            pass(Array(bytes[start..<end]))
+            emit(Array(bytes[start..<end]))
             start = end
         }
     }

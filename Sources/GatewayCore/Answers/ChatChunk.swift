@@ -1,21 +1,22 @@
-/// One JSON object of an OpenAI-compatible chat server: a chunk of a streamed completion, a whole completion, or something beside them.
+/// One JSON object of an OpenAI-compatible chat server: a chunk of a streamed completion, a complete completion, an error, or an object without
+/// choices.
 ///
-/// Servers differ in the fields that they send. A field that is missing, `null` or unknown makes no difference.
+/// Servers differ in the fields that they send. Fields that are missing, `null` or unknown are ignored.
 struct ChatChunk: Sendable {
-    /// The content of the first choice, or the refusal in its place.
+    /// The `content` of the first choice, or else its `refusal`.
     var text: [UInt8] = []
     var halves = SurrogateJoiner.Halves()
-    /// Bytes of the first choice's reasoning.
+    /// Size of the first choice's reasoning, in bytes.
     var reasoningBytes = 0
-    /// There is a choice, even one that says nothing.
+    /// Whether there is a choice, even an empty one.
     var hasChoice = false
-    /// The choice has a `message`, the whole of an answer, and not a `delta`.
+    /// Whether the choice has a complete `message` instead of a `delta`.
     var isWhole = false
     var finish: FinishReason?
     var usage: Usage?
-    /// An error in place of a completion.
+    /// Whether the object is an error.
     var isError = false
-    /// The error is about the request: the same request would fail again.
+    /// Whether the error is caused by the request, so that a retry would fail again.
     var isRequestRefused = false
 
     private static let reasoningFields: [StaticString] = ["reasoning_content", "reasoning", "reasoning_text", "thinking"]
@@ -41,26 +42,26 @@ struct ChatChunk: Sendable {
         let message = document.field("message", of: choice)
         isWhole = message != nil
         guard let message = document.field("delta", of: choice) ?? message else {
-            // As completions were before there were chats.
-            if let text = document.field("text", of: choice) { try take(text, document) }
+            // The legacy completions API.
+            if let text = document.field("text", of: choice) { try parse(text, document) }
             return
         }
-        // Some servers send the same under two names.
+        // Some servers send the same reasoning in two fields.
         reasoningBytes = Self.reasoningFields.reduce(0) { most, name in
             max(most, document.field(name, of: message).flatMap { $0.kind == .string ? $0.count : nil } ?? 0)
         }
-        if let content = document.field("content", of: message) { try take(content, document) }
-        if text.isEmpty, let refusal = document.field("refusal", of: message), refusal.kind == .string { try take(refusal, document) }
+        if let content = document.field("content", of: message) { try parse(content, document) }
+        if text.isEmpty, let refusal = document.field("refusal", of: message), refusal.kind == .string { try parse(refusal, document) }
     }
 
-    /// OpenAI's `error`, an object or a text; `"object":"error"` of vLLM before 0.10; `"type":"error"` of Anthropic.
+    /// Recognizes OpenAI's `error` (an object or a string), `"object":"error"` (vLLM before 0.10) and `"type":"error"` (Anthropic).
     private static func isError(_ document: JSONDocument) -> Bool {
         if let error = document.field("error"), error.kind == .object || (error.kind == .string && error.count > 0) { return true }
         guard document.field("choices") == nil else { return false }
         return document.isText(document.field("object"), "error") || document.isText(document.field("type"), "error")
     }
 
-    /// By OpenAI's `type` of an error, vLLM's, or a status among 4xx that says nothing of credentials, time and load.
+    /// Recognizes the error types of OpenAI and vLLM, and every 4xx status except those for credentials, timeouts and load.
     private static func isRequestRefused(_ document: JSONDocument) -> Bool {
         let error = document.field("error").flatMap { $0.kind == .object ? $0 : nil }
         func field(_ name: StaticString) -> JSONValue? { error.map { document.field(name, of: $0) } ?? document.field(name) }
@@ -69,26 +70,26 @@ struct ChatChunk: Sendable {
         return (400...499).contains(status) && ![401, 403, 408, 429].contains(status)
     }
 
-    /// A text, or a list of parts of which those of type `text` are the answer's, and `thinking` ones reasoning (Mistral's Magistral).
-    private mutating func take(_ content: JSONValue, _ document: JSONDocument) throws(AnswerFault) {
+    /// Parses content: a string, or a list of parts whose type is `text`, or `thinking` for reasoning (Mistral's Magistral).
+    private mutating func parse(_ content: JSONValue, _ document: JSONDocument) throws(AnswerFault) {
         switch content.kind {
         case .string:
             text = document.text(content) ?? []
             halves = document.halves(of: content)
-        case .array: document.eachElement(of: content) { take(part: $0, document) }
-        case .object: take(part: content, document)
-        default: throw AnswerFault("content is neither text nor a list of parts")
+        case .array: document.eachElement(of: content) { parse(part: $0, document) }
+        case .object: parse(part: content, document)
+        default: throw AnswerFault("content is neither a string nor a list of parts")
         }
     }
 
-    private mutating func take(part: JSONValue, _ document: JSONDocument) {
+    private mutating func parse(part: JSONValue, _ document: JSONDocument) {
         if part.kind == .string {
             text += document.text(part) ?? []
             return
         }
         let type = document.field("type", of: part)
         if document.isText(type, "thinking") || document.isText(type, "reasoning") {
-            // Its own text is nested in several ways, and nobody reads it.
+            // The nesting of the text varies, so the size of the whole part is counted.
             reasoningBytes += part.rawCount
         } else if let text = document.text(document.field("text", of: part)) {
             self.text += text

@@ -1,24 +1,24 @@
-/// Why an answer ended: `finish` of the message that ends a request (protocol page, section "Answers").
+/// Why a response ended: `finish` of the message that ends a request (protocol page, section "Responses").
 package enum FinishReason: String, Sendable, Hashable, CaseIterable {
-    /// The model had said everything.
+    /// The model completed the response.
     case stop
-    /// The server's limit of tokens cut the answer.
+    /// The token limit truncated the response.
     case length
-    /// A content filter cut or withheld the answer.
+    /// A content filter truncated or withheld the response.
     case contentFilter = "content_filter"
-    /// The model asks for a tool in place of an answer, or behind it.
+    /// The model requested a tool call instead of, or after, a text.
     case toolCalls = "tool_calls"
-    /// The answer failed.
+    /// The response failed.
     case error
 
-    /// Reads a server's `finish_reason`.
+    /// Parses a server's `finish_reason`.
     ///
-    /// Besides OpenAI's words, those of servers behind OpenAI-compatible proxies are known: vLLM, Mistral, Anthropic, Gemini, DashScope.
+    /// Accepts OpenAI's values and those of other servers behind OpenAI-compatible proxies: vLLM, Mistral, Anthropic, Gemini, DashScope.
     ///
-    /// - Returns: nil for an empty one and for the text `null`, which some servers write in each chunk; ``stop`` for an unknown one.
+    /// - Returns: nil for an empty value and for the string `null`, which some servers send in each chunk; ``stop`` for an unknown value
     package init?(server text: [UInt8]) {
-        let word = String(decoding: text, as: UTF8.self).lowercased().filter { $0 != " " }
-        switch word {
+        let reason = String(decoding: text, as: UTF8.self).lowercased().filter { $0 != " " }
+        switch reason {
         case "", "null", "none": return nil
         case "length", "max_tokens", "model_length", "max_output_tokens", "model_context_window_exceeded": self = .length
         case "content_filter", "safety", "recitation", "refusal", "prohibited_content", "blocklist", "spii", "sensitive":
@@ -30,10 +30,10 @@ package enum FinishReason: String, Sendable, Hashable, CaseIterable {
     }
 }
 
-/// Usage and reason of the end, as the upstream reports them with the last content of an answer.
+/// Usage and finish reason of a response, as the upstream reports them with the last content.
 package struct AnswerSummary: Sendable, Hashable {
     package var usage: Usage?
-    /// Nil where the upstream doesn't say.
+    /// Nil where the upstream doesn't report a reason.
     package var finish: FinishReason?
 
     package init(usage: Usage? = nil, finish: FinishReason? = nil) {

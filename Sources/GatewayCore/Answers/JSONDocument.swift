@@ -1,21 +1,21 @@
-/// A JSON text of an upstream: checked as a whole, then looked into by field.
+/// A JSON object from an upstream: validated completely, then accessed by field.
 ///
-/// The rules are those for clients (RFC 8259, depth; the caller checks UTF-8) with three exceptions that real servers need: keys may repeat, and the first
-/// counts; `NaN` and `Infinity` (Python's `json`) read as `null`; half of a surrogate pair reads as U+FFFD.
-// `UInt8` has no padding that could be read: that is what is unsafe about spans of raw bytes here.
+/// The rules are those for clients (RFC 8259, limited depth; the caller validates UTF-8) with three exceptions that real servers need: of duplicate
+/// keys the first counts; `NaN` and `Infinity` (Python's `json`) are read as `null`; a lone surrogate is read as U+FFFD.
+// The only unsafety of raw spans here would be reading padding, and `UInt8` has none.
 struct JSONDocument {
     private let storage: [UInt8]
-    /// Of the object that the text is, found on the way through it.
+    /// The first 16 members of the top-level object.
     private var members = InlineArray<16, (key: JSONValue, value: JSONValue)>(repeating: (.absent, .absent))
     private var memberCount = 0
-    /// Those for which there is no place in ``members``.
+    /// The members beyond the first 16.
     private var further: [(key: JSONValue, value: JSONValue)] = []
 
-    /// The deepest nesting that is read.
+    /// Maximum nesting depth.
     static let depth = 16
 
     init(_ bytes: RawSpan) throws(AnswerFault) {
-        guard bytes.byteCount <= UInt32.max else { throw AnswerFault("the answer is too long") }
+        guard bytes.byteCount <= UInt32.max else { throw AnswerFault("the response is too long") }
         var storage: [UInt8] = []
         storage.reserveCapacity(bytes.byteCount)
         storage.append(bytesOf: bytes)
@@ -37,7 +37,7 @@ struct JSONDocument {
             guard reader.position == bytes.byteCount else { throw JSONSyntaxError(.trailingBytes, at: reader.position) }
         } catch {
             throw AnswerFault(
-                error.reason == .notAnObject ? "the answer isn't a JSON object" : "the answer isn't JSON",
+                error.reason == .notAnObject ? "the response isn't a JSON object" : "the response isn't JSON",
                 kind: error.reason == .unexpectedEnd ? .incomplete : .invalid)
         }
     }
@@ -48,12 +48,12 @@ struct JSONDocument {
         return reader
     }
 
-    /// Lends the text.
+    /// Calls `body` with the text.
     func withBytes(_ body: (RawSpan) -> Void) { body(unsafe storage.span.bytes) }
 
-    /// A field of the object that the text is; nil when it isn't there or `null`.
+    /// Returns a field of the top-level object; nil when the field is missing or `null`.
     func field(_ name: StaticString) -> JSONValue? {
-        // A subscript of the array itself would copy all of it, once for each member.
+        // Subscripting the array itself would copy it for each member.
         let members = members.span
         for index in 0..<memberCount where isKey(members[index].key, name) {
             let value = members[index].value
@@ -63,19 +63,19 @@ struct JSONDocument {
         return nil
     }
 
-    /// Whether a value is a string with this text, written without escapes.
+    /// Whether a value is a string that equals `text` and is written without escapes.
     func isText(_ value: JSONValue?, _ text: StaticString) -> Bool {
         guard let value, value.kind == .string else { return false }
         return isKey(value, text)
     }
 
-    /// A field of an object inside; nil when that isn't an object.
+    /// Returns a field of a nested object; nil when the field is missing or `null`, or the value isn't an object.
     func field(_ name: StaticString, of object: JSONValue) -> JSONValue? {
         guard object.kind == .object else { return nil }
         let bytes = unsafe storage.span.bytes
         var reader = Self.reader(at: object.start)
         var walk = MemberReader(depth: 0)
-        // The text was found whole.
+        // The text was validated, so `next` doesn't throw.
         while let (key, value) = try? walk.next(&reader, in: bytes) {
             if isKey(key, name) { return value.kind == .null ? nil : value }
         }
@@ -92,7 +92,7 @@ struct JSONDocument {
         return true
     }
 
-    /// The first element of an array.
+    /// Returns the first element of an array.
     func first(of array: JSONValue?) -> JSONValue? {
         guard let array, array.kind == .array else { return nil }
         let bytes = unsafe storage.span.bytes
@@ -101,7 +101,7 @@ struct JSONDocument {
         return try? reader.value(in: bytes, depth: 0)
     }
 
-    /// The elements of an array.
+    /// Calls `body` with each element of an array.
     func eachElement(of array: JSONValue?, _ body: (JSONValue) -> Void) {
         guard let array, array.kind == .array else { return }
         let bytes = unsafe storage.span.bytes
@@ -115,13 +115,13 @@ struct JSONDocument {
         }
     }
 
-    /// A string's text, sanitized as a client's is, with U+FFFD for half of a surrogate pair; nil for anything else.
+    /// Returns a string's text, sanitized like a client's, with U+FFFD for a lone surrogate; nil for other kinds of values.
     func text(_ value: JSONValue?) -> [UInt8]? {
         guard let value, value.kind == .string else { return nil }
         return value.text.bytes(in: unsafe storage.span.bytes)
     }
 
-    /// A string of at most so many bytes.
+    /// Returns a string of at most `limit` bytes; nil for longer strings and other kinds of values.
     func string(_ value: JSONValue?, atMost limit: Int) -> String? {
         guard let value, value.count <= limit, let text = text(value) else { return nil }
         return String(validating: text, as: UTF8.self)
@@ -135,7 +135,7 @@ struct JSONDocument {
         }
     }
 
-    /// A number, whole or not.
+    /// Returns a finite number; nil for other kinds of values.
     func number(_ value: JSONValue?) -> Double? {
         guard let value, value.kind == .integer || value.kind == .fraction, value.rawCount <= 64 else { return nil }
         var text: [UInt8] = []
@@ -149,38 +149,38 @@ struct JSONDocument {
         return MessageScanner.unsigned(value, in: unsafe storage.span.bytes)
     }
 
-    /// Base64 of a string, strictly; nil for anything else.
+    /// Decodes a string as strict base64; nil for anything else.
     func base64(_ value: JSONValue) -> [UInt8]? {
         guard value.kind == .string else { return nil }
         var decoded: [UInt8] = []
         return Base64.decode(value.text, from: unsafe storage.span.bytes, into: &decoded) ? decoded : nil
     }
 
-    /// A whole number that isn't negative, held within 63 bits.
+    /// Returns a non-negative integer, clamped to `Int64`.
     func count(_ value: JSONValue?) -> Int64? { unsigned(value).map { Int64(clamping: $0) } }
 
-    /// Milliseconds; fractions are dropped.
+    /// Returns non-negative milliseconds, truncated to an integer.
     func milliseconds(_ value: JSONValue?) -> Int64? {
         guard let number = number(value), number >= 0 else { return nil }
         return Int64(min(number, 1e15))
     }
 }
 
-/// An answer of an upstream breaks its protocol. The text is for logs, and never holds anything of the answer.
+/// A protocol violation in an upstream's response. The description is for logs and never contains text of the response.
 package struct AnswerFault: Error, Sendable, Hashable, CustomStringConvertible {
     package enum Kind: Sendable, Hashable {
-        /// The answer breaks the rules.
+        /// The response violates the protocol.
         case invalid
-        /// The answer is longer than a bound.
+        /// The response exceeds a limit.
         case tooLong
-        /// The answer ends too early.
+        /// The response ends too early.
         case incomplete
-        /// The answer arrived whole and can't be used. A request can provoke that, so it says nothing about the endpoint.
+        /// The response is complete but can't be used. A request can provoke this, so it doesn't count against the endpoint.
         case unusable
     }
 
     package let description: String
-    /// The request that it is an answer to, if that could be read.
+    /// The request number of the response, if it could be parsed.
     package var request: UInt64?
     package let kind: Kind
 

@@ -1,13 +1,13 @@
-/// The beginning of a line that couldn't be used, for logs: everything that isn't plainly visible is escaped, and what is longer is cut.
+/// The beginning of an unusable line, for logs: truncated, with everything invisible escaped.
 package struct LineExcerpt: Sendable, CustomStringConvertible {
-    /// Bytes of the line that are shown, at most.
+    /// Maximum number of bytes shown.
     package static let length = 80
-    /// The same for a line that begins like an answer: the text in an answer comes later, and stays out of logs.
+    /// Maximum number of bytes shown of a line that begins like a JSON object. Short enough to keep a response's text out of logs.
     package static let objectLength = 16
 
     package let description: String
 
-    /// - Parameter bytes: any, up to the first line feed
+    /// - Parameter bytes: arbitrary bytes, used up to the first line feed
     package init(_ bytes: RawSpan) {
         var end = 0
         while end < bytes.byteCount, bytes.byte(at: end) != 0x0A { end += 1 }
@@ -28,7 +28,7 @@ package struct LineExcerpt: Sendable, CustomStringConvertible {
         description = end > length ? text + "…\" (\(end) bytes)" : text + "\""
     }
 
-    /// Letters, digits, signs: nothing that moves or hides others.
+    /// Whether a scalar is visible: not a control, format or separator character, which could move or hide others.
     private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator, .spaceSeparator: false

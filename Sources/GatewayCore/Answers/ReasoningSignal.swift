@@ -1,13 +1,13 @@
-/// The rate at which reasoning is reported to the client: at once, and then at most once a second.
+/// Limits how often reasoning is reported to the client: immediately, then at most once per second.
 struct ReasoningSignal: Sendable {
     static let interval = Instant.Duration.seconds(1)
 
     private var bytes = 0
     private var reportedAt: Instant?
 
-    /// So many bytes of reasoning more have come.
+    /// Counts `count` more bytes of reasoning.
     ///
-    /// - Returns: all bytes of reasoning so far if a report is due, else nil.
+    /// - Returns: the total number of bytes if a report is due, else nil
     mutating func add(_ count: Int, now: Instant) -> Int? {
         guard count > 0 else { return nil }
         bytes = bytes.addingReportingOverflow(count).overflow ? .max : bytes + count

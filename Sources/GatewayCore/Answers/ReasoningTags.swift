@@ -1,28 +1,29 @@
-/// Tells the reasoning of a model from its answer where the server sends both as one text: `<think>…</think>` at the beginning of the content.
+/// Separates a model's reasoning, `<think>…</think>` at the beginning of the content, from its response.
 ///
-/// Such tags come from models whose server has no reasoning parser. Further on in a text they are the answer's own.
+/// Servers without a reasoning parser send both as one text. Tags later in a text are part of the response.
 package struct ReasoningTags: Sendable {
     private enum State: Sendable {
-        /// The beginning, as long as it may still become a tag.
+        /// Held-back bytes that may become an opening tag.
         case beginning([UInt8])
-        /// Within a tag: the last bytes, in which the closing tag may have begun.
+        /// Inside a tag: the last bytes, which may be the beginning of the closing tag.
         case reasoning(closing: [UInt8], tail: [UInt8])
         case answer
     }
 
     private static let names = ["think", "thinking"]
     private static let tags = names.map { (opening: Array("<\($0)>".utf8), closing: Array("</\($0)>".utf8)) }
-    /// Blanks in front of a tag that are waited for, in bytes.
-    private static let mostBlanks = 64
+    /// Maximum white space in front of an opening tag, in bytes.
+    private static let maxBlanks = 64
 
     private var state = State.beginning([])
-    /// A tag was closed: blanks between it and the answer belong to neither.
+    /// Whether a tag was closed. White space between it and the response is dropped.
     private var dropsBlanks = false
 
     package init() {}
 
-    /// - Parameter piece: the next piece of the content
-    /// - Returns: what of it is the answer's, and how many bytes are reasoning.
+    /// Parses the next piece of the content.
+    ///
+    /// - Returns: the response's part of the text, and the number of bytes of reasoning
     package mutating func take(_ piece: [UInt8]) -> (answer: [UInt8], reasoningBytes: Int) {
         var rest = piece
         var reasoningBytes = 0
@@ -38,8 +39,8 @@ package struct ReasoningTags: Sendable {
                     state = .reasoning(closing: tag.closing, tail: [])
                     continue
                 }
-                if blanks <= Self.mostBlanks, Self.tags.contains(where: { $0.opening.starts(with: visible) }) {
-                    // Blanks behind a tag are dropped anyway.
+                if blanks <= Self.maxBlanks, Self.tags.contains(where: { $0.opening.starts(with: visible) }) {
+                    // White space after a closed tag is dropped in any case.
                     state = .beginning(dropsBlanks ? Array(visible) : text)
                     return ([], reasoningBytes)
                 }
@@ -48,7 +49,7 @@ package struct ReasoningTags: Sendable {
             case .reasoning(let closing, let tail):
                 let text = tail + rest
                 guard let end = Self.index(of: closing, in: text) else {
-                    // The last bytes may be the beginning of the tag.
+                    // The last bytes may be the beginning of the closing tag.
                     let tail = Array(text.suffix(closing.count - 1))
                     reasoningBytes += text.count - tail.count
                     state = .reasoning(closing: closing, tail: tail)
@@ -57,15 +58,15 @@ package struct ReasoningTags: Sendable {
                 reasoningBytes += end
                 rest = Array(text[(end + closing.count)...])
                 dropsBlanks = true
-                // Some models think again at once.
+                // Some models open another tag immediately.
                 state = .beginning([])
             }
         }
     }
 
-    /// The content has ended.
+    /// Ends the content.
     ///
-    /// - Returns: what was held back and turned out to be the answer's.
+    /// - Returns: the held-back text, which turned out to be part of the response
     package mutating func finish() -> [UInt8] {
         defer { state = .answer }
         guard case .beginning(let held) = state else { return [] }

@@ -1,51 +1,53 @@
-/// Reads a `text/event-stream` (HTML Standard §9.2.6) as its bytes come: the data of each event, and nothing of what comes beside it.
+/// An incremental parser for `text/event-stream` (HTML Standard §9.2.6). Delivers the data of each event and ignores all other fields.
 ///
-/// A line that begins with `{` is an event of its own: servers write errors, and whole answers, into a stream without `data:` in front.
+/// A line that begins with `{` is an event of its own: some servers write errors and complete responses into a stream without `data:`.
 package struct ServerSentEvents: Sendable {
-    /// Bytes of the data of one event, at most.
+    /// Maximum size of one event's data, in bytes.
     package let limit: Int
-    /// The line that has begun.
+    /// The incomplete line.
     private var line: [UInt8] = []
     private var data: [UInt8] = []
     private var hasData = false
-    private var sawReturn = false
+    private var isAfterReturn = false
     private var isFirst = true
 
     package init(limit: Int) { self.limit = min(limit, .max / 4) }
 
     package var heldBytes: Int { line.capacity + data.capacity }
 
-    /// - Parameter event: is handed the data of each event that is complete
-    /// - Throws: when an event is longer than ``limit``: refused before it is kept.
+    /// Parses the next bytes of the stream.
+    ///
+    /// - Parameter event: called with the data of each complete event
+    /// - Throws: when an event exceeds ``limit``; excess bytes aren't buffered
     package mutating func take(_ bytes: RawSpan, _ event: (RawSpan) throws(AnswerFault) -> Void) throws(AnswerFault) {
         var start = 0
         for index in 0..<bytes.byteCount {
             let byte = bytes.byte(at: index)
             guard byte == 0x0A || byte == 0x0D else {
-                sawReturn = false
+                isAfterReturn = false
                 continue
             }
             defer { start = index &+ 1 }
-            if byte == 0x0A, sawReturn {
+            if byte == 0x0A, isAfterReturn {
                 // The second half of a CRLF.
-                sawReturn = false
+                isAfterReturn = false
                 continue
             }
-            sawReturn = byte == 0x0D
-            try keep(bytes.extracting(start..<index))
+            isAfterReturn = byte == 0x0D
+            try appendToLine(bytes.extracting(start..<index))
             try endLine(event)
         }
-        try keep(bytes.extracting(start..<bytes.byteCount))
+        try appendToLine(bytes.extracting(start..<bytes.byteCount))
     }
 
-    /// The stream has ended: hands on the event that no empty line has ended.
+    /// Ends the stream and delivers a final event that no empty line terminates.
     package mutating func finish(_ event: (RawSpan) throws(AnswerFault) -> Void) throws(AnswerFault) {
         if !line.isEmpty { try endLine(event) }
         try endLine(event)
     }
 
-    private mutating func keep(_ part: RawSpan) throws(AnswerFault) {
-        // A field's name beside the data.
+    private mutating func appendToLine(_ part: RawSpan) throws(AnswerFault) {
+        // The allowance of 16 bytes is for the field's name.
         guard part.byteCount <= limit &+ 16 &- min(line.count &+ data.count, limit &+ 16) else {
             throw AnswerFault("an event is longer than max_message_bytes", kind: .tooLong)
         }

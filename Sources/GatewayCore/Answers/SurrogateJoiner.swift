@@ -1,9 +1,9 @@
-/// Puts characters together that two pieces of a text share.
+/// Joins surrogate pairs that are split between two deltas of a text.
 ///
-/// Servers that cut text by UTF-16 units write the first half of a surrogate pair at the end of one delta and the second half at the beginning of the
-/// next. Each half alone reads as U+FFFD.
+/// Servers that split text by UTF-16 code units send the high surrogate at the end of one delta and the low surrogate at the beginning of the next.
+/// Each of them alone is read as U+FFFD.
 struct SurrogateJoiner: Sendable {
-    /// The halves at the ends of a JSON string.
+    /// The lone surrogates at the ends of a JSON string.
     struct Halves: Sendable {
         /// A low surrogate that the string begins with.
         var leadingLow: UInt32?
@@ -14,13 +14,15 @@ struct SurrogateJoiner: Sendable {
     private static let replacement: [UInt8] = [0xEF, 0xBF, 0xBD]
     private var high: UInt32?
 
+    /// Joins a delta with the previous one.
+    ///
     /// - Parameters:
-    ///   - text: a piece in which each half reads as U+FFFD
-    ///   - halves: of its ends
-    /// - Returns: the piece with a character completed in front and a half held back at its end.
+    ///   - text: the delta, with U+FFFD for each lone surrogate
+    ///   - halves: the lone surrogates at its ends
+    /// - Returns: the delta with a completed character at its beginning and without a high surrogate at its end, which is held back
     mutating func join(_ text: [UInt8], _ halves: Halves) -> [UInt8] {
         guard high != nil || halves.trailingHigh != nil else { return text }
-        // An empty delta in between says nothing.
+        // An empty delta doesn't separate the two halves.
         guard !text.isEmpty else { return text }
         var joined: [UInt8] = []
         var rest = text[...]
@@ -43,9 +45,9 @@ struct SurrogateJoiner: Sendable {
         return joined + rest
     }
 
-    /// The text has ended.
+    /// Ends the text.
     ///
-    /// - Returns: U+FFFD for a half whose other half never came.
+    /// - Returns: U+FFFD for a held-back high surrogate without its low surrogate, else nothing
     mutating func finish() -> [UInt8] {
         guard high != nil else { return [] }
         high = nil
@@ -54,7 +56,7 @@ struct SurrogateJoiner: Sendable {
 }
 
 extension JSONDocument {
-    /// The halves of surrogate pairs at the ends of a string.
+    /// Returns the lone surrogates at the ends of a string.
     func halves(of value: JSONValue) -> SurrogateJoiner.Halves {
         var halves = SurrogateJoiner.Halves()
         guard value.kind == .string, value.hasLoneSurrogate else { return halves }

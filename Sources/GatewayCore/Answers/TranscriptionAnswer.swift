@@ -1,6 +1,6 @@
-/// The answer of a transcription server: an object with `text`, whatever else there is (`json`, `verbose_json`), a JSON string, or plain text.
+/// The response of a transcription server: an object with `text` (`json`, `verbose_json`), a JSON string, or plain text.
 ///
-/// The text is trimmed: Whisper's begins with a blank, and silence is transcribed as white space of many kinds.
+/// The text is trimmed: Whisper's begins with a space, and silence is transcribed as various kinds of white space.
 package struct TranscriptionAnswer: Sendable {
     package let text: [UInt8]
 
@@ -13,7 +13,7 @@ package struct TranscriptionAnswer: Sendable {
         reader.skipWhitespace(in: body)
         let first = try? reader.current(in: body)
         if first == UInt8(ascii: "{") {
-            // No speech begins with a brace: this is an object, valid or not, whatever the media type.
+            // No transcript begins with a brace, so this is an object, valid or not, whatever the media type.
             text = try Self.text(of: try JSONDocument(body)).trimmed
             return
         }
@@ -21,11 +21,11 @@ package struct TranscriptionAnswer: Sendable {
             text = value.text.bytes(in: body).trimmed
             return
         }
-        guard mayBePlain else { throw AnswerFault("the answer isn't a JSON object") }
+        guard mayBePlain else { throw AnswerFault("the response isn't a JSON object") }
         text = Self.sanitized(body).trimmed
     }
 
-    /// Without a `text`, that of the segments.
+    /// Returns `text`, or without it the text of the segments.
     private static func text(of document: JSONDocument) throws(AnswerFault) -> [UInt8] {
         if let text = document.text(document.field("text")) { return text }
         guard document.field("text") == nil, let segments = document.field("segments"), segments.kind == .array else {

@@ -1,11 +1,11 @@
-/// An answer of vosk-server: a partial result, or the result of an utterance.
+/// A message of vosk-server: a partial result, or the result of an utterance.
 ///
-/// The shapes are those that `Recognizer` of vosk-api makes: `{"partial":"…"}`, `{"text":"…","result":[…]}`, and with `max_alternatives`
+/// The formats are those of `Recognizer` in vosk-api: `{"partial":"…"}`, `{"text":"…","result":[…]}`, and with `max_alternatives`
 /// `{"alternatives":[{"text":"…","confidence":…,"result":[…]}]}`, of which the first is the best.
 package struct VoskAnswer: Sendable {
     package var text: [UInt8]
     package var isFinal: Bool
-    /// The mean of the words' confidences. An alternative's `confidence` is a logarithmic likelihood, and not read.
+    /// The mean of the words' confidences. An alternative's `confidence` is a log likelihood and ignored.
     package var confidence: Double?
     package var startMilliseconds: Int64?
     package var endMilliseconds: Int64?

@@ -1,4 +1,4 @@
-/// The samples of a WAV file, and how they become those of the protocol: 16-bit PCM and G.711 as they are, other PCM and floating point as
+/// The sample format of a WAV file and its conversion for clients: 16-bit PCM and G.711 are passed through; other PCM and floating point become
 /// 16-bit PCM.
 struct WAVEncoding: Sendable {
     private enum Sample: Sendable {
@@ -11,7 +11,7 @@ struct WAVEncoding: Sendable {
 
     /// The format that clients receive.
     let format: AudioFormat
-    /// Bytes of a sample of all channels, in the file.
+    /// Bytes of one frame (a sample of each channel) in the file.
     let frameBytes: Int
     private let sample: Sample
 
@@ -19,14 +19,14 @@ struct WAVEncoding: Sendable {
     init(_ chunk: ArraySlice<UInt8>) throws(AnswerFault) {
         let bytes = Array(chunk)
         var tag = bytes.littleEndian(at: 0, bytes: 2)
-        // In an extensible format the tag is the first part of a GUID; without the GUID it is PCM.
+        // In an extensible format the tag is the first field of a GUID; without the GUID, PCM is assumed.
         if tag == 0xFFFE { tag = bytes.count >= 40 ? bytes.littleEndian(at: 24, bytes: 2) : 1 }
         let channels = bytes.littleEndian(at: 2, bytes: 2)
         let rate = bytes.littleEndian(at: 4, bytes: 4)
         guard AudioFormat.channelCounts.contains(channels), Self.rates.contains(rate) else {
-            throw AnswerFault("the WAV file's rate or number of channels isn't one that can be passed on")
+            throw AnswerFault("the WAV file's sample rate or channel count isn't supported")
         }
-        // A sample may have fewer bits than its container, which it fills from the top.
+        // A sample may have fewer bits than its container and is left-aligned in it.
         let (align, bits) = (bytes.littleEndian(at: 12, bytes: 2), bytes.littleEndian(at: 14, bytes: 2))
         let size = align % channels == 0 && align / channels * 8 >= max(bits, 1) ? align / channels : (bits + 7) / 8
         switch (tag, size) {
@@ -45,11 +45,11 @@ struct WAVEncoding: Sendable {
         format = AudioFormat(codec: codec, rate: rate, channels: channels)
     }
 
-    /// - Parameter bytes: whole samples
+    /// Converts whole frames.
     func convert(_ bytes: [UInt8]) -> [UInt8] {
         switch sample {
         case .plain: bytes
-        // Unsigned, with 128 for silence, as all WAV files of 8 bits.
+        // 8-bit WAV samples are unsigned, with silence at 128.
         case .unsigned8: Self.convert(bytes, size: 1) { Int16((Int($0) - 128) << 8) }
         case .signed24: Self.convert(bytes, size: 3) { Int16(truncatingIfNeeded: $0 >> 8) }
         case .signed32: Self.convert(bytes, size: 4) { Int16(truncatingIfNeeded: $0 >> 16) }
@@ -73,7 +73,7 @@ struct WAVEncoding: Sendable {
         return converted
     }
 
-    /// Converts from −1...1. Values beyond are clipped; NaN is silence.
+    /// Converts a value in −1...1. Values outside are clipped; NaN becomes silence.
     private static func integer(_ value: Double) -> Int16 {
         guard !value.isNaN else { return 0 }
         return Int16(min(max((value * 32768).rounded(), -32768), 32767))
@@ -81,7 +81,7 @@ struct WAVEncoding: Sendable {
 }
 
 extension [UInt8] {
-    /// A number of up to seven bytes, which are there.
+    /// Returns a little-endian number of at most seven bytes. The bytes must exist.
     func littleEndian(at offset: Int, bytes count: Int) -> Int {
         (0..<count).reversed().reduce(0) { $0 << 8 | Int(self[offset + $1]) }
     }

@@ -1,15 +1,15 @@
-/// Reads WAV files as their bytes come: the format, then the samples, as a client can be sent them.
+/// An incremental parser for WAV files: emits the format, then the samples, converted for clients.
 ///
 /// The length in the header is an upper bound only: a server that streams doesn't know it and writes 0, 0x7FFFFFFF, 0xFFFFFFFF, 2000000000
 /// or another placeholder. The end of the body ends the audio. Chunks before the samples are skipped at any length. Concatenated files, as
 /// from a server that synthesizes sentence by sentence, are one stream: a header is recognized among the samples, too.
 ///
-/// Holds less than 64 bytes.
+/// Buffers fewer than 64 bytes.
 package struct WAVStream: Sendable {
     package enum Piece: Sendable, Hashable {
         /// The format of the samples that follow; repeated only when it changes.
         case format(AudioFormat)
-        /// Whole samples of all channels.
+        /// Whole frames (a sample of each channel).
         case samples([UInt8])
     }
 
@@ -24,7 +24,7 @@ package struct WAVStream: Sendable {
         case rest
     }
 
-    /// Bytes of a `fmt ` chunk that are looked at: those of `WAVE_FORMAT_EXTENSIBLE`.
+    /// Bytes of a `fmt ` chunk that are parsed: the size of `WAVE_FORMAT_EXTENSIBLE`.
     private static let formatBytes = 40
 
     package private(set) var format: AudioFormat?
@@ -32,7 +32,7 @@ package struct WAVStream: Sendable {
     private var encoding: WAVEncoding?
     /// Unread bytes: a partial header, or samples that may be the header of another file.
     private var held: [UInt8] = []
-    private var cutFrame: [UInt8] = []
+    private var partialFrame: [UInt8] = []
 
     package init() {}
 
@@ -45,21 +45,21 @@ package struct WAVStream: Sendable {
         held = Array(input[offset...])
     }
 
-    /// Ends the body. A partial sample at its end is dropped.
+    /// Ends the body. Drops a partial frame at its end.
     package mutating func finish(_ pass: (Piece) -> Void) {
         if case .samples(let left) = state { emit(held.prefix(left ?? held.count), pass) }
-        (held, cutFrame, state) = ([], [], .rest)
+        (held, partialFrame, state) = ([], [], .rest)
     }
 
-    /// Reads on from `offset`.
+    /// Performs one parsing step at `offset`.
     ///
-    /// - Returns: false when more bytes are needed.
+    /// - Returns: false when more bytes are needed
     private mutating func step(_ input: [UInt8], _ offset: inout Int, _ pass: (Piece) -> Void) throws(AnswerFault) -> Bool {
         let count = input.count - offset
         switch state {
         case .riff:
             guard count >= WAVSignature.count else { return false }
-            guard WAVSignature.matches(input, at: offset) == .whole else { throw AnswerFault("the sound isn't a WAV file") }
+            guard WAVSignature.matches(input, at: offset) == .whole else { throw AnswerFault("the audio isn't a WAV file") }
             beginFile(&offset)
         case .chunk:
             guard count >= 8 else { return false }
@@ -87,7 +87,7 @@ package struct WAVStream: Sendable {
             if next?.isWhole == true {
                 beginFile(&offset)
             } else if rest == 0 {
-                cutFrame = []
+                partialFrame = []
                 state = .rest
             } else {
                 return false
@@ -103,7 +103,7 @@ package struct WAVStream: Sendable {
 
     private mutating func beginFile(_ offset: inout Int) {
         offset += WAVSignature.count
-        (state, encoding, cutFrame) = (.chunk, nil, [])
+        (state, encoding, partialFrame) = (.chunk, nil, [])
     }
 
     /// - Parameter offset: the offset of a complete chunk header: id and length
@@ -127,9 +127,9 @@ package struct WAVStream: Sendable {
 
     private mutating func emit(_ bytes: ArraySlice<UInt8>, _ pass: (Piece) -> Void) {
         guard let encoding, !bytes.isEmpty else { return }
-        var whole = cutFrame + bytes
+        var whole = partialFrame + bytes
         let odd = whole.count % encoding.frameBytes
-        cutFrame = Array(whole.suffix(odd))
+        partialFrame = Array(whole.suffix(odd))
         whole.removeLast(odd)
         if !whole.isEmpty { pass(.samples(encoding.convert(whole))) }
     }
@@ -142,7 +142,7 @@ private enum WAVSignature {
 
     enum Match {
         case none
-        /// The bytes end within it.
+        /// The bytes end within the signature.
         case part
         case whole
     }
@@ -155,7 +155,7 @@ private enum WAVSignature {
         return .none
     }
 
-    /// The first offset in `start..<end` at which a signature begins, or may begin.
+    /// Returns the first offset in `start..<end` at which a signature begins, or may begin if the bytes end within it.
     static func first(in bytes: [UInt8], from start: Int, to end: Int) -> (offset: Int, isWhole: Bool)? {
         for offset in start..<end where bytes[offset] == UInt8(ascii: "R") || bytes[offset] == UInt8(ascii: "B") {
             let match = matches(bytes, at: offset)
@@ -164,7 +164,7 @@ private enum WAVSignature {
         return nil
     }
 
-    /// Whether the bytes at an offset are the name, or its beginning where they end.
+    /// Whether the bytes at an offset equal the name, or its beginning if the bytes end within it.
     private static func agrees(_ bytes: [UInt8], at offset: Int, with name: StaticString) -> Bool {
         guard offset < bytes.count else { return true }
         return name.withUTF8Buffer { unsafe $0.starts(with: bytes[offset..<min(offset + 4, bytes.count)]) }

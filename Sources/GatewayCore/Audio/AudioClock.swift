@@ -1,15 +1,15 @@
-/// How much sound a chunk of bytes is, in nanoseconds.
+/// The duration of audio data, in nanoseconds.
 package enum AudioClock {
-    /// The rate that is assumed for a container whose timestamps can't be read, 256 kbit/s: twice what browsers record at by default.
+    /// The byte rate assumed for a container whose timestamps can't be parsed: 256 kbit/s, twice the default of browsers.
     package static let containerBytesPerSecond: Int64 = 32_000
 
-    /// Nil when the bytes can't be a chunk of the format: an Opus packet without a table of contents, without frames, or of more than
-    /// 120 ms (RFC 6716 §3.4, R1 and R5). What lies behind the table of contents isn't looked at.
+    /// Returns the duration of a chunk; nil for an invalid Opus packet: without a table of contents, without frames, or longer than 120 ms
+    /// (RFC 6716 §3.4, R1 and R5). The frames themselves aren't checked.
     package static func nanoseconds(of chunk: RawSpan, format: AudioFormat) -> Int64? {
         format.codec == .opus ? opus(chunk) : nanoseconds(byteCount: chunk.byteCount, format: format)
     }
 
-    /// For every codec but `opus`: exact for samples, an estimate for containers.
+    /// Returns the duration for any codec but `opus`: exact for samples, an estimate for containers.
     package static func nanoseconds(byteCount: Int, format: AudioFormat) -> Int64 {
         let perSecond: Int64 =
             switch format.codec {
@@ -19,7 +19,7 @@ package enum AudioClock {
         return nanoseconds(Int64(byteCount), perSecond: perSecond)
     }
 
-    /// The duration of `count` units at `perSecond` of them a second; saturates.
+    /// Returns the duration of `count` units at a rate of `perSecond`, saturating.
     static func nanoseconds(_ count: Int64, perSecond: Int64) -> Int64 {
         guard count > 0, perSecond > 0 else { return 0 }
         let (seconds, rest) = count.quotientAndRemainder(dividingBy: perSecond)
@@ -29,7 +29,7 @@ package enum AudioClock {
         return isWholeTooLarge || isPartTooLarge || isSumTooLarge ? .max : sum
     }
 
-    /// Duration from the table-of-contents byte, RFC 6716 §3.1 and §3.2; at most 120 ms a packet (R5).
+    /// Returns the duration from the table-of-contents byte (RFC 6716 §3.1 and §3.2); at most 120 ms per packet (R5).
     private static func opus(_ packet: RawSpan) -> Int64? {
         guard packet.byteCount >= 1 else { return nil }
         let toc = packet.byte(at: 0)

@@ -1,17 +1,17 @@
-/// The duration of a stream's audio, chunk by chunk as it arrives.
+/// The duration of an audio stream, updated with each chunk.
 ///
-/// Samples and Opus packets are exact. Containers are measured by their own timestamps, as far as those can be read; the rest counts at
-/// ``AudioClock/containerBytesPerSecond``. A container never counts as less than its bytes at ``highestBytesPerSecond``, so that forged
-/// timestamps don't carry more audio than the limit on realtime allows.
+/// Samples and Opus packets are measured exactly. Containers are measured by their timestamps where those can be parsed, otherwise at
+/// ``AudioClock/containerBytesPerSecond``. A container counts at least as long as its bytes at ``highestBytesPerSecond``, so that forged
+/// timestamps can't evade the realtime limit.
 package struct AudioStreamClock: Sendable {
-    /// The most that a second of Opus takes (RFC 6716 §2.1.1: 510 kbit/s), with its container.
+    /// The maximum byte rate of Opus (510 kbit/s, RFC 6716 §2.1.1) including its container.
     package static let highestBytesPerSecond: Int64 = 64_000
 
     private let format: AudioFormat
     private var ogg: OggTimestamps?
     private var webM: WebMTimestamps?
     private var bytes: Int64 = 0
-    /// The sum of what was returned for a container.
+    /// The total duration returned for a container so far.
     private var total: Int64 = 0
 
     package init(format: AudioFormat) {
@@ -23,7 +23,7 @@ package struct AudioStreamClock: Sendable {
         }
     }
 
-    /// Adds a chunk and returns by how many nanoseconds the audio got longer; nil for a chunk that isn't an Opus packet.
+    /// Adds a chunk, and returns the added duration in nanoseconds; nil for an invalid Opus packet.
     package mutating func nanoseconds(adding chunk: RawSpan) -> Int64? {
         switch format.codec {
         case .pcm16, .mulaw, .alaw, .opus: return AudioClock.nanoseconds(of: chunk, format: format)

@@ -1,17 +1,19 @@
-/// Restores frames, the samples of all channels at one moment, that were cut by the boundaries of chunks. Holds less than one frame.
+/// A buffer that reassembles frames (the samples of all channels at one time) split across chunks. Holds less than one frame.
 struct FrameAssembler: Sendable {
     private let frameBytes: Int
-    /// The beginning of a frame whose rest is still to come.
+    /// The beginning of an incomplete frame.
     private var rest: [UInt8] = []
 
     init(_ format: AudioFormat) { frameBytes = max(1, format.frameBytes) }
 
-    /// - Parameter pass: is handed the frames that are whole with this chunk, if there are any
-    mutating func add(_ chunk: RawSpan, _ pass: (RawSpan) -> Void) {
+    /// Adds a chunk.
+    ///
+    /// - Parameter body: called with the frames that the chunk completes, if any
+    mutating func add(_ chunk: RawSpan, _ body: (RawSpan) -> Void) {
         let odd = (rest.count + chunk.byteCount) % frameBytes
         guard !rest.isEmpty else {
             let whole = chunk.byteCount - odd
-            if whole > 0 { pass(chunk.extracting(0..<whole)) }
+            if whole > 0 { body(chunk.extracting(0..<whole)) }
             if odd > 0 { rest.append(bytesOf: chunk.extracting(whole..<chunk.byteCount)) }
             return
         }
@@ -19,6 +21,6 @@ struct FrameAssembler: Sendable {
         bytes.append(bytesOf: chunk)
         rest = Array(bytes.suffix(odd))
         bytes.removeLast(odd)
-        if !bytes.isEmpty { bytes.withRawSpan(pass) }
+        if !bytes.isEmpty { bytes.withRawSpan(body) }
     }
 }

@@ -1,7 +1,7 @@
-/// Elapsed time of an Ogg Opus stream, read from the granule positions of its pages (RFC 3533 §6, RFC 7845 §4).
+/// The elapsed time of an Ogg Opus stream according to the granule positions of its pages (RFC 3533 §6, RFC 7845 §4).
 ///
-/// Reads page headers and the beginning of the first page; holds at most one header, 282 bytes. Checksums aren't verified: a page that is
-/// damaged keeps its length, and bytes that aren't a page end the reading.
+/// Parses page headers and the beginning of the first page; holds at most one header, 282 bytes. Checksums aren't verified: a damaged page
+/// counts with its length, and parsing stops at bytes that aren't a page.
 struct OggTimestamps: Sendable {
     private static let headerBytes = 27
     /// The beginning of the identification header: magic, version, channels, pre-skip (RFC 7845 §5.1).
@@ -9,17 +9,17 @@ struct OggTimestamps: Sendable {
     private static let samplesPerSecond: Int64 = 48_000
 
     private(set) var progress = ContainerProgress()
-    /// The header of the page that is being read.
+    /// The header of the current page, as far as it was received.
     private var header: [UInt8] = []
-    private var bodyLeft = 0
-    /// The beginning of the body of a first page; nil on other pages.
+    private var bodyRemaining = 0
+    /// The beginning of the body of a stream's first page; nil for other pages.
     private var opening: [UInt8]?
     private var pageSerial: UInt64 = 0
     private var pageBytes: Int64 = 0
-    /// The logical stream that is Opus.
+    /// The serial number of the Opus stream.
     private var serial: UInt64?
     private var preSkip: Int64 = 0
-    /// The granule position up to which samples were counted.
+    /// The granule position up to which samples are counted.
     private var position: Int64 = 0
     private var isUnreadable = false
 
@@ -27,8 +27,8 @@ struct OggTimestamps: Sendable {
         var offset = 0
         while offset < bytes.byteCount {
             guard !isUnreadable else { return progress.addUntimed(Int64(bytes.byteCount &- offset)) }
-            if bodyLeft > 0 {
-                let end = offset &+ min(bodyLeft, bytes.byteCount &- offset)
+            if bodyRemaining > 0 {
+                let end = offset &+ min(bodyRemaining, bytes.byteCount &- offset)
                 readBody(bytes.extracting(offset..<end))
                 offset = end
             } else {
@@ -45,8 +45,8 @@ struct OggTimestamps: Sendable {
             return progress.addUntimed(4)
         }
         guard header.count >= Self.headerBytes, header.count == Self.headerBytes + Int(header[26]) else { return }
-        bodyLeft = header[Self.headerBytes...].reduce(0) { $0 + Int($1) }
-        pageBytes = Int64(header.count + bodyLeft)
+        bodyRemaining = header[Self.headerBytes...].reduce(0) { $0 + Int($1) }
+        pageBytes = Int64(header.count + bodyRemaining)
         pageSerial = number(at: 14, bytes: 4)
         let granule = Int64(bitPattern: number(at: 6, bytes: 8))
         opening = header[5] & 2 != 0 ? [] : nil
@@ -59,29 +59,30 @@ struct OggTimestamps: Sendable {
     }
 
     private mutating func readBody(_ part: RawSpan) {
-        bodyLeft &-= part.byteCount
+        bodyRemaining &-= part.byteCount
         guard var start = opening else { return }
         start.append(bytesOf: part.extracting(0..<min(part.byteCount, Self.openingBytes &- start.count)))
         opening = start
-        guard start.count == Self.openingBytes || bodyLeft == 0 else { return }
+        guard start.count == Self.openingBytes || bodyRemaining == 0 else { return }
         opening = nil
         guard start.count == Self.openingBytes, start.starts(with: "OpusHead".utf8) else { return progress.addUntimed(pageBytes) }
-        // Also where one file follows another.
+        // This also handles concatenated files.
         serial = pageSerial
         preSkip = Int64(start[10]) | Int64(start[11]) << 8
         position = preSkip
     }
 
-    /// Header pages have the position 0, pages on which no packet ends −1; neither is audio, and nor is the pre-skip.
+    /// Advances to the granule position of a page. Header pages have position 0, pages without a packet end −1; neither is audio, nor is
+    /// the pre-skip.
     private mutating func advance(to granule: Int64) {
         guard granule > preSkip else { return }
         let samples = granule &- position
         position = granule
-        // Longer than any step that counts, and short enough to be multiplied.
+        // Clamped to more than the longest step that counts, but low enough for the multiplication.
         progress.add(step: AudioClock.nanoseconds(min(samples, 1 << 40), perSecond: Self.samplesPerSecond), bytes: pageBytes)
     }
 
-    /// Little-endian; the header is complete.
+    /// Returns a little-endian number from the complete header.
     private func number(at offset: Int, bytes count: Int) -> UInt64 {
         (0..<count).reversed().reduce(0) { $0 << 8 | UInt64(header[offset + $1]) }
     }

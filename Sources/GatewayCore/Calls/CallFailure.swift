@@ -1,19 +1,19 @@
-/// The failure of a call or of an attempt: the error for the client, the outcome for the breaker, and whether a retry does any harm.
+/// The failure of a call or of an attempt: the error for the client, the outcome for the circuit breaker, and whether a retry is safe.
 package struct CallFailure: Error, Sendable {
-    /// The reason that the client gets: it reveals nothing about the upstream.
+    /// The reason that the client gets; it reveals nothing about the upstream.
     package var reason: ErrorReason
-    /// For the log, without message text.
+    /// The text for the log, without content of messages.
     package var details: String?
     /// Whether the same request can succeed later.
     package var isRetryable = true
-    /// Milliseconds, from the upstream or until a breaker half-opens.
+    /// The delay before a retry in milliseconds, as reported by the upstream or until a breaker half-opens.
     package var retryAfter: Int64?
-    /// Whether the request may have reached the upstream: then only a repeatable one is retried.
+    /// Whether the upstream may have processed the request; then only a repeatable request is retried.
     package var hasReached = true
     package var outcome = CircuitBreaker.Outcome.failure
-    /// The endpoint that the failed attempt went to; nil where none was chosen.
+    /// The index of the endpoint that the attempt was sent to; nil when none was picked.
     package var endpoint: Int?
-    /// Connects the line in the log with the error that the client is sent.
+    /// The id that connects the log line with the error sent to the client.
     package var correlationID: ULID?
 
     package var code: ErrorCode { reason.code }
@@ -23,14 +23,14 @@ package struct CallFailure: Error, Sendable {
         self.details = details
     }
 
-    /// No connection: refused, no such host, certificate wrong.
+    /// No connection: connection refused, unknown host, invalid certificate.
     package static func unreachable(_ details: String) -> CallFailure {
         var failure = CallFailure(.upstreamUnreachable, details: details)
         failure.hasReached = false
         return failure
     }
 
-    /// No endpoint takes requests for so long.
+    /// No endpoint admits requests for the next `wait`.
     package static func breakerOpen(wait: Instant.Duration) -> CallFailure {
         var failure = CallFailure(.breakerOpen)
         failure.setRetry(after: max(.nanoseconds(1), wait))
@@ -39,10 +39,10 @@ package struct CallFailure: Error, Sendable {
         return failure
     }
 
-    /// Rounded up to whole milliseconds.
+    /// Sets ``retryAfter``, rounded up to whole milliseconds.
     package mutating func setRetry(after wait: Instant.Duration) { retryAfter = (wait + .nanoseconds(999_999)).milliseconds }
 
-    /// `upstreams.<name>.max_waiting`
+    /// The queue for permits is full (`upstreams.<name>.max_waiting`).
     package static var queueFull: CallFailure {
         var failure = CallFailure(.permitQueueFull)
         failure.hasReached = false
@@ -66,17 +66,17 @@ package struct CallFailure: Error, Sendable {
         }
     }
 
-    /// The answer ended before its end.
+    /// The connection closed before the response was complete.
     package static func brokenOff(_ details: String? = nil) -> CallFailure {
         CallFailure(.responseIncomplete, details: details)
     }
 
-    /// What came isn't what the protocol allows.
+    /// The response violates the upstream's protocol.
     package static func invalid(_ details: String) -> CallFailure {
         CallFailure(.responseInvalid, details: details)
     }
 
-    /// The answer arrived whole and can't be used. A request can provoke that, so it says nothing about the endpoint.
+    /// The response is complete, but unusable. The request itself can cause that, so the breaker doesn't count it as a failure.
     package static func unusable(_ details: String) -> CallFailure {
         var failure = invalid(details)
         failure.outcome = .neither
@@ -86,17 +86,17 @@ package struct CallFailure: Error, Sendable {
     package static func tooLong(_ details: String) -> CallFailure {
         var failure = CallFailure(.responseTooLarge, details: details)
         failure.isRetryable = false
-        // What a client asks for must not keep the upstream from others.
+        // One client's requests must not open the breaker for all others.
         failure.outcome = .neither
         return failure
     }
 
-    /// The upstream says no.
+    /// The upstream reported an error.
     package static func reported(retryable: Bool?, retryAfter: Int64?) -> CallFailure {
         var failure = CallFailure(.upstreamFailed, details: "it reported an error")
         failure.isRetryable = retryable ?? true
         failure.retryAfter = retryAfter
-        // Only an upstream that says so is unwell; another request may be answered.
+        // Only an error marked as retryable is about the endpoint; other requests may succeed.
         failure.outcome =
             switch retryable {
             case true: .failure
@@ -114,7 +114,7 @@ package struct CallFailure: Error, Sendable {
             var failure = CallFailure(.upstreamBusy, details: details)
             failure.retryAfter = retryAfter
             failure.outcome = status == 429 ? .neither : .failure
-            // It says that it hasn't worked on it.
+            // Both statuses mean that the request wasn't processed.
             failure.hasReached = false
             return failure
         case 500...599:
@@ -124,7 +124,7 @@ package struct CallFailure: Error, Sendable {
         default:
             var failure = CallFailure(.upstreamRejected, details: details)
             failure.isRetryable = status == 408
-            // The gateway's own credentials, or its time: that is every client's. Anything else is about the one request.
+            // Rejected credentials of the gateway and timeouts affect every client; all other statuses are about this request.
             failure.outcome = [401, 403, 408].contains(status) ? .failure : .success
             return failure
         }

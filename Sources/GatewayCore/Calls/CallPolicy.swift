@@ -5,7 +5,7 @@ package struct CallPolicy: Sendable {
     package var retries = 0
     /// Whether a request may be sent again although it may have reached the upstream.
     package var isRepeatable = false
-    /// The wait for the start of a response before another endpoint is asked as well; zero for never.
+    /// How long to wait for the start of a response before a second endpoint is tried as well; zero disables hedging.
     package var hedgeAfter = Instant.Duration.zero
     package var maxAnswerBytes = Int.max
     package var backoff = Backoff()

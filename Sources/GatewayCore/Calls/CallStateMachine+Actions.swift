@@ -1,11 +1,11 @@
 extension CallStateMachine {
-    /// One attempt as its call knows it.
+    /// The state of one attempt.
     package struct Attempt: Sendable, Hashable {
         package enum Progress: Sendable, Hashable {
             case connecting
-            /// There is a connection, which the request waits for.
+            /// The connection is open, and the request hasn't been sent.
             case open
-            /// The request is on its way.
+            /// The request was sent.
             case sent
         }
 
@@ -13,7 +13,7 @@ extension CallStateMachine {
         package let number: Int
         package let pick: LoadBalancer.Pick
         package internal(set) var progress = Progress.connecting
-        /// Bytes of the response that were read, those without content included.
+        /// Bytes of the response read so far, including bytes without content.
         package internal(set) var readBytes = 0
     }
 
@@ -22,11 +22,11 @@ extension CallStateMachine {
         package let number: Int
         package let pick: LoadBalancer.Pick
         package let outcome: CircuitBreaker.Outcome
-        /// Nil where the attempt has ended by itself.
+        /// Why the attempt is cancelled; nil when it has ended by itself.
         package let cancel: CancelReason?
     }
 
-    /// The permit that a call leaves behind.
+    /// The permit that the owner has to release when the call has ended.
     package enum Permit: Sendable, Hashable {
         case none
         /// Still in the queue, under this ticket.
@@ -37,28 +37,28 @@ extension CallStateMachine {
     /// The step after the endings.
     package enum Next: Sendable {
         case none
-        /// Open an attempt at the picked endpoint. With `timer`, call ``CallStateMachine/timerFired(at:)`` then.
+        /// Open an attempt at the picked endpoint. When `timer` is set, call ``CallStateMachine/timerFired(at:)`` at that time.
         case openAttempt(Attempt, timer: Instant?)
-        /// Pick an endpoint that isn't among ``CallStateMachine/tried``: then ``CallStateMachine/picked(_:at:)`` or
+        /// Pick an endpoint that isn't in ``CallStateMachine/tried``, then call ``CallStateMachine/picked(_:at:)`` or
         /// ``CallStateMachine/foundNoEndpoint(retryAfter:at:)``.
         case pickEndpoint
-        /// Pick another endpoint for a hedge, if the retry budget has one to spare: then ``CallStateMachine/picked(_:at:)``, or nothing.
+        /// If the retry budget admits a hedge, pick another endpoint and call ``CallStateMachine/picked(_:at:)``.
         case pickHedge
-        /// Ask the pool whether a retry is admitted: then ``CallStateMachine/retry(isAdmitted:random:at:)``.
+        /// Ask the pool whether a retry is admitted, then call ``CallStateMachine/retry(isAdmitted:random:at:)``.
         case requestRetry(CallFailure)
-        /// The failure is going to be retried: report it, and call ``CallStateMachine/timerFired(at:)`` then.
+        /// Report the failure, and call ``CallStateMachine/timerFired(at:)`` at that time for the retry.
         case schedule(at: Instant, CallFailure)
-        /// The call has failed. Last.
+        /// The call has failed. No action follows.
         case fail(CallFailure, CallTiming, Permit)
-        /// The call was cancelled. Last.
+        /// The call was cancelled. No action follows.
         case end(Permit)
-        /// The permit has arrived after the end.
+        /// The permit was granted after the call had ended: release it.
         case releasePermit
-        /// The pick isn't needed any more.
+        /// The pick is no longer needed: return it.
         case returnPick(LoadBalancer.Pick)
     }
 
-    /// The actions of an input that isn't on the path of every event: first the endings, then the next step.
+    /// The actions for an input off the hot path, to be performed in order: the endings, then the next step.
     package struct Actions: Sendable {
         package var first: Ending?
         package var second: Ending?
@@ -67,15 +67,16 @@ extension CallStateMachine {
 
     package enum Connected: Sendable, Hashable {
         case none
-        /// The text of the request is on its way. Its bytes.
+        /// The text of the request was sent: this many bytes are consumed.
         case consumed(Int)
-        /// Send what ``CallStateMachine/nextBuffered(at:)`` returns, until it returns nil; then the end, if ``CallStateMachine/endsInput``.
+        /// Send the chunks of ``CallStateMachine/nextBuffered(at:)`` until it returns nil; then the end of the input, if
+        /// ``CallStateMachine/endsInput``.
         case flush
     }
 
     package enum Audio: Sendable, Hashable {
         case send(attempt: Int)
-        /// The call keeps it until an attempt can send it.
+        /// The call buffers the chunk until an attempt can send it.
         case buffered
         case ignored
     }
@@ -83,15 +84,15 @@ extension CallStateMachine {
     package enum Received: Sendable {
         case ignore
         case deliver
-        /// The first content: the timer is void, and a slower attempt is cancelled.
+        /// The first content: the hedge timer is cancelled, and so is a slower attempt.
         case deliverFirst(loser: Ending?)
-        /// The response is over its limit.
+        /// The response exceeds its limit.
         case fail(Actions)
     }
 
     package enum Completed: Sendable {
         case ignore
-        /// The call is complete: report success for the endpoint, release the permit, deliver.
+        /// The call is complete: report success for the endpoint, release the permit, deliver the content.
         case complete(LoadBalancer.Pick, loser: Ending?, CallTiming)
         case fail(Actions)
     }

@@ -1,11 +1,11 @@
 /// The events of attempts.
 extension CallStateMachine {
-    /// There is a connection, which will take the request.
+    /// Notes that the connection of an attempt is open; the request isn't sent yet.
     package mutating func opened(_ number: Int, at now: Instant) {
         update(number, at: now) { if $0.progress == .connecting { $0.progress = .open } }
     }
 
-    /// The request is on its way.
+    /// Notes that the request was sent.
     package mutating func connected(_ number: Int, at now: Instant) -> Connected {
         guard update(number, at: now, { $0.progress = .sent }), leading?.number == number else { return .none }
         switch input {
@@ -17,7 +17,7 @@ extension CallStateMachine {
         }
     }
 
-    /// Changes an attempt that connects. The phase of the call is the one of its first attempt.
+    /// Changes an attempt whose request isn't sent yet. The phase of the call follows its first attempt.
     @discardableResult
     private mutating func update(_ number: Int, at now: Instant, _ change: (inout Attempt) -> Void) -> Bool {
         switch state {
@@ -51,7 +51,7 @@ extension CallStateMachine {
         timeouts.enter(awaitsInput ? .sending : .awaiting, at: now)
     }
 
-    /// Bytes of the response were read, whatever they contain.
+    /// Counts bytes of the response that were read, with or without content.
     package mutating func read(_ bytes: Int, from number: Int, at now: Instant) -> Actions {
         var total = 0
         switch state {
@@ -74,7 +74,7 @@ extension CallStateMachine {
         return fail(number, .tooLong("the answer is longer than max_answer_bytes"), cancel: .fault, at: now)
     }
 
-    /// A part of the response, which has `bytes` bytes of content.
+    /// Handles a part of the response with this many bytes of content.
     package mutating func received(_ bytes: Int, from number: Int, at now: Instant) -> Received {
         var loser: Ending?
         var isFirst = false
@@ -100,7 +100,7 @@ extension CallStateMachine {
         return isFirst ? .deliverFirst(loser: loser) : .deliver
     }
 
-    /// The last part of the response.
+    /// Handles the last part of the response.
     package mutating func completed(_ bytes: Int, from number: Int, at now: Instant) -> Completed {
         let loser: Ending?
         switch received(bytes, from: number, at: now) {

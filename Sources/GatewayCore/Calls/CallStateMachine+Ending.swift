@@ -1,6 +1,6 @@
 /// Failures, retries, deadlines and cancelling.
 extension CallStateMachine {
-    /// An attempt has ended by itself.
+    /// Handles the failure of an attempt.
     package mutating func attemptFailed(_ number: Int, _ failure: CallFailure, at now: Instant) -> Actions {
         fail(number, failure, cancel: nil, at: now)
     }
@@ -40,7 +40,7 @@ extension CallStateMachine {
         if tried.last != endpoint { tried.append(endpoint) }
     }
 
-    /// No attempt is left: a retry is requested if the call allows for one.
+    /// Requests a retry if the policy allows one; no attempt is left.
     private mutating func failed(_ failure: CallFailure, at now: Instant) -> Next {
         let isUnsent: Bool = if case .streaming = input { false } else { true }
         guard isUnsent, failure.isRetryable, attempts <= policy.retries, failure.retryAfter ?? 0 <= Self.longestRetryAfter,
@@ -50,7 +50,7 @@ extension CallStateMachine {
         return .requestRetry(failure)
     }
 
-    /// The pool's word on a retry.
+    /// Handles the pool's decision on a retry.
     ///
     /// - Parameter random: 0 up to but not including 1
     package mutating func retry(isAdmitted: Bool, random: Double, at now: Instant) -> Next {
@@ -75,7 +75,7 @@ extension CallStateMachine {
 
     // MARK: Time
 
-    /// The timer of ``Next/openAttempt(_:timer:)`` or ``Next/schedule(at:_:)``.
+    /// Handles the timer of ``Next/openAttempt(_:timer:)`` or ``Next/schedule(at:_:)``.
     package mutating func timerFired(at now: Instant) -> Next {
         switch state {
         case .backingOff:
@@ -89,7 +89,7 @@ extension CallStateMachine {
         }
     }
 
-    /// Ends what has taken too long.
+    /// Checks the deadline of the current phase, and cancels attempts that exceed it.
     package mutating func tick(at now: Instant) -> Actions {
         guard !isEnded, let phase = timeouts.overdue(at: now) else { return Actions() }
         var failure = CallFailure.timeout(phase)
@@ -121,7 +121,7 @@ extension CallStateMachine {
         return actions
     }
 
-    /// The request isn't wanted any more.
+    /// Cancels the call and its attempts.
     package mutating func cancel(_ reason: CancelReason) -> Actions {
         var actions = Actions()
         switch state {

@@ -1,38 +1,38 @@
-/// One call of a request to one upstream: waits for its permit, opens attempts, keeps the deadlines, retries and hedges where that does no harm,
-/// and accounts for everything that it holds.
+/// The state machine of one call to one upstream: waits for a permit, opens attempts, enforces the deadlines, retries and hedges where
+/// that is safe, and accounts for the permits and picks that it holds.
 ///
-/// Inputs are what its owner sees (permits, picks, events of attempts, the clock); results are what its owner does. Inputs that don't fit the
-/// state, such as the events of an attempt that has lost, change nothing and ask for nothing.
+/// The owner passes inputs (permits, picks, events of attempts, the clock) and performs the returned actions. Inputs that don't fit the
+/// state, such as events of a cancelled attempt, are ignored.
 package struct CallStateMachine: ~Copyable {
     enum State: Sendable {
         case created
         case queued(ticket: UInt64)
-        /// The permit is held, and an endpoint is wanted.
+        /// The permit is held; an endpoint has to be picked.
         case picking
         /// One attempt, whose response hasn't begun.
         case attempting(Attempt)
         /// The hedge is the second.
         case racing(Attempt, Attempt)
         case responding(Attempt)
-        /// All attempts have failed, and the pool is asked for a retry.
+        /// All attempts have failed; the pool decides on a retry.
         case requestingRetry(CallFailure)
         case backingOff
         case ended
     }
 
-    /// The client's input, as far as it is sent apart from the request.
+    /// The client's input that is sent separately from the request.
     enum Input: Sendable {
-        /// The request holds all of it. `unreported`: bytes of the text that weren't reported as consumed.
+        /// The request contains all input. `unreported`: bytes of the text not yet reported as consumed.
         case whole(unreported: Int)
-        /// Audio that no attempt has been given.
+        /// Audio that wasn't sent to any attempt yet.
         case buffering([[UInt8]], isEnded: Bool)
-        /// An attempt has been given audio: the call can't be retried.
+        /// Audio was sent to an attempt: the call can't be retried.
         case streaming(isEnded: Bool)
     }
 
-    /// An upstream that asks for a longer wait isn't retried: the client is told to wait. Milliseconds.
+    /// The longest `Retry-After` that the call waits for, in milliseconds. A longer one is passed to the client instead.
     static let longestRetryAfter: Int64 = 2000
-    /// The least bytes that content counts with toward the limit of the response.
+    /// The minimum number of bytes that each part of the response counts toward the limit.
     static let smallestContent = 16
 
     let policy: CallPolicy
@@ -41,17 +41,17 @@ package struct CallStateMachine: ~Copyable {
     var timeouts: CallTimeouts
     var timing = CallTiming()
     let createdAt: Instant
-    /// The last step that ``timing`` measures from.
+    /// The time that the next step of ``timing`` is measured from.
     var markedAt: Instant
     private let numbersUsed: Int
     var attempts = 0
-    /// Endpoints that this call has been to and that another attempt avoids.
+    /// Indices of endpoints that this call has tried; further attempts avoid them.
     package internal(set) var tried: [Int] = []
     var contentBytes = 0
-    /// Bytes of audio that an attempt was given and hasn't consumed.
+    /// Bytes of audio that were sent to an attempt and that it hasn't consumed.
     var unconsumed = 0
 
-    /// - Parameter used: numbers of attempts that other calls of the request have used
+    /// - Parameter used: the highest attempt number that earlier calls of the request have used
     package init(_ input: borrowing UpstreamRequest.Input, policy: CallPolicy, numbersUsed used: Int = 0, at now: Instant) {
         self.policy = policy
         numbersUsed = used
@@ -66,20 +66,20 @@ package struct CallStateMachine: ~Copyable {
         markedAt = now
     }
 
-    /// Bytes of audio that it keeps for an attempt.
+    /// Bytes of audio buffered for an attempt.
     package var heldBytes: Int {
         if case .buffering(let chunks, _) = input { chunks.reduce(0) { $0 + $1.count } } else { 0 }
     }
 
     package var isEnded: Bool { if case .ended = state { true } else { false } }
 
-    /// Whether responses aren't read at the moment: a new attempt is paused too.
+    /// Whether reading responses is paused. A new attempt starts paused, too.
     package var isPaused: Bool { timeouts.isHeld }
 
     /// Whether audio follows the request.
     package var isStreamed: Bool { if case .whole = input { false } else { true } }
 
-    /// The progress of an attempt; nil when it has ended, or isn't one of this call.
+    /// The progress of an attempt; nil when it has ended or belongs to another call.
     package func progress(of number: Int) -> Attempt.Progress? {
         switch state {
         case .attempting(let attempt), .responding(let attempt): attempt.number == number ? attempt.progress : nil
@@ -91,7 +91,7 @@ package struct CallStateMachine: ~Copyable {
 
     // MARK: Permits and endpoints
 
-    /// The permit and an endpoint were acquired at once.
+    /// Starts with a permit and an endpoint that were acquired immediately.
     package mutating func start(with pick: LoadBalancer.Pick, at now: Instant) -> Next {
         guard case .created = state else { return .returnPick(pick) }
         return open(pick, at: now)
@@ -101,7 +101,7 @@ package struct CallStateMachine: ~Copyable {
         if case .created = state { state = .queued(ticket: ticket) }
     }
 
-    /// The queue is full.
+    /// Fails the call because the queue is full.
     package mutating func reject(at now: Instant) -> Next {
         guard case .created = state else { return .none }
         return fail(.queueFull, permit: .none, at: now)
@@ -113,13 +113,13 @@ package struct CallStateMachine: ~Copyable {
             state = .picking
             timing.queue = now - createdAt
             return .pickEndpoint
-        // It was cancelled before the permit was granted.
+        // The call was cancelled before the permit was granted.
         case .ended: return .releasePermit
         case .picking, .attempting, .racing, .responding, .requestingRetry, .backingOff: return .none
         }
     }
 
-    /// An endpoint, as ``Next/pickEndpoint`` or ``Next/pickHedge`` has asked for.
+    /// Handles the pick that ``Next/pickEndpoint`` or ``Next/pickHedge`` requested.
     package mutating func picked(_ pick: LoadBalancer.Pick, at now: Instant) -> Next {
         switch state {
         case .picking: return open(pick, at: now)
@@ -131,9 +131,9 @@ package struct CallStateMachine: ~Copyable {
         }
     }
 
-    /// No endpoint takes requests.
+    /// Fails the call because no endpoint admits requests.
     ///
-    /// - Parameter wait: until one may; zero where that isn't known
+    /// - Parameter wait: the time until an endpoint may admit requests; zero when unknown
     package mutating func foundNoEndpoint(retryAfter wait: Instant.Duration, at now: Instant) -> Next {
         guard case .picking = state else { return .none }
         return fail(.breakerOpen(wait: wait == .zero ? .seconds(1) : wait), permit: .held, at: now)
@@ -167,7 +167,7 @@ package struct CallStateMachine: ~Copyable {
                 note(sent: chunk.count, at: now)
                 return .send(attempt: number)
             }
-            // The array grows where it is, without a copy.
+            // The array grows in place, without a copy.
             input = .streaming(isEnded: false)
             chunks.append(chunk)
             input = .buffering(chunks, isEnded: false)
@@ -180,21 +180,23 @@ package struct CallStateMachine: ~Copyable {
         }
     }
 
-    /// The next chunk that waited for the connection.
+    /// Removes and returns the next buffered chunk.
     package mutating func nextBuffered(at now: Instant) -> [UInt8]? {
         guard case .buffering(let chunks, let isEnded) = input, let first = chunks.first else { return nil }
-        // Chunks are few: the connection is awaited for a moment only.
+        // Few chunks are buffered: a connection usually opens quickly.
         input = chunks.count == 1 ? .streaming(isEnded: isEnded) : .buffering(Array(chunks.dropFirst()), isEnded: isEnded)
         note(sent: first.count, at: now)
         return first
     }
 
-    /// The attempt that is to be given the end of the input; nil when none is connected.
+    /// Ends the input.
+    ///
+    /// - Returns: the attempt to send the end to; nil when none is connected
     package mutating func endInput(at now: Instant) -> Int? {
         switch input {
         case .buffering(let chunks, isEnded: false):
             input = .buffering(chunks, isEnded: true)
-            // The end follows the last of the chunks.
+            // The end follows the last chunk.
             guard chunks.isEmpty else { return nil }
         case .streaming(isEnded: false): input = .streaming(isEnded: true)
         case .whole, .buffering, .streaming: return nil
@@ -202,12 +204,12 @@ package struct CallStateMachine: ~Copyable {
         guard let number = streamingAttempt else { return nil }
         markedAt = now
         timeouts.enter(.awaiting, at: now)
-        // A response that has begun before the end counts as immediate.
+        // A response that began before the end of the input counts as immediate.
         timing.first = .zero
         return number
     }
 
-    /// Whether the attempt that was given all that ``nextBuffered(at:)`` returned is to be given the end of the input too.
+    /// Whether to send the end of the input after the last chunk of ``nextBuffered(at:)``.
     package var endsInput: Bool {
         switch input {
         case .whole: false
@@ -216,9 +218,9 @@ package struct CallStateMachine: ~Copyable {
         }
     }
 
-    /// The attempt has consumed bytes of audio.
+    /// Notes that an attempt has consumed bytes of audio.
     ///
-    /// - Returns: whether the attempt is one of this call
+    /// - Returns: whether the attempt belongs to this call
     package mutating func consumed(_ bytes: Int, by number: Int, at now: Instant) -> Bool {
         guard progress(of: number) != nil else { return false }
         unconsumed = max(0, unconsumed - bytes)
@@ -231,7 +233,7 @@ package struct CallStateMachine: ~Copyable {
         timeouts.wait(unconsumed, at: now)
     }
 
-    /// The attempt whose progress is the one of the call.
+    /// The attempt whose progress counts as the call's.
     var leading: Attempt? {
         switch state {
         case .attempting(let attempt), .racing(let attempt, _), .responding(let attempt): attempt
@@ -244,14 +246,18 @@ package struct CallStateMachine: ~Copyable {
 
     // MARK: Back-pressure
 
-    /// - Returns: whether the attempts are to be paused
+    /// Pauses the deadlines while the client doesn't read.
+    ///
+    /// - Returns: whether to pause the attempts
     package mutating func pause(at now: Instant) -> Bool {
         guard !isEnded, !isPaused else { return false }
         timeouts.hold(true, at: now)
         return true
     }
 
-    /// - Returns: whether the attempts are to be resumed
+    /// Resumes the deadlines.
+    ///
+    /// - Returns: whether to resume the attempts
     package mutating func resume(at now: Instant) -> Bool {
         guard !isEnded, isPaused else { return false }
         timeouts.hold(false, at: now)

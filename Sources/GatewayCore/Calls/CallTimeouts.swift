@@ -1,6 +1,6 @@
-/// The deadlines of one call to an upstream, and the phase that they apply to.
+/// The deadlines of one call to an upstream and the current phase, which determines the deadline that applies.
 package struct CallTimeouts: Sendable {
-    /// Limits; ``Instant/Duration/max`` for none.
+    /// The limits of the phases; ``Instant/Duration/max`` for none.
     package struct Policy: Sendable, Hashable {
         /// In the queue for a permit.
         package var waiting = Instant.Duration.max
@@ -9,7 +9,7 @@ package struct CallTimeouts: Sendable {
         package var firstByte = Instant.Duration.max
         /// Between bytes of the response.
         package var betweenBytes = Instant.Duration.max
-        /// From the start of the call to its end, the queue included; not while the client speaks, or doesn't read.
+        /// From the start of the call to its end, including the queue, excluding the time that the client sends audio or doesn't read.
         package var total = Instant.Duration.max
 
         package init() {}
@@ -17,88 +17,91 @@ package struct CallTimeouts: Sendable {
 
     package enum Phase: String, Sendable, CaseIterable {
         case waiting, connecting
-        /// The request is on its way, and as long as the client speaks, no response is due. Queued audio has to be consumed, though.
+        /// The client is still sending audio: no response is due, but the upstream has to consume queued audio.
         case sending
         case awaiting, answering
-        /// Between two attempts.
+        /// The backoff between two attempts.
         case pausing
     }
 
     package let policy: Policy
     package private(set) var phase = Phase.waiting
-    private var begunAt: Instant
-    private var since: Instant
-    /// The time since when the response isn't read, because the client doesn't read: that isn't the upstream's fault.
-    private var heldSince: Instant?
-    /// The time since when bytes of the response have come without content.
-    private var emptySince: Instant
+    /// The start of ``Policy/total``, moved by the time that doesn't count.
+    private var startedAt: Instant
+    /// The time that the deadline of the current phase is measured from.
+    private var phaseStart: Instant
+    /// The time when reading was paused because the client doesn't read; the upstream isn't to blame for the delay.
+    private var pausedAt: Instant?
+    /// The time of the last content of the response.
+    private var lastContentAt: Instant
     /// Bytes of streamed audio that the upstream hasn't consumed.
-    private var waitingBytes = 0
+    private var unconsumedBytes = 0
 
-    /// Bytes without content, such as comments that keep a connection open, count as life for so many times ``Policy/betweenBytes``.
-    package static let emptyFactor = 10
+    /// Bytes without content, such as keepalive comments, extend the deadline up to this many times ``Policy/betweenBytes``.
+    package static let noContentFactor = 10
 
     package init(policy: Policy, at now: Instant) {
         self.policy = policy
-        begunAt = now
-        since = now
-        emptySince = now
+        startedAt = now
+        phaseStart = now
+        lastContentAt = now
     }
 
-    package var isHeld: Bool { heldSince != nil }
+    package var isHeld: Bool { pausedAt != nil }
 
     package mutating func enter(_ next: Phase, at now: Instant) {
-        // However long a client speaks, the response has all its time.
-        if phase == .sending { begunAt = now }
-        if phase != next { emptySince = now }
+        // The time that the client takes to send audio doesn't count toward the total.
+        if phase == .sending { startedAt = now }
+        if phase != next { lastContentAt = now }
         phase = next
-        since = now
+        phaseStart = now
     }
 
-    /// Bytes of the response have come.
+    /// Notes that bytes of the response were received.
     package mutating func heard(at now: Instant) {
         if phase == .awaiting || phase == .answering { enter(.answering, at: now) }
     }
 
-    /// Content of the response has come.
-    package mutating func advanced(at now: Instant) { emptySince = now }
+    /// Notes that content of the response was received.
+    package mutating func advanced(at now: Instant) { lastContentAt = now }
 
     /// Notes how many bytes of streamed audio the upstream hasn't consumed.
     package mutating func wait(_ bytes: Int, at now: Instant) {
-        if phase == .sending, waitingBytes == 0 || bytes < waitingBytes { since = now }
-        waitingBytes = bytes
+        if phase == .sending, unconsumedBytes == 0 || bytes < unconsumedBytes { phaseStart = now }
+        unconsumedBytes = bytes
     }
 
-    package mutating func hold(_ held: Bool, at now: Instant) {
-        if held {
-            heldSince = heldSince ?? now
-        } else if let from = heldSince {
-            begunAt += now - from
-            heldSince = nil
-            since = now
-            emptySince = now
+    /// Pauses or resumes the deadlines that depend on reading the response.
+    package mutating func hold(_ paused: Bool, at now: Instant) {
+        if paused {
+            pausedAt = pausedAt ?? now
+        } else if let from = pausedAt {
+            startedAt += now - from
+            pausedAt = nil
+            phaseStart = now
+            lastContentAt = now
         }
     }
 
-    /// Whether no time is left for another attempt.
-    package func isOutOfTime(at now: Instant) -> Bool { policy.total != .max && now - begunAt >= policy.total }
+    /// Whether the total time has elapsed, so that no other attempt is made.
+    package func isOutOfTime(at now: Instant) -> Bool { policy.total != .max && now - startedAt >= policy.total }
 
-    /// The phase that has taken too long; nil when none has.
+    /// The current phase if its deadline has passed; nil otherwise.
     package func overdue(at now: Instant) -> Phase? {
-        if heldSince == nil, phase != .sending, isOutOfTime(at: now) { return phase }
-        guard heldSince == nil || phase == .waiting || phase == .connecting else { return nil }
+        if pausedAt == nil, phase != .sending, isOutOfTime(at: now) { return phase }
+        guard pausedAt == nil || phase == .waiting || phase == .connecting else { return nil }
         let limit: Instant.Duration =
             switch phase {
             case .waiting: policy.waiting
             case .connecting: policy.connect
             case .awaiting: policy.firstByte
             case .answering: policy.betweenBytes
-            case .sending: waitingBytes > 0 ? policy.betweenBytes : .max
+            case .sending: unconsumedBytes > 0 ? policy.betweenBytes : .max
             case .pausing: .max
             }
         guard limit != .max else { return nil }
-        if now - since >= limit { return phase }
-        let longest = limit * Self.emptyFactor
-        return phase == .answering && longest != .max && now - emptySince >= longest ? phase : nil
+        if now - phaseStart >= limit { return phase }
+        let longest = limit * Self.noContentFactor
+        return phase == .answering && longest != .max && now - lastContentAt >= longest ? phase : nil
     }
 }

@@ -1,15 +1,15 @@
-/// The time that a call took: `timing` of the message that ends a request.
+/// The durations of the phases of a call: `timing` of the message that ends a request.
 package struct CallTiming: Sendable, Hashable {
     /// In the queue for a permit.
     package var queue = Instant.Duration.zero
     package var connect = Instant.Duration.zero
-    /// From the connection, or the end of the audio, to the first content of the response.
+    /// From the open connection, or from the end of the audio, to the first content of the response.
     package var first = Instant.Duration.zero
     package var total = Instant.Duration.zero
 
     package init() {}
 
-    /// Adds the call of the next stage.
+    /// Adds the timing of the next stage's call.
     package mutating func add(_ next: CallTiming) {
         queue += next.queue
         connect += next.connect
@@ -18,7 +18,7 @@ package struct CallTiming: Sendable, Hashable {
     }
 }
 
-/// Tokens that a response has used, as the upstream counts them.
+/// The tokens used by a request, as reported by the upstream.
 package struct Usage: Sendable, Hashable {
     package var inputTokens: Int64
     package var outputTokens: Int64

@@ -1,13 +1,13 @@
-/// Why a request, or one attempt of it, is no longer wanted: upstream page, section "Cancelling".
+/// The reason for cancelling a request or one of its attempts (upstream page, section "Control messages").
 package enum CancelReason: String, Sendable, CaseIterable {
     case client
     /// The session has ended.
     case session
     case timeout
-    /// The gateway shuts down.
+    /// The gateway is draining.
     case drain
-    /// Another attempt was faster, or another stage of the chain has failed.
+    /// Another attempt responded first, or another stage of the chain has failed.
     case obsolete
-    /// The upstream has broken its protocol or a limit.
+    /// The upstream has violated its protocol or exceeded a limit.
     case fault
 }

@@ -1,4 +1,4 @@
-/// The one table of WebSocket close codes that Parley sends (RFC 6455 §7.4, and 4000–4999 of its own).
+/// The WebSocket close codes that Parley sends (RFC 6455 §7.4, and its own between 4000 and 4999).
 package enum CloseCode: UInt16, Sendable, CaseIterable {
     case normal = 1000
     case goingAway = 1001
@@ -17,7 +17,7 @@ package enum CloseCode: UInt16, Sendable, CaseIterable {
     case connectionAge = 4003
     case unauthorized = 4500
     case tokenExpired = 4501
-    /// The session is over: start a new one.
+    /// The session has expired: start a new one.
     case sessionExpired = 4502
     case takenOver = 4503
     case evicted = 4504
@@ -25,7 +25,7 @@ package enum CloseCode: UInt16, Sendable, CaseIterable {
     case memoryLimit = 4506
     case endedByOperator = 4507
 
-    /// Whether the session ends with the connection. Otherwise it waits to be resumed.
+    /// Whether the session ends with the connection. Otherwise it can be resumed.
     package var endsSession: Bool {
         switch self {
         case .normal, .unauthorized, .sessionExpired, .evicted, .tooManyViolations, .memoryLimit, .endedByOperator: true

@@ -1,7 +1,7 @@
-/// Why a connection is closed: the code, and the reason that the close frame carries.
+/// The code and reason of a close frame.
 package struct Closing: Sendable {
     package var code: CloseCode
-    /// The error's code and correlation id, or what happened; at most 123 bytes (RFC 6455 §5.5.1).
+    /// The error's code and correlation id, or a short description; at most 123 bytes (RFC 6455 §5.5.1).
     package var reason: String
 
     package init(code: CloseCode, reason: String) {

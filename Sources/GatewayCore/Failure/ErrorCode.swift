@@ -1,4 +1,4 @@
-/// The stable names of everything that can go wrong, as clients see them in `error.code`.
+/// The stable error codes that clients receive in `error.code`.
 ///
 /// Protocol page, section "Errors". A code is never renamed and never reused for another meaning.
 package enum ErrorCode: String, Sendable, CaseIterable {
@@ -30,12 +30,12 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case draining
     case overloaded
     case `internal`
-    /// The request for an upgrade isn't one (HTTP refusals only).
+    /// The request isn't a valid WebSocket upgrade (HTTP responses only).
     case invalidUpgrade = "invalid_upgrade"
-    /// The request head is over its limits (HTTP refusals only).
+    /// The request head exceeds its limits (HTTP responses only).
     case headerTooLarge = "header_too_large"
 
-    /// Whether a client that sends such a message breaks the protocol. Violations are counted toward `messages.max_violations`.
+    /// Whether the message violates the protocol. Violations are counted toward `messages.max_violations`.
     package var isViolation: Bool {
         switch self {
         case .invalidJSON, .invalidMessage, .unsupportedType, .messageTooLarge, .audioTooLarge, .invalidAudio: true
@@ -43,7 +43,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         }
     }
 
-    /// Whether the gateway refuses a well-formed message for now. Refusals are counted toward `limits.refusals_per_minute`.
+    /// Whether the gateway rejects a well-formed message for now. Rejections are counted toward `limits.refusals_per_minute`.
     package var isRefusal: Bool {
         switch self {
         case .rateLimited, .tooFast, .overloaded, .memoryLimit, .duplicateID: true

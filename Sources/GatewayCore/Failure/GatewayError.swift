@@ -1,26 +1,24 @@
-/// One problem, as clients, logs and close frames tell it.
-///
-/// Made by the rules of the core and by the edge alike; ``ErrorMessage`` is how clients get it.
+/// An error, as reported to clients, in logs and in close frames. Clients receive it as an ``ErrorMessage``.
 package struct GatewayError: Error, Sendable {
-    /// Who is at fault, for logs and counters.
+    /// The party at fault, for logs and counters.
     package enum Source: String, Sendable {
         case client, upstream, gateway
     }
 
     package var code: ErrorCode
     package var source: Source
-    /// For people; never shows internals.
+    /// Text for people; never contains internals.
     package var message: String
     /// JSON Pointer (RFC 6901) of the field at fault.
     package var param: String?
     package var replyTo: MessageID?
-    /// The refused audio chunk, counted from 1.
+    /// The rejected audio chunk, counted from 1.
     package var chunk: UInt64?
     /// Milliseconds until the same message can succeed.
     package var retryAfter: Int64?
-    /// What is shown in development only.
+    /// Details that clients receive only in development mode.
     package var details: String?
-    /// Set for a fatal error: the connection closes with this code after the error was sent.
+    /// Set for a fatal error: the connection is closed with this code after the error is sent.
     package var close: CloseCode?
     package var correlationID: ULID
     /// Whether the same message can succeed later, unchanged.

@@ -1,11 +1,11 @@
-/// One turn of the conversation before a request, as the history has it.
+/// One turn of the conversation before a request, taken from the history.
 package struct ConversationLine: Sendable, Hashable {
     package var speaker: History.Speaker
-    /// What was said; of an answer, what of it was heard.
+    /// The text; for a spoken response that was cut off, only the played part.
     package var text: [UInt8]
-    /// The request that it belongs to.
+    /// The request that the turn belongs to.
     package var request: RequestKey
-    /// The answer to that request broke off.
+    /// The response to that request broke off.
     package var isBrokenOff: Bool
 
     package init(_ speaker: History.Speaker, _ text: [UInt8], request: RequestKey = RequestKey(number: 0), isBrokenOff: Bool = false) {

@@ -1,16 +1,16 @@
-/// What was said in a session, for its report and its upstreams: the last `sessions.history_messages` within `sessions.history_bytes`.
+/// The conversation of a session, for its report and its upstreams: the last `sessions.history_messages` within `sessions.history_bytes`.
 package struct History: Sendable {
     package enum Speaker: UInt8, Sendable { case client, upstream }
 
     package enum Kind: UInt8, Sendable {
         case text
-        /// What was heard in a client's audio.
+        /// The transcript of a client's audio.
         case transcript
-        /// Audio: how much there was, not what.
+        /// The amount of audio, not its content.
         case audio
     }
 
-    /// How much audio there was.
+    /// An amount of audio.
     package struct Audio: Sendable, Hashable {
         package var bytes: Int64 = 0
         package var nanoseconds: Int64 = 0
@@ -26,7 +26,7 @@ package struct History: Sendable {
         }
     }
 
-    /// How long an answer took, in microseconds: from the request, or from the end of its audio, to the first and to the last message of it.
+    /// The latency of a response in microseconds: from the request, or the end of its audio, to the first and to the last message.
     package struct Latency: Sendable, Hashable {
         package var first: UInt32
         package var last: UInt32
@@ -41,9 +41,9 @@ package struct History: Sendable {
     package enum Standing: UInt8, Sendable {
         /// All of it.
         case kept
-        /// Nothing: it has no answer, or a content filter has objected to it.
+        /// Nothing: it has no response, or a content filter blocked it.
         case withdrawn
-        /// All of it, unless the client has asked the same again: its answer broke off.
+        /// All of it, unless the client has repeated the request: its response broke off.
         case brokenOff
     }
 
@@ -53,11 +53,11 @@ package struct History: Sendable {
         /// Unix milliseconds.
         package var at: Int64
         package var audio = Audio()
-        /// Where the entry is the last of an answer.
+        /// Set on the last entry of a response.
         package var latency: Latency?
-        /// ``RequestKey/number`` of the request that it belongs to, 0 for none.
+        /// ``RequestKey/number`` of the request that the entry belongs to; 0 for none.
         package var request: UInt64
-        /// Of an answer that was spoken: bytes of it that the client has heard, where it broke off.
+        /// For a spoken response that was cut off: how many bytes of its text were played.
         package var heard: UInt32?
         package var standing = Standing.kept
 
@@ -77,7 +77,7 @@ package struct History: Sendable {
     private let maximumCount: Int
     private let maximumBytes: Int
     private var watermark = SerialWatermark()
-    /// Serial numbers of entries that have changed since the store got them.
+    /// Serial numbers of entries that have changed since they were added to a batch.
     private var changed: Set<UInt64> = []
 
     package init(maximumCount: Int, maximumBytes: Int) {
@@ -87,14 +87,14 @@ package struct History: Sendable {
 
     package var count: Int { ring.count }
     package var footprint: Int { ring.footprint }
-    /// Entries that there were and aren't any more.
+    /// Number of entries that were removed.
     package var pruned: UInt64 { watermark.total &- UInt64(ring.count) }
     /// Bytes by which ``footprint`` grows when a text of `count` bytes is added.
     package func growth(adding count: Int) -> Int { maximumCount > 0 && count <= maximumBytes ? ring.growth(adding: count) : 0 }
 
-    /// Keeps an entry, and prunes the oldest ones to stay within the bounds. One over the bounds alone isn't kept, nor one that says nothing.
+    /// Adds an entry, and removes the oldest ones to stay within the bounds. An entry that is empty or exceeds a bound by itself is ignored.
     ///
-    /// - Parameter text: empty for audio, and where only a latency is to be told
+    /// - Parameter text: empty for audio, and for an entry that only has a latency
     package mutating func append(_ text: RawSpan, _ tag: Tag) {
         guard maximumCount > 0, text.byteCount > 0 || tag.kind == .audio || tag.latency != nil, text.byteCount <= maximumBytes else {
             return
@@ -104,24 +104,24 @@ package struct History: Sendable {
         watermark.added()
     }
 
-    /// Forgets what belongs to requests that began last, or nearly so: the work grows with the number of entries behind their first.
+    /// Removes the entries of recent requests. The cost grows with the number of entries from the first of them on.
     package mutating func forget(_ requests: Set<RequestKey>) {
         guard let first = (0..<ring.count).first(where: { requests.contains(RequestKey(number: ring.tag(at: $0).request)) }) else { return }
         let serial = pruned &+ UInt64(first)
         let count = ring.count - first
-        var behind: [(text: [UInt8], tag: Tag)] = []
+        var later: [(text: [UInt8], tag: Tag)] = []
         for index in first..<ring.count where !requests.contains(RequestKey(number: ring.tag(at: index).request)) {
             var text: [UInt8] = []
             ring.withRecord(at: index) { text.append(bytesOf: $0) }
-            behind.append((text, ring.tag(at: index)))
+            later.append((text, ring.tag(at: index)))
         }
         for _ in 0..<count { ring.removeLast() }
         watermark.removed(last: count)
         changed = changed.filter { $0 < serial }
-        for (text, tag) in behind { text.withRawSpan { append($0, tag) } }
+        for (text, tag) in later { text.withRawSpan { append($0, tag) } }
     }
 
-    /// What has come and gone since the last call.
+    /// Adds the changes since the last call to the batch.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
         let ring = ring
         func write(_ index: Int, to record: inout [UInt8]) {
@@ -133,9 +133,9 @@ package struct History: Sendable {
         watermark.store(.history, of: session, count: ring.count, into: &batch, write)
     }
 
-    /// The client has heard no more than so many bytes of what was answered to a request. Called again, the last word counts.
+    /// Records that only the first `bytes` bytes of the response to a request were played. A later call replaces an earlier one.
     ///
-    /// - Returns: whether there is such an answer.
+    /// - Returns: whether the history has a response to that request.
     package mutating func setHeard(_ bytes: Int, of request: RequestKey) -> Bool {
         var left = bytes
         var isFound = false
@@ -160,12 +160,12 @@ package struct History: Sendable {
             guard tag.request == request.number, tag.standing != standing else { continue }
             ring.updateTag(at: index) { $0.standing = standing }
             changed.insert(pruned &+ UInt64(index))
-            // Nothing of a request comes before what the client said.
+            // The client's text is the first entry of a request.
             if tag.speaker == .client, tag.kind == .text { return }
         }
     }
 
-    /// As it was written down.
+    /// Restores the stored entries.
     mutating func restore(_ records: [StoredSession.Record]) throws(RecordError) {
         watermark = try SerialWatermark.restoring(records) { (reader) throws(RecordError) in
             let tag = try Tag(&reader)
@@ -173,7 +173,7 @@ package struct History: Sendable {
         }
     }
 
-    /// Gives up everything, the first thing to go when memory is short.
+    /// Removes all entries. The history is the first memory to be reclaimed.
     package mutating func prune() { ring.removeAll() }
 
     package func withText<Result>(at index: Int, _ body: (RawSpan, Tag) -> Result) -> Result {

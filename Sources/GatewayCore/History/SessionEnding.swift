@@ -1,4 +1,4 @@
-/// How a session came to its end, as its log line and its report tell it.
+/// The reason for which a session ended, in its log line and its report.
 package enum SessionEnding: String, Sendable, CaseIterable {
     case bye
     /// `sessions.ttl`, `sessions.idle` or `sessions.resume_window`
@@ -7,12 +7,12 @@ package enum SessionEnding: String, Sendable, CaseIterable {
     case tooManyViolations = "too_many_violations"
     case memoryLimit = "memory_limit"
     case unauthorized
-    /// A newer connection of the same user.
+    /// A newer connection of the same user replaced it.
     case evicted
-    /// There were more sessions without a connection than `sessions.max_detached`.
+    /// More than `sessions.max_detached` sessions were detached.
     case displaced
 
-    /// Nil for a code that lets the session wait to be resumed.
+    /// Returns nil for a code after which the session can be resumed.
     package init?(_ code: CloseCode) {
         switch code {
         case .normal: self = .bye

@@ -1,4 +1,4 @@
-/// A report as it is kept: a head of some bytes, for lists, and all the rest.
+/// The stored form of a report: a small head, for lists, and a body with the rest.
 extension SessionReport {
     private static let version: UInt8 = 1
 
@@ -33,7 +33,7 @@ extension SessionReport {
         return record
     }
 
-    /// - Parameter body: nil reads the head alone: lines and events are empty then.
+    /// - Parameter body: nil reads only the head: lines and events are empty then
     package init(head: [UInt8], body: [UInt8]? = nil) throws(RecordError) {
         var reader = RecordReader(head)
         guard try reader.fixed(UInt8.self) == Self.version else { throw RecordError() }
@@ -50,7 +50,7 @@ extension SessionReport {
         counts.resumes = try reader.fixed()
         counts.audioMilliseconds = try reader.fixed()
         let peak: UInt64 = try reader.fixed()
-        // A session of a million hours, or of a petabyte, is none of ours; and those who show them reckon with them.
+        // No session reaches these bounds (a million hours, a petabyte), and code that renders reports relies on them.
         guard counts.audioMilliseconds < 1 << 42, peak < 1 << 50 else { throw RecordError() }
         memoryPeak = Int(peak)
         linesPruned = try reader.fixed()

@@ -1,20 +1,21 @@
-/// How much of a session is told.
+/// How much of a session a report includes.
 package enum ReportDepth: Sendable, Comparable {
-    /// Times and counts.
+    /// Times and counters.
     case head
-    /// Also when something was said and how much, and what happened.
+    /// Also the time and size of each history entry, and the timeline.
     case metadata
-    /// Also what was said.
+    /// Also the texts.
     case full
 }
 
-/// What can be told of a session, live or ended.
+/// The report of a session, live or ended.
 package struct SessionReport: Sendable, Equatable {
     package struct Counts: Sendable, Hashable {
         package var messagesIn: UInt64 = 0
         package var messagesOut: UInt64 = 0
-        /// Of WebSocket frames, compressed where they are; TLS isn't counted.
+        /// Bytes of WebSocket frames received, as compressed, without TLS.
         package var bytesIn: UInt64 = 0
+        /// Bytes of WebSocket frames sent, as compressed, without TLS.
         package var bytesOut: UInt64 = 0
         package var errors: UInt64 = 0
         package var connections: UInt64 = 0
@@ -27,7 +28,7 @@ package struct SessionReport: Sendable, Equatable {
     /// An entry of the history.
     package struct Line: Sendable, Hashable {
         package var tag: History.Tag
-        /// UTF-8, sanitized; nil where reports don't hold what was said.
+        /// UTF-8, sanitized; nil unless the report includes the texts.
         package var text: [UInt8]?
         package var textBytes: Int
 
@@ -39,19 +40,19 @@ package struct SessionReport: Sendable, Equatable {
     }
 
     package var id: ULID
-    /// The client that its place in an archive is counted for. Not part of what is written down of the report, and shown nowhere.
+    /// The client for which the report is counted in an archive. It is neither part of the stored form nor shown.
     package var client = ClientKey.unknown
     /// Unix milliseconds.
     package var startedAt: Int64
     package var lastMessageAt: Int64
-    /// Unix milliseconds; nil while the session lives.
+    /// Unix milliseconds; nil while the session is live.
     package var endedAt: Int64?
     package var ending: SessionEnding?
     package var counts = Counts()
-    /// The most bytes that its ledger ever came to.
+    /// The highest memory usage, in bytes.
     package var memoryPeak = 0
     package var lines: [Line] = []
-    /// Entries of the history that were pruned.
+    /// Number of history entries that were removed.
     package var linesPruned: UInt64 = 0
     package var events: [Timeline.Event] = []
     package var eventsPruned: UInt64 = 0
@@ -63,7 +64,7 @@ package struct SessionReport: Sendable, Equatable {
     }
 }
 
-/// Percentiles of some durations, each the smallest one that so many percent don't exceed (nearest rank). Microseconds.
+/// Percentiles of durations in microseconds (nearest rank: the smallest duration that at least p percent of all don't exceed).
 package struct Percentiles: Sendable, Hashable {
     package var count: Int
     package var p50: UInt32
@@ -71,7 +72,7 @@ package struct Percentiles: Sendable, Hashable {
     package var p99: UInt32
     package var most: UInt32
 
-    /// Nil of nothing.
+    /// Returns nil for an empty sequence.
     package init?(_ durations: some Sequence<UInt32>) {
         let sorted = durations.sorted()
         guard let last = sorted.last else { return nil }
@@ -82,8 +83,8 @@ package struct Percentiles: Sendable, Hashable {
 }
 
 extension SessionReport {
-    /// Times to the first message of an answer, of the answers that the history has.
+    /// Times to the first message of a response, of the responses in the history.
     package var firstReplies: Percentiles? { Percentiles(lines.lazy.compactMap { $0.tag.latency?.first }) }
-    /// Times to the last message of an answer.
+    /// Times to the last message of a response, of the responses in the history.
     package var lastReplies: Percentiles? { Percentiles(lines.lazy.compactMap { $0.tag.latency?.last }) }
 }

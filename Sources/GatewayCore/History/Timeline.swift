@@ -1,17 +1,17 @@
-/// What happened to a session: connections, resumes, errors. The last ``limit`` events.
+/// The last ``limit`` events of a session: connections, resumes, errors.
 ///
-/// It costs 40 bytes an event, and an idle session has one: so it isn't bounded by a key, but counted in the ledger with the history.
+/// An event takes 40 bytes, and an idle session has one. Therefore the limit isn't configurable; the memory is counted with the history.
 package struct Timeline: Sendable {
     package enum Occurrence: Sendable, Hashable {
-        /// The session began on a connection.
+        /// The session began with a connection.
         case connected
-        /// A connection came back to it.
+        /// A connection resumed the session.
         case resumed(isLost: Bool)
-        /// Its connection ended, with a close code or without one.
+        /// The connection closed, with or without a close code.
         case detached(UInt16?)
-        /// Another connection got it.
+        /// Another connection took the session over.
         case takenOver
-        /// The gateway was started anew.
+        /// The gateway restarted.
         case restored
         /// An error was sent.
         case failed(ErrorCode)
@@ -21,7 +21,7 @@ package struct Timeline: Sendable {
         /// Unix milliseconds.
         package var at: Int64
         package var what: Occurrence
-        /// Of the connection, or for an error the correlation id.
+        /// The connection id, or the correlation id of an error.
         package var id: ULID?
 
         package init(at: Int64, what: Occurrence, id: ULID? = nil) {
@@ -39,7 +39,7 @@ package struct Timeline: Sendable {
     package init() {}
 
     package var footprint: Int { events.capacity * MemoryLayout<Event>.stride }
-    /// Events that there were and aren't any more.
+    /// Number of events that were removed.
     package var pruned: UInt64 { watermark.total &- UInt64(events.count) }
 
     package mutating func append(_ event: Event) {

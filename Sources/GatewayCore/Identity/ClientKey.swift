@@ -1,6 +1,6 @@
-/// The client that resources are counted for: a network address, and later a user.
+/// The client for which resources are counted: a network address, and later a user.
 package struct ClientKey: Hashable, Sendable {
-    /// The numbers are what stores write down.
+    /// The raw values are part of the stored format.
     package enum Kind: UInt8, Sendable {
         case unknown = 0
         case address = 1

@@ -1,6 +1,6 @@
 /// A ULID: 48 bits of Unix milliseconds and 80 random bits, written as 26 characters of Crockford's base 32.
 ///
-/// Correlation, connection and session ids are ULIDs: they sort by time and need no coordination. They are names, not secrets.
+/// Correlation, connection and session ids are ULIDs: they sort by time and need no coordination. They are not secrets.
 package struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let high: UInt64
     package let low: UInt64
@@ -10,7 +10,7 @@ package struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
         self.low = low
     }
 
-    /// Nil when the text isn't the 26 characters of one, in either case.
+    /// Parses 26 characters, in upper or lower case; returns nil if they aren't a ULID.
     package init?(_ text: String) {
         let characters = Array(text.utf8)
         guard characters.count == 26, let first = Self.value(characters[0]), first < 8 else { return nil }
@@ -35,7 +35,7 @@ package struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
     var text: InlineArray<26, UInt8> {
         var text = InlineArray<26, UInt8>(repeating: 0)
         var (high, low) = (high, low)
-        // Five bits each, the last first.
+        // Five bits per character, from the last to the first.
         for index in (0..<26).reversed() {
             text[index] = Self.digit(UInt8(truncatingIfNeeded: low & 31))
             low = low >> 5 | high << 59
@@ -77,7 +77,7 @@ package struct ULID: Hashable, Comparable, Sendable, CustomStringConvertible {
 }
 
 extension [UInt8] {
-    /// Appends a ULID between quotes; none needs escaping.
+    /// Appends a ULID in quotes; it never needs escaping.
     package mutating func append(quoted id: ULID) {
         append(0x22)
         id.append(to: &self)

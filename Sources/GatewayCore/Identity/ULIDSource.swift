@@ -1,4 +1,4 @@
-/// Makes ULIDs: a generator (SplitMix64) that the edge seeds once for each event loop. Its numbers name things; none is a secret.
+/// A generator of ULIDs (SplitMix64), seeded once for each event loop. Its numbers are predictable: not for secrets.
 package struct ULIDSource: Sendable, RandomNumberGenerator {
     private var state: UInt64
 

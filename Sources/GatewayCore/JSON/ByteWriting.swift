@@ -1,6 +1,6 @@
-/// Writing text and JSON values into byte arrays without detours over `String`.
+/// Appends text and JSON values to byte arrays without intermediate `String`s.
 extension [UInt8] {
-    /// Lends all bytes.
+    /// Calls `body` with all bytes.
     package func withRawSpan<Result>(_ body: (RawSpan) -> Result) -> Result {
         // `UInt8` has no padding that could be read.
         body(unsafe span.bytes)
@@ -17,7 +17,7 @@ extension [UInt8] {
     }
 
     package mutating func append(decimal value: some BinaryInteger & FixedWidthInteger) {
-        // A sign and the 19 digits of the smallest, or 20 digits.
+        // 20 digits, or a sign and 19 digits.
         appendJSON(expecting: 20) { $0.number(value) }
     }
 
@@ -35,10 +35,10 @@ extension [UInt8] {
         appendJSON(expecting: value.count &+ 2) { writer in value.withRawSpan { writer.string($0) } }
     }
 
-    /// Appends valid UTF-8 as the inside of a JSON string.
+    /// Appends valid UTF-8 as the content of a JSON string, escaped, without quotes.
     package mutating func append(jsonEscaped text: RawSpan) { appendJSON(expecting: text.byteCount) { $0.escaped(text) } }
 
-    /// Appends an id between quotes; none needs escaping.
+    /// Appends an id between quotes; ids need no escaping.
     package mutating func append(quoted id: MessageID) {
         append(0x22)
         id.append(to: &self)

@@ -1,4 +1,4 @@
-/// Strings: quotes, backslashes and C0 controls are escaped (RFC 8259 §7).
+/// Strings, in which quotes, backslashes and C0 controls are escaped (RFC 8259 §7).
 extension JSONWriter {
     /// Writes valid UTF-8 between quotes.
     mutating func string(_ text: RawSpan) {
@@ -7,14 +7,14 @@ extension JSONWriter {
         put(UInt8(ascii: "\""))
     }
 
-    /// Writes valid UTF-8 without the quotes around it: blocks as they are, and single bytes where a block has something to escape.
+    /// Writes valid UTF-8 without quotes: whole blocks verbatim, bytes one by one where a block contains a byte to escape.
     mutating func escaped(_ text: RawSpan) {
         let size = text.byteCount
         var offset = 0
         while size &- offset >= ByteBlock.scalarCount {
             let block = text.block(at: offset)
             let found = Self.special(in: block)
-            // A predictable branch: the next block doesn't depend on how much of this one was written.
+            // A predictable branch: the CPU continues with the next block before it knows how much of this one was written.
             if found.isEmpty {
                 put(block, ByteBlock.scalarCount)
                 offset &+= ByteBlock.scalarCount
@@ -54,14 +54,14 @@ extension JSONWriter {
         }
     }
 
-    /// Writes the last bytes of a block whose other bytes were the last ones written: all of it over those, which costs one store.
+    /// Writes the last bytes of a block with one store, which overwrites the preceding bytes with the same values.
     @inline(__always)
     private mutating func put(last size: Int, of block: ByteBlock) {
         guard let target = unsafe advance(by: size) else { return }
         unsafe (target + (size &- ByteBlock.scalarCount)).storeBytes(of: block, as: ByteBlock.self)
     }
 
-    /// Writes 8 to 15 bytes, if none of them has to be escaped.
+    /// Writes 8 to 15 bytes if none has to be escaped.
     private mutating func putVerbatim(_ text: RawSpan) -> Bool {
         let last = text.byteCount &- MemoryLayout<UInt64>.size
         let words = (text.word(at: 0), text.word(at: last))
@@ -75,7 +75,7 @@ extension JSONWriter {
     /// Whether one of eight bytes has to be escaped.
     @inline(__always)
     private static func isSpecial(_ word: UInt64) -> Bool {
-        // A byte below `n` borrows from its highest bit, which it doesn't have itself.
+        // Subtracting `n` from a smaller byte borrows, which sets the highest bit; bytes that already have it are masked out.
         func hasByte(below n: UInt64, _ word: UInt64) -> UInt64 { (word &- 0x0101_0101_0101_0101 &* n) & ~word & 0x8080_8080_8080_8080 }
         let quote = hasByte(below: 1, word ^ 0x2222_2222_2222_2222)
         let backslash = hasByte(below: 1, word ^ 0x5C5C_5C5C_5C5C_5C5C)
@@ -95,7 +95,7 @@ extension JSONWriter {
         }
     }
 
-    /// How one byte is written: its characters from the lowest bits on, and how many they are.
+    /// Returns the escaped form of a byte, the first character in the lowest bits, and its length.
     @inline(__always)
     private static func escape(_ byte: UInt8) -> (UInt64, Int) {
         func short(_ letter: Unicode.Scalar) -> (UInt64, Int) { (UInt64(letter.value) &<< 8 | 0x5C, 2) }

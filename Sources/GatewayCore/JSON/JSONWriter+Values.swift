@@ -1,4 +1,4 @@
-/// Members of each type of value, and the values themselves. Names are written where a member is, so that they are constants there.
+/// Members and values by type. Members are inlined so that their names are constants at the call site.
 extension JSONWriter {
     /// Writes a constant string that needs no escaping.
     @inline(__always)
@@ -21,7 +21,7 @@ extension JSONWriter {
         if value { put("true") } else { put("false") }
     }
 
-    /// Writes a finite number in the shortest form that reads back the same; `null` for another, which JSON doesn't have.
+    /// Writes a finite number in the shortest form that round-trips; `null` for NaN and infinities, which JSON lacks.
     @inline(__always)
     package mutating func member(_ name: StaticString, _ value: Double) {
         self.name(name)
@@ -34,7 +34,7 @@ extension JSONWriter {
         put("null")
     }
 
-    /// Writes a time in milliseconds with up to three digits behind the point. Negative ones count as 0.
+    /// Writes a duration in milliseconds with up to three decimals. Negative durations are written as 0.
     @inline(__always)
     package mutating func member(_ name: StaticString, milliseconds duration: Instant.Duration) {
         self.name(name)
@@ -83,7 +83,7 @@ extension JSONWriter {
         string(unsafe value.span.bytes)
     }
 
-    /// Writes a member with a name that needs escaping and a value that is JSON already.
+    /// Writes a member with a name that needs escaping and a value that is already JSON.
     package mutating func member(named name: String, json value: [UInt8]) {
         // As above.
         self.name(unsafe name.utf8Span.span.bytes)
@@ -91,7 +91,7 @@ extension JSONWriter {
         put(unsafe value.span.bytes)
     }
 
-    /// Writes a constant string in an array that needs no escaping.
+    /// Writes a constant string, which needs no escaping, in an array.
     package mutating func element(literal value: StaticString) {
         separate()
         put(UInt8(ascii: "\""))
@@ -99,21 +99,21 @@ extension JSONWriter {
         put(UInt8(ascii: "\""))
     }
 
-    /// Writes a value that is JSON already.
+    /// Writes a value that is already JSON.
     @inline(__always)
     package mutating func member(_ name: StaticString, json value: RawSpan) {
         self.name(name)
         put(value)
     }
 
-    /// Writes an id between quotes; none needs escaping.
+    /// Writes an id between quotes; ids need no escaping.
     mutating func quoted(_ id: MessageID) {
         put(UInt8(ascii: "\""))
         id.withBytes { put($0) }
         put(UInt8(ascii: "\""))
     }
 
-    /// Writes a ULID between quotes; none needs escaping.
+    /// Writes a ULID between quotes; ULIDs need no escaping.
     mutating func quoted(_ id: ULID) {
         put(UInt8(ascii: "\""))
         let text = id.text
@@ -183,7 +183,7 @@ extension JSONWriter {
         var (count, limit): (Int, UInt64) = (1, 10)
         while value >= limit {
             count &+= 1
-            // 10 to the 20th doesn't fit.
+            // 10^20 exceeds 64 bits.
             if count == 20 { break }
             limit &*= 10
         }

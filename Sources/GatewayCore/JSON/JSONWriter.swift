@@ -1,17 +1,17 @@
-/// Writes one JSON text (RFC 8259) into memory that it borrows.
+/// A writer of one JSON text (RFC 8259) into borrowed memory.
 ///
-/// A writer stays within that memory and counts on beyond it: the count then tells how much memory the text needs. So `appendJSON` makes room
-/// once for a whole message instead of once for each of its parts, and a part costs a comparison and its stores.
-/// Members and elements are separated by the writer, which allocates nothing.
+/// When the memory is full, the writer stops storing but continues counting, so that ``count`` is the size that the text needs.
+/// `appendJSON` thus reserves memory once for a whole message instead of once for each part, and a part costs a comparison and its stores.
+/// The writer inserts the separators of members and elements, and allocates nothing.
 ///
-/// Safe, because each store is preceded by a comparison with the size of the memory, and the memory outlives the closure that gets the writer.
+/// The writer is safe: each store is preceded by a bounds check, and the memory outlives the closure that receives the writer.
 @safe
 package struct JSONWriter: ~Copyable {
     private let base: UnsafeMutableRawPointer?
     private let capacity: Int
-    /// Bytes of the text so far; more than there is memory for when the text doesn't fit.
+    /// The size of the text so far in bytes; greater than the capacity when the text doesn't fit.
     package private(set) var count = 0
-    /// The byte in front of the next member or element: a comma, or the bracket of an object or array that has none yet.
+    /// The byte before the next member or element: a comma, or the opening bracket of an object or array that is still empty.
     private var separator = UInt8(ascii: "{")
 
     init(_ memory: UnsafeMutableRawBufferPointer) {
@@ -19,7 +19,7 @@ package struct JSONWriter: ~Copyable {
         capacity = memory.count
     }
 
-    /// Counts `size` more bytes, and returns where they go; nil when there is no room.
+    /// Counts `size` more bytes, and returns the address to store them at; nil when they don't fit.
     @inline(__always)
     mutating func advance(by size: Int) -> UnsafeMutableRawPointer? {
         let start = count
@@ -28,7 +28,7 @@ package struct JSONWriter: ~Copyable {
         return unsafe base + start
     }
 
-    /// Where the next bytes go, if there are at least `size`.
+    /// Returns the address of the next bytes if at least `size` bytes are free; nil otherwise.
     @inline(__always)
     func room(for size: Int) -> UnsafeMutableRawPointer? {
         guard count &+ size <= capacity, let base = unsafe base else { return nil }
@@ -37,7 +37,7 @@ package struct JSONWriter: ~Copyable {
 
     // MARK: Structure
 
-    /// Writes a whole object without a name: the text itself.
+    /// Writes an object without a name, the root of the text.
     @inline(__always)
     package mutating func object(_ members: (inout JSONWriter) -> Void) { nest("{", "}", members) }
 
@@ -60,7 +60,7 @@ package struct JSONWriter: ~Copyable {
         nest("{", "}", members)
     }
 
-    /// Writes what comes in front of an element.
+    /// Writes the separator before an element.
     mutating func separate() {
         put(separator)
         separator = UInt8(ascii: ",")
@@ -75,7 +75,7 @@ package struct JSONWriter: ~Copyable {
         separator = UInt8(ascii: ",")
     }
 
-    /// Writes the name of a member, which needs no escaping, and what comes in front of it.
+    /// Writes the separator and the name of a member; the name needs no escaping.
     @inline(__always)
     mutating func name(_ name: StaticString) {
         let size = name.utf8CodeUnitCount
@@ -110,7 +110,7 @@ package struct JSONWriter: ~Copyable {
         if let target = unsafe advance(by: size) { unsafe target.copyMemory(from: literal.utf8Start, byteCount: size) }
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes verbatim.
     mutating func put(_ bytes: RawSpan) {
         let size = bytes.byteCount
         guard let target = unsafe advance(by: size) else { return }
@@ -123,16 +123,16 @@ package struct JSONWriter: ~Copyable {
 }
 
 extension [UInt8] {
-    /// Appends one JSON text. It is written in one pass where `expected` is enough or the array has room, else in two.
+    /// Appends one JSON text, in one pass if `expected` bytes or the array's capacity suffice, in two otherwise.
     ///
-    /// - Parameter write: called twice when the text turns out to be longer; writes the same each time
+    /// - Parameter write: writes the text; called a second time, with the same result, when the text doesn't fit
     @inline(__always)
     package mutating func appendJSON(expecting expected: Int, _ write: (inout JSONWriter) -> Void) {
         var needed = expected
         var isWritten = false
         while !isWritten {
             append(addingCapacity: Swift.max(needed, capacity &- count)) { output in
-                // The closure says how many bytes it has written.
+                // The closure reports how many bytes it has initialized.
                 unsafe output.withUnsafeMutableBufferPointer { target, written in
                     var writer = unsafe JSONWriter(UnsafeMutableRawBufferPointer(target))
                     write(&writer)

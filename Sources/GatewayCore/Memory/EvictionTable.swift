@@ -1,9 +1,9 @@
 import DequeModule
 
-/// The entries of a bounded table, counted by client: decides which entry is evicted when the table is full.
+/// The entries of a bounded table, counted by client, to choose the entry that is evicted when the table is full.
 ///
-/// A client's own entries go first, the oldest of them; then the oldest entry of the client that holds most. A client that holds a single
-/// entry keeps it, whatever others do.
+/// The oldest entry of the same client is evicted first, or else the oldest entry of the client with the highest weight. A client with a
+/// single entry keeps it, whatever others do.
 package struct EvictionTable<ID: Hashable & Sendable>: Sendable {
     private struct Entry: Sendable {
         var client: ClientKey
@@ -12,7 +12,7 @@ package struct EvictionTable<ID: Hashable & Sendable>: Sendable {
     }
 
     private struct Share: Sendable {
-        /// In the order of insertion. Entries that were removed since are skipped.
+        /// Ids in the order of insertion, including removed entries, which are skipped.
         var order: Deque<(id: ID, serial: UInt64)> = []
         var count = 0
         var weight = 0
@@ -21,7 +21,7 @@ package struct EvictionTable<ID: Hashable & Sendable>: Sendable {
     private var entries: [ID: Entry] = [:]
     private var shares: [ClientKey: Share] = [:]
     private var lastSerial: UInt64 = 0
-    /// The weights of all entries.
+    /// The total weight of all entries.
     package private(set) var weight = 0
 
     package init() {}
@@ -30,9 +30,9 @@ package struct EvictionTable<ID: Hashable & Sendable>: Sendable {
     package func contains(_ id: ID) -> Bool { entries[id] != nil }
     package func count(of client: ClientKey) -> Int { shares[client]?.count ?? 0 }
 
-    /// Adds the newest entry. One with the same id is replaced.
+    /// Adds the newest entry, in place of an entry with the same id.
     ///
-    /// - Parameter weight: what the entry counts when clients are compared
+    /// - Parameter weight: the weight of the entry when clients are compared
     package mutating func insert(_ id: ID, of client: ClientKey, weight: Int = 1) {
         remove(id)
         lastSerial &+= 1
@@ -51,22 +51,22 @@ package struct EvictionTable<ID: Hashable & Sendable>: Sendable {
         share.count -= 1
         share.weight -= entry.weight
         guard share.count > 0 else { return true }
-        // Most removals are of the oldest; the rest is cleared away when it is more than half.
+        // Most removals are of the oldest entry. Other removed ids are dropped when they are more than half.
         while let first = share.order.first, entries[first.id]?.serial != first.serial { share.order.removeFirst() }
         if share.order.count > 2 * share.count + 16 { share.order.removeAll { entries[$0.id]?.serial != $0.serial } }
         shares[entry.client] = share
         return true
     }
 
-    /// The entry to evict for an entry of `client`; nil when only clients with a single entry are left.
+    /// Returns the entry to evict for a new entry of `client`; nil when only clients with a single entry are left.
     ///
     /// - Parameters:
-    ///   - spared: an entry that isn't evicted, the one that room is made for
+    ///   - spared: an entry that isn't evicted: the new one
     ///   - single: whether the only entry of another client may be evicted, too
     package func victim(for client: ClientKey, sparing spared: ID? = nil, single: Bool = false) -> ID? {
         if let own = oldest(of: client, sparing: spared) { return own }
         let heaviest = shares.lazy.filter { $0.key != client && (single || $0.value.count > 1) }.max { left, right in
-            // Among equals the age decides, so that the choice doesn't depend on a hash.
+            // The age breaks ties, so that the choice doesn't depend on a hash.
             (left.value.weight, right.value.order.first?.serial ?? 0) < (right.value.weight, left.value.order.first?.serial ?? 0)
         }
         return heaviest.flatMap { oldest(of: $0.key, sparing: spared) }

@@ -1,16 +1,16 @@
-/// Which memory is freed when all sessions together come near `sessions.total_memory_budget`.
+/// The policy for reclaiming memory when all sessions together approach `sessions.total_memory_budget`.
 ///
-/// Memory is counted by client, and the client that holds most gives up first: so a client can't make others lose anything by filling the
-/// budget. At 90 % histories are cut, the largest first. At 100 % waiting sessions end as well, and past the overhead sessions with a
-/// connection. A client that holds less than the average gives up nothing but histories, and those only at 100 %.
+/// Memory is counted by client and reclaimed from the client that uses the most, so that a client can't harm others by filling the budget.
+/// At 90 %, histories are removed, the largest first. At 100 %, detached sessions are ended, too, and above budget plus overhead also
+/// attached sessions. A client that uses less than the average loses only histories, and those only at 100 %.
 package struct MemoryRelief: Sendable {
-    /// The memory of one session.
+    /// The memory usage of one session.
     package struct Usage: Sendable {
         package var id: ULID
-        /// The event loop that has the session.
+        /// The event loop of the session.
         package var loop: Int
         package var client: ClientKey
-        /// Bytes of the whole ledger.
+        /// Bytes of all parts.
         package var total: Int
         /// Bytes of the history, part of ``total``.
         package var history: Int
@@ -28,7 +28,7 @@ package struct MemoryRelief: Sendable {
 
     package enum Step: Sendable, Hashable {
         case cutHistory(ULID, loop: Int)
-        /// Ends a session that waits to be resumed.
+        /// Ends a session without a connection.
         case endDetached(ULID, loop: Int)
         case endAttached(ULID, loop: Int)
 
@@ -44,27 +44,27 @@ package struct MemoryRelief: Sendable {
 
     package init(budget: Int) { self.budget = budget }
 
-    /// From here on histories are cut and new sessions refused.
+    /// The usage from which histories are removed and new sessions rejected.
     package var shortage: Int { budget == .max ? .max : budget - budget / 10 }
-    /// How far sessions with a connection may go over the budget by what they had begun, before they end.
+    /// How far work in progress may exceed the budget before attached sessions are ended.
     package var overhead: Int { budget == .max ? 0 : max(budget / 10, 16 << 20) }
     private var limit: Int { budget.addingReportingOverflow(overhead).overflow ? .max : budget + overhead }
 
     package func isShort(_ total: Int) -> Bool { budget != .max && total >= shortage }
     package func isExhausted(_ total: Int) -> Bool { budget != .max && total >= budget }
-    /// Nothing more is asked of upstreams.
+    /// Whether no more events are requested from upstreams.
     package func isOverLimit(_ total: Int) -> Bool { budget != .max && total >= limit }
 
-    /// The steps to take.
+    /// Returns the steps to take.
     ///
-    /// - Parameter forNewcomer: a new session waits for memory. Then clients with several waiting sessions lose the largest of them at 90 %
-    ///   already, if that is enough.
+    /// - Parameter forNewcomer: a new session needs memory. Clients with several detached sessions then lose the largest of them at 90 %
+    ///   already, if that frees enough.
     package func steps(for sessions: [Usage], forNewcomer: Bool = false) -> [Step] {
         var plan = MemoryReliefPlan(sessions)
         guard isShort(plan.total) else { return [] }
         plan.cutHistories(downTo: shortage)
         if isExhausted(plan.total) {
-            // Some way down, so that new work isn't refused again with the next message.
+            // Down to 95 %, so that the next message isn't rejected again.
             plan.endDetached(downTo: budget - budget / 20)
             if isExhausted(plan.total) { plan.cutHistories(downTo: budget, ofEveryone: true) }
             if isOverLimit(plan.total) { plan.endAttached(downTo: budget) }
@@ -72,7 +72,7 @@ package struct MemoryRelief: Sendable {
         if forNewcomer, isShort(plan.total) {
             var further = plan
             further.endDetached(downTo: shortage, sparingLast: true)
-            // Nothing ends in vain.
+            // No session ends unless that frees enough.
             if !isShort(further.total) { plan = further }
         }
         return plan.steps

@@ -1,10 +1,10 @@
 import HeapModule
 
-/// The steps of a ``MemoryRelief`` in the making, and what would be left after them.
+/// The steps of a ``MemoryRelief`` while they are planned, and the memory usage after them.
 struct MemoryReliefPlan {
     private typealias Usage = MemoryRelief.Usage
 
-    /// The sessions of one client that the plan hasn't used, in each list the smallest first.
+    /// The sessions of one client that have no step yet, the smallest first in each list.
     private struct Share {
         var total = 0
         var histories: [Usage] = []
@@ -26,7 +26,7 @@ struct MemoryReliefPlan {
 
     init(_ sessions: [MemoryRelief.Usage]) {
         var indices: [ClientKey: Int] = [:]
-        // The same for the same sessions, whatever their order.
+        // Sorted, so that the plan doesn't depend on the order of the sessions.
         for usage in sessions.sorted(by: { ($0.total, $1.id) < ($1.total, $0.id) }) {
             let index = indices[usage.client] ?? shares.count
             if index == shares.count {
@@ -50,7 +50,7 @@ struct MemoryReliefPlan {
         }
     }
 
-    /// - Parameter isSparingLast: clients keep their last waiting session
+    /// - Parameter isSparingLast: whether clients keep their last detached session
     mutating func endDetached(downTo goal: Int, sparingLast isSparingLast: Bool = false) {
         free(downTo: goal) { plan, index in
             guard plan.shares[index].detached.count > (isSparingLast ? 1 : 0), let usage = plan.shares[index].detached.popLast() else {
@@ -69,20 +69,20 @@ struct MemoryReliefPlan {
         }
     }
 
-    /// - Returns: the bytes that the session still holds.
+    /// - Returns: the bytes that ending the session frees.
     private mutating func end(_ usage: Usage, of index: Int) -> Int {
         guard !cut.contains(usage.id) else { return usage.total - usage.history }
         shares[index].histories.removeAll { $0.id == usage.id }
         return usage.total
     }
 
-    /// Has the client that holds most give up something, again and again, until no more than `goal` is held.
+    /// Applies `step` to the client that uses the most, repeatedly, until less than `goal` bytes are used.
     ///
     /// - Parameters:
-    ///   - isOfEveryone: false spares clients that hold less than the average
-    ///   - step: returns the bytes that the client at an index gives up; nil when it has nothing more
+    ///   - isOfEveryone: false spares clients that use less than the average
+    ///   - step: returns the bytes freed from the client at an index; nil when nothing more can be freed
     private mutating func free(downTo goal: Int, ofEveryone isOfEveryone: Bool = false, _ step: (inout Self, Int) -> Int?) {
-        // The average of what is left: one client alone is never below it.
+        // The average of the remaining usage: a single client is never below it.
         func least() -> Int { isOfEveryone || shares.isEmpty ? 0 : total / shares.count }
         var candidates = Heap(shares.indices.map { Candidate(total: shares[$0].total, index: $0) })
         while total >= goal, let largest = candidates.popMax(), largest.total >= least() {

@@ -1,10 +1,10 @@
-/// What the bytes of an audio stream are.
+/// The encoding of an audio stream.
 package struct AudioFormat: Hashable, Sendable {
     package enum Codec: String, Sendable, CaseIterable {
         case pcm16, mulaw, alaw, opus
         case oggOpus = "ogg_opus"
         case webmOpus = "webm_opus"
-        // Stores number the codecs in this order: further ones go behind.
+        // Stored records number the codecs in this order: append new ones.
         case mp4AAC = "mp4_aac"
     }
 
@@ -12,7 +12,7 @@ package struct AudioFormat: Hashable, Sendable {
     package static let channelCounts = 1...2
 
     package var codec: Codec
-    /// Samples a second, 8000–48000.
+    /// The sample rate in Hz, 8000–48000.
     package var rate: Int
     /// 1 or 2.
     package var channels: Int
@@ -23,7 +23,7 @@ package struct AudioFormat: Hashable, Sendable {
         self.channels = channels
     }
 
-    /// Bytes of one sample of all channels; 1 for codecs that aren't made of samples.
+    /// Bytes of one sample of all channels; 1 for packet-based codecs.
     package var frameBytes: Int {
         switch codec {
         case .pcm16: 2 * channels

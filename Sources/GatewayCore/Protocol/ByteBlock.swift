@@ -1,11 +1,11 @@
-/// Sixteen bytes looked at together.
+/// Sixteen bytes that are processed together.
 typealias ByteBlock = SIMD16<UInt8>
 
-/// One yes or no for each byte of a ``ByteBlock``.
+/// A Boolean for each byte of a ``ByteBlock``.
 typealias ByteLanes = SIMDMask<SIMD16<Int8>>
 
-/// Comparisons with one value. They make a vector of it first: the comparisons of the standard library with a scalar, and those of
-/// vectors wider than this, are compiled to a loop over lanes.
+/// Comparisons with one value, which is broadcast to a vector first: the standard library's comparisons with a scalar, and those of wider
+/// vectors, are compiled to a loop over lanes.
 extension SIMD where Self == ByteBlock {
     @inline(__always)
     func equal(to value: UInt8) -> ByteLanes { self .== ByteBlock(repeating: value) }
@@ -33,13 +33,13 @@ extension RawSpan {
     }
 }
 
-/// The lanes of a ``ByteBlock`` that met a condition. The first byte is in the lowest bits: little-endian machines, the only ones supported.
+/// The lanes of a ``ByteBlock`` that satisfy a condition. The first byte is in the lowest bits; only little-endian machines are supported.
 struct BlockMask {
     private let lanes: SIMD2<UInt64>
 
     @inline(__always)
     init(_ mask: ByteLanes) {
-        // A mask is 16 bytes of all zeros or all ones, and so is this.
+        // Each lane of the mask is a byte of all zeros or all ones, so both types have 16 bytes.
         lanes = unsafe unsafeBitCast(mask, to: SIMD2<UInt64>.self)
     }
 

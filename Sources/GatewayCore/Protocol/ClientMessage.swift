@@ -1,6 +1,6 @@
-/// A valid message of a client, still pointing into the bytes it was read from.
+/// A valid client message that refers to the bytes that it was parsed from.
 ///
-/// Nothing is copied until the message is accepted: texts are ``TextSlice``s into the scanned span.
+/// No text is copied until the message is accepted: texts are ``TextSlice``s of the scanned span.
 /// Shapes and bounds: protocol page, section "Messages".
 package enum ClientMessage: Sendable {
     case ping(id: MessageID?, ts: NumberSlice?)
@@ -8,7 +8,7 @@ package enum ClientMessage: Sendable {
     case audioOpen(AudioOpen)
     /// `{"type":"audio","id":…,"final":true}` without `data` and `format`: ends the open stream.
     case audioEnd(id: MessageID)
-    /// `{"type":"audio","id":…,"from":n}`: the client goes on with chunk n.
+    /// `{"type":"audio","id":…,"from":n}`: the client continues with chunk n.
     case audioFrom(id: MessageID, chunk: UInt64)
     case status(Status)
     case cancel(id: MessageID, reason: TextSlice?, playedMilliseconds: Int64?)
@@ -18,7 +18,7 @@ package enum ClientMessage: Sendable {
 
     package struct Text: Sendable {
         package var id: MessageID
-        /// 1 byte to `messages.max_text_bytes` after sanitizing.
+        /// The text: 1 byte to `messages.max_text_bytes` after sanitizing.
         package var text: TextSlice
         package var lang: TextSlice?
         package var stream: Bool
@@ -41,7 +41,7 @@ package enum ClientMessage: Sendable {
         package var lang: TextSlice?
         package var output: Output?
         package var meta: [MetaEntry]
-        /// All in one: the base64 text of the whole recording, already checked to be strict base64; `final` is true then.
+        /// A whole recording in one message, as validated base64 text; `final` is true then. Nil for a stream.
         package var data: TextSlice?
 
         package init(id: MessageID, format: AudioFormat, lang: TextSlice?, output: Output?, meta: [MetaEntry], data: TextSlice?) {
@@ -72,7 +72,7 @@ package enum ClientMessage: Sendable {
         }
     }
 
-    /// What the client wants back.
+    /// The requested output.
     package struct Output: Sendable {
         package var text: Bool
         package var audio: Bool

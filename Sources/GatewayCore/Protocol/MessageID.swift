@@ -1,13 +1,13 @@
 /// An id chosen by a client: 1–64 characters of `[A-Za-z0-9._:-]` (protocol page, section "Messages").
 ///
-/// Kept inline, so that naming a message allocates nothing.
+/// The bytes are stored inline, so that an id needs no allocation.
 package struct MessageID: Hashable, Sendable, CustomStringConvertible {
     package static let maximumLength = 64
 
     private var storage: InlineArray<64, UInt8>
     package let count: Int
 
-    /// Nil when the bytes aren't such an id.
+    /// Nil when the bytes aren't a valid id.
     package init?(_ bytes: RawSpan) {
         let count = bytes.byteCount
         guard count >= 1, count <= Self.maximumLength else { return nil }
@@ -35,7 +35,7 @@ package struct MessageID: Hashable, Sendable, CustomStringConvertible {
 
     package subscript(index: Int) -> UInt8 { storage[index] }
 
-    /// Lends the characters.
+    /// Calls `body` with the characters.
     package func withBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
         // `UInt8` has no padding that could be read.
         body(unsafe storage.span.bytes.extracting(first: count))
@@ -69,11 +69,11 @@ package struct MessageID: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension RawSpan {
-    /// One byte; `index` is below `byteCount`, which is checked in debug and release builds alike.
+    /// Returns the byte at an index below `byteCount`, which is checked in debug and release builds alike.
     @inline(__always)
     package func byte(at index: Int) -> UInt8 {
         precondition(index >= 0 && index < byteCount)
-        // In bounds by the line above.
+        // In bounds by the precondition.
         return unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
     }
 }

@@ -1,4 +1,4 @@
-/// Names an accepted request between a session and its upstream. Never reused within a session.
+/// The identifier of an accepted request between a session and its upstream; never reused within a session.
 package struct RequestKey: Hashable, Sendable {
     package let number: UInt64
 

@@ -1,12 +1,12 @@
-/// A JSON string inside a scanned message: where it lies, and what it becomes once unescaped and sanitized.
+/// The position of a JSON string in a scanned message, and its size after unescaping and sanitizing.
 package struct TextSlice: Hashable, Sendable {
     /// Offset of the first byte after the opening quote.
     package var start: Int
-    /// Raw bytes between the quotes.
+    /// The number of raw bytes between the quotes.
     package var rawCount: Int
-    /// Bytes of UTF-8 after unescaping and sanitizing: what limits are measured against.
+    /// Bytes of UTF-8 after unescaping and sanitizing, which limits apply to.
     package var count: Int
-    /// Whether the raw bytes are already the text: no escape, nothing to remove.
+    /// Whether the raw bytes equal the text: no escapes, no characters to remove.
     package var isVerbatim: Bool
 
     package init(start: Int, rawCount: Int, count: Int, isVerbatim: Bool) {
@@ -17,7 +17,7 @@ package struct TextSlice: Hashable, Sendable {
     }
 }
 
-/// A JSON number inside a scanned message, echoed as it was written.
+/// The position of a JSON number in a scanned message, which is echoed verbatim.
 package struct NumberSlice: Hashable, Sendable {
     package var start: Int
     package var count: Int

@@ -1,4 +1,4 @@
-/// A resume token as the gateway keeps it: the SHA-256 of what the client was given (protocol page, "Sessions and resume").
+/// A resume token as stored by the gateway: the SHA-256 of the token sent to the client (protocol page, "Sessions and resume").
 package struct TokenHash: Hashable, Sendable {
     package let words: (UInt64, UInt64, UInt64, UInt64)
 
@@ -6,7 +6,7 @@ package struct TokenHash: Hashable, Sendable {
 
     package var values: [UInt64] { [words.0, words.1, words.2, words.3] }
 
-    /// In constant time.
+    /// Compares in constant time.
     package static func == (left: Self, right: Self) -> Bool {
         (left.words.0 ^ right.words.0) | (left.words.1 ^ right.words.1) | (left.words.2 ^ right.words.2) | (left.words.3 ^ right.words.3)
             == 0

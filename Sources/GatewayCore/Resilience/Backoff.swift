@@ -1,5 +1,4 @@
-/// The delay before a retry: twice as long each time, up to a bound, and a random share of that, so that calls which failed together don't
-/// return together ("full jitter").
+/// The delays between retries: exponential backoff up to a limit with full jitter, so that calls that failed together don't retry together.
 package struct Backoff: Sendable, Hashable {
     /// The longest delay before the first retry.
     package var base = Instant.Duration.milliseconds(100)
@@ -8,7 +7,7 @@ package struct Backoff: Sendable, Hashable {
 
     package init() {}
 
-    /// The delay before the next retry.
+    /// Returns the delay before the next retry.
     ///
     /// - Parameters:
     ///   - attempt: failed attempts so far, at least 1

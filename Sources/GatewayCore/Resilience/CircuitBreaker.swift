@@ -1,19 +1,20 @@
-/// Keeps requests away from an endpoint that fails, and finds out when it works again.
+/// A circuit breaker, which keeps requests away from a failing endpoint and probes whether the endpoint has recovered.
 ///
-/// Closed, everything passes. After ``Policy/failures`` failures in a row, or when ``Policy/rate`` of at least ``Policy/minimum`` requests
-/// within ``Policy/window`` have failed, it opens: nothing passes for ``Policy/openDuration``. Then it is half-open: ``Policy/probes`` requests at a
-/// time pass as probes, and as many successes close it, one failure opens it again.
+/// A closed breaker admits all requests. After ``Policy/failures`` failures in a row, or when ``Policy/rate`` of at least
+/// ``Policy/minimum`` requests within ``Policy/window`` have failed, the breaker opens and rejects all requests for
+/// ``Policy/openDuration``. Then it is half-open: it admits ``Policy/probes`` requests at a time; as many successes close it, one failure
+/// reopens it.
 package struct CircuitBreaker: Sendable {
     package struct Policy: Sendable, Hashable {
-        /// Failures in a row that open it.
+        /// Failures in a row that open the breaker.
         package var failures = 5
-        /// The share of failures within the window that opens it, above 0 to 1.
+        /// The share of failures within the window that opens the breaker: greater than 0, at most 1.
         package var rate = 0.5
-        /// Requests within the window before the share counts.
+        /// Requests within the window before ``rate`` applies.
         package var minimum = 20
         package var window = Instant.Duration.seconds(10)
         package var openDuration = Instant.Duration.seconds(60)
-        /// Requests that pass at a time while it is half-open, and successes that close it.
+        /// Concurrent requests admitted while half-open, and successes that close the breaker.
         package var probes = 1
 
         package init() {}
@@ -24,29 +25,29 @@ package struct CircuitBreaker: Sendable {
         case halfOpen = "half_open"
     }
 
-    /// Lets one request pass, and says later which era its outcome belongs to.
+    /// The admission of one request, which assigns the request's outcome to the phase that admitted it.
     package struct Ticket: Sendable, Hashable {
-        fileprivate var era: UInt64
+        fileprivate var generation: UInt64
         package fileprivate(set) var isProbe: Bool
     }
 
     package enum Outcome: Sendable, Hashable {
         case success
         case failure
-        /// It was cancelled, or failed for a reason that says nothing of the endpoint.
+        /// The request was cancelled, or failed for a reason unrelated to the endpoint.
         case neither
     }
 
     private enum Phase: Sendable {
-        case closed(inARow: Int)
+        case closed(consecutiveFailures: Int)
         case open(until: Instant)
         case halfOpen(probing: Int, successes: Int)
     }
 
     package let policy: Policy
-    private var phase = Phase.closed(inARow: 0)
-    /// Goes up with each change of phase: outcomes of requests from before it say nothing of now.
-    private var era: UInt64 = 0
+    private var phase = Phase.closed(consecutiveFailures: 0)
+    /// Incremented with each change of phase; outcomes of requests from earlier phases are ignored.
+    private var generation: UInt64 = 0
     private var windowStart = Instant(nanoseconds: 0)
     private var windowRequests = 0
     private var windowFailures = 0
@@ -61,13 +62,13 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
-    /// The time until a request can pass again: zero when one can, or a probe is about to tell.
+    /// Returns the time until requests may be admitted; zero when closed or half-open.
     package func wait(at now: Instant) -> Instant.Duration {
         guard case .open(let until) = phase else { return .zero }
         return max(.zero, until - now)
     }
 
-    /// Whether ``admit(at:)`` would let a request pass.
+    /// Returns whether ``admit(at:)`` would admit a request.
     package func admits(at now: Instant) -> Bool {
         switch phase {
         case .closed: true
@@ -76,35 +77,35 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
-    /// Lets a request pass; nil while it is open, and while all probes are under way.
+    /// Admits a request; nil while the breaker is open, and while all probes are outstanding.
     package mutating func admit(at now: Instant) -> Ticket? {
         if case .open(let until) = phase, now >= until { enter(.halfOpen(probing: 0, successes: 0)) }
         switch phase {
-        case .closed: return Ticket(era: era, isProbe: false)
+        case .closed: return Ticket(generation: generation, isProbe: false)
         case .open: return nil
         case .halfOpen(let probing, let successes):
             guard probing < policy.probes else { return nil }
             phase = .halfOpen(probing: probing + 1, successes: successes)
-            return Ticket(era: era, isProbe: true)
+            return Ticket(generation: generation, isProbe: true)
         }
     }
 
-    /// To be called once for each ticket.
+    /// Records the outcome of an admitted request. Called once for each ticket.
     ///
-    /// - Returns: whether its phase has changed.
+    /// - Returns: whether the state has changed
     @discardableResult
     package mutating func settle(_ ticket: Ticket, _ outcome: Outcome, at now: Instant) -> Bool {
-        guard ticket.era == era else { return false }
+        guard ticket.generation == generation else { return false }
         switch (phase, outcome) {
         case (.closed, .neither), (.open, _): return false
         case (.closed, .success):
             count(failed: false, at: now)
-            phase = .closed(inARow: 0)
+            phase = .closed(consecutiveFailures: 0)
             return false
-        case (.closed(let inARow), .failure):
+        case (.closed(let consecutiveFailures), .failure):
             count(failed: true, at: now)
-            phase = .closed(inARow: inARow + 1)
-            guard inARow + 1 >= policy.failures || isOverRate else { return false }
+            phase = .closed(consecutiveFailures: consecutiveFailures + 1)
+            guard consecutiveFailures + 1 >= policy.failures || isOverRate else { return false }
             open(at: now)
             return true
         case (.halfOpen(let probing, let successes), .neither):
@@ -123,9 +124,9 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
-    /// Closes it, where it isn't closed: whatever has failed before says nothing of now.
+    /// Closes the breaker, and forgets earlier failures.
     ///
-    /// - Returns: whether its phase has changed.
+    /// - Returns: whether the state has changed
     package mutating func reset() -> Bool {
         if case .closed = phase { return false }
         close()
@@ -133,7 +134,7 @@ package struct CircuitBreaker: Sendable {
     }
 
     private mutating func close() {
-        enter(.closed(inARow: 0))
+        enter(.closed(consecutiveFailures: 0))
         (windowRequests, windowFailures) = (0, 0)
     }
 
@@ -141,7 +142,7 @@ package struct CircuitBreaker: Sendable {
 
     private mutating func enter(_ next: Phase) {
         phase = next
-        era &+= 1
+        generation &+= 1
     }
 
     private mutating func count(failed: Bool, at now: Instant) {

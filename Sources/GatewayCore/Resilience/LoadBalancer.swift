@@ -1,4 +1,4 @@
-/// The endpoints of one upstream, each with its breaker: a request goes to the one with the fewest requests outstanding.
+/// A least-requests load balancer for the endpoints of one upstream, each with its circuit breaker.
 package struct LoadBalancer: Sendable {
     package struct Endpoint: Sendable {
         package fileprivate(set) var breaker: CircuitBreaker
@@ -17,22 +17,22 @@ package struct LoadBalancer: Sendable {
 
     package enum Result: Sendable, Hashable {
         case picked(Pick)
-        /// No endpoint takes a request; the first of them may after this time.
+        /// No endpoint admits a request; the first may do so after this time.
         case unavailable(wait: Instant.Duration)
     }
 
     package private(set) var endpoints: [Endpoint]
-    /// The start of the search: endpoints with equally many outstanding requests take turns.
+    /// The index where the search starts, so that endpoints with equally many outstanding requests are picked round-robin.
     private var next = 0
 
     package init(count: Int, policy: CircuitBreaker.Policy) {
         endpoints = Array(repeating: Endpoint(breaker: CircuitBreaker(policy: policy)), count: count)
     }
 
-    /// Picks the endpoint with the fewest requests outstanding among those that are healthy and whose breaker admits one; an unhealthy one
-    /// when there is no other.
+    /// Picks the endpoint with the fewest outstanding requests among the healthy endpoints whose breaker admits a request; an unhealthy
+    /// endpoint if no other is left.
     ///
-    /// - Parameter tried: indices of endpoints that have failed this request: picked again only when there is no other
+    /// - Parameter tried: indices of endpoints that this request has tried; picked again only if no other is left
     package mutating func pick(excluding tried: [Int] = [], at now: Instant) -> Result {
         var best: (index: Int, rank: (Int, Int))?
         for offset in endpoints.indices {
@@ -50,7 +50,7 @@ package struct LoadBalancer: Sendable {
         return .picked(Pick(index: index, ticket: ticket))
     }
 
-    /// The time until an endpoint takes requests; zero when one does.
+    /// Returns the time until an endpoint admits requests; zero when one does already.
     package func wait(at now: Instant) -> Instant.Duration {
         var shortest: Instant.Duration?
         for endpoint in endpoints {
@@ -60,9 +60,9 @@ package struct LoadBalancer: Sendable {
         return shortest ?? .zero
     }
 
-    /// Returns a pick.
+    /// Releases a pick and records the outcome.
     ///
-    /// - Returns: the state of its breaker, where that has changed.
+    /// - Returns: the new state of the endpoint's breaker; nil when unchanged
     @discardableResult
     package mutating func release(_ pick: Pick, _ outcome: CircuitBreaker.Outcome, at now: Instant) -> CircuitBreaker.State? {
         guard endpoints.indices.contains(pick.index) else { return nil }
@@ -72,7 +72,7 @@ package struct LoadBalancer: Sendable {
         return hasChanged ? endpoints[pick.index].breaker.state(at: now) : nil
     }
 
-    /// - Returns: whether that is news.
+    /// - Returns: whether the value has changed
     package mutating func setHealth(of index: Int, _ isHealthy: Bool) -> Bool {
         guard endpoints.indices.contains(index), endpoints[index].isHealthy != isHealthy else { return false }
         endpoints[index].isHealthy = isHealthy
@@ -81,14 +81,14 @@ package struct LoadBalancer: Sendable {
 
     /// Closes the breaker of an endpoint.
     ///
-    /// - Returns: whether it wasn't closed.
+    /// - Returns: whether the breaker was open or half-open
     package mutating func resetBreaker(of index: Int) -> Bool {
         endpoints.indices.contains(index) && endpoints[index].breaker.reset()
     }
 
     package func state(at now: Instant) -> UpstreamState {
-        let working = endpoints.count { $0.breaker.state(at: now) == .closed && $0.isHealthy }
-        if working == endpoints.count { return .ready }
+        let readyCount = endpoints.count { $0.breaker.state(at: now) == .closed && $0.isHealthy }
+        if readyCount == endpoints.count { return .ready }
         return endpoints.contains { $0.breaker.state(at: now) != .open } ? .degraded : .unavailable
     }
 }

@@ -1,6 +1,6 @@
 import DequeModule
 
-/// A bounded number of permits and a bounded queue for them: the semaphore of a connection pool, as a value.
+/// A semaphore with a limited number of permits and a bounded FIFO queue, as a value type.
 package struct PermitQueue: Sendable {
     package enum Acquisition: Sendable, Hashable {
         case acquired
@@ -9,9 +9,9 @@ package struct PermitQueue: Sendable {
         case rejected
     }
 
-    /// Permits; `Int.max` for no limit.
+    /// The number of permits; `Int.max` for no limit.
     package let limit: Int
-    /// Requests in the queue, at most.
+    /// The maximum number of queued requests.
     package let capacity: Int
     package private(set) var held = 0
     private var queue: Deque<UInt64> = []
@@ -24,10 +24,12 @@ package struct PermitQueue: Sendable {
     }
 
     package var waiting: Int { queue.count - cancelled.count }
-    /// Whether a permit can be acquired at once.
+    /// Whether a permit can be acquired without queueing.
     package var isFree: Bool { held < limit && waiting == 0 }
 
-    /// - Parameter ticket: names the request; never used twice
+    /// Acquires a permit, or queues the request.
+    ///
+    /// - Parameter ticket: identifies the request; never reused
     package mutating func acquire(_ ticket: UInt64) -> Acquisition {
         if isFree {
             held += 1
@@ -40,7 +42,7 @@ package struct PermitQueue: Sendable {
 
     /// Releases a permit.
     ///
-    /// - Returns: the ticket of the request that holds it now, if one was queued
+    /// - Returns: the ticket of the queued request that the permit was passed to; nil when none was queued
     package mutating func release() -> UInt64? {
         while let next = queue.popFirst() {
             if cancelled.remove(next) == nil { return next }
@@ -51,7 +53,7 @@ package struct PermitQueue: Sendable {
 
     /// Cancels a queued request.
     ///
-    /// - Returns: false when it holds a permit already, which has to be released
+    /// - Returns: false when the request already holds a permit, which has to be released
     package mutating func cancel(_ ticket: UInt64) -> Bool {
         guard queue.contains(ticket), cancelled.insert(ticket).inserted else { return false }
         // Cancelled tickets at the front are dropped.

@@ -1,13 +1,15 @@
-/// What a `Retry-After` field says (RFC 9110 §10.2.3): seconds, or a date.
+/// A parser for the `Retry-After` header field (RFC 9110 §10.2.3): seconds or a date.
 package enum RetryAfter {
-    /// Milliseconds. Who says more than a day is taken for wrong.
+    /// One day, in milliseconds. Greater values are rejected.
     static let longest: Int64 = 86_400_000
 
+    /// Parses a field value.
+    ///
     /// - Parameters:
-    ///   - value: of the field
-    ///   - date: of the same answer's `Date` field, as the clock that the other is meant by
-    ///   - now: Unix milliseconds, for an answer that has no such
-    /// - Returns: milliseconds, 0 for a date that is over; nil for what can't be read, or is more than ``longest``.
+    ///   - value: the value of `Retry-After`
+    ///   - date: the value of the response's `Date` field, the server's clock that a date in `value` refers to
+    ///   - now: Unix milliseconds, used when `date` is missing or invalid
+    /// - Returns: milliseconds, 0 for a date in the past; nil for an invalid value and for delays above ``longest``
     package static func milliseconds(_ value: String, date: String?, now: Int64) -> Int64? {
         let value = trimmed(value)
         if let seconds = Double(value) {
@@ -19,7 +21,7 @@ package enum RetryAfter {
         return wait <= longest ? max(wait, 0) : nil
     }
 
-    /// Blanks around a field's value belong to the field line (RFC 9110 §5.5), and not every server keeps them away.
+    /// Removes surrounding whitespace, which isn't part of the value (RFC 9110 §5.5), but may still be present.
     private static func trimmed(_ value: String) -> String {
         var rest = value[...]
         while let first = rest.utf8.first, first == 0x20 || first == 0x09 { rest = rest.dropFirst() }
@@ -29,7 +31,8 @@ package enum RetryAfter {
 
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"].map { Array($0.utf8) }
 
-    /// An IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that anyone may still send (§5.6.7). The day of the week isn't looked at.
+    /// Parses an IMF-fixdate such as `Sun, 06 Nov 1994 08:49:37 GMT`, the only format that senders may generate (§5.6.7). The day of the
+    /// week is ignored.
     static func unixSeconds(_ text: String) -> Int64? {
         let bytes = Array(text.utf8)
         guard bytes.count == 29, bytes[3...4].elementsEqual(", ".utf8), bytes[7] == 0x20, bytes[11] == 0x20, bytes[16] == 0x20,
@@ -39,10 +42,10 @@ package enum RetryAfter {
             let year = number(bytes[12...15]), year > 0,
             let hour = number(bytes[17...18]), hour < 24,
             let minute = number(bytes[20...21]), minute < 60,
-            // A leap second is the sixtieth.
+            // 60 is a leap second.
             let second = number(bytes[23...24]), second <= 60
         else { return nil }
-        // Years that begin in March have their leap day at the end: the days before a month are then a matter of its number.
+        // Years counted from March have the leap day at the end, so the days before a month depend only on its number.
         let years = month < 2 ? year - 1 : year
         let dayOfYear = (153 * ((Int64(month) + 10) % 12) + 2) / 5 + day - 1
         let days = years * 365 + years / 4 - years / 100 + years / 400 + dayOfYear - 719_468

@@ -1,18 +1,20 @@
-/// Bounds retries to a share of requests, so that an upstream that is down isn't asked several times as much for it.
+/// A limit of retries to a share of the requests, so that retries don't multiply the load on a failing upstream.
 package struct RetryBudget: Sendable, Hashable {
-    /// Retries that a long quiet time saves up.
+    /// The maximum number of saved retries, which is also the initial number.
     package static let reserve = 10.0
 
-    /// Retries for each request, 0 to 1.
+    /// Retries earned by each request, 0 to 1.
     package let share: Double
     private var saved = RetryBudget.reserve
 
     package init(share: Double) { self.share = share }
 
-    /// A request that isn't a retry.
+    /// Notes a request that isn't a retry.
     package mutating func earn() { saved = min(saved + share, Self.reserve) }
 
-    /// Whether there may be a retry now; takes it from the budget.
+    /// Deducts a retry from the budget.
+    ///
+    /// - Returns: whether the budget admits the retry
     package mutating func spend() -> Bool {
         guard saved >= 1, share > 0 else { return false }
         saved -= 1

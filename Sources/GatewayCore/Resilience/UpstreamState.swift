@@ -1,9 +1,9 @@
-/// How upstreams are, on the whole: what `status` tells a client, and health an operator.
+/// The overall state of one or all upstreams, as reported in `status` messages and by the health endpoint.
 package enum UpstreamState: String, Sendable, CaseIterable {
-    /// All endpoints take requests.
+    /// All endpoints are healthy, and their circuit breakers are closed.
     case ready
-    /// Some don't.
+    /// Some endpoints are unhealthy, or their circuit breakers aren't closed.
     case degraded
-    /// Of one upstream, none does.
+    /// All circuit breakers of an upstream are open.
     case unavailable
 }

@@ -1,8 +1,8 @@
-/// The stages of a route, in the order in which they work: transcribe, respond, synthesize, or any part of that.
+/// The stages of a route in order: transcribe, respond, synthesize, or a contiguous part of these.
 package struct Chain: Sendable, Hashable {
     package struct Stage: Sendable, Hashable {
         package var role: UpstreamRole
-        /// Whether the upstream is given audio as a whole, and not as it comes.
+        /// Whether the upstream accepts audio only as a whole recording, not as a stream.
         package var takesRecordings: Bool
         /// Whether Markdown is stripped from text before it is synthesized.
         package var stripsMarkdown: Bool
@@ -15,9 +15,9 @@ package struct Chain: Sendable, Hashable {
     }
 
     package var stages: [Stage]
-    /// Bytes of audio that are collected for an upstream that takes recordings.
+    /// The limit in bytes of a recording that is collected for an upstream that doesn't accept streams.
     package var collectMaxBytes: Int
-    /// Whether a sentence that can't be synthesized fails the request.
+    /// Whether the request fails when a sentence can't be synthesized.
     package var failsWithSpeech: Bool
 
     package init(_ stages: [Stage], collectMaxBytes: Int = .max, failsWithSpeech: Bool = false) {

@@ -1,4 +1,4 @@
-/// The events of the speech call.
+/// The events of the synthesize stage's calls.
 extension ChainStateMachine {
     package mutating func sentenceStarted() { speech?.started() }
 
@@ -18,15 +18,15 @@ extension ChainStateMachine {
                 speech?.add(nanoseconds: chunk.withRawSpan { AudioClock.nanoseconds(of: $0, format: openAudio) } ?? 0)
             }
             return .deliver(.audioChunk(chunk))
-        // The sentences make one audio output, which ends behind the last.
+        // All sentences form one audio output, which ends after the last sentence.
         case .audioEnd, .text, .unsentText, .transcript, .status, .failure: return .none
         }
     }
 
-    /// The sentence has its audio. ``next(at:)`` follows.
+    /// Completes the current sentence. The owner calls ``next(at:)`` afterwards.
     package mutating func speechCompleted() { speech?.completed() }
 
-    /// The sentence can't be synthesized. ``next(at:)`` follows, unless that finishes the request.
+    /// Skips the current sentence, or fails the request. Unless the request is finished, the owner calls ``next(at:)`` afterwards.
     package mutating func speechFailed(_ failure: CallFailure, _ timing: CallTiming, at now: Instant) -> Action {
         guard !isEnded, speech != nil else { return .wait }
         switch speech?.failed(failure) {

@@ -1,12 +1,13 @@
-/// From one stage to the next, and the end.
+/// The transitions between stages, and the end of the request.
 extension ChainStateMachine {
+    /// Returns the next action; ``Action/wait`` when none is left.
     package mutating func next(at now: Instant) -> Action {
         switch phase {
         case .transcribed(let stage):
             phase = .ready
             let text = transcript
             transcript = []
-            // Without words there is nothing to respond to.
+            // An empty transcript needs no response.
             guard !text.isBlank else { return end(with: .text([], final: true), at: now) }
             return start(stage + 1, .text(text), at: now)
         case .responded(let stage):
@@ -14,7 +15,7 @@ extension ChainStateMachine {
                 text = .closed(isEmpty: isEmpty)
                 return .deliver(.text([], final: true))
             }
-            // Without a response in between, the transcript is synthesized.
+            // In a chain without a respond stage, the transcript is synthesized.
             if chain.stages[stage].role == .transcribe { speech?.append(transcript) }
             transcript = []
             speech?.endText()
@@ -25,9 +26,9 @@ extension ChainStateMachine {
         }
     }
 
-    /// The last event closes what is open.
+    /// Finishes the request with the event that closes the open output.
     mutating func complete(at now: Instant) -> Action {
-        // Without its audio there is nothing that the client has.
+        // If all audio failed and no text was delivered, the client has received nothing: the request fails.
         if let failure = speech?.lastFailure, speech?.outcome == .failed, text.isEmpty { return fail(failure, at: now) }
         if let openAudio { return end(with: .audioEnd(openAudio), at: now) }
         return end(with: .text([], final: true), at: now)

@@ -1,58 +1,58 @@
-/// A request on its way through the stages of its chain: collect, transcribe, respond, synthesize.
+/// The state machine of a request that passes through the stages of its chain: collect, transcribe, respond, synthesize.
 ///
 /// The output of each stage is the input of the next. The text of the response is synthesized sentence by sentence while it streams in, and
-/// everything reaches the client as it comes. Inputs are the client's audio and the events of the calls; results are what the owner does.
-/// After an input that may have more than one result, the owner performs ``next(at:)`` until it returns ``Action/wait``.
+/// all output is delivered to the client immediately. The owner passes the client's audio and the events of the calls, and performs the
+/// returned actions. After an input that may cause several actions, the owner calls ``next(at:)`` until it returns ``Action/wait``.
 package struct ChainStateMachine: ~Copyable {
     package enum Action: Sendable {
         case wait
-        /// Start the call of a stage: with a request of its own, or with nil for the client's.
+        /// Start the call of a stage with this request; nil for the client's own request.
         case start(stage: Int, UpstreamRequest?)
-        /// Tell the current call that the audio has ended.
+        /// Send the end of the audio to the current call.
         case endInput
-        /// Start a call of the last stage with a sentence: then ``ChainStateMachine/sentenceStarted()``.
+        /// Start a call of the last stage with a sentence, then call ``ChainStateMachine/sentenceStarted()``.
         case synthesize(UpstreamRequest)
         case deliver(UpstreamEvent.Content)
-        /// The last event of the request. Calls that are under way are obsolete.
+        /// Deliver the last event of the request, and cancel the remaining calls as obsolete.
         case finish(UpstreamEvent.Content, UpstreamEvent.Epilogue)
     }
 
     package enum Audio: Sendable {
-        /// The current call takes the chunk.
+        /// Send the chunk to the current call.
         case send
-        /// The chunk was collected, or nothing takes it: it counts as consumed.
+        /// The chunk was collected or isn't needed; either way it counts as consumed.
         case consumed
         /// The chunk counts as consumed, and the request has failed.
         case refused(Action)
     }
 
-    /// An event of the speech call.
+    /// The action for an event of a sentence's call.
     package enum Speech: Sendable {
         case none
         case deliver(UpstreamEvent.Content)
-        /// The audio of this sentence has another format.
+        /// The audio format differs from the previous sentence's: end that output and begin another.
         case reopen(closing: AudioFormat, opening: AudioFormat)
     }
 
     enum Phase {
         /// The input is complete, and no call has started.
         case ready
-        /// The first stage takes a recording, which the client's audio adds up to.
+        /// The client's audio is collected into a recording for the first stage.
         case collecting(AudioFormat, [UInt8])
-        /// A stage with another stage behind it.
+        /// A stage whose output is the input of another stage (synthesize not counted).
         case transcribing(stage: Int)
         case transcribed(stage: Int)
-        /// The last stage before the speech.
+        /// The last stage before synthesize.
         case responding(stage: Int)
         case responded(stage: Int)
-        /// The text is complete, and sentences of it may be left.
+        /// The text is complete; sentences may remain to be synthesized.
         case synthesizing
         case ended
     }
 
     enum Input { case whole, open, ended }
 
-    /// The text of the response, as the client has it.
+    /// The state of the response text at the client.
     enum ResponseText {
         case none
         case open(isEmpty: Bool)
@@ -68,18 +68,18 @@ package struct ChainStateMachine: ~Copyable {
 
     package let request: UpstreamRequest
     let chain: Chain
-    /// Stages that calls are made to one after the other: without a transcription that a text doesn't need, and without the speech.
+    /// The stages called one after the other: without transcribe for a text request, and without synthesize.
     let stages: Range<Int>
     var speech: SpeechStage?
     var phase = Phase.ready
     var input = Input.whole
-    /// Final pieces of the transcript, and text of a stage that another one follows.
+    /// Final parts of the transcript, and text that is the input of the next stage.
     var transcript: [UInt8] = []
     var text = ResponseText.none
     var openAudio: AudioFormat?
-    /// Bytes of the client's text, or of its audio, that no upstream has consumed: the session counts them.
+    /// Bytes of the client's text or audio that no upstream has consumed; the session accounts for them.
     var unconsumed = 0
-    /// Bytes of the current stage's input, unless that is the client's own.
+    /// Bytes of the current stage's input, unless it is the client's own.
     var stageBytes = 0
     var timing = CallTiming()
     var usage: Usage?
@@ -89,15 +89,15 @@ package struct ChainStateMachine: ~Copyable {
     package init(_ request: UpstreamRequest, chain: Chain, at now: Instant) {
         let roles = chain.stages
         let first = request.isText && roles.first?.role == .transcribe ? 1 : 0
-        let speaks = roles.last?.role == .synthesize
-        let end = max(first, roles.count - (speaks ? 1 : 0))
-        // Everything is set before anything is read: the optimizer (Swift 6.2) destroys what isn't set yet when `||` captures a part of `self`.
+        let hasSpeechStage = roles.last?.role == .synthesize
+        let end = max(first, roles.count - (hasSpeechStage ? 1 : 0))
+        // All properties are set before any is read: the optimizer (Swift 6.2) destroys unset ones when `||` captures a part of `self`.
         stages = first..<end
         self.chain = chain
         self.request = request
         startedAt = now
-        // Without audio in the output nothing is synthesized, unless there is nothing else.
-        if speaks, let stage = roles.last, request.output.audio || first == end {
+        // If the client wants no audio, synthesize is skipped, unless it is the only stage.
+        if hasSpeechStage, let stage = roles.last, request.output.audio || first == end {
             speech = SpeechStage(stripsMarkdown: stage.stripsMarkdown, failsWithSpeech: chain.failsWithSpeech)
         }
         switch request.input {
@@ -109,7 +109,7 @@ package struct ChainStateMachine: ~Copyable {
         }
     }
 
-    /// Bytes that the request holds, but for those that the session counts as waiting for an upstream.
+    /// Bytes that the request holds, except for those that the session counts as waiting for an upstream.
     package var heldBytes: Int {
         let recording = if case .collecting(_, let bytes) = phase { bytes.count } else { 0 }
         return recording + transcript.count + (speech?.heldBytes ?? 0) + max(0, request.input.byteCount - unconsumed) + stageBytes
@@ -119,7 +119,7 @@ package struct ChainStateMachine: ~Copyable {
     package var isEnded: Bool { if case .ended = phase { true } else { false } }
     package var hasSpeech: Bool { speech != nil }
 
-    /// The alignment of the text with its audio, for a client that reports how much it has played.
+    /// The alignment of the text with its audio, for clients that report how much they have played.
     package var spokenText: SpokenText? {
         guard let text = speech?.text, !text.isEmpty else { return nil }
         return text
@@ -143,7 +143,7 @@ package struct ChainStateMachine: ~Copyable {
         guard case .open = input else { return .consumed }
         switch phase {
         case .collecting(let format, var recording):
-            // The buffer grows where it is, without a copy.
+            // The buffer grows in place, without a copy.
             phase = .ended
             guard recording.count + chunk.count <= chain.collectMaxBytes else {
                 return .refused(fail(.recordingTooLong, at: now))
@@ -154,7 +154,7 @@ package struct ChainStateMachine: ~Copyable {
         case .transcribing(stages.lowerBound), .responding(stages.lowerBound):
             unconsumed += chunk.count
             return .send
-        // A stage that responds before the end of the audio doesn't need the rest.
+        // A stage that has completed before the end of the audio doesn't need the rest.
         case .ready, .transcribing, .transcribed, .responding, .responded, .synthesizing, .ended: return .consumed
         }
     }
@@ -176,13 +176,13 @@ package struct ChainStateMachine: ~Copyable {
         }
     }
 
-    /// A call has consumed bytes of its input; `Int.max` for the rest, which no call waits for any more.
+    /// Notes that a call has consumed bytes of its input; `Int.max` when no call needs the rest.
     ///
-    /// - Returns: the bytes among them that are the client's: the input of a later stage isn't
+    /// - Returns: how many of the bytes belong to the client's input, as opposed to the input of a later stage
     package mutating func consumed(_ bytes: Int) -> Int {
-        let clients = min(bytes, unconsumed)
-        unconsumed -= clients
-        return clients
+        let clientBytes = min(bytes, unconsumed)
+        unconsumed -= clientBytes
+        return clientBytes
     }
 
     package mutating func cancel() {
@@ -195,7 +195,7 @@ package struct ChainStateMachine: ~Copyable {
         let isLast = stage + 1 == stages.upperBound
         phase = isLast ? .responding(stage: stage) : .transcribing(stage: stage)
         stageBytes = input.byteCount
-        // A route of one stage is asked in the client's words.
+        // The only stage of a route gets the client's request unchanged.
         if chain.stages.count == 1, !input.isRecording { return .start(stage: stage, nil) }
         var request = request
         request.input = input
@@ -206,18 +206,18 @@ package struct ChainStateMachine: ~Copyable {
 
     // MARK: Events of the stages' calls
 
-    /// Content of the current call that isn't its last.
+    /// Handles content of the current call other than its last.
     package mutating func received(_ content: consuming UpstreamEvent.Content) -> Action {
         guard isWorking else { return .wait }
         let content = content
         switch content {
         case .text(let text, let final):
             if case .responding = phase { return .deliver(respond(text, final: final)) }
-            // The next stage responds to it.
+            // The text is the input of the next stage.
             transcript += text
             return .wait
         case .transcript(let text, let final, _, _, _):
-            if final, hasUseForTranscript {
+            if final, needsTranscript {
                 if !transcript.isEmpty, !text.isEmpty { transcript.append(0x20) }
                 transcript += text
             }
@@ -240,8 +240,8 @@ package struct ChainStateMachine: ~Copyable {
         }
     }
 
-    /// Whether a stage follows that is given the transcript.
-    var hasUseForTranscript: Bool { if case .transcribing = phase { true } else { speech != nil } }
+    /// Whether the transcript is the input of another stage.
+    var needsTranscript: Bool { if case .transcribing = phase { true } else { speech != nil } }
 
     private mutating func respond(_ text: [UInt8], final: Bool) -> UpstreamEvent.Content {
         speech?.append(text)
@@ -251,7 +251,7 @@ package struct ChainStateMachine: ~Copyable {
         return .text(text, final: final)
     }
 
-    /// The current call is complete. Unless that finishes the request, ``next(at:)`` follows.
+    /// Completes the current call. Unless the request is finished, the owner calls ``next(at:)`` afterwards.
     package mutating func completed(
         _ content: consuming UpstreamEvent.Content, _ summary: AnswerSummary, _ timing: CallTiming, at now: Instant
     ) -> Action {
@@ -276,7 +276,7 @@ package struct ChainStateMachine: ~Copyable {
         return action
     }
 
-    /// The current call has failed, and the request with it.
+    /// Fails the request because the current call has failed.
     package mutating func failed(_ failure: CallFailure, _ timing: CallTiming, at now: Instant) -> Action {
         guard !isEnded else { return .wait }
         self.timing.add(timing)

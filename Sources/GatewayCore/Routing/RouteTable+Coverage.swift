@@ -1,13 +1,13 @@
 extension RouteTable {
-    /// A route that no request ever takes.
+    /// The reason why no request can match a route.
     package enum Unreachable: Sendable, Hashable {
-        /// These take all that it would; indices of ``routes``.
+        /// Earlier routes match all its requests; their indices in ``routes``.
         case covered(by: [Int])
-        /// It demands two values of one key of `meta`, which has one.
+        /// The route requires two values for one key of `meta`.
         case contradiction(key: [UInt8])
     }
 
-    /// The routes that no request ever takes, by their indices in ``routes``.
+    /// The routes that no request can match, by index in ``routes``.
     package var unreachable: [Int: Unreachable] {
         var found: [Int: Unreachable] = [:]
         for index in routes.indices {
@@ -15,9 +15,9 @@ extension RouteTable {
                 found[index] = .contradiction(key: key)
                 continue
             }
-            let earlier = routes[..<index].indices.filter { found[$0] == nil && routes[$0].takesAll(of: routes[index]) }
-            let taken = earlier.reduce(into: Set<Route.Input>()) { $0.formUnion(routes[$1].allInputs) }
-            if taken.isSuperset(of: routes[index].allInputs) {
+            let earlier = routes[..<index].indices.filter { found[$0] == nil && routes[$0].matchesAll(of: routes[index]) }
+            let coveredInputs = earlier.reduce(into: Set<Route.Input>()) { $0.formUnion(routes[$1].allInputs) }
+            if coveredInputs.isSuperset(of: routes[index].allInputs) {
                 found[index] = .covered(by: earlier.filter { !routes[$0].allInputs.isDisjoint(with: routes[index].allInputs) })
             }
         }
@@ -28,12 +28,12 @@ extension RouteTable {
 extension Route {
     fileprivate var allInputs: Set<Input> { inputs.isEmpty ? [.text, .audio] : inputs }
 
-    /// Whether it demands nothing of path and meta that the other one doesn't.
-    fileprivate func takesAll(of other: Route) -> Bool {
+    /// Whether the path and meta conditions of this route hold for every request that matches the other route.
+    fileprivate func matchesAll(of other: Route) -> Bool {
         (path == nil || path == other.path) && meta.allSatisfy(other.meta.contains)
     }
 
-    /// The first key of `meta` that is to have two values.
+    /// The first key of `meta` that the route requires two values for.
     fileprivate var contradiction: [UInt8]? {
         meta.first { entry in meta.contains { $0.key == entry.key && $0.value != entry.value } }?.key
     }

@@ -1,8 +1,8 @@
-/// Where requests of some kind go: a condition, and the upstreams that work on them one after the other.
+/// A condition on requests, and the upstreams that process matching requests one after the other.
 package struct Route: Sendable, Hashable {
     package enum Input: Sendable, Hashable { case text, audio }
 
-    /// Who may share one upstream call.
+    /// The scope of request deduplication: which identical requests share one upstream call.
     package enum Sharing: String, Sendable, CaseIterable {
         case off
         /// Requests of one user; without authentication, of one session.
@@ -22,30 +22,30 @@ package struct Route: Sendable, Hashable {
     }
 
     package var name: String
-    /// What it takes; both when it is empty.
+    /// The kinds of requests that match; empty for both.
     package var inputs: Set<Input> = []
-    /// The path that the client has connected to; nil for any.
+    /// The path that the client must have connected to; nil for any.
     package var path: String?
-    /// All of these have to be in the request's `meta`.
+    /// Entries that the request's `meta` must contain, all of them.
     package var meta: [MetaEntry] = []
-    /// Indices of upstreams, in the order in which they work.
+    /// Indices of the upstreams in the order of the stages.
     package var upstreams: [Int] = []
     package var sharing = Sharing.subject
-    /// Stands in for `meta.dedupe_key` where the client gives none.
+    /// The default for `meta.dedupe_key`.
     package var dedupeKey: [UInt8]?
-    /// Bytes of audio that are collected for an upstream that takes a recording as a whole.
+    /// The limit in bytes of a recording that is collected for an upstream that doesn't accept streams.
     package var collectMaxBytes = Int.max
-    /// A sentence that the speaker fails on fails the request.
+    /// Whether the request fails when a sentence can't be synthesized.
     package var failsWithSpeech = false
 
     package init(name: String) { self.name = name }
 
-    /// How much it demands: the more, the sooner it is asked.
+    /// The specificity: routes with a higher rank are matched first.
     fileprivate var rank: (Int, Int, Int) { (path == nil ? 0 : 1, meta.count, inputs.count == 1 ? 1 : 0) }
 }
 
-/// All routes, the most particular first: one with a path before one without, then the one with more conditions on `meta`, then the one that
-/// takes a single kind of message, then by name.
+/// All routes, the most specific first: routes with a path, then those with more conditions on `meta`, then those for a single kind of
+/// request, then by name.
 package struct RouteTable: Sendable, Hashable {
     package let routes: [Route]
 
@@ -53,9 +53,9 @@ package struct RouteTable: Sendable, Hashable {
         self.routes = routes.sorted { $0.rank == $1.rank ? $0.name < $1.name : $0.rank > $1.rank }
     }
 
-    /// The index of the route that a request takes; nil when no route takes it.
+    /// Returns the index of the first route that matches a request; nil when none does.
     ///
-    /// - Parameter path: the one that its client has connected to
+    /// - Parameter path: the path that the client has connected to
     package func choose(_ request: borrowing UpstreamRequest, path: String) -> Int? {
         let input: Route.Input =
             switch request.input {
@@ -64,10 +64,10 @@ package struct RouteTable: Sendable, Hashable {
             }
         for index in routes.indices {
             if !routes[index].inputs.isEmpty, !routes[index].inputs.contains(input) { continue }
-            if let wanted = routes[index].path, wanted != path { continue }
+            if let expected = routes[index].path, expected != path { continue }
             if routes[index].meta.isEmpty { return index }
             let meta = request.meta
-            if routes[index].meta.allSatisfy({ wanted in meta.contains { $0.key == wanted.key && $0.value == wanted.value } }) {
+            if routes[index].meta.allSatisfy({ expected in meta.contains { $0.key == expected.key && $0.value == expected.value } }) {
                 return index
             }
         }

@@ -1,21 +1,21 @@
-/// The synthesizing stage of a chain: cuts the text into sentences while it streams in, and has them synthesized one after the other.
+/// The synthesize stage of a chain: splits the text into sentences while it streams in, and has them synthesized one after the other.
 package struct SpeechStage: Sendable {
     package enum Next: Sendable, Hashable {
-        /// A sentence is under way, or more text is needed.
+        /// A sentence is being synthesized, or more text is needed.
         case wait
-        /// Synthesize this text: then ``SpeechStage/started()``, and at the end ``SpeechStage/completed()`` or ``SpeechStage/failed(_:)``.
+        /// Synthesize this text. Call ``SpeechStage/started()``, then ``SpeechStage/completed()`` or ``SpeechStage/failed(_:)``.
         case synthesize([UInt8])
-        /// A sentence is given up without being tried.
+        /// A sentence was skipped without an attempt.
         case skipped
-        /// No sentence is left, and no text comes.
+        /// No sentence is left, and the text is complete.
         case complete
     }
 
     package enum Failed: Sendable, Hashable {
-        /// The request goes on without the audio of this sentence.
+        /// The request continues without the audio of this sentence.
         case skipped
         case fatal
-        /// No sentence was under way.
+        /// No sentence was being synthesized.
         case ignored
     }
 
@@ -23,14 +23,15 @@ package struct SpeechStage: Sendable {
 
     private enum Sentence: Hashable {
         case none
-        /// It was handed out, and can end before ``SpeechStage/started()``: the next one waits for that.
+        /// ``SpeechStage/advance()`` has returned the sentence. If it ends before ``SpeechStage/started()``, the next sentence waits for
+        /// that call.
         case starting
-        case underWay
+        case synthesizing
         case endedWhileStarting
     }
 
-    /// After so many deadlines in a row the upstream isn't tried again.
-    private static let mostTimeouts = 2
+    /// After this many timeouts in a row, the remaining sentences are skipped.
+    private static let maximumTimeouts = 2
 
     private let failsWithSpeech: Bool
     private var script: SpeechScript
@@ -41,11 +42,11 @@ package struct SpeechStage: Sendable {
     private var sentence = Sentence.none
     /// The alignment of the text with its audio.
     package private(set) var text = SpokenText()
-    /// Sentences that have their audio, and those that don't.
+    /// The numbers of sentences with and without audio.
     private var synthesized = 0
     private var skipped = 0
     package private(set) var lastFailure: CallFailure?
-    /// Deadlines that passed without a sentence in between.
+    /// Timeouts in a row.
     private var timeouts = 0
 
     package init(stripsMarkdown: Bool, failsWithSpeech: Bool) {
@@ -55,7 +56,7 @@ package struct SpeechStage: Sendable {
 
     package var heldBytes: Int { script.heldBytes + queue[next...].reduce(0) { $0 + $1.heldBytes } + text.heldBytes }
 
-    /// The share of sentences without audio, for the last message of the request.
+    /// Whether sentences lack their audio, for the last message of the request; nil when none does.
     package var outcome: UpstreamEvent.Epilogue.Speech? { skipped == 0 ? nil : synthesized == 0 ? .failed : .partial }
 
     package mutating func append(_ text: [UInt8]) { queue += script.take(text) }
@@ -74,7 +75,7 @@ package struct SpeechStage: Sendable {
             text.begin(sentence)
             if sentence.isSilent {
                 text.end()
-            } else if timeouts >= Self.mostTimeouts {
+            } else if timeouts >= Self.maximumTimeouts {
                 noteFailure(lastFailure)
                 return .skipped
             } else {
@@ -86,21 +87,21 @@ package struct SpeechStage: Sendable {
         return if case .complete = input { .complete } else { .wait }
     }
 
-    /// The call of the sentence was started, and may have ended already.
+    /// Notes that the call of the sentence was started; the call may have ended already.
     package mutating func started() {
         switch sentence {
-        case .starting: sentence = .underWay
+        case .starting: sentence = .synthesizing
         case .endedWhileStarting: sentence = .none
-        case .none, .underWay: break
+        case .none, .synthesizing: break
         }
     }
 
-    /// So much audio of the sentence has come.
+    /// Adds the duration of received audio.
     package mutating func add(nanoseconds: Int64) {
-        if sentence == .starting || sentence == .underWay { text.add(nanoseconds: nanoseconds) }
+        if sentence == .starting || sentence == .synthesizing { text.add(nanoseconds: nanoseconds) }
     }
 
-    /// The sentence has its audio.
+    /// Completes the current sentence.
     package mutating func completed() {
         guard end() else { return }
         text.end()
@@ -108,7 +109,7 @@ package struct SpeechStage: Sendable {
         timeouts = 0
     }
 
-    /// The sentence can't be synthesized.
+    /// Handles the failure of the current sentence.
     package mutating func failed(_ failure: CallFailure) -> Failed {
         guard end() else { return .ignored }
         if failsWithSpeech { return .fatal }
@@ -120,7 +121,7 @@ package struct SpeechStage: Sendable {
     private mutating func end() -> Bool {
         switch sentence {
         case .starting: sentence = .endedWhileStarting
-        case .underWay: sentence = .none
+        case .synthesizing: sentence = .none
         case .none, .endedWhileStarting: return false
         }
         return true

@@ -1,23 +1,23 @@
-/// What an upstream answers to a request.
+/// An event of the response to a request.
 package struct UpstreamEvent: Sendable {
     package enum Content: Sendable {
-        /// A delta, or with `final` the last piece of a text. Valid UTF-8, may be empty.
+        /// A delta of a text; the last one with `final`. Valid UTF-8, may be empty.
         case text([UInt8], final: Bool)
-        /// A delta of a text that the client asked to hear only: kept for the conversation, not sent. Valid UTF-8.
+        /// A delta of a text for a client that requested only audio: added to the conversation, but not sent. Valid UTF-8.
         case unsentText([UInt8])
         case transcript([UInt8], final: Bool, confidence: Double?, startMilliseconds: Int64?, endMilliseconds: Int64?)
-        /// An audio answer begins; chunks follow, then their end. One at a time.
+        /// The start of an audio output; its chunks follow, then ``audioEnd(_:)``. Outputs don't overlap.
         case audio(AudioFormat)
         case audioChunk([UInt8])
         case audioEnd(AudioFormat)
-        /// - `bytes`: of a model that thinks, bytes of its reasoning so far: a sign of life
+        /// - `bytes`: bytes of a reasoning model's thinking so far, as a sign of progress
         case status(String, progress: Double?, bytes: Int? = nil)
-        /// The request failed: nothing follows.
+        /// The request failed; no event follows.
         ///
-        /// - `isRetryable`: nil leaves it to the code
+        /// - `isRetryable`: nil for the default of the code
         case failure(ErrorReason, retryAfterMilliseconds: Int64?, isRetryable: Bool? = nil)
 
-        /// Bytes of what a client will read of it.
+        /// The approximate size in bytes at the client.
         package var byteCount: Int {
             switch self {
             case .text(let text, _), .unsentText(let text), .transcript(let text, _, _, _, _): text.count
@@ -27,18 +27,18 @@ package struct UpstreamEvent: Sendable {
         }
     }
 
-    /// What the message that ends a request tells beside its content.
+    /// The additional members of the message that ends a request.
     package struct Epilogue: Sendable, Hashable {
         package var usage: Usage?
         package var timing: CallTiming?
-        /// Nil where the upstream doesn't say: ``FinishReason/stop``.
+        /// Nil when the upstream doesn't report it, which counts as ``FinishReason/stop``.
         package var finish: FinishReason?
-        /// The correlation id under which the log has the failure.
+        /// The correlation id of the failure's log line.
         package var correlationID: ULID?
-        /// Nil where every sentence has its sound, and where nothing is spoken.
+        /// Nil when all sentences were synthesized, and without a synthesize stage.
         package var speech: Speech?
 
-        /// How much of a spoken answer is without its sound.
+        /// Whether some or all sentences lack their audio.
         package enum Speech: String, Sendable, Hashable {
             case partial, failed
         }

@@ -1,15 +1,15 @@
 /// A request to an upstream: one accepted `text` or `audio` of a client, owned and sanitized, or the output of an earlier stage.
 ///
-/// A value: changes to a copy aren't seen by others, which is why it can be sent to another event loop although its fields are shared.
+/// A value type with copy-on-write storage: a change doesn't affect other copies, so a request can be sent to another event loop.
 package struct UpstreamRequest: @unchecked Sendable {
     package enum Input: Sendable {
         case text([UInt8])
         /// A whole recording.
         case recording(AudioFormat, [UInt8])
-        /// Chunks follow, then their end.
+        /// A stream; its chunks follow, then their end.
         case audio(AudioFormat)
 
-        /// Bytes that it holds.
+        /// The size of the contained input in bytes.
         package var byteCount: Int {
             switch self {
             case .text(let text): text.count
@@ -54,7 +54,7 @@ package struct UpstreamRequest: @unchecked Sendable {
         var conversation: [ConversationLine] = []
     }
 
-    /// A request is handed on from layer to layer, and one reference is cheaper to copy than all fields.
+    /// The shared fields: a request passes through many layers, and copying one reference is cheaper than copying all fields.
     private final class Storage {
         var fields: Fields
 
@@ -69,7 +69,7 @@ package struct UpstreamRequest: @unchecked Sendable {
         storage = Storage(Fields(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path))
     }
 
-    /// The storage, for a change that other copies of the request don't see.
+    /// Returns storage that isn't shared with other copies, for a change.
     private mutating func ownStorage() -> Storage {
         if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.fields) }
         return storage
@@ -91,7 +91,7 @@ package struct UpstreamRequest: @unchecked Sendable {
         get { storage.fields.lang }
         set { ownStorage().fields.lang = newValue }
     }
-    /// Whether a text response may come in deltas.
+    /// Whether a text response may be sent in deltas.
     package var stream: Bool {
         get { storage.fields.stream }
         set { ownStorage().fields.stream = newValue }
@@ -109,23 +109,23 @@ package struct UpstreamRequest: @unchecked Sendable {
         get { storage.fields.path }
         set { ownStorage().fields.path = newValue }
     }
-    /// The session of the request; zero until it is routed.
+    /// The session of the request; zero until the request is routed.
     package var session: ULID {
         get { storage.fields.session }
         set { ownStorage().fields.session = newValue }
     }
-    /// The name of its route; empty until it is routed.
+    /// The name of the route; empty until the request is routed.
     package var route: String {
         get { storage.fields.route }
         set { ownStorage().fields.route = newValue }
     }
-    /// The conversation before the request, the oldest line first, as far as its route sends any.
+    /// The conversation before the request, oldest line first; empty if the route sends none.
     package var conversation: [ConversationLine] {
         get { storage.fields.conversation }
         set { ownStorage().fields.conversation = newValue }
     }
 
-    /// Bytes of everything but the text.
+    /// The approximate size of everything except the input, in bytes.
     package var extraBytes: Int {
         meta.reduce((lang?.count ?? 0) + (output.voice?.count ?? 0)) { $0 + $1.key.count + $1.value.count + 64 }
     }

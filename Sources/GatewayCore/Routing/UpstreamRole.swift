@@ -1,4 +1,4 @@
-/// The stage of a chain that an upstream can work on.
+/// The stage of a chain that an upstream can serve.
 package enum UpstreamRole: Sendable, Hashable {
     /// Speech to text.
     case transcribe

@@ -1,14 +1,14 @@
-/// The one audio stream that a client has open, as a state machine over its opening, chunks and end.
+/// The audio input of a session: at most one open stream, as a state machine over its opening, chunks and end.
 ///
-/// Protocol page, section "Audio": chunks are numbered from 1 without a header. After a refused chunk binary frames are ignored until
-/// the client says `from`; after a refused, duplicate or cancelled opening they are ignored until the next `audio`.
+/// Protocol page, section "Audio": chunks are numbered from 1 without a header. After a rejected chunk, binary frames are ignored until
+/// the client sends `from`; after a rejected, duplicate or cancelled opening, they are ignored until the next `audio`.
 package struct AudioIntake: Sendable {
-    /// Why binary frames are ignored until `from`.
+    /// The reason why binary frames are ignored until the client sends `from`.
     package enum Wait: Sendable {
         case refusedChunk
-        /// The opening of another stream was refused: the frames that follow are that one's.
+        /// The opening of another stream was rejected; the following frames belong to that stream.
         case otherOpening
-        /// On a new connection, or behind a repeated opening, the client has yet to tell where it goes on.
+        /// After a reconnect or a repeated opening, it is unknown at which chunk the client continues.
         case unknownPosition
     }
 
@@ -16,14 +16,14 @@ package struct AudioIntake: Sendable {
         package let id: MessageID
         package let key: RequestKey
         package let format: AudioFormat
-        /// Chunks accepted.
+        /// Number of accepted chunks.
         package var accepted: UInt64 = 0
-        /// Chunks that the last `ack` named, and when it went out.
+        /// Number of chunks acknowledged by the last `ack`, and when it was sent.
         package var acknowledged: UInt64 = 0
         package var acknowledgedAt: Instant
-        /// Set until the client says `from`.
+        /// Set until the client sends `from`.
         package var wait: Wait?
-        /// A chunk was refused or ignored, and the client hasn't gone back to it.
+        /// A chunk was rejected or ignored, and the client hasn't resent it.
         package var lacksAudio = false
         var clock: AudioStreamClock
         var frames: FrameAssembler
@@ -43,11 +43,11 @@ package struct AudioIntake: Sendable {
     package enum State: Sendable {
         case idle
         case open(Stream)
-        /// Frames and the end of this opening are ignored; nil when it had no valid id.
+        /// The opening with this id was rejected: its frames and its end are ignored. Nil when the opening had no valid id.
         case ignoring(MessageID?)
     }
 
-    /// What to do with a binary frame.
+    /// How to handle a binary frame.
     package enum Verdict: Sendable {
         case stray
         case ignored
@@ -56,7 +56,7 @@ package struct AudioIntake: Sendable {
 
     package private(set) var state = State.idle
 
-    /// An `ack` names accepted chunks at least this often.
+    /// An `ack` is sent after this many accepted chunks, or this long after the previous `ack` if a chunk was accepted since.
     package static let acknowledgeEvery: UInt64 = 64
     package static let acknowledgeWithin = Instant.Duration.seconds(1)
 
@@ -78,7 +78,7 @@ package struct AudioIntake: Sendable {
         state = .open(Stream(id: id, key: key, format: format, now: now))
     }
 
-    /// The opening was refused or repeated. A stream that is open stays so, but waits for `from`: the frames that follow aren't its own.
+    /// Handles a rejected or repeated opening. An open stream stays open, but waits for `from`: the frames that follow don't belong to it.
     package mutating func ignoreOpening(_ id: MessageID?) {
         guard case .open(let stream) = state else { return state = .ignoring(id) }
         wait(stream.id == id ? .unknownPosition : .otherOpening)
@@ -92,25 +92,25 @@ package struct AudioIntake: Sendable {
 
     package mutating func refuseChunk() {
         wait(.refusedChunk)
-        lackAudio()
+        markIncomplete()
     }
 
-    /// Notes that a frame was ignored: the open stream lacks it, unless it belongs to another opening.
+    /// Records that a frame was ignored. The open stream is incomplete then, unless the frame belongs to another opening.
     ///
-    /// - Returns: whether it is the first one
+    /// - Returns: whether the stream was complete until now.
     mutating func ignoreChunk() -> Bool {
         guard case .open(let stream) = state, stream.wait == .unknownPosition, !stream.lacksAudio else { return false }
-        lackAudio()
+        markIncomplete()
         return true
     }
 
-    private mutating func lackAudio() {
+    private mutating func markIncomplete() {
         guard case .open(var stream) = state else { return }
         stream.lacksAudio = true
         state = .open(stream)
     }
 
-    /// Counts a chunk; true when its `ack` is due.
+    /// Counts an accepted chunk. Returns true when an `ack` is due.
     package mutating func accept(now: Instant) -> Bool {
         guard case .open(var stream) = state else { return false }
         stream.accepted &+= 1
@@ -119,14 +119,14 @@ package struct AudioIntake: Sendable {
             || now - stream.acknowledgedAt >= Self.acknowledgeWithin
     }
 
-    /// Keeps how long the stream is, and what of a frame it ends with.
+    /// Updates the stream's clock and the incomplete frame at its end.
     mutating func update(_ key: RequestKey, clock: AudioStreamClock, frames: FrameAssembler) {
         guard case .open(var stream) = state, stream.key == key else { return }
         (stream.clock, stream.frames) = (clock, frames)
         state = .open(stream)
     }
 
-    /// When an `ack` falls due without a further chunk.
+    /// When the next `ack` is due if no further chunk is accepted.
     package var acknowledgeDeadline: Instant? {
         guard case .open(let stream) = state, stream.accepted > stream.acknowledged else { return nil }
         return stream.acknowledgedAt + Self.acknowledgeWithin
@@ -139,7 +139,7 @@ package struct AudioIntake: Sendable {
         state = .open(stream)
     }
 
-    /// The client goes on after a refusal. False when `chunk` isn't the next one.
+    /// Continues the stream at `chunk`. Returns false when that isn't the next chunk.
     package mutating func resume(from chunk: UInt64) -> Bool {
         guard case .open(var stream) = state, chunk == stream.accepted &+ 1 else { return false }
         stream.wait = nil
@@ -150,7 +150,7 @@ package struct AudioIntake: Sendable {
 
     package mutating func end() { state = .idle }
 
-    /// Restores a stream from the store: the accepted chunks are known, and the client has to say from where it goes on.
+    /// Restores a stream from the store. The client has to send `from` before the next chunk.
     mutating func restore(id: MessageID, key: RequestKey, format: AudioFormat, accepted: UInt64, lacksAudio: Bool, now: Instant) {
         var stream = Stream(id: id, key: key, format: format, accepted: accepted, now: now)
         stream.wait = .unknownPosition
@@ -158,7 +158,7 @@ package struct AudioIntake: Sendable {
         state = .open(stream)
     }
 
-    /// The connection has gone, or is a new one: an open stream waits for `from`, and what came of a refused opening went with it.
+    /// Handles the end or start of a connection: an open stream waits for `from`, and a rejected opening without an id is forgotten.
     package mutating func suspend() {
         switch state {
         case .open: wait(.unknownPosition)
@@ -167,14 +167,14 @@ package struct AudioIntake: Sendable {
         }
     }
 
-    /// Its times are now those of another clock.
+    /// Converts times to another clock.
     package mutating func move(by difference: Instant.Duration) {
         guard case .open(var stream) = state else { return }
         stream.acknowledgedAt += difference
         state = .open(stream)
     }
 
-    /// The stream was cancelled or its upstream failed: frames on their way are ignored.
+    /// Closes the stream because its request was cancelled or failed. Frames in transit are ignored.
     package mutating func abandon() {
         guard case .open(let stream) = state else { return }
         state = .ignoring(stream.id)

@@ -1,67 +1,68 @@
-/// Gathers the deltas of streamed texts for a while, so that each of them needn't be a message of its own (`delivery.coalesce`).
+/// Merges deltas of streamed texts that arrive within a time window, to send fewer messages (`delivery.coalesce`).
 ///
-/// The first delta of an answer passes at once: how soon an answer begins is what people notice. What comes within the window after a delta that
-/// went out is one delta at its end, or goes along with the next event of the same request. Nothing is ever reordered within a request.
+/// The first delta of a response is sent at once, because users notice how soon a response begins. Deltas that arrive within the window
+/// after a sent delta are merged, and sent at the end of the window or with the next event of the same request. The order within a request
+/// never changes.
 package struct Coalescer: Sendable {
-    private struct Gathered: Sendable {
+    private struct Pending: Sendable {
         let request: RequestKey
         var text: [UInt8] = []
         var due: Instant
     }
 
-    /// Nanoseconds; 0 passes everything on.
+    /// The length of the window in nanoseconds; 0 turns merging off.
     package var window: Int64
-    private var gathered: [Gathered] = []
+    private var pending: [Pending] = []
 
     package init(window: Int64) { self.window = window }
 
-    package var isEmpty: Bool { gathered.isEmpty }
-    package var heldBytes: Int { gathered.reduce(0) { $0 + $1.text.count } }
+    package var isEmpty: Bool { pending.isEmpty }
+    package var heldBytes: Int { pending.reduce(0) { $0 + $1.text.count } }
 
-    /// When something held back falls due.
-    package var deadline: Instant? { gathered.lazy.filter { !$0.text.isEmpty }.map(\.due).min() }
+    /// When the first of the held deltas is due.
+    package var deadline: Instant? { pending.lazy.filter { !$0.text.isEmpty }.map(\.due).min() }
 
-    /// Takes an event.
+    /// Processes an event.
     ///
-    /// - Parameter pass: is handed what is to go on now, in order: nothing, the event, or what was gathered and then the event
-    package mutating func take(_ event: consuming UpstreamEvent, at now: Instant, _ pass: (consuming UpstreamEvent) -> Void) {
-        guard window > 0 || !gathered.isEmpty else { return pass(event) }
-        let index = gathered.firstIndex { $0.request == event.request }
+    /// - Parameter emit: receives the events to send now, in order: none, the event, or the held text and then the event
+    package mutating func take(_ event: consuming UpstreamEvent, at now: Instant, _ emit: (consuming UpstreamEvent) -> Void) {
+        guard window > 0 || !pending.isEmpty else { return emit(event) }
+        let index = pending.firstIndex { $0.request == event.request }
         if !event.isLast, case .text(let text, final: false) = event.content, window > 0 {
             guard let index else {
-                gathered.append(Gathered(request: event.request, due: now.advanced(byNanoseconds: window)))
-                return pass(event)
+                pending.append(Pending(request: event.request, due: now.advanced(byNanoseconds: window)))
+                return emit(event)
             }
-            if gathered[index].text.isEmpty, now >= gathered[index].due {
-                gathered[index].due = now.advanced(byNanoseconds: window)
-                return pass(event)
+            if pending[index].text.isEmpty, now >= pending[index].due {
+                pending[index].due = now.advanced(byNanoseconds: window)
+                return emit(event)
             }
-            gathered[index].text += text
+            pending[index].text += text
             return
         }
-        guard let index else { return pass(event) }
-        let held = gathered[index].text
-        gathered.remove(at: index)
-        guard !held.isEmpty else { return pass(event) }
+        guard let index else { return emit(event) }
+        let held = pending[index].text
+        pending.remove(at: index)
+        guard !held.isEmpty else { return emit(event) }
         if case .text(let text, let final) = event.content {
             var joined = event
             joined.content = .text(held + text, final: final)
-            return pass(joined)
+            return emit(joined)
         }
-        pass(UpstreamEvent(event.request, .text(held, final: false)))
-        pass(event)
+        emit(UpstreamEvent(event.request, .text(held, final: false)))
+        emit(event)
     }
 
-    /// What has fallen due by now; with `all`, everything.
-    package mutating func release(at now: Instant, all: Bool = false, _ pass: (consuming UpstreamEvent) -> Void) {
-        for index in gathered.indices where !gathered[index].text.isEmpty && (all || now >= gathered[index].due) {
-            let text = gathered[index].text
-            gathered[index].text = []
-            gathered[index].due = now.advanced(byNanoseconds: window)
-            pass(UpstreamEvent(gathered[index].request, .text(text, final: false)))
+    /// Emits the held deltas that are due; with `all`, all of them.
+    package mutating func release(at now: Instant, all: Bool = false, _ emit: (consuming UpstreamEvent) -> Void) {
+        for index in pending.indices where !pending[index].text.isEmpty && (all || now >= pending[index].due) {
+            let text = pending[index].text
+            pending[index].text = []
+            pending[index].due = now.advanced(byNanoseconds: window)
+            emit(UpstreamEvent(pending[index].request, .text(text, final: false)))
         }
     }
 
-    /// Forgets a request that nobody waits for any more.
-    package mutating func forget(_ request: RequestKey) { gathered.removeAll { $0.request == request } }
+    /// Discards the held text of a request that has ended.
+    package mutating func forget(_ request: RequestKey) { pending.removeAll { $0.request == request } }
 }

@@ -1,48 +1,48 @@
-/// The effects of handling inputs of a session: replies, commands to the upstream, errors to log, a close. The time comes in with it.
+/// The effects of handling inputs of a session: replies, commands to the upstream, errors to log, a close. The value also carries the time.
 ///
-/// An event loop owns one value and reuses it, so that effects allocate nothing once it has grown. Sequenced messages aren't here: they wait
-/// in the session's outbox.
+/// Each event loop owns one value and reuses it, so that effects don't allocate once its buffers have grown. Sequenced messages aren't part
+/// of it: they wait in the session's outbox.
 package struct Effects: Sendable {
     /// A message that isn't sequenced, as a range of ``replyBytes``.
     package struct Reply: Sendable {
         package var start: Int
         package var count: Int
-        /// `session` and `auth` are never compressed, for they carry secrets beside bytes of a client's choice.
+        /// `session` and `auth` are never compressed: they contain secrets next to bytes that the client chooses.
         package var mayCompress: Bool
-        /// It says that something is kept, or depends on it: not to be told before that is so.
+        /// The reply depends on changes that aren't durable yet, and must not be sent before their commit.
         package var isPromise: Bool
-        /// The request that it acknowledges.
+        /// The request that the reply acknowledges.
         package var request: RequestKey?
     }
 
     package var now = Instant(nanoseconds: 0)
-    /// The same moment on a clock that all event loops share; `now` leaves out what its own loop didn't live through.
+    /// The same moment on the clock that all event loops share. `now` stands still while the process is suspended.
     package var sharedNow = Instant(nanoseconds: 0)
     /// Unix milliseconds.
     package var wall: Int64 = 0
     package var ids: ULIDSource
     package let showsDetails: Bool
 
-    /// Bytes of the messages to send, end to end.
+    /// Bytes of all replies, concatenated.
     package private(set) var replyBytes: [UInt8] = []
     package private(set) var replies: [Reply] = []
-    /// What to tell the upstream, in order.
+    /// Commands to the upstream, in order.
     package var commands: [UpstreamCommand] = []
-    /// Bytes of the audio chunks among them, end to end: who wants to keep them copies them.
+    /// Bytes of the audio chunks in ``commands``, concatenated. The buffer is reused: copy bytes that are needed later.
     package private(set) var audio: [UInt8] = []
     /// Errors sent to the client, for the log.
     package var incidents: [GatewayError] = []
-    /// Close the connection after the replies were sent.
+    /// Closes the connection after the replies are sent; nil keeps it open.
     package var closing: Closing?
-    /// Changes to store, of these and earlier effects; nil when sessions aren't stored. The event loop submits them.
+    /// Changes to store, of this and earlier inputs; nil when sessions aren't stored. The event loop commits them.
     package var batch: StoreBatch?
-    /// How the upstreams are.
+    /// The state of the upstreams.
     package var upstream = UpstreamState.ready
-    /// The store can't take anything at the moment.
+    /// The store can't commit at the moment: new requests and audio are rejected.
     package var refusesWork = false
-    /// Bytes that are left of `sessions.total_memory_budget`. With none left no work is accepted.
+    /// Bytes left of `sessions.total_memory_budget`. At 0, new requests and audio are rejected.
     package var memoryLeft = Int.max
-    /// Where sequenced messages are put together.
+    /// The buffer in which sequenced messages are serialized.
     package var scratch: [UInt8] = []
 
     package init(ids: ULIDSource, showsDetails: Bool) {
@@ -69,12 +69,12 @@ package struct Effects: Sendable {
             Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, isPromise: isPromise, request: request))
     }
 
-    /// Whether there are replies, and all of them say that something is kept.
+    /// Whether there are replies and each of them must wait for the commit.
     package var promisesOnly: Bool { !replies.isEmpty && replies.allSatisfy(\.isPromise) && closing == nil }
 
-    /// Takes out the replies that have to wait.
+    /// Moves the replies that must wait for the commit into `held`.
     ///
-    /// - Parameter promisesOnly: false takes all
+    /// - Parameter promisesOnly: false moves all replies
     package mutating func hold(in held: inout HeldReplies, promisesOnly: Bool) {
         let bytes = replyBytes
         replies.removeAll { reply in
@@ -84,7 +84,8 @@ package struct Effects: Sendable {
         }
     }
 
-    /// Takes out replies that can't be kept. The others go uncompressed: a compressor may know bytes that are never sent.
+    /// Drops the replies that depend on a commit. The others aren't compressed: the compressor's window may contain bytes that are never
+    /// sent.
     package mutating func dropPromises() {
         replies.removeAll { $0.isPromise }
         for index in replies.indices { replies[index].mayCompress = false }
@@ -96,19 +97,19 @@ package struct Effects: Sendable {
         commands.append(.audio(key, chunk: start..<audio.count))
     }
 
-    /// The commands were performed.
+    /// Removes the commands after they were performed.
     package mutating func clearCommands() {
         commands.removeAll(keepingCapacity: true)
         audio.removeAll(keepingCapacity: audio.capacity <= 65_536)
     }
 
-    /// The replies were sent.
+    /// Removes the replies after they were sent.
     package mutating func clearReplies() {
         replyBytes.removeAll(keepingCapacity: replyBytes.capacity <= 65_536)
         replies.removeAll(keepingCapacity: true)
     }
 
-    /// Forgets what was performed; keeps the memory.
+    /// Removes the effects after they were performed. The buffers stay allocated.
     package mutating func clear() {
         clearReplies()
         clearCommands()
@@ -119,9 +120,9 @@ package struct Effects: Sendable {
     package mutating func correlationID() -> ULID { ids.ulid(at: wall) }
 }
 
-/// Replies that wait until something is committed. Not yet compressed: others may go before them.
+/// Replies that wait for a commit. They aren't compressed yet, because other messages may be sent before them.
 package struct HeldReplies: Sendable {
-    /// Of the commit.
+    /// The ticket that the commit returned.
     package let ticket: UInt64
     package private(set) var bytes: [UInt8] = []
     package private(set) var replies: [Effects.Reply] = []
@@ -135,7 +136,7 @@ package struct HeldReplies: Sendable {
         replies.append(moved)
     }
 
-    /// Takes out the replies that needn't wait for the failed commit, and drops the acknowledgements of refused requests.
+    /// Removes and returns the replies that don't depend on the failed commit, and drops the acknowledgements of rejected requests.
     package mutating func release(refusing requests: Set<RequestKey>) -> [Effects.Reply] {
         let released = replies.filter { !$0.isPromise }
         replies.removeAll { reply in !reply.isPromise || reply.request.map { requests.contains($0) } ?? false }

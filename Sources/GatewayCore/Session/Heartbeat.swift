@@ -1,7 +1,7 @@
-/// Whether the other side is still there: WebSocket pings, the pongs awaited, and the round-trip time.
+/// The liveness check of a connection: WebSocket pings, expected pongs, and the round-trip time.
 ///
-/// Any byte counts as life. A missed pong is counted and pinged again; only `heartbeat.stale_after` without a byte ends the
-/// connection. RFC 6455 §5.5.2 and §5.5.3.
+/// Any received byte shows that the peer is alive. A missed pong is counted and triggers another ping; only silence for
+/// `heartbeat.stale_after` closes the connection. RFC 6455 §5.5.2 and §5.5.3.
 package struct Heartbeat: Sendable {
     package struct Policy: Sendable {
         package var interval: Int64
@@ -19,30 +19,30 @@ package struct Heartbeat: Sendable {
         case none
         /// Send a ping whose payload is this number, big-endian.
         case ping(payload: UInt64)
-        /// Nothing was heard for too long: close 4001.
+        /// Nothing was received for `heartbeat.stale_after`: close with 4001.
         case stale
     }
 
-    private var lastHeard: Instant
+    private var lastReceived: Instant
     private var nextPing: Instant
     private var outstanding: (payload: UInt64, sentAt: Instant)?
     package private(set) var missed = 0
     /// Smoothed as in RFC 6298 §2: an eighth of each new sample. Nil before the first pong.
     package private(set) var smoothedNanoseconds: Int64?
 
-    /// Round trips over this are a suspended device or a jumped clock, not a network.
+    /// Longer round trips are ignored: they indicate a suspended device or a clock jump, not the network.
     package static let outlier: Int64 = 30_000_000_000
 
     package init(now: Instant, policy: Policy) {
-        lastHeard = now
+        lastReceived = now
         nextPing = now.advanced(byNanoseconds: policy.interval)
     }
 
-    package mutating func heard(now: Instant) { lastHeard = now }
+    package mutating func heard(now: Instant) { lastReceived = now }
 
-    /// A pong came. One that answers no outstanding ping is allowed (RFC 6455 §5.5.3) and says nothing.
+    /// Handles a pong. A pong that matches no outstanding ping is allowed (RFC 6455 §5.5.3) and ignored.
     ///
-    /// - Returns: whether it was awaited.
+    /// - Returns: whether the pong was expected.
     package mutating func pong(payload: UInt64, now: Instant) -> Bool {
         guard let ping = outstanding, ping.payload == payload else { return false }
         outstanding = nil
@@ -52,9 +52,9 @@ package struct Heartbeat: Sendable {
         return true
     }
 
-    /// - Parameter canPing: false while the socket is full: then only silence is looked at.
+    /// - Parameter canPing: false while the socket is full: then only ``Action/stale`` is checked.
     package mutating func tick(now: Instant, policy: Policy, canPing: Bool = true) -> Action {
-        if now.nanoseconds(since: lastHeard) >= policy.staleAfter { return .stale }
+        if now.nanoseconds(since: lastReceived) >= policy.staleAfter { return .stale }
         guard canPing else { return .none }
         if let ping = outstanding {
             guard now.nanoseconds(since: ping.sentAt) >= policy.timeout else { return .none }

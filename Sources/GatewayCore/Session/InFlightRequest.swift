@@ -1,13 +1,13 @@
-/// A request that was accepted and hasn't got its last message yet.
+/// An accepted request whose last message hasn't been sent yet.
 package struct InFlightRequest: Sendable {
     package let key: RequestKey
     package let id: MessageID
     package internal(set) var startedAt: Instant
-    /// When its audio had come in.
+    /// When its audio input ended.
     var inputEndedAt: Instant?
     /// When its response began.
     var answeredAt: Instant?
-    /// Bytes of `meta`, `lang` and `voice`, which the upstream gets with the request.
+    /// Bytes of `meta`, `lang` and `voice`, which the upstream receives with the request.
     package let extraBytes: Int
     /// Deltas of a streamed response, for the history.
     package var answer: [UInt8] = []
@@ -18,17 +18,17 @@ package struct InFlightRequest: Sendable {
     /// Audio of the response.
     var answerAudio = History.Audio()
     var answerClock: AudioStreamClock?
-    /// The history has an entry of its response that tells the latency.
+    /// The history has an entry with the latency of the response, or doesn't need one.
     var isTold = false
     /// An event of its response was received.
     package var isAnswered = false
-    /// Its response has something to read or to hear.
+    /// The response contains text other than white space, or audio.
     var hasSaid = false
-    /// The request as the store is to get it; nil once it has, and where there is no store.
+    /// The record to store; nil once it is in a batch, and without a store.
     var record: [UInt8]?
-    /// Audio chunks that the store has; nil for a text.
+    /// Number of stored audio chunks; nil before the first chunk and for a text.
     package var storedChunks: UInt64?
-    /// Its audio has ended.
+    /// Its audio input has ended.
     package var hasEnded = false
 
     init(key: RequestKey, id: MessageID, startedAt: Instant, extraBytes: Int) {
@@ -41,13 +41,13 @@ package struct InFlightRequest: Sendable {
     /// Memory counted for a request in addition to its bytes, until it completes.
     static let baseBytes = 1024
 
-    /// Bytes held for it. The record is there until the store has it, which is while a batch waits for the disk.
+    /// Bytes held for the request. The record exists until it is added to a batch, which may wait for the disk.
     var footprint: Int { Self.baseBytes + extraBytes + answer.capacity + (record?.capacity ?? 0) }
 
-    /// Notes whether a text says something: white space alone doesn't.
+    /// Sets ``hasSaid`` when the text contains more than white space.
     mutating func note(_ text: [UInt8]) { hasSaid = hasSaid || text.contains { $0 > 0x20 } }
 
-    /// How long its response has taken, told with the last message of it.
+    /// Returns the latency of the response, whose last message is sent at `now`.
     func latency(now: Instant) -> History.Latency {
         func microseconds(_ instant: Instant) -> UInt32 {
             UInt32(clamping: max(.zero, instant - (inputEndedAt ?? startedAt)).nanoseconds / 1000)
@@ -55,7 +55,7 @@ package struct InFlightRequest: Sendable {
         return History.Latency(first: microseconds(answeredAt ?? now), last: microseconds(now))
     }
 
-    /// Converts its times to another clock.
+    /// Converts times to another clock.
     mutating func move(by difference: Instant.Duration) {
         startedAt += difference
         inputEndedAt = inputEndedAt.map { $0 + difference }

@@ -1,6 +1,6 @@
-/// What a session holds in memory, in bytes by part. The parts are what `status` shows, under the names given here.
+/// The memory usage of a session, in bytes by part. `status` reports the parts under the same names.
 package struct Ledger: Sendable {
-    /// Buffers of the connection: the edge reports them after every read and write.
+    /// Buffers of the connection. The connection handler updates them after every read and write.
     package struct Connection: Sendable {
         package var receiveBuffer = 0
         package var assembler = 0
@@ -16,9 +16,9 @@ package struct Ledger: Sendable {
     package var duplicateIDs = 0
     package var upstreamQueue = 0
     package var requests = 0
-    /// Collected audio and answers that wait, as the edge reports them.
+    /// Collected audio and waiting responses, as reported by the upstream link.
     package var upstreamAnswers = 0
-    /// The session's own record.
+    /// Bytes counted for the session itself.
     package static let base = 1024
 
     package init() {}

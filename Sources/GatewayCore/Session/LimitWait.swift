@@ -1,10 +1,10 @@
-/// How long a message has to wait for a limit.
+/// The time until a limit admits a message.
 struct LimitWait: Equatable {
     var duration: Instant.Duration
-    /// The limit is that of the session's client, which other sessions may have used up.
+    /// All sessions of the client share the limit, so that others may have exhausted it.
     var isClients = false
 
-    /// - Parameter nanoseconds: how long, as limiters tell it
+    /// - Parameter nanoseconds: the duration as returned by a limiter
     init(nanoseconds: Int64, isClients: Bool = false) {
         duration = .nanoseconds(nanoseconds)
         self.isClients = isClients

@@ -1,12 +1,12 @@
 extension Outbox {
-    /// Whether there are messages that the store hasn't got.
+    /// Whether any message isn't in a batch yet.
     var isUnstored: Bool { stored.last < lastSequence }
 
-    /// What has come and gone since the last call.
+    /// Adds the changes since the last call to the batch.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
         let first = ring.isEmpty ? nextSequence : ring.tag(at: 0).sequence
         if hasGaps {
-            // Rare, for cancelling is: all of it anew.
+            // Stores all messages again. Cancellations are rare.
             batch.remove(session, .outbox, stored.first..<stored.last &+ 1)
             stored.last = first &- 1
             hasGaps = false
@@ -32,7 +32,7 @@ extension Outbox {
         record.append(fixed: acknowledged)
     }
 
-    /// As it was written down.
+    /// Restores the stored state and messages.
     mutating func restore(_ reader: inout RecordReader, messages: [StoredSession.Record]) throws(RecordError) {
         let last: UInt64 = try reader.fixed()
         let gone: UInt64 = try reader.fixed()

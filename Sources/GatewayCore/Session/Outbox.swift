@@ -1,11 +1,11 @@
-/// The sequenced messages of a session, from their making until the client has acknowledged them.
+/// The sequenced messages of a session that the client hasn't acknowledged.
 ///
-/// It is the delivery queue as well: a cursor parts what the socket has taken from what waits for it. Protocol page, section "Sessions
-/// and resume": `seq` grows by one per message, binary frames included, and only a JSON message may jump.
+/// The outbox is also the delivery queue: a cursor separates messages written to the socket from those that wait for it. Protocol page,
+/// section "Sessions and resume": `seq` increases by one per message, binary frames included, and only a JSON message may skip numbers.
 package struct Outbox: Sendable {
     package enum Kind: UInt8, Sendable {
         case json
-        /// The JSON message that opens an audio answer.
+        /// The JSON message that opens an audio response.
         case opening
         case binary
     }
@@ -17,19 +17,19 @@ package struct Outbox: Sendable {
     }
 
     var ring = RecordRing<Tag>()
-    /// How many of the oldest entries the socket has taken.
+    /// Number of entries written to the socket, counted from the oldest.
     private var written = 0
     private var unwrittenBytes = 0
-    /// What the client said that it has.
+    /// The highest sequence number that the client has acknowledged.
     var acknowledged: UInt64 = 0
-    /// Entries were dropped from the middle since the store last heard of them.
+    /// Entries were dropped from the middle since the last ``store(of:into:)``.
     var hasGaps = false
-    /// What the store has: everything before `first` removed, everything up to `last` put.
+    /// The state of the store: entries before `first` are removed, entries up to `last` are put.
     var stored: (first: UInt64, last: UInt64) = (0, 0)
-    /// Up to here nothing is kept any more, because the client has it or because it was dropped.
+    /// The highest sequence number of a removed message, acknowledged or dropped.
     var goneThrough: UInt64 = 0
     private var isDetached = false
-    /// The highest sequence number given out.
+    /// The highest assigned sequence number.
     package internal(set) var lastSequence: UInt64 = 0
     private let maximumCount: Int
     private let maximumBytes: Int
@@ -47,17 +47,17 @@ package struct Outbox: Sendable {
     package var waitingBytes: Int { unwrittenBytes }
     package var hasWaiting: Bool { written < ring.count }
 
-    /// How many messages may come before the oldest that the client hasn't got would have to go: 0 also when their bytes fill it.
+    /// Number of messages that fit before an unwritten one is dropped; 0 also when the unwritten bytes reach the bound.
     package var room: Int {
         let waiting = ring.count - written
         return unwrittenBytes < maximumBytes ? max(0, maximumCount - waiting) : 0
     }
 
-    /// The number that the next message will carry.
+    /// The sequence number of the next message.
     package var nextSequence: UInt64 { lastSequence &+ 1 }
 
-    /// Keeps the message numbered ``nextSequence``. When the bounds are reached the oldest go: the written ones only, while there is a
-    /// socket to write the others to.
+    /// Appends the message with the number ``nextSequence``. Over the bounds, the oldest messages are dropped; while a connection is
+    /// attached, only written ones.
     package mutating func append(_ message: RawSpan, kind: Kind, request: RequestKey?) {
         lastSequence = nextSequence
         ring.append(message, tag: Tag(sequence: lastSequence, kind: kind, request: request))
@@ -65,9 +65,9 @@ package struct Outbox: Sendable {
         trim()
     }
 
-    /// Hands every waiting message, oldest first, to `write` until it returns false; what it took counts as written.
+    /// Passes the waiting messages, oldest first, to `write` until it returns false. A message for which it returns true counts as written.
     ///
-    /// - Parameter limit: the highest number that may go out yet
+    /// - Parameter limit: the highest sequence number that may be sent yet
     package mutating func drain(upTo limit: UInt64 = .max, _ write: (RawSpan, Kind) -> Bool) {
         while written < ring.count {
             let tag = ring.tag(at: written)
@@ -78,13 +78,13 @@ package struct Outbox: Sendable {
         trim()
     }
 
-    /// The client has everything up to `sequence`.
+    /// Removes the messages up to `sequence`, which the client has received.
     package mutating func acknowledge(_ sequence: UInt64) {
         acknowledged = max(acknowledged, min(sequence, lastSequence))
         while written > 0, ring.tag(at: 0).sequence <= sequence { removeFirst() }
     }
 
-    /// The connection is gone: nobody knows which of the written messages arrived.
+    /// Handles the end of the connection: all messages wait again, because it is unknown which of the written ones arrived.
     package mutating func detach() {
         written = 0
         unwrittenBytes = ring.byteCount
@@ -92,12 +92,13 @@ package struct Outbox: Sendable {
         trim()
     }
 
-    /// A new connection has everything up to `last`: the rest is to be written, again or for the first time.
+    /// Handles a new connection whose client has received everything up to `last`: the later messages wait, again or for the first time.
     ///
-    /// After a loss it begins with a JSON message, which alone may jump, and frames of an audio answer whose opening is gone are dropped.
+    /// After a loss, the first message is JSON, because only JSON may skip numbers, and frames of an audio response whose opening was
+    /// dropped are dropped too.
     ///
-    /// - Parameter last: at most ``lastSequence``; nil when the client doesn't say, and what it has acknowledged counts.
-    /// - Returns: whether something behind `last` is gone.
+    /// - Parameter last: at most ``lastSequence``; nil when the client sent none: the highest acknowledged number is used then.
+    /// - Returns: whether messages after `last` were dropped.
     package mutating func rewind(after last: UInt64?) -> Bool {
         detach()
         isDetached = false
@@ -109,18 +110,18 @@ package struct Outbox: Sendable {
         return isLost
     }
 
-    /// Drops what waits for the socket on behalf of a cancelled request. The JSON message that follows jumps over the gap.
+    /// Drops the waiting messages of a cancelled request. The JSON message that follows skips their numbers.
     ///
-    /// A binary frame can't jump: a JSON message with a frame of another request right behind it stays, and goes out after all.
+    /// A binary frame can't skip numbers: a JSON message that is directly followed by a frame of another request is sent nevertheless.
     package mutating func dropWaiting(of request: RequestKey) {
         guard (written..<ring.count).contains(where: { ring.tag(at: $0).request == request }) else { return }
-        keep { outbox, index in
-            index < outbox.written || outbox.ring.tag(at: index).request != request || outbox.isCountedFrom(index)
+        retainEntries { outbox, index in
+            index < outbox.written || outbox.ring.tag(at: index).request != request || outbox.numbersForeignFrame(index)
         }
     }
 
-    /// Whether the message at `index` is JSON that a binary frame of another request counts on from.
-    private func isCountedFrom(_ index: Int) -> Bool {
+    /// Whether the message at `index` is JSON and numbers the binary frame of another request that directly follows it.
+    private func numbersForeignFrame(_ index: Int) -> Bool {
         guard index + 1 < ring.count, ring.tag(at: index).kind != .binary else { return false }
         let next = ring.tag(at: index + 1)
         return next.kind == .binary && next.request != ring.tag(at: index).request
@@ -129,20 +130,20 @@ package struct Outbox: Sendable {
     private mutating func dropFramesWithoutOpening() {
         guard (0..<ring.count).contains(where: { ring.tag(at: $0).kind == .binary }) else { return }
         let opening = (0..<ring.count).first { ring.tag(at: $0).kind == .opening } ?? ring.count
-        keep { outbox, index in index > opening || outbox.ring.tag(at: index).kind != .binary }
+        retainEntries { outbox, index in index > opening || outbox.ring.tag(at: index).kind != .binary }
     }
 
-    /// Drops the entries for which `isKept` says no. Only of those that wait.
-    private mutating func keep(_ isKept: (borrowing Outbox, Int) -> Bool) {
-        var kept = RecordRing<Tag>()
+    /// Drops the entries for which `isRetained` returns false, which must be waiting ones.
+    private mutating func retainEntries(_ isRetained: (borrowing Outbox, Int) -> Bool) {
+        var retained = RecordRing<Tag>()
         for index in 0..<ring.count {
-            if isKept(self, index) {
-                ring.withRecord(at: index) { kept.append($0, tag: ring.tag(at: index)) }
+            if isRetained(self, index) {
+                ring.withRecord(at: index) { retained.append($0, tag: ring.tag(at: index)) }
             } else {
                 unwrittenBytes -= ring.recordCount(at: index)
             }
         }
-        ring = kept
+        ring = retained
         hasGaps = true
     }
 

@@ -1,9 +1,9 @@
-/// The ids of the last accepted messages, to tell a repeated message from a new one (`sessions.duplicate_ids`).
+/// The ids of the last accepted messages, to detect duplicates (`sessions.duplicate_ids`).
 ///
-/// Ids lie end to end in a ring; an open-addressing index over it finds one in constant time. Hashes are seeded per process,
+/// The ids are stored in a ring; an open-addressing hash index over the ring finds an id in constant time. Hashes are seeded per process,
 /// so that a client can't choose ids that collide.
 package struct RememberedIDs: Sendable {
-    /// What kind of message an id belongs to: the same id with the other kind is `duplicate_id`.
+    /// The kind of message that an id belongs to. The same id with the other kind is rejected as `duplicate_id`.
     package enum Kind: UInt8, Sendable { case text, audio }
 
     private struct Tag: Sendable {
@@ -12,8 +12,9 @@ package struct RememberedIDs: Sendable {
     }
 
     private var ring = RecordRing<Tag>()
-    /// Serial numbers of ids (of which the oldest kept is `oldest`) plus one; 0 is a free slot. A power of two, at most half full.
+    /// The hash index: serial numbers of ids, plus one; 0 is a free slot. Its count is a power of two; at most half of the slots are used.
     private var slots: [UInt32] = []
+    /// The serial number of the oldest id in the ring.
     private var oldest: UInt32 = 0
     private let capacity: Int
 
@@ -37,10 +38,10 @@ package struct RememberedIDs: Sendable {
         return nil
     }
 
-    /// Remembers an id that isn't remembered yet, and forgets the oldest when there are too many.
+    /// Adds an id that isn't in the set yet, and removes the oldest id at capacity.
     package mutating func insert(_ id: MessageID, kind: Kind) {
         guard capacity > 0 else { return }
-        if ring.count >= capacity { forgetOldest() }
+        if ring.count >= capacity { removeOldest() }
         if (ring.count + 1) * 2 > slots.count { rebuild(slotCount: max(16, slots.count * 2)) }
         let hash = Self.hash(id)
         id.withBytes { ring.append($0, tag: Tag(hash: hash, kind: kind)) }
@@ -48,26 +49,26 @@ package struct RememberedIDs: Sendable {
         place(serial: oldest &+ UInt32(truncatingIfNeeded: ring.count - 1), hash: hash)
     }
 
-    /// Forgets ids that were remembered last, or nearly so: the work grows with the number of those behind them.
+    /// Removes recently added ids. The cost grows with the number of ids added after them.
     package mutating func forget(_ ids: [MessageID]) {
-        var left = Set(ids)
-        var behind: [(id: MessageID, kind: Kind)] = []
-        var taken = 0
-        while !left.isEmpty, ring.count > 0 {
+        var remaining = Set(ids)
+        var later: [(id: MessageID, kind: Kind)] = []
+        var removedCount = 0
+        while !remaining.isEmpty, ring.count > 0 {
             let index = ring.count - 1
             let kind = ring.tag(at: index).kind
             let id = ring.withRecord(at: index) { MessageID($0) }
             ring.removeLast()
-            taken += 1
-            if let id, left.remove(id) == nil { behind.append((id, kind)) }
+            removedCount += 1
+            if let id, remaining.remove(id) == nil { later.append((id, kind)) }
         }
-        guard taken > 0 else { return }
-        watermark.removed(last: taken)
+        guard removedCount > 0 else { return }
+        watermark.removed(last: removedCount)
         rebuild(slotCount: slots.count)
-        for (id, kind) in behind.reversed() { insert(id, kind: kind) }
+        for (id, kind) in later.reversed() { insert(id, kind: kind) }
     }
 
-    /// What has come and gone since the last call.
+    /// Adds the changes since the last call to the batch.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
         let ring = ring
         watermark.store(.id, of: session, count: ring.count, into: &batch) { index, record in
@@ -76,7 +77,7 @@ package struct RememberedIDs: Sendable {
         }
     }
 
-    /// As they were written down. A smaller capacity than the last time remembers fewer.
+    /// Restores the stored ids. With a smaller capacity than before, only the newest remain.
     mutating func restore(_ records: [StoredSession.Record]) throws(RecordError) {
         watermark = try SerialWatermark.restoring(records) { (reader) throws(RecordError) in
             guard let kind = Kind(rawValue: try reader.fixed()), let id = reader.rest().withRawSpan({ MessageID($0) }),
@@ -86,7 +87,7 @@ package struct RememberedIDs: Sendable {
         }
     }
 
-    private mutating func forgetOldest() {
+    private mutating func removeOldest() {
         let hash = ring.tag(at: 0).hash
         let mask = slots.count - 1
         var hole = Int(hash) & mask
@@ -104,7 +105,7 @@ package struct RememberedIDs: Sendable {
         slots[hole] = 0
         ring.removeFirst()
         oldest &+= 1
-        // Serial plus one must not be 0, which marks a free slot: long before the numbers run out they start anew.
+        // A serial number plus one must not be 0, which marks a free slot: the numbers restart long before they overflow.
         if oldest > 1 << 31 {
             oldest = 0
             rebuild(slotCount: slots.count)

@@ -1,9 +1,10 @@
-/// The requests of a session that are in flight, the oldest first, and what of them isn't durable yet.
+/// The requests of a session that are in flight, oldest first, and the accepted messages that aren't durable yet.
 ///
-/// It numbers them, and counts what waits for the upstream. A session has few at a time, so that looking one up is a short walk.
+/// The table also numbers the requests and counts the bytes queued for the upstream. A session has few requests in flight, so that a linear
+/// search suffices.
 package struct RequestTable: Sendable {
-    /// Something accepted whose acknowledgement promises that it is stored: a request, or the end of a recording.
-    struct Promise: Sendable {
+    /// An accepted message that isn't durable, and therefore not acknowledged, yet: a request, or the end of a recording.
+    struct PendingCommit: Sendable {
         let key: RequestKey
         let id: MessageID
     }
@@ -11,17 +12,17 @@ package struct RequestTable: Sendable {
     private var requests: [InFlightRequest] = []
     /// The number of the newest key.
     private(set) var lastNumber: UInt64 = 0
-    /// Bytes given to the upstream that it hasn't consumed yet.
+    /// Bytes sent to the upstream that it hasn't consumed yet.
     private(set) var queuedBytes = 0
-    /// Promises that aren't durable, the oldest first.
-    private(set) var promises: [Promise] = []
-    /// How many promises were kept or withdrawn before those in ``promises``.
-    private var keptCount: UInt64 = 0
+    /// Accepted messages that aren't durable, oldest first.
+    private(set) var promises: [PendingCommit] = []
+    /// Number of accepted messages that were committed or rejected before those in ``promises``.
+    private var completedCount: UInt64 = 0
 
     init() {}
 
-    /// Bytes held for requests and promises.
-    var footprint: Int { requests.reduce(promises.count * MemoryLayout<Promise>.stride) { $0 + $1.footprint } }
+    /// Bytes held by the table.
+    var footprint: Int { requests.reduce(promises.count * MemoryLayout<PendingCommit>.stride) { $0 + $1.footprint } }
 
     // MARK: Requests
 
@@ -30,7 +31,7 @@ package struct RequestTable: Sendable {
         return RequestKey(number: lastNumber)
     }
 
-    /// Goes on numbering behind a stored session's last request.
+    /// Continues numbering after the last request of a stored session.
     mutating func restore(lastNumber number: UInt64) { lastNumber = number }
 
     mutating func insert(_ request: consuming InFlightRequest) { requests.append(request) }
@@ -59,11 +60,11 @@ package struct RequestTable: Sendable {
 
     mutating func queue(_ count: Int) { queuedBytes += count }
 
-    /// The upstream has consumed `count` bytes.
+    /// Removes `count` bytes, which the upstream has consumed, from the queue.
     mutating func consume(_ count: Int) { queuedBytes = Swift.max(0, queuedBytes - count) }
 
-    /// Whether the upstream's queue takes `count` more bytes. One piece that is larger than the whole queue passes when nothing waits, as with
-    /// the limiters.
+    /// Whether the upstream's queue has room for `count` more bytes. A message larger than the whole queue is accepted when the queue is
+    /// empty, as with the limiters.
     func hasRoom(for count: Int, within limit: Int) -> Bool {
         if queuedBytes == 0, requests.count < 16 { return true }
         let (sum, overflow) = (queuedBytes + requests.count * InFlightRequest.baseBytes).addingReportingOverflow(count)
@@ -72,23 +73,23 @@ package struct RequestTable: Sendable {
 
     // MARK: Durability
 
-    /// Requests, and ends of recordings, accepted so far.
-    var acceptedCount: UInt64 { keptCount &+ UInt64(promises.count) }
+    /// Number of requests and ends of recordings accepted so far.
+    var acceptedCount: UInt64 { completedCount &+ UInt64(promises.count) }
 
-    mutating func promise(_ key: RequestKey, _ id: MessageID) { promises.append(Promise(key: key, id: id)) }
+    mutating func promise(_ key: RequestKey, _ id: MessageID) { promises.append(PendingCommit(key: key, id: id)) }
 
-    /// The first `count` of what was accepted is durable.
+    /// Marks the first `count` accepted messages as durable.
     mutating func keep(first count: UInt64) {
-        guard count > keptCount else { return }
-        let kept = Swift.min(Int(clamping: count &- keptCount), promises.count)
-        promises.removeFirst(kept)
-        keptCount &+= UInt64(kept)
+        guard count > completedCount else { return }
+        let committed = Swift.min(Int(clamping: count &- completedCount), promises.count)
+        promises.removeFirst(committed)
+        completedCount &+= UInt64(committed)
     }
 
-    /// Withdraws what isn't durable, and returns it.
-    mutating func withdrawPromises() -> [Promise] {
+    /// Removes and returns the accepted messages that aren't durable.
+    mutating func withdrawPromises() -> [PendingCommit] {
         defer { promises = [] }
-        keptCount &+= UInt64(promises.count)
+        completedCount &+= UInt64(promises.count)
         return promises
     }
 }

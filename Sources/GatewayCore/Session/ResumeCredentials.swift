@@ -1,11 +1,11 @@
-/// The tokens by which a session may be resumed: the newest, and until that is confirmed the one that was presented for it.
+/// The tokens that can resume a session: the newest, and, until the client confirms it, the one that was presented for it.
 ///
-/// A token stays valid until its successor is confirmed, by an `ack` on the new connection or by presenting the successor: the answer that
-/// carries the successor can get lost like anything else. At most two are valid.
+/// A token stays valid until its successor is confirmed, by an `ack` on the new connection or by presenting the successor: the message with
+/// the successor can get lost. At most two tokens are valid at a time.
 package struct ResumeCredentials: Sendable {
-    /// Given out last; nil before the first.
+    /// The token issued last; nil before the first.
     package private(set) var newest: TokenHash?
-    /// Presented for ``newest``, which the client may not have got.
+    /// The token for which ``newest`` was issued; nil once the client has confirmed ``newest``.
     package private(set) var presented: TokenHash?
 
     package init() {}
@@ -16,21 +16,21 @@ package struct ResumeCredentials: Sendable {
         return isNewest || isPresented
     }
 
-    /// Another token is given out, for `token` or at the beginning of the session. What is valid besides ends.
+    /// Issues another token, for `token` or at the beginning of the session. Only these two remain valid.
     package mutating func issue(_ successor: TokenHash, for token: TokenHash?) {
         presented = token
         newest = successor
     }
 
-    /// The client has the newest token: no other is valid any more.
+    /// Invalidates all tokens but the newest, which the client has received.
     ///
-    /// - Returns: whether another one was until now.
+    /// - Returns: whether another token was valid until now.
     @discardableResult
     package mutating func confirm() -> Bool {
         defer { presented = nil }
         return presented != nil
     }
 
-    /// Those that are valid.
+    /// The valid tokens.
     package var tokens: [TokenHash] { [newest, presented].compactMap(\.self) }
 }

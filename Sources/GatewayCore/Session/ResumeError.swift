@@ -1,8 +1,8 @@
-/// Why a resume opened a new session instead.
+/// The reason why a resume attempt opened a new session instead.
 package enum ResumeError: String, Sendable {
-    /// The session is over. Told only for a genuine token.
+    /// The session has ended. Reported only for a genuine token.
     case expired
     case unknown
-    /// `last_seq` is none that the session has reached.
+    /// `last_seq` is higher than the last sequence number of the session.
     case badLastSequence = "bad_last_seq"
 }

@@ -2,12 +2,12 @@ extension Session {
     mutating func accept(_ message: ClientMessage.AudioOpen, in bytes: RawSpan, effects: inout Effects) {
         let id = message.id
         guard isNew(id, kind: .audio, effects: &effects) else { return }
-        // All in one is a stream of one chunk.
+        // An opening with `data` is a complete stream of one chunk.
         var recording: [UInt8]?
         var duration: Int64 = 0
         if let data = message.data {
             var decoded: [UInt8] = []
-            // The scanner found it to be strict base64 already.
+            // The scanner has already validated it as strict base64.
             _ = Base64.decode(data, from: bytes, into: &decoded)
             recording = decoded
         }
@@ -22,7 +22,7 @@ extension Session {
             intake.open(id: id, key: key, format: message.format, now: effects.now)
             return acknowledge(id, chunks: 0, effects: &effects)
         }
-        // The frames of an earlier, refused opening end here.
+        // From here on, frames no longer belong to an earlier, rejected opening.
         intake.end()
         acknowledge(id, chunks: 1, effects: &effects)
         var frames = FrameAssembler(message.format)
@@ -30,9 +30,9 @@ extension Session {
         endInput(of: key, effects: &effects)
     }
 
-    /// Every condition that an opening has to meet; the limits are charged only when all of them are met.
+    /// Checks every condition for an opening. The limits are charged only when all conditions are met.
     ///
-    /// - Parameter duration: set to the recording's, in nanoseconds
+    /// - Parameter duration: set to the duration of the recording, in nanoseconds
     private mutating func admit(
         _ message: ClientMessage.AudioOpen, recording: [UInt8]?, duration: inout Int64, effects: inout Effects
     ) -> Bool {
@@ -69,7 +69,7 @@ extension Session {
         return true
     }
 
-    /// A whole binary frame: a chunk of the open stream.
+    /// Handles a complete binary message: a chunk of the open stream.
     package mutating func receive(binary chunk: RawSpan, effects: inout Effects) {
         counts.messagesIn &+= 1
         lastMessageAt = effects.now
@@ -95,12 +95,13 @@ extension Session {
         if intake.accept(now: effects.now) { acknowledge(stream.id, chunks: number, effects: &effects) }
     }
 
-    /// Counts a frame that isn't answered: a flood of them ends the connection as one of refused messages does.
+    /// Counts a frame that is ignored silently. A flood of them closes the connection, like a flood of rejected messages.
     private mutating func ignore(isOverBytes: Bool, effects: inout Effects) {
         if admit(.chunk, effects: effects) != nil || isOverBytes { countRefusal(effects: &effects) }
     }
 
-    /// A compressed frame that came although ``isOverBytes(now:)``, or although not ``takesBinary``; it wasn't inflated.
+    /// Rejects or ignores a compressed binary message that wasn't inflated, because of ``isOverBytes(effects:)`` or without
+    /// ``takesBinary``.
     mutating func refuseSkippedBinary(effects: inout Effects) {
         counts.messagesIn &+= 1
         lastMessageAt = effects.now
@@ -124,7 +125,7 @@ extension Session {
         ignore(isOverBytes: isOverBytes, effects: &effects)
     }
 
-    /// The duration of a chunk; nil, and refused, where it can't be one of the stream.
+    /// Returns the duration of a chunk in nanoseconds. Rejects an invalid chunk and returns nil.
     private mutating func validate(
         _ chunk: RawSpan, of stream: inout AudioIntake.Stream, number: UInt64, effects: inout Effects
     ) -> Int64? {
@@ -177,14 +178,14 @@ extension Session {
             if stream.lacksAudio { failIncomplete(stream, effects: &effects) } else { endInput(of: stream.key, effects: &effects) }
             intake.end()
         case .ignoring(let ignored) where ignored == nil || ignored == id:
-            // Its opening was refused or repeated, and answered then.
+            // The opening was rejected or repeated, and the client was told then.
             intake.end()
         default:
             refuse(.unknownStream, param: "/id", id: id, effects: &effects)
         }
     }
 
-    /// Fails the request of a recording that lacks chunks: its answer would pass for that of the whole recording.
+    /// Fails the request of an incomplete recording, whose response would be mistaken for that of the whole recording.
     private mutating func failIncomplete(_ stream: AudioIntake.Stream, effects: inout Effects) {
         effects.commands.append(.cancel(stream.key, playedMilliseconds: nil))
         let failure = UpstreamEvent.Content.failure(.incompleteRecording, retryAfterMilliseconds: nil, isRetryable: true)

@@ -12,7 +12,7 @@ extension Session {
             return report(id: status.id, effects: &effects)
         }
         if status.playedMilliseconds != nil, wait(.control, effects: effects) != nil {
-            // Progress of playback beyond the limit is coalesced: the newest waits until one passes again.
+            // Playback progress over the limit is coalesced: the newest message waits until the limit admits it.
             heldStatus = status
             return acknowledge(status, effects: &effects)
         }
@@ -28,7 +28,7 @@ extension Session {
         counts.messagesOut &+= 1
     }
 
-    /// Forwards the newest progress of playback that the limit has held back.
+    /// Forwards the newest playback progress that was held back by the limit.
     mutating func releaseHeldStatus(effects: inout Effects) {
         guard let held = heldStatus, let state = held.state, admit(.control, effects: effects) == nil else {
             return
@@ -46,13 +46,13 @@ extension Session {
         effects.commands.append(.cancel(key, playedMilliseconds: playedMilliseconds))
         outbox.dropWaiting(of: key)
         if intake.stream?.key == key { intake.abandon() }
-        // A text that was cancelled before its answer is withdrawn. People who go on speaking haven't taken anything back.
+        // A text that is cancelled before its response is withdrawn. Audio isn't: a user who keeps speaking still means what was said.
         if !hasSaid, !hasAudio { history.setStanding(.withdrawn, of: key) }
         finish(key, effects: &effects)
         sequence(StatusMessage(id, "cancelled", end: .done(nil)), request: nil, effects: &effects)
     }
 
-    /// Without authentication there is no subject that a token could belong to.
+    /// Rejects `auth`: without authentication there is no token to renew.
     mutating func auth(effects: inout Effects) {
         guard admitControl(id: nil, effects: &effects) else { return }
         refuse(.authenticationDisabled, effects: &effects)
@@ -63,7 +63,7 @@ extension Session {
         effects.closing = Closing(code: .normal, reason: "bye")
     }
 
-    /// `ping`, `status`, `cancel` and `auth` share one limit.
+    /// Charges the limit that `ping`, `status`, `cancel` and `auth` share.
     private mutating func admitControl(id: MessageID?, effects: inout Effects) -> Bool {
         guard let wait = admit(.control, effects: effects) else { return true }
         refuseRate(.controlRate, id: id, wait: wait, effects: &effects)
@@ -81,7 +81,7 @@ extension Session {
         effects.reply(message)
     }
 
-    /// What would pass right now, by configuration name; a limit that is off isn't listed.
+    /// Returns the units that each limit would admit now, by configuration key. Limits that are off are omitted.
     private func remaining(effects: borrowing Effects) -> [(name: StaticString, units: Double)] {
         var found: [(name: StaticString, units: Double)] = []
         for limit in Limit.allCases where !policy.rate(of: limit).isUnlimited {

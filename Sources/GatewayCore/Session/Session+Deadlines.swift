@@ -1,9 +1,9 @@
 extension Session {
-    /// How long before its end a session is announced to end: a tenth of its life, and at most this long.
+    /// The longest notice before a session expires. The notice is a tenth of `sessions.ttl`, but at least ``shortestNotice``.
     static let longestNotice = Instant.Duration.seconds(30)
     static let shortestNotice = Instant.Duration.seconds(1)
 
-    /// Acts on what fell due: acknowledgements of audio, and the session's end. To be called every 100 ms or so.
+    /// Handles due deadlines: acknowledgements of audio, held playback progress, the session's end. To be called about every 100 ms.
     package mutating func tick(effects: inout Effects) {
         if let due = intake.acknowledgeDeadline, effects.now >= due, let stream = intake.stream {
             acknowledge(stream.id, chunks: stream.accepted, effects: &effects)
@@ -16,7 +16,7 @@ extension Session {
         }
     }
 
-    /// Tells the client once that `sessions.ttl` is nearly over (protocol page, `goaway`).
+    /// Sends a `goaway` once, shortly before `sessions.ttl` ends the session (protocol page, `goaway`).
     private mutating func announceEnd(effects: inout Effects) {
         guard !announcedEnd, policy.lifetime != .max else { return }
         let lifetime = Instant.Duration.nanoseconds(policy.lifetime)
@@ -26,14 +26,14 @@ extension Session {
         goAway(reason: "session_expires", deadlineMilliseconds: left.milliseconds, effects: &effects)
     }
 
-    /// Whether its time is over: `sessions.ttl`, `sessions.idle`, or without a connection `sessions.resume_window`.
+    /// Whether the session has expired: `sessions.ttl`, `sessions.idle`, or while detached `sessions.resume_window`.
     package func isExpired(at now: Instant) -> Bool {
         if let detachedAt, now.nanoseconds(since: detachedAt) >= policy.resumeWindow { return true }
         return (policy.lifetime != .max && now.nanoseconds(since: startedAt) >= policy.lifetime)
             || (policy.idle != .max && now.nanoseconds(since: lastMessageAt) >= policy.idle)
     }
 
-    /// Asks the client to finish up and reconnect.
+    /// Asks the client to finish and reconnect.
     package mutating func goAway(reason: StaticString, deadlineMilliseconds: Int64, effects: inout Effects) {
         counts.messagesOut &+= 1
         effects.reply(GoAwayMessage(reason: reason, deadlineMilliseconds: deadlineMilliseconds))

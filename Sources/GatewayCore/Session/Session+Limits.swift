@@ -1,7 +1,7 @@
 extension Session {
-    /// The session has a connection of this client, which its resources are counted for from now on.
+    /// Assigns the session to the client of its connection, for which its resources are counted from now on.
     ///
-    /// - Parameter limiters: the client's; nil limits the session alone
+    /// - Parameter limiters: the client's limiters; nil limits only the session itself
     package mutating func assign(to client: ClientKey, limiters: ClientLimiters?) {
         admission.clientLimiters = limiters
         guard self.client != client else { return }
@@ -21,9 +21,11 @@ extension Session {
         admission.remaining(limit, now: effects.now, sharedNow: effects.sharedNow)
     }
 
-    /// Whether a ping or pong of the WebSocket is within `limits.bytes_per_second`. Neither is a message, and no other limit binds them:
-    /// that they cost more than their few bytes is counted. One beyond counts as refused, without an error: a WebSocket library sends
-    /// them by itself, and the program above it would be told about something that it doesn't know.
+    /// Whether a WebSocket ping or pong is within `limits.bytes_per_second`.
+    ///
+    /// Control frames aren't messages, and no other limit applies to them, so each is charged at least ``controlFrameBytes`` for its cost.
+    /// A frame over the limit counts as a rejection, but no error is sent: WebSocket libraries send these frames without the application's
+    /// knowledge.
     package mutating func admitsControlFrame(of byteCount: Int, effects: inout Effects) -> Bool {
         let cost = max(Int64(byteCount), Self.controlFrameBytes)
         guard admit(.byte, cost, effects: effects) != nil else { return true }
@@ -31,19 +33,19 @@ extension Session {
         return false
     }
 
-    /// What a control frame counts as, at least.
+    /// The minimum charge for a control frame.
     static let controlFrameBytes: Int64 = 64
 
-    /// Whether not even a byte more is within `limits.bytes_per_second`.
+    /// Whether `limits.bytes_per_second` admits no further byte.
     package func isOverBytes(effects: borrowing Effects) -> Bool { wait(.byte, effects: effects) != nil }
 
-    /// A message came in more bytes than it inflated to: `limits.bytes_per_second` counts what was worked on.
+    /// Charges `limits.bytes_per_second` for the bytes by which a message was larger compressed than inflated.
     package mutating func chargeOverhead(of byteCount: Int, effects: inout Effects) {
         if admit(.byte, Int64(byteCount), effects: effects) != nil { countRefusal(effects: &effects) }
     }
 
-    /// A compressed message came although ``isOverBytes(effects:)``, or a binary one although not ``takesBinary``: refused unread, so that its id
-    /// isn't known.
+    /// Rejects a compressed message that wasn't inflated, because of ``isOverBytes(effects:)`` or, if binary, without ``takesBinary``. Its
+    /// id is unknown.
     package mutating func refuseSkipped(isBinary: Bool, effects: inout Effects) {
         if isBinary { return refuseSkippedBinary(effects: &effects) }
         counts.messagesIn &+= 1

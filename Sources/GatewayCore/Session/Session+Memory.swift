@@ -1,5 +1,5 @@
 extension Session {
-    /// What a server message is longer than the text in it.
+    /// Bytes of a server message in addition to its text.
     static let envelopeBytes = 256
 
     package mutating func updateLedger() {
@@ -7,8 +7,8 @@ extension Session {
         memoryPeak = max(memoryPeak, ledger.total)
     }
 
-    /// The ledger as it should be: everything counted anew but the connection's part, which the edge reports.
-    // Called, it would be passed a copy of all of the session's 3 KB.
+    /// Recounts the memory usage, except for the connection's part, which the connection handler updates.
+    // Without inlining, the call would copy the whole session (3 KB).
     @inline(__always)
     package func countedLedger() -> Ledger {
         var ledger = ledger
@@ -20,20 +20,20 @@ extension Session {
         return ledger
     }
 
-    /// Whether the upstream's queue takes `count` more bytes (`delivery.upstream_queue_bytes`); refuses the message otherwise.
+    /// Whether the upstream's queue has room for `count` more bytes (`delivery.upstream_queue_bytes`); otherwise rejects the message.
     mutating func hasRoomUpstream(for count: Int, id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
         if inFlight.hasRoom(for: count, within: policy.upstreamQueueBytes) { return true }
         refuse(.upstreamQueueFull, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
         return false
     }
 
-    /// Whether the budgets of the session and of the gateway take `count` more bytes; gives up the session's history for it, and refuses the
-    /// message when that isn't enough.
+    /// Whether the memory budgets of the session and of the gateway allow `count` more bytes. Drops the session's history if necessary, and
+    /// rejects the message if that isn't enough.
     ///
-    /// A message that comes while anything is left of `sessions.total_memory_budget` is accepted whole.
+    /// A message is accepted whole as long as anything is left of `sessions.total_memory_budget`.
     mutating func hasMemory(for count: Int, id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
         guard effects.memoryLeft > 0 else {
-            // Not counted as a refusal, for others may have used the memory up.
+            // Not counted as a rejection, because other sessions may have used the memory.
             let error = GatewayError(
                 .memoryExhausted, source: .gateway, replyTo: id, chunk: chunk, retryAfter: 1000,
                 correlationID: effects.correlationID())
@@ -41,16 +41,16 @@ extension Session {
             return false
         }
         guard hasOwnMemory(for: count, id: id, chunk: chunk, effects: &effects) else { return false }
-        // Several messages may be accepted before the ledger is updated.
+        // Several messages may be accepted before the memory usage is updated.
         effects.memoryLeft -= min(effects.memoryLeft, InFlightRequest.baseBytes + 2 * count)
         return true
     }
 
-    /// Whether `sessions.memory_budget` takes `count` more bytes.
+    /// Whether `sessions.memory_budget` allows `count` more bytes; otherwise rejects the message.
     private mutating func hasOwnMemory(for count: Int, id: MessageID, chunk: UInt64?, effects: inout Effects) -> Bool {
         guard policy.memoryBudget != .max else { return true }
         updateLedger()
-        // It waits for the upstream, and its answer, about as long, for the client.
+        // The message waits for the upstream, and its response, of about the same length, for the client.
         let added = InFlightRequest.baseBytes + count + outbox.growth(adding: count + Self.envelopeBytes)
         if ledger.total + added <= policy.memoryBudget - history.growth(adding: count) { return true }
         history.prune()
@@ -60,9 +60,9 @@ extension Session {
         return false
     }
 
-    /// Brings the ledger up to date, and ends a session whose buffers are over its budget although its history was given up.
+    /// Updates the memory usage, and ends the session if it exceeds its budget even without its history.
     package mutating func enforceBudget(effects: inout Effects) {
-        // Also where there is no budget: `sessions.total_memory_budget` adds the ledgers up.
+        // Also without a session budget: `sessions.total_memory_budget` is compared with the sum of all sessions.
         updateLedger()
         guard ledger.total > policy.memoryBudget else { return }
         history.prune()
@@ -71,7 +71,7 @@ extension Session {
         end(.sessionMemory, close: .memoryLimit, effects: &effects)
     }
 
-    /// Memory is short in the whole process: give up what can be missed.
+    /// Drops the history to reclaim memory for the whole process.
     package mutating func relieve() {
         history.prune()
         updateLedger()

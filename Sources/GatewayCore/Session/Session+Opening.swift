@@ -1,15 +1,15 @@
 extension Session {
-    /// How a connection has come by its session.
+    /// How a new connection got its session.
     package enum Beginning: Sendable {
         case new
         case newInstead(ResumeError)
-        /// With what was kept for the client, or with `isLost` without some of it.
+        /// `isLost`: some of the messages that the client hasn't received were dropped.
         case resumed(isLost: Bool)
     }
 
-    /// The first message on a connection.
+    /// Sends `session`, the first message on a connection.
     ///
-    /// - Parameter token: the newest of ``credentials`` as the client gets it, base64url
+    /// - Parameter token: the newest token of ``credentials``, base64url
     package mutating func open(_ beginning: Beginning, token: [UInt8], effects: inout Effects) {
         var isResumed = false
         var isLost = false

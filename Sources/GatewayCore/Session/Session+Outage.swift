@@ -1,15 +1,15 @@
-/// Messages whose commit fails: an `ack` means stored, so a message that can't be stored is refused although it was accepted.
+/// Messages whose commit fails. An `ack` means that a message is stored, so an accepted message that can't be stored is rejected after all.
 extension Session {
-    /// Requests, and ends of recordings, accepted so far.
+    /// Number of requests and ends of recordings accepted so far.
     package var acceptedCount: UInt64 { inFlight.acceptedCount }
 
-    /// The first `count` of what was accepted is durable.
+    /// Marks the first `count` accepted messages as durable.
     package mutating func keep(first count: UInt64) { inFlight.keep(first: count) }
 
-    /// Refuses every accepted message that isn't durable with `overloaded`, and forgets it, so that it can be sent again under its id. An
-    /// open recording has to wait, as after a refused chunk.
+    /// Rejects every accepted message that isn't durable with `overloaded`, and removes its id, so that the client can send it again under
+    /// the same id. An open stream waits for `from`, as after a rejected chunk.
     ///
-    /// - Returns: The refused requests. Their acknowledgements must not be sent any more.
+    /// - Returns: the rejected requests. Their acknowledgements must not be sent any more.
     package mutating func refuseUnkept(effects: inout Effects) -> Set<RequestKey> {
         let refused = inFlight.withdrawPromises()
         var keys: Set<RequestKey> = []
@@ -34,7 +34,7 @@ extension Session {
         return keys
     }
 
-    /// Whether the store takes what is accepted now; refuses the message otherwise.
+    /// Whether the store can commit a message that is accepted now; otherwise rejects the message.
     mutating func isKept(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
         guard effects.refusesWork else { return true }
         refuseUnstored(id, chunk: chunk, effects: &effects)
@@ -42,7 +42,7 @@ extension Session {
     }
 
     private mutating func refuseUnstored(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) {
-        // Not counted as a refusal: the client hasn't done too much, and its session shall outlive the outage.
+        // Not counted as a rejection: the client isn't at fault, and its session should survive the outage.
         let error = GatewayError(
             .storeUnavailable, source: .gateway, replyTo: id, chunk: chunk, retryAfter: 1000,
             correlationID: effects.correlationID())

@@ -1,5 +1,5 @@
 extension Session {
-    /// A whole text frame.
+    /// Handles a complete text message.
     package mutating func receive(text bytes: RawSpan, scanner: inout MessageScanner, effects: inout Effects) {
         counts.messagesIn &+= 1
         lastMessageAt = effects.now
@@ -11,7 +11,7 @@ extension Session {
             return refuse(error, effects: &effects)
         }
         if case .bye = message { return bye(effects: &effects) }
-        // Read first: a refusal names the message, and what follows a refused opening is ignored.
+        // Parsed first: a rejection contains the message's id, and frames that follow a rejected opening are ignored.
         if let wait = overBytes {
             return refuseRate(message, .byteRate, wait: wait, effects: &effects)
         }

@@ -1,5 +1,5 @@
 extension Session {
-    /// Tells the client what is wrong with its message, counts it, and ends the connection when there was too much of it.
+    /// Rejects a message: sends the error and counts it. Too many violations or rejections close the connection.
     mutating func refuse(
         _ reason: ErrorReason, message: String? = nil, param: String? = nil, id: MessageID? = nil, chunk: UInt64? = nil,
         retryAfter: Int64? = nil, details: String? = nil, effects: inout Effects
@@ -24,18 +24,18 @@ extension Session {
         refuse(
             fault.reason, param: fault.param, id: fault.replyTo,
             details: fault.offset.map { "at byte \($0)" }, effects: &effects)
-        // An opening that can't be accepted is refused all the same: what follows it isn't meant for another stream.
+        // An invalid opening is a rejected opening, too: the frames after it don't belong to another stream.
         if fault.isAudio, fault.replyTo == nil || intake.stream?.id != fault.replyTo { intake.ignoreOpening(fault.replyTo) }
     }
 
-    /// Refuses what a limit doesn't let pass. No violation, but counted toward `limits.refusals_per_minute`.
+    /// Rejects a message that exceeds a limit. It isn't a violation, but counts toward `limits.refusals_per_minute`.
     ///
-    /// - Parameter wait: until the same message would pass
+    /// - Parameter wait: the time until the same message would be admitted
     mutating func refuseRate(
         _ reason: ErrorReason, id: MessageID? = nil, chunk: UInt64? = nil, wait: LimitWait,
         effects: inout Effects
     ) {
-        // Rounded up: advice that is a fraction too short would be refused again.
+        // Rounded up: a message sent a fraction of a millisecond too early would be rejected again.
         let milliseconds = (wait.duration + .nanoseconds(999_999)).milliseconds
         let scope = wait.isClients ? " (limit per address: `limits.per_address_factor`)" : ""
         refuse(
@@ -43,7 +43,7 @@ extension Session {
             effects: &effects)
     }
 
-    /// Milliseconds as seconds, exactly: `1`, `0.25`.
+    /// Formats milliseconds as exact seconds: `1`, `0.25`.
     private static func seconds(_ milliseconds: Int64) -> String {
         let (whole, rest) = milliseconds.quotientAndRemainder(dividingBy: 1000)
         guard rest > 0 else { return "\(whole)" }
@@ -52,7 +52,7 @@ extension Session {
         return "\(whole).\(digits)"
     }
 
-    /// Refuses a whole message of whatever type.
+    /// Rejects a parsed message of any type.
     mutating func refuseRate(_ refused: ClientMessage, _ reason: ErrorReason, wait: LimitWait, effects: inout Effects) {
         let id: MessageID? =
             switch refused {
@@ -67,7 +67,7 @@ extension Session {
         if case .audioOpen(let open) = refused { intake.ignoreOpening(open.id) }
     }
 
-    /// A fatal error: told, then the connection is closed. The session is over with it where its close code says so.
+    /// Sends a fatal error and closes the connection. Some close codes end the session, too.
     package mutating func end(
         _ reason: ErrorReason, source: GatewayError.Source = .client, close: CloseCode, effects: inout Effects
     ) {

@@ -1,5 +1,5 @@
 extension Session {
-    /// Something happened to it that its report tells. The store hears of it along with what comes next.
+    /// Adds an event to the timeline. It is stored with the next change of the session.
     package mutating func note(_ what: Timeline.Occurrence, of id: ULID?, wall: Int64) {
         timeline.append(Timeline.Event(at: wall, what: what, id: id))
         switch what {
@@ -11,9 +11,9 @@ extension Session {
         }
     }
 
-    /// What can be told of it now.
+    /// Returns a report of the session in its current state.
     package func report(_ depth: ReportDepth) -> SessionReport {
-        // The age comes from one clock, so that two reports of an unchanged session are equal.
+        // Calculated on the monotonic clock alone, so that two reports of an unchanged session are equal.
         let age = max(.zero, lastMessageAt - startedAt).milliseconds
         var report = SessionReport(id: id, startedAt: beganAt, lastMessageAt: beganAt &+ age)
         report.client = client

@@ -1,5 +1,5 @@
 extension Session {
-    /// Takes an accepted request into flight, and to the upstream.
+    /// Adds an accepted request to the requests in flight, and sends it to the upstream.
     mutating func begin(_ request: consuming UpstreamRequest, kind: RememberedIDs.Kind, effects: inout Effects) {
         remembered.insert(request.id, kind: kind)
         var flight = InFlightRequest(key: request.key, id: request.id, startedAt: effects.now, extraBytes: request.extraBytes)
@@ -14,19 +14,19 @@ extension Session {
         effects.commands.append(.start(request))
     }
 
-    /// Takes a request out of flight.
+    /// Removes a request from the requests in flight.
     mutating func finish(_ key: RequestKey, effects: inout Effects) {
         guard let index = inFlight.index(of: key) else { return }
         if let chunks = inFlight[index].storedChunks {
             effects.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks)
         }
-        // Most are over before the store hears of them.
+        // Most requests complete before they are stored.
         if inFlight[index].record == nil { effects.batch?.remove(id, .request, key.number..<key.number &+ 1) }
         remember(inFlight.remove(at: index), wall: effects.wall)
         changes &+= 1
     }
 
-    /// Forwards the whole frames of a chunk to the upstream, and stores the chunk as it came.
+    /// Forwards the complete frames of a chunk to the upstream, and stores the chunk as received.
     mutating func forward(
         _ chunk: RawSpan, lasting nanoseconds: Int64, of key: RequestKey, frames: inout FrameAssembler, effects: inout Effects
     ) {

@@ -1,5 +1,5 @@
 extension Session {
-    /// The connection is gone. What is in flight goes on, and what comes of it is kept.
+    /// Detaches the session from its closed connection. Requests in flight continue, and their events are kept.
     package mutating func detach(now: Instant) {
         guard detachedAt == nil else { return }
         detachedAt = now
@@ -11,20 +11,20 @@ extension Session {
         updateLedger()
     }
 
-    /// The resume window stands still for a while.
+    /// Extends the resume window by `duration` nanoseconds.
     package mutating func postponeExpiry(byNanoseconds duration: Int64) {
         detachedAt = detachedAt?.advanced(byNanoseconds: duration)
     }
 
-    /// Whether a client that has seen everything up to `last` can be this session's.
+    /// Whether a client that has received everything up to `last` can belong to this session.
     package func canResume(after last: UInt64?) -> Bool { last.map { $0 <= outbox.lastSequence } ?? true }
 
-    /// There is a new connection. Everything behind `last` is to be written to it.
+    /// Attaches the session to a new connection. Messages after `last` are to be written to it.
     ///
     /// - Parameters:
-    ///   - last: what ``canResume(after:)`` found possible
+    ///   - last: a number for which ``canResume(after:)`` is true
     ///   - wall: Unix milliseconds
-    /// - Returns: whether something behind `last` is gone.
+    /// - Returns: whether messages after `last` were dropped.
     package mutating func resume(after last: UInt64?, now: Instant, wall: Int64) -> Bool {
         if let detachedAt { admission.creditOutage(now - detachedAt) }
         detachedAt = nil
@@ -35,22 +35,22 @@ extension Session {
         return outbox.rewind(after: last)
     }
 
-    /// It ends with its connection, or now if it has none.
+    /// Marks the session as ended: with its connection, or at once while detached.
     package mutating func endByOperator() { ending = ending ?? .closedByOperator }
 
-    /// The client has everything up to `sequence`. It has said something on its new connection: so it has the token that came first on it.
+    /// Handles an `ack`, which also confirms the resume token: the token was the first message on the connection.
     mutating func acknowledge(_ sequence: UInt64) {
         outbox.acknowledge(sequence)
         if credentials.confirm() { changes &+= 1 }
     }
 
-    /// Another token is given out, for `token` or at the beginning.
+    /// Issues another resume token, for `token` or at the beginning of the session.
     package mutating func issue(_ successor: TokenHash, for token: TokenHash?) {
         credentials.issue(successor, for: token)
         changes &+= 1
     }
 
-    /// It goes to another event loop, whose clock is ahead by so many nanoseconds, or behind.
+    /// Converts times to the clock of another event loop, which is ahead by `difference` nanoseconds, or behind if negative.
     package mutating func move(toClockAheadBy difference: Int64) {
         let difference = Instant.Duration.nanoseconds(difference)
         startedAt = startedAt + difference

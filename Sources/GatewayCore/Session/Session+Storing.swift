@@ -1,13 +1,13 @@
 extension Session {
-    /// The layout of ``RecordKind/state``. A record of another one isn't read.
+    /// The layout of ``RecordKind/state``. Records with an unknown layout are rejected.
     private static let version: UInt8 = 4
-    /// The layout without the client, of a version that didn't count by address.
+    /// The previous layout, without the client.
     private static let versionWithoutClient: UInt8 = 3
 
-    /// Whether the store has to hear of something before what was answered may be told.
+    /// Whether there are changes that must be stored before the replies that depend on them are sent.
     package var isUnstored: Bool { changes != storedChanges || outbox.isUnstored }
 
-    /// Puts everything that has changed since the last call into the batch, if there is one.
+    /// Adds the changes since the last call to the batch, if there is one.
     package mutating func store(effects: inout Effects) {
         guard var batch = effects.batch.take() else { return }
         storedChanges = changes
@@ -24,7 +24,7 @@ extension Session {
         effects.batch = batch
     }
 
-    /// Times are written as Unix milliseconds, what limiters are owed as time to go: no clock outlives a process.
+    /// Times are stored as Unix milliseconds, debts to limiters as durations: a monotonic clock means nothing to another process.
     private func append(to record: inout [UInt8], now: Instant, wall: Int64) {
         func onWall(_ instant: Instant) -> Int64 { wall - (now - instant).milliseconds }
         record.append(Self.version)
@@ -68,12 +68,12 @@ extension Session {
         }
     }
 
-    /// Makes a session that has just begun the one that a store has kept, without a connection.
+    /// Restores a stored session, detached, into one that was just created.
     ///
-    /// What was in flight is in `commands` once more, under the same keys; requests whose answer had begun are finished with an error that may
-    /// be retried, because what the upstream would say again isn't what it had said.
+    /// Requests in flight are started again by `commands`, under the same keys. Requests whose response had begun fail with a retryable
+    /// error instead, because the upstream's new response would differ from the part already sent.
     ///
-    /// - Throws: when the records don't fit together. The session is of no use then.
+    /// - Throws: ``RecordError`` when the records are inconsistent. The session is unusable then.
     package mutating func restore(_ stored: StoredSession, effects: inout Effects) throws(RecordError) {
         guard let state = stored.records[.state]?.first else { throw RecordError() }
         var reader = RecordReader(state.bytes)
@@ -82,7 +82,7 @@ extension Session {
         if version == Self.version { client = try ClientKey(&reader) }
         let (now, wall) = (effects.now, effects.wall)
         func instant(_ unixMilliseconds: Int64) -> Instant {
-            // The clock may have been set back: nothing is younger than now.
+            // The wall clock may have been set back: no time is later than now.
             let (age, overflow) = wall.subtractingReportingOverflow(unixMilliseconds)
             return now - .milliseconds(max(0, overflow ? 0 : age))
         }
@@ -93,7 +93,7 @@ extension Session {
         expiresAt = try reader.fixed()
         lastMessageAt = instant(try reader.fixed())
         let detached: Int64 = try reader.fixed()
-        // One that had a connection has lost it now.
+        // A session that was attached lost its connection with the restart.
         let lostAt = detached == -1 ? now : instant(detached)
         inFlight.restore(lastNumber: try reader.fixed())
         admission.restore(outageCredit: .nanoseconds(try reader.fixed()))
@@ -141,7 +141,7 @@ extension Session {
         counts.resumes = try reader.fixed()
     }
 
-    /// A request that was in flight.
+    /// Restores a request that was in flight.
     private mutating func restore(
         _ key: RequestKey, startedAt: Instant, isAnswered: Bool, hasEnded: Bool, from stored: StoredSession, effects: inout Effects
     ) throws(RecordError) {

@@ -22,7 +22,7 @@ extension Session {
         begin(consume request, kind: .text, effects: &effects)
     }
 
-    /// Whether an id is free. Answers a repeated message, and refuses an id that belongs to another kind of message.
+    /// Whether an id is new. Acknowledges a repeated message, and rejects an id that belongs to another kind of message.
     mutating func isNew(_ id: MessageID, kind: RememberedIDs.Kind, effects: inout Effects) -> Bool {
         guard let known = remembered.kind(of: id) else { return true }
         if known == kind {

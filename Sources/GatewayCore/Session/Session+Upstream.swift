@@ -1,23 +1,23 @@
 extension Session {
-    /// How many events the upstream may send: none while as much waits for the socket as `delivery.socket_queue_bytes` allows, or while
-    /// less than a quarter of the memory budget is free for what comes unasked; and never more than the outbox can keep.
+    /// Returns how many events the upstream may send, at most `limit` and at most what fits into the outbox.
     ///
-    /// - Parameter limit: the most that is ever wanted
+    /// None are wanted while `delivery.socket_queue_bytes` wait for the socket, or while less than a quarter of the memory budget is free,
+    /// which is reserved for data that can't be throttled.
     package func wantedEvents(upTo limit: Int, socketQueueBytes: Int) -> Int {
         guard detachedAt != nil || outbox.waitingBytes < socketQueueBytes else { return 0 }
         guard policy.memoryBudget == .max || ledger.total < policy.memoryBudget / 4 * 3 else { return 0 }
         return min(limit, outbox.room)
     }
 
-    /// The upstream took `count` bytes out of its queue.
+    /// Removes `count` bytes, which the upstream has consumed, from its queue.
     package mutating func upstreamTook(_ count: Int) { inFlight.consume(count) }
 
-    /// What of a spoken answer the client has heard, in bytes of its text.
+    /// Records how much of a spoken response was played, in bytes of its text.
     package mutating func heard(_ bytes: Int, of request: RequestKey) {
         if history.setHeard(bytes, of: request) { changes &+= 1 }
     }
 
-    /// An event of an upstream. One for a request that is over, cancelled for instance, is dropped.
+    /// Handles an event of an upstream. Events for a request that has ended, for instance by cancellation, are dropped.
     package mutating func receive(_ event: consuming UpstreamEvent, effects: inout Effects) {
         let request = event.request
         guard let index = inFlight.index(of: request) else { return }
@@ -25,11 +25,11 @@ extension Session {
         var isLast = event.isLast
         let epilogue = event.epilogue
         var hasFailed = false
-        noteResponse(at: index, now: effects.now)
-        // Taken apart, not copied: what the cases bind is the event's own.
+        markResponseBegun(at: index, now: effects.now)
+        // Consumed to avoid copies: the cases below bind the event's own buffers.
         var content = (consume event).content
-        if !content.canBeWritten {
-            // An error takes its place, and the stream goes on.
+        if !content.isValidUTF8 {
+            // An error replaces the event, and the stream continues.
             guard isLast else {
                 let error = GatewayError(
                     .responseNotEncodable, source: .upstream, replyTo: id, correlationID: effects.correlationID())
@@ -79,19 +79,19 @@ extension Session {
             hasFailed = true
         }
         guard isLast else { return }
-        tellLatency(at: index, effects: &effects)
+        recordLatency(at: index, effects: &effects)
         setStanding(at: index, hasFailed: hasFailed, finish: epilogue?.finish)
         if intake.stream?.key == request { intake.abandon() }
         finish(request, effects: &effects)
     }
 
-    /// The first event of a request begins its response.
-    private mutating func noteResponse(at index: Int, now: Instant) {
+    /// Marks the response as begun with its first event.
+    private mutating func markResponseBegun(at index: Int, now: Instant) {
         guard !inFlight[index].isAnswered else { return }
         inFlight[index].isAnswered = true
         inFlight[index].answeredAt = now
         changes &+= 1
-        if inFlight[index].audio.bytes == 0 { noteDelay(since: inFlight[index].startedAt, now: now) }
+        if inFlight[index].audio.bytes == 0 { updateAnswerDelay(since: inFlight[index].startedAt, now: now) }
     }
 
     private mutating func remember(transcript text: [UInt8], isLast: Bool, index: Int, effects: borrowing Effects) {
@@ -102,16 +102,16 @@ extension Session {
         text.withRawSpan { history.append($0, .init(.client, .transcript, at: effects.wall, latency: latency, request: key)) }
     }
 
-    /// An eighth of the newest, as TCP smooths its round-trip time (RFC 6298 §2).
-    private mutating func noteDelay(since start: Instant, now: Instant) {
+    /// Smooths the delay by an eighth of each new sample, as TCP does with its round-trip time (RFC 6298 §2).
+    private mutating func updateAnswerDelay(since start: Instant, now: Instant) {
         let delay = max(0, now.nanoseconds(since: start))
         answerDelay = answerDelay.map { $0 + (delay - $0) / 8 } ?? delay
     }
 
-    /// How long an acknowledgement may wait to go along with the answer, in nanoseconds: twice the time that answers take, as far as nobody
-    /// notices. None where answers take longer than that, and where more is to be told than that a text was accepted.
+    /// How long an acknowledgement may be delayed to share a write with the response, in nanoseconds: twice the usual delay of responses,
+    /// up to what users don't notice. Nil when responses take longer, or when more than the acceptance of a text is to be sent.
     ///
-    /// As TCP delays its acknowledgements (RFC 9293 §3.8.6.3): a write of its own costs as much as everything else that is done for a text.
+    /// TCP delays acknowledgements likewise (RFC 9293 §3.8.6.3). A separate write costs as much as all other work for a text.
     package var acknowledgementDelay: Int64? {
         guard !inFlight.isEmpty, !outbox.hasWaiting, intake.stream == nil else { return nil }
         guard let answerDelay else { return Self.firstAcknowledgementDelay }
@@ -128,23 +128,23 @@ extension Session {
         effects.incidents.append(error)
         note(.failed(error.code), of: error.correlationID, wall: effects.wall)
         counts.errors &+= 1
-        // What took how long is told of answers.
+        // Latency is recorded only for responses, not for errors.
         if let index = inFlight.index(of: request) { inFlight[index].isTold = true }
         sequence(ErrorMessage(error, showsDetails: effects.showsDetails, end: .done(epilogue)), request: request, effects: &effects)
     }
 
-    /// Decides which part of a completed request later requests include.
+    /// Sets which part of a completed request later requests include.
     private mutating func setStanding(at index: Int, hasFailed: Bool, finish: FinishReason?) {
         let (key, hasSaid) = (inFlight[index].key, inFlight[index].hasSaid)
-        // A filter that objected once would object in every later request.
+        // A content filter that blocked a text once would block every later request that includes it.
         guard hasSaid, finish != .contentFilter else { return history.setStanding(.withdrawn, of: key) }
         if hasFailed { history.setStanding(.brokenOff, of: key) }
     }
 
-    /// A streamed answer enters the history whole.
+    /// Adds a text to the history. The deltas of a streamed response become one entry.
     private mutating func remember(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, effects: inout Effects) {
         let isWhole = final && inFlight[index].answer.isEmpty && !inFlight[index].isAnswerCut
-        // Cut at the first delta that doesn't fit: an answer with a hole in it was never given.
+        // Truncated at the first delta that doesn't fit: a text with a gap was never sent.
         if !isWhole, !inFlight[index].isAnswerCut, inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) {
             inFlight[index].answer += text
         } else if !isWhole {
@@ -163,8 +163,8 @@ extension Session {
         answer.withRawSpan { history.append($0, tag) }
     }
 
-    /// The answer is over: its last entry in the history tells how long it took.
-    private mutating func tellLatency(at index: Int, effects: inout Effects) {
+    /// Adds the latency of a completed response to the history, as part of its last entry.
+    private mutating func recordLatency(at index: Int, effects: inout Effects) {
         guard !inFlight[index].isTold else { return }
         inFlight[index].isTold = true
         let flight = inFlight[index]
@@ -180,12 +180,12 @@ extension Session {
         }
     }
 
-    /// How much of a client's audio there was.
+    /// Adds the amount of a request's audio input to the history.
     mutating func rememberAudio(of flight: InFlightRequest, wall: Int64) {
         history.append(RawSpan(), .init(.client, .audio, at: wall, audio: flight.audio, request: flight.key))
     }
 
-    /// A request is over, and what there is of it beside what the history has already: it was cancelled, or broke off.
+    /// Adds the parts of an ended request to the history that aren't there yet, because it was cancelled or broke off.
     mutating func remember(_ flight: consuming InFlightRequest, wall: Int64) {
         if flight.audio.bytes > 0, !flight.hasEnded { rememberAudio(of: flight, wall: wall) }
         if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: wall, request: flight.key)) } }
@@ -196,8 +196,8 @@ extension Session {
 }
 
 extension UpstreamEvent.Content {
-    /// JSON has no text but UTF-8 (RFC 8259 §8.1).
-    fileprivate var canBeWritten: Bool {
+    /// Whether every text is valid UTF-8, as JSON requires (RFC 8259 §8.1).
+    fileprivate var isValidUTF8: Bool {
         switch self {
         case .text(let text, _), .unsentText(let text), .transcript(let text, _, _, _, _):
             var validator = UTF8Validator()
@@ -208,6 +208,6 @@ extension UpstreamEvent.Content {
 }
 
 extension ErrorCode {
-    /// Of a request that fails after it was accepted: whether that is the client's fault all the same.
+    /// Whether the client is at fault although its request was accepted before it failed.
     fileprivate var isOfClient: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound }
 }

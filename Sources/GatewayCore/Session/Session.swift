@@ -1,17 +1,18 @@
 /// The state machine of one client's session, across its connections.
 ///
-/// Inputs are messages of the client (`Session+Receiving`, `+Text`, `+Audio`, `+Control`), events of upstreams (`+Upstream`), connections that open
-/// and close (`+Opening`, `+Resuming`), ticks of a timer (`+Deadlines`) and the outcome of commits (`+Storing`, `+Outage`). The effects of each are
-/// written to a ``Effects``: replies, commands to the upstream, a close. Sequenced messages wait in the ``outbox``. A session decides with values of its
-/// own: ``SessionAdmission`` (limits), ``RequestTable`` (requests in flight), ``AudioIntake`` (the open recording), ``History``, ``RememberedIDs``.
+/// Inputs are messages of the client (`Session+Receiving`, `+Text`, `+Audio`, `+Control`), events of upstreams (`+Upstream`), connections
+/// that open and close (`+Opening`, `+Resuming`), ticks of a timer (`+Deadlines`) and the outcome of commits (`+Storing`, `+Outage`). Each
+/// input writes its effects to an ``Effects`` value: replies, commands to the upstream, a close. Sequenced messages wait in the ``outbox``.
+/// A session is composed of ``SessionAdmission`` (limits), ``RequestTable`` (requests in flight), ``AudioIntake`` (the open stream),
+/// ``History`` and ``RememberedIDs``.
 ///
-/// It has no clock, socket or thread, and isn't copyable: exactly one exists for each session id.
+/// A session has no clock, socket or thread, and isn't copyable: exactly one exists for each session id.
 package struct Session: ~Copyable, Sendable {
     package let id: ULID
     package internal(set) var startedAt: Instant
-    /// The same in Unix milliseconds. Stored, because a conversion between the two clocks gives a slightly different result each time.
+    /// ``startedAt`` in Unix milliseconds. Stored, because each conversion between the two clocks gives a slightly different result.
     package internal(set) var beganAt: Int64
-    /// When the connection that it has, or had last, was opened. Unix milliseconds.
+    /// When the current or last connection was opened, in Unix milliseconds.
     package internal(set) var connectedAt: Int64
     /// Unix milliseconds.
     package internal(set) var expiresAt: Int64
@@ -22,32 +23,32 @@ package struct Session: ~Copyable, Sendable {
     package var remembered: RememberedIDs
     package var intake = AudioIntake()
     package var ledger = Ledger()
-    /// The most that the ledger ever came to.
+    /// The highest total memory usage so far, in bytes.
     package internal(set) var memoryPeak = 0
     package var counts = SessionCounts()
     package internal(set) var inFlight = RequestTable()
     package internal(set) var lastMessageAt: Instant
-    /// Since when it has no connection; nil while it has one.
+    /// When the session was detached; nil while it is attached.
     package internal(set) var detachedAt: Instant?
-    /// It has ended, by `bye` or by a fatal error: it can't be resumed.
+    /// Set once the session has ended, by `bye` or by a fatal error: it can't be resumed.
     package internal(set) var ending: SessionEnding?
     package internal(set) var credentials = ResumeCredentials()
-    /// Reported by the edge: the smoothed round-trip time.
+    /// The smoothed round-trip time, reported by the connection handler.
     package var roundTripNanoseconds: Int64?
 
     var admission: SessionAdmission
-    /// The client of the connection that the session has, or had last. The session's resources count for it.
+    /// The client of the current or last connection, for which the session's resources are counted.
     package internal(set) var client = ClientKey.unknown
-    /// The path that the client has connected to.
+    /// The path of the client's upgrade request.
     package var path = ""
-    /// Nanoseconds until an answer begins, smoothed; nil before the first.
+    /// The smoothed time until a response begins, in nanoseconds; nil before the first response.
     var answerDelay: Int64?
     var announcedEnd = false
-    /// Progress of playback over `limits.control_per_minute`, the newest only.
+    /// Playback progress over `limits.control_per_minute`, only the newest.
     var heldStatus: ClientMessage.Status?
-    /// Goes up with everything that the store has to hear of, beside messages, ids and history.
+    /// Incremented with every change that has to be stored, other than sequenced messages, ids and history.
     var changes: UInt64 = 1
-    /// ``changes`` as of the last time that the store heard of it.
+    /// ``changes`` as of the last ``store(effects:)``.
     var storedChanges: UInt64 = 0
 
     package init(id: ULID, policy shared: SharedPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
@@ -66,7 +67,7 @@ package struct Session: ~Copyable, Sendable {
 
     package var isOver: Bool { ending != nil }
 
-    /// Changes with a reload; what limiters have counted stays.
+    /// Replaced when the configuration is reloaded; limiters keep their debts.
     package var sharedPolicy: SharedPolicy {
         get { admission.policy }
         set { admission.policy = newValue }
@@ -74,15 +75,15 @@ package struct Session: ~Copyable, Sendable {
 
     package var policy: SessionPolicy { _read { yield admission.policy.value } }
 
-    /// Whether something waits for the socket, or soon will.
-    // Called, it would be passed a copy of all of the session's 3 KB.
+    /// Whether something waits for the socket, or will soon.
+    // Without inlining, the call would copy the whole session (3 KB).
     @inline(__always)
     package var hasWaiting: Bool { outbox.hasWaiting || intake.acknowledgeDeadline != nil }
 
-    /// Whether a binary message would be more than ignored or refused.
+    /// Whether a binary message would be accepted as a chunk, as far as the audio input's state is concerned.
     package var takesBinary: Bool { if case .chunk = intake.verdict { true } else { false } }
 
-    /// Puts a sequenced message into the outbox.
+    /// Appends a sequenced message to the outbox.
     @inline(__always)
     mutating func sequence(
         _ message: borrowing some OutgoingMessage & ~Copyable, kind: Outbox.Kind = .json, request: RequestKey?, effects: inout Effects

@@ -1,19 +1,19 @@
-/// Decides whether messages of a session are within its limits.
+/// The admission control of a session: whether its messages are within the limits.
 ///
-/// Each limit binds the session, and with `limits.per_address_factor` all sessions of its client together; one binds the gateway. Times come in
-/// twice, because the first leaves out what the session's own event loop didn't live through, and the limiters that others share need a clock
-/// that all event loops share.
+/// Each limit applies to the session and, with `limits.per_address_factor`, to all sessions of its client together; one applies to the
+/// whole gateway. The methods take two times: `now` is on the clock of the session's event loop, which stands still while the process is
+/// suspended; `sharedNow` is on the clock that all event loops share, as shared limiters need it.
 struct SessionAdmission: Sendable {
-    /// The longest outage whose audio may be sent after it all at once.
+    /// The longest outage whose audio may be sent all at once afterwards.
     static let longestOutage = Instant.Duration.seconds(30)
 
-    /// Changes with a reload; what limiters have counted stays.
+    /// Replaced when the configuration is reloaded; limiters keep their debts.
     var policy: SharedPolicy
     private(set) var limiters = SessionLimiters()
     /// The limiters that all sessions of the client share; nil limits the session alone.
     var clientLimiters: ClientLimiters?
     private let global: SharedLimiter
-    /// Audio that may come faster than `limits.audio_realtime_factor` allows, because there was no connection to send it on.
+    /// Audio that may be sent faster than `limits.audio_realtime_factor` allows, because there was no connection to send it on.
     private(set) var outageCredit = Instant.Duration.zero
 
     init(policy: SharedPolicy, global: SharedLimiter) {
@@ -21,7 +21,7 @@ struct SessionAdmission: Sendable {
         self.global = global
     }
 
-    /// Admits `units`, or tells how long to wait. Units that one of the two limits refuses are charged to neither.
+    /// Admits `units`, or returns how long to wait. Units that one of the two limits rejects are charged to neither.
     mutating func admit(
         _ limit: Limit, _ units: Int64 = 1, now: Instant, sharedNow: Instant
     ) -> LimitWait? {
@@ -35,7 +35,7 @@ struct SessionAdmission: Sendable {
         return nil
     }
 
-    /// Admits a message within the limit of the whole gateway, or tells how long to wait.
+    /// Admits a message within the limit of the whole gateway, or returns how long to wait.
     func admitGlobally(sharedNow: Instant) -> LimitWait? {
         global.admit(at: policy.value.global, now: sharedNow).map { LimitWait(nanoseconds: $0.nanoseconds) }
     }
@@ -62,19 +62,19 @@ struct SessionAdmission: Sendable {
         return wait.map { LimitWait(nanoseconds: $0.nanoseconds, isClients: true) }
     }
 
-    /// Units that would pass at this moment, all at once.
+    /// Returns the units that would be admitted now, all at once.
     func remaining(_ limit: Limit, now: Instant, sharedNow: Instant) -> Int64 {
         let own = limiters[limit].remaining(at: policy.value.rate(of: limit), now: now)
         guard let clientLimiters else { return own }
         return min(own, clientLimiters.remaining(limit, at: policy.value.clientRate(of: limit), now: sharedNow))
     }
 
-    /// Credits the duration of an outage.
+    /// Credits the duration of an outage, at most ``longestOutage``.
     mutating func creditOutage(_ duration: Instant.Duration) { outageCredit = min(max(.zero, duration), Self.longestOutage) }
 
     mutating func restore(outageCredit credit: Instant.Duration) { outageCredit = credit }
 
-    /// Reads what the session owes to each limit, in the order in which it was written down.
+    /// Restores the debt to each limit, in the order in which the debts were stored.
     mutating func restoreLimiters<Thrown: Error>(_ restore: (inout Limiter) throws(Thrown) -> Void) throws(Thrown) {
         try limiters.updateEach(restore)
     }

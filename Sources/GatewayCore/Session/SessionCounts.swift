@@ -1,4 +1,4 @@
-/// Counts of a session, for the `status` report and the line of a closed connection.
+/// The counters of a session, for the `status` report and the log line of a closed connection.
 package struct SessionCounts: Sendable {
     package var messagesIn: UInt64 = 0
     package var messagesOut: UInt64 = 0

@@ -1,10 +1,10 @@
-/// The debts of a session to each of its limits. Their rates are the policy's.
+/// The debts of a session to each of its limits. The rates are in the policy.
 typealias SessionLimiters = LimitTable<Limiter>
 
 extension LimitTable<Limiter> {
     init() { self.init { Limiter() } }
 
-    /// Updates every limiter, in the order that stored sessions rely on.
+    /// Updates every limiter, in the order of stored sessions.
     mutating func updateEach<Thrown: Error>(_ update: (inout Limiter) throws(Thrown) -> Void) throws(Thrown) {
         for limit in Limit.allCases { try update(&self[limit]) }
     }

@@ -1,6 +1,6 @@
-/// Everything that binds a session, compiled once from the configuration.
+/// The limits and bounds of a session, compiled once from the configuration.
 ///
-/// A rate of ``Rate/unlimited``, a size or count of `Int.max` and a time of `Int64.max` mean "off", which is what a new policy says.
+/// A rate of ``Rate/unlimited``, a size or count of `Int.max` and a time of `Int64.max` mean "off", the default.
 package struct SessionPolicy: Sendable {
     /// A limit as clients see it in `limits{}`, by its configuration name.
     package struct NamedLimit: Sendable {
@@ -25,14 +25,14 @@ package struct SessionPolicy: Sendable {
     package var global = Rate.unlimited
     package var refusals = Rate.unlimited
     package var violations = Rate.unlimited
-    /// All sessions of one client together may send so many times what one may; 0: off.
+    /// All sessions of one client together may send this many times what one session may; 0 turns the limit off.
     package var clientFactor = 0.0
 
-    /// Nanoseconds from the session's beginning to its end.
+    /// Nanoseconds from the session's start until it expires.
     package var lifetime = Int64.max
-    /// Nanoseconds without a message.
+    /// Nanoseconds without a message until it expires.
     package var idle = Int64.max
-    /// Nanoseconds without a connection.
+    /// Nanoseconds without a connection until it expires.
     package var resumeWindow = Int64.max
     package var historyMessages = Int.max
     package var historyBytes = Int.max
@@ -42,7 +42,7 @@ package struct SessionPolicy: Sendable {
     package var memoryBudget = Int.max
     package var upstreamQueueBytes = Int.max
     package var heartbeatMilliseconds: Int64 = 30_000
-    /// What the `session` message tells.
+    /// The limits that the `session` message reports.
     package var namedLimits: [NamedLimit] = []
 
     package init() {}

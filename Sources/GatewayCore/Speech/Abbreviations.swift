@@ -1,14 +1,15 @@
-/// Words that a full stop is part of.
+/// Abbreviations, initials and ordinals, whose full stop may not end a sentence.
 enum Abbreviations {
     enum Verdict {
-        /// The full stop ends a sentence.
+        /// No abbreviation: the full stop ends the sentence.
         case none
-        /// It ends one unless a small letter or a digit follows.
+        /// The full stop ends the sentence unless a lowercase letter or a digit follows.
         case unlessWordFollows
+        /// The full stop never ends the sentence.
         case never
     }
 
-    /// Before a name or a number, so that a sentence hardly ever ends with one.
+    /// Abbreviations before a name or a number, which rarely end a sentence.
     private static let titles: Set<String> = [
         "mr", "mrs", "ms", "mx", "dr", "prof", "st", "sr", "sra", "srta", "dra", "jr", "rev", "hon", "gen", "col", "capt", "lt", "sgt",
         "gov",
@@ -22,16 +23,18 @@ enum Abbreviations {
         "sec", "art", "al", "cf", "ave", "blvd", "rd", "mt", "ft", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct",
         "nov", "dec", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "usw", "abs", "tel", "mind", "руб", "тыс", "млн", "млрд",
     ]
-    /// Words before an ordinal of a language that writes it with a full stop.
+    /// Words that precede an ordinal in languages that write ordinals with a full stop.
     private static let ordinalWords: Set<String> = [
         "am", "im", "der", "die", "das", "dem", "den", "des", "vom", "zum", "zur", "bis", "ab", "seit", "de", "d", "dne", "dnia", "í",
     ]
-    /// In scalars.
+    /// The maximum length of an abbreviation in scalars.
     private static let longest = 16
 
+    /// Classifies a full stop.
+    ///
     /// - Parameters:
-    ///   - dot: where the full stop is
-    ///   - start: where the sentence begins
+    ///   - dot: the index of the full stop
+    ///   - start: the start of the sentence
     static func judge(_ text: [UInt8], dot: Int, from start: Int) -> Verdict {
         var word: [Unicode.Scalar] = []
         var index = dot
@@ -48,7 +51,7 @@ enum Abbreviations {
             return letters.allSatisfy { $0.count <= 2 && $0.allSatisfy(\.properties.isAlphabetic) } ? .never : .none
         }
         if word.allSatisfy({ $0.properties.numericType != nil }) {
-            return word.count <= 2 ? judgeNumber(before: index, in: text, from: start) : .none
+            return word.count <= 2 ? classifyNumber(before: index, in: text, from: start) : .none
         }
         // An initial.
         if word.count == 1 { return last.properties.isCased ? .never : .none }
@@ -57,8 +60,8 @@ enum Abbreviations {
         return others.contains(text) ? .unlessWordFollows : .none
     }
 
-    /// A number of one or two digits: "1." of a list, and ordinals as in "am 3. Oktober".
-    private static func judgeNumber(before index: Int, in text: [UInt8], from start: Int) -> Verdict {
+    /// Classifies the full stop after a number of one or two digits: "1." of a list, and ordinals as in "am 3. Oktober".
+    private static func classifyNumber(before index: Int, in text: [UInt8], from start: Int) -> Verdict {
         guard let (space, end) = text.scalar(before: index, from: start), space != "\n" else { return .never }
         var word: [Unicode.Scalar] = []
         var index = end

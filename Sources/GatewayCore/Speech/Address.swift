@@ -1,4 +1,4 @@
-/// A URL in a text, of which the host is what people say.
+/// A URL in a text, which is spoken as its host.
 enum Address {
     static let prefixes: [StaticString] = ["https://", "http://", "www.", "ftp://"]
 
@@ -9,16 +9,17 @@ enum Address {
 
     static func lowercase(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte | 0x20 : byte }
 
-    // Below the literal's own count; literals live as long as the process.
+    // `index` is below the literal's count; literals live as long as the process.
     static func byte(_ text: StaticString, _ index: Int) -> UInt8 { unsafe text.utf8Start[index] }
 
-    /// Letters of scripts that are written with blanks are taken for a part of it; where words follow each other without, they are the text behind.
+    /// Returns whether an address may contain the scalar. Letters of scripts that separate words by spaces count as part of the address;
+    /// letters of other scripts begin the text after it.
     static func mayContain(_ scalar: Unicode.Scalar) -> Bool {
         if !scalar.isASCII { return scalar.value < 0x590 && scalar.isWordPart }
         return scalar.value > 0x20 && scalar.value < 0x7F && !["<", ">", "\"", "`", "|", "\\", "^", "{", "}"].contains(scalar)
     }
 
-    /// The end without punctuation that belongs to the sentence, and without a bracket that was opened before.
+    /// Returns the end of the address without punctuation of the sentence and without brackets that were opened before the address.
     static func trimmed(_ text: ArraySlice<UInt8>) -> Int {
         var text = text
         while let last = text.last {
@@ -36,7 +37,7 @@ enum Address {
         return text.endIndex
     }
 
-    /// Without scheme, user, port, path and `www.`.
+    /// Returns the host, without scheme, user, port, path and `www.`.
     static func host(in text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         var host = text
         if let colon = text.firstIndex(of: UInt8(ascii: ":")), text[colon...].dropFirst().starts(with: "//".utf8) {

@@ -1,7 +1,7 @@
 extension [UInt8] {
-    /// The scalar that begins at `index`, and how many bytes it has; nil when its bytes aren't all there, or at the end.
+    /// Returns the scalar that begins at `index` and its size in bytes; nil at the end and for an incomplete scalar.
     ///
-    /// A byte that isn't UTF-8 is read as U+FFFD.
+    /// An invalid byte is decoded as U+FFFD.
     func scalar(at index: Int) -> (scalar: Unicode.Scalar, count: Int)? {
         guard index >= 0, index < count else { return nil }
         let first = self[index]
@@ -17,7 +17,7 @@ extension [UInt8] {
         return Unicode.Scalar(value).map { ($0, length) } ?? ("\u{FFFD}", 1)
     }
 
-    /// The scalar that ends before `index`, and where it begins; nil at or before `start`.
+    /// Returns the scalar that ends before `index` and its start; nil at or before `start`.
     func scalar(before index: Int, from start: Int = 0) -> (scalar: Unicode.Scalar, index: Int)? {
         var begin = index - 1
         guard begin >= start, index <= count else { return nil }
@@ -26,7 +26,7 @@ extension [UInt8] {
         return ("\u{FFFD}", index - 1)
     }
 
-    /// Whether there is a letter or a digit of any script: something that can be spoken.
+    /// Whether the text contains a letter or a digit of any script, so that it can be spoken.
     var hasWords: Bool {
         var index = 0
         while index < count {
@@ -39,7 +39,7 @@ extension [UInt8] {
 }
 
 extension Unicode.Scalar {
-    /// A letter or a digit, of any script.
+    /// Whether the scalar is a letter or a digit of any script.
     var isWordPart: Bool {
         if isASCII { return ("a"..."z").contains(self) || ("A"..."Z").contains(self) || ("0"..."9").contains(self) }
         return properties.isAlphabetic || properties.numericType != nil

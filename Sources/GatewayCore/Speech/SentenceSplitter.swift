@@ -1,22 +1,24 @@
-/// Cuts a text that comes in pieces into sentences, so that the first can be spoken before the last is written.
+/// An incremental sentence splitter, so that the first sentence of a text can be synthesized before the last is generated.
 package struct SentenceSplitter: Sendable {
-    /// The bytes of the shortest sentence; a shorter one is joined to the next.
+    /// The minimum size of a sentence in bytes; a shorter one is joined to the next.
     package static let shortest = 16
-    /// The characters (grapheme clusters) of the longest sentence. A longer one is cut at white space, else after punctuation, else between two
-    /// characters.
+    /// The maximum length of a sentence in characters (grapheme clusters). A longer one is split at white space, otherwise after
+    /// punctuation, otherwise between two characters.
     package static let longest = 400
-    /// The bytes of the longest sentence, which are reached before ``longest`` only where many marks are piled up on a character.
+    /// The maximum size of a sentence in bytes, which is reached before ``longest`` only if characters have many combining marks.
     package static let longestBytes = 16_384
 
     private var pending: [UInt8] = []
-    /// Bytes of ``pending`` in which no sentence ends.
+    /// The length of the prefix of ``pending`` in which no sentence ends.
     private var searched = 0
 
     package init() {}
 
     package var heldBytes: Int { pending.count }
 
-    /// - Returns: the sentences that are complete now. Together with ``finish()`` they add up to the text.
+    /// Appends text.
+    ///
+    /// - Returns: the sentences completed by it; together with the result of ``finish()`` they add up to the text
     package mutating func take(_ text: [UInt8]) -> [[UInt8]] {
         pending += text
         var sentences: [[UInt8]] = []
@@ -29,7 +31,7 @@ package struct SentenceSplitter: Sendable {
         return sentences
     }
 
-    /// The rest at the end of the text; nil when that is nothing but white space.
+    /// Returns the rest at the end of the text; nil when it contains only white space.
     package mutating func finish() -> [UInt8]? {
         defer { (pending, searched) = ([], 0) }
         var index = 0
@@ -40,7 +42,8 @@ package struct SentenceSplitter: Sendable {
         return index < pending.count ? pending : nil
     }
 
-    private enum Verdict { case end(Int), goOn, wait }
+    /// Whether a sentence ends at a position; `wait` when more text is needed to decide.
+    private enum Boundary { case end(Int), none, wait }
 
     private mutating func endOfSentence(from start: Int) -> Int? {
         var index = start + searched
@@ -51,20 +54,20 @@ package struct SentenceSplitter: Sendable {
                 if let limit, index >= limit { return cut(from: start, to: limit) }
             }
             let next = index + length
-            var verdict = Verdict.goOn
+            var boundary = Boundary.none
             if scalar.isNewline {
-                if index - start >= Self.shortest { verdict = afterSpace(next) }
+                if index - start >= Self.shortest { boundary = afterSpace(next) }
             } else if scalar.isSpace {
-                if index - start >= Self.shortest, scalar.canEndSentence { verdict = spaced(at: index, from: start, next: next) }
+                if index - start >= Self.shortest, scalar.canEndSentence { boundary = spaced(at: index, from: start, next: next) }
             } else if scalar.endsWithoutSpace {
-                verdict = unspaced(at: index, from: start, next: next)
+                boundary = unspaced(at: index, from: start, next: next)
             }
-            switch verdict {
+            switch boundary {
             case .end(let end): return end
             case .wait:
                 searched = index - start
                 return nil
-            case .goOn: index = next
+            case .none: index = next
             }
         }
         searched = index - start
@@ -73,44 +76,44 @@ package struct SentenceSplitter: Sendable {
 
     // MARK: Ends
 
-    /// Ends the sentence after the white space that begins before `next`, as far as the white space has come.
-    private func afterSpace(_ next: Int) -> Verdict {
+    /// Ends the sentence after the white space that begins before `next`, as far as it was received.
+    private func afterSpace(_ next: Int) -> Boundary {
         var end = next
         while let (scalar, length) = pending.scalar(at: end) {
             guard scalar.isSpace else {
-                // A mark belongs to the space before it.
-                return scalar.continuesCharacter ? .goOn : .end(end)
+                // A combining mark belongs to the space before it.
+                return scalar.continuesCharacter ? .none : .end(end)
             }
             end += length
         }
         return .end(end)
     }
 
-    /// White space at `index`: the sentence ends if a terminator is before it, quotes and brackets that close left out.
-    private func spaced(at index: Int, from start: Int, next: Int) -> Verdict {
+    /// Handles white space at `index`: the sentence ends if a terminator precedes it, ignoring closing quotes and brackets.
+    private func spaced(at index: Int, from start: Int, next: Int) -> Boundary {
         var end = index
         while let (scalar, begin) = pending.scalar(before: end, from: start) {
             if scalar == "." {
                 switch Abbreviations.judge(pending, dot: begin, from: start) {
-                case .never: return .goOn
+                case .never: return .none
                 case .unlessWordFollows:
                     var word = next
                     while let (scalar, length) = pending.scalar(at: word), scalar.isSpace { word += length }
                     guard let (scalar, _) = pending.scalar(at: word) else { return .wait }
-                    if scalar.properties.isLowercase || scalar.properties.numericType != nil { return .goOn }
+                    if scalar.properties.isLowercase || scalar.properties.numericType != nil { return .none }
                     return afterSpace(next)
                 case .none: return afterSpace(next)
                 }
             }
             if scalar.endsBeforeSpace || scalar.endsWithoutSpace { return afterSpace(next) }
-            guard scalar.closes else { return .goOn }
+            guard scalar.closes else { return .none }
             end = begin
         }
-        return .goOn
+        return .none
     }
 
-    /// A terminator that needs no white space after it: the sentence ends after further terminators and closing marks.
-    private func unspaced(at index: Int, from start: Int, next: Int) -> Verdict {
+    /// Handles a terminator that needs no white space after it: the sentence ends after further terminators and closing marks.
+    private func unspaced(at index: Int, from start: Int, next: Int) -> Boundary {
         var end = next
         while true {
             guard let (scalar, length) = pending.scalar(at: end) else { return .wait }
@@ -122,26 +125,26 @@ package struct SentenceSplitter: Sendable {
             guard scalar.endsWithoutSpace || scalar.endsBeforeSpace || scalar.closesWithoutSpace || isQuote else { break }
             end += length
         }
-        guard let (scalar, _) = pending.scalar(at: end), end - start >= Self.shortest, !scalar.continuesCharacter else { return .goOn }
+        guard let (scalar, _) = pending.scalar(at: end), end - start >= Self.shortest, !scalar.continuesCharacter else { return .none }
         // 3．14 and 12：30
         if end == next, scalar.properties.numericType != nil,
             pending.scalar(before: index, from: start)?.scalar.properties.numericType != nil
         {
-            return .goOn
+            return .none
         }
         return scalar.isSpace ? afterSpace(end) : .end(end)
     }
 
-    // MARK: The longest
+    // MARK: Maximum length
 
-    /// Where the first character begins that is one too many; nil when there is none.
+    /// Returns the start of the first character that exceeds the maximum; nil when there is none.
     private func endOfLongest(from start: Int) -> Int? {
         let isCut = pending.count - start > Self.longestBytes
         let text = String(decoding: pending[start..<(isCut ? start + Self.longestBytes : pending.count)], as: UTF8.self)
         var end = text.index(text.startIndex, offsetBy: Self.longest, limitedBy: text.endIndex) ?? text.endIndex
         if end == text.endIndex {
             guard isCut else { return nil }
-            // The last character may go on; where there is only one, it is cut.
+            // The last character may be incomplete; if it is the only one, it is split.
             end = text.index(before: end)
             if end == text.startIndex { return scalarBorder(before: start + Self.longestBytes) }
         }
@@ -170,10 +173,10 @@ package struct SentenceSplitter: Sendable {
 extension Unicode.Scalar {
     fileprivate var isNewline: Bool { self == "\n" || self == "\u{85}" || self == "\u{2028}" || self == "\u{2029}" }
 
-    /// White space at which a sentence may end: not one that forbids a break, and not the first half of CR LF.
+    /// Whether a sentence may end at this white space: not at non-breaking spaces, and not between CR and LF.
     fileprivate var canEndSentence: Bool { self != "\u{A0}" && self != "\u{202F}" && self != "\u{2007}" && self != "\r" }
 
-    /// A terminator that is one only before white space: within words, numbers and addresses it is none.
+    /// Whether the scalar is a terminator only before white space, because it also occurs in words, numbers and addresses.
     fileprivate var endsBeforeSpace: Bool {
         switch self {
         case ".", "!", "?", ":", ";", "…", "\u{37E}": true
@@ -181,11 +184,11 @@ extension Unicode.Scalar {
         }
     }
 
-    /// A terminator of a script in which no white space has to follow it.
+    /// Whether the scalar is a terminator of a script that needs no white space after it.
     fileprivate var endsWithoutSpace: Bool {
         guard value > 0x580 else { return false }
         switch self {
-        // Arabic semicolon; Ethiopic semicolon and colons; Khmer ends of sentence and section; Tibetan shad.
+        // Arabic semicolon, Ethiopic semicolon and colons, Khmer ends of sentence and section, Tibetan shad.
         case "؛", "፤", "፥", "፦", "។", "៕", "៖", "៚", "\u{F0D}", "\u{F0E}": return true
         // Full-width colon and semicolon, halfwidth ideographic full stop.
         case "：", "；", "｡": return true
@@ -193,21 +196,21 @@ extension Unicode.Scalar {
         }
     }
 
-    /// A quotation mark, bracket or mark of emphasis that may stand between a terminator and white space.
+    /// Whether the scalar is a quotation mark, bracket or mark of emphasis that may follow a terminator before white space.
     fileprivate var closes: Bool {
         switch self {
         case "\"", "'", "*", "_", "`", "~", "＂", "＇": true
         default:
             switch properties.generalCategory {
             case .closePunctuation, .finalPunctuation, .initialPunctuation: true
-            // An emoji behind the terminator, and its parts.
+            // An emoji after the terminator, and its parts.
             case .otherSymbol, .modifierSymbol: !isASCII
             default: continuesCharacter
             }
         }
     }
 
-    /// The same where the next sentence may follow at once, and an opening quotation mark begins it.
+    /// Like ``closes``, for scripts in which the next sentence may follow immediately and begin with an opening quotation mark.
     fileprivate var closesWithoutSpace: Bool {
         switch properties.generalCategory {
         case .closePunctuation, .finalPunctuation: true
@@ -215,7 +218,7 @@ extension Unicode.Scalar {
         }
     }
 
-    /// Belongs to the character before it.
+    /// Whether the scalar belongs to the character before it.
     fileprivate var continuesCharacter: Bool {
         !isASCII && (properties.isGraphemeExtend || self == "\u{200D}" || properties.isEmojiModifier)
     }

@@ -1,17 +1,17 @@
-/// Makes sentences for a speaker of a text that streams in.
+/// A converter of streamed text into sentences for a TTS service.
 ///
-/// The text is reduced to what can be spoken, and that is cut into sentences. A sentence without a letter or a digit isn't spoken: its part of
-/// the text goes to the next sentence, or at the end of the text stands by itself as a silent one.
+/// The text is reduced to its speakable part, which is split into sentences. A sentence without a letter or a digit isn't synthesized: its
+/// part of the text is added to the next sentence, or forms a silent sentence at the end of the text.
 package struct SpeechScript: Sendable {
     private var speech: SpeechText
     private var splitter = SentenceSplitter()
-    /// Those that no sentence has yet, from ``first`` on.
+    /// The runs, of which those from ``first`` on aren't part of a sentence yet.
     private var runs: [SpokenRun] = []
     private var first = 0
-    /// Bytes of the text that nothing was spoken for, for the next sentence.
-    private var silent = 0
+    /// Bytes of the text that weren't synthesized and are added to the next sentence.
+    private var silentBytes = 0
 
-    /// - Parameter stripsMarkdown: whether marks, addresses and code are reduced
+    /// - Parameter stripsMarkdown: whether Markdown, addresses and code are reduced to their speakable text
     package init(stripsMarkdown: Bool) { speech = SpeechText(stripsMarkdown: stripsMarkdown) }
 
     package var heldBytes: Int { speech.heldBytes + splitter.heldBytes + runs.count * 24 }
@@ -25,11 +25,11 @@ package struct SpeechScript: Sendable {
         speech.finish()
         var found = sentences()
         if let rest = splitter.finish(), let sentence = sentence(rest) { found.append(sentence) }
-        silent += runs[first...].reduce(0) { $0 + $1.source }
+        silentBytes += runs[first...].reduce(0) { $0 + $1.source }
         (runs, first) = ([], 0)
-        if silent > 0 {
-            found.append(SpokenSentence(text: [], runs: [.replacement(0, for: silent)]))
-            silent = 0
+        if silentBytes > 0 {
+            found.append(SpokenSentence(text: [], runs: [.replacement(0, for: silentBytes)]))
+            silentBytes = 0
         }
         return found
     }
@@ -58,31 +58,31 @@ package struct SpeechScript: Sendable {
     }
 
     private mutating func sentence(_ text: [UInt8]) -> SpokenSentence? {
-        var taken: [SpokenRun] = silent > 0 ? [.replacement(0, for: silent)] : []
-        var left = text.count
-        // Marks that follow belong to the sentence before them.
-        while first < runs.count, left > 0 || runs[first].spoken == 0 {
+        var sentenceRuns: [SpokenRun] = silentBytes > 0 ? [.replacement(0, for: silentBytes)] : []
+        var remaining = text.count
+        // Unspoken runs after the sentence belong to it.
+        while first < runs.count, remaining > 0 || runs[first].spoken == 0 {
             let run = runs[first]
-            if run.spoken <= left {
-                taken.append(run)
+            if run.spoken <= remaining {
+                sentenceRuns.append(run)
                 first += 1
-                left -= run.spoken
+                remaining -= run.spoken
             } else if run.kind == .copy {
-                taken.append(.copy(left))
-                runs[first] = .copy(run.spoken - left)
-                left = 0
+                sentenceRuns.append(.copy(remaining))
+                runs[first] = .copy(run.spoken - remaining)
+                remaining = 0
             } else {
-                // The sentence ends within other words: they count with its next part.
-                taken.append(.replacement(left, for: 0))
-                runs[first] = .replacement(run.spoken - left, for: run.source)
-                left = 0
+                // The sentence ends within a replacement, whose source counts toward the next sentence.
+                sentenceRuns.append(.replacement(remaining, for: 0))
+                runs[first] = .replacement(run.spoken - remaining, for: run.source)
+                remaining = 0
             }
         }
         guard text.hasWords else {
-            silent = taken.reduce(0) { $0 + $1.source }
+            silentBytes = sentenceRuns.reduce(0) { $0 + $1.source }
             return nil
         }
-        silent = 0
-        return SpokenSentence(text: text, runs: taken)
+        silentBytes = 0
+        return SpokenSentence(text: text, runs: sentenceRuns)
     }
 }

@@ -1,4 +1,4 @@
-/// Marks that begin a line, and code blocks.
+/// Markup at the start of a line, and code blocks.
 extension SpeechText {
     mutating func lineStart(at index: Int, isInItem: Bool) -> Int? {
         let end = pending.count
@@ -29,7 +29,7 @@ extension SpeechText {
             guard let count = label(at: index, to: end, isInItem: isInItem) else { return nil }
             if count > 0 { return count }
         case 0xE2:
-            // Bullets that models write in place of Markdown's.
+            // Bullets that models write instead of Markdown bullets.
             guard let (scalar, count) = pending.scalar(at: index) else {
                 if isOpen(end) { return nil }
                 break
@@ -41,14 +41,15 @@ extension SpeechText {
         return 0
     }
 
-    /// The line ends at `index`.
+    /// Handles the line end at `index`.
     mutating func lineEnd(at index: Int) -> Int {
         (isRow, isHeading) = (false, false)
         state = .lineStart(isInItem: false)
         return copy(index..<index + 1)
     }
 
-    /// A line that consists of marks, as a rule, an underline or the second row of a table; a bullet; the first cell of a row.
+    /// Handles a line that consists of marks (a thematic break, a heading underline, or the delimiter row of a table), a bullet, or the
+    /// start of a table row.
     private mutating func marks(at index: Int, to end: Int) -> Int? {
         let marks: InlineArray<9, UInt8> = [0x2D, 0x2B, 0x2A, 0x3D, 0x5F, 0x7C, 0x3A, 0x20, 0x09]
         switch find(from: index, to: end, within: Bounds.form, { byte in !marks.indices.contains { marks[$0] == byte } }) {
@@ -69,7 +70,7 @@ extension SpeechText {
         return drop(2)
     }
 
-    /// "1." is spoken; what follows begins a line of its own.
+    /// Handles the number of a list item: "1." is spoken, and the text after it is treated as the start of a line.
     private mutating func number(at index: Int, to end: Int) -> Int? {
         var stop = index
         while stop < end, stop - index < 9, (0x30...0x39).contains(pending[stop]) { stop += 1 }
@@ -81,7 +82,7 @@ extension SpeechText {
         return copy(index..<stop + 2)
     }
 
-    /// A box of a task, the label of a footnote, or a reference definition, which is left out as a whole.
+    /// Handles a task box, a footnote label, or a reference definition; the whole definition is dropped.
     private mutating func label(at index: Int, to end: Int, isInItem: Bool) -> Int? {
         let close: Int
         switch find(from: index + 1, to: end, within: Bounds.form, { $0 == UInt8(ascii: "]") || $0 == 0x0A }) {
@@ -108,7 +109,7 @@ extension SpeechText {
         case .none: stop = end
         case .at(let place): stop = place
         }
-        // One word, and a title in quotation marks or brackets: other lines are text behind a label.
+        // A definition is one word, optionally followed by a title in quotation marks or parentheses; other lines are ordinary text.
         var words = pending[close + 2..<stop].split { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }[...]
         guard words.popFirst() != nil else { return 0 }
         if let title = words.first?.first, ![UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "(")].contains(title) { return 0 }

@@ -1,6 +1,8 @@
-/// Marks within a line.
+/// Inline markup.
 extension SpeechText {
-    /// - Parameter end: where the text, or the form that is looked into, ends
+    /// Handles the inline text at `index`.
+    ///
+    /// - Parameter end: the end of the text, or of the form that contains it
     mutating func inline(at index: Int, to end: Int, depth: Int) -> Int? {
         let byte = pending[index]
         switch byte {
@@ -22,7 +24,7 @@ extension SpeechText {
             guard index + count < end, pending[index + count] == UInt8(ascii: "|") else { return copy(index..<index + max(1, count)) }
             return drop(count)
         case UInt8(ascii: "#") where isHeading:
-            // Those at the end of a heading are marks, too.
+            // A closing sequence of a heading is markup, too.
             let count = run(of: byte, at: index, to: end)
             let stop = index + count + blanks(at: index + count, to: end)
             if stop == end, isOpen(end), stop - index < Bounds.form { return nil }
@@ -31,7 +33,7 @@ extension SpeechText {
         }
     }
 
-    /// As much as there is without a mark in it.
+    /// Handles text up to the next mark.
     private mutating func plain(at index: Int, to end: Int) -> Int? {
         var stop = index
         while stop < end {
@@ -55,7 +57,7 @@ extension SpeechText {
                 }
             }
             guard let (_, count) = pending.scalar(at: stop) else {
-                // A character that hasn't come whole.
+                // An incomplete character.
                 if isOpen(end) { return stop > index ? copy(index..<stop) : nil }
                 stop = end
                 break
@@ -93,7 +95,7 @@ extension SpeechText {
                 return drop(count) + copy(index + count..<close) + drop(count)
             case .at, .none: break
             }
-            // Three without an end on the line begin a code block in mid-line.
+            // Three backticks without an end on the line start a code block within the line.
             if count >= 3, depth == 0 { state = .fence(mark: UInt8(ascii: "`"), count: count, isLineStart: false) }
             return drop(count)
         }
@@ -122,7 +124,7 @@ extension SpeechText {
         return drop(count)
     }
 
-    /// Cells of a table are parted by commas.
+    /// Handles the separator of table cells, which is spoken as a comma.
     private mutating func separator(at index: Int, to end: Int) -> Int? {
         let blanks = blanks(at: index + 1, to: end)
         let stop = index + 1 + blanks
@@ -139,6 +141,6 @@ extension Unicode.Scalar {
 }
 
 extension Optional<Unicode.Scalar> {
-    /// A letter that an address can't begin behind. Scripts without blanks between words have none.
+    /// Whether no address can begin after the scalar: letters and digits, except in scripts without spaces between words.
     fileprivate var isWord: Bool { self.map { $0.value < 0x590 && $0.isWordPart } ?? false }
 }

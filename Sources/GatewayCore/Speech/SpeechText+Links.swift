@@ -1,10 +1,11 @@
 /// Links, images, footnotes and addresses.
 extension SpeechText {
-    /// A link or an image is its text, a reference to a footnote nothing; any other bracket is spoken as it stands.
+    /// Handles an opening bracket: a link or an image is spoken as its text, a footnote reference is dropped, any other bracket is kept
+    /// verbatim.
     ///
     /// - Parameters:
-    ///   - index: where the bracket opens
-    ///   - begin: where the form begins
+    ///   - index: the index of the bracket
+    ///   - begin: the start of the form, which is before the bracket for an image
     mutating func link(at index: Int, to end: Int, from begin: Int, depth: Int) -> Int? {
         let close: Int
         switch bracket(at: index, to: end) {
@@ -30,7 +31,7 @@ extension SpeechText {
             if depth < Bounds.depth {
                 var place = index + 1
                 let before = state
-                // Nothing is waited for within a form that is complete.
+                // The form is complete, so no step waits for more text.
                 while place < close, let step = inline(at: place, to: close, depth: depth + 1) {
                     count += step
                     place += step
@@ -43,7 +44,7 @@ extension SpeechText {
         }
     }
 
-    /// The bracket that closes the one at `index`, on the same line.
+    /// Finds the bracket that closes the one at `index` on the same line.
     private mutating func bracket(at index: Int, to end: Int) -> Match {
         var (depth, isEscaped) = (0, false)
         let found = find(from: index, to: end, within: Bounds.form) { byte in
@@ -61,7 +62,7 @@ extension SpeechText {
         return found
     }
 
-    /// The end of `(address "title")`, on the same line.
+    /// Finds the end of `(address "title")` on the same line.
     private mutating func target(at index: Int, to end: Int) -> Match {
         var (depth, isEscaped, quote) = (0, false, UInt8(0))
         var before = UInt8(ascii: "(")
@@ -90,7 +91,7 @@ extension SpeechText {
 
     // MARK: Addresses
 
-    /// The end of the address that begins at `index`, if one does.
+    /// Finds the end of the address that begins at `index`, if any.
     mutating func address(at index: Int, to end: Int) -> Match {
         var isPartial = false
         guard

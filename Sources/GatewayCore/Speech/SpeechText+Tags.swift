@@ -1,6 +1,6 @@
 /// HTML within Markdown.
 extension SpeechText {
-    /// Elements behind which there is a pause.
+    /// Block elements, whose tags separate words.
     private static let blocks: Set<String> = [
         "br", "p", "div", "li", "ul", "ol", "tr", "td", "th", "table", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "pre",
         "summary",
@@ -13,7 +13,7 @@ extension SpeechText {
         "middot": "·", "bull": "•", "ensp": " ", "emsp": " ", "thinsp": " ", "shy": "",
     ]
 
-    /// A comment or a tag isn't spoken, an address in angle brackets is its host; any other sign is spoken as it stands.
+    /// Handles `<`: a comment or a tag is dropped, an address in angle brackets is spoken as its host, any other `<` is kept verbatim.
     mutating func tag(at index: Int, to end: Int) -> Int? {
         guard index + 1 < end else { return isOpen(end) ? nil : copy(index..<end) }
         let comment = Array("<!--".utf8)

@@ -1,47 +1,48 @@
-/// Reduces Markdown that streams in to the words that can be spoken, and maps them to the text.
+/// A reduction of streamed Markdown to speakable text, with a mapping of the spoken text to its source.
 ///
-/// Marks of emphasis, headings, lists, quotes and tables are left out. A link is spoken as its text, an image as its description, a URL as its
-/// host, inline code as its content. Code blocks, comments, tags and reference definitions aren't spoken. The forms are those of CommonMark
-/// 0.31 and of GitHub's extensions to it, read within ``Bounds``: a form that is longer, or has no end, is spoken as it stands.
+/// Markup for emphasis, headings, lists, quotes and tables is dropped. A link is spoken as its text, an image as its description, a URL as
+/// its host, inline code as its content. Code blocks, comments, tags and reference definitions are dropped. The syntax is CommonMark 0.31
+/// with GitHub's extensions, parsed within ``Bounds``: a form that exceeds them or has no end is kept verbatim.
 package struct SpeechText: Sendable {
-    /// How far one form may reach, in bytes. It isn't spoken before its end is known.
+    /// The maximum sizes of forms in bytes. A form isn't spoken until its end is found.
     enum Bounds {
         /// Link text, inline code, a tag, a line of marks or a reference definition.
         static let form = 1024
         /// An address, or the target of a link.
         static let address = 2048
         static let entity = 32
-        /// Forms within forms, such as an image in a link.
+        /// The maximum nesting of forms, such as an image in a link.
         static let depth = 3
     }
 
     enum State: Sendable, Hashable {
         case lineStart(isInItem: Bool)
         case inline
-        /// The rest of the line isn't spoken.
+        /// The rest of the line is dropped.
         case skippedLine
-        /// In a code block, until a fence of at least `count` such marks.
+        /// In a code block, until a fence of at least `count` marks.
         case fence(mark: UInt8, count: Int, isLineStart: Bool)
         case comment
-        /// The rest of an address that is longer than its bound.
+        /// In the rest of an address that exceeds its bound.
         case address
     }
 
-    /// The end of a form that is looked for.
+    /// The result of a search for the end of a form; `wait` when more text is needed.
     enum Match { case at(Int), none, wait }
 
     private let stripsMarkdown: Bool
-    /// The part of the text that isn't decided.
+    /// The part of the text that isn't processed yet.
     var pending: [UInt8] = []
     var state = State.lineStart(isInItem: false)
-    /// In a table's row, and in a heading.
+    /// Whether the position is in a table row.
     var isRow = false
+    /// Whether the position is in a heading.
     var isHeading = false
-    /// The scalar before the next one.
+    /// The scalar before the position.
     var previous: Unicode.Scalar = "\n"
-    /// No more text comes.
+    /// Whether the text is complete.
     var isFinal = false
-    /// Bytes that may be looked at ahead for the text that has come: forms within each other can't make it quadratic.
+    /// The remaining bytes of lookahead for the current input, which keeps nested forms from taking quadratic time.
     var budget = 0
     private var spoken: [UInt8] = []
     private var runs: [SpokenRun] = []
@@ -60,7 +61,7 @@ package struct SpeechText: Sendable {
         process()
     }
 
-    /// The text has ended.
+    /// Ends the text.
     package mutating func finish() {
         isFinal = true
         process()
@@ -69,7 +70,7 @@ package struct SpeechText: Sendable {
         (isRow, isHeading) = (false, false)
     }
 
-    /// Takes the text that can be spoken by now. The runs of all calls add up to the text.
+    /// Removes and returns the speakable text so far. The runs of all calls add up to the text.
     package mutating func drain() -> (text: [UInt8], runs: [SpokenRun]) {
         defer { (spoken, runs) = ([], []) }
         return (spoken, runs)
@@ -82,7 +83,9 @@ package struct SpeechText: Sendable {
         pending.removeFirst(index)
     }
 
-    /// - Returns: how many bytes are decided; nil when that takes more text
+    /// Processes the text at `index`.
+    ///
+    /// - Returns: the number of processed bytes; nil when more text is needed
     private mutating func step(at index: Int) -> Int? {
         switch state {
         case .lineStart(let isInItem): return lineStart(at: index, isInItem: isInItem)
@@ -132,38 +135,38 @@ package struct SpeechText: Sendable {
         return count
     }
 
-    // MARK: Looking ahead
+    // MARK: Lookahead
 
-    /// The first byte from `index` on for which `isMeant`, if it is before `end` and within `bound`.
-    mutating func find(from index: Int, to end: Int, within bound: Int, _ isMeant: (UInt8) -> Bool) -> Match {
+    /// Finds the first byte from `index` that matches, before `end` and within `bound`.
+    mutating func find(from index: Int, to end: Int, within bound: Int, _ isMatch: (UInt8) -> Bool) -> Match {
         guard bound > 0 else { return .none }
         var place = index
         while place < end {
             guard place - index < bound, budget > 0 else { return .none }
             budget -= 1
-            if isMeant(pending[place]) { return .at(place) }
+            if isMatch(pending[place]) { return .at(place) }
             place += 1
         }
         return isOpen(end) ? .wait : .none
     }
 
-    /// Whether more text may come behind `end`.
+    /// Returns whether more text may follow `end`.
     func isOpen(_ end: Int) -> Bool { !isFinal && end == pending.count }
 
-    /// How many times a byte stands there in a row.
+    /// Returns the number of consecutive occurrences of a byte at `index`.
     func run(of byte: UInt8, at index: Int, to end: Int) -> Int {
         var place = index
         while place < end, pending[place] == byte { place += 1 }
         return place - index
     }
 
-    /// How many blanks and tabs stand there.
+    /// Returns the number of spaces and tabs at `index`.
     func blanks(at index: Int, to end: Int) -> Int {
         var place = index
         while place < end, place - index < Bounds.form, pending[place] == 0x20 || pending[place] == 0x09 { place += 1 }
         return place - index
     }
 
-    /// Whether the line, or the text, ends there.
+    /// Returns whether the line or the text ends at `index`.
     func isLineEnd(_ index: Int, _ end: Int) -> Bool { index >= end || pending[index] == 0x0A || pending[index] == 0x0D }
 }

@@ -1,16 +1,16 @@
-/// A stretch of the text that a client sees, and the text that is spoken for it.
+/// A part of the client's text, and the size of the text spoken for it.
 package struct SpokenRun: Sendable, Hashable {
     package enum Kind: Sendable, Hashable {
-        /// The text itself.
+        /// The part is spoken verbatim.
         case copy
-        /// Nothing, as for marks, or other words, as for addresses.
+        /// Nothing is spoken, as for markup, or other words, as for addresses.
         case replacement
     }
 
     package var kind: Kind
-    /// Bytes that are spoken.
+    /// The number of spoken bytes.
     package var spoken: Int
-    /// Bytes of the text.
+    /// The number of bytes of the client's text.
     package var source: Int
 
     package static func copy(_ count: Int) -> SpokenRun { SpokenRun(kind: .copy, spoken: count, source: count) }
@@ -19,9 +19,9 @@ package struct SpokenRun: Sendable, Hashable {
     }
 }
 
-/// A sentence as a speaker is given it, and the part of the client's text that it stands for.
+/// A sentence for a TTS service, and the part of the client's text that it represents.
 package struct SpokenSentence: Sendable, Hashable {
-    /// Empty where nothing of the part can be spoken.
+    /// The text to be spoken; empty if nothing can be spoken.
     package let text: [UInt8]
     private let runs: [SpokenRun]
 
@@ -31,11 +31,11 @@ package struct SpokenSentence: Sendable, Hashable {
     }
 
     package var isSilent: Bool { text.isEmpty }
-    /// Bytes of the client's text.
+    /// The number of bytes of the client's text.
     package var sourceCount: Int { runs.reduce(0) { $0 + $1.source } }
     package var heldBytes: Int { text.count + runs.count * 24 }
 
-    /// Without white space around it.
+    /// The text without surrounding white space.
     package var trimmed: [UInt8] {
         var (start, end) = (0, text.count)
         while let (scalar, length) = text.scalar(at: start), scalar.isSpace { start += length }
@@ -43,7 +43,8 @@ package struct SpokenSentence: Sendable, Hashable {
         return Array(text[start..<end])
     }
 
-    /// The bytes of the client's text that the first `spoken` bytes stand for. An address counts as soon as it is spoken whole.
+    /// Returns the number of bytes of the client's text that the first `spoken` bytes represent. A replacement counts once it is completely
+    /// spoken.
     package func source(of spoken: Int) -> Int {
         var (left, count) = (spoken, 0)
         for run in runs {

@@ -1,11 +1,11 @@
-/// How the text of a spoken answer lies on the time of its sound: so that a client that says how much it has played says how much was heard.
+/// The alignment of a response's text with its audio, which maps a reported playback position to the part of the text that was played.
 ///
-/// The words that are spoken are a reduction of the text that the client sees; bytes are counted in the client's text.
+/// The spoken words are a reduction of the client's text; all byte counts refer to the client's text.
 package struct SpokenText: Sendable, Hashable {
     private struct Piece: Sendable, Hashable {
         var sentence: SpokenSentence
         var nanoseconds: Int64 = 0
-        /// No more sound comes.
+        /// Whether no more audio follows.
         var isComplete = false
     }
 
@@ -13,27 +13,28 @@ package struct SpokenText: Sendable, Hashable {
 
     package init() {}
 
-    /// Whether nothing was spoken, and nothing is about to be.
+    /// Whether all sentences are complete and none has audio.
     package var isEmpty: Bool { pieces.allSatisfy { $0.isComplete && $0.nanoseconds == 0 } }
     package var heldBytes: Int { pieces.reduce(0) { $0 + $1.sentence.heldBytes + 32 } }
 
-    /// The next sentence, about to be spoken.
+    /// Begins the next sentence.
     package mutating func begin(_ sentence: SpokenSentence) { pieces.append(Piece(sentence: sentence)) }
 
-    /// So much more sound of the last sentence.
+    /// Adds the duration of received audio to the last sentence.
     package mutating func add(nanoseconds: Int64) {
         guard !pieces.isEmpty else { return }
         pieces[pieces.count - 1].nanoseconds &+= nanoseconds
     }
 
-    /// The last sentence has all the sound that it is going to have, which may be none.
+    /// Ends the audio of the last sentence, which may have none.
     package mutating func end() {
         guard !pieces.isEmpty else { return }
         pieces[pieces.count - 1].isComplete = true
     }
 
-    /// Bytes of the text that were heard within so much time. For a sentence that broke off, the share of it that was played, to the last whole
-    /// word. A sentence without sound counts as heard when the sound before it was played, and some of the sound behind it if there is any.
+    /// Returns how many bytes of the text were played up to a playback position. A partly played sentence counts by the played share of its
+    /// audio, up to the last whole word. A sentence without audio counts as played once all audio before it was played and, if audio
+    /// follows, part of that as well.
     package func bytes(heardAt milliseconds: Int64) -> Int {
         var left = milliseconds.multipliedReportingOverflow(by: 1_000_000).overflow ? Int64.max : milliseconds * 1_000_000
         guard left > 0 else { return 0 }

@@ -1,9 +1,9 @@
 import DequeModule
 
-/// A queue of byte records, oldest first, whose bytes lie in one circular block.
+/// A queue of byte records, oldest first, whose bytes are stored in one circular block.
 ///
-/// History, outbox and remembered ids are such queues. Once the block has grown to what the session needs, keeping a record and
-/// dropping the oldest allocates nothing; an emptied ring holds 4 KB at most. A record is never split, so it can be lent as one span.
+/// History, outbox and recent ids are such queues. Once the block has grown to what the session needs, appending a record and removing
+/// the oldest don't allocate; an emptied ring holds at most 4 KB. A record is never split, so that it can be accessed as one span.
 package struct RecordRing<Tag: Sendable>: Sendable {
     private struct Entry: Sendable {
         var offset: Int
@@ -13,9 +13,9 @@ package struct RecordRing<Tag: Sendable>: Sendable {
 
     private var entries: Deque<Entry> = []
     private var block: [UInt8] = []
-    /// Where the next record goes.
+    /// The offset of the next record, if it fits there.
     private var tail = 0
-    /// Most entries there ever were in `entries`, which doesn't tell its capacity.
+    /// The highest count of `entries` so far, because a deque doesn't expose its capacity.
     private var mostEntries = 0
     /// Bytes of all records.
     package private(set) var byteCount = 0
@@ -25,7 +25,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     package var count: Int { entries.count }
     package var isEmpty: Bool { entries.isEmpty }
 
-    /// Memory held, whether filled or not.
+    /// Allocated bytes, used or unused.
     package var footprint: Int { block.capacity + mostEntries * MemoryLayout<Entry>.stride }
 
     /// Bytes by which ``footprint`` grows when a record of `count` bytes is added.
@@ -38,7 +38,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     /// Bytes of the record at `index`.
     package func recordCount(at index: Int) -> Int { entries[index].count }
 
-    /// Lends the record at `index`, 0 being the oldest.
+    /// Calls `body` with the record at `index`; 0 is the oldest.
     package func withRecord<Result>(at index: Int, _ body: (RawSpan) -> Result) -> Result {
         let entry = entries[index]
         return block.withRawSpan { body($0.extracting(entry.offset..<entry.offset + entry.count)) }
@@ -48,7 +48,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
         let count = record.byteCount
         let offset = place(for: count)
         unsafe block.withUnsafeMutableBytes { destination in
-            // The range was made room for above.
+            // ``place(for:)`` returns an offset with room for the range.
             unsafe record.withUnsafeBytes { unsafe destination[offset..<offset + count].copyBytes(from: $0) }
         }
         entries.append(Entry(offset: offset, count: count, tag: tag))
@@ -57,7 +57,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
         byteCount += count
     }
 
-    /// Drops the oldest record. An emptied ring gives its memory back when it held more than `keeping` bytes.
+    /// Removes the oldest record. An emptied ring frees its memory if it held more than `keeping` bytes.
     @discardableResult
     package mutating func removeFirst(keeping: Int = 4096) -> Tag? {
         guard let first = entries.popFirst() else { return nil }
@@ -73,7 +73,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
         return first.tag
     }
 
-    /// Drops the newest record.
+    /// Removes the newest record.
     package mutating func removeLast() {
         guard let last = entries.popLast() else { return }
         byteCount -= last.count
@@ -82,14 +82,14 @@ package struct RecordRing<Tag: Sendable>: Sendable {
 
     package mutating func removeAll() { self = RecordRing() }
 
-    /// An offset with room for `count` bytes; moves everything into a larger block when there is none.
+    /// Returns an offset with room for `count` bytes, after moving all records to a larger block if necessary.
     private mutating func place(for count: Int) -> Int {
         if let offset = room(for: count) { return offset }
         grow(to: byteCount + count)
         return tail
     }
 
-    /// Free: behind the tail and before the head, or, once wrapped, between tail and head.
+    /// Returns an offset with room for `count` bytes: after the tail or before the head, or, once wrapped, between tail and head.
     private func room(for count: Int) -> Int? {
         guard let first = entries.first, let last = entries.last else { return count <= block.count ? 0 : nil }
         if last.offset >= first.offset {
@@ -102,13 +102,13 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     private func capacity(toHold needed: Int) -> Int { max(needed, min(block.capacity * 2, needed * 2), 64) }
 
     private mutating func grow(to needed: Int) {
-        // Filled at once: one record after another would be filled byte by byte.
+        // Zeroed as a whole: appending record by record would fill it byte by byte.
         var larger = [UInt8](repeating: 0, count: capacity(toHold: needed))
         tail = 0
         for index in entries.indices {
             let entry = entries[index]
             unsafe larger.withUnsafeMutableBytes { destination in
-                // Larger than the sum of all records.
+                // The new block has room for all records.
                 block.withRawSpan {
                     unsafe $0.extracting(entry.offset..<entry.offset + entry.count).withUnsafeBytes {
                         unsafe destination[tail..<tail + entry.count].copyBytes(from: $0)

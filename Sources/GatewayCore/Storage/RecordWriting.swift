@@ -1,4 +1,4 @@
-/// Numbers and byte strings as records hold them: little-endian, lengths in front.
+/// The encoding of records: little-endian numbers, and byte strings prefixed with their length.
 extension [UInt8] {
     mutating func append(fixed value: some FixedWidthInteger) {
         var rest = value
@@ -19,12 +19,12 @@ extension [UInt8] {
     }
 }
 
-/// A record that isn't what it should be: the file was changed, or is another version's.
+/// An invalid record: the file was modified, or written by another version.
 package struct RecordError: Error, Sendable {
     package init() {}
 }
 
-/// Reads a record from its front. Every length is checked: a broken file is an error, not a crash.
+/// A reader for the fields of a record, in order. Every length is checked: a damaged file causes an error, not a crash.
 struct RecordReader: ~Copyable {
     private let bytes: [UInt8]
     private var offset = 0
@@ -40,7 +40,7 @@ struct RecordReader: ~Copyable {
         return value
     }
 
-    /// Unix milliseconds, within the years that can be written with four digits.
+    /// Reads Unix milliseconds, before the year 10000.
     mutating func time() throws(RecordError) -> Int64 {
         let time: Int64 = try fixed()
         guard (0..<253_402_300_800_000).contains(time) else { throw RecordError() }

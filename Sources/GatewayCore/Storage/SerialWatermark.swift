@@ -1,15 +1,15 @@
-/// How far a store has followed a queue that grows at its end and shrinks at its beginning, and whose entries are numbered one by one.
+/// The part of a queue that a store has. The queue grows at its end and shrinks at its start; its entries are numbered consecutively.
 struct SerialWatermark: Sendable {
-    /// Entries that there ever were: the number of the next one.
+    /// The number of the next entry.
     private(set) var total: UInt64 = 0
-    /// What the store has: everything before `first` removed, everything before `next` put.
+    /// The state of the store: entries before `first` are removed, entries before `next` are put.
     private var stored: (first: UInt64, next: UInt64) = (0, 0)
-    /// The store may have entries before this number that were removed at the end.
+    /// The store may have entries before this number that were removed from the end of the queue.
     private var removedBefore: UInt64 = 0
 
     mutating func added() { total &+= 1 }
 
-    /// The newest entries were removed again. Others may be added under their numbers.
+    /// Records that the newest entries were removed. New entries reuse their numbers.
     mutating func removed(last count: Int) {
         total &-= UInt64(count)
         guard stored.next > total else { return }
@@ -17,11 +17,11 @@ struct SerialWatermark: Sendable {
         stored.next = total
     }
 
-    /// Puts what has come since the last call into the batch, and removes what has gone.
+    /// Adds the changes since the last call to the batch.
     ///
     /// - Parameters:
-    ///   - count: entries that there are
-    ///   - write: writes the entry at an index, 0 being the oldest
+    ///   - count: number of current entries
+    ///   - write: writes the entry at an index; 0 is the oldest
     mutating func store(
         _ kind: RecordKind, of session: ULID, count: Int, into batch: inout StoreBatch, _ write: (Int, inout [UInt8]) -> Void
     ) {
@@ -35,9 +35,9 @@ struct SerialWatermark: Sendable {
         stored = (first, total)
     }
 
-    /// Hands over what was written down, the oldest first. The numbers have to be without a gap.
+    /// Passes the stored records to `restore`, oldest first. Their numbers must be consecutive.
     static func restoring(
-        _ records: [StoredSession.Record], _ take: (inout RecordReader) throws(RecordError) -> Void
+        _ records: [StoredSession.Record], _ restore: (inout RecordReader) throws(RecordError) -> Void
     ) throws(RecordError) -> SerialWatermark {
         var watermark = SerialWatermark()
         let first = records.first?.number ?? 0
@@ -45,7 +45,7 @@ struct SerialWatermark: Sendable {
         for record in records {
             guard record.number == watermark.total else { throw RecordError() }
             var reader = RecordReader(record.bytes)
-            try take(&reader)
+            try restore(&reader)
             watermark.added()
         }
         watermark.stored = (first, watermark.total)

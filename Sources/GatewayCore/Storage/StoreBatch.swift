@@ -1,40 +1,40 @@
-/// What a record of a session is. The numbers are what stores write down: they never change their meaning.
+/// The kind of a session's record. The raw values are part of the stored format and never change their meaning.
 package enum RecordKind: UInt8, Sendable, CaseIterable {
-    /// Everything that fits into one small record; number 0.
+    /// The session's state, as one small record; number 0.
     case state = 0
-    /// A sequenced message that isn't acknowledged; its sequence number.
+    /// An unacknowledged sequenced message; numbered by its sequence number.
     case outbox = 1
-    /// An accepted id; a serial number.
+    /// An accepted id; numbered serially.
     case id = 2
-    /// Something that was said; a serial number.
+    /// A history entry; numbered serially.
     case history = 3
-    /// A request in flight; the number of its key.
+    /// A request in flight; numbered by its key.
     case request = 4
     /// An audio chunk of a request in flight; see ``RequestKey/chunks``.
     case chunk = 5
-    /// Something that happened to the session; a serial number.
+    /// A timeline event; numbered serially.
     case event = 6
 }
 
-/// Changes to the records of sessions, in order: what a store makes durable in one piece, or not at all.
+/// Changes to the records of sessions, in order. A store commits all of them or none.
 ///
-/// A store knows records by session, kind and number, and doesn't look into them. What is in them is the session's matter.
+/// A store identifies records by session, kind and number, and doesn't interpret their contents.
 package struct StoreBatch: Sendable {
     package enum Change: Sendable {
         /// The record's bytes are this range of ``bytes``.
         case put(ULID, RecordKind, UInt64, Range<Int>)
         case remove(ULID, RecordKind, Range<UInt64>)
-        /// The session is over: nothing of it stays but ``endedTokens``.
+        /// The session has ended: all its records are removed. Only its tokens remain, as ``endedTokens``.
         case end(ULID)
     }
 
-    /// Stores keep no more tokens of sessions that are over than these, the newest.
+    /// The maximum number of ``endedTokens`` that a store keeps; the newest remain.
     package static let mostEndedTokens = 100_000
 
     package private(set) var changes: [Change] = []
-    /// Bytes of all records, end to end.
+    /// Bytes of all records, concatenated.
     package private(set) var bytes: [UInt8] = []
-    /// Tokens of sessions that are over: who presents one is told so.
+    /// Tokens of ended sessions: a resume with such a token fails as ``ResumeError/expired``.
     package private(set) var endedTokens: [TokenHash] = []
 
     package init() {}
@@ -59,7 +59,7 @@ package struct StoreBatch: Sendable {
     }
 }
 
-/// What a store has of one session, each list in the order of its numbers.
+/// The stored records of one session, each list in the order of its numbers.
 package struct StoredSession: Sendable {
     package struct Record: Sendable {
         package var number: UInt64
@@ -78,6 +78,6 @@ package struct StoredSession: Sendable {
 }
 
 extension RequestKey {
-    /// The numbers of this request's chunks: as many as a request can have, and no other's.
+    /// The record numbers of this request's chunks: as many as a request can have, distinct from those of other requests.
     package var chunks: Range<UInt64> { (number << 32)..<((number &+ 1) << 32) }
 }

@@ -1,12 +1,12 @@
 extension UpstreamRequest {
-    /// Written down, so that it can be forwarded again.
+    /// Appends the request to a record, from which it can be restored and sent again.
     func append(to record: inout [UInt8]) {
         record.append(counted: id)
         switch input {
         case .text(let text):
             record.append(UInt8(0))
             record.append(counted: text)
-        // Clients stream; a chain makes recordings of that, which aren't stored.
+        // Clients stream audio. Only a chain creates recordings from a stream, and they aren't stored.
         case .audio(let format), .recording(let format, _):
             record.append(UInt8(1))
             format.append(to: &record)

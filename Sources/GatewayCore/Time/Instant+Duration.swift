@@ -1,14 +1,14 @@
 extension Instant {
     /// The length of time between two instants, in nanoseconds.
     ///
-    /// One integer, so that time on the path of a message costs no 128-bit arithmetic, as the standard library's `Duration` would.
+    /// A single integer avoids the 128-bit arithmetic of the standard library's `Duration` on the path of each message.
     /// Arithmetic saturates at the bounds of `Int64` (292 years).
     package struct Duration: Comparable, Hashable, Sendable {
         package var nanoseconds: Int64
 
         package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-        /// Converts a duration of the standard library to whole nanoseconds, held within the bounds.
+        /// Converts a duration of the standard library to whole nanoseconds, clamped to `Int64`.
         package init(_ duration: Swift.Duration) {
             let (seconds, attoseconds) = duration.components
             let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
@@ -21,7 +21,7 @@ extension Instant {
 
         package static let zero = Duration(nanoseconds: 0)
 
-        /// The longest duration. As the value of a limit: no limit.
+        /// The longest duration; as a limit, it means no limit.
         package static let max = Duration(nanoseconds: .max)
 
         package static func nanoseconds(_ count: Int64) -> Self { Duration(nanoseconds: count) }
@@ -57,7 +57,7 @@ extension Instant.Duration {
     /// - Precondition: the divisor isn't zero.
     @inline(__always)
     package static func / (duration: Self, divisor: Int) -> Self {
-        // Only `Int64.min / -1` has no quotient.
+        // Only `Int64.min / -1` overflows.
         let (quotient, overflow) = duration.nanoseconds.dividedReportingOverflow(by: Int64(divisor))
         precondition(divisor != 0)
         return overflow ? .max : Self(nanoseconds: quotient)

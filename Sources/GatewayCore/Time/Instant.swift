@@ -1,6 +1,6 @@
 /// A point on a monotonic clock, in nanoseconds since an origin that is the same for all instants of one event loop.
 ///
-/// The core never reads a clock: `now` comes in with every call. Arithmetic saturates instead of overflowing: a deadline of "never" stays one.
+/// The core never reads a clock: `now` is passed with every call. Arithmetic saturates, so that a deadline of "never" remains "never".
 package struct Instant: Comparable, Hashable, Sendable {
     package var nanoseconds: Int64
 
@@ -37,7 +37,7 @@ package struct Instant: Comparable, Hashable, Sendable {
 }
 
 extension Duration {
-    /// Whole nanoseconds, held within `Int64` (292 years).
+    /// Whole nanoseconds, clamped to `Int64` (292 years).
     package var clampedNanoseconds: Int64 { Instant.Duration(self).nanoseconds }
 
     package var clampedMilliseconds: Int64 { clampedNanoseconds / 1_000_000 }

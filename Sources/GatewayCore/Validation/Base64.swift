@@ -1,6 +1,6 @@
-/// Base 64 as RFC 4648 §4 has it, strictly: the standard alphabet, padding, no white space, and zeros in the bits that padding leaves over.
+/// Strict base64 (RFC 4648 §4): the standard alphabet, required padding, no white space, and zeros in the unused bits.
 package enum Base64 {
-    /// How many bytes `text` decodes to if it is valid; nil when its length or padding already says that it isn't.
+    /// Returns the decoded size of a valid text in bytes; nil if the length is invalid.
     package static func decodedCount(of text: RawSpan) -> Int? {
         let count = text.byteCount
         guard count % 4 == 0 else { return nil }
@@ -8,7 +8,7 @@ package enum Base64 {
         return count / 4 * 3 - paddingCount(of: text)
     }
 
-    /// Whether all of `text` is valid.
+    /// Returns whether all of `text` is valid.
     package static func isValid(_ text: RawSpan) -> Bool {
         guard text.byteCount % 4 == 0 else { return false }
         let body = text.byteCount &- paddingCount(of: text)
@@ -23,14 +23,14 @@ package enum Base64 {
             last = sextet
             offset &+= 1
         }
-        // With padding the loop above ended on the last character before it: a body that isn't whole groups isn't whole blocks.
+        // With padding, the loop above has set `last`, the last character before it: the body isn't a multiple of 16.
         return last & unusedBits(padding: text.byteCount &- body) == 0
     }
 
-    /// Appends the bytes that `text` stands for; when it isn't valid, appends nothing and returns false.
+    /// Appends the decoded bytes of `text`; appends nothing and returns false if it is invalid.
     package static func decode(_ text: RawSpan, into bytes: inout [UInt8]) -> Bool {
         guard let count = decodedCount(of: text) else { return false }
-        // Adding no capacity to an empty array writes to the one that all threads share.
+        // Adding no capacity to an empty array writes to the empty storage that all threads share.
         guard count > 0 else { return true }
         let start = bytes.count
         bytes.append(addingCapacity: count) { $0.append(repeating: 0, count: count) }
@@ -41,7 +41,7 @@ package enum Base64 {
         return true
     }
 
-    /// Appends the bytes that a scanned JSON string stands for; `span` is the one that was scanned.
+    /// Appends the decoded bytes of a JSON string; `span` is the scanned message.
     package static func decode(_ slice: TextSlice, from span: RawSpan, into bytes: inout [UInt8]) -> Bool {
         if slice.isVerbatim { return decode(span.extracting(slice.start..<slice.start &+ slice.rawCount), into: &bytes) }
         let text = slice.bytes(in: span)
@@ -49,11 +49,11 @@ package enum Base64 {
         return decode(unsafe text.span.bytes, into: &bytes)
     }
 
-    /// Writes to the bytes from `start`, which are as many as the text decodes to.
+    /// Decodes into the bytes from `start`, which have room for the whole result.
     private static func decode(_ text: RawSpan, into bytes: inout [UInt8], at start: Int) -> Bool {
         let body = text.byteCount &- paddingCount(of: text)
         var output = bytes.mutableSpan
-        // Any value is a valid byte.
+        // Any bit pattern is a valid byte.
         var raw = unsafe output.mutableBytes
         var offset = 0
         var target = start
@@ -82,14 +82,14 @@ package enum Base64 {
         return bits & ((1 &<< bitCount) &- 1) == 0
     }
 
-    /// 0 to 2 for a text of whole groups.
+    /// The number of padding characters, 0 to 2.
     private static func paddingCount(of text: RawSpan) -> Int {
         let count = text.byteCount
         guard count >= 4, text.byte(at: count &- 1) == UInt8(ascii: "=") else { return 0 }
         return text.byte(at: count &- 2) == UInt8(ascii: "=") ? 2 : 1
     }
 
-    /// The bits of the last character that stand for nothing.
+    /// A mask of the unused bits of the last character.
     private static func unusedBits(padding: Int) -> UInt8 {
         switch padding {
         case 1: 0b00_0011
@@ -118,7 +118,7 @@ private struct Sextets {
     @inline(__always)
     init(_ characters: ByteBlock) {
         func all(_ value: UInt8) -> ByteBlock { ByteBlock(repeating: value) }
-        // A mask is 16 bytes of all zeros or all ones, and so is this.
+        // Each lane of the mask is a byte of all zeros or all ones, so both types have 16 bytes.
         func bits(_ lanes: ByteLanes) -> ByteBlock { unsafe unsafeBitCast(lanes, to: ByteBlock.self) }
 
         let upper = bits((characters &- all(65)).below(26))
@@ -132,10 +132,10 @@ private struct Sextets {
         values = letters | others
     }
 
-    /// The twelve bytes they make, the first lowest.
+    /// The twelve decoded bytes, the first in the lowest bits.
     @inline(__always)
     var joined: (UInt64, UInt32) {
-        // Four groups of four values, one in each byte.
+        // Four groups of four values, each value in one byte.
         let groups = unsafe unsafeBitCast(values, to: SIMD4<UInt32>.self)
         func all(_ value: UInt32) -> SIMD4<UInt32> { SIMD4(repeating: value) }
         let first = (groups &<< all(2)) & all(0xFC) | (groups &>> all(12)) & all(0x03)

@@ -1,21 +1,23 @@
-/// The value of a JSON number, from its digits: exact where 64 bits hold it, whichever way it is written (`16000`, `16000.0`, `1.6e4`).
+/// The value of a JSON number, computed from its digits: exact within 64 bits in any notation (`16000`, `16000.0`, `1.6e4`).
 struct DecimalNumber {
     let isNegative: Bool
-    /// The digits in front of the decimal point; `UInt64.max` where they are too many.
+    /// The digits before the decimal point; `UInt64.max` on overflow.
     private(set) var magnitude: UInt64 = 0
     private(set) var isTooLarge = false
     private(set) var hasFraction = false
 
-    /// Exponents beyond this are taken for it: no message has so many digits that it would make a difference.
+    /// The limit that exponents are clamped to; no message has enough digits for greater ones to matter.
     private static let largestExponent = 1 << 40
 
-    /// - Parameter value: found to be RFC 8259's already; nil for anything but a number
+    /// Nil for anything but a number.
+    ///
+    /// - Parameter value: a value whose syntax was already checked
     init?(_ value: JSONValue, in bytes: RawSpan) {
         guard value.kind == .integer || value.kind == .fraction else { return nil }
         isNegative = bytes.byte(at: value.start) == UInt8(ascii: "-")
         let start = isNegative ? value.start + 1 : value.start
         let (point, end) = Self.ends(from: start, to: value.end, in: bytes)
-        // Digits that are still in front of the point, once the exponent has moved it.
+        // Digits that remain before the point after the exponent has moved it.
         var places = point - start + Self.exponent(from: end, to: value.end, in: bytes)
         for offset in start..<end where offset != point {
             let digit = bytes.byte(at: offset) &- 0x30
@@ -32,10 +34,10 @@ struct DecimalNumber {
         }
     }
 
-    /// The value of a whole number that isn't negative; nil for others, and beyond 64 bits.
+    /// The value if it is a non-negative integer of up to 64 bits; nil otherwise.
     var whole: UInt64? { hasFraction || isTooLarge || isNegative && magnitude > 0 ? nil : magnitude }
 
-    /// Rounded down to whole numbers that aren't negative.
+    /// The value rounded down to an integer; 0 for negative numbers.
     var roundedDown: UInt64 { isNegative ? 0 : magnitude }
 
     private mutating func append(_ digit: UInt8) {
@@ -45,7 +47,7 @@ struct DecimalNumber {
         magnitude = isTooLarge ? .max : sum
     }
 
-    /// Where the digits in front of the point end, and those behind it.
+    /// Returns the end of the digits before the decimal point and the end of the digits after it.
     private static func ends(from start: Int, to end: Int, in bytes: RawSpan) -> (point: Int, digits: Int) {
         func digits(from start: Int) -> Int {
             var offset = start
@@ -57,7 +59,9 @@ struct DecimalNumber {
         return (point, digits(from: point + 1))
     }
 
-    /// - Parameter start: where an `e` may be
+    /// Returns the exponent, 0 if absent.
+    ///
+    /// - Parameter start: the end of the digits, where an `e` may follow
     private static func exponent(from start: Int, to end: Int, in bytes: RawSpan) -> Int {
         var number = 0
         var isNegative = false

@@ -1,4 +1,4 @@
-/// Every field name that means something in a client's message, at the top or inside `format` and `output`.
+/// The known field names of client messages, at the top level and in `format` and `output`.
 enum FieldName: UInt8, CaseIterable {
     case type, id, ts, text, lang, stream, output, meta, state, replyTo, playedMilliseconds, reason, sequence, token, format, data, final,
         from
@@ -34,7 +34,7 @@ enum FieldName: UInt8, CaseIterable {
         }
     }
 
-    /// As it is written on the wire.
+    /// The name on the wire.
     var name: StaticString {
         switch self {
         case .type: "type"
@@ -64,7 +64,7 @@ enum FieldName: UInt8, CaseIterable {
     }
 }
 
-/// A set of field names in one word.
+/// A set of field names as a bit mask.
 struct FieldSet: OptionSet {
     let rawValue: UInt32
 

@@ -1,12 +1,12 @@
-/// One escape of a JSON string (RFC 8259 §7), a surrogate pair being one.
+/// An escape sequence of a JSON string (RFC 8259 §7); a surrogate pair counts as one.
 struct JSONEscape {
-    /// What it stands for; U+FFFD for half of a surrogate pair.
+    /// The unescaped scalar; U+FFFD for a lone surrogate.
     let scalar: UInt32
-    /// How it is written: 2, 6 or 12 bytes.
+    /// The size of the escape in bytes: 2, 6 or 12.
     let rawCount: Int
     let isLoneSurrogate: Bool
 
-    /// Reads the escape whose backslash is at `offset`.
+    /// Parses the escape whose backslash is at `offset`.
     init(in bytes: RawSpan, at offset: Int) throws(JSONSyntaxError) {
         guard bytes.byteCount &- offset >= 2 else { throw JSONSyntaxError(.unexpectedEnd, at: bytes.byteCount) }
         let letter = bytes.byte(at: offset &+ 1)
@@ -36,7 +36,7 @@ struct JSONEscape {
         guard let unit = Self.unit(in: bytes, at: offset) else { throw JSONSyntaxError(.badEscape, at: offset) }
         switch unit {
         case 0xD800..<0xDC00:
-            // What follows is looked at only to join it; if it is no low surrogate, it is read, and checked, as its own.
+            // The next escape is only peeked at: unless it is a low surrogate, it is parsed and checked separately.
             if let low = Self.unit(in: bytes, at: offset &+ 6), low >= 0xDC00, low < 0xE000 {
                 self.init(scalar: 0x1_0000 &+ (unit &- 0xD800) &<< 10 &+ (low &- 0xDC00), rawCount: 12, isLoneSurrogate: false)
             } else {
@@ -47,7 +47,7 @@ struct JSONEscape {
         }
     }
 
-    /// The value of `\uXXXX` at `offset`; nil when that isn't what is there.
+    /// The value of `\uXXXX` at `offset`; nil if there is no such escape.
     static func unit(in bytes: RawSpan, at offset: Int) -> UInt32? {
         guard bytes.byteCount &- offset >= 6, bytes.byte(at: offset) == UInt8(ascii: "\\"),
             bytes.byte(at: offset &+ 1) == UInt8(ascii: "u")

@@ -1,10 +1,10 @@
 /// JSON Pointers (RFC 6901) to fields of a client's message, for `param`.
 enum JSONPointer {
-    /// Longest key that is told back.
+    /// The longest key that is included in an error, in bytes.
     static let maximumKeyLength = 128
 
-    /// A pointer to the member `key` of `parent`, itself a pointer; to `parent` when the key is longer than ``maximumKeyLength`` or holds
-    /// characters that sanitizing removes, since what clients write comes back, and is logged, only bounded and clean. Nil for the message.
+    /// Returns a pointer to the member `key` of `parent`, or to `parent` when the key is longer than ``maximumKeyLength`` or contains
+    /// characters that sanitizing removes: client input is returned and logged only bounded and sanitized. Nil for the root.
     static func string(to key: TextSlice, in parent: StaticString, of bytes: RawSpan) -> String? {
         var pointer: [UInt8] = []
         pointer.append(parent)

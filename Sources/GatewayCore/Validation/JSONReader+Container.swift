@@ -1,7 +1,7 @@
 extension JSONReader {
-    /// Skips the object or array that opens at the position, checking all of it; keys inside may repeat.
+    /// Skips and checks the object or array that opens at the position; duplicate keys in it are accepted.
     ///
-    /// The open containers are bits of one word, the innermost the lowest: hostile nesting costs neither stack nor memory.
+    /// The open containers are the bits of one word, the innermost the lowest, so that hostile nesting costs neither stack nor memory.
     mutating func container(_ kind: JSONValue.Kind, in bytes: RawSpan, depth: Int) throws(JSONSyntaxError) -> JSONValue {
         let start = position
         var objects: UInt64 = 0
@@ -39,7 +39,7 @@ extension JSONReader {
         position &+= 1
     }
 
-    /// Behind a value or an opening bracket that is closed at once: closes what closes here, until the next value or the end of it all.
+    /// Closes all containers that end after the current value, up to the next value or the end of the outermost container.
     @inline(__always)
     private mutating func closeAndContinue(_ objects: inout UInt64, level: inout Int, in bytes: RawSpan) throws(JSONSyntaxError) {
         while level > 0 {

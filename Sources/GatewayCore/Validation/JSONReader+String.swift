@@ -1,8 +1,7 @@
 extension JSONReader {
-    /// The rest of a string whose opening quote was just read: RFC 8259 §7, and on the way how long it will be once it is unescaped and
-    /// sanitized.
+    /// Reads the rest of a string after its opening quote (RFC 8259 §7), and computes its size after unescaping and sanitizing.
     ///
-    /// Sanitizing (protocol page, section "Messages") removes C0 controls but TAB and LF, DEL, and C1 controls (U+0080–U+009F).
+    /// Sanitizing (protocol page, section "Messages") removes C0 controls except TAB and LF, DEL, and C1 controls (U+0080–U+009F).
     @inline(__always)
     mutating func string(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
         let start = position
@@ -14,9 +13,9 @@ extension JSONReader {
         return try restOfString(in: bytes, start: start)
     }
 
-    /// Goes on where the plain text of a string that began at `start` ended with something else than the quote.
+    /// Continues a string that began at `start` after its first plain text, which didn't end with the closing quote.
     private mutating func restOfString(in bytes: RawSpan, start: Int) throws(JSONSyntaxError) -> JSONValue {
-        /// Bytes that unescaping and sanitizing take away.
+        // Bytes that unescaping and sanitizing remove.
         var removed = 0
         var hasLoneSurrogate = false
         while true {
@@ -46,8 +45,8 @@ extension JSONReader {
         }
     }
 
-    /// Offset of the first byte from `start` that is a quote, a backslash, a control, DEL or may begin a C1 control; the end of the span if
-    /// there is none.
+    /// Returns the offset of the first byte from `start` that is a quote, a backslash, a control, DEL or the possible lead of a C1 control;
+    /// the end of the span if there is none.
     @inline(__always)
     private static func endOfPlainText(in bytes: RawSpan, from start: Int) -> Int {
         var offset = start
@@ -56,7 +55,7 @@ extension JSONReader {
             let found = BlockMask(Self.special(bytes.block(at: offset)))
             if !found.isEmpty { return offset &+ found.first }
             offset &+= 16
-            // Long texts: four blocks, one decision.
+            // Long texts: one branch for four blocks.
             while end &- offset >= 64 {
                 let first = Self.special(bytes.block(at: offset)) .| Self.special(bytes.block(at: offset &+ 16))
                 let second = Self.special(bytes.block(at: offset &+ 32)) .| Self.special(bytes.block(at: offset &+ 48))
@@ -64,7 +63,7 @@ extension JSONReader {
                 offset &+= 64
             }
         }
-        // The last bytes, in a block that begins before them.
+        // The last bytes, in a block that overlaps the previous one.
         if end >= 16 {
             guard offset < end else { return end }
             let start = end &- 16

@@ -1,11 +1,11 @@
-/// Reads strict JSON (RFC 8259) from a span, value by value, without recursion and without building anything.
+/// A pull parser for strict JSON (RFC 8259), without recursion and allocation.
 ///
-/// The span is an argument of every step, always the same one.
+/// Every call gets the same span.
 struct JSONReader {
     var position: Int
-    /// Deepest container allowed; the message itself is 1. At most ``ValidationRules/deepestNesting``.
+    /// The maximum nesting depth, where the message itself is 1. At most ``ValidationRules/deepestNesting``.
     let maximumDepth: Int
-    /// `NaN`, `Infinity` and `-Infinity` pass as `null`. They aren't JSON, but common encoders write them.
+    /// Whether `NaN`, `Infinity` and `-Infinity` are accepted as `null`. They aren't JSON, but common encoders write them.
     var takesNonFinite = false
 
     init(at position: Int, maximumDepth: Int) {
@@ -13,7 +13,7 @@ struct JSONReader {
         self.maximumDepth = maximumDepth
     }
 
-    /// The byte at the position.
+    /// Returns the byte at the position.
     @inline(__always)
     func current(in bytes: RawSpan) throws(JSONSyntaxError) -> UInt8 {
         guard position < bytes.byteCount else { throw JSONSyntaxError(.unexpectedEnd, at: position) }
@@ -36,7 +36,7 @@ struct JSONReader {
         position &+= 1
     }
 
-    /// A key, the colon behind it, and the white space around that.
+    /// Reads a key, the colon after it, and the white space around the colon.
     @inline(__always)
     mutating func key(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
         try expect(UInt8(ascii: "\""), in: bytes)
@@ -47,7 +47,7 @@ struct JSONReader {
         return key
     }
 
-    /// The value at the position, inside a container that is `depth` deep.
+    /// Reads the value at the position, inside a container at this depth.
     @inline(__always)
     mutating func value(in bytes: RawSpan, depth: Int) throws(JSONSyntaxError) -> JSONValue {
         switch try current(in: bytes) {
@@ -60,7 +60,7 @@ struct JSONReader {
         }
     }
 
-    /// A number or a literal.
+    /// Reads a number or a literal.
     mutating func plainValue(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
         switch try current(in: bytes) {
         case UInt8(ascii: "-")
@@ -82,7 +82,7 @@ struct JSONReader {
     ) throws(JSONSyntaxError) -> JSONValue {
         let start = position
         for index in 0..<word.utf8CodeUnitCount {
-            // Below the literal's own count; literals live as long as the process.
+            // Within the literal's count; literals live as long as the process.
             guard start &+ index < bytes.byteCount, unsafe bytes.byte(at: start &+ index) == word.utf8Start[index] else {
                 throw JSONSyntaxError(.badLiteral, at: start)
             }
@@ -91,7 +91,7 @@ struct JSONReader {
         return JSONValue(kind, start: start, end: position)
     }
 
-    /// RFC 8259 §6: `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`
+    /// Reads a number (RFC 8259 §6): `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`
     private mutating func number(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
         let start = position
         var kind = JSONValue.Kind.integer
@@ -120,14 +120,14 @@ struct JSONReader {
         position < bytes.byteCount && bytes.byte(at: position) == byte
     }
 
-    /// Whether each of eight bytes is a digit: its upper half is 3, and stays so when 6 is added.
+    /// Returns whether all eight bytes are digits: the upper half of each is 3, also after adding 6.
     @inline(__always)
     private static func areDigits(_ word: UInt64) -> Bool {
         let upper: UInt64 = 0xF0F0_F0F0_F0F0_F0F0
         return word & upper | ((word &+ 0x0606_0606_0606_0606) & upper) &>> 4 == 0x3333_3333_3333_3333
     }
 
-    /// One digit or more.
+    /// Reads one or more digits.
     @inline(__always)
     private mutating func digits(in bytes: RawSpan) throws(JSONSyntaxError) {
         let start = position

@@ -1,4 +1,4 @@
-/// Why bytes aren't the JSON that Parley takes, and where: small, because every step of the scan can throw it.
+/// The reason and the position of a JSON syntax error. A small type, because every step of the scan can throw it.
 struct JSONSyntaxError: Error {
     enum Reason: UInt8 {
         case notAnObject, byteOrderMark, trailingBytes, unexpectedEnd, unexpectedByte, badLiteral, badNumber, badEscape, controlCharacter,

@@ -1,17 +1,17 @@
-/// One JSON value of a scanned message: its kind, and where it lies.
+/// The kind and the position of a JSON value in a scanned message.
 struct JSONValue {
     enum Kind: UInt8 {
         case null, `true`, `false`, integer, fraction, string, object, array
     }
 
     var kind: Kind
-    /// A string with half of a surrogate pair, which only unknown fields may hold.
+    /// Whether the string contains a lone surrogate, which is accepted only in unknown fields.
     var hasLoneSurrogate: Bool
     private var storedStart: UInt32
     private var storedEnd: UInt32
     private var storedCount: UInt32
 
-    /// Of a string, what is between the quotes; of all others, the whole literal. Spans over 4 GiB are refused before they are scanned.
+    /// The range is between the quotes for a string, and the whole value otherwise. Spans over 4 GiB are rejected before they are scanned.
     init(_ kind: Kind, start: Int, end: Int, count: Int = 0, hasLoneSurrogate: Bool = false) {
         self.kind = kind
         self.hasLoneSurrogate = hasLoneSurrogate
@@ -25,9 +25,9 @@ struct JSONValue {
     var start: Int { Int(storedStart) }
     var end: Int { Int(storedEnd) }
     var rawCount: Int { end &- start }
-    /// Bytes of a string, unescaped and sanitized.
+    /// The size of a string after unescaping and sanitizing, in bytes.
     var count: Int { Int(storedCount) }
-    /// Every escape is longer than what it stands for, so equal counts mean equal bytes.
+    /// Whether the raw bytes equal the text. Every escape is longer than its scalar, so equal counts mean equal bytes.
     var isVerbatim: Bool { rawCount == count }
 
     var text: TextSlice { TextSlice(start: start, rawCount: rawCount, count: count, isVerbatim: isVerbatim) }

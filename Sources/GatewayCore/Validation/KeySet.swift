@@ -1,40 +1,41 @@
-/// The keys of one object that have no name of their own here, to find those that are there twice.
+/// The unknown keys of one object, to detect duplicates.
 ///
-/// Few plain keys are compared with each other. More of them, or any with an escape, go into a hash table: its hash is
-/// SipHash with a key of the process (`Hasher`), so that no choice of keys makes the scan slower than linear.
-/// The memory of a large table is given back with ``removeAll()``.
+/// A few verbatim keys are compared with each other. More keys, or any with an escape, are stored in a hash table. Its hash is SipHash
+/// with a random key per process (`Hasher`), so that no choice of keys makes the scan slower than linear.
+/// ``removeAll()`` frees the memory of a large table.
 struct KeySet {
-    private static let fewCount = 8
-    private static let smallestTable = 64
-    private static let largestTableKept = 1024
+    private static let maximumListCount = 8
+    private static let minimumSlots = 64
+    private static let maximumRetainedSlots = 1024
 
-    private var few: [TextSlice] = []
-    /// Of the keys in the table.
+    private var list: [TextSlice] = []
+    /// The number of keys in the table.
     private var count = 0
-    /// Open addressing: the hash in the upper half, the offset of the key in the lower, 0 for a free slot (no key begins at 0).
+    /// The slots of the table, with open addressing: the hash in the upper half, the offset of the key in the lower half; 0 for a free
+    /// slot, as no key begins at offset 0.
     private var slots: [UInt64] = []
     private var isTable = false
     private var unescaped: [UInt8] = []
 
     mutating func removeAll() {
-        few.removeAll(keepingCapacity: true)
+        list.removeAll(keepingCapacity: true)
         guard isTable else { return }
         isTable = false
         count = 0
-        if slots.count > Self.largestTableKept {
+        if slots.count > Self.maximumRetainedSlots {
             slots = []
         } else {
             for index in slots.indices { slots[index] = 0 }
         }
-        if unescaped.capacity > Self.largestTableKept { unescaped = [] }
+        if unescaped.capacity > Self.maximumRetainedSlots { unescaped = [] }
     }
 
-    /// Whether the key wasn't there yet. Keys are compared unescaped, not sanitized.
+    /// Inserts a key, and returns false if it is a duplicate. Keys are compared unescaped, but not sanitized.
     mutating func insert(_ key: TextSlice, in bytes: RawSpan) -> Bool {
         if !isTable {
-            if key.isVerbatim && few.count < Self.fewCount {
-                for other in few where Self.areEqual(other, key, in: bytes) { return false }
-                few.append(key)
+            if key.isVerbatim && list.count < Self.maximumListCount {
+                for other in list where Self.areEqual(other, key, in: bytes) { return false }
+                list.append(key)
                 return true
             }
             makeTable(in: bytes)
@@ -51,8 +52,8 @@ struct KeySet {
 
     private mutating func makeTable(in bytes: RawSpan) {
         isTable = true
-        if slots.isEmpty { slots = [UInt64](repeating: 0, count: Self.smallestTable) }
-        for key in few { _ = insert(key, hash: hash(of: key, in: bytes), in: bytes) }
+        if slots.isEmpty { slots = [UInt64](repeating: 0, count: Self.minimumSlots) }
+        for key in list { _ = insert(key, hash: hash(of: key, in: bytes), in: bytes) }
     }
 
     private mutating func insert(_ key: TextSlice, hash: UInt32, in bytes: RawSpan) -> Bool {
@@ -84,7 +85,7 @@ struct KeySet {
     private mutating func hash(of key: TextSlice, in bytes: RawSpan) -> UInt32 {
         var hasher = Hasher()
         if key.isVerbatim {
-            // The hasher reads within the call.
+            // The hasher reads the bytes only during the call.
             unsafe bytes.extracting(key.start..<key.start &+ key.rawCount).withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
         } else {
             unescaped.removeAll(keepingCapacity: true)
@@ -95,8 +96,8 @@ struct KeySet {
         return UInt32(truncatingIfNeeded: hasher.finalize())
     }
 
-    /// The key that begins at `start`, as far as its quote. Asked for only when hashes agree: for a repeated key, and then the scan ends,
-    /// or once in billions.
+    /// Returns the key between `start` and its closing quote. Called only for equal hashes: for a duplicate, which ends the scan, and for a
+    /// collision, about once in billions of keys.
     private static func unescaped(from start: Int, in bytes: RawSpan) -> [UInt8] {
         var end = start
         while end < bytes.byteCount, bytes.byte(at: end) != UInt8(ascii: "\"") {

@@ -1,14 +1,14 @@
-/// What is wrong with a client's message: the light form of an error, before it has a correlation id.
+/// A fault in a client message: a cheap form of the error, without a correlation id.
 package struct MessageFault: Error, Sendable {
     package var reason: ErrorReason
     package var code: ErrorCode { reason.code }
-    /// JSON Pointer (RFC 6901) of the field at fault.
+    /// The JSON Pointer (RFC 6901) to the faulty field.
     package var param: String?
-    /// The message's own `id`, when it is a valid one and the message was whole JSON.
+    /// The `id` of the message, if the id and the message's JSON are valid.
     package var replyTo: MessageID?
-    /// Where in the message, in bytes; shown in development only.
+    /// The offset in the message in bytes; shown in development only.
     package var offset: Int?
-    /// Whether the message's type is known to be `audio`: what follows a refused opening isn't judged.
+    /// Whether the message's type is `audio`: the chunks after a rejected opening are ignored.
     package var isAudio = false
 
     package init(
@@ -20,7 +20,7 @@ package struct MessageFault: Error, Sendable {
         self.offset = offset
     }
 
-    /// `invalid_json`, where the scan stopped.
+    /// Creates an `invalid_json` fault at the position of the error.
     init(_ error: JSONSyntaxError, replyTo: MessageID? = nil) {
         self.init(error.reason.error, replyTo: replyTo, offset: error.offset)
     }

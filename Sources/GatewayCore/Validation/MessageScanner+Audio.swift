@@ -1,5 +1,5 @@
 extension MessageScanner {
-    /// Which of the shapes of `audio` it is (protocol page, section "Audio"). `final: false` is as good as none.
+    /// Parses an `audio` message in one of its shapes (protocol page, section "Audio"). `final: false` counts as absent.
     mutating func audio(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
         let id = try requiredID(in: bytes)
         let isFinal = try flag(.final, in: bytes) ?? false
@@ -31,10 +31,10 @@ extension MessageScanner {
         return .audioOpen(open)
     }
 
-    /// The base64 text of a recording, checked.
+    /// Validates a recording, and returns its base64 text.
     private mutating func recording(_ data: JSONValue, format: AudioFormat, _ bytes: RawSpan) throws(MessageFault) -> TextSlice {
         guard data.kind == .string else { throw fault(.dataNotString, field: .data, in: bytes) }
-        // Not even unescaped when it is too long for any padding to save it.
+        // Too long with any padding: rejected without unescaping.
         guard data.count / 4 * 3 - 2 <= rules.audioMaxBytes else { throw tooLarge(bytes) }
         let decodedCount = withText(data, in: bytes) { Base64.isValid($0) ? Base64.decodedCount(of: $0) : nil }
         guard let count = decodedCount, count > 0 else {

@@ -1,10 +1,10 @@
 extension MessageScanner {
-    /// A fault of the message as a whole.
+    /// Returns a fault of the message as a whole.
     func fault(_ reason: ErrorReason, in bytes: RawSpan) -> MessageFault {
         MessageFault(reason, replyTo: replyTo(in: bytes))
     }
 
-    /// A fault of one field. `value` is where the fault is; without it, it is the field of the message itself, if it is there.
+    /// Returns a fault of one field. `value` determines the offset; by default it is the message's field, if present.
     func fault(
         _ reason: ErrorReason, field: FieldName, of parent: StaticString = "", at value: JSONValue? = nil,
         in bytes: RawSpan
@@ -15,12 +15,12 @@ extension MessageScanner {
             reason, param: JSONPointer.string(to: field, in: parent), replyTo: replyTo(in: bytes), offset: offset)
     }
 
-    /// The `id` of the message, when it is a valid one and its type has one; a message of unknown type may have one as well.
+    /// Returns the `id` of the message if it is valid and the message's type, when known, has an id.
     func replyTo(in bytes: RawSpan) -> MessageID? {
         guard let value = fields[.id], value.kind == .string, !value.hasLoneSurrogate, value.count <= MessageID.maximumLength else {
             return nil
         }
-        if let type = fields[.type], let name = shortTextSlowly(type, in: bytes), let type = MessageType(name), !type.fields.contains(.id) {
+        if let type = fields[.type], let name = copiedShortText(type, in: bytes), let type = MessageType(name), !type.fields.contains(.id) {
             return nil
         }
         let id = value.text.bytes(in: bytes)
@@ -28,7 +28,7 @@ extension MessageScanner {
         return MessageID(unsafe id.span.bytes)
     }
 
-    private func shortTextSlowly(_ value: JSONValue, in bytes: RawSpan) -> ShortText? {
+    private func copiedShortText(_ value: JSONValue, in bytes: RawSpan) -> ShortText? {
         guard value.kind == .string, value.count <= ShortText.maximumCount else { return nil }
         let text = value.text.bytes(in: bytes)
         // As above.

@@ -1,6 +1,6 @@
 extension MessageScanner {
-    /// Reads the entries of `meta`, an object that was found whole. What JSON demands is checked to the end, so a fault of the rules only
-    /// waits in `metaFault`.
+    /// Reads the entries of `meta`, an object whose syntax was checked. Syntax errors take precedence over violations of the rules, so the
+    /// first violation is stored in `metaFault` until all entries are read.
     mutating func readMeta(_ value: JSONValue, in bytes: RawSpan) throws(JSONSyntaxError) {
         keys.removeAll()
         var reader = JSONReader(at: value.start, maximumDepth: ValidationRules.deepestNesting)
@@ -9,12 +9,12 @@ extension MessageScanner {
             guard keys.insert(key.text, in: bytes) else { throw JSONSyntaxError(.duplicateKey, at: key.start) }
             if value.hasLoneSurrogate { throw JSONSyntaxError(.loneSurrogate, at: value.start) }
             guard metaFault == nil else { continue }
-            metaFault = faultOfEntry(key: key, value: value, in: bytes)
+            metaFault = entryFault(key: key, value: value, in: bytes)
             if metaFault == nil { meta.append(ClientMessage.MetaEntry(key: key.text, value: value.text)) }
         }
     }
 
-    /// The entries that were read; empty when there is no `meta`.
+    /// Returns the entries read; empty without `meta`.
     func metaEntries(_ bytes: RawSpan) throws(MessageFault) -> [ClientMessage.MetaEntry] {
         guard let value = fields[.meta] else { return [] }
         guard value.kind == .object else { throw fault(.metaNotObject, field: .meta, in: bytes) }
@@ -32,13 +32,13 @@ extension MessageScanner {
         }
     }
 
-    private func faultOfEntry(key: JSONValue, value: JSONValue, in bytes: RawSpan) -> MetaFault? {
+    private func entryFault(key: JSONValue, value: JSONValue, in bytes: RawSpan) -> MetaFault? {
         if meta.count == 16 { return .tooMany }
         guard Self.isMetaKey(key, in: bytes) else { return .key(at: key.start) }
         return value.kind == .string && value.count <= 1000 ? nil : .value(of: key.text)
     }
 
-    /// 1–64 characters of `[A-Za-z0-9_.-]`, however they are escaped.
+    /// Returns whether the unescaped key is 1–64 characters of `[A-Za-z0-9_.-]`.
     private static func isMetaKey(_ key: JSONValue, in bytes: RawSpan) -> Bool {
         guard key.rawCount <= 64 * 6 else { return false }
         if key.isVerbatim { return isMetaKey(bytes.extracting(key.start..<key.end)) }
@@ -51,7 +51,7 @@ extension MessageScanner {
     private static func isMetaKey(_ bytes: RawSpan) -> Bool {
         guard bytes.byteCount >= 1, bytes.byteCount <= 64 else { return false }
         for offset in 0..<bytes.byteCount {
-            // What ids are made of, without the colon.
+            // The characters of ids, except for the colon.
             let byte = bytes.byte(at: offset)
             guard MessageID.isAllowed(byte), byte != UInt8(ascii: ":") else { return false }
         }

@@ -1,5 +1,5 @@
 extension MessageScanner {
-    /// A `format` object whose fields were read into `object`; nil when it isn't there.
+    /// Validates a `format` object whose fields were read into `object`; nil when absent.
     mutating func audioFormat(
         _ object: ObjectFields, value: JSONValue?, in pointer: StaticString, _ bytes: RawSpan
     ) throws(MessageFault) -> AudioFormat? {
@@ -25,7 +25,7 @@ extension MessageScanner {
             } ?? 1)
     }
 
-    /// A whole number is either supported or `invalid_audio`; anything else isn't a number of this kind at all.
+    /// Returns an integer within the range; an unsupported integer is `invalid_audio`, any other value `invalid_message`.
     private func number(
         _ value: JSONValue, _ field: FieldName, within range: ClosedRange<Int>, in pointer: StaticString, _ reason: ErrorReason,
         _ bytes: RawSpan
@@ -39,35 +39,35 @@ extension MessageScanner {
         return number
     }
 
-    /// The `output` object; nil when it isn't there.
+    /// Validates the `output` object; nil when absent.
     mutating func wantedOutput(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage.Output? {
         guard let value = fields[.output] else { return nil }
         guard value.kind == .object else { throw fault(.outputNotObject, field: .output, in: bytes) }
-        var wanted = ClientMessage.Output(text: true, audio: false, format: nil, voice: nil)
+        var requested = ClientMessage.Output(text: true, audio: false, format: nil, voice: nil)
         if let modalities = output[.modalities] {
-            wanted.text = false
-            try read(modalities, into: &wanted, bytes)
+            requested.text = false
+            try read(modalities, into: &requested, bytes)
         }
-        wanted.format = try audioFormat(outputFormat, value: output[.format], in: "/output/format", bytes)
-        wanted.voice = try text(.voice, of: output, in: "/output", bytes: 1...128, .invalidVoice, bytes)
-        return wanted
+        requested.format = try audioFormat(outputFormat, value: output[.format], in: "/output/format", bytes)
+        requested.voice = try text(.voice, of: output, in: "/output", bytes: 1...128, .invalidVoice, bytes)
+        return requested
     }
 
-    private mutating func read(_ modalities: JSONValue, into wanted: inout ClientMessage.Output, _ bytes: RawSpan) throws(MessageFault) {
+    private mutating func read(_ modalities: JSONValue, into requested: inout ClientMessage.Output, _ bytes: RawSpan) throws(MessageFault) {
         guard modalities.kind == .array else {
             throw fault(.invalidModalities, field: .modalities, of: "/output", at: modalities, in: bytes)
         }
         var reader = JSONReader(at: modalities.start &+ 1, maximumDepth: ValidationRules.deepestNesting)
         repeat {
             reader.skipWhitespace(in: bytes)
-            // The array was found whole; an empty one has no value here.
+            // The array's syntax was checked, so only an empty array has no value here.
             guard let value = try? reader.value(in: bytes, depth: 3), let name = shortText(value, in: bytes) else {
                 throw fault(.invalidModalities, field: .modalities, of: "/output", at: modalities, in: bytes)
             }
             if value.hasLoneSurrogate { throw MessageFault(JSONSyntaxError(.loneSurrogate, at: value.start), replyTo: replyTo(in: bytes)) }
             switch name {
-            case "text" where !wanted.text: wanted.text = true
-            case "audio" where !wanted.audio: wanted.audio = true
+            case "text" where !requested.text: requested.text = true
+            case "audio" where !requested.audio: requested.audio = true
             default: throw fault(.invalidModalities, field: .modalities, of: "/output", at: modalities, in: bytes)
             }
             reader.skipWhitespace(in: bytes)

@@ -1,5 +1,5 @@
 extension MessageScanner {
-    /// The sanitized text of a string, if it is short enough to be a name.
+    /// Returns the sanitized text of a string; nil if it is too long for a name.
     @inline(__always)
     mutating func shortText(_ value: JSONValue, in bytes: RawSpan) -> ShortText? {
         guard value.kind == .string, value.count <= ShortText.maximumCount else { return nil }
@@ -7,7 +7,7 @@ extension MessageScanner {
         return withText(value, in: bytes) { ShortText($0, start: 0, count: $0.byteCount) }
     }
 
-    /// Lends the sanitized text of a string: in place if it is verbatim, else from the scratch bytes.
+    /// Calls `body` with the sanitized text of a string: in place if it is verbatim, otherwise from the scratch buffer.
     @inline(__always)
     mutating func withText<Result>(_ value: JSONValue, in bytes: RawSpan, _ body: (RawSpan) -> Result) -> Result {
         if value.isVerbatim { return body(bytes.extracting(value.start..<value.end)) }
@@ -15,12 +15,12 @@ extension MessageScanner {
         value.text.append(to: &scratch, from: bytes)
         // `UInt8` has no padding that could be read.
         let result = body(unsafe scratch.span.bytes)
-        // Names are kept room for, recordings are not.
+        // The buffer is kept for names, but not for recordings.
         if scratch.capacity > 4096 { scratch = [] }
         return result
     }
 
-    /// An id; nil when the field isn't there.
+    /// Returns an id; nil when the field is absent.
     @inline(__always)
     mutating func id(_ name: FieldName, in bytes: RawSpan) throws(MessageFault) -> MessageID? {
         guard let value = fields[name] else { return nil }
@@ -38,7 +38,7 @@ extension MessageScanner {
         return id
     }
 
-    /// A string of the given number of bytes, sanitized; nil when the field isn't there.
+    /// Returns a string whose sanitized size is within the range; nil when the field is absent.
     @inline(__always)
     func text(
         _ name: FieldName, of object: borrowing ObjectFields, in parent: StaticString = "", bytes count: ClosedRange<Int>,
@@ -51,7 +51,7 @@ extension MessageScanner {
         return value.text
     }
 
-    /// `true` or `false`; nil when the field isn't there.
+    /// Returns a Boolean; nil when the field is absent.
     func flag(_ name: FieldName, in bytes: RawSpan) throws(MessageFault) -> Bool? {
         switch fields[name]?.kind {
         case nil: nil
@@ -61,7 +61,7 @@ extension MessageScanner {
         }
     }
 
-    /// A whole number from `minimum` to `maximum`, in any notation; nil when the field isn't there.
+    /// Returns an integer from `minimum` to `maximum`, in any notation; nil when the field is absent.
     @inline(__always)
     func count(
         _ name: FieldName, from minimum: UInt64 = 0, to maximum: UInt64 = .max, in bytes: RawSpan
@@ -73,10 +73,10 @@ extension MessageScanner {
         return count
     }
 
-    /// The value of a whole number that isn't negative, `16000`, `16000.0` or `1.6e4`; nil for anything else and beyond 64 bits.
+    /// Returns the value of a non-negative integer such as `16000`, `16000.0` or `1.6e4`; nil for other values and beyond 64 bits.
     static func unsigned(_ value: JSONValue, in bytes: RawSpan) -> UInt64? { DecimalNumber(value, in: bytes)?.whole }
 
-    /// Any number: players count in fractions, and may be a hair before their beginning.
+    /// Returns any number rounded down, negative ones as 0: players report fractions, and may report slightly negative positions.
     func playedMilliseconds(in bytes: RawSpan) throws(MessageFault) -> Int64? {
         guard let value = fields[.playedMilliseconds] else { return nil }
         guard let number = DecimalNumber(value, in: bytes) else {

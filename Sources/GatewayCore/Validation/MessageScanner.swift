@@ -1,8 +1,8 @@
-/// Turns the bytes of one text message into a ``ClientMessage`` that is valid, or says what is wrong with it.
+/// A parser of text messages: returns a valid ``ClientMessage``, or throws the first fault.
 ///
-/// One pass reads all the JSON and notes where the known fields lie, whatever their order; then the type decides what they mean.
-/// Nothing is copied and, but for `meta`, nothing is allocated: what a scanner needs it keeps from message to message.
-/// One scanner an event loop.
+/// One pass reads all the JSON and notes the positions of the known fields in any order; then the fields of the message's type are
+/// validated. Nothing is copied and, except for `meta`, nothing is allocated: the scanner reuses its buffers. Each event loop has one
+/// scanner.
 package struct MessageScanner: ~Copyable {
     let rules: ValidationRules
     var fields = ObjectFields()
@@ -11,7 +11,7 @@ package struct MessageScanner: ~Copyable {
     var outputFormat = ObjectFields()
     var meta: [ClientMessage.MetaEntry] = []
     var metaFault: MetaFault?
-    /// For texts that are short enough to be looked at and aren't verbatim.
+    /// The buffer for short texts that aren't verbatim.
     var scratch: [UInt8] = []
     var keys = KeySet()
 
@@ -19,11 +19,10 @@ package struct MessageScanner: ~Copyable {
         self.rules = rules
     }
 
-    /// Reads one message: the payload of a text message, whole. It is valid UTF-8, as ``UTF8Validator`` has it; what is not comes out as
-    /// wrong as it went in.
+    /// Parses the complete payload of a text message, whose UTF-8 was checked by ``UTF8Validator``; invalid bytes would be passed through.
     ///
-    /// Shapes and bounds: protocol page, section "Messages". JSON itself (`invalid_json`) comes first, then the type, the size, unknown
-    /// fields, and the fields one by one: the fault is the first that is found in this order.
+    /// Shapes and bounds: protocol page, section "Messages". The syntax (`invalid_json`) is checked first, then the type, the size, unknown
+    /// fields, and each field: the first fault in this order is thrown.
     package mutating func scan(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
         guard bytes.byteCount <= UInt32.max else { throw MessageFault(.messageTooLarge) }
         do throws(JSONSyntaxError) {
@@ -41,7 +40,7 @@ package struct MessageScanner: ~Copyable {
         }
     }
 
-    /// What comes after the type is known.
+    /// Validates a message whose type is known.
     private mutating func scan(_ bytes: RawSpan, as type: MessageType) throws(MessageFault) -> ClientMessage {
         if bytes.byteCount > rules.maxBytes, type != .audio || fields[.data] == nil {
             throw fault(.messageTooLarge, in: bytes)
@@ -64,7 +63,7 @@ package struct MessageScanner: ~Copyable {
         }
     }
 
-    /// All bytes of the message: one object, nothing behind it.
+    /// Reads all bytes of the message: one object and nothing after it.
     private mutating func readMessage(_ bytes: RawSpan) throws(JSONSyntaxError) {
         var reader = JSONReader(at: 0, maximumDepth: rules.maxDepth)
         reader.skipWhitespace(in: bytes)
@@ -89,7 +88,7 @@ package struct MessageScanner: ~Copyable {
         return type
     }
 
-    /// What JSON itself demands of the fields that mean something, and of the objects among them, whose keys must be unique too.
+    /// Checks the JSON of the known fields: no lone surrogates, and unique keys in the objects among them.
     private mutating func readObjects(_ bytes: RawSpan, type: MessageType) throws(JSONSyntaxError) {
         let known = type.fields
         if let (_, offset) = fields.firstOffset(of: fields.withLoneSurrogate.intersection(known)) {
@@ -106,7 +105,7 @@ package struct MessageScanner: ~Copyable {
         if known.contains(.meta), let value = fields[.meta], value.kind == .object { try readMeta(value, in: bytes) }
     }
 
-    /// Reads an object that was found whole before; anything else leaves `fields` empty.
+    /// Reads an object whose syntax was checked; any other value leaves `fields` empty.
     private static func read(
         _ value: JSONValue?, into fields: inout ObjectFields, known: FieldSet, depth: Int, in bytes: RawSpan, keys: inout KeySet
     ) throws(JSONSyntaxError) {
@@ -127,7 +126,7 @@ package struct MessageScanner: ~Copyable {
         }
     }
 
-    /// Refuses the first of an unknown key and a name that belongs to other types.
+    /// Rejects an unknown key or a field of another message type, whichever comes first.
     private func rejectUnknown(
         _ key: TextSlice?, _ other: (name: FieldName, offset: Int)?, in parent: StaticString, _ bytes: RawSpan
     ) throws(MessageFault) {

@@ -1,4 +1,4 @@
-/// The types of messages a client may send (protocol page, section "Messages").
+/// The types of client messages (protocol page, section "Messages").
 enum MessageType {
     case ping, text, audio, status, cancel, ack, auth, bye
 
@@ -16,7 +16,7 @@ enum MessageType {
         }
     }
 
-    /// The fields that mean something in it. All others are unknown, wherever else they mean something.
+    /// The known fields of the type. All others are unknown, even if another type has them.
     var fields: FieldSet {
         switch self {
         case .ping: .ping
@@ -40,11 +40,11 @@ extension FieldSet {
     static let ack = Self(.type, .sequence)
     static let auth = Self(.type, .token)
     static let bye = Self(.type)
-    /// Every name that means something at the top of a message of some type.
+    /// The top-level fields of all types.
     static let message: Self = [.ping, .text, .audio, .status, .cancel, .ack, .auth, .bye]
     /// The fields that are objects.
     static let objects = Self(.format, .output, .meta)
-    /// What `format` and `output` hold.
+    /// The fields of `format` and `output`.
     static let formatObject = Self(.codec, .rate, .channels)
     static let outputObject = Self(.modalities, .format, .voice)
 }

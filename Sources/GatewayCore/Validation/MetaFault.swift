@@ -1,8 +1,8 @@
-/// A violation of the rules of `meta` by an object that is valid JSON.
+/// A violation of the rules of `meta` in valid JSON.
 enum MetaFault {
     case tooMany
-    /// The key that isn't one.
+    /// An invalid key at this offset.
     case key(at: Int)
-    /// The key whose value isn't one.
+    /// An invalid value of this key.
     case value(of: TextSlice)
 }

@@ -1,16 +1,16 @@
-/// The named fields of one object, found in one pass; the order of the fields doesn't matter.
+/// The known fields of one object in any order, found in one pass.
 struct ObjectFields {
-    /// Which were there, `null` or not.
+    /// The fields present, including those that are `null`.
     private(set) var seen: FieldSet = []
-    /// Which are strings with half of a surrogate pair.
+    /// The fields that are strings with a lone surrogate.
     private(set) var withLoneSurrogate: FieldSet = []
-    /// The first key without a name here.
+    /// The first unknown key.
     private(set) var firstUnknown: TextSlice?
-    /// One for each name, valid for those in `seen`: what another message left is not cleared. An array and not inline, since
-    /// a struct of that size is copied again and again by the code that reads it.
+    /// One value for each name, valid only for names in `seen`; values of earlier messages aren't cleared. An array instead of inline
+    /// storage, because the compiler copies a struct of that size repeatedly.
     private var values = [JSONValue](repeating: .absent, count: FieldName.allCases.count)
 
-    /// The value of a field; nil when it is not there or `null`.
+    /// The value of a field; nil when absent or `null`.
     @inline(__always)
     subscript(name: FieldName) -> JSONValue? {
         guard seen.contains(name) else { return nil }
@@ -18,7 +18,7 @@ struct ObjectFields {
         return value.kind == .null ? nil : value
     }
 
-    /// Where the value of the first field in `names` begins; nil when none of them is there.
+    /// Returns the first field of `names` in the object and the offset of its value; nil when none is present.
     func firstOffset(of names: FieldSet) -> (name: FieldName, offset: Int)? {
         guard !names.isEmpty else { return nil }
         var first: (name: FieldName, offset: Int)?
@@ -29,16 +29,16 @@ struct ObjectFields {
         return first
     }
 
-    /// Forgets everything.
+    /// Removes all fields.
     mutating func reset() {
         seen = []
         withLoneSurrogate = []
         firstUnknown = nil
     }
 
-    /// Reads the object that opens at the reader's position and is `depth` deep, all its bytes checked, keys unique.
+    /// Reads and checks the object that opens at the reader's position at this depth, including the uniqueness of its keys.
     ///
-    /// - Parameter known: the names that have a meaning here; the others are unknown keys.
+    /// - Parameter known: the known names of this object; all others are unknown keys
     mutating func read(
         _ reader: inout JSONReader, in bytes: RawSpan, depth: Int, known: FieldSet, keys: inout KeySet
     ) throws(JSONSyntaxError) {
@@ -67,7 +67,7 @@ struct ObjectFields {
         return escapedName(of: key, in: bytes)
     }
 
-    /// `"\u0074ype"` is `type`.
+    /// Returns the name of a key with escapes: `"\u0074ype"` is `type`.
     private static func escapedName(of key: JSONValue, in bytes: RawSpan) -> FieldName? {
         guard key.rawCount <= ShortText.maximumCount &* 6 else { return nil }
         var name: [UInt8] = []
@@ -77,17 +77,17 @@ struct ObjectFields {
     }
 }
 
-/// Steps through the members of an object.
+/// An iterator over the members of an object.
 struct MemberReader {
     private let depth: Int
     private var isFirst = true
 
-    /// `depth` is that of the object, 1 for the message itself.
+    /// - Parameter depth: the depth of the object, 1 for the message itself
     init(depth: Int) {
         self.depth = depth
     }
 
-    /// The next key and value; nil behind the closing brace. The first call starts at the opening one.
+    /// Reads the next key and value; nil after the closing brace. The first call starts at the opening brace.
     @inline(__always)
     mutating func next(_ reader: inout JSONReader, in bytes: RawSpan) throws(JSONSyntaxError) -> (key: JSONValue, value: JSONValue)? {
         if isFirst {

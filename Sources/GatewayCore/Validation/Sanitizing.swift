@@ -1,6 +1,6 @@
-/// What is taken out of every string of a client (protocol page, section "Messages"): C0 controls but TAB and LF, DEL, and C1 controls.
+/// The removal of C0 controls except TAB and LF, DEL, and C1 controls from every client string (protocol page, section "Messages").
 enum Sanitizing {
-    /// The first of the two bytes of a C1 control. Those whose second is 0xA0 or more aren't controls.
+    /// The first of the two bytes of a C1 control. With a second byte of 0xA0 or more, the character isn't a control.
     @inline(__always)
     static var leadOfC1: UInt8 { 0xC2 }
 
@@ -13,7 +13,7 @@ enum Sanitizing {
         }
     }
 
-    /// Bytes of UTF-8 that are left of `scalar`, 0 to 4.
+    /// Returns the size of `scalar` in UTF-8 after sanitizing, 0 to 4 bytes.
     @inline(__always)
     static func count(of scalar: UInt32) -> Int {
         switch scalar {

@@ -1,5 +1,5 @@
 extension TextSlice {
-    /// Appends the text, unescaped and sanitized: ``count`` bytes of UTF-8. `span` is the one that was scanned.
+    /// Appends the text, unescaped and sanitized: ``count`` bytes of UTF-8. `span` is the scanned message.
     package func append(to bytes: inout [UInt8], from span: RawSpan) {
         if isVerbatim {
             bytes.append(bytesOf: span.extracting(start..<start &+ rawCount))
@@ -8,29 +8,29 @@ extension TextSlice {
         append(sanitized: true, to: &bytes, from: span)
     }
 
-    /// The text, unescaped and sanitized.
+    /// Returns the text, unescaped and sanitized.
     package func bytes(in span: RawSpan) -> [UInt8] {
         var bytes: [UInt8] = []
         append(to: &bytes, from: span)
         return bytes
     }
 
-    /// Appends the text unescaped, as keys are compared, or sanitized as well.
+    /// Appends the text unescaped, and optionally sanitized; keys are compared unsanitized.
     func append(sanitized: Bool, to bytes: inout [UInt8], from span: RawSpan) {
-        // Unescaping makes nothing longer. What it comes to in the end is known of texts, and those are what is kept.
+        // Unescaping never lengthens a text. The exact size is known only for sanitized texts, which are the ones that are kept.
         bytes.append(addingCapacity: (sanitized ? count : rawCount) &+ ByteBlock.scalarCount) { output in
-            // The closure says how many bytes it has written.
+            // The closure reports how many bytes it has initialized.
             unsafe output.withUnsafeMutableBufferPointer { target, written in
                 written = unsafe unescape(to: target, sanitized: sanitized, from: span)
             }
         }
     }
 
-    /// Copies blocks as they are, and goes back to where one has something that doesn't stand for itself. The string was scanned: escapes are
-    /// whole, and if not, the text ends there.
+    /// Copies whole blocks, and steps back to the first byte of a block that can't be copied verbatim. Escapes are complete, because the
+    /// string was scanned; otherwise the text ends there.
     private func unescape(to target: UnsafeMutableBufferPointer<UInt8>, sanitized: Bool, from span: RawSpan) -> Int {
         let end = min(start &+ rawCount, span.byteCount)
-        // Each step writes a block at most.
+        // Each step writes at most one block.
         let room = target.count &- ByteBlock.scalarCount
         guard let base = target.baseAddress else { return 0 }
         var offset = start
@@ -41,7 +41,7 @@ extension TextSlice {
                 unsafe UnsafeMutableRawPointer(base + count).storeBytes(of: block, as: ByteBlock.self)
                 let found = BlockMask(
                     block.equal(to: UInt8(ascii: "\\")) .| block.equal(to: 0x7F) .| block.equal(to: Sanitizing.leadOfC1))
-                // A branch that is foreseen: the next block needn't wait until it is known how far this one went.
+                // A predictable branch: the CPU continues with the next block before it knows how much of this one was copied.
                 if found.isEmpty {
                     offset &+= ByteBlock.scalarCount
                     count &+= ByteBlock.scalarCount
@@ -94,7 +94,7 @@ extension TextSlice {
 }
 
 extension NumberSlice {
-    /// Appends the number as it was written.
+    /// Appends the number verbatim.
     package func append(to bytes: inout [UInt8], from span: RawSpan) {
         bytes.append(bytesOf: span.extracting(start..<start &+ count))
     }

@@ -1,26 +1,28 @@
-/// Checks that bytes arriving in any pieces are UTF-8 (RFC 3629), and says no at the first byte that can't be.
+/// An incremental UTF-8 validator (RFC 3629), which rejects at the first byte that can't be part of valid text.
 ///
-/// Overlong forms, surrogates and code points over U+10FFFF are refused by the bounds that their lead byte puts on the second byte
-/// (Unicode, table 3-7), so a wrong character is seen before it is complete.
+/// Overlong forms, surrogates and code points above U+10FFFF are rejected by the bounds that the lead byte sets for the second byte
+/// (Unicode, table 3-7), so an invalid character is detected before it is complete.
 package struct UTF8Validator: Sendable {
-    /// Continuation bytes still missing from the last character, 0–3.
+    /// The number of continuation bytes missing from the last character, 0–3.
     private var missing: UInt8 = 0
-    /// Bounds of the next continuation byte.
+    /// The bounds of the next continuation byte.
     private var lower: UInt8 = 0x80
     private var upper: UInt8 = 0xBF
 
     package init() {}
 
-    /// Whether bytes are UTF-8 text as a whole.
+    /// Returns whether the bytes are valid UTF-8 text as a whole.
     package static func isValid(_ bytes: RawSpan) -> Bool {
         var validator = UTF8Validator()
         return validator.accept(bytes) && validator.isComplete
     }
 
-    /// Whether the bytes so far end with a whole character.
+    /// Whether the bytes so far end with a complete character.
     package var isComplete: Bool { missing == 0 }
 
-    /// - Returns: false when the bytes so far can't be the beginning of UTF-8 text; the validator is of no use after that.
+    /// Checks the next bytes.
+    ///
+    /// - Returns: false when the bytes so far aren't a prefix of UTF-8 text; the validator must not be used afterwards
     package mutating func accept(_ bytes: RawSpan) -> Bool {
         let count = bytes.byteCount
         var offset = 0
@@ -29,7 +31,7 @@ package struct UTF8Validator: Sendable {
                 offset = Self.endOfWholeBlocks(in: bytes, from: offset)
                 guard offset < count else { return true }
             }
-            // What a piece left open, what its end may cut, and what no block can vouch for, goes byte by byte to the end of its character.
+            // Characters that cross the bounds of a piece, and those in invalid or partial blocks, are checked byte by byte.
             guard accept(bytes.byte(at: offset)) else { return false }
             offset &+= 1
         }
@@ -60,12 +62,12 @@ package struct UTF8Validator: Sendable {
 
     // MARK: Sixteen bytes at a time
 
-    /// Where the character begins up to which all is valid, as far as whole blocks tell. `start` is the beginning of a character.
+    /// Returns the start of the first character that whole blocks don't show to be valid. `start` is the start of a character.
     @inline(__always)
     private static func endOfWholeBlocks(in bytes: RawSpan, from start: Int) -> Int {
         let count = bytes.byteCount
         var offset = skipASCII(in: bytes, from: start)
-        // Blocks look three bytes back, at what was found valid already.
+        // Checking a block reads the three bytes before it, which were checked before.
         guard offset >= 3, count &- offset >= 16 else { return offset }
         while count &- offset >= 16 {
             let block = UTF8Block(in: bytes, at: offset)
@@ -89,7 +91,7 @@ package struct UTF8Validator: Sendable {
         return offset
     }
 
-    /// The offset, or the start of the character that began less than its own length before it. At least three bytes lie before.
+    /// Returns the start of the character that is incomplete at `offset`, or `offset` itself. At least three bytes precede it.
     @inline(__always)
     private static func startOfOpenCharacter(in bytes: RawSpan, at offset: Int) -> Int {
         if bytes.byte(at: offset &- 1) >= 0xC0 { return offset &- 1 }
@@ -114,7 +116,7 @@ private struct UTF8Block {
         let mustContinue = before.atLeast(0xC0) .| before2.atLeast(0xE0) .| before3.atLeast(0xF0)
         let misplaced = byte.isContinuation .^ mustContinue
         let never = byte.equal(to: 0xC0) .| byte.equal(to: 0xC1) .| byte.atLeast(0xF5)
-        // Leads that put bounds of their own on the second byte: few scripts have them.
+        // Lead bytes with special bounds for the second byte, which few scripts use.
         let strict = before.equal(to: 0xE0) .| before.equal(to: 0xED) .| before.atLeast(0xF0)
         if BlockMask(strict).isEmpty {
             isValid = BlockMask(misplaced .| never).isEmpty
@@ -128,7 +130,7 @@ private struct UTF8Block {
 }
 
 extension SIMD where Self == ByteBlock {
-    /// 0x80–0xBF: as signed numbers the smallest.
+    /// The lanes that are 0x80–0xBF, the smallest values as signed integers.
     @inline(__always)
     fileprivate var isContinuation: ByteLanes {
         SIMD16<Int8>(truncatingIfNeeded: self) .< SIMD16<Int8>(repeating: -64)

@@ -1,17 +1,17 @@
-/// The limits that ``MessageScanner`` enforces, made once from the configuration (`messages.*`).
+/// The limits that ``MessageScanner`` enforces, from the configuration (`messages.*`).
 ///
-/// A size of 0 turns that limit off, as everywhere in the configuration.
+/// A size of 0 disables the limit, as everywhere in the configuration.
 package struct ValidationRules: Sendable {
-    /// How deep JSON may nest at most, whatever the configuration says: open containers are remembered in the bits of one word.
+    /// The maximum JSON nesting depth regardless of the configuration: open containers are the bits of one 64-bit word.
     package static let deepestNesting = 64
 
-    /// `messages.max_bytes`: any message but audio with `data`, raw.
+    /// `messages.max_bytes`: the raw size of any message except audio with `data`.
     package let maxBytes: Int
-    /// `messages.max_text_bytes`: a text, after unescaping and sanitizing.
+    /// `messages.max_text_bytes`: the size of a text after unescaping and sanitizing.
     package let maxTextBytes: Int
-    /// `messages.audio_max_bytes`: the recording of an `audio` message, decoded.
+    /// `messages.audio_max_bytes`: the decoded size of the recording in an `audio` message.
     package let audioMaxBytes: Int
-    /// `messages.max_depth`: 1 is the message itself. 1 to ``deepestNesting``.
+    /// `messages.max_depth`: 1 to ``deepestNesting``, where the message itself is 1.
     package let maxDepth: Int
     /// `messages.unknown_fields: reject`.
     package let rejectsUnknownFields: Bool

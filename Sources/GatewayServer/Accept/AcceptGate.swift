@@ -5,10 +5,10 @@ package import NIOCore
 import Glibc
 #endif
 
-/// Stands in the listener's pipeline and decides when it accepts: not at `connections.max_sockets`, not for a moment after the system
-/// ran out of descriptors or memory, and no more once the gateway drains.
+/// Controls when the listener accepts: accepting pauses at `connections.max_sockets` and shortly after the system ran out of descriptors or
+/// memory, and ends when the gateway drains.
 ///
-/// Accepting is paused by holding the listener's `read` back, which takes it out of the selector: nothing spins, and clients wait in the
+/// Accepting pauses by withholding the listener's `read`, which deregisters it from the selector: nothing spins, and clients wait in the
 /// backlog.
 package final class AcceptGate: ChannelDuplexHandler {
     package typealias InboundIn = any Channel
@@ -18,16 +18,16 @@ package final class AcceptGate: ChannelDuplexHandler {
     private let connectionLimits: ConnectionLimits
     private let refused: @Sendable (ClientAddress) -> Void
     private let failed: @Sendable (any Error) -> Void
-    private var holdsRead = false
+    private var isReadPending = false
     private var isWaitingForDescriptors = false
     private var isClosed = false
 
-    /// How long accepting rests after EMFILE and its like.
-    package static let rest = TimeAmount.milliseconds(250)
+    /// The pause in accepting after EMFILE, ENFILE, ENOBUFS or ENOMEM.
+    package static let retryDelay = TimeAmount.milliseconds(250)
 
     /// - Parameters:
-    ///   - refused: told of a connection closed because of its address, for counters and logs
-    ///   - failed: told of an accept that failed
+    ///   - refused: called for each connection that the limits of its address reject, for counters and logs
+    ///   - failed: called for each failed accept
     package init(
         connectionLimits: ConnectionLimits, refused: @escaping @Sendable (ClientAddress) -> Void,
         failed: @escaping @Sendable (any Error) -> Void
@@ -39,7 +39,7 @@ package final class AcceptGate: ChannelDuplexHandler {
 
     package func read(context: ChannelHandlerContext) {
         if isWaitingForDescriptors || isClosed || !connectionLimits.hasRoom {
-            holdsRead = true
+            isReadPending = true
         } else {
             context.read()
         }
@@ -58,7 +58,7 @@ package final class AcceptGate: ChannelDuplexHandler {
         let connectionLimits = connectionLimits
         channel.closeFuture.whenComplete { _ in
             connectionLimits.releaseSocket(of: address)
-            // Nothing waits for room most of the time, but only the listener's loop knows.
+            // Usually accepting isn't paused, but only the listener's event loop may read that state.
             listener.eventLoop.execute { gate.value.resume(context: listener.value) }
         }
         context.fireChannelRead(data)
@@ -69,19 +69,19 @@ package final class AcceptGate: ChannelDuplexHandler {
         guard let error = error as? IOError, [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(error.errnoCode) else { return }
         guard !isWaitingForDescriptors else { return }
         isWaitingForDescriptors = true
-        // A failed accept leaves the listener readable in the selector: only without autoRead it is taken out.
-        holdsRead = true
+        // A failed accept leaves the listener readable in the selector; only turning autoRead off deregisters it.
+        isReadPending = true
         setAutoRead(false, context: context)
         let gate = NIOLoopBound(self, eventLoop: context.eventLoop)
         let listener = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: Self.rest) {
+        context.eventLoop.scheduleTask(in: Self.retryDelay) {
             gate.value.isWaitingForDescriptors = false
             gate.value.setAutoRead(true, context: listener.value)
             gate.value.resume(context: listener.value)
         }
     }
 
-    /// The limits have changed.
+    /// The outbound user event that a reload sends when limits have changed: accepting may resume.
     package struct LimitsChanged: Sendable {
         package init() {}
     }
@@ -105,8 +105,8 @@ package final class AcceptGate: ChannelDuplexHandler {
     }
 
     private func resume(context: ChannelHandlerContext) {
-        guard holdsRead, !isWaitingForDescriptors, !isClosed, connectionLimits.hasRoom else { return }
-        holdsRead = false
+        guard isReadPending, !isWaitingForDescriptors, !isClosed, connectionLimits.hasRoom else { return }
+        isReadPending = false
         context.read()
     }
 }

@@ -4,9 +4,9 @@ import Logging
 package import NIOCore
 import NIOHTTP1
 
-/// Puts the pipeline of an accepted connection together. Read from top to bottom it is the way of a byte.
+/// Assembles the pipeline of an accepted connection, in the order in which inbound bytes pass the handlers.
 package enum ConnectionPipeline {
-    /// - Parameter tls: nil for a connection in the clear, as tests have it
+    /// - Parameter tls: nil for a connection without TLS, as in tests
     package static func configure(_ channel: any Channel, shard: GatewayShard, tls context: TLSContext?) throws {
         let loop = shard.loop
         let connection = register(channel, shard: shard)
@@ -15,7 +15,7 @@ package enum ConnectionPipeline {
         var tls: TLSHandler?
         if let context {
             let ids = loop
-            tls = try TLSHandler(server: context, buffers: loop.tls) { "\(ids.turn.ids.ulid(at: LoopClock.wallMilliseconds()))" }
+            tls = try TLSHandler(server: context, buffers: loop.tls) { "\(ids.effects.ids.ulid(at: LoopClock.wallMilliseconds()))" }
         } else {
             connection.phase = .head
         }
@@ -37,7 +37,7 @@ package enum ConnectionPipeline {
         let address = channel.remoteAddress
         let text = address.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
         let connection = Connection(
-            id: loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
+            id: loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
             deadline: now + min(loop.settings.handshakeTimeout, loop.settings.headerTimeout),
             abort: { channel.close(promise: nil) })
         shard.connections.add(connection)
@@ -51,18 +51,18 @@ package enum ConnectionPipeline {
         return connection
     }
 
-    /// The code under which an end is counted: those of our table, 1005 and 1006; a client's own code counts as 3000.
+    /// The close code that the counters use: the gateway's own codes, 1005 and 1006 as they are; any other code of a client as 3000.
     private static func counted(_ code: UInt16?) -> UInt16 {
         guard let code, code != 1005 else { return code ?? 1006 }
         return code == 1006 || CloseCode(rawValue: code) != nil ? code : 3000
     }
 
-    /// Logs a closed connection, and releases its permit.
+    /// Logs a closed connection and releases its WebSocket from the connection limits.
     private static func closed(_ connection: Connection, loop: EventLoopState) {
         if connection.countsAsWebSocket { loop.shared.connectionLimits.releaseWebSocket(of: connection.client) }
         let wasUpgraded = connection.isUpgraded
         if wasUpgraded { loop.counters.closes[counted(connection.closeCode), default: 0] &+= 1 }
-        // Port scans and health probes are of interest to few.
+        // Port scans and health probes would flood the log at info.
         let level: Logger.Level = wasUpgraded ? .info : .debug
         guard loop.logger.logLevel <= level,
             case .write(let suppressed) = loop.throttle.admit(.connectionClosed, now: loop.clock.now)

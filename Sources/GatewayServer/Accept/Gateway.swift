@@ -7,11 +7,11 @@ package import NIOPosix
 import ServiceLifecycle
 import Synchronization
 
-/// The front door as a service: binds the listener, runs the event loops' clocks, and drains when the process is asked to stop.
+/// The front listener as a service: binds the listener, ticks the event loops, and drains on graceful shutdown.
 package final class Gateway: Service {
     private let group: MultiThreadedEventLoopGroup
     private let shards: [NIOLoopBound<GatewayShard>]
-    /// The positions in ``shards``, by the numbers that ``SessionRegistry`` knows their loops by.
+    /// The positions in ``shards`` by loop number, as ``SessionRegistry`` numbers the loops.
     private let positions: [Int: Int]
     private let shared: SharedGateway
     private let tls: TLSContextStore?
@@ -20,17 +20,17 @@ package final class Gateway: Service {
     private let drain: Duration
     private let sweep: Duration
     /// `reports.keep`, which a reload may change.
-    private let reportsKept: Mutex<Duration>
+    private let reportRetention: Mutex<Duration>
     private let listener = Mutex<(any Channel)?>(nil)
     private let refusedAddresses = Atomic<UInt64>(0)
     private let onListening: @Sendable (SocketAddress) -> Void
 
-    /// Connections that wait to be accepted; the kernel may hold it to less (`net.core.somaxconn`).
+    /// The length of the accept queue; the kernel may lower it (`net.core.somaxconn`).
     private static let backlog: Int32 = 1024
 
     /// - Parameters:
-    ///   - tls: nil serves in the clear, as tests have it
-    ///   - onListening: called once with the address that is bound
+    ///   - tls: nil to serve without TLS, as in tests
+    ///   - onListening: called once with the bound address
     package init(
         configuration: GatewayConfiguration, tls: TLSContextStore?, shared: SharedGateway, group: MultiThreadedEventLoopGroup,
         logger: Logger, onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
@@ -43,7 +43,7 @@ package final class Gateway: Service {
         address = configuration.listen.address
         drain = configuration.shutdown.drain
         sweep = configuration.sessions.sweep
-        reportsKept = Mutex(configuration.reports.keep)
+        reportRetention = Mutex(configuration.reports.keep)
         let settings = GatewaySettings(configuration)
         var shards: [NIOLoopBound<GatewayShard>] = []
         var positions: [Int: Int] = [:]
@@ -62,9 +62,9 @@ package final class Gateway: Service {
         self.positions = positions
     }
 
-    /// Takes up the sessions that the store has kept. To be called before ``run()``.
+    /// Restores the sessions of the store. Must be called before ``run()``.
     ///
-    /// - Returns: how many there are, and how many couldn't be read.
+    /// - Returns: the number of restored sessions, and of those that couldn't be read and were discarded.
     package func restore() async throws -> (restored: Int, givenUp: Int) {
         guard let store = shared.store else { return (0, 0) }
         shared.sessions.restore(ended: try store.loadEndedTokens())
@@ -92,16 +92,16 @@ package final class Gateway: Service {
         }
         shared.health.set(.listener, .ready)
         shared.health.set(.accepting, .ready)
-        let isDraining = await isAskedToStop(before: channel)
+        let isDraining = await waitForShutdown(before: channel)
         await stop(channel)
         for ticker in tickers { ticker.cancel() }
         shared.removeMailboxes()
-        // A gateway that accepts nothing is better started anew than left running.
+        // A gateway that can't accept connections should be restarted rather than left running.
         if !isDraining { throw ListenerClosed() }
     }
 
-    /// Waits for the shutdown; false when the listener has died before it.
-    private func isAskedToStop(before channel: any Channel) async -> Bool {
+    /// Waits for graceful shutdown. Returns false if the listener closed first.
+    private func waitForShutdown(before channel: any Channel) async -> Bool {
         let (closed, continuation) = AsyncStream.makeStream(of: Void.self)
         channel.closeFuture.whenComplete { _ in continuation.finish() }
         return await withTaskGroup(of: Bool.self) { group in
@@ -114,10 +114,11 @@ package final class Gateway: Service {
                 return Task.isCancelled
             }
             group.addTask { [self] in
-                // The C library keeps what a wave of connections has freed, for ever if nobody asks. Off the loops: it takes milliseconds.
+                // glibc never returns the memory that a wave of connections has freed unless asked to. Not on the event loops: it takes
+                // milliseconds.
                 while (try? await Task.sleep(for: sweep)) != nil {
                     malloc_trim(0)
-                    shared.archive.sweep(endedBefore: LoopClock.wallMilliseconds() &- reportsKept.withLock { $0.clampedMilliseconds })
+                    shared.archive.sweep(endedBefore: LoopClock.wallMilliseconds() &- reportRetention.withLock { $0.clampedMilliseconds })
                     shared.store?.sweep()
                 }
                 return true
@@ -129,8 +130,9 @@ package final class Gateway: Service {
 
     /// TCP_NOTSENT_LOWAT of Linux's `tcp.h`.
     private static let notSentLowWatermark = NIOBSDSocket.Option(rawValue: 25)
-    /// What the kernel takes before it has sent it: else some megabytes for each client that doesn't read, which no ledger sees. Far more
-    /// than a send buffer needs to keep a connection busy, for what was sent and not yet acknowledged doesn't count.
+    /// The unsent bytes that the kernel buffers per connection. Without this limit it buffers several megabytes for each client that
+    /// doesn't read, outside our memory accounting. Sent but unacknowledged bytes don't count, so this is far more than a connection needs
+    /// to stay busy.
     private static let unsentBytes = 128 * 1024
 
     private func bind() async throws -> any Channel {
@@ -140,7 +142,7 @@ package final class Gateway: Service {
         return try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            // One at a time: `connections.max_sockets` holds to the letter, and an accept is cheap beside a handshake.
+            // One accept per read: `connections.max_sockets` is enforced exactly, and an accept is cheap compared to a handshake.
             .serverChannelOption(.maxMessagesPerRead, value: 1)
             .serverChannelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(gate(on: channel.eventLoop)) }
@@ -150,8 +152,8 @@ package final class Gateway: Service {
             .childChannelOption(.tcpOption(Self.notSentLowWatermark), value: Self.unsentBytes)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 * 1024, high: 128 * 1024))
-            // Who sends without end takes turns with the others, but for what the kernel still holds when it ends: NIO reads that in one go.
-            // And see `ReceiveAllocator`.
+            // A client that sends without pause alternates with the others. The exception: when it closes, NIO reads what the kernel still
+            // buffers in one go. `ReceiveAllocator` relies on this, too.
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -182,18 +184,19 @@ package final class Gateway: Service {
             refused: { [self] address in
                 refusedAddresses.add(1, ordering: .relaxed)
                 warn(
-                    "connection closed: its address has too many or opens them too fast", topic: .address,
+                    "connection rejected: too many connections or too many new ones per second from its address", topic: .address,
                     metadata: ["address": "\(address)"])
             },
             failed: { [shared] error in
                 shared.descriptors.accepting(failed: error, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
-                warn("accepting failed; resting", topic: .refusal, metadata: ["error": "\(error)"])
+                warn("accept failed", topic: .refusal, metadata: ["error": "\(error)"])
             })
     }
 
     // MARK: Draining
 
-    /// Not ready, no more accepts, `goaway`, then 1012 for who is left, then the rest is cut: all within `shutdown.drain`.
+    /// Drains within `shutdown.drain`: reports not ready, stops accepting, sends `goaway`, closes the remaining connections with 1012, then
+    /// aborts those that are still open.
     private func stop(_ channel: any Channel) async {
         let start = ContinuousClock.now
         shared.health.set(.accepting, .notReady("draining"))
@@ -202,7 +205,7 @@ package final class Gateway: Service {
         try? await channel.close().get()
         shared.health.set(.listener, .notReady("closed"))
 
-        // Clients get the larger part of the time to finish by themselves, the close handshake the rest.
+        // Clients get 60 % of the time to finish by themselves, the close handshake 30 %.
         let grace = drain * 6 / 10
         await onEveryLoop { $0.connections.goAway(reason: "draining", deadlineMilliseconds: grace.clampedMilliseconds) }
         await untilEmpty(start + grace)
@@ -212,7 +215,7 @@ package final class Gateway: Service {
             $0.connections.abortAll()
             $0.loop.upstreams.shutDown()
         }
-        // They close in tasks of their loops, and what they have for the store comes before the store's end.
+        // Aborted connections close in tasks of their event loops and submit their last changes before the store closes.
         await untilEmpty(.now + .seconds(1))
         logger.info("drained")
     }
@@ -225,11 +228,11 @@ package final class Gateway: Service {
         }
     }
 
-    // MARK: From outside
+    // MARK: Reload and operations
 
-    /// Takes over what a reload has changed.
+    /// Applies the configuration of a reload.
     package func apply(_ configuration: GatewayConfiguration) async {
-        reportsKept.withLock { $0 = configuration.reports.keep }
+        reportRetention.withLock { $0 = configuration.reports.keep }
         shared.connectionLimits.policy = ConnectionLimits.Policy(configuration)
         shared.sessions.limits = SessionRegistry.Limits(configuration)
         let settings = GatewaySettings(configuration)
@@ -238,9 +241,9 @@ package final class Gateway: Service {
         try? await channel?.triggerUserOutboundEvent(AcceptGate.LimitsChanged()).get()
     }
 
-    /// Asks the loop that has the session; once more when it was on its way to another one.
+    /// Calls `body` on the event loop of a session. Retries when the session was being transferred to another loop.
     private func find<Value: Sendable>(_ id: ULID, _ body: @escaping @Sendable (LocalSessionTable) -> Value?) async -> Value? {
-        for _ in 0..<Self.mostMoves {
+        for _ in 0..<Self.maximumTransfers {
             guard let number = shared.sessions.loop(of: id), let position = positions[number] else { return nil }
             let bound = shards[position]
             if let value = try? await bound.eventLoop.submit({ body(bound.value.sessions) }).get() { return value }
@@ -248,11 +251,11 @@ package final class Gateway: Service {
         return nil
     }
 
-    private static let mostMoves = 100
+    private static let maximumTransfers = 100
 
     package var refusedByAddress: UInt64 { refusedAddresses.load(ordering: .relaxed) }
 
-    /// The counters of all loops, added up.
+    /// The sum of the counters of all event loops.
     package func counters() async -> LoopCounters {
         var total = LoopCounters()
         for counters in await snapshotLoops({ $0.loop.counters }) { total.add(counters) }
@@ -287,7 +290,7 @@ extension Gateway: SessionDirectory {
 
     package func erase(_ id: ULID) async -> Bool {
         guard await find(id, { $0.close(id, keepsReport: false) ? true : nil }) ?? false else { return false }
-        // The batch that ends it was submitted, or is about to be.
+        // The batch that ends the session is submitted now if it wasn't already.
         await onEveryLoop { $0.loop.submitBatch() }
         return true
     }
@@ -295,5 +298,5 @@ extension Gateway: SessionDirectory {
     package func forget() async throws { try await shared.store?.forget() }
 }
 
-/// The system has closed the listener under us.
+/// The listener was closed by the system, not by a shutdown.
 package struct ListenerClosed: Error {}

@@ -2,36 +2,36 @@ import GatewayCore
 package import Logging
 package import NIOCore
 
-/// The gateway on one event loop: its state, its connections and its sessions. Shards have only ``SharedGateway`` in common.
+/// The part of the gateway on one event loop: state, connections and sessions. Shards share only ``SharedGateway``.
 package final class GatewayShard {
     package let loop: EventLoopState
     package let connections = ConnectionTable()
     package let sessions: LocalSessionTable
     private var nextAccounting: Instant
     private var nextSweep: Instant
-    private var nextLook: Instant
+    private var nextDetachedTick: Instant
 
-    /// The time between two ticks; deadlines act within 100 ms.
+    /// The time between two ticks; deadlines are checked every 100 ms.
     package static let tickInterval = TimeAmount.milliseconds(100)
-    private static let lookInterval = Instant.Duration.milliseconds(500)
+    private static let detachedTickInterval = Instant.Duration.milliseconds(500)
 
     package init(eventLoop: any EventLoop, shared: SharedGateway, settings: GatewaySettings, seed: UInt64, logger: Logger) {
         loop = EventLoopState(eventLoop: eventLoop, shared: shared, settings: settings, seed: seed, logger: logger)
         sessions = LocalSessionTable(loop: loop)
         nextAccounting = loop.clock.now
         nextSweep = nextAccounting
-        nextLook = nextAccounting
+        nextDetachedTick = nextAccounting
     }
 
-    /// Acts on everything that is due on this loop. To be called every ``tickInterval``.
+    /// Handles everything that is due on this event loop. Must be called every ``tickInterval``.
     package func tick() {
         let now = loop.tick()
         connections.tick(now: now, restInterval: loop.settings.restInterval)
         loop.upstreams.tick(now: now)
-        // Half a second apart: their deadlines act within one.
-        if now >= nextLook {
-            let passed = max(.zero, now - nextLook) + Self.lookInterval
-            nextLook = now + Self.lookInterval
+        // Every half second: deadlines of detached sessions act within a second.
+        if now >= nextDetachedTick {
+            let passed = max(.zero, now - nextDetachedTick) + Self.detachedTickInterval
+            nextDetachedTick = now + Self.detachedTickInterval
             sessions.tickDetached(now: now, passed: passed)
         }
         if now >= nextAccounting {
@@ -42,7 +42,7 @@ package final class GatewayShard {
         if now >= nextSweep { sweep(now: now) }
     }
 
-    /// Removes expired entries. Nothing depends on when: deadlines act by themselves.
+    /// Removes expired entries. The timing doesn't matter: expired entries have no effect.
     private func sweep(now: Instant) {
         nextSweep = now + loop.settings.sweepInterval
         let sharedNow = Instant(nanoseconds: LoopClock.monotonicNanoseconds())

@@ -3,13 +3,13 @@ import NIOCore
 
 /// A listener that couldn't be bound.
 package struct ListenerFailure: Error, CustomStringConvertible {
-    /// The key of its address: `listen.address` or `operations.address`.
+    /// The configuration key of the address: `listen.address` or `operations.address`.
     package let key: String
     package let address: SocketEndpoint
-    /// In words.
+    /// The reason as text, such as "address already in use".
     package let reason: String
 
-    /// Runs what binds a listener; an error of the system becomes one that names the listener.
+    /// Performs `body`, which binds a listener, and converts system errors into a ``ListenerFailure``.
     static func naming<Value>(_ key: String, _ address: SocketEndpoint, _ body: () async throws -> Value) async throws -> Value {
         do {
             return try await body()
@@ -22,9 +22,9 @@ package struct ListenerFailure: Error, CustomStringConvertible {
 
     private static func reason(_ code: CInt) -> String {
         switch code {
-        case EADDRINUSE: "the port is taken by another process"
-        case EADDRNOTAVAIL: "the address isn't one of this machine"
-        case EACCES: "this user may not listen on the port"
+        case EADDRINUSE: "another process is listening on this port"
+        case EADDRNOTAVAIL: "no network interface of this machine has this address"
+        case EACCES: "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE"
         default: String(cString: strerror(code))
         }
     }

@@ -6,18 +6,19 @@ import Glibc
 import Musl
 #endif
 
-/// How the kernel lets event loops run beside others who want the same core: models, recognisers, what upstreams of the kind `process` are.
+/// Kernel scheduling of event loop threads that share cores with compute-bound processes, such as local models or upstreams of kind
+/// `process`.
 ///
-/// A loop has little to do at a time, and somebody waits for it; whoever computes has much. The share of each stays what it is, but a thread that
-/// has asked for short turns gets its own sooner when it wakes up: without it, after the other's turn of some milliseconds. Where processes are
-/// started on a loop's core all the time, its p99 is a quarter of what it would be.
+/// An event loop runs briefly, but clients wait for it. A thread with a shorter time slice (EEVDF) gets the same share of the core but is
+/// scheduled sooner after waking up, instead of after the other thread's slice of several milliseconds. Where processes keep starting on a
+/// loop's core, this reduces the loop's p99 to a quarter.
 package enum LoopScheduling {
-    /// The least that Linux allows.
+    /// The shortest time slice that Linux allows.
     package static let turnNanoseconds: UInt64 = 100_000
 
-    /// For the calling thread, an event loop's. Threads that it starts have ordinary turns.
+    /// Shortens the time slice of the calling thread, an event loop's. Threads that it starts get the default slice.
     ///
-    /// Without effect before Linux 6.12, where it isn't allowed, and under another policy than the ordinary one, which is then somebody's choice.
+    /// No effect before Linux 6.12, where it isn't permitted, and under a policy other than SCHED_OTHER, which was then set deliberately.
     static func shortenTurns() {
         var scheduling = parley_scheduling()
         guard parley_get_scheduling(0, &scheduling) == 0, scheduling.policy == UInt32(SCHED_OTHER) else { return }
@@ -26,9 +27,9 @@ package enum LoopScheduling {
         _ = parley_set_scheduling(&scheduling)
     }
 
-    /// The turns of a thread, nanoseconds; 0 where the kernel has no such thing.
+    /// Returns the time slice of a thread in nanoseconds; 0 before Linux 6.12.
     ///
-    /// - Parameter thread: 0 for the calling one
+    /// - Parameter thread: the thread id; 0 for the calling thread
     package static func turn(of thread: Int32 = 0) -> UInt64 {
         var scheduling = parley_scheduling()
         return parley_get_scheduling(thread, &scheduling) == 0 ? scheduling.runtime : 0

@@ -1,8 +1,8 @@
 import Glibc
 
-/// Whether an address can be listened on, found out without listening.
+/// Checks whether the gateway can listen on an address, without listening.
 enum AddressCheck {
-    /// The reason, in words, why nothing can listen there; nil when something can, or does already.
+    /// Returns the reason why no process can listen on an address; nil if one can, or already does.
     static func obstacle(toListeningOn endpoint: SocketEndpoint) -> String? {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -14,11 +14,11 @@ enum AddressCheck {
         let descriptor = socket(first.pointee.ai_family, first.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return String(cString: strerror(errno)) }
         defer { _ = close(descriptor) }
-        // A socket that is bound but doesn't listen keeps no gateway from its port.
+        // With this option, a socket that is bound but doesn't listen doesn't block the gateway's port.
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
         guard bind(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) != 0 else { return nil }
-        // Most likely the gateway itself, which is running.
+        // Most likely the running gateway itself listens there.
         return errno == EADDRINUSE ? nil : String(cString: strerror(errno))
     }
 }

@@ -1,27 +1,27 @@
 import Glibc
 
-/// Reads files whose size somebody else decides: configuration, secrets.
+/// Reads files of untrusted size, up to a limit: configuration, secrets.
 enum BoundedFile {
-    /// What came of it.
+    /// The result of reading a file.
     enum Outcome: Equatable {
         case bytes([UInt8])
-        /// There is nothing of that name, which is often no error.
+        /// There is no file of that name, which is often no error.
         case missing
-        /// There is something, but it can't be read; says why, in words.
+        /// The file exists but can't be read, for the given reason.
         case unreadable(String)
     }
 
-    /// The bytes of a regular file, at most `limit` of them. Neither a pipe nor a device can make it wait, and a file that is
-    /// larger is refused from its size, before anything is read.
+    /// Reads a regular file of at most `limit` bytes. Never blocks on a pipe or a device, and rejects a larger file by its size before
+    /// reading it.
     static func read(_ path: String, limit: Int) -> Outcome {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             return errno == ENOENT || errno == ENOTDIR ? .missing : .unreadable(reason())
         }
         defer { _ = close(descriptor) }
-        // What has no size, a pipe or a directory, isn't a file to read.
+        // Pipes and directories have no size and are rejected.
         let size = lseek(descriptor, 0, SEEK_END)
-        guard size >= 0, size < Int.max, lseek(descriptor, 0, SEEK_SET) == 0 else { return .unreadable("not a file") }
+        guard size >= 0, size < Int.max, lseek(descriptor, 0, SEEK_SET) == 0 else { return .unreadable("not a regular file") }
         guard size <= limit else { return .unreadable("larger than \(ConfigurationNotation.text(size: limit))") }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16 * 1024)
@@ -30,7 +30,7 @@ enum BoundedFile {
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else { return .unreadable(reason()) }
             if count == 0 { return .bytes(bytes) }
-            // It may have grown since it was measured.
+            // The file may have grown since its size was read.
             guard bytes.count + count <= limit else { return .unreadable("larger than \(ConfigurationNotation.text(size: limit))") }
             bytes.append(contentsOf: chunk[..<count])
         }

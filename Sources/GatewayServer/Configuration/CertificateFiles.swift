@@ -10,13 +10,13 @@ package struct CertificateFiles: Sendable, Hashable, CustomStringConvertible {
         self.key = key
     }
 
-    /// Reads `cert.pem:key.pem`: two paths that aren't empty, and one colon. Whether the files exist is for TLS to find out.
+    /// Parses `cert.pem:key.pem`: two nonempty paths and one colon. Doesn't check whether the files exist.
     package init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty && !$0.utf8.contains(0) }) else { return nil }
         self.init(certificate: String(parts[0]), key: String(parts[1]))
     }
 
-    /// As it is written in the configuration. Holds paths, no secret.
+    /// The notation of the configuration. Contains paths, no secret.
     package var description: String { "\(certificate):\(key)" }
 }

@@ -1,6 +1,6 @@
-/// What changed between two configurations, and what a running gateway can do about it.
+/// The changes between two configurations, and which of them a running gateway can apply.
 package struct ConfigurationDiff: Sendable, Equatable {
-    /// One key whose value is another. Secrets are masked on both sides.
+    /// One key whose value differs. Secrets are masked in both values.
     package struct Change: Sendable, Equatable, CustomStringConvertible {
         package var key: String
         package var old: String
@@ -10,14 +10,14 @@ package struct ConfigurationDiff: Sendable, Equatable {
         package var description: String { "\(key): \(old) -> \(new)" }
     }
 
-    /// What takes effect at once.
+    /// The changes that a reload applies.
     package private(set) var reloadable: [Change] = []
-    /// What waits for a restart.
+    /// The changes that require a restart.
     package private(set) var needsRestart: [Change] = []
-    /// The running configuration with what is reloadable taken over, and nothing else.
+    /// The running configuration with the reloadable changes applied, and no others.
     package private(set) var applied: GatewayConfiguration
 
-    /// Compares the running configuration with one just read.
+    /// Compares the running configuration with a newly read one.
     package init(from running: GatewayConfiguration, to read: GatewayConfiguration) {
         applied = running
         if running.environment != read.environment {
@@ -33,11 +33,11 @@ package struct ConfigurationDiff: Sendable, Equatable {
                 needsRestart.append(change)
             }
         }
-        // Whole blocks come and go.
+        // Blocks are added and removed as a whole.
         applied.upstreams = read.upstreams
         applied.routes = read.routes
     }
 
-    /// Whether nothing changed. Files that certificates and keys are read from may have changed all the same.
+    /// Whether nothing changed. The contents of certificate and key files may still have changed.
     package var isEmpty: Bool { reloadable.isEmpty && needsRestart.isEmpty }
 }

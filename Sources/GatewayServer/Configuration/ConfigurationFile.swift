@@ -1,30 +1,30 @@
 internal import Configuration
 import Yams
 
-/// One YAML file: its values by key, with the line of each, and all that is wrong with its shape.
+/// One YAML file: its values by key, the line of each, and the problems of its structure.
 ///
-/// Keys may be nested (`connections:` and below it `max:`) or dotted (`connections.max:`). Values are handed on as they are written;
-/// whether they are allowed is for the table of keys to say.
+/// Keys may be nested (`connections:` and below it `max:`) or dotted (`connections.max:`). Values are returned as written; the table of
+/// keys validates them.
 struct ConfigurationFile {
-    /// What a file may weigh.
+    /// The maximum size of a file, in bytes.
     static let limit = 1_000_000
-    /// What a file may hold, aliases followed: a few lines of YAML can describe billions of nodes.
+    /// The maximum number of nodes, aliases expanded: a few lines of YAML can describe billions of nodes.
     static let nodeLimit = 1000
 
-    /// As it was named: `config/production.yaml`.
+    /// The path as configured: `config/production.yaml`.
     let path: String
     private(set) var problems: [ConfigurationProblem] = []
-    /// Whether it has no bytes at all.
+    /// Whether the file has no bytes at all.
     private(set) var isEmpty = false
     private var lines: [String: Int] = [:]
-    /// Where each group of keys begins.
+    /// The source of each group of keys.
     private var blocks: [String: String] = [:]
-    /// The content, in which a problem of the syntax is looked for.
+    /// The content, to explain syntax errors.
     private var text = ""
     private var values: [AbsoluteConfigKey: ConfigValue] = [:]
     private var visited = 0
 
-    /// Reads a file; nil when there is none.
+    /// Reads a file; returns nil if it doesn't exist.
     init?(path: String) {
         self.path = path
         switch BoundedFile.read(path, limit: Self.limit) {
@@ -36,7 +36,7 @@ struct ConfigurationFile {
         }
     }
 
-    /// What the file sets, for the loader.
+    /// The layer of the values that the file sets.
     var layer: ConfigurationLayer {
         ConfigurationLayer(
             values: InMemoryProvider(name: path, values: values).snapshot(),
@@ -76,7 +76,7 @@ struct ConfigurationFile {
                 continue
             }
             let key = prefix.isEmpty ? scalar.string : "\(prefix).\(scalar.string)"
-            // One problem for a block with a wrong name, not one for each of its keys.
+            // One problem for a block with an invalid name, not one for each of its keys.
             if ConfigurationKey.blockGroups.contains(prefix), !ConfigurationKey.Block.isValid(scalar.string), Self.isBlock(node) {
                 problems.append(
                     .misnamedBlock(key, block: .init(group: prefix, name: scalar.string), source: source(name.mark)))
@@ -95,7 +95,7 @@ struct ConfigurationFile {
             read(mapping, prefix: key)
         case .scalar(let scalar) where isGroup && Self.isNull(scalar): break
         case _ where isGroup:
-            refuse(key, source: source(mark), allowed: "a group of keys, each on a line of its own below \"\(key):\"")
+            refuse(key, source: source(mark), allowed: "a group of keys, each on its own line below \"\(key):\"")
         case _ where key == "environment" || key == "config":
             refuse(
                 key, source: source(mark), allowed: "only --\(key) or PARLEY_\(key.uppercased()), because it decides which files are read")
@@ -105,7 +105,7 @@ struct ConfigurationFile {
     }
 
     private mutating func read(_ node: Node, of key: ConfigurationKey, mark: Mark?) {
-        // Both spellings of one key, nested and dotted, in one file; YAML itself refuses the rest.
+        // The nested and the dotted form of one key in one file; Yams rejects other duplicates.
         guard lines[key.name] == nil else {
             return refuse(key.name, source: source(mark), allowed: "each key once; it is also in line \(lines[key.name] ?? 0)")
         }
@@ -113,7 +113,7 @@ struct ConfigurationFile {
         let content: ConfigContent
         switch node {
         case .scalar(let scalar) where Self.isNull(scalar):
-            return refuse(key.name, value: "", source: source(mark), allowed: key.allowed, hint: "leave the key out for its default")
+            return refuse(key.name, value: "", source: source(mark), allowed: key.allowed, hint: "remove the key to use its default")
         case .mapping(let mapping) where key.isMap:
             guard let body = UpstreamBody(mapping) else { return refuse(key.name, source: source(mark), allowed: key.allowed) }
             content = .string(body.description)
@@ -153,14 +153,14 @@ struct ConfigurationFile {
 
     private func source(_ mark: Mark?) -> String { mark.map { "\(path):\($0.line)" } ?? path }
 
-    /// The names that a misspelt one may have been meant to be.
+    /// Returns the known names that a misspelt key may stand for.
     private static func known(near key: String) -> [String] {
         let parts = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 3, ConfigurationKey.blockGroups.contains(parts[0]) else { return ConfigurationKey.all.map(\.name) }
         return ConfigurationKey.Block(group: parts[0], name: parts[1]).keys.map(\.name)
     }
 
-    /// Whether a node is that of a block, and not the value of a dotted key.
+    /// Whether a node is a block, and not the value of a dotted key.
     private static func isBlock(_ node: Node) -> Bool {
         switch node {
         case .scalar(let scalar): isNull(scalar)

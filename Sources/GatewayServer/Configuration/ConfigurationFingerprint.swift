@@ -1,14 +1,15 @@
 import Foundation
 
-/// Whether files have changed, told from their inodes, sizes and times without reading them. A file that appears, vanishes or is
-/// replaced under its name, as Kubernetes does with mounted secrets, counts as changed, and so does one that can be read from now on, or can't.
+/// A fingerprint of files by inode, size and modification time, to detect changes without reading them. A file that appears, disappears or
+/// is replaced under its name, as Kubernetes does with mounted secrets, counts as changed, and so does a file that becomes readable or
+/// unreadable.
 package struct ConfigurationFingerprint: Sendable, Equatable {
     private struct Mark: Sendable, Equatable {
         var device: Int
         var inode: Int
         var size: Int
         var modified: Date
-        /// Permissions say nothing of the contents, but a change of them may be what lets the file be read.
+        /// Permissions don't describe the contents, but a change of them may make the file readable.
         var permissions: Int
         var owner: Int
         var isReadable: Bool
@@ -16,7 +17,7 @@ package struct ConfigurationFingerprint: Sendable, Equatable {
 
     private var marks: [String: Mark?] = [:]
 
-    /// Looks at the files now; symbolic links are followed, missing files are noted as such.
+    /// Takes the fingerprint of the files now. Symbolic links are followed, missing files are recorded as missing.
     package init(of paths: [String]) {
         for path in paths {
             marks[path] = .some(Self.mark(path))
@@ -33,7 +34,7 @@ package struct ConfigurationFingerprint: Sendable, Equatable {
             isReadable: FileManager.default.isReadableFile(atPath: target))
     }
 
-    /// Adds files that became known later.
+    /// Adds files whose paths became known later.
     mutating func add(_ paths: [String]) {
         marks.merge(ConfigurationFingerprint(of: paths).marks) { earlier, _ in earlier }
     }

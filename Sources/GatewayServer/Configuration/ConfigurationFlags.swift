@@ -1,16 +1,16 @@
 internal import Configuration
 
-/// The command-line flags: `--connections.max 5` or `--connections.max=5`. A list takes commas, several values, or the flag again;
-/// a key that is true or false needs no value for true.
+/// The command-line flags: `--connections.max 5` or `--connections.max=5`. A list is given with commas, as several values, or by repeating
+/// the flag; for a key that is true or false, the flag alone means true.
 struct ConfigurationFlags {
     private(set) var problems: [ConfigurationProblem] = []
     private let snapshot: any ConfigSnapshot
-    /// Keys, `environment` and `config` that were given, and rightly.
+    /// The keys, `environment` and `config` that were given validly.
     private var names: Set<String> = []
 
-    /// Takes the arguments behind the subcommand.
+    /// Parses the arguments after the subcommand.
     init(_ arguments: [String]) {
-        // The provider expects the program's name first, and would look for `--connections-max`.
+        // The provider expects the program's name first, and by default looks for `--connections-max`.
         snapshot = CommandLineArgumentsProvider(
             arguments: ["parley"] + arguments, secretsSpecifier: .specific(Self.secrets(in: arguments))
         )
@@ -19,12 +19,12 @@ struct ConfigurationFlags {
         check(arguments)
     }
 
-    /// What the flags set, for the loader.
+    /// The layer of the values that flags set.
     var layer: ConfigurationLayer {
         ConfigurationLayer(values: snapshot, names: names, source: \.flag, scalarsAreLists: true)
     }
 
-    /// The value of `--environment` or `--config`; nil when it isn't given.
+    /// Returns the value of `--environment` or `--config`; nil if the flag isn't given.
     func value(of name: String) -> String? {
         guard names.contains(name), case .stringArray(let texts)? = try? snapshot.value(forKey: [name], type: .stringArray).value?.content
         else { return nil }
@@ -36,7 +36,7 @@ struct ConfigurationFlags {
         return Set(names.compactMap { ConfigurationKey.named(String($0)) }.filter(\.isSecret).map(\.flag))
     }
 
-    /// The provider drops what it doesn't know and can't list what it has, so this goes through the arguments once more.
+    /// The provider drops unknown arguments and can't list its values, so this function parses the arguments once more.
     private mutating func check(_ arguments: [String]) {
         var values: [String: Int] = [:]
         var current: String?
@@ -69,6 +69,6 @@ struct ConfigurationFlags {
         problems.append(
             ConfigurationProblem(
                 key: name, source: "--" + name, allowed: key?.allowed ?? "one value",
-                hint: count == 0 ? "the flag needs a value" : "the flag takes one value, once"))
+                hint: count == 0 ? "the flag needs a value" : "the flag takes exactly one value"))
     }
 }

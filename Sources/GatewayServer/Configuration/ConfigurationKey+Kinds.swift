@@ -1,17 +1,17 @@
 extension ConfigurationKey {
-    /// A place in the configuration that a key can write.
+    /// The path of a value in the configuration.
     typealias Place<Value> = any WritableKeyPath<GatewayConfiguration, Value> & Sendable
 
-    /// The longest time: ten years, which no clock arithmetic overflows.
+    /// The longest duration: ten years, with which no clock arithmetic overflows.
     static let longest = Duration.seconds(3650 * 86_400)
-    /// The shortest time but zero.
+    /// The shortest duration other than zero.
     static let shortest = Duration.milliseconds(100)
     /// The largest count or rate.
     static let most = 1_000_000_000
     /// The largest size, in bytes.
     static let largest = 1_000_000_000_000
 
-    /// A time of 100ms, or another least, to 3650d; with `zero`, also 0, which then means that.
+    /// A duration from `shortest` to 3650d; also 0 if `zero` states its meaning.
     static func duration(
         _ name: String, _ path: Place<Duration>, from shortest: Duration = shortest, zero: String? = nil, reload: Reload = .restart,
         _ meaning: String
@@ -28,7 +28,7 @@ extension ConfigurationKey {
             write: { ConfigurationNotation.text($0) })
     }
 
-    /// A size of 1 byte to 1TB, or 0, which then means `zero`.
+    /// A size from 1 byte to 1TB, or 0, whose meaning is `zero`.
     static func size(
         _ name: String, _ path: Place<Int>, zero: String = "no limit", reload: Reload = .restart, _ meaning: String
     ) -> ConfigurationKey {
@@ -38,7 +38,7 @@ extension ConfigurationKey {
             write: { ConfigurationNotation.text(size: $0) })
     }
 
-    /// A count or rate within bounds (without any, 1 to 1000000000); with `zero`, also 0, which then means that.
+    /// A count or rate within bounds (by default 1 to 1000000000); also 0 if `zero` states its meaning.
     static func count(
         _ name: String, _ path: Place<Int>, in bounds: ClosedRange<Int> = 1...most, zero: String? = "no limit",
         reload: Reload = .restart, _ meaning: String
@@ -53,7 +53,7 @@ extension ConfigurationKey {
             write: { "\($0)" })
     }
 
-    /// A factor above 0 to 1000000000, or another most, or 0 for no limit.
+    /// A factor from 0.001 to `most`, or 0, whose meaning is `zero`.
     static func factor(
         _ name: String, _ path: Place<Double>, most: Int = most, zero: String = "no limit", reload: Reload = .restart, _ meaning: String
     ) -> ConfigurationKey {
@@ -67,7 +67,7 @@ extension ConfigurationKey {
             write: { $0 == $0.rounded() ? "\(Int($0))" : "\($0)" })
     }
 
-    /// True or false.
+    /// A value that is true or false.
     static func toggle(_ name: String, _ path: Place<Bool>, reload: Reload = .restart, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
             name, path, isToggle: true, reload: reload, allowed: "true or false", meaning: meaning,
@@ -91,7 +91,7 @@ extension ConfigurationKey {
             read: { only($0).flatMap { SocketEndpoint($0) } }, write: { $0.description })
     }
 
-    /// A list whose entries are read one by one: all must be allowed.
+    /// A list whose entries are parsed one by one; all must be allowed.
     static func list<Value: Sendable>(
         _ name: String, _ path: Place<[Value]>, of allowed: String, isSecret: Bool = false, reload: Reload = .restart, _ meaning: String,
         read: @escaping @Sendable (String) -> Value?, write: @escaping @Sendable (Value) -> String

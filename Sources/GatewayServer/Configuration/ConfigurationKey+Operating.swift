@@ -5,39 +5,45 @@ extension ConfigurationKey {
     static let operating: [ConfigurationKey] = [
         .choice(
             "store.kind", \.store.kind,
-            "Where acknowledged messages are kept: in memory, or in a file that survives the process. redis is not available yet."),
+            "Where acknowledged messages are stored: in memory, or in a file that survives a restart. redis is not available yet."),
         ConfigurationKey(
-            "store.path", \.store.path, reload: .restart, allowed: pathAllowed, meaning: "File of the embedded store, made with mode 0600.",
+            "store.path", \.store.path, reload: .restart, allowed: pathAllowed,
+            meaning: "File of the embedded store, created with mode 0600.",
             read: { only($0).flatMap(filePath) }, write: { $0 }),
         .choice(
-            "store.synchronous", \.store.synchronous, "How hard a write is pushed to the disk before it is acknowledged, in SQLite's words."
+            "store.synchronous", \.store.synchronous,
+            "How far a write is synced to disk before it is acknowledged, as SQLite's synchronous pragma."
         ),
-        .size("store.max_bytes", \.store.maxBytes, "Size of the store's file. At it new messages are refused until something is removed."),
+        .size(
+            "store.max_bytes", \.store.maxBytes,
+            "Maximum size of the store's file. At the limit new messages are rejected until something is removed."),
 
-        .duration("reports.keep", \.reports.keep, reload: .live, "Reports of ended sessions are deleted after so long."),
+        .duration("reports.keep", \.reports.keep, reload: .live, "How long reports of ended sessions are kept."),
         .choice(
             "reports.content", \.reports.content, reload: .live,
-            "Whether reports hold what was said, or only when, how much and how it ended."),
+            "Whether reports contain texts and transcripts, or only times, sizes and outcomes."),
 
-        .endpoint("operations.address", \.operations.address, "Where health, metrics and operations answer, over plain HTTP."),
+        .endpoint("operations.address", \.operations.address, "Address of the plain HTTP listener for health, metrics and operations."),
         ConfigurationKey(
             "operations.token", \.operations.token, isSecret: true, reload: .live, allowed: "1 to 1024 visible ASCII characters",
-            meaning: "Bearer token of everything there but health. Needed in production, and when the address isn't loopback. "
-                + "A secret: better in PARLEY_OPERATIONS_TOKEN_FILE=/path than here.",
+            meaning:
+                "Bearer token of that listener, except for health. Required in production, and when operations.address isn't loopback. "
+                + "A secret: prefer PARLEY_OPERATIONS_TOKEN_FILE=/path to this key.",
             read: { only($0).flatMap(token).map(Optional.some) }, write: { $0 }),
 
-        .choice("logging.level", \.logging.level, reload: .live, "The least severe level that is written to standard output."),
-        .choice("logging.format", \.logging.format, "One JSON object a line, or lines for people."),
+        .choice("logging.level", \.logging.level, reload: .live, "Least severe level written to standard output."),
+        .choice("logging.format", \.logging.format, "One JSON object per line, or lines for a terminal."),
 
-        .duration("shutdown.drain", \.shutdown.drain, "From SIGTERM to exit, at most."),
+        .duration("shutdown.drain", \.shutdown.drain, "Maximum time from SIGTERM to exit."),
 
         .choice(
             "auth.mode", \.auth.mode,
-            "Who may connect. none is anyone, and refused in production; jwt is not available yet, so production can't start yet."),
+            "How clients authenticate. none accepts anyone and is rejected in production; jwt is not available yet, so production can't start yet."
+        ),
 
         .toggle(
             "conformance.echo", \.conformance.echo,
-            "Adds /echo, which returns messages unread, without session or rate limits. Refused in production."),
+            "Adds /echo, which returns messages unparsed, without session or rate limits. Rejected in production."),
     ]
 
     /// Every key, in the order of `gateway.yaml`.
@@ -49,19 +55,19 @@ extension ConfigurationKey {
     /// Keys by environment variable.
     static let byVariable: [String: ConfigurationKey] = Dictionary(all.map { ($0.variable, $0) }, uniquingKeysWith: { first, _ in first })
 
-    /// What an `Authorization: Bearer` header can carry.
+    /// A token that an `Authorization: Bearer` header can carry.
     @Sendable private static func token(_ text: String) -> String? {
         (1...1024).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? text : nil
     }
 }
 
 extension ConfigurationKey {
-    /// The groups that keys are in: `listen`, `tls`, …
+    /// The groups of the keys: `listen`, `tls`, …
     static let groups: Set<String> = Set(all.compactMap { $0.components.first })
 }
 
 extension ConfigurationProblem {
-    /// A name that is no key's, with the nearest that is one. Its value isn't shown: it could be a secret.
+    /// The problem of an unknown key, with the nearest known name as a hint. The value isn't shown, since it could be a secret.
     static func unknownKey(_ name: String, source: String, among known: [String], separator: Character = ".") -> ConfigurationProblem {
         if let block = ConfigurationKey.Block.misnamed(in: name) { return .misnamedBlock(name, block: block, source: source) }
         return ConfigurationProblem(
@@ -69,7 +75,7 @@ extension ConfigurationProblem {
             hint: NearestName.of(name, among: known, separator: separator).map { "did you mean \($0)?" })
     }
 
-    /// A block whose name isn't allowed.
+    /// The problem of a block whose name isn't allowed.
     static func misnamedBlock(_ name: String, block: ConfigurationKey.Block, source: String) -> ConfigurationProblem {
         ConfigurationProblem(
             key: name, source: source, allowed: "below \(block.group): \(ConfigurationKey.Block.nameAllowed)",

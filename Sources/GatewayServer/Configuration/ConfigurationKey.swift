@@ -1,35 +1,35 @@
-/// One key of the configuration: its name, its bounds, its meaning, and the place of its value in `GatewayConfiguration`.
+/// One key of the configuration: its name, bounds, meaning, and the path of its value in `GatewayConfiguration`.
 ///
-/// The table of keys, `ConfigurationKey.all`, is the one place that knows them. Reading, checking, printing, hints, reloading and the
-/// test of `gateway.yaml` go by it, so that a key can't be read but not documented, or documented but not read.
+/// The table `ConfigurationKey.all` is the only definition of the keys. Reading, checking, printing, hints, reloading and the test of
+/// `gateway.yaml` use it, so that every key that is read is documented and vice versa.
 package struct ConfigurationKey: Sendable {
-    /// As in the files: `connections.max_sockets`.
+    /// The name as in the files: `connections.max_sockets`.
     package let name: String
     /// Whether the value is a list: a YAML list in files, comma-separated in variables and flags.
     package let isList: Bool
-    /// Whether the value is true or false: its flag then needs no value.
+    /// Whether the value is true or false, so that its flag needs no value.
     package let isToggle: Bool
-    /// Whether the value is a map: written as such in files, as a JSON object in variables and flags.
+    /// Whether the value is a map: a YAML map in files, a JSON object in variables and flags.
     package let isMap: Bool
     /// Whether the value is never shown.
     package let isSecret: Bool
-    /// Whether a running gateway takes a new value; else it needs a restart.
+    /// Whether a reload applies a new value; else a restart is required.
     package let isReloadable: Bool
-    /// What may be written, for people.
+    /// The allowed values, for users.
     package let allowed: String
-    /// What the value is for, for people, with what 0 does.
+    /// The meaning of the value, for users.
     package let meaning: String
 
-    /// Reads the texts (one, or those of a list) into the configuration; false, and nothing changed, if they aren't allowed.
+    /// Parses the texts (one, or those of a list) into the configuration. Returns false, and changes nothing, if they aren't allowed.
     let assign: @Sendable ([String], inout GatewayConfiguration) -> Bool
-    /// The value as it would be written; nil where there is none.
+    /// The value as it is written in a file; nil if there is none.
     let text: @Sendable (GatewayConfiguration) -> String?
-    /// The entries of a list as they would be written; nil for a key that is none.
+    /// The entries of a list as they are written in a file; nil for a key that isn't a list.
     let entries: @Sendable (GatewayConfiguration) -> [String]?
-    /// Takes the value of one configuration over into another.
+    /// Copies the value from one configuration to another.
     let copy: @Sendable (GatewayConfiguration, inout GatewayConfiguration) -> Void
 
-    /// The components that swift-configuration looks a key up by.
+    /// The components by which swift-configuration looks up a key.
     var components: [String] { name.split(separator: ".").map(String.init) }
 
     /// `PARLEY_CONNECTIONS_MAX_SOCKETS`.
@@ -38,16 +38,16 @@ package struct ConfigurationKey: Sendable {
     /// `--connections.max_sockets`.
     package var flag: String { "--" + name }
 
-    /// The value for people: masked when it is a secret, `(none)` where there is none.
+    /// The value for output: masked if it is a secret, `(none)` if there is none.
     package func shown(in configuration: GatewayConfiguration) -> String {
         guard let text = text(configuration) else { return "(none)" }
         return isSecret ? Self.mask : URLCredentials.maskedQuery(text)
     }
 
-    /// What stands for a secret. Of one length, whatever the secret's is.
+    /// The text shown in place of a secret. Its length doesn't depend on the secret's.
     package static let mask = "********"
 
-    /// A key whose value is an entry, or a list of entries, of the given reading and writing.
+    /// Creates a key from the functions that parse and format its value.
     init<Value: Sendable>(
         _ name: String, _ path: any WritableKeyPath<GatewayConfiguration, Value> & Sendable,
         isList: Bool = false, isToggle: Bool = false, isMap: Bool = false, isSecret: Bool = false, reload: Reload, allowed: String,
@@ -73,7 +73,7 @@ package struct ConfigurationKey: Sendable {
         self.copy = { source, target in target[keyPath: path] = source[keyPath: path] }
     }
 
-    /// Whether a new value is taken while the gateway runs.
+    /// Whether a new value is applied by a reload or by a restart.
     enum Reload: Sendable {
         case live, restart
     }

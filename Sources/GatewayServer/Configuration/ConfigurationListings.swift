@@ -1,8 +1,8 @@
 import Foundation
 
 extension LoadedConfiguration {
-    /// For programs, one JSON object: `environment`, `files`, `warnings`, and under `keys` each key with its `value` (null where there is
-    /// none, a list as a list of texts, else a text) and its `source`.
+    /// The configuration as one JSON object: `environment`, `files`, `warnings`, and under `keys` each key with its `value` (null if there
+    /// is none, a list of texts for a list, else a text) and its `source`.
     package var json: String {
         get throws {
             struct Entry: Encodable {
@@ -50,7 +50,7 @@ extension LoadedConfiguration {
 }
 
 extension ConfigurationKey {
-    /// Every key whose name begins with a text: meaning, bounds and defaults, with `<name>` for the name of a block.
+    /// Lists every key whose name begins with `prefix`: meaning, bounds and defaults, with `<name>` for the name of a block.
     package static func listing(prefix: String) -> String {
         let blocks = blockGroups.flatMap { Block(group: $0, name: "name").keys }
         return (all + blocks).map { ($0, $0.block.map { "\($0.group).<name>" } ?? "") }
@@ -67,7 +67,7 @@ extension ConfigurationKey {
             .joined(separator: "\n\n")
     }
 
-    /// `20 (development 0)`.
+    /// The defaults in all environments: `20 (development 0)`.
     var defaults: String {
         let common = text(GatewayConfiguration()) ?? "none"
         let others = DeploymentEnvironment.allCases.compactMap { environment -> String? in

@@ -1,15 +1,16 @@
-/// Reads the configuration: defaults, then `gateway.yaml`, then `<environment>.yaml`, then variables, then flags, the later winning.
+/// Reads the configuration: defaults, then `gateway.yaml`, then `<environment>.yaml`, then variables, then flags; the later layer wins.
 ///
-/// Every value of every layer is checked, also one that a later layer covers: a wrong value is wrong, and would come to light at the
-/// worst moment otherwise.
+/// Every value of every layer is checked, also if a later layer overrides it. An invalid value would otherwise surface when the override is
+/// removed.
 package enum ConfigurationLoader {
     /// Reads and checks everything.
     ///
     /// - Parameters:
     ///   - arguments: the flags, without program and subcommand.
-    ///   - environment: the process's environment variables.
-    ///   - directory: where the files are, unless `--config` or `PARLEY_CONFIG` names another. It needn't exist, nor any file in it.
-    /// - Throws: `ConfigurationError` with all problems there are.
+    ///   - environment: the environment variables of the process.
+    ///   - directory: the directory of the files, unless `--config` or `PARLEY_CONFIG` names another. Neither this default directory nor
+    ///     any file in it has to exist.
+    /// - Throws: `ConfigurationError` with all problems.
     package static func load(
         arguments: [String], environment: [String: String], directory: String = "config"
     ) throws(ConfigurationError) -> LoadedConfiguration {
@@ -21,7 +22,7 @@ package enum ConfigurationLoader {
         place.check(read: files.map(\.path))
         var problems = place.problems + flags.problems + variables.problems + files.flatMap(\.problems)
 
-        // Where the environment is unknown, the mildest rules find the rest of what is wrong.
+        // With an unknown environment, the rules of development, which are the mildest, find the remaining problems.
         var reading = Reading(environment: place.environment ?? .development, refused: Set(problems.map(\.key)))
         let layers = files.map(\.layer) + [variables.layer, flags.layer]
         let blocks = Set(layers.flatMap(\.names).compactMap { ConfigurationKey.named($0)?.block })
@@ -46,11 +47,11 @@ package enum ConfigurationLoader {
             warnings: place.warnings + rules.warnings)
     }
 
-    /// The layers being put on top of each other.
+    /// The result of merging the layers.
     private struct Reading {
         var configuration: GatewayConfiguration
         var sources: [String: String] = [:]
-        /// Keys with a problem, about whose value nothing more can be said.
+        /// Keys with a problem, to which no further checks apply.
         var refused: Set<String>
         var problems: [ConfigurationProblem] = []
 
@@ -59,7 +60,7 @@ package enum ConfigurationLoader {
             self.refused = refused
         }
 
-        /// The key's value in each layer, the lowest first: the last that is right stays.
+        /// Reads a key's value from each layer, the lowest first; the last valid value wins.
         mutating func read(_ key: ConfigurationKey, from layers: [ConfigurationLayer]) {
             for layer in layers {
                 guard let texts = layer.texts(of: key) else { continue }
@@ -83,7 +84,7 @@ package enum ConfigurationLoader {
             configuration.connections.maxSockets = max == 0 ? 0 : max + 128
         }
 
-        /// Where the value of a key comes from; for a key of a block that isn't set, where the block begins.
+        /// Returns the source of a key's value; for a key of a block that isn't set, the source of the block.
         func source(of name: String, in layers: [ConfigurationLayer]) -> String {
             if let source = sources[name] { return source }
             guard let block = ConfigurationKey.named(name)?.block else { return "default" }

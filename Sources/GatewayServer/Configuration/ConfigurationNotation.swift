@@ -1,5 +1,5 @@
-/// How values are written: durations, sizes, numbers. Each reader answers nil for what it doesn't know, overflow included;
-/// each writer gives the shortest text that reads back as the same value.
+/// The notation of durations, sizes and numbers. Parsers return nil for invalid text and on overflow; formatters return the shortest text
+/// that parses to the same value.
 package enum ConfigurationNotation {
     private static let durationUnits: [(suffix: String, milliseconds: Int64)] = [
         ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1),
@@ -10,7 +10,7 @@ package enum ConfigurationNotation {
         ("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1), ("", 1),
     ]
 
-    /// `100ms`, `30s`, `5m`, `24h`, `30d`; a bare `0` needs no unit.
+    /// Parses `100ms`, `30s`, `5m`, `24h`, `30d`; `0` needs no unit.
     package static func duration(_ text: String) -> Duration? {
         if text == "0" { return .zero }
         guard let (number, suffix) = split(text),
@@ -20,7 +20,7 @@ package enum ConfigurationNotation {
         return overflow ? nil : .milliseconds(milliseconds)
     }
 
-    /// A duration in the largest unit that divides it, but `24h` rather than `1d`.
+    /// Formats a duration in the largest unit that divides it, but as `24h` rather than `1d`.
     package static func text(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
@@ -32,26 +32,26 @@ package enum ConfigurationNotation {
         return "\(milliseconds / unit.milliseconds)\(unit.suffix)"
     }
 
-    /// `512B`, `100KB` (1000), `64KiB` (1024), up to `TB` and `TiB`, or plain bytes.
+    /// Parses `512B`, `100KB` (1000), `64KiB` (1024), up to `TB` and `TiB`, or plain bytes.
     package static func size(_ text: String) -> Int? {
         guard let (number, suffix) = split(text), let unit = sizeUnits.first(where: { $0.suffix == suffix }) else { return nil }
         let (bytes, overflow) = number.multipliedReportingOverflow(by: unit.bytes)
         return overflow ? nil : bytes
     }
 
-    /// A size in the largest unit that divides it; decimal ones come first, so that 256000 is `256KB`, not `250KiB`.
+    /// Formats a size in the largest unit that divides it; decimal units take precedence, so that 256000 is `256KB`, not `250KiB`.
     package static func text(size: Int) -> String {
         guard size != 0, let unit = sizeUnits.first(where: { size % $0.bytes == 0 }) else { return "0" }
         return "\(size / unit.bytes)\(unit.bytes == 1 ? "" : unit.suffix)"
     }
 
-    /// Decimal digits only: no sign, no underscores, no exponent.
+    /// Parses decimal digits only: no sign, no underscores, no exponent.
     package static func count(_ text: String) -> Int? {
         guard let (number, suffix) = split(text), suffix.isEmpty else { return nil }
         return number
     }
 
-    /// Decimal digits, with a point and more digits if need be.
+    /// Parses decimal digits, optionally followed by a point and more digits.
     package static func factor(_ text: String) -> Double? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(isDigit) }) else { return nil }

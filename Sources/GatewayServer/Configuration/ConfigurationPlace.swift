@@ -1,19 +1,19 @@
 import Foundation
 
-/// Which files are read: their directory, and the environment that chooses the second one. Both come from a flag or else a variable,
-/// never from a file.
+/// The location of the configuration files: their directory, and the environment, which selects the second file. Both are set by a flag or
+/// a variable, never by a file.
 struct ConfigurationPlace {
-    /// A text and where it was found.
+    /// A text and its source.
     typealias Found = (text: String, source: String)
 
     private(set) var problems: [ConfigurationProblem] = []
-    /// Nil when the name is no environment's.
+    /// Nil if the configured name isn't that of an environment.
     let environment: DeploymentEnvironment?
-    /// The environment as it was named.
+    /// The environment as configured.
     let named: Found
-    /// `gateway.yaml` and the environment's file, whether they exist or not.
+    /// The paths of `gateway.yaml` and the environment's file, whether they exist or not.
     let paths: [String]
-    /// The directory of the files as it was named.
+    /// The directory of the files, as configured.
     let directory: Found
 
     init(flags: ConfigurationFlags, variables: [String: String], directory: String) {
@@ -24,13 +24,13 @@ struct ConfigurationPlace {
         named = find("environment", "PARLEY_ENVIRONMENT", default: DeploymentEnvironment.development.rawValue)
         environment = DeploymentEnvironment(rawValue: named.text)
         // Without a known environment there is no second file.
-        let folder = self.directory.text
-        paths = (["gateway"] + (environment.map { [$0.rawValue] } ?? [])).map { "\(folder)/\($0).yaml" }
+        let directoryPath = self.directory.text
+        paths = (["gateway"] + (environment.map { [$0.rawValue] } ?? [])).map { "\(directoryPath)/\($0).yaml" }
         checkDirectory()
         checkEnvironment()
     }
 
-    /// Only the default directory may be missing: one that was named is a mistake, and would mean the defaults of development.
+    /// Only the default directory may be missing: a misspelt `--config` would otherwise start with the defaults of development.
     private mutating func checkDirectory() {
         var isDirectory: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: directory.text, isDirectory: &isDirectory)
@@ -45,16 +45,16 @@ struct ConfigurationPlace {
         refuseDirectory(allowed: "the path of a directory", hint: hint)
     }
 
-    /// Whether a flag or a variable names the directory.
+    /// Whether a flag or a variable sets the directory.
     private var isNamed: Bool { directory.source != "default" }
 
-    /// Looks at a directory that was named, but has neither of the files; to be called when the files were read. Files of other names in it are a
-    /// mistake. An empty directory is a way to read none, and worth a warning.
+    /// Checks a directory that was set explicitly but contains neither of the files; call it after the files were read. YAML files with
+    /// other names are a problem. An empty directory is allowed, with a warning.
     ///
-    /// - Parameter read: those of ``paths`` that exist
+    /// - Parameter read: the ``paths`` that exist
     mutating func check(read: [String]) {
-        warnings = strangers
-        // An unknown environment and a missing directory are reported already.
+        warnings = unreadFiles
+        // An unknown environment and a missing directory have been reported already.
         guard isNamed, read.isEmpty, problems.isEmpty else { return }
         let names = ConfigurationKey.alternatives(paths.map { ($0 as NSString).lastPathComponent })
         let others = DeploymentEnvironment.allCases.filter {
@@ -64,22 +64,22 @@ struct ConfigurationPlace {
         if let hint {
             refuseDirectory(allowed: "a directory with \(names) in it", hint: hint)
         } else {
-            warnings = ["\(directory.text) (\(directory.source)): the directory has no \(names); the defaults hold"]
+            warnings = ["\(directory.text) (\(directory.source)): the directory has no \(names); the built-in defaults apply"]
         }
     }
 
-    /// Sentences about the directory, for a warning each.
+    /// Warnings about the directory, one sentence each.
     private(set) var warnings: [String] = []
 
-    /// A sentence for each YAML file of the directory that isn't read, though its name comes near: at most ``mostStrangers``.
-    private var strangers: [String] {
+    /// One sentence for each YAML file of the directory that isn't read, at most ``maximumUnreadFiles``.
+    private var unreadFiles: [String] {
         let known = Set(DeploymentEnvironment.allCases.map(\.rawValue) + ["gateway"]).map { $0 + ".yaml" }
         let found = (try? FileManager.default.contentsOfDirectory(atPath: directory.text)) ?? []
         let unread = found.filter { name in
             let kind = (name.lowercased() as NSString).pathExtension
             return (kind == "yaml" || kind == "yml") && !name.hasPrefix(".") && !known.contains(name)
         }
-        return unread.sorted().prefix(Self.mostStrangers).map { name in
+        return unread.sorted().prefix(Self.maximumUnreadFiles).map { name in
             let stem = (name.lowercased() as NSString).deletingPathExtension
             let meant = known.contains(stem + ".yaml") ? stem + ".yaml" : NearestName.of(name.lowercased(), among: known)
             let path = "\(directory.text)/\(name)"
@@ -88,7 +88,7 @@ struct ConfigurationPlace {
         }
     }
 
-    private static let mostStrangers = 8
+    private static let maximumUnreadFiles = 8
 
     private mutating func refuseDirectory(allowed: String, hint: String?) {
         problems.append(

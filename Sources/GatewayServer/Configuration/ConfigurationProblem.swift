@@ -1,19 +1,19 @@
-/// One thing that is wrong with the configuration: what, where, and what would be right.
+/// One problem of the configuration: the key, the source, and what is allowed.
 package struct ConfigurationProblem: Sendable, Hashable {
-    /// The key as it is named in the files (`connections.max`); for what has no key, the file, variable or argument itself.
+    /// The key as in the files (`connections.max`); for a problem without a key, the file, variable or argument.
     package var key: String
-    /// What was found, masked when it is a secret. Nil where there is no value to show, as with an unknown key: it could be a
-    /// secret whose name was misspelt.
+    /// The value that was found, masked if it is a secret. Nil if there is none to show, as with an unknown key, which could be a secret
+    /// with a misspelt name.
     package var value: String?
-    /// Where it was found: `config/production.yaml:12`, `PARLEY_CONNECTIONS_MAX`, `--connections.max` or `default`.
+    /// The source of the value: `config/production.yaml:12`, `PARLEY_CONNECTIONS_MAX`, `--connections.max` or `default`.
     package var source: String
-    /// What is allowed there.
+    /// The values that are allowed.
     package var allowed: String
-    /// A guess at what was meant.
+    /// The likely cause or the likely intention.
     package var hint: String?
 
     package init(key: String, value: String? = nil, source: String, allowed: String, hint: String? = nil) {
-        // A problem is printed and logged: a URL with credentials is refused, and would be shown for that.
+        // A problem is printed and logged. A URL with credentials is rejected and would otherwise appear there.
         self.key = URLCredentials.masked(key)
         self.value = value.map(URLCredentials.masked)
         self.source = source
@@ -33,9 +33,9 @@ extension ConfigurationProblem: CustomStringConvertible {
     }
 }
 
-/// Everything that is wrong with a configuration, found in one go, so that it can be put right in one go.
+/// All problems of a configuration, reported together so that they can be fixed together.
 package struct ConfigurationError: Error, Sendable, Equatable {
-    /// At least one: first what concerns whole files, variables and flags, then keys in the order of `gateway.yaml`.
+    /// At least one problem: first those of whole files, variables and flags, then those of keys in the order of `gateway.yaml`.
     package var problems: [ConfigurationProblem]
     /// The files of the configuration that were read.
     package var files: [String]

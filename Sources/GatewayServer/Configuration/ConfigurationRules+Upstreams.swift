@@ -1,6 +1,6 @@
 package import GatewayCore
 
-/// What must hold within an upstream or a route, and between them.
+/// The rules within and between upstreams and routes.
 extension ConfigurationRules {
     mutating func check(upstream name: String) {
         let upstream = configuration[upstream: name]
@@ -9,17 +9,17 @@ extension ConfigurationRules {
         case .loopback: break
         case .websocket, .vosk:
             if upstream.urls.isEmpty || !upstream.urls.allSatisfy(\.isWebSocket) {
-                refuse(key("urls"), with: [key("kind")], allowed: "at least one, all ws:// or wss://, with this kind")
+                refuse(key("urls"), with: [key("kind")], allowed: "with this kind, at least one URL, all ws:// or wss://")
             }
         case .openai, .http:
             if upstream.urls.isEmpty || upstream.urls.contains(where: \.isWebSocket) {
-                refuse(key("urls"), with: [key("kind")], allowed: "at least one, all http:// or https://, with this kind")
+                refuse(key("urls"), with: [key("kind")], allowed: "with this kind, at least one URL, all http:// or https://")
             }
         case .process:
-            if upstream.command.isEmpty { refuse(key("command"), with: [key("kind")], allowed: "a program, with this kind") }
+            if upstream.command.isEmpty { refuse(key("command"), with: [key("kind")], allowed: "with this kind, the path of a program") }
         }
         if let taken = upstream.extraBody.members.map(\.name).first(where: { upstream.ownMembers.contains($0) }) {
-            refuse(key("extra_body"), with: [key("kind"), key("task")], allowed: "members but \(taken), which the gateway writes itself")
+            refuse(key("extra_body"), with: [key("kind"), key("task")], allowed: "members other than \(taken), which the gateway sets")
         }
         if upstream.hedgeAfter != .zero, !upstream.isRepeatable {
             refuse(key("hedge_after"), with: [key("repeatable"), key("kind")], allowed: "0ms, unless requests are repeatable")
@@ -37,21 +37,21 @@ extension ConfigurationRules {
         if route.upstreams.isEmpty { return refuse(key, allowed: "at least one upstream") }
         if route.upstreams.count > 4 { return refuse(key, allowed: "at most four upstreams") }
         if let unknown = route.upstreams.first(where: { configuration.upstreams[$0] == nil }) {
-            return refuse(key, allowed: "names of configured upstreams, which \(unknown) isn't")
+            return refuse(key, allowed: "names of configured upstreams; \(unknown) isn't one")
         }
         let roles = route.upstreams.map { configuration[upstream: $0].role }
         for (index, role) in roles.enumerated() {
             switch role {
-            case .transcribe where index > 0: return refuse(key, allowed: "what hears (transcription, vosk) only at the beginning")
-            case .synthesize where index < roles.count - 1: return refuse(key, allowed: "what speaks (speech) only at the end")
+            case .transcribe where index > 0: return refuse(key, allowed: "a transcribe stage (transcription, vosk) only as the first")
+            case .synthesize where index < roles.count - 1: return refuse(key, allowed: "a synthesize stage (speech) only as the last")
             default: break
             }
         }
         if route.type == .audio, roles[0] == .respond || roles[0] == .synthesize {
-            refuse(key, with: ["routes.\(name).type"], allowed: "something that takes audio at the beginning, with this type")
+            refuse(key, with: ["routes.\(name).type"], allowed: "with this type, a first stage that accepts audio")
         }
         if route.type == .text, roles == [.transcribe] {
-            refuse(key, with: ["routes.\(name).type"], allowed: "something that takes text, with this type")
+            refuse(key, with: ["routes.\(name).type"], allowed: "with this type, a stage that accepts text")
         }
     }
 }
@@ -66,12 +66,12 @@ extension GatewayConfiguration.Upstream {
         }
     }
 
-    /// Members of the body that aren't left to `extra_body`.
+    /// Members of the body that the gateway sets, so that `extra_body` can't.
     var ownMembers: Set<String> {
         switch task {
         case .chat: ["model", "messages", "stream", "stream_options"]
         case .transcription: ["model", "file", "stream"]
-        // Sound is read as WAV.
+        // The gateway reads audio as WAV.
         case .speech: ["model", "input", "response_format", "stream_format"]
         }
     }

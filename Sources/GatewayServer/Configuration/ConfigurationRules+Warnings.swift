@@ -1,9 +1,9 @@
 import GatewayCore
 
-/// Sentences about everything that is allowed, but probably not meant.
+/// Warnings about settings that are allowed but probably mistakes.
 extension ConfigurationRules {
     var warnings: [String] {
-        // Names that don't exist, and routes without upstreams, are problems.
+        // With problems, such as unknown upstreams, the warnings could be wrong.
         guard problems.isEmpty, refused.isEmpty else { return [] }
         return upstreamWarnings + routeWarnings
     }
@@ -21,10 +21,10 @@ extension ConfigurationRules {
                 warn(nil, "no route uses the upstream\(effect)")
             }
             if upstream.kind == .openai, upstream.model.isEmpty {
-                warn("model", "the upstream has no model; most servers refuse requests without one")
+                warn("model", "the upstream has no model; most servers reject requests without one")
             }
             if upstream.kind == .loopback, !upstream.urls.isEmpty || !upstream.command.isEmpty {
-                warn("kind", "the kind is loopback, which returns what was sent and uses neither urls nor command")
+                warn("kind", "the kind is loopback, which echoes requests and uses neither urls nor command")
             }
             return found
         }
@@ -38,8 +38,9 @@ extension ConfigurationRules {
             let name = table.routes[index].name
             let why =
                 switch reason {
-                case .covered(let others): "\(others.map { table.routes[$0].name }.joined(separator: " and ")) takes all its requests first"
-                case .contradiction(let key): "meta demands two values of \(String(decoding: key, as: UTF8.self))"
+                case .covered(let others):
+                    "\(others.map { table.routes[$0].name }.joined(separator: " and ")) matches all its requests first"
+                case .contradiction(let key): "meta requires two values of \(String(decoding: key, as: UTF8.self))"
                 }
             return "routes.\(name) (\(source("routes.\(name).upstreams"))): the route is never used: \(why)"
         }

@@ -1,12 +1,12 @@
-/// What must hold between keys, and what an environment demands.
+/// The rules between keys, and those of an environment.
 ///
-/// Each rule looks at effective values. It names the key that has to change, and stays silent when one of its keys was unreadable:
-/// that is reported already, and its default says nothing about what was meant.
+/// Each rule checks effective values and reports the key that has to change. A rule is skipped if one of its keys had an invalid value,
+/// which is already reported.
 struct ConfigurationRules {
     let configuration: GatewayConfiguration
-    /// Keys whose value was refused.
+    /// Keys whose value was rejected.
     let refused: Set<String>
-    /// Where the value of a key comes from.
+    /// Returns the source of the value of a key.
     let source: (String) -> String
     private(set) var problems: [ConfigurationProblem] = []
 
@@ -28,10 +28,10 @@ struct ConfigurationRules {
 
     private mutating func checkCertificates() {
         if configuration.tls.certificates.isEmpty, configuration.environment != .development {
-            refuse("tls.certificates", allowed: "at least one cert.pem:key.pem outside development, which makes its own")
+            refuse("tls.certificates", allowed: "at least one cert.pem:key.pem; only development generates its own")
         }
         if configuration.tls.clientAuth != .none, configuration.tls.clientCA == nil {
-            refuse("tls.client_auth", with: ["tls.client_ca"], allowed: "none, unless tls.client_ca names the authorities")
+            refuse("tls.client_auth", with: ["tls.client_ca"], allowed: "none, unless tls.client_ca is set")
         }
     }
 
@@ -64,7 +64,7 @@ struct ConfigurationRules {
     private mutating func checkOperations() {
         guard configuration.operations.token == nil else { return }
         if isProduction {
-            refuse("operations.token", allowed: "a token in production, best from PARLEY_OPERATIONS_TOKEN_FILE")
+            refuse("operations.token", allowed: "a token in production; set PARLEY_OPERATIONS_TOKEN_FILE")
         } else if !configuration.operations.address.isLoopback {
             refuse(
                 "operations.token", with: ["operations.address"],
@@ -74,9 +74,9 @@ struct ConfigurationRules {
 
     private mutating func checkAuthentication() {
         switch (configuration.auth.mode, isProduction) {
-        case (.none, true): refuse("auth.mode", allowed: "jwt in production, which is not available yet: production can't start yet")
+        case (.none, true): refuse("auth.mode", allowed: "jwt in production; it is not available yet, so production can't start yet")
         case (.jwt, true):
-            refuse("auth.mode", allowed: "nothing yet in production: jwt is not available yet, and none is refused there")
+            refuse("auth.mode", allowed: "nothing in production: jwt is not available yet, and none is rejected there")
         case (.jwt, false): refuse("auth.mode", allowed: "none; jwt is not available yet")
         case (.none, false): break
         }

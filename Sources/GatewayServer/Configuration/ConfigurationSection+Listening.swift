@@ -1,82 +1,82 @@
 extension ConfigurationSection {
     /// `listen.*`: the TLS listener.
     package struct Listen: Sendable, Equatable {
-        /// Where clients connect. Port 0 lets the system choose one.
+        /// The address for clients. Port 0: the system chooses a free port.
         package var address = SocketEndpoint(host: "0.0.0.0", port: 8443)
-        /// Event loops; 0 makes one for each core.
+        /// Number of event loops; 0: one per core.
         package var loops = 0
     }
 
     /// `tls.*`: TLS 1.2 and 1.3.
     package struct TLS: Sendable, Equatable {
-        /// Chosen by SNI; the first is the default. Empty only in development, which makes its own.
+        /// Selected by SNI; the first is the default. Empty only in development, which generates its own.
         package var certificates: [CertificateFiles] = []
-        /// The oldest version spoken.
+        /// The oldest version accepted.
         package var minimumVersion = TLSMinimumVersion.tls12
-        /// For the whole handshake; trickled bytes don't extend it.
+        /// Deadline of the whole handshake; received bytes don't extend it.
         package var handshakeTimeout = Duration.seconds(10)
-        /// A session-ticket key is replaced after so long.
+        /// Interval at which the session-ticket key is replaced.
         package var ticketRotation = Duration.seconds(12 * 3600)
-        /// PEM file of the authorities that may sign client certificates.
+        /// PEM file of the CAs that sign client certificates.
         package var clientCA: String?
-        /// Whether a client has to show a certificate. Anything but `none` comes with a `clientCA`.
+        /// Whether clients may or must present a certificate. Anything but `none` requires a `clientCA`.
         package var clientAuth = ClientAuthentication.none
     }
 
     /// `http.*`: the request before the upgrade.
     package struct HTTP: Sendable, Equatable {
-        /// From accept to the whole request head; trickled bytes don't extend it.
+        /// Deadline from accept to the end of the request head; received bytes don't extend it.
         package var headerTimeout = Duration.seconds(10)
-        /// Bytes of a request head, 431 beyond; 0: off.
+        /// Maximum bytes of a request head, 431 beyond; 0: no limit.
         package var maxHeaderBytes = 16 * 1024
-        /// Fields of a request head, 431 beyond; 0: off.
+        /// Maximum header fields of a request, 431 beyond; 0: no limit.
         package var maxHeaders = 100
-        /// Whether credentials in the URL are taken.
+        /// Whether credentials in the URL are accepted.
         package var queryTokens = false
-        /// Exact origins (`https://app.example`), or `*` for any. A request without `Origin` passes.
+        /// Exact origins (`https://app.example`), or `*` for any. Requests without `Origin` are allowed.
         package var allowedOrigins: [String] = []
     }
 
-    /// `connections.*`: how many, from whom, for how long.
+    /// `connections.*`: limits by number, address, user and age.
     package struct Connections: Sendable, Equatable {
-        /// WebSockets, 503 beyond; 0: off.
+        /// Maximum WebSocket connections, 503 beyond; 0: no limit.
         package var max = 1000
-        /// Every accepted socket, handshakes and health probes too: accepting pauses at it; 0: off.
-        /// Unless set it follows `max`: 128 more, or off when that is off.
+        /// Maximum accepted sockets, handshakes and health probes included; accepting pauses at the limit; 0: no limit. Unless set it is
+        /// `max` + 128, or no limit if `max` is none.
         package var maxSockets = 1128
-        /// WebSockets from one address (IPv6: one /64), 429 beyond; 0: off.
+        /// Maximum WebSocket connections per address (IPv6: per /64), 429 beyond; 0: no limit.
         package var perAddress = 10
-        /// Networks whose PROXY protocol v2 and X-Forwarded-For are believed.
+        /// Networks whose PROXY protocol v2 header and X-Forwarded-For are trusted.
         package var trustedProxies: [String] = []
-        /// New connections a second from one address; 0: off.
+        /// New connections per second and address; 0: no limit.
         package var handshakesPerSecond = 20
-        /// WebSockets of one authenticated user; 0: off. Without authentication there are no users.
+        /// Maximum WebSocket connections per authenticated user; 0: no limit. No effect without authentication.
         package var perUser = 3
-        /// What happens when a user is at `perUser`.
+        /// The connection that is closed or rejected when a user is at `perUser`.
         package var whenFull = WhenFull.evictOldest
-        /// After so long a connection is asked to go and then closed; 0: off.
+        /// Age at which a connection is sent `goaway` and then closed; 0: no limit.
         package var maxAge = Duration.seconds(24 * 3600)
     }
 
     /// `websocket.*`: RFC 6455 and RFC 7692.
     package struct WebSocket: Sendable, Equatable {
-        /// Bytes of a whole message, raw and inflated, 1009 beyond; 0: off.
+        /// Maximum bytes of a whole message, as received and inflated, 1009 beyond; 0: no limit.
         package var maxMessageBytes = 2_000_000
-        /// Fragments of a message, 1009 beyond; 0: off.
+        /// Maximum fragments of a message, 1009 beyond; 0: no limit.
         package var maxFragments = 1024
         /// Whether and how permessage-deflate is negotiated.
         package var compression = CompressionMode.shared
-        /// How long the peer's close frame is awaited.
+        /// How long to wait for the peer's close frame.
         package var closeTimeout = Duration.seconds(5)
     }
 
-    /// `heartbeat.*`: liveness. `staleAfter` is never less than `interval` + `timeout`.
+    /// `heartbeat.*`: liveness checks. `staleAfter` is never less than `interval` + `timeout`.
     package struct Heartbeat: Sendable, Equatable {
-        /// Between two pings.
+        /// Interval between pings.
         package var interval = Duration.seconds(30)
-        /// A pong is awaited so long, then counted as missed.
+        /// How long to wait for a pong before it counts as missed.
         package var timeout = Duration.seconds(10)
-        /// No byte at all for so long closes the connection with 4001.
+        /// A connection that receives no byte for this long is closed with 4001.
         package var staleAfter = Duration.seconds(75)
     }
 }
@@ -92,13 +92,13 @@ package enum ClientAuthentication: String, Sendable, CaseIterable {
     case none, optional, required
 }
 
-/// `connections.when_full`: whether the oldest connection of a user makes room, or the new one is refused.
+/// `connections.when_full`: whether the oldest connection of a user is closed, or the new one is rejected.
 package enum WhenFull: String, Sendable, CaseIterable {
     case evictOldest = "evict_oldest"
     case reject
 }
 
-/// `websocket.compression`: none; without context takeover and without memory a connection; or with a context of its own.
+/// `websocket.compression`: off; without context takeover and memory per connection; or with a context per connection.
 package enum CompressionMode: String, Sendable, CaseIterable {
     case off, shared, dedicated
 }

@@ -1,81 +1,81 @@
 extension ConfigurationSection {
-    /// `messages.*`: what one message may be.
+    /// `messages.*`: limits on a single message.
     package struct Messages: Sendable, Equatable {
-        /// Bytes of a JSON message other than audio, raw; 0: off.
+        /// Maximum bytes of a JSON message other than audio, as received; 0: no limit.
         package var maxBytes = 256_000
-        /// UTF-8 bytes of a text after sanitizing; 0: off.
+        /// Maximum UTF-8 bytes of a text after sanitizing; 0: no limit.
         package var maxTextBytes = 100_000
-        /// Bytes of an audio chunk or message, decoded; 0: off.
+        /// Maximum bytes of an audio chunk or message, decoded; 0: no limit.
         package var audioMaxBytes = 1_000_000
-        /// Nesting of JSON, 1 to 64; it can't be turned off.
+        /// Maximum nesting depth of JSON, 1 to 64; it can't be disabled.
         package var maxDepth = 16
-        /// What happens to a field that no message has.
+        /// Whether unknown fields of a message are ignored or rejected.
         package var unknownFields = UnknownFields.ignore
-        /// Violations a minute, 4505 beyond; 0: off.
+        /// Violations per minute, 4505 beyond; 0: no limit.
         package var maxViolations = 20
     }
 
-    /// `limits.*`: how much one session may send; 0 turns each off.
+    /// `limits.*`: rate limits of a session; 0 disables each.
     package struct Limits: Sendable, Equatable {
-        /// Texts a minute, with a burst of a quarter.
+        /// Texts per minute, with a burst of a quarter of that.
         package var textPerMinute = 60
-        /// Audio messages and opened streams a minute.
+        /// Audio messages and opened streams per minute.
         package var audioPerMinute = 30
-        /// Binary frames a second, with a burst of 5 s.
+        /// Binary frames per second, with a burst of 5 s.
         package var audioChunksPerSecond = 200
-        /// Seconds of audio a second, with a burst of 5 s.
+        /// Seconds of audio per second, with a burst of 5 s.
         package var audioRealtimeFactor = 1.5
-        /// `ping`, `status`, `cancel` and `auth` a minute.
+        /// `ping`, `status`, `cancel` and `auth` messages per minute.
         package var controlPerMinute = 240
-        /// Messages refused by a limit a minute, 4505 beyond.
+        /// Messages rejected by a limit per minute, 4505 beyond.
         package var refusalsPerMinute = 240
-        /// Inflated bytes a second, with a burst of 4 s.
+        /// Inflated bytes per second, with a burst of 4 s.
         package var bytesPerSecond = 1_000_000
-        /// All sessions of one address together may send so many times what one may.
+        /// Limits of all sessions of one address together, as a multiple of a session's limits.
         package var perAddressFactor = 10.0
-        /// Messages a second of all sessions together.
+        /// Messages per second of all sessions together.
         package var globalPerSecond = 0
     }
 
-    /// `sessions.*`: how many, for how long, and what they remember.
+    /// `sessions.*`: limits on sessions: number, lifetime, history and memory.
     package struct Sessions: Sendable, Equatable {
-        /// Sessions with a connection, 503 beyond; 0: off.
+        /// Maximum attached sessions, 503 beyond; 0: no limit.
         package var max = 1000
-        /// Sessions waiting to be resumed, 503 beyond; 0: off.
+        /// Maximum detached sessions, 503 beyond; 0: no limit.
         package var maxDetached = 1000
-        /// A session ends so long after it began; 0: off.
+        /// Maximum lifetime of a session; 0: no limit.
         package var ttl = Duration.seconds(24 * 3600)
-        /// A session ends when no message came for so long; 0: off.
+        /// A session that receives no message for this long ends; 0: no limit.
         package var idle = Duration.seconds(30 * 60)
-        /// A session is kept so long without a connection.
+        /// How long a detached session can be resumed.
         package var resumeWindow = Duration.seconds(120)
-        /// Between two passes that free what expired.
+        /// Interval at which expired state is freed.
         package var sweep = Duration.seconds(300)
-        /// Messages of history, the oldest pruned beyond; 0 keeps none.
+        /// Maximum messages in the history, the oldest pruned beyond; 0: no history.
         package var historyMessages = 1000
-        /// Bytes of history, the oldest pruned beyond; 0 keeps none.
+        /// Maximum bytes of the history, the oldest messages pruned beyond; 0: no history.
         package var historyBytes = 256 * 1024
-        /// Accepted ids remembered; 0 remembers none.
+        /// Number of recent ids kept to detect duplicates; 0: none.
         package var duplicateIDs = 1000
-        /// Unacknowledged messages kept for replay; 0: off, the memory budget still binds.
+        /// Maximum unacknowledged messages kept for replay; 0: only the memory budget limits them.
         package var outboxMessages = 1000
-        /// Unacknowledged bytes kept for replay; 0: off, the memory budget still binds.
+        /// Maximum unacknowledged bytes kept for replay; 0: only the memory budget limits them.
         package var outboxBytes = 1 << 20
-        /// Bytes of everything that one session holds; 0: off.
+        /// Memory budget of one session in bytes; 0: no limit.
         package var memoryBudget = 6 << 20
-        /// Bytes of all sessions together; 0: off.
+        /// Memory budget of all sessions in bytes; 0: no limit.
         package var totalMemoryBudget = 1 << 30
     }
 
-    /// `delivery.*`: the way out.
+    /// `delivery.*`: queues and timeouts toward the client and the upstream.
     package struct Delivery: Sendable, Equatable {
-        /// The socket took no byte for so long while some waited: closed 4002.
+        /// A socket that accepts no byte for this long while bytes are queued is closed with 4002.
         package var sendTimeout = Duration.seconds(5)
-        /// Bytes waiting for the upstream, a session; chunks beyond are refused; 0: off.
+        /// Maximum bytes queued for the upstream per session; further chunks are rejected; 0: no limit.
         package var upstreamQueueBytes = 256 * 1024
-        /// Streamed text deltas are gathered for so long; 0: sent as they come.
+        /// How long streamed text deltas are collected before they are sent; 0: no delay.
         package var coalesce = Duration.zero
-        /// Bytes waiting for the socket; beyond, reading from the upstream pauses; 0: off.
+        /// Maximum bytes queued for the socket; beyond it reading from the upstream pauses; 0: no limit.
         package var socketQueueBytes = 1 << 20
     }
 }

@@ -1,31 +1,31 @@
 package import Logging
 
 extension ConfigurationSection {
-    /// `store.*`: where acknowledged messages are kept.
+    /// `store.*`: the store of acknowledged messages.
     package struct Store: Sendable, Equatable {
-        /// `redis` isn't built so far.
+        /// `redis` is not available yet.
         package var kind = StoreKind.sqlite
         /// File of the embedded store.
         package var path = "var/parley.sqlite"
-        /// How hard a write is pushed to the disk before it is acknowledged.
+        /// How far a write is synced to disk before it is acknowledged.
         package var synchronous = StoreSynchronous.full
-        /// Bytes of the store; 0: off.
+        /// Maximum bytes of the store; 0: no limit.
         package var maxBytes = 8 << 30
     }
 
     /// `reports.*`: reports of ended sessions.
     package struct Reports: Sendable, Equatable {
-        /// A report is deleted after so long.
+        /// How long reports are kept.
         package var keep = Duration.seconds(30 * 24 * 3600)
-        /// Whether a report holds what was said.
+        /// Whether reports contain texts and transcripts.
         package var content = ReportContent.full
     }
 
     /// `operations.*`: the second listener, plain HTTP.
     package struct Operations: Sendable, Equatable {
-        /// Where health, metrics and operations answer. Port 0 lets the system choose one.
+        /// The address for health, metrics and operations. Port 0: the system chooses a free port.
         package var address = SocketEndpoint(host: "127.0.0.1", port: 9464)
-        /// Bearer token of everything but health. Never nil in production, nor when `address` isn't loopback. A secret.
+        /// Bearer token of everything except health. Never nil in production, nor if `address` isn't loopback. A secret.
         package var token: String?
     }
 
@@ -33,25 +33,25 @@ extension ConfigurationSection {
     package struct Logging: Sendable, Equatable {
         /// The least severe level that is written.
         package var level = Logger.Level.info
-        /// How a line looks.
+        /// The format of a line.
         package var format = LogFormat.json
     }
 
     /// `shutdown.*`.
     package struct Shutdown: Sendable, Equatable {
-        /// From SIGTERM to exit, at most.
+        /// Maximum time from SIGTERM to exit.
         package var drain = Duration.seconds(30)
     }
 
-    /// `auth.*`: who may connect.
+    /// `auth.*`: authentication of clients.
     package struct Authentication: Sendable, Equatable {
-        /// Only `none` is built so far, and production refuses it.
+        /// Only `none` is available yet, and production rejects it.
         package var mode = AuthenticationMode.none
     }
 
-    /// `conformance.*`: what only protocol conformance suites need; refused in production.
+    /// `conformance.*`: settings that only protocol conformance suites need; rejected in production.
     package struct Conformance: Sendable, Equatable {
-        /// Adds `/echo`, which returns messages unread.
+        /// Adds `/echo`, which returns messages unparsed.
         package var echo = false
     }
 }
@@ -61,7 +61,7 @@ package enum StoreKind: String, Sendable, CaseIterable {
     case memory, sqlite, redis
 }
 
-/// `store.synchronous`, as SQLite's pragma has it: `full` survives a power cut, `normal` a crash of the process, `off` neither for sure.
+/// `store.synchronous`, as SQLite's pragma: `full` survives a power failure, `normal` a crash of the process, `off` possibly neither.
 package enum StoreSynchronous: String, Sendable, CaseIterable {
     case full, normal, off
 }

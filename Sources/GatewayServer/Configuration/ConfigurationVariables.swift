@@ -1,23 +1,22 @@
 internal import Configuration
 
-/// The environment variables that are ours: `PARLEY_CONNECTIONS_MAX` for `connections.max`, and for a secret also the same with
-/// `_FILE` behind it, which names a file that holds it.
+/// The environment variables of Parley: `PARLEY_CONNECTIONS_MAX` sets `connections.max`. For a secret, the variable with the suffix `_FILE`
+/// names a file that contains it.
 ///
-/// Variables that Kubernetes makes up for Services named parley or parley-… aren't ours; any other `PARLEY_…` that is no key is a slip and
-/// a problem.
+/// Variables that Kubernetes generates for Services named parley or parley-… are ignored; any other unknown `PARLEY_…` is a problem.
 struct ConfigurationVariables {
-    /// What a file with a secret may weigh.
+    /// The maximum size of a file with a secret, in bytes.
     static let secretLimit = 64 * 1024
 
     private(set) var problems: [ConfigurationProblem] = []
-    /// Files that secrets were read from, or couldn't be.
+    /// The files of secrets, readable or not.
     private(set) var secretFiles: [String] = []
     private var values: [String: String] = [:]
-    /// Lists that were read from files with secrets, by variable.
+    /// Lists that were read from files of secrets, by variable.
     private var lists: [String: [String]] = [:]
     private var sources: [String: String] = [:]
 
-    /// Picks ours from the environment of a process.
+    /// Selects Parley's variables from the environment of a process.
     init(_ environment: [String: String]) {
         let ours = environment.filter { name, value in
             name.hasPrefix("PARLEY_") && !Self.isOfService(name, value)
@@ -38,8 +37,9 @@ struct ConfigurationVariables {
         }
     }
 
-    /// Whether Kubernetes made this up for a Service whose name begins with `parley`, in the words of Docker's links: `PARLEY_REDIS_SERVICE_HOST`,
-    /// `…_SERVICE_PORT`, `…_SERVICE_PORT_<port's name>`, `…_PORT` with a URL in it, `…_PORT_6379_TCP`, `…_PORT_6379_TCP_ADDR`.
+    /// Whether Kubernetes generated this variable for a Service whose name begins with `parley`, in the form of Docker's links:
+    /// `PARLEY_REDIS_SERVICE_HOST`, `…_SERVICE_PORT`, `…_SERVICE_PORT_<port's name>`, `…_PORT` with a URL, `…_PORT_6379_TCP`,
+    /// `…_PORT_6379_TCP_ADDR`.
     static func isOfService(_ name: String, _ value: String) -> Bool {
         if name.hasPrefix("PARLEY_SERVICE_") || name.hasPrefix("PARLEY_PORT") { return true }
         if name.hasSuffix("_SERVICE_HOST") || name.hasSuffix("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") { return true }
@@ -50,7 +50,7 @@ struct ConfigurationVariables {
         return words[words.count - 3] == "PORT" && UInt16(words[words.count - 2]) != nil
     }
 
-    /// What the variables set, for the loader.
+    /// The layer of the values that variables set.
     var layer: ConfigurationLayer {
         let secrets = Set(values.keys.filter { ConfigurationKey.variable($0)?.isSecret ?? false })
         return ConfigurationLayer(
@@ -79,10 +79,10 @@ struct ConfigurationVariables {
         case .missing: refuse(allowed, hint: "there is no such file")
         case .unreadable(let reason): refuse(allowed, hint: reason)
         case .bytes(let bytes):
-            // Editors and `echo` end a file with a newline that nobody means.
+            // Editors and `echo` end a file with a newline, which isn't part of the secret.
             guard let text = String(validating: bytes, as: UTF8.self) else { return refuse(allowed, hint: "not UTF-8") }
             values[key.variable] = text.hasSuffix("\r\n") || text.hasSuffix("\n") ? String(text.dropLast()) : text
-            // A comma may belong to an entry.
+            // An entry may contain a comma, so the file has one entry per line.
             if key.isList { lists[key.variable] = text.split(whereSeparator: \.isNewline).map(String.init) }
             sources[key.variable] = variable
         }

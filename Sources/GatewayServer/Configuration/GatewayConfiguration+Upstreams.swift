@@ -2,40 +2,40 @@ package import GatewayCore
 import GatewayWebSocket
 
 extension GatewayConfiguration {
-    /// `upstreams.<name>.*`: a service that Parley stands in front of.
+    /// `upstreams.<name>.*`: a service behind Parley.
     package struct Upstream: Sendable, Equatable {
         package var kind = UpstreamKind.loopback
-        /// Of `openai`: which of its services.
+        /// `openai`: the service that is used.
         package var task = UpstreamTask.chat
-        /// Endpoints of all kinds but `loopback` and `process`.
+        /// Endpoints; unused by `loopback` and `process`.
         package var urls: [UpstreamURL] = []
-        /// Of `process`: the program and its arguments.
+        /// `process`: the program and its arguments.
         package var command: [String] = []
-        /// Of `openai`.
+        /// `openai`: the model; in the following lines settings of `openai` only.
         package var model = ""
         package var voice = ""
-        /// Whether a speaker is given texts without Markdown.
+        /// Whether Markdown is removed from texts before synthesis.
         package var stripMarkdown = true
         package var systemPrompt = ""
-        /// How much of the conversation goes along to a chat model.
+        /// How much of the conversation a chat request includes.
         package var historyMessages = 40
         package var historyBytes = 16_384
-        /// Tokens of an answer; 0 leaves it to the server.
+        /// Maximum tokens of a response; 0: the server's own limit.
         package var maxTokens = 0
-        /// Further members of the body of an `openai` request.
+        /// Additional members of the body of a request.
         package var extraBody = UpstreamBody()
-        /// Asks a streaming chat server for the usage; some refuse the field.
+        /// Whether the usage of a streamed response is requested; some servers reject the field.
         package var streamUsage = true
-        /// `<think>…</think>` at the beginning of an answer is reasoning.
+        /// Whether `<think>…</think>` at the beginning of a response is reasoning.
         package var reasoningTags = true
         /// Credentials, never shown.
         package var apiKey: String?
         package var headers: [UpstreamHeader] = []
-        /// PEM of the authorities that its certificate is checked against, in place of the system's.
+        /// PEM file of the CAs that the server's certificate is verified against, in place of the system's.
         package var authority: String?
         package var clientCertificate: CertificateFiles?
         package var maxConnections = 50
-        /// Of `websocket`.
+        /// `websocket`: connections per event loop and endpoint.
         package var connectionsPerLoop = 1
         package var maxWaiting = 100
         package var maxProcesses = 4
@@ -48,7 +48,7 @@ extension GatewayConfiguration {
         package var firstByteTimeout = Duration.seconds(30)
         package var betweenBytesTimeout = Duration.seconds(15)
         package var totalTimeout = Duration.seconds(120)
-        /// An idle connection is closed after so long, any after `maxAge`.
+        /// How long a connection may be idle before it is closed; every connection is replaced after `maxAge`.
         package var idleClose = Duration.seconds(60)
         package var maxAge = Duration.seconds(600)
         package var maxMessageBytes = 1 << 20
@@ -70,11 +70,11 @@ extension GatewayConfiguration {
     /// `routes.<name>.*`: which requests go to which upstreams.
     package struct Route: Sendable, Equatable {
         package var type = RouteType.any
-        /// The path that the client has connected to; empty for any.
+        /// The path of the client's connection; empty: any.
         package var path = ""
-        /// `key=value` each.
+        /// Conditions on `meta`.
         package var meta: [MetaCondition] = []
-        /// Names of upstreams, in the order in which they work.
+        /// Names of upstreams, in the order of the stages.
         package var upstreams: [String] = []
         package var dedupe = GatewayCore.Route.Sharing.subject
         package var dedupeKey = ""
@@ -84,7 +84,7 @@ extension GatewayConfiguration {
         package init() {}
     }
 
-    /// The block of that name; writing makes it where there is none.
+    /// The block of a name; setting a field creates the block.
     subscript(upstream name: String) -> Upstream {
         get { upstreams[name] ?? Upstream() }
         set { upstreams[name] = newValue }
@@ -96,43 +96,43 @@ extension GatewayConfiguration {
     }
 }
 
-/// What speaks at the other end.
+/// The protocol of an upstream.
 package enum UpstreamKind: String, Sendable, CaseIterable {
     case loopback, websocket, vosk, openai, http, process
 }
 
-/// Which service of an OpenAI-compatible server.
+/// The service of an OpenAI-compatible server.
 package enum UpstreamTask: String, Sendable, CaseIterable {
     case chat, transcription, speech
 }
 
-/// Whether a request may be sent again after it had reached an upstream.
+/// Whether a request may be sent again after it has reached an upstream.
 package enum Repeatability: String, Sendable, CaseIterable {
-    /// As is safe with the kind: yes with `openai`, whose answers change nothing, no with all others.
+    /// Yes with `openai`, whose requests have no side effects; no with all other kinds.
     case auto
     case yes, no
 }
 
-/// The effect on a request of a sentence that the speaker fails on.
+/// The effect on a request when the synthesis of a sentence fails.
 package enum SpeechFailures: String, Sendable, CaseIterable {
-    /// The sentence has no sound, and a status tells so.
+    /// The sentence has no audio, and a status reports it.
     case skip
     /// The request fails.
     case fail
 }
 
-/// Which messages a route takes.
+/// The types of messages that a route matches.
 package enum RouteType: String, Sendable, CaseIterable {
     case any, text, audio
 }
 
-/// `http://127.0.0.1:8000/v1`: where an upstream listens.
+/// The URL of an upstream: `http://127.0.0.1:8000/v1`.
 package struct UpstreamURL: Sendable, Hashable, CustomStringConvertible {
     /// `http`, `https`, `ws` or `wss`.
     package let scheme: String
     package let location: WebSocketURL
 
-    /// Nil when the text isn't such a URL: no credentials in it, no fragment.
+    /// Returns nil if the text isn't such a URL, or contains credentials or a fragment.
     package init?(_ text: String) {
         guard text.utf8.count <= 1024, let end = text.firstIndex(of: ":") else { return nil }
         scheme = text[..<end].lowercased()
@@ -152,12 +152,13 @@ package struct UpstreamURL: Sendable, Hashable, CustomStringConvertible {
     package var description: String { "\(scheme)://\(location.authority)\(location.target)" }
 }
 
-/// A header field that goes along with each request.
+/// A header field that is sent with each request.
 package struct UpstreamHeader: Sendable, Hashable, CustomStringConvertible {
     package let name: String
     package let value: String
 
-    /// `Name: value`; nil when the name isn't a token (RFC 9110 §5.1), or the value has anything but visible ASCII, blanks and tabs.
+    /// Parses `Name: value`; returns nil if the name isn't a token (RFC 9110 §5.1) or the value contains anything but visible ASCII, spaces
+    /// and tabs.
     package init?(_ text: String) {
         guard let colon = text.firstIndex(of: ":"), text.utf8.count <= 4096 else { return nil }
         let name = text[..<colon]
@@ -171,7 +172,7 @@ package struct UpstreamHeader: Sendable, Hashable, CustomStringConvertible {
     package var description: String { "\(name): \(value)" }
 }
 
-/// `key=value`, to be found in a request's `meta`.
+/// A condition on a request's `meta`: `key=value`.
 package struct MetaCondition: Sendable, Hashable, CustomStringConvertible {
     package let key: String
     package let value: String
@@ -183,7 +184,7 @@ package struct MetaCondition: Sendable, Hashable, CustomStringConvertible {
         guard (1...64).contains(key.utf8.count), value.utf8.count <= 1024, key.utf8.allSatisfy(Self.isOfKey) else { return nil }
     }
 
-    /// What clients may write keys of `meta` in.
+    /// Whether a byte is allowed in keys of `meta`.
     private static func isOfKey(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true

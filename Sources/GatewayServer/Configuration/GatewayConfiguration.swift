@@ -1,14 +1,14 @@
 import Logging
 
-/// Everything about Parley that an operator can set, as plain typed values.
+/// All settings of Parley, as plain typed values.
 ///
-/// A value of this type is complete: every key has a value, checked one by one and against the others. How it is read from files,
-/// variables and flags is `ConfigurationLoader`'s matter; nothing here knows of YAML or of key names.
+/// A value of this type is complete: every key has a value, checked by itself and against the others. `ConfigurationLoader` reads it from
+/// files, variables and flags; this type is independent of YAML and of key names.
 ///
-/// Times are `Duration`s (100 ms to 3650 days), sizes are bytes (to 10^12), counts and rates go to 10^9.
-/// Where a value is a limit, 0 turns it off; the few that can't be turned off say so.
+/// Times are `Duration`s (100 ms to 3650 days), sizes are bytes (to 10^12), counts and rates go to 10^9. If a value is a limit, 0 disables
+/// it, unless its comment states otherwise.
 package struct GatewayConfiguration: Sendable, Equatable {
-    /// Where this gateway runs: chooses the defaults, the second file, and how strict the rules are.
+    /// The deployment environment: selects the defaults, the second file, and how strict the rules are.
     package var environment: DeploymentEnvironment = .development
     /// The TLS listener.
     package var listen = ConfigurationSection.Listen()
@@ -16,21 +16,21 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var tls = ConfigurationSection.TLS()
     /// The HTTP request before the upgrade.
     package var http = ConfigurationSection.HTTP()
-    /// How many connections, from whom, and for how long.
+    /// Limits on connections: number, by address and user, and age.
     package var connections = ConfigurationSection.Connections()
     /// Framing and compression, RFC 6455 and RFC 7692.
     package var websocket = ConfigurationSection.WebSocket()
-    /// Liveness of a connection.
+    /// Liveness checks of connections.
     package var heartbeat = ConfigurationSection.Heartbeat()
-    /// What one message may be.
+    /// Limits on a single message.
     package var messages = ConfigurationSection.Messages()
-    /// How much one session may send.
+    /// Rate limits of a session.
     package var limits = ConfigurationSection.Limits()
-    /// How many sessions, for how long, and what they remember.
+    /// Limits on sessions: number, lifetime, history and memory.
     package var sessions = ConfigurationSection.Sessions()
-    /// The way out: toward the client, and toward the upstream.
+    /// Queues and timeouts toward the client and the upstream.
     package var delivery = ConfigurationSection.Delivery()
-    /// Where acknowledged messages are kept.
+    /// The store of acknowledged messages.
     package var store = ConfigurationSection.Store()
     /// Reports of ended sessions.
     package var reports = ConfigurationSection.Reports()
@@ -38,20 +38,20 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var operations = ConfigurationSection.Operations()
     /// Log lines on standard output.
     package var logging = ConfigurationSection.Logging()
-    /// From SIGTERM to exit.
+    /// The shutdown, from SIGTERM to exit.
     package var shutdown = ConfigurationSection.Shutdown()
-    /// Who may connect.
+    /// Authentication of clients.
     package var auth = ConfigurationSection.Authentication()
-    /// What Parley stands in front of, by name.
+    /// Upstreams by name.
     package var upstreams: [String: Upstream] = [:]
-    /// Which requests go where, by name. Without any, all go to the loopback.
+    /// Routes by name. Without any, all requests go to the loopback.
     package var routes: [String: Route] = [:]
-    /// What only protocol conformance suites need.
+    /// Settings that only protocol conformance suites need.
     package var conformance = ConfigurationSection.Conformance()
 
     package init() {}
 
-    /// The built-in defaults of an environment, which hold where no file, variable or flag says otherwise.
+    /// Returns the built-in defaults of an environment, for keys that no file, variable or flag sets.
     package static func defaults(for environment: DeploymentEnvironment) -> GatewayConfiguration {
         var values = GatewayConfiguration()
         values.environment = environment
@@ -81,7 +81,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
     }
 }
 
-/// Where a gateway runs. Read from `--environment` or `PARLEY_ENVIRONMENT`; development unless told otherwise.
+/// The deployment environment, read from `--environment` or `PARLEY_ENVIRONMENT`; development by default.
 package enum DeploymentEnvironment: String, Sendable, CaseIterable {
     case development, staging, production
 }

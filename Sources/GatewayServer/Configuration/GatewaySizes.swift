@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// 0 turns a limit off: what that comes to where limits are compared.
+/// Conversions of limits in which 0 means "no limit", to the type's maximum.
 enum GatewaySizes {
     static func orOff(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }
     static func orOff(_ duration: Duration) -> Instant.Duration { duration == .zero ? .max : Instant.Duration(duration) }

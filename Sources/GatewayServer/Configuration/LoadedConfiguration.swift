@@ -1,10 +1,10 @@
-/// A configuration that was read and found right, with where each value came from.
+/// A valid configuration, with the source of each value.
 package struct LoadedConfiguration: Sendable {
     /// One effective value.
     package struct Origin: Sendable, Equatable {
         /// `connections.max`; the first is `environment`.
         package var key: String
-        /// The value as it would be written; masked when it is a secret, `(none)` where there is none.
+        /// The value as it is written in a file; masked if it is a secret, `(none)` if there is none.
         package var value: String
         /// `config/production.yaml:12`, `PARLEY_CONNECTIONS_MAX`, `--connections.max` or `default`.
         package var source: String
@@ -14,9 +14,9 @@ package struct LoadedConfiguration: Sendable {
     package var configuration: GatewayConfiguration
     /// `environment`, then every key in the order of `gateway.yaml`.
     package var origins: [Origin]
-    /// The files whose change is a reason to load again: configuration, secrets, certificates. Some may not exist.
+    /// The files whose change triggers a reload: configuration, secrets, certificates. Some may not exist.
     package var watchedFiles: [String]
-    /// Of `watchedFiles`, taken before they were read, so that a change in between isn't missed.
+    /// The fingerprint of `watchedFiles`, taken before they were read so that no change in between is missed.
     package var fingerprint: ConfigurationFingerprint
 
     /// A file of the configuration that was read.
@@ -28,34 +28,34 @@ package struct LoadedConfiguration: Sendable {
 
     /// `gateway.yaml` and the environment's file, those that exist.
     package var files: [File]
-    /// The directory of ``files`` as it was named.
+    /// The directory of ``files``, as configured.
     package var directory: String
-    /// A sentence for everything that is allowed, but probably not meant.
+    /// One sentence for each setting that is allowed but probably a mistake.
     package var warnings: [String]
 
-    /// The files that were read, for people: `config/gateway.yaml, config/production.yaml`.
+    /// The files that were read, for messages: `config/gateway.yaml, config/production.yaml`.
     package var filesRead: String {
         files.isEmpty ? "none in \(directory)" : files.map(\.path).joined(separator: ", ")
     }
 
-    /// The problems that keep this configuration from replacing `running` while the gateway runs.
+    /// Returns the problems that prevent this configuration from replacing `running` in a running gateway.
     ///
-    /// A file that has vanished, or was cut to nothing, would set its keys back to their defaults, and every upstream to the loopback. A mount
-    /// that is gone and a copy on a full disk look like a decision, so the decision takes a restart.
+    /// A missing or empty file would reset its keys to their defaults, and replace every upstream with the loopback. A lost mount or a copy
+    /// to a full disk looks like an intended removal, so removing a file requires a restart.
     package func lost(since running: LoadedConfiguration) -> [ConfigurationProblem] {
         running.files.compactMap { file in
             let found = files.first { $0.path == file.path }
             guard found == nil || (found?.isEmpty == true && !file.isEmpty) else { return nil }
             return ConfigurationProblem(
-                key: file.path, source: file.path, allowed: "the files that were read at the start; a restart does without this one",
+                key: file.path, source: file.path, allowed: "the files that were read at startup; restart to run without this one",
                 hint: found == nil ? "the file is missing" : "the file is empty")
         }
     }
 
-    /// One line a key, for `parley config print`: key, value and source in columns.
+    /// One line per key, for `parley config print`: key, value and source in columns.
     package var listing: String {
         let keyWidth = origins.map(\.key.count).max() ?? 0
-        // One long list shouldn't push all the sources off the screen.
+        // One long list shouldn't move all sources off the screen.
         let valueWidth = min(origins.map(\.value.count).max() ?? 0, 24)
         return origins.map { origin in
             padded(origin.key, to: keyWidth) + "  " + padded(origin.value, to: valueWidth) + "  # " + origin.source

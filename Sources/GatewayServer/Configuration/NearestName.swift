@@ -1,7 +1,7 @@
-/// Finds the name that was probably meant.
+/// Search for the known name that a misspelt name probably stands for.
 package enum NearestName {
-    /// The candidate with the fewest edits from `name`, if they are few enough to be a slip: at most a third of its length.
-    /// Failing that, the only candidate with the same last part: `limits.max_depth` is `messages.max_depth`.
+    /// Returns the candidate with the fewest edits from `name`, if they are few enough for a typo: at most a third of the name's length.
+    /// Else returns the only candidate with the same last part: `messages.max_depth` for `limits.max_depth`.
     package static func of(_ name: String, among candidates: [String], separator: Character = ".") -> String? {
         let nearest = candidates.map { (name: $0, distance: distance(name, $0)) }.min { $0.distance < $1.distance }
         if let nearest, nearest.distance <= max(2, name.utf8.count / 3), nearest.distance < nearest.name.utf8.count { return nearest.name }
@@ -10,8 +10,8 @@ package enum NearestName {
         return namesakes.count == 1 ? namesakes.first : nil
     }
 
-    /// Insertions, deletions, replacements and swaps of neighbours that lead from one to the other (optimal string alignment).
-    /// Names longer than 128 bytes are nobody's slip and count as far away.
+    /// Returns the number of insertions, deletions, substitutions and transpositions between two names (optimal string alignment distance).
+    /// For names longer than 128 bytes it returns the maximum.
     static func distance(_ first: String, _ second: String) -> Int {
         let a = Array(first.utf8)
         let b = Array(second.utf8)

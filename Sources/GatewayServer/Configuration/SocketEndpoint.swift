@@ -1,10 +1,10 @@
 import Glibc
 
-/// A host and a port to listen on, written `127.0.0.1:8443`, `[::1]:8443` or `localhost:0`.
+/// A host and port to listen on, written `127.0.0.1:8443`, `[::1]:8443` or `localhost:0`.
 package struct SocketEndpoint: Sendable, Hashable, CustomStringConvertible {
     /// An IPv4 or IPv6 address (without brackets), or a host name.
     package var host: String
-    /// 0 to 65535; 0 lets the system choose one.
+    /// 0 to 65535; 0: the system chooses a free port.
     package var port: Int
 
     package init(host: String, port: Int) {
@@ -12,8 +12,8 @@ package struct SocketEndpoint: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Reads `host:port`. Nil for anything else: no port or one above 65535, an IPv6 address without brackets, an impossible
-    /// IPv4 or IPv6 address, a character that no host name has.
+    /// Parses `host:port`. Returns nil for a missing port or one above 65535, an IPv6 address without brackets, an invalid IPv4 or IPv6
+    /// address, or a character that host names don't have.
     package init?(_ text: String) {
         guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")),
             let port = ConfigurationNotation.count(String(text[text.index(after: colon)...])), port <= 65535
@@ -29,10 +29,10 @@ package struct SocketEndpoint: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// As it is written in the configuration, with brackets round an IPv6 address.
+    /// The notation of the configuration, with brackets around an IPv6 address.
     package var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-    /// Whether nobody but this machine can connect: `127.0.0.0/8`, `::1` in any spelling, `localhost`.
+    /// Whether only this machine can connect: `127.0.0.0/8`, `::1` in any notation, `localhost`.
     package var isLoopback: Bool {
         if host.lowercased() == "localhost" { return true }
         if let four = SocketEndpoint.bytes(of: host, family: AF_INET) { return four.first == 127 }
@@ -44,13 +44,14 @@ package struct SocketEndpoint: Sendable, Hashable, CustomStringConvertible {
         bytes(of: text, family: family) != nil
     }
 
-    /// The address in network order, 4 or 16 bytes.
+    /// Returns the address in network byte order, 4 or 16 bytes.
     private static func bytes(of text: String, family: Int32) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: family == AF_INET ? 4 : 16)
         return inet_pton(family, text, &bytes) == 1 ? bytes : nil
     }
 
-    /// Letters, digits, `.`, `-` and `_`. What consists of digits and dots must be an IPv4 address: `10.0.0.256` is nobody's name.
+    /// Whether a text has only letters, digits, `.`, `-` and `_`. A text of digits and dots must be an IPv4 address: `10.0.0.256` is no
+    /// host name.
     private static func isHostName(_ text: String) -> Bool {
         guard (1...253).contains(text.utf8.count) else { return false }
         let characters = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_".utf8)

@@ -4,20 +4,20 @@ package import GatewayTLS
 import Logging
 package import NIOCore
 
-/// Looks for what keeps a gateway from starting although its configuration is right: certificates, keys, authorities, programs, the store's
-/// file, addresses. Changes nothing, and finds all of it also beside a running gateway.
+/// Checks everything outside the configuration that can prevent a startup: certificates, keys, CAs, programs, the store's file, addresses.
+/// Changes nothing and works while a gateway is running.
 ///
-/// Certificates and upstreams are made as a start makes them, by the same code.
+/// Certificates and upstreams are created by the same code as at startup.
 package struct StartCheck {
-    /// Everything that a start, or the first request, would fail of.
+    /// Every problem that would make the startup or the first request fail.
     package private(set) var problems: [ConfigurationProblem] = []
-    /// Everything that a start would warn of.
+    /// Every warning that the startup would log.
     package private(set) var warnings: [String] = []
     private let loaded: LoadedConfiguration
 
     /// - Parameters:
-    ///   - stateFolder: where the development certificate is kept
-    ///   - now: seconds since 1970, for the dates of certificates
+    ///   - stateFolder: the directory of the development certificate
+    ///   - now: seconds since 1970, to check the validity of certificates
     package init(_ loaded: LoadedConfiguration, stateFolder: String, group: any EventLoopGroup, now: Int64) {
         self.loaded = loaded
         checkCertificates(stateFolder: stateFolder, now: now)
@@ -30,10 +30,10 @@ package struct StartCheck {
     private mutating func checkCertificates(stateFolder: String, now: Int64) {
         let configuration = loaded.configuration
         if configuration.tls.certificates.isEmpty {
-            // Development makes its own, where it can.
+            // Development generates its own certificate in this directory.
             if let reason = FolderAccess.obstacle(toWritingIn: stateFolder) {
                 refuse(
-                    "tls.certificates", stateFolder, allowed: "a folder that can be written, for the development certificate", hint: reason)
+                    "tls.certificates", stateFolder, allowed: "a writable directory for the development certificate", hint: reason)
             }
             guard configuration.tls.clientAuth != .none else { return }
         }
@@ -42,7 +42,7 @@ package struct StartCheck {
             warnings += try TLSContext(TLSSettings(configuration), ticketKeys: keys, now: now).warnings.map { "\($0)" }
         } catch {
             for problem in error.problems {
-                // There is none in development.
+                // Development generates its own certificate.
                 if problem.reason == .noCertificates { continue }
                 let isAuthority = problem.path != nil && problem.path == configuration.tls.clientCA
                 refuse(isAuthority ? "tls.client_ca" : "tls.certificates", problem)
@@ -67,8 +67,8 @@ package struct StartCheck {
             }
             if upstream.kind == .process, let program = upstream.command.first, !ProcessService.canRun(program) {
                 refuse(
-                    key("command"), program, allowed: "a program that is there and can be executed",
-                    hint: program.contains("/") ? nil : "PATH was searched for it")
+                    key("command"), program, allowed: "the path of an executable program",
+                    hint: program.contains("/") ? nil : "not found in PATH")
             }
         }
     }
@@ -78,17 +78,17 @@ package struct StartCheck {
         do throws(StoreError) {
             try SQLiteStore.examine(loaded.configuration.store.path)
         } catch {
-            refuse("store.path", error.path, allowed: "a file that the gateway can make, or has made, and write", hint: error.problem)
+            refuse("store.path", error.path, allowed: "a writable store file, or a path where one can be created", hint: error.problem)
         }
     }
 
     private mutating func checkAddress(_ key: String, _ address: SocketEndpoint) {
         guard let reason = AddressCheck.obstacle(toListeningOn: address) else { return }
-        refuse(key, "\(address)", allowed: "an address of this machine, and a port that this user may listen on", hint: reason)
+        refuse(key, "\(address)", allowed: "an address of this machine and a port that this user may listen on", hint: reason)
     }
 
     private mutating func refuse(_ key: String, _ problem: TLSConfigurationError.Problem) {
-        refuse(key, problem.path, allowed: "files that can be read and used", hint: problem.reason.text)
+        refuse(key, problem.path, allowed: "readable and valid files", hint: problem.reason.text)
     }
 
     private mutating func refuse(_ key: String, _ value: String?, allowed: String, hint: String?) {
@@ -98,7 +98,7 @@ package struct StartCheck {
 }
 
 extension TLSSettings {
-    /// Those of a configuration, without the certificate that development makes for itself.
+    /// The TLS settings of a configuration, without the certificate that development generates.
     package init(_ configuration: GatewayConfiguration) {
         self.init(
             certificates: configuration.tls.certificates.map { Certificate(certificate: $0.certificate, key: $0.key) },

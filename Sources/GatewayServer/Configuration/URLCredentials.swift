@@ -1,18 +1,18 @@
-/// Masks what URLs may carry of secrets, before a text that may hold a URL is shown.
+/// Masks secrets of URLs in texts that are shown.
 enum URLCredentials {
-    /// Parameters of a query whose value isn't shown: all whose name has one of these words in it.
+    /// The value of a query parameter is masked if its name contains one of these words.
     private static let secretWords = ["key", "token", "secret", "passw", "pwd", "sig", "auth", "credential"]
 
     /// Masks credentials before a host (`https://user:password@host`, with or without a scheme) and secret parameters of a query.
     ///
-    /// The text may be anything: what looks like credentials is masked, also where it is none.
+    /// The text may be of any form: everything that looks like credentials is masked, even if it isn't.
     static func masked(_ text: String) -> String { everyWord(of: text) { maskedQuery(inWord: maskedUser(inWord: $0)) } }
 
-    /// Masks secret parameters of queries only: for URLs that were accepted, and so have no credentials before the host.
+    /// Masks only secret query parameters, for accepted URLs, which have no credentials before the host.
     static func maskedQuery(_ text: String) -> String { everyWord(of: text, maskedQuery(inWord:)) }
 
     private static func everyWord(of text: String, _ mask: (Substring) -> String) -> String {
-        // The usual case: nothing to mask.
+        // Common case: nothing to mask.
         guard text.utf8.contains(UInt8(ascii: "@")) || text.utf8.contains(UInt8(ascii: "?")) else { return text }
         var result = ""
         var rest = text[...]
@@ -30,7 +30,7 @@ enum URLCredentials {
     }
 
     private static func maskedUser(inWord word: Substring) -> String {
-        // A password may hold anything, a slash or another @ too.
+        // A password may contain any character, including a slash or another @.
         guard let at = word.lastIndex(of: "@") else { return String(word) }
         let before = word[..<at]
         if let scheme = before.firstRange(of: "://") {

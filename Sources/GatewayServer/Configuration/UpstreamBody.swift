@@ -1,27 +1,27 @@
 import GatewayCore
 import Yams
 
-/// Further members of the JSON body that an `openai` upstream is sent: `temperature`, `top_p`, and whatever else a server understands.
+/// Additional members of the JSON body of requests to an `openai` upstream: `temperature`, `top_p` and others that the server supports.
 ///
-/// Written as a map in YAML, or as a JSON object in one text.
+/// Written as a YAML map, or as a JSON object in one text.
 package struct UpstreamBody: Sendable, Hashable, CustomStringConvertible {
     package struct Member: Sendable, Hashable {
         package let name: String
-        /// Its value as JSON.
+        /// The value as JSON.
         package let json: [UInt8]
     }
 
-    /// In the order of their names.
+    /// The members, sorted by name.
     package private(set) var members: [Member] = []
 
-    /// Bytes of the whole as JSON, at most.
+    /// The maximum size of the whole as JSON, in bytes.
     static let limit = 16_384
-    /// Values, nested ones among them, at most: aliases can make many of a few lines.
+    /// The maximum number of values, nested ones included: aliases can turn a few lines into many values.
     private static let mostValues = 256
 
     package init() {}
 
-    /// Reads a JSON object, or the same in YAML; nil when the text is anything else.
+    /// Parses a JSON object or a YAML map; returns nil for any other text.
     package init?(_ text: String) {
         guard text.utf8.count <= Self.limit, let node = try? Parser(yaml: text, encoding: .utf8).singleRoot(),
             case .mapping(let mapping) = node
@@ -42,7 +42,7 @@ package struct UpstreamBody: Sendable, Hashable, CustomStringConvertible {
 
     package func has(_ name: String) -> Bool { members.contains { $0.name == name } }
 
-    /// The JSON of a member, without the quotes where it is a text: the value of a form's field.
+    /// Returns the value of a form field: the JSON of a member, without quotes if it is a text.
     static func formValue(_ member: Member) -> [UInt8] {
         guard member.json.first == UInt8(ascii: "\""),
             let text = try? Parser(yaml: String(decoding: member.json, as: UTF8.self)).singleRoot()?.scalar
@@ -59,7 +59,7 @@ package struct UpstreamBody: Sendable, Hashable, CustomStringConvertible {
         return String(decoding: json, as: UTF8.self) + "}"
     }
 
-    /// - Returns: false for what JSON has no way to write, and for too much.
+    /// - Returns: false if JSON can't express the node, or if a limit is exceeded.
     private static func append(_ node: Node, to json: inout [UInt8], left: inout Int) -> Bool {
         left -= 1
         guard left >= 0, json.count <= limit else { return false }

@@ -1,17 +1,17 @@
-/// Says in words why a text isn't YAML, and in which line.
+/// The explanation of a YAML syntax error, with its line.
 ///
-/// The parser's own words ("did not find expected key") tell what its grammar lacked, seldom what is wrong. Nearly all mistakes are in the
-/// white space at the beginning of a line, and in what is opened and not closed.
+/// The parser's messages ("did not find expected key") name what its grammar expected, seldom the mistake. Nearly all mistakes are in the
+/// indentation, or are brackets and quotes that aren't closed.
 struct YAMLFault: Equatable {
-    /// Counted from 1.
+    /// The line number, counted from 1.
     var line: Int
     var text: String
 
-    /// Looks for the mistake that a parser has stumbled on.
+    /// Finds the likely mistake behind a parser's error.
     ///
     /// - Parameters:
-    ///   - problem: the parser's own words
-    ///   - line: the line in which it stumbled, counted from 1; the mistake is in it or before it
+    ///   - problem: the parser's message
+    ///   - line: the line of the error, counted from 1; the mistake is in that line or before it
     init(in yaml: String, problem: String, line: Int) {
         let lines = yaml.split(separator: "\n", omittingEmptySubsequences: false).prefix(max(line, 1))
         if let number = Self.tab(in: lines) {
@@ -43,10 +43,10 @@ struct YAMLFault: Equatable {
     private struct Entry {
         var line: Int
         var indent: Int
-        /// Whether its value may stand on the lines below.
+        /// Whether the value may be on the following lines.
         var isOpen: Bool
 
-        /// Nil for a line of another kind: empty, a comment, an entry of a list, a part of a longer value.
+        /// Returns nil for other lines: empty, a comment, a list entry, a part of a multi-line value.
         init?(_ text: Substring, line: Int) {
             let bare = text.drop { $0 == " " }
             guard let first = bare.first, !"#-[{]}\"'|>&*!%@`".contains(first), let colon = bare.firstIndex(of: ":") else { return nil }
@@ -80,11 +80,11 @@ struct YAMLFault: Equatable {
         return nil
     }
 
-    /// The last bracket or quote that is opened where a value begins, and isn't closed before the end of the text.
+    /// Returns the last bracket or quote that is opened at the beginning of a value and isn't closed before the end of the text.
     private static func unclosed(in yaml: String) -> (line: Int, mark: Character)? {
         var open: [(line: Int, mark: Character)] = []
         for (index, text) in yaml.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            // Where a value may begin: at the beginning of a line, and behind what separates values.
+            // A value may begin at the beginning of a line and after a separator.
             var mayBegin = true
             var before: Character = " "
             for character in text {
@@ -106,18 +106,18 @@ struct YAMLFault: Equatable {
 
     private static func words(for problem: String) -> String {
         let table = [
-            ("mapping values are not allowed", "a second \": \" in the line; a value that holds one needs quotes"),
+            ("mapping values are not allowed", "a second \": \" in the line; a value that contains one needs quotes"),
             ("expected ',' or ']'", "a [ isn't closed with ]"), ("expected ',' or '}'", "a { isn't closed with }"),
             ("unexpected end of stream", "a quote isn't closed"), ("unexpected document indicator", "a quote isn't closed before ---"),
-            ("could not find expected ':'", "the line isn't a key with a colon and a blank behind it"),
-            ("did not find expected key", "the line doesn't fit those before it: look at its indentation, and for a missing colon"),
-            ("character that cannot start any token", "the value begins with a character that needs quotes around the value"),
+            ("could not find expected ':'", "the line isn't a key followed by a colon and a space"),
+            ("did not find expected key", "the line doesn't fit the lines before it; check its indentation, and look for a missing colon"),
+            ("character that cannot start any token", "the value begins with a reserved character and needs quotes"),
             ("undefined alias", "a value that begins with * needs quotes"),
-            ("unknown escape character", "a \\ within \" \" needs a second \\"),
+            ("unknown escape character", "a \\ within double quotes has to be doubled"),
             ("expected alphabetic or numeric character", "a value that begins with * or & needs quotes"),
-            ("expected a single document", "--- begins a second document; a file has one"),
-            ("expected <document start>", "the text goes on behind the end of the document"),
-            ("block sequence entries are not allowed", "an entry of a list can't stand there; begin the list on a line of its own"),
+            ("expected a single document", "--- begins a second document; only one is allowed"),
+            ("expected <document start>", "there is text after the end of the document"),
+            ("block sequence entries are not allowed", "a list entry isn't allowed here; begin the list on its own line"),
         ]
         return table.first { problem.contains($0.0) }?.1 ?? problem
     }

@@ -1,44 +1,45 @@
 package import GatewayCore
 
-/// One accepted socket, from accept to close: what its log line will say, and when it has to be looked at.
+/// An accepted socket, from accept to close: its counters and close reason for the log, and its next deadline.
 ///
-/// Lives on one event loop. Before the upgrade its deadline ends it; afterwards its ``ConnectionSocket`` decides.
+/// Belongs to one event loop. Before the upgrade the connection is aborted at its deadline; afterwards its ``ConnectionSocket`` is ticked.
 package final class Connection {
     package enum Phase: Sendable {
         case handshake, head, webSocket
-        /// The last words were sent and the sending side is closed; what comes is thrown away until the peer closes.
+        /// The last bytes were sent and the sending side is closed. Inbound bytes are discarded until the peer closes.
         case lingering
     }
 
     package let id: ULID
-    /// As text, for the log.
+    /// The client's address and port as text, for the log.
     package let address: String
     package let client: ClientAddress
     package let acceptedAt: Instant
     package var phase = Phase.handshake
-    /// The time at which ``ConnectionTable`` acts: closes a connection that isn't upgraded yet or lingers, and ticks one that is.
+    /// The time at which ``ConnectionTable`` ticks an upgraded connection, or aborts one that isn't upgraded or lingers.
     package var deadline: Instant
     package var socket: (any ConnectionSocket)?
     /// Closes the socket at once.
     package let abort: () -> Void
 
-    /// Whether it counts as a WebSocket in ``ConnectionLimits``.
+    /// Whether the connection counts as a WebSocket in ``ConnectionLimits``.
     package var countsAsWebSocket = false
     package var isUpgraded = false
     package var sessionID: ULID?
-    /// What was asked for.
+    /// The path of the request.
     package var path = ""
     package var bytesIn: UInt64 = 0
     package var bytesOut: UInt64 = 0
     package var messagesIn: UInt64 = 0
     package var messagesOut: UInt64 = 0
-    /// How it ended, for its log line: the first reason given stays.
+    /// The close code for the log; set with ``closeReason``.
     package private(set) var closeCode: UInt16?
+    /// The reason of the close for the log: the first one that was set.
     package private(set) var closeReason: String?
     /// The position in ``ConnectionTable``.
     var index = 0
 
-    /// How long the peer may take to read the last words and close.
+    /// The time for the peer to read the last bytes and close.
     package static let lingerTime = Instant.Duration.seconds(1)
 
     package init(id: ULID, address: String, client: ClientAddress, acceptedAt: Instant, deadline: Instant, abort: @escaping () -> Void) {

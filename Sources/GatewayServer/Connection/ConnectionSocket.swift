@@ -1,20 +1,20 @@
 package import GatewayCore
 
-/// An upgraded connection, for its event loop and its session.
+/// An upgraded connection, as its event loop and session use it.
 package protocol ConnectionSocket: AnyObject {
-    /// Looks at deadlines.
+    /// Checks deadlines.
     func tick()
-    /// Sends the effects of the loop's turn and waiting messages of the session.
+    /// Sends the effects of the handled input and waiting messages of the session.
     func flush()
-    /// Announces the end: `goaway` where the application has such a message.
+    /// Announces the close: sends `goaway` if the application has such a message.
     func goAway(reason: StaticString, deadlineMilliseconds: Int64)
     func close(_ closing: Closing)
-    /// Closes a connection whose session another one has taken over: nothing more is read or sent for it.
+    /// Closes a connection whose session was taken over by another one: no message is read or sent any more.
     func retire(_ closing: Closing)
-    /// Sends the replies that waited for a commit.
+    /// Sends the replies that waited for a commit up to `ticket`.
     func release(upTo ticket: UInt64)
-    /// Refuses messages whose replies wait for a commit that has failed.
+    /// Rejects the messages whose replies wait for the failed commit.
     func commitFailed()
-    /// The time to read the last frames in is over.
+    /// Called when ``Connection/lingerTime`` has passed.
     func lingered()
 }

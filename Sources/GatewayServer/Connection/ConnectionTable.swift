@@ -21,11 +21,11 @@ package final class ConnectionTable {
         connections[last.index] = last
     }
 
-    /// Acts on the connections whose deadline has come.
+    /// Ticks or aborts the connections whose deadline has passed.
     ///
-    /// - Parameter interval: the time after which a connection with nothing due is looked at again
+    /// - Parameter interval: the time until the next tick of a connection without an earlier deadline
     package func tick(now: Instant, restInterval interval: Instant.Duration) {
-        // A connection that ends removes itself; the last one moves into its place and waits for the next tick.
+        // A closed connection removes itself. The last connection moves to its index and may wait for the next tick.
         var index = 0
         while index < connections.count {
             let connection = connections[index]
@@ -50,7 +50,7 @@ package final class ConnectionTable {
         }
     }
 
-    /// Tells every client to finish.
+    /// Announces the close to all clients.
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
         for connection in connections { connection.socket?.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds) }
     }

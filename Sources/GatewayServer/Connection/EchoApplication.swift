@@ -2,11 +2,11 @@ package import GatewayCore
 package import GatewayWebSocket
 package import NIOCore
 
-/// `/echo`: returns every message unread, for protocol conformance suites (`conformance.echo`). No session, no rate limits.
+/// The `/echo` path for protocol conformance suites (`conformance.echo`): returns every message unparsed, without a session or rate limits.
 package final class EchoApplication: WebSocketApplication {
     private let loop: EventLoopState
     private let connection: Connection
-    private var waiting: [(kind: MessageKind, bytes: [UInt8])] = []
+    private var queue: [(kind: MessageKind, bytes: [UInt8])] = []
 
     package init(loop: EventLoopState, connection: Connection) {
         self.loop = loop
@@ -22,28 +22,28 @@ package final class EchoApplication: WebSocketApplication {
         bytes.reserveCapacity(payload.byteCount)
         bytes.append(bytesOf: payload)
         memoryBytes += bytes.count
-        waiting.append((kind, bytes))
-        // A suite that sends without reading is held to two messages of the largest size.
+        queue.append((kind, bytes))
+        // Memory for a client that doesn't read is limited to two messages of the largest size.
         guard memoryBytes > 2 * GatewaySettings.echoLimits.maxMessageBytes else { return }
         fail(.slowConsumer, source: .client, close: .slowConsumer)
     }
 
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {
         var index = 0
-        while index < waiting.count, output.readableBytes < Self.writeSize {
-            let message = waiting[index]
+        while index < queue.count, output.readableBytes < Self.writeSize {
+            let message = queue[index]
             memoryBytes -= message.bytes.count
             message.bytes.withRawSpan { writer.write(message.kind, $0, mayCompress: true, to: &output) }
             connection.messagesOut &+= 1
             loop.counters.messagesOut &+= 1
             index += 1
         }
-        waiting.removeFirst(index)
+        queue.removeFirst(index)
     }
 
-    package func written(_ report: ConnectionReport?) -> Bool { !waiting.isEmpty }
+    package func written(_ report: ConnectionReport?) -> Bool { !queue.isEmpty }
 
     package func fail(_ reason: ErrorReason, source: GatewayError.Source, close: CloseCode) {
-        loop.turn.closing = Closing(code: close, reason: reason.message)
+        loop.effects.closing = Closing(code: close, reason: reason.message)
     }
 }

@@ -5,26 +5,26 @@ import NIOCore
 /// The close handshake (RFC 6455 §7).
 extension WebSocketHandler {
     package func close(_ closing: Closing) {
-        turn { begin(closing) }
+        handleInput { begin(closing) }
     }
 
     package func retire(_ closing: Closing) {
         hasLeft = true
-        turn { begin(closing) }
+        handleInput { begin(closing) }
     }
 
-    /// Tells the application that the connection is ending.
+    /// Informs the application, once, that the connection ends.
     func leave() {
         guard !hasLeft else { return }
         hasLeft = true
         application.disconnected()
     }
 
-    private var closeDeadline: Instant { loop.turn.now + loop.settings.closeTimeout }
+    private var closeDeadline: Instant { loop.effects.now + loop.settings.closeTimeout }
 
-    /// Sends our close frame behind everything that was said before, and waits for the peer's.
+    /// Sends the close frame after everything sent before, and waits for the peer's.
     func begin(_ closing: Closing) {
-        loop.turn.closing = nil
+        loop.effects.closing = nil
         guard case .open = state else { return }
         keepLastReplies()
         connection.ended(code: closing.code.rawValue, reason: closing.reason)
@@ -32,13 +32,13 @@ extension WebSocketHandler {
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
         state = .closing(until: closeDeadline)
         reader.discardMessages()
-        // Who floods us goes on: nothing of it is looked at any more, not even for its close frame.
+        // A flooding client won't stop: nothing more is parsed, not even for its close frame.
         if closing.code == .tooManyViolations { state = .closed(until: closeDeadline) }
-        connection.deadline = loop.turn.now + min(loop.settings.closeTimeout, loop.settings.restInterval)
+        connection.deadline = loop.effects.now + min(loop.settings.closeTimeout, loop.settings.restInterval)
         leave()
     }
 
-    /// The peer broke the framing rules or a limit of the frame layer: told, and no more read.
+    /// Closes the connection after a violation of the framing rules or a frame limit, and stops reading.
     func fail(_ error: WebSocketError) {
         guard case .open = state else {
             state = .closed(until: closeDeadline)
@@ -46,7 +46,7 @@ extension WebSocketHandler {
         }
         if let reason = error.sizeReason {
             application.fail(reason, source: .client, close: .messageTooBig)
-            if let closing = loop.turn.closing { begin(closing) }
+            if let closing = loop.effects.closing { begin(closing) }
         } else {
             begin(Closing(code: error.closeCode, reason: error.reason))
         }
@@ -54,12 +54,13 @@ extension WebSocketHandler {
         leave()
     }
 
-    /// The peer closes: its code goes back, and the connection ends.
+    /// Replies to the peer's close frame with the same code and ends the connection.
     func answerClose(_ code: UInt16?) {
         if case .open = state {
             connection.ended(code: code ?? 1005, reason: "closed by the client")
             keepLastReplies()
-            // What it asked for in the same read, and what waits, goes before the answer, as if it had come in two.
+            // Replies to messages of the same read and waiting messages are sent before the close frame, as if the client had sent it
+            // separately.
             if isWritable { application.write(to: &backlog, writer: &writer) }
             writer.writeCloseReply(code, to: &backlog)
         }
@@ -67,14 +68,14 @@ extension WebSocketHandler {
         leave()
     }
 
-    /// After the last byte was handed over: closes the sending side and gives the peer a moment to read.
+    /// Closes the sending side after the last byte was written, and gives the peer ``Connection/lingerTime`` to read.
     func finish() {
         guard let context, connection.phase == .webSocket else { return }
-        connection.linger(now: loop.turn.now)
+        connection.linger(now: loop.effects.now)
         context.close(mode: .output, promise: nil)
     }
 
-    /// The moment is over. A slow peer gets another one, and another, while it takes bytes and the time to close in isn't over.
+    /// Aborts the connection, or extends the linger time of a slow peer that still receives bytes, until the close deadline.
     package func lingered() {
         guard let context, case .closed(let until) = state, loop.clock.now < until else { return connection.abort() }
         let pending = pendingBytes(context)

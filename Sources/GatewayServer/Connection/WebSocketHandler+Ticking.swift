@@ -2,18 +2,18 @@ import GatewayCore
 import GatewayWebSocket
 import NIOCore
 
-/// Deadlines of an upgraded connection: heartbeat, slow reader, age, close handshake, and those of its application.
+/// The deadlines of an upgraded connection: heartbeat, slow consumer, age, close handshake, and those of its application.
 extension WebSocketHandler {
     package func tick() {
-        turn {
+        handleInput {
             switch state {
             case .open: tickOpen()
-            case .closing(let until) where loop.turn.now < until:
-                connection.deadline = loop.turn.now + .milliseconds(100)
-            case .closed(let until) where loop.turn.now < until && backlog.readableBytes > 0:
-                connection.deadline = loop.turn.now + .milliseconds(100)
+            case .closing(let until) where loop.effects.now < until:
+                connection.deadline = loop.effects.now + .milliseconds(100)
+            case .closed(let until) where loop.effects.now < until && backlog.readableBytes > 0:
+                connection.deadline = loop.effects.now + .milliseconds(100)
             case .closing, .closed:
-                state = .closed(until: loop.turn.now)
+                state = .closed(until: loop.effects.now)
                 connection.abort()
             }
         }
@@ -22,16 +22,16 @@ extension WebSocketHandler {
     private func tickOpen() {
         guard !isStuck() else { return slowConsumer() }
         guard application.tick() else { return }
-        if loop.turn.closing == nil { tickHeartbeat() }
-        // The end of the session, due at the same time, says more than the end of the connection.
-        if loop.turn.closing == nil { tickAge() }
+        if loop.effects.closing == nil { tickHeartbeat() }
+        // If the session ends at the same time, its close code takes precedence over the connection's age.
+        if loop.effects.closing == nil { tickAge() }
     }
 
     private func tickHeartbeat() {
         let missed = heartbeat.missed
         defer { loop.counters.missedPongs &+= UInt64(heartbeat.missed - missed) }
-        // Behind a full socket a ping would only be one more thing that waits.
-        switch heartbeat.tick(now: loop.turn.now, policy: loop.settings.heartbeat, canPing: isWritable) {
+        // While the socket isn't writable, a ping would only wait in the backlog.
+        switch heartbeat.tick(now: loop.effects.now, policy: loop.settings.heartbeat, canPing: isWritable) {
         case .none: break
         case .stale:
             application.fail(.heartbeatTimeout, source: .client, close: .heartbeatTimeout)
@@ -45,27 +45,27 @@ extension WebSocketHandler {
     private func tickAge() {
         let maximum = loop.settings.maximumAge
         guard maximum != .max else { return }
-        let age = loop.turn.now - connection.acceptedAt
-        // Not less than a second: connections aren't looked at more often than twice in one.
+        let age = loop.effects.now - connection.acceptedAt
+        // At least a second, because connections may be ticked only every half second.
         let notice = max(min(maximum / 10, .seconds(30)), .seconds(1))
         if age >= maximum {
-            loop.turn.closing = Closing(code: .connectionAge, reason: "connection age limit")
+            loop.effects.closing = Closing(code: .connectionAge, reason: "connection age limit")
         } else if age >= maximum - notice, !announcedAge {
             announcedAge = true
             application.goAway(reason: "connection_age", deadlineMilliseconds: max(.zero, maximum - age).milliseconds)
         }
     }
 
-    /// Whether the socket took no byte for `delivery.send_timeout` while some waited.
+    /// Returns whether the socket accepted no byte for `delivery.send_timeout` while bytes were pending.
     private func isStuck() -> Bool {
         guard let context else { return false }
         let pending = pendingBytes(context)
-        if pending > 0 { connection.deadline = loop.turn.now + .milliseconds(100) }
-        return progress.isStuck(for: loop.settings.sendTimeout.nanoseconds, pending: pending, at: loop.turn.now)
+        if pending > 0 { connection.deadline = loop.effects.now + .milliseconds(100) }
+        return progress.isStuck(for: loop.settings.sendTimeout.nanoseconds, pending: pending, at: loop.effects.now)
     }
 
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
-        turn {
+        handleInput {
             if case .open = state { application.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds) }
         }
     }

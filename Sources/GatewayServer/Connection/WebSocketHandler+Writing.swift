@@ -4,52 +4,52 @@ import GatewayTLS
 import GatewayWebSocket
 import NIOCore
 
-/// Writes the replies of the turn and the messages of the application, in as few writes as possible.
+/// Writes the replies to the input and the messages of the application, in as few writes as possible.
 extension WebSocketHandler {
     package func flush() {
         guard let context else { return }
         var writing = WritingState()
         if case .open = state {
             writing = application.prepareToWrite()
-            if let delay = writing.replyDelay, mayDelayReply(writing) { return wait(delay) }
+            if let delay = writing.replyDelay, mayDelayReply(writing) { return delayReply(by: delay) }
         }
         loop.delayedAcks.remove(self)
         var waits = false
         repeat {
-            if let closing = loop.turn.closing { begin(closing) }
-            pump(context, writing)
+            if let closing = loop.effects.closing { begin(closing) }
+            writePending(context, writing)
             waits = false
-            // A closing connection has no application any more.
+            // A closing connection is detached from its application.
             if case .open = state { waits = application.written(report(context)) }
-            // The session may be over its budget now: the close is sent in this turn, too.
-        } while loop.turn.closing != nil
+            // The session may exceed its budget now; then the close frame is sent in the same flush.
+        } while loop.effects.closing != nil
         if loop.output.storageCapacity > 4 * Application.writeSize { loop.output = ByteBuffer() }
-        for error in loop.turn.incidents { loop.record(error, connection: connection.id, session: connection.sessionID) }
-        loop.turn.incidents.removeAll(keepingCapacity: true)
-        settle(waits: waits)
+        for error in loop.effects.incidents { loop.record(error, connection: connection.id, session: connection.sessionID) }
+        loop.effects.incidents.removeAll(keepingCapacity: true)
+        finishFlush(waits: waits)
     }
 
-    /// Delays the acknowledgement of this turn, to share a write with its response.
-    private func wait(_ delay: Instant.Duration) {
-        guard let reply = loop.turn.replies.first else { return }
-        for index in 0..<reply.count { delayedAck[index] = loop.turn.replyBytes[reply.start + index] }
+    /// Delays the acknowledgement, to share a write with its response.
+    private func delayReply(by delay: Instant.Duration) {
+        guard let reply = loop.effects.replies.first else { return }
+        for index in 0..<reply.count { delayedAck[index] = loop.effects.replyBytes[reply.start + index] }
         delayedAckCount = reply.count
-        loop.turn.clearReplies()
-        loop.delayedAcks.append(self, until: loop.turn.now + delay)
-        settle(waits: application.written(nil))
+        loop.effects.clearReplies()
+        loop.delayedAcks.append(self, until: loop.effects.now + delay)
+        finishFlush(waits: application.written(nil))
     }
 
     private func mayDelayReply(_ writing: WritingState) -> Bool {
-        guard delayedAckIndex == nil, loop.turn.replies.count == 1, loop.turn.replies[0].count <= Self.maximumDelayedAck else {
+        guard delayedAckIndex == nil, loop.effects.replies.count == 1, loop.effects.replies[0].count <= Self.maximumDelayedAck else {
             return false
         }
         return backlog.readableBytes == 0 && pendingPong == nil && writing.awaitedTicket == nil
     }
 
-    /// Sends the acknowledgement whose response hasn't come in time.
-    func flushDelayedAck() { turn {} }
+    /// Sends a delayed acknowledgement whose response didn't arrive in time.
+    func flushDelayedAck() { handleInput {} }
 
-    private func pump(_ context: ChannelHandlerContext, _ writing: WritingState) {
+    private func writePending(_ context: ChannelHandlerContext, _ writing: WritingState) {
         while canSend(context) {
             loop.output.clear()
             collect(into: &loop.output, writing)
@@ -57,7 +57,7 @@ extension WebSocketHandler {
             write(loop.output, context: context)
         }
         guard !isWritable else { return }
-        keepReplies(writing)
+        bufferReplies(writing)
         if case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes { slowConsumer() }
     }
 
@@ -69,14 +69,15 @@ extension WebSocketHandler {
         if let tls { tls.send(plaintext: output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
     }
 
-    /// Whether what waits for the socket is little enough that more may be handed over.
+    /// Whether so few bytes are pending that more may be written to the socket.
     var isWritable: Bool { tls?.isClear == true || context?.channel.isWritable ?? false }
 
     private func canSend(_ context: ChannelHandlerContext) -> Bool {
         tls?.isClear == true || context.channel.isActive && context.channel.isWritable
     }
 
-    /// What can go now, the oldest first: frames that had to wait, the newest pong, replies of this turn, then the application's.
+    /// Collects the frames to write, the oldest first: the backlog, the newest pong, replies to the input, then messages of the
+    /// application.
     private func collect(into output: inout ByteBuffer, _ writing: WritingState) {
         if backlog.readableBytes > 0 {
             swap(&output, &backlog)
@@ -99,20 +100,20 @@ extension WebSocketHandler {
         loop.counters.messagesOut &+= 1
     }
 
-    /// The replies of the turn, or into ``held`` if they have to wait.
+    /// Writes the replies to the input to `output`, or to ``held`` if they wait for a commit.
     private func collectReplies(into output: inout ByteBuffer, _ writing: WritingState) {
-        guard !loop.turn.replies.isEmpty else { return }
+        guard !loop.effects.replies.isEmpty else { return }
         if case .open = state, let ticket = writing.awaitedTicket {
             if held.last?.ticket != ticket { held.append(HeldReplies(ticket: ticket)) }
-            // Replies keep their order, but while the store fails only promises wait for it.
-            loop.turn.hold(in: &held[held.count - 1], promisesOnly: writing.isGreeted && loop.turn.refusesWork)
+            // Replies keep their order, except while the store fails: then only promises wait for it.
+            loop.effects.hold(in: &held[held.count - 1], promisesOnly: writing.isGreeted && loop.effects.refusesWork)
         }
         writeReplies(to: &output)
     }
 
     private func writeReplies(to output: inout ByteBuffer) {
-        write(loop.turn.replies, of: loop.turn.replyBytes, to: &output)
-        loop.turn.clearReplies()
+        write(loop.effects.replies, of: loop.effects.replyBytes, to: &output)
+        loop.effects.clearReplies()
     }
 
     private func write(_ replies: [Effects.Reply], of bytes: [UInt8], to output: inout ByteBuffer) {
@@ -126,22 +127,23 @@ extension WebSocketHandler {
         loop.counters.messagesOut &+= UInt64(replies.count)
     }
 
-    /// Keeps the replies of this turn until the socket takes them.
-    private func keepReplies(_ writing: WritingState) {
+    /// Moves the replies to the input to the backlog, because the socket isn't writable.
+    private func bufferReplies(_ writing: WritingState) {
         writeDelayedAck(to: &backlog)
         collectReplies(into: &backlog, writing)
     }
 
-    /// Keeps the replies of this turn as the last ones. Promises that depend on a commit are dropped: they can't be kept any more.
+    /// Moves the last replies to the backlog before the close frame. Promises that wait for a commit are dropped: they can no longer be
+    /// fulfilled.
     func keepLastReplies() {
         held = []
-        if !hasLeft, application.prepareToWrite().awaitedTicket != nil { loop.turn.dropPromises() }
+        if !hasLeft, application.prepareToWrite().awaitedTicket != nil { loop.effects.dropPromises() }
         writeDelayedAck(to: &backlog)
         writeReplies(to: &backlog)
     }
 
     package func release(upTo ticket: UInt64) {
-        turn {
+        handleInput {
             while let first = held.first, first.ticket <= ticket {
                 held.removeFirst()
                 write(first.replies, of: first.bytes, to: &backlog)
@@ -149,9 +151,9 @@ extension WebSocketHandler {
         }
     }
 
-    /// Refuses the messages whose acknowledgement waits for the failed commit. A connection that waits for its `session` message is closed.
+    /// Rejects the messages whose acknowledgement waits for the failed commit. A connection whose `session` message waits for it is closed.
     package func commitFailed() {
-        turn {
+        handleInput {
             guard case .open = state, !hasLeft else { return }
             guard let refused = application.commitFailed() else { return }
             for index in held.indices {
@@ -161,17 +163,17 @@ extension WebSocketHandler {
         }
     }
 
-    /// What happens after a write: the end of a connection that has said everything, a soon look at one that waits.
+    /// Finishes a closed connection after its last write, and ticks a connection with pending bytes sooner.
     ///
-    /// - Parameter waits: messages wait in the application
-    private func settle(waits: Bool) {
+    /// - Parameter waits: whether the application has messages to write
+    private func finishFlush(waits: Bool) {
         if case .closed = state, backlog.readableBytes == 0 { return finish() }
         if backlog.readableBytes > 0 || waits || !isWritable {
-            connection.deadline = min(connection.deadline, loop.turn.now + .milliseconds(100))
+            connection.deadline = min(connection.deadline, loop.effects.now + .milliseconds(100))
         }
     }
 
-    /// Bytes that the pipeline holds for the socket.
+    /// The bytes that the pipeline buffers for the socket.
     func pendingBytes(_ context: ChannelHandlerContext) -> Int {
         if tls?.isClear == true { return 0 }
         return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
@@ -189,6 +191,6 @@ extension WebSocketHandler {
     func slowConsumer() {
         application.fail(
             .slowConsumer, source: .client, close: .slowConsumer)
-        if let closing = loop.turn.closing { begin(closing) }
+        if let closing = loop.effects.closing { begin(closing) }
     }
 }

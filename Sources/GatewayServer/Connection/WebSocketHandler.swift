@@ -4,10 +4,10 @@ package import GatewayTLS
 package import GatewayWebSocket
 package import NIOCore
 
-/// The upgraded connection: bytes to messages, messages to the application, answers to bytes.
+/// The handler of an upgraded connection: parses messages, passes them to the application, and writes its replies and messages.
 ///
-/// All answers of one read leave in one write. Framing, control frames, heartbeat, the close handshake and slow readers are handled here;
-/// what messages mean is the application's matter. Runs with or without TLS in front.
+/// All replies to one read are sent in one write. Framing, control frames, heartbeat, the close handshake and slow consumers are handled
+/// here; the application handles only the content of messages. Works with or without TLS.
 package final class WebSocketHandler<Application: WebSocketApplication>: ChannelInboundHandler, ConnectionSocket, PlaintextReceiver,
     DelayedAckSocket
 {
@@ -16,13 +16,13 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
 
     enum State {
         case open
-        /// Our close frame is out; the peer's is awaited until then.
+        /// The close frame was sent; the peer's is awaited until the deadline.
         case closing(until: Instant)
-        /// Nothing more is read: both sides have said their last, or the peer broke the rules. What waits is still sent until then.
+        /// Nothing more is read, after both close frames or a protocol violation of the peer. Pending bytes are sent until the deadline.
         case closed(until: Instant)
     }
 
-    /// Pongs of one read that are written at once; beyond, a flood gets only its newest ping answered.
+    /// The limit on pongs in the backlog, in bytes; beyond, only the newest ping gets a pong.
     static var pongBytes: Int { 8 * 1024 }
 
     let loop: EventLoopState
@@ -33,23 +33,23 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     var heartbeat: Heartbeat
     var state = State.open
     var context: ChannelHandlerContext?
-    /// The short way to the socket; nil without TLS.
+    /// The TLS handler, for writing without passing the pipeline; nil without TLS.
     package var tls: TLSHandler?
-    /// Frames that aren't sequenced and couldn't be written yet.
+    /// Unsequenced frames that couldn't be written yet.
     var backlog = ByteBuffer()
-    /// Frames that wait for a commit, the oldest first.
+    /// The replies that wait for a commit, the oldest first.
     var held: Deque<HeldReplies> = []
-    /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
+    /// The payload of the newest ping without a pong. RFC 6455 §5.5.3 requires a pong only for the newest one.
     var pendingPong: [UInt8]?
     var progress = OutboundProgress()
     var announcedAge = false
     /// The position in ``DelayedAckQueue``.
     var delayedAckIndex: Int?
-    /// The acknowledgement that waits for its response.
+    /// The acknowledgement that is delayed to share a write with its response.
     var delayedAck = InlineArray<96, UInt8>(repeating: 0)
     var delayedAckCount = 0
     static var maximumDelayedAck: Int { 96 }
-    /// The application was told of the end, or has gone to another connection: it isn't to be touched any more.
+    /// Whether the application was informed of the end or has moved to another connection: it must not be called any more.
     var hasLeft = false
 
     package init(
@@ -71,7 +71,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         connection.phase = .webSocket
         connection.isUpgraded = true
         connection.deadline = loop.clock.now
-        turn { application.open() }
+        handleInput { application.open() }
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
@@ -88,13 +88,13 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     }
 
     package func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { turn {} }
+        if context.channel.isWritable { handleInput {} }
         context.fireChannelWritabilityChanged()
     }
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event {
-            connection.ended(code: 1006, reason: "the peer stopped sending")
+            connection.ended(code: 1006, reason: "closed by the client without a close frame")
             state = .closed(until: loop.clock.now)
             leave()
             context.close(promise: nil)
@@ -110,42 +110,42 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
-        connection.ended(code: 1006, reason: "the peer is gone")
+        connection.ended(code: 1006, reason: "connection lost")
         state = .closed(until: loop.clock.now)
         leave()
         context.fireChannelInactive()
     }
 
-    /// Does `body` within the loop's turn and sends what came of it.
-    func turn(_ body: () -> Void) {
-        let begun = loop.beginTurn()
+    /// Performs `body` as the handling of an input, and sends its effects.
+    func handleInput(_ body: () -> Void) {
+        let begun = loop.beginInput()
         body()
         if begun {
             flush()
-            loop.endTurn()
+            loop.endInput()
         }
     }
 
-    /// Takes over what was read. `buffer` is used in place.
+    /// Parses inbound bytes. `buffer` is used in place.
     package func receive(_ buffer: inout ByteBuffer) {
         connection.bytesIn &+= UInt64(buffer.readableBytes)
         loop.counters.bytesIn &+= UInt64(buffer.readableBytes)
-        guard case .closed = state else { return turn { read(&buffer) } }
+        guard case .closed = state else { return handleInput { read(&buffer) } }
     }
 
     private func read(_ buffer: inout ByteBuffer) {
-        heartbeat.heard(now: loop.turn.now)
+        heartbeat.heard(now: loop.effects.now)
         do throws(WebSocketError) {
             while let event = try next(in: &buffer) {
                 handle(event, in: buffer)
-                if let closing = loop.turn.closing { begin(closing) }
+                if let closing = loop.effects.closing { begin(closing) }
             }
         } catch {
             fail(error)
         }
     }
 
-    /// The next event. What would be refused whatever is in it isn't inflated.
+    /// Parses the next event. A message that would be rejected whatever its content isn't inflated.
     private func next(in buffer: inout ByteBuffer) throws(WebSocketError) -> WebSocketEvent? {
         guard reader.canSkip, case .open = state else { return try reader.next(in: &buffer) }
         let reading = application.reading
@@ -153,8 +153,8 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         reader.skipsCompressedBinary = reading.skipsCompressedBinary
         let event = try reader.next(in: &buffer)
         let skipped = reader.takeSkipped()
-        for _ in 0..<skipped.count where loop.turn.closing == nil { application.refuseSkipped(skipped.kind) }
-        if let closing = loop.turn.closing { begin(closing) }
+        for _ in 0..<skipped.count where loop.effects.closing == nil { application.refuseSkipped(skipped.kind) }
+        if let closing = loop.effects.closing { begin(closing) }
         return event
     }
 
@@ -164,10 +164,10 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         case .binary(let payload): receive(.binary, payload, in: buffer)
         case .ping(let payload):
             guard case .open = state else { return }
-            answerPing(payload, in: buffer, isAdmitted: application.admitsControlFrame(of: payload.count))
+            replyToPing(payload, in: buffer, isAdmitted: application.admitsControlFrame(of: payload.count))
         case .pong(let payload):
-            guard case .open = state, !isAwaited(payload, in: buffer) else { return }
-            // It says nothing, and is counted for what it costs.
+            guard case .open = state, !isExpectedPong(payload, in: buffer) else { return }
+            // An unsolicited pong has no effect but counts against the limits.
             _ = application.admitsControlFrame(of: payload.count)
         case .close(let code, _):
             answerClose(code)
@@ -182,21 +182,20 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         reader.withPayload(of: payload, in: buffer) { application.receive(kind, $0, overhead: overhead) }
     }
 
-    /// Whether a pong answers our last ping. That one is free: we asked for it.
-    private func isAwaited(_ pong: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) -> Bool {
+    /// Returns whether a pong matches the last ping. Such a pong doesn't count against the limits.
+    private func isExpectedPong(_ pong: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) -> Bool {
         guard pong.count == 8 else { return false }
         let echoed = reader.withPayload(of: pong, in: buffer) { span in
             (0..<8).reduce(UInt64(0)) { $0 << 8 | UInt64(span.byte(at: $1)) }
         }
-        return heartbeat.pong(payload: echoed, now: loop.turn.now)
+        return heartbeat.pong(payload: echoed, now: loop.effects.now)
     }
 
-    /// Pings are answered one by one while the limits admit them and the socket takes the answers; of those that have to wait only the
-    /// newest is kept.
-    private func answerPing(_ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer, isAdmitted: Bool) {
-        let canAnswer = isAdmitted && isWritable && backlog.readableBytes < Self.pongBytes
+    /// Writes a pong if the limits admit the ping and the socket accepts the pong. Otherwise only the newest ping is kept.
+    private func replyToPing(_ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer, isAdmitted: Bool) {
+        let canReply = isAdmitted && isWritable && backlog.readableBytes < Self.pongBytes
         reader.withPayload(of: payload, in: buffer) { span in
-            guard !canAnswer else { return writer.writePong(span, to: &backlog) }
+            guard !canReply else { return writer.writePong(span, to: &backlog) }
             var newest: [UInt8] = []
             newest.append(bytesOf: span)
             pendingPong = newest

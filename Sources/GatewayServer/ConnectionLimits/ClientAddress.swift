@@ -1,7 +1,7 @@
 package import GatewayCore
 package import NIOCore
 
-/// What limits by address count by: an IPv4 address, or the /64 network of an IPv6 address (RFC 6177: one site has at least that).
+/// The key of limits by address: an IPv4 address, or the /64 network of an IPv6 address (RFC 6177: a site has at least a /64).
 package struct ClientAddress: Hashable, Sendable {
     private let high: UInt64
     private let low: UInt64
@@ -18,7 +18,7 @@ package struct ClientAddress: Hashable, Sendable {
             let bytes = withUnsafeBytes(of: v6.address) { Array($0.dropFirst(8).prefix(16)) }
             let first = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             let second = bytes.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-            // An IPv4 client of a dual-stack listener is one address, not one of a network of all of them.
+            // IPv4 clients of a dual-stack listener have mapped addresses, which share one /64: each is counted by its IPv4 address.
             let isMapped = first == 0 && second >> 32 == 0xFFFF
             high = first
             low = isMapped ? second : 0

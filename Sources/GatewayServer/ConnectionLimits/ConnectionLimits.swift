@@ -3,9 +3,9 @@ import Synchronization
 
 /// The connection limits: sockets and WebSockets, in total and by address. Shared by all event loops.
 ///
-/// Touched when a connection is accepted, upgraded and closed, never for a message.
+/// Locked when a connection is accepted, upgraded or closed, never for a message.
 package final class ConnectionLimits: Sendable {
-    /// `connections.*`; 0 turns a limit off.
+    /// The keys `connections.*`; 0 turns a limit off.
     package struct Policy: Sendable {
         package var sockets: Int
         package var webSockets: Int
@@ -19,7 +19,8 @@ package final class ConnectionLimits: Sendable {
             self.handshakesPerSecond = handshakesPerSecond
         }
 
-        /// Sockets of one address, handshakes included: room to be told 429, not room to occupy the listener.
+        /// The limit of sockets by address, including handshakes: above the limit of WebSockets, so that rejected clients receive 429, but
+        /// low enough that one address can't occupy the listener.
         var socketsPerAddress: Int { webSocketsPerAddress == 0 ? 0 : 2 * webSocketsPerAddress + 16 }
     }
 
@@ -28,7 +29,7 @@ package final class ConnectionLimits: Sendable {
         case connections, address
     }
 
-    /// The open connections of one address, and the handshakes that it began lately.
+    /// The open connections and recent handshakes of one address.
     private struct Usage {
         var sockets = 0
         var webSockets = 0
@@ -41,7 +42,7 @@ package final class ConnectionLimits: Sendable {
         var sockets = 0
         var webSockets = 0
         var usages: [ClientAddress: Usage] = [:]
-        /// At so many entries the unused ones are removed, so that a flood of addresses can't fill the memory.
+        /// The number of entries at which unused ones are removed, so that a flood of addresses can't exhaust memory.
         var sweepAt = 1024
 
         mutating func sweep(now: Instant) {
@@ -51,7 +52,7 @@ package final class ConnectionLimits: Sendable {
             sweepAt = max(1024, 2 * usages.count)
         }
 
-        /// With a limit on handshakes an entry also counts recent ones; then only a sweep removes it.
+        /// With a limit of handshakes, an entry also counts recent handshakes; then only a sweep removes it.
         mutating func removeIfUnused(_ address: ClientAddress) {
             guard policy.handshakesPerSecond == 0, let usage = usages[address] else { return }
             if usage.sockets <= 0, usage.webSockets <= 0 { usages[address] = nil }
@@ -73,9 +74,9 @@ package final class ConnectionLimits: Sendable {
     /// Whether another socket may be accepted (`connections.max_sockets`).
     package var hasRoom: Bool { state.withLock { $0.policy.sockets == 0 || $0.sockets < $0.policy.sockets } }
 
-    /// Admits an accepted socket, and counts it until ``releaseSocket(of:)``.
+    /// Admits an accepted socket and counts it until ``releaseSocket(of:)``.
     ///
-    /// - Returns: false when its address has too many or opens them too fast. Such a socket is closed, and not released.
+    /// - Returns: false when a limit of its address is reached. The caller closes a rejected socket without releasing it.
     package func admitSocket(of address: ClientAddress, now: Instant) -> Bool {
         state.withLock { state in
             if state.usages.count >= state.sweepAt { state.sweep(now: now) }
@@ -102,7 +103,7 @@ package final class ConnectionLimits: Sendable {
         }
     }
 
-    /// Admits an upgrade, and counts the WebSocket until ``releaseWebSocket(of:)``.
+    /// Admits an upgrade and counts the WebSocket until ``releaseWebSocket(of:)``.
     ///
     /// - Returns: the limit that rejects it; nil when it is admitted.
     package func admitWebSocket(of address: ClientAddress) -> Rejection? {
@@ -126,7 +127,7 @@ package final class ConnectionLimits: Sendable {
         }
     }
 
-    /// Removes addresses that have nothing open and weren't seen for two seconds.
+    /// Removes addresses without open connections or accepted sockets in the last two seconds.
     package func sweep(now: Instant) {
         state.withLock { $0.sweep(now: now) }
     }

@@ -6,7 +6,7 @@ import NIOCore
 enum CommitResult {
     /// Everything up to this ticket is durable.
     case committed(UInt64)
-    /// The commit has failed, and is tried again.
+    /// The commit failed and will be retried.
     case failed
 }
 
@@ -15,17 +15,17 @@ protocol CommitWaiter: AnyObject {
     func commitEnded(_ result: CommitResult)
 }
 
-/// The batches of one event loop that aren't durable yet, and the sessions whose responses wait for them.
+/// The batches of one event loop that aren't durable yet, and the sessions whose replies wait for them.
 ///
-/// A batch collects what all sessions of the loop have to store between two submissions, and has the number of a ticket. Sessions may send
-/// their responses once their ticket is committed.
+/// A batch collects the changes of all sessions of the loop between two submissions and is identified by a ticket. Sessions may send their
+/// replies once the ticket is committed.
 final class CommitQueue {
     private let eventLoop: any EventLoop
     private let store: any SessionStore
     /// The ticket of the batch that is being filled.
     private var ticket: UInt64 = 1
     private var waiting: Deque<(ticket: UInt64, waiter: any CommitWaiter)> = []
-    /// A submission is on the loop's list of tasks.
+    /// Whether a submission is scheduled on the event loop.
     var isScheduled = false
 
     init(eventLoop: any EventLoop, store: any SessionStore) {
@@ -41,7 +41,7 @@ final class CommitQueue {
         return ticket
     }
 
-    /// Submits the batch, and begins the next one.
+    /// Submits the batch and begins the next one.
     func submit(_ batch: StoreBatch) {
         let ticket = ticket
         self.ticket &+= 1
@@ -51,9 +51,9 @@ final class CommitQueue {
             failed: { bound.eventLoop.execute { bound.value.failed(ticket) } })
     }
 
-    /// The store tries again for an unlimited time: until then no client is to wait for a response.
+    /// Informs the waiters at once: the store retries indefinitely, and clients shouldn't wait for that.
     private func failed(_ ticket: UInt64) {
-        // A session that refuses something has more to store, which is appended.
+        // Iterates over a copy: a session that rejects messages has further changes and appends itself again.
         for entry in Array(waiting) where entry.ticket <= ticket { entry.waiter.commitEnded(.failed) }
     }
 

@@ -1,23 +1,23 @@
 import GatewayCore
 import NIOCore
 
-/// A connection whose acknowledgement can wait in a ``DelayedAckQueue``.
+/// A connection whose acknowledgement may be delayed by a ``DelayedAckQueue``.
 protocol DelayedAckSocket: AnyObject {
     /// The position in the queue; nil when the connection isn't in it. Set by the queue only.
     var delayedAckIndex: Int? { get set }
     func flushDelayedAck()
 }
 
-/// The connections whose acknowledgements wait for a response to share a write and a TLS record with: each up to its own deadline, all of
-/// them under one timer.
+/// The connections whose acknowledgements are delayed to share a write and a TLS record with a response. Each connection has its own
+/// deadline; all share one timer.
 final class DelayedAckQueue {
     private let eventLoop: any EventLoop
     private let now: () -> Instant
-    /// In no order.
+    /// Unordered.
     private var waiting: [(socket: any DelayedAckSocket, deadline: Instant)] = []
     private var timer: (task: Scheduled<Void>, deadline: Instant)?
 
-    /// The time by which the timer fires late, so that it serves many at a time.
+    /// The delay of the timer after the earliest deadline, so that one run handles many connections.
     private static let slack = Instant.Duration.milliseconds(1)
 
     init(eventLoop: any EventLoop, now: @escaping () -> Instant) {
@@ -31,7 +31,7 @@ final class DelayedAckQueue {
         schedule(deadline)
     }
 
-    /// Removes a connection whose acknowledgement was written, or never will be.
+    /// Removes a connection whose acknowledgement was written or dropped.
     func remove(_ socket: any DelayedAckSocket) {
         guard let index = socket.delayedAckIndex else { return }
         socket.delayedAckIndex = nil
@@ -54,13 +54,13 @@ final class DelayedAckQueue {
         timer = nil
         let now = now()
         var next: Instant?
-        // A flushed connection removes itself, and the last one moves into its place.
+        // A flushed connection removes itself, and the last one moves to its index.
         var index = 0
         while index < waiting.count {
             let (socket, deadline) = waiting[index]
             if deadline <= now {
                 socket.flushDelayedAck()
-                // A connection that is about to end may not have removed itself.
+                // A closing connection may not have removed itself.
                 if index < waiting.count, waiting[index].socket === socket { remove(socket) }
             } else {
                 next = next.map { min($0, deadline) } ?? deadline

@@ -2,19 +2,19 @@ import DequeModule
 import GatewayCore
 import NIOCore
 
-/// A session that asks its upstream for more events.
+/// A session that can issue demand for more events to its upstream.
 protocol DemandSource: AnyObject {
     func demandEvents()
 }
 
-/// The sessions of one event loop whose upstreams may send more events, served in turns.
+/// The sessions of one event loop that wait to issue demand to their upstreams, in FIFO order.
 ///
-/// Tasks that a task of an event loop adds run before the loop looks at its sockets again: a session that added itself would keep all others
-/// out for as long as its client takes events. So demand is issued for ``slice`` at most, and then the sockets are served.
+/// An event loop runs tasks that a task submits before it polls its sockets again: a session that resubmitted itself would block all others
+/// while its client receives events. Therefore demand is issued for ``slice`` at most before the loop polls its sockets.
 final class DemandQueue {
-    /// The time of demand in a row: about the time that another client's message waits.
+    /// The longest time of issuing demand without polling sockets: roughly the delay of another client's message.
     static let slice = Instant.Duration.nanoseconds(500_000)
-    /// The pause after a slice. Any time that isn't over yet makes the loop look at its sockets.
+    /// The pause after a slice. Any delay greater than zero makes the loop poll its sockets.
     static let pause = TimeAmount.microseconds(20)
 
     private let eventLoop: any EventLoop
@@ -23,8 +23,8 @@ final class DemandQueue {
 
     init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
-    /// Has `source` issue its demand after the turn in progress, and not from inside it. The client's next bytes, a cancel perhaps, and
-    /// other connections wait a ``slice`` at most.
+    /// Schedules the demand of `source` after the current input. The client's next bytes, such as a cancellation, and other connections
+    /// wait for one ``slice`` at most.
     func append(_ source: any DemandSource) {
         waiting.append(source)
         guard !isScheduled else { return }

@@ -1,12 +1,12 @@
 import GatewayCore
 import NIOCore
 
-/// The batch that the sessions of an event loop fill, and its submission.
+/// The store batch of an event loop, and its submission.
 extension EventLoopState {
     /// Whether sessions are stored.
     var isStoring: Bool { commits != nil }
 
-    /// Has the turn's batch submitted when the loop is done with its current tasks.
+    /// Schedules the submission of the batch after the current tasks of the event loop.
     func scheduleCommit() {
         guard let commits, !commits.isScheduled else { return }
         commits.isScheduled = true
@@ -14,7 +14,7 @@ extension EventLoopState {
         eventLoop.execute { bound.value.submitBatch() }
     }
 
-    /// Has `waiter` told when the turn's batch, which it has added to, is durable.
+    /// Registers `waiter`, which added to the batch, for the outcome of its commit.
     ///
     /// - Returns: the ticket to wait for; nil without a store.
     func awaitCommit(_ waiter: any CommitWaiter) -> UInt64? {
@@ -26,8 +26,8 @@ extension EventLoopState {
     func submitBatch() {
         guard let commits else { return }
         commits.isScheduled = false
-        guard let batch = turn.batch, !batch.isEmpty else { return }
-        turn.batch = StoreBatch()
+        guard let batch = effects.batch, !batch.isEmpty else { return }
+        effects.batch = StoreBatch()
         commits.submit(batch)
     }
 }

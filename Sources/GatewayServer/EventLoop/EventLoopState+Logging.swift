@@ -3,11 +3,11 @@ import Logging
 
 /// Log lines about sessions and errors, throttled by topic.
 extension EventLoopState {
-    /// Counts an error, and logs it unless lines of its topic flood the log.
+    /// Counts an error and logs it, throttled.
     package func record(_ error: GatewayError, connection: ULID?, session: ULID?) {
         counters.errors[error.code, default: 0] &+= 1
         let level: Logger.Level = error.source == .client ? .info : .warning
-        guard logger.logLevel <= level, case .write(let suppressed) = throttle.admit(.clientError, now: turn.now) else { return }
+        guard logger.logLevel <= level, case .write(let suppressed) = throttle.admit(.clientError, now: effects.now) else { return }
         var metadata: Logger.Metadata = [
             "code": "\(error.code.rawValue)", "source": "\(error.source.rawValue)", "correlation_id": "\(error.correlationID)",
         ]
@@ -19,7 +19,7 @@ extension EventLoopState {
         logger.log(level: level, "error sent", metadata: metadata)
     }
 
-    /// Logs what happened to a session, unless lines of this topic flood the log.
+    /// Logs a message about a session, throttled by topic.
     func log(_ message: Logger.Message, as topic: LogTopic, of session: ULID, connection: ULID?, _ further: Logger.Metadata = [:]) {
         guard logger.logLevel <= .info, case .write(let suppressed) = throttle.admit(topic, now: clock.now) else { return }
         var metadata = further
@@ -29,7 +29,7 @@ extension EventLoopState {
         logger.info(message, metadata: metadata)
     }
 
-    /// Logs how many lines were suppressed by topic.
+    /// Logs the number of suppressed lines of each topic.
     func logSuppressed(now: Instant) {
         for (topic, suppressed) in throttle.collect(now: now) {
             logger.info("log lines suppressed", metadata: ["topic": "\(topic)", "suppressed": .stringConvertible(suppressed)])

@@ -1,27 +1,27 @@
 import GatewayCore
 import NIOCore
 
-/// The memory usage of an event loop's sessions, against `sessions.total_memory_budget`.
+/// The memory usage of an event loop's sessions, for `sessions.total_memory_budget`.
 extension EventLoopState {
-    /// Bytes by which the memory of a loop may differ from what the others know of it.
+    /// The change of a loop's memory usage, in bytes, from which it is published to the other loops.
     package static let memoryStep = 64 * 1024
 
-    /// The memory of all sessions, as this loop knows it.
+    /// The memory usage of all sessions: this loop's current usage and the published usage of the others.
     var totalMemory: Int { shared.memoryBytes + memory - memoryReported }
 
-    /// Whether all sessions together hold 90 % of `sessions.total_memory_budget`.
+    /// Whether all sessions together use at least 90 % of `sessions.total_memory_budget`.
     package var isShortOfMemory: Bool { settings.memoryRelief.isShort(totalMemory) }
 
-    /// Whether upstreams have to wait, because sessions hold more than the budget and its overhead.
+    /// Whether upstreams must wait, because sessions exceed the budget plus its overhead.
     var isOverMemoryLimit: Bool { settings.memoryRelief.isOverLimit(totalMemory) }
 
-    /// Bytes that are left of the budget; none or less when it is used up.
+    /// The remaining bytes of the budget; zero or negative when it is exhausted.
     var memoryLeft: Int {
         let budget = settings.memoryRelief.budget
         return budget == .max ? .max : budget - totalMemory
     }
 
-    /// Adds a change of a session's memory, in bytes.
+    /// Adds a change of a session's memory usage, in bytes.
     func account(_ change: Int) {
         memory += change
         let unknown = memory - memoryReported
@@ -37,13 +37,13 @@ extension EventLoopState {
         if change > 0, settings.memoryRelief.isExhausted(total) { relieveMemory() }
     }
 
-    /// Searches for memory, and then calls `completion` on this loop. ``isShortOfMemory`` tells the result.
+    /// Reclaims memory, then calls `completion` on this loop, which checks ``isShortOfMemory``.
     func makeRoom(_ completion: @escaping () -> Void) {
         let bound = NIOLoopBound(completion, eventLoop: eventLoop)
         relieveMemory { bound.eventLoop.execute { bound.value() } }
     }
 
-    /// Starts a search for memory on all loops, unless one is under way.
+    /// Starts a memory reclaim on all loops, unless one is running.
     func relieveMemory(for newcomer: (@Sendable () -> Void)? = nil) {
         let mailboxes = shared.allMailboxes
         switch shared.relief.begin(for: newcomer, loops: mailboxes.count, now: sharedNow) {

@@ -6,33 +6,33 @@ package import NIOCore
 
 /// The state that the connections and sessions of one event loop share: clock, effects, scratch memory, queues, counters.
 ///
-/// Nothing of it is shared with other loops: handling a message takes no lock.
+/// Not shared with other event loops: handling a message needs no lock.
 package final class EventLoopState {
     package let eventLoop: any EventLoop
     package let shared: SharedGateway
     package private(set) var settings: GatewaySettings
     private let time = LoopTime()
-    /// The turn in progress. The handler of an event begins it, and ends it by flushing.
-    package var turn: Effects
-    package var isInTurn: Bool { time.turn != nil }
+    /// The effects of the current input. Its handler sends them by flushing.
+    package var effects: Effects
+    package var isHandlingInput: Bool { time.inputTime != nil }
     package var scanner: MessageScanner
     package let deflate = SharedDeflate()
     package let tls = TLSBuffers()
-    /// Sessions that ask their upstreams for more events.
+    /// The sessions that wait to issue demand.
     let demand: DemandQueue
     let delayedAcks: DelayedAckQueue
-    /// Nil when sessions live in memory only.
+    /// Nil when sessions aren't stored.
     let commits: CommitQueue?
-    /// Frames on their way out. Handed to the pipeline and taken up again, so that writing allocates nothing.
+    /// The buffer for outbound frames, reused after each write, so that writing allocates nothing.
     package var output = ByteBuffer()
     package var counters = LoopCounters()
     package var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
     package let logger: Logger
     let upstreams: any UpstreamLoop
-    /// Bytes that the sessions of this loop hold, and the part of them that ``SharedGateway`` knows.
+    /// The memory usage of this loop's sessions, in bytes; ``memoryReported`` is the part published to ``SharedGateway``.
     var memory = 0
     var memoryReported = 0
-    /// As of the last tick.
+    /// The state of the upstream as of the last tick.
     private var upstreamState = UpstreamState.ready
 
     package init(eventLoop: any EventLoop, shared: SharedGateway, settings: GatewaySettings, seed: UInt64, logger: Logger) {
@@ -44,9 +44,9 @@ package final class EventLoopState {
         self.settings = settings
         self.logger = logger
         upstreams = shared.upstream.makeLoop(on: eventLoop, now: { [time] in time.now })
-        turn = Effects(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
+        effects = Effects(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
         scanner = MessageScanner(rules: settings.session.value.rules)
-        if commits != nil { turn.batch = StoreBatch() }
+        if commits != nil { effects.batch = StoreBatch() }
     }
 
     package var clock: LoopClock {
@@ -54,43 +54,43 @@ package final class EventLoopState {
         _modify { yield &time.clock }
     }
 
-    /// The time on the clock that all event loops share.
+    /// The time of the monotonic clock that all event loops share.
     var sharedNow: Instant { Instant(nanoseconds: clock.manual ?? LoopClock.monotonicNanoseconds()) }
 
-    /// Reads the time for everything that happens until ``endTurn()``. A turn inside a turn is the same one.
+    /// Begins handling an input: the time doesn't change until ``endInput()``. Nested inputs belong to the outer one.
     ///
-    /// - Returns: whether this call began it, and so has to end it.
-    package func beginTurn() -> Bool {
-        guard !isInTurn else { return false }
+    /// - Returns: whether this call began the input; then the caller must end it.
+    package func beginInput() -> Bool {
+        guard !isHandlingInput else { return false }
         let monotonic = clock.manual ?? LoopClock.monotonicNanoseconds()
-        turn.now = clock.now(monotonic: monotonic)
-        time.turn = turn.now
-        turn.sharedNow = Instant(nanoseconds: monotonic)
-        turn.wall = LoopClock.wallMilliseconds()
-        turn.upstream = upstreamState
-        turn.memoryLeft = memoryLeft
-        if commits != nil, let store = shared.store { turn.refusesWork = !store.takesWork }
+        effects.now = clock.now(monotonic: monotonic)
+        time.inputTime = effects.now
+        effects.sharedNow = Instant(nanoseconds: monotonic)
+        effects.wall = LoopClock.wallMilliseconds()
+        effects.upstream = upstreamState
+        effects.memoryLeft = memoryLeft
+        if commits != nil, let store = shared.store { effects.refusesWork = !store.takesWork }
         return true
     }
 
-    package func endTurn() {
-        turn.clear()
-        time.turn = nil
+    package func endInput() {
+        effects.clear()
+        time.inputTime = nil
     }
 
-    /// Performs `body` within a turn.
-    func withTurn(_ body: () -> Void) {
-        let begun = beginTurn()
+    /// Performs `body` as the handling of an input.
+    func withInput(_ body: () -> Void) {
+        let begun = beginInput()
         body()
-        if begun { endTurn() }
+        if begun { endInput() }
     }
 
-    /// Moves the clock on. To be called every 100 ms.
+    /// Advances the clock. Must be called every 100 ms.
     ///
-    /// - Returns: the time.
+    /// - Returns: the current time.
     func tick() -> Instant {
         upstreamState = shared.upstream.state
-        if clock.tick() > 0 { logger.warning("the process was suspended; deadlines are moved") }
+        if clock.tick() > 0 { logger.warning("the process was suspended; deadlines are extended") }
         return clock.now
     }
 

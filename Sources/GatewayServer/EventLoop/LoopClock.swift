@@ -2,26 +2,27 @@ import Foundation
 package import GatewayCore
 import NIOCore
 
-/// What time it is on an event loop: that of the turn in progress, or else of the clock.
+/// The time of an event loop: constant while an input is handled, otherwise read from the clock.
 package final class LoopTime {
     package var clock = LoopClock()
-    package var turn: Instant?
+    package var inputTime: Instant?
 
-    package var now: Instant { turn ?? clock.now }
+    package var now: Instant { inputTime ?? clock.now }
 }
 
-/// The clock of one event loop: monotonic, and standing still while the process doesn't run.
+/// The clock of one event loop: monotonic, and stopped while the process is suspended.
 ///
-/// A suspended process (SIGSTOP, a paused machine) wakes with every deadline in the past. What an event loop didn't live through isn't
-/// counted against its clients: gaps between two ticks longer than ``longestTick`` are left out.
+/// After a suspension (SIGSTOP, a paused machine) all deadlines would have passed. Clients aren't responsible for that time: gaps between
+/// two ticks longer than ``longestTick`` are excluded.
 package struct LoopClock: Sendable {
-    /// Nanoseconds. Ticks come every 100 ms; a loop that is busy for longer than this was stopped, not busy.
+    /// The longest gap between two ticks that counts as time, in nanoseconds. With ticks every 100 ms, a longer gap is a suspension, not
+    /// load.
     package static let longestTick: Int64 = 3_000_000_000
 
     private var lastTick: Int64
     private var missed: Int64 = 0
     private var latest: Instant
-    /// In place of the system's clock, moved by hand: for tests.
+    /// A time set by tests in place of the system's clock.
     package var manual: Int64?
 
     package init(monotonic: Int64 = LoopClock.monotonicNanoseconds()) {
@@ -32,15 +33,15 @@ package struct LoopClock: Sendable {
     package var now: Instant { mutating get { now(monotonic: manual ?? Self.monotonicNanoseconds()) } }
 
     package mutating func now(monotonic: Int64) -> Instant {
-        // Read between the awakening and the next tick, the gap is left out as well.
+        // The gap is also excluded between the resumption and the next tick.
         let gap = monotonic - lastTick
         let read = Instant(nanoseconds: (gap > Self.longestTick ? lastTick : monotonic) - missed)
-        // A gap is left out from the tick before it; where the clock was read since, it stands still rather than going back.
+        // A gap is excluded from the tick before it. If the clock was read after that tick, it stops rather than going back.
         latest = max(latest, read)
         return latest
     }
 
-    /// Nanoseconds by which it is ahead of the system's clock: none or less.
+    /// The difference to the system's clock in nanoseconds; zero or negative.
     package var offset: Int64 {
         mutating get {
             let monotonic = manual ?? Self.monotonicNanoseconds()
@@ -48,7 +49,9 @@ package struct LoopClock: Sendable {
         }
     }
 
-    /// To be called every 100 ms. Returns the nanoseconds that were left out, 0 normally.
+    /// Advances the clock. Must be called every 100 ms.
+    ///
+    /// - Returns: the excluded nanoseconds; usually 0.
     @discardableResult
     package mutating func tick() -> Int64 { tick(monotonic: manual ?? Self.monotonicNanoseconds()) }
 
@@ -63,7 +66,7 @@ package struct LoopClock: Sendable {
 
     package static func monotonicNanoseconds() -> Int64 { Int64(truncatingIfNeeded: NIODeadline.now().uptimeNanoseconds) }
 
-    /// Unix milliseconds.
+    /// Returns the wall clock time in Unix milliseconds.
     package static func wallMilliseconds() -> Int64 {
         Int64(Date().timeIntervalSince1970 * 1000)
     }

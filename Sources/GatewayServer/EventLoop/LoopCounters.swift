@@ -1,6 +1,6 @@
 package import GatewayCore
 
-/// What one event loop counts; added up when somebody asks. Plain integers, because only their loop touches them.
+/// The counters of one event loop, summed over all loops on request. Plain integers, because only one loop accesses them.
 package struct LoopCounters: Sendable {
     package var accepted: UInt64 = 0
     package var refused: UInt64 = 0

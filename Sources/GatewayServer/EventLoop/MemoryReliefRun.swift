@@ -1,25 +1,26 @@
 import GatewayCore
 import Synchronization
 
-/// One search for memory over all event loops: each tells what its sessions hold, the last one decides, and those that have to act do.
+/// A memory reclaim over all event loops: each reports the memory usage of its sessions, the last one plans the steps, and the loops
+/// concerned perform them.
 ///
-/// There is one search at a time, and none begins within ``interval`` of the one before it. Searches for newcomers free more than others, so only
-/// one for newcomers keeps the next of them waiting.
+/// At most one reclaim runs at a time, and none starts within ``interval`` of the previous one. Reclaims for new sessions free more than
+/// others; therefore only a reclaim for new sessions delays the next one for them.
 final class MemoryReliefRun: Sendable {
     enum Start: Sendable {
         case begun, joined
-        /// The last search was a moment ago.
+        /// The last reclaim started less than ``interval`` ago.
         case tooSoon
     }
 
     private struct State {
         var isRunning = false
-        /// The decision has been made: newcomers join the next search.
+        /// Whether the steps are planned: further new sessions aren't considered.
         var isDecided = false
-        /// Event loops that haven't answered.
+        /// The number of event loops that haven't reported or finished.
         var awaited = 0
         var usages: [MemoryRelief.Usage] = []
-        /// Newcomers that this search is for, and those that came after its decision.
+        /// The callbacks of the new sessions that this reclaim is for; ``late`` has those that joined after planning.
         var newcomers: [@Sendable () -> Void] = []
         var late: [@Sendable () -> Void] = []
         var next = Instant(nanoseconds: .min)
@@ -28,15 +29,15 @@ final class MemoryReliefRun: Sendable {
 
     private let state = Mutex(State())
 
-    /// The time between the beginnings of two searches.
+    /// The minimum time between the starts of two reclaims.
     static let interval = Instant.Duration.milliseconds(10)
 
-    /// Begins a search, or joins the one that is under way.
+    /// Starts a reclaim, or joins the running one.
     ///
     /// - Parameters:
-    ///   - newcomer: called by some thread after the search; not called when it is too soon for one
-    ///   - loops: how many will call ``report(_:)``
-    ///   - now: on the clock that all event loops share
+    ///   - newcomer: called on an arbitrary thread after the reclaim; not called when the result is ``Start/tooSoon``
+    ///   - loops: the number of event loops that will call ``report(_:)``
+    ///   - now: the time of the clock that all event loops share
     func begin(for newcomer: (@Sendable () -> Void)?, loops: Int, now: Instant) -> Start {
         state.withLock { state in
             if state.isRunning {
@@ -60,9 +61,9 @@ final class MemoryReliefRun: Sendable {
         }
     }
 
-    /// Adds the memory of one event loop's sessions.
+    /// Adds the memory usage of one event loop's sessions.
     ///
-    /// - Returns: the sessions of all loops, and whether a newcomer waits, when this was the last loop; nil before.
+    /// - Returns: for the last loop, the memory usage of the sessions of all loops and whether a new session waits; nil for the others.
     func report(_ usages: [MemoryRelief.Usage]) -> (usages: [MemoryRelief.Usage], isForNewcomer: Bool)? {
         state.withLock { state in
             state.usages += usages
@@ -77,7 +78,7 @@ final class MemoryReliefRun: Sendable {
     /// Sets the number of event loops that will call ``finish()``.
     func expect(_ loops: Int) { state.withLock { $0.awaited = loops } }
 
-    /// Counts an event loop that has taken its steps. After the last one the newcomers are called.
+    /// Records that an event loop has performed its steps. After the last one, calls the new sessions' callbacks.
     func finish() {
         let newcomers = state.withLock { state -> [@Sendable () -> Void] in
             state.awaited -= 1

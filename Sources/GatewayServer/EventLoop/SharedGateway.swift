@@ -1,23 +1,24 @@
 package import GatewayCore
 import Synchronization
 
-/// The state that all event loops share. Used at accept, upgrade, close and tick, not for a message (but for `limits.global_per_second`).
+/// The state that all event loops share. Used on accept, upgrade, close and tick, but not per message, except for
+/// `limits.global_per_second`.
 package final class SharedGateway: Sendable {
     package let connectionLimits: ConnectionLimits
     package let sessions: SessionRegistry
     package let global = SharedLimiter()
-    /// The limiters of clients, which outlive their sessions.
+    /// The rate limiters of clients, which outlive their sessions.
     package let limiters = ClientLimiterTable()
     let relief = MemoryReliefRun()
     package let health: HealthRegistry
     package let descriptors = DescriptorLimit()
     package let upstream: any UpstreamProvider
-    /// Nil when sessions live in memory only.
+    /// Nil when sessions aren't stored.
     package let store: (any SessionStore)?
     package let archive: any ReportArchive
-    /// The mailboxes of the event loops, by the numbers that ``SessionRegistry`` knows the loops by.
+    /// The mailboxes of the event loops, indexed by loop number (see ``SessionRegistry``).
     private let mailboxes = Mutex<[any SessionMailbox]>([])
-    /// The memory of all sessions. A loop reports changes in steps (``EventLoopState/memoryStep``).
+    /// The memory usage of all sessions in bytes, updated by each loop in steps of ``EventLoopState/memoryStep``.
     private let memory = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
 
@@ -49,14 +50,14 @@ package final class SharedGateway: Sendable {
         mailboxes.withLock { $0.indices.contains(number) ? $0[number] : nil }
     }
 
-    /// Ends transfers between event loops, when the gateway has stopped. Until then the loops and what they share keep each other alive.
+    /// Ends transfers between event loops after the gateway has stopped, and breaks the reference cycle between the loops and this object.
     package func removeMailboxes() { mailboxes.withLock { $0 = [] } }
 
     package var memoryBytes: Int { memory.load(ordering: .relaxed) }
 
-    /// Adds a change of one loop's memory.
+    /// Adds a change of one loop's memory usage, in bytes.
     ///
-    /// - Returns: the memory of all sessions.
+    /// - Returns: the memory usage of all sessions.
     package func addMemory(_ bytes: Int) -> Int { memory.add(bytes, ordering: .relaxed).newValue }
 
     package var isDraining: Bool { draining.load(ordering: .relaxed) }

@@ -7,38 +7,39 @@ import Synchronization
 import Glibc
 #endif
 
-/// The limit on file descriptors (`ulimit -n`), and whether the process can live with it.
+/// The limit on file descriptors (`ulimit -n`), and the check whether it suffices.
 package final class DescriptorLimit: Sendable {
-    /// The soft limit of the process; `Int.max` where there is none.
+    /// The soft limit of the process; `Int.max` if there is none.
     package let limit: Int
-    /// When an accept failed for lack of descriptors, monotonic; 0 for never.
+    /// Monotonic time of the last accept that failed for lack of descriptors, in nanoseconds; 0: never.
     private let ranOutAt = Atomic<Int64>(0)
 
     /// How long a failed accept counts as a shortage.
-    private static let memory = Instant.Duration.seconds(60)
+    private static let shortageDuration = Instant.Duration.seconds(60)
 
-    /// - Parameter limit: nil asks the system.
+    /// - Parameter limit: nil reads the limit of the process.
     package init(limit: Int? = nil) {
         self.limit = limit ?? Int(clamping: parley_descriptor_limit())
     }
 
-    /// Notes that an accept failed.
+    /// Records that an accept failed.
     package func accepting(failed error: any Error, now: Instant) {
         guard let error = error as? IOError, [EMFILE, ENFILE].contains(error.errnoCode) else { return }
         ranOutAt.store(max(1, now.nanoseconds), ordering: .relaxed)
     }
 
-    /// The reason why there are too few: they ran out within the last minute, or the limits of the configuration need more. Nil otherwise.
+    /// Returns why descriptors are short: they ran out within the last minute, or the configured limits require more. Returns nil if there
+    /// are enough.
     package func shortage(_ configuration: GatewayConfiguration, loops: Int, now: Instant) -> String? {
         let ranOut = ranOutAt.load(ordering: .relaxed)
-        if ranOut > 0, now - Instant(nanoseconds: ranOut) < Self.memory {
+        if ranOut > 0, now - Instant(nanoseconds: ranOut) < Self.shortageDuration {
             return "an accept failed for lack of file descriptors within the last minute (limit \(limit))"
         }
         let needed = Self.needed(configuration, loops: loops)
-        return needed > limit ? "\(limit) file descriptors are allowed, and the configured limits need \(needed); raise ulimit -n" : nil
+        return needed > limit ? "the configured limits require \(needed) file descriptors, and the limit is \(limit); raise ulimit -n" : nil
     }
 
-    /// Descriptors that the limits of a configuration allow to be open at a time. Limits that are off count for nothing.
+    /// Returns how many descriptors the limits of a configuration allow to be open at once. Disabled limits count as 0.
     package static func needed(_ configuration: GatewayConfiguration, loops: Int) -> Int {
         let operations = OperationsLimits()
         var needed = ownDescriptors + 3 * loops + bounded(configuration.connections.maxSockets)
@@ -54,11 +55,11 @@ package final class DescriptorLimit: Sendable {
         return needed
     }
 
-    /// More descriptors than any system has, and few enough to be added up.
+    /// Caps a count at more descriptors than any system has, so that sums don't overflow.
     private static func bounded(_ count: Int) -> Int { min(count, 1 << 31) }
 
-    /// Standard streams, listeners, the store and its log, files that are read for a moment.
+    /// Standard streams, listeners, the store and its log, files that are open briefly.
     private static let ownDescriptors = 32
-    /// Three pipes and a handle.
+    /// Three pipes and a process descriptor.
     private static let descriptorsPerProcess = 4
 }

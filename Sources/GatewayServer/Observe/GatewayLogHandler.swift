@@ -1,6 +1,6 @@
 package import Logging
 
-/// What swift-log calls for every line of ours and of the libraries: gives it its form and hands it to the writer.
+/// The handler that swift-log calls for every line, of the gateway and of the libraries: formats the line and passes it to the writer.
 package struct GatewayLogHandler: LogHandler {
     private let label: String
     private let sink: LogSink
@@ -14,7 +14,7 @@ package struct GatewayLogHandler: LogHandler {
         self.sink = sink
     }
 
-    /// The level of all loggers, which can change at any time, unless this logger was given one of its own.
+    /// The level set on this logger, or else the level of all loggers, which can change at any time.
     package var logLevel: Logger.Level {
         get { ownLevel ?? sink.level }
         set { ownLevel = newValue }
@@ -32,7 +32,7 @@ package struct GatewayLogHandler: LogHandler {
             if all.isEmpty { all = own } else { all.merge(own) { _, own in own } }
         }
         if let error = event.error {
-            // The same two names as swift-log's own handlers use, so that queries carry over.
+            // The same names as in swift-log's own handlers, so that queries work for both.
             if all["error.message"] == nil { all["error.message"] = .string("\(error)") }
             if all["error.type"] == nil { all["error.type"] = .string(String(reflecting: type(of: error))) }
         }

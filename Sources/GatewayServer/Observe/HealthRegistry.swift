@@ -1,33 +1,33 @@
 import Synchronization
 
-/// A part that has to work before clients may be sent here.
+/// A part of the gateway that must be ready before a load balancer may send clients.
 package enum HealthPart: String, Sendable, CaseIterable {
     /// The TLS listener is bound.
     case listener
-    /// There is a certificate to show, and it is valid now.
+    /// There is a certificate, and it is currently valid.
     case certificates
-    /// What is acknowledged can be kept.
+    /// The store can persist acknowledged messages.
     case store
-    /// New clients are taken: not while the gateway drains.
+    /// New clients are accepted, which is not the case while the gateway drains.
     case accepting
-    /// The configuration in force is the one in the files.
+    /// The configuration in effect is the one in the files.
     case configuration
-    /// There are as many file descriptors as the limits of the configuration need.
+    /// There are as many file descriptors as the configured limits require.
     case descriptors
 }
 
-/// How a part is.
+/// The state of a part.
 package enum HealthState: Sendable, Hashable {
     case ready
-    /// It works, and somebody should look at it. Clients may be sent here.
+    /// Works, but needs the operator's attention. The gateway still accepts clients.
     case degraded(String)
-    /// The reason is for operators; the public listener doesn't tell it.
+    /// Doesn't work, for a reason that only the operations listener reports.
     case notReady(String)
 }
 
-/// Which parts of the gateway are ready. Set by whoever runs a part, read by the health routes of both listeners.
+/// The states of all parts of the gateway, set by each part and read by the health routes of both listeners.
 ///
-/// Every part begins as not ready, so that a part that nobody starts is seen.
+/// Every part is initially not ready, so that a part that is never started is reported.
 package final class HealthRegistry: Sendable {
     private let states: Mutex<[HealthState]>
     private let conditions = Mutex<[HealthPart: @Sendable () -> String?]>([:])
@@ -36,23 +36,23 @@ package final class HealthRegistry: Sendable {
         self.states = Mutex(HealthPart.allCases.map { _ in .notReady("starting") })
     }
 
-    /// Says how a part is now. From any thread.
+    /// Sets the state of a part, from any thread.
     package func set(_ part: HealthPart, _ state: HealthState) {
         guard let index = HealthPart.allCases.firstIndex(of: part) else { return }
         states.withLock { $0[index] = state }
     }
 
-    /// Adds a condition that is evaluated for each report: the reason why a part that is ready is degraded, or nil.
+    /// Sets a condition that is evaluated for each report: it returns why a ready part is degraded, or nil.
     package func watch(_ part: HealthPart, _ condition: @escaping @Sendable () -> String?) {
         conditions.withLock { $0[part] = condition }
     }
 
-    /// Whether every part is.
+    /// Whether every part is ready.
     package var isReady: Bool {
         states.withLock { $0.allSatisfy { $0 == .ready } }
     }
 
-    /// All parts at one moment.
+    /// The states of all parts now.
     package var report: HealthReport {
         let now = states.withLock { $0 }
         let conditions = conditions.withLock { $0 }
@@ -64,7 +64,7 @@ package final class HealthRegistry: Sendable {
     }
 }
 
-/// How all parts are at one moment, always in the same order.
+/// The states of all parts at one moment, in a fixed order.
 package struct HealthReport: Sendable, Hashable {
     package struct Entry: Sendable, Hashable {
         package var part: HealthPart
@@ -75,10 +75,10 @@ package struct HealthReport: Sendable, Hashable {
             self.state = state
         }
 
-        /// Degraded parts are ready.
+        /// Whether the part is ready; degraded parts are.
         var isReady: Bool { if case .notReady = state { false } else { true } }
 
-        /// Nil when nothing is wrong.
+        /// Why the part is degraded or not ready; nil if it is ready.
         package var reason: String? {
             switch state {
             case .ready: nil

@@ -1,34 +1,34 @@
-/// What `/livez`, `/readyz` and `/health` answer, on either listener.
+/// The responses of `/livez`, `/readyz` and `/health`, on both listeners.
 ///
-/// Pure: the same report gives the same bytes. The public listener asks without details and so names parts but tells no reason.
+/// The same report gives the same bytes. The public listener's responses have no details: they name parts, but no reasons.
 package struct HealthResponse: Sendable, Hashable {
     package static let contentType = "application/json"
 
     /// 200 or 503.
     package var status: Int
-    /// One JSON object, no line feed.
+    /// One JSON object, without a line feed.
     package var body: [UInt8]
 
-    /// `/livez`: the process answers, so it needs no restart. Always 200.
+    /// Returns the response of `/livez`: the process responds and needs no restart. Always 200.
     package static func live() -> HealthResponse {
         HealthResponse(status: 200, body: Array("{\"status\":\"ok\"}".utf8))
     }
 
-    /// `/readyz`: whether clients may be sent here, and which part is in the way.
+    /// Returns the response of `/readyz`: whether the gateway accepts clients, and which parts are not ready.
     ///
-    /// - Parameter details: whether the reasons are told, which is for the operations listener.
+    /// - Parameter details: whether to include the reasons, as on the operations listener.
     package static func ready(_ report: HealthReport, details: Bool) -> HealthResponse {
-        var body = opening(report, reasons: details, tellsDegraded: false)
+        var body = opening(report, reasons: details, showsDegraded: false)
         body.append(UInt8(ascii: "}"))
         return HealthResponse(status: report.isReady ? 200 : 503, body: body)
     }
 
-    /// `/health`: the same at a glance, and on the operations listener what runs here, since when, with how much to do. Its status there is
-    /// `degraded` when every part is ready and one is degraded.
+    /// Returns the response of `/health`: that of `/readyz`, and on the operations listener version, environment, uptime and load. The
+    /// status there is `degraded` if every part is ready and at least one is degraded.
     ///
     /// - Parameter details: nil on the public listener.
     package static func health(_ report: HealthReport, details: HealthDetails?) -> HealthResponse {
-        var body = opening(report, reasons: details != nil, tellsDegraded: details != nil)
+        var body = opening(report, reasons: details != nil, showsDegraded: details != nil)
         if let details {
             body.append(contentsOf: ",\"version\":\"".utf8)
             SafeText.append(details.version, to: &body)
@@ -47,8 +47,8 @@ package struct HealthResponse: Sendable, Hashable {
         return HealthResponse(status: report.isReady ? 200 : 503, body: body)
     }
 
-    private static func opening(_ report: HealthReport, reasons: Bool, tellsDegraded: Bool) -> [UInt8] {
-        let status = !report.isReady ? "not_ready" : tellsDegraded && report.isDegraded ? "degraded" : "ready"
+    private static func opening(_ report: HealthReport, reasons: Bool, showsDegraded: Bool) -> [UInt8] {
+        let status = !report.isReady ? "not_ready" : showsDegraded && report.isDegraded ? "degraded" : "ready"
         var bytes = Array("{\"status\":\"\(status)\",\"parts\":[".utf8)
         for (index, entry) in report.parts.enumerated() {
             if index > 0 { bytes.append(UInt8(ascii: ",")) }
@@ -66,16 +66,16 @@ package struct HealthResponse: Sendable, Hashable {
     }
 }
 
-/// What `/health` adds on the operations listener.
+/// The fields that `/health` adds on the operations listener.
 package struct HealthDetails: Sendable, Hashable {
     package var version: String
     package var environment: String
     package var uptimeMilliseconds: Int64
-    /// Open now.
+    /// WebSocket connections that are open.
     package var connections: Int
-    /// Attached now.
+    /// Attached sessions.
     package var sessions: Int
-    /// Names and states of upstreams. Clients may be sent here also while one doesn't work.
+    /// Names and states of upstreams. The gateway is ready even if an upstream is down.
     package var upstreams: [Upstream]
 
     package struct Upstream: Sendable, Hashable {

@@ -3,7 +3,7 @@ import Logging
 extension LogLine {
     /// The line for a developer's terminal: `03:04:05.678 INFO  parley.connection: closed code=1000 reason="client said bye"`, in UTC.
     ///
-    /// - Parameter isColored: whether the level is colored and the rest dimmed by ANSI sequences; only for a terminal.
+    /// - Parameter isColored: whether ANSI sequences color the level and dim the rest; only for a terminal.
     package func console(isColored: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(160 + 24 * fields.count)
@@ -49,7 +49,7 @@ extension LogLine {
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// Five columns, so that what follows stands in line.
+    /// Five columns, so that the following columns are aligned.
     private var shortLevel: String {
         switch level {
         case .trace: "TRACE"

@@ -3,8 +3,8 @@ import Logging
 extension LogLine {
     /// The line as one JSON object (RFC 8259) and a line feed: `ts`, `level`, `logger`, `msg`, then the fields.
     ///
-    /// Integers, finite floating-point numbers and booleans stay what they are when the metadata value is `.stringConvertible`; everything
-    /// else is a string. A field named like one of the first four gets a `_` behind its name, since names are unique in an object.
+    /// Integers, finite floating-point numbers and booleans keep their type if the metadata value is `.stringConvertible`; everything else
+    /// is a string. A field with the name of one of the first four gets the suffix `_`, since names in an object are unique.
     package func json() -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(256 + 32 * fields.count)

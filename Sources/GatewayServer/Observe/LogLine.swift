@@ -1,18 +1,18 @@
 package import Logging
 
-/// One line of the log before it has a form: what happened, when, where, and the fields about it.
+/// One log line before formatting: time, level, logger, message and fields.
 ///
-/// The forms are ``json()`` for programs and ``console(isColored:)`` for a developer's terminal. Both escape by ``SafeText``, both are one line
-/// whatever the values hold, and both stop at ``longest`` bytes.
+/// The formats are ``json()`` for programs and ``console(isColored:)`` for a developer's terminal. Both escape with ``SafeText``, always
+/// produce exactly one line, and stop at ``longest`` bytes.
 package struct LogLine {
-    /// Bytes after which no further field begins. One value can go beyond by what ``SafeText/longestValue`` allows, escaped.
+    /// The size in bytes after which no further field is added. One value can exceed it by ``SafeText/longestValue`` bytes before escaping.
     package static let longest = 16 << 10
 
     package var time: WallTime
     package var level: Logger.Level
     package var logger: String
     package var message: String
-    /// In the order in which they are written.
+    /// The fields in the order of output.
     package var fields: [(key: String, value: Logger.MetadataValue)]
 
     /// - Parameter metadata: written with the ids first (session, connection, correlation), then by name.
@@ -37,17 +37,17 @@ package struct LogLine {
     }
 }
 
-/// A number or a truth that JSON can write as itself.
+/// A number or boolean that JSON can represent.
 enum LogScalar {
     case integer(String)
     case number(Double)
-    case truth(Bool)
+    case boolean(Bool)
 
-    /// Nil for anything that is to be written as text, NaN and the infinities included (RFC 8259 §6 has none).
+    /// Returns nil for every value that is written as text, including NaN and the infinities (RFC 8259 §6 has none).
     init?(_ value: any CustomStringConvertible & Sendable) {
         switch value {
         case let value as Int: self = .integer(String(value))
-        case let value as Bool: self = .truth(value)
+        case let value as Bool: self = .boolean(value)
         case let value as Double where value.isFinite: self = .number(value)
         case let value as UInt64: self = .integer(String(value))
         case let value as Int64: self = .integer(String(value))
@@ -61,7 +61,7 @@ enum LogScalar {
         switch self {
         case .integer(let digits): digits
         case .number(let value): value.description
-        case .truth(let value): value ? "true" : "false"
+        case .boolean(let value): value ? "true" : "false"
         }
     }
 }

@@ -2,15 +2,15 @@ import Dispatch
 import GatewayCore
 import Synchronization
 
-/// The bounded hand-over of finished lines from many threads to the one that writes them.
+/// The bounded queue of formatted lines from many threads to the writer's thread.
 ///
-/// A producer holds the lock for one `memcpy`, the writer for one swap of two buffers, and neither ever holds it during a system call:
-/// that is what keeps event loops from waiting. What the writer has taken but not yet written still counts against the bounds.
+/// A producer holds the lock for one `memcpy`, the writer for one swap of two buffers, and neither holds it during a system call, so that
+/// event loops never wait. Lines that the writer has dequeued but not yet written still count toward the bounds.
 final class LogQueue: Sendable {
-    /// What the writer took: the bytes are in its own buffer.
+    /// The lines that the writer has dequeued; their bytes are in the writer's buffer.
     struct Batch {
         var lines: Int
-        /// Lines refused since the last notice of it. They came after the lines of this batch.
+        /// Lines dropped since the last notice. They came after the lines of this batch.
         var dropped: UInt64
     }
 
@@ -22,9 +22,9 @@ final class LogQueue: Sendable {
         var unreported: UInt64 = 0
         var droppedTotal: UInt64 = 0
         var writtenTotal: UInt64 = 0
-        /// The last write failed: a notice of dropped lines waits for the next line instead of being tried over and over.
+        /// Whether the last write failed: a notice of dropped lines then waits for the next line instead of being retried continuously.
         var isFailing = false
-        /// A notice of dropped lines is being written.
+        /// Whether a notice of dropped lines is being written.
         var isReporting = false
         var isClosed = false
         var isFinished = false
@@ -45,7 +45,7 @@ final class LogQueue: Sendable {
         self.maximumLines = maximumLines
     }
 
-    /// Takes a whole line, its line feed included, or drops and counts it.
+    /// Enqueues a whole line, including its line feed, or drops and counts it.
     func offer(_ line: [UInt8]) {
         let wakes = state.withLock { state in
             let lines = state.pendingLines &+ state.inFlightLines
@@ -57,7 +57,7 @@ final class LogQueue: Sendable {
                 state.unreported &+= 1
                 state.droppedTotal &+= 1
             }
-            // A line too long for an empty queue is to be told of as well, not only with the next one that fits.
+            // A drop is also reported if the line was too long for an empty queue, without waiting for the next line.
             guard state.writerWaits, state.hasWork else { return false }
             state.writerWaits = false
             return true
@@ -65,7 +65,7 @@ final class LogQueue: Sendable {
         if wakes { work.signal() }
     }
 
-    /// Waits for lines and swaps them into `buffer`, which is emptied first. Nil once the queue is closed and empty.
+    /// Waits for lines and swaps them into `buffer`, which is emptied first. RewakeUps nil once the queue is closed and empty.
     func take(into buffer: inout [UInt8]) -> Batch? {
         buffer.removeAll(keepingCapacity: buffer.capacity <= 256 << 10)
         while true {
@@ -88,11 +88,11 @@ final class LogQueue: Sendable {
         }
     }
 
-    /// Ends the batch that was taken.
+    /// Completes a batch.
     ///
     /// - Parameters:
-    ///   - lost: lines of it that the descriptor didn't take.
-    ///   - unreported: dropped lines that were to be told of but weren't.
+    ///   - lost: lines of the batch that couldn't be written.
+    ///   - unreported: dropped lines whose notice couldn't be written.
     func finish(_ batch: Batch, lost: Int, unreported: UInt64) {
         state.withLock { state in
             state.inFlightBytes = 0
@@ -106,7 +106,7 @@ final class LogQueue: Sendable {
         }
     }
 
-    /// No line is taken any more; what is queued is still written.
+    /// Rejects further lines; the queued lines are still written.
     func close() {
         let wakes = state.withLock { state in
             state.isClosed = true
@@ -116,7 +116,7 @@ final class LogQueue: Sendable {
         if wakes { work.signal() }
     }
 
-    /// The writer's thread is at its end.
+    /// Records that the writer's thread has ended.
     func finished() {
         state.withLock { state in
             state.isFinished = true
@@ -124,37 +124,37 @@ final class LogQueue: Sendable {
         }
     }
 
-    /// Waits until everything is written or lost. False when the deadline came first.
+    /// Waits until every line is written or lost. RewakeUps false if the timeout passes first.
     func waitUntilDrained(within timeout: Duration) -> Bool {
         wait(within: timeout) { $0.isDrained || $0.isFinished }
     }
 
-    /// Waits for the end of the writer's thread.
+    /// Waits for the end of the writer's thread. RewakeUps false if the timeout passes first.
     func waitUntilFinished(within timeout: Duration) -> Bool {
         wait(within: timeout) { $0.isFinished }
     }
 
-    /// Lines refused or lost since the start.
+    /// Lines dropped or lost since startup.
     var dropped: UInt64 { state.withLock { $0.droppedTotal } }
 
-    /// Lines that the descriptor took since the start.
+    /// Lines written since startup.
     var written: UInt64 { state.withLock { $0.writtenTotal } }
 
     private func wait(within timeout: Duration, for condition: (borrowing State) -> Bool) -> Bool {
-        // Half the range, so that "for ever" doesn't overflow the clock.
+        // Half the range, so that an unlimited timeout doesn't overflow the clock.
         let deadline = DispatchTime.now() + .nanoseconds(Int(min(timeout.clampedNanoseconds, .max / 2)))
         while true {
-            // A semaphore for each turn, because "drained" can be over again before this thread looks.
-            let turn = DispatchSemaphore(value: 0)
+            // One semaphore per iteration, because the condition may be false again before this thread checks it.
+            let wakeUp = DispatchSemaphore(value: 0)
             let isMet = state.withLock { state in
                 if condition(state) { return true }
-                state.flushes.append(turn)
+                state.flushes.append(wakeUp)
                 return false
             }
             if isMet { return true }
-            guard turn.wait(timeout: deadline) == .success else {
+            guard wakeUp.wait(timeout: deadline) == .success else {
                 return state.withLock { state in
-                    state.flushes.removeAll { $0 === turn }
+                    state.flushes.removeAll { $0 === wakeUp }
                     return condition(state)
                 }
             }
@@ -162,7 +162,7 @@ final class LogQueue: Sendable {
     }
 
     private static func release(_ flushes: inout [DispatchSemaphore]) {
-        for turn in flushes { turn.signal() }
+        for wakeUp in flushes { wakeUp.signal() }
         flushes.removeAll()
     }
 }

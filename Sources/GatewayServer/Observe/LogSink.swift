@@ -1,7 +1,7 @@
 import Logging
 import Synchronization
 
-/// What all loggers of the process share: the level, the form of a line, and the writer.
+/// The state that all loggers of the process share: the level, the format, and the writer.
 final class LogSink: Sendable {
     let writer: LogWriter
     private let format: LogFormat
@@ -15,7 +15,7 @@ final class LogSink: Sendable {
         self.severity = Atomic(Self.severity(of: level))
     }
 
-    /// The least severe level that is written. One relaxed load, because every log statement asks.
+    /// The least severe level that is written. One relaxed load, because every log statement reads it.
     var level: Logger.Level {
         get { Self.level(of: severity.load(ordering: .relaxed)) }
         set { severity.store(Self.severity(of: newValue), ordering: .relaxed) }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The thread behind a ``LogWriter``: takes batches of lines and pushes them into the descriptor.
+/// The thread of a ``LogWriter``: dequeues batches of lines and writes them to the descriptor.
 final class LogThread: Sendable {
     private let queue: LogQueue
     private let fileDescriptor: Int32
@@ -12,7 +12,7 @@ final class LogThread: Sendable {
         self.notice = notice
     }
 
-    /// False when the system has no thread left to give.
+    /// Starts the thread. Returns false if the system can't create one.
     func start() -> Bool {
         let argument = Unmanaged.passRetained(self)
         var thread = pthread_t()
@@ -32,27 +32,27 @@ final class LogThread: Sendable {
     }
 
     private func run() {
-        // Signals belong to the program's other threads; above all a closed pipe must be an error of `write`, not SIGPIPE.
+        // The program's other threads handle signals. Above all, a closed pipe must be an error of `write`, not SIGPIPE.
         var signals = sigset_t()
         sigfillset(&signals)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         var buffer: [UInt8] = []
-        var isTorn = false
+        var isLineOpen = false
         while let batch = queue.take(into: &buffer) {
-            if isTorn {
-                // An earlier write stopped within a line: end it, so that it spoils no other.
-                isTorn = write([0x0A]) == 0
+            if isLineOpen {
+                // An earlier write stopped within a line: end that line, so that it doesn't corrupt the next one.
+                isLineOpen = write([0x0A]) == 0
             }
             var lost = batch.lines
             var unreported = batch.dropped
-            if !isTorn {
+            if !isLineOpen {
                 let written = write(buffer)
-                isTorn = written > 0 && buffer[written - 1] != 0x0A
+                isLineOpen = written > 0 && buffer[written - 1] != 0x0A
                 lost = written == buffer.count ? 0 : buffer[written...].count { $0 == 0x0A }
                 if lost == 0, batch.dropped > 0 {
                     let line = notice(batch.dropped)
                     let written = write(line)
-                    isTorn = written > 0 && written < line.count
+                    isLineOpen = written > 0 && written < line.count
                     unreported = written == line.count ? 0 : batch.dropped
                 }
             }
@@ -61,7 +61,7 @@ final class LogThread: Sendable {
         queue.finished()
     }
 
-    /// Writes all, waiting as long as the descriptor wants it. Returns how many bytes went out before an error that waiting doesn't mend.
+    /// Writes all bytes, waiting while the descriptor isn't writable. Returns the number of bytes written before a permanent error.
     private func write(_ bytes: [UInt8]) -> Int {
         var offset = 0
         while offset < bytes.count {
@@ -75,7 +75,7 @@ final class LogThread: Sendable {
             switch result == 0 ? EAGAIN : errno {
             case EINTR: continue
             case EAGAIN:
-                // Somebody else made the descriptor non-blocking: wait here, where it holds up nobody.
+                // Another process made the shared descriptor non-blocking: this thread may wait.
                 var poll = pollfd(fd: fileDescriptor, events: Int16(POLLOUT), revents: 0)
                 guard Glibc.poll(&poll, 1, -1) >= 0 || errno == EINTR else { return offset }
             default: return offset

@@ -1,15 +1,16 @@
 package import GatewayCore
 
-/// Keeps an attack from filling the log: so many lines of one kind in an interval, the rest counted.
+/// A rate limit of log lines, so that an attack can't fill the log: a number of lines of one kind per interval is written, the rest is
+/// counted.
 ///
-/// A value for one event loop. The next line that may be written carries the number of those that weren't; ``collect(now:)`` tells the same
-/// of kinds that have fallen silent. Counters of what happened are kept elsewhere and are never throttled.
+/// Each event loop has its own throttle. The next line that is written contains the number of suppressed lines; ``collect(now:)`` returns
+/// that number for kinds without a further line. Counters of events are separate and never throttled.
 ///
 /// `Kind` is a closed enum with raw values from 0; a raw value beyond the number of cases shares the last slot.
 package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable>: Sendable {
-    /// What to do with a line.
+    /// The decision on a line.
     package enum Verdict: Hashable, Sendable {
-        /// Write it, with `suppressed` in its metadata unless it is 0.
+        /// Write the line, with `suppressed` in its metadata unless it is 0.
         case write(suppressed: UInt64)
         case suppress
     }
@@ -25,8 +26,8 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
     private var slots: [Slot?]
 
     /// - Parameters:
-    ///   - lines: of each kind in an interval, at least 1.
-    ///   - interval: begins with the first line after the one before ended.
+    ///   - lines: lines of each kind per interval, at least 1.
+    ///   - interval: begins with the first line after the end of the previous interval.
     package init(lines: Int = 10, per interval: Instant.Duration = .seconds(1)) {
         self.lines = max(1, lines)
         self.interval = max(.nanoseconds(1), interval)
@@ -35,7 +36,7 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
 
     /// Counts one line of a kind.
     ///
-    /// A clock that went back begins a new interval.
+    /// If the clock went back, a new interval begins.
     package mutating func admit(_ kind: Kind, now: Instant) -> Verdict {
         let index = min(max(0, kind.rawValue), slots.count - 1)
         guard var slot = slots[index], !hasEnded(slot, now: now) else {
@@ -52,7 +53,7 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
         return .write(suppressed: 0)
     }
 
-    /// The kinds whose interval has ended with lines suppressed that no later line has told of, each told once. For a timer.
+    /// Returns the kinds whose interval has ended with suppressed lines that no later line has reported, each once. Called by a timer.
     package mutating func collect(now: Instant) -> [(kind: Kind, suppressed: UInt64)] {
         var all: [(kind: Kind, suppressed: UInt64)] = []
         for kind in Kind.allCases {
@@ -69,11 +70,11 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
     }
 }
 
-/// What log lines are throttled by.
+/// The topics by which log lines are throttled.
 package enum LogTopic: Int, CaseIterable, Sendable {
     case clientError, refusal, handshake, address, upstream, memory
-    /// The lines of the life of each WebSocket and session.
+    /// The lines about the lifecycle of each WebSocket and session.
     case connectionClosed, sessionResumed, sessionDetached, sessionEnded
-    /// The store fails, recovers, gives up reports because it is full, or can't empty its log.
+    /// The store fails, recovers, deletes reports because it is full, or can't checkpoint its log.
     case storeFailing, storeRecovered, storeFull, storeCheckpoint
 }

@@ -1,27 +1,27 @@
 import Glibc
 package import Logging
 
-/// The log of the process: set up once at start, asked for its counters, and flushed at the end.
+/// The log of the process: bootstrapped once at startup, flushed at the end.
 package struct Logs: Sendable {
     private let sink: LogSink
 
-    /// Sends the lines of every `Logger` of the process, the libraries' too, to standard output, and nothing else goes there.
+    /// Directs the lines of every `Logger` of the process, including those of libraries, to standard output, which has no other output.
     ///
-    /// To be called once, before the first `Logger` is made: swift-log allows no second time.
+    /// Call it once, before the first `Logger` is created: swift-log doesn't allow a second bootstrap.
     ///
     /// - Parameters:
-    ///   - format: colors are used by `console` only, on a terminal that wants them (`NO_COLOR` unset, `TERM` not `dumb`).
-    ///   - level: the least severe that is written; changes with ``setLevel(_:)``.
+    ///   - format: only `console` uses colors, on a terminal that supports them (`NO_COLOR` unset, `TERM` not `dumb`).
+    ///   - level: the least severe level that is written; ``setLevel(_:)`` changes it.
     package static func bootstrap(format: LogFormat, level: Logger.Level) -> Logs {
         let logs = Logs(format: format, level: level, fileDescriptor: STDOUT_FILENO, isColored: isColorful(STDOUT_FILENO))
         LoggingSystem.bootstrap { label in logs.handler(label: label) }
         return logs
     }
 
-    /// A log of its own, beside the process's: for tests and tools.
+    /// Creates a log that is independent of the process's log, for tests and tools.
     ///
     /// - Parameters:
-    ///   - fileDescriptor: where lines go; it stays the caller's to close.
+    ///   - fileDescriptor: the output; the caller closes it.
     ///   - maximumBytes: see ``LogWriter``; so is `maximumLines`.
     package init(
         format: LogFormat, level: Logger.Level, fileDescriptor: Int32, isColored: Bool = false, maximumBytes: Int = 1 << 20,
@@ -36,28 +36,28 @@ package struct Logs: Sendable {
         self.sink = LogSink(writer: writer, format: format, isColored: isColored, level: level)
     }
 
-    /// What `Logger(label:factory:)` takes.
+    /// Returns a handler, as the factory of `Logger(label:factory:)`.
     package func handler(label: String) -> GatewayLogHandler {
         GatewayLogHandler(label: label, sink: sink)
     }
 
-    /// The least severe level that is written now.
+    /// The least severe level that is written.
     package var level: Logger.Level { sink.level }
 
-    /// Changes the level of every logger that wasn't given one of its own, at once and from any thread.
+    /// Changes the level of every logger without a level of its own, immediately and from any thread.
     package func setLevel(_ level: Logger.Level) { sink.level = level }
 
-    /// Lines lost since the start, because standard output was too slow or gone.
+    /// Lines lost since startup because standard output was too slow or closed.
     package var dropped: UInt64 { sink.writer.dropped }
 
-    /// Lines written since the start.
+    /// Lines written since startup.
     package var written: UInt64 { sink.writer.written }
 
-    /// Blocks until all lines so far are written or lost, at most for `timeout`; the last thing before the process exits.
+    /// Blocks until all lines so far are written or lost, at most for `timeout`. Called last before the process exits.
     @discardableResult
     package func flush(within timeout: Duration) -> Bool { sink.writer.flush(within: timeout) }
 
-    /// Ends the writer after what is queued; later lines are dropped and counted.
+    /// Closes the writer after it has written the queued lines; later lines are dropped and counted.
     @discardableResult
     package func close(within timeout: Duration) -> Bool { sink.writer.close(within: timeout) }
 

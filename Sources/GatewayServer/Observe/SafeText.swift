@@ -1,17 +1,18 @@
-/// Puts text that somebody else chose into a line that a person or a program will read.
+/// Escapes untrusted text for output on one line.
 ///
-/// What could end the line, move the cursor, hide or reorder text (C0, DEL, C1 with the 8-bit CSI, U+2028 and U+2029, the
-/// bidirectional controls, zero-width and tag characters) is written as `\n` or `\uXXXX`. That is JSON's own escape, so a JSON reader gets
-/// the very string back, and a terminal shows it without obeying it.
+/// Characters that could end the line, move the cursor, hide or reorder text (C0, DEL, C1 with the 8-bit CSI, U+2028 and U+2029, the
+/// bidirectional controls, zero-width and tag characters) are written as `\n` or `\uXXXX`. These are JSON escapes, so a JSON parser
+/// restores the exact string, and a terminal shows the escapes without interpreting them.
 package enum SafeText {
-    /// Bytes of UTF-8 that one value may put into a line; what is over is cut, and the cut is marked.
+    /// The maximum UTF-8 bytes of one value in a line; a longer value is truncated and marked.
     package static let longestValue = 1024
 
-    /// Appends `text`, escaped, without quotes round it.
+    /// Appends `text`, escaped, without surrounding quotes.
     ///
     /// - Parameters:
-    ///   - quoted: whether the text stands between quotation marks, so that `"` and `\` need an escape as well.
-    ///   - limit: bytes of `text` that are kept, at most; cut at the start of a character (RFC 3629) and marked with `…(+n bytes)`.
+    ///   - quoted: whether the text is inside quotation marks, so that `"` and `\` must be escaped, too.
+    ///   - limit: the maximum bytes of `text`; longer text is truncated at the start of a character (RFC 3629) and marked with `…(+n
+    ///     bytes)`.
     package static func append(_ text: String, to bytes: inout [UInt8], quoted: Bool = true, limit: Int = longestValue) {
         let utf8 = text.utf8Span.span
         var end = utf8.count
@@ -35,7 +36,7 @@ package enum SafeText {
             guard end - index >= length else { break }
             var scalar = UInt32(byte) & (0x7F >> UInt32(length))
             for offset in 1..<length { scalar = scalar << 6 | UInt32(utf8[index + offset] & 0x3F) }
-            if misleads(scalar) {
+            if isUnsafe(scalar) {
                 appendEscape(scalar, to: &bytes)
             } else {
                 for offset in 0..<length { bytes.append(utf8[index + offset]) }
@@ -47,7 +48,7 @@ package enum SafeText {
         }
     }
 
-    /// Printable ASCII without quotes and backslashes, which is nearly all that a log holds: copied as one piece.
+    /// Whether a text is printable ASCII without quotes and backslashes, as nearly all text in a log, and can be copied in one piece.
     private static func isHarmless(_ utf8: Span<UInt8>) -> Bool {
         for index in utf8.indices {
             let byte = utf8[index]
@@ -56,7 +57,7 @@ package enum SafeText {
         return true
     }
 
-    /// Whether every byte can stand in a `key=value` pair as it is.
+    /// Whether a text can be the value of a `key=value` pair without quotes.
     package static func isPlain(_ text: String) -> Bool {
         !text.isEmpty
             && text.utf8.allSatisfy { byte in
@@ -83,15 +84,15 @@ package enum SafeText {
         }
     }
 
-    /// Whether a character beyond ASCII acts on the text around it instead of being read.
-    private static func misleads(_ scalar: UInt32) -> Bool {
+    /// Whether a character beyond ASCII affects the surrounding text or is invisible.
+    private static func isUnsafe(_ scalar: UInt32) -> Bool {
         switch scalar {
         case 0x80...0x9F, 0x061C, 0x200B, 0x200E, 0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF, 0xFFF9...0xFFFB, 0xE0000...0xE007F: true
         default: false
         }
     }
 
-    /// `\uXXXX`, as a surrogate pair beyond U+FFFF (RFC 8259 §7).
+    /// Appends `\uXXXX`, as a surrogate pair beyond U+FFFF (RFC 8259 §7).
     private static func appendEscape(_ scalar: UInt32, to bytes: inout [UInt8]) {
         if scalar > 0xFFFF {
             appendUnit(0xD800 | (scalar - 0x10000) >> 10, to: &bytes)

@@ -1,8 +1,8 @@
 import FoundationEssentials
 
-/// A moment of the calendar in UTC, as log lines write it.
+/// A point in time in UTC, formatted for log lines.
 ///
-/// The digits come from a few divisions (about 20 ns), which is less than it would cost the event loops to share a cached second.
+/// Formatting takes a few divisions (about 20 ns), which costs less than sharing a cached second between event loops.
 package struct WallTime: Sendable, Hashable {
     /// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
     package let unixMilliseconds: Int64
@@ -11,7 +11,7 @@ package struct WallTime: Sendable, Hashable {
         self.unixMilliseconds = unixMilliseconds
     }
 
-    /// The system's clock. It can jump: durations are measured elsewhere.
+    /// Reads the system clock. It can jump, so durations are measured with the monotonic clock.
     package static func now() -> WallTime {
         WallTime(unixMilliseconds: Int64((Date.now.timeIntervalSince1970 * 1000).rounded(.down)))
     }
@@ -19,7 +19,7 @@ package struct WallTime: Sendable, Hashable {
     /// Appends `2026-01-02T03:04:05.678Z` (RFC 3339), 24 bytes in the years 0 to 9999.
     package func appendDateAndTime(to bytes: inout [UInt8]) {
         let (days, _) = split()
-        // The count starts on 0000-03-01, so that the leap day is the last of its year; 400 years have 146,097 days.
+        // The count starts at 0000-03-01, so that the leap day is the last day of its year; 400 years have 146,097 days.
         let shifted = days &+ 719_468
         let era = (shifted >= 0 ? shifted : shifted &- 146_096) / 146_097
         let dayOfEra = shifted &- era &* 146_097
@@ -51,7 +51,7 @@ package struct WallTime: Sendable, Hashable {
         Self.append(time % 1000, digits: 3, to: &bytes)
     }
 
-    /// Whole days since 1970, and the milliseconds of the day; both true before 1970 as well.
+    /// Returns the whole days since 1970 and the milliseconds of the day; also correct before 1970.
     private func split() -> (days: Int64, time: Int64) {
         let (days, time) = unixMilliseconds.quotientAndRemainder(dividingBy: 86_400_000)
         return time < 0 ? (days &- 1, time &+ 86_400_000) : (days, time)

@@ -3,11 +3,11 @@ import ServiceLifecycle
 import Synchronization
 import UnixSignals
 
-/// Keeps the configuration current: reads it again on SIGHUP, on request, and when its files change.
+/// The service that reloads the configuration on SIGHUP, on request, and when its files change.
 ///
-/// What can change at run time is applied; what can't is reported and left alone; a configuration with a mistake changes nothing.
+/// Reloadable changes are applied; other changes are reported and not applied. A configuration with a problem changes nothing.
 package final class ConfigurationService: Service {
-    /// What a reload acts on. Applied in this order: certificates can still fail, the rest can't.
+    /// The functions that apply a new configuration, called in this order: `certificates` can fail, `apply` can't.
     package struct Target: Sendable {
         package var certificates: @Sendable (GatewayConfiguration) throws -> Void
         package var apply: @Sendable (GatewayConfiguration) async -> Void
@@ -26,13 +26,13 @@ package final class ConfigurationService: Service {
     private let logger: Logger
     private let state: Mutex<LoadedConfiguration>
     private let last = Mutex<Task<ReloadReport, Never>?>(nil)
-    /// Problems of the last reload that the log has.
+    /// The problems of the last reload, which have been logged.
     private let logged = Mutex<[String]>([])
     private let problems = Atomic<Int>(0)
 
-    /// How often the files are looked at.
+    /// How often the files are checked.
     package static let pollInterval = Duration.seconds(2)
-    /// How soon they are looked at again after a change.
+    /// How soon the files are checked again after a change.
     package static let settleInterval = Duration.milliseconds(200)
 
     package init(
@@ -45,50 +45,50 @@ package final class ConfigurationService: Service {
         state = Mutex(loaded)
     }
 
-    /// The configuration in force.
+    /// The configuration in effect.
     package var current: GatewayConfiguration { state.withLock { $0.configuration } }
 
-    /// The reason why the files aren't in force, without anything of what is in them; nil when they are.
+    /// The reason why the configuration files aren't in effect, without any of their contents; nil if they are in effect.
     package var refusal: String? {
         let count = problems.load(ordering: .relaxed)
-        return count > 0 ? "the last reload was refused (\(count == 1 ? "1 problem" : "\(count) problems")); see the log" : nil
+        return count > 0 ? "the last reload was rejected (\(count == 1 ? "1 problem" : "\(count) problems")); see the log" : nil
     }
 
     package func run() async throws {
         await cancelWhenGracefulShutdown { [self] in
             await withTaskGroup(of: Void.self) { group in
-                group.addTask { await self.onSignal() }
-                group.addTask { await self.onChange() }
+                group.addTask { await self.reloadOnSignals() }
+                group.addTask { await self.reloadOnChanges() }
             }
         }
     }
 
-    private func onSignal() async {
+    private func reloadOnSignals() async {
         for await _ in await UnixSignalsSequence(trapping: .sighup) { await reload(because: "SIGHUP") }
     }
 
-    private func onChange() async {
+    private func reloadOnChanges() async {
         var watch = FileWatch()
         while (try? await Task.sleep(for: watch.isSettling ? Self.settleInterval : Self.pollInterval)) != nil { await look(&watch) }
     }
 
-    /// Looks at the files once, and reloads where they have changed. A refused reload is tried again each time: a file that couldn't be read at the
-    /// moment of its change, for lack of descriptors for instance, doesn't change once more when it can.
+    /// Checks the files once, and reloads if they have changed. A rejected reload is retried at every check: a file that couldn't be read
+    /// at the moment of its change, for lack of descriptors for instance, doesn't change again when it becomes readable.
     func look(_ watch: inout FileWatch) async {
         let (files, known) = state.withLock { ($0.watchedFiles, $0.fingerprint) }
         let fingerprint = ConfigurationFingerprint(of: files)
         if watch.hasChanged(fingerprint, from: known) {
-            // Noted even if the new files are wrong.
+            // Stored even if the new files have problems.
             state.withLock { $0.fingerprint = fingerprint }
             await reload(because: "a file changed")
         } else if refusal != nil, !watch.isSettling {
-            await reload(because: "the last reload was refused", isRetry: true)
+            await reload(because: "the last reload was rejected", isRetry: true)
         }
     }
 
-    /// Reads and applies. One reload at a time, in order: each sees the newest files.
+    /// Reads the configuration and applies it. Reloads run one at a time, in order, and each reads the newest files.
     ///
-    /// - Parameter isRetry: problems that were logged the last time aren't logged again
+    /// - Parameter isRetry: whether to log problems only if they differ from the last ones
     @discardableResult
     package func reload(because reason: String, isRetry: Bool = false) async -> ReloadReport {
         let task = last.withLock { last in
@@ -127,22 +127,22 @@ package final class ConfigurationService: Service {
         } catch {
             return ReloadReport(problems: ["\(error)"])
         }
-        let known = takeOver(loaded, with: diff.applied)
+        let known = replace(loaded, with: diff.applied)
         for warning in loaded.warnings where !known.contains(warning) {
             logger.warning("configuration", metadata: ["problem": "\(warning)"])
         }
         await target.apply(diff.applied)
-        for change in diff.needsRestart { logger.warning("takes a restart", metadata: ["change": "\(change)"]) }
+        for change in diff.needsRestart { logger.warning("restart required", metadata: ["change": "\(change)"]) }
         logger.notice(
             "configuration reloaded",
             metadata: ["reason": "\(reason)", "changes": "\(diff.reloadable.map { "\($0)" }.joined(separator: ", "))"])
         return ReloadReport(changed: diff.reloadable.map(\.key), needsRestart: diff.needsRestart.map(\.key))
     }
 
-    /// Takes over what was read.
+    /// Replaces the configuration in effect.
     ///
-    /// - Returns: the warnings of what was in force before
-    private func takeOver(_ loaded: LoadedConfiguration, with applied: GatewayConfiguration) -> [String] {
+    /// - Returns: the warnings of the configuration that was in effect before
+    private func replace(_ loaded: LoadedConfiguration, with applied: GatewayConfiguration) -> [String] {
         state.withLock { state in
             let known = state.warnings
             state = loaded

@@ -1,28 +1,29 @@
-/// Tells a finished change of files from one that is under way.
+/// Detects when a change of files is complete.
 ///
-/// An editor that replaces a file, or Kubernetes that replaces a mounted folder, does so in several steps. In between a file may be missing or
-/// half written, and a reload would refuse it, or take half of it. So a change counts when two looks in a row see the same.
+/// An editor that replaces a file, and Kubernetes replacing a mounted directory, do so in several steps. In between, a file may be missing
+/// or half written, and a reload would reject it or read only half of it. So a change is complete when two checks in a row find the same
+/// fingerprint.
 struct FileWatch {
     private var last: ConfigurationFingerprint?
-    private var looks = 0
+    private var checks = 0
 
-    /// Files that never rest are read all the same after so many looks.
-    static let mostLooks = 10
+    /// After this many checks, files that keep changing are read anyway.
+    static let maximumChecks = 10
 
-    /// Whether the last look saw a change that isn't finished.
+    /// Whether the last check found a change that may be incomplete.
     var isSettling: Bool { last != nil }
 
     /// - Parameters:
-    ///   - fingerprint: of this look
-    ///   - known: of the files in force
+    ///   - fingerprint: the fingerprint of this check
+    ///   - known: the fingerprint of the files in effect
     /// - Returns: whether to read the files now
     mutating func hasChanged(_ fingerprint: ConfigurationFingerprint, from known: ConfigurationFingerprint) -> Bool {
         guard fingerprint != known else {
             self = FileWatch()
             return false
         }
-        looks += 1
-        if fingerprint == last || looks >= Self.mostLooks {
+        checks += 1
+        if fingerprint == last || checks >= Self.maximumChecks {
             self = FileWatch()
             return true
         }

@@ -1,17 +1,17 @@
-/// The counters of the gateway at one moment, as `GET /v1/gateway` shows them.
+/// The counters of the gateway at one moment, as returned by `GET /v1/gateway`.
 ///
-/// Whoever makes one adds up the counters of all event loops. Counters only grow and begin with the process; `open`, `attached`,
-/// `detached` and `memoryBytes` are how things stand now.
+/// The counters are sums over all event loops. They count from the start of the process and never decrease, except for the gauges `open`,
+/// `attached`, `detached` and `memoryBytes`.
 package struct GatewaySnapshot: Sendable, Hashable, Codable {
     package struct Connections: Sendable, Hashable, Codable {
-        /// Open now.
+        /// Connections that are open now.
         package var open = 0
         package var accepted: UInt64 = 0
-        /// Closed or answered with an error before they became a WebSocket.
+        /// Connections that were closed, or got an error response, before they became a WebSocket.
         package var refused: UInt64 = 0
         /// `connections.max`; 0: no limit.
         package var max = 0
-        /// Heartbeats whose pong didn't come in time.
+        /// Heartbeats without a pong in time.
         package var missedPongs: UInt64 = 0
 
         package init() {}
@@ -23,11 +23,11 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     }
 
     package struct Sessions: Sendable, Hashable, Codable {
-        /// With a connection now.
+        /// Sessions with a connection now.
         package var attached = 0
-        /// Without one, waiting to be resumed.
+        /// Sessions without a connection now, which can be resumed.
         package var detached = 0
-        /// The ledgers of all sessions, added up.
+        /// The memory usage of all sessions together.
         package var memoryBytes: Int64 = 0
 
         package init() {}
@@ -38,7 +38,7 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
         }
     }
 
-    /// The two directions, seen from the gateway.
+    /// Received (`in`) and sent (`out`).
     package struct Traffic: Sendable, Hashable, Codable {
         package var `in`: UInt64 = 0
         package var out: UInt64 = 0
@@ -47,7 +47,7 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     }
 
     package struct Reports: Sendable, Hashable, Codable {
-        /// Rendered reports of ended sessions.
+        /// The cache of rendered reports of ended sessions.
         package var cache = ReportCache.Statistics()
 
         package init() {}
@@ -55,7 +55,7 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
 
     package struct Log: Sendable, Hashable, Codable {
         package var written: UInt64 = 0
-        /// Lost because standard output was too slow or gone.
+        /// Lines that were dropped because standard output was too slow or closed.
         package var dropped: UInt64 = 0
 
         package init() {}
@@ -71,7 +71,7 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     package var sessions = Sessions()
     /// Whole WebSocket messages.
     package var messages = Traffic()
-    /// Bytes of WebSocket frames, TLS not counted.
+    /// Bytes of WebSocket frames, without TLS.
     package var bytes = Traffic()
     /// Errors sent, by `code`. Keys come from `ErrorCode`, never from the wire.
     package var errors: [String: UInt64] = [:]

@@ -6,7 +6,8 @@ import NIOHTTP1
 import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 
-/// The pipeline of a connection of the operations listener: Hummingbird's for HTTP/1, with ``OperationsConnectionHandler`` behind the codec.
+/// The pipeline of a connection of the operations listener: Hummingbird's for HTTP/1, with an ``OperationsConnectionHandler`` after the
+/// codec.
 struct OperationsChannel: HTTPChannelHandler {
     typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
 
@@ -30,9 +31,9 @@ struct OperationsChannel: HTTPChannelHandler {
                     connections.setWaiting(channel, isWaiting)
                 })
             try pipeline.addHandler(HTTP1ToHTTPServerCodec(secure: false))
-            // Closes idle connections at a shutdown; their timeouts are the other handler's.
+            // Closes idle connections at a shutdown; ``OperationsConnectionHandler`` enforces the timeouts.
             try pipeline.addHandler(HTTPConnectionStateHandler(idleTimeout: nil, logger: logger))
-            // A setup that fails would end the listener, so a connection too many is closed once its pipeline is complete.
+            // A failed setup would end the listener, so a connection over the limit is closed after its pipeline is complete.
             if service == nil { channel.eventLoop.execute { channel.close(promise: nil) } }
             return try NIOAsyncChannel(wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
         }

@@ -2,14 +2,15 @@ import GatewayWebSocket
 import NIOCore
 import NIOHTTP1
 
-/// Bounds one connection of the operations listener in time and bytes, behind the HTTP codec.
+/// Enforces the deadlines and size limits of one connection of the operations listener, after the HTTP codec.
 ///
-/// The first request head arrives within `headTimeout`, a later one within `idleTimeout` of the last response; bytes of an incomplete head extend
-/// neither. The last byte of a response is written within `requestTimeout` of the head of its request. Bytes of a body beyond `bodyBytes` are
-/// discarded: the route has refused the body by then.
+/// The first request head arrives within `headTimeout`, a later one within `idleTimeout` of the last response; bytes of an incomplete head
+/// extend neither. The last byte of a response is written within `requestTimeout` of the head of its request. Body bytes beyond `bodyBytes`
+/// are discarded: the route has rejected the body by then.
 ///
-/// The connection closes behind a response with `Connection: close`, a refusal (400, 401, 403, 408, 413), and any response to HTTP/1.0. The
-/// client gets ``OperationsLimits/lingerTimeout`` to read it: closing with unread bytes would reset the connection, and the response be lost.
+/// The connection closes after a response with `Connection: close`, a rejection (400, 401, 403, 408, 413), and any response to HTTP/1.0.
+/// The client has ``OperationsLimits/lingerTimeout`` to read the response: closing with unread bytes would reset the connection and lose
+/// the response.
 final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -19,22 +20,22 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
     private let limits: OperationsLimits
     private let setWaiting: (Bool) -> Void
     private var bodyBytes = 0
-    private var unanswered = 0
-    /// The end of the last request is still to come.
+    private var pendingResponses = 0
+    /// Whether the end of the last request hasn't arrived yet.
     private var isReceiving = false
-    /// The last request that is served has arrived; its response may be behind others.
+    /// Whether the last request that this connection serves has arrived; earlier responses may still be pending.
     private var hasLastRequest = false
     private var isLastHTTP10 = false
-    /// The response being written says that it is the last.
-    private var closesBehindThis = false
+    /// Whether the connection closes after the response that is being written.
+    private var closesAfterResponse = false
     private var isLingering = false
     private var isInputClosed = false
     private let servesOneRequest: Bool
     private var deadline: Scheduled<Void>?
 
     /// - Parameters:
-    ///   - servesOneRequest: the connection closes behind its first response
-    ///   - setWaiting: called whenever the gateway begins or stops to wait for the client
+    ///   - servesOneRequest: whether the connection closes after its first response
+    ///   - setWaiting: called when the gateway begins or stops waiting for the client
     init(limits: OperationsLimits, servesOneRequest: Bool, setWaiting: @escaping (Bool) -> Void) {
         self.limits = limits
         self.servesOneRequest = servesOneRequest
@@ -56,28 +57,28 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
         guard !isLingering else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
-            // Requests behind the last one are ignored.
+            // Requests after the last one are ignored.
             guard !hasLastRequest else { return }
             bodyBytes = 0
-            unanswered += 1
+            pendingResponses += 1
             isReceiving = true
-            if unanswered == 1 { schedule(limits.requestTimeout, context) }
+            if pendingResponses == 1 { schedule(limits.requestTimeout, context) }
             setWaiting(true)
             context.fireChannelRead(wrapInboundOut(.head(admit(head, context))))
         case .body(let bytes):
             guard isReceiving else { return }
             guard bodyBytes <= limits.bodyBytes else { return }
             bodyBytes += bytes.readableBytes
-            // The part that exceeds the limit goes through: the route finds its body too long by it.
+            // The part that exceeds the limit is forwarded, so that the route detects that its body is too long.
             context.fireChannelRead(data)
             guard bodyBytes > limits.bodyBytes else { return }
             hasLastRequest = true
-            if unanswered == 0 { linger(context) }
+            if pendingResponses == 0 { linger(context) }
         case .end:
             guard isReceiving else { return }
             isReceiving = false
-            setWaiting(unanswered == 0)
-            // A truncated body has no end, so that no route takes it for a whole one.
+            setWaiting(pendingResponses == 0)
+            // A truncated body gets no end, so that no route accepts it as complete.
             if bodyBytes <= limits.bodyBytes { context.fireChannelRead(data) }
         }
     }
@@ -86,8 +87,8 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
         var head = head
         isLastHTTP10 = (head.version.major, head.version.minor) < (1, 1)
         hasLastRequest = servesOneRequest || isLastHTTP10 || Self.asksToClose(head.headers)
-        // HTTP/1.0 has no Host (RFC 9112 §3.3): the address that the client connected to stands in for it. No browser speaks HTTP/1.0, so
-        // this opens nothing to DNS rebinding.
+        // HTTP/1.0 requires no Host (RFC 9112 §3.3); the address that the client connected to is used instead. No browser uses HTTP/1.0, so
+        // this doesn't enable DNS rebinding.
         if isLastHTTP10, head.headers["Host"].isEmpty, let address = context.channel.localAddress, let ip = address.ipAddress {
             head.headers.add(name: "Host", value: "\(SocketEndpoint(host: ip, port: address.port ?? 0))")
         }
@@ -96,7 +97,7 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
 
     func channelReadComplete(context: ChannelHandlerContext) {
         context.fireChannelReadComplete()
-        // Nothing behind this handler asks for more of what is discarded.
+        // While bytes are discarded, no other handler reads.
         if isLingering { context.read() }
     }
 
@@ -110,7 +111,7 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard isLingering else { return context.fireErrorCaught(error) }
-        // Discarded bytes needn't be HTTP.
+        // Discarded bytes don't have to be HTTP.
         if !(error is HTTPParserError) { context.close(promise: nil) }
     }
 
@@ -119,12 +120,12 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .head(var head):
-            let isLast = hasLastRequest && unanswered <= 1
+            let isLast = hasLastRequest && pendingResponses <= 1
             if isLast || Self.isRefusal(head.status) || Self.asksToClose(head.headers) {
-                closesBehindThis = true
+                closesAfterResponse = true
                 head.headers.replaceOrAdd(name: "Connection", value: "close")
             }
-            // HTTP/1.0 knows no chunks (RFC 9112 §6.1): the end of the connection is the end of the body.
+            // HTTP/1.0 has no chunked encoding (RFC 9112 §6.1): the end of the connection is the end of the body.
             if isLast, isLastHTTP10, head.headers["Content-Length"].isEmpty { head.version = .http1_0 }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body:
@@ -132,21 +133,21 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
         case .end:
             let promise = promise ?? context.eventLoop.makePromise(of: Void.self)
             let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
-            promise.futureResult.whenComplete { _ in bound.value.handler.answered(bound.value.context) }
+            promise.futureResult.whenComplete { _ in bound.value.handler.responseWritten(bound.value.context) }
             context.write(data, promise: promise)
         }
     }
 
-    /// The last byte of a response is with the socket.
-    private func answered(_ context: ChannelHandlerContext) {
-        unanswered = max(0, unanswered - 1)
+    /// Handles the write of a response's last byte to the socket.
+    private func responseWritten(_ context: ChannelHandlerContext) {
+        pendingResponses = max(0, pendingResponses - 1)
         cancel()
         guard context.channel.isActive, !isLingering else { return }
-        setWaiting(unanswered == 0 || isReceiving)
-        if closesBehindThis || (hasLastRequest && unanswered == 0) {
+        setWaiting(pendingResponses == 0 || isReceiving)
+        if closesAfterResponse || (hasLastRequest && pendingResponses == 0) {
             linger(context)
         } else {
-            schedule(unanswered > 0 ? limits.requestTimeout : limits.idleTimeout, context)
+            schedule(pendingResponses > 0 ? limits.requestTimeout : limits.idleTimeout, context)
         }
     }
 
@@ -173,7 +174,7 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
         deadline = nil
     }
 
-    /// Refusals that a stranger can provoke, or that leave the rest of a request unread.
+    /// Whether a status rejects a request that anyone can send, or leaves the rest of a request unread.
     private static func isRefusal(_ status: HTTPResponseStatus) -> Bool { [400, 401, 403, 408, 413].contains(status.code) }
 
     private static func asksToClose(_ headers: HTTPHeaders) -> Bool { HeaderGrammar.list(headers["Connection"], contains: "close") }

@@ -1,25 +1,25 @@
 import GatewayCore
 
-/// The connection limit of the operations listener, as a value.
+/// The connection limit of the operations listener.
 ///
-/// At the limit, the connection that has been waiting longest for its client is closed in favour of a new one. When all connections are
-/// being served, a new one is admitted for health only, under a limit of its own: probes are answered whatever the other connections do.
+/// At the limit, a new connection replaces the one that has been waiting longest for its client. If all connections are processing
+/// requests, a new one is admitted for health only, with a separate limit, so that probes always get a response.
 struct OperationsConnectionLimit<ID: Hashable> {
     enum Service: Hashable {
         case full
-        /// Every path but health is refused with 503.
+        /// Every path except health gets 503.
         case healthOnly
     }
 
     struct Admission: Hashable {
         var service: Service
-        /// The connection to close in favour of the new one.
+        /// The connection that the new one replaces, to be closed.
         var evicted: ID?
     }
 
     private struct Entry {
         var service: Service
-        /// Since when the gateway has been waiting for the client; nil while the gateway is working on a response.
+        /// When the gateway began to wait for the client; nil while the gateway processes a request.
         var waitingSince: Instant?
     }
 
@@ -34,9 +34,9 @@ struct OperationsConnectionLimit<ID: Hashable> {
         self.healthConnections = healthConnections
     }
 
-    /// Counts a new connection, which has sent nothing yet.
+    /// Adds a new connection, which has sent nothing yet.
     ///
-    /// - Returns: nil when every connection of both kinds is being served: the new one is to be closed.
+    /// - Returns: nil if every connection of both kinds is processing a request; the new one must be closed.
     mutating func admit(_ id: ID, at now: Instant) -> Admission? {
         for (service, limit) in [(Service.full, connections), (.healthOnly, healthConnections)] {
             var admission = Admission(service: service)
@@ -57,7 +57,7 @@ struct OperationsConnectionLimit<ID: Hashable> {
             .min { $0.since < $1.since }?.id
     }
 
-    /// Notes whether the gateway is waiting for the client: for a request, for the rest of one, or for the client to close.
+    /// Records whether the gateway is waiting for the client: for a request, for the rest of a request, or for the client to close.
     mutating func setWaiting(_ id: ID, _ isWaiting: Bool, at now: Instant) {
         guard let entry = entries[id], isWaiting != (entry.waitingSince != nil) else { return }
         entries[id]?.waitingSince = isWaiting ? now : nil

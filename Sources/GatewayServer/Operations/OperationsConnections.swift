@@ -2,7 +2,7 @@ import GatewayCore
 import NIOCore
 import Synchronization
 
-/// The open connections of the operations listener, on all event loops, under their ``OperationsConnectionLimit``.
+/// The open connections of the operations listener on all event loops, subject to an ``OperationsConnectionLimit``.
 final class OperationsConnections: Sendable {
     typealias Service = OperationsConnectionLimit<ObjectIdentifier>.Service
 
@@ -18,7 +18,7 @@ final class OperationsConnections: Sendable {
             State(limit: OperationsConnectionLimit(connections: limits.connections, healthConnections: limits.healthConnections)))
     }
 
-    /// Admits an accepted connection, and closes another one where the limit demands it. Nil: the new one is to be closed.
+    /// Admits an accepted connection, and closes the connection that it replaces, if any. Returns nil if the new one must be closed.
     func admit(_ channel: any Channel) -> Service? {
         let id = ObjectIdentifier(channel)
         let (admission, evicted) = state.withLock { state -> (OperationsConnectionLimit<ObjectIdentifier>.Admission?, (any Channel)?) in

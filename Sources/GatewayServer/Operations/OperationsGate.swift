@@ -1,17 +1,17 @@
 import NIOCore
 
-/// Who may use the operations listener: the rules, apart from HTTP.
+/// The access rules of the operations listener, independent of HTTP.
 ///
-/// The listener speaks plain HTTP, usually on loopback, where every web page in a browser on the same machine can send requests as well.
-/// So a request must name the listener by an address (a page that rebinds its own DNS name can't), and must not come from a page of
-/// another origin (Fetch, `Origin` and `Sec-Fetch-Site`). All else needs the token. Health needs neither a token nor a particular name, since
-/// probes name the listener as they like; under a foreign name its responses have no details.
+/// The listener uses plain HTTP, usually on loopback, where every web page in a browser on the same machine can send requests, too. So the
+/// `Host` of a request must be an address (a page that rebinds its own DNS name can't send that), and the request must not come from a page
+/// of another origin (Fetch, `Origin` and `Sec-Fetch-Site`). Everything except health also needs the token. Health accepts any `Host`,
+/// since probes use various names; with a foreign name its responses have no details.
 package struct OperationsGate: Sendable, Hashable {
-    /// What the rules look at.
+    /// The parts of a request that the rules check.
     package struct Request: Sendable, Hashable {
-        /// The path as it was sent, without the query.
+        /// The path as sent, without the query.
         package var path: String
-        /// The `Host` field, nil without one.
+        /// The `Host` field; nil if there is none.
         package var host: String?
         package var hasSeveralHosts = false
         package var origin: String?
@@ -28,19 +28,19 @@ package struct OperationsGate: Sendable, Hashable {
         case pass
         /// 400: no `Host`, or more than one (RFC 9112 §3.2).
         case invalidHost
-        /// 403: named by a name that isn't the listener's.
+        /// 403: the `Host` is a foreign name.
         case foreignHost
-        /// 403: sent by a web page of another origin.
+        /// 403: the request comes from a web page of another origin.
         case foreignOrigin
-        /// 401: no token, or another (RFC 6750 §3).
+        /// 401: no token, or a wrong one (RFC 6750 §3).
         case unauthorized
-        /// 403: a token is needed and none is configured.
+        /// 403: a token is required and none is configured.
         case noTokenConfigured
     }
 
     /// The host of `operations.address`.
     package var host: String
-    /// Whether everything but health needs a token even if none is configured.
+    /// Whether everything except health requires a token even if none is configured.
     package var demandsToken: Bool
 
     package init(host: String, demandsToken: Bool) {
@@ -48,7 +48,7 @@ package struct OperationsGate: Sendable, Hashable {
         self.demandsToken = demandsToken
     }
 
-    /// - Parameter token: the configured one at this moment; nil and empty are the same.
+    /// - Parameter token: the token that is configured now; nil and empty both mean none.
     package func verdict(on request: Request, token: String?) -> Verdict {
         guard let host = request.host, !host.isEmpty, !request.hasSeveralHosts else { return .invalidHost }
         let isHealth = Self.isHealth(request.path)
@@ -64,7 +64,8 @@ package struct OperationsGate: Sendable, Hashable {
         return .pass
     }
 
-    /// The very paths that the router knows, so that no second spelling of another path passes for one of these.
+    /// Whether a path is one of the router's health paths. The comparison is exact, so that no other spelling of a path is treated as
+    /// health.
     package static func isHealth(_ path: String) -> Bool { ["/livez", "/readyz", "/health"].contains(path) }
 
     /// Whether a `Host` is an IP literal, `localhost` or the configured host, with any port or none.
@@ -74,7 +75,7 @@ package struct OperationsGate: Sendable, Hashable {
         return (try? SocketAddress(ipAddress: name, port: 0)) != nil
     }
 
-    /// The host of `host[:port]` (RFC 9110 §7.2), without the brackets of an IPv6 literal. Nil if it isn't one.
+    /// Returns the host of `host[:port]` (RFC 9110 §7.2), without the brackets of an IPv6 literal; nil if the text is invalid.
     private static func name(in field: String) -> String? {
         let name: Substring
         let rest: Substring
@@ -96,7 +97,7 @@ package struct OperationsGate: Sendable, Hashable {
         return String(name)
     }
 
-    /// Whether an `Authorization` field is `Bearer` and the token (RFC 6750 §2.1).
+    /// Whether an `Authorization` field consists of `Bearer` and the token (RFC 6750 §2.1).
     private static func presents(_ authorization: String, token: String) -> Bool {
         let scheme = "bearer "
         let bytes = Array(authorization.utf8)
@@ -106,7 +107,7 @@ package struct OperationsGate: Sendable, Hashable {
         return areEqual(bytes[scheme.utf8.count...], Array(token.utf8))
     }
 
-    /// Compares in a time that depends on the length of `secret` alone, so that it can't be guessed byte by byte.
+    /// Compares in a time that depends only on the length of `secret`, so that the secret can't be guessed byte by byte.
     @inline(never)
     private static func areEqual(_ presented: ArraySlice<UInt8>, _ secret: [UInt8]) -> Bool {
         var difference = presented.count ^ secret.count

@@ -4,9 +4,10 @@ import Hummingbird
 import HummingbirdCore
 import Logging
 
-/// Outermost: turns whatever goes wrong inside into a problem, and puts the fields on every answer that keep browsers and caches out.
+/// The outermost middleware: turns errors into problem responses, and adds the header fields that protect every response from browsers and
+/// caches.
 struct OperationsProblemMiddleware: RouterMiddleware {
-    /// The methods of each path, an id in it as `:id` and a name as `:name`, for `Allow` (RFC 9110 §15.5.6).
+    /// The methods of each path, for `Allow` (RFC 9110 §15.5.6); `:id` matches an id and `:name` a name.
     let methods: [String: String]
 
     func handle(
@@ -28,7 +29,7 @@ struct OperationsProblemMiddleware: RouterMiddleware {
         } catch {
             context.logger.error("operations request failed", error: error)
             let problem = OperationsProblem(
-                status: .internalServerError, code: .internal, detail: "something went wrong inside; see the log")
+                status: .internalServerError, code: .internal, detail: "internal error; the log has the cause under this correlation_id")
             response = problem.response(correlationID: context.correlationID)
         }
         response.headers[.cacheControl] = "no-store"
@@ -40,10 +41,11 @@ struct OperationsProblemMiddleware: RouterMiddleware {
     private func notFound(_ request: Request) -> OperationsProblem {
         let path = request.uri.path.split(separator: "/")
         guard let allowed = methods.first(where: { Self.matches($0.key.split(separator: "/"), path) })?.value else {
-            return OperationsProblem(status: .notFound, code: .notFound, detail: "there is nothing at this path")
+            return OperationsProblem(status: .notFound, code: .notFound, detail: "unknown path")
         }
         return OperationsProblem(
-            status: .methodNotAllowed, code: .notFound, detail: "this path takes \(allowed)", fields: [.allow: allowed])
+            status: .methodNotAllowed, code: .notFound, detail: "method not allowed; this path supports \(allowed)",
+            fields: [.allow: allowed])
     }
 }
 
@@ -56,7 +58,7 @@ extension OperationsProblemMiddleware {
     }
 }
 
-/// Asks the ``OperationsGate`` before anything is routed.
+/// Applies the ``OperationsGate`` before requests are routed.
 struct OperationsGateMiddleware: RouterMiddleware {
     let gate: OperationsGate
     let token: @Sendable () -> String?
@@ -65,19 +67,19 @@ struct OperationsGateMiddleware: RouterMiddleware {
         _ request: Request, context: OperationsRequestContext,
         next: @concurrent (Request, OperationsRequestContext) async throws -> Response
     ) async throws -> Response {
-        var asked = OperationsGate.Request(path: Self.path(of: request), host: request.head.authority)
-        // HTTPTypes takes the first `Host` out of the fields; what is still there is a second.
-        asked.hasSeveralHosts = request.headers.contains { $0.name.canonicalName == "host" }
-        asked.origin = request.headers[.origin]
-        asked.fetchSite = request.headers[.secFetchSite]
-        asked.authorization = request.headers[.authorization]
-        let verdict = gate.verdict(on: asked, token: token())
+        var checked = OperationsGate.Request(path: Self.path(of: request), host: request.head.authority)
+        // HTTPTypes removes the first `Host` from the fields; a remaining one is a second.
+        checked.hasSeveralHosts = request.headers.contains { $0.name.canonicalName == "host" }
+        checked.origin = request.headers[.origin]
+        checked.fetchSite = request.headers[.secFetchSite]
+        checked.authorization = request.headers[.authorization]
+        let verdict = gate.verdict(on: checked, token: token())
         guard let problem = Self.problem(verdict) else {
             var context = context
-            context.hidesDetails = !gate.namesListener(asked.host)
+            context.hidesDetails = !gate.namesListener(checked.host)
             return try await next(request, context)
         }
-        context.logger.info("operations request refused", metadata: ["reason": .string("\(verdict)"), "path": .string(asked.path)])
+        context.logger.info("operations request rejected", metadata: ["reason": .string("\(verdict)"), "path": .string(checked.path)])
         throw problem
     }
 
@@ -90,22 +92,24 @@ struct OperationsGateMiddleware: RouterMiddleware {
         switch verdict {
         case .pass: nil
         case .invalidHost:
-            OperationsProblem(status: .badRequest, code: .forbidden, detail: "exactly one Host is needed")
+            OperationsProblem(status: .badRequest, code: .forbidden, detail: "exactly one Host header is required")
         case .foreignHost:
-            OperationsProblem(status: .forbidden, code: .forbidden, detail: "Host must be an IP address, localhost or the configured host")
+            OperationsProblem(
+                status: .forbidden, code: .forbidden, detail: "Host must be an IP address, localhost or the host of operations.address")
         case .foreignOrigin:
-            OperationsProblem(status: .forbidden, code: .originDenied, detail: "web pages of other origins can't use this listener")
+            OperationsProblem(status: .forbidden, code: .originDenied, detail: "requests from web pages of other origins are rejected")
         case .unauthorized:
             OperationsProblem(
-                status: .unauthorized, code: .unauthorized, detail: "send Authorization: Bearer and the operations token",
+                status: .unauthorized, code: .unauthorized,
+                detail: "missing or wrong token; send Authorization: Bearer and operations.token",
                 fields: [.wwwAuthenticate: "Bearer realm=\"parley operations\""])
         case .noTokenConfigured:
-            OperationsProblem(status: .forbidden, code: .forbidden, detail: "closed until operations.token is configured")
+            OperationsProblem(status: .forbidden, code: .forbidden, detail: "rejected until operations.token is configured")
         }
     }
 }
 
-/// Refuses what has no room: a body over the listener's limit, and everything but health on a connection that is there for health only.
+/// Rejects bodies over the listener's limit, and all paths except health on connections that were admitted for health only.
 struct OperationsCapacityMiddleware: RouterMiddleware {
     let limits: OperationsLimits
     let connections: OperationsConnections
@@ -120,13 +124,13 @@ struct OperationsCapacityMiddleware: RouterMiddleware {
                 status: .serviceUnavailable, code: .connectionLimit,
                 detail: "Connection limit reached (\(limits.connections)); retry after 1 s", fields: [.retryAfter: "1"])
         }
-        try request.refuseBody(over: limits.bodyBytes, "no body of more than \(limits.bodyBytes) bytes is taken")
+        try request.refuseBody(over: limits.bodyBytes, "request body too large; the limit is \(limits.bodyBytes) bytes")
         return try await next(request, context)
     }
 }
 
 extension HTTPField.Name {
-    /// Fetch Metadata: whether a page of another site made the request.
+    /// Fetch Metadata: whether a page of another site sent the request.
     static var secFetchSite: HTTPField.Name { fetchSiteName }
     static var crossOriginResourcePolicy: HTTPField.Name { resourcePolicyName }
 

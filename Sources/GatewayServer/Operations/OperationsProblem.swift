@@ -4,22 +4,22 @@ import Hummingbird
 import HummingbirdCore
 import NIOCore
 
-/// A refusal of the operations listener: `application/problem+json` (RFC 9457) with `code` and `correlation_id`.
+/// An error response of the operations listener: `application/problem+json` (RFC 9457) with `code` and `correlation_id`.
 struct OperationsProblem: Error {
     var status: HTTPResponse.Status
     var code: ErrorCode
-    /// One sentence for people.
+    /// One sentence for users.
     var detail: String
-    /// A list of what is wrong, when there is more than one thing.
+    /// All problems, if there can be several.
     var problems: [String] = []
-    /// Fields that belong to the status: `WWW-Authenticate`, `Allow`.
+    /// Header fields that the status requires: `WWW-Authenticate`, `Allow`.
     var fields = HTTPFields()
-    /// The connection closes behind the answer.
+    /// Whether the connection closes after the response.
     var closes = false
 
-    /// The answer.
+    /// Returns the response.
     ///
-    /// - Parameter correlationID: the one that the log line about the request carries.
+    /// - Parameter correlationID: the correlation id of the log lines about the request.
     func response(correlationID: ULID) -> Response {
         var body = Array("{\"type\":\"about:blank\",\"title\":\"".utf8)
         SafeText.append(status.reasonPhrase, to: &body)

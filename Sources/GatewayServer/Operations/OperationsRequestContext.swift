@@ -2,13 +2,13 @@ import GatewayCore
 import Hummingbird
 import Logging
 
-/// What a request of the operations listener carries along: its correlation id, in every log line about it.
+/// The context of a request to the operations listener, with the correlation id that every log line about the request contains.
 struct OperationsRequestContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let correlationID: ULID
-    /// The channel that the request came on.
+    /// The channel that received the request.
     let connection: ObjectIdentifier
-    /// The request names the listener by a foreign host, which is allowed for health: its responses have no details then.
+    /// Whether the request's `Host` is a foreign name, which is allowed for health; the response then has no details.
     var hidesDetails = false
 
     init(source: ApplicationRequestContextSource) {

@@ -5,7 +5,7 @@ import Hummingbird
 import HummingbirdCore
 import NIOCore
 
-/// The routes of the operations listener, put together in one place.
+/// The routes and middleware of the operations listener.
 struct OperationsRoutes {
     let health: HealthRegistry
     let snapshot: @Sendable () async -> GatewaySnapshot
@@ -26,7 +26,7 @@ struct OperationsRoutes {
                 ].merging(SessionRoutes.methods) { first, _ in first }))
         router.add(middleware: OperationsGateMiddleware(gate: gate, token: token))
         router.add(middleware: OperationsCapacityMiddleware(limits: limits, connections: connections))
-        // Load balancers check with OPTIONS, too: it is the method of HAProxy's `option httpchk` unless told otherwise.
+        // Load balancers also check with OPTIONS, the default method of HAProxy's `option httpchk`.
         for method in [HTTPRequest.Method.get, .options] { addHealth(to: router, method) }
         router.get("/v1/gateway") { [snapshot] _, _ in try Response.json(await snapshot()) }
         router.post("/v1/gateway/reload") { [reload] request, _ in
@@ -34,7 +34,8 @@ struct OperationsRoutes {
             let report = await reload()
             guard report.problems.isEmpty else {
                 throw OperationsProblem(
-                    status: .unprocessableContent, code: .invalidMessage, detail: "the new configuration is refused; the old one stays",
+                    status: .unprocessableContent, code: .invalidMessage,
+                    detail: "the new configuration has problems; the running one is unchanged",
                     problems: report.problems)
             }
             return try Response.json(report)

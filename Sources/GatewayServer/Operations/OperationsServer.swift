@@ -7,8 +7,8 @@ import ServiceLifecycle
 
 /// The second listener: health, counters and reload, on plain HTTP at `operations.address`.
 ///
-/// It runs until its `ServiceGroup` shuts down gracefully or its task is cancelled, and throws when the address can't be bound.
-/// ``OperationsGate`` says who may use it.
+/// The server runs until its `ServiceGroup` shuts down gracefully or its task is cancelled, and throws if it can't bind the address.
+/// ``OperationsGate`` has the access rules.
 package struct OperationsServer: Service, CustomStringConvertible {
     private let address: SocketEndpoint
     private let limits: OperationsLimits
@@ -19,19 +19,19 @@ package struct OperationsServer: Service, CustomStringConvertible {
     private let logger: Logger
     private let onRunning: @Sendable (SocketAddress) async -> Void
 
-    /// Connections that wait to be accepted.
+    /// Maximum number of connections that wait to be accepted.
     private static let backlog = 256
 
     /// - Parameters:
-    ///   - address: `operations.address`; port 0 lets the system choose.
-    ///   - demandsToken: production. An address beyond loopback demands a token in any environment.
-    ///   - token: `operations.token` at this moment; asked on every request, so that a reload can change it.
-    ///   - snapshot: the counters at this moment.
-    ///   - sessions: who knows the sessions.
-    ///   - reload: reads the configuration anew; may be called by several requests at once.
-    ///   - resetUpstream: closes the breakers of the upstream of a name; nil when there is none.
-    ///   - logger: lines of the listener itself and, through it, of Hummingbird.
-    ///   - onRunning: called once with the address that is bound.
+    ///   - address: `operations.address`; port 0: the system chooses a free port.
+    ///   - demandsToken: whether a token is required on loopback, too, as in production. Any other address always requires one.
+    ///   - token: returns the current `operations.token`; called for every request, since a reload can change it.
+    ///   - snapshot: returns the current counters.
+    ///   - sessions: the operations on sessions.
+    ///   - reload: reloads the configuration; may be called by several requests at once.
+    ///   - resetUpstream: closes the breakers of an upstream, by name; returns nil if there is no such upstream.
+    ///   - logger: the logger of the listener and of Hummingbird.
+    ///   - onRunning: called once with the bound address.
     package init(
         address: SocketEndpoint, demandsToken: Bool, limits: OperationsLimits = OperationsLimits(),
         token: @escaping @Sendable () -> String?,
@@ -54,7 +54,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
         self.onRunning = onRunning
     }
 
-    /// How the lines of the service lifecycle name it.
+    /// The service's name in log lines of the service lifecycle.
     package var description: String { "operations" }
 
     package func run() async throws {
@@ -66,7 +66,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
             },
             configuration: ApplicationConfiguration(address: .hostname(address.host, port: address.port), backlog: Self.backlog),
             onServerRunning: { [onRunning, logger] channel in
-                try? await Self.restWithoutDescriptors(channel, logger: logger).get()
+                try? await Self.pauseWithoutDescriptors(channel, logger: logger).get()
                 if let address = channel.localAddress { await onRunning(address) }
             },
             eventLoopGroupProvider: .shared(eventLoopGroup),
@@ -74,13 +74,14 @@ package struct OperationsServer: Service, CustomStringConvertible {
         try await ListenerFailure.naming("operations.address", address) { try await application.run() }
     }
 
-    /// Keeps the listener alive when the process is out of descriptors: the library takes a failed accept for the end of the listener.
-    private static func restWithoutDescriptors(_ listener: any Channel, logger: Logger) -> EventLoopFuture<Void> {
+    /// Pauses accepting while the process has no free descriptors: the library would otherwise treat a failed accept as the end of the
+    /// listener.
+    private static func pauseWithoutDescriptors(_ listener: any Channel, logger: Logger) -> EventLoopFuture<Void> {
         listener.eventLoop.submit {
             let unlimited = ConnectionLimits(policy: .init(sockets: 0, webSockets: 0, webSocketsPerAddress: 0, handshakesPerSecond: 0))
             let gate = AcceptGate(
                 connectionLimits: unlimited, refused: { _ in },
-                failed: { logger.warning("accepting failed; resting", metadata: ["listener": "operations", "error": "\($0)"]) })
+                failed: { logger.warning("accept failed", metadata: ["listener": "operations", "error": "\($0)"]) })
             try listener.pipeline.syncOperations.addHandler(gate, position: .first)
         }
     }

@@ -1,10 +1,10 @@
-/// What became of a reload of the configuration, as `POST /v1/gateway/reload` answers it.
+/// The result of a reload of the configuration, as returned by `POST /v1/gateway/reload`.
 package struct ReloadReport: Sendable, Hashable, Codable {
-    /// Keys whose new value is in force now.
+    /// Keys whose new value has been applied.
     package var changed: [String]
-    /// Keys with a new value that takes a restart; the old value stays in force.
+    /// Keys whose new value requires a restart; the old value stays in effect.
     package var needsRestart: [String]
-    /// Everything that is wrong with the new configuration, a sentence each. When there is one, nothing was changed.
+    /// All problems of the new configuration, one sentence each. If there are any, nothing was changed.
     package var problems: [String]
 
     package init(changed: [String] = [], needsRestart: [String] = [], problems: [String] = []) {

@@ -4,15 +4,15 @@ import Hummingbird
 import HummingbirdCore
 import NIOCore
 
-/// Bodies of requests to the operations listener. One over its limit is refused with 413.
+/// Bodies of requests to the operations listener. A body over its limit is rejected with 413.
 extension Request {
-    /// Reads a body that no route needs; tools send one along by habit.
+    /// Reads and discards the body of a request that needs none; some tools always send one.
     func discardBody() async throws {
         let longest = 1024
-        _ = try await collectBody(upTo: longest, "no body of more than \(longest) bytes is taken")
+        _ = try await collectBody(upTo: longest, "request body too large; the limit is \(longest) bytes")
     }
 
-    /// Reads the whole body; one over its limit is refused by its `Content-Length` before a byte of it is read.
+    /// Reads the whole body. A body over its limit is rejected by its `Content-Length` before a byte of it is read.
     func collectBody(upTo limit: Int, _ refusal: String) async throws -> ByteBuffer {
         try refuseBody(over: limit, refusal)
         do {
@@ -22,7 +22,8 @@ extension Request {
         }
     }
 
-    /// A `Content-Length` that is no number was refused by the parser, except for one that overflows.
+    /// Rejects a request whose `Content-Length` exceeds a limit. The parser has rejected an invalid `Content-Length`, except for one that
+    /// overflows.
     func refuseBody(over limit: Int, _ refusal: String) throws {
         guard let length = headers[.contentLength], (Int(length) ?? .max) > limit else { return }
         throw OperationsProblem(status: .contentTooLarge, code: .messageTooLarge, detail: refusal, closes: true)

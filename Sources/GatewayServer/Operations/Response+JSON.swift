@@ -3,7 +3,7 @@ import HummingbirdCore
 import NIOCore
 
 extension Response {
-    /// A response of 200 with a JSON document.
+    /// Returns a 200 response with a JSON document.
     static func json(_ value: some Encodable) throws -> Response {
         Response(
             status: .ok, headers: [.contentType: "application/json"],

@@ -2,12 +2,12 @@ import FoundationEssentials
 package import GatewayCore
 package import Logging
 
-/// What operators ask about sessions and do with them, whether they go on or have ended.
+/// The operations on live and ended sessions: list, show, report, annotate, close, erase.
 package struct SessionDesk: Sendable {
-    /// Which sessions a list has.
+    /// The sessions that a list contains.
     package enum Filter: String, Sendable, CaseIterable {
         case attached, detached
-        /// Both of them.
+        /// Attached and detached sessions.
         case live
         case ended
         case all
@@ -17,8 +17,8 @@ package struct SessionDesk: Sendable {
         var hasEnded: Bool { self == .ended || self == .all }
     }
 
-    /// Sessions looked through at a time for a tag.
-    private static let tagStep = 500
+    /// Number of sessions that are searched for a tag at a time.
+    private static let tagPageSize = 500
 
     private let live: any SessionDirectory
     private let archive: any ReportArchive
@@ -26,7 +26,7 @@ package struct SessionDesk: Sendable {
     private let depth: @Sendable () -> ReportDepth
     private let logger: Logger
 
-    /// - Parameter depth: `reports.content` at this moment
+    /// - Parameter depth: returns the current `reports.content`
     package init(
         live: any SessionDirectory, archive: any ReportArchive, cache: ReportCache, depth: @escaping @Sendable () -> ReportDepth,
         logger: Logger
@@ -40,9 +40,9 @@ package struct SessionDesk: Sendable {
 
     func page(after cursor: ULID?, limit: Int, filter: Filter, tag: String?) async throws -> SessionPage {
         var (found, cursor): ([SessionSummary], ULID?) = ([], cursor)
-        // A tag is looked for page by page: it is noted elsewhere.
+        // Tags are stored with the annotations, so a tag is searched for page by page.
         while true {
-            let page = try await unfiltered(after: cursor, limit: tag == nil ? limit : max(limit, Self.tagStep), filter: filter)
+            let page = try await unfiltered(after: cursor, limit: tag == nil ? limit : max(limit, Self.tagPageSize), filter: filter)
             found += page.sessions.filter { session in tag.map { session.tags.contains($0) } ?? true }
             cursor = page.cursor.flatMap { ULID($0) }
             guard found.count < limit, cursor != nil else { break }
@@ -53,26 +53,26 @@ package struct SessionDesk: Sendable {
     }
 
     private func unfiltered(after cursor: ULID?, limit: Int, filter: Filter) async throws -> SessionPage {
-        // One more than asked for tells whether there is another page.
-        let going = filter.hasLive ? await live.sessions(after: cursor, limit: limit + 1, attached: filter.attached) : []
+        // One more than the limit shows whether there is another page.
+        let liveSessions = filter.hasLive ? await live.sessions(after: cursor, limit: limit + 1, attached: filter.attached) : []
         let ended = filter.hasEnded ? try await archive.reports(after: cursor, limit: limit + 1) : []
-        let notes = try await archive.annotations(of: going.map(\.report.id) + ended.map(\.id))
+        let notes = try await archive.annotations(of: liveSessions.map(\.report.id) + ended.map(\.id))
         var summaries: [String: SessionSummary] = [:]
         for report in ended { summaries["\(report.id)"] = SessionSummary(report, notes[report.id]) }
-        // A session that ends just now may be seen in both places.
-        for session in going { summaries["\(session.report.id)"] = SessionSummary(session, notes[session.report.id]) }
+        // A session that is just ending may be in both lists.
+        for session in liveSessions { summaries["\(session.report.id)"] = SessionSummary(session, notes[session.report.id]) }
         let sorted = summaries.values.sorted { $0.sessionID < $1.sessionID }
         let page = Array(sorted.prefix(limit))
         return SessionPage(sessions: page, cursor: sorted.count > limit ? page.last?.sessionID : nil)
     }
 
-    /// - Parameter withTranscript: as far as `reports.content` allows it
+    /// - Parameter withTranscript: whether to include the transcript, if `reports.content` allows it
     func session(_ id: ULID, withTranscript: Bool) async throws -> SessionDetails? {
         try await session(id, depth: withTranscript ? depth() : .head)
     }
 
     private func session(_ id: ULID, depth: ReportDepth) async throws -> SessionDetails? {
-        // Also without the transcript there are the timeline, and latencies out of it.
+        // The details without transcript still need the timeline, from which the latencies are computed.
         if let session = await live.session(id, depth: max(depth, .metadata)) {
             return SessionDetails(session, try await annotation(of: id), depth: depth)
         }
@@ -80,11 +80,11 @@ package struct SessionDesk: Sendable {
         return SessionDetails(report, try await annotation(of: id), depth: depth)
     }
 
-    /// A report, rendered; from the cache where it can't change any more.
+    /// Returns a rendered report, from the cache if it can't change any more.
     func report(of id: ULID, as format: ReportFormat) async throws -> [UInt8]? {
         let depth = depth()
         let key = ReportCache.Key(id: id, format: format, depth: depth)
-        // It may have been removed since, because its time was over or there was no room.
+        // The report may have been removed meanwhile, because it expired or the store was full.
         if let content = cache.content(for: key) {
             if try await archive.hasReport(of: id) { return content }
             cache.forget(id)
@@ -104,7 +104,7 @@ package struct SessionDesk: Sendable {
         }
     }
 
-    /// Nil when there is no such session.
+    /// Returns nil if there is no such session.
     func annotate(_ id: ULID, _ patch: SessionAnnotationPatch) async throws -> SessionDetails? {
         guard try await session(id, withTranscript: false) != nil else { return nil }
         guard try await archive.annotate(id, patch) else { return nil }
@@ -116,14 +116,14 @@ package struct SessionDesk: Sendable {
 
     func close(_ id: ULID) async -> Bool { await live.close(id) }
 
-    /// Removes everything that is known of a session, wherever it is. False when there is no such session.
+    /// Erases all data of a session, live or ended. Returns false if there is no such session.
     func erase(_ id: ULID) async throws -> Bool {
         let wasLive = await live.erase(id)
-        // What the session's loop has submitted is in the file before what is removed here.
+        // The writes that the session's event loop has submitted are in the file before the erasure below.
         try await live.forget()
-        let wasKept = try await archive.erase(id)
+        let wasArchived = try await archive.erase(id)
         cache.forget(id)
-        guard wasLive || wasKept else { return false }
+        guard wasLive || wasArchived else { return false }
         try await live.forget()
         logger.notice("session erased", metadata: ["session_id": "\(id)"])
         return true

@@ -5,12 +5,12 @@ import Hummingbird
 import HummingbirdCore
 import NIOCore
 
-/// The routes about sessions: list, look, report, note, close, erase.
+/// The routes of sessions: list, show, report, annotate, close, erase.
 struct SessionRoutes {
-    /// Sessions of a page, unless the request says otherwise, and at most.
+    /// The default and the maximum number of sessions per page.
     static let pageSize = 50
     static let longestPage = 500
-    /// A patch, in bytes.
+    /// The maximum size of a patch, in bytes.
     static let longestPatch = 64_000
 
     let desk: SessionDesk
@@ -24,18 +24,18 @@ struct SessionRoutes {
     func add(to router: Router<OperationsRequestContext>) {
         router.get("/v1/sessions") { [self] request, _ in try await list(request) }
         router.get("/v1/sessions/:id") { [self] _, context in
-            guard let details = try await desk.session(try Self.id(context), withTranscript: false) else { throw Self.unknown }
+            guard let details = try await desk.session(try Self.id(context), withTranscript: false) else { throw Self.unknownSession }
             return try Response.json(details)
         }
         router.get("/v1/sessions/:id/report") { [self] request, context in try await report(request, context) }
         router.patch("/v1/sessions/:id") { [self] request, context in try await annotate(request, context) }
         router.post("/v1/sessions/:id/close") { [self] request, context in
             try await request.discardBody()
-            return try Self.done(await desk.close(try Self.id(context)))
+            return try Self.noContent(await desk.close(try Self.id(context)))
         }
         router.delete("/v1/sessions/:id") { [self] request, context in
             try await request.discardBody()
-            return try Self.done(try await desk.erase(try Self.id(context)))
+            return try Self.noContent(try await desk.erase(try Self.id(context)))
         }
     }
 
@@ -45,20 +45,20 @@ struct SessionRoutes {
         let query = request.uri.queryParameters
         var cursor: ULID?
         if let text = query["cursor"] {
-            guard let id = ULID(String(text)) else { throw Self.invalid("cursor is what the page before said") }
+            guard let id = ULID(String(text)) else { throw Self.invalid("invalid cursor; pass the cursor of the previous page") }
             cursor = id
         }
         var limit = Self.pageSize
         if let text = query["limit"] {
             guard let number = Int(text), (1...Self.longestPage).contains(number) else {
-                throw Self.invalid("limit is a number from 1 to \(Self.longestPage)")
+                throw Self.invalid("limit must be a number from 1 to \(Self.longestPage)")
             }
             limit = number
         }
         var filter = SessionDesk.Filter.live
         if let text = query["state"] {
             guard let known = SessionDesk.Filter(rawValue: String(text)) else {
-                throw Self.invalid("state is \(SessionDesk.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw Self.invalid("state must be one of \(SessionDesk.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             filter = known
         }
@@ -69,7 +69,7 @@ struct SessionRoutes {
         return stream(after: cursor, filter: filter, tag: tag)
     }
 
-    /// All sessions, one a line, as they are read: a page at a time is in memory.
+    /// Streams all sessions, one per line, with one page at a time in memory.
     private func stream(after cursor: ULID?, filter: SessionDesk.Filter, tag: String?) -> Response {
         let body = ResponseBody { [desk] writer in
             var next = cursor
@@ -94,16 +94,16 @@ struct SessionRoutes {
         let id = try Self.id(context)
         let format: ReportFormat
         if let text = request.uri.queryParameters["format"] {
-            guard let known = ReportFormat(rawValue: String(text)) else { throw Self.invalid("format is json, csv or html") }
+            guard let known = ReportFormat(rawValue: String(text)) else { throw Self.invalid("format must be json, csv or html") }
             format = known
         } else {
             guard let preferred = ReportFormat(accept: request.headers[.accept] ?? "") else {
                 throw OperationsProblem(
-                    status: .notAcceptable, code: .invalidMessage, detail: "reports are application/json, text/csv or text/html")
+                    status: .notAcceptable, code: .invalidMessage, detail: "Accept must allow application/json, text/csv or text/html")
             }
             format = preferred
         }
-        guard let content = try await desk.report(of: id, as: format) else { throw Self.unknown }
+        guard let content = try await desk.report(of: id, as: format) else { throw Self.unknownSession }
         var headers: HTTPFields = [.contentType: format.contentType, .vary: "Accept"]
         switch format {
         case .json: break
@@ -115,28 +115,28 @@ struct SessionRoutes {
 
     private func annotate(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
         let id = try Self.id(context)
-        let body = try await request.collectBody(upTo: Self.longestPatch, "a patch has at most \(Self.longestPatch) bytes")
+        let body = try await request.collectBody(upTo: Self.longestPatch, "patch too large; the limit is \(Self.longestPatch) bytes")
         let patch: SessionAnnotationPatch
         do throws(SessionAnnotationPatch.Fault) {
             patch = try SessionAnnotationPatch(json: Array(body.readableBytesView))
         } catch {
             throw Self.invalid(error.detail)
         }
-        guard let details = try await desk.annotate(id, patch) else { throw Self.unknown }
+        guard let details = try await desk.annotate(id, patch) else { throw Self.unknownSession }
         return try Response.json(details)
     }
 
-    private static func done(_ isDone: Bool) throws -> Response {
-        guard isDone else { throw unknown }
+    private static func noContent(_ isDone: Bool) throws -> Response {
+        guard isDone else { throw unknownSession }
         return Response(status: .noContent)
     }
 
     private static func id(_ context: OperationsRequestContext) throws -> ULID {
-        guard let id = context.parameters.get("id").flatMap({ ULID($0) }) else { throw unknown }
+        guard let id = context.parameters.get("id").flatMap({ ULID($0) }) else { throw unknownSession }
         return id
     }
 
-    private static var unknown: OperationsProblem {
+    private static var unknownSession: OperationsProblem {
         OperationsProblem(status: .notFound, code: .notFound, detail: "there is no such session")
     }
 

@@ -1,6 +1,6 @@
 package import GatewayCore
 
-/// A session that is going on, at one moment.
+/// A snapshot of a live session.
 package struct LiveSession: Sendable {
     package struct Link: Sendable {
         package var id: ULID
@@ -12,39 +12,39 @@ package struct LiveSession: Sendable {
     }
 
     package var report: SessionReport
-    /// Nil while it has no connection.
+    /// Nil while the session is detached.
     package var link: Link?
-    /// Unix milliseconds: when its newest connection was opened.
+    /// Unix milliseconds of the latest connection's opening.
     package var connectedAt: Int64
-    /// Unix milliseconds; nil for a session without an end.
+    /// Unix milliseconds; nil if the session doesn't expire.
     package var expiresAt: Int64?
     package var inFlight: Int
-    /// Its ledger.
+    /// The memory usage of the session.
     package var memoryBytes: Int
-    /// Messages that aren't acknowledged.
+    /// Unacknowledged messages.
     package var outboxMessages: Int
-    /// Bytes that wait for the socket, or for a connection.
+    /// Bytes queued for the socket, or for a connection.
     package var waitingBytes: Int
     package var lastSequence: UInt64
 }
 
-/// The sessions that are going on. The gateway has them; tests may have others.
+/// The live sessions. The gateway implements this protocol; tests can use other implementations.
 package protocol SessionDirectory: Sendable {
-    /// The first sessions behind `cursor`, in the order of their ids, which is that of their beginnings. Their heads only.
+    /// Returns the heads of the first sessions after `cursor`, in the order of their ids, which is that of their start times.
     ///
-    /// - Parameter attached: only those with a connection, or only those without
+    /// - Parameter attached: true for attached sessions only, false for detached ones only, nil for both
     func sessions(after cursor: ULID?, limit: Int, attached: Bool?) async -> [LiveSession]
 
     func session(_ id: ULID, depth: ReportDepth) async -> LiveSession?
 
-    /// Ends a session: its connection is closed with 4507. False when there is none.
+    /// Ends a session and closes its connection with 4507. Returns false if there is no such session.
     func close(_ id: ULID) async -> Bool
 
-    /// Ends a session, without a report. False when there is none.
+    /// Ends a session without a report. Returns false if there is no such session.
     func erase(_ id: ULID) async -> Bool
 
-    /// Returns when nothing of what was erased before is left behind in any file.
+    /// Returns when no data that was erased before remains in any file.
     ///
-    /// - Throws: when nothing can be stored at the moment.
+    /// - Throws: an error if the store can't write at the moment.
     func forget() async throws
 }

@@ -2,18 +2,18 @@ import DequeModule
 package import GatewayCore
 import Synchronization
 
-/// Reports in memory, for `store.kind: memory`: as many of the newest as fit, until the process ends.
+/// An archive in memory, for `store.kind: memory`: the newest reports that fit, until the process ends.
 ///
-/// When they don't fit, the oldest report of the same client goes first, then one of the client that has most.
+/// If a report doesn't fit, the oldest report of the same client is removed, else one of the client with the most.
 package final class MemoryArchive: ReportArchive {
     private struct State {
         var entries: [ULID: SessionReport] = [:]
-        /// In the order in which they came.
+        /// In order of arrival.
         var order: Deque<ULID> = []
-        /// Weighed by their bytes.
+        /// The bytes of the reports by client.
         var shares = EvictionTable<ULID>()
         var bytes: Int { shares.weight }
-        /// In the order in which they were made, live sessions' among them.
+        /// In the order of the last change, including those of live sessions.
         var annotations: [ULID: SessionAnnotation] = [:]
         var annotated: Deque<ULID> = []
 
@@ -27,7 +27,7 @@ package final class MemoryArchive: ReportArchive {
             if remove(id) { annotations[id] = nil }
         }
 
-        /// - Parameter id: the report that room is made for
+        /// - Parameter id: the report that needs room and isn't removed itself
         mutating func makeRoom(for id: ULID, of client: ClientKey) {
             guard let victim = shares.victim(for: client, sparing: id, single: true), victim != order.first else { return removeOldest() }
             order.removeAll { $0 == victim }
@@ -40,8 +40,8 @@ package final class MemoryArchive: ReportArchive {
     private let mostBytes: Int
 
     /// - Parameters:
-    ///   - most: reports
-    ///   - mostBytes: of what was said in them
+    ///   - most: maximum number of reports
+    ///   - mostBytes: maximum bytes of the reports
     package init(most: Int = 1000, mostBytes: Int = 32 << 20) {
         self.most = most
         self.mostBytes = mostBytes
@@ -77,7 +77,7 @@ package final class MemoryArchive: ReportArchive {
         }
     }
 
-    /// Live sessions aren't known here: whoever asks has seen that there is one.
+    /// Always succeeds: the caller has checked that the session exists.
     package func annotate(_ id: ULID, _ patch: SessionAnnotationPatch) -> Bool {
         state.withLock { state in
             let annotation = patch.applied(to: state.annotations[id] ?? SessionAnnotation())
@@ -116,14 +116,14 @@ package final class MemoryArchive: ReportArchive {
 }
 
 extension SessionReport {
-    /// It without what a list doesn't show.
+    /// The report without lines and events, for lists.
     var head: SessionReport {
         var head = self
         (head.lines, head.events) = ([], [])
         return head
     }
 
-    /// Memory that it takes, about.
+    /// The approximate memory of the report, in bytes.
     var footprint: Int {
         lines.reduce(512 + events.count * 48) { $0 + MemoryLayout<Line>.stride + ($1.text?.count ?? 0) + 32 }
     }

@@ -1,13 +1,13 @@
-/// Numbers as people read them.
+/// Formats numbers for users.
 package enum Readable {
-    /// Seconds, in UTC.
+    /// Formats a time to seconds, in UTC.
     package static func time(_ unixMilliseconds: Int64) -> String {
         var bytes: [UInt8] = []
         WallTime(unixMilliseconds: unixMilliseconds).appendDateAndTime(to: &bytes)
         return String(decoding: bytes.prefix(10), as: UTF8.self) + " " + String(decoding: bytes.dropFirst(11).prefix(8), as: UTF8.self)
     }
 
-    /// `0.4 ms`, `12 ms`, `1.5 s`, `2 min 3 s`, `1 h 2 min`: rounded to what people compare.
+    /// Formats a duration, rounded to two or three digits: `0.4 ms`, `12 ms`, `1.5 s`, `2 min 3 s`, `1 h 2 min`.
     package static func duration(_ milliseconds: Double) -> String {
         guard milliseconds.isFinite, milliseconds > 0 else { return "0 s" }
         if milliseconds < 9.95 { return "\((milliseconds * 10).rounded() / 10) ms" }
@@ -20,13 +20,13 @@ package enum Readable {
 
     package static func duration(_ milliseconds: Int64) -> String { duration(Double(milliseconds)) }
 
-    /// A moment as the time since `start`, rounded to tenths of a second: `+0:01.5`, `+1:02:03.0`. A moment before `start` is `+0:00.0`.
+    /// Formats a time relative to `start`, rounded to tenths of a second: `+0:01.5`, `+1:02:03.0`; `+0:00.0` before `start`.
     package static func moment(_ unixMilliseconds: Int64, since start: Int64) -> String {
         let (difference, overflow) = unixMilliseconds.subtractingReportingOverflow(start)
         let tenths = overflow ? 0 : max(0, difference) / 100 + (max(0, difference) % 100 >= 50 ? 1 : 0)
-        func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        func twoDigits(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
         let (hours, minutes) = (tenths / 36_000, tenths / 600 % 60)
-        return "+\(hours == 0 ? "\(minutes)" : "\(hours):\(two(minutes))"):\(two(tenths / 10 % 60)).\(tenths % 10)"
+        return "+\(hours == 0 ? "\(minutes)" : "\(hours):\(twoDigits(minutes))"):\(twoDigits(tenths / 10 % 60)).\(tenths % 10)"
     }
 
     package static func size(_ bytes: UInt64) -> String {

@@ -1,29 +1,29 @@
 package import GatewayCore
 
-/// Where the reports of ended sessions are kept for `reports.keep`, and what operators have noted about sessions, live and ended.
+/// The archive of ended sessions' reports, kept for `reports.keep`, and of operators' annotations of live and ended sessions.
 ///
-/// What is read may throw, when the disk fails; nothing of a session's work depends on it.
+/// Reading can throw if the disk fails; no session depends on it.
 package protocol ReportArchive: Sendable {
-    /// Keeps the report of a session that has ended. Doesn't block, and may be called by any thread.
+    /// Stores the report of an ended session. Doesn't block; can be called from any thread.
     func keep(_ report: SessionReport)
 
-    /// All of a report; nil when there is none.
+    /// Returns a whole report; nil if there is none.
     func report(of id: ULID) async throws -> SessionReport?
 
     func hasReport(of id: ULID) async throws -> Bool
 
-    /// The heads of the first reports behind `cursor`, in the order of their ids.
+    /// Returns the heads of the first reports after `cursor`, in the order of their ids.
     func reports(after cursor: ULID?, limit: Int) async throws -> [SessionReport]
 
-    /// What was noted about these sessions.
+    /// Returns the annotations of these sessions.
     func annotations(of ids: [ULID]) async throws -> [ULID: SessionAnnotation]
 
-    /// Changes what is noted about a session. False when there is no such session.
+    /// Changes the annotation of a session. Returns false if there is no such session.
     func annotate(_ id: ULID, _ patch: SessionAnnotationPatch) async throws -> Bool
 
-    /// Removes the report and the notes of a session. False when there were none.
+    /// Removes the report and the annotation of a session. Returns false if there were none.
     func erase(_ id: ULID) async throws -> Bool
 
-    /// Removes what ended before a time (Unix milliseconds), and what isn't needed any more. Doesn't block.
+    /// Removes the reports of sessions that ended before a time (Unix milliseconds), and data that is no longer needed. Doesn't block.
     func sweep(endedBefore limit: Int64)
 }

@@ -1,12 +1,12 @@
 package import GatewayCore
 import Synchronization
 
-/// Reports of ended sessions as they were rendered last: the ones asked for most recently.
+/// A cache of rendered reports of ended sessions; the least recently used are evicted.
 package final class ReportCache: Sendable {
     package struct Key: Hashable, Sendable {
         package var id: ULID
         package var format: ReportFormat
-        /// `reports.content` when it was rendered.
+        /// The value of `reports.content` when the report was rendered.
         package var depth: ReportDepth
 
         package init(id: ULID, format: ReportFormat, depth: ReportDepth) {
@@ -16,11 +16,11 @@ package final class ReportCache: Sendable {
         }
     }
 
-    /// Counters for `GET /v1/gateway`: they grow from the start of the process, but `size` and `bytes`.
+    /// The counters in `GET /v1/gateway`, since the start of the process; `size` and `bytes` are current values.
     package struct Statistics: Sendable, Hashable, Codable {
         package var hits: UInt64 = 0
         package var misses: UInt64 = 0
-        /// Rendered reports that are kept.
+        /// Number of cached reports.
         package var size = 0
         package var bytes = 0
 
@@ -36,7 +36,7 @@ package final class ReportCache: Sendable {
         var entries: [Key: Entry] = [:]
         var statistics = Statistics()
         var clock: UInt64 = 0
-        /// Goes up whenever something is forgotten.
+        /// Increases with every removal of a session's reports.
         var generation: UInt64 = 0
 
         mutating func remove(_ key: Key) {
@@ -46,7 +46,7 @@ package final class ReportCache: Sendable {
         }
 
         mutating func removeOldest() {
-            // There are a hundred of them at most.
+            // A linear search is fast enough for at most a hundred entries.
             if let oldest = entries.min(by: { $0.value.used < $1.value.used }) { remove(oldest.key) }
         }
     }
@@ -62,10 +62,10 @@ package final class ReportCache: Sendable {
 
     package var statistics: Statistics { state.withLock { $0.statistics } }
 
-    /// To be asked for before a report is read that is to be kept here.
+    /// The current generation. Read it before the report that is to be cached.
     package var generation: UInt64 { state.withLock { $0.generation } }
 
-    /// What was rendered before; counts whether there is something.
+    /// Returns a cached report, and counts a hit or a miss.
     package func content(for key: Key) -> [UInt8]? {
         state.withLock { state in
             guard state.entries[key] != nil else {
@@ -79,8 +79,8 @@ package final class ReportCache: Sendable {
         }
     }
 
-    /// Keeps what was rendered, in place of what was used least recently; not if something was forgotten since ``generation`` was asked
-    /// for, because it may have been this.
+    /// Caches a rendered report, and evicts the least recently used ones if necessary. Does nothing if any session's reports were removed
+    /// since ``generation`` was read, because this report may be among them.
     package func keep(_ content: [UInt8], for key: Key, since generation: UInt64) {
         guard content.count <= mostBytes else { return }
         state.withLock { state in
@@ -94,7 +94,7 @@ package final class ReportCache: Sendable {
         }
     }
 
-    /// A session's reports aren't what they were.
+    /// Removes a session's reports, which have changed.
     package func forget(_ id: ULID) {
         state.withLock { state in
             state.generation &+= 1

@@ -1,6 +1,6 @@
 package import GatewayCore
 
-/// What a report is written in.
+/// The format of a report.
 package enum ReportFormat: String, Sendable, Hashable, CaseIterable {
     case json, csv, html
 
@@ -12,7 +12,7 @@ package enum ReportFormat: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// The one that an `Accept` field prefers (RFC 9110 §12.5.1); JSON when it takes any, nil when it takes none of them.
+    /// Selects the format that an `Accept` field prefers (RFC 9110 §12.5.1): JSON if it accepts any; nil if it accepts none of them.
     package init?(accept: String) {
         var best: (format: ReportFormat, weight: Double)?
         for range in accept.split(separator: ",") {

@@ -88,25 +88,25 @@ extension ReportPage {
         {{#hasLatency}}
         <h2>Latency</h2>
         <figure>
-        <div class="chart tall"><div class="inner"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="Time to the first and the last message of each answer">
+        <div class="chart tall"><div class="inner"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="Time to the first and the last message of each response">
         {{#scale}}<path class="grid" d="M0 {{y}}H1000"/>{{/scale}}
         <path class="stems" d="{{stems}}"/><path class="lasts" d="{{lasts}}"/><path class="firsts" d="{{firsts}}"/>
         </svg>{{#scale}}<span class="at" style="top: {{y}}%">{{label}}</span>{{/scale}}</div></div>
-        <figcaption><span class="key"><i style="background: var(--client)"></i>first message of an answer</span>
+        <figcaption><span class="key"><i style="background: var(--client)"></i>first message of a response</span>
         <span class="key"><i style="background: var(--upstream)"></i>last message</span></figcaption>
         </figure>
         <table>
-        <tr><th>time to the</th><th>answers</th><th>50 %</th><th>90 %</th><th>99 %</th><th>most</th></tr>
+        <tr><th>time to</th><th>responses</th><th>50 %</th><th>90 %</th><th>99 %</th><th>max</th></tr>
         {{#latencies}}<tr><td>{{name}}</td><td>{{count}}</td><td>{{p50}}</td><td>{{p90}}</td><td>{{p99}}</td><td>{{max}}</td></tr>
         {{/latencies}}</table>
         {{/hasLatency}}
         <h2>Transcript</h2>
-        {{#isPruned}}<p class="soft">{{pruned}} earlier lines aren't kept any more.</p>{{/isPruned}}
-        {{^hasLines}}<p class="soft">Nothing was said.</p>{{/hasLines}}
+        {{#isPruned}}<p class="soft">{{pruned}} earlier lines have been pruned.</p>{{/isPruned}}
+        {{^hasLines}}<p class="soft">No messages.</p>{{/hasLines}}
         <ol>{{#lines}}<li class="{{by}}"><span class="note">{{by}} · {{time}}{{#hasRemarks}} · {{remarks}}{{/hasRemarks}}</span>{{#hasText}}<bdi dir="auto">{{text}}</bdi>{{/hasText}}</li>
         {{/lines}}</ol>
         <h2>Events</h2>
-        {{#isEventsPruned}}<p class="soft">{{eventsPruned}} earlier events aren't kept any more.</p>{{/isEventsPruned}}
+        {{#isEventsPruned}}<p class="soft">{{eventsPruned}} earlier events have been pruned.</p>{{/isEventsPruned}}
         <table class="events">
         {{#events}}<tr><td>{{time}}</td><td>{{name}}</td><td>{{details}}</td><td><code>{{id}}</code></td></tr>
         {{/events}}</table>

@@ -1,11 +1,11 @@
 import Mustache
 
-/// A report as one HTML page that needs nothing else: no script, no address, no font.
+/// A report as one self-contained HTML page, without scripts, links and fonts.
 enum ReportPage {
-    /// What a browser may do with it: show it (Content Security Policy, level 3).
+    /// The Content Security Policy (level 3), which allows a browser only to display the page.
     static let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-    /// Nil would be a mistake in the template, which a test finds.
+    /// Nil only if the template is invalid, which a test would detect.
     private static let template: MustacheTemplate? = {
         MustacheContentTypes.register(PageText(), named: "PAGE")
         return try? MustacheTemplate(string: source)
@@ -45,13 +45,13 @@ enum ReportPage {
     private static func facts(_ session: SessionSummary, now: Int64) -> [[String: String]] {
         func fact(_ name: String, _ value: String) -> [String: String] { ["name": name, "value": value] }
         return [
-            fact("began", Readable.time(session.startedAt) + " UTC"),
-            fact(session.endedAt == nil ? "goes on since" : "lasted", Readable.duration((session.endedAt ?? now) - session.startedAt)),
+            fact("started", Readable.time(session.startedAt) + " UTC"),
+            fact(session.endedAt == nil ? "running for" : "duration", Readable.duration((session.endedAt ?? now) - session.startedAt)),
             fact("messages in", "\(session.messagesIn)"), fact("messages out", "\(session.messagesOut)"),
             fact("bytes in", Readable.size(session.bytesIn)), fact("bytes out", Readable.size(session.bytesOut)),
             fact("connections", "\(session.connections)"), fact("resumes", "\(session.resumes)"), fact("errors", "\(session.errors)"),
             fact("audio", Readable.duration(Int64(session.audioSeconds * 1000))),
-            fact("memory, at most", Readable.size(UInt64(session.memoryPeakBytes))),
+            fact("peak memory", Readable.size(UInt64(session.memoryPeakBytes))),
         ]
     }
 
@@ -62,7 +62,7 @@ enum ReportPage {
         ]
     }
 
-    /// The lines of the transcript, with the errors of refused and failed requests between them, in the order of time.
+    /// Returns the lines of the transcript and the errors of rejected and failed requests, in chronological order.
     private static func entries(_ details: SessionDetails) -> [[String: Any]] {
         let start = details.session.startedAt
         let failures = details.timeline.filter { $0.code != nil }
@@ -75,7 +75,7 @@ enum ReportPage {
             }
             entries.append(self.line(line, since: start))
         }
-        // A report without a transcript lists errors among its events only.
+        // A report without a transcript lists errors only among its events.
         guard details.transcript != nil else { return entries }
         return entries + failures[next...].map { failure($0, since: start) }
     }
@@ -107,7 +107,7 @@ enum ReportPage {
         var details: [String] = []
         if let code = event.code { details.append(code) }
         if let code = event.closeCode { details.append("close code \(code)") }
-        if event.lost == true { details.append("something was lost") }
+        if event.lost == true { details.append("messages were lost") }
         return [
             "time": Readable.moment(event.at, since: start), "name": event.event.replacing("_", with: " "),
             "details": details.joined(separator: ", "),
@@ -116,9 +116,10 @@ enum ReportPage {
     }
 }
 
-/// Text in a page, inside an element or an attribute in quotes.
+/// Escapes text inside an element or a quoted attribute.
 ///
-/// By scalars: the library's own looks at whole characters, and `"` with a combining accent is another one than `"`, but not to a browser.
+/// Escapes scalars: the library's own escaping compares whole characters and so misses `"` with a combining accent, which a browser parses
+/// as `"`.
 private struct PageText: MustacheContentType {
     func escapeText(_ text: String) -> String {
         var escaped = ""

@@ -1,6 +1,6 @@
-/// A report as CSV (RFC 4180): transcript and timeline in one table, in the order of time.
+/// A report as CSV (RFC 4180): transcript and timeline in one table, in chronological order.
 ///
-/// Safe for spreadsheets: a cell that could be a formula begins with an apostrophe.
+/// A cell that a spreadsheet could parse as a formula begins with an apostrophe.
 enum ReportTable {
     private static let columns = "at,by,kind,text,text_bytes,audio_bytes,audio_seconds,first_reply_ms,last_reply_ms"
 
@@ -35,7 +35,7 @@ enum ReportTable {
             .compactMap(\.self).joined(separator: " ")
     }
 
-    /// A quoted cell. What spreadsheets skip before they look for a formula is looked through.
+    /// Returns a quoted cell. Characters that spreadsheets ignore at the beginning of a formula are ignored here, too.
     private static func cell(_ text: String) -> String {
         var cell = "\""
         let first = text.unicodeScalars.first { !$0.properties.isWhitespace && !$0.properties.isDefaultIgnorableCodePoint }

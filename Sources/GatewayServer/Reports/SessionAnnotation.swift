@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// What an operator has noted about a session.
+/// An operator's annotation of a session.
 package struct SessionAnnotation: Sendable, Hashable, Codable {
     /// At most 200 characters.
     package var title: String?
@@ -23,9 +23,9 @@ package struct SessionAnnotation: Sendable, Hashable, Codable {
     package var isEmpty: Bool { title == nil && tags.isEmpty && notes == nil }
 }
 
-/// A change of an annotation, as a JSON merge patch (RFC 7396): a field that isn't there stays, and `null` takes it away.
+/// A change of an annotation, as a JSON merge patch (RFC 7396): an absent field is unchanged, and `null` removes a field.
 package struct SessionAnnotationPatch: Sendable {
-    /// What is wrong with a patch.
+    /// The reason why a patch is invalid.
     package struct Fault: Error {
         package let detail: String
     }
@@ -39,13 +39,13 @@ package struct SessionAnnotationPatch: Sendable {
     private var tags = Field<[String]>.unchanged
     private var notes = Field<String>.unchanged
 
-    /// - Throws: ``Fault`` for what isn't such a patch or over the bounds.
+    /// - Throws: ``Fault`` if the patch is invalid or exceeds the bounds.
     package init(json: [UInt8]) throws(Fault) {
         let object: [String: FieldValue]
         do {
             object = try JSONDecoder().decode([String: FieldValue].self, from: Data(json))
         } catch {
-            throw Fault(detail: "the body is a JSON object with title, tags or notes: strings, a list of strings, or null")
+            throw Fault(detail: "the body must be a JSON object with title, tags or notes: strings, a list of strings, or null")
         }
         for (name, value) in object {
             switch (name, value) {
@@ -58,13 +58,13 @@ package struct SessionAnnotationPatch: Sendable {
             case ("tags", .null): tags = .set(nil)
             case ("tags", .list(let list)):
                 guard list.count <= SessionAnnotation.mostTags else {
-                    throw Fault(detail: "there are at most \(SessionAnnotation.mostTags) tags")
+                    throw Fault(detail: "at most \(SessionAnnotation.mostTags) tags are allowed")
                 }
                 var checked: [String] = []
                 for tag in list { checked.append(try Self.checked(tag, "a tag", upTo: SessionAnnotation.longestTag, isOneLine: true)) }
                 tags = .set(checked)
             case ("title", _), ("notes", _), ("tags", _): throw Fault(detail: "\(name) has the wrong type")
-            default: throw Fault(detail: "there are title, tags and notes")
+            default: throw Fault(detail: "unknown field; the fields are title, tags and notes")
             }
         }
     }
@@ -78,14 +78,14 @@ package struct SessionAnnotationPatch: Sendable {
     }
 
     private static func checked(_ text: String, _ name: String, upTo limit: Int, isOneLine: Bool) throws(Fault) -> String {
-        // Characters can be of any length: so the bytes are bounded, too.
+        // Characters can have any number of bytes, so the bytes are limited, too.
         guard !text.isEmpty, text.count <= limit, text.utf8.count <= limit * 4 else {
-            throw Fault(detail: "\(name) has 1 to \(limit) characters")
+            throw Fault(detail: "\(name) must have 1 to \(limit) characters")
         }
         let isClean = text.unicodeScalars.allSatisfy { scalar in
             scalar.properties.generalCategory != .control || (!isOneLine && (scalar == "\n" || scalar == "\t"))
         }
-        guard isClean else { throw Fault(detail: "\(name) can't have control characters") }
+        guard isClean else { throw Fault(detail: "\(name) must not contain control characters") }
         return text
     }
 

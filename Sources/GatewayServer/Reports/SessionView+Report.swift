@@ -1,7 +1,7 @@
 package import GatewayCore
 
 extension SessionSummary {
-    /// One that has ended.
+    /// Creates the view of an ended session.
     package init(_ report: SessionReport, _ annotation: SessionAnnotation?) {
         let counts = report.counts
         self.init(
@@ -25,9 +25,9 @@ extension SessionSummary {
 }
 
 extension SessionDetails {
-    /// One that has ended.
+    /// Creates the view of an ended session.
     ///
-    /// - Parameter depth: ``ReportDepth/head`` leaves the transcript out
+    /// - Parameter depth: ``ReportDepth/head`` omits the transcript
     package init(_ report: SessionReport, _ annotation: SessionAnnotation?, depth: ReportDepth) {
         self.init(
             session: SessionSummary(report, annotation), notes: annotation?.notes,

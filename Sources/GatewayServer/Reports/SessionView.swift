@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// A session as operators see it in a list: when and how much, nothing of what was said.
+/// A session in a list for operators: times and counts, without texts and transcripts.
 package struct SessionSummary: Sendable, Hashable, Codable {
     package enum State: String, Sendable, Codable, CaseIterable {
         case attached, detached, ended
@@ -10,13 +10,13 @@ package struct SessionSummary: Sendable, Hashable, Codable {
     package var state: State
     /// Unix milliseconds.
     package var startedAt: Int64
-    /// Unix milliseconds: when its newest connection was opened; nil when it has ended.
+    /// Unix milliseconds of the latest connection's opening; nil if the session has ended.
     package var connectedAt: Int64?
-    /// Unix milliseconds; nil for a session without an end.
+    /// Unix milliseconds; nil if the session doesn't expire.
     package var expiresAt: Int64?
     /// Unix milliseconds.
     package var lastMessageAt: Int64
-    /// Unix milliseconds; nil while it lives.
+    /// Unix milliseconds; nil for a live session.
     package var endedAt: Int64?
     package var ending: String?
     package var messagesIn: UInt64
@@ -27,9 +27,9 @@ package struct SessionSummary: Sendable, Hashable, Codable {
     package var connections: UInt64
     package var resumes: UInt64
     package var audioSeconds: Double
-    /// Requests that aren't answered yet.
+    /// Requests that haven't completed yet.
     package var inFlight: Int
-    /// Its ledger.
+    /// The memory usage of the session.
     package var memoryBytes: Int
     package var memoryPeakBytes: Int
     package var title: String?
@@ -57,7 +57,7 @@ package struct SessionSummary: Sendable, Hashable, Codable {
     }
 }
 
-/// A session as operators see it alone, and with `transcript` its report.
+/// The details of a session for operators; with `transcript`, its report.
 package struct SessionDetails: Sendable, Hashable, Codable {
     package struct Connection: Sendable, Hashable, Codable {
         package var connectionID: String
@@ -77,9 +77,9 @@ package struct SessionDetails: Sendable, Hashable, Codable {
     }
 
     package struct Outbox: Sendable, Hashable, Codable {
-        /// Messages that aren't acknowledged.
+        /// Unacknowledged messages.
         package var messages: Int
-        /// Bytes that wait for the socket, or for a connection.
+        /// Bytes queued for the socket, or for a connection.
         package var waitingBytes: Int
         package var lastSequence: UInt64
 
@@ -90,7 +90,7 @@ package struct SessionDetails: Sendable, Hashable, Codable {
         }
     }
 
-    /// Milliseconds, over the answers that the history has.
+    /// Latencies of the responses in the history, in milliseconds.
     package struct Latency: Sendable, Hashable, Codable {
         package var count: Int
         package var p50: Double
@@ -109,17 +109,17 @@ package struct SessionDetails: Sendable, Hashable, Codable {
         }
     }
 
-    /// Something that happened.
+    /// An event of the timeline.
     package struct Event: Sendable, Hashable, Codable {
         /// Unix milliseconds.
         package var at: Int64
         package var event: String
-        /// An error's.
+        /// The code of an error.
         package var code: String?
         package var correlationID: String?
         package var connectionID: String?
         package var closeCode: UInt16?
-        /// Of a resume: something was gone.
+        /// Whether messages were lost; set for a resume.
         package var lost: Bool?
 
         enum CodingKeys: String, CodingKey {
@@ -131,7 +131,7 @@ package struct SessionDetails: Sendable, Hashable, Codable {
         }
     }
 
-    /// Something that was said: sanitized text, the transcript of audio, or how much audio there was.
+    /// One line of the transcript: a sanitized text, the transcript of audio, or the size of audio.
     package struct Line: Sendable, Hashable, Codable {
         /// Unix milliseconds.
         package var at: Int64
@@ -139,12 +139,12 @@ package struct SessionDetails: Sendable, Hashable, Codable {
         package var by: String
         /// `text`, `transcript` or `audio`.
         package var kind: String
-        /// Nil of audio, and where reports hold metadata only.
+        /// Nil for audio, and if reports contain metadata only.
         package var text: String?
         package var textBytes: Int?
         package var audioBytes: Int64?
         package var audioSeconds: Double?
-        /// Of the last piece of an answer.
+        /// Set for the last part of a response.
         package var firstReplyMilliseconds: Double?
         package var lastReplyMilliseconds: Double?
 
@@ -160,17 +160,17 @@ package struct SessionDetails: Sendable, Hashable, Codable {
 
     package var session: SessionSummary
     package var notes: String?
-    /// Nil when it has none.
+    /// Nil if the session has no connection.
     package var connection: Connection?
-    /// Nil when it has ended.
+    /// Nil if the session has ended.
     package var outbox: Outbox?
     package var latency: Latencies
     package var timeline: [Event]
-    /// Events that the timeline doesn't have any more.
+    /// Number of events that were pruned from the timeline.
     package var timelinePruned: UInt64
-    /// What the history has; nil where it isn't asked for.
+    /// The lines of the history; nil unless requested.
     package var transcript: [Line]?
-    /// Lines that the history doesn't have any more.
+    /// Number of lines that were pruned from the history.
     package var transcriptPruned: UInt64
 
     enum CodingKeys: String, CodingKey {
@@ -184,7 +184,7 @@ package struct SessionDetails: Sendable, Hashable, Codable {
 /// One page of a list of sessions.
 package struct SessionPage: Sendable, Hashable, Codable {
     package var sessions: [SessionSummary]
-    /// Where the next page begins; nil on the last one.
+    /// The cursor of the next page; nil on the last page.
     package var cursor: String?
 
     package init(sessions: [SessionSummary], cursor: String?) {

@@ -1,6 +1,6 @@
 package import FoundationEssentials
 
-/// JSON as operators get it: the fields of an object in the order of their names.
+/// JSON for operators, with the fields of every object sorted by name.
 package enum SortedJSON {
     package static func encode(_ value: some Encodable) throws -> Data {
         let encoder = JSONEncoder()

@@ -1,26 +1,26 @@
 import Glibc
 
-/// The timeline of a report as paths of SVG, in a box of 1000 by 100 that is stretched to the width of the page.
+/// The timeline of a report as SVG paths, in a box of 1000 by 100 that is stretched to the width of the page.
 ///
-/// All of it are numbers of ours. Points are lines of no length, which keep their form when the box is stretched.
+/// The paths contain only computed numbers. Points are lines of length zero, which keep their shape when the box is stretched.
 struct TimelineDrawing {
     /// Unix milliseconds.
     let start: Int64
     let end: Int64
-    /// Times with a connection, as lines.
+    /// Periods with a connection, as lines.
     private(set) var connected = ""
-    /// What was said, and errors, as ticks.
+    /// Messages of the client, messages of the upstream, and errors, as ticks.
     private(set) var client = ""
     private(set) var upstream = ""
     private(set) var errors = ""
-    /// From the first to the last message of each answer, over a logarithmic scale of its time.
+    /// Lines from the first to the last message of each response, on a logarithmic scale of latency.
     private(set) var stems = ""
     private(set) var firsts = ""
     private(set) var lasts = ""
-    /// Lines of that scale.
+    /// Grid lines of that scale.
     let scale: [(y: Int, label: String)]
 
-    /// Powers of ten that the scale reaches: 0.1 ms at its bottom to 100 s at its top.
+    /// The range of the scale as powers of ten in milliseconds: 0.1 ms at the bottom to 100 s at the top.
     private static let decades = -1...5
 
     init(_ details: SessionDetails, now: Int64) {

@@ -1,22 +1,22 @@
 import DequeModule
 
-/// The commits that a session waits for, and what each makes durable.
+/// The commits that a session waits for, and the state that each makes durable.
 struct CommitMarks {
-    /// Tickets that aren't committed, the oldest first, each with the sequence number and the count of accepted messages that it makes durable.
+    /// The uncommitted tickets, the oldest first, each with the sequence number and the count of accepted messages that it makes durable.
     private var marks: Deque<(ticket: UInt64, sequence: UInt64, accepted: UInt64)> = []
-    /// The last sequence number that is durable while ``marks`` isn't empty.
+    /// The last durable sequence number; meaningful only while ``marks`` isn't empty.
     private var durable: UInt64 = 0
-    /// The ticket that the `session` message waits for; nothing else goes before it.
+    /// The ticket that the `session` message waits for. Nothing is sent before that message.
     private var greeting: UInt64?
 
     /// The ticket to wait for; nil when everything is durable.
     var awaited: UInt64? { marks.last?.ticket }
-    /// Whether the `session` message doesn't wait for a commit any more.
+    /// Whether the `session` message no longer waits for a commit.
     var isGreeted: Bool { greeting == nil }
     /// The last sequence number that may be sent; nil when none may.
     var sendable: UInt64? { isGreeted ? marks.isEmpty ? .max : durable : nil }
 
-    /// The `session` message waits for what is awaited now.
+    /// Makes the `session` message wait for the current commits.
     mutating func greet() { greeting = awaited }
 
     mutating func append(_ ticket: UInt64, sequence: UInt64, accepted: UInt64) {
@@ -24,9 +24,9 @@ struct CommitMarks {
         marks.append((ticket, sequence, accepted))
     }
 
-    /// Removes marks up to a ticket.
+    /// Removes the marks up to a committed ticket.
     ///
-    /// - Returns: the count of accepted messages that are durable now; nil when no mark was removed.
+    /// - Returns: the count of durable accepted messages; nil when no mark was removed.
     mutating func committed(_ ticket: UInt64) -> UInt64? {
         var accepted: UInt64?
         while let mark = marks.first, mark.ticket <= ticket {

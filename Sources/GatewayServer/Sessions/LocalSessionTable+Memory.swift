@@ -1,9 +1,9 @@
 import GatewayCore
 import Logging
 
-/// The part of an event loop's sessions in a search for memory over all loops.
+/// An event loop's part of a memory reclaim.
 extension LocalSessionTable {
-    /// Reports the memory of the sessions. The last loop to report decides.
+    /// Reports the memory usage of the sessions. The last loop to report plans the steps.
     func reportMemoryUsage() {
         let shared = loop.shared
         let usages = all.map { $0.memoryUsage }
@@ -22,14 +22,14 @@ extension LocalSessionTable {
         }
     }
 
-    /// Takes steps of the search that has been decided.
+    /// Performs this loop's steps of the planned reclaim.
     func perform(_ steps: [MemoryRelief.Step]) {
         for step in steps { perform(step) }
         loop.publishMemory()
         loop.shared.relief.finish()
     }
 
-    /// Takes a step, unless the session has ended, moved, or got a connection since it was asked.
+    /// Performs a step, unless the session has ended, was transferred, or was attached since it was planned.
     private func perform(_ step: MemoryRelief.Step) {
         switch step {
         case .cutHistory(let id, _): self[id]?.relieve()
@@ -47,6 +47,6 @@ extension LocalSessionTable {
             "memory_bytes": .stringConvertible(loop.totalMemory),
         ]
         if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
-        loop.logger.warning("sessions hold nearly all of their memory", metadata: metadata)
+        loop.logger.warning("session memory budget nearly exhausted", metadata: metadata)
     }
 }

@@ -1,8 +1,8 @@
 import GatewayCore
 
-/// The sessions of one event loop for operators.
+/// The operators' access to the sessions of one event loop.
 extension LocalSessionTable {
-    /// The first sessions behind `cursor`, in the order of their ids.
+    /// Returns up to `limit` sessions with ids after `cursor`, in the order of their ids.
     func liveSessions(after cursor: ULID?, limit: Int, attached: Bool?) -> [LiveSession] {
         var ids: [ULID] = []
         for driver in all {
@@ -15,9 +15,9 @@ extension LocalSessionTable {
         return ids.prefix(limit).compactMap { self[$0]?.liveReport(.head) }
     }
 
-    /// Ends a session on behalf of an operator. False when it isn't here.
+    /// Ends a session on behalf of an operator. Returns false when the session isn't on this event loop.
     ///
-    /// - Parameter keepsReport: false deletes its report, too
+    /// - Parameter keepsReport: false to delete the session's report, too
     func close(_ id: ULID, keepsReport: Bool) -> Bool {
         guard let driver = self[id] else { return false }
         driver.endByOperator(keepsReport: keepsReport)

@@ -1,22 +1,22 @@
 package import GatewayCore
 import NIOCore
 
-/// Resumed sessions, and their transfer from one event loop to another.
+/// Resumption of sessions, and their transfer between event loops.
 extension LocalSessionTable {
     /// The outcome of a ``ResumeRequest``.
     package enum Resumption {
-        /// The session is on this loop, and has no connection.
+        /// The session is on this loop and detached.
         case found(SessionDriver, by: TokenHash)
         case refused(ResumeError)
         /// `sessions.max`
         case full
     }
 
-    /// Brings the session that a client wants to resume to this event loop, and detaches it from the connection that it may still have.
+    /// Transfers the session that a client resumes to this event loop, and detaches it from its connection, if any.
     ///
     /// - Parameters:
-    ///   - client: of the connection that wants it
-    ///   - completion: called at once when the session is on this loop, or doesn't exist.
+    ///   - client: the client of the resuming connection
+    ///   - completion: called synchronously when the session is on this loop or doesn't exist.
     package func resume(
         _ request: ResumeRequest, for client: ClientKey, attemptsLeft: Int = 100, completion: @escaping (Resumption) -> Void
     ) {
@@ -27,25 +27,26 @@ extension LocalSessionTable {
         case .session(let id, number):
             let local = TransferRequest(id: id, token: token, resume: request, client: client, destination: number)
             if let resumption = release(local) { return completion(resumption) }
-            whenArrived(id) { [self] in resume(request, for: client, attemptsLeft: attemptsLeft, completion: completion) }
+            afterArrival(id) { [self] in resume(request, for: client, attemptsLeft: attemptsLeft, completion: completion) }
         case .session(let id, let home):
-            // A token that leads to a session is never called unknown, also where the session is wanted in many places at once.
+            // A session that many connections resume at once may be missed repeatedly. Its token is still valid, so this isn't reported as
+            // unknown.
             guard attemptsLeft > 0, let other = loop.shared.mailbox(home) else { return completion(.full) }
             let remote = TransferRequest(id: id, token: token, resume: request, client: client, destination: number)
             fetch(remote, from: other) { [self] resumption in
                 if let resumption { return completion(resumption) }
-                // It was on its way to yet another loop.
+                // The session was being transferred to a third loop.
                 resume(request, for: client, attemptsLeft: attemptsLeft - 1, completion: completion)
             }
         }
     }
 
-    /// Waits for a session that has left another loop for this one.
-    private func whenArrived(_ id: ULID, _ body: @escaping () -> Void) { arrivals[id, default: []].append(body) }
+    /// Calls `body` when the transfer of a session to this loop is complete.
+    private func afterArrival(_ id: ULID, _ body: @escaping () -> Void) { arrivals[id, default: []].append(body) }
 
-    /// Detaches a session of this loop from its connection, for a connection on the loop that asks.
+    /// Detaches a session of this loop from its connection, for a connection on the requesting loop.
     ///
-    /// - Returns: nil when it isn't here any more.
+    /// - Returns: nil when the session isn't on this loop any more.
     private func release(_ request: TransferRequest) -> Resumption? {
         guard let driver = self[request.id] else { return nil }
         guard driver.session.credentials.accept(request.token) else { return .refused(.unknown) }
@@ -60,12 +61,12 @@ extension LocalSessionTable {
         case .ended: return .refused(.expired)
         }
         driver.leaveConnection()
-        // The store gets what this loop has for it before what the next loop has.
+        // The store must get this loop's changes of the session before those of the next loop.
         if request.destination != number { loop.submitBatch() }
         return .found(driver, by: request.token)
     }
 
-    /// Gets a session from another loop, and calls `completion` on this one.
+    /// Requests a session from another loop and calls `completion` on this one.
     private func fetch(_ request: TransferRequest, from other: any SessionMailbox, completion: @escaping (Resumption?) -> Void) {
         let destination = NIOLoopBound((self, completion), eventLoop: loop.eventLoop)
         other.transfer(request) { reply in
@@ -77,9 +78,9 @@ extension LocalSessionTable {
         }
     }
 
-    /// Gives a session to another loop.
+    /// Transfers a session to another loop.
     func transfer(_ request: TransferRequest, reply: @escaping @Sendable (TransferReply) -> Void) {
-        whenHere(request.id) { home in
+        afterPendingTransfer(request.id) { home in
             switch home.release(request) {
             case nil: reply(.elsewhere)
             case .refused(let error): reply(.refused(error))
@@ -92,13 +93,13 @@ extension LocalSessionTable {
         }
     }
 
-    /// Calls `body` when no session with this id is on its way to this loop: immediately, as a rule.
-    private func whenHere(_ id: ULID, _ body: @escaping (LocalSessionTable) -> Void) {
+    /// Calls `body` when no transfer of this session to this loop is pending: usually immediately.
+    private func afterPendingTransfer(_ id: ULID, _ body: @escaping (LocalSessionTable) -> Void) {
         guard self[id] == nil, loop.shared.sessions.loop(of: id) == number else { return body(self) }
-        whenArrived(id) { [self] in whenHere(id, body) }
+        afterArrival(id) { [self] in afterPendingTransfer(id, body) }
     }
 
-    /// Calls the requests that waited for the session: each takes it over from the one before.
+    /// Resumes the requests that waited for the session: each takes the session over from the previous one.
     private func arrived(_ id: ULID) {
         for body in arrivals.removeValue(forKey: id) ?? [] { body() }
     }

@@ -2,13 +2,13 @@ package import GatewayCore
 import Logging
 import NIOCore
 
-/// The sessions of one event loop: those with a connection and those without.
+/// The sessions of one event loop, attached and detached.
 package final class LocalSessionTable {
     let loop: EventLoopState
     private var drivers: [ULID: SessionDriver] = [:]
-    /// The number by which ``SessionRegistry`` knows this loop.
+    /// The number of this loop in ``SessionRegistry``.
     private(set) var number = 0
-    /// Requests for sessions that are on their way to this loop.
+    /// The requests that wait for the transfer of a session to this loop.
     var arrivals: [ULID: [() -> Void]] = [:]
 
     package init(loop: EventLoopState) {
@@ -20,10 +20,10 @@ package final class LocalSessionTable {
 
     var all: some Collection<SessionDriver> { drivers.values }
 
-    /// Begins a session; nil when there are as many as may be.
+    /// Begins a session. Returns nil when the session limit is reached.
     package func begin(for client: ClientKey) -> SessionDriver? {
         let wall = LoopClock.wallMilliseconds()
-        let id = loop.turn.ids.ulid(at: wall)
+        let id = loop.effects.ids.ulid(at: wall)
         let room = loop.shared.sessions.begin(id, of: client, loop: number)
         guard room != .full else { return nil }
         displace(room)
@@ -45,17 +45,17 @@ package final class LocalSessionTable {
 
     /// Restores sessions from the store.
     ///
-    /// - Returns: how many could be read.
+    /// - Returns: the number of sessions that could be read.
     package func restore(_ stored: [StoredSession]) -> Int {
         var restored = 0
         for entry in stored {
-            loop.withTurn {
+            loop.withInput {
                 do throws(RecordError) {
                     try SessionDriver(restoring: entry, in: self).resumeWork()
                     restored += 1
                 } catch {
-                    loop.logger.error("a stored session can't be read; it is given up", metadata: ["session_id": "\(entry.id)"])
-                    loop.turn.batch?.end(entry.id, tokens: [])
+                    loop.logger.error("stored session unreadable; discarded", metadata: ["session_id": "\(entry.id)"])
+                    loop.effects.batch?.end(entry.id, tokens: [])
                     loop.scheduleCommit()
                 }
             }
@@ -63,7 +63,7 @@ package final class LocalSessionTable {
         return restored
     }
 
-    /// Ends the session that made room for another one, on the event loop that has it.
+    /// Ends a displaced session on its event loop.
     func displace(_ room: SessionRegistry.Room) {
         guard case .displacing(let id, let home) = room else { return }
         if home == number { return displaced(id) }
@@ -74,9 +74,9 @@ package final class LocalSessionTable {
 
     // MARK: Ticks
 
-    /// Looks at the deadlines of sessions without a connection.
+    /// Checks the deadlines of detached sessions.
     ///
-    /// - Parameter passed: the time since the last look
+    /// - Parameter passed: the time since the last check
     func tickDetached(now: Instant, passed: Instant.Duration) {
         let isFailing = loop.shared.store?.takesWork == false
         for driver in drivers.values where !driver.isAttached {
@@ -86,7 +86,7 @@ package final class LocalSessionTable {
         }
     }
 
-    /// Adds up the memory of the sessions, and has memory freed when it is too much.
+    /// Updates the memory usage of the sessions, and reclaims memory near the budget.
     func accountMemory() {
         for driver in drivers.values { driver.account() }
         loop.publishMemory()

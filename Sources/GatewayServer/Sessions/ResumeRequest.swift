@@ -2,11 +2,11 @@ package import GatewayCore
 
 /// A client's request to resume a session.
 package struct ResumeRequest: Sendable {
-    /// The hash of the presented token; nil when the token has no valid form.
+    /// The hash of the presented token; nil when the token is malformed.
     package var token: TokenHash?
-    /// `last_seq`; nil when it wasn't given.
+    /// `last_seq`; nil when absent.
     package var last: UInt64?
-    /// `last_seq` isn't a number.
+    /// Whether `last_seq` isn't a number.
     package var isMalformed = false
 
     package init(token: TokenHash?) { self.token = token }

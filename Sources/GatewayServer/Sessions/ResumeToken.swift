@@ -1,14 +1,14 @@
 package import GatewayCore
 import GatewayTLS
 
-/// The secret by which a client comes back to its session: 256 random bits, written in base64url (RFC 4648 §5) without padding.
+/// The secret with which a client resumes its session: 256 random bits in base64url (RFC 4648 §5) without padding.
 package struct ResumeToken: Sendable {
-    /// As the client gets it.
+    /// The token as sent to the client.
     package let text: [UInt8]
-    /// As the gateway keeps it.
+    /// The hash, which the gateway stores instead of the token.
     package var hash: TokenHash { Self.hash(text) }
 
-    /// A new one.
+    /// Creates a random token.
     package init() {
         var generator = SystemRandomNumberGenerator()
         let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
@@ -28,7 +28,7 @@ package struct ResumeToken: Sendable {
         self.text = text
     }
 
-    /// What a presented token is looked up by; nil when it can't be one of ours.
+    /// Returns the hash by which a presented token is looked up; nil when its length is wrong.
     package static func hash(of presented: String) -> TokenHash? {
         presented.utf8.count == length ? hash(Array(presented.utf8)) : nil
     }

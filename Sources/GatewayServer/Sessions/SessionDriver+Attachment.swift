@@ -1,9 +1,9 @@
 import GatewayCore
 import Logging
 
-/// The attachment of a session to a connection, and its end.
+/// Attaching a session to a connection, and detaching it.
 extension SessionDriver {
-    /// Attaches the session to a connection, which has ``open()`` send the first message.
+    /// Attaches the session to a connection, which then calls ``open()``.
     package func attach(to connection: Connection, as arrival: Arrival) {
         self.connection = connection
         self.arrival = arrival
@@ -24,7 +24,7 @@ extension SessionDriver {
         stayDetached()
     }
 
-    /// Closes the connection that the session has, for another one.
+    /// Closes the session's connection, because another one takes the session over.
     func leaveConnection() {
         guard let connection else { return }
         self.connection = nil
@@ -34,7 +34,7 @@ extension SessionDriver {
         detach()
     }
 
-    /// Has the session wait to be resumed. Its connection was lost, or the connection that wanted it was.
+    /// Marks the session as detached in the registry, after the loss of its connection or of the connection that was resuming it.
     package func stayDetached() {
         account()
         sessions.displace(loop.shared.sessions.detach(session.id, isUnused: isUnused))
@@ -43,9 +43,9 @@ extension SessionDriver {
 
     private func detach() {
         session.detach(now: loop.clock.now)
-        loop.withTurn { storeChanges() }
+        loop.withInput { storeChanges() }
         guard let link else { return }
-        // A full outbox asks for nothing more.
+        // A full outbox issues no further demand.
         demanded = max(0, demanded - link.withdraw())
         guard session.inFlight.isEmpty else { return }
         closeLink()
@@ -59,16 +59,16 @@ extension SessionDriver {
 
 /// The transfer of a session to another event loop.
 extension SessionDriver {
-    /// Settles what is under way on this event loop.
+    /// Finishes the session's work on this event loop.
     func leaveLoop() {
-        loop.withTurn {
-            coalescer.release(at: loop.turn.now, all: true) { session.receive($0, effects: &loop.turn) }
+        loop.withInput {
+            coalescer.release(at: loop.effects.now, all: true) { session.receive($0, effects: &loop.effects) }
             settle()
         }
         link?.leave()
     }
 
-    /// Takes the session out of this driver, which is of no use afterwards.
+    /// Moves the session out of this driver, which must not be used afterwards.
     func takeTransfer() -> SessionTransfer {
         var moved = Session(id: session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
         swap(&moved, &session)

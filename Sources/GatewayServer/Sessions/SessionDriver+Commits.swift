@@ -1,11 +1,11 @@
 import GatewayCore
 
-/// The store's side of a session: changes go into the batch of the event loop, and replies wait until they are durable.
+/// Storing of a session: its changes are added to the batch of the event loop, and replies wait until they are durable.
 extension SessionDriver: CommitWaiter {
-    /// Puts the changes of the session into the turn's batch.
+    /// Adds the changes of the session to the current batch.
     func storeChanges() {
         guard loop.isStoring, session.isUnstored else { return }
-        session.store(effects: &loop.turn)
+        session.store(effects: &loop.effects)
         guard let ticket = loop.awaitCommit(self) else { return }
         commits.append(ticket, sequence: session.outbox.lastSequence, accepted: session.acceptedCount)
     }
@@ -16,7 +16,7 @@ extension SessionDriver: CommitWaiter {
             if let accepted = commits.committed(ticket) { session.keep(first: accepted) }
             connection?.socket?.release(upTo: ticket)
         case .failed:
-            // Without a connection there is no client to tell: one that resumes sends again what wasn't acknowledged.
+            // A detached session has no client to inform; a client that resumes resends unacknowledged messages.
             connection?.socket?.commitFailed()
         }
     }

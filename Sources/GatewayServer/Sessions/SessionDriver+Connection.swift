@@ -14,16 +14,16 @@ extension SessionDriver: WebSocketApplication {
         case .newInstead(let error): beginning = .newInstead(error)
         case .resumed(let token, let last):
             presented = token
-            let isLost = session.resume(after: last, now: loop.turn.now, wall: loop.turn.wall)
+            let isLost = session.resume(after: last, now: loop.effects.now, wall: loop.effects.wall)
             beginning = .resumed(isLost: isLost)
             occurrence = .resumed(isLost: isLost)
             loop.log("session resumed", as: .sessionResumed, of: session.id, connection: connection?.id, ["lost": "\(isLost)"])
         }
-        session.note(occurrence, of: connection?.id, wall: loop.turn.wall)
+        session.note(occurrence, of: connection?.id, wall: loop.effects.wall)
         let token = ResumeToken()
         session.issue(token.hash, for: presented)
         loop.shared.sessions.issue(session.credentials.tokens, for: session.id)
-        session.open(beginning, token: token.text, effects: &loop.turn)
+        session.open(beginning, token: token.text, effects: &loop.effects)
         storeChanges()
         commits.greet()
     }
@@ -31,24 +31,24 @@ extension SessionDriver: WebSocketApplication {
     // MARK: Reading
 
     package var reading: ReadingPermission {
-        ReadingPermission(skipsCompressed: session.isOverBytes(effects: loop.turn), skipsCompressedBinary: !session.takesBinary)
+        ReadingPermission(skipsCompressed: session.isOverBytes(effects: loop.effects), skipsCompressedBinary: !session.takesBinary)
     }
 
     package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {
-        if overhead > 0 { session.chargeOverhead(of: overhead, effects: &loop.turn) }
+        if overhead > 0 { session.chargeOverhead(of: overhead, effects: &loop.effects) }
         switch kind {
-        case .text: session.receive(text: payload, scanner: &loop.scanner, effects: &loop.turn)
-        case .binary: session.receive(binary: payload, effects: &loop.turn)
+        case .text: session.receive(text: payload, scanner: &loop.scanner, effects: &loop.effects)
+        case .binary: session.receive(binary: payload, effects: &loop.effects)
         }
         dispatch()
     }
 
     package func refuseSkipped(_ kind: MessageKind) {
-        session.refuseSkipped(isBinary: kind == .binary, effects: &loop.turn)
+        session.refuseSkipped(isBinary: kind == .binary, effects: &loop.effects)
     }
 
     package func admitsControlFrame(of byteCount: Int) -> Bool {
-        session.admitsControlFrame(of: byteCount, effects: &loop.turn)
+        session.admitsControlFrame(of: byteCount, effects: &loop.effects)
     }
 
     // MARK: Writing
@@ -58,7 +58,7 @@ extension SessionDriver: WebSocketApplication {
         var writing = WritingState()
         writing.awaitedTicket = commits.awaited
         writing.isGreeted = commits.isGreeted
-        if isLinkRemote, link != nil, loop.turn.promisesOnly {
+        if isLinkRemote, link != nil, loop.effects.promisesOnly {
             writing.replyDelay = session.acknowledgementDelay.map(Instant.Duration.nanoseconds)
         }
         return writing
@@ -82,7 +82,7 @@ extension SessionDriver: WebSocketApplication {
             session.roundTripNanoseconds = report.roundTripNanoseconds
         }
         updateUpstreamMemory()
-        session.enforceBudget(effects: &loop.turn)
+        session.enforceBudget(effects: &loop.effects)
         account()
         scheduleDemand()
         return session.hasWaiting
@@ -95,22 +95,22 @@ extension SessionDriver: WebSocketApplication {
             fail(.storeUnavailable, source: .gateway, close: .tryAgainLater)
             return nil
         }
-        let refused = session.refuseUnkept(effects: &loop.turn)
+        let refused = session.refuseUnkept(effects: &loop.effects)
         dispatch()
         return refused
     }
 
     package func tick() -> Bool {
-        session.tick(effects: &loop.turn)
+        session.tick(effects: &loop.effects)
         dispatch()
         return true
     }
 
     package func goAway(reason: StaticString, deadlineMilliseconds: Int64) {
-        session.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds, effects: &loop.turn)
+        session.goAway(reason: reason, deadlineMilliseconds: deadlineMilliseconds, effects: &loop.effects)
     }
 
     package func fail(_ reason: ErrorReason, source: GatewayError.Source, close: CloseCode) {
-        session.end(reason, source: source, close: close, effects: &loop.turn)
+        session.end(reason, source: source, close: close, effects: &loop.effects)
     }
 }

@@ -8,19 +8,19 @@ extension SessionDriver {
             history: session.history.footprint, isAttached: isAttached)
     }
 
-    /// Cuts the history.
+    /// Cuts the history to reclaim memory.
     func relieve() {
         session.relieve()
         account()
     }
 
-    /// Ends the session of the client that holds most, with a fatal error if there is a connection to send it on.
+    /// Ends the session to reclaim memory, with a fatal error if it is attached.
     func endForMemory() {
         guard let socket = connection?.socket else {
             if !isAttached { end(.memoryLimit) }
             return
         }
-        loop.withTurn {
+        loop.withInput {
             fail(.memoryReclaimed, source: .gateway, close: .memoryLimit)
             socket.flush()
         }

@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// The report of a session that hasn't ended.
+/// The session report of a live session.
 extension SessionDriver {
     func liveReport(_ depth: ReportDepth) -> LiveSession {
         let link = connection.map { connection in

@@ -1,23 +1,23 @@
 package import GatewayCore
 import NIOCore
 
-/// A session and its upstream: requests go out, responses come back, at the session's pace.
+/// The session's requests to its upstream, and the responses, with demand issued at the rate the client receives them.
 extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
-    /// Events asked for at a time.
+    /// The maximum demand at a time, in events.
     private static let demandSize = 64
 
-    /// Performs the commands of the turn. The upstream may answer at once, from inside.
+    /// Sends the commands of the current input to the upstream, which may deliver responses synchronously.
     func dispatch() {
-        guard !isDispatching, !loop.turn.commands.isEmpty else { return }
+        guard !isDispatching, !loop.effects.commands.isEmpty else { return }
         isDispatching = true
         defer { isDispatching = false }
         let link = link ?? makeLink()
         var index = 0
-        while index < loop.turn.commands.count {
-            link.send(loop.turn.commands[index], audio: loop.turn.audio)
+        while index < loop.effects.commands.count {
+            link.send(loop.effects.commands[index], audio: loop.effects.audio)
             index += 1
         }
-        loop.turn.clearCommands()
+        loop.effects.clearCommands()
     }
 
     private func makeLink() -> any UpstreamLink {
@@ -36,11 +36,11 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
 
     package func deliver(_ event: consuming UpstreamEvent) -> Bool {
         demanded = max(0, demanded - 1)
-        guard loop.isInTurn else {
-            let begun = loop.beginTurn()
+        guard loop.isHandlingInput else {
+            let begun = loop.beginInput()
             coalesce(event)
             flush()
-            if begun { loop.endTurn() }
+            if begun { loop.endInput() }
             return true
         }
         coalesce(event)
@@ -48,24 +48,24 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
     }
 
     private func coalesce(_ event: consuming UpstreamEvent) {
-        coalescer.take(event, at: loop.turn.now) { session.receive($0, effects: &loop.turn) }
+        coalescer.take(event, at: loop.effects.now) { session.receive($0, effects: &loop.effects) }
         scheduleRelease()
     }
 
-    /// Has coalesced events released at their deadline.
+    /// Schedules the release of coalesced events at their deadline.
     private func scheduleRelease() {
         guard !isReleaseScheduled, let deadline = coalescer.deadline else { return }
         isReleaseScheduled = true
-        let wait = max(.zero, deadline - loop.turn.now)
+        let wait = max(.zero, deadline - loop.effects.now)
         loop.eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(wait.nanoseconds)) { [weak self] in self?.release() }
     }
 
     private func release() {
         isReleaseScheduled = false
-        // The session may have moved to another event loop.
+        // The session may have been transferred to another event loop.
         guard sessions[session.id] === self else { return }
-        loop.withTurn {
-            coalescer.release(at: loop.turn.now) { session.receive($0, effects: &loop.turn) }
+        loop.withInput {
+            coalescer.release(at: loop.effects.now) { session.receive($0, effects: &loop.effects) }
             flush()
             scheduleRelease()
         }
@@ -79,13 +79,13 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
         session.history.conversation(before: request, lines: lines, bytes: bytes)
     }
 
-    /// Updates the part of the ledger that requests hold on their way.
+    /// Updates the memory usage of undelivered upstream responses.
     func updateUpstreamMemory() {
         replaceLink()
         session.ledger.upstreamAnswers = (link?.heldBytes ?? 0) + coalescer.heldBytes
     }
 
-    /// Closes an outdated link when nothing is under way on it.
+    /// Closes an outdated link when no request is in flight.
     func replaceLink() {
         guard isLinkOutdated, session.inFlight.isEmpty else { return }
         isLinkOutdated = false
@@ -98,22 +98,22 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
         demanded = 0
     }
 
-    /// Schedules demand when there is room for more events than the upstream may still send.
+    /// Schedules demand when the session can receive more events than the outstanding demand.
     func scheduleDemand() {
-        // Events that come without a connection while the gateway drains are never delivered.
+        // While the gateway drains, events of a detached session would never be delivered.
         guard link != nil, isAttached || !loop.shared.isDraining else { return }
         guard !isDemandScheduled, demanded <= Self.demandSize / 2, wantedEvents > demanded else { return }
         isDemandScheduled = true
         loop.demand.append(self)
     }
 
-    /// Allows the upstream more events, in a turn of its own.
+    /// Issues demand to the upstream, as an input of its own.
     func demandEvents() {
         isDemandScheduled = false
         guard let link else { return }
         let missing = wantedEvents - demanded
         guard missing > 0 else { return }
-        loop.withTurn {
+        loop.withInput {
             demanded += missing
             link.demand(missing)
             flush()

@@ -2,15 +2,15 @@ package import GatewayCore
 import Logging
 import NIOCore
 
-/// Connects a session of the core to its connection, while it has one, and to its upstream: performs the actions that the session returns.
+/// Connects a session of the core to its connection, if attached, and to its upstream: performs the effects that the session returns.
 ///
-/// Belongs to one event loop for good. A session that is resumed on another one gets a new driver there.
+/// Belongs to one event loop permanently. A session that is resumed on another loop gets a new driver there.
 package final class SessionDriver {
-    /// How the connection got the session.
+    /// How the session was attached to its connection.
     package enum Arrival {
         case new
         case newInstead(ResumeError)
-        /// Resumed by a token, to be sent everything behind `last`.
+        /// Resumed by a token, after the last sequence number that the client received.
         case resumed(by: TokenHash, after: UInt64?)
     }
 
@@ -20,24 +20,24 @@ package final class SessionDriver {
     var session: Session
     var arrival: Arrival
     var commits = CommitMarks()
-    /// An operator wants nothing of the session kept.
+    /// Whether an operator erased the session: no report is kept.
     private var isErased = false
-    /// Bytes that the event loop counts for the session.
+    /// The memory usage that the event loop counts for the session, in bytes.
     var accounted = 0
 
     var link: (any UpstreamLink)?
-    /// The link leads out of the process.
+    /// Whether the upstream is outside the process.
     var isLinkRemote = false
-    /// There was a reload since the link was made.
+    /// Whether the configuration was reloaded since the link was created.
     var isLinkOutdated = false
-    /// Events that the upstream may still send unasked.
+    /// The outstanding demand, in events.
     var demanded = 0
     var isDispatching = false
     var isDemandScheduled = false
     var coalescer: Coalescer
     var isReleaseScheduled = false
 
-    /// A new session, without a connection so far.
+    /// Creates a new session, not yet attached.
     init(id: ULID, in sessions: LocalSessionTable, wall: Int64) {
         let loop = sessions.loop
         self.loop = loop
@@ -47,7 +47,7 @@ package final class SessionDriver {
         session = Session(id: id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: wall)
     }
 
-    /// A session that comes from another event loop.
+    /// Receives a session from another event loop.
     init(receiving transfer: SessionTransfer, in sessions: LocalSessionTable) {
         let loop = sessions.loop
         self.loop = loop
@@ -64,9 +64,9 @@ package final class SessionDriver {
         link?.move(to: self, on: loop.eventLoop)
     }
 
-    /// A session from the store. Requests that were in flight are forwarded again.
+    /// Restores a session from the store. ``resumeWork()`` forwards its requests in flight again.
     ///
-    /// - Throws: when its records don't fit together.
+    /// - Throws: if its records are inconsistent.
     init(restoring stored: StoredSession, in sessions: LocalSessionTable) throws(RecordError) {
         let loop = sessions.loop
         self.loop = loop
@@ -74,49 +74,49 @@ package final class SessionDriver {
         arrival = .new
         coalescer = Coalescer(window: loop.settings.coalesce.nanoseconds)
         session = Session(
-            id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.turn.now, wall: loop.turn.wall)
-        try session.restore(stored, effects: &loop.turn)
+            id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.effects.now, wall: loop.effects.wall)
+        try session.restore(stored, effects: &loop.effects)
     }
 
-    /// Forwards the requests of a restored session. To be called in the turn in which it was restored.
+    /// Registers a restored session and forwards its requests in flight. Must be called in the same input as the restoring initializer.
     func resumeWork() {
         loop.shared.sessions.restore(
             session.id, of: session.client, tokens: session.credentials.tokens, isUnused: isUnused,
-            waited: session.detachedAt.map { loop.turn.now - $0 } ?? .zero, loop: sessions.number)
+            waited: session.detachedAt.map { loop.effects.now - $0 } ?? .zero, loop: sessions.number)
         sessions.add(self)
         dispatch()
         settle()
     }
 
     var isAttached: Bool { connection != nil }
-    /// Nothing was ever accepted in it: a client that resumes it misses nothing.
+    /// Whether the session never accepted a message: a client that resumes it would miss nothing.
     var isUnused: Bool { session.remembered.count == 0 && session.outbox.lastSequence == 0 && session.inFlight.isEmpty }
 
     func apply(_ settings: GatewaySettings) {
         session.sharedPolicy = settings.session
         coalescer.window = settings.coalesce.nanoseconds
-        // The next request may be for another chain.
+        // The next request may be routed to another chain.
         isLinkOutdated = link != nil
         replaceLink()
     }
 
-    /// Sends the effects of a turn to the connection, or leaves them in the outbox.
+    /// Sends the effects of the input to the connection; a detached session keeps them in its outbox.
     func flush() {
         if let connection { connection.socket?.flush() } else { settle() }
     }
 
-    /// Ends a turn that no connection sees.
+    /// Finishes an input of a detached session.
     func settle() {
         updateUpstreamMemory()
-        session.enforceBudget(effects: &loop.turn)
+        session.enforceBudget(effects: &loop.effects)
         account()
         storeChanges()
-        for error in loop.turn.incidents { loop.record(error, connection: nil, session: session.id) }
-        loop.turn.clear()
+        for error in loop.effects.incidents { loop.record(error, connection: nil, session: session.id) }
+        loop.effects.clear()
         if let ending = session.ending { end(ending) } else { scheduleDemand() }
     }
 
-    /// Reports a change of the session's ledger, which is up to date, to the event loop.
+    /// Reports a change of the session's memory usage to the event loop.
     func account() {
         let total = session.ledger.total
         guard total != accounted else { return }
@@ -125,15 +125,15 @@ package final class SessionDriver {
         loop.account(change)
     }
 
-    /// Moves the deadline of a session that can't be resumed because the store takes nothing: that time isn't the client's fault.
+    /// Postpones the expiry of a session that can't be resumed during an outage of the store.
     func postponeExpiry(by duration: Instant.Duration) { session.postponeExpiry(byNanoseconds: duration.nanoseconds) }
 
-    /// Looks at the deadlines of a session without a connection.
+    /// Checks the expiry of a detached session.
     func tickDetached(now: Instant) {
         if session.isExpired(at: now) { end(.expired) }
     }
 
-    /// Ends the session for an operator: its connection is closed with 4507.
+    /// Ends the session on behalf of an operator: its connection is closed with 4507.
     func endByOperator(keepsReport: Bool) {
         if !keepsReport { isErased = true }
         session.endByOperator()
@@ -144,14 +144,14 @@ package final class SessionDriver {
         }
     }
 
-    /// Ends the session, and cancels its requests.
+    /// Ends the session and cancels its requests.
     package func end(_ ending: SessionEnding, connection: Connection? = nil) {
         link?.close()
         link = nil
         sessions.remove(self)
         loop.shared.sessions.end(session.id)
         if loop.isStoring {
-            loop.turn.batch?.end(session.id, tokens: session.credentials.tokens)
+            loop.effects.batch?.end(session.id, tokens: session.credentials.tokens)
             loop.scheduleCommit()
         }
         // A session without messages and errors has nothing to report.

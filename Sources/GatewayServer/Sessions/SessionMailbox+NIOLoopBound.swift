@@ -1,7 +1,7 @@
 package import GatewayCore
 package import NIOCore
 
-/// The mailbox of an event loop's sessions: posts each request to the loop as a task.
+/// The mailbox of an event loop's sessions: submits each request to the loop as a task.
 extension NIOLoopBound: SessionMailbox where Value == LocalSessionTable {
     package func transfer(_ request: TransferRequest, reply: @escaping @Sendable (TransferReply) -> Void) {
         eventLoop.execute { value.transfer(request, reply: reply) }

@@ -1,27 +1,27 @@
 package import GatewayCore
 
-/// The requests that other event loops post to the one that has a session. Its methods may be called by any thread, and return before the
-/// loop has acted.
+/// The requests of other event loops to the loop of a session. The methods may be called on any thread and return before the loop handles
+/// the request.
 package protocol SessionMailbox: Sendable {
-    /// Asks for a session.
+    /// Requests the transfer of a session.
     ///
-    /// - Parameter reply: called on the loop that has the session
+    /// - Parameter reply: called on the loop of the session
     func transfer(_ request: TransferRequest, reply: @escaping @Sendable (TransferReply) -> Void)
-    /// Ends a session that made room for another one.
+    /// Ends a displaced session.
     func displace(_ id: ULID)
-    /// Reports the memory of the loop's sessions to the search that is under way.
+    /// Reports the memory usage of the loop's sessions to the running memory reclaim.
     func reportMemoryUsage()
-    /// Frees memory as the search has decided.
+    /// Performs steps of the memory reclaim.
     func perform(_ steps: [MemoryRelief.Step])
 }
 
-/// A request of one event loop for a session of another.
+/// A request of one event loop for the transfer of a session from another.
 package struct TransferRequest: Sendable {
     let id: ULID
     let token: TokenHash
     let resume: ResumeRequest
     let client: ClientKey
-    /// The number of the loop that asks.
+    /// The number of the requesting loop.
     let destination: Int
 }
 

@@ -2,10 +2,10 @@ import DequeModule
 package import GatewayCore
 import Synchronization
 
-/// Which event loop has which session, and by which tokens it is found. Shared by all event loops.
+/// The registry of sessions: maps sessions to event loops and resume tokens to sessions. Shared by all event loops.
 ///
-/// Touched when a session begins, ends, or changes its connection, never for a message. It knows hashes of tokens only. That a token is found
-/// doesn't mean that it is valid still: that is the session's to say.
+/// Locked when a session begins, ends, or is attached or detached, never for a message. Contains only hashes of tokens. A registered token
+/// may be invalid; the session validates it.
 package final class SessionRegistry: Sendable {
     package struct Limits: Sendable {
         /// `sessions.max`; `Int.max` when it is off.
@@ -19,17 +19,17 @@ package final class SessionRegistry: Sendable {
         }
     }
 
-    /// Where a token leads.
-    package enum Finding: Sendable {
+    /// The result of looking up a token.
+    package enum LookupResult: Sendable {
         case session(ULID, loop: Int)
-        /// Its session is over.
+        /// The session of the token has ended.
         case ended
         case unknown
     }
 
-    /// Whether there is room for a session, and which sessions ended to make it.
+    /// The admission of a session, and the session that was displaced for it.
     package enum Room: Equatable, Sendable {
-        /// There is, once this session has ended on its event loop. It can't be resumed any more.
+        /// Admitted; the displaced session can't be resumed any more, and the caller ends it on its event loop.
         case displacing(ULID, loop: Int)
         case free
         case full
@@ -43,7 +43,7 @@ package final class SessionRegistry: Sendable {
         case ended
     }
 
-    private struct Place {
+    private struct Entry {
         var loop: Int
         var client: ClientKey
         var tokens: [TokenHash] = []
@@ -52,53 +52,53 @@ package final class SessionRegistry: Sendable {
 
     private struct State {
         var limits: Limits
-        var places: [ULID: Place] = [:]
+        var entries: [ULID: Entry] = [:]
         var sessions: [TokenHash: ULID] = [:]
         var attached = 0
-        /// Sessions without a connection in which something was accepted, in the order in which they lost it.
+        /// The detached sessions that accepted messages, in the order in which they were detached.
         var waiting = EvictionTable<ULID>()
-        /// Those in which nothing was: their clients miss nothing.
+        /// The detached sessions that never accepted a message: their clients would miss nothing.
         var unused = EvictionTable<ULID>()
-        /// The times that restored sessions have waited, until they are put in order.
+        /// The restored sessions and how long they have been detached, until ``orderRestored()``.
         var restored: [(id: ULID, waited: Instant.Duration)] = []
-        /// Tokens of sessions that are over, the oldest first.
+        /// The tokens of ended sessions, the oldest first.
         var ended: Deque<TokenHash> = []
         var endedTokens: Set<TokenHash> = []
 
         var detached: Int { waiting.count + unused.count }
-        /// As many sessions that are over are remembered as there may be live ones, but not without end.
-        var mostEnded: Int {
+        /// The limit of ``ended``: as many as there may be live sessions, but bounded.
+        var maximumEndedTokens: Int {
             min(limits.attached, StoreBatch.mostEndedTokens / 2) + min(limits.detached, StoreBatch.mostEndedTokens / 2)
         }
 
-        mutating func forgetTokens(of id: ULID) {
-            for token in places[id]?.tokens ?? [] { sessions[token] = nil }
+        mutating func removeTokens(of id: ULID) {
+            for token in entries[id]?.tokens ?? [] { sessions[token] = nil }
         }
 
-        mutating func bury(_ tokens: [TokenHash]) {
+        mutating func recordEnded(_ tokens: [TokenHash]) {
             for token in tokens where endedTokens.insert(token).inserted { ended.append(token) }
-            while ended.count > mostEnded, let oldest = ended.popFirst() { endedTokens.remove(oldest) }
+            while ended.count > maximumEndedTokens, let oldest = ended.popFirst() { endedTokens.remove(oldest) }
         }
 
         mutating func detach(_ id: ULID, of client: ClientKey, isUnused: Bool) {
             if isUnused { unused.insert(id, of: client) } else { waiting.insert(id, of: client) }
         }
 
-        /// - Returns: where it was.
+        /// - Returns: the event loop of the session; nil when it isn't registered.
         @discardableResult
         mutating func end(_ id: ULID) -> Int? {
-            forgetTokens(of: id)
+            removeTokens(of: id)
             waiting.remove(id)
             unused.remove(id)
-            guard let place = places.removeValue(forKey: id) else { return nil }
-            if place.isAttached { attached -= 1 }
-            bury(place.tokens)
-            return place.loop
+            guard let entry = entries.removeValue(forKey: id) else { return nil }
+            if entry.isAttached { attached -= 1 }
+            recordEnded(entry.tokens)
+            return entry.loop
         }
 
-        /// Ends the waiting session that goes first for one of `client`.
+        /// Ends the detached session that is evicted first for a session of `client`.
         ///
-        /// - Parameter spared: the session that lost its connection just now
+        /// - Parameter spared: the session that was just detached, evicted only if there is no other
         mutating func displace(for client: ClientKey, sparing spared: ULID? = nil) -> Room {
             let victim = unused.victim(for: client, single: true) ?? waiting.victim(for: client, sparing: spared) ?? spared
             guard let victim, let loop = end(victim) else { return .full }
@@ -118,91 +118,93 @@ package final class SessionRegistry: Sendable {
     package var attached: Int { state.withLock { $0.attached } }
     package var detached: Int { state.withLock { $0.detached } }
 
-    /// Counts a new session in, attached, if there is room. A waiting session of its client ends for it, or one of the client that has most.
+    /// Registers a new, attached session if the limits admit it. At the limit of detached sessions, one is displaced: of the same client,
+    /// or of the client that has most.
     package func begin(_ id: ULID, of client: ClientKey, loop: Int) -> Room {
         state.withLock { state in
             guard state.attached < state.limits.attached else { return .full }
             let room = state.detached < state.limits.detached ? Room.free : state.displace(for: client)
             guard room != .full else { return .full }
-            state.places[id] = Place(loop: loop, client: client, isAttached: true)
+            state.entries[id] = Entry(loop: loop, client: client, isAttached: true)
             state.attached += 1
             return room
         }
     }
 
-    /// A session that the store has kept, without a connection. There may be more of them than `sessions.max_detached` says now.
+    /// Registers a detached session from the store. Their number may exceed the current `sessions.max_detached`.
     ///
-    /// - Parameter waited: the time without a connection
+    /// - Parameter waited: how long the session has been detached
     package func restore(_ id: ULID, of client: ClientKey, tokens: [TokenHash], isUnused: Bool, waited: Instant.Duration, loop: Int) {
         state.withLock { state in
-            state.places[id] = Place(loop: loop, client: client, tokens: tokens, isAttached: false)
+            state.entries[id] = Entry(loop: loop, client: client, tokens: tokens, isAttached: false)
             state.detach(id, of: client, isUnused: isUnused)
             state.restored.append((id, waited))
             for token in tokens { state.sessions[token] = id }
         }
     }
 
-    /// All sessions that the store has kept are there. They came loop by loop; from now on the one that waited longest is the oldest.
+    /// Sorts the restored sessions, which were registered loop by loop, by how long they have been detached. Called after all are
+    /// registered.
     package func orderRestored() {
         state.withLock { state in
             for (id, _) in state.restored.sorted(by: { ($0.waited, $1.id) > ($1.waited, $0.id) }) {
-                guard let place = state.places[id], !place.isAttached else { continue }
-                state.detach(id, of: place.client, isUnused: state.unused.contains(id))
+                guard let entry = state.entries[id], !entry.isAttached else { continue }
+                state.detach(id, of: entry.client, isUnused: state.unused.contains(id))
             }
             state.restored = []
         }
     }
 
-    /// Tokens of sessions that were over before the process began, the oldest first.
-    package func restore(ended tokens: [TokenHash]) { state.withLock { $0.bury(tokens) } }
+    /// Registers the tokens of sessions that ended before startup, the oldest first.
+    package func restore(ended tokens: [TokenHash]) { state.withLock { $0.recordEnded(tokens) } }
 
-    /// The tokens of a session are these now, and no others lead to it.
+    /// Replaces the tokens of a session.
     package func issue(_ tokens: [TokenHash], for id: ULID) {
         state.withLock { state in
-            guard state.places[id] != nil else { return }
-            state.forgetTokens(of: id)
-            state.places[id]?.tokens = tokens
+            guard state.entries[id] != nil else { return }
+            state.removeTokens(of: id)
+            state.entries[id]?.tokens = tokens
             for token in tokens { state.sessions[token] = id }
         }
     }
 
-    /// The event loop that has a session, or is about to have it.
-    package func loop(of id: ULID) -> Int? { state.withLock { $0.places[id]?.loop } }
+    /// Returns the event loop that has a session or to which it is being transferred.
+    package func loop(of id: ULID) -> Int? { state.withLock { $0.entries[id]?.loop } }
 
-    package func find(_ token: TokenHash) -> Finding {
+    package func find(_ token: TokenHash) -> LookupResult {
         state.withLock { state in
-            if let id = state.sessions[token], let place = state.places[id] { return .session(id, loop: place.loop) }
+            if let id = state.sessions[token], let entry = state.entries[id] { return .session(id, loop: entry.loop) }
             return state.endedTokens.contains(token) ? .ended : .unknown
         }
     }
 
-    /// A session gets a connection of `client` on this loop. Unless it is attached then, nothing has changed.
+    /// Attaches a session to a connection of `client` on `loop`. Changes nothing unless the result is ``Attachment/attached``.
     package func attach(_ id: ULID, of client: ClientKey, loop: Int) -> Attachment {
         state.withLock { state in
-            guard let place = state.places[id] else { return .ended }
-            if !place.isAttached {
+            guard let entry = state.entries[id] else { return .ended }
+            if !entry.isAttached {
                 guard state.attached < state.limits.attached else { return .full }
                 state.attached += 1
                 state.waiting.remove(id)
                 state.unused.remove(id)
             }
-            state.places[id]?.isAttached = true
-            state.places[id]?.loop = loop
-            state.places[id]?.client = client
+            state.entries[id]?.isAttached = true
+            state.entries[id]?.loop = loop
+            state.entries[id]?.client = client
             return .attached
         }
     }
 
-    /// A session lost its connection. When more wait than may, one of them ends, which may be this one.
+    /// Detaches a session. Above the limit of detached sessions one of them is displaced, possibly this one.
     ///
-    /// - Parameter isUnused: nothing was accepted in it
+    /// - Parameter isUnused: whether the session never accepted a message
     package func detach(_ id: ULID, isUnused: Bool) -> Room {
         state.withLock { state in
-            guard let place = state.places[id], place.isAttached else { return .free }
-            state.places[id]?.isAttached = false
+            guard let entry = state.entries[id], entry.isAttached else { return .free }
+            state.entries[id]?.isAttached = false
             state.attached -= 1
-            state.detach(id, of: place.client, isUnused: isUnused)
-            return state.detached > state.limits.detached ? state.displace(for: place.client, sparing: id) : .free
+            state.detach(id, of: entry.client, isUnused: isUnused)
+            return state.detached > state.limits.detached ? state.displace(for: entry.client, sparing: id) : .free
         }
     }
 

@@ -1,15 +1,15 @@
 import GatewayCore
 
-/// A session on its way between two event loops, and what belongs to it.
+/// A session in transfer between two event loops, with its coalescer and upstream link.
 ///
-/// Unchecked: the loop that sends it has given up everything in it, and the loop that receives it hasn't begun.
+/// `@unchecked Sendable`: the sending loop no longer accesses the contents, and the receiving loop doesn't access them yet.
 package final class SessionTransfer: @unchecked Sendable {
     var session: Session
     let coalescer: Coalescer
     let link: (any UpstreamLink)?
-    /// Events that the upstream may still send unasked.
+    /// The outstanding demand, in events.
     let demanded: Int
-    /// The time by which the sender's clock is ahead of the system's.
+    /// The difference between the sending loop's clock and the system's.
     let clockOffset: Instant.Duration
 
     init(session: consuming Session, coalescer: Coalescer, link: (any UpstreamLink)?, demanded: Int, clockOffset: Instant.Duration) {

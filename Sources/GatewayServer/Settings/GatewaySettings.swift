@@ -1,14 +1,14 @@
 package import GatewayCore
 package import GatewayWebSocket
 
-/// What connections need to know of the configuration, compiled once per start or reload.
+/// The part of the configuration that connections use, compiled at startup and on reload.
 package struct GatewaySettings: Sendable {
     package var session: SharedPolicy
     package var heartbeat: Heartbeat.Policy
     package var webSocket: WebSocketLimits
     package var compression: CompressionMode
     package var isDevelopment: Bool
-    /// `.max` where a limit is off.
+    /// `.max` when off, like all durations and limits below.
     package var handshakeTimeout: Instant.Duration
     package var headerTimeout: Instant.Duration
     package var closeTimeout: Instant.Duration
@@ -16,7 +16,7 @@ package struct GatewaySettings: Sendable {
     package var maximumAge: Instant.Duration
     package var sweepInterval: Instant.Duration
     package var socketQueueBytes: Int
-    /// `delivery.coalesce`; zero for none.
+    /// `delivery.coalesce`; zero when off.
     package var coalesce: Instant.Duration
     package var memoryRelief: MemoryRelief
     package var maximumHeaderBytes: Int
@@ -27,10 +27,11 @@ package struct GatewaySettings: Sendable {
     /// `reports.content`
     package var reportDepth: ReportDepth
 
-    /// `/echo` takes messages of up to 64 MiB in any number of fragments; conformance suites send such.
+    /// The limits of `/echo`: conformance suites send messages of up to 64 MiB in any number of fragments.
     package static let echoLimits = WebSocketLimits(maxMessageBytes: 64 << 20, maxFragments: 0)
 
-    /// How often a connection with nothing due is looked at. Deadlines act within it, heartbeats shorter than a second at every tick.
+    /// The interval between ticks of a connection without an earlier deadline, and thus the delay of its deadlines: 100 ms if a heartbeat
+    /// time or a timeout is 2 s or less, otherwise 500 ms.
     package var restInterval: Instant.Duration {
         let heartbeats = min(heartbeat.interval, heartbeat.timeout, heartbeat.staleAfter)
         return min(.nanoseconds(heartbeats), sendTimeout, closeTimeout) <= .seconds(2) ? .milliseconds(100) : .milliseconds(500)

@@ -1,7 +1,7 @@
 package import GatewayCore
 
 extension SessionPolicy {
-    /// Compiles the keys of `messages`, `limits`, `sessions`, `delivery` and `heartbeat` that bind a session.
+    /// Compiles the keys of `messages`, `limits`, `sessions`, `delivery` and `heartbeat` that apply to a session.
     package init(_ configuration: GatewayConfiguration) {
         self.init()
         let limits = configuration.limits
@@ -38,7 +38,7 @@ extension SessionPolicy {
         Rate(units: Double(count), per: .seconds(60), burst: Double(count) * burst)
     }
 
-    /// Limits that are off aren't listed: they don't apply.
+    /// Returns the limits to announce to clients, without those that are off.
     private static func namedLimits(_ configuration: GatewayConfiguration) -> [NamedLimit] {
         let all: [(String, Double)] = [
             ("websocket.max_message_bytes", Double(configuration.websocket.maxMessageBytes)),

@@ -5,7 +5,7 @@ import Glibc
 struct FileMode {
     private let mode: mode_t
 
-    /// Nil, with `errno` set, when the file can't be looked at.
+    /// Reads the mode with `stat(2)`. Nil, with `errno` set, on failure.
     init?(of path: String) {
         let found = parley_file_mode(path)
         guard found >= 0 else { return nil }
@@ -14,6 +14,6 @@ struct FileMode {
 
     var isFile: Bool { mode & S_IFMT == S_IFREG }
     var isFolder: Bool { mode & S_IFMT == S_IFDIR }
-    /// Somebody may execute it.
+    /// Whether any user may execute the file.
     var isExecutable: Bool { mode & 0o111 != 0 }
 }

@@ -1,27 +1,27 @@
 import Foundation
 import Glibc
 
-/// Whether a file can be made, found out without making it.
+/// Checks whether a file can be created, without creating it.
 enum FolderAccess {
-    /// The folder of a file; `.` for a name alone.
+    /// Returns the directory of a file; `.` for a bare name.
     static func folder(of path: String) -> String {
         let folder = (path as NSString).deletingLastPathComponent
         return folder.isEmpty ? "." : folder
     }
 
-    /// The reason, in words, why no file can be made in a folder, which itself may have to be made; nil when one can.
+    /// Returns the reason why no file can be created in a directory, which itself may have to be created; nil when one can.
     static func obstacle(toWritingIn folder: String) -> String? {
-        var place = folder.isEmpty ? "." : folder
+        var current = folder.isEmpty ? "." : folder
         while true {
-            if let mode = FileMode(of: place) {
-                guard mode.isFolder else { return "\(place) isn't a folder" }
-                return access(place, W_OK | X_OK) == 0 ? nil : "\(place): \(String(cString: strerror(errno)))"
+            if let mode = FileMode(of: current) {
+                guard mode.isFolder else { return "\(current) isn't a directory" }
+                return access(current, W_OK | X_OK) == 0 ? nil : "\(current): \(String(cString: strerror(errno)))"
             }
-            guard errno == ENOENT else { return "\(place): \(String(cString: strerror(errno)))" }
-            let parent = (place as NSString).deletingLastPathComponent
-            // The working directory, or the root, is gone: nothing is above it.
-            guard parent != place, place != "." else { return "\(place): there is no such folder" }
-            place = parent.isEmpty ? "." : parent
+            guard errno == ENOENT else { return "\(current): \(String(cString: strerror(errno)))" }
+            let parent = (current as NSString).deletingLastPathComponent
+            // The working directory or the root was removed; there is no parent to check.
+            guard parent != current, current != "." else { return "\(current): no such directory" }
+            current = parent.isEmpty ? "." : parent
         }
     }
 }

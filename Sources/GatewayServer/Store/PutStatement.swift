@@ -2,23 +2,23 @@ import GRDB
 import GRDBSQLite
 import GatewayCore
 
-/// The statement that is executed most, with its values bound in place: making GRDB's arguments of them takes longer than to insert them.
+/// The most frequent statement. Binds its values directly, since creating GRDB's arguments would take longer than the insert.
 struct PutStatement {
     private let statement: Statement
 
-    /// Of four values: session, kind, number, bytes.
+    /// - Parameter statement: a statement with four parameters: session, kind, number, bytes
     init(_ statement: Statement) { self.statement = statement }
 
     func execute(_ session: ULID, _ kind: RecordKind, _ number: UInt64, _ bytes: ArraySlice<UInt8>) throws {
         let raw = statement.sqliteStatement
         let result = withUnsafeBytes(of: (session.high.bigEndian, session.low.bigEndian)) { id in
             bytes.withUnsafeBytes { bytes in
-                // Nothing is copied: all of it is there until the statement has run, and isn't looked at afterwards.
+                // Bound without copies (`nil` is SQLITE_STATIC): the memory outlives `sqlite3_step`, and the bindings are cleared afterwards.
                 sqlite3_reset(raw)
                 sqlite3_bind_blob(raw, 1, id.baseAddress, Int32(id.count), nil)
                 sqlite3_bind_int64(raw, 2, Int64(kind.rawValue))
                 sqlite3_bind_int64(raw, 3, Int64(bitPattern: number))
-                // A blob without an address would be NULL.
+                // A blob with a nil address would be NULL.
                 if bytes.isEmpty {
                     sqlite3_bind_zeroblob(raw, 4, 0)
                 } else {

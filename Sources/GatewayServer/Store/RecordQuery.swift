@@ -2,11 +2,11 @@ import GRDB
 import GRDBSQLite
 import GatewayCore
 
-/// Reads all records at a start, as directly as ``PutStatement`` writes them: there may be a million.
+/// Reads all records at startup, bypassing GRDB's rows like ``PutStatement``: there may be a million.
 struct RecordQuery {
     private let statement: Statement
 
-    /// Of four columns: session, kind, number, bytes, in the order of the first three.
+    /// - Parameter statement: a query with four columns: session, kind, number, bytes, ordered by the first three
     init(_ statement: Statement) { self.statement = statement }
 
     func sessions() throws -> [StoredSession] {
@@ -17,7 +17,7 @@ struct RecordQuery {
             let result = sqlite3_step(raw)
             if result == SQLITE_DONE { return sessions }
             guard result == SQLITE_ROW else { throw DatabaseError(resultCode: ResultCode(rawValue: result)) }
-            // A column can hold anything, whatever it was declared as.
+            // SQLite columns can contain values of any type, whatever their declaration.
             guard let id = Self.blob(raw, 0).flatMap({ ULID(stored: $0) }),
                 let kind = Self.integer(raw, 1).flatMap({ UInt8(exactly: $0) }).flatMap({ RecordKind(rawValue: $0) }),
                 let number = Self.integer(raw, 2), let bytes = Self.blob(raw, 3)
@@ -33,7 +33,7 @@ struct RecordQuery {
 
     private static func blob(_ raw: SQLiteStatement, _ column: Int32) -> [UInt8]? {
         guard sqlite3_column_type(raw, column) == SQLITE_BLOB else { return nil }
-        // The pointer is good until the next step; one of no bytes is nil.
+        // The pointer is valid until the next step; it is nil for an empty blob.
         guard let start = sqlite3_column_blob(raw, column) else { return [] }
         return Array(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(raw, column))))
     }

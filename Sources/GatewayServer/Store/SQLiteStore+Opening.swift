@@ -3,9 +3,9 @@ import GRDB
 import Glibc
 import Logging
 
-/// What happens to the file before it is used: made, looked at, brought up to date.
+/// Opening the file: creation, checks, migrations.
 extension SQLiteStore {
-    /// What SQLite says that it does, which is what counts.
+    /// Returns the name of the `synchronous` level that SQLite reports as effective.
     static func name(synchronous value: Int?) -> String {
         switch value {
         case 0: StoreSynchronous.off.rawValue
@@ -15,10 +15,10 @@ extension SQLiteStore {
         }
     }
 
-    /// "PRLY", in the header of the file: whose it is.
+    /// SQLite's application id in the header of the file: "PRLY".
     static let applicationID = 0x5052_4C59
 
-    /// Device and inode; nil when there is no such file.
+    /// Returns the device and inode of a file; nil when it doesn't exist.
     static func identity(of path: String) -> [Int]? {
         guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
         return [attributes[.systemNumber], attributes[.systemFileNumber]].compactMap { ($0 as? NSNumber)?.intValue }
@@ -26,37 +26,37 @@ extension SQLiteStore {
 
     private static let cacheKibibytes = 64 << 10
     private static let logPages = 2 << 10
-    /// Bytes that the file of the log keeps after a transaction that made it larger.
+    /// Size to which the `-wal` file is truncated after a checkpoint, in bytes.
     private static let logBytes = 16 << 20
-    /// INCREMENTAL, as `PRAGMA auto_vacuum` tells it.
+    /// INCREMENTAL in `PRAGMA auto_vacuum`.
     private static let incrementalVacuum = 2
 
-    /// The library's configuration of a connection.
+    /// The GRDB configuration of the connection.
     static var configuration: Configuration {
         var configuration = Configuration()
-        // Another process that has the file open isn't going to let go of it soon.
+        // Waiting longer is pointless: another process that has the file open keeps its lock.
         configuration.busyMode = .timeout(1)
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
-            // Setting it writes, whatever it was, and a file that is there already has to open on a full disk too.
+            // Setting the pragma always writes, but an existing file has to open on a full disk, too.
             if try Int.fetchOne(database, sql: "PRAGMA auto_vacuum") != Self.incrementalVacuum {
                 try database.execute(sql: "PRAGMA auto_vacuum = \(Self.incrementalVacuum)")
             }
             try database.execute(sql: "PRAGMA secure_delete = ON")
-            // Each session has its own pages, and all of those that talk are written over and over: so they stay in memory, and go from the
-            // log to the file seldom, in multiples of 4 KiB.
+            // Each session has its own pages, and those of active sessions are rewritten constantly. They stay in the cache and are
+            // checkpointed rarely.
             try database.execute(sql: "PRAGMA cache_size = -\(Self.cacheKibibytes)")
             try database.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.logPages)")
             try database.execute(sql: "PRAGMA journal_size_limit = \(Self.logBytes)")
-            // Not by the library, which would write, too.
+            // Set here and not by GRDB, whose setup would write.
             guard try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL") == "wal" else {
-                throw DatabaseError(message: "its file system has no write-ahead log")
+                throw DatabaseError(message: "the file system doesn't support write-ahead logging")
             }
         }
         return configuration
     }
 
-    /// The file is made with the rights that it shall have; its folder too, where it isn't there.
+    /// Creates the file with mode 0600 and its directory with mode 0700, unless they exist.
     static func prepareFile(_ path: String) throws(StoreError) {
         do {
             try FileManager.default.createDirectory(
@@ -64,30 +64,30 @@ extension SQLiteStore {
         } catch {
             let code = (error as? CocoaError)?.code
             throw StoreError(
-                path: path, problem: "its folder can't be made: \(error.localizedDescription)",
+                path: path, problem: "can't create its directory: \(error.localizedDescription)",
                 isTemporary: code == .fileWriteOutOfSpace || code == .fileWriteVolumeReadOnly)
         }
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw StoreError(path: path, problem: "it can't be opened for writing", code: errno) }
+        guard descriptor >= 0 else { throw StoreError(path: path, problem: "can't open it for writing", code: errno) }
         Glibc.close(descriptor)
     }
 
-    /// Looks for what keeps the file from being opened, without making or opening it as a database: another gateway may have it open.
+    /// Checks whether the file can be opened, without creating it or opening it as a database: another gateway may have it open.
     static func examine(_ path: String) throws(StoreError) {
         guard let mode = FileMode(of: path) else {
             guard errno == ENOENT else { throw StoreError(path: path, problem: String(cString: strerror(errno))) }
             if let reason = FolderAccess.obstacle(toWritingIn: FolderAccess.folder(of: path)) {
-                throw StoreError(path: path, problem: "it can't be made: \(reason)")
+                throw StoreError(path: path, problem: "can't create it: \(reason)")
             }
             return
         }
-        guard mode.isFile else { throw StoreError(path: path, problem: "it isn't a file") }
+        guard mode.isFile else { throw StoreError(path: path, problem: "not a regular file") }
         guard access(path, R_OK | W_OK) == 0 else {
-            throw StoreError(path: path, problem: "it can't be opened for writing: \(String(cString: strerror(errno)))")
+            throw StoreError(path: path, problem: "can't open it for writing: \(String(cString: strerror(errno)))")
         }
-        // SQLite makes its log in the same folder.
+        // SQLite creates the `-wal` file in the same directory.
         if let reason = FolderAccess.obstacle(toWritingIn: FolderAccess.folder(of: path)) {
-            throw StoreError(path: path, problem: "its folder can't be written: \(reason)")
+            throw StoreError(path: path, problem: "its directory isn't writable: \(reason)")
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StoreError(path: path, problem: String(cString: strerror(errno))) }
@@ -97,26 +97,27 @@ extension SQLiteStore {
         // An empty file is a new one.
         guard count != 0 else { return }
         guard count == header.count, header.starts(with: "SQLite format 3\0".utf8) else {
-            throw StoreError(path: path, problem: "it is damaged or no SQLite file; put it aside and start anew, or restore a copy")
+            throw StoreError(path: path, problem: "damaged or not an SQLite file; move it away to start empty, or restore a backup")
         }
-        // "Application ID", https://sqlite.org/fileformat.html section 1.3. 0 is that of a file from before it was written.
+        // "Application ID", https://sqlite.org/fileformat.html section 1.3. Files of the first versions have 0.
         let owner = header[68..<72].reduce(0) { $0 << 8 | Int($1) }
         guard owner == applicationID || owner == 0 else {
-            throw StoreError(path: path, problem: "it belongs to another program; choose another `store.path`")
+            throw StoreError(path: path, problem: "belongs to another program; set `store.path` to another file")
         }
     }
 
-    /// Warns of damage that SQLite passes over. The start goes on: what is lost is lost, and what is in the file is still good.
+    /// Warns of damage that SQLite ignores silently. Startup continues with the intact part of the store.
     static func warnOfDamage(_ path: String, logger: Logger) {
         do {
             guard let damage = try WriteAheadLog.damage(of: path) else { return }
             logger.warning(
-                "the store is damaged: what was stored last is lost", metadata: ["path": "\(path)", "problem": "\(damage)"])
+                "the store is damaged: the most recent commits are lost", metadata: ["path": "\(path)", "problem": "\(damage)"])
         } catch {
             logger.warning("the store's write-ahead log can't be read", metadata: ["path": "\(path)", "problem": "\(error)"])
         }
     }
 
+    /// Checks that the database belongs to parley, isn't from a newer version, and is intact.
     static func check(_ database: DatabaseQueue, path: String) throws {
         let (owner, tables) = try database.read { database in
             (
@@ -124,17 +125,17 @@ extension SQLiteStore {
                 try String.fetchSet(database, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
             )
         }
-        // Files without an owner were made just now, or before owners were written into them.
+        // Files without an application id are new, or from the first versions.
         guard owner == applicationID || owner == 0 && tables.isSubset(of: ["record", "grdb_migrations"]) else {
-            throw StoreError(path: path, problem: "it belongs to another program; choose another `store.path`")
+            throw StoreError(path: path, problem: "belongs to another program; set `store.path` to another file")
         }
         guard try database.read({ try !migrator.hasBeenSuperseded($0) }) else {
-            throw StoreError(path: path, problem: "a newer version has written it; start that one, or put the file aside")
+            throw StoreError(path: path, problem: "written by a newer version of parley; run that version, or move the file away")
         }
         let findings = try database.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(3)") }
         guard findings == ["ok"] else {
             throw StoreError(
-                path: path, problem: "it is damaged (\(findings.joined(separator: "; "))); put it aside and start anew, or restore a copy")
+                path: path, problem: "damaged (\(findings.joined(separator: "; "))); move it away to start empty, or restore a backup")
         }
     }
 
@@ -159,7 +160,7 @@ extension SQLiteStore {
                     """)
         }
         migrator.registerMigration("reports by client") { database in
-            // Reports of earlier versions have no client, and count as those of one.
+            // Reports of earlier versions have no client and count as reports of a single client.
             try database.execute(
                 sql: """
                     ALTER TABLE report ADD COLUMN client BLOB;

@@ -4,27 +4,26 @@ import GatewayCore
 import Logging
 import Synchronization
 
-/// The times in which nothing can be written, and the log lines about them, which are throttled: a disk that is full now and then would
-/// write two for each message.
+/// Outages, during which commits fail. Their log lines are throttled, since an intermittently full disk would cause two lines per message.
 extension SQLiteStore {
-    /// Writes a page, whatever else there is to write.
+    /// Writes one page, to find out whether writing is possible.
     static func probe(_ database: Database) throws {
         try database.execute(sql: "PRAGMA application_id = \(applicationID)")
     }
 
-    /// A commit has failed.
+    /// Records a failed commit.
     func beginOutage(_ error: StoreError) {
         if !failing.exchange(true, ordering: .relaxed) {
-            log(.error, as: .storeFailing, "the store can't take messages; trying again", ["error": "\(error)"])
+            log(.error, as: .storeFailing, "commits to the store fail; retrying", ["error": "\(error)"])
         }
         health.set(.store, .notReady(error.description))
     }
 
-    /// A commit has succeeded after others had failed.
+    /// Records the first successful commit after failed ones.
     func endOutage() {
         guard !missing.load(ordering: .relaxed) else { return }
         health.set(.store, .ready)
-        log(.notice, as: .storeRecovered, "the store takes messages again")
+        log(.notice, as: .storeRecovered, "commits to the store succeed again")
     }
 
     func log(_ level: Logger.Level, as topic: LogTopic, _ message: Logger.Message, _ metadata: Logger.Metadata = [:]) {
@@ -37,7 +36,7 @@ extension SQLiteStore {
         logger.log(level: level, message, metadata: metadata)
     }
 
-    /// Counts the lines that were left out, and that no later line has told of.
+    /// Logs the counts of suppressed lines that no later line has reported.
     func tellSuppressed() {
         for (topic, suppressed) in throttle.withLock({ $0.collect(now: Instant(nanoseconds: LoopClock.monotonicNanoseconds())) }) {
             logger.info("log lines suppressed", metadata: ["topic": "\(topic)", "suppressed": .stringConvertible(suppressed)])

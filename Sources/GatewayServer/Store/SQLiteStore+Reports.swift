@@ -6,7 +6,7 @@ import Logging
 import NIOPosix
 import Synchronization
 
-/// Reports of ended sessions, and notes about sessions, in the same file as the sessions.
+/// Reports of ended sessions and annotations of sessions, in the same file as the sessions.
 extension SQLiteStore: ReportArchive {
     package func report(of id: ULID) async throws -> SessionReport? {
         if let report = waitingReport(of: id) { return report }
@@ -27,14 +27,14 @@ extension SQLiteStore: ReportArchive {
 
     package func reports(after cursor: ULID?, limit: Int) async throws -> [SessionReport] {
         let rows = try await read { database in
-            // What stands before `body` in a row is read without it.
+            // SQLite reads the columns before `body` without loading it.
             try Row.fetchAll(
                 database, sql: "SELECT session, head FROM report WHERE session > ? ORDER BY session LIMIT ?",
                 arguments: [cursor?.stored ?? Data(), limit]
             ).map { row in (id: row.data(at: 0), head: row.data(at: 1)) }
         }
         return rows.compactMap { row in
-            // One that can't be read has its place all the same, so that it can be erased, and the list goes on behind it.
+            // An unreadable report is listed as well, so that it can be erased and the pages stay complete.
             (try? SessionReport(head: Array(row.head)))
                 ?? ULID(stored: row.id).map { SessionReport(id: $0, startedAt: 0, lastMessageAt: 0) }
         }
@@ -60,7 +60,7 @@ extension SQLiteStore: ReportArchive {
     package func annotate(_ id: ULID, _ patch: SessionAnnotationPatch) async throws -> Bool {
         let made = WallTime.now().unixMilliseconds
         return try await change { database in
-            // Not of a session that is erased at the same time.
+            // A concurrently erased session must not get an annotation.
             let exists = try Bool.fetchOne(
                 database,
                 sql:
@@ -94,7 +94,7 @@ extension SQLiteStore: ReportArchive {
         thread.submit { [self] _ in
             do {
                 let removed = try database.write { database in
-                    // A few at a time: commits come between.
+                    // In small batches, so that commits can run in between.
                     try database.execute(
                         sql: "DELETE FROM report WHERE rowid IN (SELECT rowid FROM report WHERE ended < ? LIMIT \(Self.sweptReports))",
                         arguments: [limit])
@@ -103,23 +103,23 @@ extension SQLiteStore: ReportArchive {
                 guard removed < Self.sweptReports else { return sweep(endedBefore: limit) }
                 try database.write { try Self.sweepRest($0) }
             } catch {
-                // The next commit tells what is wrong; this is tried again at the next sweep.
-                logger.warning("old reports can't be removed", metadata: ["error": "\(StoreError(error, path: path))"])
+                // The next sweep retries; a persistent problem is reported by the next commit.
+                logger.warning("expired reports can't be deleted", metadata: ["error": "\(StoreError(error, path: path))"])
             }
         }
     }
 
     private static let sweptReports = 200
-    /// A session that has ended has its report soon, in milliseconds.
-    private static let notesWithoutReport: Int64 = 3_600_000
+    /// Age at which annotations without a session or report are deleted, in milliseconds. The report of an ended session is written well before.
+    private static let orphanedAnnotationAge: Int64 = 3_600_000
 
-    /// Notes go with what they are about, and the oldest tokens with none of their own.
+    /// Deletes annotations of unknown sessions and the oldest tokens beyond the limit.
     private static func sweepRest(_ database: Database) throws {
         try database.execute(
             sql: """
                 DELETE FROM annotation WHERE made < ? AND session NOT IN (SELECT session FROM report)
                 AND session NOT IN (SELECT session FROM record WHERE kind = \(RecordKind.state.rawValue))
-                """, arguments: [WallTime.now().unixMilliseconds - notesWithoutReport])
+                """, arguments: [WallTime.now().unixMilliseconds - orphanedAnnotationAge])
         try database.execute(sql: "DELETE FROM token WHERE rowid <= (SELECT max(rowid) FROM token) - \(StoreBatch.mostEndedTokens)")
     }
 
@@ -131,7 +131,7 @@ extension SQLiteStore: ReportArchive {
         do { return try await database.write(body) } catch { throw StoreError(error, path: path) }
     }
 
-    /// Writes a report, in the transaction of a commit.
+    /// Writes a report in the current transaction.
     static func put(_ report: SessionReport, to database: Database) throws {
         let put = try database.cachedStatement(
             sql: "INSERT OR REPLACE INTO report (session, ended, head, body, client, size) VALUES (?, ?, ?, ?, ?, ?)")
@@ -140,30 +140,31 @@ extension SQLiteStore: ReportArchive {
             arguments: [report.id.stored, report.endedAt ?? 0, head, body, Data(report.client.bytes), head.count + body.count])
     }
 
-    /// Less is free on the disk than a log of commits may need. Giving up reports wouldn't help those who fill the disk.
+    /// Whether less than 1 MiB is free on the disk, so that commits may fail. Evicting reports wouldn't free disk space for long.
     var isDiskFull: Bool {
         var status = statvfs()
         guard statvfs(FolderAccess.folder(of: path), &status) == 0 else { return true }
         return UInt64(status.f_bavail) * UInt64(status.f_frsize) < 1 << 20
     }
 
-    /// The file is as large as it may be: the oldest reports of the client that has most give way to those who talk. False when there are
-    /// none.
+    /// Evicts the oldest reports of the client with the most report bytes, when the file has reached its maximum size.
+    ///
+    /// - Returns: false when there are no reports
     func giveUpReports() -> Bool {
         let removed = try? database.write { database in
-            // Answered by the index alone. A file is full seldom, and then some reports go at once.
+            // Covered by the index. A full file is rare, and several reports are evicted at once.
             let clients = try Row.fetchAll(
                 database, sql: "SELECT client, sum(size) AS held FROM report GROUP BY client ORDER BY held DESC LIMIT 2")
             guard let first = clients.first else { return 0 }
             let client: Data? = first[0]
             let others: Int = clients.count > 1 ? clients[1][1] : 0
-            // Down to what the next one has, but a few at least: a full file is full again soon.
+            // Down to the size of the second-largest client, but at least a few reports, since the file is soon full again.
             var surplus = max(1, (first[1] as Int) - others)
             let oldest = try Row.fetchAll(
-                database, sql: "SELECT rowid, size FROM report WHERE client IS ? ORDER BY ended LIMIT \(Self.givenUpReports)",
+                database, sql: "SELECT rowid, size FROM report WHERE client IS ? ORDER BY ended LIMIT \(Self.maxEvictedReports)",
                 arguments: [client])
             var removed = 0
-            for row in oldest where surplus > 0 || removed < Self.leastGivenUp {
+            for row in oldest where surplus > 0 || removed < Self.minEvictedReports {
                 try database.execute(sql: "DELETE FROM report WHERE rowid = ?", arguments: [row[0] as Int64])
                 surplus -= row[1] as Int
                 removed += 1
@@ -173,6 +174,6 @@ extension SQLiteStore: ReportArchive {
         return removed ?? 0 > 0
     }
 
-    private static let givenUpReports = 64
-    private static let leastGivenUp = 8
+    private static let maxEvictedReports = 64
+    private static let minEvictedReports = 8
 }

@@ -6,16 +6,16 @@ import NIOConcurrencyHelpers
 import NIOPosix
 import Synchronization
 
-/// Keeps the records of sessions in one SQLite file (`store.kind: sqlite`).
+/// Stores the records of sessions in one SQLite file (`store.kind: sqlite`).
 ///
-/// One thread writes, off the event loops. While a commit is on its way to the disk more batches come in, and the next commit takes all of
-/// them: so the cost of a commit is shared by as many messages as come in its time. The file belongs to this process alone.
+/// A single thread writes, off the event loops, with group commit: batches that arrive during a commit share the next one. The file is locked
+/// exclusively by this process.
 package final class SQLiteStore: SessionStore {
     private struct Waiting {
         let batch: StoreBatch
         var report: SessionReport?
         var committed: @Sendable () -> Void
-        /// Called once when a commit with it fails. It is tried again all the same, and `committed` may follow.
+        /// Called once when a commit with the batch fails. The commit is retried, so `committed` may follow.
         var failed: (@Sendable () -> Void)?
 
         var bytes: Int { batch.bytes.count + (report?.footprint ?? 0) }
@@ -23,7 +23,7 @@ package final class SQLiteStore: SessionStore {
 
     private struct State {
         var waiting: [Waiting] = []
-        /// Reports on their way into the file.
+        /// Reports that aren't committed yet.
         var reports: [ULID: SessionReport] = [:]
         var bytes = 0
         var isWriting = false
@@ -36,24 +36,24 @@ package final class SQLiteStore: SessionStore {
     let throttle = Mutex(LogThrottle<LogTopic>(lines: 5, per: .seconds(60)))
     let thread: NIOThreadPool
     let path: String
-    /// Of the file that was opened.
+    /// Device and inode of the opened file.
     private let identity: [Int]?
-    /// The file is no longer where it was: what is written to it is lost.
+    /// Whether the file was removed or replaced, so that further writes would be lost.
     let missing = Atomic<Bool>(false)
     let health: HealthRegistry
     let logger: Logger
 
-    /// Bytes that may wait for the writer. Beyond it new work is refused.
-    private static let mostWaiting = 64 << 20
-    /// Pages freed at a time: some milliseconds.
+    /// Maximum bytes that wait for the writer. Beyond it new work is rejected.
+    private static let maxWaitingBytes = 64 << 20
+    /// Pages freed per step, which takes a few milliseconds.
     private static let vacuumedPages = 256
 
-    /// Opens the file, or makes it, and brings its schema up to date.
+    /// Opens or creates the file and migrates its schema.
     ///
     /// - Parameters:
     ///   - path: `store.path`
-    ///   - maximumBytes: `store.max_bytes`; 0 is none
-    /// - Throws: ``StoreError``, which says what to do.
+    ///   - maximumBytes: `store.max_bytes`; 0 for no limit
+    /// - Throws: ``StoreError`` with the problem and its remedy
     package init(path: String, synchronous: StoreSynchronous, maximumBytes: Int, health: HealthRegistry, logger: Logger) throws(StoreError)
     {
         self.health = health
@@ -78,7 +78,7 @@ package final class SQLiteStore: SessionStore {
             do {
                 try database.writeWithoutTransaction { try Self.probe($0) }
             } catch {
-                // The file can be read, so its sessions are restored; new work is refused until a commit succeeds.
+                // The file is readable, so its sessions are restored; new work is rejected until a commit succeeds.
                 let problem = StoreError(error, path: path)
                 guard problem.isTemporary else { throw problem }
                 outage = problem
@@ -113,7 +113,7 @@ package final class SQLiteStore: SessionStore {
     }
 
     package var takesWork: Bool {
-        !failing.load(ordering: .relaxed) && !missing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.mostWaiting }
+        !failing.load(ordering: .relaxed) && !missing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.maxWaitingBytes }
     }
 
     package func submit(
@@ -124,7 +124,7 @@ package final class SQLiteStore: SessionStore {
 
     package func keep(_ report: SessionReport) { submit(Waiting(batch: StoreBatch(), report: report, committed: {})) }
 
-    /// A report that was kept and isn't in the file yet.
+    /// Returns a submitted report that isn't committed yet.
     func waitingReport(of id: ULID) -> SessionReport? { state.withLock { $0.reports[id] } }
 
     private func submit(_ waiting: Waiting) {
@@ -142,7 +142,7 @@ package final class SQLiteStore: SessionStore {
         failed?()
     }
 
-    /// Commits until nothing waits any more.
+    /// Commits until no batch is waiting.
     private func write() {
         while true {
             var waiting = take()
@@ -171,14 +171,16 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
-    /// Tries until it succeeds, with pauses that grow to two seconds. False when the gateway stops first.
+    /// Commits batches, retrying with a backoff of up to two seconds.
+    ///
+    /// - Returns: false when the store closes before a commit succeeds
     private func commit(_ waiting: inout [Waiting]) -> Bool {
         var pause = 0.05
         while true {
             do {
                 try database.writeWithoutTransaction { database in
                     try database.inTransaction(.immediate) {
-                        // After a failure only a page that was written shows that there is room.
+                        // After a failure, only a successful write proves that there is room again.
                         if failing.load(ordering: .relaxed) { try Self.probe(database) }
                         try Self.apply(waiting.map(\.batch), to: database)
                         for report in waiting.compactMap(\.report) { try Self.put(report, to: database) }
@@ -190,12 +192,12 @@ package final class SQLiteStore: SessionStore {
             } catch {
                 if (error as? DatabaseError)?.resultCode == .SQLITE_FULL, !isDiskFull {
                     if giveUpReports() {
-                        log(.warning, as: .storeFull, "the store is full: its oldest reports are given up", ["path": "\(path)"])
+                        log(.warning, as: .storeFull, "the store is full: evicting the oldest reports", ["path": "\(path)"])
                         continue
                     }
                     if waiting.contains(where: { $0.report != nil }) {
                         log(
-                            .warning, as: .storeFull, "the store is full: reports of sessions that have ended aren't kept",
+                            .warning, as: .storeFull, "the store is full: dropping reports of ended sessions",
                             ["path": "\(path)"])
                         giveUpReports(in: &waiting)
                         continue
@@ -203,17 +205,17 @@ package final class SQLiteStore: SessionStore {
                 }
                 beginOutage(StoreError(error, path: path))
             }
-            tellFailure(of: &waiting)
+            notifyFailure(of: &waiting)
             if state.withLock({ $0.isClosing }) { return false }
             Thread.sleep(forTimeInterval: pause * Double.random(in: 0.5...1))
             pause = min(pause * 2, 2)
-            // What came in the meantime may make room: sessions that have ended.
+            // Batches that arrived in the meantime may free space by ending sessions.
             waiting += take()
         }
     }
 
-    /// Tells those who don't want to wait for a commit that may never come, in the failed one or in the next.
-    private func tellFailure(of waiting: inout [Waiting]) {
+    /// Calls `failed` for all batches of the failed commit and for those that wait for the next one.
+    private func notifyFailure(of waiting: inout [Waiting]) {
         for index in waiting.indices { waiting[index].failed.take()?() }
         let others = state.withLock { state in state.waiting.indices.compactMap { state.waiting[$0].failed.take() } }
         for failed in others { failed() }
@@ -230,7 +232,7 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
-    /// Sessions that are over go first: what is to be put of them isn't any more, and their space is free for the others.
+    /// Applies batches. Ended sessions are deleted first and their other changes skipped, so that their space is free for the rest.
     private static func apply(_ batches: [StoreBatch], to database: Database) throws {
         var ended: Set<ULID> = []
         let end = try database.cachedStatement(sql: "DELETE FROM record WHERE session = ?")
@@ -258,74 +260,76 @@ package final class SQLiteStore: SessionStore {
         for token in batch.endedTokens { try database.execute(literal: "INSERT INTO token (hash) VALUES (\(token.stored))") }
     }
 
-    /// Empties the log into the file, and gives pages that are free back to the file system, a few at a time; commits come between. A
-    /// quarter of the file stays for what comes.
+    /// Checkpoints the write-ahead log and returns free pages to the file system, in small steps with commits in between. Up to a quarter of the file
+    /// stays free for reuse.
     package func sweep() {
         thread.submit { [self] _ in
             tellSuppressed()
-            guard isThere() else { return }
-            cutLog()
+            guard isFileInPlace() else { return }
+            checkpoint()
             vacuumAll()
         }
     }
 
     private func vacuumAll() {
-        guard vacuum() else { return cutLog() }
+        guard vacuum() else { return checkpoint() }
         thread.submit { [self] _ in vacuumAll() }
     }
 
-    /// Moves what is in the write-ahead log to the file and cuts the log: the less is in it, the less is lost when it is damaged. Nor does
-    /// it keep what was removed, and is overwritten in the file already (`secure_delete`).
-    private func cutLog() {
+    /// Checkpoints and truncates the write-ahead log. This limits the loss when the log is damaged, and removes deleted content that
+    /// `secure_delete` has overwritten only in the file.
+    private func checkpoint() {
         do {
             try database.writeWithoutTransaction { _ = try Row.fetchOne($0, sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
         } catch {
             log(
-                .warning, as: .storeCheckpoint, "the store's write-ahead log can't be moved to its file",
+                .warning, as: .storeCheckpoint, "the store's write-ahead log can't be checkpointed",
                 ["error": "\(StoreError(error, path: path))"])
         }
     }
 
-    /// Whether there is more to be given back.
+    /// Frees one step of pages.
+    ///
+    /// - Returns: whether more pages can be freed
     private func vacuum() -> Bool {
         let isDone = try? database.writeWithoutTransaction { database in
             let free = try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0
             let all = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
             guard free > max(all / 4, Self.vacuumedPages) else { return true }
             try database.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumedPages))")
-            // A file that was made otherwise may not be able to.
+            // A file created without incremental auto-vacuum can't shrink.
             return try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0 >= free
         }
-        // What can't be written now is tried at the next sweep.
+        // After an error the next sweep retries.
         return isDone == false && !state.withLock { $0.isClosing }
     }
 
-    /// Whether the file is where it was. If not there is no way to mend that but a restart.
-    private func isThere() -> Bool {
+    /// Whether the opened file is still at its path. If not, the gateway has to be restarted.
+    private func isFileInPlace() -> Bool {
         guard Self.identity(of: path) != identity else { return true }
         let problem = StoreError(path: path, problem: "the file was removed or replaced; restart the gateway").description
         if !missing.exchange(true, ordering: .relaxed) {
-            logger.critical("the store is lost: nothing more is accepted", metadata: ["error": "\(problem)"])
+            logger.critical("the store's file is lost: new work is rejected", metadata: ["error": "\(problem)"])
         }
         health.set(.store, .notReady(problem))
         return false
     }
 
     package func forget() async throws {
-        guard takesWork else { throw StoreError(path: path, problem: "it can't be written at the moment") }
+        guard takesWork else { throw StoreError(path: path, problem: "commits fail at the moment; retry later") }
         let (outcomes, continuation) = AsyncStream.makeStream(of: Bool.self)
         submit(Waiting(batch: StoreBatch(), committed: { continuation.yield(true) }, failed: { continuation.yield(false) }))
         let isStored = await outcomes.first { _ in true } ?? false
-        guard isStored else { throw StoreError(path: path, problem: "it can't be written at the moment") }
-        try? await thread.runIfActive { [self] in cutLog() }
+        guard isStored else { throw StoreError(path: path, problem: "commits fail at the moment; retry later") }
+        try? await thread.runIfActive { [self] in checkpoint() }
     }
 
     package func close() async {
         state.withLock { $0.isClosing = true }
-        // What was submitted is written first: the thread does one thing after the other.
+        // The thread is serial, so submitted batches are committed first.
         _ = try? await thread.runIfActive { try? self.database.close() }
         try? await thread.shutdownGracefully()
         var rest = take()
-        tellFailure(of: &rest)
+        notifyFailure(of: &rest)
     }
 }

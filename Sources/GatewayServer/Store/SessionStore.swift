@@ -1,34 +1,34 @@
 package import GatewayCore
 
-/// Where the records of sessions are kept, so that they outlive the process.
+/// Durable storage for the records of sessions.
 ///
-/// There is none for `store.kind: memory`: then sessions are in the memory of their event loops, and nothing waits for anything.
+/// With `store.kind: memory` there is no store: sessions exist only in the memory of their event loops, and nothing waits for commits.
 package protocol SessionStore: Sendable {
-    /// Everything that is kept. Called once, before anything is submitted.
+    /// Loads all stored sessions. To be called once, before anything is submitted.
     func load() throws -> [StoredSession]
 
-    /// Tokens of sessions that are over, the oldest first. Called once, as ``load()``.
+    /// Loads the tokens of ended sessions, the oldest first. To be called once, like ``load()``.
     func loadEndedTokens() throws -> [TokenHash]
 
-    /// Makes a batch durable, behind everything that was submitted before it. Doesn't block, and may be called by any thread.
+    /// Submits a batch, to be committed after all earlier ones. Doesn't block; may be called from any thread.
     ///
     /// - Parameters:
-    ///   - committed: called by some thread once the batch is durable, however long that takes: a commit that fails is tried again.
-    ///   - failed: called by some thread, once and before `committed`, when a commit with the batch fails
+    ///   - committed: called on any thread once the batch is durable, however long that takes: failed commits are retried
+    ///   - failed: called on any thread, once and before `committed`, when a commit with the batch fails
     func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void)
 
-    /// Whether more should be submitted: not while commits fail, or when too much waits for them.
+    /// Whether new work should be submitted: false while commits fail or too many bytes wait for them.
     var takesWork: Bool { get }
 
-    /// Gives space that is free back. Doesn't block.
+    /// Returns free space to the file system. Doesn't block.
     func sweep()
 
-    /// Returns when what was submitted before, removals above all, is durable, and nothing of what was removed is left behind elsewhere.
+    /// Returns when all submitted batches are durable and deleted content is gone from the log as well.
     ///
-    /// - Throws: when nothing can be stored at the moment.
+    /// - Throws: when commits fail
     func forget() async throws
 
-    /// Waits for what was submitted, and lets go of the file.
+    /// Waits for submitted batches and closes the file.
     func close() async
 }
 

@@ -1,7 +1,7 @@
 import GRDB
 import Glibc
 
-/// What is wrong with the store, for those who can mend it.
+/// A problem with the store and its remedy, for operators.
 package struct StoreError: Error, CustomStringConvertible, Sendable {
     package let path: String
     package let problem: String
@@ -14,7 +14,7 @@ package struct StoreError: Error, CustomStringConvertible, Sendable {
         self.isTemporary = isTemporary
     }
 
-    /// - Parameter code: an error of the system
+    /// - Parameter code: an `errno` value
     init(path: String, problem: String, code: Int32) {
         self.init(
             path: path, problem: "\(problem): \(String(cString: strerror(code)))",
@@ -33,26 +33,26 @@ package struct StoreError: Error, CustomStringConvertible, Sendable {
         switch error.resultCode {
         case .SQLITE_FULL:
             self.init(
-                path: path, problem: "the disk is full, or the file as large as `store.max_bytes` allows; make room, or raise the limit",
+                path: path, problem: "the disk is full or the file has reached `store.max_bytes`; free space or raise the limit",
                 isTemporary: true)
         case .SQLITE_BUSY, .SQLITE_LOCKED:
-            self.init(path: path, problem: "another process has it open; a store belongs to one gateway")
+            self.init(path: path, problem: "another process has it open; each gateway needs a store of its own")
         case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
             self.init(
-                path: path, problem: "it, or its folder, can't be written: \(error.message ?? "see its rights")",
+                path: path, problem: "the file or its directory isn't writable: \(error.message ?? "check the permissions")",
                 isTemporary: Self.isOnUnwritableDisk(path))
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
-            self.init(path: path, problem: "it is damaged or no SQLite file; put it aside and start anew, or restore a copy")
+            self.init(path: path, problem: "damaged or not an SQLite file; move it away to start empty, or restore a backup")
         case .SQLITE_IOERR:
             self.init(
                 path: path,
-                problem: "the disk refuses to read or write: \(error.message ?? "I/O error"); see the system's log, and whether the "
-                    + "file may be written", isTemporary: true)
+                problem: "the disk fails to read or write: \(error.message ?? "I/O error"); check the system log and the "
+                    + "file's permissions", isTemporary: true)
         default: self.init(path: path, problem: error.message ?? "\(error.resultCode)")
         }
     }
 
-    /// SQLite doesn't tell a read-only or full disk from missing rights, where it makes a file.
+    /// Whether the disk is full or read-only. When SQLite can't create a file, it doesn't distinguish this from missing permissions.
     private static func isOnUnwritableDisk(_ path: String) -> Bool {
         var status = statvfs()
         guard statvfs(FolderAccess.folder(of: path), &status) == 0 else { return false }

@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import GatewayCore
 
-/// Ids and hashes as the store's file has them: big-endian, so that their order is that of their bytes.
+/// The stored form of ids and hashes: big-endian, so that comparing bytes preserves their order.
 extension ULID {
     var stored: Data { Data(words: [high, low]) }
 
@@ -34,6 +34,6 @@ extension Data {
 }
 
 extension Row {
-    /// Empty when the column holds something else: it can, whatever it was declared as.
+    /// Returns a column's blob; empty when the column contains a value of another type, which SQLite permits whatever the declaration.
     func data(at index: Int) -> Data { Data.fromDatabaseValue(self[index]) ?? Data() }
 }

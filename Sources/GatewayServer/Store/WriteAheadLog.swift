@@ -1,34 +1,37 @@
 import Foundation
 
-/// The write-ahead log beside a SQLite file, as its format describes it (https://www.sqlite.org/fileformat2.html#the_write_ahead_log).
+/// A check of an SQLite file's write-ahead log (https://www.sqlite.org/fileformat2.html#the_write_ahead_log).
 ///
 /// SQLite reads a log up to the first frame with a wrong checksum and ignores the rest, which hides damage: a bad first frame loses the
-/// whole log without an error, and a log beside an empty file is deleted. So the log is read before SQLite opens it. Nothing is changed.
+/// whole log without an error, and the log of an empty file is deleted. Therefore the log is checked before SQLite opens it. The check is
+/// read-only.
 struct WriteAheadLog {
     /// A loss that SQLite doesn't report.
     enum Damage: Equatable {
-        /// The log has frames, and the store's file is too short to be one.
+        /// The log has frames, but the store's file is too short to be a database.
         case noFile(bytes: Int, frames: Int)
         /// The header is wrong, so no frame counts.
         case header(frames: Int)
-        /// A frame is wrong, although a commit of the same generation follows, or it is the first and a commit itself.
+        /// A frame is wrong although a commit of the same generation follows, or the frame is the first one and itself a commit.
         case frame(number: Int, following: Int)
     }
 
-    /// The smallest page of SQLite: a file with fewer bytes has no page.
+    /// SQLite's minimum page size, in bytes. A smaller file has no page.
     static let smallestFile = 512
     private static let headerBytes = 32
     private static let frameHeaderBytes = 24
     private static let pageSizes: ClosedRange<UInt32> = 512...65536
 
     private let file: FileHandle
-    /// Words of the checksums are big-endian.
+    /// Whether the checksums are computed over big-endian words.
     private var isBigEndian = false
     private var checksum: (UInt32, UInt32) = (0, 0)
 
     private init(_ file: FileHandle) { self.file = file }
 
-    /// Looks at the log of the store at `path`; nil when there is none, or nothing is wrong with it. Reads it once, a frame at a time.
+    /// Checks the log of the store at `path`, reading it once, frame by frame.
+    ///
+    /// - Returns: nil when there is no log or it is intact
     static func damage(of path: String) throws -> Damage? {
         guard let file = FileHandle(forReadingAtPath: path + "-wal") else { return nil }
         defer { try? file.close() }
@@ -67,7 +70,7 @@ struct WriteAheadLog {
                 add(frame[..<8])
                 add(frame[Self.frameHeaderBytes...])
                 if isOfThisGeneration, checksum == (Self.word(frame, at: 16), Self.word(frame, at: 20)) { continue }
-                // Leftovers of the generation before begin here, unless frames of this one follow.
+                // From here on the log contains leftovers of the previous generation, unless frames of this one follow.
                 bad = number
                 hasCommit = number == 1 && isOfThisGeneration && isCommit
             } else if isOfThisGeneration {
@@ -75,7 +78,7 @@ struct WriteAheadLog {
                 if isCommit { hasCommit = true }
             }
         }
-        // Frames at the end without a commit are a transaction that the end of the process interrupted: nothing in it was acknowledged.
+        // Trailing frames without a commit belong to an interrupted transaction that was never acknowledged.
         guard let bad, hasCommit else { return nil }
         return .frame(number: bad, following: following)
     }
@@ -85,7 +88,7 @@ struct WriteAheadLog {
         return Array(data)
     }
 
-    /// Continues the checksum over bytes whose number is a multiple of 8.
+    /// Adds bytes to the checksum. Their count must be a multiple of 8.
     private mutating func add(_ bytes: ArraySlice<UInt8>) {
         let isBigEndian = isBigEndian
         var (first, second) = checksum
@@ -108,10 +111,10 @@ struct WriteAheadLog {
 extension WriteAheadLog.Damage: CustomStringConvertible {
     var description: String {
         switch self {
-        case .noFile(let bytes, let frames): "the file has \(bytes) bytes, and the \(frames) pages in its write-ahead log are lost with it"
-        case .header(let frames): "the header of the write-ahead log is damaged: its \(frames) pages are lost"
+        case .noFile(let bytes, let frames): "the file has only \(bytes) bytes; the \(frames) pages in its write-ahead log are lost"
+        case .header(let frames): "the header of the write-ahead log is damaged; its \(frames) pages are lost"
         case .frame(let number, let following):
-            "page \(number) of the write-ahead log is damaged: it and the \(following) behind it are lost"
+            "page \(number) of the write-ahead log is damaged; it and the \(following) pages after it are lost"
         }
     }
 }

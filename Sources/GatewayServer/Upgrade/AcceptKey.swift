@@ -1,13 +1,14 @@
 import GatewayTLS
 
-/// `Sec-WebSocket-Key` and the answer to it (RFC 6455 §4.2.2).
+/// The `Sec-WebSocket-Key` of a request and the `Sec-WebSocket-Accept` of its response (RFC 6455 §4.2.2).
 package enum AcceptKey {
-    /// The value of `Sec-WebSocket-Accept`: base64 of SHA-1 of the key and a fixed GUID. It proves that we speak WebSocket, nothing more.
+    /// Returns the value of `Sec-WebSocket-Accept`: the base64-encoded SHA-1 of the key and a fixed GUID. It proves only that the server
+    /// implements WebSocket.
     package static func accept(for key: String) -> String {
         base64(SHA1.hash(Array(key.utf8) + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8)))
     }
 
-    /// Whether this is base64 of 16 bytes: 22 characters and two of padding. The four bits that stand for nothing may be anything.
+    /// Whether `key` is 16 bytes in base64: 22 characters and two of padding. The four unused bits may have any value.
     static func isValid(_ key: Substring) -> Bool {
         let bytes = key.utf8
         return bytes.count == 24 && bytes.suffix(2).allSatisfy { $0 == 0x3D } && bytes.dropLast(2).allSatisfy(isBase64)

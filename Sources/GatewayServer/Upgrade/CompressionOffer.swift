@@ -5,22 +5,22 @@ package struct CompressionOffer: Sendable, Equatable {
     package static let extensionName = "permessage-deflate"
 
     package enum ClientWindow: Sendable, Equatable {
-        /// The parameter without a value: the client can be told any.
+        /// `client_max_window_bits` without a value: the client accepts any window size.
         case any
         case bits(Int)
     }
 
     package private(set) var serverNoContextTakeover = false
     package private(set) var clientNoContextTakeover = false
-    /// What our window is asked to be at most, 8–15.
+    /// The limit that the client requests for the server's window, 8–15.
     package private(set) var serverMaxWindowBits: Int?
     package private(set) var clientMaxWindowBits: ClientWindow?
 
     /// The acceptable offers, in the client's order of preference.
     ///
-    /// An offer with an unknown, repeated or ill-valued parameter is declined, and the next one counts (RFC 7692 §5, §7.1).
+    /// An offer with an unknown, repeated or invalid parameter is declined, and the next offer is considered (RFC 7692 §5, §7.1).
     /// - Parameter fields: the values of all `Sec-WebSocket-Extensions` headers.
-    /// - Throws: ``UpgradeFailure/extensions`` when they aren't the grammar of RFC 6455 §9.1.
+    /// - Throws: ``UpgradeFailure/extensions`` when a value violates the grammar of RFC 6455 §9.1.
     package static func offers(in fields: [String]) throws(UpgradeFailure) -> [CompressionOffer] {
         try ExtensionList(fields).extensions.compactMap { $0.name == extensionName ? CompressionOffer($0.parameters) : nil }
     }
@@ -63,14 +63,15 @@ package struct CompressionOffer: Sendable, Equatable {
         }
     }
 
-    /// What we would agree on, nil to decline.
+    /// Returns the agreement that accepts this offer; nil to decline it.
     ///
-    /// A server window of 8 bits is declined: zlib can't make a raw stream for it.
+    /// A server window of 8 bits is declined, because zlib can't create a raw stream with it.
     package func agreement(_ mode: CompressionMode) -> CompressionAgreement? {
         guard mode != .off, serverMaxWindowBits != 8 else { return nil }
         let isShared = mode == .shared
         var clientBits: Int?
-        // A value is a promise of the client's; taking it up saves window memory. Where the loop's window serves, there is none to save.
+        // The client promises not to exceed this window; agreeing saves memory. With the window shared by the event loop, there is none to
+        // save.
         if case .bits(let bits) = clientMaxWindowBits, !isShared { clientBits = bits }
         return CompressionAgreement(
             serverNoContextTakeover: isShared || serverNoContextTakeover,
@@ -81,7 +82,7 @@ package struct CompressionOffer: Sendable, Equatable {
 }
 
 extension CompressionAgreement {
-    /// The value of `Sec-WebSocket-Extensions` in the answer: made of our own words and numbers, nothing of the client's is echoed.
+    /// The value of `Sec-WebSocket-Extensions` in the response. Contains no text of the client.
     package var responseValue: String {
         var value = CompressionOffer.extensionName
         if serverNoContextTakeover { value += "; server_no_context_takeover" }

@@ -1,6 +1,6 @@
 import GatewayWebSocket
 
-/// The value of `Sec-WebSocket-Extensions`, taken apart (RFC 6455 §9.1).
+/// The parsed value of `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 struct ExtensionList: Equatable {
     struct Extension: Equatable {
         var name: String
@@ -9,13 +9,13 @@ struct ExtensionList: Equatable {
 
     struct Parameter: Equatable {
         var name: String
-        /// Without its quotes and backslashes.
+        /// The value without quotes and backslashes; nil when absent.
         var value: String?
     }
 
     private(set) var extensions: [Extension] = []
 
-    /// - Throws: ``UpgradeFailure/extensions`` for anything that isn't the grammar: RFC 6455 §9.1 wants the connection failed then.
+    /// - Throws: ``UpgradeFailure/extensions`` for a value that violates the grammar: RFC 6455 §9.1 requires the connection to fail then.
     init(_ fields: [String]) throws(UpgradeFailure) {
         for field in fields {
             var scanner = Scanner(bytes: Array(field.utf8))
@@ -33,23 +33,23 @@ struct ExtensionList: Equatable {
             self.bytes = bytes
         }
 
-        /// Passes empty elements; false at the end.
+        /// Skips empty elements. Returns false at the end.
         mutating func skipToElement() throws(UpgradeFailure) -> Bool {
             skipWhitespace()
-            while take(0x2C) { skipWhitespace() }
+            while consume(0x2C) { skipWhitespace() }
             return offset < bytes.count
         }
 
         mutating func element() throws(UpgradeFailure) -> Extension {
             var result = Extension(name: try token())
             skipWhitespace()
-            while take(0x3B) {
+            while consume(0x3B) {
                 skipWhitespace()
                 var parameter = Parameter(name: try token())
                 skipWhitespace()
-                if take(0x3D) {
+                if consume(0x3D) {
                     skipWhitespace()
-                    parameter.value = take(0x22) ? try quotedToken() : try token()
+                    parameter.value = consume(0x22) ? try quotedToken() : try token()
                     skipWhitespace()
                 }
                 result.parameters.append(parameter)
@@ -65,7 +65,7 @@ struct ExtensionList: Equatable {
             return String(decoding: bytes[start..<offset], as: UTF8.self)
         }
 
-        /// The rest of a quoted string. What it holds must be a token once the backslashes are gone (RFC 6455 §9.1).
+        /// Parses the rest of a quoted string. Without its backslashes, its content must be a token (RFC 6455 §9.1).
         private mutating func quotedToken() throws(UpgradeFailure) -> String {
             var value: [UInt8] = []
             while offset < bytes.count, bytes[offset] != 0x22 {
@@ -74,11 +74,11 @@ struct ExtensionList: Equatable {
                 value.append(bytes[offset])
                 offset += 1
             }
-            guard take(0x22), !value.isEmpty else { throw .extensions }
+            guard consume(0x22), !value.isEmpty else { throw .extensions }
             return String(decoding: value, as: UTF8.self)
         }
 
-        private mutating func take(_ byte: UInt8) -> Bool {
+        private mutating func consume(_ byte: UInt8) -> Bool {
             guard offset < bytes.count, bytes[offset] == byte else { return false }
             offset += 1
             return true

@@ -2,7 +2,7 @@ package import GatewayCore
 package import NIOCore
 package import NIOHTTP1
 
-/// A whole HTTP answer of the front door: health, or a refusal as problem+json (RFC 9457). The connection closes behind it.
+/// A complete HTTP response of the front listener: health, or a rejection as problem+json (RFC 9457). The connection closes after it.
 package struct HTTPAnswer: Sendable {
     package var status: HTTPResponseStatus
     package var headers: HTTPHeaders
@@ -14,7 +14,7 @@ package struct HTTPAnswer: Sendable {
         body = response.body
     }
 
-    /// - Parameter retryAfter: seconds, where waiting helps
+    /// - Parameter retryAfter: seconds; nil when retrying doesn't help
     package init(
         _ status: HTTPResponseStatus, reason: ErrorReason, correlationID: ULID, headers: HTTPHeaders = [:],
         retryAfter: Int? = nil
@@ -37,7 +37,7 @@ package struct HTTPAnswer: Sendable {
         self.body = body
     }
 
-    /// The bytes of the answer; without the body for a HEAD request.
+    /// Serializes the response; without the body for a HEAD request.
     package func bytes(includingBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
         var buffer = Self.head(status, headers, allocator: allocator)
         buffer.writeString("Content-Length: \(body.count)\r\nConnection: close\r\n\r\n")
@@ -45,7 +45,7 @@ package struct HTTPAnswer: Sendable {
         return buffer
     }
 
-    /// Status line and headers, without the empty line. Values are our own, never a client's.
+    /// Serializes the status line and headers, without the empty line. Values must never come from a client: they aren't escaped.
     package static func head(_ status: HTTPResponseStatus, _ headers: HTTPHeaders, allocator: ByteBufferAllocator) -> ByteBuffer {
         var buffer = allocator.buffer(capacity: 512)
         buffer.writeString("HTTP/1.1 \(status.code) \(status.reasonPhrase)\r\n")

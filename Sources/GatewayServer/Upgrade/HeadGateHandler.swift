@@ -2,19 +2,20 @@ import GatewayCore
 package import GatewayTLS
 package import NIOCore
 
-/// Parts the request head from what follows it, and holds it to its limits, before the HTTP parser sees a byte.
+/// Separates the request head from the bytes after it and enforces the head's limits, before the HTTP parser.
 ///
-/// The parser gets the head and nothing else: where a request ends and a WebSocket begins isn't left to two parsers that might disagree.
+/// The HTTP parser receives only the head, so that two parsers can't disagree about where the request ends and the WebSocket begins.
 package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = ByteBuffer
     package typealias InboundOut = ByteBuffer
 
     private var limits: RequestHeadLimits
-    private var rest = ByteBuffer()
-    private var isHolding = false
-    /// What may come behind a head before it is answered. No client that keeps to RFC 6455 §4.1 sends anything.
-    private static let mostHeld = 64 * 1024
-    /// After the upgrade everything goes here. Let go of at the end: a weak reference would slow every other one to the same object.
+    private var buffered = ByteBuffer()
+    private var isBuffering = false
+    /// The limit on bytes after the head before the response, in bytes. A client that follows RFC 6455 §4.1 sends none.
+    private static let maximumBufferedBytes = 64 * 1024
+    /// The receiver of all bytes after the upgrade. Set to nil on removal instead of being weak: a weak reference would slow down all other
+    /// references to the object.
     private var receiver: (any PlaintextReceiver)?
 
     package init(limits: RequestHeadLimits) { self.limits = limits }
@@ -22,41 +23,42 @@ package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHand
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         if let receiver { return receiver.receive(&buffer) }
-        if isHolding { return hold(&buffer, context: context) }
-        // Behind the head of a request that was answered or refused, nothing counts.
+        if isBuffering { return append(&buffer, context: context) }
+        // Bytes after the head of a completed or rejected request are ignored.
         guard limits.verdict == .incomplete else { return }
-        let count = limits.take(buffer.readableBytesSpan)
+        let count = limits.consume(buffer.readableBytesSpan)
         guard let head = buffer.readSlice(length: count) else { return }
-        if limits.verdict == .complete { rest = buffer }
-        // Also of a head that is too large: where the parser finds an error before the limit, that is the verdict, whatever the pieces.
+        if limits.verdict == .complete { buffered = buffer }
+        // The parser gets the part of a too large head within the limit, too: a parse error in it takes precedence, however the bytes are
+        // split.
         context.fireChannelRead(wrapInboundOut(head))
         if limits.verdict == .complete, receiver == nil { context.fireUserInboundEventTriggered(RequestHeadEnded()) }
-        if !isHolding { rest = ByteBuffer() }
+        if !isBuffering { buffered = ByteBuffer() }
         if limits.verdict == .tooLarge { context.fireErrorCaught(RequestHeadTooLarge()) }
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) { receiver = nil }
 
-    /// The answer takes a moment: what comes in it is kept.
-    package func hold() { isHolding = true }
+    /// Buffers inbound bytes until ``handOver(to:)``, because the response is delayed.
+    package func beginBuffering() { isBuffering = true }
 
-    private func hold(_ buffer: inout ByteBuffer, context: ChannelHandlerContext) {
-        guard rest.readableBytes + buffer.readableBytes <= Self.mostHeld else { return context.close(promise: nil) }
-        rest.writeBuffer(&buffer)
+    private func append(_ buffer: inout ByteBuffer, context: ChannelHandlerContext) {
+        guard buffered.readableBytes + buffer.readableBytes <= Self.maximumBufferedBytes else { return context.close(promise: nil) }
+        buffered.writeBuffer(&buffer)
     }
 
-    /// Hands over to the WebSocket: first what came behind the head, then everything.
+    /// Forwards the bytes that followed the head, and then all further bytes, to the WebSocket.
     package func handOver(to receiver: any PlaintextReceiver) {
         self.receiver = receiver
-        isHolding = false
-        var rest = rest
-        self.rest = ByteBuffer()
-        if rest.readableBytes > 0 { receiver.receive(&rest) }
+        isBuffering = false
+        var buffered = buffered
+        self.buffered = ByteBuffer()
+        if buffered.readableBytes > 0 { receiver.receive(&buffered) }
     }
 }
 
-/// The inbound user event behind the last byte of a request head, which the parser has read by then.
+/// The inbound user event after the last byte of a request head, which the parser has already parsed.
 package struct RequestHeadEnded: Sendable {}
 
-/// The request head is over `http.max_header_bytes` or `http.max_headers`.
+/// The request head exceeds `http.max_header_bytes` or `http.max_headers`.
 package struct RequestHeadTooLarge: Error {}

@@ -1,12 +1,12 @@
 import GatewayCore
 
-/// Counts the bytes and lines of a request head before the parser sees them, so that a head over the limits is refused instead of kept.
+/// The limits of a request head, enforced before the HTTP parser, so that a too large head is rejected instead of buffered.
 ///
-/// A value: bytes go in as they come, whatever the pieces, and the verdict is the same.
+/// The verdict doesn't depend on how the bytes are split.
 package struct RequestHeadLimits: Sendable {
     package enum Verdict: Equatable, Sendable {
         case incomplete
-        /// The empty line has come; what follows isn't counted.
+        /// The empty line was received. Bytes after it aren't counted.
         case complete
         case tooLarge
     }
@@ -15,7 +15,7 @@ package struct RequestHeadLimits: Sendable {
     private let maximumFields: Int
     private var bytes = 0
     private var lines = 0
-    /// Whether the line being read has a character yet.
+    /// Whether the current line has no character so far.
     private var isLineEmpty = true
     package private(set) var verdict = Verdict.incomplete
 
@@ -29,13 +29,15 @@ package struct RequestHeadLimits: Sendable {
 
     @discardableResult
     package mutating func count(_ span: RawSpan) -> Verdict {
-        _ = take(span)
+        _ = consume(span)
         return verdict
     }
 
-    /// Counts, and tells how many of these bytes belong to the head: all of them, those up to its empty line, or those before the one that
-    /// is too much.
-    package mutating func take(_ span: RawSpan) -> Int {
+    /// Counts bytes.
+    ///
+    /// - Returns: the number of bytes that belong to the head: all, those up to the empty line, or those before the byte that exceeds a
+    ///   limit.
+    package mutating func consume(_ span: RawSpan) -> Int {
         guard verdict == .incomplete else { return 0 }
         for index in 0..<span.byteCount {
             bytes += 1

@@ -1,32 +1,32 @@
 import GatewayWebSocket
 
-/// The target of a request: its path, and what the query says to Parley.
+/// The target of a request: its path and the query parameters that Parley supports.
 package struct RequestTarget: Sendable, Equatable {
-    /// A number, or something in its place.
+    /// The parsed value of `last_seq`.
     package enum LastSequence: Sendable, Equatable {
         case absent
         case value(UInt64)
         case malformed
     }
 
-    /// As it was sent, without the query; percent-encoding isn't undone, since no path of ours needs any.
+    /// The path as sent, without the query and still percent-encoded: no path of the gateway needs encoding.
     package let path: String
     /// `last_seq`.
     package private(set) var lastSequence = LastSequence.absent
-    /// `errors=inband`: the client wants refusals as messages, because it can't read an HTTP answer.
+    /// `errors=inband`: the client requests rejections as messages, because it can't read an HTTP response.
     package private(set) var errorsInBand = false
     /// `access_token`, `token` or `bearer`.
     package private(set) var bearer: String?
     /// `resume` or `resume_token`.
     package private(set) var resume: String?
-    /// Whether a credential was named in the query, even an empty one: refused unless `http.query_tokens` is on.
+    /// Whether the query has a credential, even an empty one: rejected unless `http.query_tokens` is on.
     package private(set) var hasCredential = false
 
     /// - Parameter target: the request target in origin form, or in absolute form for http and https (RFC 9112 §3.2).
-    /// - Throws: ``UpgradeFailure/target`` when it is neither, has a fragment, or a percent-encoding that isn't one or isn't UTF-8;
+    /// - Throws: ``UpgradeFailure/target`` when it has neither form, has a fragment, or percent-encoding that is malformed or isn't UTF-8;
     ///   ``UpgradeFailure/conflictingCredentials`` for two different tokens.
     package init(_ target: String) throws(UpgradeFailure) {
-        // NIO has already refused controls; the rest of what can't stand in a URI is refused here.
+        // NIO has already rejected control characters; the other characters that a URI can't contain are rejected here.
         guard target.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x23 }) else { throw .target }
         var rest = Substring(target)
         for scheme in ["http://", "https://"] where HeaderGrammar.equal(rest.prefix(scheme.count), scheme) {
@@ -45,11 +45,11 @@ package struct RequestTarget: Sendable, Equatable {
             let nameEnd = pair.firstIndex(of: "=") ?? pair.endIndex
             let name = try Self.decoded(pair[..<nameEnd])
             let value = nameEnd < pair.endIndex ? try Self.decoded(pair[pair.index(after: nameEnd)...]) : ""
-            try take(name.lowercased(), value)
+            try apply(name.lowercased(), value)
         }
     }
 
-    private mutating func take(_ name: String, _ value: String) throws(UpgradeFailure) {
+    private mutating func apply(_ name: String, _ value: String) throws(UpgradeFailure) {
         switch name {
         case "last_seq":
             if lastSequence == .absent, let number = Self.number(value) {
@@ -78,7 +78,7 @@ package struct RequestTarget: Sendable, Equatable {
         return UInt64(text)
     }
 
-    /// Undoes percent-encoding (RFC 3986 §2.1). A plus stays a plus.
+    /// Removes percent-encoding (RFC 3986 §2.1). A plus sign stays a plus sign.
     private static func decoded(_ text: Substring) throws(UpgradeFailure) -> String {
         guard text.utf8.contains(0x25) else { return String(text) }
         var bytes: [UInt8] = []

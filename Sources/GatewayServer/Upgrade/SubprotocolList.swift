@@ -1,15 +1,16 @@
 import GatewayWebSocket
 
-/// The value of `Sec-WebSocket-Protocol`: the subprotocol, and credentials of clients that can't set headers.
+/// The parsed value of `Sec-WebSocket-Protocol`: the subprotocol, and credentials of clients that can't set headers.
 struct SubprotocolList: Equatable {
     private(set) var offersParley = false
-    /// After `bearer.`.
+    /// The value after `bearer.`.
     private(set) var bearer: String?
-    /// After `resume.`.
+    /// The value after `resume.`.
     private(set) var resume: String?
 
-    /// - Throws: ``UpgradeFailure/subprotocols`` for an entry that isn't a token or comes twice (RFC 6455 §4.1) or a list without any;
-    ///   ``UpgradeFailure/missingSubprotocol`` for credentials without the subprotocol; ``UpgradeFailure/authorization``, ``UpgradeFailure/resumeToken`` or ``UpgradeFailure/conflictingCredentials`` for bad credentials.
+    /// - Throws: ``UpgradeFailure/subprotocols`` for an entry that isn't a token or is repeated (RFC 6455 §4.1), or an empty list;
+    ///   ``UpgradeFailure/missingSubprotocol`` for credentials without the subprotocol; ``UpgradeFailure/authorization``,
+    ///   ``UpgradeFailure/resumeToken`` or ``UpgradeFailure/conflictingCredentials`` for bad credentials.
     init(_ fields: [String], subprotocol: String) throws(UpgradeFailure) {
         guard !fields.isEmpty else { return }
         let entries = HeaderGrammar.elements(of: fields)
@@ -34,7 +35,8 @@ struct SubprotocolList: Equatable {
         guard offersParley || (bearer == nil && resume == nil) else { throw .missingSubprotocol }
     }
 
-    /// `b64token`: letters, digits, `-._~+/`, then equals signs (RFC 6750 §2.1). JWTs and resume tokens are made of these.
+    /// Whether `token` is a `b64token`: letters, digits, `-._~+/`, then equals signs (RFC 6750 §2.1). JWTs and resume tokens have this
+    /// form.
     static func isCredential(_ token: Substring) -> Bool {
         var bytes = token.utf8
         while bytes.last == 0x3D { bytes.removeLast() }

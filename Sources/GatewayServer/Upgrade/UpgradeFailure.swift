@@ -1,6 +1,6 @@
 package import GatewayCore
 
-/// Why a request isn't a WebSocket upgrade that Parley understands (RFC 6455 §4.2.1).
+/// The reason why a request isn't a valid WebSocket upgrade for Parley (RFC 6455 §4.2.1).
 package enum UpgradeFailure: Error, Equatable, Sendable, CaseIterable {
     case methodNotAllowed
     case httpVersion
@@ -9,23 +9,23 @@ package enum UpgradeFailure: Error, Equatable, Sendable, CaseIterable {
     case body
     case notAnUpgrade
     case notAConnectionUpgrade
-    /// Told with 426 and the version we speak (RFC 6455 §4.4).
+    /// Rejected with 426 and ``supportedVersion`` (RFC 6455 §4.4).
     case version
     case key
     case subprotocols
-    /// Credentials among the subprotocols, and no subprotocol that can be echoed: a browser would fail the handshake without a reason.
+    /// The list has credentials but no subprotocol to echo: a browser would fail the handshake without giving a reason.
     case missingSubprotocol
     case extensions
     case origin
     case authorization
     case resumeToken
-    /// Two different tokens for the same purpose.
+    /// The request has two different tokens for the same purpose.
     case conflictingCredentials
 
-    /// The version that is named in the answer to ``version``.
+    /// The only supported version of the WebSocket protocol.
     package static let supportedVersion = "13"
 
-    /// HTTP status of the refusal.
+    /// The HTTP status of the rejection.
     package var status: Int {
         switch self {
         case .methodNotAllowed: 405

@@ -5,9 +5,9 @@ import Logging
 package import NIOCore
 package import NIOHTTP1
 
-/// The one HTTP request of a connection: upgraded to a WebSocket, answered with health, or refused.
+/// Handles the only HTTP request of a connection: upgrades it to a WebSocket, responds with health, or rejects it.
 ///
-/// Stands behind NIOHTTP1's request decoder until then.
+/// Follows NIOHTTP1's request decoder in the pipeline until the upgrade.
 package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = HTTPServerRequestPart
     package typealias InboundOut = ByteBuffer
@@ -15,8 +15,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private enum State {
         case waiting
-        case answering(HTTPRequestHead)
-        /// The session that it wants is being fetched from another event loop, or memory is being freed for a new one.
+        case receivedHead(HTTPRequestHead)
+        /// The session to resume is being transferred from another event loop, or memory is being reclaimed for a new session.
         case resuming
         case upgraded
         case refused
@@ -48,14 +48,14 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         case .upgraded, .refused, .resuming: return
         case .waiting:
             guard case .head(let head) = unwrapInboundIn(data) else { return }
-            state = .answering(head)
-            // A body would never be read, so it isn't waited for: what the request is refused for is known now.
-            if Self.announcesBody(head) { answer(head, context: context) }
-        case .answering(let head):
+            state = .receivedHead(head)
+            // A body is never read, so the request is rejected without waiting for it.
+            if Self.announcesBody(head) { respond(head, context: context) }
+        case .receivedHead(let head):
             switch unwrapInboundIn(data) {
             case .head: return
             case .body: refuse(context, UpgradePolicy.Refusal(UpgradeFailure.body), head: head)
-            case .end: answer(head, context: context)
+            case .end: respond(head, context: context)
             }
         }
     }
@@ -64,12 +64,12 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         !head.headers["Transfer-Encoding"].isEmpty || head.headers["Content-Length"].contains { $0 != "0" }
     }
 
-    private func answer(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
+    private func respond(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         do throws(UpgradePolicy.Refusal) {
             let target: RequestTarget
             do throws(UpgradeFailure) { target = try RequestTarget(head.uri) } catch { throw UpgradePolicy.Refusal(error) }
             if let health = health(target.path) {
-                // Load balancers check with OPTIONS, too: it is the method of HAProxy's `option httpchk` unless told otherwise.
+                // Load balancers also use OPTIONS: it is the default method of HAProxy's `option httpchk`.
                 guard [.GET, .HEAD, .OPTIONS].contains(head.method) else {
                     throw UpgradePolicy.Refusal(
                         .methodNotAllowed, .healthMethod, headers: ["Allow": "GET, HEAD, OPTIONS"])
@@ -105,7 +105,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             connection.countsAsWebSocket = true
             switch purpose {
             case .session(nil): begin(request, as: .new, head: head, context: context)
-            case .session(let wanted?): resume(wanted, request: request, head: head, context: context)
+            case .session(let resumeRequest?): resume(resumeRequest, request: request, head: head, context: context)
             case .echo:
                 let echo = EchoApplication(loop: loop, connection: connection)
                 open(echo, request: request, limits: GatewaySettings.echoLimits, context: context)
@@ -113,7 +113,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// Refuses what `body` doesn't accept: in-band where the client asks for that and it can be, else by HTTP. It occupies nothing then.
+    /// Performs `body`. If it throws, rejects the request, in-band if requested and possible, else by HTTP, and releases the connection's
+    /// WebSocket.
     private func attempt(
         _ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext, _ body: () throws(UpgradePolicy.Refusal) -> Void
     ) {
@@ -133,34 +134,34 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// A new session, at once unless memory has to be found for it.
+    /// Begins a new session, immediately unless memory must be reclaimed first.
     private func begin(_ request: UpgradeRequest, as arrival: SessionDriver.Arrival, head: HTTPRequestHead, context: ChannelHandlerContext)
     {
-        guard loop.isShortOfMemory else { return beginNow(request, as: arrival, head: head, context: context) }
+        guard loop.isShortOfMemory else { return beginImmediately(request, as: arrival, head: head, context: context) }
         state = .resuming
-        gate.hold()
+        gate.beginBuffering()
         loop.makeRoom { [self] in
             guard case .resuming = state, context.channel.isActive else { return }
-            beginNow(request, as: arrival, head: head, context: context)
+            beginImmediately(request, as: arrival, head: head, context: context)
         }
     }
 
-    private func beginNow(
+    private func beginImmediately(
         _ request: UpgradeRequest, as arrival: SessionDriver.Arrival, head: HTTPRequestHead, context: ChannelHandlerContext
     ) {
         attempt(request, head: head, context: context) { () throws(UpgradePolicy.Refusal) in
-            guard !loop.isShortOfMemory else { throw UpgradePolicy.memoryShort }
+            guard !loop.isShortOfMemory else { throw UpgradePolicy.insufficientMemory }
             guard let driver = sessions.begin(for: connection.client.key) else { throw UpgradePolicy.sessionLimit }
             driver.attach(to: connection, as: arrival)
             open(driver, request: request, limits: loop.settings.webSocket, context: context)
         }
     }
 
-    /// Answers when the session is there, which is at once unless another event loop has it.
-    private func resume(_ wanted: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
+    /// Responds when the session is on this event loop: immediately unless it must be transferred from another one.
+    private func resume(_ resumeRequest: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
         state = .resuming
-        gate.hold()
-        sessions.resume(wanted, for: connection.client.key) { [self] resumption in
+        gate.beginBuffering()
+        sessions.resume(resumeRequest, for: connection.client.key) { [self] resumption in
             guard case .resuming = state, context.channel.isActive else {
                 if case .found(let driver, _) = resumption { driver.stayDetached() }
                 return
@@ -168,7 +169,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             attempt(request, head: head, context: context) { () throws(UpgradePolicy.Refusal) in
                 switch resumption {
                 case .found(let driver, let token):
-                    driver.attach(to: connection, as: .resumed(by: token, after: wanted.last))
+                    driver.attach(to: connection, as: .resumed(by: token, after: resumeRequest.last))
                     open(driver, request: request, limits: loop.settings.webSocket, context: context)
                 case .refused(let error): begin(request, as: .newInstead(error), head: head, context: context)
                 case .full: throw UpgradePolicy.sessionLimit
@@ -177,15 +178,15 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// Answers 101 and puts the WebSocket in this handler's place.
+    /// Sends the 101 response and replaces this handler with the WebSocket.
     private func open<Application: WebSocketApplication>(
         _ application: Application, request: UpgradeRequest, limits: WebSocketLimits, context: ChannelHandlerContext
     ) {
         let compression = request.compression(loop.settings.compression)
-        var answer = HTTPAnswer.head(
+        var response = HTTPAnswer.head(
             .switchingProtocols, request.responseHeaders(compression: compression), allocator: context.channel.allocator)
-        answer.writeString("\r\n")
-        context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
+        response.writeString("\r\n")
+        context.writeAndFlush(wrapOutboundOut(response), promise: nil)
         state = .upgraded
         let webSocket = WebSocketHandler(
             loop: loop, connection: connection, application: application, limits: limits, compression: compression)
@@ -196,7 +197,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             application.disconnected()
             return context.close(promise: nil)
         }
-        // Bytes reach the WebSocket from TLS, or without TLS from the gate; neither parser nor this handler sees one again.
+        // The WebSocket receives its bytes from TLS, or without TLS from the gate, bypassing the parser and this handler.
         pipeline.removeHandler(parser, promise: nil)
         pipeline.removeHandler(self, promise: nil)
         if let tls {
@@ -218,25 +219,25 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
                 "connection_id": "\(connection.id)", "correlation_id": "\(id)",
             ]
             if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
-            loop.logger.info("request refused", metadata: metadata)
+            loop.logger.info("request rejected", metadata: metadata)
         }
-        let answer = HTTPAnswer(
+        let response = HTTPAnswer(
             refusal.status, reason: refusal.reason, correlationID: id, headers: refusal.headers,
             retryAfter: refusal.retryAfter)
-        finish(answer, head: head, context: context)
+        finish(response, head: head, context: context)
     }
 
     private static let notHTTP = UpgradePolicy.Refusal(.badRequest, .notHTTP)
 
-    private func correlationID() -> ULID { loop.turn.ids.ulid(at: LoopClock.wallMilliseconds()) }
+    private func correlationID() -> ULID { loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()) }
 
-    /// The answer is the last thing we send; the client gets a second to read it.
-    private func finish(_ answer: HTTPAnswer, head: HTTPRequestHead?, context: ChannelHandlerContext) {
+    /// Sends the response and closes the sending side; the client gets a second to read the response.
+    private func finish(_ response: HTTPAnswer, head: HTTPRequestHead?, context: ChannelHandlerContext) {
         guard context.channel.isActive else { return }
         state = .refused
-        connection.ended(reason: "http \(answer.status.code)")
+        connection.ended(reason: "http \(response.status.code)")
         connection.linger(now: loop.clock.now)
-        let bytes = answer.bytes(includingBody: head?.method != .HEAD, allocator: context.channel.allocator)
+        let bytes = response.bytes(includingBody: head?.method != .HEAD, allocator: context.channel.allocator)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         context.close(mode: .output, promise: nil)
     }
@@ -244,7 +245,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if case .upgraded = state { return context.fireErrorCaught(error) }
         if case .refused = state {
-            // The parser was quicker, and what it refused the head for is being told.
+            // The parser failed first, and its rejection is being sent.
             if error is RequestHeadTooLarge { return }
             return context.close(promise: nil)
         }
@@ -261,7 +262,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// The handler in front closes the channel; here it is told apart and logged.
+    /// Counts and logs a TLS failure. The TLS handler closes the channel.
     private func fail(_ error: TLSError, context: ChannelHandlerContext) {
         connection.ended(reason: "\(error)")
         switch error {
@@ -288,12 +289,12 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             connection.phase = .head
             connection.deadline = connection.acceptedAt + loop.settings.headerTimeout
         case is RequestHeadEnded:
-            // The parser waits for more than a head, as it does in the preface of HTTP/2 (RFC 9113 §3.4), but nothing more will come.
+            // The parser expects more than the head, as in the HTTP/2 preface (RFC 9113 §3.4), but receives nothing more.
             if case .waiting = state { refuse(context, Self.notHTTP, head: nil) }
             return
         case ChannelEvent.inputClosed:
             if case .upgraded = state { break }
-            connection.ended(reason: "the peer stopped sending")
+            connection.ended(reason: "closed by the client before the upgrade")
             context.close(promise: nil)
         default: break
         }

@@ -1,10 +1,10 @@
 package import GatewayCore
 package import NIOHTTP1
 
-/// Decides what becomes of a request for a WebSocket: a path of ours, an origin that may, credentials that are taken, room for one more.
+/// Admits or rejects a WebSocket upgrade by path, origin, credentials and limits.
 package struct UpgradePolicy {
     package enum Purpose: Sendable {
-        /// A new one, or one that exists.
+        /// A new session (nil) or a session to resume.
         case session(ResumeRequest?)
         case echo
     }
@@ -14,7 +14,7 @@ package struct UpgradePolicy {
         package var reason: ErrorReason
         package var headers: HTTPHeaders = [:]
         package var retryAfter: Int?
-        /// How an in-band refusal closes; nil when the client has to be told by HTTP.
+        /// The close code of an in-band rejection; nil when the rejection must be sent by HTTP.
         package var close: CloseCode?
 
         package init(
@@ -39,11 +39,11 @@ package struct UpgradePolicy {
         }
     }
 
-    /// Paths of the protocol.
+    /// The built-in paths for sessions; routes may have others.
     package static let sessionPaths: Set<String> = ["/v1/ws", "/ws"]
     package static let echoPath = "/echo"
 
-    /// What a request is for, or why it is refused. Counts nothing yet.
+    /// Returns the purpose of a request without counting it against limits.
     package static func purpose(of request: UpgradeRequest, settings: GatewaySettings) throws(Refusal) -> Purpose {
         if request.target.path == echoPath, settings.offersEcho { return .echo }
         if let origin = request.origin, !settings.allowedOrigins.contains("*"), !settings.allowedOrigins.contains(origin) {
@@ -54,16 +54,16 @@ package struct UpgradePolicy {
                 .unauthorized, .credentialsInURL, headers: ["WWW-Authenticate": "Bearer"], close: .unauthorized)
         }
         guard let token = request.resume ?? request.target.resume else { return .session(nil) }
-        var wanted = ResumeRequest(token: ResumeToken.hash(of: token))
+        var resumeRequest = ResumeRequest(token: ResumeToken.hash(of: token))
         switch request.target.lastSequence {
         case .absent: break
-        case .value(let number): wanted.last = number
-        case .malformed: wanted.isMalformed = true
+        case .value(let number): resumeRequest.last = number
+        case .malformed: resumeRequest.isMalformed = true
         }
-        return .session(wanted)
+        return .session(resumeRequest)
     }
 
-    /// Counts the connection in, or says why there is no room.
+    /// Counts the connection as a WebSocket, or throws if the gateway is draining or a limit is reached.
     package static func admit(_ purpose: Purpose, client: ClientAddress, loop: EventLoopState) throws(Refusal) {
         let shared = loop.shared
         guard !shared.isDraining else {
@@ -84,11 +84,11 @@ package struct UpgradePolicy {
         }
     }
 
-    /// 90 % of `sessions.total_memory_budget` is reached, and none could be freed.
-    package static let memoryShort = Refusal(
+    /// The rejection at 90 % of `sessions.total_memory_budget` when no memory could be reclaimed.
+    package static let insufficientMemory = Refusal(
         .serviceUnavailable, .memoryExhausted, retryAfter: 5, close: .tryAgainLater)
 
-    /// `sessions.max` or `sessions.max_detached` is reached.
+    /// The rejection at `sessions.max` or `sessions.max_detached`.
     package static let sessionLimit = Refusal(
         .serviceUnavailable, .sessionLimit, retryAfter: 5, close: .tryAgainLater)
 }

@@ -1,41 +1,41 @@
 package import GatewayWebSocket
 package import NIOHTTP1
 
-/// A request for a WebSocket that keeps all rules of RFC 6455 §4.2.1, and what it says to Parley.
+/// A parsed WebSocket upgrade request that complies with RFC 6455 §4.2.1.
 ///
-/// Who may connect, and from where, is decided elsewhere: this only reads.
+/// Parses only; ``UpgradePolicy`` admits or rejects.
 package struct UpgradeRequest: Sendable, Equatable {
-    /// The one subprotocol there is, echoed when it was offered.
+    /// The only supported subprotocol, echoed if offered.
     package static let subprotocol = "parley.v1"
 
     package let target: RequestTarget
     package let host: String
-    /// Value of the Origin header, as sent; programs that aren't browsers send none.
+    /// The value of the Origin header as sent; nil for non-browser clients.
     package let origin: String?
-    /// Value of `Sec-WebSocket-Accept` for the answer.
+    /// The value of `Sec-WebSocket-Accept` for the response.
     package let acceptKey: String
     /// Whether ``subprotocol`` was offered.
     package let offersSubprotocol: Bool
-    /// Acceptable offers of permessage-deflate, in order of preference.
+    /// The acceptable offers of permessage-deflate, in the client's order of preference.
     package let compressionOffers: [CompressionOffer]
-    /// From `Authorization: Bearer` or the subprotocol list; not from the query, see ``RequestTarget/bearer``.
+    /// The token of `Authorization: Bearer` or the subprotocol list; for the query, see ``RequestTarget/bearer``.
     package let bearer: String?
-    /// From `Parley-Resume` or the subprotocol list; not from the query, see ``RequestTarget/resume``.
+    /// The token of `Parley-Resume` or the subprotocol list; for the query, see ``RequestTarget/resume``.
     package let resume: String?
 
-    /// - Throws: the first rule that is broken.
+    /// - Throws: the first violated rule.
     package init(_ head: HTTPRequestHead) throws(UpgradeFailure) {
         let headers = head.headers
         guard head.method == .GET else { throw .methodNotAllowed }
         guard head.version.major == 1, head.version.minor >= 1 else { throw .httpVersion }
         target = try RequestTarget(head.uri)
-        guard let host = Self.only(headers["Host"]), HostGrammar.isValid(host) else { throw .host }
+        guard let host = Self.singleValue(headers["Host"]), HostGrammar.isValid(host) else { throw .host }
         self.host = String(host)
         guard headers["Transfer-Encoding"].isEmpty, headers["Content-Length"].allSatisfy({ $0 == "0" }) else { throw .body }
         guard HeaderGrammar.list(headers["Upgrade"], contains: "websocket") else { throw .notAnUpgrade }
         guard HeaderGrammar.list(headers["Connection"], contains: "upgrade") else { throw .notAConnectionUpgrade }
-        guard Self.only(headers["Sec-WebSocket-Version"]) == Substring(UpgradeFailure.supportedVersion) else { throw .version }
-        guard let key = Self.only(headers["Sec-WebSocket-Key"]), AcceptKey.isValid(key) else { throw .key }
+        guard Self.singleValue(headers["Sec-WebSocket-Version"]) == Substring(UpgradeFailure.supportedVersion) else { throw .version }
+        guard let key = Self.singleValue(headers["Sec-WebSocket-Key"]), AcceptKey.isValid(key) else { throw .key }
         acceptKey = AcceptKey.accept(for: String(key))
         let origins = headers["Origin"]
         guard origins.count <= 1 else { throw .origin }
@@ -44,11 +44,11 @@ package struct UpgradeRequest: Sendable, Equatable {
 
         let subprotocols = try SubprotocolList(headers["Sec-WebSocket-Protocol"], subprotocol: Self.subprotocol)
         offersSubprotocol = subprotocols.offersParley
-        bearer = try Self.agreed(Self.bearer(headers["Authorization"]), subprotocols.bearer)
-        resume = try Self.agreed(Self.resumeToken(headers["Parley-Resume"]), subprotocols.resume)
+        bearer = try Self.combined(Self.bearer(headers["Authorization"]), subprotocols.bearer)
+        resume = try Self.combined(Self.resumeToken(headers["Parley-Resume"]), subprotocols.resume)
     }
 
-    /// What is agreed on for this connection: the first offer that the mode can serve, nil for none.
+    /// Returns the agreement for the first offer that `mode` supports; nil for none.
     package func compression(_ mode: CompressionMode) -> CompressionAgreement? {
         for offer in compressionOffers {
             if let agreement = offer.agreement(mode) { return agreement }
@@ -56,7 +56,7 @@ package struct UpgradeRequest: Sendable, Equatable {
         return nil
     }
 
-    /// The headers of the 101 answer, but for what a proxy adds: no byte of them is the client's.
+    /// Returns the headers of the 101 response. They contain no text of the client.
     package func responseHeaders(compression: CompressionAgreement?) -> HTTPHeaders {
         var headers: HTTPHeaders = [
             "Upgrade": "websocket",
@@ -68,21 +68,21 @@ package struct UpgradeRequest: Sendable, Equatable {
         return headers
     }
 
-    private static func only(_ fields: [String]) -> Substring? {
+    private static func singleValue(_ fields: [String]) -> Substring? {
         guard fields.count == 1, let field = fields.first else { return nil }
         return HeaderGrammar.trimmed(Substring(field))
     }
 
-    private static func agreed(_ first: String?, _ second: String?) throws(UpgradeFailure) -> String? {
+    private static func combined(_ first: String?, _ second: String?) throws(UpgradeFailure) -> String? {
         guard let first, let second else { return first ?? second }
         guard first == second else { throw .conflictingCredentials }
         return first
     }
 
-    /// `Bearer` and a `b64token` (RFC 6750 §2.1). Another scheme isn't ours to judge, and is no bearer token.
+    /// Parses `Bearer` and a `b64token` (RFC 6750 §2.1). Other schemes are ignored.
     private static func bearer(_ fields: [String]) throws(UpgradeFailure) -> String? {
         guard !fields.isEmpty else { return nil }
-        guard let field = only(fields) else { throw .authorization }
+        guard let field = singleValue(fields) else { throw .authorization }
         let scheme = field.prefix { $0 != " " }
         guard HeaderGrammar.equal(scheme, "Bearer") else { return nil }
         let token = field.dropFirst(scheme.count).drop { $0 == " " }
@@ -92,7 +92,7 @@ package struct UpgradeRequest: Sendable, Equatable {
 
     private static func resumeToken(_ fields: [String]) throws(UpgradeFailure) -> String? {
         guard !fields.isEmpty else { return nil }
-        guard let token = only(fields), SubprotocolList.isCredential(token) else { throw .resumeToken }
+        guard let token = singleValue(fields), SubprotocolList.isCredential(token) else { throw .resumeToken }
         return String(token)
     }
 }

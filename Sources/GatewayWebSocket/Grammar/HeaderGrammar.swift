@@ -1,6 +1,6 @@
-/// The pieces of header fields that the upgrade needs (RFC 9110 §5.6).
+/// The grammar of header fields, as far as the upgrade needs it (RFC 9110 §5.6).
 package enum HeaderGrammar {
-    /// `tchar`: what a token is made of.
+    /// Returns whether `byte` is a `tchar`, a character of a token.
     package static func isTokenCharacter(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
@@ -16,7 +16,7 @@ package enum HeaderGrammar {
 
     package static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
-    /// The elements of a comma-separated list that may be spread over several fields; empty ones don't count (RFC 9110 §5.6.1.2).
+    /// Returns the non-empty elements of a comma-separated list in one or several fields (RFC 9110 §5.6.1.2).
     package static func elements(of fields: [String]) -> [Substring] {
         fields.flatMap { $0.utf8.split(separator: 0x2C).map { trimmed(Substring($0)) } }.filter { !$0.isEmpty }
     }
@@ -28,12 +28,12 @@ package enum HeaderGrammar {
         return Substring(bytes)
     }
 
-    /// Whether the list has this element, in any case of ASCII letters.
+    /// Returns whether the list contains `element`, ignoring the case of ASCII letters.
     package static func list(_ fields: [String], contains element: String) -> Bool {
         elements(of: fields).contains { equal($0, element) }
     }
 
-    /// Compares without regard to the case of ASCII letters, and of no others.
+    /// Returns whether two texts are equal, ignoring only the case of ASCII letters.
     package static func equal(_ left: some StringProtocol, _ right: some StringProtocol) -> Bool {
         left.utf8.count == right.utf8.count && zip(left.utf8, right.utf8).allSatisfy { lowercased($0) == lowercased($1) }
     }

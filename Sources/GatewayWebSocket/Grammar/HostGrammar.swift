@@ -1,6 +1,6 @@
-/// What may stand in a Host header (RFC 9110 §7.2): a host, and perhaps a port.
+/// The grammar of a Host header: a host and an optional port (RFC 9110 §7.2).
 package enum HostGrammar {
-    /// Names of the DNS have 253 characters at most; a port takes six more.
+    /// A DNS name has at most 253 characters; a port adds six.
     package static let maximumBytes = 253 + 6
 
     package static func isValid(_ value: Substring) -> Bool {
@@ -9,7 +9,8 @@ package enum HostGrammar {
         if rest.first == 0x5B {
             guard let end = rest.firstIndex(of: 0x5D) else { return false }
             let address = rest[rest.index(after: rest.startIndex)..<end]
-            // Hexadecimal digits, colons, and dots for an embedded IPv4 address: whether it is an address is the resolver's to say.
+            // Only the characters are checked: hexadecimal digits, colons, and dots for an embedded IPv4 address. The resolver validates
+            // the address.
             guard address.count >= 2, address.contains(0x3A), address.allSatisfy(isAddressCharacter) else { return false }
             rest = rest[rest.index(after: end)...]
         } else {
@@ -18,7 +19,7 @@ package enum HostGrammar {
             rest = rest[end...]
         }
         guard !rest.isEmpty else { return true }
-        // "host:" with no digits is allowed by the grammar of a port.
+        // The grammar allows an empty port: "host:".
         guard rest.removeFirst() == 0x3A, rest.count <= 5, rest.allSatisfy({ 0x30...0x39 ~= $0 }) else { return false }
         return rest.isEmpty || UInt16(Substring(rest)) != nil
     }
@@ -30,7 +31,8 @@ package enum HostGrammar {
         }
     }
 
-    /// Letters, digits, `-._~`: what names are made of in practice. Sub-delims and percent-encoding, which RFC 3986 allows, name no host of ours.
+    /// Returns whether `byte` is a letter, a digit or one of `-._~`, the characters of names in practice. Sub-delims and percent-encoding,
+    /// which RFC 3986 also allows, aren't supported.
     private static func isNameCharacter(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: true

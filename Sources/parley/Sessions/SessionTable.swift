@@ -66,7 +66,7 @@ enum SessionTable {
 
     private static func event(_ event: SessionDetails.Event) -> String {
         let details = [
-            event.code, event.closeCode.map { "close code \($0)" }, event.lost == true ? "something was lost" : nil,
+            event.code, event.closeCode.map { "close code \($0)" }, event.lost == true ? "messages were lost" : nil,
             event.correlationID ?? event.connectionID,
         ]
         let text = details.compactMap(\.self).joined(separator: ", ")

@@ -128,7 +128,7 @@ final class Conversation {
     /// What the loop keeps for all its connections: scratch memory, and the zlib streams without context.
     private var loopBytes: Int {
         let loop = harness.loop
-        let turn = loop.turn.replyBytes.capacity + loop.turn.audio.capacity + loop.turn.scratch.capacity
+        let turn = loop.effects.replyBytes.capacity + loop.effects.audio.capacity + loop.effects.scratch.capacity
         return turn + loop.output.storageCapacity + loop.deflate.byteCount + loop.scanner.scratch.capacity
     }
 }

@@ -12,18 +12,18 @@ import Testing
     func `a factor multiplies the rate and the burst`(factor: Double) {
         let rate = Self.perSecond.multiplied(by: factor)
         var limiter = Limiter()
-        var passed = 0
-        while limiter.admit(1, at: rate, now: at(0)) == nil { passed += 1 }
-        #expect(passed == max(1, Int(5 * factor)))
-        for millisecond in 1...10_000 as ClosedRange<Int64> where limiter.admit(1, at: rate, now: at(millisecond)) == nil { passed += 1 }
-        #expect(abs(passed - Int(5 * factor + 100 * factor)) <= 1)
+        var admitted = 0
+        while limiter.admit(1, at: rate, now: at(0)) == nil { admitted += 1 }
+        #expect(admitted == max(1, Int(5 * factor)))
+        for millisecond in 1...10_000 as ClosedRange<Int64> where limiter.admit(1, at: rate, now: at(millisecond)) == nil { admitted += 1 }
+        #expect(abs(admitted - Int(5 * factor + 100 * factor)) <= 1)
     }
 
-    @Test func `a factor of 0, and a limit that is off, limit nothing`() {
+    @Test func `a factor of 0, or a limit that is off, gives an unlimited rate`() {
         #expect(Self.perSecond.multiplied(by: 0).isUnlimited && Rate.unlimited.multiplied(by: 10).isUnlimited)
     }
 
-    @Test func `limits are counted apart`() {
+    @Test func `limits are independent of each other`() {
         let limiters = ClientLimiters()
         for limit in Limit.allCases {
             for _ in 0..<5 { #expect(limiters.admit(limit, 1, at: Self.perSecond, now: at(0)) == nil) }
@@ -33,14 +33,14 @@ import Testing
         }
     }
 
-    @Test func `a piece larger than the burst passes when nothing is owed`() {
+    @Test func `a message larger than the burst is admitted when nothing is owed`() {
         let limiters = ClientLimiters()
         #expect(limiters.admit(.byte, 50, at: Self.perSecond, now: at(0)) == nil)
         #expect(limiters.admit(.byte, 1, at: Self.perSecond, now: at(4599)) != nil)
         #expect(limiters.admit(.byte, 1, at: Self.perSecond, now: at(4600)) == nil)
     }
 
-    @Test func `a client's limiters are the same for as long as it owes something, or has a session`() {
+    @Test func `a client's limiters are kept as long as the client owes something or has a session`() {
         let table = ClientLimiterTable()
         do {
             let first = table.limiters(of: client(1), now: at(0))
@@ -56,7 +56,7 @@ import Testing
         #expect(table.count == 0)
     }
 
-    @Test func `many addresses don't fill the table`() {
+    @Test func `the table stays within its bound with many addresses`() {
         let table = ClientLimiterTable(most: 2000)
         let kept = table.limiters(of: client(0), now: at(0))
         for number in 1...20_000 as ClosedRange<UInt64> {
@@ -65,7 +65,7 @@ import Testing
             #expect(table.count <= 2000)
         }
         #expect(table.limiters(of: client(0), now: at(0)) === kept)
-        // Those that owe nothing are forgotten before.
+        // Limiters that owe nothing are removed first.
         for number in 30_000...40_000 as ClosedRange<UInt64> { _ = table.limiters(of: client(number), now: at(1_000_000)) }
         #expect(table.count <= 2000)
     }

@@ -3,7 +3,7 @@ import Testing
 @testable import GatewayCore
 
 @Suite struct LimitTests {
-    @Test func `each limit has a key and a value of its own`() {
+    @Test func `each limit has its own key and value`() {
         var table = LimitTable { 0 }
         for limit in Limit.allCases { table[limit] += limit.rawValue }
         #expect(Limit.allCases.map { table[$0] } == Array(0..<8))

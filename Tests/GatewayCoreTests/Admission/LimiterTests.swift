@@ -6,7 +6,7 @@ import Testing
 
     private func at(_ nanoseconds: Int64) -> Instant { Instant(nanoseconds: nanoseconds) }
 
-    @Test func `a burst passes at once and the next unit doesn't`() {
+    @Test func `a burst is admitted at once, and the next unit isn't`() {
         let rate = Rate(units: 60, per: .seconds(60), burst: 15)
         var limiter = Limiter()
         for _ in 0..<15 { #expect(limiter.admit(1, at: rate, now: at(0)) == nil) }
@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test(arguments: [(60.0, Instant.Duration.seconds(60), 15.0), (7, .seconds(1), 3), (1.5e6, .seconds(1), 5e6), (240, .seconds(60), 60)])
-    func `retry advice is true to the nanosecond`(units: Double, period: Instant.Duration, burst: Double) throws {
+    func `the time to wait is exact to the nanosecond`(units: Double, period: Instant.Duration, burst: Double) throws {
         let rate = Rate(units: units, per: period, burst: burst)
         let piece = max(1, Int64(burst / 3))
         var limiter = Limiter()
@@ -27,7 +27,7 @@ import Testing
         #expect(limiter.admit(piece, at: rate, now: start.advanced(byNanoseconds: wait)) == nil)
     }
 
-    @Test func `a refusal costs nothing`() {
+    @Test func `a rejection costs nothing`() {
         let rate = Rate(units: 1, per: .seconds(1), burst: 1)
         var limiter = Limiter()
         #expect(limiter.admit(1, at: rate, now: at(0)) == nil)
@@ -35,7 +35,7 @@ import Testing
         #expect(limiter.admit(1, at: rate, now: at(Self.second)) == nil)
     }
 
-    @Test func `asking doesn't admit`() {
+    @Test func `asking for the time to wait admits nothing`() {
         let rate = Rate(units: 1, per: .seconds(1), burst: 1)
         var limiter = Limiter()
         for _ in 0..<3 { #expect(limiter.wait(for: 1, at: rate, now: at(0)) == nil) }
@@ -43,21 +43,21 @@ import Testing
         #expect(limiter.wait(for: 1, at: rate, now: at(0))?.nanoseconds == Self.second)
     }
 
-    @Test func `a piece over the burst passes only when nothing is owed and is paid off in full`() {
+    @Test func `a message over the burst is admitted only when nothing is owed, and paid off in full`() {
         let rate = Rate(units: 1000, per: .seconds(1), burst: 100)
         var limiter = Limiter()
         #expect(limiter.admit(1, at: rate, now: at(0)) == nil)
         #expect(limiter.admit(5000, at: rate, now: at(0))?.nanoseconds == 1_000_000)
         #expect(limiter.admit(5000, at: rate, now: at(999_999))?.nanoseconds == 1)
         #expect(limiter.admit(5000, at: rate, now: at(1_000_000)) == nil)
-        // 5000 are owed now; one more passes when no more than 99 are.
+        // 5000 are owed now; one more is admitted when at most 99 are owed.
         #expect(limiter.admit(1, at: rate, now: at(1_000_000))?.nanoseconds == 4_901_000_000)
         #expect(limiter.admit(5000, at: rate, now: at(1_000_000))?.nanoseconds == 5 * Self.second)
         #expect(limiter.admit(5000, at: rate, now: at(5_001_000_000)) == nil)
     }
 
     @Test(arguments: [0.0, -1, -.infinity, .nan])
-    func `a rate of nothing is no limit`(units: Double) {
+    func `a rate that isn't positive is unlimited`(units: Double) {
         let rate = Rate(units: units, per: .seconds(1), burst: 1)
         #expect(rate.isUnlimited)
         var limiter = Limiter()
@@ -65,14 +65,14 @@ import Testing
         #expect(limiter.remaining(at: rate, now: at(0)) == .max)
     }
 
-    @Test func `at least one unit passes at once`() {
+    @Test func `at least one unit is admitted at once`() {
         let rate = Rate(units: 2, per: .seconds(60), burst: 0.5)
         var limiter = Limiter()
         #expect(limiter.admit(1, at: rate, now: at(0)) == nil)
         #expect(limiter.admit(1, at: rate, now: at(0))?.nanoseconds == 30 * Self.second)
     }
 
-    @Test func `a long rest gathers no more than the burst`() {
+    @Test func `after a long pause, no more than the burst is admitted`() {
         let rate = Rate(units: 10, per: .seconds(1), burst: 5)
         var limiter = Limiter()
         #expect(limiter.admit(1, at: rate, now: at(0)) == nil)
@@ -82,7 +82,7 @@ import Testing
         #expect(limiter.admit(1, at: rate, now: later)?.nanoseconds == 100_000_000)
     }
 
-    @Test func `what remains passes, and not one unit more`() {
+    @Test func `exactly the remaining units are admitted`() {
         let rate = Rate(units: 8, per: .seconds(1), burst: 20)
         var limiter = Limiter()
         for (taken, millisecond) in [(3, 0), (9, 10), (1, 400), (12, 2600)] as [(Int64, Int64)] {
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test func `a clock at either end of time traps nothing`() {
+    @Test func `extreme clock values don't trap`() {
         let rates = [
             Rate(units: 1, per: .seconds(60), burst: 1), Rate(units: 1e9, per: .seconds(1), burst: 1e12),
             Rate(units: 1e-9, per: .seconds(60), burst: 1e9), Rate(units: 1e12, per: .seconds(1), burst: 4e12),
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func `a clock that goes back makes wait, never admit`() {
+    @Test func `a clock that jumps back extends the wait`() {
         let rate = Rate(units: 1, per: .seconds(1), burst: 1)
         var limiter = Limiter()
         #expect(limiter.admit(1, at: rate, now: at(10 * Self.second)) == nil)
@@ -150,12 +150,12 @@ import Testing
     }
 
     @Test(arguments: 1...8 as ClosedRange<UInt64>)
-    func `it is a token bucket`(seed: UInt64) {
+    func `the limiter behaves like a token bucket`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         let unit = Int64.random(in: 1...5_000_000, using: &random)
         let burst = Int64.random(in: 1...50, using: &random)
         let rate = Rate(units: 1e9 / Double(unit), per: .seconds(1), burst: Double(burst))
-        // Divisions of doubles may end a hair beside the whole number.
+        // The division may be inexact.
         guard rate.nanosecondsPerUnit == Double(unit) else { return }
         var limiter = Limiter()
         var bucket = Bucket(unit: unit, burst: burst)

@@ -2,7 +2,7 @@ import GatewayCore
 import Testing
 
 @Suite struct SharedLimiterTests {
-    @Test func `it admits what the limiter of one session would`() {
+    @Test func `a shared limiter admits the same as the limiter of one session`() {
         var random = ULIDSource(seed: 4)
         let rate = Rate(units: 100, per: .seconds(1), burst: 10)
         var single = Limiter()
@@ -14,7 +14,7 @@ import Testing
         }
     }
 
-    @Test func `retry advice is true to the nanosecond`() throws {
+    @Test func `the time to wait is exact to the nanosecond`() throws {
         let rate = Rate(units: 3, per: .seconds(1), burst: 2)
         let shared = SharedLimiter()
         let start = Instant(nanoseconds: 5)
@@ -25,12 +25,12 @@ import Testing
         #expect(shared.admit(at: rate, now: start.advanced(byNanoseconds: wait)) == nil)
     }
 
-    @Test func `a rate of 0 is no limit`() {
+    @Test func `an unlimited rate admits everything`() {
         let shared = SharedLimiter()
         for _ in 0..<1000 { #expect(shared.admit(at: .unlimited, now: Instant(nanoseconds: 0)) == nil) }
     }
 
-    @Test func `many at once get no more than there is`() async {
+    @Test func `concurrent callers get no more than the burst`() async {
         let shared = SharedLimiter()
         let rate = Rate(units: 1, per: .seconds(3600), burst: 500)
         let admitted = await withTaskGroup(of: Int.self) { group in

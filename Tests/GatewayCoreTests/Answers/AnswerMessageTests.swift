@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("An answer in Parley's own vocabulary") struct AnswerMessageTests {
+@Suite("A message in Parley's upstream format") struct AnswerMessageTests {
     private func read(_ json: String) throws(AnswerFault) -> AnswerMessage {
         try Array(json.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }
     }
@@ -42,59 +42,59 @@ import Testing
         (#"{"type":"error","retry_after_ms":2000}"#, "failure - 2000 done"),
         (#"{"type":"text","text":"x","more":{"deep":[1,{"a":null}]},"type":"status"}"#, "text x false"),
     ])
-    func `is read`(json: String, expected: String) throws {
+    func `is parsed`(json: String, expected: String) throws {
         #expect(try shown(json) == expected)
     }
 
     @Test(arguments: [
-        ("", "the answer isn't JSON"), ("[]", "the answer isn't a JSON object"), ("{", "the answer isn't JSON"),
-        (#"{"text":"a"} x"#, "the answer isn't JSON"), (#"{"text":1}"#, "text isn't a string"),
+        ("", "the response isn't JSON"), ("[]", "the response isn't a JSON object"), ("{", "the response isn't JSON"),
+        (#"{"text":"a"} x"#, "the response isn't JSON"), (#"{"text":1}"#, "text isn't a string"),
         (#"{"type":"text"}"#, "text isn't a string"),
         (#"{"type":"text","text":"a","final":1}"#, "final isn't true or false"),
         (#"{"type":"text","text":"a","done":"yes"}"#, "done isn't true or false"),
-        (#"{"type":"dance"}"#, "there is no answer of this type"),
-        ("{}", "there is no answer of this type"), (#"{"type":"status","state":""}"#, "state isn't a string of 1 to 64 bytes"),
+        (#"{"type":"dance"}"#, "unknown message type"),
+        ("{}", "unknown message type"), (#"{"type":"status","state":""}"#, "state isn't a string of 1 to 64 bytes"),
         (#"{"type":"status","state":"a","progress":1.01}"#, "progress isn't from 0 to 1"),
         (#"{"type":"transcript","text":"a","confidence":-1}"#, "confidence isn't from 0 to 1"),
-        (#"{"type":"audio"}"#, "audio has neither a format nor an end"),
-        (#"{"type":"audio","format":{"codec":"mp3","rate":8000}}"#, "format isn't one of the protocol's"),
-        (#"{"type":"audio","format":{"codec":"pcm16","rate":7999}}"#, "format isn't one of the protocol's"),
+        (#"{"type":"audio"}"#, "audio has neither format nor final"),
+        (#"{"type":"audio","format":{"codec":"mp3","rate":8000}}"#, "unsupported format"),
+        (#"{"type":"audio","format":{"codec":"pcm16","rate":7999}}"#, "unsupported format"),
         (#"{"type":"audio","format":{"codec":"pcm16","rate":8000},"data":"AA=="}"#, "data isn't base64 of whole samples"),
         (#"{"type":"chunk","bytes":0}"#, "bytes isn't a number from 1 to 1048576"),
         (#"{"type":"chunk","bytes":1048577}"#, "bytes isn't a number from 1 to 1048576"),
         (#"{"type":"text","text":"a","request":-1}"#, "request isn't a whole number"),
-        (String(repeating: #"{"a":"#, count: 17) + "1" + String(repeating: "}", count: 17), "the answer isn't JSON"),
+        (String(repeating: #"{"a":"#, count: 17) + "1" + String(repeating: "}", count: 17), "the response isn't JSON"),
     ])
-    func `is refused, with the reason`(json: String, reason: String) throws {
+    func `is rejected with the reason if invalid`(json: String, reason: String) throws {
         let fault = #expect(throws: AnswerFault.self) { _ = try read(json) }
         #expect(fault?.description == reason)
     }
 
-    @Test func `a fault says which request it is an answer to`() {
+    @Test func `a fault has the request number of the message`() {
         let fault = #expect(throws: AnswerFault.self) { _ = try read(#"{"type":"text","request":9,"text":1}"#) }
         #expect(fault?.request == 9)
     }
 
-    @Test func `usage and reason of the end are told along`() throws {
+    @Test func `usage and finish reason are parsed; unknown reasons are ignored`() throws {
         let message = try read(#"{"text":"a","done":true,"finish":"length","usage":{"input_tokens":3,"output_tokens":4}}"#)
         #expect(message.summary == AnswerSummary(usage: Usage(inputTokens: 3, outputTokens: 4), finish: .length))
         #expect(try read(#"{"text":"a","done":true,"finish":"whatever"}"#).summary == AnswerSummary())
     }
 
-    @Test func `half of a surrogate pair reads as U+FFFD, and NaN as nothing`() throws {
+    @Test func `a lone surrogate is read as U+FFFD, NaN as null`() throws {
         #expect(try shown(#"{"text":"a\ud800"}"#) == "text a\u{FFFD} true")
         #expect(
             try shown(#"{"type":"transcript","text":"a","final":true,"confidence":NaN,"x":[-Infinity,Infinity]}"#).hasPrefix("transcript a")
         )
     }
 
-    @Test func `more fields than have a place are read all the same`() throws {
+    @Test func `more than 16 fields are parsed`() throws {
         let many = (0..<40).map { "\"x\($0)\":\($0)," }.joined()
         #expect(try shown("{\(many)\"text\":\"a\"}") == "text a true")
     }
 }
 
-@Suite("The order of an answer") struct AnswerStreamTests {
+@Suite("The order of a response's messages") struct AnswerStreamTests {
     private struct Reading {
         var stream = AnswerStream()
         var steps: [String] = []
@@ -128,7 +128,7 @@ import Testing
 
     private let audio = #"{"type":"audio","format":{"codec":"pcm16","rate":8000}}"#
 
-    @Test func `audio is opened, filled and closed`() throws {
+    @Test func `audio begins, has chunks and ends`() throws {
         var reading = Reading()
         try reading.take(#"{"type":"text","text":"a"}"#)
         try reading.take(audio)
@@ -139,14 +139,14 @@ import Testing
         #expect(reading.steps == ["a", "audio", "chunk 4", "audio end last"])
     }
 
-    @Test func `audio that is still open is closed by the end`() throws {
+    @Test func `the last message ends open audio`() throws {
         var reading = Reading()
         try reading.take(audio)
         try reading.take(#"{"type":"text","text":"bye","done":true}"#)
         #expect(reading.steps == ["audio", "audio end", "bye last"])
     }
 
-    @Test func `a recording is cut into pieces of whole samples`() throws {
+    @Test func `a recording is split into pieces of whole samples`() throws {
         var pieces: [Int] = []
         AnswerStream.cut([UInt8](repeating: 0, count: 40_000), format: AudioFormat(codec: .pcm16, rate: 8000, channels: 2)) {
             pieces.append($0.count)
@@ -154,7 +154,7 @@ import Testing
         #expect(pieces == [16_384, 16_384, 7232])
     }
 
-    @Test func `what is out of place is refused`() throws {
+    @Test func `a message out of order is rejected`() throws {
         func fault(_ jsons: String...) -> String? {
             var reading = Reading()
             do {
@@ -164,9 +164,9 @@ import Testing
         }
         #expect(fault(#"{"type":"chunk","bytes":4}"#) == "a chunk without audio that it belongs to")
         #expect(fault(audio, audio) == "audio begins within audio")
-        #expect(fault(#"{"type":"audio","final":true}"#) == "audio ends that hasn't begun")
-        #expect(fault(#"{"text":"a","done":true}"#, #"{"text":"b"}"#) == "there is something behind the end of the answer")
-        #expect(fault(#"{"type":"error"}"#, #"{"text":"b"}"#) == "there is something behind the end of the answer")
+        #expect(fault(#"{"type":"audio","final":true}"#) == "audio ends before it begins")
+        #expect(fault(#"{"text":"a","done":true}"#, #"{"text":"b"}"#) == "a message after the end of the response")
+        #expect(fault(#"{"type":"error"}"#, #"{"text":"b"}"#) == "a message after the end of the response")
         var reading = Reading()
         try reading.take(audio)
         let odd = #expect(throws: AnswerFault.self) { _ = try reading.stream.take(chunk: [1]) }
@@ -175,7 +175,7 @@ import Testing
 }
 
 extension [UInt8] {
-    /// Lends all bytes to what may throw.
+    /// Calls a throwing `body` with all bytes.
     func withRawSpanThrowing<Result>(_ body: (RawSpan) throws(AnswerFault) -> Result) throws(AnswerFault) -> Result {
         try body(span.bytes)
     }

@@ -21,11 +21,11 @@ import Testing
         "\u{FEFF}: a comment\r\nevent: x\ndata: one\r\n\r\ndata:two\rdata: and more\r\rid: 7\nretry: 5\ndata\n\ndatabase: no\n\ndata: Grüße\n\ndata: cut"
 
     @Test(arguments: [Int.max, 1, 2, 3, 7])
-    func `is read however it is cut, with any line ends`(size: Int) throws {
+    func `is parsed however it is split, with any line endings`(size: Int) throws {
         #expect(try events(Self.stream, cutEvery: size) == ["one", "two\nand more", "", "Grüße"])
     }
 
-    @Test func `an event at the limit is read, and one more byte isn't kept`() throws {
+    @Test func `an event at the limit is parsed; a longer one is rejected`() throws {
         let data = String(repeating: "a", count: 100)
         #expect(try events("data: \(data)\n\n", limit: 100) == [data])
         #expect(throws: AnswerFault.self) { try events("data: " + String(repeating: "a", count: 200), cutEvery: 10, limit: 100) }
@@ -55,12 +55,12 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 5, 1000])
-    func `are told from the bytes that they announce, however they are cut`(size: Int) throws {
+    func `and announced audio are separated however they are split`(size: Int) throws {
         let bytes = Array("one\n\n  \n+6\n".utf8) + [10, 13, 0, 255, 10, 10] + Array("two\n+1\n\n+0\nend\ncut".utf8)
         #expect(try read(bytes, cutEvery: size) == ["one", "+6", "<6>", "two", "+1", "<1>", "+0", "end"])
     }
 
-    @Test func `one at the limit is read, and one more byte isn't kept`() throws {
+    @Test func `at the limit are parsed; longer ones are rejected`() throws {
         let line = String(repeating: "a", count: 100)
         #expect(try read(Array("\(line)\n".utf8), cutEvery: 9) == [line])
         #expect(throws: AnswerFault.self) { try read(Array("\(line)a".utf8), cutEvery: 9) }

@@ -1,8 +1,8 @@
 import GatewayCore
 import Testing
 
-/// Bodies as chat servers really send them.
-@Suite("A chat server's answer") struct ChatStreamTests {
+/// Bodies as real chat servers send them.
+@Suite("A chat server's response") struct ChatStreamTests {
     /// The result of reading a body.
     private struct Outcome: Equatable {
         var text = ""
@@ -19,7 +19,7 @@ import Testing
         var stream = ChatStream(limit: 10_000, findsReasoningTags: tags)
         stream.begin(isDeclaredStream: isDeclaredStream)
         var outcome = Outcome()
-        func pass(_ step: AnswerStream.Step) {
+        func record(_ step: AnswerStream.Step) {
             switch step {
             case .event(.text(let text, _)): outcome.text += String(decoding: text, as: UTF8.self)
             case .event(.status("thinking", _, let bytes)): outcome.statuses.append(bytes ?? -1)
@@ -36,12 +36,12 @@ import Testing
             while start < body.count {
                 let end = min(body.count, size == .max ? body.count : start + size)
                 try Array(body[start..<end]).withRawSpanThrowing { (span) throws(AnswerFault) in
-                    try stream.take(span, now: Instant(nanoseconds: now), pass)
+                    try stream.take(span, now: Instant(nanoseconds: now), record)
                 }
                 start = end
                 now += secondsApart * 1_000_000_000
             }
-            try stream.end(now: Instant(nanoseconds: now), pass)
+            try stream.end(now: Instant(nanoseconds: now), record)
         } catch {
             outcome.end = "\(error.kind)"
         }
@@ -69,50 +69,51 @@ import Testing
 
     static let cases: [Case] = [
         Case(name: "OpenAI's own", body: hello + stop + done),
-        Case(name: "no [DONE] behind the finish reason", body: hello + stop),
+        Case(name: "no [DONE] after the finish reason", body: hello + stop),
         Case(name: "an empty finish reason in every chunk (LocalAI)", body: delta(#""content":"Hello""#, finish: #""""#) + stop + done),
-        Case(name: "an empty finish reason is no end", body: delta(#""content":"Hello""#, finish: #""""#), end: "incomplete", finish: nil),
+        Case(name: "an empty finish reason", body: delta(#""content":"Hello""#, finish: #""""#), end: "incomplete", finish: nil),
         Case(
-            name: "nor is the text null (DashScope)", body: delta(#""content":"Hello""#, finish: #""null""#), end: "incomplete", finish: nil
+            name: "a finish reason text null (DashScope)", body: delta(#""content":"Hello""#, finish: #""null""#), end: "incomplete",
+            finish: nil
         ),
-        Case(name: "nor a blank one", body: delta(#""content":"Hello""#, finish: #"" ""#), end: "incomplete", finish: nil),
-        Case(name: "[DONE] behind text without a finish reason", body: hello + done, finish: nil),
+        Case(name: "a blank finish reason", body: delta(#""content":"Hello""#, finish: #"" ""#), end: "incomplete", finish: nil),
+        Case(name: "[DONE] after text without a finish reason", body: hello + done, finish: nil),
         Case(name: "[DONE] alone", body: done, text: "", end: "incomplete", finish: nil),
-        Case(name: "[DONE] behind a ping", body: "data: {\"object\":\"ping\"}\n\n" + done, text: "", end: "incomplete", finish: nil),
-        Case(name: "a break in the middle", body: hello, end: "incomplete", finish: nil),
-        Case(name: "a break within an event", body: hello + stop.dropLast(40), end: "incomplete", finish: nil),
-        Case(name: "nothing", body: "", text: "", end: "incomplete", finish: nil),
-        Case(name: "blanks", body: " \r\n\n", text: "", end: "incomplete", finish: nil),
+        Case(name: "[DONE] after a ping", body: "data: {\"object\":\"ping\"}\n\n" + done, text: "", end: "incomplete", finish: nil),
+        Case(name: "truncated between events", body: hello, end: "incomplete", finish: nil),
+        Case(name: "truncated within an event", body: hello + stop.dropLast(40), end: "incomplete", finish: nil),
+        Case(name: "an empty body", body: "", text: "", end: "incomplete", finish: nil),
+        Case(name: "a blank body", body: " \r\n\n", text: "", end: "incomplete", finish: nil),
 
         Case(
-            name: "a whole completion as an event",
+            name: "a complete completion as an event",
             body: #"data: {"object":"chat.completion","choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"# + "\n\n" + done),
         Case(
-            name: "a whole completion behind its deltas says the same once more",
+            name: "a complete completion after its deltas is ignored",
             body: hello + #"data: {"object":"chat.completion","choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"# + "\n\n"
         ),
         Case(
-            name: "a whole completion without data: in an event stream",
+            name: "a complete completion without data: in an event stream",
             body: ": ping\n\n" + #"{"object":"chat.completion","choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#
                 + "\n\n"),
         Case(
-            name: "a JSON body called an event stream",
+            name: "a JSON body declared as an event stream",
             body: #"{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#),
-        Case(name: "an event stream called JSON", body: hello + stop + done, isDeclaredStream: false),
-        Case(name: "an event stream behind a comment called JSON", body: ": OPENROUTER\n\n" + hello + stop + done, isDeclaredStream: false),
+        Case(name: "an event stream declared as JSON", body: hello + stop + done, isDeclaredStream: false),
+        Case(name: "an event stream after a comment, as JSON", body: ": OPENROUTER\n\n" + hello + stop + done, isDeclaredStream: false),
         Case(name: "an event stream that begins with an id", body: "id:1\nevent: x\n" + hello + stop, isDeclaredStream: false),
-        Case(name: "a page", body: "<html>502</html>", text: "", end: "unusable", finish: nil, isDeclaredStream: false),
-        Case(name: "a list", body: "[]", text: "", end: "unusable", finish: nil, isDeclaredStream: false),
+        Case(name: "an HTML page", body: "<html>502</html>", text: "", end: "unusable", finish: nil, isDeclaredStream: false),
+        Case(name: "a JSON array", body: "[]", text: "", end: "unusable", finish: nil, isDeclaredStream: false),
         Case(name: "a text that begins like a field", body: "database", text: "", end: "unusable", finish: nil, isDeclaredStream: false),
-        Case(name: "a JSON body cut in half", body: #"{"choices":[{"mess"#, text: "", end: "incomplete", finish: nil),
-        Case(name: "a JSON body with something behind it", body: "{}x", text: "", end: "unusable", finish: nil),
+        Case(name: "a truncated JSON body", body: #"{"choices":[{"mess"#, text: "", end: "incomplete", finish: nil),
+        Case(name: "a JSON body with trailing bytes", body: "{}x", text: "", end: "unusable", finish: nil),
         Case(name: "a JSON body without a choice", body: #"{"choices":[]}"#, text: "", end: "unusable", finish: nil),
         Case(name: "a JSON body whose choices are null", body: #"{"choices":null}"#, text: "", end: "unusable", finish: nil),
 
         Case(name: "empty and blank data", body: "data:\n\ndata: \n\ndata:  \t\n\n" + hello + "data\n\n" + stop + done),
         Case(name: "blanks around [DONE]", body: hello + "data:   [DONE]  \n\n", finish: nil),
         Case(
-            name: "no choices: usage, pings, filters' verdicts",
+            name: "no choices: usage, pings, filter results",
             body: #"data: {"usage":null}"# + "\n\n" + #"data: {"type":"ping"}"# + "\n\n" + hello
                 + #"data: {"prompt_filter_results":[],"choices":[]}"# + "\n\n" + stop + done),
         Case(
@@ -121,14 +122,14 @@ import Testing
         Case(name: "kinds of object that aren't chunks", body: #"data: {"object":"heartbeat"}"# + "\n\n" + hello + stop + done),
         Case(name: "choices that aren't objects", body: "data: {\"choices\":[null]}\n\n" + hello + stop),
         Case(name: "no empty line at the end", body: hello + String(stop.dropLast(2))),
-        Case(name: "no empty line behind [DONE]", body: hello + "data: [DONE]", finish: nil),
+        Case(name: "no empty line after [DONE]", body: hello + "data: [DONE]", finish: nil),
         Case(name: "a byte order mark before events", body: "\u{FEFF}" + hello + stop),
         Case(
             name: "a byte order mark before JSON",
             body: "\u{FEFF}\r\n" + #"{"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#,
             isDeclaredStream: false),
         Case(
-            name: "NaN and Infinity where nobody looks",
+            name: "NaN and Infinity in ignored fields",
             body:
                 #"data: {"p":NaN,"q":[Infinity,-Infinity],"choices":[{"logprobs":{"x":NaN},"delta":{"content":"Hello"},"finish_reason":"stop"}]}"#
                 + "\n\n"),
@@ -136,7 +137,7 @@ import Testing
         Case(name: "content: null", body: delta(#""content":null"#) + hello + stop),
         Case(name: "no delta", body: "data: {\"choices\":[{\"index\":0}]}\n\n" + hello + stop),
         Case(
-            name: "a completion of the time before chats", body: #"data: {"choices":[{"text":"Hello","finish_reason":"length"}]}"# + "\n\n",
+            name: "a legacy completion", body: #"data: {"choices":[{"text":"Hello","finish_reason":"length"}]}"# + "\n\n",
             finish: .length),
 
         Case(name: "content as parts", body: delta(#""content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]"#) + stop),
@@ -146,27 +147,27 @@ import Testing
         Case(name: "choices that are a number", body: "data: {\"choices\":5}\n\n", text: "", end: "invalid", finish: nil),
         Case(name: "an event that isn't JSON", body: hello + "data: nonsense\n\n" + stop, end: "invalid", finish: nil),
         Case(
-            name: "half of a surrogate pair", body: delta(#""content":"Hello\ud83d""#) + delta(#""content":"x""#) + stop,
+            name: "a lone high surrogate", body: delta(#""content":"Hello\ud83d""#) + delta(#""content":"x""#) + stop,
             text: "Hello\u{FFFD}x"),
-        Case(name: "half of one at the end", body: delta(#""content":"Hello\ud83d""#) + stop, text: "Hello\u{FFFD}"),
-        Case(name: "the second half alone", body: delta(#""content":"\ude00Hello""#) + stop, text: "\u{FFFD}Hello"),
-        Case(name: "a pair over two deltas", body: delta(#""content":"Hi \ud83d""#) + delta(#""content":"\ude00!""#) + stop, text: "Hi 😀!"),
+        Case(name: "a lone high surrogate at the end", body: delta(#""content":"Hello\ud83d""#) + stop, text: "Hello\u{FFFD}"),
+        Case(name: "a lone low surrogate", body: delta(#""content":"\ude00Hello""#) + stop, text: "\u{FFFD}Hello"),
+        Case(name: "a split surrogate pair", body: delta(#""content":"Hi \ud83d""#) + delta(#""content":"\ude00!""#) + stop, text: "Hi 😀!"),
         Case(
-            name: "pairs over many deltas, with empty ones between",
+            name: "surrogate pairs split between deltas, with empty deltas in between",
             body: delta(#""content":"\ud83d""#) + delta(#""content":"""#) + delta(#""content":"\ude00\ud83d""#)
                 + delta(#""content":"\ude01""#) + stop,
             text: "😀😁"),
 
         Case(name: "a refusal", body: delta(#""content":null,"refusal":"I can't""#) + stop, text: "I can't"),
         Case(
-            name: "a refusal that is whole", body: #"{"choices":[{"message":{"content":null,"refusal":"No."},"finish_reason":"stop"}]}"#,
+            name: "a complete refusal", body: #"{"choices":[{"message":{"content":null,"refusal":"No."},"finish_reason":"stop"}]}"#,
             text: "No."),
         Case(
-            name: "content: null of a whole completion",
+            name: "content: null in a complete completion",
             body: #"{"choices":[{"message":{"content":null,"tool_calls":[{"id":"t"}]},"finish_reason":"tool_calls"}]}"#, text: "",
             finish: .toolCalls),
         Case(
-            name: "reasoning alone",
+            name: "reasoning only",
             body: #"{"choices":[{"message":{"content":null,"reasoning_content":"hm"},"finish_reason":"length"}]}"#, text: "",
             finish: .length),
         Case(
@@ -185,11 +186,11 @@ import Testing
             finish: nil),
         Case(name: "an error about load", body: #"{"error":{"message":"busy","code":429}}"#, text: "", end: "failed", finish: nil),
         Case(
-            name: "an error that is none", body: #"{"error":null,"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#),
+            name: "error: null isn't an error", body: #"{"error":null,"choices":[{"message":{"content":"Hello"},"finish_reason":"stop"}]}"#),
     ]
 
     @Test(arguments: cases, [Int.max, 1, 7])
-    func `is read as it was meant, however it is cut`(_ item: Case, size: Int) {
+    func `is parsed correctly however it is split`(_ item: Case, size: Int) {
         let outcome = Self.read(Array(item.body.utf8), declared: item.isDeclaredStream, cutEvery: size)
         #expect(outcome.text == item.text)
         #expect(outcome.end == item.end)
@@ -202,17 +203,17 @@ import Testing
         ("error", .error), ("eos", .stop), ("MAX_TOKENS", .length), ("SAFETY", .contentFilter), ("end_turn", .stop),
         ("something new", .stop),
     ])
-    func `tells why it ended`(word: String, finish: FinishReason) {
-        #expect(Self.read(Array((Self.hello + Self.delta("", finish: "\"\(word)\"") + Self.done).utf8)).finish == finish)
+    func `has its finish reason mapped`(reason: String, finish: FinishReason) {
+        #expect(Self.read(Array((Self.hello + Self.delta("", finish: "\"\(reason)\"") + Self.done).utf8)).finish == finish)
     }
 
-    @Test func `the usage is that of the last event with one`() {
+    @Test func `the last event with usage counts`() {
         let usage = #"data: {"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":5}}"# + "\n\n"
         #expect(Self.read(Array((Self.hello + Self.stop + usage + Self.done).utf8)).usage == Usage(inputTokens: 12, outputTokens: 5))
     }
 
     @Test(arguments: [#""reasoning_content":"abcde""#, #""reasoning":"abcde""#, #""reasoning":"abcde","reasoning_content":"abcde""#])
-    func `reasoning is a sign of life at once and once a second, and no text`(field: String) {
+    func `reasoning is reported immediately and once per second, and isn't text`(field: String) {
         let event = Self.delta("\(field),\"content\":null")
         let events = String(repeating: event, count: 5)
         let once = Self.read(Array((events + Self.hello + Self.stop).utf8), cutEvery: event.utf8.count)
@@ -252,7 +253,7 @@ import Testing
         #expect(kept.text == item.content)
     }
 
-    @Test func `an event and a body at the limit are read, and one more byte isn't kept`() {
+    @Test func `an event and a body at the limit are parsed; longer ones are rejected`() {
         let empty = #"{"choices":[{"message":{"content":""}}],"x":""}"#
         func body(_ count: Int) -> String {
             empty.replacing(#""x":"""#, with: "\"x\":\"\(String(repeating: "a", count: count - empty.utf8.count))\"")

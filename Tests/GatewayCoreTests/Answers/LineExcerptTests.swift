@@ -13,11 +13,11 @@ import Testing
         // Scalars that reorder or hide text, and line separators.
         ("a\u{202E}b\u{200B}c\u{85}d\u{2028}e\u{FEFF}f", #""a\u{202E}b\u{200B}c\u{85}d\u{2028}e\u{FEFF}f""#),
     ])
-    func `what isn't plainly visible is escaped`(text: String, shown: String) {
+    func `invisible characters are escaped`(text: String, shown: String) {
         #expect(excerpt(text) == shown)
     }
 
-    @Test func `a line is cut at 80 bytes, and one that begins as an answer does at 16`() {
+    @Test func `a line is truncated at 80 bytes, one that begins like JSON at 16`() {
         let long = String(repeating: "x", count: 80)
         #expect(excerpt(long) == "\"\(long)\"")
         #expect(excerpt(long + "y") == "\"\(long)…\" (81 bytes)")
@@ -25,7 +25,7 @@ import Testing
         #expect(excerpt(#" {"type":"text","text":"secret""#) == #"" {\"type\":\"text\",…" (31 bytes)"#)
     }
 
-    @Test func `bytes that aren't UTF-8 are shown as such, also where the cut makes them so`() {
+    @Test func `invalid UTF-8 is shown as U+FFFD, also at the truncation`() {
         #expect(excerpt([0xFF, 0x41]) == "\"\u{FFFD}A\"")
         #expect(
             excerpt([UInt8](repeating: 0x41, count: 79) + "ß".utf8) == "\"" + String(repeating: "A", count: 79) + "\u{FFFD}…\" (81 bytes)")

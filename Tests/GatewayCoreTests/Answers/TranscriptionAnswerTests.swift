@@ -3,10 +3,10 @@ import Testing
 
 @Suite("A transcription") struct TranscriptionAnswerTests {
     private func read(_ body: String, mayBePlain: Bool = false) throws -> String {
-        let answer = try Array(body.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in
+        let response = try Array(body.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in
             try TranscriptionAnswer(bytes, mayBePlain: mayBePlain)
         }
-        return String(decoding: answer.text, as: UTF8.self)
+        return String(decoding: response.text, as: UTF8.self)
     }
 
     @Test(arguments: [
@@ -16,7 +16,7 @@ import Testing
         (#"{"text":null,"segments":[{"text":"hello"}]}"#, "hello"), (#"{"segments":[]}"#, ""), (#""hello\nthere""#, "hello\nthere"),
         (#"{"text":"a\u0000\u0085b"}"#, "ab"),
     ])
-    func `is read as JSON of any form`(body: String, text: String) throws {
+    func `is parsed from JSON in any form`(body: String, text: String) throws {
         #expect(try read(body) == text)
         if !body.hasPrefix("\"") { #expect(try read(body, mayBePlain: true) == text) }
     }
@@ -25,14 +25,14 @@ import Testing
         ("hello there\n", "hello there"), ("\u{FEFF}hello", "hello"), ("\"Yes\", he said.", "\"Yes\", he said."), ("", ""), ("\r\n", ""),
         ("[music]", "[music]"), ("42", "42"), ("a\u{0}b\u{7F}\u{9B}\tc", "ab\tc"), ("今日は\u{3000}", "今日は"),
     ])
-    func `is read as plain text where it may be`(body: String, text: String) throws {
+    func `is parsed from plain text where allowed`(body: String, text: String) throws {
         #expect(try read(body, mayBePlain: true) == text)
     }
 
     @Test(arguments: [
         "hello", "", "[1]", #"{"text":7}"#, "{}", #"{"error":{"message":"no"}}"#, #"{"text":"a"} x"#, "{", "\"a", #""\ud800""#,
     ])
-    func `is refused where it is neither`(body: String) {
+    func `is rejected if it is neither`(body: String) {
         #expect(throws: AnswerFault.self) { _ = try read(body) }
         if body.hasPrefix("{") { #expect(throws: AnswerFault.self) { _ = try read(body, mayBePlain: true) } }
     }
@@ -43,7 +43,7 @@ import Testing
     ]
 
     @Test(arguments: blanks)
-    func `loses white space of every kind at both ends, and nothing else`(blank: String) throws {
+    func `is trimmed of all white space at both ends, and nothing else`(blank: String) throws {
         #expect(try read(#"{"text":"\#(blank.map { $0 == "\n" ? "\\n" : $0 == "\t" ? "\\t" : String($0) }.joined())"}"#) == "")
         #expect(try read(blank + "a" + blank + "é" + blank, mayBePlain: true) == "a" + blank + "é")
         #expect(Array(blank.utf8).isBlank && !Array((blank + "a").utf8).isBlank && [UInt8]().isBlank)

@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-/// The inputs are what `Recognizer` of vosk-api writes, blanks and lines included.
+/// The inputs are output of `Recognizer` in vosk-api, with its white space.
 @Suite struct VoskAnswerTests {
     private func read(_ json: String) throws -> VoskAnswer {
         try Array(json.utf8).withRawSpanThrowing { (bytes) throws(AnswerFault) in try VoskAnswer(bytes) }
@@ -12,16 +12,16 @@ import Testing
         (#"{"partial":"hello","partial_result":[{"conf":0.5,"start":0,"end":1,"word":"hello"}]}"#, "hello"),
     ])
     func `a partial result isn't final`(json: String, text: String) throws {
-        let answer = try read(json)
-        #expect(answer.text == Array(text.utf8) && !answer.isFinal)
-        #expect(answer.confidence == nil)
+        let result = try read(json)
+        #expect(result.text == Array(text.utf8) && !result.isFinal)
+        #expect(result.confidence == nil)
     }
 
     @Test func `a result has the mean of the confidences, the first start and the last end`() throws {
-        let answer = try read(
+        let result = try read(
             #"{"result":[{"conf":0.5,"start":0.25,"end":1,"word":"a"},{"conf":1,"start":1.5,"end":2.75,"word":"b"}],"text":"a b"}"#)
-        #expect(answer.text == Array("a b".utf8) && answer.isFinal && answer.confidence == 0.75)
-        #expect(answer.startMilliseconds == 250 && answer.endMilliseconds == 2750)
+        #expect(result.text == Array("a b".utf8) && result.isFinal && result.confidence == 0.75)
+        #expect(result.startMilliseconds == 250 && result.endMilliseconds == 2750)
     }
 
     @Test(arguments: [
@@ -29,12 +29,12 @@ import Testing
         #"{"alternatives":[]}"#, #"{"spk":[0.1],"spk_frames":30,"text":""}"#,
     ])
     func `a result without words is final and empty`(json: String) throws {
-        let answer = try read(json)
-        #expect(answer.text.isEmpty && answer.isFinal && answer.confidence == nil)
+        let result = try read(json)
+        #expect(result.text.isEmpty && result.isFinal && result.confidence == nil)
     }
 
-    @Test func `the first of the alternatives counts; its likelihood is no confidence`() throws {
-        let answer = try read(
+    @Test func `the first alternative counts; its likelihood isn't a confidence`() throws {
+        let result = try read(
             """
             {
               "alternatives" : [{
@@ -55,8 +55,8 @@ import Testing
                 }]
             }
             """)
-        #expect(answer.text == Array("two plus".utf8) && answer.isFinal && answer.confidence == nil)
-        #expect(answer.startMilliseconds == 120 && answer.endMilliseconds == 900)
+        #expect(result.text == Array("two plus".utf8) && result.isFinal && result.confidence == nil)
+        #expect(result.startMilliseconds == 120 && result.endMilliseconds == 900)
         let bare = try read(#"{"alternatives":[{"confidence":0.5,"text":"yes"}]}"#)
         #expect(bare.text == Array("yes".utf8) && bare.confidence == nil && bare.startMilliseconds == nil)
     }
@@ -66,7 +66,7 @@ import Testing
         #"{"alternatives":[{"confidence":1}]}"#,
         #"{"alternatives":"text"}"#, "",
     ])
-    func `another shape is refused`(json: String) {
+    func `other JSON is rejected`(json: String) {
         #expect(throws: AnswerFault.self) { _ = try read(json) }
     }
 }

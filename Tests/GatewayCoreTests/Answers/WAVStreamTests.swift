@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("WAV files as they come") struct WAVStreamTests {
+@Suite("WAV files in pieces") struct WAVStreamTests {
     private static func little<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
         (0..<Value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
     }
@@ -55,7 +55,7 @@ import Testing
     @Test(
         arguments: cuts,
         [9000, 0, 1_000_000, 2_000_000_000, 2_000_000_001, 0x7FFF_FFFF, 0x7FFF_FFFE, 0xFFFF_FFFE, 0xFFFF_FFFF, 9001] as [UInt32])
-    func `end with their body, whatever their header says`(size: Int, announced: UInt32) throws {
+    func `end with their body, whatever length their header declares`(size: Int, announced: UInt32) throws {
         let (formats, samples) = try read(
             Self.file(before: Self.chunk("LIST", [UInt8](repeating: 7, count: 9)), data: announced) + Self.sound, cutEvery: size)
         #expect(formats == [AudioFormat(codec: .pcm16, rate: 22_050, channels: 1)])
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: [1, 8998, 8999])
-    func `give whole samples, also where the body ends in the middle of one`(count: Int) throws {
+    func `yield whole frames, even if the body ends within one`(count: Int) throws {
         let sound = Array(Self.sound[..<count])
         for size in Self.cuts { #expect(try read(Self.file(data: 0) + sound, cutEvery: size).samples == Array(sound[..<(count / 2 * 2)])) }
         let stereo = try read(Self.file(Self.format(channels: 2), data: 0xFFFF_FFFF) + sound, cutEvery: 3)
@@ -71,14 +71,14 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 4096, 5001, 3_000_000])
-    func `chunks of any length before the samples are passed over`(length: Int) throws {
+    func `chunks of any length before the samples are skipped`(length: Int) throws {
         let before = Self.chunk("JUNK", [UInt8](repeating: 0x41, count: length)) + Self.chunk("LIST", Array("data".utf8))
         #expect(try read(Self.file(before: before, data: 4) + [1, 2, 3, 4], cutEvery: 4001).samples == [1, 2, 3, 4])
         let many = (0..<500).flatMap { _ in Self.chunk("fact", [0, 0, 0, 0]) }
         #expect(try read(Self.file(before: many, data: 4) + [1, 2, 3, 4], cutEvery: 33).samples == [1, 2, 3, 4])
     }
 
-    @Test func `what follows the samples is none of them`() throws {
+    @Test func `data after the samples isn't audio`() throws {
         #expect(
             try read(Self.file(data: 4) + [1, 2, 3, 4] + Self.chunk("LIST", Array("INFO a RIFF and a WAVE".utf8)), cutEvery: 5).samples == [
                 1, 2, 3, 4,
@@ -87,27 +87,27 @@ import Testing
     }
 
     @Test(arguments: cuts, [0, 9000, 0x7FFF_FFFF, 2_000_000_000] as [UInt32])
-    func `several behind each other are one sound`(size: Int, announced: UInt32) throws {
+    func `concatenated files form one audio stream`(size: Int, announced: UInt32) throws {
         let one = Self.file(before: Self.chunk("LIST", [1, 2, 3]), data: announced) + Self.sound
         let (formats, samples) = try read(one + one + Self.chunk("LIST", [9]) + one, cutEvery: size)
         #expect(formats.count == 1)
-        // A chunk behind samples whose end nobody knows can't be told from them.
+        // A chunk after samples of unknown length can't be distinguished from samples.
         let tail = announced == 9000 ? [] : Array(Self.chunk("LIST", [9]))
         #expect(samples == Self.sound + Self.sound + tail + Self.sound)
     }
 
-    @Test func `a cut sample at the end of one isn't completed by the next`() throws {
+    @Test func `a partial frame at the end of a file isn't completed by the next file`() throws {
         let one = Self.file(data: 0) + [1, 2, 3]
         #expect(try read(one + one, cutEvery: 2).samples == [1, 2, 1, 2])
     }
 
-    @Test func `another format begins another sound`() throws {
+    @Test func `another format begins another audio stream`() throws {
         let (formats, samples) = try read(
             Self.file(data: 2) + [1, 2] + Self.file(Self.format(tag: 7, rate: 8000, bits: 8), data: 2) + [3, 4], cutEvery: 9)
         #expect(formats.map(\.codec) == [.pcm16, .mulaw] && samples == [1, 2, 3, 4])
     }
 
-    @Test func `samples that look like a header in part stay samples`() throws {
+    @Test func `samples that resemble a header remain samples`() throws {
         for text in ["RIFFxxxxWAVX", "RIF", "RIFFRIFFRIFFRIFF", "RRRRIFF0", "RIFF1234WAV", "BW64", "RF64abcdWAV!"] {
             let sound = [1, 2] + Array(text.utf8) + (text.utf8.count % 2 == 1 ? [3] : [])
             for size in [1, 2, 5, 1000] { #expect(try read(Self.file(data: 0) + sound, cutEvery: size).samples == sound) }
@@ -116,7 +116,7 @@ import Testing
 
     private static func pcm(_ samples: [Int16]) -> [UInt8] { samples.flatMap { little($0) } }
 
-    @Test func `floating point becomes 16 bits, clipped, and what isn't a number silence`() throws {
+    @Test func `floating point becomes 16 bits, clipped; NaN becomes silence`() throws {
         let floats: [Float] = [0, 1, -1, 0.5, -0.5, 2, -2, .infinity, -.infinity, .nan, 1e-9, 0.25]
         let expected = Self.pcm([0, 32767, -32768, 16384, -16384, 32767, -32768, 32767, -32768, 0, 0, 8192])
         let single = Self.file(Self.format(tag: 3, bits: 32), data: 0) + floats.flatMap { Self.little($0.bitPattern) }
@@ -139,7 +139,7 @@ import Testing
         #expect(try read(Self.file(Self.format(bits: 24), data: 0) + data24, cutEvery: 4).samples == expected)
         let data32 = wide.flatMap { Self.little($0.value << 8) }
         #expect(try read(Self.file(Self.format(bits: 32), data: 0) + data32, cutEvery: 3).samples == expected)
-        // 24 bits in the place of 32.
+        // 24 bits in a 32-bit container.
         #expect(try read(Self.file(Self.format(bits: 24, align: 4), data: 0) + data32, cutEvery: 3).samples == expected)
         #expect(
             try read(Self.file(Self.format(bits: 8), data: 0) + [0, 127, 128, 129, 255], cutEvery: 2).samples
@@ -149,7 +149,7 @@ import Testing
     }
 
     @Test(arguments: [(3, 32), (1, 16), (1, 24)] as [(UInt16, UInt16)])
-    func `an extensible format says what it is further behind`(tag: UInt16, bits: UInt16) throws {
+    func `an extensible format has its tag in the GUID`(tag: UInt16, bits: UInt16) throws {
         let tail: [UInt8] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71]
         let behind: [UInt8] = [Self.little(UInt16(22)), Self.little(bits), Self.little(UInt32(4)), Self.little(tag), tail].flatMap { $0 }
         let file = Self.file(Self.format(tag: 0xFFFE, bits: bits, behind: behind), data: 0) + [UInt8](repeating: 0, count: 48)
@@ -157,17 +157,17 @@ import Testing
     }
 
     @Test(arguments: [1, 4000, 7350, 96_000, 192_000, 768_000] as [UInt32])
-    func `a rate that clients may not be able to play is told as it is`(rate: UInt32) throws {
+    func `unusual sample rates are passed through`(rate: UInt32) throws {
         #expect(try read(Self.file(Self.format(rate: rate), data: 0) + [1, 2]).formats.map(\.rate) == [Int(rate)])
     }
 
     @Test(arguments: ["RF64", "BW64"])
-    func `files of more than 4 GB are read like others`(riff: String) throws {
+    func `RF64 and BW64 files are parsed like RIFF`(riff: String) throws {
         let file = Self.file(before: Self.chunk("ds64", [UInt8](repeating: 0, count: 28)), data: 0xFFFF_FFFF, riff: riff)
         #expect(try read(file + [1, 2], cutEvery: 6).samples == [1, 2])
     }
 
-    @Test func `G.711 passes as it is`() throws {
+    @Test func `G.711 is passed through`() throws {
         #expect(
             try read(Self.file(Self.format(tag: 7, channels: 2, rate: 8000, bits: 8), data: 2) + [1, 2]).formats.first?.codec == .mulaw)
         #expect(try read(Self.file(Self.format(tag: 6, rate: 8000, bits: 8), data: 2) + [1, 2]).samples == [1, 2])
@@ -183,11 +183,11 @@ import Testing
     ]
 
     @Test(arguments: refused)
-    func `what can't be passed on is refused`(bytes: [UInt8]) {
+    func `unsupported files are rejected`(bytes: [UInt8]) {
         for size in [1, 100] { #expect(throws: AnswerFault.self) { _ = try read(bytes + [1, 2], cutEvery: size) } }
     }
 
-    @Test func `without samples there is no format`() throws {
+    @Test func `no format is emitted before the data chunk`() throws {
         #expect(try read([]).formats.isEmpty)
         #expect(try read(Array(Self.file(data: 0).dropLast(8))).formats.isEmpty)
         #expect(try read(Self.file(data: 0)).formats.count == 1)

@@ -14,13 +14,13 @@ import Testing
             (.oggOpus, 48_000, 2, 32_000, 1_000_000_000), (.webmOpus, 8000, 1, 16_000, 500_000_000),
             (.mp4AAC, 44_100, 1, 1, 31_250),
         ] as [(AudioFormat.Codec, Int, Int, Int, Int64)])
-    func `samples are exact and containers are taken for 32 KB a second`(
+    func `samples are measured exactly, and containers at 32 KB/s`(
         codec: AudioFormat.Codec, rate: Int, channels: Int, bytes: Int, expected: Int64
     ) {
         #expect(nanoseconds([UInt8](repeating: 0, count: bytes), codec, rate: rate, channels: channels) == expected)
     }
 
-    @Test func `the largest count of bytes traps nothing`() {
+    @Test func `a large byte count doesn't trap`() {
         let format = AudioFormat(codec: .pcm16, rate: 48_000, channels: 2)
         #expect(AudioClock.nanoseconds(byteCount: 1 << 40, format: format) == 5_726_623_061_333_333)
     }
@@ -32,7 +32,7 @@ import Testing
         + [2500, 5000, 10_000, 20_000, 2500, 5000, 10_000, 20_000, 2500, 5000, 10_000, 20_000, 2500, 5000, 10_000, 20_000]
 
     @Test(arguments: 0..<32)
-    func `an Opus packet lasts what its table of contents says`(configuration: Int) {
+    func `the duration of an Opus packet follows from its table of contents`(configuration: Int) {
         let frame = Self.frameSizes[configuration] * 1000
         for stereo in [0, 4] as [UInt8] {
             let toc = UInt8(configuration) << 3 | stereo
@@ -44,7 +44,7 @@ import Testing
             for count in 0...63 as ClosedRange<UInt8> {
                 let duration = Int64(count) * frame
                 let isPacket = count >= 1 && duration <= 120_000_000
-                // The two upper bits say how the lengths are coded and whether there is padding.
+                // The two upper bits encode VBR and padding.
                 for flags in [0, 0x40, 0x80, 0xC0] as [UInt8] {
                     #expect(nanoseconds([toc | 3, flags | count, 0], .opus) == (isPacket ? duration : nil))
                 }
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func `an empty Opus packet is none`() {
+    @Test func `an empty Opus packet is invalid`() {
         #expect(nanoseconds([], .opus) == nil)
     }
 }

@@ -19,8 +19,8 @@ import Testing
     private static let cuts = [1, 2, 27, 100, 4001, Int.max]
 
     @Test(arguments: cuts)
-    func `Ogg is measured by its granule positions less the pre-skip, however it is cut`(size: Int) {
-        // 24, 128 and 480 kbit/s: bytes tell nothing of the time.
+    func `Ogg is measured by its granule positions minus the pre-skip, regardless of chunk sizes`(size: Int) {
+        // 24, 128 and 480 kbit/s: the duration doesn't depend on the bit rate.
         for bytes in [3000, 16_000, 60_000] {
             #expect(seconds(Containers.ogg(seconds: 4, bytes: bytes), .oggOpus, cutEvery: size) == 4)
         }
@@ -28,7 +28,7 @@ import Testing
     }
 
     @Test(arguments: cuts)
-    func `WebM is measured by its clusters and blocks, however it is cut`(size: Int) {
+    func `WebM is measured by its clusters and blocks, regardless of chunk sizes`(size: Int) {
         for bytes in [60, 320, 1200] {
             #expect(seconds(Containers.webM(seconds: 4, bytesPerBlock: bytes), .webmOpus, cutEvery: size) == 4)
         }
@@ -36,13 +36,13 @@ import Testing
     }
 
     @Test(arguments: cuts)
-    func `files of a real encoder are as long as they sound`(size: Int) {
+    func `files of a real encoder have their actual duration`(size: Int) {
         #expect(seconds(RecordedFiles.ogg, .oggOpus, cutEvery: size) == 1)
-        // The last packet, of which a part is padding, counts as a whole.
+        // The last packet, which is partly padding, counts as a whole.
         #expect(seconds(RecordedFiles.webM, .webmOpus, cutEvery: size) == 1.021)
     }
 
-    @Test func `blocks in groups count, and ticks of another length`() {
+    @Test func `block groups and other timestamp scales are supported`() {
         let groups = (0..<50).flatMap { Containers.blockGroup(at: $0 * 20, bytes: 60) }
         #expect(seconds(Containers.webMHeaders() + Containers.cluster(at: 0, groups), .webmOpus) == 1)
         let slow = (0..<50).flatMap { Containers.simpleBlock(at: $0 * 2, bytes: 60) }
@@ -50,17 +50,17 @@ import Testing
         #expect(seconds(Containers.webMHeaders(scale: nil) + Containers.cluster(at: 0, groups), .webmOpus) == 1)
     }
 
-    @Test func `files behind each other add up`() {
+    @Test func `the durations of concatenated files add up`() {
         let ogg = Containers.ogg(seconds: 2, bytes: 3000) + Containers.ogg(seconds: 3, bytes: 3000, serial: 8)
         #expect(seconds(ogg, .oggOpus, cutEvery: 1000) == 5)
         let webM = Containers.webM(seconds: 2, bytesPerBlock: 60) + Containers.webM(seconds: 1, bytesPerBlock: 60)
         #expect(seconds(webM, .webmOpus, cutEvery: 1000) == 3)
     }
 
-    @Test func `a stream that is joined in its middle isn't as long as its clock says`() {
+    @Test func `a stream that was joined midway isn't as long as its timestamps`() {
         let day: Int64 = 86_400 * 48_000
         let pages = (1...3).flatMap { Containers.page(granule: day + $0 * 48_000, body: [UInt8](repeating: 0, count: 3200)) }
-        // The first page counts as its bytes.
+        // The first page counts by its bytes.
         let ogg = seconds(Containers.oggHeaders() + pages, .oggOpus)
         #expect(ogg > 2 && ogg < 2.2)
         let blocks = (0..<50).flatMap { Containers.simpleBlock(at: $0 * 20, bytes: 60) }
@@ -68,7 +68,7 @@ import Testing
         #expect(seconds(webM, .webmOpus) == 2)
     }
 
-    @Test func `timestamps that jump or stand still don't hide bytes`() {
+    @Test func `bytes count even if timestamps jump or stand still`() {
         let still =
             Containers.oggHeaders() + (1...20).flatMap { _ in Containers.page(granule: 400, body: [UInt8](repeating: 0, count: 64_000)) }
         #expect(seconds(still, .oggOpus) > 20)
@@ -81,7 +81,7 @@ import Testing
         #expect(seconds(webM, .webmOpus) > 19)
     }
 
-    @Test func `pages on which no packet ends, and those of other streams, have no time of their own`() {
+    @Test func `pages without a packet end and pages of other streams have no timestamps`() {
         let bytes =
             Containers.page(granule: 0, flags: 2, serial: 1, body: Array("fishead\0".utf8) + [UInt8](repeating: 0, count: 56))
             + Containers.oggHeaders() + Containers.page(granule: -1, body: [UInt8](repeating: 0, count: 1000))
@@ -92,20 +92,20 @@ import Testing
     }
 
     @Test(arguments: [AudioFormat.Codec.oggOpus, .webmOpus, .mp4AAC], cuts)
-    func `what can't be read counts 32 KB a second`(codec: AudioFormat.Codec, size: Int) {
+    func `unparsable containers count at 32 KB/s`(codec: AudioFormat.Codec, size: Int) {
         for byte in [0x00, 0x41, 0xFF, 0xA3] as [UInt8] {
             #expect(seconds([UInt8](repeating: byte, count: 64_000), codec, cutEvery: size) == 2)
         }
         #expect(seconds([], codec) == 0)
     }
 
-    @Test func `a container that becomes unreadable counts as before, and then its bytes`() {
+    @Test func `a container that becomes unparsable counts by its timestamps, then by its bytes`() {
         let junk = [UInt8](repeating: 0, count: 32_000)
         #expect(seconds(Containers.ogg(seconds: 2, bytes: 3000) + junk, .oggOpus, cutEvery: 999) == 3)
         #expect(seconds(Containers.webM(seconds: 2, bytesPerBlock: 60) + junk, .webmOpus, cutEvery: 999) == 3)
     }
 
-    @Test func `hostile sizes and timestamps trap nothing`() {
+    @Test func `hostile sizes and timestamps don't trap`() {
         let cluster: [UInt8] = [0x1F, 0x43, 0xB6, 0x75, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]
         for tail in [
             [0xE7, 0x88] + [UInt8](repeating: 0xFF, count: 8) + Containers.simpleBlock(at: 0x7FFF, bytes: 10),

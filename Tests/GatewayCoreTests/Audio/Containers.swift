@@ -1,4 +1,4 @@
-/// Containers as recorders write them, with packets of the sizes wanted.
+/// Containers like those of real recorders, with packets of given sizes.
 enum Containers {
     static func little(_ value: UInt64, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
 
@@ -22,7 +22,7 @@ enum Containers {
             + page(granule: 0, serial: serial, body: Array("OpusTags".utf8) + little(0, 8))
     }
 
-    /// A file with one page a second, `bytes` long.
+    /// A file with one page of `bytes` bytes per second.
     static func ogg(seconds: Int, bytes: Int, preSkip: UInt16 = 312, serial: UInt32 = 7) -> [UInt8] {
         oggHeaders(preSkip: preSkip, serial: serial)
             + (1...seconds).flatMap { second in
@@ -34,7 +34,7 @@ enum Containers {
 
     // MARK: WebM
 
-    /// An element; a size of nil is the unknown one (RFC 8794 §6.2).
+    /// An element, with an unknown size if `isOpen` (RFC 8794 §6.2).
     static func element(_ id: [UInt8], _ data: [UInt8], isOpen: Bool = false) -> [UInt8] {
         let size: [UInt8] = isOpen ? [0x01] + [UInt8](repeating: 0xFF, count: 7) : [0x10 | UInt8(data.count >> 24)] + big(data.count, 3)
         return id + size + data
@@ -42,7 +42,7 @@ enum Containers {
 
     static func big(_ value: Int, _ count: Int) -> [UInt8] { (0..<count).reversed().map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) } }
 
-    /// The header, the segment without a size, and its information and tracks, as Chrome's MediaRecorder writes them.
+    /// The header, a segment of unknown size, and its information and tracks, as written by Chrome's MediaRecorder.
     static func webMHeaders(scale: Int? = 1_000_000) -> [UInt8] {
         let ebml = element([0x1A, 0x45, 0xDF, 0xA3], element([0x42, 0x82], Array("webm".utf8)))
         let info = element([0x15, 0x49, 0xA9, 0x66], scale.map { element([0x2A, 0xD7, 0xB1], big($0, 4)) } ?? [])
@@ -54,7 +54,7 @@ enum Containers {
         element([0x1F, 0x43, 0xB6, 0x75], element([0xE7], big(ticks, 4)) + blocks, isOpen: isOpen)
     }
 
-    /// A block with one packet, whose first byte says 20 ms (SILK wideband).
+    /// A block with one packet, whose first byte encodes 20 ms (SILK wideband).
     static func simpleBlock(at relative: Int, bytes: Int, toc: UInt8 = 0x48) -> [UInt8] {
         element([0xA3], [[0x81], big(relative, 2), [0x80, toc], [UInt8](repeating: 0x55, count: max(0, bytes - 5))].flatMap { $0 })
     }
@@ -64,7 +64,7 @@ enum Containers {
         return element([0xA0], element([0xA1], block) + element([0x9B], [20]))
     }
 
-    /// A file with one cluster of 50 blocks a second.
+    /// A file with one cluster of 50 blocks per second.
     static func webM(seconds: Int, bytesPerBlock: Int, isOpen: Bool = true) -> [UInt8] {
         webMHeaders()
             + (0..<seconds).flatMap { second in

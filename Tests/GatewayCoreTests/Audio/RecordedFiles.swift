@@ -1,6 +1,6 @@
 import Foundation
 
-/// Files as FFmpeg's muxers write them with libopus: a second of a tone of 440 Hz at 6 kbit/s.
+/// Files written by FFmpeg with libopus: one second of a 440 Hz tone at 6 kbit/s.
 enum RecordedFiles {
     /// Pages of 200 ms, a pre-skip of 312 samples, and a last page that ends within its packet.
     static let ogg = decoded(
@@ -20,7 +20,7 @@ enum RecordedFiles {
         W/ipyrBECD4HcdORnqE790j9gAg9zaoMnzgKcTmpBAg9zaoMnmSXE8ZsbShAT2dnUwAEuLwAAAAAAAAyLvszBwAAALAJkQUBEAgGbgOQL06Vw/ej5ASH7MA=
         """)
 
-    /// Written live: a segment without a size, clusters of 400 ms with blocks of 20 ms, and elements for seeking in front.
+    /// A live recording: a segment of unknown size, clusters of 400 ms with blocks of 20 ms, and seek elements at the start.
     static let webM = decoded(
         """
         GkXfo59ChoEBQveBAULygQRC84EIQoKEd2VibUKHgQRChYECGFOAZwH/////////EU2bdKtNu4tTq4QVSalmU6yBoU27i1OrhBZUrmtTrIHNTbuMU6uEElTD

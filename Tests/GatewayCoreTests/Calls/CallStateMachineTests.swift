@@ -4,7 +4,7 @@ import Testing
 @Suite("The state machine of a call") struct CallStateMachineTests {
     // MARK: Permits and endpoints
 
-    @Test func `a permit and an endpoint at once open an attempt`() throws {
+    @Test func `a permit and an endpoint acquired at once open an attempt`() throws {
         let call = Call()
         #expect(try call.start() == "open 1 at 0")
         #expect(call.connected(1) == .consumed(5))
@@ -39,7 +39,7 @@ import Testing
         #expect(call.permitAcquired() == "release permit")
     }
 
-    @Test func `without an endpoint the call fails with the wait for the breaker`() {
+    @Test func `without an available endpoint, the call fails with the breaker's wait as retry_after`() {
         for (wait, milliseconds) in [(Instant.Duration.seconds(40), 40_000), (.zero, 1000), (.nanoseconds(1), 1)]
             as [(Instant.Duration, Int64)]
         {
@@ -52,7 +52,7 @@ import Testing
 
     // MARK: Retries
 
-    @Test func `a failure that didn't reach the upstream is retried after the backoff, elsewhere`() throws {
+    @Test func `a request that didn't reach the upstream is retried after the backoff, at another endpoint`() throws {
         let call = Call { $0.retries = 1 }
         _ = try call.start()
         #expect(call.connected(1) == .consumed(5))
@@ -61,19 +61,19 @@ import Testing
         #expect(call.tried == [0])
         #expect(call.timerFired() == "pick endpoint")
         #expect(try call.pick() == "open 2 at 1")
-        // The first attempt had reported the text as consumed.
+        // The first attempt has reported the text as consumed.
         #expect(call.connected(2) == .none)
         #expect(call.completed(10, 2) == "complete")
     }
 
-    @Test func `a pool that doesn't admit the retry fails the call`() throws {
+    @Test func `a call whose retry isn't admitted fails`() throws {
         let call = Call { $0.retries = 1 }
         _ = try call.start()
         _ = call.fail(1, .unreachable("refused"))
         #expect(call.retry(false, random: 0) == "fail upstream_unavailable held")
     }
 
-    @Test func `retries end with their number`() throws {
+    @Test func `the call fails after the configured number of retries`() throws {
         let call = Call { $0.retries = 2 }
         _ = try call.start()
         for number in 1...2 {
@@ -85,7 +85,7 @@ import Testing
         #expect(call.fail(3, .unreachable("refused")).hasSuffix("fail upstream_unavailable held"))
     }
 
-    @Test func `a request that has reached the upstream is retried only if it is repeatable`() throws {
+    @Test func `a request that may have reached the upstream is retried only if it is repeatable`() throws {
         for isRepeatable in [false, true] {
             let call = Call {
                 $0.retries = 1
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func `a failure that isn't retryable, and one that asks for a long wait, fail the call`() throws {
+    @Test func `a failure that isn't retryable, or has a retry_after above 2 s, fails the call`() throws {
         for (retryAfter, isRetryable, isRetried) in [(2000, true, true), (2001, true, false), (nil, false, false)] as [(Int64?, Bool, Bool)]
         {
             let call = Call { $0.retries = 1 }
@@ -108,7 +108,7 @@ import Testing
         }
     }
 
-    @Test func `a response that has begun isn't retried`() throws {
+    @Test func `a request whose response has begun isn't retried`() throws {
         let call = Call {
             $0.retries = 5
             $0.isRepeatable = true
@@ -118,7 +118,7 @@ import Testing
         #expect(call.fail(1, .brokenOff()) == "end 0 failure, fail upstream_error held")
     }
 
-    @Test func `audio that was sent isn't retried, audio that was buffered is`() throws {
+    @Test func `a call is retried while its audio is buffered, but not once audio was sent`() throws {
         for isSent in [false, true] {
             let call = Call(isStreamed: true) { $0.retries = 1 }
             _ = try call.start()
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    @Test func `without time for another attempt the failure is final`() throws {
+    @Test func `a failure after the total timeout isn't retried`() throws {
         let call = Call {
             $0.retries = 1
             $0.timeouts.total = .seconds(1)
@@ -159,7 +159,7 @@ import Testing
         return call
     }
 
-    @Test func `the first of two attempts that responds wins, and the other is cancelled`() throws {
+    @Test func `the first of two attempts to respond wins, and the other is cancelled`() throws {
         for (winner, loser) in [(1, 1), (2, 0)] {
             let call = try hedged()
             #expect(call.received(3, winner) == "deliver first, end \(loser) neither obsolete")
@@ -168,12 +168,12 @@ import Testing
         }
     }
 
-    @Test func `a response in one piece wins too`() throws {
+    @Test func `a hedge whose response is complete at once wins, and the other attempt is cancelled`() throws {
         let call = try hedged()
         #expect(call.completed(3, 2) == "complete, end 0 neither obsolete")
     }
 
-    @Test func `one of two attempts may fail, and the other goes on`() throws {
+    @Test func `when one of two attempts fails, the other continues`() throws {
         for failed in [1, 2] {
             let call = try hedged()
             #expect(call.fail(failed, .brokenOff()) == "end \(failed - 1) failure")
@@ -182,13 +182,13 @@ import Testing
         }
     }
 
-    @Test func `two attempts that fail are two of the retries' number`() throws {
+    @Test func `a hedge counts as a retry`() throws {
         let call = try hedged()
         _ = call.fail(1, .unreachable("refused"))
         #expect(call.fail(2, .unreachable("refused")).hasSuffix("fail upstream_unavailable held"))
     }
 
-    @Test func `no hedge follows a retry, a response, or a request that can't be repeated`() throws {
+    @Test func `no hedge starts after a response has begun, or for a streamed or non-repeatable request`() throws {
         let responding = Call {
             $0.hedgeAfter = .seconds(1)
             $0.isRepeatable = true
@@ -205,7 +205,7 @@ import Testing
         #expect(try streamed.start() == "open 1 at 0")
     }
 
-    @Test func `a hedge that finds the race decided is returned`() throws {
+    @Test func `a hedge picked after a response has begun is returned`() throws {
         let call = try hedged()
         _ = call.received(1, 1)
         #expect(try call.pick() == "return 2")
@@ -244,7 +244,7 @@ import Testing
             try step(call)
             call.opened(1)
             if phase == "connecting" {
-                // A connection that is open has the time of the first byte.
+                // After the connection has opened, the first-byte timeout applies.
                 call.advance(.nanoseconds(2_999_999_999))
                 #expect(call.tick() == "")
                 call.advance(.nanoseconds(1))
@@ -259,7 +259,7 @@ import Testing
         }
     }
 
-    @Test func `a deadline ends both of two attempts, and may be retried`() throws {
+    @Test func `a timeout cancels both of two attempts, and the call is retried`() throws {
         let call = Call {
             $0.hedgeAfter = .milliseconds(500)
             $0.isRepeatable = true
@@ -274,7 +274,7 @@ import Testing
         #expect(call.retry(true, random: 0) == "schedule 0 ms")
     }
 
-    @Test func `the total ends a call that backs off`() throws {
+    @Test func `the total timeout ends a call during backoff`() throws {
         let call = Call {
             $0.retries = 1
             $0.timeouts.total = .seconds(1)
@@ -289,7 +289,7 @@ import Testing
 
     // MARK: Back-pressure and limits
 
-    @Test func `while a call is paused its response isn't due`() throws {
+    @Test func `no response is due while a call is paused`() throws {
         let call = Call { $0.timeouts.betweenBytes = .seconds(1) }
         _ = try call.start()
         _ = call.connected(1)
@@ -307,7 +307,7 @@ import Testing
         #expect(!call.pause())
     }
 
-    @Test func `a response over its limit fails the call, whether it counts as read or as received`() throws {
+    @Test func `a response above its limit fails the call, in bytes read or in bytes of content`() throws {
         for isRead in [true, false] {
             let call = Call { $0.maxAnswerBytes = 100 }
             _ = try call.start()
@@ -316,19 +316,19 @@ import Testing
             #expect(over == "end 0 neither fault, fail upstream_error held")
             #expect(call.failure?.isRetryable == false)
         }
-        // Content counts with 16 bytes at least.
+        // Each part counts at least 16 bytes.
         let small = Call { $0.maxAnswerBytes = 32 }
         _ = try small.start()
         #expect(small.received(0, 1) == "deliver first")
         #expect(small.received(0, 1) == "deliver")
         #expect(small.received(0, 1) == "end 0 neither fault, fail upstream_error held")
-        // Sizes that overflow are over every limit but none.
+        // An overflowing size exceeds any limit, but not `Int.max`.
         let endless = Call()
         _ = try endless.start()
         #expect(endless.read(.max, 1) == "" && endless.read(.max, 1) == "")
     }
 
-    @Test func `the winner of a race that is over the limit ends with the loser`() throws {
+    @Test func `when a hedge's response exceeds the limit, both attempts end and the call fails`() throws {
         let call = Call {
             $0.hedgeAfter = .milliseconds(500)
             $0.isRepeatable = true
@@ -342,7 +342,7 @@ import Testing
 
     // MARK: Audio
 
-    @Test func `audio is sent in order, and its end behind the last chunk`() throws {
+    @Test func `audio is sent in order, and its end after the last chunk`() throws {
         let call = Call(isStreamed: true)
         #expect(call.send([1]) == .buffered)
         _ = try call.start()
@@ -361,7 +361,7 @@ import Testing
         #expect(call.completed(1, 1) == "complete")
     }
 
-    @Test func `audio to a connection goes at once, and nothing after its end`() throws {
+    @Test func `audio is sent immediately once connected, and ignored after its end`() throws {
         let call = Call(isStreamed: true)
         _ = try call.start()
         #expect(call.connected(1) == .flush)
@@ -373,7 +373,7 @@ import Testing
         #expect(call.send([1]) == .ignored)
     }
 
-    @Test func `audio that isn't consumed has a deadline, and silence has none`() throws {
+    @Test func `unconsumed audio has a deadline, a pause in the audio has none`() throws {
         for isConsumed in [true, false] {
             let call = Call(isStreamed: true) { $0.timeouts.betweenBytes = .seconds(3) }
             _ = try call.start()
@@ -441,7 +441,7 @@ import Testing
         }
     }
 
-    // MARK: Inputs that don't fit
+    // MARK: Unexpected inputs
 
     @Test func `inputs that don't fit the state change nothing`() throws {
         typealias Step = (Call) throws -> Void
@@ -494,7 +494,7 @@ import Testing
                 let call = Call(isStreamed: input == "audio") { $0.retries = 1 }
                 try step(call)
                 let before = (call.isEnded, call.tried, call.heldBytes)
-                // A response's attempt may report its connection late; that changes nothing either.
+                // An attempt may report its connection after its response has begun; that changes nothing either.
                 #expect(try isIgnored(call), "\(input) while \(state)")
                 #expect(before == (call.isEnded, call.tried, call.heldBytes), "\(input) while \(state)")
             }
@@ -514,7 +514,7 @@ import Testing
         #expect(call.completed(1, 1) == "complete")
     }
 
-    @Test func `numbers of attempts go on where another call of the request has ended`() throws {
+    @Test func `attempt numbers continue after those of an earlier call of the request`() throws {
         var call = CallStateMachine(.text([]), policy: CallPolicy(), numbersUsed: 3, at: Instant(nanoseconds: 0))
         var balancer = LoadBalancer(count: 1, policy: .init())
         guard case .picked(let pick) = balancer.pick(at: Instant(nanoseconds: 0)) else { throw Missing() }
@@ -522,7 +522,7 @@ import Testing
         #expect(attempt.number == 4 && call.lastNumber == 4)
     }
 
-    @Test func `the time to the first byte counts from the connection, and from the end of the audio`() throws {
+    @Test func `the time to the first byte is measured from the connection, or from the end of the audio`() throws {
         let call = Call()
         _ = try call.start()
         call.advance(.milliseconds(200))
@@ -545,7 +545,7 @@ import Testing
 
 private struct Missing: Error {}
 
-/// A call, its load balancer and its clock. Results are told as text.
+/// A call, its load balancer and its clock; results are returned as text.
 private final class Call {
     private var machine: CallStateMachine
     private var balancer = LoadBalancer(count: 3, policy: .init())

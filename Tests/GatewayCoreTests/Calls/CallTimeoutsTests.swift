@@ -18,14 +18,14 @@ import Testing
         arguments: [
             (.waiting, 100), (.connecting, 200), (.awaiting, 300), (.answering, 400),
         ] as [(CallTimeouts.Phase, Int64)])
-    func `each phase has its own`(phase: CallTimeouts.Phase, limit: Int64) {
+    func `each phase has its own limit`(phase: CallTimeouts.Phase, limit: Int64) {
         var timeouts = CallTimeouts(policy: policy, at: at(0))
         timeouts.enter(phase, at: at(10))
         #expect(timeouts.overdue(at: at(10 + limit - 1)) == nil)
         #expect(timeouts.overdue(at: at(10 + limit)) == phase)
     }
 
-    @Test func `bytes of the answer begin the last one anew, and the whole has a limit`() {
+    @Test func `bytes of the response restart the deadline between bytes, and the total is limited`() {
         var timeouts = CallTimeouts(policy: policy, at: at(0))
         timeouts.enter(.awaiting, at: at(0))
         for time in stride(from: 100, through: 900, by: 200) as StrideThrough<Int64> { timeouts.heard(at: at(time)) }
@@ -34,7 +34,7 @@ import Testing
         #expect(timeouts.isOutOfTime(at: at(1000)))
     }
 
-    @Test func `while the client doesn't read, or still speaks, nothing is due`() {
+    @Test func `while the client doesn't read or still sends audio, nothing is due`() {
         var timeouts = CallTimeouts(policy: policy, at: at(0))
         timeouts.enter(.answering, at: at(0))
         timeouts.hold(true, at: at(0))
@@ -43,29 +43,29 @@ import Testing
         #expect(timeouts.overdue(at: at(899)) == nil)
         #expect(timeouts.overdue(at: at(900)) == .answering)
 
-        // Also the first byte isn't, and what comes while it isn't read takes nothing of the time for the whole.
-        var held = CallTimeouts(policy: policy, at: at(0))
-        held.enter(.awaiting, at: at(0))
-        held.hold(true, at: at(100))
-        #expect(held.overdue(at: at(5000)) == nil)
-        held.heard(at: at(5000))
-        held.hold(true, at: at(6000))
-        held.hold(false, at: at(8100))
-        held.heard(at: at(8400))
-        held.heard(at: at(8700))
-        #expect(held.overdue(at: at(8999)) == nil)
-        #expect(held.overdue(at: at(9000)) == .answering)
+        // The first byte isn't due either, and the paused time doesn't count toward the total.
+        var paused = CallTimeouts(policy: policy, at: at(0))
+        paused.enter(.awaiting, at: at(0))
+        paused.hold(true, at: at(100))
+        #expect(paused.overdue(at: at(5000)) == nil)
+        paused.heard(at: at(5000))
+        paused.hold(true, at: at(6000))
+        paused.hold(false, at: at(8100))
+        paused.heard(at: at(8400))
+        paused.heard(at: at(8700))
+        #expect(paused.overdue(at: at(8999)) == nil)
+        #expect(paused.overdue(at: at(9000)) == .answering)
 
-        var speaking = CallTimeouts(policy: policy, at: at(0))
-        speaking.enter(.sending, at: at(0))
-        speaking.heard(at: at(100))
-        #expect(speaking.overdue(at: at(60_000)) == nil)
-        speaking.enter(.awaiting, at: at(60_000))
-        #expect(speaking.overdue(at: at(60_299)) == nil)
-        #expect(speaking.overdue(at: at(60_300)) == .awaiting)
+        var sending = CallTimeouts(policy: policy, at: at(0))
+        sending.enter(.sending, at: at(0))
+        sending.heard(at: at(100))
+        #expect(sending.overdue(at: at(60_000)) == nil)
+        sending.enter(.awaiting, at: at(60_000))
+        #expect(sending.overdue(at: at(60_299)) == nil)
+        #expect(sending.overdue(at: at(60_300)) == .awaiting)
     }
 
-    @Test func `without limits nothing is ever due`() {
+    @Test func `without limits, nothing is ever due`() {
         var timeouts = CallTimeouts(policy: .init(), at: at(0))
         for phase in CallTimeouts.Phase.allCases {
             timeouts.enter(phase, at: at(0))
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    @Test func `the times of calls one after the other add up`() {
+    @Test func `the timings of consecutive calls add up`() {
         func timing(_ queue: Int64, _ connect: Int64, _ first: Int64, _ total: Int64) -> CallTiming {
             var timing = CallTiming()
             (timing.queue, timing.connect) = (.nanoseconds(queue), .nanoseconds(connect))

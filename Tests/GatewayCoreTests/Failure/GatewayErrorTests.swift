@@ -10,7 +10,7 @@ import Testing
         return String(String(decoding: bytes, as: UTF8.self).dropFirst(#"{"error":"#.count).dropLast())
     }
 
-    @Test func `the least that an error tells`() {
+    @Test func `a minimal error has only the required fields`() {
         let error = GatewayError(.incompleteJSON, correlationID: Self.id)
         #expect(
             json(error)
@@ -18,7 +18,7 @@ import Testing
                 + #""retryable":false,"fatal":false}"#)
     }
 
-    @Test func `the most that an error tells`() {
+    @Test func `a complete error has every field, and details only in development mode`() {
         var error = GatewayError(
             .textRate, message: "wait", param: "/id", replyTo: MessageID("m61"), chunk: 7, retryAfter: 12_000, details: "inside",
             correlationID: Self.id)
@@ -39,14 +39,14 @@ import Testing
         #expect(text.hasSuffix("\"details\":\"\u{7F}\\t\"}"))
     }
 
-    @Test func `the message wraps it and isn't sequenced`() {
+    @Test func `an error message contains the error and isn't sequenced`() {
         var bytes: [UInt8] = []
         let error = GatewayError(.draining, correlationID: Self.id)
         bytes.append(ErrorMessage(error, showsDetails: false))
         #expect(String(decoding: bytes, as: UTF8.self) == #"{"type":"error","error":"# + json(error) + "}")
     }
 
-    @Test func `the message names what it answers at its top as well`() {
+    @Test func `an error message has reply_to at its top level, too`() {
         var bytes: [UInt8] = []
         let error = GatewayError(.draining, replyTo: MessageID("m1"), correlationID: Self.id)
         bytes.append(ErrorMessage(error, showsDetails: false))
@@ -63,16 +63,16 @@ import Testing
         #expect(closing.reason.utf8.count <= 123)
     }
 
-    @Test func `an error that names no close code closes as internal`() {
+    @Test func `an error without a close code closes with the internal one`() {
         #expect(Closing(GatewayError(.unsupportedInput, correlationID: Self.id)).code == .internal)
     }
 
     @Test(arguments: ErrorCode.allCases)
-    func `a violation can't succeed later unchanged`(code: ErrorCode) {
+    func `a violation isn't retryable`(code: ErrorCode) {
         #expect(!(code.isViolation && code.isRetryable))
     }
 
-    @Test func `close codes are those of the protocol`() {
+    @Test func `the close codes are those of the protocol`() {
         #expect(
             CloseCode.allCases.map(\.rawValue) == [
                 1000, 1001, 1002, 1003, 1007, 1009, 1011, 1012, 1013, 4001, 4002, 4003, 4500, 4501, 4502, 4503, 4504, 4505, 4506, 4507,

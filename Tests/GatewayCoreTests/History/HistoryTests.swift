@@ -12,7 +12,7 @@ import Testing
         }
     }
 
-    @Test func `it keeps who said what when`() {
+    @Test func `an entry has a text, a speaker and a time`() {
         var history = History(maximumCount: 10, maximumBytes: 100)
         append("hello", to: &history, by: .client, at: 5)
         append("good day", to: &history, by: .upstream, at: 6)
@@ -22,7 +22,7 @@ import Testing
         #expect(history.withText(at: 1) { $1.at } == 6)
     }
 
-    @Test func `the oldest go when there are too many`() {
+    @Test func `over the count bound, the oldest entries are removed`() {
         var history = History(maximumCount: 3, maximumBytes: 1000)
         for number in 1...3 { append("\(number)", to: &history) }
         #expect(texts(history) == ["1", "2", "3"])
@@ -30,7 +30,7 @@ import Testing
         #expect(texts(history) == ["2", "3", "4"])
     }
 
-    @Test func `the oldest go when there are too many bytes`() {
+    @Test func `over the byte bound, the oldest entries are removed`() {
         var history = History(maximumCount: 100, maximumBytes: 10)
         append("12345", to: &history)
         append("67890", to: &history)
@@ -41,7 +41,7 @@ import Testing
         #expect(texts(history) == ["0123456789"])
     }
 
-    @Test func `a text over the bounds alone isn't kept and drives nothing out`() {
+    @Test func `a text that exceeds a bound by itself is ignored and removes nothing`() {
         var history = History(maximumCount: 100, maximumBytes: 10)
         append("kept", to: &history)
         append("01234567890", to: &history)
@@ -49,7 +49,7 @@ import Testing
         #expect(texts(history) == ["kept"])
     }
 
-    @Test func `bounds of nothing keep nothing`() {
+    @Test func `bounds of zero keep nothing`() {
         var none = History(maximumCount: 0, maximumBytes: 100)
         append("x", to: &none)
         #expect(none.count == 0)
@@ -58,7 +58,7 @@ import Testing
         #expect(empty.count == 0)
     }
 
-    @Test func `pruning gives the memory back`() {
+    @Test func `pruning frees the memory`() {
         var history = History(maximumCount: 1000, maximumBytes: 1 << 20)
         for _ in 0..<100 { append(String(repeating: "a", count: 1000), to: &history) }
         #expect(history.footprint >= 100_000)
@@ -69,7 +69,7 @@ import Testing
     }
 }
 
-@Suite("What a model is told of a conversation") struct ConversationTests {
+@Suite("The conversation that a model receives") struct ConversationTests {
     private func history() -> History {
         var history = History(maximumCount: 100, maximumBytes: 1000)
         func say(_ speaker: History.Speaker, _ text: String, _ number: UInt64, _ kind: History.Kind = .text) {
@@ -91,23 +91,23 @@ import Testing
         }
     }
 
-    @Test func `is everything that was said before, in words`() {
+    @Test func `the conversation has all earlier texts and transcripts`() {
         #expect(lines(history()) == ["user: one", "model: first ", "model: answer", "user: two", "model: second answer"])
     }
 
-    @Test func `goes back as far as the bounds allow`() {
+    @Test func `the conversation goes back as far as the bounds allow`() {
         #expect(lines(history(), lines: 2) == ["user: two", "model: second answer"])
         #expect(lines(history(), bytes: 16) == ["user: two", "model: second answer"])
         #expect(lines(history(), bytes: 15) == ["model: second answer"])
         #expect(lines(history(), lines: 0) == [])
     }
 
-    @Test func `ends where the client stopped listening`() {
+    @Test func `a response ends where its playback stopped`() {
         var history = history()
         var isFound = history.setHeard(7, of: RequestKey(number: 2))
         #expect(isFound)
         #expect(lines(history).last == "model: second ")
-        // Over several entries, and nothing at all of the last ones.
+        // Across several entries, the last of which weren't played at all.
         isFound = history.setHeard(4, of: RequestKey(number: 1))
         #expect(isFound)
         #expect(lines(history)[..<3] == ["user: one", "model: firs", "user: two"])

@@ -2,7 +2,7 @@ import GatewayCore
 import Testing
 
 @Suite struct SessionReportTests {
-    /// A session that has seen everything that a report can tell.
+    /// A session with everything that a report can contain.
     private func eventful() throws -> Conversation {
         let conversation = Conversation(SessionPolicy())
         conversation.note(.connected)
@@ -28,7 +28,7 @@ import Testing
         return conversation
     }
 
-    @Test func `a report tells what was said, how much audio there was, and how long answers took`() throws {
+    @Test func `a report has the texts, the amounts of audio and the latencies`() throws {
         let report = try eventful().report(.full)
         let lines = report.lines.map { line in
             "\(line.tag.speaker) \(line.tag.kind) \(String(decoding: line.text ?? [], as: UTF8.self)) \(line.tag.audio.bytes)"
@@ -45,17 +45,17 @@ import Testing
         #expect(report.events.map(\.what) == [.connected, .failed(.invalidJSON)])
     }
 
-    @Test func `two reports of a session that nothing happened to tell the same times`() throws {
+    @Test func `two reports of an unchanged session have the same times`() throws {
         let conversation = try eventful()
         let first = conversation.report(.head)
-        // The two clocks never go quite alike.
+        // The two clocks drift.
         conversation.now = conversation.now.advanced(byNanoseconds: 5_000_999_999)
         conversation.wall += 4999
         let second = conversation.report(.head)
         #expect(first == second && first.lastMessageAt > first.startedAt)
     }
 
-    @Test func `the memory of a report is the most that there was`() {
+    @Test func `a report has the peak memory usage`() {
         let conversation = Conversation(SessionPolicy())
         var connection = Ledger.Connection()
         for size in [10, 5000, 20] {
@@ -66,14 +66,14 @@ import Testing
         #expect(conversation.report(.head).memoryPeak == Ledger.base + 5000)
     }
 
-    @Test func `metadata has no texts, but how long they were`() throws {
+    @Test func `metadata has no texts, but their lengths`() throws {
         let report = try eventful().report(.metadata)
         #expect(report.lines.allSatisfy { $0.text == nil } && report.lines.map(\.textBytes) == [5, 5, 0, 4, 0])
         #expect(try eventful().report(.head).lines.isEmpty)
     }
 
     @Test(arguments: [ReportDepth.full, .metadata])
-    func `a report is read back as it was written`(depth: ReportDepth) throws {
+    func `a stored report is read back unchanged`(depth: ReportDepth) throws {
         var report = try eventful().report(depth)
         for ending in [SessionEnding?.none] + SessionEnding.allCases {
             report.ending = ending
@@ -84,14 +84,14 @@ import Testing
         #expect(head.lines.isEmpty && head.events.isEmpty && head.counts == report.counts)
     }
 
-    @Test func `a report that is cut anywhere is an error`() throws {
+    @Test func `a report truncated anywhere is an error`() throws {
         let report = try eventful().report(.full)
         let (head, body) = (report.head(), report.body())
         for count in head.indices { #expect(throws: RecordError.self) { try SessionReport(head: Array(head.prefix(count)), body: body) } }
         for count in body.indices { #expect(throws: RecordError.self) { try SessionReport(head: head, body: Array(body.prefix(count))) } }
     }
 
-    @Test func `what an answer was before it broke off is told without how long it took`() throws {
+    @Test func `a response that broke off is reported without a latency`() throws {
         let conversation = Conversation(SessionPolicy())
         let cancelled = try started(conversation.send(#"{"type":"text","id":"a","text":"x"}"#)).key
         _ = conversation.receive(cancelled, .text(Array("half an ".utf8), final: false))
@@ -104,7 +104,7 @@ import Testing
         #expect(report.events.map(\.what) == [.failed(.upstreamError)])
     }
 
-    @Test func `audio that was cancelled is told, too`() throws {
+    @Test func `cancelled audio is reported, too`() throws {
         let conversation = Conversation(SessionPolicy())
         _ = conversation.send(#"{"type":"audio","id":"b","format":{"codec":"mulaw","rate":8000,"channels":1}}"#)
         _ = conversation.send(binary: [UInt8](repeating: 0, count: 800))

@@ -2,7 +2,7 @@ import GatewayCore
 import Testing
 
 @Suite struct TimelineTests {
-    @Test func `the oldest events go, and are counted`() {
+    @Test func `over the limit, the oldest events are removed and counted`() {
         var timeline = Timeline()
         for index in 0..<Timeline.limit { timeline.append(.init(at: Int64(index), what: .takenOver)) }
         #expect(timeline.events.count == Timeline.limit && timeline.pruned == 0)
@@ -11,7 +11,7 @@ import Testing
         #expect(timeline.events.first?.at == 1 && timeline.events.last?.what == .restored)
     }
 
-    @Test func `a session without an end that is known waits to be resumed`() {
+    @Test func `a close code has a session ending exactly if it ends the session`() {
         let endings = CloseCode.allCases.map { SessionEnding($0) }
         for (code, ending) in zip(CloseCode.allCases, endings) { #expect((ending != nil) == code.endsSession, "\(code)") }
     }

@@ -13,10 +13,10 @@ import Testing
             (1, 0, "0000000000000G000000000000"),
             (0, 1 << 63, "00000000000008000000000000"),
             (0, 1 << 60, "00000000000001000000000000"),
-            // The time of the specification's own example, 1469918176385: 01ARYZ6S41.
+            // The time of the specification's example, 1469918176385: 01ARYZ6S41.
             (1_469_918_176_385 << 16, 0, "01ARYZ6S410000000000000000"),
         ] as [(UInt64, UInt64, String)])
-    func `it is written in Crockford's base 32`(high: UInt64, low: UInt64, text: String) {
+    func `a ULID is written in Crockford's base 32`(high: UInt64, low: UInt64, text: String) {
         #expect(ULID(high: high, low: low).description == text)
     }
 
@@ -25,7 +25,7 @@ import Testing
         #expect(String(digits) == "0123456789ABCDEFGHJKMNPQRSTVWXYZ")
     }
 
-    @Test func `texts sort as times do`() {
+    @Test func `texts sort by time`() {
         var source = ULIDSource(seed: 1)
         var random = ULIDSource(seed: 2)
         var times = (0..<500).map { _ in Int64.random(in: 0..<1 << 48, using: &random) }
@@ -42,7 +42,7 @@ import Testing
         #expect(source.ulid(at: -1).description.hasPrefix("7ZZZZZZZZZ"))
     }
 
-    @Test func `ids of one moment differ, and a seed repeats them`() {
+    @Test func `ids of the same millisecond differ, and the same seed repeats them`() {
         var one = ULIDSource(seed: 9)
         var same = ULIDSource(seed: 9)
         let ids = (0..<10_000).map { _ in one.ulid(at: 1) }

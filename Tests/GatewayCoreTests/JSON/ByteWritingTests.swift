@@ -13,22 +13,22 @@ import Testing
         #expect(written { $0.append(decimal: value) } == "\(value)")
     }
 
-    @Test func `the largest unsigned integer has its twenty digits`() {
+    @Test func `the largest unsigned integer is written with twenty digits`() {
         #expect(written { $0.append(decimal: UInt64.max) } == "18446744073709551615")
         #expect(written { $0.append(decimal: Int8.min) } == "-128")
     }
 
     @Test(arguments: [0.0, 1.5, -2, 1e-7, 9e15, 1.7976931348623157e308, .leastNonzeroMagnitude, -0.1, 12345.678])
-    func `numbers read back the same`(value: Double) {
+    func `numbers round-trip`(value: Double) {
         #expect(Double(written { $0.append(jsonNumber: value) }) == value)
     }
 
     @Test(arguments: [Double.nan, .infinity, -.infinity])
-    func `what JSON has no number for is null`(value: Double) {
+    func `NaN and infinities are written as null`(value: Double) {
         #expect(written { $0.append(jsonNumber: value) } == "null")
     }
 
-    @Test func `whole numbers have no fraction`() {
+    @Test func `integral numbers are written without a fraction`() {
         #expect(written { $0.append(jsonNumber: 42) } == "42")
         #expect(written { $0.append(jsonNumber: -3) } == "-3")
     }

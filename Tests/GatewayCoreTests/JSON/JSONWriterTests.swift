@@ -8,7 +8,7 @@ import Testing
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    @Test func `members and elements are separated by commas, at each level`() {
+    @Test func `members and elements are separated by commas at each level`() {
         let text = written { writer in
             writer.object { writer in
                 writer.member("a", 1)
@@ -29,7 +29,7 @@ import Testing
         #expect(text == #"{"a":1,"empty":{},"none":[],"b":{"c":true,"d":null},"e":[{"f":"g"},{}],"h\"":"i","j":false}"#)
     }
 
-    @Test func `integers have as many digits as they need`() {
+    @Test func `integers of each length are written without leading zeros`() {
         var power: UInt64 = 1
         for _ in 1...19 {
             for value in [power &- 1, power, power &+ 1, power &* 9] {
@@ -51,11 +51,11 @@ import Testing
             (0, "0"), (999, "0"), (1000, "0.001"), (10_000, "0.01"), (100_000, "0.1"), (1_000_000, "1"), (1_020_000, "1.02"),
             (12_345_678, "12.345"), (-1, "0"), (.max, "9223372036854.775"),
         ] as [(Int64, String)])
-    func `milliseconds have up to three digits behind the point`(nanoseconds: Int64, text: String) {
+    func `milliseconds are written with up to three decimals`(nanoseconds: Int64, text: String) {
         #expect(written { writer in writer.object { $0.member("t", milliseconds: .nanoseconds(nanoseconds)) } } == #"{"t":\#(text)}"#)
     }
 
-    /// The plain reading of RFC 8259 §7.
+    /// A reference implementation of RFC 8259 §7.
     private func escaped(_ text: [UInt8]) -> [UInt8] {
         let short: [UInt8: Character] = [0x22: "\"", 0x5C: "\\", 8: "b", 9: "t", 10: "n", 12: "f", 13: "r"]
         return text.flatMap { byte -> [UInt8] in
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func `a byte to escape is found at each place of texts of each length`() {
+    @Test func `a byte to escape is found at each offset of texts of each length`() {
         for length in 0...50 {
             let clean = (0..<length).map { UInt8(0x61 + $0 % 26) }
             var bytes: [UInt8] = []
@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test(arguments: [0x20, 0x21, 0x23, 0x5B, 0x5D, 0x7F, 0x80, 0xA2, 0xDC, 0xFF] as [UInt8])
-    func `bytes beside those to escape stay, in texts of each length`(byte: UInt8) {
+    func `bytes next to the escaped ranges are written verbatim in texts of each length`(byte: UInt8) {
         for length in 1...34 {
             let text = [UInt8](repeating: byte, count: length)
             var bytes: [UInt8] = []
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test func `whatever memory there is at first, the text is the same`() {
+    @Test func `the text doesn't depend on the memory reserved at first`() {
         let text = Array("some text of a length, \n and 🙂 more \"quoted\" text".utf8)
         let write: (inout JSONWriter) -> Void = { writer in
             writer.object { writer in

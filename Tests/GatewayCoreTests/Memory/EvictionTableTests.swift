@@ -4,7 +4,7 @@ import Testing
 @Suite struct EvictionTableTests {
     private func client(_ number: UInt64) -> ClientKey { .address(high: 0, low: number) }
 
-    /// Entries of one client each, `a` for client 0, in the order of insertion.
+    /// A table with an entry for each of the clients, inserted in this order. The ids are counted from 0.
     private func table(_ clients: [UInt64]) -> EvictionTable<Int> {
         var table = EvictionTable<Int>()
         for (id, number) in clients.enumerated() { table.insert(id, of: client(number)) }
@@ -13,32 +13,32 @@ import Testing
 
     @Test(
         arguments: [
-            // A client's own oldest entry goes first, however much others hold.
+            // A client's own oldest entry is evicted first, however much others hold.
             ([1, 2, 2, 2, 1], 1, 0), ([2, 2, 2, 1], 1, 3),
-            // A client without entries takes the oldest of the one that holds most.
+            // For a client without entries, the oldest entry of the client that holds the most is evicted.
             ([1, 2, 2, 3], 9, 1), ([3, 3, 1, 2, 2, 2], 9, 3),
-            // Among equals the oldest entry goes.
+            // Between equal clients, the oldest entry is evicted.
             ([2, 1, 1, 2], 9, 0), ([1, 2, 2, 1], 9, 0),
-            // A single entry of another client stays.
+            // The single entry of another client isn't evicted.
             ([1, 2, 3], 9, nil), ([], 9, nil),
         ] as [([UInt64], UInt64, Int?)])
-    func `the client's own oldest entry is evicted, then the oldest of the client that holds most`(
+    func `the client's own oldest entry is evicted, then the oldest of the client that holds the most`(
         clients: [UInt64], newcomer: UInt64, victim: Int?
     ) {
         #expect(table(clients).victim(for: client(newcomer)) == victim)
     }
 
-    @Test func `the entry that room is made for isn't evicted`() {
+    @Test func `the new entry itself isn't evicted`() {
         #expect(table([1, 2, 2]).victim(for: client(1), sparing: 0) == 1)
         #expect(table([1, 1, 2, 2]).victim(for: client(1), sparing: 1) == 0)
         #expect(table([1, 2]).victim(for: client(1), sparing: 0) == nil)
     }
 
-    @Test func `single entries are evicted where that is allowed, the oldest first`() {
+    @Test func `single entries are evicted if allowed, the oldest first`() {
         #expect(table([3, 2, 1]).victim(for: client(9), single: true) == 0)
     }
 
-    @Test func `weights decide which client holds most`() {
+    @Test func `weights decide which client holds the most`() {
         var table = EvictionTable<Int>()
         table.insert(1, of: client(1), weight: 100)
         table.insert(2, of: client(1), weight: 100)
@@ -48,7 +48,7 @@ import Testing
         #expect(table.weight == 170 && table.victim(for: client(3), single: true) == 2)
     }
 
-    @Test func `an entry that comes again is the newest, and counts once`() {
+    @Test func `an entry that is inserted again is the newest, and counts once`() {
         var table = table([1, 1, 1])
         table.insert(0, of: client(1))
         #expect(table.count == 3 && table.count(of: client(1)) == 3)
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
-    func `whatever comes and goes, counts and the choice are those of a plain list`(seed: UInt64) {
+    func `counts and victims are those of a plain list`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         var table = EvictionTable<Int>()
         var list: [(id: Int, client: UInt64)] = []

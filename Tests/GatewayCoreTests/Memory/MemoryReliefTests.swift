@@ -6,7 +6,7 @@ import Testing
 
     private static func id(_ number: UInt64) -> ULID { ULID(high: 0, low: number) }
 
-    /// A session that holds so many thousand bytes.
+    /// The usage of a session, with sizes in thousands of bytes.
     private static func usage(
         _ number: UInt64, of client: UInt64, _ total: Int, history: Int = 0, isAttached: Bool = false
     ) -> MemoryRelief.Usage {
@@ -26,12 +26,12 @@ import Testing
     }
 
     @Test(arguments: [(89_999, 0), (90_000, 1), (99_999, 1)])
-    func `histories are cut from 90 % on, and no session ends below 100 %`(total: Int, cut: Int) {
+    func `histories are removed from 90 % on, and no session ends below 100 %`(total: Int, cut: Int) {
         let steps = Self.steps([Self.usage(1, of: 1, total - 10_000, history: 20_000), Self.usage(2, of: 1, 10_000)])
         #expect(steps == (cut > 0 ? ["cut 1"] : []))
     }
 
-    @Test func `the largest history goes first, and no more than has to`() {
+    @Test func `the largest history is removed first, and no more than necessary`() {
         let sessions = [
             Self.usage(1, of: 1, 30_000, history: 3000), Self.usage(2, of: 1, 30_000, history: 9000, isAttached: true),
             Self.usage(3, of: 1, 32_000, history: 5000),
@@ -40,49 +40,49 @@ import Testing
         #expect(Self.steps(sessions + [Self.usage(4, of: 1, 7500)]) == ["cut 2", "cut 3"])
     }
 
-    @Test func `an address that fills the budget with small histories loses them, and a stranger keeps a large one`() {
+    @Test func `an address that fills the budget with small histories loses them, and another address keeps a large one`() {
         let flood = (1...180 as ClosedRange<UInt64>).map { Self.usage($0, of: 1, 500, history: 100) }
         let steps = Self.steps(flood + [Self.usage(900, of: 2, 1000, history: 900)])
         #expect(!steps.isEmpty && !steps.contains("cut 900"))
     }
 
-    @Test func `at 100 % waiting sessions end, the largest of the address that holds most, until a twentieth is free`() {
+    @Test func `at 100 % detached sessions end, the largest of the address that uses the most, until 5 % are free`() {
         let flood = (1...50 as ClosedRange<UInt64>).map { Self.usage($0, of: 1, 1950 + Int($0)) }
         let stranger = Self.usage(900, of: 2, 3000)
         #expect(Self.steps(flood + [stranger]) == ["end 50", "end 49", "end 48", "end 47"])
     }
 
-    @Test func `nobody below the average loses a waiting session, whatever the others hold`() {
+    @Test func `a client below the average loses no detached session, whatever others use`() {
         let strangers = (901...910 as ClosedRange<UInt64>).map { Self.usage($0, of: $0, 2000, history: 10) }
         let attached = (1...20 as ClosedRange<UInt64>).map { Self.usage($0, of: 1, 4500, isAttached: true) }
-        // Connections over the budget, but within its overhead, hold all that could be freed.
+        // Attached sessions, over the budget but within the overhead, use all that could be freed.
         #expect(Set(Self.steps(strangers + attached)) == Set(strangers.map { "cut \($0.id.low)" }))
     }
 
-    @Test func `past the overhead sessions with a connection end, the largest of the address that holds most`() {
+    @Test func `beyond the overhead attached sessions end, the largest of the address that uses the most`() {
         // 100 MB and 16 MiB.
         let others = (900...909 as ClosedRange<UInt64>).map { Self.usage($0, of: $0, 2000, isAttached: true) }
         func attached(_ count: UInt64) -> [MemoryRelief.Usage] {
             (1...count).map { Self.usage($0, of: 1, 12_000 + Int($0), isAttached: true) }
         }
-        // A waiting one goes before, and within the overhead nothing else.
+        // A detached session ends first, and within the overhead no other session.
         #expect(Self.steps(others + attached(8) + [Self.usage(9, of: 1, 100)]) == ["end 9"])
         #expect(Self.steps(others + attached(9)) == ["close 9", "close 8", "close 7"])
     }
 
-    @Test func `a newcomer gets the memory of the address with several waiting sessions, if that is enough`() {
+    @Test func `a new session gets the memory of an address with several detached sessions, if that frees enough`() {
         let flood = (1...30 as ClosedRange<UInt64>).map { Self.usage($0, of: 1, 3000) }
         let single = Self.usage(900, of: 2, 4000)
         #expect(Self.steps(flood + [single]).isEmpty)
         #expect(Self.steps(flood + [single], forNewcomer: true) == ["end 1", "end 2"])
-        // Nothing ends in vain.
+        // No session ends unless that frees enough.
         let busy = Self.usage(1, of: 1, 89_000, isAttached: true)
         #expect(Self.steps([busy, Self.usage(2, of: 1, 1000), Self.usage(3, of: 1, 1)], forNewcomer: true) == ["end 2"])
         #expect(Self.steps([busy, Self.usage(2, of: 1, 2), Self.usage(3, of: 1, 999)], forNewcomer: true).isEmpty == false)
         #expect(Self.steps([busy, Self.usage(2, of: 1, 2000)], forNewcomer: true).isEmpty)
     }
 
-    @Test func `without a budget nothing is short`() {
+    @Test func `without a budget no threshold is reached`() {
         let relief = MemoryRelief(budget: .max)
         #expect(!relief.isShort(.max) && !relief.isExhausted(.max) && !relief.isOverLimit(.max))
         #expect(relief.steps(for: [Self.usage(1, of: 1, 1 << 40)]).isEmpty)
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test(arguments: 1...6 as ClosedRange<UInt64>)
-    func `whatever sessions there are, each step is of one that is there, and names its loop`(seed: UInt64) {
+    func `each step names a session and its event loop, and no step is repeated`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         let sessions = (1...200 as ClosedRange<UInt64>).map { number in
             let total = Int.random(in: 1...1400, using: &random)

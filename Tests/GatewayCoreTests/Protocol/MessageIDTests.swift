@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct MessageIDTests {
     @Test(arguments: ["a", "Z9._:-", String(repeating: "x", count: 64)])
-    func `ids of 1 to 64 allowed characters are ids`(text: String) throws {
+    func `1 to 64 allowed characters are a valid id`(text: String) throws {
         let id = try #require(MessageID(text))
         #expect(id.description == text)
         #expect(id.count == text.utf8.count)
@@ -11,7 +11,7 @@ import Testing
     }
 
     @Test(arguments: ["", String(repeating: "x", count: 65), "a b", "ü", "a\"", "a/b", "a\u{0}", "{", "@", "[", "`"])
-    func `other texts aren't`(text: String) {
+    func `other texts aren't valid ids`(text: String) {
         #expect(MessageID(text) == nil)
     }
 

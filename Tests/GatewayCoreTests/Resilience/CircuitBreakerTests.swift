@@ -6,7 +6,7 @@ import Testing
 
     private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(seconds * 1e9)) }
 
-    /// A reference to one, so that it can change within an expectation.
+    /// A circuit breaker behind a reference, so that it can be mutated in an expectation.
     private final class Breaker {
         private var value: CircuitBreaker
 
@@ -29,20 +29,20 @@ import Testing
         return Breaker(policy)
     }
 
-    /// One request from its beginning to its outcome.
+    /// Admits one request and records its outcome.
     private func request(_ breaker: Breaker, _ outcome: CircuitBreaker.Outcome, at time: Double) throws {
         let ticket = try #require(breaker.admit(at: at(time)))
         breaker.settle(ticket, outcome, at: at(time))
     }
 
-    @Test func `is closed at first`() {
+    @Test func `a new breaker is closed`() {
         let breaker = breaker()
         #expect(breaker.state(at: at(0)) == .closed)
         #expect(breaker.wait(at: at(0)) == 0)
         #expect(breaker.admit(at: at(0))?.isProbe == false)
     }
 
-    @Test func `opens with the fifth failure in a row, not with the fourth`() throws {
+    @Test func `five failures in a row open the breaker, four don't`() throws {
         let breaker = breaker()
         for _ in 0..<4 { try request(breaker, .failure, at: 1) }
         #expect(breaker.state(at: at(1)) == .closed)
@@ -54,7 +54,7 @@ import Testing
         #expect(breaker.wait(at: at(31)) == 30 * Self.second)
     }
 
-    @Test func `a reset closes it from open and from half-open, and leaves a closed one as it is`() throws {
+    @Test func `a reset closes an open and a half-open breaker, and doesn't change a closed one`() throws {
         let breaker = breaker { $0.failures = 2 }
         try request(breaker, .failure, at: 0)
         #expect(!breaker.reset())
@@ -75,7 +75,7 @@ import Testing
         #expect(breaker.admit(at: at(61))?.isProbe == false)
     }
 
-    @Test func `a success in between begins the row anew`() throws {
+    @Test func `a success resets the count of failures in a row`() throws {
         let breaker = breaker { $0.rate = .infinity }
         for _ in 0..<4 { try request(breaker, .failure, at: 0) }
         try request(breaker, .success, at: 0)
@@ -87,21 +87,21 @@ import Testing
     }
 
     @Test(arguments: [(9, false), (10, true)])
-    func `opens at half of twenty requests`(failures: Int, opens: Bool) throws {
+    func `ten failures of twenty requests open the breaker, nine don't`(failures: Int, opens: Bool) throws {
         let breaker = breaker { $0.failures = 1000 }
         for _ in 0..<20 - failures { try request(breaker, .success, at: 1) }
         for _ in 0..<failures { try request(breaker, .failure, at: 1) }
         #expect((breaker.state(at: at(1)) == .open) == opens)
     }
 
-    @Test func `of fewer requests, or of an older window, the share doesn't count`() throws {
+    @Test func `the failure rate doesn't apply below the minimum of requests, nor across windows`() throws {
         let breaker = breaker { $0.failures = 1000 }
         for _ in 0..<19 { try request(breaker, .failure, at: 0) }
         try request(breaker, .failure, at: 10)
         #expect(breaker.state(at: at(10)) == .closed)
     }
 
-    @Test func `is half-open when its time is over, and lets one probe pass at a time`() throws {
+    @Test func `an open breaker becomes half-open after its duration, and admits one probe at a time`() throws {
         let breaker = breaker()
         for _ in 0..<5 { try request(breaker, .failure, at: 0) }
         #expect(breaker.admit(at: at(59.999)) == nil)
@@ -109,12 +109,12 @@ import Testing
         let probe = try #require(breaker.admit(at: at(60)))
         #expect(probe.isProbe)
         #expect(breaker.admit(at: at(60)) == nil)
-        // One that was cancelled has told nothing: another may try.
+        // A cancelled probe has no result: another is admitted.
         breaker.settle(probe, .neither, at: at(61))
         #expect(breaker.admit(at: at(61))?.isProbe == true)
     }
 
-    @Test func `recovers with a probe that succeeds`() throws {
+    @Test func `a successful probe closes the breaker`() throws {
         let breaker = breaker()
         for _ in 0..<5 { try request(breaker, .failure, at: 0) }
         try request(breaker, .success, at: 60)
@@ -123,7 +123,7 @@ import Testing
         #expect(breaker.state(at: at(61)) == .closed)
     }
 
-    @Test func `needs as many probes as are configured`() throws {
+    @Test func `the configured number of successful probes closes the breaker`() throws {
         let breaker = breaker { $0.probes = 2 }
         for _ in 0..<5 { try request(breaker, .failure, at: 0) }
         let first = try #require(breaker.admit(at: at(60)))
@@ -135,7 +135,7 @@ import Testing
         #expect(breaker.state(at: at(61)) == .closed)
     }
 
-    @Test func `opens again with a probe that fails`() throws {
+    @Test func `a failed probe reopens the breaker`() throws {
         let breaker = breaker()
         for _ in 0..<5 { try request(breaker, .failure, at: 0) }
         try request(breaker, .failure, at: 60)
@@ -143,7 +143,7 @@ import Testing
         #expect(breaker.wait(at: at(60)) == 60 * Self.second)
     }
 
-    @Test func `outcomes of requests from before it opened say nothing of now`() throws {
+    @Test func `outcomes of requests from before the breaker opened are ignored`() throws {
         let breaker = breaker()
         let slow = try #require(breaker.admit(at: at(0)))
         for _ in 0..<5 { try request(breaker, .failure, at: 0) }

@@ -1,8 +1,8 @@
 import GatewayCore
 import Testing
 
-@Suite("A queue for permits") struct PermitQueueTests {
-    /// A reference to one, so that it can change within an expectation.
+@Suite("A permit queue") struct PermitQueueTests {
+    /// A queue behind a reference, so that it can be mutated in an expectation.
     private final class Queue {
         private var value: PermitQueue
 
@@ -16,7 +16,7 @@ import Testing
         func cancel(_ ticket: UInt64) -> Bool { value.cancel(ticket) }
     }
 
-    @Test func `as many requests as there are permits acquire one, and the next are queued`() {
+    @Test func `requests acquire permits up to the limit, then are queued, then are rejected`() {
         let queue = Queue(limit: 2, capacity: 2)
         #expect(queue.acquire(1) == .acquired)
         #expect(queue.acquire(2) == .acquired)
@@ -55,7 +55,7 @@ import Testing
         #expect(queue.acquire(4) == .queued)
     }
 
-    @Test func `without capacity a request that finds no permit is rejected`() {
+    @Test func `without queue capacity, a request is rejected when no permit is free`() {
         let queue = Queue(limit: 1, capacity: 0)
         #expect(queue.acquire(1) == .acquired)
         #expect(queue.acquire(2) == .rejected)
@@ -65,7 +65,7 @@ import Testing
 @Suite("A load balancer") struct LoadBalancerTests {
     private let now = Instant(nanoseconds: 0)
 
-    /// A reference to one, so that it can change within an expectation.
+    /// A load balancer behind a reference, so that it can be mutated in an expectation.
     private final class Endpoints {
         private var value: LoadBalancer
 
@@ -96,7 +96,7 @@ import Testing
         }
     }
 
-    @Test func `gives the next request to whoever has the fewest`() throws {
+    @Test func `the endpoint with the fewest outstanding requests is picked`() throws {
         let set = Endpoints(count: 3)
         let picks = try (0..<3).map { _ in try pick(set) }
         #expect(Set(picks.map(\.index)) == [0, 1, 2])
@@ -105,7 +105,7 @@ import Testing
         #expect(set.endpoints.map(\.outstanding) == [1, 1, 1])
     }
 
-    @Test func `fails over to another, and comes back to the first when it is the only one`() throws {
+    @Test func `a failed endpoint is excluded, unless it is the only one`() throws {
         let set = Endpoints(count: 2)
         let first = try pick(set)
         set.release(first, .failure, at: now)
@@ -114,7 +114,7 @@ import Testing
         #expect(try pick(single, excluding: [0]).index == 0)
     }
 
-    @Test func `avoids one whose breaker is open or that isn't healthy`() throws {
+    @Test func `an endpoint that is unhealthy or whose breaker is open is avoided`() throws {
         let set = Endpoints(count: 2)
         #expect(set.state(at: now) == .ready)
         try fail(set, 0)
@@ -125,12 +125,12 @@ import Testing
         #expect(!other.setHealth(of: 1, false))
         for _ in 0..<3 { #expect(try pick(other).index == 0) }
         #expect(other.state(at: now) == .degraded)
-        // Better than nothing.
+        // An unhealthy endpoint is picked if no other is left.
         try fail(other, 0)
         #expect(try pick(other).index == 1)
     }
 
-    @Test func `says how long none takes requests`() throws {
+    @Test func `when all breakers are open, the wait until the first half-opens is returned`() throws {
         let set = Endpoints(count: 2)
         try fail(set, 0)
         try fail(set, 1)
@@ -141,7 +141,7 @@ import Testing
 }
 
 @Suite("Retries") struct RetryTests {
-    @Test func `a retry is paid for by requests`() {
+    @Test func `retries are limited to a share of the requests`() {
         var budget = RetryBudget(share: 0.2)
         for _ in 0..<10 {
             let hasPaid = budget.spend()
@@ -159,7 +159,7 @@ import Testing
         #expect(mayNot)
     }
 
-    @Test func `pauses double up to a bound, and are a random share of that`() {
+    @Test func `delays double up to a limit, with full jitter`() {
         let backoff = Backoff()
         #expect(backoff.delay(after: 1, random: 1) == .milliseconds(100))
         #expect(backoff.delay(after: 2, random: 1) == .milliseconds(200))

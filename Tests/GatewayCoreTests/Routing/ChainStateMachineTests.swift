@@ -10,7 +10,7 @@ import Testing
 
     // MARK: One stage
 
-    @Test func `one stage is asked in the client's words, and its last event completes the request`() {
+    @Test func `a single stage gets the client's request, and its last event completes the request`() {
         let chain = Run([Self.any])
         #expect(chain.begin() == "start 0")
         #expect(chain.text("Hel") == "text Hel")
@@ -18,18 +18,18 @@ import Testing
         #expect(chain.isEnded)
     }
 
-    @Test func `the last event is final even if the upstream doesn't say so, and other content ends as it is`() {
+    @Test func `the last text is final even if not marked, and other content is unchanged`() {
         let chain = Run([Self.any])
         _ = chain.begin()
         #expect(chain.complete(.text([0x61], final: false)) == "finish text a final")
-        let heard = Run([Self.vosk], audio: true)
-        _ = heard.begin()
+        let transcription = Run([Self.vosk], audio: true)
+        _ = transcription.begin()
         #expect(
-            heard.complete(.transcript([0x61], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil))
+            transcription.complete(.transcript([0x61], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil))
                 == "finish transcript a")
     }
 
-    @Test func `a failed call fails the request with its error, correlation id and times`() {
+    @Test func `a failed call fails the request with its error, retry_after and correlation id`() {
         let chain = Run([Self.llm])
         _ = chain.begin()
         var failure = CallFailure(.responseTimeout)
@@ -43,7 +43,7 @@ import Testing
         #expect(other.fail(failure) == "")
     }
 
-    @Test func `the client's bytes count as consumed once, the input of later stages doesn't`() {
+    @Test func `the client's bytes count as consumed once, the input of later stages doesn't count`() {
         let chain = Run([Self.llm], text: "12345")
         _ = chain.begin()
         #expect(chain.heldBytes == 0)
@@ -58,7 +58,7 @@ import Testing
 
     // MARK: Collecting
 
-    @Test func `audio for an upstream that takes recordings is collected, and sent at its end`() {
+    @Test func `audio for an upstream that requires a recording is collected, and sent at its end`() {
         let chain = Run([Self.stt], audio: true)
         #expect(chain.begin() == "")
         #expect(chain.audio([1, 2]) == "consumed")
@@ -70,7 +70,7 @@ import Testing
         #expect(chain.complete("x") == "finish text x final")
     }
 
-    @Test func `a recording is refused when it is too long, empty, or single Opus packets`() {
+    @Test func `a recording that is too long, empty or raw Opus packets is rejected`() {
         let long = Run(Chain([Self.stt], collectMaxBytes: 3), audio: true)
         _ = long.begin()
         #expect(long.audio([1, 2, 3]) == "consumed")
@@ -87,7 +87,7 @@ import Testing
         #expect(opus.end() == "finish invalid_audio The route doesn't accept single Opus packets; send ogg_opus or webm_opus, no retry")
     }
 
-    @Test func `audio for an upstream that takes it as it comes is streamed`() {
+    @Test func `audio for an upstream that accepts streams is streamed`() {
         let chain = Run([Self.vosk, Self.llm], audio: true)
         #expect(chain.begin() == "start 0 audio")
         #expect(chain.audio([1, 2]) == "send")
@@ -110,7 +110,7 @@ import Testing
 
     // MARK: Chains
 
-    @Test func `transcript, response, speech: each stage is given the output of the one before`() {
+    @Test func `each stage of a chain gets the output of the stage before`() {
         let chain = Run([Self.vosk, Self.llm, Self.tts], audio: true, wantsAudio: true)
         #expect(chain.begin() == "start 0 audio, text only")
         #expect(chain.end() == "end input")
@@ -134,7 +134,7 @@ import Testing
         #expect(chain.advance() == ["finish audio end, usage 5 6"])
     }
 
-    @Test func `a text skips the transcription, and without audio in the output nothing is synthesized`() {
+    @Test func `a text request skips transcribe, and synthesize unless audio is requested`() {
         let chain = Run([Self.vosk, Self.llm, Self.tts])
         #expect(chain.begin() == "start 1 text hello")
         #expect(!chain.hasSpeech)
@@ -148,7 +148,7 @@ import Testing
         #expect(single.advance() == ["finish audio end"])
     }
 
-    @Test func `a text to a route that only transcribes completes at once`() {
+    @Test func `a text request to a transcription-only route completes at once`() {
         let chain = Run([Self.vosk])
         #expect(chain.begin() == "finish text  final")
     }
@@ -162,7 +162,7 @@ import Testing
         }
     }
 
-    @Test func `without a response in between, the transcript is synthesized`() {
+    @Test func `in a chain without a respond stage, the transcript is synthesized`() {
         let chain = Run([Self.vosk, Self.tts], audio: true, wantsAudio: true)
         _ = chain.begin()
         _ = chain.complete(transcript: "Say that again please.")
@@ -171,7 +171,7 @@ import Testing
         #expect(chain.advance() == ["finish text  final"])
     }
 
-    @Test func `times and usage of the stages add up`() {
+    @Test func `timing and usage of the stages add up`() {
         let chain = Run([Self.vosk, Self.llm], audio: true)
         _ = chain.begin()
         _ = chain.complete(transcript: "a", usage: (1, 2))
@@ -182,8 +182,8 @@ import Testing
 
     // MARK: Speech
 
-    /// A response whose text is complete, with two sentences.
-    private func speaking(failsWithSpeech: Bool = false, text: Bool = true) -> Run {
+    /// A chain whose response text is complete, with two sentences.
+    private func synthesizingChain(failsWithSpeech: Bool = false, text: Bool = true) -> Run {
         let chain = Run(Chain([Self.llm, Self.tts], failsWithSpeech: failsWithSpeech), wantsAudio: true, wantsText: text)
         _ = chain.begin()
         _ = chain.complete("This is the first sentence. This is the second sentence.")
@@ -191,8 +191,8 @@ import Testing
         return chain
     }
 
-    @Test func `a sentence that fails is skipped, and the last message says so`() {
-        let chain = speaking()
+    @Test func `a failed sentence is skipped, and the last message reports partial speech`() {
+        let chain = synthesizingChain()
         #expect(chain.speechFailed(.brokenOff()) == "status speech_failed")
         #expect(chain.advance() == ["synthesize This is the second sentence."])
         _ = chain.speech(.audio(Run.pcm))
@@ -200,29 +200,29 @@ import Testing
         #expect(chain.advance() == ["finish audio end, speech partial"])
     }
 
-    @Test func `without any audio the text remains`() {
-        let chain = speaking()
+    @Test func `when all sentences fail, the request completes with its text`() {
+        let chain = synthesizingChain()
         _ = chain.speechFailed(.brokenOff())
         _ = chain.advance()
         _ = chain.speechFailed(.brokenOff())
         #expect(chain.advance() == ["finish text  final, speech failed"])
     }
 
-    @Test func `without any audio, and without text in the output, the request fails`() {
-        let chain = speaking(text: false)
+    @Test func `when all sentences fail and no text was requested, the request fails`() {
+        let chain = synthesizingChain(text: false)
         _ = chain.speechFailed(.brokenOff())
         _ = chain.advance()
         _ = chain.speechFailed(.brokenOff())
         #expect(chain.advance() == ["finish upstream_error The upstream's response is incomplete"])
     }
 
-    @Test func `where speech is required, a sentence that fails ends the request`() {
-        let chain = speaking(failsWithSpeech: true)
+    @Test func `where speech is required, a failed sentence fails the request`() {
+        let chain = synthesizingChain(failsWithSpeech: true)
         #expect(chain.speechFailed(.brokenOff()) == "finish upstream_error The upstream's response is incomplete")
         #expect(chain.advance() == [])
     }
 
-    @Test func `after two deadlines in a row the other sentences aren't tried`() {
+    @Test func `after two timeouts in a row, the remaining sentences are skipped`() {
         let chain = Run([Self.llm, Self.tts], wantsAudio: true)
         _ = chain.begin()
         _ = chain.complete("This is the first sentence. This is the second sentence. This is the third sentence. This is the last one.")
@@ -233,7 +233,7 @@ import Testing
         #expect(chain.advance() == ["status speech_failed", "status speech_failed", "finish text  final, speech failed"])
     }
 
-    @Test func `a sentence that ends while it is started isn't followed from within`() {
+    @Test func `after a sentence that ends while it is started, the next one waits until the start has returned`() {
         let chain = Run([Self.llm, Self.tts], wantsAudio: true)
         _ = chain.begin()
         _ = chain.complete("This is the first sentence. This is the second sentence.")
@@ -244,19 +244,19 @@ import Testing
         #expect(chain.next() == "synthesize This is the second sentence.")
     }
 
-    @Test func `another format of the audio closes the first`() {
-        let chain = speaking()
+    @Test func `audio in another format closes the first output and opens another`() {
+        let chain = synthesizingChain()
         _ = chain.speech(.audio(Run.pcm))
         #expect(chain.speech(.audio(AudioFormat(codec: .pcm16, rate: 24_000, channels: 1))) == "reopen 16000 24000")
     }
 
-    @Test func `text that is only spoken isn't sent`() {
+    @Test func `text isn't sent when only audio was requested`() {
         let chain = Run([Self.llm, Self.tts], wantsAudio: true, wantsText: false)
         _ = chain.begin()
         #expect(chain.text("Hello there.") == "unsent Hello there.")
     }
 
-    @Test func `text that is open at the end of the response is closed before the speech`() {
+    @Test func `text that is open at the end of the response is closed before synthesis`() {
         let chain = Run([Self.llm, Self.tts], wantsAudio: true)
         _ = chain.begin()
         _ = chain.text("Hello")
@@ -264,9 +264,9 @@ import Testing
         #expect(chain.advance() == ["text  final", "synthesize Hello"])
     }
 
-    // MARK: Cancelling, and inputs that don't fit
+    // MARK: Cancelling, and unexpected inputs
 
-    @Test func `after a cancel in each phase nothing follows`() {
+    @Test func `after cancelling in any phase, all inputs are ignored`() {
         let phases: [(String, (Run) -> Void, Run)] = [
             ("ready", { _ in }, Run([Self.llm])),
             ("collecting", { _ = $0.audio([1]) }, Run([Self.stt], audio: true)),
@@ -337,7 +337,7 @@ import Testing
     }
 }
 
-/// A chain whose results are told as text.
+/// A chain whose results are returned as text.
 private final class Run {
     static let pcm = AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)
 

@@ -20,7 +20,7 @@ import Testing
         table.choose(request, path: path).map { table.routes[$0].name }
     }
 
-    @Test func `the one that demands most is asked first`() throws {
+    @Test func `the most specific matching route is chosen`() throws {
         let table = RouteTable([
             route("a_all"), route("b_text") { $0.inputs = [.text] }, route("c_meta") { $0.meta = [.init(key: [0x6B], value: [0x76])] },
             route("d_path") { $0.path = "/kiosk" },
@@ -38,13 +38,13 @@ import Testing
         #expect(name(table, try request(audio: true), path: "/kiosk") == "e_both")
     }
 
-    @Test func `a message that none takes has no route`() throws {
+    @Test func `a request that matches no route has none`() throws {
         let table = RouteTable([route("a") { $0.inputs = [.audio] }, route("b") { $0.path = "/x" }])
         #expect(name(table, try request()) == nil)
         #expect(name(RouteTable([]), try request()) == nil)
     }
 
-    @Test func `all conditions on meta have to hold`() throws {
+    @Test func `all conditions on meta must hold`() throws {
         let table = RouteTable([
             route("two") { $0.meta = [.init(key: [0x61], value: [0x31]), .init(key: [0x62], value: [0x32])] }
         ])
@@ -52,7 +52,7 @@ import Testing
         #expect(name(table, try request(meta: [("b", "2"), ("c", "3"), ("a", "1")])) == "two")
     }
 
-    @Test func `equals are told apart by name`() {
+    @Test func `equally specific routes are ordered by name`() {
         #expect(RouteTable([route("b"), route("a")]).routes.map(\.name) == ["a", "b"])
     }
 }

@@ -1,18 +1,18 @@
 import GatewayCore
 import Testing
 
-/// How long an acknowledgement may wait to go along with the answer.
+/// How long an acknowledgement may be delayed to share a write with the response.
 @Suite struct AcknowledgementDelayTests {
     private let conversation = Conversation()
 
-    /// A text whose answer begins after so many milliseconds.
+    /// Sends a text whose response begins after `milliseconds`.
     private func exchange(_ id: String, milliseconds: Int64) throws {
         let key = try conversation.begin(id)
         conversation.advance(milliseconds: milliseconds)
         _ = conversation.receive(key, .text([0x61], final: true), isLast: true)
     }
 
-    @Test func `before anything was answered it waits for 5 ms`() throws {
+    @Test func `before the first response, an acknowledgement is delayed by 5 ms`() throws {
         #expect(conversation.session.acknowledgementDelay == nil)
         _ = try conversation.begin("m1")
         #expect(conversation.session.acknowledgementDelay == 5_000_000)
@@ -21,24 +21,24 @@ import Testing
     @Test(
         arguments: [(1, 5_000_000), (2, 5_000_000), (3, 6_000_000), (49, 98_000_000), (50, 100_000_000), (51, nil), (3000, nil)]
             as [(Int64, Int64?)])
-    func `it waits twice as long as answers take, if that isn't more than 100 ms`(milliseconds: Int64, delay: Int64?) throws {
+    func `the delay is twice that of the response, and none above 100 ms`(milliseconds: Int64, delay: Int64?) throws {
         try exchange("m1", milliseconds: milliseconds)
         #expect(conversation.session.acknowledgementDelay == nil)
         _ = try conversation.begin("m2")
         #expect(conversation.session.acknowledgementDelay == delay)
     }
 
-    @Test func `one slow answer among quick ones changes little, many of them end it`() throws {
+    @Test func `one slow response changes the delay little, many of them end it`() throws {
         for index in 0..<8 { try exchange("quick\(index)", milliseconds: 8) }
         try exchange("slow", milliseconds: 88)
         _ = try conversation.begin("next")
-        // 8 ms, and an eighth of the 80 more.
+        // Twice the sum of 8 ms and an eighth of the additional 80 ms.
         #expect(conversation.session.acknowledgementDelay == 36_000_000)
         for index in 0..<8 { try exchange("slow\(index)", milliseconds: 88) }
         #expect(conversation.session.acknowledgementDelay == nil)
     }
 
-    @Test func `it doesn't wait where more is to be told`() throws {
+    @Test func `an acknowledgement isn't delayed while other messages wait or an audio stream is open`() throws {
         let key = try conversation.begin("m1")
         conversation.isSocketOpen = false
         _ = conversation.receive(key, .text([0x61], final: false))

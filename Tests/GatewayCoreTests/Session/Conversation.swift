@@ -2,7 +2,7 @@ import Foundation
 import GatewayCore
 import Testing
 
-/// A session under test: messages go in as text, and what comes of them comes out decoded.
+/// A session under test: its inputs are texts and events, and its effects are returned decoded.
 final class Conversation {
     var session: Session
     var now = Instant(nanoseconds: 0)
@@ -18,11 +18,11 @@ final class Conversation {
         effects = Effects(ids: ULIDSource(seed: 1), showsDetails: showsDetails)
     }
 
-    /// What one call came to.
+    /// The effects of one call.
     struct Outcome {
         /// Messages that aren't sequenced.
         var replies: [Message] = []
-        /// Messages and frames out of the outbox.
+        /// Messages and frames from the outbox.
         var sequenced: [Message] = []
         var commands: [UpstreamCommand] = []
         var incidents: [GatewayError] = []
@@ -32,7 +32,7 @@ final class Conversation {
         var texts: [String] { replies.map(\.text) }
         /// Codes of the errors among the replies.
         var errors: [String] { replies.compactMap { $0.error?["code"] as? String } }
-        /// The one error that there is.
+        /// The error, if there is exactly one.
         var error: [String: Any]? { errors.count == 1 ? replies.compactMap(\.error).first : nil }
         var isEmpty: Bool { replies.isEmpty && sequenced.isEmpty && commands.isEmpty && closing == nil && !endsSession }
     }
@@ -77,7 +77,7 @@ final class Conversation {
 
     func detach() { session.detach(now: now) }
 
-    /// The `session` message of a new connection, and what is written to it again.
+    /// Resumes the session. Returns the `session` message and the messages that are written again.
     func resume(after last: UInt64?) -> Outcome {
         perform { session, _, effects in
             let isLost = session.resume(after: last, now: effects.now, wall: effects.wall)
@@ -96,7 +96,7 @@ final class Conversation {
         wall += milliseconds
     }
 
-    /// Whether the socket takes what the outbox holds at the end of every call.
+    /// Whether the socket accepts all messages of the outbox at the end of every call.
     var isSocketOpen = true
 
     func perform(_ body: (inout Session, inout MessageScanner, inout Effects) -> Void) -> Outcome {
@@ -123,26 +123,26 @@ final class Conversation {
         return outcome
     }
 
-    /// Gives the effects a batch, as an event loop with a store does.
+    /// Adds a batch to the effects, as an event loop with a store does.
     func beginStoring() { effects.batch = StoreBatch() }
 
-    /// Takes the batch, with all changes since the last call.
+    /// Removes and returns the batch, with all changes since the last call.
     func endStoring() -> StoreBatch {
         session.store(effects: &effects)
         defer { effects.batch = nil }
         return effects.batch ?? StoreBatch()
     }
 
-    /// The report that the client asks for, without what asking costs.
+    /// Requests the `status` report and returns it.
     func status() -> [String: Any] { send(#"{"type":"status"}"#).replies.first?.object ?? [:] }
 
-    /// A text that is accepted, and its request.
+    /// Sends a text and returns the key of its request.
     @discardableResult
     func begin(_ id: String, text: String = "hello") throws -> RequestKey {
         try started(send(#"{"type":"text","id":"\#(id)","text":"\#(text)"}"#)).key
     }
 
-    /// An audio stream that is accepted, and its request.
+    /// Opens an audio stream and returns the key of its request.
     @discardableResult
     func open(_ id: String, codec: String = "pcm16", rate: Int = 16_000, channels: Int = 1) throws -> RequestKey {
         try started(send(Self.opening(id, codec: codec, rate: rate, channels: channels))).key
@@ -162,14 +162,14 @@ struct NotStarted: Error {
     let replies: [String]
 }
 
-/// The request that an outcome starts.
+/// Returns the request that an outcome starts.
 func started(_ outcome: Conversation.Outcome) throws -> UpstreamRequest {
     for case .start(let request) in outcome.commands { return request }
     throw NotStarted(replies: outcome.texts)
 }
 
 extension UpstreamCommand {
-    /// On one line, for comparison.
+    /// The command on one line, for comparison.
     var summary: String {
         switch self {
         case .start(let request): "start \(request.id)"

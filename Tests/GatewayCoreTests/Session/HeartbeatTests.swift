@@ -13,7 +13,7 @@ import Testing
 
     private struct Unexpected: Error { let action: Heartbeat.Action }
 
-    @Test func `a ping goes out when the interval is over, not before`() throws {
+    @Test func `a ping is sent at the end of the interval, not before`() throws {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
         #expect(heartbeat.tick(now: at(29.999), policy: Self.policy) == .none)
         let first = try payload(heartbeat.tick(now: at(30), policy: Self.policy))
@@ -25,13 +25,13 @@ import Testing
         #expect(heartbeat.missed == 0)
     }
 
-    @Test func `a missed pong is counted and pinged again`() throws {
+    @Test func `a missed pong is counted and triggers another ping`() throws {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
         let first = try payload(heartbeat.tick(now: at(30), policy: Self.policy))
         #expect(heartbeat.tick(now: at(39.999), policy: Self.policy) == .none)
         let second = try payload(heartbeat.tick(now: at(40), policy: Self.policy))
         #expect(heartbeat.missed == 1)
-        // The answer to the first comes too late to say anything.
+        // The pong for the first ping is too late to be a sample.
         _ = heartbeat.pong(payload: first, now: at(41))
         #expect(heartbeat.smoothedNanoseconds == nil)
         _ = heartbeat.pong(payload: second, now: at(41))
@@ -41,21 +41,21 @@ import Testing
         #expect(heartbeat.missed == 1)
     }
 
-    @Test func `only staleness ends it, at exactly that time`() throws {
+    @Test func `silence makes the connection stale, exactly at stale_after`() throws {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
         for second in stride(from: 30.0, to: 75, by: 10) { _ = try payload(heartbeat.tick(now: at(second), policy: Self.policy)) }
         #expect(heartbeat.tick(now: Instant(nanoseconds: 74_999_999_999), policy: Self.policy) == .none)
         #expect(heartbeat.tick(now: at(75), policy: Self.policy) == .stale)
     }
 
-    @Test func `any byte is life`() {
+    @Test func `any received byte postpones staleness`() {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
         heartbeat.heard(now: at(50))
         #expect(heartbeat.tick(now: at(124.9), policy: Self.policy) != .stale)
         #expect(heartbeat.tick(now: at(125), policy: Self.policy) == .stale)
     }
 
-    @Test func `samples are smoothed by an eighth`() throws {
+    @Test func `round-trip samples are smoothed by an eighth`() throws {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
         for (start, trip, smoothed) in [(30, 80, 80_000_000), (60, 160, 90_000_000), (90, 10, 80_000_000)] as [(Double, Double, Int64)] {
             heartbeat.heard(now: at(start))
@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    @Test func `outliers and clocks that go back are no samples`() throws {
+    @Test func `outliers and negative round trips are ignored`() throws {
         let slow = Heartbeat.Policy(interval: .seconds(30), timeout: .seconds(100), staleAfter: .seconds(300))
         for (answered, sample) in [
             (60_000_000_000, 30_000_000_000), (60_000_000_001, nil), (29_999_999_999, nil), (30_000_000_000, 0),
@@ -74,13 +74,13 @@ import Testing
             let ping = try payload(heartbeat.tick(now: at(30), policy: slow))
             _ = heartbeat.pong(payload: ping, now: Instant(nanoseconds: answered))
             #expect(heartbeat.smoothedNanoseconds == sample)
-            // Answered, if uselessly: it isn't missed.
+            // The pong isn't a sample, but isn't missed either.
             #expect(heartbeat.tick(now: at(60), policy: slow) != .none)
             #expect(heartbeat.missed == 0)
         }
     }
 
-    @Test func `pongs that nobody asked for say nothing`() throws {
+    @Test func `unsolicited pongs are ignored`() throws {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
         _ = heartbeat.pong(payload: 0, now: at(1))
         let ping = try payload(heartbeat.tick(now: at(30), policy: Self.policy))

@@ -1,28 +1,28 @@
 import GatewayCore
 import Testing
 
-/// The outbox beside a model that keeps everything and is obviously right: through acknowledgements, lost connections, resumes and overflow.
+/// Compares the outbox with a simple model that keeps every message, through acknowledgements, lost connections, resumes and overflow.
 @Suite struct OutboxModelTests {
     private struct Sent: Equatable {
         var number: UInt64
         var kind: Outbox.Kind
     }
 
-    /// The client: what it has, by the numbers that it counted itself.
+    /// The client, with the numbers of the messages that it has received.
     private struct Client {
         var received: [UInt64] = []
         var last: UInt64 { received.last ?? 0 }
     }
 
     @Test(arguments: 1...40 as ClosedRange<UInt64>)
-    func `every message arrives once and in order, or the resume says that something is lost`(seed: UInt64) {
+    func `every message arrives once and in order, or the resume reports a loss`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         let most = [Int.max, 60, 12][Int(seed % 3)]
         var outbox = Outbox(maximumCount: most, maximumBytes: .max)
         var all: [Sent] = []
         var client = Client()
         var isAttached = true
-        // In each connection the client may get less than was written: the rest died with it.
+        // Written, but not received yet: a part of it may be lost with the connection.
         var inFlight: [UInt64] = []
         var opening = false
         for _ in 0..<2000 {
@@ -60,13 +60,13 @@ import Testing
                 let due = all.filter { $0.number > before }
                 if isLost {
                     #expect(most != .max)
-                    #expect(kept.count < due.count, "nothing is called lost that isn't")
+                    #expect(kept.count < due.count, "a loss is reported only if messages are missing")
                     #expect(Array(due.suffix(kept.count)).count == kept.count && isSubsequence(kept, of: due))
                     #expect(kept.first?.kind != .binary)
                 } else {
                     #expect(kept == due)
                 }
-                // After a loss the client goes on from where the gateway does.
+                // After a loss, the client continues with the gateway's next number.
                 if isLost { client.received.append((kept.first?.number ?? outbox.nextSequence) - 1) }
             default: break
             }
@@ -81,7 +81,7 @@ import Testing
         (0..<span.byteCount).reduce(0) { $0 * 10 + UInt64(span.byte(at: $1) - 0x30) }
     }
 
-    /// What would be written next, without changing anything.
+    /// Returns the messages that would be written next, without changing the outbox.
     private func replay(_ outbox: Outbox) -> [Sent] {
         var copy = outbox
         var sent: [Sent] = []

@@ -9,20 +9,20 @@ import Testing
         Array(text.utf8).withRawSpan { outbox.append($0, kind: kind, request: request) }
     }
 
-    /// Takes up to `limit` messages, as text.
+    /// Writes up to `limit` messages and returns their texts.
     private func drain(_ outbox: inout Outbox, _ limit: Int = .max) -> [String] {
-        var taken: [String] = []
+        var written: [String] = []
         outbox.drain { span, _ in
-            guard taken.count < limit else { return false }
-            taken.append(String(decoding: (0..<span.byteCount).map { span.byte(at: $0) }, as: UTF8.self))
+            guard written.count < limit else { return false }
+            written.append(String(decoding: (0..<span.byteCount).map { span.byte(at: $0) }, as: UTF8.self))
             return true
         }
-        return taken
+        return written
     }
 
     private func outbox(messages: Int = .max, bytes: Int = .max) -> Outbox { Outbox(maximumCount: messages, maximumBytes: bytes) }
 
-    @Test func `numbers grow by one, binary frames included`() {
+    @Test func `sequence numbers increase by one, binary frames included`() {
         var outbox = outbox()
         #expect(outbox.lastSequence == 0 && outbox.nextSequence == 1)
         append("a", to: &outbox)
@@ -30,7 +30,7 @@ import Testing
         #expect(outbox.lastSequence == 2 && outbox.nextSequence == 3)
     }
 
-    @Test func `a socket that is full gets the rest later`() {
+    @Test func `messages that a full socket doesn't accept are written later`() {
         var outbox = outbox()
         for text in ["a", "bb", "ccc"] { append(text, to: &outbox) }
         #expect(outbox.waitingBytes == 6)
@@ -43,7 +43,7 @@ import Testing
         #expect(outbox.count == 4)
     }
 
-    @Test func `what is acknowledged goes, what isn't stays`() {
+    @Test func `acknowledged messages are removed, others stay`() {
         var outbox = outbox()
         for text in ["a", "b", "c"] { append(text, to: &outbox) }
         _ = drain(&outbox)
@@ -57,7 +57,7 @@ import Testing
         #expect(outbox.count == 0)
     }
 
-    @Test func `a client can't acknowledge what it hasn't got`() {
+    @Test func `messages that weren't written can't be acknowledged`() {
         var outbox = outbox()
         for text in ["a", "b", "c"] { append(text, to: &outbox) }
         _ = drain(&outbox, 1)
@@ -66,7 +66,7 @@ import Testing
         #expect(drain(&outbox) == ["b", "c"])
     }
 
-    @Test func `cancelling drops what waits of one request and keeps the others'`() {
+    @Test func `cancelling drops the waiting messages of one request and keeps those of others`() {
         var outbox = outbox()
         append("1a", to: &outbox)
         append("1b", to: &outbox)
@@ -80,14 +80,14 @@ import Testing
         #expect(outbox.nextSequence == 7)
         append("next", to: &outbox)
         #expect(drain(&outbox) == ["2a", "2b", "0", "next"])
-        // 1a, and 2a behind the gap, which is number 3.
+        // Unacknowledged: 1a, and 2a after the gap, with number 3.
         outbox.acknowledge(2)
         #expect(outbox.count == 4)
         outbox.acknowledge(3)
         #expect(outbox.count == 3)
     }
 
-    @Test func `cancelling leaves what was written for the client to acknowledge`() {
+    @Test func `cancelling keeps written messages until they are acknowledged`() {
         var outbox = outbox()
         append("a", to: &outbox)
         append("b", to: &outbox)
@@ -105,11 +105,11 @@ import Testing
         append("1c", to: &outbox)
         #expect(drain(&outbox, 1) == ["2 opens"])
         outbox.dropWaiting(of: Self.one)
-        // 1b carries number 3, from which the frame counts on.
+        // 1b has number 3, from which the client counts to the frame's 4.
         #expect(drain(&outbox) == ["1b", "2 sounds"])
     }
 
-    @Test func `a cancelled audio answer goes with all its frames`() {
+    @Test func `a cancelled audio response is dropped with all its frames`() {
         var outbox = outbox()
         append("opens", to: &outbox)
         for _ in 0..<3 { append("frame", to: &outbox, kind: .binary) }
@@ -119,7 +119,7 @@ import Testing
         #expect(!outbox.hasWaiting && outbox.count == 2)
     }
 
-    @Test func `bounds drop the oldest written, never what waits`() {
+    @Test func `the count bound drops the oldest written messages, never waiting ones`() {
         var outbox = outbox(messages: 2)
         for text in ["a", "b", "c"] { append(text, to: &outbox) }
         #expect(outbox.count == 3)
@@ -135,7 +135,7 @@ import Testing
         #expect(outbox.count == 1)
     }
 
-    @Test func `bytes are a bound as well`() {
+    @Test func `the byte bound drops the oldest written messages`() {
         var outbox = outbox(bytes: 10)
         append("12345", to: &outbox)
         append("67890", to: &outbox)
@@ -173,7 +173,7 @@ import Testing
     }
 
     @Test(arguments: 1...6 as ClosedRange<UInt64>)
-    func `it does what a plain list would`(seed: UInt64) {
+    func `the outbox behaves like a plain list`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         let (maximumCount, maximumBytes) = (12, 150)
         var outbox = outbox(messages: maximumCount, bytes: maximumBytes)

@@ -8,7 +8,7 @@ import Testing
         }
     }
 
-    @Test func `progress over the limit is held, and the newest is forwarded as soon as one passes again`() {
+    @Test func `progress over the limit is held; the newest is forwarded as soon as the limit admits it`() {
         var policy = SessionPolicy()
         policy.control = Rate(units: 1, per: .seconds(1), burst: 1)
         let conversation = Conversation(policy)

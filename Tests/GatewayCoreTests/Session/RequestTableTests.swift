@@ -11,7 +11,7 @@ import Testing
         return key
     }
 
-    @Test mutating func `keys are numbered from 1, and go on behind a stored session's last`() {
+    @Test mutating func `keys are numbered from 1, and continue after the last key of a stored session`() {
         #expect(table.nextKey().number == 1)
         #expect(table.nextKey().number == 2)
         table.restore(lastNumber: 41)
@@ -30,14 +30,14 @@ import Testing
         #expect(table.index(of: second) == 0 && table.count == 1)
     }
 
-    @Test mutating func `of requests with one id the newest is found`() throws {
+    @Test mutating func `the newest of two requests with the same id is found`() throws {
         _ = try insert("a")
         let newest = try insert("a")
         #expect(table.key(of: try #require(MessageID("a"))) == newest)
         #expect(table.key(of: try #require(MessageID("b"))) == nil)
     }
 
-    @Test mutating func `an idle upstream takes a piece of any size`() {
+    @Test mutating func `an idle upstream accepts a message of any size`() {
         #expect(table.hasRoom(for: .max, within: 0))
     }
 
@@ -52,7 +52,7 @@ import Testing
         #expect(table.queuedBytes == 0)
     }
 
-    @Test mutating func `sixteen requests count as bytes although none of theirs waits`() throws {
+    @Test mutating func `from sixteen on, requests count as bytes even if the queue is empty`() throws {
         for index in 0..<15 { _ = try insert("m\(index)") }
         #expect(table.hasRoom(for: 1, within: 0))
         _ = try insert("m15")
@@ -60,7 +60,7 @@ import Testing
         #expect(table.hasRoom(for: 0, within: 16 * InFlightRequest.baseBytes))
     }
 
-    @Test mutating func `promises are kept in order, and those that aren't can be withdrawn`() throws {
+    @Test mutating func `accepted messages are committed in order, and uncommitted ones can be removed`() throws {
         let id = try #require(MessageID("a"))
         for number in 1...4 { table.promise(RequestKey(number: UInt64(number)), id) }
         #expect(table.acceptedCount == 4)
@@ -74,7 +74,7 @@ import Testing
         #expect(table.promises.isEmpty && table.acceptedCount == 5)
     }
 
-    @Test mutating func `the footprint counts requests, their records and promises`() throws {
+    @Test mutating func `the footprint includes requests, their responses and uncommitted messages`() throws {
         #expect(table.footprint == 0)
         let key = try insert("a")
         #expect(table.footprint == InFlightRequest.baseBytes + 10)
@@ -85,7 +85,7 @@ import Testing
         #expect(table.footprint > before)
     }
 
-    @Test mutating func `times follow the clock of another event loop`() throws {
+    @Test mutating func `times are converted to the clock of another event loop`() throws {
         _ = try insert("a")
         table[0].inputEndedAt = Instant(nanoseconds: 5)
         table.move(by: .nanoseconds(100))
@@ -94,7 +94,7 @@ import Testing
         #expect(table[0].answeredAt == nil)
     }
 
-    @Test mutating func `the latency is counted from the end of the audio, and without a response until now`() throws {
+    @Test mutating func `the latency is measured from the end of the audio, and without a response until now`() throws {
         _ = try insert("a")
         #expect(table[0].latency(now: Instant(nanoseconds: 9000)) == History.Latency(first: 9, last: 9))
         table[0].inputEndedAt = Instant(nanoseconds: 2000)

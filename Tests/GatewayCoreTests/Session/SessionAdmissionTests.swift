@@ -20,7 +20,7 @@ import Testing
         for limit in Limit.allCases { #expect(admit(limit, .max / 2) == nil) }
     }
 
-    @Test mutating func `the burst is admitted, one more waits, and time admits again`() {
+    @Test mutating func `a unit over the burst has to wait and is admitted later`() {
         policy.text = Self.rate(2)
         #expect(admit(.text) == nil)
         #expect(admit(.text) == nil)
@@ -38,7 +38,7 @@ import Testing
         #expect(admission.remaining(.control, now: now, sharedNow: now) == 0)
     }
 
-    @Test mutating func `sessions of one client share its limit, and a refusal names it`() {
+    @Test mutating func `sessions of one client share its limit, and a rejection is marked as the client's`() {
         policy.text = Self.rate(2)
         policy.clientFactor = 1
         let client = ClientLimiters()
@@ -49,12 +49,12 @@ import Testing
         #expect(admission.remaining(.text, now: now, sharedNow: now) == 0)
         #expect(admission.wait(.text, now: now, sharedNow: now)?.isClients == true)
         #expect(admit(.text)?.isClients == true)
-        // The session's own limit wasn't charged for it.
+        // The session's own limit wasn't charged.
         admission.clientLimiters = nil
         #expect(admission.remaining(.text, now: now, sharedNow: now) == 2)
     }
 
-    @Test func `the gateway's limit binds all sessions together`() {
+    @Test func `the gateway's limit applies to all sessions together`() {
         var policy = SessionPolicy()
         policy.global = Self.rate(1)
         let global = SharedLimiter()
@@ -65,8 +65,8 @@ import Testing
         #expect(other.admitGlobally(sharedNow: now) == LimitWait(nanoseconds: second))
     }
 
-    @Test mutating func `audio that an outage held back is admitted beyond real time, once`() {
-        // A second of audio a second, in microseconds.
+    @Test mutating func `audio held back by an outage is admitted faster than real time, once`() {
+        // One second of audio per second, in microseconds.
         policy.realtime = Self.rate(1_000_000)
         admission.creditOutage(.seconds(2))
         #expect(audio(2 * second) == nil)
@@ -75,7 +75,7 @@ import Testing
         #expect(audio(second) != nil)
         admission.creditOutage(.milliseconds(500))
         #expect(audio(second) != nil)
-        // The refused audio didn't use the credit.
+        // The rejected audio didn't use the credit.
         #expect(admission.outageCredit == .milliseconds(500))
         #expect(audio(second / 2) == nil)
     }
@@ -86,14 +86,14 @@ import Testing
         #expect(admission.outageCredit == .nanoseconds(credit))
     }
 
-    @Test mutating func `what is owed follows the clock of another event loop`() {
+    @Test mutating func `debts are converted to the clock of another event loop`() {
         policy.text = Self.rate(1)
         #expect(admit(.text) == nil)
         admission.move(by: .seconds(10))
         #expect(admit(.text, at: now.advanced(byNanoseconds: 10 * second)) == LimitWait(nanoseconds: second))
     }
 
-    @Test mutating func `what is owed is restored limit by limit, in one order`() {
+    @Test mutating func `debts are restored limit by limit, in a fixed order`() {
         (policy.text, policy.violations) = (Self.rate(1), Self.rate(1))
         #expect(admit(.violation) == nil)
         var owed: [Instant.Duration] = []

@@ -1,11 +1,11 @@
 import GatewayCore
 import Testing
 
-/// Protocol page, section "Audio": the order of things.
+/// Protocol page, section "Audio".
 @Suite struct SessionAudioTests {
     private static let sample: [UInt8] = [0, 0]
 
-    @Test func `a stream opens, takes chunks and ends`() throws {
+    @Test func `a stream opens, accepts chunks and ends`() throws {
         let conversation = Conversation()
         let opened = conversation.send(
             #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1},"lang":"en","meta":{"k":"v"}}"#)
@@ -33,27 +33,27 @@ import Testing
         #expect(conversation.send(binary: [1]).errors == ["invalid_audio"])
     }
 
-    @Test func `a frame without a stream is invalid audio`() {
+    @Test func `a frame without a stream is rejected as invalid_audio`() {
         let outcome = Conversation().send(binary: Self.sample)
         #expect(outcome.errors == ["invalid_audio"])
         #expect(outcome.error?["reply_to"] == nil && outcome.error?["chunk"] == nil)
     }
 
-    @Test func `one stream is open at a time, and a second one makes the first wait`() throws {
+    @Test func `one stream is open at a time, and a second opening makes the first wait for from`() throws {
         let conversation = Conversation()
         try conversation.open("u1")
         _ = conversation.send(binary: Self.sample)
         let second = conversation.send(Conversation.opening("u2"))
         #expect(second.errors == ["invalid_audio"])
         #expect(second.error?["reply_to"] as? String == "u2" && second.error?["param"] as? String == "/id")
-        // Meant for the refused stream, and ignored without an error.
+        // The frame belongs to the rejected stream, and is ignored without an error.
         #expect(conversation.send(binary: Self.sample).isEmpty)
         let resumed = conversation.send(#"{"type":"audio","id":"u1","from":2}"#)
         #expect(resumed.texts == [#"{"type":"ack","id":"u1","chunks":1}"#])
         #expect(conversation.send(binary: Self.sample).commands.map(\.summary) == ["audio 1 2"])
     }
 
-    @Test func `chunks are acknowledged every 64 and every second`() throws {
+    @Test func `an ack is sent after 64 chunks and after one second`() throws {
         let conversation = Conversation()
         try conversation.open("u1")
         for _ in 1...63 { #expect(conversation.send(binary: Self.sample).replies.isEmpty) }
@@ -64,7 +64,7 @@ import Testing
         #expect(conversation.send(binary: Self.sample).texts == [#"{"type":"ack","id":"u1","chunks":66}"#])
     }
 
-    @Test func `a pause doesn't hold an ack back`() throws {
+    @Test func `a pause in the audio doesn't delay an ack`() throws {
         let conversation = Conversation()
         try conversation.open("u1")
         #expect(conversation.tick().isEmpty)
@@ -79,7 +79,7 @@ import Testing
     @Test(
         arguments: [([3], "invalid_audio"), ([0x03, 0], "invalid_audio"), ([UInt8](repeating: 0, count: 1_000_001), "audio_too_large")]
             as [([UInt8], String)])
-    func `a bad chunk is refused by its number, and frames are ignored until from`(chunk: [UInt8], code: String) throws {
+    func `an invalid chunk is rejected by its number, and frames are ignored until from`(chunk: [UInt8], code: String) throws {
         let conversation = Conversation()
         try conversation.open("u1", codec: "opus", rate: 48_000)
         let good: [UInt8] = [0, 0, 0, 0]
@@ -118,7 +118,7 @@ import Testing
         #expect(outcome.commands.isEmpty != isAccepted)
     }
 
-    @Test func `a recording that is no Opus packet is refused`() {
+    @Test func `a recording that isn't an Opus packet is rejected`() {
         let outcome = Conversation().send(
             #"{"type":"audio","id":"u1","format":{"codec":"opus","rate":48000,"channels":1},"data":"Aw==","final":true}"#)
         #expect(outcome.errors == ["invalid_audio"])
@@ -134,18 +134,18 @@ import Testing
             #"{"type":"audio","id":"no id","format":{"codec":"pcm16","rate":16000,"channels":1}}"#,
             #"{"type":"audio","id":"u1"}"#,
         ])
-    func `frames and the end of a refused opening are ignored`(opening: String) {
+    func `frames and the end of a rejected opening are ignored`(opening: String) {
         let conversation = Conversation()
         #expect(conversation.send(opening).errors.count == 1)
         for _ in 0..<100 { #expect(conversation.send(binary: [0]).isEmpty) }
         #expect(conversation.send(#"{"type":"audio","id":"u1","from":1}"#).isEmpty)
         #expect(conversation.send(#"{"type":"audio","id":"u1","final":true}"#).isEmpty)
-        // The next audio message is judged again, and a frame without a stream is an error again.
+        // Afterwards, a frame without a stream is an error again, and the next opening is accepted.
         #expect(conversation.send(binary: [0]).errors == ["invalid_audio"])
         #expect(conversation.send(Conversation.opening("u1")).commands.map(\.summary) == ["start u1"])
     }
 
-    @Test func `frames behind a refused opening are ignored until the next audio message`() {
+    @Test func `frames after a rejected opening are ignored until the next audio message`() {
         let conversation = Conversation()
         #expect(conversation.send(#"{"type":"audio","id":"u1","format":7}"#).errors.count == 1)
         #expect(conversation.send(binary: [0]).isEmpty)
@@ -168,7 +168,7 @@ import Testing
         #expect(conversation.send(Conversation.recording("u1", bytes: 8)).texts == [#"{"type":"ack","id":"u1","duplicate":true}"#])
     }
 
-    @Test func `a repeated opening of the open stream tells how far it is and waits for from`() throws {
+    @Test func `a repeated opening of the open stream returns the accepted chunks and waits for from`() throws {
         let conversation = Conversation()
         try conversation.open("u1")
         for _ in 0..<2 { _ = conversation.send(binary: Self.sample) }
@@ -196,7 +196,7 @@ import Testing
         #expect(conversation.send(Conversation.opening("u2")).commands.map(\.summary) == ["start u2"])
     }
 
-    @Test func `frames of a stream that its upstream gave up are ignored`() throws {
+    @Test func `frames of a stream whose upstream failed are ignored`() throws {
         let conversation = Conversation()
         let key = try conversation.open("u1")
         let failed = conversation.receive(key, .failure(.responseIncomplete, retryAfterMilliseconds: nil))
@@ -206,7 +206,7 @@ import Testing
     }
 
     @Test(arguments: [#"{"type":"audio","id":"u9","final":true}"#, #"{"type":"audio","id":"u9","from":1}"#])
-    func `the end or the going on of no stream is invalid audio`(message: String) throws {
+    func `the end or from of a stream that isn't open is rejected as invalid_audio`(message: String) throws {
         let conversation = Conversation()
         #expect(conversation.send(message).errors == ["invalid_audio"])
         try conversation.open("u1")
@@ -224,7 +224,7 @@ import Testing
     }
 
     @Test(arguments: ["pcm16", "mulaw", "opus", "ogg_opus", "webm_opus", "mp4_aac"])
-    func `an empty frame is nothing, and has no number`(codec: String) throws {
+    func `an empty frame is ignored and has no number`(codec: String) throws {
         let conversation = Conversation()
         #expect(conversation.send(binary: []).isEmpty)
         try conversation.open("u1", codec: codec, rate: 48_000)
@@ -240,13 +240,13 @@ import Testing
     @Test(
         arguments: [("pcm16", 1, 2), ("pcm16", 2, 4), ("mulaw", 2, 2), ("alaw", 1, 1)] as [(codec: String, channels: Int, frame: Int)],
         [1, 3, 5, 1023])
-    func `samples cut anywhere are put together, and chunks are numbered as they came`(
+    func `samples cut anywhere are reassembled, and chunks are numbered as received`(
         format: (codec: String, channels: Int, frame: Int), size: Int
     ) throws {
         let conversation = Conversation()
         try conversation.open("u1", codec: format.codec, rate: 48_000, channels: format.channels)
         let sound = (0..<4096).map { UInt8(truncatingIfNeeded: $0 &* 7) }
-        var heard: [UInt8] = []
+        var forwarded: [UInt8] = []
         var count = 0
         for start in stride(from: 0, to: sound.count, by: size) {
             let chunk = Array(sound[start..<min(sound.count, start + size)])
@@ -255,28 +255,28 @@ import Testing
                 chunk.withRawSpan { session.receive(binary: $0, effects: &effects) }
                 for case .audio(_, let range) in effects.commands {
                     #expect(range.count % format.frame == 0 && !range.isEmpty)
-                    heard += effects.audio[range]
+                    forwarded += effects.audio[range]
                 }
             }
             #expect(outcome.errors.isEmpty)
         }
-        #expect(heard == sound)
+        #expect(forwarded == sound)
         let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
         #expect(ended.texts == [#"{"type":"ack","id":"u1","chunks":\#(count)}"#])
     }
 
-    @Test func `a part of a frame at the end is left out`() throws {
+    @Test func `an incomplete frame at the end is dropped`() throws {
         let conversation = Conversation()
         try conversation.open("u1", channels: 2)
         #expect(conversation.send(binary: [1, 2, 3, 4, 5, 6, 7]).commands.map(\.summary) == ["audio 1 4"])
         let ended = conversation.send(#"{"type":"audio","id":"u1","final":true}"#)
         #expect(ended.texts == [#"{"type":"ack","id":"u1","chunks":1}"#] && ended.commands.map(\.summary) == ["end 1"])
-        // Nothing of it gets into the next stream.
+        // The incomplete frame doesn't become part of the next stream.
         try conversation.open("u2", channels: 2)
         #expect(conversation.send(binary: [1, 2, 3, 4]).commands.map(\.summary) == ["audio 2 4"])
     }
 
-    @Test func `the rest of a frame outlives a refused chunk and a lost connection`() throws {
+    @Test func `an incomplete frame survives a rejected chunk and a lost connection`() throws {
         var policy = SessionPolicy()
         policy.chunks = Rate(units: 10, per: .seconds(1), burst: 1)
         let conversation = Conversation(policy)
@@ -290,7 +290,7 @@ import Testing
         #expect(conversation.send(binary: [4]).commands.map(\.summary) == ["audio 1 2"])
     }
 
-    @Test func `what browsers record at 128 kbit/s is never too fast`() throws {
+    @Test func `browser recordings at 128 kbit/s are never too fast`() throws {
         for (codec, second) in [("webm_opus", 16_500), ("ogg_opus", 16_500), ("mp4_aac", 16_500)] {
             var policy = SessionPolicy()
             policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
@@ -310,7 +310,7 @@ import Testing
         }
     }
 
-    @Test func `a file that is sent faster than it sounds is too fast, by its own timestamps`() throws {
+    @Test func `a file sent faster than real time is too fast, by its own timestamps`() throws {
         var policy = SessionPolicy()
         policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
         for (codec, file) in [
@@ -331,7 +331,7 @@ import Testing
         }
     }
 
-    @Test func `a refused chunk counts once when it comes again`() throws {
+    @Test func `a rejected chunk counts once when it is sent again`() throws {
         var policy = SessionPolicy()
         policy.realtime = Rate(units: 1e6, per: .seconds(1), burst: 2e6)
         let conversation = Conversation(policy)
@@ -346,14 +346,14 @@ import Testing
         #expect(conversation.session.counts.audioNanoseconds == 3_000_000_000)
     }
 
-    /// Limits that refuse the fourth chunk.
+    /// A policy that rejects the fourth chunk.
     private static var threeChunks: SessionPolicy {
         var policy = SessionPolicy()
         policy.chunks = Rate(units: 1, per: .seconds(60), burst: 3)
         return policy
     }
 
-    @Test func `a recording of which a chunk was refused fails at its end`() throws {
+    @Test func `a recording with a rejected chunk fails at its end`() throws {
         let conversation = Conversation(Self.threeChunks)
         let key = try conversation.open("u1")
         for _ in 0..<3 { #expect(conversation.send(binary: Self.sample).errors.isEmpty) }
@@ -372,7 +372,7 @@ import Testing
         #expect(conversation.send(Conversation.opening("u2")).commands.map(\.summary) == ["start u2"])
     }
 
-    @Test func `an end without the refused chunk doesn't count as a violation`() throws {
+    @Test func `an end without the rejected chunk doesn't count as a violation`() throws {
         var policy = Self.threeChunks
         policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
         let conversation = Conversation(policy)
@@ -382,7 +382,7 @@ import Testing
         #expect(ended.closing == nil && ended.sequenced.count == 1)
     }
 
-    @Test func `a refused chunk that was sent again is none that is missing`() throws {
+    @Test func `a rejected chunk that was sent again isn't missing`() throws {
         let conversation = Conversation(Self.threeChunks)
         try conversation.open("u1")
         for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }
@@ -393,7 +393,7 @@ import Testing
         #expect(ended.commands.map(\.summary) == ["end 1"] && ended.sequenced.isEmpty)
     }
 
-    @Test func `the end right behind from is that of a recording that is whole so far`() throws {
+    @Test func `an end directly after from completes the recording without the rejected chunk`() throws {
         let conversation = Conversation(Self.threeChunks)
         try conversation.open("u1")
         for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }
@@ -401,7 +401,7 @@ import Testing
         #expect(conversation.send(#"{"type":"audio","id":"u1","final":true}"#).commands.map(\.summary) == ["end 1"])
     }
 
-    @Test func `frames that are ignored behind a resume or a repeated opening are missing, too`() throws {
+    @Test func `frames that are ignored after a resume or a repeated opening are missing, too`() throws {
         for isResumed in [true, false] {
             let conversation = Conversation()
             try conversation.open("u1")
@@ -418,7 +418,7 @@ import Testing
         }
     }
 
-    @Test func `a lost connection and frames of another recording take nothing away`() throws {
+    @Test func `a lost connection and frames of another stream leave a recording complete`() throws {
         let conversation = Conversation()
         try conversation.open("u1")
         _ = conversation.send(binary: Self.sample)
@@ -431,7 +431,7 @@ import Testing
         #expect(ended.commands.map(\.summary) == ["end 1"] && ended.sequenced.isEmpty)
     }
 
-    @Test func `a chunk that was refused before a lost connection is still missing after it`() throws {
+    @Test func `a chunk that was rejected before a lost connection is still missing after it`() throws {
         let conversation = Conversation(Self.threeChunks)
         try conversation.open("u1")
         for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }

@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-/// Limits that bind all sessions of one client together (`limits.per_address_factor`).
+/// Limits that apply to all sessions of one client together (`limits.per_address_factor`).
 @Suite struct SessionClientLimitTests {
     private static let client = ClientKey.address(high: 0, low: 1)
 
@@ -19,8 +19,8 @@ import Testing
         return conversation
     }
 
-    /// Sends messages until one is refused, and returns how many passed.
-    private func passed(_ conversation: Conversation, most: Int = 50, _ message: (Int) -> String) -> Int {
+    /// Sends messages until one is rejected, and returns how many were accepted.
+    private func accepted(_ conversation: Conversation, most: Int = 50, _ message: (Int) -> String) -> Int {
         for number in 0..<most where !conversation.send(message(number)).errors.isEmpty { return number }
         return most
     }
@@ -28,15 +28,15 @@ import Testing
     private func text(_ number: Int) -> String { #"{"type":"text","id":"m\#(number)","text":"x"}"# }
 
     @Test(arguments: [(1, [3, 0, 0]), (2, [3, 3, 0]), (2.5, [3, 3, 1]), (10, [3, 3, 3]), (0, [3, 3, 3])] as [(Double, [Int])])
-    func `a new session of the same client goes on with what the last one left`(factor: Double, passing: [Int]) {
+    func `a new session of the same client gets what earlier sessions left of the limit`(factor: Double, passing: [Int]) {
         let limiters = ClientLimiters()
-        for expected in passing { #expect(passed(conversation(Self.policy(factor: factor), limiters), text) == expected) }
+        for expected in passing { #expect(accepted(conversation(Self.policy(factor: factor), limiters), text) == expected) }
     }
 
-    @Test func `the limit of a client is told as such, with the time to wait, and what it refuses isn't charged to the session`() {
+    @Test func `a rejection by the client's limit names it and the time to wait, and isn't charged to the session`() {
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 1)
-        #expect(passed(conversation(policy, limiters), text) == 3)
+        #expect(accepted(conversation(policy, limiters), text) == 3)
         let second = conversation(policy, limiters)
         let refused = second.send(text(0))
         #expect(refused.errors == ["rate_limited"])
@@ -49,10 +49,10 @@ import Testing
         second.advance(milliseconds: 1)
         #expect(second.send(text(0)).errors.isEmpty)
         second.advance(milliseconds: 60_000)
-        #expect(passed(second) { text($0 + 1) } == 3)
+        #expect(accepted(second) { text($0 + 1) } == 3)
     }
 
-    @Test func `control messages, bytes, chunks and streams are bound as well`() throws {
+    @Test func `control messages, bytes, chunks and streams are limited by client, too`() throws {
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 1) { policy in
             policy.control = Rate(units: 60, per: .seconds(60), burst: 4)
@@ -61,12 +61,12 @@ import Testing
             policy.bytes = Rate(units: 100, per: .seconds(1), burst: 5000)
         }
         let first = conversation(policy, limiters)
-        #expect(passed(first) { _ in #"{"type":"ping"}"# } == 4)
+        #expect(accepted(first) { _ in #"{"type":"ping"}"# } == 4)
         try first.open("u1")
         for _ in 0..<5 { #expect(first.send(binary: [0, 0]).errors.isEmpty) }
         _ = first.send(#"{"type":"audio","id":"u1","final":true}"#)
         let second = conversation(policy, limiters)
-        #expect(passed(second) { _ in #"{"type":"ping"}"# } == 0)
+        #expect(accepted(second) { _ in #"{"type":"ping"}"# } == 0)
         try second.open("u2")
         #expect(second.send(binary: [0, 0]).errors == ["rate_limited"])
         _ = second.send(#"{"type":"audio","id":"u2","final":true}"#)
@@ -84,7 +84,7 @@ import Testing
         #expect(conversation(policy, limiters).send(Conversation.recording("u", bytes: 8000)).errors == ["too_fast"])
     }
 
-    @Test func `violations and refusals of sessions that have gone count, and only one that commits another is closed`() {
+    @Test func `violations and rejections of earlier sessions count, and only a session with another one is closed`() {
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 1) { policy in
             policy.violations = Rate(units: 2, per: .seconds(60), burst: 2)
@@ -96,15 +96,15 @@ import Testing
         #expect(second.send(#"{"type":"ping"}"#).closing == nil)
         #expect(second.send("{").closing?.code == .tooManyViolations)
         let third = conversation(policy, limiters)
-        _ = passed(third, text)
+        _ = accepted(third, text)
         #expect(third.send(text(9)).closing == nil)
         #expect(conversation(policy, limiters).send(text(0)).closing?.code == .tooManyViolations)
     }
 
-    @Test func `the report tells what passes for the client`() throws {
+    @Test func `the status report has the units that the client's limits leave`() throws {
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 2)
-        #expect(passed(conversation(policy, limiters), text) == 3)
+        #expect(accepted(conversation(policy, limiters), text) == 3)
         let second = conversation(policy, limiters)
         _ = second.send(text(0))
         let limits = try #require(second.status()["limits"] as? [String: Any])
@@ -113,10 +113,10 @@ import Testing
         #expect((third.status()["limits"] as? [String: Any])?["limits.text_per_minute"] as? Int == 2)
     }
 
-    @Test func `a session that goes to another client is bound by that one's limits`() {
+    @Test func `a session that moves to another client is subject to that client's limits`() {
         let (home, away) = (ClientLimiters(), ClientLimiters())
         let policy = Self.policy(factor: 1) { $0.text = Rate(units: 60, per: .seconds(60), burst: 6) }
-        #expect(passed(conversation(policy, home), text) == 6)
+        #expect(accepted(conversation(policy, home), text) == 6)
         let other = conversation(policy, away)
         #expect(other.send(text(0)).errors.isEmpty)
         other.session.assign(to: Self.client, limiters: home)

@@ -9,21 +9,21 @@ import Testing
             (#"{"type":"ping","ts":1.50e2}"#, #"{"type":"pong","ts":1.50e2,"server_ts":1700000000000}"#),
             (#"{"ts":-7,"id":"p","type":"ping"}"#, #"{"type":"pong","id":"p","ts":-7,"server_ts":1700000000000}"#),
         ])
-    func `a ping is answered with what it carried`(ping: String, pong: String) {
+    func `a pong repeats the id and timestamp of its ping`(ping: String, pong: String) {
         #expect(Conversation().send(ping).texts == [pong])
     }
 
     @Test(arguments: ["typing", "idle", "recording", "muted", "playing"])
-    func `a state is forwarded and acknowledged when it has an id`(state: String) {
+    func `a state is forwarded, and acknowledged if it has an id`(state: String) {
         let conversation = Conversation()
         let silent = conversation.send(#"{"type":"status","state":"\#(state)"}"#)
         #expect(silent.replies.isEmpty && silent.commands.map(\.summary) == ["state \(state)"])
-        let told = conversation.send(#"{"type":"status","id":"s1","state":"\#(state)","reply_to":"m1","played_ms":250}"#)
-        #expect(told.texts == [#"{"type":"ack","id":"s1"}"#])
-        #expect(told.commands.map(\.summary) == ["state \(state) of m1 at 250"])
+        let acknowledged = conversation.send(#"{"type":"status","id":"s1","state":"\#(state)","reply_to":"m1","played_ms":250}"#)
+        #expect(acknowledged.texts == [#"{"type":"ack","id":"s1"}"#])
+        #expect(acknowledged.commands.map(\.summary) == ["state \(state) of m1 at 250"])
     }
 
-    @Test func `a status without a state is a report`() throws {
+    @Test func `a status without a state requests a report`() throws {
         var policy = SessionPolicy()
         policy.text = Rate(units: 60, per: .seconds(60), burst: 15)
         policy.memoryBudget = 1 << 20
@@ -40,7 +40,7 @@ import Testing
         let session = try #require(report["session"] as? [String: Any])
         #expect(session["session_id"] as? String == Conversation.id.description)
         #expect(session["messages_in"] as? Int == 5)
-        // Two acks, an error, and this one.
+        // Two acks, an error, and this report.
         #expect(session["messages_out"] as? Int == 4)
         #expect(session["errors"] as? Int == 1)
         #expect(session["audio_seconds"] as? Double == 1.5)
@@ -63,12 +63,12 @@ import Testing
             ])
     }
 
-    @Test func `what was never measured or is off is told as such`() {
+    @Test func `values that weren't measured or are off are null or absent`() {
         let report = Conversation().send(#"{"type":"status"}"#).texts[0]
         #expect(report.contains(#""rtt_ms":null"#) && report.contains(#""expires_at":null"#) && report.contains(#""limits":{}"#))
     }
 
-    @Test func `what is left of every limit is told by its configuration name`() throws {
+    @Test func `the remaining units of every limit are reported by configuration key`() throws {
         var policy = SessionPolicy()
         let rate = Rate(units: 100, per: .seconds(1), burst: 50)
         policy.text = rate
@@ -89,7 +89,7 @@ import Testing
             ])
     }
 
-    @Test func `cancelling stops the upstream and drops what waits`() throws {
+    @Test func `cancelling stops the upstream and drops waiting messages`() throws {
         let conversation = Conversation()
         let first = try conversation.begin("m1")
         let other = try conversation.begin("m2")
@@ -105,12 +105,12 @@ import Testing
                 #"{"type":"text","seq":3,"reply_to":"m2","text":"mine","final":true,"done":true}"#,
                 #"{"type":"status","seq":4,"reply_to":"m1","state":"cancelled","done":true}"#,
             ])
-        // What the upstream still says is dropped, and there is nothing left to cancel.
+        // Later events of the upstream are dropped, and the request can't be cancelled again.
         #expect(conversation.receive(first, .text(Array("three".utf8), final: true), isLast: true).isEmpty)
         #expect(conversation.send(#"{"type":"cancel","id":"m1"}"#).errors == ["not_found"])
     }
 
-    @Test func `cancelling what is unknown or finished is no violation`() throws {
+    @Test func `cancelling an unknown or completed request is no violation`() throws {
         var policy = SessionPolicy()
         policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
         let conversation = Conversation(policy)
@@ -124,7 +124,7 @@ import Testing
         #expect(conversation.send(#"{"type":"cancel","id":"m1"}"#).errors == ["not_found"])
     }
 
-    @Test func `an ack frees the outbox and is never answered`() throws {
+    @Test func `an ack frees the outbox and gets no reply`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         _ = conversation.receive(key, .text([0x61], final: false))
@@ -139,19 +139,19 @@ import Testing
         #expect(conversation.send(#"{"type":"ack","seq":99}"#).isEmpty)
     }
 
-    @Test func `a token means nothing without authentication`() {
+    @Test func `auth is rejected without authentication`() {
         let outcome = Conversation().send(#"{"type":"auth","token":"x.y.z"}"#)
         #expect(outcome.errors == ["unauthorized"])
         #expect(outcome.closing == nil)
     }
 
-    @Test func `bye closes and ends the session`() {
+    @Test func `bye closes the connection and ends the session`() {
         let outcome = Conversation().send(#"{"type":"bye"}"#)
         #expect(outcome.closing?.code == .normal)
         #expect(outcome.endsSession && outcome.replies.isEmpty)
     }
 
-    @Test func `goaway says why and how long`() {
+    @Test func `goaway contains the reason and the deadline`() {
         let conversation = Conversation()
         let outcome = conversation.perform { session, _, effects in
             session.goAway(reason: "draining", deadlineMilliseconds: 30_000, effects: &effects)

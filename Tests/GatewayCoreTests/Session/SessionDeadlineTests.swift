@@ -9,7 +9,7 @@ import Testing
         return Conversation(policy)
     }
 
-    @Test func `a session ends when its time is over and not before`() {
+    @Test func `a session expires at the end of its lifetime, not before`() {
         let conversation = conversation(lifetime: 60_000)
         conversation.advance(milliseconds: 59_999)
         #expect(conversation.tick().closing == nil)
@@ -21,7 +21,7 @@ import Testing
         #expect(end.incidents.map(\.source) == [.gateway])
     }
 
-    @Test func `a session ends when no message came for too long`() {
+    @Test func `a session expires after the idle time without a message`() {
         let conversation = conversation(idle: 30_000)
         conversation.advance(milliseconds: 29_999)
         #expect(conversation.tick().isEmpty)
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test(arguments: [(60_000, 6000), (86_400_000, 30_000)] as [(Int64, Int64)])
-    func `the end is announced once, a tenth of the life before and at most 30 s`(lifetime: Int64, notice: Int64) {
+    func `the end is announced once, a tenth of the lifetime before, at most 30 s`(lifetime: Int64, notice: Int64) {
         let conversation = conversation(lifetime: lifetime)
         conversation.advance(milliseconds: lifetime - notice - 1)
         #expect(conversation.tick().isEmpty)
@@ -46,7 +46,7 @@ import Testing
         #expect(conversation.tick().isEmpty)
     }
 
-    @Test func `a session without limits never ends`() {
+    @Test func `a session without limits never expires`() {
         let conversation = conversation()
         conversation.now = .distantFuture
         #expect(conversation.tick().isEmpty)

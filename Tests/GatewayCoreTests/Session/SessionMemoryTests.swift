@@ -6,7 +6,7 @@ import Testing
         #"{"type":"text","id":"m\#(id)","text":"\#(String(repeating: "x", count: count))"}"#
     }
 
-    /// The upstream answers and has taken everything.
+    /// Completes a request: the upstream consumes all of it and responds, and the client acknowledges.
     private func finish(_ conversation: Conversation, _ outcome: Conversation.Outcome, count: Int) throws {
         let key = try started(outcome).key
         conversation.session.upstreamTook(count)
@@ -14,15 +14,15 @@ import Testing
         _ = conversation.send(#"{"type":"ack","seq":\#(conversation.session.outbox.lastSequence)}"#)
     }
 
-    @Test func `the history goes first, then new work is refused, and room makes it pass again`() throws {
+    @Test func `the history is dropped first, then new messages are rejected until memory is free again`() throws {
         var policy = SessionPolicy()
         policy.memoryBudget = 100_000
         policy.historyBytes = 1 << 20
         let conversation = Conversation(policy)
         for id in 0..<3 { try finish(conversation, conversation.send(text(id, 10_000)), count: 10_000) }
-        // A text, and an answer that only tells how long it took.
+        // For each request a text, and a response that only has a latency.
         #expect(conversation.session.history.count == 6)
-        // Nothing of this one is taken: it fills the queue.
+        // The upstream consumes nothing of this one: it fills the queue.
         let big = conversation.send(text(3, 40_000))
         #expect(big.errors.isEmpty)
         #expect(conversation.session.history.count == 1)
@@ -35,7 +35,7 @@ import Testing
         #expect(conversation.send(text(4, 40_000)).errors.isEmpty)
     }
 
-    @Test func `buffers over the budget end the session once the history is gone`() throws {
+    @Test func `buffers over the budget end the session once the history is dropped`() throws {
         var policy = SessionPolicy()
         policy.memoryBudget = 50_000
         policy.historyBytes = 1 << 20
@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    @Test func `chunks the budget has no room for are refused by number`() throws {
+    @Test func `chunks that exceed the budget are rejected by number`() throws {
         var policy = SessionPolicy()
         policy.memoryBudget = 20_000
         let conversation = Conversation(policy)
@@ -75,12 +75,12 @@ import Testing
         #expect(refused.errors == ["memory_limit"] && refused.error?["chunk"] as? Int == 2)
     }
 
-    @Test func `a queue that is full refuses what doesn't fit until the upstream took some`() throws {
+    @Test func `a full queue rejects messages until the upstream has consumed some`() throws {
         var policy = SessionPolicy()
         policy.upstreamQueueBytes = 10_000
         let conversation = Conversation(policy)
         try conversation.open("u1")
-        // The stream itself counts as a kilobyte.
+        // The request itself counts as 1024 bytes.
         #expect(conversation.send(binary: [UInt8](repeating: 0, count: 8000)).errors.isEmpty)
         let over = conversation.send(binary: [UInt8](repeating: 0, count: 978))
         #expect(over.errors == ["overloaded"])
@@ -92,7 +92,7 @@ import Testing
         #expect(conversation.send(#"{"type":"text","id":"m1","text":"x"}"#).errors.isEmpty)
     }
 
-    @Test func `one piece larger than the whole queue passes when nothing waits`() throws {
+    @Test func `a message larger than the whole queue is accepted when the queue is empty`() throws {
         var policy = SessionPolicy()
         policy.upstreamQueueBytes = 1000
         let conversation = Conversation(policy)
@@ -101,7 +101,7 @@ import Testing
         #expect(conversation.send(binary: [0, 0]).errors == ["overloaded"])
     }
 
-    @Test func `requests without an answer are bounded too`() {
+    @Test func `requests without a response are bounded, too`() {
         var policy = SessionPolicy()
         policy.upstreamQueueBytes = 100_000
         let conversation = Conversation(policy)
@@ -113,7 +113,7 @@ import Testing
         #expect(accepted == 98)
     }
 
-    @Test func `what the upstream took can't become less than nothing`() {
+    @Test func `the size of the upstream queue never becomes negative`() {
         let conversation = Conversation()
         conversation.session.upstreamTook(.max)
         conversation.session.upstreamTook(5)
@@ -121,7 +121,7 @@ import Testing
         #expect(conversation.session.ledger.upstreamQueue == 0)
     }
 
-    @Test func `relief gives the history up`() {
+    @Test func `reclaiming memory drops the history`() {
         let conversation = Conversation()
         _ = conversation.send(text(0, 1000))
         conversation.session.updateLedger()

@@ -6,7 +6,7 @@ import Testing
         conversation.perform { session, _, effects in session.open(beginning, token: Array("dG9rZW4".utf8), effects: &effects) }
     }
 
-    @Test func `the first message tells the session`() {
+    @Test func `the first message describes the session`() {
         var policy = SessionPolicy()
         policy.lifetime = 86_400_000_000_000
         policy.heartbeatMilliseconds = 15_000
@@ -18,19 +18,19 @@ import Testing
                     + #""last_seq":0,"expires_at":1700086400000,"heartbeat_ms":15000,"#
                     + #""limits":{"limits.text_per_minute":60,"limits.audio_realtime_factor":1.5},"protocol":"parley.v1"}"#
             ])
-        // It carries a secret beside bytes of a client's choice.
+        // The message contains a secret next to bytes that the client chooses.
         #expect(outcome.replies.allSatisfy { !$0.mayCompress })
     }
 
     @Test(arguments: [(ResumeError.expired, "expired"), (.unknown, "unknown"), (.badLastSequence, "bad_last_seq")])
-    func `a resume that can't be honoured opens a new session and says so`(error: ResumeError, name: String) {
+    func `a failed resume opens a new session and reports the reason`(error: ResumeError, name: String) {
         let message = open(Conversation(), .newInstead(error)).replies[0]
         #expect(message["resumed"] as? Bool == false)
         #expect(message["lost"] as? Bool == true)
         #expect(message["resume_error"] as? String == name)
     }
 
-    @Test func `a session without an end expires at null`() {
+    @Test func `a session without an end has a null expires_at`() {
         #expect(open(Conversation()).texts[0].contains(#""expires_at":null"#))
     }
 }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct SessionOutageTests {
     private static let opening = #"{"type":"audio","id":"u","format":{"codec":"pcm16","rate":16000,"channels":1}}"#
 
-    /// A session whose changes are stored, and what the store was told.
+    /// A session whose changes are stored, and its records in the store.
     private final class Stored {
         let talk = Conversation()
         var records: [RecordKind: [UInt64: [UInt8]]] = [:]
@@ -17,7 +17,7 @@ import Testing
             storing { talk.perform { session, _, effects in _ = session.refuseUnkept(effects: &effects) } }
         }
 
-        func keepAll() { talk.session.keep(first: talk.session.acceptedCount) }
+        func commitAll() { talk.session.keep(first: talk.session.acceptedCount) }
 
         private func storing(_ body: () -> Conversation.Outcome) -> Conversation.Outcome {
             talk.beginStoring()
@@ -39,10 +39,10 @@ import Testing
 
     private func text(_ id: String) -> String { #"{"type":"text","id":"\#(id)","text":"hello \#(id)"}"# }
 
-    @Test func `a text whose commit fails is refused, cancelled and forgotten, and may be sent again under its id`() throws {
+    @Test func `a text whose commit fails is rejected, cancelled and forgotten, and can be sent again under its id`() throws {
         let stored = Stored()
         _ = stored.send(text("kept"))
-        stored.keepAll()
+        stored.commitAll()
         _ = stored.send(text("a"))
         _ = stored.send(text("b"))
         #expect(stored.count(.id) == 3 && stored.count(.history) == 3 && stored.count(.request) == 3)
@@ -54,18 +54,18 @@ import Testing
         #expect(stored.talk.session.inFlight.map { "\($0.id)" } == ["kept"])
         #expect(stored.count(.id) == 1 && stored.count(.history) == 1 && stored.count(.request) == 1)
         #expect(stored.refuse().isEmpty)
-        // Sent again, it is new.
+        // Sent again, the message is new.
         let again = stored.send(text("a"))
         #expect(again.texts == [#"{"type":"ack","id":"a"}"#])
         #expect(stored.count(.id) == 2 && stored.count(.history) == 2)
         #expect(stored.send(text("kept")).texts == [#"{"type":"ack","id":"kept","duplicate":true}"#])
     }
 
-    @Test func `an answer that wasn't told is taken back with its request, another one isn't`() throws {
+    @Test func `an unsent response is dropped with its rejected request, another response isn't`() throws {
         let stored = Stored()
         stored.talk.isSocketOpen = false
         _ = stored.send(text("kept"))
-        stored.keepAll()
+        stored.commitAll()
         _ = stored.send(text("a"))
         let keys = stored.talk.session.inFlight.map(\.key)
         for key in keys { _ = stored.talk.receive(key, .text(Array("answer".utf8), final: true), isLast: true) }
@@ -76,7 +76,7 @@ import Testing
         #expect(stored.talk.session.history.count == 2)
     }
 
-    @Test func `an opening whose commit fails is refused, and its chunks are ignored`() throws {
+    @Test func `an opening whose commit fails is rejected, and its chunks are ignored`() throws {
         let stored = Stored()
         _ = stored.send(Self.opening)
         #expect(stored.refuse().errors == ["overloaded"])
@@ -84,10 +84,10 @@ import Testing
         #expect(stored.send(Self.opening).texts == [#"{"type":"ack","id":"u","chunks":0}"#])
     }
 
-    @Test func `a recording that goes on is told to wait behind its last chunk`() throws {
+    @Test func `an open stream is rejected after its last accepted chunk and waits for from`() throws {
         let stored = Stored()
         _ = stored.send(Self.opening)
-        stored.keepAll()
+        stored.commitAll()
         _ = stored.talk.send(binary: [0, 0])
         let error = try #require(stored.refuse().error)
         #expect(error["code"] as? String == "overloaded" && error["reply_to"] as? String == "u" && error["chunk"] as? Int == 2)
@@ -97,10 +97,10 @@ import Testing
         #expect(stored.talk.session.inFlight.count == 1)
     }
 
-    @Test func `a recording whose end isn't kept is refused as a whole`() throws {
+    @Test func `a recording whose end isn't committed is rejected as a whole`() throws {
         let stored = Stored()
         _ = stored.send(Self.opening)
-        stored.keepAll()
+        stored.commitAll()
         _ = stored.talk.send(binary: [0, 0])
         _ = stored.send(#"{"type":"audio","id":"u","final":true}"#)
         let outcome = stored.refuse()
@@ -109,20 +109,20 @@ import Testing
         #expect(stored.send(Self.opening).texts == [#"{"type":"ack","id":"u","chunks":0}"#])
     }
 
-    @Test func `what was kept meanwhile isn't refused`() throws {
+    @Test func `messages committed in the meantime aren't rejected`() throws {
         let stored = Stored()
         _ = stored.send(text("a"))
         let accepted = stored.talk.session.acceptedCount
         _ = stored.send(text("b"))
         stored.talk.session.keep(first: accepted)
         #expect(stored.refuse().replies.compactMap { $0.error?["reply_to"] as? String } == ["b"])
-        // A commit of before has nothing more to say.
+        // An earlier commit has no further effect.
         stored.talk.session.keep(first: accepted)
         _ = stored.send(text("c"))
         #expect(stored.refuse().replies.compactMap { $0.error?["reply_to"] as? String } == ["c"])
     }
 
-    @Test func `without a store nothing is refused`() {
+    @Test func `without a store, nothing is rejected`() {
         let talk = Conversation()
         _ = talk.send(text("a"))
         #expect(talk.perform { session, _, effects in _ = session.refuseUnkept(effects: &effects) }.isEmpty)

@@ -1,13 +1,13 @@
 import GatewayCore
 import Testing
 
-/// What limits refuse, what counts as a violation, and when it is too much of either.
+/// Rejections by limits, violations of the protocol, and the close after too many of either.
 @Suite struct SessionRefusalTests {
     private static let slow = Rate(units: 60, per: .seconds(60), burst: 2)
 
     private func text(_ id: Int) -> String { #"{"type":"text","id":"m\#(id)","text":"x"}"# }
 
-    @Test func `texts over the limit are told when to come again, and then pass`() throws {
+    @Test func `texts over the limit are rejected with the time to wait, and accepted after it`() throws {
         var policy = SessionPolicy()
         policy.text = Self.slow
         let conversation = Conversation(policy)
@@ -28,7 +28,7 @@ import Testing
     @Test(
         arguments: [(1, "0.001"), (30, "0.03"), (250, "0.25"), (999, "0.999"), (1000, "1"), (1001, "1.001"), (60_000, "60")]
             as [(Int64, String)])
-    func `the message of a refusal says as long as retry_after_ms`(milliseconds: Int64, seconds: String) {
+    func `the message of a rejection has the same time as retry_after_ms`(milliseconds: Int64, seconds: String) {
         var policy = SessionPolicy()
         policy.text = Rate(units: 1, per: .seconds(60), burst: 1)
         let conversation = Conversation(policy)
@@ -40,7 +40,7 @@ import Testing
         #expect(refused.replies.first?["reply_to"] as? String == "m1")
     }
 
-    @Test func `a chunk that was skipped unread is refused by its number`() throws {
+    @Test func `a chunk that was skipped without inflating is rejected by its number`() throws {
         var policy = SessionPolicy()
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
         let conversation = Conversation(policy)
@@ -54,7 +54,7 @@ import Testing
         #expect(ended.sequenced.first?.error?["code"] as? String == "invalid_audio")
     }
 
-    @Test func `repeated and refused texts cost nothing of the limit`() {
+    @Test func `repeated and rejected texts aren't charged to the limit`() {
         var policy = SessionPolicy()
         policy.text = Self.slow
         let conversation = Conversation(policy)
@@ -65,24 +65,24 @@ import Testing
         #expect(conversation.send(text(2)).errors == ["rate_limited"])
     }
 
-    @Test func `control frames count as bytes, and as 64 at least`() {
+    @Test func `control frames count as bytes, at least 64 each`() {
         var policy = SessionPolicy()
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 64 * 3 + 125)
         policy.refusals = Rate(units: 60, per: .seconds(60), burst: 2)
         let conversation = Conversation(policy)
         for size in [0, 63, 64, 125] { #expect(conversation.controlFrame(of: size).isAdmitted) }
         let refused = conversation.controlFrame(of: 0)
-        #expect(!refused.isAdmitted && refused.outcome.errors.isEmpty, "libraries send them by themselves: nobody is told")
+        #expect(!refused.isAdmitted && refused.outcome.errors.isEmpty, "libraries send control frames on their own: no error is sent")
         conversation.advance(milliseconds: 63)
         #expect(!conversation.controlFrame(of: 0).isAdmitted)
         conversation.advance(milliseconds: 1)
         #expect(conversation.controlFrame(of: 0).isAdmitted)
-        // Who doesn't stop is thrown out, like with messages.
+        // Too many rejections close the connection, as with messages.
         let last = conversation.controlFrame(of: 0)
         #expect(last.outcome.errors == ["too_many_violations"] && last.outcome.closing?.code == .tooManyViolations)
     }
 
-    @Test func `what a message was longer on the wire than inflated counts as bytes`() {
+    @Test func `bytes by which a message is larger compressed than inflated are charged`() {
         var policy = SessionPolicy()
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
         policy.refusals = Rate(units: 60, per: .seconds(60), burst: 1)
@@ -93,7 +93,7 @@ import Testing
         #expect(over.closing?.code == .tooManyViolations)
     }
 
-    @Test func `beyond the limit of bytes a message is refused unread`() {
+    @Test func `beyond the byte limit a message is rejected without inflating`() {
         var policy = SessionPolicy()
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
         let conversation = Conversation(policy)
@@ -110,12 +110,12 @@ import Testing
         #expect(refused.error?["code"] as? String == "rate_limited" && refused.error?["retry_after_ms"] as? Int == 64)
         conversation.advance(milliseconds: 1)
         #expect(!isOver())
-        // Binary without a stream is refused for that.
+        // A binary message without a stream is rejected for that reason.
         let stray = conversation.perform { session, _, effects in session.refuseSkipped(isBinary: true, effects: &effects) }
         #expect(stray.errors == ["invalid_audio"])
     }
 
-    @Test func `frames that are ignored count as chunks, empty ones too`() {
+    @Test func `ignored frames count as chunks, empty ones too`() {
         var policy = SessionPolicy()
         policy.chunks = Rate(units: 1, per: .seconds(60), burst: 3)
         policy.refusals = Rate(units: 60, per: .seconds(60), burst: 2)
@@ -146,7 +146,7 @@ import Testing
         #expect(conversation.send(Conversation.opening("u3")).commands.count == 1)
     }
 
-    @Test func `chunks over the limit are refused by number and can come again`() throws {
+    @Test func `chunks over the limit are rejected by number and can be sent again`() throws {
         var policy = SessionPolicy()
         policy.chunks = Rate(units: 10, per: .seconds(1), burst: 3)
         let conversation = Conversation(policy)
@@ -160,7 +160,7 @@ import Testing
         #expect(conversation.send(binary: [0, 0]).commands.count == 1)
     }
 
-    @Test func `audio faster than it sounds is too fast`() throws {
+    @Test func `audio faster than real time is rejected as too_fast`() throws {
         var policy = SessionPolicy()
         policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
         let conversation = Conversation(policy)
@@ -169,7 +169,7 @@ import Testing
         let refused = conversation.send(binary: [UInt8](repeating: 0, count: 8000))
         #expect(refused.errors == ["too_fast"])
         #expect(refused.error?["chunk"] as? Int == 6 && refused.error?["retry_after_ms"] as? Int == 667)
-        // One and a half seconds of sound a second.
+        // One and a half seconds of audio per second.
         for chunk in 6...20 {
             conversation.advance(milliseconds: 667)
             _ = conversation.send(#"{"type":"audio","id":"u1","from":\#(chunk)}"#)
@@ -178,11 +178,11 @@ import Testing
         #expect(conversation.send(binary: [UInt8](repeating: 0, count: 800)).errors == ["too_fast"])
     }
 
-    @Test func `a whole recording passes at once, but not two of them`() {
+    @Test func `a whole recording is accepted at once, but not two of them`() {
         var policy = SessionPolicy()
         policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
         let conversation = Conversation(policy)
-        // 30 s, of which 5 may come at once.
+        // 30 s, with a burst of 5 s.
         #expect(conversation.send(Conversation.recording("u1", bytes: 240_000)).errors.isEmpty)
         let second = conversation.send(Conversation.recording("u2", bytes: 240_000))
         #expect(second.errors == ["too_fast"] && second.error?["retry_after_ms"] as? Int == 20_000)
@@ -221,7 +221,7 @@ import Testing
         #expect(conversation.send(ack).isEmpty)
     }
 
-    @Test func `a refusal over the bytes names the message, and what follows an opening is ignored`() {
+    @Test func `a rejection by the byte limit names the message, and frames after an opening are ignored`() {
         var policy = SessionPolicy()
         policy.bytes = Rate(units: 1, per: .seconds(60), burst: 1)
         policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
@@ -233,7 +233,7 @@ import Testing
         #expect(conversation.send(#"{"type":"cancel","id":"x"}"#).error?["reply_to"] as? String == "x")
     }
 
-    @Test func `chunks over the bytes are refused by number`() throws {
+    @Test func `chunks over the byte limit are rejected by number`() throws {
         var policy = SessionPolicy()
         let conversation = Conversation(policy)
         try conversation.open("u1")
@@ -245,7 +245,7 @@ import Testing
         #expect(refused.error?["retry_after_ms"] as? Int == 2)
     }
 
-    @Test func `the limit of all sessions binds each`() throws {
+    @Test func `the global limit applies to every session`() throws {
         var policy = SessionPolicy()
         policy.global = Rate(units: 1, per: .seconds(1), burst: 3)
         policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
@@ -265,7 +265,7 @@ import Testing
     }
 
     @Test(arguments: [1, 5, 20])
-    func `so many violations are borne, and one more closes`(count: Int) {
+    func `one violation more than the limit closes the connection`(count: Int) {
         var policy = SessionPolicy()
         policy.violations = Rate(units: Double(count), per: .seconds(60), burst: Double(count))
         let conversation = Conversation(policy)
@@ -281,7 +281,7 @@ import Testing
         #expect(last.replies.last?.error?["fatal"] as? Bool == true)
     }
 
-    @Test func `violations are forgiven with time`() {
+    @Test func `violations expire with time`() {
         var policy = SessionPolicy()
         policy.violations = Rate(units: 20, per: .seconds(60), burst: 20)
         let conversation = Conversation(policy)
@@ -293,7 +293,7 @@ import Testing
     }
 
     @Test(arguments: [1, 7, 240])
-    func `so many refusals by limits are borne, and one more closes`(count: Int) {
+    func `one rejection more than the limit closes the connection`(count: Int) {
         var policy = SessionPolicy()
         policy.text = Rate(units: 1, per: .seconds(3600), burst: 1)
         policy.refusals = Rate(units: Double(count), per: .seconds(60), burst: Double(count))
@@ -309,12 +309,12 @@ import Testing
         #expect(last.closing?.code == .tooManyViolations)
     }
 
-    @Test func `details are for development`() {
+    @Test func `details are sent only in development mode`() {
         #expect(Conversation(showsDetails: true).send("[1}").error?["details"] as? String == "at byte 0")
         #expect(Conversation().send("[1}").error?["details"] == nil)
     }
 
-    @Test func `every refusal is an incident for the log with the same correlation id`() {
+    @Test func `every rejection is logged with the same correlation id`() {
         let outcome = Conversation().send("{")
         #expect(outcome.incidents.map(\.code) == [.invalidJSON])
         #expect(outcome.incidents.map(\.correlationID.description) == [outcome.error?["correlation_id"] as? String])

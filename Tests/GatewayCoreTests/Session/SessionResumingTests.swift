@@ -5,7 +5,7 @@ import Testing
     private func text(_ id: String) -> String { #"{"type":"text","id":"\#(id)","text":"hello"}"# }
     private let opening = #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1}}"#
 
-    @Test func `what was made without a connection is written to the next one, in order and once`() throws {
+    @Test func `messages created while detached are written to the next connection, in order and once`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         conversation.isSocketOpen = false
@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(arguments: [(0, [1, 2, 3]), (2, [3]), (3, [])] as [(UInt64, [Int])])
-    func `what was written is written again behind what the client has`(last: UInt64, expected: [Int]) throws {
+    func `messages after the client's last number are written again`(last: UInt64, expected: [Int]) throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for letter in ["a", "b", "c"] { _ = conversation.receive(key, .text(Array(letter.utf8), final: false)) }
@@ -30,7 +30,7 @@ import Testing
         #expect(conversation.resume(after: last).sequenced.compactMap { $0["seq"] as? Int } == expected)
     }
 
-    @Test func `without a number everything that isn't acknowledged is written again`() throws {
+    @Test func `without a number, all unacknowledged messages are written again`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for letter in ["a", "b", "c"] { _ = conversation.receive(key, .text(Array(letter.utf8), final: false)) }
@@ -41,14 +41,14 @@ import Testing
         #expect(resumed.sequenced.compactMap { $0["seq"] as? Int } == [3])
     }
 
-    @Test func `a number beyond the last one is none of this session's`() throws {
+    @Test func `a number beyond the last one can't be resumed`() throws {
         let conversation = Conversation()
         _ = conversation.receive(try conversation.begin("m1"), .text(Array("a".utf8), final: true), isLast: true)
         for last in [nil, 0, 1] as [UInt64?] { #expect(conversation.canResume(after: last)) }
         for last in [2, .max] as [UInt64] { #expect(!conversation.canResume(after: last)) }
     }
 
-    @Test func `who goes back behind what it has acknowledged is told that it's lost`() throws {
+    @Test func `a resume before an acknowledged message reports a loss`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for letter in ["a", "b", "c"] { _ = conversation.receive(key, .text(Array(letter.utf8), final: false)) }
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test(arguments: [(2, false), (3, true)])
-    func `an outbox that overflows without a connection keeps the newest, and says so`(count: Int, isLost: Bool) throws {
+    func `an outbox that overflows while detached keeps the newest and reports a loss`(count: Int, isLost: Bool) throws {
         var policy = SessionPolicy()
         policy.outboxMessages = 2
         let conversation = Conversation(policy)
@@ -77,7 +77,7 @@ import Testing
         #expect(conversation.wantedEvents() == 2)
     }
 
-    @Test func `frames whose opening is gone are dropped`() throws {
+    @Test func `frames whose opening was dropped are dropped, too`() throws {
         var policy = SessionPolicy()
         policy.outboxMessages = 6
         let conversation = Conversation(policy)
@@ -101,21 +101,21 @@ import Testing
         #expect(resumed.sequenced.last?.bytes == [3])
     }
 
-    @Test func `an open stream goes on from the chunks that were accepted`() throws {
+    @Test func `an open stream continues after the accepted chunks`() throws {
         let conversation = Conversation()
         _ = conversation.send(opening)
         for _ in 0..<3 { _ = conversation.send(binary: [0, 0]) }
         conversation.detach()
         let open = try #require(conversation.resume(after: 0).replies[0]["open_audio"] as? [String: Any])
         #expect(open["id"] as? String == "u1" && open["chunks"] as? Int == 3)
-        #expect(conversation.send(binary: [0, 0]).isEmpty, "ignored until the client says from where it goes on")
+        #expect(conversation.send(binary: [0, 0]).isEmpty, "ignored until the client sends from")
         #expect(conversation.send(#"{"type":"audio","id":"u1","from":5}"#).errors == ["invalid_audio"])
         #expect(conversation.send(#"{"type":"audio","id":"u1","from":4}"#).texts == [#"{"type":"ack","id":"u1","chunks":3}"#])
         #expect(conversation.send(binary: [0, 0]).commands.count == 1)
         #expect(conversation.send(#"{"type":"audio","id":"u1","final":true}"#).texts == [#"{"type":"ack","id":"u1","chunks":4}"#])
     }
 
-    @Test func `an opening that is repeated after the resume is a duplicate that says how many chunks there are`() {
+    @Test func `an opening repeated after the resume is a duplicate with the number of accepted chunks`() {
         let conversation = Conversation()
         _ = conversation.send(opening)
         for _ in 0..<3 { _ = conversation.send(binary: [0, 0]) }
@@ -125,7 +125,7 @@ import Testing
     }
 
     @Test(arguments: [(10, 10), (30, 30), (100, 30)])
-    func `the outage may be spoken after it, up to half a minute`(outage: Int64, credit: Int64) {
+    func `the audio of an outage may be sent at once afterwards, up to 30 s`(outage: Int64, credit: Int64) {
         var policy = SessionPolicy()
         policy.realtime = Rate(units: 1e6, per: .seconds(1), burst: 5e6)
         let conversation = Conversation(policy)
@@ -140,7 +140,7 @@ import Testing
     }
 
     @Test(arguments: [(119_999, false), (120_000, true)])
-    func `a session without a connection expires with the window`(milliseconds: Int64, isExpired: Bool) {
+    func `a detached session expires at the end of the resume window`(milliseconds: Int64, isExpired: Bool) {
         var policy = SessionPolicy()
         policy.resumeWindow = 120_000_000_000
         let conversation = Conversation(policy)
@@ -151,7 +151,7 @@ import Testing
         #expect(conversation.isExpired == isExpired)
     }
 
-    @Test func `the lifetime and the idle time go on without a connection`() {
+    @Test func `the idle time continues while detached`() {
         var policy = SessionPolicy()
         policy.idle = 60_000_000_000
         let conversation = Conversation(policy)
@@ -176,7 +176,7 @@ import Testing
     }
 
     @Test(arguments: CloseCode.allCases)
-    func `a fatal error ends the session only where its code says so`(code: CloseCode) {
+    func `a fatal error ends the session only with certain close codes`(code: CloseCode) {
         let conversation = Conversation()
         let outcome = conversation.perform { session, _, effects in
             session.end(.unsupportedInput, source: .gateway, close: code, effects: &effects)
@@ -192,7 +192,7 @@ import Testing
         #expect(credentials.accept(hash(1)) && !credentials.accept(hash(2)))
         credentials.issue(hash(2), for: hash(1))
         #expect(credentials.accept(hash(1)) && credentials.accept(hash(2)))
-        // Presented again before that: the successor that got lost isn't valid any more.
+        // Presented again before the confirmation: the lost successor becomes invalid.
         credentials.issue(hash(3), for: hash(1))
         #expect(credentials.accept(hash(1)) && !credentials.accept(hash(2)) && credentials.accept(hash(3)))
         // Presenting the successor confirms it.
@@ -202,7 +202,7 @@ import Testing
         #expect(credentials.tokens == [hash(4)])
     }
 
-    @Test func `any ack on the new connection confirms its token`() {
+    @Test func `any ack on the new connection confirms the new token`() {
         let conversation = Conversation()
         conversation.session.issue(TokenHash(1, 0, 0, 0), for: nil)
         conversation.session.issue(TokenHash(2, 0, 0, 0), for: TokenHash(1, 0, 0, 0))

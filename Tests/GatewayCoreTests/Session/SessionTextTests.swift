@@ -2,7 +2,7 @@ import GatewayCore
 import Testing
 
 @Suite struct SessionTextTests {
-    @Test func `a text is acknowledged and goes to the upstream`() throws {
+    @Test func `a text is acknowledged and sent to the upstream`() throws {
         let conversation = Conversation()
         let outcome = conversation.send(#"{"type":"text","id":"m1","text":"hello"}"#)
         #expect(outcome.texts == [#"{"type":"ack","id":"m1"}"#])
@@ -14,7 +14,7 @@ import Testing
         #expect(request.output.text && !request.output.audio)
     }
 
-    @Test func `everything that was asked for reaches the upstream`() throws {
+    @Test func `all fields of a text reach the upstream`() throws {
         let outcome = Conversation().send(
             #"{"type":"text","id":"m1","text":"hallo","lang":"de-AT","stream":false,"meta":{"a":"1","b.c":"zwei"},"#
                 + #""output":{"modalities":["audio"],"format":{"codec":"opus","rate":48000,"channels":2},"voice":"anna"}}"#)
@@ -27,7 +27,7 @@ import Testing
         #expect(text(request.output.voice) == "anna")
     }
 
-    @Test func `every string of a client is sanitized before it is kept or forwarded`() throws {
+    @Test func `every string of a client is sanitized before it is stored or forwarded`() throws {
         let conversation = Conversation()
         let outcome = conversation.send(
             #"{"type":"text","id":"m1","text":"a\u0000b\tc\n\u001b[31md\u007f\u0085e","meta":{"k":"v\u0007w"},"output":{"voice":"x\u0001"}}"#
@@ -42,7 +42,7 @@ import Testing
         #expect(kept == sent)
     }
 
-    @Test func `a text of nothing but controls is empty`() {
+    @Test func `a text of only control characters is empty`() {
         let outcome = Conversation().send(#"{"type":"text","id":"m1","text":"\u0000\u0007"}"#)
         #expect(outcome.errors == ["invalid_message"])
         #expect(outcome.error?["param"] as? String == "/text")
@@ -59,7 +59,7 @@ import Testing
         #expect(conversation.send(#"{"type":"text","id":"m2","text":"next"}"#).commands.count == 1)
     }
 
-    @Test func `a message over messages max_bytes is refused and the session goes on`() {
+    @Test func `a message over max_bytes is rejected, and the session continues`() {
         var policy = SessionPolicy()
         policy.rules = ValidationRules(maxBytes: 100)
         let conversation = Conversation(policy)
@@ -82,7 +82,7 @@ import Testing
         #expect(conversation.session.history.count == 1)
     }
 
-    @Test func `an id that belongs to an audio message is no id for a text`() throws {
+    @Test func `an id that belongs to an audio message is rejected for a text`() throws {
         let conversation = Conversation()
         try conversation.open("x1")
         let outcome = conversation.send(#"{"type":"text","id":"x1","text":"hello"}"#)
@@ -90,17 +90,17 @@ import Testing
         #expect(outcome.error?["param"] as? String == "/id")
         #expect(outcome.error?["reply_to"] as? String == "x1")
         #expect(outcome.commands.isEmpty)
-        // The stream isn't touched by it.
+        // The stream isn't affected.
         #expect(conversation.send(binary: [0, 0]).commands.map(\.summary) == ["audio 1 2"])
     }
 
-    @Test func `a refused id is free`() {
+    @Test func `the id of a rejected message can be used again`() {
         let conversation = Conversation()
         #expect(conversation.send(#"{"type":"text","id":"m1","text":""}"#).errors == ["invalid_message"])
         #expect(conversation.send(#"{"type":"text","id":"m1","text":"hello"}"#).commands.map(\.summary) == ["start m1"])
     }
 
-    @Test func `an id is forgotten after as many others as are remembered`() {
+    @Test func `an id is forgotten after as many others as duplicate_ids`() {
         var policy = SessionPolicy()
         policy.duplicateIDs = 3
         let conversation = Conversation(policy)

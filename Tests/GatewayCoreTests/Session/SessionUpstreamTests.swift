@@ -19,7 +19,7 @@ import Testing
         #expect(conversation.receive(key, .text(bytes("more"), final: true), isLast: true).isEmpty)
     }
 
-    @Test func `a transcript carries what the upstream knows`() throws {
+    @Test func `a transcript contains the upstream's confidence and times`() throws {
         let conversation = Conversation()
         let key = try conversation.open("u1")
         let partial = UpstreamEvent.Content.transcript(
@@ -35,12 +35,12 @@ import Testing
                 #"{"type":"transcript","seq":2,"reply_to":"u1","text":"good day","final":true,"confidence":0.75,"start_ms":10,"end_ms":900,"#
                     + #""done":true}"#
             ])
-        // What was heard is what the client said.
+        // The final transcript is recorded as the client's text.
         #expect(conversation.session.history.count == 1)
         #expect(conversation.session.history.withText(at: 0) { $1.speaker } == .client)
     }
 
-    @Test func `audio is a message, frames and a message`() throws {
+    @Test func `audio is sent as an opening message, frames and a final message`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         let format = AudioFormat(codec: .oggOpus, rate: 24_000, channels: 2)
@@ -54,7 +54,7 @@ import Testing
             ])
     }
 
-    @Test func `a status tells state and progress within its bounds`() throws {
+    @Test func `a status has the state, and the progress clamped to its bounds`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for (progress, text) in [(nil, ""), (0.5, #","progress":0.5"#), (-1, #","progress":0"#), (7, #","progress":1"#)]
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(arguments: [[0xFF], [0x61, 0xC3], [0xED, 0xA0, 0x80]] as [[UInt8]])
-    func `what can't be a message is replaced by an error, and the stream goes on`(wrong: [UInt8]) throws {
+    func `invalid UTF-8 is replaced by an error, and the stream continues`(wrong: [UInt8]) throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         let outcome = conversation.receive(key, .text(wrong, final: false))
@@ -83,7 +83,7 @@ import Testing
         #expect(conversation.session.inFlight.isEmpty)
     }
 
-    @Test func `an audio request that ends with what can't be a message leaves no stream open`() throws {
+    @Test func `an audio request that ends with invalid UTF-8 leaves no stream open`() throws {
         let conversation = Conversation()
         let key = try conversation.open("u1")
         let content = UpstreamEvent.Content.transcript([0xFF], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil)
@@ -91,7 +91,7 @@ import Testing
         try conversation.open("u2")
     }
 
-    @Test func `a number that JSON doesn't have is left out`() throws {
+    @Test func `a number that JSON can't represent is omitted`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for wrong in [Double.nan, .infinity, -.infinity] {
@@ -116,7 +116,7 @@ import Testing
         #expect(conversation.session.inFlight.isEmpty && outcome.closing == nil)
     }
 
-    @Test func `two requests are answered side by side`() throws {
+    @Test func `two requests are in flight at the same time`() throws {
         let conversation = Conversation()
         let one = try conversation.begin("m1")
         let two = try conversation.begin("m2")
@@ -127,11 +127,11 @@ import Testing
         #expect(messages.map { $0["seq"] as? Int } == [1, 2])
     }
 
-    @Test func `an event for nobody is dropped`() {
+    @Test func `an event for an unknown request is dropped`() {
         #expect(Conversation().receive(RequestKey(number: 99), .text([], final: true), isLast: true).isEmpty)
     }
 
-    @Test func `a streamed answer enters the history whole`() throws {
+    @Test func `a streamed response becomes one history entry`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1", text: "question")
         for word in ["an ", "answer ", "in "] { _ = conversation.receive(key, .text(bytes(word), final: false)) }
@@ -139,7 +139,7 @@ import Testing
         #expect(history(conversation) == ["question", "an answer in words"])
     }
 
-    @Test func `an answer too long for the history keeps its beginning and has no hole`() throws {
+    @Test func `a response too long for the history keeps its beginning, without a gap`() throws {
         var policy = SessionPolicy()
         policy.historyBytes = 10
         let conversation = Conversation(policy)
@@ -157,7 +157,7 @@ import Testing
         }
     }
 
-    @Test func `the upstream may go on while little waits for the socket`() throws {
+    @Test func `the upstream may send events while little waits for the socket`() throws {
         let conversation = Conversation()
         conversation.isSocketOpen = false
         let key = try conversation.begin("m1")
@@ -170,7 +170,7 @@ import Testing
         #expect(conversation.wantedEvents(socketQueueBytes: 100) == 64)
     }
 
-    @Test func `frames count as messages, so numbers go on behind them`() throws {
+    @Test func `frames count as messages in the sequence numbers`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for _ in 0..<3 { _ = conversation.receive(key, .audioChunk([0])) }

@@ -14,16 +14,16 @@ import Testing
     }
 
     @Test(arguments: [1, 3, 1000])
-    func `are cut where they end, and add up to the text`(size: Int) {
+    func `sentences are split at their ends, and add up to the text`(size: Int) {
         let text = "Hello, Dr. Who! It is five o'clock, isn't it? \"Yes, it certainly is.\" And so on"
         let sentences = split(text, cutEvery: size)
         #expect(sentences == ["Hello, Dr. Who! It is five o'clock, isn't it? ", "\"Yes, it certainly is.\" ", "And so on"])
         #expect(sentences.joined() == text)
     }
 
-    /// The sentences of each text, parted by "|".
+    /// The sentences of each text, separated by "|".
     static let texts = [
-        // Devanagari, with the mark that poems have.
+        // Devanagari, including the double danda.
         "नमस्ते, आप कैसे हैं। |मैं ठीक हूँ, धन्यवाद। |आपका दिन शुभ हो॥ |अच्छा",
         "नमस्ते, आप कैसे हैं।|मैं ठीक हूँ।",
         // Bengali, Arabic, Urdu, Persian.
@@ -60,25 +60,25 @@ import Testing
         "Two plus three is 5. |The answer to it all is 42. |Take 2. or 3. of them. |Right",
         "उसने कहा, 'यह अच्छा है।' |फिर वह गया। |अच्छा", "उसने कहा, \"यह अच्छा है।\" |फिर वह गया। |अच्छा",
         "1. Take the first one. |2. Take the second one. |3. Done",
-        // No-break spaces break nothing, neither a sentence.
+        // Sentences don't end at non-breaking spaces.
         "Est-ce que c'est vrai\u{A0}? |M.\u{A0}Dupont est là\u{202F}! |Oui",
         "A line without an end\n|another line without\n|end",
     ]
 
     @Test(arguments: texts, [1, 2, 5, 1000])
-    func `end in every script`(text: String, size: Int) {
+    func `sentences end in every script`(text: String, size: Int) {
         let expected = text.split(separator: "|").map(String.init)
         #expect(split(expected.joined(), cutEvery: size) == expected)
     }
 
-    @Test func `end with the white space behind them, without waiting for the next`() {
+    @Test func `a sentence ends with the white space after it, without waiting for the next`() {
         var splitter = SentenceSplitter()
         #expect(splitter.take(Array("This is the first one. ".utf8)).count == 1)
         #expect(splitter.take(Array("नमस्ते, आप कैसे हैं। ".utf8)).count == 1)
     }
 
     @Test(arguments: ["word ", "ß", "字", "क्षि", "👩‍👩‍👧‍👦", "🇩🇪", "é\u{323}"])
-    func `without an end are cut at a word, or between characters`(piece: String) {
+    func `a sentence without an end is split at a word, or between characters`(piece: String) {
         let text = String(repeating: piece, count: 1000)
         for size in [50, 1001] {
             let sentences = split(text, cutEvery: size)
@@ -90,17 +90,17 @@ import Testing
     }
 
     @Test(arguments: [399, 400, 401])
-    func `have 400 characters at most`(count: Int) {
+    func `a sentence has at most 400 characters`(count: Int) {
         let sentences = split(String(repeating: "字", count: count), cutEvery: 1200)
         #expect(sentences.map(\.count) == (count > 400 ? [400, 1] : [count]))
     }
 
-    @Test func `where there is no white space are cut behind punctuation`() {
+    @Test func `a long sentence without white space is split after punctuation`() {
         let text = String(repeating: "字", count: 100) + "，" + String(repeating: "字", count: 500)
         #expect(split(text).map(\.count) == [101, 400, 100])
     }
 
-    @Test func `a character of endless marks is held within bounds`() {
+    @Test func `a character with endless combining marks is held within bounds`() {
         var splitter = SentenceSplitter()
         let mark = Array("\u{301}".utf8)
         var sum = splitter.take([UInt8]("a".utf8) + (0..<8000).flatMap { _ in mark }).count
@@ -112,11 +112,11 @@ import Testing
     }
 
     @Test(arguments: ["  \n ", "\u{3000}\u{A0}\n", ""])
-    func `white space alone is none`(text: String) {
+    func `white space alone isn't a sentence`(text: String) {
         #expect(split(text, cutEvery: 10) == [])
     }
 
-    @Test func `bytes that are no UTF-8 are passed on`() {
+    @Test func `invalid UTF-8 is passed through`() {
         var splitter = SentenceSplitter()
         let bytes = [UInt8](repeating: 0xFF, count: 1000) + [0xE3, 0x80]
         #expect(splitter.take(bytes).flatMap { $0 } + (splitter.finish() ?? []) == bytes)

@@ -18,7 +18,7 @@ import Testing
         sentences.filter { !$0.isSilent }.map { String(decoding: $0.trimmed, as: UTF8.self) }
     }
 
-    /// The last are what is spoken, parted by "|".
+    /// Texts, and their spoken sentences separated by "|".
     static let texts = [
         ("That is a great question! 😀", "That is a great question!"),
         ("That is a great question! 😀 Let me see.", "That is a great question!|😀 Let me see."),
@@ -34,28 +34,28 @@ import Testing
     ]
 
     @Test(arguments: texts, [1, 4, 1000])
-    func `a sentence without a letter or a digit isn't spoken by itself`(text: (String, String), size: Int) {
+    func `a sentence without a letter or a digit isn't spoken separately`(text: (String, String), size: Int) {
         let sentences = script(text.0, cutEvery: size)
         #expect(spoken(sentences) == text.1.split(separator: "|").map(String.init))
         #expect(sentences.reduce(0) { $0 + $1.sourceCount } == text.0.utf8.count)
         #expect(sentences.dropLast().allSatisfy { !$0.isSilent })
     }
 
-    @Test func `without reduction code and marks are spoken`() {
+    @Test func `without stripping, code and markup are spoken`() {
         #expect(spoken(script("**Here it is, look:** `x`", strips: false)) == ["**Here it is, look:**", "`x`"])
     }
 
-    @Test func `what is spoken maps to the text that the client sees`() throws {
+    @Test func `spoken text maps to the client's text`() throws {
         let text = "Read **all** of [this page](https://example.com/a/b) now. Then *stop*."
         let sentences = script(text)
         #expect(spoken(sentences) == ["Read all of this page now.", "Then stop."])
         let first = try #require(sentences.first)
-        func seen(_ spoken: String) -> String { String(decoding: Array(text.utf8)[..<first.source(of: spoken.utf8.count)], as: UTF8.self) }
-        #expect(seen("") == "")
-        #expect(seen("Read ") == "Read ")
-        #expect(seen("Read all ") == "Read **all** ")
-        #expect(seen("Read all of this ") == "Read **all** of [this ")
-        #expect(seen("Read all of this page now. ") == "Read **all** of [this page](https://example.com/a/b) now. ")
+        func shown(_ spoken: String) -> String { String(decoding: Array(text.utf8)[..<first.source(of: spoken.utf8.count)], as: UTF8.self) }
+        #expect(shown("") == "")
+        #expect(shown("Read ") == "Read ")
+        #expect(shown("Read all ") == "Read **all** ")
+        #expect(shown("Read all of this ") == "Read **all** of [this ")
+        #expect(shown("Read all of this page now. ") == "Read **all** of [this page](https://example.com/a/b) now. ")
     }
 }
 
@@ -70,7 +70,7 @@ import Testing
         spoken.add(nanoseconds: 600_000_000)
         spoken.begin(sentence("three four five"))
         spoken.add(nanoseconds: 1_500_000_000)
-        spoken.begin(sentence("unheard"))
+        spoken.begin(sentence("unplayed"))
         return spoken
     }
 
@@ -78,17 +78,17 @@ import Testing
         arguments: [
             (0, 0), (499, 4), (999, 4), (1000, 9), (1001, 9), (1700, 15), (2499, 20), (2500, 24), (9000, 24), (.max, 24), (-5, 0),
         ] as [(Int64, Int)])
-    func `ends with the last whole word that was played`(milliseconds: Int64, bytes: Int) {
+    func `the played text ends with the last whole word played`(milliseconds: Int64, bytes: Int) {
         #expect(spoken().bytes(heardAt: milliseconds) == bytes)
     }
 
-    @Test func `nothing was spoken, nothing was heard`() {
+    @Test func `without sentences, no text was played`() {
         #expect(SpokenText().bytes(heardAt: 1000) == 0)
         #expect(SpokenText().isEmpty)
     }
 
     @Test(arguments: [(0, 0), (1000, 9), (1600, 9), (1700, 34), (2000, 37), (2500, 37)] as [(Int64, Int)])
-    func `a sentence without sound is passed over as soon as the next is heard`(milliseconds: Int64, bytes: Int) {
+    func `a sentence without audio counts as played once the next one is partly played`(milliseconds: Int64, bytes: Int) {
         var spoken = SpokenText()
         spoken.begin(sentence("One two. "))
         spoken.add(nanoseconds: 1_000_000_000)
@@ -100,7 +100,7 @@ import Testing
         #expect(spoken.bytes(heardAt: milliseconds) == bytes)
     }
 
-    @Test func `silence at the end is heard with the last of the sound`() {
+    @Test func `a silent sentence at the end counts as played with the last audio`() {
         var spoken = SpokenText()
         spoken.begin(silence(100))
         spoken.end()

@@ -18,7 +18,7 @@ import Testing
         }
         speech.finish()
         drain()
-        // A copy is the text itself, wherever it comes from.
+        // Each verbatim run equals its part of the source text.
         var (place, from) = (0, 0)
         for run in runs {
             if run.kind == .copy { #expect(spoken[place..<place + run.spoken] == bytes[from..<from + run.source]) }
@@ -29,7 +29,7 @@ import Testing
     }
 
     static let texts: [(String, String)] = [
-        // Emphasis, and what only looks like it.
+        // Emphasis, and similar text without emphasis.
         ("This is **very** *important* and ***urgent***.", "This is very important and urgent."),
         ("__Bold__ and _italic_ but snake_case_name and __init__.", "Bold and italic but snake_case_name and init."),
         ("2 * 3 = 6, 2*3 = 6, 2 ** 3 = 8, ~~no~~ yes, ~5 km", "2 * 3 = 6, 2*3 = 6, 2 ** 3 = 8, no yes, ~5 km"),
@@ -80,32 +80,32 @@ import Testing
         ("<div class=\"x\">Text</div>\n<img src=\"a.png\"/>end", "Text \nend"),
         // Escapes.
         ("\\*no emphasis\\* and \\# and C:\\dir\\\nnext", "*no emphasis* and # and C:\\dir\nnext"),
-        // Plain text of other scripts stays as it is.
+        // Plain text of other scripts is unchanged.
         ("नमस्ते! आप कैसे हैं? 😀 Grüße, 世界。", "नमस्ते! आप कैसे हैं? 😀 Grüße, 世界。"), ("", ""), ("```", ""), ("---", ""), ("**", ""),
     ]
 
     @Test(arguments: texts, [1, 2, 3, 7, Int.max])
-    func `Markdown is reduced to what can be spoken, however it is cut`(text: (String, String), size: Int) {
+    func `Markdown is reduced to its speakable text, regardless of chunk sizes`(text: (String, String), size: Int) {
         let spoken = speak(text.0, cutEvery: size)
         #expect(spoken.text == text.1)
         #expect(spoken.source == text.0.utf8.count)
     }
 
     @Test(arguments: texts)
-    func `without reduction the text is spoken as it is`(text: (String, String)) {
+    func `without stripping, the text is spoken verbatim`(text: (String, String)) {
         #expect(speak(text.0, cutEvery: 3, strips: false).text == text.0)
     }
 
     @Test(arguments: [
         "[", "![", "`", "``` `", "<a", "[a](", "*", "|", "# ", "> ", "- ", "&", "https://", "h", "[^a]:", "~~~\n", "\\", "<!--",
     ])
-    func `forms that are opened a hundred thousand times cost no more than their length`(form: String) {
+    func `forms opened a hundred thousand times are handled in linear time`(form: String) {
         let text = String(repeating: form, count: 100_000 / form.utf8.count)
         #expect(speak(text).source == text.utf8.count)
         #expect(speak(text, cutEvery: 1000).source == text.utf8.count)
     }
 
-    @Test func `what is held is bounded`() {
+    @Test func `the held text is bounded`() {
         for form in ["[", "[a](", "`a", "https://a/", "<a ", "| - ", "[a]: ", "&a"] {
             var speech = SpeechText(stripsMarkdown: true)
             speech.take(Array(form.utf8))
@@ -117,7 +117,7 @@ import Testing
         }
     }
 
-    @Test func `plain text is passed on at once`() {
+    @Test func `plain text is passed on immediately`() {
         var speech = SpeechText(stripsMarkdown: true)
         for token in ["Hello", ", world", ". ", "This is", " it."] {
             speech.take(Array(token.utf8))

@@ -17,12 +17,12 @@ import Testing
     }
 
     @Test(arguments: [(1, 8), (2, 40), (3, 300), (4, 1500), (5, 1), (6, 70)] as [(UInt64, Int)])
-    func `it keeps what an array of arrays would`(seed: UInt64, longest: Int) {
+    func `the ring behaves like an array of records`(seed: UInt64, longest: Int) {
         var random = ULIDSource(seed: seed)
         var ring = RecordRing<Int>()
         var model: [(record: [UInt8], tag: Int)] = []
         for step in 0..<2000 {
-            // Phases of growing, of staying and of shrinking, so that the block wraps in all its ways.
+            // Phases of growth, steady state and shrinking, so that the block wraps in every way.
             let phase = (step / 250) % 4
             let appends = phase == 0 ? 80 : phase == 3 ? 25 : 50
             if Int.random(in: 0..<100, using: &random) < appends {
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func `an empty ring holds nothing, before and after`() {
+    @Test func `an empty ring holds no memory, before and after its use`() {
         var ring = RecordRing<Int>()
         #expect(ring.footprint == 0 && ring.isEmpty)
         #expect(ring.removeFirst() == nil)
@@ -57,11 +57,11 @@ import Testing
         #expect(contents(ring) == [[1, 2, 3]])
     }
 
-    @Test func `many tiny records give their memory back too`() {
+    @Test func `many tiny records free their memory, too`() {
         var ring = RecordRing<Int>()
         for tag in 0..<2000 { append([7], tag: tag, to: &ring) }
         while ring.count > 1 { ring.removeFirst() }
-        // What the queue of entries has grown to is still held.
+        // The queue of entries keeps the capacity that it has grown to.
         #expect(ring.footprint >= 2000 * 24)
         ring.removeFirst()
         #expect(ring.footprint == 0)
@@ -77,7 +77,7 @@ import Testing
         #expect(ring.footprint == before)
     }
 
-    @Test func `a steady queue doesn't grow`() {
+    @Test func `a queue of constant length doesn't grow`() {
         var ring = RecordRing<Int>()
         for tag in 0..<50 { append([UInt8](repeating: 3, count: 200), tag: tag, to: &ring) }
         for tag in 0..<200 {
@@ -93,7 +93,7 @@ import Testing
         #expect(settled < 3 * 10_000 + 100 * 64)
     }
 
-    @Test func `the block is never much more than twice what it held at most`() {
+    @Test func `the block is never much larger than twice its largest content`() {
         var random = ULIDSource(seed: 11)
         var ring = RecordRing<Int>()
         var most = 0
@@ -112,7 +112,7 @@ import Testing
         #expect(ring.tag(at: 0) == 6)
     }
 
-    @Test func `removing everything forgets everything`() {
+    @Test func `removing all records frees their memory`() {
         var ring = RecordRing<Int>()
         for tag in 0..<10 { append([1, 2], tag: tag, to: &ring) }
         ring.removeAll()

@@ -59,7 +59,7 @@ import Testing
         #expect(-duration(.min) == .max)
     }
 
-    @Test func `units are whole nanoseconds, held within the bounds`() {
+    @Test func `units are converted to whole nanoseconds, clamped to the bounds`() {
         #expect(Duration.nanoseconds(.min).nanoseconds == .min)
         #expect(Duration.milliseconds(1500).nanoseconds == 1_500_000_000)
         #expect(Duration.milliseconds(9_223_372_036_854).nanoseconds == 9_223_372_036_854_000_000)
@@ -72,7 +72,7 @@ import Testing
         #expect(Duration.zero < duration(1) && duration(-1) < .zero)
     }
 
-    @Test func `a duration of the standard library is held within the bounds`() {
+    @Test func `a duration of the standard library is clamped to the bounds`() {
         #expect(Duration(Swift.Duration.milliseconds(1500)) == .milliseconds(1500))
         #expect(Duration(Swift.Duration.nanoseconds(-3)) == .nanoseconds(-3))
         #expect(Duration(Swift.Duration.seconds(Int64.max)) == .max)
@@ -84,7 +84,7 @@ import Testing
         #expect(Swift.Duration(Duration.max) == .nanoseconds(Int64.max))
     }
 
-    @Test func `a deadline without limit is in the distant future`() {
+    @Test func `a deadline after the longest duration is in the distant future`() {
         #expect(Instant(nanoseconds: 5) + .max == .distantFuture)
         #expect(Instant.distantFuture + .seconds(1) == .distantFuture)
     }

@@ -18,7 +18,7 @@ import Testing
         #expect(Instant(nanoseconds: later).nanoseconds(since: Instant(nanoseconds: earlier)) == distance)
     }
 
-    @Test func `durations are held within 64 bits of nanoseconds`() {
+    @Test func `durations are clamped to 64 bits of nanoseconds`() {
         #expect(Duration.milliseconds(1500).clampedNanoseconds == 1_500_000_000)
         #expect(Duration.nanoseconds(-3).clampedNanoseconds == -3)
         #expect(Duration.seconds(Int64.max).clampedNanoseconds == .max)

@@ -18,7 +18,7 @@ import Testing
         #expect(verdict(Self.format + #","final":null,"data":null,"from":null"#) == "ok")
     }
 
-    @Test func `final alone ends it, from goes on`() {
+    @Test func `final alone ends the stream, from continues it`() {
         if case .audioEnd(let id)? = scan(#"{"type":"audio","id":"u1","final":true}"#).message {
             #expect(id.description == "u1")
         } else {
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    @Test func `a recording comes in one message`() {
+    @Test func `data with final is a recording in one message`() {
         let json = #"{"type":"audio","id":"u1",\#(Self.format),"data":"AAECAw==","final":true}"#
         let open = scan(json).audio
         #expect(string(open?.data, in: json) == "AAECAw==")
@@ -96,7 +96,7 @@ import Testing
         (#""format":{"codec":"webm_opus","rate":8000}"#, "ok"), (#""format":{"codec":"\u006fpus","rate":8000}"#, "ok"),
         (#""format":{"codec":"\ud800","rate":8000}"#, "invalid_json"), (#""format":{"codec":"opus","rate":8000,"x":"\ud800"}"#, "ok"),
     ])
-    func `each other shape has its fault`(fields: String, expected: String) {
+    func `each combination and value of fields is accepted or rejected with its fault`(fields: String, expected: String) {
         #expect(verdict(fields) == expected)
         #expect(scan(#"{\#(fields),"id":"u1","type":"audio"}"#).verdict == expected)
     }
@@ -106,7 +106,7 @@ import Testing
         #expect(scan(#"{"type":"audio","id":"","final":true}"#).verdict == "invalid_message /id")
     }
 
-    @Test func `a recording is measured decoded`() {
+    @Test func `the limit applies to the decoded recording`() {
         let rules = ValidationRules(audioMaxBytes: 100)
         func recording(_ count: Int, codec: String = "opus") -> String {
             let data = base64([UInt8](repeating: 7, count: count))
@@ -120,7 +120,7 @@ import Testing
         #expect(recording(99, codec: "pcm16") == "invalid_audio /data")
     }
 
-    @Test func `samples of all channels are whole`() {
+    @Test func `a recording must contain whole samples of all channels`() {
         func recording(_ count: Int, _ codec: String, _ channels: Int) -> String {
             let data = base64([UInt8](repeating: 7, count: count))
             return verdict(#""format":{"codec":"\#(codec)","rate":8000,"channels":\#(channels)},"final":true,"data":"\#(data)""#)

@@ -3,7 +3,7 @@ import Testing
 
 private let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-/// Base 64 the obvious way.
+/// A reference base64 encoder.
 func base64(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
     var index = 0
@@ -24,7 +24,7 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
     #expect(isValid == Base64.isValid(text.span.bytes))
     #expect(Array(bytes[..<3]) == [1, 2, 3])
     guard isValid else {
-        #expect(bytes.count == 3, "nothing is left of what isn't valid")
+        #expect(bytes.count == 3, "an invalid text appends nothing")
         return nil
     }
     #expect(Base64.decodedCount(of: text.span.bytes) == bytes.count - 3)
@@ -35,12 +35,12 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
     @Test(arguments: [
         ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
     ])
-    func `the vectors of RFC 4648 §10`(plain: String, text: String) {
+    func `the test vectors of RFC 4648 §10 round-trip`(plain: String, text: String) {
         #expect(decode(Array(text.utf8)) == Array(plain.utf8))
         #expect(base64(Array(plain.utf8)) == text)
     }
 
-    @Test func `every length comes back`() {
+    @Test func `data of each length round-trips`() {
         var random = SplitMix64(state: 1)
         for count in 0...200 {
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -49,15 +49,15 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
     }
 
     @Test(arguments: 0..<16)
-    func `texts of each length come back at each alignment, and with one wrong character don't`(shift: Int) {
+    func `texts of each length are decoded at each alignment, and rejected with one invalid character`(shift: Int) {
         var random = SplitMix64(state: UInt64(shift))
         let source = (0..<225).map { _ in UInt8.random(in: 0...255, using: &random) }
         var wrong: [Int] = []
         for count in 0...225 {
             var text = [UInt8](repeating: 0x21, count: shift) + Array(base64(Array(source[..<count])).utf8)
             var bytes: [UInt8] = []
-            let isTaken = Base64.decode(text.span.bytes.extracting(shift..<text.count), into: &bytes)
-            if !isTaken || bytes != Array(source[..<count]) { wrong.append(count) }
+            let isDecoded = Base64.decode(text.span.bytes.extracting(shift..<text.count), into: &bytes)
+            if !isDecoded || bytes != Array(source[..<count]) { wrong.append(count) }
             guard count > 0 else { continue }
             text[shift + count * 7 % (text.count - shift)] = [0x2D, 0x5F, 0x20, 0x40, 0x5B, 0x60, 0x7B, 0x3A, 0xC1][count % 9]
             if Base64.isValid(text.span.bytes.extracting(shift..<text.count)) { wrong.append(count) }
@@ -65,11 +65,11 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
         #expect(wrong == [])
     }
 
-    @Test func `every byte outside the alphabet is refused, everywhere`() {
+    @Test func `each byte outside the alphabet is rejected at each offset`() {
         let good = Array(base64([UInt8](repeating: 0xA5, count: 30)).utf8)
         for byte in UInt8.min...UInt8.max where !alphabet.contains(byte) {
             for place in good.indices {
-                // Padding at its own place is another text, and a good one only with its bits zero.
+                // Padding in the last place makes another text, which is valid if its unused bits are zero.
                 if byte == UInt8(ascii: "="), place == good.count - 1 { continue }
                 var bad = good
                 bad[place] = byte
@@ -83,11 +83,11 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
         "AAAA\n",
         " AAAA", "Zh==", "Zm9=", "AAAAAAAAAAAAAAAAAAAAAB==", "AAAAAAAAAAAAAAAAAAAAAAB=",
     ])
-    func `bad lengths, padding and left-over bits are refused`(text: String) {
+    func `invalid lengths, padding and unused bits are rejected`(text: String) {
         #expect(decode(Array(text.utf8)) == nil)
     }
 
-    @Test func `the bits that padding leaves over are zero, behind any number of groups`() {
+    @Test func `the unused bits must be zero after any number of groups`() {
         for groups in [0, 1, 4, 5, 9] {
             let before = [UInt8](repeating: UInt8(ascii: "A"), count: groups * 4)
             for (value, character) in alphabet.enumerated() {

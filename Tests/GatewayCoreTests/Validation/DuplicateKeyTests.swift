@@ -16,7 +16,7 @@ import Testing
         #"{"type":"text","id":"a","text":"a","meta":{"k":"1","\u006b":"2"}}"#,
         #"{"output":{"voice":"a","voice":"a"},"type":"text","id":"a","text":"a"}"#,
     ])
-    func `a key that is there twice is refused`(json: String) {
+    func `a duplicate key is rejected`(json: String) {
         let fault = scan(json).fault
         #expect(fault?.code == .invalidJSON)
         #expect(fault?.param == nil)
@@ -29,12 +29,12 @@ import Testing
         #"{"type":"text","id":"a","text":"a","output":{"x":{"a":1,"a":1}}}"#, #"{"type":"text","id":"a","text":"a","id\u0000":"b"}"#,
         #"{"type":"bye","codec":1,"voice":2}"#,
     ])
-    func `keys that differ are fine, and so are repeated ones where only JSON counts`(json: String) {
+    func `distinct keys are accepted, and so are duplicate keys in unknown fields`(json: String) {
         #expect(scan(json).verdict == "ok")
     }
 
     @Test(arguments: [0, 1, 7, 8, 9, 10, 31, 32, 33, 63, 64, 65, 500, 3000])
-    func `any number of distinct keys is taken, and one repeated among them is found wherever it is`(count: Int) {
+    func `any number of distinct keys is accepted, and a duplicate among them is found at any position`(count: Int) {
         let keys = (0..<count).map { #""key\#($0)":\#($0)"# }
         var scanner = MessageScanner(rules: ValidationRules())
         func json(_ members: [String]) -> [UInt8] { Array(#"{\#((members + [#""type":"bye""#]).joined(separator: ","))}"#.utf8) }
@@ -47,9 +47,9 @@ import Testing
         #expect(scan(json(keys), with: &scanner).verdict == "ok")
     }
 
-    @Test func `a message full of hostile keys is read, and its one repetition found`() {
+    @Test func `a message full of hostile keys is parsed, and its one duplicate found`() {
         var scanner = MessageScanner(rules: ValidationRules())
-        // As many keys as fit, all of one length and all but the same.
+        // As many keys as fit, all of the same length and almost equal.
         let keys = (0..<20_000).map { index in "\"\(String(String(index + 1_000_000).reversed()))\":0" }
         func json(_ members: [String]) -> [UInt8] { Array(#"{\#(members.joined(separator: ",")),"type":"ping"}"#.utf8) }
         let whole = json(keys)
@@ -57,12 +57,12 @@ import Testing
         #expect(scan(json(keys + [keys[12_345]]), with: &scanner).verdict == "invalid_json")
         var lenient = MessageScanner(rules: ValidationRules(maxBytes: 0))
         #expect(scan(whole, with: &lenient).verdict == "ok")
-        // Long keys with one long beginning in common.
+        // Long keys with a long common prefix.
         let prefix = String(repeating: "a", count: 8000)
         let long = (0..<30).map { "\"\(prefix)\($0)\":0" }
         #expect(scan(json(long), with: &scanner).verdict == "ok")
         #expect(scan(json(long + [long[29]]), with: &scanner).verdict == "invalid_json")
-        // Keys of nothing but escapes.
+        // Keys that consist only of escapes.
         let escaped = (0..<5000).map { index -> String in
             let digits: [String] = String(index + 10_000).utf8.map { digit in #"\u00"# + String(digit, radix: 16) }
             return "\"\(digits.joined())\":0"

@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-/// RFC 8259, each case as the value of an unknown field, where nothing but JSON itself counts.
+/// RFC 8259 syntax; each case is the value of an unknown field, where only the JSON syntax is checked.
 @Suite struct JSONSyntaxTests {
     private func scanValue(_ value: [UInt8]) -> Result<ClientMessage, MessageFault> {
         scan(Array(#"{"type":"bye","x":"#.utf8) + value + Array("}".utf8))
@@ -19,7 +19,7 @@ import Testing
         "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "{ \"a\" : 1 , \"b\" : [ ] }", "{\"\\ud800\":0}", "{\"\\u0000\":0}", "{\"é\":[{}]}",
         "\t\n\r 1\t\n\r ", "[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]",
     ])
-    func `valid JSON is taken as the value of an unknown field`(value: String) {
+    func `valid JSON is accepted as the value of an unknown field`(value: String) {
         #expect(scanValue(Array(value.utf8)).verdict == "ok")
     }
 
@@ -38,7 +38,7 @@ import Testing
         "// x\n1", "/* x */1", "1/**/", "#1", "1\u{A0}", "\u{FEFF}1", "1\u{0}", "1\u{C}", "\u{B}1", "\u{2060}1", "a", "é", "*", "1;", "<1>",
         "[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]", "{\"a\":[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]}",
     ])
-    func `what is not JSON is refused, and the next message is read`(value: String) {
+    func `invalid JSON is rejected, and the next message is parsed`(value: String) {
         #expect(scanValue(Array(value.utf8)).verdict == "invalid_json")
         var scanner = MessageScanner(rules: ValidationRules())
         _ = scan(Array(#"{"type":"ping","x":\#(value)}"#.utf8), with: &scanner)
@@ -55,11 +55,11 @@ import Testing
         #expect(scan(json).verdict == "invalid_json")
     }
 
-    @Test func `white space is allowed around everything`() {
+    @Test func `white space is allowed around all tokens`() {
         #expect(scan(" \t\r\n{ \t\"type\"\n:\r\"bye\" , \"x\" : [ 1 , { \"a\" : null } ] } \n").verdict == "ok")
     }
 
-    @Test func `depth counts from the message, and its bound is the configured one`() {
+    @Test func `the depth counts from the message, and its limit is configurable`() {
         for depth in [1, 2, 3, 16, 63, 64] {
             for (open, close) in [("[", "]"), (#"{"a":"#, "}")] {
                 func message(_ levels: Int) -> String {
@@ -74,19 +74,19 @@ import Testing
         }
     }
 
-    @Test func `hundred thousand brackets cost nothing but a refusal`() {
+    @Test func `a hundred thousand opening brackets are rejected`() {
         for open in ["[", #"{"":"#] {
             #expect(scanValue(Array(String(repeating: open, count: 100_000).utf8)).verdict == "invalid_json")
         }
     }
 
-    @Test func `a message cut off anywhere is not JSON`() {
+    @Test func `a message truncated at any offset is rejected`() {
         let json = Array(#"{"type":"text","id":"m1","text":"a\u00e9\ud83d\ude00é😀","stream":true,"x":[1.5e3,{"a":null}],"y":-0}"#.utf8)
         #expect(scan(json).verdict == "ok")
         for count in 0..<json.count { #expect(scan(json[..<count]).verdict == "invalid_json", "\(count)") }
     }
 
-    @Test func `a fault tells where it is`() {
+    @Test func `a fault contains its offset`() {
         #expect(scan(#"{"type":"bye",}"#).fault?.offset == 14)
         #expect(scan(#"{"type":"bye"} x"#).fault?.offset == 15)
         #expect(scan(#"{"type":"ping","id":"é"}"#).fault?.offset == 21)

@@ -14,7 +14,7 @@ import Testing
         "art-lojban", "cel-gaulish", "root", "abcde", "abcdefgh", "de-0abc", "zh-aaa-bbb-ccc", "en-u-co-phonebk", "en-0-ab",
         "x-abcdefgh-abcdefgh-abcdefgh-abcdefgh-abcdefgh-abcdefgh-abcdefgh",
     ])
-    func `well-formed tags are taken`(tag: String) {
+    func `well-formed tags are accepted`(tag: String) {
         #expect(isWellFormed(tag))
     }
 
@@ -28,7 +28,7 @@ import Testing
         "x-abcdefgh-abcdefgh-abcdefgh-abcdefgh-abcdefgh-abcdefgh-abcdefgh-a",
         "a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-",
     ])
-    func `others are not`(tag: String) {
+    func `malformed tags are rejected`(tag: String) {
         #expect(!isWellFormed(tag))
     }
 }

@@ -1,9 +1,9 @@
 import GatewayCore
 import Testing
 
-/// The fields of every type but `audio`, each at, under and over its bounds.
+/// The fields of every type except `audio`, each at, below and above its bounds.
 @Suite struct MessageFieldTests {
-    /// A JSON message beside the verdict on it.
+    /// A JSON message and the expected verdict.
     struct Case: Sendable, CustomTestStringConvertible {
         let json: String
         let verdict: String
@@ -29,7 +29,7 @@ import Testing
         Case(#"{"type\u0000":"ping"}"#, "invalid_message /type"), Case(#"{"type":"bye"}"#), Case(#"{"type":"bye","x":"\ud800"}"#),
         Case(#"{"type":"bye","\ud800":1}"#, "invalid_json"), Case(#"{"type":"nope","\ud800":1}"#, "invalid_json"),
     ])
-    func `the type decides`(test: Case) {
+    func `a message needs a known type`(test: Case) {
         #expect(scan(test.json).verdict == test.verdict)
     }
 
@@ -46,11 +46,11 @@ import Testing
         Case(#"{"type":"ping","id":"\#(repeated(64))\u0001"}"#), Case(#"{"type":"ping","id":"\#(repeated(65))"}"#, "invalid_message /id"),
         Case(#"{"type":"ping","id":"\ud83d"}"#, "invalid_json"), Case(#"{"type":"ping","text":"\ud83d","seq":"x"}"#),
     ])
-    func `a ping has an id and a number, or neither`(test: Case) {
+    func `a ping has an optional id and an optional number`(test: Case) {
         #expect(scan(test.json).verdict == test.verdict)
     }
 
-    @Test func `what a ping says is told as it was written`() {
+    @Test func `id and ts of a ping are returned verbatim`() {
         let json = #"{"type":"ping","id":"a\u0000\u0062c","ts":1.50E+3}"#
         if case .ping(let id, let ts)? = scan(json).message {
             #expect(id?.description == "abc" && string(ts, in: json) == "1.50E+3")
@@ -79,11 +79,11 @@ import Testing
         Case(#"{"type":"text","id":"a","text":"b","lang":7}"#, "invalid_message /lang"),
         Case(#"{"type":"text","id":"a","text":"b","reply_to":"\ud800","final":7}"#),
     ])
-    func `a text has an id and a text`(test: Case) {
+    func `a text requires an id and a text, and validates its other fields`(test: Case) {
         #expect(scan(test.json).verdict == test.verdict)
     }
 
-    @Test func `the text is measured after sanitizing`() {
+    @Test func `the limit applies to the sanitized text`() {
         let rules = ValidationRules(maxTextBytes: 100)
         func text(_ content: String) -> String { #"{"type":"text","id":"a","text":"\#(content)"}"# }
         #expect(scan(text(Self.repeated(99)), rules: rules).verdict == "ok")
@@ -98,7 +98,7 @@ import Testing
         #expect(scan(text(Self.repeated(100_001))).verdict == "message_too_large /text")
     }
 
-    @Test func `a message is measured raw, once its type is known`() {
+    @Test func `the size limit applies to the raw message, after its type is known`() {
         let rules = ValidationRules(maxBytes: 200)
         func padded(_ start: String, to count: Int) -> String {
             start + #","x":""# + Self.repeated(count - start.utf8.count - 8) + #""}"#
@@ -117,7 +117,7 @@ import Testing
         #expect(scan(padded(#"{"type":"ping""#, to: 300_000), rules: ValidationRules(maxBytes: 0)).verdict == "ok")
     }
 
-    @Test func `a text has its defaults, and what it gives instead`() {
+    @Test func `the optional fields of a text have defaults`() {
         let plain = scan(#"{"type":"text","id":"a","text":"b"}"#).text
         #expect(plain?.stream == true)
         #expect(plain?.lang == nil)
@@ -154,7 +154,7 @@ import Testing
         Case(#"{"format":{"codec":"opus","rate":8000,"channels":3}}"#, "invalid_audio /output/format/channels"),
         Case(#"{"format":{"codec":"\udfff","rate":8000}}"#, "invalid_json"),
     ])
-    func `output asks for what comes back`(test: Case) {
+    func `the fields of output are validated`(test: Case) {
         #expect(scan(#"{"type":"text","id":"a","text":"b","output":\#(test.json)}"#).verdict == test.verdict)
         #expect(scan(#"{"output":\#(test.json),"final":true,"id":"a","type":"audio"}"#).verdict == test.verdict)
     }
@@ -222,7 +222,7 @@ import Testing
         Case(#"{"type":"auth","token":""}"#, "invalid_message /token"), Case(#"{"type":"auth"}"#, "invalid_message /token"),
         Case(#"{"type":"auth","token":null}"#, "invalid_message /token"), Case(#"{"type":"auth","token":1}"#, "invalid_message /token"),
     ])
-    func `status, cancel, ack and auth have their fields`(test: Case) {
+    func `the fields of status, cancel, ack and auth are validated`(test: Case) {
         #expect(scan(test.json).verdict == test.verdict)
     }
 
@@ -233,7 +233,7 @@ import Testing
             ("1e19", .max), ("1e400", .max), ("-1e400", 0), ("0e99999999999999999999", 0), ("1e99999999999999999999", .max),
             ("1e-99999999999999999999", 0), ("0.000000000000000000123456e21", 123), ("1723456789012.3456", 1_723_456_789_012),
         ] as [(String, Int64)])
-    func `played_ms is any number, rounded down to no less than 0`(number: String, expected: Int64) {
+    func `played_ms is any number, rounded down and clamped to 0`(number: String, expected: Int64) {
         #expect(scan(#"{"type":"status","played_ms":\#(number)}"#).status?.playedMilliseconds == expected)
         if case .cancel(_, _, let played)? = scan(#"{"type":"cancel","id":"a","played_ms":\#(number)}"#).message {
             #expect(played == expected)
@@ -250,20 +250,20 @@ import Testing
             ("16000.5", nil), ("1e-1", nil), ("-1.0", nil), ("18446744073709551616", nil), ("1e20", nil), ("1e99999999999999999999", nil),
             ("\"1\"", nil), ("true", nil), ("[]", nil),
         ] as [(String, UInt64?)])
-    func `a whole number may be written with a fraction of zeros or an exponent`(number: String, expected: UInt64?) {
+    func `an integer may be written with a fraction of zeros or an exponent`(number: String, expected: UInt64?) {
         let scanned = scan(#"{"type":"ack","seq":\#(number)}"#)
         if case .ack(let sequence)? = scanned.message { #expect(sequence == expected) } else { #expect(expected == nil) }
         if expected == nil { #expect(scanned.verdict == "invalid_message /seq") }
     }
 
-    @Test func `a number of a million digits is read in passing`() {
+    @Test func `a number of a hundred thousand digits is parsed`() {
         let zeros = String(repeating: "0", count: 100_000)
         #expect(scan(#"{"type":"ack","seq":1\#(zeros)e-100000}"#).verdict == "ok")
         #expect(scan(#"{"type":"ack","seq":0.\#(zeros)1e100001}"#).verdict == "ok")
         #expect(scan(#"{"type":"ack","seq":1\#(zeros)}"#).verdict == "invalid_message /seq")
     }
 
-    @Test func `what status, cancel, ack and auth say arrives`() {
+    @Test func `the fields of status, cancel, ack and auth are returned`() {
         let status = scan(#"{"type":"status","id":"s","state":"pl\u0061ying","reply_to":"m\u00071","played_ms":1234}"#).status
         #expect(status?.id?.description == "s" && status?.state == .playing && status?.replyTo?.description == "m1")
         #expect(status?.playedMilliseconds == 1234)
@@ -301,12 +301,12 @@ import Testing
         Case(#"{"type":"audio","id":"a","format":{"codec":"opus","rate":8000,"format":1}}"#, "invalid_message /format/format"),
         Case(#"{"type":"text","id":"a","text":"b","meta":{"anything":"goes"}}"#), Case(#"{"type":"ping","id":"a","ts":1}"#),
     ])
-    func `unknown fields are ignored, or refused where that is configured`(test: Case) {
+    func `unknown fields are ignored, or rejected if configured`(test: Case) {
         #expect(scan(test.json).verdict == "ok")
         #expect(scan(test.json, rules: ValidationRules(rejectsUnknownFields: true)).verdict == test.verdict)
     }
 
-    @Test func `a fault names the message by its id, if that is one`() {
+    @Test func `a fault contains the id of the message if the id is valid`() {
         func replyTo(_ json: String) -> String? { scan(json).fault?.replyTo?.description }
         #expect(replyTo(#"{"type":"text","id":"m1","text":""}"#) == "m1")
         #expect(replyTo(#"{"text":"","id":"m\u0000\u0031","type":"text"}"#) == "m1")
@@ -322,7 +322,7 @@ import Testing
         #expect(replyTo(#"{"type":"text","id":"m1","text":"a"}x"#) == nil)
     }
 
-    @Test func `one scanner reads message after message, nothing of one is left in the next`() {
+    @Test func `a scanner keeps nothing of one message for the next`() {
         var scanner = MessageScanner(rules: ValidationRules())
         let full = #"{"type":"text","id":"a","text":"b","lang":"en","meta":{"a":"b"},"output":{"voice":"v"},"stream":false}"#
         for _ in 0..<3 {

@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// JSON read the slow and obvious way, to compare the scanner with: recursive, one byte after the other, and building a tree.
+/// A reference JSON parser to compare the scanner with: recursive, byte by byte, building a tree.
 indirect enum ReferenceJSON {
     case null, bool(Bool), number(String), string(Text), array([ReferenceJSON]), object([(key: Text, value: ReferenceJSON)])
 
@@ -8,7 +8,7 @@ indirect enum ReferenceJSON {
         var scalars: [UInt32] = []
         var hasLoneSurrogate = false
 
-        /// What sanitizing leaves, as UTF-8.
+        /// The sanitized text as UTF-8.
         var sanitized: [UInt8] {
             var string = ""
             for scalar in scalars where scalar == 9 || scalar == 10 || !(scalar < 32 || 127..<160 ~= scalar) {
@@ -28,7 +28,7 @@ indirect enum ReferenceJSON {
         return try? parser.document()
     }
 
-    /// The members of the message, when all of what `invalid_json` stands for is in order.
+    /// Returns whether the message has any fault that is reported as `invalid_json`.
     static func isInvalid(_ bytes: [UInt8], maxDepth: Int) -> Bool {
         guard case .object(let members)? = read(bytes, maxDepth: maxDepth) else { return true }
         guard hasGoodKeys(members) else { return true }
@@ -74,7 +74,7 @@ indirect enum ReferenceJSON {
         return Set(keys.map(\.scalars)).count == keys.count && !keys.contains { $0.hasLoneSurrogate }
     }
 
-    /// Unique whole keys, and no half of a pair in the strings named; in all of them when there are no names.
+    /// Returns whether the keys are unique and valid, and the named strings, or all strings if nil, have no lone surrogate.
     private static func isGood(_ members: [(key: Text, value: ReferenceJSON)], strings: [String]?) -> Bool {
         hasGoodKeys(members)
             && !members.contains { member in
@@ -108,14 +108,14 @@ private struct Parser {
         while let byte = current, [32, 9, 10, 13].contains(byte) { position += 1 }
     }
 
-    mutating func take(_ character: Unicode.Scalar) -> Bool {
+    mutating func accept(_ character: Unicode.Scalar) -> Bool {
         guard current == UInt8(ascii: character) else { return false }
         position += 1
         return true
     }
 
     mutating func expect(_ text: String) throws {
-        for scalar in text.unicodeScalars where !take(scalar) { throw ReferenceJSON.Refusal() }
+        for scalar in text.unicodeScalars where !accept(scalar) { throw ReferenceJSON.Refusal() }
     }
 
     mutating func value(depth: Int) throws -> ReferenceJSON {
@@ -144,7 +144,7 @@ private struct Parser {
         var members: [(key: ReferenceJSON.Text, value: ReferenceJSON)] = []
         try expect("{")
         skipSpace()
-        if take("}") { return .object([]) }
+        if accept("}") { return .object([]) }
         repeat {
             skipSpace()
             let key = try string()
@@ -153,7 +153,7 @@ private struct Parser {
             skipSpace()
             members.append((key, try value(depth: depth)))
             skipSpace()
-        } while take(",")
+        } while accept(",")
         try expect("}")
         return .object(members)
     }
@@ -162,23 +162,23 @@ private struct Parser {
         var values: [ReferenceJSON] = []
         try expect("[")
         skipSpace()
-        if take("]") { return .array([]) }
+        if accept("]") { return .array([]) }
         repeat {
             skipSpace()
             values.append(try value(depth: depth))
             skipSpace()
-        } while take(",")
+        } while accept(",")
         try expect("]")
         return .array(values)
     }
 
     mutating func number() throws -> ReferenceJSON {
         let start = position
-        _ = take("-")
-        if !take("0") { try digits() }
-        if take(".") { try digits() }
-        if take("e") || take("E") {
-            if !take("+") { _ = take("-") }
+        _ = accept("-")
+        if !accept("0") { try digits() }
+        if accept(".") { try digits() }
+        if accept("e") || accept("E") {
+            if !accept("+") { _ = accept("-") }
             try digits()
         }
         return .number(String(decoding: bytes[start..<position], as: UTF8.self))

@@ -1,9 +1,9 @@
 import GatewayCore
 import Testing
 
-/// Unescaping, sanitizing and escaping, compared with the slow and obvious way.
+/// Unescaping, sanitizing and escaping, compared with a reference implementation.
 @Suite struct SanitizingTests {
-    /// Checks all that can be done with `content` as the text of a message, which begins `shift` bytes later than it could.
+    /// Checks parsing, unescaping and escaping of `content` as the text of a message that begins after `shift` spaces.
     private func check(_ content: [UInt8], shift: Int = 0, with scanner: inout MessageScanner) {
         let json = [UInt8](repeating: 0x20, count: shift) + Array(#"{"type":"text","id":"a","text":""#.utf8) + content + Array(#""}"#.utf8)
         guard case .object(let members)? = ReferenceJSON.read(json, maxDepth: 16),
@@ -25,10 +25,10 @@ import Testing
         #expect(slice.count == expected.count)
         #expect(slice.isVerbatim == (content == expected))
         #expect(slice.bytes(in: json.span.bytes) == expected)
-        // As it goes out again: what a reader of JSON makes of it is the same text.
+        // The escaped output is parsed back to the same text.
         let written = [0x22] + appended(expected) + [0x22]
         guard case .string(let read)? = ReferenceJSON.read(written, maxDepth: 1) else {
-            Issue.record("what is written isn't JSON: \(String(decoding: written, as: UTF8.self))")
+            Issue.record("the output isn't JSON: \(String(decoding: written, as: UTF8.self))")
             return
         }
         #expect(read.sanitized == expected)
@@ -40,7 +40,7 @@ import Testing
         return bytes
     }
 
-    @Test func `each code point of the first 300 and the others at their bounds, raw and escaped`() {
+    @Test func `the first 300 code points and those at range bounds are handled raw and escaped`() {
         var scanner = MessageScanner(rules: ValidationRules())
         let bounds: [UInt32] = [0x7FF, 0x800, 0xFFF, 0x1000, 0xD7FF, 0xE000, 0xFFFD, 0xFFFF, 0x10000, 0x1F600, 0xFFFFF, 0x100000, 0x10FFFF]
         for value in Array(0..<300) + bounds {
@@ -59,7 +59,7 @@ import Testing
         "a", "é", "€", "😀", "\u{85}", "\u{7F}", "\u{A0}", #"\n"#, #"\u0000"#, #"\u00e9"#, #"\ud83d\ude00"#, #"\""#, #"\\"#, #"\/"#, #"\b"#,
         "\u{C0}", "\n",
     ])
-    func `one peculiar piece among plain text, at every length and alignment`(piece: String) {
+    func `a special piece in plain text is handled at each length and alignment`(piece: String) {
         var scanner = MessageScanner(rules: ValidationRules())
         for fill in ["a", "ü", "語"] {
             for before in 0...70 {
@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    @Test func `plain text at every length to 300 and every alignment`() {
+    @Test func `plain text of each length up to 300 is handled at each alignment`() {
         var scanner = MessageScanner(rules: ValidationRules())
         for count in 1...300 {
             for shift in 0..<16 where shift == count % 16 || count < 40 {
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func `random mixtures of pieces`() {
+    @Test func `random mixtures of pieces match the reference`() {
         let pieces = [
             "a", "bc", "plain text of some length, ", "é", "ß", "€", "漢字", "😀", "\u{80}", "\u{9F}", "\u{A0}", "\u{BF}", "\u{C0}", "\u{7F}",
             #"\u0000"#,
@@ -91,14 +91,14 @@ import Testing
         var random = SplitMix64(state: 7)
         var scanner = MessageScanner(rules: ValidationRules())
         for round in 0..<3000 {
-            // Half of a pair ends a text as invalid, so only some rounds may have it.
+            // A lone surrogate makes a text invalid, so only some rounds may contain one.
             let choice = round % 8 == 0 ? pieces : pieces.filter { $0 != #"\ud83d"# }
             let content = (0..<Int.random(in: 1...24, using: &random)).map { _ in choice.randomElement(using: &random) ?? "" }.joined()
             check(Array(content.utf8), shift: round % 16, with: &scanner)
         }
     }
 
-    @Test func `what is escaped on the way out is exactly what must be`() {
+    @Test func `exactly the characters that require escaping are escaped`() {
         #expect(
             String(decoding: appended(Array("a\"b\\c/\u{0}\u{1F}\u{8}\t\n\u{C}\r\u{7F}é".utf8)), as: UTF8.self)
                 == #"a\"b\\c/\u0000\u001f\b\t\n\f\r"# + "\u{7F}é")

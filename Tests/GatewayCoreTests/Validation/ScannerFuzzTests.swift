@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-/// Messages changed at random, judged by the scanner and by ``ReferenceJSON``; the same ones on every run.
+/// Randomly mutated messages, checked by the scanner and by ``ReferenceJSON``; the mutations are the same on every run.
 @Suite struct ScannerFuzzTests {
     private static let seeds = [
         #"{"type":"ping","id":"p1","ts":1723456789.25e0}"#,
@@ -41,14 +41,14 @@ import Testing
     }
 
     @Test(arguments: 0..<8)
-    func `the scanner calls the same messages JSON as a slow and simple reader does`(seed: Int) {
+    func `the scanner and the reference parser accept the same messages as JSON`(seed: Int) {
         var random = SplitMix64(state: UInt64(seed) &* 77 &+ 5)
         var scanner = MessageScanner(rules: ValidationRules(maxDepth: 6))
         let original = Array(Self.seeds[seed].utf8)
         var valid = 0
         for _ in 0..<4000 {
             let bytes = mutate(original, &random)
-            // What isn't UTF-8 never gets as far as the scanner, but must not harm it either.
+            // Invalid UTF-8 never reaches the scanner, but must not crash it either.
             var utf8 = UTF8Validator()
             guard utf8.accept(bytes.span.bytes), utf8.isComplete else {
                 _ = scan(bytes, with: &scanner)
@@ -57,7 +57,7 @@ import Testing
             let isInvalid = ReferenceJSON.isInvalid(bytes, maxDepth: 6)
             let result = scan(bytes, with: &scanner)
             if isInvalid != (result.code == .invalidJSON) {
-                // Half of a pair among the modalities is found only when these are looked at.
+                // A lone surrogate in modalities is found only when they are validated.
                 if !isInvalid, String(decoding: bytes, as: UTF8.self).contains("modalities") { continue }
                 Issue.record("\(result.verdict) for \(String(decoding: bytes, as: UTF8.self))")
             }
@@ -69,10 +69,10 @@ import Testing
             #expect(message.text.bytes(in: bytes.span.bytes) == text.sanitized)
             #expect(Array(message.id.description.utf8) == id.sanitized)
         }
-        #expect(valid > 100, "the changes are too rough to test anything")
+        #expect(valid > 100, "too few mutated messages are valid")
     }
 
-    @Test func `bytes without any sense are refused in peace`() {
+    @Test func `random bytes are rejected`() {
         var random = SplitMix64(state: 99)
         var scanner = MessageScanner(rules: ValidationRules())
         for _ in 0..<5000 {

@@ -39,7 +39,7 @@ extension Result<ClientMessage, MessageFault> {
         if case .success(.status(let status)) = self { status } else { nil }
     }
 
-    /// Code and param on one line, `ok` for a valid message.
+    /// The code and the param of the fault, `ok` for a valid message.
     var verdict: String {
         switch self {
         case .success: "ok"
@@ -48,7 +48,7 @@ extension Result<ClientMessage, MessageFault> {
     }
 }
 
-/// What a slice of `json` says, as a string.
+/// Returns the text of a slice of `json`.
 func string(_ slice: TextSlice?, in json: String) -> String? {
     guard let slice else { return nil }
     return String(decoding: slice.bytes(in: Array(json.utf8).span.bytes), as: UTF8.self)

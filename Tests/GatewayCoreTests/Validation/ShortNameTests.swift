@@ -1,13 +1,13 @@
 import GatewayCore
 import Testing
 
-/// Names of types and fields are compared a word at a time; near the end of a message, where no word fits, byte by byte. Both must find the
-/// same names and no others.
+/// Names of types and fields are compared word by word; near the end of a message, where no word fits, byte by byte. Both must match the
+/// same names.
 @Suite struct ShortNameTests {
     private static let types = ["ping", "text", "audio", "status", "cancel", "ack", "auth", "bye"]
     private static let fields = ["id", "state", "reply_to", "played_ms"]
 
-    /// Names that are not quite that one.
+    /// Names similar to the given one.
     private func near(_ name: String) -> [String] {
         let last = name.unicodeScalars.last?.value ?? 0
         return [
@@ -18,26 +18,26 @@ import Testing
     }
 
     @Test(arguments: types)
-    func `a type is found as far from the end as may be, and no name near it`(name: String) {
+    func `a type is matched at any distance from the end, and similar names aren't`(name: String) {
         var scanner = MessageScanner(rules: ValidationRules())
         for spaces in 0...20 {
-            let behind = String(repeating: " ", count: spaces)
-            #expect(scan(Array(#"{"type":"\#(name)"\#(behind)}"#.utf8), with: &scanner).verdict != "unsupported_type /type")
+            let after = String(repeating: " ", count: spaces)
+            #expect(scan(Array(#"{"type":"\#(name)"\#(after)}"#.utf8), with: &scanner).verdict != "unsupported_type /type")
             for other in near(name) {
                 #expect(
-                    scan(Array(#"{"type":"\#(other)"}\#(behind)"#.utf8), with: &scanner).verdict == "unsupported_type /type", "\(other)")
+                    scan(Array(#"{"type":"\#(other)"}\#(after)"#.utf8), with: &scanner).verdict == "unsupported_type /type", "\(other)")
             }
         }
     }
 
     @Test(arguments: fields)
-    func `a field is found as far from the end as may be, and no name near it`(name: String) {
+    func `a field is matched at any distance from the end, and similar names aren't`(name: String) {
         var scanner = MessageScanner(rules: ValidationRules())
         for spaces in 0...20 {
-            let behind = String(repeating: " ", count: spaces)
-            #expect(scan(Array(#"{"type":"status","\#(name)":{}}\#(behind)"#.utf8), with: &scanner).verdict == "invalid_message /\(name)")
+            let after = String(repeating: " ", count: spaces)
+            #expect(scan(Array(#"{"type":"status","\#(name)":{}}\#(after)"#.utf8), with: &scanner).verdict == "invalid_message /\(name)")
             for other in near(name) {
-                #expect(scan(Array(#"{"type":"status","\#(other)":{}}\#(behind)"#.utf8), with: &scanner).verdict == "ok", "\(other)")
+                #expect(scan(Array(#"{"type":"status","\#(other)":{}}\#(after)"#.utf8), with: &scanner).verdict == "ok", "\(other)")
             }
         }
     }

@@ -1,11 +1,10 @@
 import GatewayCore
 import Testing
 
-/// Reading and writing of texts in blocks, beside what is known of them: plain text with something peculiar in it, at each length, offset
-/// and alignment.
+/// Reading and writing texts in blocks: plain text with a special piece, at each length, offset and alignment.
 @Suite struct TextBlockTests {
-    /// What stands in the JSON, and what is left of it.
-    private static let peculiar: [(raw: [UInt8], text: [UInt8])] = [
+    /// Raw JSON, and its text after unescaping and sanitizing.
+    private static let special: [(raw: [UInt8], text: [UInt8])] = [
         (#"\n"#, "\n"), (#"\""#, "\""), (#"\\"#, "\\"), (#"\/"#, "/"), (#"\u0041"#, "A"), (#"\u00e9"#, "é"), (#"\u20AC"#, "€"),
         (#"\ud83d\ude00"#, "😀"), (#"\u0000"#, ""), (#"\u0085"#, ""), ("\u{7F}", ""), ("\u{80}", ""), ("\u{9F}", ""), ("\u{A0}", "\u{A0}"),
         ("\u{BF}", "\u{BF}"), ("é", "é"), ("😀", "😀"),
@@ -21,34 +20,34 @@ import Testing
     }
 
     @Test(arguments: 0..<16)
-    func `a text of each length to 300 is read at each alignment`(shift: Int) {
+    func `a text of each length up to 300 is read at each alignment`(shift: Int) {
         var scanner = MessageScanner(rules: ValidationRules())
         var wrong: [Int] = []
         for length in 1...300 {
-            let piece = Self.peculiar[(length + shift) % Self.peculiar.count]
+            let piece = Self.special[(length + shift) % Self.special.count]
             let offset = length * 7 % (length + 1)
             let before = [UInt8](repeating: 0x61, count: offset)
-            let behind = [UInt8](repeating: 0x62, count: length - offset)
-            if read(before + piece.raw + behind, shift: shift, with: &scanner) != before + piece.text + behind { wrong.append(length) }
+            let after = [UInt8](repeating: 0x62, count: length - offset)
+            if read(before + piece.raw + after, shift: shift, with: &scanner) != before + piece.text + after { wrong.append(length) }
         }
         #expect(wrong == [])
     }
 
-    @Test func `each peculiar piece is read at every offset, alone and twice`() {
+    @Test func `each special piece is read at each offset, twice in one text`() {
         var scanner = MessageScanner(rules: ValidationRules())
         var wrong: [[UInt8]] = []
-        for piece in Self.peculiar {
+        for piece in Self.special {
             for offset in 1..<84 {
                 let before = [UInt8](repeating: 0x61, count: offset)
-                let behind = [UInt8](repeating: 0x62, count: offset % 19)
-                let raw = before + piece.raw + behind + piece.raw + before
-                if read(raw, shift: offset % 16, with: &scanner) != before + piece.text + behind + piece.text + before { wrong.append(raw) }
+                let after = [UInt8](repeating: 0x62, count: offset % 19)
+                let raw = before + piece.raw + after + piece.raw + before
+                if read(raw, shift: offset % 16, with: &scanner) != before + piece.text + after + piece.text + before { wrong.append(raw) }
             }
         }
         #expect(wrong == [])
     }
 
-    @Test func `a control character or the end of the message is seen at every offset`() {
+    @Test func `a control character or the end of the message is detected at each offset`() {
         var scanner = MessageScanner(rules: ValidationRules())
         for offset in 0..<150 {
             let json = Array(#"{"type":"text","id":"a","text":""#.utf8) + [UInt8](repeating: 0x61, count: offset)
@@ -62,7 +61,7 @@ import Testing
 
     // MARK: Writing
 
-    /// Escaping the obvious way.
+    /// The reference escapes of ASCII.
     private static let escapes: [[UInt8]] = (0..<128 as Range<UInt8>).map { byte in
         switch Unicode.Scalar(byte) {
         case "\"": return Array(#"\""#.utf8)
@@ -86,20 +85,20 @@ import Testing
     }
 
     @Test(arguments: 0..<16)
-    func `a text of each length to 300 is written at each alignment`(shift: Int) {
+    func `a text of each length up to 300 is written at each alignment`(shift: Int) {
         var wrong: [Int] = []
         for length in 0...300 {
             let byte = UInt8((length * 13 + shift) % 48)
             let offset = length * 7 % (length + 1)
             let before = [UInt8](repeating: 0x61, count: offset)
-            let behind = [UInt8](repeating: 0xC3, count: length - offset)
-            let text = [UInt8](repeating: 0x22, count: shift) + before + [byte] + behind
-            if written(text, from: shift) != [0x22] + before + Self.escapes[Int(byte)] + behind { wrong.append(length) }
+            let after = [UInt8](repeating: 0xC3, count: length - offset)
+            let text = [UInt8](repeating: 0x22, count: shift) + before + [byte] + after
+            if written(text, from: shift) != [0x22] + before + Self.escapes[Int(byte)] + after { wrong.append(length) }
         }
         #expect(wrong == [])
     }
 
-    @Test func `each byte is written at every offset of a block`() {
+    @Test func `each byte is written at each offset of a block`() {
         var wrong: [[UInt8]] = []
         for byte in 0..<128 as Range<UInt8> {
             for offset in 0..<34 {
@@ -112,7 +111,7 @@ import Testing
     }
 
     @Test(arguments: [1007, 1008, 1009, 1022, 1023, 1024, 1025, 1040, 2047, 2048, 2049, 3000])
-    func `long texts are written whole, plain or all escapes`(length: Int) {
+    func `long texts are written completely, whether plain or all escapes`(length: Int) {
         for byte in [0x61, 0x22, 0x01] as [UInt8] {
             let expected = Array(repeatElement(Self.escapes[Int(byte)], count: length).joined())
             #expect(written([UInt8](repeating: byte, count: length)) == [0x22] + expected)

@@ -1,8 +1,8 @@
 import GatewayCore
 import Testing
 
-/// Whole blocks of the validator beside what is known of the text: each character and each fault lies once in every lane of a block, across
-/// the border of two, and at any alignment.
+/// Validation in whole blocks: each character and each fault is at each lane of a block, across the boundary of two blocks, and at any
+/// alignment.
 @Suite struct UTF8BlockTests {
     private static let characters: [[UInt8]] =
         [0x41, 0x7F, 0x80, 0x7FF, 0x800, 0xFFF, 0x1000, 0xD7FF, 0xE000, 0xFFFF, 0x10000, 0x40000, 0x10FFFF].map { (value: UInt32) in
@@ -23,9 +23,9 @@ import Testing
     }
 
     @Test(arguments: 0..<16)
-    func `texts of each length to 300 at each alignment are taken, and with one byte too many refused`(shift: Int) {
+    func `texts of each length up to 300 are accepted at each alignment, and rejected with one byte too many`(shift: Int) {
         let before = [UInt8](repeating: 0xFF, count: shift)
-        // Characters of each length, so that a block's border falls at all their bytes.
+        // Characters of each length, so that block boundaries fall on each of their bytes.
         let fills = ["a", "é", "€", "😀", "aé€😀"].map { Array($0.utf8) }
         var wrong: [Int] = []
         for length in 0...300 {
@@ -38,23 +38,23 @@ import Testing
     }
 
     @Test(arguments: ["a", "é", "€", "😀"])
-    func `each character and each fault is seen at every offset`(fill: String) {
+    func `each character is accepted and each fault detected at each offset`(fill: String) {
         let fill = Array(fill.utf8)
         var wrong: [[UInt8]] = []
         for offset in 0..<84 {
             let shift = offset * 5 % 16
-            // Filled up with ASCII, so that the piece may begin anywhere.
+            // Padded with ASCII, so that the piece begins at each offset.
             let text =
                 [UInt8](repeating: 0xFF, count: shift) + [UInt8](repeating: 0x61, count: offset % fill.count)
                 + Array(repeatElement(fill, count: offset / fill.count).joined())
-            let behind = Array(repeatElement(fill, count: 20).joined())
-            for piece in Self.characters where !accepts(text + piece + behind, from: shift) { wrong.append(text + piece) }
-            for piece in Self.faults where accepts(text + piece + behind, from: shift) { wrong.append(text + piece) }
+            let after = Array(repeatElement(fill, count: 20).joined())
+            for piece in Self.characters where !accepts(text + piece + after, from: shift) { wrong.append(text + piece) }
+            for piece in Self.faults where accepts(text + piece + after, from: shift) { wrong.append(text + piece) }
         }
         #expect(wrong == [])
     }
 
-    @Test func `a cut inside a character or a fault changes nothing`() {
+    @Test func `a chunk boundary inside a character or a fault doesn't change the result`() {
         var wrong: [[UInt8]] = []
         let fill = Array("é€".utf8)
         for offset in 0..<24 {

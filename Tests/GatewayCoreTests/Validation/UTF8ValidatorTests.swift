@@ -14,14 +14,14 @@ import Testing
         stride(from: 0, to: bytes.count, by: size).map { Array(bytes[$0..<min($0 + size, bytes.count)]) }
     }
 
-    /// The number of bytes after which the validator says no, nil when it never does.
+    /// Returns the number of bytes after which the validator rejects; nil if it doesn't.
     private func refusal(_ bytes: [UInt8]) -> Int? {
         var validator = UTF8Validator()
         for (index, byte) in bytes.enumerated() where !validator.accept([byte].span.bytes) { return index + 1 }
         return nil
     }
 
-    @Test func `all scalar values pass, whole and byte by byte`() {
+    @Test func `all scalar values are accepted, at once and byte by byte`() {
         var all: [UInt8] = []
         var some: [UInt8] = []
         for value in UInt32(0)...0x10FFFF {
@@ -34,42 +34,42 @@ import Testing
         #expect(accepts(pieces(of: some, 1)))
     }
 
-    @Test func `all sequences of two bytes are judged as the standard library judges them`() {
-        var misjudged: [[UInt8]] = []
+    @Test func `all two-byte sequences are validated like the standard library does`() {
+        var mismatches: [[UInt8]] = []
         for first in UInt8.min...UInt8.max {
             for second in UInt8.min...UInt8.max {
                 let bytes = [0x41, first, second, 0x41, 0x41, 0x41, 0x41, 0x41]
                 let valid = String(validating: bytes, as: UTF8.self) != nil
-                if accepts([bytes]) != valid || accepts(pieces(of: bytes, 1)) != valid { misjudged.append(bytes) }
+                if accepts([bytes]) != valid || accepts(pieces(of: bytes, 1)) != valid { mismatches.append(bytes) }
             }
         }
-        #expect(misjudged == [])
+        #expect(mismatches == [])
     }
 
     @Test(arguments: 0..<40)
-    func `random bytes near UTF-8 are judged as the standard library judges them`(seed: UInt64) {
+    func `random near-UTF-8 bytes are validated like the standard library does`(seed: UInt64) {
         var generator = SplitMix64(state: seed)
-        var misjudged: [[UInt8]] = []
+        var mismatches: [[UInt8]] = []
         let interesting: [UInt8] = [
             0x00, 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1,
             0xF3, 0xF4, 0xF5, 0xFF,
         ]
         for _ in 0..<2000 {
             let few = (0..<Int.random(in: 1...12, using: &generator)).map { _ in interesting.randomElement(using: &generator) ?? 0 }
-            // At every place of a block of sixteen, and of the blocks around it.
+            // At each offset of a block of sixteen, and of the adjacent blocks.
             let fill = Array((["a", "é", "€", "😀"].randomElement(using: &generator) ?? "a").utf8)
             let before = Array(repeatElement(fill, count: Int.random(in: 0...40, using: &generator)).joined())
             let after = Array(repeatElement(fill, count: Int.random(in: 0...40, using: &generator)).joined())
             let bytes = before + few + after
             let valid = String(validating: bytes, as: UTF8.self) != nil
             let size = Int.random(in: 1...40, using: &generator)
-            if accepts([bytes]) != valid || accepts(pieces(of: bytes, size)) != valid { misjudged.append(bytes) }
+            if accepts([bytes]) != valid || accepts(pieces(of: bytes, size)) != valid { mismatches.append(bytes) }
         }
-        #expect(misjudged == [])
+        #expect(mismatches == [])
     }
 
     @Test(arguments: [0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 129, 200])
-    func `a wrong byte is found behind any run of ASCII`(run: Int) {
+    func `an invalid byte is detected after any run of ASCII`(run: Int) {
         let ascii = [UInt8](repeating: 0x61, count: run)
         #expect(accepts([ascii]))
         for tail in 0...70 {
@@ -84,12 +84,12 @@ import Testing
             ([0xE0, 0x9F], 2), ([0xED, 0xA0], 2), ([0xF0, 0x8F], 2), ([0xF4, 0x90], 2),
             ([0xE2, 0x82, 0x28], 3), ([0xF0, 0x9F, 0x98, 0x28], 4), ([0xCE, 0xCE], 2),
         ] as [([UInt8], Int)])
-    func `the first impossible byte is refused, not the end of the character`(bytes: [UInt8], after: Int) {
+    func `the first invalid byte is rejected before the character is complete`(bytes: [UInt8], after: Int) {
         #expect(refusal(bytes) == after)
     }
 
     @Test(arguments: [[0xC3], [0xE2], [0xE2, 0x82], [0xF0], [0xF0, 0x9F], [0xF0, 0x9F, 0x98]] as [[UInt8]])
-    func `a cut character is no error but isn't complete`(bytes: [UInt8]) {
+    func `a truncated character is accepted, but incomplete`(bytes: [UInt8]) {
         #expect(refusal(bytes) == nil)
         #expect(!accepts([bytes]))
     }
@@ -103,13 +103,13 @@ import Testing
             [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFC], [0xFE], [0xFF], [0xC3, 0xA9, 0xA9],
             [0xE2, 0x82, 0xAC, 0x80], [0xF0, 0x9F, 0x98, 0x80, 0x80],
         ] as [[UInt8]])
-    func `what is not UTF-8 is refused at every place of a text, and nothing else is`(bad: [UInt8]) {
+    func `invalid UTF-8 is rejected at each offset of a text, and valid text is accepted`(bad: [UInt8]) {
         for fill in [Array("a".utf8), Array("é".utf8), Array("€".utf8), Array("😀".utf8)] {
             for before in 0..<20 {
                 for after in [0, 1, 2, 15, 16, 17, 40] {
                     let content =
                         Array(repeatElement(fill, count: before).joined()) + bad + Array(repeatElement(fill, count: after).joined())
-                    #expect(!accepts([content]), "\(before) before, \(after) behind")
+                    #expect(!accepts([content]), "\(before) before, \(after) after")
                 }
                 let valid = Array(repeatElement(fill, count: before).joined())
                 #expect(accepts([valid]))

@@ -3,11 +3,11 @@ import Testing
 
 @testable import GatewayServer
 
-/// A directory of configuration files that is gone after the test.
+/// A temporary directory of configuration files, removed after the test.
 struct ConfigurationDirectory: ~Copyable {
     let path: String
 
-    /// Makes the files: name, then text.
+    /// Creates the files from their names and texts.
     init(_ files: [String: String] = [:]) throws {
         path = FileManager.default.temporaryDirectory.appendingPathComponent("parley-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -25,7 +25,7 @@ struct ConfigurationDirectory: ~Copyable {
         try ConfigurationLoader.load(arguments: arguments, environment: variables, directory: path)
     }
 
-    /// What is wrong; empty when it loads.
+    /// Returns the problems of the configuration; empty if it loads.
     func problems(_ arguments: [String] = [], _ variables: [String: String] = [:]) -> [ConfigurationProblem] {
         do throws(ConfigurationError) {
             _ = try load(arguments, variables)
@@ -37,19 +37,19 @@ struct ConfigurationDirectory: ~Copyable {
 }
 
 extension LoadedConfiguration {
-    /// The effective value of a key, and its source.
+    /// Returns the effective value of a key, and its source.
     func origin(_ key: String) -> Origin? { origins.first { $0.key == key } }
 }
 
-/// The key of the table; fails the test if there is none.
+/// Returns a key by name; fails the test if there is none.
 func configurationKey(_ name: String) throws -> ConfigurationKey { try #require(ConfigurationKey.byName[name]) }
 
-/// Loads without any file.
+/// Loads a configuration without any files.
 func loadConfiguration(_ arguments: [String] = [], _ variables: [String: String] = [:]) throws -> LoadedConfiguration {
     try ConfigurationDirectory().load(arguments, variables)
 }
 
-/// What is wrong, without any file; empty when it loads.
+/// Returns the problems of a configuration without any files; empty if it loads.
 func configurationProblems(_ arguments: [String] = [], _ variables: [String: String] = [:]) throws -> [ConfigurationProblem] {
     try ConfigurationDirectory().problems(arguments, variables)
 }

@@ -5,10 +5,10 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite("Which files are read, and what becomes of them")
+@Suite("The files of the configuration")
 struct ConfigurationFilesTests {
     @Test(arguments: ["--config", "PARLEY_CONFIG"])
-    func `a directory that was named has to be there, and files of other names in it are a mistake`(by source: String)
+    func `an explicit directory must exist, and YAML files with other names in it are a problem`(by source: String)
         throws
     {
         let directory = try ConfigurationDirectory(["other.txt": ""])
@@ -23,11 +23,13 @@ struct ConfigurationFilesTests {
                     key: "config", value: directory.path + "/nowhere", source: source, allowed: "the path of a directory",
                     hint: "there is no such directory")
             ])
-        // An empty one is a way to read nothing, with a warning.
+        // An empty directory is allowed, with a warning.
         #expect(try problems(directory.path) == [])
         let empty = try loadConfiguration(["--config", directory.path])
         #expect(
-            empty.warnings == ["\(directory.path) (--config): the directory has no gateway.yaml or development.yaml; the defaults hold"])
+            empty.warnings == [
+                "\(directory.path) (--config): the directory has no gateway.yaml or development.yaml; the built-in defaults apply"
+            ])
         try directory.write("", to: "gateway.yml")
         #expect(
             try problems(directory.path) == [
@@ -37,7 +39,7 @@ struct ConfigurationFilesTests {
                     hint: "\(directory.path)/gateway.yml isn't read; did you mean gateway.yaml?")
             ])
         try FileManager.default.removeItem(atPath: directory.path + "/gateway.yml")
-        // The environment was forgotten: development would start.
+        // Without --environment development would start.
         try directory.write("", to: "production.yaml")
         #expect(try problems(directory.path).map(\.hint) == ["there is production.yaml, which is read with --environment production"])
         #expect(try problems(directory.path).map(\.key) == ["config"])
@@ -53,7 +55,7 @@ struct ConfigurationFilesTests {
         #expect(loaded.filesRead == "none in /nowhere/at/all")
     }
 
-    @Test func `the files that were read are told, those of other environments aren't`() throws {
+    @Test func `the files that were read are listed, without those of other environments`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": "{}", "development.yaml": "", "production.yaml": ""])
         let loaded = try directory.load()
         #expect(
@@ -74,16 +76,16 @@ struct ConfigurationFilesTests {
             ("production.yml", "did you mean production.yaml?"), ("prodution.yaml", "did you mean production.yaml?"),
             ("parley.yaml", "the files are gateway.yaml and the environment's, such as production.yaml"),
         ])
-    func `a YAML file that isn't read is hinted at`(name: String, hint: String) throws {
+    func `a YAML file that isn't read is a warning with a hint`(name: String, hint: String) throws {
         let directory = try ConfigurationDirectory([name: "sessions.max: 1"])
         #expect(try directory.load().warnings.count == 1)
         #expect(try directory.load().warnings[0].hasPrefix("\(directory.path)/\(name) isn't read"))
         #expect(try directory.load().warnings[0].hasSuffix(hint))
-        // Where nothing else is there, it may be the reason.
+        // If there are no other files, the hint is part of the problem.
         #expect(try configurationProblems(["--config", directory.path])[0].hint?.hasSuffix(hint) == true)
     }
 
-    @Test func `other files, hidden files and any number of files are no reason for many words`() throws {
+    @Test func `other files and hidden files cause no warning, and many files at most eight`() throws {
         var files = ["README.md": "", ".gateway.yml": "", "cert.pem": "", "gateway.yaml.bak": ""]
         #expect(try ConfigurationDirectory(files).load().warnings == [])
         for number in 0..<20 { files["x\(number).yaml"] = "" }
@@ -92,7 +94,7 @@ struct ConfigurationFilesTests {
 
     // MARK: While the gateway runs
 
-    @Test func `a file that vanishes, is emptied or can't be read is no reload`() throws {
+    @Test func `a file that is missing, empty or unreadable prevents a reload`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": "sessions.max: 1", "development.yaml": "sessions.idle: 1m"])
         let running = try directory.load()
         let file = directory.path + "/gateway.yaml"
@@ -103,17 +105,17 @@ struct ConfigurationFilesTests {
         #expect(lost.map(\.hint) == ["the file is missing"])
         try directory.write("", to: "gateway.yaml")
         #expect(try directory.load().lost(since: running).map(\.hint) == ["the file is empty"])
-        // A comment is a decision.
+        // A file with a comment isn't empty.
         try directory.write("# nothing", to: "gateway.yaml")
         #expect(try directory.load().lost(since: running) == [])
         try FileManager.default.removeItem(atPath: file)
         try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: false)
-        #expect(directory.problems().map(\.hint) == ["not a file"])
+        #expect(directory.problems().map(\.hint) == ["not a regular file"])
         try FileManager.default.removeItem(atPath: directory.path)
         #expect(try directory.load().lost(since: running).count == 2)
     }
 
-    @Test func `a file that was empty or wasn't there may stay so, or come`() throws {
+    @Test func `a file that was empty or missing may remain so, or appear`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": ""])
         let running = try directory.load()
         #expect(try directory.load().lost(since: running) == [])
@@ -122,15 +124,15 @@ struct ConfigurationFilesTests {
         #expect(try directory.load().configuration.sessions.max == 3)
     }
 
-    @Test func `a change counts when two looks in a row see the same`() throws {
+    @Test func `a change is complete when two checks in a row find the same fingerprint`() throws {
         let directory = try ConfigurationDirectory(["a": "1"])
-        func look() -> ConfigurationFingerprint { ConfigurationFingerprint(of: [directory.path + "/a"]) }
-        let known = look()
+        func fingerprint() -> ConfigurationFingerprint { ConfigurationFingerprint(of: [directory.path + "/a"]) }
+        let known = fingerprint()
         var watch = FileWatch()
-        func hasChanged() -> Bool { watch.hasChanged(look(), from: known) }
+        func hasChanged() -> Bool { watch.hasChanged(fingerprint(), from: known) }
         #expect(!hasChanged())
         #expect(!watch.isSettling)
-        // Gone for a moment, as when it is replaced: nothing has happened.
+        // Missing for a moment, as during a replacement: not a change.
         let aside = directory.path + "/b"
         try FileManager.default.moveItem(atPath: directory.path + "/a", toPath: aside)
         #expect(!hasChanged())
@@ -147,19 +149,19 @@ struct ConfigurationFilesTests {
         #expect(!watch.isSettling)
     }
 
-    @Test func `files that never rest are read in the end`() throws {
+    @Test func `files that keep changing are read after the maximum number of checks`() throws {
         let directory = try ConfigurationDirectory()
         let known = ConfigurationFingerprint(of: [directory.path + "/a"])
         var watch = FileWatch()
         var seen: [Bool] = []
-        for length in 1...FileWatch.mostLooks {
+        for length in 1...FileWatch.maximumChecks {
             try directory.write(String(repeating: "x", count: length), to: "a")
             seen.append(watch.hasChanged(ConfigurationFingerprint(of: [directory.path + "/a"]), from: known))
         }
-        #expect(seen == Array(repeating: false, count: FileWatch.mostLooks - 1) + [true])
+        #expect(seen == Array(repeating: false, count: FileWatch.maximumChecks - 1) + [true])
     }
 
-    @Test func `a refused reload is tried again without another change, until it succeeds`() async throws {
+    @Test func `a rejected reload is retried without another change until it succeeds`() async throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": "sessions.max_detached: 3"])
         let loaded = try directory.load()
         let problem = ConfigurationProblem(

@@ -9,14 +9,14 @@ struct ConfigurationKeyTests {
         #expect(Set(ConfigurationKey.all.map(\.variable)).count == ConfigurationKey.all.count)
     }
 
-    @Test func `no variable of a key looks like one that Kubernetes makes up`() {
+    @Test func `no variable of a key looks like one that Kubernetes generates`() {
         for key in ConfigurationKey.all {
             for value in ["", "1", "tcp://10.0.0.1:1"] { #expect(!ConfigurationVariables.isOfService(key.variable, value)) }
         }
     }
 
     @Test(arguments: KeySample.all)
-    func `its default is the contract's in each environment`(sample: KeySample) throws {
+    func `the default in each environment is that of the contract`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         #expect(key.shown(in: .defaults(for: .development)) == sample.development)
         #expect(key.shown(in: .defaults(for: .staging)) == sample.staging)
@@ -26,7 +26,7 @@ struct ConfigurationKeyTests {
     }
 
     @Test(arguments: KeySample.all)
-    func `a file sets it, and its line is known`(sample: KeySample) throws {
+    func `a file sets the key, and the source is its line`(sample: KeySample) throws {
         let parts = sample.name.split(separator: ".")
         let directory = try ConfigurationDirectory([
             "gateway.yaml": "# a comment\n\n\(parts[0]):\n  # another\n  \(parts[1]): \(sample.other)\n"
@@ -37,7 +37,7 @@ struct ConfigurationKeyTests {
     }
 
     @Test(arguments: KeySample.all)
-    func `a variable sets it`(sample: KeySample) throws {
+    func `a variable sets the key`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         let loaded = try loadConfiguration([], [key.variable: bare(sample.other)])
         #expect(key.text(loaded.configuration) == sample.other)
@@ -45,7 +45,7 @@ struct ConfigurationKeyTests {
     }
 
     @Test(arguments: KeySample.all)
-    func `a flag sets it, in both spellings`(sample: KeySample) throws {
+    func `a flag sets the key, with = and with a space`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         for arguments in [["--\(sample.name)=\(bare(sample.other))"], ["--\(sample.name)", bare(sample.other)]] {
             let loaded = try loadConfiguration(arguments)
@@ -55,16 +55,16 @@ struct ConfigurationKeyTests {
     }
 
     @Test(arguments: KeySample.all)
-    func `what is within its bounds is allowed`(sample: KeySample) throws {
+    func `values within the bounds are allowed`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         for text in sample.allowed {
-            // Rules between keys may object, but not to the value itself.
+            // Rules between keys may report problems, but not this one.
             #expect(try !configurationProblems([], [key.variable: text]).contains { $0.allowed == key.allowed }, "\(text)")
         }
     }
 
     @Test(arguments: KeySample.all)
-    func `what is outside its bounds is refused, with key, value, source and what is allowed`(sample: KeySample) throws {
+    func `values outside the bounds are rejected, with key, value, source and the allowed values`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         for text in sample.refused {
             let shown = key.isList ? "[" + text.split(separator: ",", omittingEmptySubsequences: false).joined(separator: ", ") + "]" : text
@@ -77,7 +77,7 @@ struct ConfigurationKeyTests {
     }
 
     @Test(arguments: KeySample.all)
-    func `the wrong kind of YAML node is refused with its line`(sample: KeySample) throws {
+    func `the wrong kind of YAML node is rejected with its line`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         for node in ["{a: 1}", key.isList ? "word" : "[a, b]", "[[a]]", "~", ""] {
             let directory = try ConfigurationDirectory(["gateway.yaml": "\n\(sample.name): \(node)\n"])
@@ -89,12 +89,12 @@ struct ConfigurationKeyTests {
     }
 
     @Test(arguments: KeySample.all)
-    func `a change of it takes effect at once or waits for a restart, as its comment says`(sample: KeySample) throws {
+    func `a change is reloadable or needs a restart, as the contract states`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         let running = try loadConfiguration().configuration
         let read = try loadConfiguration([], [key.variable: bare(sample.other)]).configuration
         let diff = ConfigurationDiff(from: running, to: read)
-        // max_sockets follows max.
+        // connections.max_sockets depends on connections.max.
         let expected = (diff.reloadable + diff.needsRestart).filter { $0.key == sample.name || sample.name != "connections.max" }
         guard sample.other != sample.development else { return #expect(diff.isEmpty) }
         let shown = key.isSecret ? ConfigurationKey.mask : sample.other
@@ -103,7 +103,7 @@ struct ConfigurationKeyTests {
         #expect(diff.applied == (sample.live ? read : running))
     }
 
-    /// A list as variables and flags write it.
+    /// Returns the text as variables and flags contain it: lists without brackets.
     private func bare(_ text: String) -> String {
         text.hasPrefix("[") && text.hasSuffix("]") && !text.contains("]:") ? String(text.dropFirst().dropLast()) : text
     }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The layers of the configuration")
 struct ConfigurationLayersTests {
-    @Test func `the later layer wins, each over all before it`() throws {
+    @Test func `a later layer overrides all earlier layers`() throws {
         let directory = try ConfigurationDirectory([
             "gateway.yaml": "sessions: {max: 1, max_detached: 1, history_messages: 1, duplicate_ids: 1}",
             "development.yaml": "sessions: {max_detached: 2, history_messages: 2, duplicate_ids: 2}",
@@ -20,14 +20,14 @@ struct ConfigurationLayersTests {
         #expect(loaded.origin("sessions.duplicate_ids")?.source == "--sessions.duplicate_ids")
     }
 
-    @Test func `nothing at all gives the defaults of development`() throws {
+    @Test func `without files, variables and flags the defaults of development apply`() throws {
         let loaded = try ConfigurationLoader.load(arguments: [], environment: [:], directory: "/nowhere/at/all")
         #expect(loaded.configuration == .defaults(for: .development))
         #expect(loaded.origins.first == .init(key: "environment", value: "development", source: "default"))
         #expect(loaded.origins.count == ConfigurationKey.all.count + 1)
     }
 
-    @Test func `the environment comes from its variable or, first, its flag`() throws {
+    @Test func `the environment is set by its flag, else by its variable`() throws {
         let certificate = ["--tls.certificates", "a:b"]
         let staging = try loadConfiguration(certificate, ["PARLEY_ENVIRONMENT": "staging"])
         #expect(staging.configuration.environment == .staging)
@@ -39,7 +39,7 @@ struct ConfigurationLayersTests {
     }
 
     @Test(arguments: ["prodution", "", "Production"])
-    func `an unknown environment is a problem among the others`(name: String) throws {
+    func `an unknown environment is reported with the other problems`(name: String) throws {
         let problems = try configurationProblems(["--sessions.max", "x"], ["PARLEY_ENVIRONMENT": name])
         #expect(problems.map(\.key) == ["environment", "sessions.max"])
         #expect(problems.first?.value == name)
@@ -48,7 +48,7 @@ struct ConfigurationLayersTests {
         #expect(problems.first?.hint == (name.isEmpty ? nil : "did you mean production?"))
     }
 
-    @Test func `another directory can be chosen, by its variable or, first, its flag`() throws {
+    @Test func `the directory is set by its flag, else by its variable`() throws {
         let one = try ConfigurationDirectory(["gateway.yaml": "sessions.max: 1"])
         let two = try ConfigurationDirectory(["gateway.yaml": "sessions.max: 2"])
         #expect(try loadConfiguration([], ["PARLEY_CONFIG": one.path]).configuration.sessions.max == 1)
@@ -57,7 +57,7 @@ struct ConfigurationLayersTests {
         #expect(try configurationProblems([], ["PARLEY_CONFIG": ""]).map(\.source) == ["PARLEY_CONFIG"])
     }
 
-    @Test func `variables of Kubernetes and of others are no business of ours`() throws {
+    @Test func `variables of Kubernetes and of other programs are ignored`() throws {
         let variables = [
             "PARLEY_SERVICE_HOST": "10.0.0.1", "PARLEY_SERVICE_PORT_WSS": "8443", "PARLEY_PORT": "tcp://10.0.0.1:8443",
             "PARLEY_PORT_8443_TCP_ADDR": "10.0.0.1", "PARLEY_REDIS_SERVICE_HOST": "10.0.0.2", "PARLEY_REDIS_SERVICE_PORT": "6379",
@@ -72,18 +72,18 @@ struct ConfigurationLayersTests {
     }
 
     @Test(arguments: ["PARLEY_LISTEN_PORT", "PARLEY_REDIS_HOST", "PARLEY_A_PORT_X_TCP", "PARLEY_A_PORT_1_TCP_X"])
-    func `a variable that only resembles one of Kubernetes is a slip`(name: String) throws {
+    func `a variable that only resembles one of Kubernetes is an unknown key`(name: String) throws {
         #expect(try configurationProblems([], [name: "8443"]).map(\.key) == [name])
     }
 
-    @Test func `max_sockets follows max unless it is set`() throws {
+    @Test func `max_sockets is max + 128 unless it is set`() throws {
         #expect(try loadConfiguration(["--connections.max", "5"]).configuration.connections.maxSockets == 133)
         #expect(try loadConfiguration(["--connections.max", "0"]).configuration.connections.maxSockets == 0)
         #expect(
             try loadConfiguration(["--connections.max", "5", "--connections.max_sockets", "6"]).configuration.connections.maxSockets == 6)
     }
 
-    @Test func `lists are split at commas, and a flag can be repeated or take several`() throws {
+    @Test func `lists are split at commas, and a flag can be repeated or have several values`() throws {
         let origins = ["https://a.example", "https://b.example"]
         let spellings = [
             ["--http.allowed_origins", "https://a.example,https://b.example"],
@@ -105,7 +105,7 @@ struct ConfigurationLayersTests {
         #expect(try loadConfiguration(["--conformance.echo=true"]).configuration.conformance.echo)
     }
 
-    @Test func `nested and dotted keys are the same, and quotes make no difference`() throws {
+    @Test func `nested, dotted and quoted keys are equivalent`() throws {
         let directory = try ConfigurationDirectory([
             "gateway.yaml": "connections.max: 5\nlimits:\n  \"text_per_minute\": \"7\"\n'sessions': {max: 9}\nheartbeat:\n"
         ])
@@ -119,7 +119,7 @@ struct ConfigurationLayersTests {
         #expect(try directory.load().configuration == .defaults(for: .development))
     }
 
-    @Test func `a secret comes from a file, without the newline at its end`() throws {
+    @Test func `a secret is read from a file, without the newline at its end`() throws {
         let directory = try ConfigurationDirectory(["token": "s3cret\n"])
         let loaded = try directory.load([], ["PARLEY_OPERATIONS_TOKEN_FILE": directory.path + "/token"])
         #expect(loaded.configuration.operations.token == "s3cret")

@@ -9,14 +9,14 @@ struct ConfigurationNotationTests {
             ("0", .zero), ("100ms", .milliseconds(100)), ("30s", .seconds(30)), ("5m", .seconds(300)), ("24h", .seconds(86_400)),
             ("30d", .seconds(30 * 86_400)), ("007s", .seconds(7)),
         ] as [(String, Duration)])
-    func `durations are read by their unit`(text: String, duration: Duration) {
+    func `durations are parsed by their unit`(text: String, duration: Duration) {
         #expect(ConfigurationNotation.duration(text) == duration)
     }
 
     @Test(arguments: [
         "", "s", "5", "1", "-1s", "+1s", "1 s", "1S", "1.5s", "1h30m", "1us", "9223372036854775808s", "106751991168d", "1s\n",
     ])
-    func `what is no duration is nil`(text: String) {
+    func `parsing an invalid duration returns nil`(text: String) {
         #expect(ConfigurationNotation.duration(text) == nil)
     }
 
@@ -25,32 +25,32 @@ struct ConfigurationNotationTests {
             ("0", 0), ("4096", 4096), ("512B", 512), ("100KB", 100_000), ("64KiB", 65_536), ("2MB", 2_000_000), ("1MiB", 1 << 20),
             ("8GiB", 8 << 30), ("1GB", 1_000_000_000), ("1TB", 1_000_000_000_000), ("1TiB", 1 << 40),
         ])
-    func `sizes are read by their unit`(text: String, bytes: Int) {
+    func `sizes are parsed by their unit`(text: String, bytes: Int) {
         #expect(ConfigurationNotation.size(text) == bytes)
     }
 
     @Test(arguments: ["", "KB", "-1", "1kb", "1K", "1 KB", "1.5KB", "9223372036854775808", "9223372036854775807KB", "1é"])
-    func `what is no size is nil`(text: String) {
+    func `parsing an invalid size returns nil`(text: String) {
         #expect(ConfigurationNotation.size(text) == nil)
     }
 
     @Test(arguments: ["0ms", "100ms", "1500ms", "75s", "1m", "90s", "24h", "36h", "2d", "30d", "3650d"])
-    func `a duration is written as people write it`(text: String) throws {
+    func `a formatted duration parses to the same text`(text: String) throws {
         let duration = try #require(ConfigurationNotation.duration(text))
         #expect(ConfigurationNotation.text(duration) == text)
     }
 
     @Test(arguments: ["0", "1", "999", "1KB", "1KiB", "256KB", "16KiB", "2MB", "6MiB", "1GiB", "8GiB", "1TB"])
-    func `a size is written as people write it`(text: String) throws {
+    func `a formatted size parses to the same text`(text: String) throws {
         let size = try #require(ConfigurationNotation.size(text))
         #expect(ConfigurationNotation.text(size: size) == text)
     }
 }
 
-@Suite("A host and a port")
+@Suite("Host and port")
 struct SocketEndpointTests {
     @Test(arguments: ["127.0.0.1:8443", "[::1]:8443", "[fe80::1]:0", "localhost:65535", "gateway-1.example_x:1"])
-    func `reads and writes the same`(text: String) throws {
+    func `an endpoint is parsed and formatted without change`(text: String) throws {
         #expect(SocketEndpoint(text)?.description == text)
     }
 
@@ -61,7 +61,7 @@ struct SocketEndpointTests {
             ("example.com:1", false),
             ("[1::1]:1", false),
         ])
-    func `loopback is told from the rest`(text: String, isLoopback: Bool) throws {
+    func `loopback addresses are recognized`(text: String, isLoopback: Bool) throws {
         #expect(try #require(SocketEndpoint(text)).isLoopback == isLoopback)
     }
 }
@@ -69,7 +69,7 @@ struct SocketEndpointTests {
 @Suite("The nearest name")
 struct NearestNameTests {
     @Test(arguments: [("", "", 0), ("a", "", 1), ("max", "mxa", 1), ("max", "min", 2), ("abc", "abc", 0), ("ca", "abc", 3)])
-    func `edits are counted, a swap as one`(first: String, second: String, distance: Int) {
+    func `the distance counts edits, a transposition as one`(first: String, second: String, distance: Int) {
         #expect(NearestName.distance(first, second) == distance)
     }
 
@@ -79,7 +79,7 @@ struct NearestNameTests {
             ("limits.text_per_minuet", "limits.text_per_minute"),
             ("limits.max_depth", "messages.max_depth"), ("zebra", nil), (String(repeating: "x", count: 5000), nil),
         ])
-    func `a slip finds its key and nonsense finds none`(name: String, nearest: String?) {
+    func `a typo finds its key, an unrelated name none`(name: String, nearest: String?) {
         #expect(NearestName.of(name, among: ConfigurationKey.all.map(\.name)) == nearest)
     }
 }

@@ -6,7 +6,7 @@ import Testing
 /// The tables of `Configuration.md`, compared with the table of keys: names, defaults, units, bounds and what a reload changes.
 @Suite("The tables of the configuration page")
 struct ConfigurationPageTests {
-    /// A row: a key, its default, its kind with its bounds, and whether it is marked as reloadable.
+    /// One row: a key, its default, its kind with bounds, and whether it is marked as reloadable.
     private struct Row {
         let name: String
         let initial: String
@@ -21,7 +21,7 @@ struct ConfigurationPageTests {
         var group = ""
         var rows: [Row] = []
         for line in try String(contentsOf: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false) {
-            // The tables of blocks have a line above them, and no column for reloads.
+            // The tables of blocks follow a line with the block's prefix, and have no column for reloads.
             if line.hasPrefix("### ") { group = "" }
             for block in ConfigurationKey.blockGroups where line.hasPrefix("`\(block).<name>.…`") { group = "\(block).x." }
             let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
@@ -36,7 +36,7 @@ struct ConfigurationPageTests {
         return rows
     }
 
-    /// Every key, with those of a block of each kind.
+    /// Every key, including those of one block of each group.
     private static let keys =
         ConfigurationKey.all + ConfigurationKey.blockGroups.flatMap { ConfigurationKey.Block(group: $0, name: "x").keys }
 
@@ -51,9 +51,9 @@ struct ConfigurationPageTests {
         #expect(try Self.rows().map(\.name).sorted() == Self.keys.map(\.name).sorted())
     }
 
-    @Test func `the page tells the default of each key in each environment`() throws {
-        // Neither has a default of its own.
-        let worded = ["tls.certificates": "none; development makes one", "connections.max_sockets": "connections.max + 128"]
+    @Test func `the page states the default of each key in each environment`() throws {
+        // Keys whose default depends on the environment or on another key.
+        let worded = ["tls.certificates": "none; development generates one", "connections.max_sockets": "connections.max + 128"]
         for row in try Self.rows() {
             let key = try #require(ConfigurationKey.named(row.name))
             let base = Self.shown(key, nil)
@@ -61,7 +61,7 @@ struct ConfigurationPageTests {
                 "\($0.rawValue) \(Self.shown(key, $0))"
             }
             let expected = worded[row.name] ?? ([base] + others).joined(separator: ", ")
-            // Behind a colon the page says what none or an empty value means.
+            // After a colon the page states the meaning of none or of an empty value.
             #expect(row.initial == expected || row.initial.hasPrefix(expected + ": "), "\(row.name)")
         }
     }
@@ -74,13 +74,13 @@ struct ConfigurationPageTests {
         }
     }
 
-    @Test func `the page tells the unit and the bounds of each key`() throws {
+    @Test func `the page states the unit and the bounds of each key`() throws {
         for row in try Self.rows() {
             let key = try #require(ConfigurationKey.named(row.name))
             if let exact = Self.kind(of: key) {
                 #expect(row.kind == exact, "\(row.name)")
             } else {
-                // Lists, paths and texts have a form of their own; the bounds are the same.
+                // Lists, paths and texts are worded differently, with the same bounds.
                 let numbers = row.kind.replacing(" KiB", with: "KiB").matches(of: #/[0-9]+(KiB)?/#).map { String($0.output.0) }
                 let bounds = key.allowed.replacing("32768", with: "32KiB").matches(of: #/[0-9]+(KiB)? (bytes|visible)|[0-9]+KiB/#)
                 for bound in bounds {
@@ -93,7 +93,7 @@ struct ConfigurationPageTests {
         }
     }
 
-    /// The unit and the bounds as the page writes them; nil for keys whose form has more to it than a unit and two bounds.
+    /// Returns the unit and the bounds as on the page; nil for keys that aren't described by a unit and two bounds.
     private static func kind(of key: ConfigurationKey) -> String? {
         let parts = key.allowed.split(separator: ", or 0 for ")
         let zero = parts.count < 2 ? "" : parts[1] == "no limit" ? ", 0" : "; 0: \(parts[1])"
@@ -114,7 +114,7 @@ struct ConfigurationPageTests {
         return words.output.0.replacing(" or ", with: ", ").split(separator: ", ").map { "`\($0)`" }.joined(separator: " ")
     }
 
-    @Test func `the page marks what a reload changes`() throws {
+    @Test func `the page marks the reloadable keys`() throws {
         for row in try Self.rows() { #expect(row.isReloadable == ConfigurationKey.named(row.name)?.isReloadable, "\(row.name)") }
     }
 }

@@ -3,9 +3,9 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite("What is wrong with a configuration")
+@Suite("Problems of a configuration")
 struct ConfigurationProblemTests {
-    @Test func `all of it is reported at once, from every layer`() throws {
+    @Test func `all problems of all layers are reported at once`() throws {
         let directory = try ConfigurationDirectory([
             "gateway.yaml": "listen:\n  address: nowhere\nconections:\n  max: 5\nlimits: 7\n",
             "staging.yaml": "http:\n  allowed_origins: \"*\"\nsessions:\n  ttl: 5\n  ttl2: 1h\n",
@@ -23,7 +23,7 @@ struct ConfigurationProblemTests {
             ])
     }
 
-    @Test func `a wrong value is a problem also where a later layer covers it`() throws {
+    @Test func `an invalid value is a problem even if a later layer overrides it`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": "sessions.max: many"])
         #expect(directory.problems(["--sessions.max", "5"]).map(\.value) == ["many"])
     }
@@ -37,7 +37,7 @@ struct ConfigurationProblemTests {
             ("zebra: {}", "zebra", 1, nil),
             ("<<: {a: b}", "<<.a", 1, nil),
         ] as [(String, String, Int, String?)])
-    func `an unknown key is refused, with a hint where one is near`(yaml: String, key: String, line: Int, hint: String?) throws {
+    func `an unknown key is rejected, with a hint if a known name is near`(yaml: String, key: String, line: Int, hint: String?) throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": yaml])
         let problems = directory.problems()
         #expect(problems.map(\.key) == [key])
@@ -45,7 +45,7 @@ struct ConfigurationProblemTests {
         #expect(problems.map(\.hint) == [hint])
     }
 
-    @Test func `an unknown variable is refused with a hint, and its value stays unseen`() throws {
+    @Test func `an unknown variable is rejected with a hint, without its value`() throws {
         let problem = ConfigurationProblem(
             key: "PARLEY_OPERATIONS_TOKN", source: "PARLEY_OPERATIONS_TOKN", allowed: "known keys only; config/gateway.yaml lists them",
             hint: "did you mean PARLEY_OPERATIONS_TOKEN?")
@@ -62,12 +62,12 @@ struct ConfigurationProblemTests {
             (["--sessions.max=5", "stray"], "stray", nil), (["-v"], "-v", nil),
             (["--sessions.max"], "sessions.max", "the flag needs a value"),
             (["--sessions.max", "--sessions.ttl", "5s"], "sessions.max", "the flag needs a value"),
-            (["--sessions.max", "5", "6"], "sessions.max", "the flag takes one value, once"),
-            (["--sessions.max=5", "--sessions.max=6"], "sessions.max", "the flag takes one value, once"),
+            (["--sessions.max", "5", "6"], "sessions.max", "the flag takes exactly one value"),
+            (["--sessions.max=5", "--sessions.max=6"], "sessions.max", "the flag takes exactly one value"),
             (["--environment"], "environment", "the flag needs a value"),
             (["--http.allowed_origins"], "http.allowed_origins", "the flag needs a value"),
         ] as [([String], String, String?)])
-    func `a flag that can't be understood is refused`(arguments: [String], key: String, hint: String?) throws {
+    func `an invalid flag is rejected`(arguments: [String], key: String, hint: String?) throws {
         let problems = try configurationProblems(arguments)
         #expect(problems.map(\.key) == [key])
         #expect(problems.map(\.hint) == [hint])
@@ -83,15 +83,15 @@ struct ConfigurationProblemTests {
         #expect(!ConfigurationError(problems: list.problems()).description.contains("hunter"))
     }
 
-    @Test func `a secret's file that can't be read is refused, alone`() throws {
+    @Test func `an unreadable file of a secret is the only problem reported`() throws {
         let directory = try ConfigurationDirectory(["empty": "", "large": String(repeating: "x", count: 65_537)])
         func hints(_ path: String, _ more: [String: String] = [:]) -> [String?] {
-            // Production would want a token, but why there is none has been said.
+            // This address requires a token, but its absence is already explained.
             let variables = ["PARLEY_OPERATIONS_TOKEN_FILE": path, "PARLEY_OPERATIONS_ADDRESS": "0.0.0.0:1"]
             return directory.problems([], variables.merging(more) { $1 }).map { $0.hint ?? $0.allowed }
         }
         #expect(hints(directory.path + "/missing") == ["there is no such file"])
-        #expect(hints(directory.path) == ["not a file"])
+        #expect(hints(directory.path) == ["not a regular file"])
         #expect(hints(directory.path + "/large") == ["larger than 64KiB"])
         #expect(hints(directory.path + "/empty") == ["1 to 1024 visible ASCII characters"])
         #expect(hints("x", ["PARLEY_OPERATIONS_TOKEN": "y"]) == ["PARLEY_OPERATIONS_TOKEN_FILE or PARLEY_OPERATIONS_TOKEN, not both"])
@@ -103,14 +103,14 @@ struct ConfigurationProblemTests {
             ("a: 1\n---\nb: 2\n", 2),
             ("- 1\n- 2\n", 1), ("just words\n", 1),
         ])
-    func `YAML that is none is refused with its line`(yaml: String, line: Int) throws {
+    func `invalid YAML is rejected with its line`(yaml: String, line: Int) throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": yaml])
         let problems = directory.problems()
         #expect(problems.map(\.key) == ["\(directory.path)/gateway.yaml"])
         #expect(problems.map(\.source) == ["\(directory.path)/gateway.yaml:\(line)"])
     }
 
-    @Test func `keys that are there twice are refused`() throws {
+    @Test func `duplicate keys are rejected`() throws {
         let same = try ConfigurationDirectory(["gateway.yaml": "sessions:\n  max: 1\n  max: 2\n"])
         #expect(same.problems().map(\.allowed) == ["each key once"])
         #expect(same.problems().map(\.source) == ["\(same.path)/gateway.yaml:2"])
@@ -119,12 +119,12 @@ struct ConfigurationProblemTests {
         #expect(spelt.problems().map(\.source) == ["\(spelt.path)/gateway.yaml:3"])
     }
 
-    @Test func `the environment isn't set in a file`() throws {
+    @Test func `a file can't set the environment`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": "environment: production\n"])
         #expect(directory.problems().map(\.key) == ["environment"])
     }
 
-    @Test func `files that can't be read are refused, and small ones that grow without bound too`() throws {
+    @Test func `unreadable files and files that expand without bound are rejected`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": "#" + String(repeating: " ", count: 1_000_000)])
         #expect(directory.problems().map(\.hint) == ["larger than 1MB"])
         let bytes = try ConfigurationDirectory()
@@ -134,7 +134,7 @@ struct ConfigurationProblemTests {
         #expect(bytes.problems().count == 1)
         let folder = try ConfigurationDirectory()
         try FileManager.default.createDirectory(atPath: folder.path + "/gateway.yaml", withIntermediateDirectories: false)
-        #expect(folder.problems().map(\.hint) == ["not a file"])
+        #expect(folder.problems().map(\.hint) == ["not a regular file"])
         let laughs = (1..<30).map { "a\($0): &a\($0) {x: *a\($0 - 1), y: *a\($0 - 1)}" }
         let aliases = try ConfigurationDirectory(["gateway.yaml": (["a0: &a0 {x: 1}"] + laughs).joined(separator: "\n")])
         #expect(aliases.problems().contains { $0.allowed == "at most 1000 entries" })
@@ -143,7 +143,7 @@ struct ConfigurationProblemTests {
         #expect(deep.problems(["--config", bytes.path + "/elsewhere"]).map(\.key) == ["config"])
     }
 
-    @Test func `the report names everything, for people`() throws {
+    @Test func `the report lists key, source, allowed values and hint of each problem`() throws {
         let error = ConfigurationError(problems: try configurationProblems(["--sessions.mx=1"], ["PARLEY_SESSIONS_TTL": ""]))
         #expect(
             error.description == """

@@ -3,9 +3,9 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite("A configuration that changes")
+@Suite("Changes of the configuration")
 struct ConfigurationReloadTests {
-    @Test func `what can change is taken over and the rest is left alone`() throws {
+    @Test func `reloadable changes are applied, other changes are not`() throws {
         let running = try loadConfiguration().configuration
         let read = try loadConfiguration([
             "--limits.text_per_minute=7", "--listen.address=0.0.0.0:1", "--operations.token=new", "--websocket.compression=off",
@@ -21,13 +21,13 @@ struct ConfigurationReloadTests {
         #expect(ConfigurationDiff(from: diff.applied, to: read).reloadable == [])
     }
 
-    @Test func `one secret for another is a change, though both look the same`() throws {
+    @Test func `a new secret is a change, although both are masked`() throws {
         let running = try loadConfiguration(["--operations.token=old"]).configuration
         let diff = ConfigurationDiff(from: running, to: try loadConfiguration(["--operations.token=new"]).configuration)
         #expect(diff.reloadable == [.init(key: "operations.token", old: "********", new: "********")])
     }
 
-    @Test func `nothing changed is nothing to do`() throws {
+    @Test func `equal configurations have an empty diff`() throws {
         let diff = ConfigurationDiff(from: try loadConfiguration().configuration, to: try loadConfiguration().configuration)
         #expect(diff.isEmpty)
         #expect(diff.applied == .defaults(for: .development))
@@ -36,13 +36,13 @@ struct ConfigurationReloadTests {
     @Test func `another environment needs a restart`() throws {
         let diff = ConfigurationDiff(from: .defaults(for: .staging), to: .defaults(for: .production))
         #expect(diff.needsRestart.map(\.key) == ["environment", "heartbeat.stale_after", "auth.mode"])
-        // What can change without one does.
+        // Reloadable keys change without a restart.
         var expected = GatewayConfiguration.defaults(for: .staging)
         expected.reports.content = .metadata
         #expect(diff.applied == expected)
     }
 
-    @Test func `the files to watch are those of the configuration, its secrets and certificates`() throws {
+    @Test func `the watched files are those of the configuration, secrets and certificates`() throws {
         let directory = try ConfigurationDirectory()
         let loaded = try directory.load(["--tls.certificates=a.pem:a.key,b.pem:b.key", "--tls.client_ca=ca.pem"])
         #expect(
@@ -51,7 +51,7 @@ struct ConfigurationReloadTests {
             ])
     }
 
-    @Test func `a file that changes, appears or vanishes changes the fingerprint`() throws {
+    @Test func `a file that changes, appears or becomes unreadable changes the fingerprint`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": "sessions.max: 1"])
         let loaded = try directory.load()
         func now() -> ConfigurationFingerprint { ConfigurationFingerprint(of: loaded.watchedFiles) }
@@ -61,7 +61,7 @@ struct ConfigurationReloadTests {
         #expect(rewritten != loaded.fingerprint)
         try directory.write("", to: "development.yaml")
         #expect(now() != rewritten)
-        // Whether it could be read in the meantime is another matter.
+        // A change of the permissions changes the fingerprint, too.
         let readable = now()
         try FileManager.default.setAttributes([.posixPermissions: 0o000], ofItemAtPath: "\(directory.path)/gateway.yaml")
         #expect(now() != readable)

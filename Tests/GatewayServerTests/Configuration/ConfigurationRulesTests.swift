@@ -2,9 +2,9 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite("What must hold between keys")
+@Suite("Rules between keys")
 struct ConfigurationRulesTests {
-    /// Production with what it has to be given; `auth.mode` can't be satisfied yet.
+    /// Production with the required keys; `auth.mode` has no valid value yet.
     private static let production = ["--environment=production", "--tls.certificates=a:b", "--operations.token=x"]
 
     private func keys(_ arguments: [String]) throws -> [String] { try configurationProblems(arguments).map(\.key) }
@@ -19,11 +19,11 @@ struct ConfigurationRulesTests {
         #expect(try configurationProblems(["--heartbeat.interval=51s"]).map(\.source) == ["default"])
     }
 
-    @Test func `no other two times are held against each other`() throws {
+    @Test func `other durations have no rules between them`() throws {
         #expect(try keys(["--sessions.ttl=100ms", "--sessions.idle=1h", "--connections.max_age=1s", "--sessions.sweep=30d"]) == [])
     }
 
-    @Test func `production demands a certificate and a token, and has no way to authenticate yet`() throws {
+    @Test func `production requires a certificate and a token, and has no valid auth.mode yet`() throws {
         #expect(try keys(["--environment=production"]) == ["tls.certificates", "operations.token", "auth.mode"])
         let mode = try configurationProblems(Self.production)
         #expect(mode.map(\.key) == ["auth.mode"])
@@ -32,26 +32,26 @@ struct ConfigurationRulesTests {
         #expect(mode[0].allowed.contains("not available yet"))
     }
 
-    @Test func `production refuses what is only for trying things`() throws {
+    @Test func `production rejects settings for development and tests`() throws {
         #expect(try keys(Self.production + ["--auth.mode=none"]) == ["auth.mode"])
         #expect(try keys(Self.production + ["--conformance.echo"]) == ["auth.mode", "conformance.echo"])
         #expect(try keys(Self.production + ["--http.allowed_origins=https://a.example,*"]) == ["http.allowed_origins", "auth.mode"])
         #expect(try keys(Self.production + ["--http.allowed_origins=https://a.example"]) == ["auth.mode"])
     }
 
-    @Test func `staging demands a certificate, and nothing else of it`() throws {
+    @Test func `staging requires only a certificate`() throws {
         #expect(try keys(["--environment=staging"]) == ["tls.certificates"])
         #expect(try keys(["--environment=staging", "--tls.certificates=a:b", "--conformance.echo", "--http.allowed_origins=*"]) == [])
     }
 
     @Test(arguments: ["0.0.0.0:9464", "[::]:9464", "10.0.0.1:9464", "ops.example:9464"])
-    func `operations that others can reach need a token`(address: String) throws {
+    func `an operations address other than loopback requires a token`(address: String) throws {
         #expect(try keys(["--operations.address", address]) == ["operations.token"])
         #expect(try keys(["--operations.address", address, "--operations.token", "x"]) == [])
     }
 
     @Test(arguments: ["127.0.0.2:9464", "[::1]:9464", "localhost:0"])
-    func `operations on loopback need none`(address: String) throws {
+    func `an operations address on loopback requires no token`(address: String) throws {
         #expect(try keys(["--operations.address", address]) == [])
     }
 
@@ -59,7 +59,7 @@ struct ConfigurationRulesTests {
         arguments: [
             ("store.kind", "redis"), ("auth.mode", "jwt"), ("connections.trusted_proxies", "10.0.0.0/8"),
         ])
-    func `what isn't built yet is refused as not available yet`(name: String, value: String) throws {
+    func `values that are not available yet are rejected`(name: String, value: String) throws {
         let found = try configurationProblems(["--\(name)=\(value)"])
         #expect(found.map(\.key) == [name])
         #expect(found[0].source == "--\(name)")
@@ -67,13 +67,13 @@ struct ConfigurationRulesTests {
         #expect(found[0].allowed.contains("not available yet"))
     }
 
-    @Test func `client certificates need someone to sign them`() throws {
+    @Test func `client certificates require a CA`() throws {
         #expect(try keys(["--tls.client_auth=required"]) == ["tls.client_auth"])
         #expect(try keys(["--tls.client_auth=optional", "--tls.client_ca=ca.pem"]) == [])
         #expect(try keys(["--tls.client_auth=optional", "--tls.client_ca="]) == ["tls.client_ca"])
     }
 
-    @Test func `a rule is silent about a key that couldn't be read`() throws {
+    @Test func `a rule is skipped if one of its keys is invalid`() throws {
         #expect(try keys(["--environment=staging", "--tls.certificates=nonsense"]) == ["tls.certificates"])
         #expect(try keys(["--heartbeat.interval=nonsense", "--heartbeat.stale_after=1s"]) == ["heartbeat.interval"])
         #expect(try keys(["--operations.address=0.0.0.0:1", "--operations.token="]) == ["operations.token"])

@@ -2,7 +2,7 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite("The words for mistakes of a configuration")
+@Suite("Texts of configuration problems")
 struct ConfigurationWordsTests {
     // MARK: YAML
 
@@ -20,7 +20,7 @@ struct ConfigurationWordsTests {
             ("listen:\n  address: a: b\n", 2, "needs quotes"), ("x: *nothing\n", 1, "needs quotes"), ("a: @b\n", 1, "needs quotes"),
             ("listen:\n  loops 1\n", 1, "a group of keys"),
         ])
-    func `a mistake of YAML is told in words, with its line`(yaml: String, line: Int, words: String) throws {
+    func `a YAML syntax error is explained, with its line`(yaml: String, line: Int, words: String) throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": yaml])
         let problem = try #require(directory.problems().first)
         #expect((problem.hint ?? problem.allowed).contains(words), "\(problem)")
@@ -36,7 +36,7 @@ struct ConfigurationWordsTests {
             ("2nd", "nd is allowed"), ("", nil), ("模型", nil),
             (String(repeating: "a", count: 33), String(repeating: "a", count: 32) + " is allowed"),
         ] as [(String, String?)])
-    func `the rule for names of blocks is told once for a block`(name: String, hint: String?) throws {
+    func `an invalid block name is reported once per block`(name: String, hint: String?) throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": "upstreams:\n  \"\(name)\":\n    kind: openai\n    model: x\n"])
         #expect(
             directory.problems() == [
@@ -46,7 +46,7 @@ struct ConfigurationWordsTests {
             ])
     }
 
-    @Test func `the rule for names of blocks is told for flags, dotted keys and routes, too`() throws {
+    @Test func `invalid block names are reported for flags, dotted keys and routes, too`() throws {
         for problem in try configurationProblems(["--upstreams.my-model.kind=openai", "--routes.my-route.type=text"]) {
             #expect(problem.allowed.contains("1 to 32 characters"))
         }
@@ -58,7 +58,7 @@ struct ConfigurationWordsTests {
         #expect(problems.allSatisfy { $0.allowed.contains("1 to 32 characters") })
     }
 
-    @Test(arguments: [String(repeating: "a", count: 32), "a", "a_1", "my_model"]) func `names that follow the rule are taken`(name: String)
+    @Test(arguments: [String(repeating: "a", count: 32), "a", "a_1", "my_model"]) func `valid block names are accepted`(name: String)
         throws
     {
         let directory = try ConfigurationDirectory(["gateway.yaml": "upstreams:\n  \(name):\n    kind: loopback\n"])
@@ -80,7 +80,7 @@ struct ConfigurationWordsTests {
         #expect(URLCredentials.masked(text) == masked)
     }
 
-    @Test func `no report shows the credentials of a URL`() throws {
+    @Test func `no report contains the credentials of a URL`() throws {
         let directory = try ConfigurationDirectory([
             "gateway.yaml": "upstreams:\n  a:\n    kind: openai\n    urls: [\"http://u:hunter2@h/v1\"]\n    url: http://u:hunter2@h\n"
         ])
@@ -100,7 +100,7 @@ struct ConfigurationWordsTests {
 
     private static let chat = "upstreams:\n  chat:\n    kind: openai\n    model: m\n    urls: [http://127.0.0.1:1/v1]\n"
 
-    @Test func `what a block lacks is told with the line in which the block begins`() throws {
+    @Test func `a missing key of a block is reported with the line of the block`() throws {
         let directory = try ConfigurationDirectory([
             "gateway.yaml":
                 "listen:\n  loops: 1\nupstreams:\n  chat:\n    kind: openai\n  run:\n    kind: process\nroutes:\n  all:\n    type: any\n"
@@ -118,19 +118,19 @@ struct ConfigurationWordsTests {
         arguments: [
             ("", ["upstreams.chat", "no route uses the upstream; without any route"]),
             ("routes:\n  all:\n    upstreams: [chat]\n", []),
-            ("routes:\n  a:\n    upstreams: [chat]\n  b:\n    upstreams: [chat]\n", ["routes.b", "never used: a takes all"]),
+            ("routes:\n  a:\n    upstreams: [chat]\n  b:\n    upstreams: [chat]\n", ["routes.b", "never used: a matches all"]),
             ("routes:\n  a:\n    path: /a\n    upstreams: [chat]\n  b:\n    upstreams: [chat]\n", []),
             ("routes:\n  a:\n    meta: [x=1]\n    upstreams: [chat]\n  b:\n    meta: [x=2]\n    upstreams: [chat]\n", []),
             (
                 "routes:\n  a:\n    meta: [x=1]\n    upstreams: [chat]\n  b:\n    meta: [x=1]\n    upstreams: [chat]\n",
-                ["routes.b", "never used: a takes all"]
+                ["routes.b", "never used: a matches all"]
             ),
             (
                 "routes:\n  a:\n    meta: [x=1, x=2]\n    upstreams: [chat]\n  b:\n    upstreams: [chat]\n",
-                ["routes.a", "meta demands two values of x"]
+                ["routes.a", "meta requires two values of x"]
             ),
         ] as [(String, [String])])
-    func `an upstream that no route uses and a route that is never used are warned of`(routes: String, words: [String]) throws {
+    func `unused upstreams and unreachable routes are warnings`(routes: String, words: [String]) throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": Self.chat + routes])
         let warnings = try directory.load().warnings
         #expect(warnings.count == (words.isEmpty ? 0 : 1), "\(warnings)")
@@ -138,7 +138,7 @@ struct ConfigurationWordsTests {
         #expect(warnings.allSatisfy { $0.contains("gateway.yaml:") })
     }
 
-    @Test func `a missing model and a kind that was forgotten are warned of`() throws {
+    @Test func `a missing model and a missing kind are warnings`() throws {
         let warnings = try loadConfiguration([
             "--upstreams.a.kind=openai", "--upstreams.a.urls=http://127.0.0.1:1/v1", "--upstreams.b.urls=http://127.0.0.1:1/v1",
             "--routes.a.upstreams=a", "--routes.a.path=/a", "--routes.b.upstreams=b",

@@ -1,17 +1,17 @@
 import Testing
 
-/// The contract's table once more, written by hand, so that the table of keys can be held against it.
+/// One key of the contract, written by hand, to compare the table of keys with.
 struct KeySample: Sendable, CustomTestStringConvertible {
     let name: String
     /// Built-in defaults as `config print` shows them.
     let development: String, staging: String, production: String
     /// Another value that is allowed on its own in development.
     let other: String
-    /// Values that are refused for their form or their bounds.
+    /// Values that are rejected because of their form or bounds.
     let refused: [String]
-    /// Further values that are allowed: the bounds themselves.
+    /// Further allowed values: the bounds themselves.
     let allowed: [String]
-    /// Whether a running gateway takes it.
+    /// Whether a reload applies a new value.
     let live: Bool
 
     var testDescription: String { name }
@@ -29,7 +29,7 @@ struct KeySample: Sendable, CustomTestStringConvertible {
         self.live = live
     }
 
-    /// Just under, at and over.
+    /// Values just below, at and above the bounds.
     struct Bounds: Sendable {
         var allowed: [String]
         var refused: [String]

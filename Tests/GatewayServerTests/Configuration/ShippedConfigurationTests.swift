@@ -3,7 +3,7 @@ import Testing
 
 @testable import GatewayServer
 
-/// The files in `config/` are read by people first: what they say has to be so.
+/// The comments of the files in `config/` must agree with the table of keys.
 @Suite("The files in config/")
 struct ShippedConfigurationTests {
     private static let directory = URL(fileURLWithPath: #filePath)
@@ -14,12 +14,12 @@ struct ShippedConfigurationTests {
         try String(contentsOf: URL(fileURLWithPath: "\(Self.directory)/\(name).yaml"), encoding: .utf8)
     }
 
-    @Test func `development's are its built-in defaults`() throws {
+    @Test func `the files of development match its built-in defaults`() throws {
         let loaded = try ConfigurationLoader.load(arguments: [], environment: [:], directory: Self.directory)
         #expect(loaded.configuration == .defaults(for: .development))
     }
 
-    @Test func `staging's are its built-in defaults`() throws {
+    @Test func `the files of staging match its built-in defaults`() throws {
         let loaded = try ConfigurationLoader.load(
             arguments: ["--environment=staging", "--tls.certificates=a:b"], environment: [:], directory: Self.directory)
         var expected = GatewayConfiguration.defaults(for: .staging)
@@ -27,8 +27,8 @@ struct ShippedConfigurationTests {
         #expect(loaded.configuration == expected)
     }
 
-    @Test func `production's are its built-in defaults`() throws {
-        // Production itself can't start yet, so its files are read in staging's place.
+    @Test func `the files of production match its built-in defaults`() throws {
+        // Production itself can't start yet, so its files are read as those of staging.
         let directory = try ConfigurationDirectory(["gateway.yaml": text("gateway"), "staging.yaml": text("production")])
         let loaded = try directory.load(["--environment=staging", "--tls.certificates=a:b", "--auth.mode=none"])
         var expected = GatewayConfiguration.defaults(for: .production)
@@ -43,7 +43,7 @@ struct ShippedConfigurationTests {
     }
 
     @Test(arguments: ["development", "staging", "production"])
-    func `an environment's file has only what differs`(name: String) throws {
+    func `an environment's file has only the keys that differ`(name: String) throws {
         let environment = try #require(DeploymentEnvironment(rawValue: name))
         let yaml = try text(name)
         for key in ConfigurationKey.all {
@@ -56,10 +56,10 @@ struct ShippedConfigurationTests {
     @Test(arguments: DeploymentEnvironment.allCases) func `a copy of gateway.yaml changes nothing`(environment: DeploymentEnvironment)
         throws
     {
-        // Alone: without the file of the environment.
+        // Without the file of the environment.
         let directory = try ConfigurationDirectory(["gateway.yaml": text("gateway")])
         let none = try ConfigurationDirectory()
-        // Production can't start yet, so its flags can't all be right; what it complains of must be the same.
+        // Production can't start yet, so some problems are unavoidable; they must be the same.
         let arguments = ["--environment", environment.rawValue, "--tls.certificates=a:b", "--operations.token=x"]
         #expect(directory.problems(arguments) == none.problems(arguments))
         guard environment != .production else { return }
@@ -68,10 +68,10 @@ struct ShippedConfigurationTests {
         #expect(loaded.origins.allSatisfy { !$0.source.contains("gateway.yaml") })
     }
 
-    @Test func `gateway.yaml has every key, at its default, once the key is no comment`() throws {
+    @Test func `uncommented, gateway.yaml has every key at its default`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": uncommented(text("gateway"))])
         let origins = try directory.load().origins
-        // Two have no default, and one follows another unless it is set: they have an example.
+        // Keys without a default have an example.
         let examples = ["tls.client_ca": "/etc/parley/clients.pem", "operations.token": ConfigurationKey.mask]
         for key in ConfigurationKey.all {
             let origin = try #require(origins.first { $0.key == key.name })
@@ -83,7 +83,7 @@ struct ShippedConfigurationTests {
     @Test(arguments: ["upstreams", "routes"]) func `gateway.yaml has every field of a block, at its default or with an example`(
         group: String
     ) throws {
-        // Each line of a block begins with "# "; the rest is YAML with comments.
+        // Each line of a block begins with "# "; the rest is YAML.
         let lines = try text("gateway").split(separator: "\n", omittingEmptySubsequences: false)
         let start = try #require(lines.firstIndex { $0 == "# \(group):" })
         let yaml = lines[start...].prefix { $0.hasPrefix("# ") || $0 == "#" }.map { $0.dropFirst(2) }
@@ -91,7 +91,7 @@ struct ShippedConfigurationTests {
             String($0.element)
         }
         let directory = try ConfigurationDirectory(["gateway.yaml": block.joined(separator: "\n")])
-        // A route's upstreams aren't in this part.
+        // The upstreams of a route aren't in this part.
         let found = directory.problems().filter { !$0.key.hasSuffix(".upstreams") && !$0.key.hasSuffix(".urls") }
         #expect(found.isEmpty)
         let name = block[1].trimmingCharacters(in: .whitespaces).dropLast()
@@ -107,7 +107,7 @@ struct ShippedConfigurationTests {
         throws
     {
         let fields = try fields(ofFirst: group)
-        // Without them a block of the shipped kind would do nothing, or they have no default.
+        // Fields with an example instead of the default.
         let examples: Set = ["urls", "command", "api_key", "ca", "client_certificate", "upstreams"]
         var none = GatewayConfiguration()
         none.upstreams["x"] = .init()
@@ -121,7 +121,7 @@ struct ShippedConfigurationTests {
         }
     }
 
-    /// The value of each field of the first block of a group, and the comment above it, which several fields may share.
+    /// Returns the value of each field of the first block of a group, and the comment above it, which several fields may share.
     private func fields(ofFirst group: String) throws -> [String: (value: String, comment: String)] {
         var fields: [String: (value: String, comment: String)] = [:]
         var comment: [String] = []
@@ -142,7 +142,7 @@ struct ShippedConfigurationTests {
         return fields
     }
 
-    /// What the comment on a field says: the bounds that aren't those of its kind, and the words that are allowed.
+    /// Returns the texts that the comment of a field must contain: the bounds that differ from those of its kind, and the allowed words.
     private func bounds(of key: ConfigurationKey) -> [String] {
         var bounds: [String] = []
         let allowed = key.allowed.split(separator: ", or 0 for ")[0]
@@ -162,7 +162,7 @@ struct ShippedConfigurationTests {
         return bounds
     }
 
-    @Test func `gateway.yaml and the page tell the bounds of each unit`() throws {
+    @Test func `gateway.yaml and the page state the bounds of each unit`() throws {
         let page = try String(
             contentsOf: URL(fileURLWithPath: Self.directory)
                 .appendingPathComponent("../Sources/GatewayServer/Documentation.docc/Configuration.md"), encoding: .utf8)
@@ -177,14 +177,14 @@ struct ShippedConfigurationTests {
         }
     }
 
-    /// With each key that is a comment made a key: two blanks, # and a key in small letters.
+    /// Returns the file with each commented key (two spaces, # and a key in lower case) uncommented.
     private func uncommented(_ yaml: String) -> String {
         yaml.split(separator: "\n", omittingEmptySubsequences: false)
             .map { $0.wholeMatch(of: #/  # ([a-z_0-9]+: .*)/#).map { "  \($0.1)" } ?? String($0) }.joined(separator: "\n")
     }
 
     @Test(arguments: ConfigurationKey.all.map(\.name))
-    func `gateway.yaml says what a key means, its default in each environment, and whether it reloads`(name: String) throws {
+    func `gateway.yaml states the meaning of a key, its default in each environment, and whether it is reloadable`(name: String) throws {
         let key = try configurationKey(name)
         let comment = try #require(entry(of: key, in: text("gateway")))
         #expect(comment.contains(key.meaning))
@@ -198,14 +198,14 @@ struct ShippedConfigurationTests {
         #expect(comment.contains("Allowed: \(inBrief(key.allowed)). Default: "))
     }
 
-    /// What is allowed, without the bounds that the head of the file tells for all keys of a unit.
+    /// Returns the allowed values, without the bounds that the head of the file states for all keys of a unit.
     private func inBrief(_ allowed: String) -> String {
         allowed.replacing(" to 3650d, such as 500ms, 30s, 5m or 24h", with: "").replacing("a duration from 100ms", with: "a duration")
             .replacing("a size from 1B to 1TB, such as 4096, 100KB or 64KiB", with: "a size")
             .replacing("a whole number from 1 to \(ConfigurationKey.most)", with: "a whole number")
     }
 
-    /// The comment above a key, on one line; nil when the file doesn't have the key, commented out or not.
+    /// Returns the comment above a key, on one line; nil if the file doesn't have the key, commented out or not.
     private func entry(of key: ConfigurationKey, in yaml: String) -> String? {
         var group = ""
         var comment: [String] = []

@@ -23,7 +23,7 @@ struct StartCheckTests {
     }
 
     private func check(_ arguments: [String], stateFolder: String? = nil) throws -> StartCheck {
-        // On ports that are free, and not the default ones.
+        // Free ports instead of the default ones.
         let own = ["--listen.address=127.0.0.1:0", "--operations.address=127.0.0.1:0"]
         let given = own.filter { flag in !arguments.contains { $0.hasPrefix(flag.prefix { $0 != "=" }) } }
         return StartCheck(
@@ -35,7 +35,7 @@ struct StartCheckTests {
         try check(arguments).problems.map { "\($0.key) \($0.value?.replacing(folder.path + "/", with: "") ?? "")" }
     }
 
-    @Test func `nothing is found where all is right, and nothing is made`() throws {
+    @Test func `a valid configuration has no problems, and the check creates no files`() throws {
         #expect(try found([]) == [])
         #expect(
             try found([
@@ -49,24 +49,24 @@ struct StartCheckTests {
         #expect(!FileManager.default.fileExists(atPath: folder.path + "/new"))
     }
 
-    @Test func `certificates, keys and authorities are read as a start reads them`() throws {
+    @Test func `certificates, keys and CAs are read as at startup`() throws {
         #expect(try found(["--tls.certificates=no.pem:\(good.files.key)"]) == ["tls.certificates no.pem"])
         #expect(try found(["--tls.certificates=\(folder.path)/broken.pem:\(good.files.key)"]) == ["tls.certificates broken.pem"])
         let mismatch = try check(["--tls.certificates=\(good.files.certificate):\(other.files.key)"]).problems
         #expect(mismatch.map(\.value) == [other.files.key])
-        #expect(mismatch.first?.hint == "isn't the key of \(good.files.certificate)")
+        #expect(mismatch.first?.hint == "doesn't match the certificate \(good.files.certificate)")
         #expect(mismatch.first?.source == "--tls.certificates")
         for path in ["no.pem", folder.path + "/broken.pem", folder.path + "/empty.pem"] {
             let problems = try check([
                 "--tls.certificates=\(good.files.certificate):\(good.files.key)", "--tls.client_auth=required", "--tls.client_ca=\(path)",
             ]).problems
             #expect(problems.map(\.key) == ["tls.client_ca"])
-            // Also without a certificate of its own.
+            // Also with the development certificate.
             #expect(try check(["--tls.client_auth=required", "--tls.client_ca=\(path)"]).problems.map(\.key) == ["tls.client_ca"])
         }
     }
 
-    @Test func `all problems of all files are told at once`() throws {
+    @Test func `all problems of all files are reported at once`() throws {
         let problems = try found([
             "--tls.certificates=no.pem:no.key,no2.pem:no2.key", "--store.kind=sqlite", "--store.path=\(folder.path)/broken.pem",
             "--upstreams.a.kind=http", "--upstreams.a.urls=https://127.0.0.1:1", "--upstreams.a.ca=no.ca", "--upstreams.b.kind=websocket",
@@ -79,7 +79,7 @@ struct StartCheckTests {
         #expect(problems.contains("store.path broken.pem"))
     }
 
-    @Test func `a certificate that ends soon is a warning`() throws {
+    @Test func `a certificate that expires soon is a warning`() throws {
         let ending = try certificates.make(.init(["soon.example"], notAfter: 86_400), file: "soon")
         let check = try check(["--tls.certificates=\(ending.files.certificate):\(ending.files.key)"])
         #expect(check.problems == [])
@@ -87,7 +87,7 @@ struct StartCheckTests {
     }
 
     @Test(arguments: ["/nowhere/at/all", "no-such-program-anywhere", "not-executable", "/etc"])
-    func `a program has to be there`(name: String) throws {
+    func `a missing or non-executable program is a problem`(name: String) throws {
         let folder = try TemporaryFolder()
         try folder.write("#!/bin/sh\n", to: "not-executable")
         let program = name == "not-executable" ? folder.path + "/" + name : name
@@ -97,7 +97,7 @@ struct StartCheckTests {
         #expect(about.map(\.source) == ["--upstreams.a.command"])
     }
 
-    @Test func `the store's file has to be one, or to be possible`() throws {
+    @Test func `the store's path must be a store or a path where one can be created`() throws {
         func reason(_ path: String) throws -> String? {
             let problems = try check(["--store.kind=sqlite", "--store.path=\(path)"]).problems
             #expect(problems.allSatisfy { $0.key == "store.path" })
@@ -106,8 +106,8 @@ struct StartCheckTests {
         #expect(try reason(folder.path + "/x/y/z.sqlite") == nil)
         // An empty file is a new store.
         #expect(try reason(folder.path + "/empty.pem") == nil)
-        #expect(try reason(folder.path) == "it isn't a file")
-        #expect(try reason(folder.path + "/broken.pem")?.contains("no SQLite file") == true)
+        #expect(try reason(folder.path) == "not a regular file")
+        #expect(try reason(folder.path + "/broken.pem")?.contains("not an SQLite file") == true)
         #expect(try reason(folder.path + "/broken.pem/x.sqlite") != nil)
         #expect(try reason("/proc/version/y.sqlite") != nil)
         var header = Array("SQLite format 3\0".utf8) + [UInt8](repeating: 0, count: 84)
@@ -116,16 +116,16 @@ struct StartCheckTests {
             try Data(header).write(to: URL(fileURLWithPath: folder.path + "/other.sqlite"))
             #expect(try reason(folder.path + "/other.sqlite") == nil ? isOurs : !isOurs)
         }
-        // Files in memory need none.
+        // The store in memory has no file.
         #expect(try check(["--store.kind=memory", "--store.path=/proc/version/y.sqlite"]).problems == [])
     }
 
-    @Test func `the folder of the development certificate has to be possible`() throws {
+    @Test func `the directory of the development certificate must be writable`() throws {
         #expect(try check([], stateFolder: folder.path + "/broken.pem/var").problems.map(\.key) == ["tls.certificates"])
     }
 
-    @Test(arguments: ["listen.address", "operations.address"]) func `an address has to be one of this machine`(key: String) throws {
-        // TEST-NET-1 of RFC 5737, and a name that RFC 2606 keeps free.
+    @Test(arguments: ["listen.address", "operations.address"]) func `a listener's address must be one of this machine`(key: String) throws {
+        // TEST-NET-1 of RFC 5737, and a name reserved by RFC 2606.
         for address in ["192.0.2.1:4711", "no-such-host.invalid:4711"] {
             #expect(try check(["--\(key)=\(address)", "--operations.token=x"]).problems.map(\.key) == [key], "\(address)")
         }

@@ -6,7 +6,7 @@ import Support
 import Testing
 
 @Suite struct WebSocketHandlerTests {
-    @Test func `a text is acknowledged and answered in one write`() throws {
+    @Test func `the acknowledgement and the response to a text are sent in one write`() throws {
         let harness = LoopHarness()
         let client = try harness.openSession()
         try client.send(text: #"{"type":"text","id":"a","text":"hello"}"#)
@@ -17,7 +17,7 @@ import Testing
             ])
     }
 
-    @Test func `frames behind the request in the same bytes reach the session`() throws {
+    @Test func `frames that follow the request in the same bytes are delivered to the session`() throws {
         let harness = LoopHarness()
         let client = try harness.connect()
         let ping = "{\"type\":\"ping\",\"id\":\"early\"}"
@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test(arguments: ["Upgrade", "Upgrade\t", "keep-alive,\tUpgrade"])
-    func `a second request behind the upgrade is bytes of the WebSocket, whatever the HTTP parser makes of it`(field: String) throws {
+    func `a second request after the upgrade is parsed as WebSocket frames, not as HTTP`(field: String) throws {
         let client = try LoopHarness().connect()
         let request = EmbeddedConnection.request(path: "/ws").replacing("Connection: Upgrade", with: "Connection: \(field)")
         try client.send(request + "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -39,7 +39,7 @@ import Testing
         #expect(try client.frames().last?.closeCode == 1002)
     }
 
-    @Test func `what was asked in the read that brings the close frame is answered before it`() throws {
+    @Test func `a message received together with a close frame gets its response before the close reply`() throws {
         let client = try LoopHarness().openSession()
         let text = Array(#"{"type":"text","id":"a","text":"hello"}"#.utf8)
         try client.send([0x81, 0x80 | UInt8(text.count), 0, 0, 0, 0] + text + [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8])
@@ -51,14 +51,14 @@ import Testing
         #expect(frames.last?.closeCode == 1000)
     }
 
-    @Test func `an echo goes out before the answer to a close frame of the same read`() throws {
+    @Test func `an echo is sent before the reply to a close frame of the same read`() throws {
         let client = try LoopHarness { $0.conformance.echo = true }.connect()
         try client.upgrade(path: "/echo")
         try client.send([0x82, 0x81, 0, 0, 0, 0, 0x07, 0x88, 0x80, 0, 0, 0, 0])
         #expect(try client.frames() == [.init(opcode: 2, payload: [7]), .init(opcode: 8, payload: [])])
     }
 
-    @Test func `sessions without a budget of their own count toward the one of all`() throws {
+    @Test func `sessions without a budget of their own count toward the total budget`() throws {
         let harness = LoopHarness {
             $0.sessions.memoryBudget = 0
             $0.sessions.totalMemoryBudget = 50_000
@@ -69,7 +69,7 @@ import Testing
         #expect(harness.loop.isShortOfMemory)
     }
 
-    @Test func `after a close frame nothing is sent, however much was asked in the same read`() throws {
+    @Test func `nothing is sent after a close frame, even with pending messages of the same read`() throws {
         let client = try LoopHarness { $0.sessions.memoryBudget = 64_000 }.openSession()
         let part = [UInt8](repeating: 0x61, count: 60_000)
         try client.send(frame: 0x01, part)
@@ -79,7 +79,7 @@ import Testing
         #expect(frames.filter { $0.opcode == 8 }.count == 1)
     }
 
-    @Test func `a ping is sent at the interval, a missed pong is followed by another, and silence ends in 4001`() throws {
+    @Test func `a ping is sent at the interval, a missed pong triggers another, and silence closes with 4001`() throws {
         let harness = LoopHarness {
             $0.heartbeat.interval = .seconds(10)
             $0.heartbeat.timeout = .seconds(3)
@@ -98,7 +98,7 @@ import Testing
         #expect(last.contains { $0.text.contains(#""code":"heartbeat_timeout""#) && $0.text.contains(#""fatal":true"#) })
     }
 
-    @Test func `any byte counts as life`() throws {
+    @Test func `any received byte keeps the connection alive`() throws {
         let harness = LoopHarness {
             $0.heartbeat.interval = .seconds(5)
             $0.heartbeat.timeout = .seconds(1)
@@ -113,7 +113,7 @@ import Testing
         #expect(try client.frames().allSatisfy { $0.closeCode == nil })
     }
 
-    @Test func `a pong gives the round-trip time that status reports`() throws {
+    @Test func `status reports the round-trip time measured by a pong`() throws {
         let harness = LoopHarness()
         let client = try harness.openSession()
         harness.advance(by: .seconds(31))
@@ -125,7 +125,7 @@ import Testing
         #expect(report.contains(#""rtt_ms":"#) && !report.contains(#""rtt_ms":null"#))
     }
 
-    @Test func `a suspended process wakes without ending anyone`() throws {
+    @Test func `a suspension of the process doesn't expire connections`() throws {
         let harness = LoopHarness()
         let client = try harness.openSession()
         harness.advance(by: .seconds(1))
@@ -138,21 +138,21 @@ import Testing
         #expect(frames.contains { $0.text.hasPrefix(#"{"type":"pong""#) })
     }
 
-    @Test func `the age limit is announced, then closes with 4003`() throws {
+    @Test func `the age limit is announced with goaway, then closes with 4003`() throws {
         let harness = LoopHarness { $0.connections.maxAge = .seconds(20) }
         let client = try harness.openSession()
         harness.advance(by: .milliseconds(17_900))
         #expect(try client.frames().isEmpty)
         harness.advance(by: .seconds(1))
         #expect(try client.frames().map(\.text).contains { $0.hasPrefix(#"{"type":"goaway","reason":"connection_age""#) })
-        // Until then it is served.
+        // Until the close the session handles messages.
         try client.send(text: #"{"type":"ping","id":"p1"}"#)
         #expect(try client.frames().map(\.text).contains { $0.hasPrefix(#"{"type":"pong","id":"p1""#) })
         harness.advance(by: .seconds(2))
         #expect(try client.frames().last?.closeCode == 4003)
     }
 
-    @Test func `an idle session ends with 4502`() throws {
+    @Test func `an idle session is closed with 4502`() throws {
         let harness = LoopHarness {
             $0.sessions.idle = .seconds(5)
             $0.websocket.closeTimeout = .seconds(1)
@@ -166,7 +166,7 @@ import Testing
         #expect(client.isClosed)
     }
 
-    @Test func `chunks are acknowledged within a second without a further one`() throws {
+    @Test func `chunks are acknowledged within a second even if no further chunk is received`() throws {
         let harness = LoopHarness()
         let client = try harness.openSession()
         try client.send(text: #"{"type":"audio","id":"s","format":{"codec":"pcm16","rate":16000,"channels":1}}"#)
@@ -177,13 +177,13 @@ import Testing
     }
 
     @Test(arguments: [(1000, 1000), (3000, 3000), (4999, 4999), (1005, 1002), (999, 1002)] as [(UInt16, UInt16)])
-    func `a close frame is answered by its own code when that may be sent`(sent: UInt16, answered: UInt16) throws {
+    func `a close frame is replied to with the same code if that may be sent`(sent: UInt16, replied: UInt16) throws {
         let client = try LoopHarness().openSession()
         try client.send(frame: 0x88, [UInt8(sent >> 8), UInt8(sent & 0xFF)])
-        #expect(try client.frames().map(\.closeCode) == [answered])
+        #expect(try client.frames().map(\.closeCode) == [replied])
     }
 
-    @Test func `pings of one read are answered in order`() throws {
+    @Test func `pings of one read get pongs in order`() throws {
         let client = try LoopHarness().openSession()
         var bytes: [UInt8] = []
         for number in 0..<10 as Range<UInt8> { bytes += [0x89, 0x81, 0, 0, 0, 0, number] }
@@ -191,7 +191,7 @@ import Testing
         #expect(try client.frames() == (0..<10).map { EmbeddedConnection.Frame(opcode: 10, payload: [$0]) })
     }
 
-    @Test func `of pings over the limit of bytes only the newest of a read is answered`() throws {
+    @Test func `over the byte limit, only the newest ping of a read gets a pong`() throws {
         let client = try LoopHarness { $0.limits.bytesPerSecond = 16 }.openSession()
         var bytes: [UInt8] = []
         for number in 0..<10 as Range<UInt8> { bytes += [0x89, 0x81, 0, 0, 0, 0, number] }
@@ -199,24 +199,24 @@ import Testing
         #expect(try client.frames() == [0, 9].map { EmbeddedConnection.Frame(opcode: 10, payload: [$0]) })
     }
 
-    @Test func `pongs that were asked for are free, others count`() throws {
+    @Test func `expected pongs don't count against the limits; others do`() throws {
         let harness = LoopHarness {
             $0.limits.bytesPerSecond = 1
             $0.limits.refusalsPerMinute = 1
         }
         let client = try harness.openSession()
-        var answered: [UInt8] = []
+        var payload: [UInt8] = []
         for _ in 0..<10 {
             harness.advance(by: .seconds(31))
-            answered = try #require(try client.frames().first { $0.opcode == 9 }).payload
-            try client.send(frame: 0x8A, answered)
+            payload = try #require(try client.frames().first { $0.opcode == 9 }).payload
+            try client.send(frame: 0x8A, payload)
         }
         #expect(try client.frames().isEmpty)
-        for _ in 0..<4 { try client.send(frame: 0x8A, answered) }
+        for _ in 0..<4 { try client.send(frame: 0x8A, payload) }
         #expect(try client.frames().contains { $0.closeCode == 4505 })
     }
 
-    @Test func `of pings that find the socket full only the newest is answered`() throws {
+    @Test func `while the socket isn't writable, only the newest ping gets a pong`() throws {
         let client = try LoopHarness().openSession()
         client.channel.isWritable = false
         for number in 0..<200 as Range<UInt8> { try client.send([0x89, 0x81, 0, 0, 0, 0, number]) }
@@ -226,7 +226,7 @@ import Testing
         #expect(try client.frames() == [EmbeddedConnection.Frame(opcode: 10, payload: [199])])
     }
 
-    @Test func `a client that asks and asks but doesn't read is closed with 4002 once its answers fill the queue`() throws {
+    @Test func `a client that sends requests without reading is closed with 4002 when the socket queue is full`() throws {
         let client = try LoopHarness { $0.delivery.socketQueueBytes = 5000 }.openSession()
         client.channel.isWritable = false
         for _ in 0..<20 { try client.send(text: #"{"type":"status"}"#) }
@@ -239,7 +239,7 @@ import Testing
         #expect(frames.count < 20)
     }
 
-    @Test func `a message over the limit is refused from its header with a fatal error and 1009`() throws {
+    @Test func `a message over the limit is rejected upon its header with a fatal error and 1009`() throws {
         let client = try LoopHarness { $0.websocket.maxMessageBytes = 1000 }.openSession()
         try client.send([0x81, 0xFE, 0x03, 0xE9, 0, 0, 0, 0])
         let frames = try client.frames()
@@ -247,7 +247,7 @@ import Testing
         #expect(frames.last?.closeCode == 1009)
     }
 
-    @Test func `draining says goaway and then 1012`() throws {
+    @Test func `draining sends goaway and then closes with 1012`() throws {
         let harness = LoopHarness()
         let client = try harness.openSession()
         harness.shard.connections.goAway(reason: "draining", deadlineMilliseconds: 1200)
@@ -257,7 +257,7 @@ import Testing
         #expect(frames.last?.closeCode == 1012)
     }
 
-    @Test func `everything that a connection occupied is free after it`() throws {
+    @Test func `a closed connection releases everything it held`() throws {
         let harness = LoopHarness()
         let client = try harness.openSession()
         #expect(harness.shared.connectionLimits.webSockets == 1)
@@ -271,8 +271,8 @@ import Testing
         #expect(harness.shard.connections.isEmpty)
     }
 
-    /// The header of a masked frame of 17 bytes has 6; a payload that isn't complete is the assembler's.
-    @Test(arguments: [(0, 0), (1, 1), (5, 5), (6, 0), (7, 0)]) func `status reports the bytes of a frame header that isn't complete`(
+    /// The header of a masked frame with a payload of 17 bytes has 6 bytes; an incomplete payload is counted as `assembler`.
+    @Test(arguments: [(0, 0), (1, 1), (5, 5), (6, 0), (7, 0)]) func `status reports the bytes of an incomplete frame header`(
         sent: Int, reported: Int
     ) throws {
         let client = try LoopHarness().openSession()

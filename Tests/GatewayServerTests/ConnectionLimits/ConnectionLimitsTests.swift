@@ -18,7 +18,7 @@ import Testing
 
     private func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
 
-    @Test func `there is room until the sockets are used up, and again after a release`() throws {
+    @Test func `sockets are admitted up to the limit and again after a release`() throws {
         let connectionLimits = connectionLimits { $0.sockets = 2 }
         let client = try client(1)
         for _ in 0..<2 {
@@ -41,7 +41,7 @@ import Testing
         #expect(connectionLimits.webSockets == 2)
     }
 
-    @Test func `WebSockets are limited by address, and only the address at its limit is refused`() throws {
+    @Test func `WebSockets are limited by address, and only the address at its limit is rejected`() throws {
         let connectionLimits = connectionLimits { $0.webSocketsPerAddress = 2 }
         for _ in 0..<2 { #expect(connectionLimits.admitWebSocket(of: try client(1)) == nil) }
         #expect(connectionLimits.admitWebSocket(of: try client(1)) == .address)
@@ -50,7 +50,7 @@ import Testing
         #expect(connectionLimits.admitWebSocket(of: try client(1)) == nil)
     }
 
-    @Test func `a network of IPv6 is one address`() throws {
+    @Test func `an IPv6 network counts as one address`() throws {
         let connectionLimits = connectionLimits { $0.webSocketsPerAddress = 2 }
         for host in 1...2 {
             let address = ClientAddress(try SocketAddress(ipAddress: "2001:db8::\(host)", port: 1))
@@ -60,14 +60,14 @@ import Testing
         #expect(connectionLimits.admitWebSocket(of: ClientAddress(try SocketAddress(ipAddress: "2001:db8:0:1::3", port: 1))) == nil)
     }
 
-    @Test func `an upgrade that is refused occupies nothing`() throws {
+    @Test func `a rejected upgrade isn't counted`() throws {
         let connectionLimits = connectionLimits { $0.webSockets = 1 }
         #expect(connectionLimits.admitWebSocket(of: try client(1)) == nil)
         for _ in 0..<10 { #expect(connectionLimits.admitWebSocket(of: try client(2)) == .connections) }
         #expect(connectionLimits.webSockets == 1)
     }
 
-    @Test func `handshakes are limited by the second and by address`() throws {
+    @Test func `handshakes per second are limited by address`() throws {
         let connectionLimits = connectionLimits { $0.handshakesPerSecond = 5 }
         for _ in 0..<5 { #expect(connectionLimits.admitSocket(of: try client(1), now: at(0))) }
         #expect(!connectionLimits.admitSocket(of: try client(1), now: at(199)))
@@ -77,7 +77,7 @@ import Testing
         #expect(connectionLimits.sockets == 7)
     }
 
-    @Test func `coming and going doesn't evade the limit on handshakes`() throws {
+    @Test func `closing connections doesn't evade the limit of handshakes`() throws {
         let connectionLimits = connectionLimits { $0.handshakesPerSecond = 5 }
         for _ in 0..<5 {
             #expect(connectionLimits.admitSocket(of: try client(1), now: at(0)))
@@ -99,7 +99,7 @@ import Testing
         #expect(connectionLimits.admitSocket(of: try client(1), now: at(0)))
     }
 
-    @Test func `sweeping keeps what is open`() throws {
+    @Test func `a sweep keeps addresses with open connections`() throws {
         let connectionLimits = connectionLimits {
             $0.webSocketsPerAddress = 1
             $0.handshakesPerSecond = 100
@@ -129,7 +129,7 @@ import Testing
     }
 
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
-    func `whatever comes and goes, nothing is left over`(seed: UInt64) throws {
+    func `random connections and closes keep the counts exact`(seed: UInt64) throws {
         var random = ULIDSource(seed: seed)
         let connectionLimits = connectionLimits {
             $0.webSockets = 30
@@ -147,9 +147,9 @@ import Testing
                 open.append((client, connectionLimits.admitWebSocket(of: client) == nil))
             case 3..<5:
                 guard !open.isEmpty else { break }
-                let gone = open.remove(at: Int.random(in: 0..<open.count, using: &random))
-                if gone.isUpgraded { connectionLimits.releaseWebSocket(of: gone.client) }
-                connectionLimits.releaseSocket(of: gone.client)
+                let closed = open.remove(at: Int.random(in: 0..<open.count, using: &random))
+                if closed.isUpgraded { connectionLimits.releaseWebSocket(of: closed.client) }
+                connectionLimits.releaseSocket(of: closed.client)
             default: connectionLimits.sweep(now: at(now))
             }
             #expect(connectionLimits.sockets == open.count)

@@ -5,7 +5,6 @@ import Testing
 
 @testable import GatewayServer
 
-/// The waiters of commits, in the order of their tickets.
 @Suite struct CommitQueueTests {
     private final class Waiter: CommitWaiter {
         private(set) var committed: [UInt64] = []
@@ -22,7 +21,7 @@ import Testing
         }
     }
 
-    /// A store whose commits end when a test says so.
+    /// A store whose commits the test completes or fails.
     private final class ManualStore: SessionStore {
         private typealias Commit = (committed: @Sendable () -> Void, failed: @Sendable () -> Void)
         private let commits = Mutex<[Commit]>([])
@@ -48,7 +47,7 @@ import Testing
 
     init() { queue = CommitQueue(eventLoop: loop, store: store) }
 
-    @Test func `a batch has one ticket for all its waiters, and the next batch another`() {
+    @Test func `all waiters of a batch share one ticket; the next batch has another`() {
         let (first, second) = (Waiter(), Waiter())
         #expect(queue.append(first) == 1)
         #expect(queue.append(second) == 1)
@@ -63,7 +62,7 @@ import Testing
         #expect(first.committed == [1, 2] && second.committed == [1])
     }
 
-    @Test func `a failed commit is reported to its waiters, which wait on`() {
+    @Test func `a failed commit is reported to its waiters, which keep waiting`() {
         let (first, second) = (Waiter(), Waiter())
         _ = queue.append(first)
         queue.submit(StoreBatch())
@@ -78,7 +77,7 @@ import Testing
         #expect(first.committed == [1] && second.committed.isEmpty)
     }
 
-    @Test func `a waiter that has more to store after a failure waits for the batch that is being filled`() {
+    @Test func `a waiter with further changes after a failure waits for the current batch, too`() {
         let waiter = Waiter()
         _ = queue.append(waiter)
         queue.submit(StoreBatch())

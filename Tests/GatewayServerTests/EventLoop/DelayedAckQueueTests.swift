@@ -6,10 +6,10 @@ import Support
 import Synchronization
 import Testing
 
-/// Acknowledgements that wait for the answer to go with.
+/// Acknowledgements that are delayed to share a write with the response.
 @Suite struct DelayedAckQueueTests {
-    /// Answers when it is told to.
-    private final class HandLink: UpstreamLink {
+    /// A link that responds when the test calls ``respond()``.
+    private final class ManualLink: UpstreamLink {
         private(set) var requests: [RequestKey] = []
         private var receiver: (any UpstreamEventSink)?
 
@@ -22,7 +22,7 @@ import Testing
             if case .start(let request) = command { requests.append(request.key) }
         }
 
-        func answer() {
+        func respond() {
             guard !requests.isEmpty else { return }
             receiver?.deliver(UpstreamEvent(requests.removeFirst(), .text([0x61], final: true), isLast: true))
         }
@@ -34,11 +34,11 @@ import Testing
         func close() { receiver = nil }
     }
 
-    private final class HandLoop: UpstreamLoop {
-        var links: [HandLink] = []
+    private final class ManualLinkFactory: UpstreamLoop {
+        var links: [ManualLink] = []
 
         func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink {
-            links.append(HandLink(session))
+            links.append(ManualLink(session))
             return links[links.count - 1]
         }
 
@@ -47,46 +47,46 @@ import Testing
         func shutDown() {}
     }
 
-    private final class HandProvider: UpstreamProvider {
-        private let made = Mutex<NIOLoopBound<HandLoop>?>(nil)
+    private final class ManualProvider: UpstreamProvider {
+        private let factory = Mutex<NIOLoopBound<ManualLinkFactory>?>(nil)
 
         func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLoop {
-            let loop = HandLoop()
-            made.withLock { $0 = NIOLoopBound(loop, eventLoop: eventLoop) }
+            let loop = ManualLinkFactory()
+            factory.withLock { $0 = NIOLoopBound(loop, eventLoop: eventLoop) }
             return loop
         }
 
-        var links: [HandLink] { made.withLock { $0 }?.value.links ?? [] }
+        var links: [ManualLink] { factory.withLock { $0 }?.value.links ?? [] }
         var state: UpstreamState { .ready }
         var paths: Set<String> { [] }
         var statistics: [UpstreamStatistics] { [] }
     }
 
-    private let provider: HandProvider
+    private let provider: ManualProvider
     private let harness: LoopHarness
 
     init() {
-        let provider = HandProvider()
+        let provider = ManualProvider()
         self.provider = provider
         harness = LoopHarness(upstream: provider)
     }
 
-    private func ask(_ connection: EmbeddedConnection, _ id: String) throws {
+    private func sendText(_ connection: EmbeddedConnection, _ id: String) throws {
         let message = Array(#"{"type":"text","id":"\#(id)","text":"hello"}"#.utf8)
         try connection.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, message)))
     }
 
-    private func pass(milliseconds: Int64) {
+    private func advance(milliseconds: Int64) {
         harness.loop.clock.manual? += milliseconds * 1_000_000
         harness.eventLoop.advanceTime(by: .milliseconds(milliseconds))
     }
 
-    @Test func `the acknowledgement goes with an answer that comes soon, in one write`() throws {
+    @Test func `the acknowledgement and a fast response are sent in one write`() throws {
         let client = try harness.openSession()
-        try ask(client, "a")
-        pass(milliseconds: 4)
+        try sendText(client, "a")
+        advance(milliseconds: 4)
         #expect(try client.frames().isEmpty)
-        provider.links[0].answer()
+        provider.links[0].respond()
         var writes = 0
         var bytes = ByteBuffer()
         while var write = try client.channel.readOutbound(as: ByteBuffer.self) {
@@ -96,65 +96,65 @@ import Testing
         #expect(writes == 1)
         let text = String(buffer: bytes)
         #expect(text.contains(#"{"type":"ack","id":"a"}"#) && text.contains(#""reply_to":"a""#))
-        // Nothing waits any more.
-        pass(milliseconds: 200)
+        // No acknowledgement is pending.
+        advance(milliseconds: 200)
         #expect(try client.frames().isEmpty)
     }
 
-    @Test func `it goes alone when the answer doesn't come soon`() throws {
+    @Test func `an acknowledgement is sent alone when the response is slow`() throws {
         let client = try harness.openSession()
-        try ask(client, "a")
-        pass(milliseconds: 5)
+        try sendText(client, "a")
+        advance(milliseconds: 5)
         #expect(try client.frames().isEmpty)
-        pass(milliseconds: 1)
+        advance(milliseconds: 1)
         #expect(try client.frames().map(\.text) == [#"{"type":"ack","id":"a"}"#])
-        pass(milliseconds: 300)
-        provider.links[0].answer()
+        advance(milliseconds: 300)
+        provider.links[0].respond()
         #expect(try client.frames().count == 1)
-        // That this upstream takes its time is known by now.
-        try ask(client, "b")
+        // The upstream is known to be slow now, so the next acknowledgement isn't delayed.
+        try sendText(client, "b")
         #expect(try client.frames().map(\.text) == [#"{"type":"ack","id":"b"}"#])
     }
 
-    @Test func `each waits as long as its own session's answers take`() throws {
+    @Test func `the delay of an acknowledgement depends on the response times of its own session`() throws {
         let (slow, quick) = (try harness.openSession(), try harness.openSession())
-        try ask(slow, "a")
-        pass(milliseconds: 40)
-        provider.links[0].answer()
+        try sendText(slow, "a")
+        advance(milliseconds: 40)
+        provider.links[0].respond()
         #expect(try slow.frames().count == 2)
-        // 80 ms, and 5.
-        try ask(slow, "b")
-        try ask(quick, "a")
-        pass(milliseconds: 6)
+        // The delays are 80 ms and 5 ms.
+        try sendText(slow, "b")
+        try sendText(quick, "a")
+        advance(milliseconds: 6)
         #expect(try quick.frames().map(\.text) == [#"{"type":"ack","id":"a"}"#])
         #expect(try slow.frames().isEmpty)
-        pass(milliseconds: 74)
+        advance(milliseconds: 74)
         #expect(try slow.frames().isEmpty)
-        pass(milliseconds: 1)
+        advance(milliseconds: 1)
         #expect(try slow.frames().map(\.text) == [#"{"type":"ack","id":"b"}"#])
     }
 
-    @Test func `a second message takes the first acknowledgement along`() throws {
+    @Test func `a second message flushes the delayed acknowledgement of the first`() throws {
         let client = try harness.openSession()
-        try ask(client, "a")
-        try ask(client, "b")
+        try sendText(client, "a")
+        try sendText(client, "b")
         #expect(try client.frames().map(\.text) == [#"{"type":"ack","id":"a"}"#, #"{"type":"ack","id":"b"}"#])
-        pass(milliseconds: 200)
+        advance(milliseconds: 200)
         #expect(try client.frames().isEmpty)
     }
 
-    @Test func `who goes away while it waits is forgotten, and the others aren't`() throws {
+    @Test func `a connection that closes during the delay is removed; the others get their acknowledgements`() throws {
         let clients = try (0..<3).map { _ in try harness.openSession() }
-        for client in clients { try ask(client, "a") }
+        for client in clients { try sendText(client, "a") }
         clients[0].channel.close(promise: nil)
-        pass(milliseconds: 6)
+        advance(milliseconds: 6)
         for client in clients[1...] { #expect(try client.frames().map(\.text) == [#"{"type":"ack","id":"a"}"#]) }
         #expect(try clients[0].frames().isEmpty)
     }
 
-    @Test func `a close frame doesn't overtake it`() throws {
+    @Test func `a delayed acknowledgement is sent before the close frame`() throws {
         let client = try harness.openSession()
-        try ask(client, "a")
+        try sendText(client, "a")
         try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x88, [0x03, 0xE8])))
         let frames = try client.frames()
         #expect(frames.first?.text == #"{"type":"ack","id":"a"}"#)

@@ -6,50 +6,50 @@ import Testing
 @testable import GatewayServer
 
 @Suite struct DemandQueueTests {
-    private func ask(_ connection: EmbeddedConnection, words: Int) throws {
+    private func sendText(_ connection: EmbeddedConnection, words: Int) throws {
         let text = [String](repeating: "w", count: words).joined(separator: " ")
         let message = Array(#"{"type":"text","id":"m","text":"\#(text)"}"#.utf8)
         try connection.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, message)))
     }
 
-    @Test func `a long answer lets the loop look at its sockets`() throws {
+    @Test func `a long response lets the event loop poll its sockets`() throws {
         let harness = LoopHarness()
-        let greedy = try harness.openSession()
-        try ask(greedy, words: 49_000)
-        // What a task adds runs in the same go. A slice of half a millisecond isn't enough for 49,000 messages on any machine.
+        let long = try harness.openSession()
+        try sendText(long, words: 49_000)
+        // Tasks that a task submits run in the same pass. A slice of 0.5 ms isn't enough for 49,000 messages on any machine.
         harness.eventLoop.run()
-        let first = try greedy.frames()
+        let first = try long.frames()
         #expect(first.count > 1)
         #expect(first.last?.text.contains(#""done":true"#) == false)
-        // Another client's message isn't behind all of the rest.
-        let modest = try harness.connect()
-        try modest.upgrade()
-        #expect(try modest.frames().count == 1)
+        // Another client's message doesn't wait for the rest of the response.
+        let other = try harness.connect()
+        try other.upgrade()
+        #expect(try other.frames().count == 1)
         harness.eventLoop.settle()
-        #expect(try greedy.frames().last?.text.contains(#""done":true"#) == true)
+        #expect(try long.frames().last?.text.contains(#""done":true"#) == true)
     }
 
-    @Test func `answers of several sessions take turns`() throws {
+    @Test func `responses of several sessions are all delivered`() throws {
         let harness = LoopHarness()
         let clients = try (0..<3).map { _ in try harness.openSession() }
-        for client in clients { try ask(client, words: 5000) }
+        for client in clients { try sendText(client, words: 5000) }
         harness.eventLoop.settle()
         for client in clients {
-            // The acknowledgement, then word after word.
+            // The acknowledgement, then one message per word.
             let frames = try client.frames()
             #expect(frames.count == 5001)
             #expect(frames.last?.text.contains(#""done":true"#) == true)
         }
     }
 
-    @Test func `a session that ends while it waits is passed over`() throws {
+    @Test func `a session that ends while queued doesn't block the others`() throws {
         let harness = LoopHarness()
-        let gone = try harness.openSession()
-        let stays = try harness.openSession()
-        try ask(gone, words: 5000)
-        try ask(stays, words: 5000)
-        gone.channel.close(promise: nil)
+        let closed = try harness.openSession()
+        let open = try harness.openSession()
+        try sendText(closed, words: 5000)
+        try sendText(open, words: 5000)
+        closed.channel.close(promise: nil)
         harness.eventLoop.settle()
-        #expect(try stays.frames().count == 5001)
+        #expect(try open.frames().count == 5001)
     }
 }

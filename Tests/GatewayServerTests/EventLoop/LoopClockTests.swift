@@ -5,7 +5,7 @@ import Testing
 @Suite struct LoopClockTests {
     private static let longest = LoopClock.longestTick
 
-    @Test func `it goes as the monotonic clock does`() {
+    @Test func `without gaps the clock equals the monotonic clock`() {
         var clock = LoopClock(monotonic: 1000)
         #expect(clock.now(monotonic: 1000).nanoseconds == 1000)
         #expect(clock.now(monotonic: 5000).nanoseconds == 5000)
@@ -14,16 +14,16 @@ import Testing
     }
 
     @Test(arguments: [(0, false), (1, true)] as [(Int64, Bool)])
-    func `a gap longer than the longest tick is left out`(over: Int64, isLeftOut: Bool) {
+    func `a gap longer than the longest tick is excluded`(over: Int64, isExcluded: Bool) {
         var clock = LoopClock(monotonic: 0)
-        let awake = Self.longest + over
-        #expect(clock.now(monotonic: awake).nanoseconds == (isLeftOut ? 0 : awake))
-        #expect(clock.tick(monotonic: awake) == (isLeftOut ? awake : 0))
-        #expect(clock.now(monotonic: awake).nanoseconds == (isLeftOut ? 0 : awake))
-        #expect(clock.now(monotonic: awake + 5).nanoseconds == (isLeftOut ? 5 : awake + 5))
+        let resumed = Self.longest + over
+        #expect(clock.now(monotonic: resumed).nanoseconds == (isExcluded ? 0 : resumed))
+        #expect(clock.tick(monotonic: resumed) == (isExcluded ? resumed : 0))
+        #expect(clock.now(monotonic: resumed).nanoseconds == (isExcluded ? 0 : resumed))
+        #expect(clock.now(monotonic: resumed + 5).nanoseconds == (isExcluded ? 5 : resumed + 5))
     }
 
-    @Test func `gaps add up`() {
+    @Test func `several gaps are all excluded`() {
         var clock = LoopClock(monotonic: 0)
         var monotonic: Int64 = 0
         for gap in 1...5 as ClosedRange<Int64> {
@@ -35,8 +35,8 @@ import Testing
         }
     }
 
-    @Test func `it never goes back`() {
-        // Read late in a tick that then turns out to be a gap.
+    @Test func `the clock never goes back`() {
+        // Read at the end of an interval that then turns out to be a gap.
         var clock = LoopClock(monotonic: 0)
         let read = clock.now(monotonic: Self.longest)
         #expect(clock.now(monotonic: Self.longest + 1) == read)
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test(arguments: 1...5 as ClosedRange<UInt64>)
-    func `read at any time, it never goes back nor faster than time`(seed: UInt64) {
+    func `with random reads and gaps the clock never goes back and never runs ahead of the monotonic clock`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         var clock = LoopClock(monotonic: 0)
         var monotonic: Int64 = 0

@@ -7,7 +7,7 @@ import Testing
 @Suite struct DescriptorLimitTests {
     private func at(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
 
-    @Test func `the limits need as many descriptors as they allow sockets, connections and processes`() {
+    @Test func `the required descriptors are the sum of the limits on sockets, connections and processes`() {
         var configuration = GatewayConfiguration.defaults(for: .production)
         configuration.connections.maxSockets = 1000
         let alone = DescriptorLimit.needed(configuration, loops: 2)
@@ -22,7 +22,7 @@ import Testing
         #expect(DescriptorLimit.needed(configuration, loops: 2) > 1 << 31)
     }
 
-    @Test func `too few for the limits is a shortage, just enough is none`() {
+    @Test func `fewer descriptors than the limits require are a shortage; exactly as many are none`() {
         let configuration = GatewayConfiguration.defaults(for: .production)
         let needed = DescriptorLimit.needed(configuration, loops: 2)
         for (limit, isShort) in [(needed - 1, true), (needed, false), (needed + 1, false)] {
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    @Test func `an accept that failed for lack of descriptors is told for a minute`() {
+    @Test func `an accept that failed for lack of descriptors is reported for a minute`() {
         let configuration = GatewayConfiguration.defaults(for: .production)
         let limit = DescriptorLimit(limit: .max)
         limit.accepting(failed: IOError(errnoCode: 103, reason: "accept"), now: at(1))
@@ -42,5 +42,5 @@ import Testing
         #expect(limit.shortage(configuration, loops: 1, now: at(70)) == nil)
     }
 
-    @Test func `the system's limit is read`() { #expect(DescriptorLimit().limit > 0) }
+    @Test func `the limit of the process is read`() { #expect(DescriptorLimit().limit > 0) }
 }

@@ -10,7 +10,7 @@ import Testing
         return registry
     }
 
-    @Test func `every part has to be ready, and begins as not ready`() {
+    @Test func `every part is initially not ready, and all must be ready`() {
         let registry = HealthRegistry()
         for part in HealthPart.allCases {
             #expect(!registry.isReady)
@@ -25,12 +25,12 @@ import Testing
         #expect(registry.isReady)
     }
 
-    @Test func `livez always says ok`() {
+    @Test func `livez is always ok`() {
         #expect(HealthResponse.live().status == 200)
         #expect(text(.live()) == #"{"status":"ok"}"#)
     }
 
-    @Test func `readyz names the part in the way, and the reason only with details`() {
+    @Test func `readyz names the part that isn't ready, and the reason only with details`() {
         let registry = allReady()
         let parts = #"{"name":"listener","ready":true},{"name":"certificates","ready":true},{"name":"store","ready":true},"#
         let rest = #"{"name":"configuration","ready":true},{"name":"descriptors","ready":true}]}"#
@@ -48,7 +48,7 @@ import Testing
                 + #"{"name":"accepting","ready":false,"reason":"the \"drain\"\nbegan"},"# + rest)
     }
 
-    @Test func `a degraded part stays ready, and only the details of health tell of it`() {
+    @Test func `a degraded part is ready, and only the details report it`() {
         let registry = allReady()
         let details = HealthDetails(version: "1.0", environment: "staging", uptimeMilliseconds: 1, connections: 0, sessions: 0)
         let before = text(.health(registry.report, details: nil))
@@ -57,10 +57,10 @@ import Testing
         let health = HealthResponse.health(registry.report, details: details)
         #expect(health.status == 200)
         #expect(text(health).hasPrefix(#"{"status":"degraded","parts":["#))
-        let told = #"{"name":"certificates","ready":true,"degraded":true,"reason":"expires \"soon\""}"#
-        #expect(text(health).contains(told))
+        let degraded = #"{"name":"certificates","ready":true,"degraded":true,"reason":"expires \"soon\""}"#
+        #expect(text(health).contains(degraded))
         let ready = HealthResponse.ready(registry.report, details: true)
-        #expect(ready.status == 200 && text(ready).hasPrefix(#"{"status":"ready","#) && text(ready).contains(told))
+        #expect(ready.status == 200 && text(ready).hasPrefix(#"{"status":"ready","#) && text(ready).contains(degraded))
         #expect(text(.health(registry.report, details: nil)) == before)
         registry.set(.store, .notReady("full"))
         #expect(text(.health(registry.report, details: details)).hasPrefix(#"{"status":"not_ready","#))
@@ -72,7 +72,7 @@ import Testing
         #expect(!registry.report.isDegraded)
     }
 
-    @Test func `health adds what runs here only with details`() {
+    @Test func `health adds version, environment and load only with details`() {
         let report = allReady().report
         #expect(text(.health(report, details: nil)) == text(.ready(report, details: false)))
         let details = HealthDetails(version: "1.0", environment: "staging", uptimeMilliseconds: 61_000, connections: 3, sessions: 2)

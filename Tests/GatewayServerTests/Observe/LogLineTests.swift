@@ -19,7 +19,7 @@ import Testing
 
     private let head = #"{"ts":"2026-01-02T03:04:05.678Z","level":"info","logger":"parley.connection","msg":"#
 
-    @Test func `a line without fields has exactly the four that every line has`() {
+    @Test func `a line without metadata has exactly the four fixed fields`() {
         #expect(json("closed") == head + "\"closed\"}\n")
     }
 
@@ -43,11 +43,11 @@ import Testing
             (.array(["a", .stringConvertible(1), .array([])]), #"["a",1,[]]"#),
             (.dictionary(["b": "2", "a": .stringConvertible(1)]), #"{"a":1,"b":"2"}"#),
         ] as [(Logger.MetadataValue, String)])
-    func `values keep their kind`(value: Logger.MetadataValue, expected: String) {
+    func `values keep their JSON type`(value: Logger.MetadataValue, expected: String) {
         #expect(json("m", ["v": value]) == head + "\"m\",\"v\":" + expected + "}\n")
     }
 
-    @Test func `nothing in a message, a name or a value can forge a line`() {
+    @Test func `no message, name or value can forge a line`() {
         let attack = "x\"}\n{\"level\":\"critical\"\u{1B}[2J\u{202E}"
         let escaped = #"x\"}\n{\"level\":\"critical\"\u001b[2J\u202e"#
         #expect(json(attack, [attack: .string(attack)]) == head + "\"\(escaped)\",\"\(escaped)\":\"\(escaped)\"}\n")
@@ -56,13 +56,13 @@ import Testing
         #expect(text.utf8.allSatisfy { $0 >= 0x20 || $0 == 0x0A })
     }
 
-    @Test func `a field can't take the name of a fixed one`() {
+    @Test func `a field with the name of a fixed one gets a suffix`() {
         #expect(
             json("m", ["level": "x", "msg": "y", "ts": "z", "logger": "l"]) == head
                 + #""m","level_":"x","logger_":"l","msg_":"y","ts_":"z"}"# + "\n")
     }
 
-    @Test func `long values are cut and a long line ends early, still as JSON`() {
+    @Test func `long values and long lines are truncated and remain valid JSON`() {
         let long = String(repeating: "\u{1}", count: 5000)
         let one = json("m", ["v": .string(long)])
         #expect(one.hasSuffix("…(+3976 bytes)\"}\n"))
@@ -76,14 +76,14 @@ import Testing
         #expect(array.utf8.count < LogLine.longest + 7000)
     }
 
-    @Test func `deep values end at the fourth level`() {
+    @Test func `nested values are truncated at the fourth level`() {
         var value = Logger.MetadataValue.string("end")
         for _ in 0..<3 { value = .array([value]) }
         #expect(json("m", ["v": .array([value])]) == head + #""m","v":[[[["end"]]]]}"# + "\n")
         #expect(json("m", ["v": .array([.array([value])])]) == head + #""m","v":[[[["…"]]]]}"# + "\n")
     }
 
-    @Test func `the console form is one short line`() {
+    @Test func `the console format is one short line`() {
         let fields: Logger.Metadata = [
             "code": .stringConvertible(1000), "reason": "client said \"bye\"", "session_id": "01ABC", "empty": "",
         ]
@@ -92,7 +92,7 @@ import Testing
                 == #"03:04:05.678 WARN  parley.connection: closed session_id=01ABC code=1000 empty="" reason="client said \"bye\"""# + "\n")
     }
 
-    @Test func `colors stand round the parts, only when asked for`() {
+    @Test func `colors are added only on request`() {
         #expect(!console(line("m", ["a": "b"])).contains("\u{1B}"))
         #expect(
             console(line("m", ["a": "b"]), isColored: true)

@@ -9,7 +9,7 @@ import Testing
 
     private func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
 
-    @Test func `so many lines pass in an interval, and the next interval's first tells how many didn't`() {
+    @Test func `lines beyond the limit of an interval are suppressed, and the next interval's first line reports their number`() {
         var throttle = LogThrottle<Kind>(lines: 2, per: .seconds(1))
         #expect(throttle.admit(.handshake, now: at(5000)) == .write(suppressed: 0))
         #expect(throttle.admit(.handshake, now: at(5001)) == .write(suppressed: 0))
@@ -20,20 +20,20 @@ import Testing
         #expect(throttle.admit(.handshake, now: at(6002)) == .suppress)
     }
 
-    @Test func `one kind doesn't use up another's lines`() {
+    @Test func `each kind has its own limit`() {
         var throttle = LogThrottle<Kind>(lines: 1, per: .seconds(1))
         #expect(throttle.admit(.handshake, now: at(0)) == .write(suppressed: 0))
         #expect(throttle.admit(.handshake, now: at(1)) == .suppress)
         #expect(throttle.admit(.origin, now: at(1)) == .write(suppressed: 0))
     }
 
-    @Test func `what nobody has told of yet is collected once, after its interval`() {
+    @Test func `suppressed lines that no line has reported are collected once, after the interval`() {
         var throttle = LogThrottle<Kind>(lines: 1, per: .seconds(1))
         for now in 0..<5 as Range<Int64> { _ = throttle.admit(.origin, now: at(now)) }
         #expect(throttle.collect(now: at(999)).isEmpty)
-        let told = throttle.collect(now: at(1000))
-        #expect(told.map(\.kind) == [.origin])
-        #expect(told.map(\.suppressed) == [4])
+        let collected = throttle.collect(now: at(1000))
+        #expect(collected.map(\.kind) == [.origin])
+        #expect(collected.map(\.suppressed) == [4])
         #expect(throttle.collect(now: at(1001)).isEmpty)
         #expect(throttle.admit(.origin, now: at(1002)) == .write(suppressed: 0))
     }

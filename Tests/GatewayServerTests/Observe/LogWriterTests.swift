@@ -7,12 +7,12 @@ import Testing
         LogWriter(fileDescriptor: pipe.input, maximumBytes: bytes, maximumLines: lines) { Array("dropped \($0)\n".utf8) }
     }
 
-    /// A line that alone is more than the pipe holds, so that the writer is surely blocked until somebody reads.
+    /// Returns a line larger than the pipe's capacity, which blocks the writer until the test reads.
     private func bigLine(_ letter: Character) -> [UInt8] {
         Array(String(repeating: letter, count: 2 * Pipe.capacity - 1).utf8) + [0x0A]
     }
 
-    @Test func `lines come out whole and in order`() throws {
+    @Test func `lines are written whole and in order`() throws {
         let pipe = try Pipe()
         let writer = writer(pipe)
         for index in 0..<200 { writer.write(Array("line \(index)\n".utf8)) }
@@ -22,7 +22,7 @@ import Testing
         #expect(writer.dropped == 0)
     }
 
-    @Test func `lines from many threads never mix`() async throws {
+    @Test func `lines from many threads are never interleaved`() async throws {
         let pipe = try Pipe()
         let writer = writer(pipe)
         var counts: [String: Int] = [:]
@@ -40,7 +40,7 @@ import Testing
         #expect(writer.close(within: .seconds(60)))
     }
 
-    @Test func `with nobody reading, writing returns at once, and what is over the line bound is dropped and told of later`() throws {
+    @Test func `without a reader write returns at once; lines over the limit are dropped and reported later`() throws {
         let pipe = try Pipe()
         let writer = writer(pipe, lines: 4)
         for letter in "abcd" { writer.write(bigLine(letter)) }
@@ -49,13 +49,13 @@ import Testing
         #expect(writer.dropped == 1000)
         #expect(!writer.flush(within: .zero))
         for letter in "abcd" { #expect(pipe.readLine()?.first == letter) }
-        // In one notice or in two, depending on when the thread took the first lines.
-        var told = 0
-        while told < 1000 {
+        // In one notice or in two, depending on when the thread dequeued the first lines.
+        var reported = 0
+        while reported < 1000 {
             let notice = try #require(pipe.readLine())
-            told += try #require(Int(notice.dropFirst("dropped ".utf8.count)))
+            reported += try #require(Int(notice.dropFirst("dropped ".utf8.count)))
         }
-        #expect(told == 1000)
+        #expect(reported == 1000)
         #expect(writer.flush(within: .seconds(60)))
         writer.write(Array("after\n".utf8))
         #expect(pipe.readLine() == "after")
@@ -64,7 +64,7 @@ import Testing
         #expect(writer.dropped == 1000)
     }
 
-    @Test func `the byte bound counts what is being written as well`() throws {
+    @Test func `the byte limit includes lines that are being written`() throws {
         let pipe = try Pipe()
         let size = bigLine("x").count
         let writer = writer(pipe, bytes: 3 * size)
@@ -82,13 +82,13 @@ import Testing
         #expect(writer.close(within: .seconds(60)))
     }
 
-    @Test func `a line larger than the whole queue is dropped and told of, and the next one written`() throws {
+    @Test func `a line larger than the whole queue is dropped and reported, and the next one is written`() throws {
         let pipe = try Pipe()
         let writer = writer(pipe, bytes: 10)
         writer.write(Array("0123456789\n".utf8))
         #expect(pipe.readLine() == "dropped 1")
         #expect(writer.flush(within: .seconds(60)))
-        // The thread waits now: a line that doesn't fit has to wake it just as one that does.
+        // The thread is waiting now: a line that doesn't fit must wake it, too.
         writer.write(Array("0123456789\n".utf8))
         #expect(pipe.readLine() == "dropped 1")
         writer.write(Array("012345678\n".utf8))
@@ -98,7 +98,7 @@ import Testing
         #expect(writer.dropped == 2)
     }
 
-    @Test func `a reader that is gone neither kills nor blocks`() throws {
+    @Test func `a closed pipe neither kills the process nor blocks the writer`() throws {
         let pipe = try Pipe()
         let writer = writer(pipe)
         pipe.closeOutput()
@@ -111,7 +111,7 @@ import Testing
         #expect(writer.close(within: .seconds(60)))
     }
 
-    @Test func `a blocked writer is released when its reader goes`() throws {
+    @Test func `a blocked writer continues when its reader closes the pipe`() throws {
         let pipe = try Pipe()
         let writer = writer(pipe)
         writer.write(bigLine("a"))
@@ -121,7 +121,7 @@ import Testing
         #expect(writer.dropped == 1)
     }
 
-    @Test func `a line torn by a reader that left is ended before the next reader's first`() throws {
+    @Test func `a partly written line is ended before the next reader's first line`() throws {
         var template = Array((P_tmpdir + "/parley-log-XXXXXX").utf8CString)
         #expect(mkdtemp(&template) != nil)
         let folder = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -135,7 +135,7 @@ import Testing
         #expect(fcntl(first.input, 1031, Int32(Pipe.capacity)) == Pipe.capacity)
         let writer = writer(first)
         writer.write(bigLine("a"))
-        // One byte of a full page frees no room: the line can't get further than half.
+        // Reading one byte of a full page frees no room, so only half of the line is written.
         var waits = pollfd(fd: first.output, events: Int16(POLLIN), revents: 0)
         #expect(poll(&waits, 1, 60_000) == 1)
         #expect(first.readSome(1))
@@ -150,7 +150,7 @@ import Testing
         #expect(writer.close(within: .seconds(60)))
     }
 
-    @Test func `a descriptor that somebody made non-blocking loses nothing`() throws {
+    @Test func `a non-blocking descriptor loses no lines`() throws {
         let pipe = try Pipe()
         #expect(fcntl(pipe.input, F_SETFL, O_NONBLOCK) == 0)
         let writer = writer(pipe)
@@ -160,7 +160,7 @@ import Testing
         #expect(writer.dropped == 0)
     }
 
-    @Test func `a closed writer writes what it has and takes no more`() throws {
+    @Test func `a closed writer writes the queued lines and drops further ones`() throws {
         let pipe = try Pipe()
         let writer = writer(pipe)
         writer.write(Array("last\n".utf8))

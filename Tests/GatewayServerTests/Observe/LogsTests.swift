@@ -7,13 +7,13 @@ import Testing
         var description: String { "it broke" }
     }
 
-    /// What follows the time, which changes.
+    /// Returns the line without its time, which varies.
     private func tail(_ line: String?) -> String {
         guard let line, line.hasPrefix("{\"ts\":\"20"), line.utf8.count > 33 else { return line ?? "nothing" }
         return String(line.dropFirst(33))
     }
 
-    @Test func `a logger's lines come out as JSON with its metadata and the statement's`() throws {
+    @Test func `lines are JSON with the metadata of the logger and of the statement`() throws {
         let pipe = try Pipe()
         let logs = Logs(format: .json, level: .info, fileDescriptor: pipe.input)
         var logger = Logger(label: "parley.test") { logs.handler(label: $0) }
@@ -31,7 +31,7 @@ import Testing
         #expect(logs.close(within: .seconds(60)))
     }
 
-    @Test func `the level changes for loggers that exist, but not for one with a level of its own`() throws {
+    @Test func `a new level applies to existing loggers, except for one with its own level`() throws {
         let pipe = try Pipe()
         let logs = Logs(format: .json, level: .warning, fileDescriptor: pipe.input)
         let shared = Logger(label: "shared") { logs.handler(label: $0) }
@@ -55,7 +55,7 @@ import Testing
         #expect(pipe.readLine() == nil)
     }
 
-    @Test func `the statement's metadata wins over the provider's, and that over the logger's`() throws {
+    @Test func `metadata of the statement overrides the provider's, which overrides the logger's`() throws {
         let pipe = try Pipe()
         let logs = Logs(format: .json, level: .info, fileDescriptor: pipe.input)
         var handler = logs.handler(label: "l")
@@ -67,7 +67,7 @@ import Testing
         #expect(logs.close(within: .seconds(60)))
     }
 
-    @Test func `dropped lines are told of in the log's own form`() throws {
+    @Test func `dropped lines are reported in the log's format`() throws {
         let pipe = try Pipe()
         let logs = Logs(format: .json, level: .info, fileDescriptor: pipe.input, maximumBytes: 40)
         let logger = Logger(label: "l") { logs.handler(label: $0) }
@@ -77,7 +77,7 @@ import Testing
         #expect(logs.close(within: .seconds(60)))
     }
 
-    @Test func `the console form has no colors on a pipe`() throws {
+    @Test func `the console format has no colors on a pipe`() throws {
         let pipe = try Pipe()
         let logs = Logs(format: .console, level: .info, fileDescriptor: pipe.input)
         Logger(label: "parley") { logs.handler(label: $0) }.info("listening", metadata: ["port": .stringConvertible(8443)])

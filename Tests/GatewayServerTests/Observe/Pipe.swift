@@ -1,8 +1,8 @@
 import Glibc
 
-/// A pipe whose two ends a test holds: a log goes into `input`, the test reads from `output`. Blocking, with the kernel's smallest buffer.
+/// A pipe: the log writes to `input`, the test reads from `output`. Blocking, with the kernel's smallest buffer.
 final class Pipe {
-    /// Bytes that fit in before a write blocks.
+    /// The number of bytes that can be written before a write blocks.
     static let capacity = 4096
 
     private(set) var output: Int32
@@ -18,7 +18,7 @@ final class Pipe {
         guard fcntl(input, 1031, Int32(Self.capacity)) == Self.capacity else { throw PipeError() }
     }
 
-    /// Holds ends that were opened elsewhere; `input` can be -1.
+    /// Creates a pipe from open descriptors; `input` can be -1.
     init(output: Int32, input: Int32) {
         self.output = output
         self.input = input
@@ -39,7 +39,7 @@ final class Pipe {
         input = -1
     }
 
-    /// Waits for the next line and returns it without its line feed; nil at the end, or when none came for a minute.
+    /// Waits for the next line and returns it without its line feed; returns nil at the end, or after a minute.
     func readLine() -> String? {
         while true {
             if let end = unread.firstIndex(of: 0x0A) {
@@ -51,7 +51,7 @@ final class Pipe {
         }
     }
 
-    /// Waits for at most `count` bytes and keeps them for ``readLine()``. False at the end, or when none came for a minute.
+    /// Waits for bytes, reads at most `count` of them, and keeps them for ``readLine()``. Returns false at the end, or after a minute.
     @discardableResult
     func readSome(_ count: Int = 65_536) -> Bool {
         var waits = pollfd(fd: output, events: Int16(POLLIN), revents: 0)

@@ -22,15 +22,15 @@ import Testing
         (#"say "hi" \o/"#, #"say \"hi\" \\o/"#),
         ("", ""),
     ])
-    func `what could act on a terminal or a parser is escaped, all else is untouched`(text: String, expected: String) {
+    func `characters that affect a terminal or a parser are escaped, all others unchanged`(text: String, expected: String) {
         #expect(escaped(text) == expected)
     }
 
-    @Test func `outside of quotes only quotes and backslashes stay`() {
+    @Test func `outside quotes, quotes and backslashes aren't escaped`() {
         #expect(escaped("a \"b\" \\ \u{1B}", quoted: false) == "a \"b\" \\ \\u001b")
     }
 
-    @Test func `a value is cut only beyond its limit, and the cut says how much is gone`() {
+    @Test func `a value over its limit is truncated, with the number of omitted bytes`() {
         #expect(escaped("abcd", limit: 4) == "abcd")
         #expect(escaped("abcde", limit: 4) == "abcd…(+1 bytes)")
         let full = String(repeating: "x", count: SafeText.longestValue)
@@ -38,7 +38,7 @@ import Testing
         #expect(escaped(full + "y") == full + "…(+1 bytes)")
     }
 
-    @Test func `a cut never splits a character`() {
+    @Test func `truncation never splits a character`() {
         #expect(escaped("aé", limit: 2) == "a…(+2 bytes)")
         #expect(escaped("a€", limit: 3) == "a…(+3 bytes)")
         #expect(escaped("👍", limit: 3) == "…(+4 bytes)")

@@ -15,13 +15,13 @@ import Testing
             (-1, "1969-12-31T23:59:59.999Z"),
             (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
         ] as [(Int64, String)])
-    func `a moment is written as RFC 3339 has it`(milliseconds: Int64, expected: String) {
+    func `a time is formatted according to RFC 3339`(milliseconds: Int64, expected: String) {
         var bytes: [UInt8] = []
         WallTime(unixMilliseconds: milliseconds).appendDateAndTime(to: &bytes)
         #expect(String(decoding: bytes, as: UTF8.self) == expected)
     }
 
-    @Test func `every day of 400 years follows the one before`() {
+    @Test func `each day of 400 years follows the previous one`() {
         var previous = ""
         for day in 0..<146_097 as Range<Int64> {
             var bytes: [UInt8] = []
@@ -36,7 +36,7 @@ import Testing
         #expect(previous == "2369-12-31T00:00:00.000Z")
     }
 
-    @Test func `times at the ends of the range don't trap`() {
+    @Test func `times at the limits of the range don't trap`() {
         for milliseconds in [Int64.min, Int64.max] {
             var bytes: [UInt8] = []
             WallTime(unixMilliseconds: milliseconds).appendDateAndTime(to: &bytes)

@@ -4,7 +4,7 @@ import Testing
 @testable import GatewayServer
 
 @Suite struct OperationsConnectionLimitTests {
-    /// A reference to one, so that it can change within an expectation.
+    /// A reference to a limit, so that expectations can change it.
     private final class Connections {
         private var limit: OperationsConnectionLimit<Int>
 
@@ -12,7 +12,7 @@ import Testing
             limit = OperationsConnectionLimit(connections: connections, healthConnections: healthConnections)
         }
 
-        /// `full`, `healthOnly`, either with `-` and the evicted connection; nil when it is to be closed.
+        /// Returns `full` or `healthOnly`, followed by `-` and the evicted connection if any; nil if the new connection must be closed.
         func admit(_ id: Int, at second: Int64) -> String? {
             limit.admit(id, at: Self.at(second)).map { "\($0.service)" + ($0.evicted.map { " -\($0)" } ?? "") }
         }
@@ -24,10 +24,10 @@ import Testing
         private static func at(_ seconds: Int64) -> Instant { Instant(nanoseconds: seconds * 1_000_000_000) }
     }
 
-    @Test func `below the limit nothing is closed; at the limit the connection that has waited longest is`() {
+    @Test func `below the limit no connection is evicted; at the limit the one that has waited longest is`() {
         let limit = Connections(3, healthConnections: 1)
         for id in 1...3 { #expect(limit.admit(id, at: Int64(id)) == "full") }
-        // The first one was served in between, so the second has waited longest.
+        // The first one was processing a request in between, so the second has waited longest.
         limit.setWaiting(1, false, at: 4)
         limit.setWaiting(1, true, at: 5)
         #expect(limit.admit(4, at: 6) == "full -2")
@@ -38,7 +38,7 @@ import Testing
         #expect(limit.admit(7, at: 9) == "full")
     }
 
-    @Test func `a connection that is being served is never closed, and health has connections of its own`() {
+    @Test func `a connection that is processing a request is never evicted, and health has separate connections`() {
         let limit = Connections(2, healthConnections: 1)
         for id in 1...2 {
             #expect(limit.admit(id, at: 0) == "full")
@@ -52,7 +52,7 @@ import Testing
         #expect(limit.admit(6, at: 5) == "full -2")
     }
 
-    @Test func `a connection that goes on waiting keeps the time since which it has waited`() {
+    @Test func `a connection that keeps waiting keeps the start of its wait`() {
         let limit = Connections(2, healthConnections: 0)
         #expect(limit.admit(1, at: 0) == "full")
         #expect(limit.admit(2, at: 1) == "full")

@@ -18,7 +18,7 @@ import Testing
         "gateway.internal",
         "gateway.INTERNAL:9464",
     ])
-    func `an address, localhost and the configured host name the listener`(host: String) {
+    func `an address, localhost and the configured host are accepted as Host`(host: String) {
         #expect(verdict(host: host) == .pass)
     }
 
@@ -28,19 +28,19 @@ import Testing
         "127.0.0.1:123456", "[::1", "[::1]x", "[127.0.0.1]", "::1", ":9464", "[]:1", "user@127.0.0.1", "127.0.0.1 ", "127.1", "[localhost]",
         "localhost:9464:1", "0x7f000001",
     ])
-    func `any other name is foreign, as after DNS rebinding, and gets health without details`(host: String) {
+    func `any other Host is foreign, as after DNS rebinding, and gets health without details`(host: String) {
         #expect(verdict(host: host) == .foreignHost)
         #expect(!gate.namesListener(host))
         for path in ["/livez", "/readyz", "/health"] { #expect(verdict(path, host: host) == .pass) }
     }
 
-    @Test func `exactly one host is needed`() {
+    @Test func `exactly one Host is required`() {
         #expect(verdict(host: nil) == .invalidHost)
         #expect(verdict(host: "") == .invalidHost)
         #expect(verdict { $0.hasSeveralHosts = true } == .invalidHost)
     }
 
-    @Test func `a web page of another origin is refused even for health`() {
+    @Test func `a web page of another origin is rejected even for health`() {
         for origin in ["https://evil.example", "null", "", "http://127.0.0.1", "https://127.0.0.1:9464", "http://127.0.0.1:9464, http://x"]
         {
             #expect(verdict { $0.origin = origin } == .foreignOrigin)
@@ -55,11 +55,11 @@ import Testing
         arguments: [
             ("same-origin", .pass), ("none", .pass), ("cross-site", .foreignOrigin), ("same-site", .foreignOrigin), ("", .foreignOrigin),
         ] as [(String, OperationsGate.Verdict)])
-    func `what the browser says about the page counts as well`(site: String, expected: OperationsGate.Verdict) {
+    func `Sec-Fetch-Site other than same-origin and none is rejected`(site: String, expected: OperationsGate.Verdict) {
         #expect(verdict { $0.fetchSite = site } == expected)
     }
 
-    @Test func `health needs no token, everything else does when one is set`() {
+    @Test func `health requires no token; everything else does if one is configured`() {
         for path in ["/livez", "/readyz", "/health"] { #expect(verdict(path, token: "secret") == .pass) }
         for path in ["/v1/gateway", "/", "", "/livez/", "//livez", "/LIVEZ", "/%6civez", "/health/../v1/gateway", "*"] {
             #expect(verdict(path, token: "secret") == .unauthorized)
@@ -78,11 +78,11 @@ import Testing
             ("Bearersecret", .unauthorized),
             ("Bearer secret, Bearer secret", .unauthorized),
         ] as [(String, OperationsGate.Verdict)])
-    func `only the very token passes`(field: String, expected: OperationsGate.Verdict) {
+    func `only the exact token is accepted`(field: String, expected: OperationsGate.Verdict) {
         #expect(verdict("/v1/gateway", token: "secret") { $0.authorization = field } == expected)
     }
 
-    @Test func `where a token is demanded and none is set, nothing but health is open`() {
+    @Test func `if a token is required and none is configured, only health is accessible`() {
         var strict = gate
         strict.demandsToken = true
         var request = OperationsGate.Request(path: "/v1/gateway", host: "localhost")

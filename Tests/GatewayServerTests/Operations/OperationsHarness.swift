@@ -6,7 +6,7 @@ import NIOPosix
 import ServiceLifecycle
 import Synchronization
 
-/// A gateway in which nobody is.
+/// A gateway without sessions.
 struct NoSessions: SessionDirectory {
     func sessions(after cursor: ULID?, limit: Int, attached: Bool?) async -> [LiveSession] { [] }
     func session(_ id: ULID, depth: ReportDepth) async -> LiveSession? { nil }
@@ -15,12 +15,12 @@ struct NoSessions: SessionDirectory {
     func forget() async {}
 }
 
-/// A running operations listener on a port of the system's choice, and what a client needs to talk to it.
+/// A running operations listener on a port that the system chose, with a client.
 struct OperationsHarness: Sendable {
     let address: SocketAddress
     let health: HealthRegistry
     let token: TokenBox
-    /// Reloads that have begun.
+    /// The number of reloads that have begun.
     let reloads: Counter
 
     final class Counter: Sendable {
@@ -58,7 +58,7 @@ struct OperationsHarness: Sendable {
         return snapshot
     }()
 
-    /// Starts a listener, runs `body`, and shuts it down gracefully, which also has to end while connections are open.
+    /// Starts a listener, runs `body`, and shuts the listener down gracefully, which must complete even with open connections.
     static func run(
         token: String? = nil, demandsToken: Bool = false, limits: OperationsLimits = .init(), reload: ReloadReport = ReloadReport(),
         reloadsAfter release: Task<Void, Never>? = nil,
@@ -97,7 +97,7 @@ struct OperationsHarness: Sendable {
         }
     }
 
-    /// Sends a request line and fields, with `Host` and `Connection: close` added unless `raw`, and returns what comes until the end.
+    /// Sends a request line and header fields, adding `Host` and `Connection: close` unless `raw`, and returns the response.
     func send(_ line: String, _ fields: [String] = [], body: String = "", raw: Bool = false) async throws -> Answer {
         var text = line + " HTTP/1.1\r\n"
         if !raw { text += "Host: 127.0.0.1:\(address.port ?? 0)\r\nConnection: close\r\n" }
@@ -106,7 +106,7 @@ struct OperationsHarness: Sendable {
         return Answer(try await exchange(text + "\r\n" + body))
     }
 
-    /// Sends bytes on a new connection and returns all that comes until the listener closes it.
+    /// Sends bytes on a new connection and returns all bytes until the listener closes it.
     func exchange(_ text: String) async throws -> String {
         let channel = try await connect()
         return try await channel.executeThenClose { inbound, outbound in
@@ -115,7 +115,7 @@ struct OperationsHarness: Sendable {
             do {
                 for try await bytes in inbound { received.writeImmutableBuffer(bytes) }
             } catch let error as IOError where error.errnoCode == 104 {
-                // Closed with bytes of ours unread: the kernel answers with a reset.
+                // The listener closed with unread bytes, so the kernel sent a reset.
             }
             return String(buffer: received)
         }
@@ -130,10 +130,10 @@ struct OperationsHarness: Sendable {
     }
 }
 
-/// An HTTP/1.1 answer, taken apart.
+/// A parsed HTTP/1.1 response.
 struct Answer: Sendable {
     var status: Int
-    /// Names in lower case.
+    /// The header fields, with names in lower case.
     var fields: [String: String] = [:]
     var body: String
 
@@ -148,7 +148,7 @@ struct Answer: Sendable {
         self.body = text.firstRange(of: "\r\n\r\n").map { String(text[$0.upperBound...]) } ?? ""
     }
 
-    /// The body of a problem with its correlation id, which is always another, replaced by `ID`; nil unless it has 26 characters.
+    /// The body of a problem with its unique correlation id replaced by `ID`; nil unless the id has 26 characters.
     var problem: String? {
         guard fields["content-type"] == "application/problem+json", let key = body.firstRange(of: #""correlation_id":""#) else {
             return nil

@@ -9,7 +9,7 @@ import Testing
         #"{"type":"about:blank","title":"\#(title)","status":\#(status),"detail":"\#(detail)","code":"\#(code)","correlation_id":"ID"}"#
     }
 
-    @Test func `health answers with details, and says which part isn't ready`() async throws {
+    @Test func `health has details, and names the parts that aren't ready`() async throws {
         try await OperationsHarness.run(token: "secret", demandsToken: true) { server in
             let live = try await server.send("GET /livez")
             #expect(live.status == 200)
@@ -43,10 +43,10 @@ import Testing
 
     @Test func `the counters are one JSON object with sorted names`() async throws {
         try await OperationsHarness.run(token: "secret") { server in
-            let answer = try await server.send("GET /v1/gateway", ["Authorization: Bearer secret"])
-            #expect(answer.status == 200)
+            let response = try await server.send("GET /v1/gateway", ["Authorization: Bearer secret"])
+            #expect(response.status == 200)
             #expect(
-                answer.body
+                response.body
                     == #"{"bytes":{"in":7,"out":8},"closes":{"1000":1},"connections":{"accepted":10,"max":1000,"missed_pongs":0,"open":3,"refused":4},"#
                     + #""environment":"staging","errors":{"invalid_json":1,"rate_limited":2},"log":{"dropped":0,"written":9},"#
                     + #""messages":{"in":5,"out":6},"reports":{"cache":{"bytes":0,"hits":0,"misses":0,"size":0}},"sessions":{"attached":2,"detached":0,"memory_bytes":4096},"started_at":1767323045678,"#
@@ -61,7 +61,9 @@ import Testing
                 #expect(refused.status == 401)
                 #expect(refused.fields["www-authenticate"] == #"Bearer realm="parley operations""#)
                 #expect(
-                    refused.problem == problem(401, "Unauthorized", "unauthorized", "send Authorization: Bearer and the operations token"))
+                    refused.problem
+                        == problem(
+                            401, "Unauthorized", "unauthorized", "missing or wrong token; send Authorization: Bearer and operations.token"))
             }
             #expect(try await server.send("GET /v1/gateway", ["Authorization: Bearer first"]).status == 200)
             server.token.set("second")
@@ -72,25 +74,26 @@ import Testing
         }
     }
 
-    @Test func `production without a token shows nothing but health`() async throws {
+    @Test func `in production without a token only health is accessible`() async throws {
         try await OperationsHarness.run(demandsToken: true) { server in
             let refused = try await server.send("GET /v1/gateway", ["Authorization: Bearer x"])
-            #expect(refused.problem == problem(403, "Forbidden", "forbidden", "closed until operations.token is configured"))
+            #expect(refused.problem == problem(403, "Forbidden", "forbidden", "rejected until operations.token is configured"))
             #expect(try await server.send("GET /livez").status == 200)
         }
     }
 
-    @Test func `a web page can't use the listener`() async throws {
+    @Test func `requests from web pages of other origins are rejected`() async throws {
         try await OperationsHarness.run { server in
-            let foreign = problem(403, "Forbidden", "origin_denied", "web pages of other origins can't use this listener")
+            let foreign = problem(403, "Forbidden", "origin_denied", "requests from web pages of other origins are rejected")
             #expect(try await server.send("POST /v1/gateway/reload", ["Origin: https://evil.example"]).problem == foreign)
             #expect(try await server.send("GET /livez", ["Origin: null"]).problem == foreign)
             #expect(try await server.send("GET /livez", ["Sec-Fetch-Site: cross-site"]).problem == foreign)
             #expect(try await server.send("GET /livez", ["Origin: http://127.0.0.1:\(server.address.port ?? 0)"]).status == 200)
             let rebound = try await server.send("GET /v1/gateway", ["Host: evil.example", "Connection: close"], raw: true)
             #expect(
-                rebound.problem == problem(403, "Forbidden", "forbidden", "Host must be an IP address, localhost or the configured host"))
-            let expected = problem(400, "Bad Request", "forbidden", "exactly one Host is needed")
+                rebound.problem
+                    == problem(403, "Forbidden", "forbidden", "Host must be an IP address, localhost or the host of operations.address"))
+            let expected = problem(400, "Bad Request", "forbidden", "exactly one Host header is required")
             #expect(
                 try await server.send("GET /livez", ["Host: localhost", "Host: localhost", "Connection: close"], raw: true).problem
                     == expected)
@@ -100,14 +103,14 @@ import Testing
         }
     }
 
-    @Test func `health answers under any host, and has no details under a foreign one`() async throws {
+    @Test func `health accepts any Host, and has no details with a foreign one`() async throws {
         try await OperationsHarness.run { server in
             for part in HealthPart.allCases { server.health.set(part, .ready) }
             server.health.watch(.configuration) { "refused" }
             for path in ["/livez", "/readyz", "/health"] {
-                let answer = try await server.send("GET \(path)", ["Host: parley.internal", "Connection: close"], raw: true)
-                #expect(answer.status == 200)
-                #expect(!answer.body.contains("version") && !answer.body.contains("refused") && !answer.body.contains("degraded"))
+                let response = try await server.send("GET \(path)", ["Host: parley.internal", "Connection: close"], raw: true)
+                #expect(response.status == 200)
+                #expect(!response.body.contains("version") && !response.body.contains("refused") && !response.body.contains("degraded"))
             }
             #expect(try await server.send("GET /health").body.contains(#""degraded":true,"reason":"refused""#))
             server.health.set(.store, .notReady("full"))
@@ -116,26 +119,26 @@ import Testing
         }
     }
 
-    @Test func `HTTP/1.0 needs no Host, and the connection closes behind the response`() async throws {
+    @Test func `HTTP/1.0 requires no Host, and the connection closes after the response`() async throws {
         try await OperationsHarness.run(token: "secret") { server in
             for part in HealthPart.allCases { server.health.set(part, .ready) }
             for request in ["GET /readyz HTTP/1.0", "OPTIONS /readyz HTTP/1.0", "GET /livez HTTP/1.0\r\nConnection: keep-alive"] {
-                let answer = Answer(try await server.exchange(request + "\r\n\r\n"))
-                #expect(answer.status == 200)
-                #expect(answer.fields["connection"] == "close")
+                let response = Answer(try await server.exchange(request + "\r\n\r\n"))
+                #expect(response.status == 200)
+                #expect(response.fields["connection"] == "close")
             }
             #expect(Answer(try await server.exchange("GET /v1/gateway HTTP/1.0\r\n\r\n")).status == 401)
-            let answer = Answer(try await server.exchange("GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer secret\r\n\r\n"))
-            #expect(answer.status == 200)
+            let response = Answer(try await server.exchange("GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer secret\r\n\r\n"))
+            #expect(response.status == 200)
             let lines = try await server.exchange(
                 "GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer secret\r\nAccept: application/x-ndjson\r\n\r\n")
             #expect(lines.hasPrefix("HTTP/1.0 200") && !lines.contains("chunked"))
-            // HTTP/1.1 can't do without (RFC 9112 §3.2).
+            // HTTP/1.1 requires Host (RFC 9112 §3.2).
             #expect(Answer(try await server.exchange("GET /readyz HTTP/1.1\r\n\r\n")).status == 400)
         }
     }
 
-    @Test func `the connection closes behind 400, 401, 403 and 413`() async throws {
+    @Test func `the connection closes after 400, 401, 403 and 413`() async throws {
         try await OperationsHarness.run(token: "secret") { server in
             let requests = [
                 ("GET /livez HTTP/1.1\r\n\r\n", 400), ("GET /v1/gateway HTTP/1.1\r\nHost: localhost\r\n\r\n", 401),
@@ -148,18 +151,18 @@ import Testing
                 ),
             ]
             for (request, status) in requests {
-                let answer = Answer(try await server.exchange(request))
-                #expect(answer.status == status)
-                #expect(answer.fields["connection"] == "close")
+                let response = Answer(try await server.exchange(request))
+                #expect(response.status == status)
+                #expect(response.fields["connection"] == "close")
             }
         }
     }
 
-    @Test func `an upstream is reset by its name`() async throws {
+    @Test func `an upstream is reset by name`() async throws {
         try await OperationsHarness.run { server in
-            let answer = try await server.send("POST /v1/upstreams/chat/reset")
-            #expect(answer.status == 200)
-            #expect(answer.body.hasPrefix(#"{"active":0,"cancelled":0,"#) && answer.body.contains(#""name":"chat""#))
+            let response = try await server.send("POST /v1/upstreams/chat/reset")
+            #expect(response.status == 200)
+            #expect(response.body.hasPrefix(#"{"active":0,"cancelled":0,"#) && response.body.contains(#""name":"chat""#))
             let unknown = try await server.send("POST /v1/upstreams/other/reset")
             #expect(unknown.problem == problem(404, "Not Found", "not_found", "there is no such upstream"))
             #expect(try await server.send("GET /v1/upstreams/chat/reset").fields["allow"] == "POST")
@@ -169,69 +172,73 @@ import Testing
         }
     }
 
-    @Test func `other paths are not found, and other methods are told which ones there are`() async throws {
+    @Test func `unknown paths get 404, and other methods 405 with Allow`() async throws {
         try await OperationsHarness.run { server in
             #expect(
-                try await server.send("GET /nothing").problem == problem(404, "Not Found", "not_found", "there is nothing at this path"))
+                try await server.send("GET /nothing").problem == problem(404, "Not Found", "not_found", "unknown path"))
             let post = try await server.send("POST /livez")
-            #expect(post.problem == problem(405, "Method Not Allowed", "not_found", "this path takes GET, HEAD, OPTIONS"))
+            #expect(
+                post.problem == problem(405, "Method Not Allowed", "not_found", "method not allowed; this path supports GET, HEAD, OPTIONS")
+            )
             #expect(post.fields["allow"] == "GET, HEAD, OPTIONS")
             #expect(try await server.send("GET /v1/gateway/reload").fields["allow"] == "POST")
             for line in ["OPTIONS *", "CONNECT 127.0.0.1:1", "TRACE /livez", "BREW /coffee"] {
-                let answer = try await server.send(line)
-                #expect((400..<500).contains(answer.status))
+                let response = try await server.send(line)
+                #expect((400..<500).contains(response.status))
             }
             #expect(try await server.send("GET /livez").status == 200)
         }
     }
 
-    @Test func `a reload tells what changed and what needs a restart`() async throws {
+    @Test func `a reload reports what changed and what needs a restart`() async throws {
         let report = ReloadReport(changed: ["logging.level"], needsRestart: ["listen.address"])
         try await OperationsHarness.run(reload: report) { server in
-            let answer = try await server.send("POST /v1/gateway/reload", body: String(repeating: " ", count: 1024))
-            #expect(answer.status == 200)
-            #expect(answer.body == #"{"changed":["logging.level"],"needs_restart":["listen.address"],"problems":[]}"#)
+            let response = try await server.send("POST /v1/gateway/reload", body: String(repeating: " ", count: 1024))
+            #expect(response.status == 200)
+            #expect(response.body == #"{"changed":["logging.level"],"needs_restart":["listen.address"],"problems":[]}"#)
         }
     }
 
-    @Test func `a reload that is refused says everything that is wrong`() async throws {
+    @Test func `a rejected reload reports all problems`() async throws {
         try await OperationsHarness.run(reload: ReloadReport(problems: ["a: \"x\"", "b"])) { server in
-            let answer = try await server.send("POST /v1/gateway/reload")
-            #expect(answer.status == 422)
-            #expect(answer.body.contains(#""code":"invalid_message""#))
-            #expect(answer.body.hasSuffix(#""problems":["a: \"x\"","b"]}"#))
+            let response = try await server.send("POST /v1/gateway/reload")
+            #expect(response.status == 422)
+            #expect(response.body.contains(#""code":"invalid_message""#))
+            #expect(response.body.hasSuffix(#""problems":["a: \"x\"","b"]}"#))
         }
     }
 
-    @Test func `a body over the limit is refused and the connection closed`() async throws {
+    @Test func `a body over the limit is rejected and the connection closed`() async throws {
         try await OperationsHarness.run { server in
-            let answer = try await server.send(
+            let response = try await server.send(
                 "POST /v1/gateway/reload", ["Host: localhost"], body: String(repeating: "x", count: 1025), raw: true)
-            #expect(answer.problem == problem(413, "Content Too Large", "message_too_large", "no body of more than 1024 bytes is taken"))
-            #expect(answer.fields["connection"] == "close")
+            #expect(
+                response.problem
+                    == problem(413, "Content Too Large", "message_too_large", "request body too large; the limit is 1024 bytes"))
+            #expect(response.fields["connection"] == "close")
             #expect(try await server.send("POST /v1/gateway/reload").status == 200)
         }
     }
 
     @Test(arguments: [65_537, 300_000])
-    func `a body far over the limit is refused as well, announced or in chunks`(bytes: Int) async throws {
+    func `a body far over the limit is rejected with Content-Length and with chunked encoding`(bytes: Int) async throws {
         try await OperationsHarness.run { server in
             let body = String(repeating: "x", count: bytes)
             for line in ["POST /v1/gateway/reload", "PATCH /v1/sessions/01M7Z0GBVNP4PTK6KNRMW7YRGV", "GET /v1/gateway"] {
-                let answer = try await server.send(line, ["Host: localhost"], body: body, raw: true)
-                #expect(answer.status == 413)
-                #expect(answer.body.contains(#""code":"message_too_large""#))
+                let response = try await server.send(line, ["Host: localhost"], body: body, raw: true)
+                #expect(response.status == 413)
+                #expect(response.body.contains(#""code":"message_too_large""#))
             }
             for line in ["POST /v1/gateway/reload", "PATCH /v1/sessions/01M7Z0GBVNP4PTK6KNRMW7YRGV"] {
                 let head = "\(line) HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-                let answer = Answer(try await server.exchange(head + String(bytes, radix: 16) + "\r\n" + body + "\r\n0\r\n\r\n"))
-                #expect(answer.status == 413)
+                let response = Answer(try await server.exchange(head + String(bytes, radix: 16) + "\r\n" + body + "\r\n0\r\n\r\n"))
+                #expect(response.status == 413)
             }
             #expect(try await server.send("POST /v1/gateway/reload").status == 200)
         }
     }
 
-    @Test func `a body nobody reads closes the connection at its limit`() async throws {
+    @Test func `a body that no route reads closes the connection at its limit`() async throws {
         var limits = OperationsLimits()
         limits.bodyBytes = 100
         try await OperationsHarness.run(limits: limits) { server in
@@ -243,7 +250,7 @@ import Testing
         }
     }
 
-    @Test func `a head over its limits is a bad request`() async throws {
+    @Test func `a head over its limits gets 400`() async throws {
         var limits = OperationsLimits()
         limits.headerFieldBytes = 200
         limits.headerFields = 5
@@ -256,24 +263,24 @@ import Testing
                 ("GET /livez", Array(repeating: "X: y", count: 3), 200),
             ]
             for head in heads {
-                let answer = try await server.send(head.line, head.fields)
-                #expect(answer.status == head.status)
+                let response = try await server.send(head.line, head.fields)
+                #expect(response.status == head.status)
             }
         }
     }
 
-    @Test func `rubbish is refused and the next client served`() async throws {
+    @Test func `invalid bytes get 400, and the next client a response`() async throws {
         try await OperationsHarness.run { server in
-            for rubbish in ["\u{16}\u{3}\u{1} hello\r\n\r\n", "GET /livez\r\n\r\n", "GET /livez HTTP/9.9\r\n\r\n"] {
-                let answer = Answer(try await server.exchange(rubbish))
-                #expect(answer.status == 400)
+            for bytes in ["\u{16}\u{3}\u{1} hello\r\n\r\n", "GET /livez\r\n\r\n", "GET /livez HTTP/9.9\r\n\r\n"] {
+                let response = Answer(try await server.exchange(bytes))
+                #expect(response.status == 400)
             }
-            let answer = try await server.send("GET /livez")
-            #expect(answer.status == 200)
+            let response = try await server.send("GET /livez")
+            #expect(response.status == 200)
         }
     }
 
-    @Test func `a connection serves one request after the other`() async throws {
+    @Test func `a connection serves several requests`() async throws {
         try await OperationsHarness.run { server in
             let one = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
             let last = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -282,7 +289,7 @@ import Testing
         }
     }
 
-    @Test func `a request that never ends is ended by the deadline, a silent connection by the deadline of its first head`() async throws {
+    @Test func `an incomplete request is closed at its deadline, a silent connection at the deadline of its first head`() async throws {
         var limits = OperationsLimits()
         limits.requestTimeout = .seconds(1)
         try await OperationsHarness.run(limits: limits) { server in
@@ -300,17 +307,17 @@ import Testing
         }
     }
 
-    @Test func `at the limit the connection that waits longest for its client is closed for a new one`() async throws {
+    @Test func `at the limit a new connection replaces the one that has waited longest for its client`() async throws {
         var limits = OperationsLimits()
         (limits.connections, limits.healthConnections, limits.headTimeout) = (2, 1, .hours(1))
         try await OperationsHarness.run(limits: limits) { server in
             let first = try await server.connect()
             let request = ByteBuffer(string: "GET /v1/gateway HTTP/1.1\r\nHost: localhost\r\n\r\n")
             try await first.executeThenClose { inbound, outbound in
-                var answers = inbound.makeAsyncIterator()
+                var responses = inbound.makeAsyncIterator()
                 try await outbound.write(request)
-                #expect(try await answers.next() != nil)
-                // Silent ones, and one that never ends its head: each takes the place of the one before it.
+                #expect(try await responses.next() != nil)
+                // Silent connections, and one with an incomplete head: each replaces the previous one.
                 var silent: [any Channel] = []
                 for start in ["", "GET /liv", ""] {
                     let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(to: server.address).get()
@@ -318,7 +325,7 @@ import Testing
                     silent.append(channel)
                 }
                 // The first connection has waited longer than the last two.
-                #expect(try await answers.next() == nil)
+                #expect(try await responses.next() == nil)
                 #expect(try await server.send("GET /v1/gateway").status == 200)
                 #expect(try await server.send("GET /livez").status == 200)
                 for channel in silent { try? await channel.close().get() }
@@ -326,7 +333,7 @@ import Testing
         }
     }
 
-    @Test func `health is answered while requests take every other connection`() async throws {
+    @Test func `health gets responses while requests occupy all other connections`() async throws {
         var limits = OperationsLimits()
         (limits.connections, limits.healthConnections) = (2, 2)
         let (releases, release) = AsyncStream.makeStream(of: Void.self)
@@ -341,8 +348,8 @@ import Testing
             #expect(refused.fields["retry-after"] == "1")
             for _ in 0..<3 { #expect(try await server.send("GET /livez").status == 200) }
             release.finish()
-            let answers = try await [first, second]
-            #expect(answers.map(\.status) == [200, 200])
+            let responses = try await [first, second]
+            #expect(responses.map(\.status) == [200, 200])
             #expect(try await server.send("GET /v1/gateway").status == 200)
         }
     }
@@ -352,7 +359,7 @@ import Testing
         try await OperationsHarness.run { server in
             let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(to: server.address).get()
             idle.withLock { $0 = channel }
-            // Answered on another connection of the same loop group: the first is accepted by then.
+            // The response on another connection of the same event loop group shows that the first has been accepted.
             #expect(try await server.send("GET /livez").status == 200)
         }
         let channel = try #require(idle.withLock { $0 })

@@ -24,7 +24,7 @@ import Testing
 
     private static func patch(_ json: String) throws -> SessionAnnotationPatch { try SessionAnnotationPatch(json: Array(json.utf8)) }
 
-    /// The same of both kinds.
+    /// Runs a test with both archives.
     private func withEach(_ body: (any ReportArchive) async throws -> Void) async throws {
         try await body(MemoryArchive())
         let folder = try TemporaryFolder()
@@ -34,13 +34,13 @@ import Testing
         withExtendedLifetime(folder) {}
     }
 
-    /// What was kept is there once the store has it.
-    private func settle(_ archive: any ReportArchive) async { try? await (archive as? SQLiteStore)?.forget() }
+    /// Waits until submitted reports are in the store.
+    private func waitUntilStored(_ archive: any ReportArchive) async { try? await (archive as? SQLiteStore)?.forget() }
 
-    @Test func `reports are kept, listed in the order of their ids, and erased`() async throws {
+    @Test func `reports are stored, listed in the order of their ids, and erased`() async throws {
         try await withEach { (archive) async throws in
             for number: UInt64 in [3, 1, 2] { archive.keep(Self.report(number, endedAt: 10)) }
-            await settle(archive)
+            await waitUntilStored(archive)
             let id = ULID(high: 2, low: 0)
             #expect(try await archive.report(of: id) == Self.report(2, endedAt: 10))
             let page = try await archive.reports(after: nil, limit: 2)
@@ -57,20 +57,20 @@ import Testing
         try await withEach { (archive) async throws in
             archive.keep(Self.report(1, endedAt: 10))
             archive.keep(Self.report(1, endedAt: 20, text: "y"))
-            await settle(archive)
+            await waitUntilStored(archive)
             #expect(try await archive.report(of: ULID(high: 1, low: 0)) == Self.report(1, endedAt: 20, text: "y"))
             #expect(try await archive.reports(after: nil, limit: 9).count == 1)
         }
     }
 
-    @Test func `what ended before a time goes, and what was noted about it`() async throws {
+    @Test func `a sweep removes reports that ended before a time, and their annotations`() async throws {
         try await withEach { (archive) async throws in
             for number: UInt64 in 1...3 { archive.keep(Self.report(number, endedAt: Int64(number) * 10)) }
-            await settle(archive)
+            await waitUntilStored(archive)
             let ids = (1...3).map { ULID(high: $0, low: 0) }
             for id in ids { #expect(try await archive.annotate(id, Self.patch(#"{"title":"a"}"#))) }
             archive.sweep(endedBefore: 20)
-            await settle(archive)
+            await waitUntilStored(archive)
             #expect(try await archive.reports(after: nil, limit: 9).map(\.id) == Array(ids[1...]))
             #expect(try await archive.annotations(of: Array(ids[1...])).count == 2)
             #expect(try await archive.report(of: ids[0]) == nil)
@@ -79,11 +79,11 @@ import Testing
         }
     }
 
-    @Test func `notes are kept, replaced, and taken away`() async throws {
+    @Test func `annotations are stored, replaced and removed`() async throws {
         try await withEach { (archive) async throws in
             let (first, second) = (ULID(high: 1, low: 0), ULID(high: 2, low: 0))
             archive.keep(Self.report(1, endedAt: 10))
-            await settle(archive)
+            await waitUntilStored(archive)
             #expect(try await archive.annotate(first, Self.patch(#"{"title":"t","tags":["a","b"],"notes":"n"}"#)))
             #expect(
                 try await archive.annotations(of: [first, second]) == [first: SessionAnnotation(title: "t", tags: ["a", "b"], notes: "n")])
@@ -95,7 +95,7 @@ import Testing
         }
     }
 
-    @Test func `in memory the oldest reports give way to new ones, by number and by bytes`() {
+    @Test func `in memory the oldest reports are evicted by number and by bytes`() {
         let few = MemoryArchive(most: 2)
         for number: UInt64 in [9, 8, 7] { few.keep(Self.report(number, endedAt: 10)) }
         #expect(few.reports(after: nil, limit: 9).map(\.id.high) == [7, 8])
@@ -112,16 +112,16 @@ import Testing
         for number: UInt64 in 1...3 { archive.keep(Self.report(number, endedAt: 1, of: 1)) }
         for number: UInt64 in 11...100 { archive.keep(Self.report(number, endedAt: 2, of: 2)) }
         #expect(archive.reports(after: nil, limit: 99).map(\.id.high) == [1, 2, 3] + Array(94...100))
-        // A newcomer takes the place of one of the address that has most.
+        // A new address's report replaces one of the address with the most.
         archive.keep(Self.report(200, endedAt: 3, of: 3))
         #expect(archive.reports(after: nil, limit: 99).map(\.id.high) == [1, 2, 3] + Array(95...100) + [200])
-        // Where each address has one, the oldest goes.
+        // If each address has one report, the oldest is evicted.
         let even = MemoryArchive(most: 3)
         for number: UInt64 in 1...5 { even.keep(Self.report(number, endedAt: 1, of: number)) }
         #expect(even.reports(after: nil, limit: 9).map(\.id.high) == [3, 4, 5])
     }
 
-    @Test func `in memory an address that says much evicts its own, and its many bytes count`() {
+    @Test func `in memory an address with large reports evicts its own, by bytes`() {
         let archive = MemoryArchive(mostBytes: 30_000)
         let long = String(repeating: "x", count: 8000)
         for number: UInt64 in 1...5 { archive.keep(Self.report(number, endedAt: 1, of: 1)) }
@@ -130,7 +130,7 @@ import Testing
         #expect(kept.starts(with: [1, 2, 3, 4, 5]) && kept.last == 20)
     }
 
-    @Test func `a full store gives up reports of the address that has most, the oldest first`() async throws {
+    @Test func `a full store deletes reports of the address with the most, the oldest first`() async throws {
         let folder = try TemporaryFolder()
         let store = try Self.store(folder, maximumBytes: 600_000)
         let text = String(repeating: "x", count: 50_000)
@@ -147,7 +147,7 @@ import Testing
         withExtendedLifetime(folder) {}
     }
 
-    @Test func `a file of an earlier version gets its reports counted`() async throws {
+    @Test func `migration computes the sizes of an earlier version's reports`() async throws {
         let folder = try TemporaryFolder()
         let database = try DatabaseQueue(path: folder.path + "/sessions.sqlite")
         try SQLiteStore.migrator.migrate(database, upTo: "reports")
@@ -168,7 +168,7 @@ import Testing
         await store.close()
     }
 
-    @Test func `reports outlive the process, and so do the tokens of ended sessions`() async throws {
+    @Test func `reports and the tokens of ended sessions survive a restart`() async throws {
         let folder = try TemporaryFolder()
         let store = try Self.store(folder)
         store.keep(Self.report(1, endedAt: 10))
@@ -184,13 +184,13 @@ import Testing
         await next.close()
     }
 
-    @Test func `nothing is noted about a session that isn't there, and what is noted is erased with or without a report`() async throws {
+    @Test func `an unknown session can't be annotated, and erasing a session removes its annotation`() async throws {
         let folder = try TemporaryFolder()
         let store = try Self.store(folder)
         let id = ULID(high: 1, low: 0)
         #expect(try await !store.annotate(id, Self.patch(#"{"title":"a"}"#)))
         store.keep(Self.report(1, endedAt: 10))
-        // It is there from the moment it is kept.
+        // The report is visible immediately.
         #expect(try await store.hasReport(of: id))
         try await store.forget()
         #expect(try await store.annotate(id, Self.patch(#"{"title":"a"}"#)))
@@ -200,7 +200,7 @@ import Testing
         withExtendedLifetime(folder) {}
     }
 
-    @Test func `many old reports go in steps`() async throws {
+    @Test func `many old reports are removed in batches`() async throws {
         let folder = try TemporaryFolder()
         let store = try Self.store(folder)
         for number: UInt64 in 1...450 { store.keep(Self.report(number, endedAt: Int64(number))) }
@@ -212,7 +212,7 @@ import Testing
         withExtendedLifetime(folder) {}
     }
 
-    @Test func `a full store gives up its oldest reports before it refuses work`() async throws {
+    @Test func `a full store deletes its oldest reports before it rejects work`() async throws {
         let folder = try TemporaryFolder()
         let store = try Self.store(folder, maximumBytes: 400_000)
         let text = String(repeating: "x", count: 50_000)

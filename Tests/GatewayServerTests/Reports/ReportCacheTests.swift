@@ -7,7 +7,7 @@ import Testing
         ReportCache.Key(id: ULID(high: number, low: 0), format: format, depth: .full)
     }
 
-    @Test func `what was used least recently goes first`() {
+    @Test func `the least recently used report is evicted first`() {
         let cache = ReportCache(most: 2)
         cache.keep([1], for: key(1), since: cache.generation)
         cache.keep([2, 2], for: key(2), since: cache.generation)
@@ -18,7 +18,7 @@ import Testing
         #expect(statistics.hits == 3 && statistics.misses == 1 && statistics.size == 2 && statistics.bytes == 2)
     }
 
-    @Test func `a hundred are kept, in so many bytes`() {
+    @Test func `the cache holds at most a hundred reports and a maximum of bytes`() {
         let cache = ReportCache()
         for number: UInt64 in 0...100 { cache.keep([0], for: key(number), since: cache.generation) }
         #expect(cache.statistics.size == 100 && cache.content(for: key(0)) == nil)
@@ -31,7 +31,7 @@ import Testing
         #expect(small.content(for: key(3)) == nil && small.content(for: key(2)) == [0])
     }
 
-    @Test func `what was forgotten while it was rendered isn't kept`() {
+    @Test func `a report that was removed while it was rendered isn't cached`() {
         let cache = ReportCache()
         let generation = cache.generation
         cache.forget(ULID(high: 1, low: 0))
@@ -39,7 +39,7 @@ import Testing
         #expect(cache.statistics.size == 0)
     }
 
-    @Test func `a session is forgotten in all its formats`() {
+    @Test func `removing a session removes all its formats`() {
         let cache = ReportCache()
         for format in ReportFormat.allCases { cache.keep([0], for: key(1, format), since: cache.generation) }
         cache.keep([0], for: key(2), since: cache.generation)

@@ -36,10 +36,10 @@ import Testing
 
     private func page(_ details: SessionDetails) -> String { String(decoding: ReportPage.render(details, now: 0), as: UTF8.self) }
 
-    @Test func `a page has no element and no attribute that a client wrote`() throws {
+    @Test func `a client can't inject elements or attributes into a page`() throws {
         let hostile = page(details(Self.hostile, title: Self.hostile.joined(), tags: Self.hostile))
         let harmless = page(details(Self.hostile.map { _ in "x" }, title: "x", tags: Self.hostile.map { _ in "x" }))
-        // Scalars, as a browser reads them: a quote under an accent is a quote.
+        // Scalars, as a browser parses them: a quote with a combining accent is a quote.
         for character in "<>\"'".unicodeScalars {
             let (found, expected) = (hostile.unicodeScalars.count { $0 == character }, harmless.unicodeScalars.count { $0 == character })
             #expect(found == expected, "\(character): \(found) instead of \(expected)")
@@ -48,7 +48,7 @@ import Testing
         #expect(hostile.contains("<bdi dir=\"auto\">\u{202E}gnp.exe</bdi>") && hostile.contains("&amp;amp;"))
     }
 
-    @Test func `a page needs nothing from anywhere`() {
+    @Test func `a page is self-contained`() {
         let page = page(details(["hello"]))
         for forbidden in ["<script", "<link", "<img", "src=", "href=", "url(", "@import", "http:", "https:", "{{"] {
             #expect(!page.contains(forbidden), "\(forbidden)")
@@ -56,30 +56,30 @@ import Testing
         #expect(ReportPage.policy.hasPrefix("default-src 'none'"))
     }
 
-    @Test func `a page tells what the report tells`() {
+    @Test func `a page shows the contents of the report`() {
         let page = page(details(["hello"], title: "A call"))
         for part in [
             "<title>A call</title>", "ended: bye", "2023-11-14 22:13:20", ">10.0 s<", "after 12 ms, done after 1.5 s", "rate_limited",
-            "close code 1006", "something was lost", "audio · 20 ms, 640 B", "<td>12 ms</td>", "<td>1.5 s</td>", "client · +0:01.0",
+            "close code 1006", "messages were lost", "audio · 20 ms, 640 B", "<td>12 ms</td>", "<td>1.5 s</td>", "client · +0:01.0",
         ] {
             #expect(page.contains(part), "\(part)")
         }
     }
 
-    @Test func `refused and failed requests stand in the transcript where they happened`() throws {
+    @Test func `rejected and failed requests are in the transcript in chronological order`() throws {
         let page = page(details(["a", "b", "c", "d", "e"]))
         let list = try #require(page.components(separatedBy: "<ol>").last?.components(separatedBy: "</ol>").first)
         let entries = list.components(separatedBy: "<li class=").dropFirst().map { $0.prefix { $0 != " " } }
-        // A refusal 4.5 s after the beginning, among texts and answers at 1, 2, 3, 4 and 5 s, and a recording at 9 s.
+        // A rejection 4.5 s after the start, between texts and responses at 1, 2, 3, 4 and 5 s, and a recording at 9 s.
         let pair = ["\"client\"><span", "\"upstream\"><span"].map { $0[...] }
         #expect(entries == pair + pair + pair + pair + ["\"error\"><span"] + pair + ["\"client\"><span"])
         #expect(list.contains(">error · +0:04.5 · ") && list.contains(">rate_limited</bdi>"))
     }
 
-    @Test func `a report without a transcript has no errors in its place`() {
+    @Test func `a report without a transcript lists errors only as events`() {
         var metadata = details(["hello"])
         metadata.transcript = nil
-        #expect(page(metadata).contains("Nothing was said") && page(metadata).contains("rate_limited"))
+        #expect(page(metadata).contains("No messages.") && page(metadata).contains("rate_limited"))
     }
 
     @Test(
@@ -89,7 +89,7 @@ import Testing
             (999.5, "1.0 s"), (1449, "1.4 s"), (59_949, "59.9 s"), (59_950, "1 min 0 s"), (3_599_400, "59 min 59 s"),
             (3_599_500, "1 h 0 min"), (90_061_000, "25 h 1 min"),
         ] as [(Double, String)])
-    func `durations are rounded, in one form`(milliseconds: Double, text: String) {
+    func `durations are rounded to a fixed format`(milliseconds: Double, text: String) {
         #expect(Readable.duration(milliseconds) == text)
     }
 
@@ -99,7 +99,7 @@ import Testing
             (59_950, 0, "+1:00.0"), (3_599_949, 0, "+59:59.9"), (3_599_950, 0, "+1:00:00.0"), (90_061_000, 0, "+25:01:01.0"),
             (.max, .min, "+0:00.0"), (.max, 0, "+2562047788015:12:55.8"),
         ] as [(Int64, Int64, String)])
-    func `moments are told from the beginning of the session, in one form`(at: Int64, start: Int64, text: String) {
+    func `times are relative to the start of the session, in a fixed format`(at: Int64, start: Int64, text: String) {
         #expect(Readable.moment(at, since: start) == text)
     }
 
@@ -112,7 +112,7 @@ import Testing
         #expect(drawing.scale.map(\.y) == [84, 67, 50, 34, 17])
     }
 
-    @Test func `what lasted no time at all is drawn, too`() {
+    @Test func `a session of zero duration is drawn`() {
         var report = SessionReport(id: ULID(high: 1, low: 2), startedAt: 5, lastMessageAt: 5)
         report.endedAt = 5
         report.lines = [.init(tag: .init(.upstream, at: 5, latency: .init(first: 0, last: .max)), text: nil, textBytes: 3)]
@@ -120,7 +120,7 @@ import Testing
         #expect(drawing.stems == "M0 100V0" && drawing.end == 6)
     }
 
-    @Test func `a table can't be a formula, and is in the order of time`() {
+    @Test func `no cell of a table can be a formula, and rows are in chronological order`() {
         let csv = String(
             decoding: ReportTable.render(details(Self.hostile + ["\tx", " =1+1", "\u{200B}=2", "＝3", "a\r\nb,\"c\""])), as: UTF8.self)
         let rows = csv.split(separator: "\r\n", omittingEmptySubsequences: false)
@@ -136,7 +136,7 @@ import Testing
         #expect(csv.contains("gateway,disconnected,\"1006 ") && csv.contains("client,audio,,,640,0.02,,\r\n"))
     }
 
-    @Test func `a report that was changed at any byte is an error or is shown, in all formats`() throws {
+    @Test func `a report with any corrupted byte is an error or is rendered in all formats`() throws {
         var report = SessionReport(id: ULID(high: 1, low: 2), startedAt: 1_700_000_000_000, lastMessageAt: 1_700_000_009_000)
         report.endedAt = 1_700_000_010_000
         report.ending = .bye
@@ -164,7 +164,7 @@ import Testing
         ("application/json;q=0.5, text/csv;q=0.6", "csv"), ("TEXT/HTML ; charset=utf-8", "html"), ("text/html;q=0, text/csv;q=0.1", "csv"),
         ("text/*", "html"), ("image/png", "none"), ("text/html;q=0", "none"), ("text/html;q=x", "none"),
     ])
-    func `the format is the one that is preferred`(accept: String, expected: String) {
+    func `the preferred format of Accept is selected`(accept: String, expected: String) {
         #expect(ReportFormat(accept: accept)?.rawValue ?? "none" == expected)
     }
 }

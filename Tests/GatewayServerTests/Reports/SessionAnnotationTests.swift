@@ -8,7 +8,7 @@ import Testing
         try SessionAnnotationPatch(json: Array(json.utf8)).applied(to: annotation)
     }
 
-    @Test func `a field that isn't there stays, and null takes it away`() throws {
+    @Test func `an absent field is unchanged, and null removes a field`() throws {
         #expect(try apply("{}") == SessionAnnotation(title: "t", tags: ["a"], notes: "n"))
         #expect(try apply(#"{"title":"x"}"#) == SessionAnnotation(title: "x", tags: ["a"], notes: "n"))
         #expect(try apply(#"{"title":null,"notes":"a\n\tb"}"#) == SessionAnnotation(title: nil, tags: ["a"], notes: "a\n\tb"))
@@ -20,7 +20,7 @@ import Testing
         "", "[]", "3", "{", #"{"title":3}"#, #"{"title":["a"]}"#, #"{"tags":"a"}"#, #"{"tags":[1]}"#, #"{"owner":"me"}"#, #"{"title":""}"#,
         #"{"title":"a\nb"}"#, #"{"title":"a\u0007"}"#, #"{"tags":[""]}"#, #"{"notes":"a\u0000"}"#, #"{"notes":"a\u009b"}"#,
     ])
-    func `what isn't such a patch is refused`(json: String) {
+    func `an invalid patch is rejected`(json: String) {
         #expect(throws: SessionAnnotationPatch.Fault.self) { try apply(json) }
     }
 
@@ -36,7 +36,7 @@ import Testing
         #expect(throws: Never.self) { try apply(tags(16, 64)) }
         #expect(throws: SessionAnnotationPatch.Fault.self) { try apply(tags(17, 64)) }
         #expect(throws: SessionAnnotationPatch.Fault.self) { try apply(tags(1, 65)) }
-        // One character can be as long as it likes.
+        // One character can have any number of bytes.
         let stacked = "a" + String(repeating: "\u{301}", count: 500)
         #expect(throws: SessionAnnotationPatch.Fault.self) { try apply("{\"title\":\"\(stacked)\"}") }
     }

@@ -2,14 +2,14 @@ import Testing
 
 @testable import GatewayServer
 
-/// The sequence numbers that a session may send while commits are under way.
+/// The sequence numbers that a session may send while commits are pending.
 @Suite struct CommitMarksTests {
-    @Test func `without a commit everything may be sent`() {
+    @Test func `without pending commits everything may be sent`() {
         let marks = CommitMarks()
         #expect(marks.awaited == nil && marks.isGreeted && marks.sendable == .max)
     }
 
-    @Test func `nothing is sent before the commit of the greeting`() {
+    @Test func `nothing may be sent before the session message is committed`() {
         var marks = CommitMarks()
         marks.append(5, sequence: 0, accepted: 0)
         marks.greet()
@@ -20,7 +20,7 @@ import Testing
         #expect(marks.isGreeted && marks.sendable == .max && marks.awaited == nil)
     }
 
-    @Test func `a commit makes the messages of its ticket and of earlier ones durable`() {
+    @Test func `a commit makes the messages of its ticket and earlier ones durable`() {
         var marks = CommitMarks()
         marks.append(1, sequence: 3, accepted: 2)
         marks.append(2, sequence: 7, accepted: 4)
@@ -43,7 +43,7 @@ import Testing
         #expect(marks.awaited == nil && marks.sendable == .max)
     }
 
-    @Test func `a session without commits at its opening is greeted at once`() {
+    @Test func `without pending commits the session message may be sent immediately`() {
         var marks = CommitMarks()
         marks.greet()
         #expect(marks.isGreeted)

@@ -5,7 +5,7 @@ import NIOEmbedded
 import Support
 import Testing
 
-/// Sessions that come near `sessions.total_memory_budget`.
+/// Memory reclaim near `sessions.total_memory_budget`.
 @Suite struct MemoryBudgetTests {
     private func text(_ id: String, _ count: Int) -> String {
         #"{"type":"text","id":"\#(id)","text":"\#(String(repeating: "x", count: count))"}"#
@@ -21,19 +21,19 @@ import Testing
         return (connection, try JSON(try #require(connection.frames().first).text))
     }
 
-    private func drop(_ connection: EmbeddedConnection, of harness: LoopHarness) {
+    private func disconnect(_ connection: EmbeddedConnection, of harness: LoopHarness) {
         _ = try? connection.channel.finish()
         harness.eventLoop.settle()
     }
 
-    /// A session with a large unacknowledged answer, left behind.
+    /// Opens a session, fills its outbox with a large response, and detaches it.
     @discardableResult
-    private func leave(_ harness: LoopHarness, from address: String, _ count: Int) throws -> JSON {
+    private func openAndDetach(_ harness: LoopHarness, from address: String, _ count: Int) throws -> JSON {
         let (connection, session) = try open(harness, from: address)
         try connection.send(text: text("a", count))
         _ = try connection.frames()
-        drop(connection, of: harness)
-        // Memory isn't looked for twice in 10 ms.
+        disconnect(connection, of: harness)
+        // Reclaims are at least 10 ms apart.
         harness.advance(by: .milliseconds(100))
         return session
     }
@@ -42,7 +42,7 @@ import Testing
         try connection.frames().filter { $0.opcode == 1 }.map { try JSON($0.text)["error"] }.filter { !$0.isNull }
     }
 
-    @Test func `at the budget new work is refused, and the connection, control messages and acknowledgements go on`() throws {
+    @Test func `at the budget new requests are rejected while control messages and acknowledgements still work`() throws {
         let harness = LoopHarness {
             $0.sessions.totalMemoryBudget = 300_000
             $0.sessions.historyBytes = 0
@@ -67,7 +67,7 @@ import Testing
         #expect(try errors(client).isEmpty)
     }
 
-    @Test func `refusals for lack of memory aren't held against the client`() throws {
+    @Test func `rejections for lack of memory don't count against the client's limit`() throws {
         let harness = LoopHarness {
             $0.sessions.totalMemoryBudget = 100_000
             $0.sessions.historyBytes = 0
@@ -81,15 +81,15 @@ import Testing
         #expect(frames.count == 20 && frames.allSatisfy { $0.closeCode == nil })
     }
 
-    @Test func `a flood from one address that is left behind ends before a stranger loses a word`() throws {
+    @Test func `detached sessions of a flooding address are ended before other addresses lose history`() throws {
         let harness = LoopHarness { $0.sessions.totalMemoryBudget = 1_000_000 }
-        let stranger = try leave(harness, from: "192.0.2.9", 5000)
+        let stranger = try openAndDetach(harness, from: "192.0.2.9", 5000)
         let (witness, _) = try open(harness, from: "198.51.100.1")
         try witness.send(text: text("a", 2000))
-        for _ in 0..<40 { try leave(harness, from: "192.0.2.1", 98_000) }
+        for _ in 0..<40 { try openAndDetach(harness, from: "192.0.2.1", 98_000) }
         let (resumed, session) = try open(harness, from: "192.0.2.9", token: stranger["resume_token"].string)
         #expect(session["session_id"] == stranger["session_id"] && session["resumed"] == true && session["last_seq"] == 1)
-        drop(resumed, of: harness)
+        disconnect(resumed, of: harness)
         _ = try witness.frames()
         try witness.send(text: #"{"type":"status","id":"s"}"#)
         let report = try JSON(try #require(witness.frames().last).text)
@@ -97,20 +97,20 @@ import Testing
         #expect(harness.shared.memoryBytes < 1_000_000)
     }
 
-    @Test func `newcomers get the memory of an address with several waiting sessions`() throws {
+    @Test func `memory for new sessions is reclaimed from an address with several detached sessions`() throws {
         let harness = LoopHarness {
             $0.sessions.totalMemoryBudget = 1_000_000
             $0.sessions.historyBytes = 0
         }
-        for _ in 0..<9 { try leave(harness, from: "192.0.2.1", 98_000) }
-        try leave(harness, from: "192.0.2.1", 30_000)
+        for _ in 0..<9 { try openAndDetach(harness, from: "192.0.2.1", 98_000) }
+        try openAndDetach(harness, from: "192.0.2.1", 30_000)
         #expect(harness.shared.memoryBytes > 850_000)
-        for _ in 0..<3 { try leave(harness, from: "192.0.2.9", 40_000) }
+        for _ in 0..<3 { try openAndDetach(harness, from: "192.0.2.9", 40_000) }
         #expect(harness.shared.sessions.detached < 13)
         #expect(try open(harness, from: "198.51.100.1").1["type"] == "session")
     }
 
-    @Test func `a newcomer is refused where nothing can be freed, in band as well`() throws {
+    @Test func `a new session is rejected when no memory can be reclaimed, also in-band`() throws {
         let harness = LoopHarness {
             $0.sessions.totalMemoryBudget = 100_000
             $0.sessions.historyBytes = 0
@@ -126,7 +126,7 @@ import Testing
         _ = try inband.responseHead()
         #expect(try inband.frames().last?.closeCode == 1013)
         harness.advance(by: .seconds(1))
-        // A token that leads nowhere opens no new session either.
+        // An unknown token opens no new session either.
         let unknown = try harness.connect()
         try unknown.send(EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: unknown\r\n"))
         #expect(try unknown.responseHead().hasPrefix("HTTP/1.1 503 "))
@@ -136,7 +136,7 @@ import Testing
         #expect(try open(harness).1["type"] == "session")
     }
 
-    @Test func `memory is found on all event loops, the largest history first`() throws {
+    @Test func `memory is reclaimed on all event loops, the largest history first`() throws {
         let here = LoopHarness { $0.sessions.totalMemoryBudget = 400_000 }
         let there = LoopHarness(beside: here) { $0.sessions.totalMemoryBudget = 400_000 }
         func history(_ connection: EmbeddedConnection) throws -> Int {
@@ -144,20 +144,20 @@ import Testing
             try connection.send(text: #"{"type":"status","id":"s"}"#)
             return try JSON(try #require(connection.frames().last).text)["memory"]["history"].integer ?? -1
         }
-        func pass() { for _ in 0..<3 { for harness in [here, there] { harness.advance(by: .milliseconds(1100)) } } }
+        func advance() { for _ in 0..<3 { for harness in [here, there] { harness.advance(by: .milliseconds(1100)) } } }
         let (small, large) = (try open(here).0, try open(there).0)
         try small.send(text: text("a", 20_000))
         try large.send(text: text("a", 80_000))
-        pass()
+        advance()
         #expect(try history(small) > 40_000 && history(large) > 160_000, "below 90 %")
         let middle = try open(here).0
         try middle.send(text: text("a", 25_000))
-        pass()
+        advance()
         #expect(try history(large) < 20_000)
         #expect(try history(small) > 40_000 && history(middle) > 50_000, "the largest was enough")
     }
 
-    @Test func `past the overhead the largest session of the address that holds most is closed with 4506`() throws {
+    @Test func `beyond the overhead the largest session of the address that uses most is closed with 4506`() throws {
         let harness = LoopHarness {
             $0.sessions.totalMemoryBudget = 1_000_000
             $0.sessions.memoryBudget = 0
@@ -167,7 +167,7 @@ import Testing
         try stranger.send(text: text("a", 1000))
         let (first, second) = (try open(harness).0, try open(harness).0)
         try first.send(text: text("a", 1000))
-        // A message that never ends isn't new work, but it is memory.
+        // An incomplete message isn't a new request, but it uses memory.
         try second.send([0x01, 0xFF, 0, 0, 0, 0, 0x01, 0x40, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 0x20, count: 18_500_000))
         harness.advance(by: .milliseconds(1100))
         let frames = try second.frames()
@@ -179,16 +179,16 @@ import Testing
         #expect(try errors(stranger).isEmpty)
     }
 
-    @Test func `what sessions hold is counted as they hold it, and nothing is left over when they end`() throws {
+    @Test func `the memory usage of sessions is counted exactly and is zero after they end`() throws {
         let harness = LoopHarness()
         for round in 0..<5 {
             let (client, session) = try open(harness)
             try client.send(text: text("a", 90_000))
             #expect(harness.shared.memoryBytes > 90_000)
-            if round.isMultiple(of: 2) { drop(client, of: harness) }
+            if round.isMultiple(of: 2) { disconnect(client, of: harness) }
             let again = round.isMultiple(of: 2) ? try open(harness, token: session["resume_token"].string).0 : client
             try again.send(text: #"{"type":"bye"}"#)
-            drop(again, of: harness)
+            disconnect(again, of: harness)
             harness.advance(by: .milliseconds(1100))
             #expect(harness.shared.memoryBytes == 0)
         }

@@ -5,15 +5,15 @@ import NIOEmbedded
 import Support
 import Testing
 
-/// Sessions that go from one connection to another, on one event loop and between two.
+/// Resumption of sessions on one event loop and between event loops.
 @Suite struct ResumeTests {
     private func text(_ id: String, _ text: String = "hello") -> String { #"{"type":"text","id":"\#(id)","text":"\#(text)"}"# }
 
-    /// A connection, and the `session` message that it began with.
+    /// A connection and its `session` message.
     private struct Opened {
         let connection: EmbeddedConnection
         let session: JSON
-        /// Frames behind the `session` message.
+        /// The frames after the `session` message.
         var frames: [EmbeddedConnection.Frame]
 
         var token: String { session["resume_token"].string ?? "" }
@@ -36,17 +36,17 @@ import Testing
         return Opened(connection: connection, session: try JSON(first.text), frames: frames)
     }
 
-    private func drop(_ opened: Opened, of harness: LoopHarness) {
+    private func disconnect(_ opened: Opened, of harness: LoopHarness) {
         _ = try? opened.connection.channel.finish()
         harness.eventLoop.settle()
     }
 
-    @Test func `a session outlives its connection`() throws {
+    @Test func `a session outlives its connection and can be resumed`() throws {
         let harness = LoopHarness()
         let first = try open(harness)
         try first.connection.send(text: text("a"))
         #expect(try first.connection.frames().count == 2)
-        drop(first, of: harness)
+        disconnect(first, of: harness)
         #expect(harness.shared.sessions.attached == 0 && harness.shared.sessions.detached == 1)
         let second = try open(harness, token: first.token, last: "0")
         #expect(harness.shared.sessions.attached == 1 && harness.shared.sessions.detached == 0)
@@ -60,35 +60,35 @@ import Testing
         #expect(try second.connection.frames().last?.text.contains(#""seq":2"#) == true)
     }
 
-    @Test func `work goes on without a connection, and what comes of it is kept`() throws {
+    @Test func `a request continues while detached, and its response is delivered on resumption`() throws {
         let harness = LoopHarness()
         let first = try open(harness)
         first.connection.channel.isWritable = false
         try first.connection.send(text: text("a", (1...500).map(String.init).joined(separator: " ")))
-        drop(first, of: harness)
+        disconnect(first, of: harness)
         harness.advance(by: .seconds(1))
         let second = try open(harness, token: first.token, last: "0")
-        let answer = try second.frames.map { try JSON($0.text) }
-        #expect(answer.map { $0["seq"].integer } == Array(1...500))
-        #expect(answer.compactMap { $0["text"].string }.joined().hasSuffix("499 500"))
-        #expect(answer.last?["done"] == .bool(true))
+        let response = try second.frames.map { try JSON($0.text) }
+        #expect(response.map { $0["seq"].integer } == Array(1...500))
+        #expect(response.compactMap { $0["text"].string }.joined().hasSuffix("499 500"))
+        #expect(response.last?["done"] == .bool(true))
     }
 
-    @Test func `a full outbox stops the upstream until somebody reads`() throws {
+    @Test func `a full outbox stops demand until a client reads`() throws {
         let harness = LoopHarness { $0.sessions.outboxMessages = 100 }
         let first = try open(harness)
         first.connection.channel.isWritable = false
         try first.connection.send(text: text("a", (1...500).map(String.init).joined(separator: " ")))
-        drop(first, of: harness)
+        disconnect(first, of: harness)
         harness.advance(by: .seconds(5))
         let second = try open(harness, token: first.token, last: "0")
         harness.advance(by: .seconds(1))
         #expect(second.session["lost"] == .bool(false) && second.session["last_seq"] == .number(100))
-        let answer = try (second.frames + second.connection.frames()).map { try JSON($0.text) }
-        #expect(answer.map { $0["seq"].integer } == Array(1...500))
+        let response = try (second.frames + second.connection.frames()).map { try JSON($0.text) }
+        #expect(response.map { $0["seq"].integer } == Array(1...500))
     }
 
-    @Test func `the second connection takes the session over, and the first is closed with 4503`() throws {
+    @Test func `a second connection takes the session over, and the first is closed with 4503`() throws {
         let harness = LoopHarness()
         let first = try open(harness)
         try first.connection.send(text: text("a"))
@@ -96,23 +96,23 @@ import Testing
         let second = try open(harness, token: first.token, last: "1")
         #expect(second.id == first.id && second.session["resumed"] == .bool(true) && second.frames.isEmpty)
         #expect(try first.connection.frames().map(\.closeCode) == [4503])
-        // Nothing of the first is read any more.
+        // The first connection isn't read any more.
         try first.connection.send(text: text("b"))
         #expect(try first.connection.frames().isEmpty)
-        drop(first, of: harness)
+        disconnect(first, of: harness)
         try second.connection.send(text: text("b"))
         #expect(try second.connection.frames().map(\.text).first == #"{"type":"ack","id":"b"}"#)
         #expect(harness.shared.sessions.attached == 1 && harness.shared.sessions.detached == 0)
     }
 
-    @Test func `a token works again until its successor is confirmed`() throws {
+    @Test func `a token stays valid until its successor is confirmed`() throws {
         let harness = LoopHarness()
         let first = try open(harness)
         let second = try open(harness, token: first.token)
         let third = try open(harness, token: first.token)
         #expect(third.id == first.id)
         #expect(try second.connection.frames().last?.closeCode == 4503)
-        // The successor that wasn't confirmed went with it.
+        // The unconfirmed successor is invalid now.
         #expect(try open(harness, token: second.token).session["resume_error"].string == "unknown")
         try third.connection.send(text: #"{"type":"ack","seq":0}"#)
         #expect(try open(harness, token: first.token).session["resume_error"].string == "unknown")
@@ -130,7 +130,7 @@ import Testing
     }
 
     @Test(arguments: ["never-given-out", "uib1BQ9Mpqk75LjzX2aUuib1BQ9Mpqk75LjzX2aUuib"])
-    func `an unknown token opens a new session that says so`(token: String) throws {
+    func `an unknown token opens a new session with resume_error unknown`(token: String) throws {
         let harness = LoopHarness()
         let opened = try open(harness, token: token, last: "5")
         #expect(opened.session["resumed"] == .bool(false) && opened.session["lost"] == .bool(true))
@@ -140,7 +140,7 @@ import Testing
     }
 
     @Test(arguments: ["2", "18446744073709551615", "-1", "x", ""])
-    func `a last_seq that the session never reached opens a new one, and leaves the old one alone`(last: String) throws {
+    func `a last_seq beyond the session's opens a new session and leaves the old one attached`(last: String) throws {
         let harness = LoopHarness()
         let first = try open(harness)
         try first.connection.send(text: text("a"))
@@ -151,20 +151,20 @@ import Testing
         #expect(try open(harness, token: first.token, last: "1").id == first.id)
     }
 
-    @Test func `a session that waited too long has expired, for its token only`() throws {
+    @Test func `a session detached longer than the resume window is expired`() throws {
         let harness = LoopHarness { $0.sessions.resumeWindow = .seconds(10) }
         let first = try open(harness)
-        drop(first, of: harness)
+        disconnect(first, of: harness)
         harness.advance(by: .seconds(9))
         let second = try open(harness, token: first.token)
         #expect(second.id == first.id)
-        drop(second, of: harness)
+        disconnect(second, of: harness)
         harness.advance(by: .seconds(11))
         #expect(harness.shared.sessions.detached == 0)
         #expect(try open(harness, token: second.token).session["resume_error"].string == "expired")
     }
 
-    @Test func `bye ends the session at once`() throws {
+    @Test func `bye ends the session immediately`() throws {
         let harness = LoopHarness()
         let first = try open(harness)
         try first.connection.send(text: #"{"type":"bye"}"#)
@@ -181,7 +181,7 @@ import Testing
         #expect(try open(harness, token: first.token).id == first.id)
     }
 
-    @Test func `a client that was thrown out for its connection may come back`() throws {
+    @Test func `a client whose connection was closed for a missed heartbeat can resume`() throws {
         let harness = LoopHarness { $0.heartbeat.staleAfter = .seconds(45) }
         let first = try open(harness)
         harness.advance(by: .seconds(46))
@@ -189,7 +189,7 @@ import Testing
         #expect(try open(harness, token: first.token).id == first.id)
     }
 
-    @Test func `a client that was thrown out for its messages may not`() throws {
+    @Test func `a client whose session ended due to violations can't resume`() throws {
         let harness = LoopHarness { $0.messages.maxViolations = 1 }
         let first = try open(harness)
         for _ in 0..<2 { try first.connection.send(text: "{") }
@@ -197,12 +197,12 @@ import Testing
         #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
     }
 
-    @Test func `an open stream is told, and goes on`() throws {
+    @Test func `an open audio stream is reported on resumption and continues`() throws {
         let harness = LoopHarness()
         let first = try open(harness)
         try first.connection.send(text: #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1}}"#)
         for _ in 0..<3 { try first.connection.send(binary: [0, 0]) }
-        drop(first, of: harness)
+        disconnect(first, of: harness)
         let second = try open(harness, token: first.token, last: "0")
         let stream = second.session["open_audio"]
         #expect(stream["id"].string == "u1" && stream["chunks"] == .number(3))
@@ -215,61 +215,61 @@ import Testing
         #expect(frames.last?.contains(#""type":"transcript""#) == true)
     }
 
-    @Test func `sessions.max counts those with a connection`() throws {
+    @Test func `sessions.max counts attached sessions`() throws {
         let harness = LoopHarness { $0.sessions.max = 1 }
         let first = try open(harness)
         let refused = try harness.connect()
         try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
         #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
         #expect(harness.shared.connectionLimits.webSockets == 1)
-        // Taking over needs no further place.
+        // A takeover doesn't count as another session.
         let second = try open(harness, token: first.token)
-        drop(second, of: harness)
+        disconnect(second, of: harness)
         let other = try open(harness)
         #expect(try open(harness, token: second.token, inband: true).session["type"].string == "error")
-        drop(other, of: harness)
+        disconnect(other, of: harness)
         #expect(try open(harness, token: second.token).id == first.id)
     }
 
-    @Test func `at sessions.max_detached a newcomer takes the place of a waiting session of its address, and of no other's`() throws {
+    @Test func `at sessions.max_detached a new session displaces a detached one of its own address only`() throws {
         let harness = LoopHarness { $0.sessions.maxDetached = 1 }
         let (first, second) = (try open(harness), try open(harness))
         try first.connection.send(text: text("a"))
-        drop(first, of: harness)
+        disconnect(first, of: harness)
         let refused = try harness.connect(from: "192.0.2.9")
         try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
         #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
         try second.connection.send(text: text("a"))
-        drop(second, of: harness)
+        disconnect(second, of: harness)
         #expect(harness.shared.sessions.detached == 1)
         #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
         #expect(try open(harness, token: second.token).session["resume_error"].string == "expired", "displaced by the one before")
     }
 
-    @Test func `one address that leaves sessions behind keeps nobody out, and ends nobody's`() throws {
+    @Test func `an address with many detached sessions neither blocks other addresses nor displaces their sessions`() throws {
         let harness = LoopHarness { $0.sessions.maxDetached = 4 }
         let stranger = try open(harness, from: "192.0.2.9")
         try stranger.connection.send(text: text("a"))
-        drop(stranger, of: harness)
+        disconnect(stranger, of: harness)
         var held: [Opened] = []
         for _ in 0..<10 {
             let opened = try open(harness)
             try opened.connection.send(text: text("a"))
             held.append(opened)
         }
-        for opened in held { drop(opened, of: harness) }
+        for opened in held { disconnect(opened, of: harness) }
         #expect(harness.shared.sessions.detached == 4)
-        let newcomer = try open(harness, from: "198.51.100.1")
-        #expect(newcomer.session["type"].string == "session")
+        let other = try open(harness, from: "198.51.100.1")
+        #expect(other.session["type"].string == "session")
         #expect(try open(harness, token: stranger.token, last: "1", from: "192.0.2.9").id == stranger.id)
         #expect(try open(harness, token: held[9].token).id == held[9].id)
         #expect(try open(harness, token: held[0].token).session["resume_error"].string == "expired")
     }
 
-    @Test func `a session in which nothing was said doesn't keep others out`() throws {
+    @Test func `an unused detached session doesn't block new sessions`() throws {
         let harness = LoopHarness { $0.sessions.maxDetached = 1 }
         let first = try open(harness)
-        drop(first, of: harness)
+        disconnect(first, of: harness)
         _ = try open(harness)
         #expect(harness.shared.sessions.detached == 0)
         #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
@@ -277,8 +277,8 @@ import Testing
 
     // MARK: Two event loops
 
-    @Test func `a session goes to the event loop of its new connection`() throws {
-        let (here, there) = two()
+    @Test func `a session is transferred to the event loop of its new connection`() throws {
+        let (here, there) = twoLoops()
         let first = try open(here)
         try first.connection.send(text: text("a", (1...100).map(String.init).joined(separator: " ")))
         _ = try first.connection.frames()
@@ -290,7 +290,7 @@ import Testing
         here.eventLoop.settle()
         #expect(try first.connection.frames().map(\.closeCode) == [4503])
         #expect(here.shared.sessions.attached == 1 && here.shared.sessions.detached == 0)
-        // The stream that it has open upstream goes on there.
+        // Its open upstream stream continues there.
         try second.connection.send(text: #"{"type":"audio","id":"u1","from":1}"#)
         try second.connection.send(binary: [0, 0])
         try second.connection.send(text: #"{"type":"audio","id":"u1","final":true}"#)
@@ -300,39 +300,39 @@ import Testing
         #expect(third.id == first.id && third.frames.isEmpty)
     }
 
-    @Test func `a session keeps its deadlines on a loop whose clock stood still`() throws {
-        let (here, there) = two()
+    @Test func `a session keeps its deadlines when transferred to a loop that was suspended`() throws {
+        let (here, there) = twoLoops()
         // This loop was suspended for an hour: its clock is behind.
         there.loop.clock.manual? += Duration.seconds(3600).clampedNanoseconds
         there.shard.tick()
         here.advance(by: .seconds(3600))
         let first = try open(here)
-        drop(first, of: here)
+        disconnect(first, of: here)
         let second = try open(there, token: first.token, settling: here)
         #expect(second.id == first.id)
-        drop(second, of: there)
+        disconnect(second, of: there)
         there.advance(by: .seconds(119))
         #expect(here.shared.sessions.detached == 1)
         there.advance(by: .seconds(2))
         #expect(here.shared.sessions.detached == 0)
     }
 
-    @Test func `whoever gives up while the session is on its way leaves it to be resumed`() throws {
-        let (here, there) = two()
+    @Test func `a session can be resumed after its connection closed during the transfer`() throws {
+        let (here, there) = twoLoops()
         let first = try open(here)
-        drop(first, of: here)
-        let gone = try there.connect()
-        try gone.channel.writeInbound(
+        disconnect(first, of: here)
+        let closed = try there.connect()
+        try closed.channel.writeInbound(
             ByteBuffer(string: EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")))
         here.eventLoop.settle()
-        _ = try? gone.channel.finish()
+        _ = try? closed.channel.finish()
         there.eventLoop.settle()
         #expect(here.shared.sessions.attached == 0 && here.shared.sessions.detached == 1)
         #expect(try open(here, token: first.token, settling: there).id == first.id)
     }
 
-    @Test func `bytes that come while the session is on its way aren't lost`() throws {
-        let (here, there) = two()
+    @Test func `bytes received during the transfer of the session aren't lost`() throws {
+        let (here, there) = twoLoops()
         let first = try open(here)
         let second = try there.connect()
         let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
@@ -344,32 +344,32 @@ import Testing
         #expect(try second.frames().last?.text.hasPrefix(#"{"type":"pong","id":"p""#) == true)
     }
 
-    @Test func `the session that waited longest ends, on whichever event loop it is`() throws {
-        let (here, there) = two { $0.sessions.maxDetached = 2 }
+    @Test func `the session detached longest is displaced, on whichever event loop it is`() throws {
+        let (here, there) = twoLoops { $0.sessions.maxDetached = 2 }
         let first = try open(here)
         let (second, third) = (try open(there), try open(there))
         for opened in [first, second, third] { try opened.connection.send(text: text("a")) }
-        drop(first, of: here)
-        drop(second, of: there)
-        drop(third, of: there)
+        disconnect(first, of: here)
+        disconnect(second, of: there)
+        disconnect(third, of: there)
         here.eventLoop.settle()
         #expect(here.shared.sessions.detached == 2)
         #expect(try open(there, token: second.token, settling: here).id == second.id)
         #expect(try open(there, token: first.token, settling: here).session["resume_error"].string == "expired")
     }
 
-    @Test func `several requests for a session on its way to their loop all get it, one after the other`() throws {
-        let (here, there) = two()
+    @Test func `several resume requests during a transfer to their loop all take the session over, in order`() throws {
+        let (here, there) = twoLoops()
         let first = try open(here)
         let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
-        let wanting = try (0..<3).map { _ in try there.connect() }
-        // The first asks this loop; the session is on its way when the others ask.
-        try wanting[0].channel.writeInbound(ByteBuffer(string: request))
+        let resuming = try (0..<3).map { _ in try there.connect() }
+        // The first connection requests the session from this loop; the others request it during the transfer.
+        try resuming[0].channel.writeInbound(ByteBuffer(string: request))
         here.eventLoop.settle()
-        for connection in wanting.dropFirst() { try connection.channel.writeInbound(ByteBuffer(string: request)) }
+        for connection in resuming.dropFirst() { try connection.channel.writeInbound(ByteBuffer(string: request)) }
         there.eventLoop.settle()
         here.eventLoop.settle()
-        for (index, connection) in wanting.enumerated() {
+        for (index, connection) in resuming.enumerated() {
             #expect(try connection.responseHead().hasPrefix("HTTP/1.1 101 "))
             let frames = try connection.frames()
             #expect(try JSON(try #require(frames.first).text)["session_id"].string == first.id)
@@ -378,15 +378,15 @@ import Testing
         #expect(here.shared.sessions.attached == 1)
     }
 
-    @Test func `a session on its way to one loop is awaited for another`() throws {
-        let (here, there) = two()
+    @Test func `a resume request on a third loop waits for a transfer in progress`() throws {
+        let (here, there) = twoLoops()
         let elsewhere = LoopHarness(beside: here)
         let first = try open(here)
         let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
         let (second, third) = (try there.connect(), try elsewhere.connect())
         try second.channel.writeInbound(ByteBuffer(string: request))
         here.eventLoop.settle()
-        // On its way to the second loop, which a request on the third asks for it before it arrives.
+        // During the transfer to the second loop, a connection on the third loop requests the session from the second.
         try third.channel.writeInbound(ByteBuffer(string: request))
         for _ in 0..<3 { for harness in [there, elsewhere, here] { harness.eventLoop.settle() } }
         _ = try third.responseHead()
@@ -395,22 +395,22 @@ import Testing
         #expect(try second.frames().last?.closeCode == 4503)
     }
 
-    @Test func `who gives up while it waits for a session on its way leaves it to the others`() throws {
-        let (here, there) = two()
+    @Test func `connections that close during a transfer leave the session to the remaining one`() throws {
+        let (here, there) = twoLoops()
         let first = try open(here)
         let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
-        let wanting = try (0..<3).map { _ in try there.connect() }
-        try wanting[0].channel.writeInbound(ByteBuffer(string: request))
+        let resuming = try (0..<3).map { _ in try there.connect() }
+        try resuming[0].channel.writeInbound(ByteBuffer(string: request))
         here.eventLoop.settle()
-        for connection in wanting.dropFirst() { try connection.channel.writeInbound(ByteBuffer(string: request)) }
-        for connection in wanting.prefix(2) { _ = try? connection.channel.finish() }
+        for connection in resuming.dropFirst() { try connection.channel.writeInbound(ByteBuffer(string: request)) }
+        for connection in resuming.prefix(2) { _ = try? connection.channel.finish() }
         there.eventLoop.settle()
-        _ = try wanting[2].responseHead()
-        #expect(try JSON(try #require(wanting[2].frames().first).text)["session_id"].string == first.id)
+        _ = try resuming[2].responseHead()
+        #expect(try JSON(try #require(resuming[2].frames().first).text)["session_id"].string == first.id)
         #expect(here.shared.sessions.attached == 1 && here.shared.sessions.detached == 0)
     }
 
-    private func two(_ change: (inout GatewayConfiguration) -> Void = { _ in }) -> (LoopHarness, LoopHarness) {
+    private func twoLoops(_ change: (inout GatewayConfiguration) -> Void = { _ in }) -> (LoopHarness, LoopHarness) {
         let here = LoopHarness(change)
         return (here, LoopHarness(beside: here))
     }

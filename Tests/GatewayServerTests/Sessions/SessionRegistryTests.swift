@@ -2,7 +2,7 @@ import GatewayCore
 import GatewayServer
 import Testing
 
-/// Which waiting session ends when there are more than `sessions.max_detached`.
+/// The displacement of detached sessions at `sessions.max_detached`.
 @Suite struct SessionRegistryTests {
     private func client(_ number: UInt64) -> ClientKey { .address(high: 0, low: number) }
 
@@ -12,8 +12,8 @@ import Testing
         SessionRegistry(limits: SessionRegistry.Limits(attached: attached, detached: detached))
     }
 
-    /// A session that begins and loses its connection.
-    private func leave(_ registry: SessionRegistry, _ number: UInt64, of client: UInt64, loop: Int = 0, isUnused: Bool = false) {
+    /// Begins a session and detaches it.
+    private func beginAndDetach(_ registry: SessionRegistry, _ number: UInt64, of client: UInt64, loop: Int = 0, isUnused: Bool = false) {
         #expect(registry.begin(id(number), of: self.client(client), loop: loop) != .full)
         registry.issue([TokenHash(number, 0, 0, 0)], for: id(number))
         _ = registry.detach(id(number), isUnused: isUnused)
@@ -23,20 +23,20 @@ import Testing
         if case .ended = registry.find(TokenHash(number, 0, 0, 0)) { true } else { false }
     }
 
-    @Test func `an address that fills all places loses the oldest of its own to every newcomer`() {
+    @Test func `a new session displaces the oldest detached session of the address that has the most`() {
         let registry = registry(detached: 3)
-        for number in 1...3 as ClosedRange<UInt64> { leave(registry, number, of: 1, loop: Int(number)) }
+        for number in 1...3 as ClosedRange<UInt64> { beginAndDetach(registry, number, of: 1, loop: Int(number)) }
         #expect(registry.begin(id(4), of: client(2), loop: 0) == .displacing(id(1), loop: 1))
         #expect(isEnded(registry, 1) && !isEnded(registry, 2))
-        // The place that was made is taken when the newcomer loses its connection.
+        // The new session may be detached without displacing another one.
         #expect(registry.detach(id(4), isUnused: false) == .free)
         #expect(registry.begin(id(5), of: client(1), loop: 0) == .displacing(id(2), loop: 2))
         #expect(registry.detached == 2 && registry.attached == 1)
     }
 
-    @Test func `a stranger's waiting session outlives what an address drops`() {
+    @Test func `detached sessions of one address don't displace those of another`() {
         let registry = registry(detached: 4)
-        for number in 1...2 as ClosedRange<UInt64> { leave(registry, number, of: 9) }
+        for number in 1...2 as ClosedRange<UInt64> { beginAndDetach(registry, number, of: 9) }
         for number in 11...20 as ClosedRange<UInt64> { #expect(registry.begin(id(number), of: client(1), loop: 0) == .free) }
         for number in 11...12 as ClosedRange<UInt64> { #expect(registry.detach(id(number), isUnused: false) == .free) }
         for number in 13...20 as ClosedRange<UInt64> {
@@ -45,38 +45,38 @@ import Testing
         #expect(!isEnded(registry, 1) && !isEnded(registry, 2) && registry.detached == 4)
     }
 
-    @Test func `a session in which nothing was accepted goes before one in which something was, whoever has it`() {
+    @Test func `an unused session is displaced before a used one, whatever its address`() {
         let registry = registry(detached: 3)
-        leave(registry, 1, of: 1)
-        leave(registry, 2, of: 2, isUnused: true)
-        leave(registry, 3, of: 1)
+        beginAndDetach(registry, 1, of: 1)
+        beginAndDetach(registry, 2, of: 2, isUnused: true)
+        beginAndDetach(registry, 3, of: 1)
         #expect(registry.begin(id(4), of: client(1), loop: 0) == .displacing(id(2), loop: 0))
         #expect(registry.detach(id(4), isUnused: true) == .free)
-        // An unused one that is one too many goes itself.
+        // An unused session that exceeds the limit when detached is itself displaced.
         #expect(registry.begin(id(5), of: client(3), loop: 0) == .displacing(id(4), loop: 0))
-        leave(registry, 6, of: 3)
+        beginAndDetach(registry, 6, of: 3)
         #expect(registry.detach(id(5), isUnused: true) == .displacing(id(5), loop: 0))
     }
 
-    @Test func `where every address has one waiting session a newcomer is refused, and nobody loses anything`() {
+    @Test func `when every address has one detached session, a new session is rejected and none is displaced`() {
         let registry = registry(detached: 3)
-        for number in 1...3 as ClosedRange<UInt64> { leave(registry, number, of: number) }
+        for number in 1...3 as ClosedRange<UInt64> { beginAndDetach(registry, number, of: number) }
         #expect(registry.begin(id(4), of: client(4), loop: 0) == .full)
         #expect(registry.detached == 3 && registry.attached == 0)
-        // A session from the address of a waiting one takes its place.
+        // A new session displaces a detached session of its own address.
         #expect(registry.begin(id(5), of: client(2), loop: 0) == .displacing(id(2), loop: 0))
     }
 
-    @Test func `a session that is one too many ends itself where nothing else may`() {
+    @Test func `a session that exceeds the limit when detached is displaced itself if no other may be`() {
         let registry = registry(detached: 2)
         #expect(registry.begin(id(3), of: client(3), loop: 0) == .free)
-        for number in 1...2 as ClosedRange<UInt64> { leave(registry, number, of: number) }
+        for number in 1...2 as ClosedRange<UInt64> { beginAndDetach(registry, number, of: number) }
         #expect(registry.detach(id(3), isUnused: false) == .displacing(id(3), loop: 0))
     }
 
-    @Test func `a session that ended for another one can't be attached any more`() {
+    @Test func `a displaced session can't be attached`() {
         let registry = registry(detached: 1)
-        leave(registry, 1, of: 1)
+        beginAndDetach(registry, 1, of: 1)
         #expect(registry.begin(id(2), of: client(1), loop: 0) == .displacing(id(1), loop: 0))
         guard case .ended = registry.attach(id(1), of: client(1), loop: 0) else {
             Issue.record("attached")
@@ -85,20 +85,20 @@ import Testing
         #expect(registry.attached == 1 && registry.detached == 0)
     }
 
-    @Test func `a session counts for the address that it was last used from`() {
+    @Test func `a session counts for the address of its last connection`() {
         let registry = registry(detached: 2)
-        leave(registry, 1, of: 1)
-        leave(registry, 2, of: 1)
+        beginAndDetach(registry, 1, of: 1)
+        beginAndDetach(registry, 2, of: 1)
         guard case .attached = registry.attach(id(1), of: client(2), loop: 0) else {
             Issue.record("not attached")
             return
         }
         #expect(registry.detach(id(1), isUnused: false) == .free)
-        // Now each address has one.
+        // Now each address has one session.
         #expect(registry.begin(id(3), of: client(3), loop: 0) == .full)
     }
 
-    @Test func `more restored sessions than may wait are given up one for one`() {
+    @Test func `restored sessions over the limit are displaced one by one`() {
         let registry = registry(detached: 1)
         for number in 1...5 as ClosedRange<UInt64> {
             registry.restore(
@@ -107,18 +107,18 @@ import Testing
         }
         registry.orderRestored()
         #expect(registry.detached == 5)
-        // The one that waited longest.
+        // The session that was detached longest.
         #expect(registry.begin(id(6), of: client(2), loop: 0) == .displacing(id(2), loop: 0))
         #expect(registry.detached == 4)
     }
 
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
-    func `whatever happens, the counts are those of the sessions, and nothing is over its limit`(seed: UInt64) {
+    func `random operations keep the counts exact and within the limits`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         let registry = registry(attached: 30, detached: 20)
         var attached: Set<UInt64> = []
         var detached: Set<UInt64> = []
-        func take(_ room: SessionRegistry.Room) {
+        func apply(_ room: SessionRegistry.Room) {
             guard case .displacing(let id, _) = room else { return }
             #expect(detached.remove(id.low) != nil)
         }
@@ -126,13 +126,13 @@ import Testing
             switch Int.random(in: 0..<4, using: &random) {
             case 0:
                 let room = registry.begin(id(number), of: client(UInt64.random(in: 0..<8, using: &random)), loop: 0)
-                take(room)
+                apply(room)
                 if room != .full { attached.insert(number) }
             case 1:
                 guard let one = attached.randomElement(using: &random) else { break }
                 attached.remove(one)
                 detached.insert(one)
-                take(registry.detach(id(one), isUnused: Bool.random(using: &random)))
+                apply(registry.detach(id(one), isUnused: Bool.random(using: &random)))
             case 2:
                 guard let one = detached.randomElement(using: &random) else { break }
                 guard case .attached = registry.attach(id(one), of: client(UInt64.random(in: 0..<8, using: &random)), loop: 1) else {

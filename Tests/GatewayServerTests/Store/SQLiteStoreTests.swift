@@ -23,21 +23,21 @@ import Testing
         await withCheckedContinuation { continuation in store.submit(batch) { continuation.resume() } }
     }
 
-    /// A session with something of every kind, as the core stores it.
+    /// A session with several kinds of records, as the core stores it.
     private func batch(_ id: ULID, text: String = "hello") -> StoreBatch {
-        var turn = Effects(ids: ULIDSource(seed: 1), showsDetails: false)
-        turn.batch = StoreBatch()
-        turn.wall = 1_700_000_000_000
-        var session = Session(id: id, policy: SharedPolicy(SessionPolicy()), global: SharedLimiter(), now: turn.now, wall: turn.wall)
+        var effects = Effects(ids: ULIDSource(seed: 1), showsDetails: false)
+        effects.batch = StoreBatch()
+        effects.wall = 1_700_000_000_000
+        var session = Session(id: id, policy: SharedPolicy(SessionPolicy()), global: SharedLimiter(), now: effects.now, wall: effects.wall)
         var scanner = MessageScanner(rules: ValidationRules())
         Array(#"{"type":"text","id":"a","text":"\#(text)"}"#.utf8).withRawSpan {
-            session.receive(text: $0, scanner: &scanner, effects: &turn)
+            session.receive(text: $0, scanner: &scanner, effects: &effects)
         }
-        session.store(effects: &turn)
-        return turn.batch ?? StoreBatch()
+        session.store(effects: &effects)
+        return effects.batch ?? StoreBatch()
     }
 
-    @Test func `what was committed is there after opening the file again`() async throws {
+    @Test func `committed records are loaded after reopening the file`() async throws {
         let first = try store()
         let ids = [ULID(high: 1, low: 2), ULID(high: 3, low: .max)]
         for id in ids { await submit(batch(id), to: first) }
@@ -53,7 +53,7 @@ import Testing
         await second.close()
     }
 
-    @Test func `the file is for its owner only`() throws {
+    @Test func `the files have mode 0600`() throws {
         _ = try store()
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/inner")
         for file in files {
@@ -62,22 +62,22 @@ import Testing
         }
     }
 
-    @Test func `a file that another process has is said to be so`() async throws {
+    @Test func `a file that another process has open is rejected with that reason`() async throws {
         let first = try store()
         #expect { try store() } throws: { "\($0)".contains("another process has it open") && "\($0)".contains(path) }
         await first.close()
         await (try store()).close()
     }
 
-    @Test func `a file that is no store is said to be so, and left alone`() throws {
+    @Test func `a file that isn't a store is rejected and left unchanged`() throws {
         let path = folder.path + "/notes.txt"
         let content = Data(repeating: 0x41, count: 5000)
         try content.write(to: URL(fileURLWithPath: path))
-        #expect { try store(path) } throws: { "\($0)".contains("no SQLite file") }
+        #expect { try store(path) } throws: { "\($0)".contains("not an SQLite file") }
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == content)
     }
 
-    @Test func `a file that was cut is said to be damaged`() async throws {
+    @Test func `a truncated file is rejected as damaged`() async throws {
         let first = try store()
         for number in 0..<200 {
             await submit(batch(ULID(high: UInt64(number), low: 1), text: String(repeating: "x", count: 2000)), to: first)
@@ -90,12 +90,12 @@ import Testing
         #expect { try store() } throws: { "\($0)".contains("damaged") }
     }
 
-    /// Does something with the file that no store does.
+    /// Modifies the file outside of the store.
     private func tamper(_ body: (Database) throws -> Void) throws {
         try DatabaseQueue(path: path).writeWithoutTransaction(body)
     }
 
-    @Test func `records that no version of ours writes are left out`() async throws {
+    @Test func `invalid records are skipped`() async throws {
         let first = try store()
         await submit(batch(ULID(high: 1, low: 2)), to: first)
         await first.close()
@@ -109,7 +109,7 @@ import Testing
         await second.close()
     }
 
-    @Test func `a file of another program, or of a newer version, is said to be so and left alone`() async throws {
+    @Test func `a file of another program or a newer version is rejected and left unchanged`() async throws {
         await (try store()).close()
         try tamper { try $0.execute(sql: "INSERT INTO grdb_migrations VALUES ('from the future')") }
         #expect { try store() } throws: { "\($0)".contains("a newer version") }
@@ -122,7 +122,7 @@ import Testing
             try await DatabaseQueue(path: foreign).read { try String.fetchAll($0, sql: "SELECT name FROM sqlite_master") } == ["a", "c"])
     }
 
-    @Test func `a file that is taken away under the gateway is noticed`() async throws {
+    @Test func `a file removed while it is open makes the store unavailable`() async throws {
         let health = HealthRegistry()
         let store = try store(health: health)
         await submit(batch(ULID(high: 1, low: 2)), to: store)
@@ -139,7 +139,7 @@ import Testing
         await store.close()
     }
 
-    @Test func `what sessions leave free is given back to the file system, but for a quarter`() async throws {
+    @Test func `free pages are returned to the file system, except a quarter`() async throws {
         let store = try store()
         let ids = (1...100).map { ULID(high: $0, low: 0) }
         for id in ids { await submit(batch(id, text: String(repeating: "x", count: 60_000)), to: store) }
@@ -157,7 +157,7 @@ import Testing
         await submit(end, to: store)
         #expect(try await size().free > full / 2)
         store.sweep()
-        // A sweep goes on behind what was submitted meanwhile.
+        // A sweep continues behind batches submitted in the meantime.
         for _ in 0..<50 where try await size().free > 256 { try await store.forget() }
         let (pages, free) = try await size()
         #expect(free <= 256 && pages < full / 2, "\(full) pages, then \(pages), \(free) of them free")
@@ -166,7 +166,7 @@ import Testing
     }
 
     @Test(arguments: [(StoreSynchronous.off, 0), (.normal, 1), (.full, 2)])
-    func `commits are pushed to the disk as hard as is configured`(synchronous: StoreSynchronous, expected: Int) async throws {
+    func `store.synchronous sets the level of PRAGMA synchronous`(synchronous: StoreSynchronous, expected: Int) async throws {
         let store = try SQLiteStore(
             path: path, synchronous: synchronous, maximumBytes: 0, health: HealthRegistry(),
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
@@ -174,11 +174,11 @@ import Testing
         await store.close()
     }
 
-    @Test func `a folder that can't be made is said to be so`() throws {
-        #expect { try store("/proc/nothing/parley.sqlite") } throws: { "\($0)".contains("folder can't be made") }
+    @Test func `a directory that can't be created is reported`() throws {
+        #expect { try store("/proc/nothing/parley.sqlite") } throws: { "\($0)".contains("can't create its directory") }
     }
 
-    @Test func `a batch whose commit fails is told so at once, once, and is committed all the same when there is room`() async throws {
+    @Test func `a batch whose commit fails is notified once, and is committed when there is room`() async throws {
         let store = try store(maximumBytes: 200_000)
         let (events, continuation) = AsyncStream.makeStream(of: String.self)
         func submit(_ id: ULID, _ name: String) {
@@ -187,14 +187,14 @@ import Testing
                 failed: { continuation.yield(name + " failed") })
         }
         submit(ULID(high: 1, low: 1), "first")
-        var told: [String] = []
+        var notifications: [String] = []
         for await event in events {
-            told.append(event)
-            switch told.count {
+            notifications.append(event)
+            switch notifications.count {
             case 1: submit(ULID(high: 2, low: 1), "second")
             case 2:
                 #expect(!store.takesWork)
-                // Told before it is attempted.
+                // Notified without an attempt.
                 submit(ULID(high: 3, low: 1), "third")
             case 3:
                 var end = StoreBatch()
@@ -202,14 +202,14 @@ import Testing
                 store.submit(end) {}
             default: break
             }
-            if told.count == 5 { break }
+            if notifications.count == 5 { break }
         }
-        #expect(told == ["first committed", "second failed", "third failed", "second committed", "third committed"])
+        #expect(notifications == ["first committed", "second failed", "third failed", "second committed", "third committed"])
         #expect(store.takesWork)
         await store.close()
     }
 
-    @Test func `a sweep empties the write-ahead log, and a large transaction doesn't leave a large log`() async throws {
+    @Test func `a sweep truncates the write-ahead log; a large transaction doesn't leave a large log`() async throws {
         let store = try store()
         let text = String(repeating: "x", count: 60_000)
         for number in 0..<20 { await submit(batch(ULID(high: UInt64(number), low: 1), text: text), to: store) }
@@ -228,7 +228,7 @@ import Testing
         await store.close()
     }
 
-    @Test func `a full store takes no more, says so, and takes up again when sessions end`() async throws {
+    @Test func `a full store rejects work, reports it, and recovers when sessions end`() async throws {
         let health = HealthRegistry()
         let store = try store(maximumBytes: 400_000, health: health)
         let text = String(repeating: "x", count: 50_000)
@@ -242,7 +242,7 @@ import Testing
         }
         while store.takesWork { try await Task.sleep(for: .milliseconds(5)) }
         guard case .notReady(let reason) = health.report.parts.first(where: { $0.part == .store })?.state else {
-            Issue.record("the store is said to be ready")
+            Issue.record("the store is reported as ready")
             return
         }
         #expect(reason.contains("disk is full"))

@@ -6,7 +6,7 @@ import NIOEmbedded
 import Support
 import Testing
 
-/// What clients are told while the store is slow, fails, or the process dies: an `ack` means stored.
+/// Sessions whose store is slow or fails, or whose process dies. An `ack` means stored.
 @Suite struct StoredSessionTests {
     private let store = TestStore()
     private let text = #"{"type":"text","id":"a","text":"hello"}"#
@@ -27,7 +27,7 @@ import Testing
         return (connection, try JSON(try #require(frames.first)), Array(frames.dropFirst()))
     }
 
-    @Test func `neither the ack nor the answer is told before it is stored`() throws {
+    @Test func `neither the ack nor the response is sent before it is committed`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
         store.isHolding = true
@@ -38,7 +38,7 @@ import Testing
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
-    @Test func `what comes of one go of the loop shares a commit, and replies keep their order`() throws {
+    @Test func `effects of one event-loop pass share a commit, and replies keep their order`() throws {
         let harness = gateway()
         let (first, _, _) = try open(harness)
         let (second, _, _) = try open(harness)
@@ -58,7 +58,7 @@ import Testing
         #expect(try second.frames().map { try JSON($0.text)["type"] } == ["ack", "pong", "text"])
     }
 
-    @Test func `the session message waits as well, for it carries the token`() throws {
+    @Test func `the session message with its token waits for the commit`() throws {
         let harness = gateway()
         store.isHolding = true
         let client = try harness.connect()
@@ -69,7 +69,7 @@ import Testing
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["session"])
     }
 
-    @Test func `what can't be promised any more isn't, and the close still comes`() throws {
+    @Test func `a protocol error drops uncommitted acks and still closes with 1002`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
         store.isHolding = true
@@ -79,7 +79,7 @@ import Testing
         #expect(try client.frames().map(\.closeCode) == [1002])
     }
 
-    @Test func `a store that takes nothing refuses work, and nothing else`() throws {
+    @Test func `a failing store rejects new work and nothing else`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
         try client.send(text: opening)
@@ -98,7 +98,7 @@ import Testing
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
-    @Test func `while the store fails, who waits for a commit is answered all the same`() throws {
+    @Test func `while the store fails, sessions with a pending commit still get replies`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
         store.isHolding = true
@@ -114,7 +114,7 @@ import Testing
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
-    @Test func `a text whose commit fails is refused at once, and neither its ack nor its answer comes later`() throws {
+    @Test func `a text whose commit fails is rejected immediately; neither ack nor response follows`() throws {
         let harness = gateway()
         let (client, session, _) = try open(harness)
         store.isHolding = true
@@ -124,11 +124,11 @@ import Testing
         #expect(try client.frames().isEmpty)
         store.fail()
         harness.eventLoop.settle()
-        let told = try client.frames().map { try JSON($0.text) }
-        #expect(told.map { $0["type"] } == ["pong", "error"])
-        #expect(told.last?["error"]["code"] == "overloaded" && told.last?["error"]["reply_to"] == "a")
-        #expect(told.last?["error"]["retry_after_ms"] == 1000 && told.last?["error"]["retryable"] == true)
-        // As long as the store fails, so does every attempt, at once.
+        let replies = try client.frames().map { try JSON($0.text) }
+        #expect(replies.map { $0["type"] } == ["pong", "error"])
+        #expect(replies.last?["error"]["code"] == "overloaded" && replies.last?["error"]["reply_to"] == "a")
+        #expect(replies.last?["error"]["retry_after_ms"] == 1000 && replies.last?["error"]["retryable"] == true)
+        // While the store fails, every text is rejected immediately.
         try client.send(text: text)
         #expect(try client.frames().map { try JSON($0.text)["error"]["code"] } == ["overloaded"])
         store.takesWork = true
@@ -143,7 +143,7 @@ import Testing
         #expect(resumed["resumed"] == true && replayed.count == 1)
     }
 
-    @Test func `an answer in several messages is taken back with its request, and what was told before stays`() throws {
+    @Test func `a response in several messages is withdrawn with its request; earlier messages stay`() throws {
         let harness = gateway()
         let (client, session, _) = try open(harness)
         try client.send(text: text)
@@ -163,7 +163,7 @@ import Testing
         #expect(resumed["resumed"] == true && replayed.map { $0.contains(#""reply_to":"a""#) } == [true])
     }
 
-    @Test func `a recording is told to wait when a commit of its chunks fails, and goes on where it was`() throws {
+    @Test func `a recording whose chunk commit fails gets overloaded and continues where it was`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
         try client.send(text: opening)
@@ -185,7 +185,7 @@ import Testing
         #expect(frames.last?["type"] == "transcript")
     }
 
-    @Test func `a client whose session can't be stored is told so and sent away, and the next one is served`() throws {
+    @Test func `a client whose session can't be stored gets overloaded and 1013; the next one is served`() throws {
         let harness = gateway()
         store.isHolding = true
         let client = try harness.connect()
@@ -205,7 +205,7 @@ import Testing
         #expect(try next.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
-    @Test func `nothing goes before the session message, even while the store fails`() throws {
+    @Test func `no reply precedes the session message, even while the store fails`() throws {
         let harness = gateway()
         store.isHolding = true
         let client = try harness.connect()
@@ -218,7 +218,7 @@ import Testing
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["session", "pong"])
     }
 
-    @Test func `an outage of the store ends no session for being refused`() throws {
+    @Test func `rejections during an outage don't count toward limits.refusals_per_minute`() throws {
         let harness = gateway { $0.limits.refusalsPerMinute = 5 }
         let (client, _, _) = try open(harness)
         store.takesWork = false
@@ -229,7 +229,7 @@ import Testing
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
-    @Test func `the resume window stands still while nobody can resume`() throws {
+    @Test func `the resume window doesn't expire while the store fails`() throws {
         let harness = gateway { $0.sessions.resumeWindow = .seconds(10) }
         let (client, _, _) = try open(harness)
         try client.send(text: text)
@@ -245,7 +245,7 @@ import Testing
         #expect(harness.shared.sessions.detached == 0)
     }
 
-    @Test func `a session goes on after a crash where it was`() throws {
+    @Test func `a session continues after a crash where it was`() throws {
         let before = gateway()
         let (client, session, _) = try open(before)
         try client.send(text: text)
@@ -268,7 +268,7 @@ import Testing
         #expect(frames.last?.contains(#""type":"transcript","seq":2"#) == true)
     }
 
-    @Test func `samples that the process's death has cut are put together again`() throws {
+    @Test func `samples split by a crash are joined`() throws {
         let before = gateway()
         let (client, session, _) = try open(before)
         try client.send(text: opening)
@@ -286,7 +286,7 @@ import Testing
         #expect(try JSON(try #require(again.frames().last?.text))["session"]["audio_seconds"] == 0.125)
     }
 
-    @Test func `a chunk that was refused is still missing after the process's death`() throws {
+    @Test func `a rejected chunk is still missing after a crash`() throws {
         let before = gateway()
         let (client, session, _) = try open(before)
         try client.send(text: #"{"type":"audio","id":"u1","format":{"codec":"opus","rate":48000}}"#)
@@ -300,7 +300,7 @@ import Testing
         #expect(last["error"]["code"] == "invalid_audio" && last["reply_to"] == "u1" && last["done"] == true, "\(last)")
     }
 
-    @Test func `what wasn't stored when the process died was never acknowledged, and may be said again`() throws {
+    @Test func `a text that wasn't committed before a crash wasn't acknowledged and can be sent again`() throws {
         let before = gateway()
         let (client, session, _) = try open(before)
         store.isHolding = true
@@ -315,7 +315,7 @@ import Testing
         #expect(try again.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
-    @Test func `a request whose answer hadn't begun is forwarded again, and one whose answer had is finished with an error`() throws {
+    @Test func `after a crash a request without response is forwarded again; one with a partial response fails`() throws {
         let before = gateway { $0.delivery.socketQueueBytes = 600 }
         let (client, session, _) = try open(before)
         client.channel.isWritable = false
@@ -336,7 +336,7 @@ import Testing
         #expect(messages.map { $0["seq"].integer } == (1...messages.count).map { $0 })
     }
 
-    @Test func `a session that is over leaves nothing behind`() throws {
+    @Test func `an ended session leaves no records`() throws {
         let harness = gateway { $0.sessions.resumeWindow = .seconds(1) }
         let (client, _, _) = try open(harness)
         try client.send(text: text)
@@ -349,7 +349,7 @@ import Testing
         #expect(store.load().isEmpty)
     }
 
-    @Test func `limits and the window go on after a restart`() throws {
+    @Test func `rate limits continue after a restart`() throws {
         let before = gateway { $0.limits.textPerMinute = 4 }
         let (client, session, _) = try open(before)
         try client.send(text: text)
@@ -360,7 +360,7 @@ import Testing
         #expect(try JSON(try #require(again.frames().last?.text))["error"]["code"] == "rate_limited")
     }
 
-    @Test func `a session goes to another event loop with everything that is stored of it`() throws {
+    @Test func `a session is transferred to another event loop with its pending commit`() throws {
         let here = gateway()
         let there = LoopHarness(beside: here)
         let (client, session, _) = try open(here)
@@ -382,7 +382,7 @@ import Testing
         #expect(after.shared.sessions.detached == 1)
     }
 
-    @Test func `records that don't fit together are given up`() throws {
+    @Test func `a session with inconsistent records isn't restored`() throws {
         let before = gateway()
         let (client, _, _) = try open(before)
         try client.send(text: text)
@@ -394,7 +394,7 @@ import Testing
         #expect(after.shared.sessions.detached == 0)
     }
 
-    @Test func `restored sessions count for the address that they were last used from`() throws {
+    @Test func `restored sessions count toward the address that last used them`() throws {
         let before = gateway()
         for address in ["192.0.2.1", "192.0.2.1", "192.0.2.9"] {
             let connection = try before.connect(from: address)
@@ -405,7 +405,7 @@ import Testing
         let after = LoopHarness(beside: nil, store: TestStore()) { $0.sessions.maxDetached = 3 }
         #expect(after.shard.sessions.restore(store.load()) == 3)
         after.eventLoop.settle()
-        // The address with two loses one, and then nobody loses the last.
+        // The address with two sessions loses one; an address never loses its last one.
         for isServed in [true, false] {
             let newcomer = try after.connect(from: "198.51.100.1")
             try newcomer.send(EmbeddedConnection.request(path: "/v1/ws"))
@@ -416,7 +416,7 @@ import Testing
         #expect(after.shared.sessions.detached == 2)
     }
 
-    @Test func `a session that a version without addresses stored is read all the same`() throws {
+    @Test func `a session stored by a version without addresses is restored`() throws {
         let before = gateway()
         let (client, _, _) = try open(before)
         try client.send(text: text)

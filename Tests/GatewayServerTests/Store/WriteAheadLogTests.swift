@@ -8,13 +8,13 @@ import Testing
 
 @testable import GatewayServer
 
-/// Damage that SQLite passes over in silence, made with files that it wrote itself.
+/// Damage that SQLite ignores silently, made from files that SQLite wrote.
 @Suite struct WriteAheadLogTests {
     private let folder: TemporaryFolder
     private var path: String { folder.path + "/parley.sqlite" }
     private static let frameBytes = 24 + 4096
 
-    /// A store as a killed gateway leaves it: eight commits of one page each in the log, none in the file.
+    /// Creates a store as a killed gateway leaves it: eight commits of one page each in the log, none in the file.
     init() throws {
         folder = try TemporaryFolder()
         let living = folder.path + "/living.sqlite"
@@ -41,7 +41,7 @@ import Testing
 
     private var damage: WriteAheadLog.Damage? { get throws { try WriteAheadLog.damage(of: path) } }
 
-    @Test func `a log of a killed process is sound, and so is none`() throws {
+    @Test func `the log of a killed process is intact, and so is a missing log`() throws {
         #expect(try damage == nil)
         try change { $0.removeAll() }
         #expect(try damage == nil)
@@ -51,24 +51,24 @@ import Testing
         #expect(try damage == nil)
     }
 
-    @Test(arguments: [0, 8, 20, 100, 4119]) func `a bad byte in the first frame is found, and SQLite hides it`(offset: Int) throws {
+    @Test(arguments: [0, 8, 20, 100, 4119]) func `a bad byte in the first frame is found although SQLite hides it`(offset: Int) throws {
         try flip(32 + offset)
         #expect(try damage == .frame(number: 1, following: 7))
         #expect(try DatabaseQueue(path: path).read { try Int.fetchOne($0, sql: "SELECT count(*) FROM a") } == 0)
     }
 
-    @Test func `a bad frame in the middle is found, the last one is an interrupted commit`() throws {
+    @Test func `a bad frame in the middle is found; a bad last frame is an interrupted commit`() throws {
         try flip(32 + 6 * Self.frameBytes + 30)
         #expect(try damage == .frame(number: 7, following: 1))
         try flip(32 + 6 * Self.frameBytes + 30)
         try flip(32 + 7 * Self.frameBytes + 30)
         #expect(try damage == nil)
-        // Cut anywhere in the last frame, as by a process that was killed.
+        // Truncated within the last frame, as by a killed process.
         try change { $0.removeLast(1) }
         #expect(try damage == nil)
     }
 
-    @Test func `a bad frame that is the only one is found`() throws {
+    @Test func `a bad single frame is found`() throws {
         try change { $0.removeLast($0.count - 32 - Self.frameBytes) }
         #expect(try damage == nil)
         try flip(32 + 500)
@@ -84,8 +84,8 @@ import Testing
         #expect(frames > 0)
     }
 
-    @Test func `frames of an earlier generation behind the good ones are no damage`() throws {
-        // The log begins anew: another salt, and the frames behind are leftovers.
+    @Test func `frames of an earlier generation after the current ones aren't damage`() throws {
+        // The log was restarted with another salt; the frames behind are leftovers.
         try change { data in
             let leftovers = data[(32 + 2 * Self.frameBytes)...]
             for start in stride(from: leftovers.startIndex, to: leftovers.endIndex, by: Self.frameBytes) { data[start + 8] ^= 0xFF }
@@ -93,25 +93,25 @@ import Testing
         #expect(try damage == nil)
     }
 
-    @Test(arguments: [0, 1, 511]) func `a file too short beside a log is found`(count: Int) throws {
+    @Test(arguments: [0, 1, 511]) func `a file that is too short for its log is found`(count: Int) throws {
         try change("") { $0.removeLast($0.count - count) }
         #expect(try damage == .noFile(bytes: count, frames: 8))
     }
 
-    @Test func `a store that is too short and has no log is new`() throws {
+    @Test func `an empty store without a log is new`() throws {
         try change("") { $0.removeAll() }
         try FileManager.default.removeItem(atPath: path + "-wal")
         #expect(try damage == nil)
     }
 
-    @Test func `rubbish for a log is told and doesn't stop`() throws {
+    @Test func `a log of garbage is reported as a damaged header`() throws {
         for count in [0, 1, 31, 32, 33, 5000] {
             try change { $0 = Data(repeating: 0xFF, count: count) }
             #expect(try damage == (count < 32 + 24 + 4096 ? nil : .header(frames: 1)))
         }
     }
 
-    @Test(arguments: ["frame", "file"]) func `the start warns, and goes on`(kind: String) async throws {
+    @Test(arguments: ["frame", "file"]) func `startup warns once and continues`(kind: String) async throws {
         let path = path
         func store(_ handler: @escaping @Sendable (String) -> any LogHandler) throws -> SQLiteStore {
             try SQLiteStore(
@@ -128,13 +128,13 @@ import Testing
         #expect(lines.all.first?.hasPrefix("warning the store is damaged") == true, "\(lines.all)")
         #expect(second.takesWork)
         await second.close()
-        // Told once: what is there now is sound.
+        // The warning isn't repeated: the store is intact now.
         let third = Lines()
         await (try store { _ in third }).close()
         #expect(third.all.allSatisfy { !$0.hasPrefix("warning") }, "\(third.all)")
     }
 
-    /// Keeps what is logged.
+    /// Records log lines.
     private final class Lines: LogHandler, Sendable {
         private let lines = Mutex<[String]>([])
         var all: [String] { lines.withLock { $0 } }

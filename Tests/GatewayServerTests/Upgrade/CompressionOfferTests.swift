@@ -3,8 +3,8 @@ import GatewayWebSocket
 import Testing
 
 @Suite struct CompressionOfferTests {
-    /// What is answered to a header, nil when no offer is taken.
-    private func answer(_ fields: String..., mode: CompressionMode) throws -> String? {
+    /// Returns the extension header of the response; nil when no offer is accepted.
+    private func responseHeader(_ fields: String..., mode: CompressionMode) throws -> String? {
         for offer in try CompressionOffer.offers(in: fields) {
             if let agreement = offer.agreement(mode) { return agreement.responseValue }
         }
@@ -41,15 +41,15 @@ import Testing
                 "permessage-deflate ; client_max_window_bits = 12 ; server_no_context_takeover", none,
                 "permessage-deflate; server_no_context_takeover; client_max_window_bits=12"
             ),
-            // What Chrome and Firefox send.
+            // As sent by Chrome and Firefox.
             (",, permessage-deflate; client_max_window_bits ,", none, "permessage-deflate"),
             ("x-webkit-deflate-frame, permessage-deflate", none, "permessage-deflate"),
             ("other; server_max_window_bits=99; q=\"v\", permessage-deflate", none, "permessage-deflate"),
         ] as [(String, String, String)])
-    func `a good offer is answered by mode`(offer: String, shared: String, dedicated: String) throws {
-        #expect(try answer(offer, mode: .shared) == shared)
-        #expect(try answer(offer, mode: .dedicated) == dedicated)
-        #expect(try answer(offer, mode: .off) == nil)
+    func `a valid offer is accepted according to the mode`(offer: String, shared: String, dedicated: String) throws {
+        #expect(try responseHeader(offer, mode: .shared) == shared)
+        #expect(try responseHeader(offer, mode: .dedicated) == dedicated)
+        #expect(try responseHeader(offer, mode: .off) == nil)
     }
 
     @Test(arguments: [
@@ -64,14 +64,14 @@ import Testing
         "permessage-deflate; client_max_window_bits; client_max_window_bits=10",
         "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10",
         "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
-        // zlib can't deflate with so small a window.
+        // zlib can't deflate with a window of 8 bits.
         "permessage-deflate; server_max_window_bits=8", "Permessage-Deflate", "permessage-deflate2", "deflate", "",
     ])
-    func `a bad offer is declined and the next one counts`(offer: String) throws {
-        #expect(try answer(offer, mode: .shared) == nil)
-        #expect(try answer(offer, mode: .dedicated) == nil)
-        #expect(try answer(offer + ", permessage-deflate", mode: .dedicated) == "permessage-deflate")
-        #expect(try answer(offer, "permessage-deflate", mode: .shared) == Self.none)
+    func `an invalid offer is declined and the next one is considered`(offer: String) throws {
+        #expect(try responseHeader(offer, mode: .shared) == nil)
+        #expect(try responseHeader(offer, mode: .dedicated) == nil)
+        #expect(try responseHeader(offer + ", permessage-deflate", mode: .dedicated) == "permessage-deflate")
+        #expect(try responseHeader(offer, "permessage-deflate", mode: .shared) == Self.none)
     }
 
     @Test(arguments: [
@@ -81,12 +81,12 @@ import Testing
         "permessage-deflate; a==b",
         "permessage-deflate\"", "a@b", "permessage-deflate; a=\"b\"c", "é",
     ])
-    func `what isn't the grammar fails the request`(value: String) {
+    func `an extension header that violates the grammar fails the request`(value: String) {
         #expect(throws: UpgradeFailure.extensions) { try CompressionOffer.offers(in: [value]) }
         #expect(throws: UpgradeFailure.extensions) { try CompressionOffer.offers(in: ["permessage-deflate", value]) }
     }
 
-    @Test func `an agreement says who keeps context and how much`() throws {
+    @Test func `an agreement gives context takeover and window bits by role`() throws {
         let agreement = CompressionAgreement(
             serverNoContextTakeover: true, clientNoContextTakeover: false, serverMaxWindowBits: 10, clientMaxWindowBits: nil)
         #expect(!agreement.takesContextOver(.server) && agreement.takesContextOver(.client))

@@ -3,7 +3,7 @@ import GatewayServer
 import Testing
 
 @Suite struct RequestHeadLimitsTests {
-    /// The verdict on `head` in pieces of `size` bytes, and how many bytes were looked at until it was final.
+    /// Counts `head` in pieces of `size` bytes. Returns the verdict and the number of bytes after which it was final.
     private func verdict(
         _ head: [UInt8], bytes: Int = 16_384, fields: Int = 100, pieces size: Int = .max
     ) -> (verdict: RequestHeadLimits.Verdict, after: Int) {
@@ -24,20 +24,20 @@ import Testing
     }
 
     @Test(arguments: [("\r\n", 1), ("\n", 1), ("\r\n", 7), ("\n", 3), ("\r\n", Int.max)])
-    func `a head of as many fields as are allowed is complete, one more is too many`(lineEnd: String, size: Int) {
+    func `a head with the maximum number of fields is complete; one more is too large`(lineEnd: String, size: Int) {
         #expect(verdict(head(fields: 5, lineEnd: lineEnd), fields: 5, pieces: size).verdict == .complete)
         #expect(verdict(head(fields: 6, lineEnd: lineEnd), fields: 5, pieces: size).verdict == .tooLarge)
         #expect(verdict(head(fields: 0, lineEnd: lineEnd), fields: 0, pieces: size).verdict == .complete)
     }
 
     @Test(arguments: [1, 5, Int.max])
-    func `a head of as many bytes as are allowed is complete, one more is too large`(size: Int) {
+    func `a head with the maximum number of bytes is complete; one more is too large`(size: Int) {
         let head = head(fields: 3)
         #expect(verdict(head, bytes: head.count, pieces: size).verdict == .complete)
         #expect(verdict(head, bytes: head.count - 1, pieces: size).verdict == .tooLarge)
     }
 
-    @Test func `what follows the head isn't counted`() {
+    @Test func `bytes after the head aren't counted`() {
         let head = head(fields: 3) + [UInt8](repeating: 0x81, count: 100_000)
         #expect(verdict(head, bytes: 200).verdict == .complete)
         var limits = RequestHeadLimits(maximumBytes: 200, maximumFields: 3)
@@ -45,35 +45,35 @@ import Testing
         head.withRawSpan { #expect(limits.count($0) == .complete) }
     }
 
-    @Test func `empty lines before the request line are no end of the head`() {
+    @Test func `empty lines before the request line don't end the head`() {
         let head = Array("\r\n\r\n".utf8) + head(fields: 1)
         #expect(verdict(head, fields: 1, pieces: 1).verdict == .complete)
         #expect(verdict(Array("\r\n\r\n\r\n".utf8)).verdict == .incomplete)
-        // They are bytes all the same.
+        // But their bytes count.
         #expect(verdict(Array(repeating: 0x0A, count: 101), bytes: 100).verdict == .tooLarge)
     }
 
-    @Test func `a hundred thousand lines are refused at the limit, not behind it`() {
+    @Test func `a head with a hundred thousand lines is too large as soon as it exceeds the limit`() {
         let head = head(fields: 100_000)
         let outcome = verdict(head, bytes: .max, fields: 100, pieces: 64)
         #expect(outcome.verdict == .tooLarge)
         #expect(outcome.after < 2000)
     }
 
-    @Test func `an endless line is refused at the limit`() {
+    @Test func `an endless line is too large as soon as it exceeds the limit`() {
         let outcome = verdict([UInt8](repeating: 0x61, count: 1_000_000), pieces: 100)
         #expect(outcome.verdict == .tooLarge)
         #expect(outcome.after <= 16_384 + 100)
     }
 
-    @Test func `a refusal is final`() {
+    @Test func `the verdict tooLarge is final`() {
         var limits = RequestHeadLimits(maximumBytes: 4, maximumFields: 1)
         [1, 2, 3, 4, 5].withRawSpan { #expect(limits.count($0) == .tooLarge) }
         Array("\r\n\r\n".utf8).withRawSpan { #expect(limits.count($0) == .tooLarge) }
     }
 
     @Test(arguments: 1...6 as ClosedRange<UInt64>)
-    func `the verdict is the same whatever the pieces`(seed: UInt64) {
+    func `the verdict doesn't depend on how the head is split`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         let alphabet: [UInt8] = [0x0A, 0x0D, 0x61, 0x3A, 0x20]
         for _ in 0..<500 {

@@ -4,7 +4,7 @@ import NIOHTTP1
 import Testing
 
 @Suite struct UpgradeRequestTests {
-    /// The handshake of RFC 6455 §1.3.
+    /// The request headers of RFC 6455 §1.3.
     private static let sample: [(String, String)] = [
         ("Host", "server.example.com"), ("Upgrade", "websocket"), ("Connection", "Upgrade"),
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), ("Sec-WebSocket-Version", "13"),
@@ -32,16 +32,16 @@ import Testing
         }
     }
 
-    @Test func `the sample of RFC 6455 is accepted and answered`() throws {
+    @Test func `the example of RFC 6455 is accepted with its accept key`() throws {
         let request = try UpgradeRequest(head())
         #expect(request.acceptKey == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
         #expect(request.host == "server.example.com")
         #expect(request.target.path == "/v1/ws")
         #expect(request.origin == nil && request.bearer == nil && request.resume == nil)
         #expect(!request.offersSubprotocol && request.compressionOffers.isEmpty)
-        let answer = request.responseHeaders(compression: nil)
+        let response = request.responseHeaders(compression: nil)
         #expect(
-            answer.map { "\($0.name): \($0.value)" } == [
+            response.map { "\($0.name): \($0.value)" } == [
                 "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
             ])
     }
@@ -53,7 +53,7 @@ import Testing
         ("Host", "a_b.example:"), ("Sec-WebSocket-Key", "//////////////////////=="), ("Sec-WebSocket-Key", " dGhlIHNhbXBsZSBub25jZQ== "),
         ("Content-Length", "0"), ("Sec-WebSocket-Version", " 13 "),
     ])
-    func `what the grammar allows is accepted`(name: String, value: String) {
+    func `header variants that the grammar allows are accepted`(name: String, value: String) {
         #expect(failure(head([(name, value)])) == nil)
     }
 
@@ -79,7 +79,7 @@ import Testing
             ("Transfer-Encoding", "chunked", .body),
             ("Transfer-Encoding", "identity", .body),
         ] as [(String, String?, UpgradeFailure)])
-    func `each bad header is refused for what it is`(name: String, value: String?, expected: UpgradeFailure) {
+    func `each invalid header is rejected with its own failure`(name: String, value: String?, expected: UpgradeFailure) {
         #expect(failure(head([(name, value)])) == expected)
     }
 
@@ -89,7 +89,7 @@ import Testing
             ("Sec-WebSocket-Version", "13", .version),
             ("Sec-WebSocket-Version", "8", .version),
         ] as [(String, String, UpgradeFailure)])
-    func `what must come once is refused twice`(name: String, value: String, expected: UpgradeFailure) {
+    func `a repeated header that must be unique is rejected`(name: String, value: String, expected: UpgradeFailure) {
         #expect(failure(head(adding: [(name, value)])) == expected)
     }
 
@@ -100,7 +100,7 @@ import Testing
                 == nil)
     }
 
-    @Test func `method and version of HTTP`() {
+    @Test func `only GET and HTTP/1.1 are accepted`() {
         #expect(failure(head(method: .POST)) == .methodNotAllowed)
         #expect(failure(head(method: .HEAD)) == .methodNotAllowed)
         #expect(failure(head(version: .http1_0)) == .httpVersion)
@@ -108,7 +108,7 @@ import Testing
         #expect(failure(head(version: HTTPVersion(major: 1, minor: 2))) == nil)
     }
 
-    @Test func `a failure has a status and a code of the protocol`() {
+    @Test func `each failure has a status and an error code`() {
         #expect(UpgradeFailure.version.status == 426)
         #expect(UpgradeFailure.methodNotAllowed.status == 405)
         #expect(UpgradeFailure.methodNotAllowed.reason.code == .notFound)
@@ -117,20 +117,20 @@ import Testing
         }
     }
 
-    @Test func `one Origin is told as it was sent, two are refused`() throws {
+    @Test func `one Origin header is returned as sent; two are rejected`() throws {
         #expect(try UpgradeRequest(head(adding: [("Origin", "https://app.example")])).origin == "https://app.example")
         #expect(try UpgradeRequest(head(adding: [("Origin", "null")])).origin == "null")
         #expect(failure(head(adding: [("Origin", "https://a.example"), ("Origin", "https://a.example")])) == .origin)
     }
 
-    @Test func `credentials come in headers or among the subprotocols, and are never echoed`() throws {
+    @Test func `credentials are read from headers or subprotocols and never echoed`() throws {
         let headers = try UpgradeRequest(head(adding: [("Authorization", "bearer  abc.def-_~+/=="), ("Parley-Resume", "tok-en_1")]))
         #expect(headers.bearer == "abc.def-_~+/==" && headers.resume == "tok-en_1")
         let listed = try UpgradeRequest(
             head(adding: [("Sec-WebSocket-Protocol", "bearer.abc.def, parley.v1 ,chat"), ("sec-websocket-protocol", "resume.tok")]))
         #expect(listed.bearer == "abc.def" && listed.resume == "tok" && listed.offersSubprotocol)
-        let answer = listed.responseHeaders(compression: nil)
-        #expect(answer["Sec-WebSocket-Protocol"] == ["parley.v1"])
+        let response = listed.responseHeaders(compression: nil)
+        #expect(response["Sec-WebSocket-Protocol"] == ["parley.v1"])
         let alone = try UpgradeRequest(head(adding: [("Sec-WebSocket-Protocol", "chat")]))
         #expect(alone.bearer == nil && !alone.offersSubprotocol)
         #expect(alone.responseHeaders(compression: nil)["Sec-WebSocket-Protocol"].isEmpty)
@@ -150,21 +150,21 @@ import Testing
             ("Parley-Resume", "", .resumeToken),
             ("Parley-Resume", "a b", .resumeToken),
         ] as [(String, String, UpgradeFailure)])
-    func `malformed credentials and lists are refused`(name: String, value: String, expected: UpgradeFailure) {
+    func `malformed credentials and lists are rejected`(name: String, value: String, expected: UpgradeFailure) {
         #expect(failure(head(adding: [(name, value)])) == expected)
     }
 
     @Test(arguments: [
         "resume.abc", "bearer.abc", "bearer.abc, resume.def", "chat, resume.abc", "resume.abc, parley.v2", "PARLEY.V1, bearer.a",
     ])
-    func `credentials without the subprotocol are refused, because a browser would fail without a reason`(list: String) throws {
+    func `credentials without the subprotocol are rejected, because a browser would fail without giving a reason`(list: String) throws {
         #expect(failure(head(adding: [("Sec-WebSocket-Protocol", list)])) == .missingSubprotocol)
         let refusal = UpgradePolicy.Refusal(UpgradeFailure.missingSubprotocol)
         #expect(refusal.status == .badRequest && refusal.reason == .missingSubprotocol && refusal.reason.message.contains("parley.v1"))
         #expect(try UpgradeRequest(head(adding: [("Sec-WebSocket-Protocol", list + ", parley.v1")])).offersSubprotocol)
     }
 
-    @Test func `two places may say the same, not different things`() throws {
+    @Test func `the same credential in two places is accepted; different ones conflict`() throws {
         let same = [("Authorization", "Bearer x"), ("Parley-Resume", "r"), ("Sec-WebSocket-Protocol", "parley.v1, bearer.x, resume.r")]
         let request = try UpgradeRequest(head(adding: same))
         #expect(request.bearer == "x" && request.resume == "r")
@@ -177,12 +177,12 @@ import Testing
         #expect(failure(head(adding: [("Parley-Resume", "x"), ("Parley-Resume", "x")])) == .resumeToken)
     }
 
-    @Test func `a malformed target or extension list is refused`() {
+    @Test func `a malformed target or extension list is rejected`() {
         #expect(failure(head(uri: "/v1/ws?last_seq=%zz")) == .target)
         #expect(failure(head(adding: [("Sec-WebSocket-Extensions", "permessage-deflate; =1")])) == .extensions)
     }
 
-    @Test func `the first offer that the mode can serve is agreed on`() throws {
+    @Test func `the first offer that the mode supports is accepted`() throws {
         let value =
             "x-unknown, permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=10, permessage-deflate"
         let request = try UpgradeRequest(head(adding: [("Sec-WebSocket-Extensions", value)]))

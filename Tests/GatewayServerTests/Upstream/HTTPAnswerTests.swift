@@ -16,19 +16,19 @@ import Testing
         var text: String?
         for byte in body.utf8 { try answer.take([byte].span.bytes) { _ in } }
         try answer.end { step in
-            if case .last(.transcript(let heard, true, _, _, _), _) = step { text = String(decoding: heard, as: UTF8.self) }
+            if case .last(.transcript(let transcript, true, _, _, _), _) = step { text = String(decoding: transcript, as: UTF8.self) }
         }
         return try #require(text)
     }
 
     @Test(arguments: ["application/json", "text/plain; charset=utf-8", "text/html", "application/octet-stream", nil])
-    func `a transcript is JSON under whatever type`(type: String?) throws {
+    func `a JSON transcript is parsed whatever its content type`(type: String?) throws {
         for body in [#"{"text":"\u3000 hello there\n"}"#, #"{"task":"transcribe","text":" hello there","segments":[]}"#] {
             #expect(try transcript(body, type: type) == "hello there")
         }
     }
 
-    @Test func `a transcript is plain text where its type is that, or none`() throws {
+    @Test func `a plain-text transcript requires the type text/plain or none`() throws {
         #expect(try transcript(" hello there\n", type: "text/plain") == "hello there")
         #expect(try transcript("hello there", type: nil) == "hello there")
         for type in ["application/json", "text/html", "audio/wav"] {
@@ -51,27 +51,27 @@ import Testing
             (.pcm16, "audio.wav", "audio/wav"), (.oggOpus, "audio.ogg", "audio/ogg"), (.webmOpus, "audio.webm", "audio/webm"),
             (.mp4AAC, "audio.mp4", "audio/mp4"),
         ] as [(AudioFormat.Codec, String, String)])
-    func `a recording has the name and the type of its container`(codec: AudioFormat.Codec, name: String, type: String) throws {
+    func `a recording is uploaded with its container's name and type`(codec: AudioFormat.Codec, name: String, type: String) throws {
         #expect(try form(codec).contains("filename=\"\(name)\"\r\nContent-Type: \(type)\r\n\r\n"))
     }
 
-    /// On one line each.
+    /// Parses WAV bodies. Returns one line per event.
     private func speech(_ parts: [[UInt8]], type: String = "audio/wav") throws -> [String] {
         let answer = SpeechAnswer()
         try answer.begin(["Content-Type": type])
-        var heard: [String] = []
-        func note(_ step: AnswerStream.Step) {
+        var events: [String] = []
+        func record(_ step: AnswerStream.Step) {
             switch step {
-            case .event(.audio(let format)): heard.append("begin \(format.codec) \(format.rate)")
-            case .event(.audioChunk(let chunk)): heard.append("\(chunk.count)")
-            case .event(.audioEnd(let format)): heard.append("end \(format.rate)")
-            case .last(.audioEnd(let format), _): heard.append("last \(format.rate)")
-            default: heard.append("?")
+            case .event(.audio(let format)): events.append("begin \(format.codec) \(format.rate)")
+            case .event(.audioChunk(let chunk)): events.append("\(chunk.count)")
+            case .event(.audioEnd(let format)): events.append("end \(format.rate)")
+            case .last(.audioEnd(let format), _): events.append("last \(format.rate)")
+            default: events.append("?")
             }
         }
-        for part in parts { try answer.take(part.span.bytes, note) }
-        try answer.end(note)
-        return heard
+        for part in parts { try answer.take(part.span.bytes, record) }
+        try answer.end(record)
+        return events
     }
 
     private func wav(rate: Int = 22_050, bytes: Int, announced: Int? = nil) -> [UInt8] {
@@ -79,7 +79,7 @@ import Testing
         return (WAVFile.header(format, dataCount: announced ?? bytes) ?? []) + [UInt8](repeating: 1, count: bytes)
     }
 
-    @Test func `sentences of one format are one sound, and others end it`() throws {
+    @Test func `WAV files of one format form one audio stream; another format begins a new one`() throws {
         let one = wav(bytes: 100, announced: 0)
         #expect(try speech([one + one, one]) == ["begin pcm16 22050", "100", "100", "100", "last 22050"])
         #expect(
@@ -89,7 +89,7 @@ import Testing
     }
 
     @Test(arguments: ["audio/wav", "audio/x-wav", "application/octet-stream", "text/plain", "application/json"])
-    func `a WAV file is told by its beginning`(type: String) throws {
+    func `a WAV file is recognized by its signature whatever the content type`(type: String) throws {
         #expect(try speech([wav(bytes: 101, announced: 2_000_000_000)], type: type) == ["begin pcm16 22050", "100", "last 22050"])
         #expect(throws: CallFailure.self) { _ = try speech([Array(#"{"error":{"message":"no"}}"#.utf8)], type: type) }
         #expect(throws: CallFailure.self) { _ = try speech([Array("RIFF".utf8)], type: type) }

@@ -7,9 +7,9 @@ import Testing
 
 @testable import GatewayServer
 
-/// Upstreams that are read no faster than what they say is taken.
+/// Backpressure: paused sockets and processes aren't read.
 @Suite struct PausingTests {
-    /// Counts what is asked of the socket.
+    /// Counts reads of the socket.
     private final class Reads: ChannelOutboundHandler {
         typealias OutboundIn = ByteBuffer
         var count = 0
@@ -18,9 +18,9 @@ import Testing
     }
 
     private final class Owner: SocketOwner {
-        var heard: [String] = []
+        var events: [String] = []
         func socketOpened() {}
-        func socket(text: RawSpan) { heard.append(String(decoding: (0..<text.byteCount).map { text.byte(at: $0) }, as: UTF8.self)) }
+        func socket(text: RawSpan) { events.append(String(decoding: (0..<text.byteCount).map { text.byte(at: $0) }, as: UTF8.self)) }
         func socket(binary: RawSpan) {}
         func socketIsWritable() {}
         func socketClosed(_ failure: CallFailure?) {}
@@ -36,7 +36,7 @@ import Testing
         return bytes
     }
 
-    @Test func `a paused socket leaves what comes unread, and reads on where it stopped`() throws {
+    @Test func `a paused socket isn't read; resuming continues where it stopped`() throws {
         let channel = EmbeddedChannel()
         let (reads, owner) = (Reads(), Owner())
         let socket = UpstreamSocketHandler(owner: owner, maxMessageBytes: 1000)
@@ -45,15 +45,15 @@ import Testing
         channel.read()
         #expect(reads.count == 1)
         socket.setPaused(true)
-        // Of what had been read by then as much is heard as there is time for in one turn, which a busy machine cuts short.
+        // As many messages are delivered as fit into one slice, which a busy machine may cut short.
         try channel.writeInbound(frames(["a", "b"]))
         channel.read()
-        #expect(owner.heard.first == "a")
+        #expect(owner.events.first == "a")
         #expect(reads.count == 1)
         socket.setPaused(false)
-        #expect(owner.heard == ["a", "b"])
+        #expect(owner.events == ["a", "b"])
         #expect(reads.count == 2)
-        // Nothing is owed twice.
+        // Without a pending read, pausing and resuming doesn't read again.
         socket.setPaused(true)
         socket.setPaused(false)
         #expect(reads.count == 2)
@@ -61,41 +61,41 @@ import Testing
         #expect(reads.count == 3)
     }
 
-    @Test func `a flood is taken in turns with other sockets, in order and whole`() throws {
+    @Test func `a flood of messages is parsed in slices, in order and completely`() throws {
         let channel = EmbeddedChannel()
         let (reads, owner) = (Reads(), Owner())
         let socket = UpstreamSocketHandler(owner: owner, maxMessageBytes: 1000)
         try channel.pipeline.syncOperations.addHandlers([reads, socket])
         socket.begin()
-        // A slice isn't enough for so many on any machine.
-        let said = (0..<100_000).map { "m\($0)" }
-        // Without advancing the time of the loop, so that only the first turn is taken.
-        channel.pipeline.fireChannelRead(frames(said))
-        let first = owner.heard.count
-        #expect(first > 0 && first < said.count)
+        // Too many messages for one slice on any machine.
+        let messages = (0..<100_000).map { "m\($0)" }
+        // The loop's time isn't advanced, so only the first slice runs.
+        channel.pipeline.fireChannelRead(frames(messages))
+        let first = owner.events.count
+        #expect(first > 0 && first < messages.count)
         channel.read()
         #expect(reads.count == 0)
-        while owner.heard.count < said.count { channel.embeddedEventLoop.advanceTime(by: .microseconds(20)) }
-        #expect(owner.heard == said)
+        while owner.events.count < messages.count { channel.embeddedEventLoop.advanceTime(by: .microseconds(20)) }
+        #expect(owner.events == messages)
         #expect(reads.count == 1)
     }
 
-    @Test func `what was left of a flood is heard in order when the connection ends`() throws {
+    @Test func `deferred messages are delivered in order when the connection ends`() throws {
         let channel = EmbeddedChannel()
         let owner = Owner()
         let socket = UpstreamSocketHandler(owner: owner, maxMessageBytes: 1000)
         try channel.pipeline.syncOperations.addHandler(socket)
         channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)
         socket.begin()
-        let said = (0..<50_000).map { "m\($0)" }
-        // The second without having been asked for, as at the end of a connection.
-        for part in [said[..<49_000], said[49_000...]] { channel.pipeline.fireChannelRead(frames(part)) }
-        #expect(owner.heard.count < said.count)
+        let messages = (0..<50_000).map { "m\($0)" }
+        // The second part arrives without a read, as at the end of a connection.
+        for part in [messages[..<49_000], messages[49_000...]] { channel.pipeline.fireChannelRead(frames(part)) }
+        #expect(owner.events.count < messages.count)
         _ = try? channel.finish()
-        #expect(owner.heard == said)
+        #expect(owner.events == messages)
     }
 
-    /// A worker's pipes, and what it has said.
+    /// A worker's pipes.
     private final class Pipes {
         let channel = EmbeddedChannel()
         let reads = Reads()
@@ -110,9 +110,9 @@ import Testing
             handler.begin(1, line: Array("{}\n".utf8)) { event in
                 switch event {
                 case .ready: receive("ready")
-                case .heard: receive("heard")
+                case .heard: receive("read")
                 case .step: receive("step")
-                case .took: receive("took")
+                case .took: receive("consumed")
                 case .checkpoint: receive("checkpoint")
                 case .failed(let failure): receive("failed: \(failure.reason.message)")
                 case .stale: receive("stale")
@@ -120,19 +120,19 @@ import Testing
             }
         }
 
-        func say(_ line: String) throws {
+        func write(_ line: String) throws {
             try channel.writeInbound(ByteBuffer(string: line + "\n"))
         }
     }
 
-    @Test func `a process isn't read faster than it is heard`() throws {
+    @Test func `a process is read again only after its events were handled`() throws {
         let pipes = try Pipes()
-        let heard = Mutex<[String]>([])
-        pipes.begin { event in heard.withLock { $0.append(event) } }
+        let events = Mutex<[String]>([])
+        pipes.begin { event in events.withLock { $0.append(event) } }
         pipes.channel.read()
         #expect(pipes.reads.count == 1)
-        try pipes.say(#"{"type":"text","request":1,"text":"a"}"#)
-        #expect(heard.withLock { $0 } == ["ready", "heard", "step", "checkpoint"])
+        try pipes.write(#"{"type":"text","request":1,"text":"a"}"#)
+        #expect(events.withLock { $0 } == ["ready", "read", "step", "checkpoint"])
         pipes.channel.read()
         #expect(pipes.reads.count == 1)
         pipes.handler.setPaused(true)
@@ -140,20 +140,20 @@ import Testing
         #expect(pipes.reads.count == 1)
         pipes.handler.setPaused(false)
         #expect(pipes.reads.count == 2)
-        // Between two requests it is read all the same: it has nothing to say then.
-        try pipes.say(#"{"type":"text","request":1,"text":"b","final":true,"done":true}"#)
+        // Between requests reading continues, so that unsolicited output is detected.
+        try pipes.write(#"{"type":"text","request":1,"text":"b","final":true,"done":true}"#)
         pipes.channel.read()
         #expect(pipes.reads.count == 3)
-        #expect(heard.withLock { $0.last } == "step")
+        #expect(events.withLock { $0.last } == "step")
     }
 
-    @Test func `what is left of a process that has ended is given back`() throws {
-        weak var forgotten: ProcessWorker?
-        weak var pipe: WorkerHandler?
+    @Test func `a reaped worker releases its channel and handler`() throws {
+        weak var weakWorker: ProcessWorker?
+        weak var weakHandler: WorkerHandler?
         do {
             let worker = ProcessWorker(number: 1)
             let pipes = try Pipes { worker.kill() }
-            (forgotten, pipe) = (worker, pipes.handler)
+            (weakWorker, weakHandler) = (worker, pipes.handler)
             let bound = NIOLoopBound(pipes.handler, eventLoop: pipes.channel.eventLoop)
             #expect(worker.started(0, channel: pipes.channel, handler: bound))
             #expect(worker.handler != nil)
@@ -161,6 +161,6 @@ import Testing
             #expect(worker.handler == nil && worker.isKilled)
             _ = try pipes.channel.finish()
         }
-        #expect(forgotten == nil && pipe == nil)
+        #expect(weakWorker == nil && weakHandler == nil)
     }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import GatewayServer
 
-/// What a process is before it becomes the program of an upstream.
+/// `parley-launch`: the setup of a process before it executes an upstream's program.
 struct ProcessLauncherTests {
     private let launcher: ProcessLauncher
     private let folder: TemporaryFolder
@@ -22,32 +22,32 @@ struct ProcessLauncherTests {
         )
     }
 
-    @Test func `becomes the program, with its arguments and its exit status`() async throws {
+    @Test func `executes the program with its arguments and returns its exit status`() async throws {
         let ended = try await run(["sh", "-c", #"printf '%s\n' "$@"; exit 7"#, "sh", "two words", ""])
         #expect(ended.status == 7)
         #expect(ended.lines == ["two words", ""])
         #expect(ended.errorLines.isEmpty)
     }
 
-    @Test func `bounds its address space in bytes, and leaves no core file`() async throws {
+    @Test func `limits the address space and disables core files`() async throws {
         let limits = "ulimit -v; ulimit -c"
         #expect(try await run(memoryLimit: 100 << 20, ["sh", "-c", limits]).lines == ["102400", "0"])
         #expect(try await run(["sh", "-c", limits]).lines == ["unlimited", "0"])
     }
 
-    @Test func `doesn't begin when its parent is gone already`() async throws {
+    @Test func `exits with 1 when its parent has already exited`() async throws {
         let ended = try await run(parent: 1, ["echo", "x"])
         #expect(ended.status == 1)
         #expect(ended.lines.isEmpty)
     }
 
-    @Test func `says what can't be started`() async throws {
+    @Test func `reports a missing program and exits with 127`() async throws {
         let ended = try await run(["/nonexistent/program"])
         #expect(ended.status == 127)
-        #expect(ended.errorLines == ["parley: /nonexistent/program can't be started: No such file or directory"])
+        #expect(ended.errorLines == ["parley: can't start /nonexistent/program: No such file or directory"])
     }
 
-    @Test func `a control group that isn't there keeps nobody from work`() async throws {
+    @Test func `a missing control group is ignored`() async throws {
         #expect(try await run(group: folder.path, ["echo", "x"]).lines == ["x"])
         #expect(try await run(group: "/" + String(repeating: "x", count: 5000), ["echo", "x"]).lines == ["x"])
     }
@@ -56,16 +56,16 @@ struct ProcessLauncherTests {
         ["1", "0", "-"], ["", "0", "-", "true"], ["1x", "0", "-", "true"], ["1", "-1", "-", "true"], ["1", " 1", "-", "true"],
         ["1", "99999999999999999999", "-", "true"],
     ])
-    func `refuses arguments that its gateway wouldn't give`(arguments: [String]) async throws {
+    func `rejects invalid arguments with status 64`(arguments: [String]) async throws {
         let ended = try await ChildProcess.run(launcher.path, arguments, folder: folder.path)
         #expect(ended.status == 64)
         #expect(ended.errorLines == ["usage: parley-launch PARENT MEMORY GROUP PROGRAM [ARGUMENT ...]"])
     }
 
-    @Test func `one that isn't beside the gateway is told`() throws {
+    @Test func `a launcher missing beside the gateway is reported`() throws {
         let missing = #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: folder.path + "/parley (deleted)") }
         #expect(missing?.path == folder.path + "/parley-launch")
-        #expect("\(try #require(missing))".contains("comes with parley"))
+        #expect("\(try #require(missing))".contains("beside the parley executable"))
         try Data().write(to: URL(fileURLWithPath: folder.path + "/parley-launch"))
         #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: folder.path + "/parley") }
     }

@@ -7,26 +7,26 @@ import Testing
 @testable import GatewayServer
 @testable import GatewayWebSocket
 
-/// The WebSocket that many requests share, before an upstream that doesn't read, says nothing, or says what isn't a message.
+/// The shared WebSocket of many requests, with upstreams that don't read, stay silent or send invalid messages.
 @Suite struct SharedSocketTests {
-    /// Events of a request: `opened`, `connected`, `took 3`, `text a`, `end`, or its failure.
+    /// Events of a request: `opened`, `connected`, `consumed 3`, `text a`, `end`. Failures are recorded separately.
     private final class Receiver: AttemptReceiver {
-        var heard: [String] = []
+        var events: [String] = []
         var failure: CallFailure?
         var readBytes = 0
 
-        func opened(attempt: Int) { heard.append("opened") }
-        func connected(attempt: Int) { heard.append("connected") }
+        func opened(attempt: Int) { events.append("opened") }
+        func connected(attempt: Int) { events.append("connected") }
         func read(_ bytes: Int, attempt: Int) { readBytes += bytes }
         func received(_ content: consuming UpstreamEvent.Content, attempt: Int) {
-            if case .text(let text, _) = content { heard.append("text " + String(decoding: text, as: UTF8.self)) }
+            if case .text(let text, _) = content { events.append("text " + String(decoding: text, as: UTF8.self)) }
         }
-        func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int) { heard.append("end") }
-        func consumed(_ bytes: Int, attempt: Int) { heard.append("took \(bytes)") }
+        func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int) { events.append("end") }
+        func consumed(_ bytes: Int, attempt: Int) { events.append("consumed \(bytes)") }
         func failed(_ failure: CallFailure, attempt: Int) { self.failure = failure }
     }
 
-    /// Stands for the system: takes what is flushed, or nothing at all.
+    /// Stands in for the kernel: accepts everything that is flushed, or nothing.
     private final class System: ChannelOutboundHandler {
         typealias OutboundIn = ByteBuffer
         var isFull = false
@@ -40,20 +40,20 @@ import Testing
         private let system = System()
         private var reader = MessageReader(role: .server, limits: WebSocketLimits(maxMessageBytes: 1 << 20, maxFragments: 16))
         private(set) var now = Instant(nanoseconds: 1_000_000_000)
-        private(set) var isGone = false
+        private(set) var isClosed = false
         let pool: UpstreamPool
 
         init() throws {
             pool = UpstreamPool(
                 name: "test", addresses: ["a"], policy: .init(), logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
                 clock: UpstreamPool.monotonic)
-            var gone: () -> Void = {}
-            connection = MultiplexConnection(pool: pool, at: now) { _ in gone() }
+            var onClose: () -> Void = {}
+            connection = MultiplexConnection(pool: pool, at: now) { _ in onClose() }
             socket = UpstreamSocketHandler(owner: connection, maxMessageBytes: 1000)
             try channel.pipeline.syncOperations.addHandlers([system, socket])
             channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)
             connection.attach(socket)
-            gone = { [weak self] in self?.isGone = true }
+            onClose = { [weak self] in self?.isClosed = true }
         }
 
         func open() { socket.begin() }
@@ -65,7 +65,7 @@ import Testing
             return (attempt, receiver)
         }
 
-        /// The system takes nothing any more, or everything again.
+        /// Makes the socket accept nothing, or everything again.
         func setFull(_ isFull: Bool) {
             system.isFull = isFull
             channel.embeddedEventLoop.run()
@@ -83,7 +83,7 @@ import Testing
                 while let event = try reader.next(in: &buffer) {
                     switch event {
                     case .text(let payload):
-                        let message = try reader.withPayload(of: payload, in: buffer) { span in try AnswerNumber(span) }
+                        let message = try reader.withPayload(of: payload, in: buffer) { span in try MessageNumber(span) }
                         sent.append("\(message.type) \(message.request)")
                     case .binary(let payload): sent.append("binary \(payload.count - 4)")
                     case .ping: sent.append("ping")
@@ -96,16 +96,16 @@ import Testing
             return sent
         }
 
-        func say(_ bytes: [UInt8]) throws {
+        func receive(_ bytes: [UInt8]) throws {
             channel.pipeline.fireChannelRead(ByteBuffer(bytes: bytes))
             channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
         }
 
-        func say(_ text: String) throws { try say([0x81, UInt8(text.utf8.count)] + text.utf8) }
+        func receive(_ text: String) throws { try receive([0x81, UInt8(text.utf8.count)] + text.utf8) }
 
         func ping(_ payload: String) -> [UInt8] { [0x89, UInt8(payload.utf8.count)] + payload.utf8 }
 
-        /// Lets time pass in ticks of 100 ms.
+        /// Advances time in ticks of 100 ms.
         func advance(seconds: Double, betweenBytes: Int64 = 15_000_000_000) {
             for _ in 0..<Int((seconds * 10).rounded()) {
                 now = now.advanced(byNanoseconds: 100_000_000)
@@ -114,8 +114,8 @@ import Testing
         }
     }
 
-    /// Type and request of a message.
-    private struct AnswerNumber {
+    /// The type and request number of a message.
+    private struct MessageNumber {
         var type = ""
         var request = ""
 
@@ -128,23 +128,23 @@ import Testing
 
     // MARK: An upstream that doesn't read
 
-    @Test func `requests wait while the socket is full, and go in order when it takes bytes`() throws {
+    @Test func `requests wait while the socket isn't writable and are then sent in order`() throws {
         let harness = try Harness()
         let early = try harness.add()
-        #expect(early.1.heard.isEmpty)
+        #expect(early.1.events.isEmpty)
         harness.open()
-        #expect(early.1.heard == ["opened", "connected"])
+        #expect(early.1.events == ["opened", "connected"])
         #expect(try harness.sent() == ["text 1"])
         harness.setFull(true)
         let waiting = try (0..<3).map { _ in try harness.add() }
-        #expect(waiting.allSatisfy { $0.1.heard == ["opened"] && !$0.0.hasBegun })
+        #expect(waiting.allSatisfy { $0.1.events == ["opened"] && !$0.0.isRequestWritten })
         #expect(try harness.sent().isEmpty)
         harness.setFull(false)
         #expect(try harness.sent() == ["text 2", "text 3", "text 4"])
-        #expect(waiting.allSatisfy { $0.1.heard == ["opened", "connected"] })
+        #expect(waiting.allSatisfy { $0.1.events == ["opened", "connected"] })
     }
 
-    @Test func `of a request that is cancelled while it waits no byte is sent, and nothing is kept`() throws {
+    @Test func `a request cancelled while it waits sends nothing and leaves nothing behind`() throws {
         let harness = try Harness()
         harness.open()
         let written = try harness.add()
@@ -157,7 +157,7 @@ import Testing
         }
         #expect(harness.connection.pendingBytes == before)
         #expect(harness.connection.count == 1 && harness.connection.waitingCount <= 66)
-        // One that was written is cancelled by a message, once.
+        // A written request is cancelled with a single message.
         written.0.cancel(.client, playedMilliseconds: 3)
         written.0.cancel(.client, playedMilliseconds: 3)
         harness.setFull(false)
@@ -166,10 +166,10 @@ import Testing
         #expect(try harness.sent() == ["text 10002"])
     }
 
-    @Test func `audio, its end and pauses wait their turn, and a pause that is over isn't told`() throws {
+    @Test func `audio, its end and pauses are sent in round-robin order; an undone pause isn't sent`() throws {
         let harness = try Harness()
         harness.open()
-        let (one, heard) = try harness.add(nil)
+        let (one, receiver) = try harness.add(nil)
         let (two, _) = try harness.add(nil)
         _ = try harness.sent()
         harness.setFull(true)
@@ -183,35 +183,35 @@ import Testing
             two.resume()
         }
         one.pause()
-        #expect(heard.heard == ["opened", "connected"])
+        #expect(receiver.events == ["opened", "connected"])
         harness.setFull(false)
-        // In turns.
+        // Round-robin.
         #expect(try harness.sent() == ["pause 1", "binary 1", "binary 2", "binary 1", "binary 2", "audio 1"])
-        #expect(heard.heard == ["opened", "connected", "took 2", "took 2"])
+        #expect(receiver.events == ["opened", "connected", "consumed 2", "consumed 2"])
     }
 
-    @Test func `news of clients are left out while much waits for the socket`() throws {
+    @Test func `client states are dropped while many bytes are pending`() throws {
         let harness = try Harness()
         harness.open()
-        let news = Array("{\"type\":\"status\",\"state\":\"typing\"}".utf8)
-        harness.connection.tell(news)
+        let state = Array("{\"type\":\"status\",\"state\":\"typing\"}".utf8)
+        harness.connection.tell(state)
         #expect(try harness.sent() == ["status -"])
         harness.setFull(true)
-        for _ in 0..<100_000 { harness.connection.tell(news) }
+        for _ in 0..<100_000 { harness.connection.tell(state) }
         #expect((500_000...600_000).contains(harness.connection.pendingBytes))
     }
 
-    @Test func `more than one write's worth goes on by itself when the system takes it at once`() throws {
+    @Test func `data beyond one write continues without a writability change`() throws {
         let harness = try Harness()
         harness.open()
-        let (one, heard) = try harness.add(nil)
+        let (one, receiver) = try harness.add(nil)
         for _ in 0..<40 { one.send([UInt8](repeating: 0, count: 10_000)) }
         one.endInput()
         #expect(try harness.sent().count == 42)
-        #expect(heard.heard.count == 42)
+        #expect(receiver.events.count == 42)
     }
 
-    @Test func `a socket that takes no byte for between_bytes_timeout is given up, and waiting requests haven't reached it`() throws {
+    @Test func `a socket without write progress for between_bytes_timeout is closed; unwritten requests haven't reached it`() throws {
         let harness = try Harness()
         harness.open()
         let (_, written) = try harness.add()
@@ -224,42 +224,42 @@ import Testing
         #expect(written.failure?.code == .upstreamTimeout && written.failure?.hasReached == true)
         #expect(other.failure?.code == .upstreamTimeout)
         #expect(waiting.failure?.code == .upstreamUnavailable && waiting.failure?.hasReached == false)
-        // One failure for the endpoint.
+        // The endpoint counts one failure.
         #expect([written, other, waiting].compactMap(\.failure?.outcome) == [.failure, .neither, .neither])
-        #expect(harness.isGone)
+        #expect(harness.isClosed)
     }
 
-    @Test func `a socket that takes something now and then is kept`() throws {
+    @Test func `a socket with occasional write progress stays open`() throws {
         let harness = try Harness()
         harness.open()
-        let (_, heard) = try harness.add()
+        let (_, receiver) = try harness.add()
         for _ in 0..<4 {
             harness.setFull(true)
             _ = try harness.add()
             harness.advance(seconds: 14)
             harness.setFull(false)
-            // As an upstream that works does.
-            try harness.say(#"{"type":"status","request":1,"state":"thinking"}"#)
+            // A working upstream also sends messages.
+            try harness.receive(#"{"type":"status","request":1,"state":"thinking"}"#)
             _ = try harness.sent()
         }
-        #expect(heard.failure == nil && !harness.isGone)
+        #expect(receiver.failure == nil && !harness.isClosed)
     }
 
     // MARK: Pings
 
-    @Test func `of pings to a socket that is full only the newest is answered`() throws {
+    @Test func `pings on a full socket get a single pong, for the newest`() throws {
         let harness = try Harness()
         harness.open()
-        try harness.say(harness.ping("first"))
+        try harness.receive(harness.ping("first"))
         #expect(try harness.sent() == ["pong first"])
         harness.setFull(true)
-        for number in 0..<10_000 { try harness.say(harness.ping("\(number)")) }
+        for number in 0..<10_000 { try harness.receive(harness.ping("\(number)")) }
         #expect(harness.connection.pendingBytes == 0)
         harness.setFull(false)
         #expect(try harness.sent() == ["pong 9999"])
     }
 
-    @Test func `of a flood of pings in one read a few are answered, and the newest`() throws {
+    @Test func `a flood of pings in one read gets a few pongs and one for the newest`() throws {
         let harness = try Harness()
         harness.open()
         harness.channel.pipeline.fireChannelRead(ByteBuffer(bytes: (0..<2000).flatMap { harness.ping("\($0)") }))
@@ -269,60 +269,60 @@ import Testing
         #expect(sent.first == "pong 0" && sent.last == "pong 1999")
     }
 
-    @Test func `nothing follows a close frame, a waiting pong included`() throws {
+    @Test func `nothing follows a close frame, not even a pending pong`() throws {
         let harness = try Harness()
         harness.open()
         harness.setFull(true)
-        try harness.say(harness.ping("late"))
+        try harness.receive(harness.ping("late"))
         harness.connection.close(nil)
         harness.setFull(false)
         #expect(try harness.sent() == ["close"])
     }
 
-    @Test func `pings of an upstream aren't life: one that doesn't answer the gateway's is given up`() throws {
+    @Test func `an upstream that sends pings but no pongs is closed`() throws {
         let harness = try Harness()
         harness.open()
-        let (_, heard) = try harness.add()
+        let (_, receiver) = try harness.add()
         _ = try harness.sent()
         for _ in 0..<201 {
-            #expect(!harness.isGone)
-            try harness.say(harness.ping("x"))
-            // An answer to a ping that nobody has sent.
-            try harness.say([0x8A, 8] + [UInt8](repeating: 9, count: 8))
+            #expect(!harness.isClosed)
+            try harness.receive(harness.ping("x"))
+            // A pong without a ping.
+            try harness.receive([0x8A, 8] + [UInt8](repeating: 9, count: 8))
             harness.advance(seconds: 0.1)
         }
         #expect(try harness.sent().contains("ping"))
-        #expect(harness.isGone)
-        #expect(heard.failure?.details == "no answer to a ping")
+        #expect(harness.isClosed)
+        #expect(receiver.failure?.details == "no reply to a ping")
     }
 
-    @Test func `an answered ping is life, as is a message`() throws {
+    @Test func `pongs and messages count as signs of life`() throws {
         let harness = try Harness()
         harness.open()
         _ = try harness.add()
         for number in 1...20 as ClosedRange<UInt8> {
             harness.advance(seconds: 10.1)
             #expect(try harness.sent().contains("ping"))
-            try harness.say([0x8A, 8] + [0, 0, 0, 0, 0, 0, 0, number])
+            try harness.receive([0x8A, 8] + [0, 0, 0, 0, 0, 0, 0, number])
         }
         for _ in 0..<20 {
-            try harness.say(#"{"type":"status","request":1,"state":"thinking"}"#)
+            try harness.receive(#"{"type":"status","request":1,"state":"thinking"}"#)
             harness.advance(seconds: 9.9)
         }
-        #expect(!harness.isGone)
+        #expect(!harness.isClosed)
         #expect(try harness.sent().allSatisfy { $0 != "ping" })
     }
 
-    @Test func `a message that never ends costs its connection, although pings are answered`() throws {
+    @Test func `a message that is incomplete after between_bytes_timeout closes the connection`() throws {
         let harness = try Harness()
         harness.open()
-        let (_, heard) = try harness.add()
-        try harness.say([0x01, 1, 0x7B])
+        let (_, receiver) = try harness.add()
+        try harness.receive([0x01, 1, 0x7B])
         harness.advance(seconds: 15)
-        #expect(!harness.isGone)
+        #expect(!harness.isClosed)
         harness.advance(seconds: 0.1)
-        #expect(heard.failure?.code == .upstreamTimeout)
-        #expect(harness.isGone)
+        #expect(receiver.failure?.code == .upstreamTimeout)
+        #expect(harness.isClosed)
     }
 
     // MARK: Outcomes for the breaker
@@ -331,35 +331,35 @@ import Testing
         (#"{"type":"text","request":1,"text":5}"#, false), (#"{"type":"elephant","request":1}"#, false), ("hello", true), ("[]", true),
         (#"{"type":"text","text":"a"}"#, true), (#"{"type":"text","request":-1,"text":"a"}"#, true),
     ])
-    func `an answer that can't be used is no failure of the endpoint`(text: String, costsConnection: Bool) throws {
+    func `an unusable response doesn't count against the endpoint`(text: String, closesConnection: Bool) throws {
         let harness = try Harness()
         harness.open()
-        let (_, heard) = try harness.add()
-        try harness.say(text)
-        #expect(heard.failure?.code == .upstreamError)
-        #expect(heard.failure?.outcome == .neither)
-        #expect(harness.isGone == costsConnection)
+        let (_, receiver) = try harness.add()
+        try harness.receive(text)
+        #expect(receiver.failure?.code == .upstreamError)
+        #expect(receiver.failure?.outcome == .neither)
+        #expect(harness.isClosed == closesConnection)
     }
 
-    @Test func `an error says whose fault it is, or nothing of that`() throws {
+    @Test func `retryable in an error decides its outcome for the breaker`() throws {
         for (retryable, outcome) in [("", .neither), (#","retryable":false"#, .success), (#","retryable":true"#, .failure)]
             as [(String, CircuitBreaker.Outcome)]
         {
             let harness = try Harness()
             harness.open()
-            let (_, heard) = try harness.add()
-            try harness.say("{\"type\":\"error\",\"request\":1\(retryable)}")
-            #expect(heard.failure?.outcome == outcome)
+            let (_, receiver) = try harness.add()
+            try harness.receive("{\"type\":\"error\",\"request\":1\(retryable)}")
+            #expect(receiver.failure?.outcome == outcome)
         }
     }
 
-    @Test func `the bytes of a request's messages are told as they are read`() throws {
+    @Test func `the bytes of messages are reported to their request`() throws {
         let harness = try Harness()
         harness.open()
-        let (_, heard) = try harness.add()
+        let (_, receiver) = try harness.add()
         let text = #"{"type":"text","request":1,"text":"a","padding":"..............."}"#
-        try harness.say(text)
-        #expect(heard.readBytes == text.utf8.count)
+        try harness.receive(text)
+        #expect(receiver.readBytes == text.utf8.count)
     }
 }
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import GatewayServer
 
-/// Lines of a process that aren't answers, and its end.
+/// Unusable output of a worker process, and its exit.
 @Suite struct WorkerHandlerTests {
     private final class Pipes {
         let channel = EmbeddedChannel()
@@ -14,50 +14,50 @@ import Testing
         private var number: UInt64 = 0
 
         init(ignoresBanner: Bool = false) throws {
-            let said = Told()
-            told = said
+            let recorder = Recorder()
+            self.recorder = recorder
             handler = WorkerHandler(limit: 1000, ignoresBanner: ignoresBanner) {
-                said.add("broken")
+                recorder.add("broken")
             } report: {
-                said.add("report: \($0)")
+                recorder.add("report: \($0)")
             }
             try channel.pipeline.syncOperations.addHandler(handler)
             channel.connect(to: try SocketAddress(unixDomainSocketPath: "/x"), promise: nil)
         }
 
-        private let told: Told
+        private let recorder: Recorder
 
-        /// The next request.
+        /// Begins the next request.
         func begin() {
             number += 1
-            let told = told
+            let recorder = recorder
             handler.begin(number, line: Array("{}\n".utf8)) { event in
                 switch event {
-                case .ready: told.add("ready")
+                case .ready: recorder.add("ready")
                 case .heard: break
-                case .step(.last): told.add("end")
-                case .step: told.add("step")
+                case .step(.last): recorder.add("end")
+                case .step: recorder.add("step")
                 case .took, .checkpoint: break
                 case .failed(let failure):
-                    told.add("failed: \(failure.details ?? failure.reason.message)\(failure.hasReached ? "" : ", not reached")")
-                    told.outcome = failure.outcome
-                case .stale(let reason): told.add("stale: \(reason)")
+                    recorder.add("failed: \(failure.details ?? failure.reason.message)\(failure.hasReached ? "" : ", not reached")")
+                    recorder.outcome = failure.outcome
+                case .stale(let reason): recorder.add("stale: \(reason)")
                 }
             }
         }
 
-        func say(_ text: String) throws {
+        func write(_ text: String) throws {
             channel.pipeline.fireChannelRead(ByteBuffer(string: text))
             handler.readOn()
         }
 
-        func answer() throws { try say("{\"type\":\"text\",\"request\":\(number),\"text\":\"a\",\"final\":true,\"done\":true}\n") }
+        func respond() throws { try write("{\"type\":\"text\",\"request\":\(number),\"text\":\"a\",\"final\":true,\"done\":true}\n") }
 
-        func take() -> [String] { told.take() }
-        var outcome: CircuitBreaker.Outcome? { told.outcome }
+        func take() -> [String] { recorder.take() }
+        var outcome: CircuitBreaker.Outcome? { recorder.outcome }
     }
 
-    private final class Told: Sendable {
+    private final class Recorder: Sendable {
         private let lines = Mutex<(lines: [String], outcome: CircuitBreaker.Outcome?)>(([], nil))
         func add(_ line: String) { lines.withLock { $0.lines.append(line) } }
         func take() -> [String] {
@@ -76,79 +76,79 @@ import Testing
         ("Loading…\n", #""Loading…""#), ("[1,2]\n", #""[1,2]""#), ("7\r\n", #""7\u{D}""#), ("\u{1B}[31m\"red\\\n", #""\u{1B}[31m\"red\\""#),
         (String(repeating: "x", count: 81) + "\n", "\"" + String(repeating: "x", count: 80) + "…\" (81 bytes)"),
     ])
-    func `a line that isn't JSON fails the request, and is told`(line: String, shown: String) throws {
+    func `a line that isn't JSON fails the request with an excerpt as the reason`(line: String, shown: String) throws {
         let pipes = try Pipes()
         pipes.begin()
-        try pipes.say(line)
+        try pipes.write(line)
         #expect(pipes.take() == ["ready", "failed: a line isn't a JSON object: \(shown)", "broken"])
         #expect(pipes.outcome == .neither)
     }
 
-    @Test func `a line before the first request is told with it`() throws {
+    @Test func `output before the first request is reported and fails that request`() throws {
         let pipes = try Pipes()
-        try pipes.say("Loading\nmore\n")
-        #expect(pipes.take() == ["report: it spoke unasked: \"Loading\"", "broken"])
+        try pipes.write("Loading\nmore\n")
+        #expect(pipes.take() == ["report: unsolicited output: \"Loading\"", "broken"])
         pipes.begin()
-        #expect(pipes.take() == ["failed: it spoke unasked: \"Loading\", not reached", "broken"])
+        #expect(pipes.take() == ["failed: unsolicited output: \"Loading\", not reached", "broken"])
     }
 
-    @Test func `a line between two requests is told, and the next goes to another process`() throws {
+    @Test func `output between requests is reported; the next request moves to another process`() throws {
         let pipes = try Pipes()
         pipes.begin()
-        try pipes.answer()
+        try pipes.respond()
         #expect(pipes.take() == ["ready", "end"])
-        try pipes.say("served 1 request\n")
-        #expect(pipes.take() == ["report: it spoke unasked: \"served 1 request\"", "broken"])
+        try pipes.write("served 1 request\n")
+        #expect(pipes.take() == ["report: unsolicited output: \"served 1 request\"", "broken"])
         pipes.begin()
-        #expect(pipes.take() == ["stale: it spoke unasked: \"served 1 request\"", "broken"])
+        #expect(pipes.take() == ["stale: unsolicited output: \"served 1 request\"", "broken"])
     }
 
-    @Test func `an ignored banner passes before and within the first request, and nothing behind the first object`() throws {
+    @Test func `an ignored banner ends with the first JSON object`() throws {
         let pipes = try Pipes(ignoresBanner: true)
-        try pipes.say("Loading\n\u{7}\n[1]\nhal")
+        try pipes.write("Loading\n\u{7}\n[1]\nhal")
         pipes.begin()
-        try pipes.say("f\n\n")
-        try pipes.answer()
+        try pipes.write("f\n\n")
+        try pipes.respond()
         #expect(pipes.take() == ["ready", "end"])
         pipes.begin()
-        try pipes.say("Loading\n")
+        try pipes.write("Loading\n")
         #expect(pipes.take() == ["ready", "failed: a line isn't a JSON object: \"Loading\"", "broken"])
     }
 
-    @Test func `a banner without end is given up`() throws {
+    @Test func `a banner over 256 KiB fails the request`() throws {
         let pipes = try Pipes(ignoresBanner: true)
         pipes.begin()
-        for _ in 0..<512 { try pipes.say(String(repeating: "x", count: 511) + "\n") }
+        for _ in 0..<512 { try pipes.write(String(repeating: "x", count: 511) + "\n") }
         #expect(pipes.take() == ["ready"])
-        try pipes.say("x")
-        #expect(pipes.take() == ["failed: its banner is longer than 262144 bytes", "broken"])
+        try pipes.write("x")
+        #expect(pipes.take() == ["failed: the banner is longer than 262144 bytes", "broken"])
     }
 
-    @Test func `an object that nobody asked for isn't a banner`() throws {
+    @Test func `an unsolicited JSON object isn't a banner`() throws {
         let pipes = try Pipes(ignoresBanner: true)
-        try pipes.say("{\"level\":\"info\"}\n")
-        #expect(pipes.take() == ["report: it spoke unasked: \"{\\\"level\\\":\\\"info\\\"}\"", "broken"])
+        try pipes.write("{\"level\":\"info\"}\n")
+        #expect(pipes.take() == ["report: unsolicited output: \"{\\\"level\\\":\\\"info\\\"}\"", "broken"])
     }
 
-    @Test func `a process that ends without a byte hasn't got to the request if it had served before`() throws {
+    @Test func `a reused process that exits without output leaves the request to another one`() throws {
         let pipes = try Pipes()
         pipes.begin()
-        try pipes.answer()
+        try pipes.respond()
         pipes.begin()
         _ = pipes.take()
         pipes.channel.pipeline.fireChannelInactive()
         #expect(pipes.take() == ["stale: the process has ended", "broken"])
     }
 
-    @Test func `a process that ends within its answer, or has never served, has failed`() throws {
+    @Test func `a process that exits during its response or before its first one fails the request`() throws {
         for hasServed in [false, true] {
             let pipes = try Pipes()
             if hasServed {
                 pipes.begin()
-                try pipes.answer()
+                try pipes.respond()
             }
             pipes.begin()
-            if hasServed { try pipes.say("{") }
+            if hasServed { try pipes.write("{") }
             _ = pipes.take()
             pipes.channel.pipeline.fireChannelInactive()
             #expect(pipes.take() == ["failed: the process has ended", "broken"])
@@ -156,20 +156,20 @@ import Testing
         }
     }
 
-    @Test func `what a process that is no more has left in its pipe is heard, and then it has ended`() throws {
+    @Test func `the pipe of an exited process is read before the request fails`() throws {
         let pipes = try Pipes()
         pipes.begin()
         pipes.channel.read()
         _ = pipes.take()
         pipes.handler.processEnded()
-        try pipes.say("{\"type\":\"text\",\"request\":1,\"text\":\"a\"}\n")
+        try pipes.write("{\"type\":\"text\",\"request\":1,\"text\":\"a\"}\n")
         pipes.channel.embeddedEventLoop.advanceTime(by: .milliseconds(100))
         #expect(pipes.take() == ["step"])
         pipes.channel.embeddedEventLoop.advanceTime(by: .milliseconds(100))
         #expect(pipes.take().first == "failed: the process has ended")
     }
 
-    @Test func `a process that is no more isn't given up while its output isn't read`() throws {
+    @Test func `an exited process isn't closed while reading is paused`() throws {
         let pipes = try Pipes()
         pipes.begin()
         pipes.handler.setPaused(true)
@@ -182,10 +182,10 @@ import Testing
         #expect(pipes.take().first == "failed: the process has ended")
     }
 
-    @Test func `an idle process that is no more takes no request`() throws {
+    @Test func `an exited idle process accepts no request`() throws {
         let pipes = try Pipes()
         pipes.begin()
-        try pipes.answer()
+        try pipes.respond()
         pipes.handler.processEnded()
         #expect(pipes.take() == ["ready", "end", "broken"])
         pipes.begin()

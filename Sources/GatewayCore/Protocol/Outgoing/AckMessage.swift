@@ -1,8 +1,8 @@
-/// Accepted: a text, an opening, chunks of it, or a `status` that has an id.
+/// The acknowledgement of an accepted text, audio stream, chunk, or `status` with an id.
 package struct AckMessage: OutgoingMessage {
     package static let type: StaticString = "ack"
     package var id: MessageID
-    /// The message was accepted before.
+    /// Whether the message had been accepted before.
     package var isDuplicate = false
     /// Chunks of the recording accepted so far.
     package var chunks: UInt64?

@@ -1,9 +1,9 @@
-/// The beginning or the end of audio in a response; the chunks between them are binary frames. Sequenced.
+/// The start or the end of audio in a response; the chunks between them are binary frames. Sequenced.
 package struct AudioMessage: OutgoingMessage {
     package static let type: StaticString = "audio"
     package var replyTo: MessageID
     package var format: AudioFormat
-    /// No chunk follows.
+    /// Whether this is the end of the audio.
     package var isFinal: Bool
     package var end: RequestEnd
 

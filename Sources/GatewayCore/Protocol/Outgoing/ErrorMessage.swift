@@ -1,8 +1,8 @@
-/// An error: sequenced where it ends a request.
+/// An error; sequenced if it ends a request.
 package struct ErrorMessage: OutgoingMessage {
     package static let type: StaticString = "error"
     package var error: GatewayError
-    /// Development only; elsewhere internals stay inside.
+    /// Whether to include internal details; development only.
     package var showsDetails: Bool
     package var end: RequestEnd
 
@@ -16,7 +16,7 @@ package struct ErrorMessage: OutgoingMessage {
         384 &+ error.message.utf8.count &+ (error.param?.utf8.count ?? 0) &+ (error.details?.utf8.count ?? 0) &+ end.expectedBytes
     }
 
-    /// `reply_to` stands at the top, as in every message, and in the error as well.
+    /// Writes `reply_to` at the top level, as in every message, and in the error object.
     package func write(to writer: inout JSONWriter) {
         if let replyTo = error.replyTo { writer.member("reply_to", replyTo) }
         writer.member("error", error, showsDetails: showsDetails)
@@ -27,7 +27,7 @@ package struct ErrorMessage: OutgoingMessage {
 extension JSONWriter {
     /// Writes the `error` object of the protocol page's section "Errors".
     ///
-    /// - Parameter showsDetails: development only; elsewhere internals stay inside
+    /// - Parameter showsDetails: whether to include internal details; development only
     package mutating func member(_ name: StaticString, _ error: GatewayError, showsDetails: Bool) {
         object(name) { writer in
             writer.member("code", error.code.rawValue)

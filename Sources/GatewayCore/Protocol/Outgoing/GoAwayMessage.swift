@@ -1,4 +1,4 @@
-/// The connection or the session closes soon.
+/// The announcement that the connection or the session will be closed.
 package struct GoAwayMessage: OutgoingMessage {
     package static let type: StaticString = "goaway"
     package var reason: StaticString

@@ -1,12 +1,12 @@
-/// A message to a client, the counterpart of ``ClientMessage``: one type for each value of `type`, with the members that follow it.
+/// A message to a client, the counterpart of ``ClientMessage``: one Swift type for each value of `type`.
 ///
-/// Shapes: protocol page, section "Messages". Members are written in a fixed order, absent ones left out.
+/// Shapes: protocol page, section "Messages". Members are written in a fixed order; absent ones are omitted.
 package protocol OutgoingMessage: ~Copyable {
     /// The value of `type`.
     static var type: StaticString { get }
     /// The estimated size of the message in bytes. An estimate that is too small costs a second pass.
     var expectedBytes: Int { get }
-    /// Writes the members behind `type` and `seq`.
+    /// Writes the members after `type` and `seq`.
     func write(to writer: inout JSONWriter)
 }
 
@@ -23,7 +23,7 @@ extension [UInt8] {
 }
 
 extension JSONWriter {
-    /// Writes a message: `type`, `seq` if there is one, and the members.
+    /// Writes a message: `type`, `seq` if present, and the members.
     @inline(__always)
     mutating func message(_ type: StaticString, sequence: UInt64? = nil, _ members: (inout JSONWriter) -> Void) {
         object { writer in
@@ -33,7 +33,7 @@ extension JSONWriter {
         }
     }
 
-    /// Writes a format of audio.
+    /// Writes an audio format.
     package mutating func member(_ name: StaticString, _ format: AudioFormat) {
         self.name(name)
         self.format(format)

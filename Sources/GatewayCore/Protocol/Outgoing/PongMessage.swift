@@ -1,6 +1,6 @@
 /// The response to `ping`.
 ///
-/// No ``OutgoingMessage``, because it repeats a number of the message that it answers.
+/// Not an ``OutgoingMessage``, because it echoes a number from the bytes of the ping.
 package struct PongMessage {
     package var id: MessageID?
     /// `ts` of the ping.
@@ -16,7 +16,7 @@ package struct PongMessage {
 
     /// Appends the whole message.
     ///
-    /// - Parameter ping: the message that it answers
+    /// - Parameter ping: the bytes of the ping
     package func append(to bytes: inout [UInt8], answering ping: RawSpan) {
         bytes.appendJSON(expecting: 160 &+ (timestamp?.count ?? 0)) { writer in
             writer.message("pong") { writer in

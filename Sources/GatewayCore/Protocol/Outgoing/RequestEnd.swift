@@ -1,15 +1,15 @@
-/// Whether a message is the last one of its request, and what it tells of the request then.
+/// Whether a message is the last one of its request, with the additional members of the last message.
 package enum RequestEnd: Sendable, Hashable {
     case open
-    /// Without an epilogue when nothing of the response is left to tell: the request was cancelled, or a session was restored.
+    /// The epilogue is nil when the request was cancelled or its session was restored.
     case done(UpstreamEvent.Epilogue?)
 
-    /// Bytes of the members, at most.
+    /// The maximum size of the members in bytes.
     var expectedBytes: Int { if case .done = self { 320 } else { 0 } }
 }
 
 extension JSONWriter {
-    /// Writes what ends a request: `"done":true`, and what there is to tell of it.
+    /// Writes the members that end a request: `"done":true` and the epilogue.
     @inline(__always)
     mutating func members(_ end: RequestEnd) {
         guard case .done(let epilogue) = end else { return }

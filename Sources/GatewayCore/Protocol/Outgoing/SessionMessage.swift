@@ -1,9 +1,9 @@
-/// The first message on a connection. Never compressed, because it carries a token.
+/// The first message on a connection. Never compressed, because it contains a token.
 package struct SessionMessage: OutgoingMessage {
-    /// The recording that is open.
+    /// The open audio input.
     package struct OpenAudio: Sendable {
         package var id: MessageID
-        /// Chunks accepted.
+        /// The number of accepted chunks.
         package var chunks: UInt64
 
         package init(_ id: MessageID, chunks: UInt64) {
@@ -14,13 +14,13 @@ package struct SessionMessage: OutgoingMessage {
 
     package static let type: StaticString = "session"
     package var id: ULID
-    /// As clients get it, base64url.
+    /// The token in base64url, as sent to the client.
     package var resumeToken: [UInt8]
     package var isResumed: Bool
     package var isLost: Bool
     package var resumeError: ResumeError?
     package var lastSequence: UInt64
-    /// Unix milliseconds; nil for a session without an end.
+    /// Unix milliseconds; nil for a session that doesn't expire.
     package var expiresAt: Int64?
     package var heartbeatMilliseconds: Int64
     package var limits: [SessionPolicy.NamedLimit]

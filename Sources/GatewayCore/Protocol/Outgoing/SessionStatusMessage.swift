@@ -1,4 +1,4 @@
-/// The response to a `status` without a state: what the session has counted, holds and may still send.
+/// The response to a `status` without a state: the counters, memory usage and remaining limits of the session.
 package struct SessionStatusMessage: OutgoingMessage {
     package static let type: StaticString = "status"
     /// `id` of the request.
@@ -8,12 +8,12 @@ package struct SessionStatusMessage: OutgoingMessage {
     package var roundTripNanoseconds: Int64?
     /// Unix milliseconds.
     package var connectedAt: Int64
-    /// Unix milliseconds; nil for a session without an end.
+    /// Unix milliseconds; nil for a session that doesn't expire.
     package var expiresAt: Int64?
     package var memory: Ledger
-    /// Bytes; 0 for none.
+    /// The memory budget in bytes; 0 for none.
     package var memoryBudget: Int
-    /// Units that would pass at this moment, by configuration key; limits that are off aren't listed.
+    /// The currently available units by configuration key; disabled limits are omitted.
     package var limits: [(name: StaticString, units: Double)]
     package var upstream: UpstreamState
 
@@ -60,7 +60,7 @@ package struct SessionStatusMessage: OutgoingMessage {
 }
 
 extension JSONWriter {
-    /// Writes what a session holds in memory, in bytes by part.
+    /// Writes the memory usage of a session by part, in bytes.
     fileprivate mutating func member(_ name: StaticString, _ memory: Ledger, budget: Int) {
         object(name) { writer in
             writer.member("total", memory.total)

@@ -3,7 +3,7 @@ package struct StatusMessage: OutgoingMessage {
     package static let type: StaticString = "status"
     package var replyTo: MessageID
     package var state: String
-    /// Written as 0 to 1; left out unless finite.
+    /// Clamped to 0…1; omitted unless finite.
     package var progress: Double?
     /// Bytes of a model's reasoning so far.
     package var reasoningBytes: Int?

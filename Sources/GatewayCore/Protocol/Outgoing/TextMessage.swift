@@ -1,4 +1,4 @@
-/// A text of a response, or a delta of it. Sequenced.
+/// The text of a response, or a delta of it. Sequenced.
 package struct TextMessage: OutgoingMessage {
     package static let type: StaticString = "text"
     package var replyTo: MessageID

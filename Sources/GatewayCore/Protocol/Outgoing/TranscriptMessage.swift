@@ -1,11 +1,11 @@
-/// The text of a client's audio, or a delta of it. Sequenced.
+/// The transcript of a client's audio, or a delta of it. Sequenced.
 package struct TranscriptMessage: OutgoingMessage {
     package static let type: StaticString = "transcript"
     package var replyTo: MessageID
     /// Valid UTF-8.
     package var text: [UInt8]
     package var isFinal: Bool
-    /// Left out unless finite.
+    /// Omitted unless finite.
     package var confidence: Double?
     package var startMilliseconds: Int64?
     package var endMilliseconds: Int64?

@@ -1,22 +1,22 @@
 package import GatewayCore
 
-/// One attempt at one endpoint. Made, used and reported on one event loop.
+/// One attempt of a request at one endpoint, confined to one event loop.
 ///
-/// It begins by itself. Its events go to its ``AttemptReporter``, at once or later, until it has ended or was cancelled.
+/// The attempt begins when it is made. It reports events to its ``AttemptReporter``, immediately or later, until it ends or is cancelled.
 package protocol UpstreamAttempt: AnyObject {
-    /// Sends a chunk of streamed audio. Only after ``AttemptReporter/connected()``.
+    /// Sends a chunk of streamed audio. To be called only after ``AttemptReporter/connected()``.
     func send(_ chunk: [UInt8])
-    /// The streamed audio has ended.
+    /// Ends the streamed audio.
     func endInput()
-    /// The response isn't wanted at the moment: it is left unread where that is possible.
+    /// Stops reading the response where the transport allows that.
     func pause()
     func resume()
-    /// Ends it: the upstream is told before the event loop does anything else. Nothing is reported afterwards.
+    /// Cancels the attempt and notifies the upstream synchronously. Nothing is reported afterwards.
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?)
 }
 
 extension UpstreamAttempt {
-    /// Sends a whole recording, to upstreams that take audio as it comes.
+    /// Sends a complete recording as a stream of chunks, for upstreams that receive streamed audio.
     func sendRecording(of request: borrowing UpstreamRequest) {
         guard case .recording(let format, let recording) = request.input else { return }
         AnswerStream.cut(recording, format: format) { send($0) }
@@ -24,24 +24,24 @@ extension UpstreamAttempt {
     }
 }
 
-/// The owner of attempts, which are numbered.
+/// The owner of numbered attempts.
 package protocol AttemptReceiver: AnyObject {
-    /// There is a connection, which will take the request. Left out where ``connected(attempt:)`` follows at once.
+    /// The attempt has an open connection; the request isn't written yet. Omitted where ``connected(attempt:)`` follows immediately.
     func opened(attempt: Int)
-    /// There is a connection, and the request is on its way.
+    /// The request was written to an open connection.
     func connected(attempt: Int)
-    /// So many bytes of the response were read, whatever they contain.
+    /// This many bytes of the response were read, whatever they contain.
     func read(_ bytes: Int, attempt: Int)
     func received(_ content: consuming UpstreamEvent.Content, attempt: Int)
-    /// The last content of the response: complete with it. Last.
+    /// The last content of the response. The attempt's last event.
     func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int)
-    /// So many bytes of streamed audio are on their way.
+    /// This many bytes of streamed audio were written to the upstream.
     func consumed(_ bytes: Int, attempt: Int)
-    /// Last.
+    /// The attempt's last event.
     func failed(_ failure: CallFailure, attempt: Int)
 }
 
-/// Reports the events of one attempt: see ``AttemptReceiver``.
+/// Reports the events of one attempt to its ``AttemptReceiver``.
 package struct AttemptReporter {
     private let receiver: any AttemptReceiver
     private let attempt: Int

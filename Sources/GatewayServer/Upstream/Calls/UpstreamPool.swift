@@ -3,14 +3,14 @@ package import Logging
 import NIOCore
 import Synchronization
 
-/// The part of one upstream that all event loops share: permits, endpoints with their breakers, the retry budget, and counts.
+/// The state of one upstream that all event loops share: permits, endpoints with their circuit breakers, the retry budget, and counters.
 ///
-/// The one lock on the way of a request: held for a few dozen nanoseconds, twice a request.
+/// Its lock is the only one on the request path: acquired twice per request, for a few dozen nanoseconds each.
 package final class UpstreamPool: Sendable {
     package struct Policy: Sendable, Hashable {
-        /// Requests at a time.
+        /// Maximum number of concurrent requests.
         package var permits = Int.max
-        /// Requests that wait for a permit.
+        /// Maximum number of requests that wait for a permit.
         package var queue = 0
         package var breaker = CircuitBreaker.Policy()
         package var retryShare = 0.0
@@ -39,18 +39,20 @@ package final class UpstreamPool: Sendable {
         var waiters: [UInt64: @Sendable () -> Void] = [:]
         var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
 
-        /// - Returns: grants the permit to the next request in the queue, if there is one
+        /// Releases a permit.
+        ///
+        /// - Returns: the closure that grants the permit to the next queued request; nil when the queue is empty
         mutating func release() -> (@Sendable () -> Void)? { permits.release().flatMap { waiters.removeValue(forKey: $0) } }
     }
 
-    /// The clock of the machine, which all event loops share.
+    /// The system's monotonic clock, the same on all event loops.
     package static let monotonic: @Sendable () -> Instant = {
         Instant(nanoseconds: Int64(truncatingIfNeeded: NIODeadline.now().uptimeNanoseconds))
     }
 
     package let name: String
     package let addresses: [String]
-    /// The path of requests at each endpoint, without the query, which may have secrets. Empty for upstreams without paths.
+    /// The request path of each endpoint, without the query, which may contain secrets. Empty for upstreams without paths.
     private let paths: [String]
     private let state: Mutex<State>
     private let clock: @Sendable () -> Instant
@@ -73,7 +75,7 @@ package final class UpstreamPool: Sendable {
 
     package enum Acquisition {
         case acquired
-        /// The ticket that stands for the request in the queue.
+        /// The ticket that identifies the request in the queue.
         case queued(UInt64)
         /// The queue is full.
         case rejected
@@ -81,8 +83,9 @@ package final class UpstreamPool: Sendable {
 
     // MARK: Permits
 
-    /// Acquires a permit and an endpoint at once, the common case; nil when requests are queued or no endpoint takes one: then the two are
-    /// acquired one by one.
+    /// Acquires a permit and an endpoint in one step, the common case.
+    ///
+    /// - Returns: nil when requests are queued or no endpoint is available; the caller then acquires the permit and the endpoint separately.
     package func acquire() -> LoadBalancer.Pick? {
         let now = clock()
         return state.withLock { state in
@@ -94,7 +97,7 @@ package final class UpstreamPool: Sendable {
         }
     }
 
-    /// A response is complete: returns the endpoint, and releases the permit.
+    /// Releases the endpoint and the permit of a completed response.
     package func complete(_ pick: LoadBalancer.Pick) {
         let now = clock()
         let (change, granted) = state.withLock { state in
@@ -122,7 +125,9 @@ package final class UpstreamPool: Sendable {
         }
     }
 
-    /// Leaves the queue. False when the permit was granted in the meantime: `granted` is still called, and the permit has to be released.
+    /// Removes a request from the queue.
+    ///
+    /// - Returns: false when the permit was already granted: `granted` is still called, and its permit has to be released.
     package func cancel(_ ticket: UInt64) -> Bool {
         state.withLock { state in
             guard state.permits.cancel(ticket) else { return false }
@@ -143,7 +148,9 @@ package final class UpstreamPool: Sendable {
         return state.withLock { $0.endpoints.pick(excluding: tried, at: now) }
     }
 
-    /// Picks an endpoint for a hedge that isn't among `tried`, and pays for it from the retry budget; nil when there is none, or no budget.
+    /// Picks an endpoint for a hedge and charges the retry budget.
+    ///
+    /// - Returns: nil when there is no endpoint besides `tried`, or the budget is exhausted
     package func pickHedge(excluding tried: [Int]) -> LoadBalancer.Pick? {
         let now = clock()
         guard addresses.count > 1 else { return nil }
@@ -159,7 +166,7 @@ package final class UpstreamPool: Sendable {
         }
     }
 
-    /// Returns an endpoint.
+    /// Releases an endpoint and records the outcome of the attempt.
     package func release(_ pick: LoadBalancer.Pick, _ outcome: CircuitBreaker.Outcome) {
         let now = clock()
         log(state.withLock { $0.endpoints.release(pick, outcome, at: now) }, of: pick)
@@ -172,7 +179,9 @@ package final class UpstreamPool: Sendable {
             metadata: ["upstream": "\(name)", "endpoint": "\(addresses[pick.index])"])
     }
 
-    /// Closes all breakers, because an operator or a reload says that the upstream works again.
+    /// Closes all circuit breakers.
+    ///
+    /// - Parameter reason: for the log
     package func resetBreakers(because reason: String) {
         for endpoint in addresses.indices { resetBreaker(of: endpoint, because: reason) }
     }
@@ -185,7 +194,7 @@ package final class UpstreamPool: Sendable {
 
     // MARK: Retries and failures
 
-    /// Admits a retry: an endpoint takes requests, and the retry budget pays for it.
+    /// Whether a retry is admitted: an endpoint is available and the retry budget isn't exhausted. An admitted retry is charged.
     package func admitRetry() -> Bool {
         let now = clock()
         return state.withLock { state in
@@ -195,7 +204,7 @@ package final class UpstreamPool: Sendable {
         }
     }
 
-    /// Counts a failed call, and tells it how long to wait where it doesn't say so and no endpoint takes requests.
+    /// Counts a failed call. When no endpoint is available, sets the failure's `retryAfter` unless it has one.
     package func fail(_ failure: inout CallFailure) {
         let now = clock()
         let wait = state.withLock { state in
@@ -207,9 +216,9 @@ package final class UpstreamPool: Sendable {
 
     package func count(_ change: @Sendable (inout Counts) -> Void) { state.withLock { change(&$0.counts) } }
 
-    /// Logs the reason of a failure, which clients aren't told; no message text.
+    /// Logs the cause of a failure, which isn't disclosed to clients. Never logs message text.
     ///
-    /// - Parameter isRetried: whether the request is tried again
+    /// - Parameter isRetried: whether the request is retried
     package func report(_ failure: CallFailure, of request: borrowing UpstreamRequest, isRetried: Bool) {
         let now = clock()
         guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
@@ -227,7 +236,7 @@ package final class UpstreamPool: Sendable {
         logger.info("upstream failed", metadata: metadata)
     }
 
-    /// Logs an event that belongs to no request, throttled.
+    /// Logs a throttled warning about an event that belongs to no request.
     package func note(_ message: Logger.Message, details: String) {
         let now = clock()
         guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
@@ -236,7 +245,7 @@ package final class UpstreamPool: Sendable {
         logger.warning(message, metadata: metadata)
     }
 
-    /// A passed health check also closes the endpoint's breaker.
+    /// Records the result of a health check. A passed check also closes the endpoint's circuit breaker.
     package func setHealth(of endpoint: Int, _ isHealthy: Bool) {
         if isHealthy { resetBreaker(of: endpoint, because: "health check passed") }
         guard state.withLock({ $0.endpoints.setHealth(of: endpoint, isHealthy) }) else { return }
@@ -250,7 +259,7 @@ package final class UpstreamPool: Sendable {
         return state.withLock { $0.endpoints.state(at: now) }
     }
 
-    /// Everything at one moment.
+    /// A consistent snapshot of counters, permits and endpoints.
     package func snapshot() -> (
         counts: Counts, active: Int, waiting: Int, endpoints: [LoadBalancer.Endpoint], states: [CircuitBreaker.State]
     ) {

@@ -2,10 +2,10 @@ import Foundation
 import GatewayCore
 
 extension [UInt8] {
-    /// A request as all kinds get it that speak Parley's own vocabulary: upstream page, section "Requests".
+    /// Appends a request in Parley's upstream message format: upstream page, section "Requests".
     ///
-    /// - Parameter number: what tells it from others on the same connection; nil where it has one of its own, along which audio can't follow: then
-    ///   a recording goes in the request
+    /// - Parameter number: identifies the request on a shared connection; nil for an HTTP request, whose recording is embedded in the JSON because
+    ///   no audio can follow it
     mutating func append(_ request: UpstreamRequest, number: UInt64?) {
         let recording: [UInt8]? =
             if number == nil, case .recording(_, let bytes) = request.input { Array(Data(bytes).base64EncodedString().utf8) } else { nil }
@@ -17,7 +17,7 @@ extension [UInt8] {
 }
 
 extension JSONWriter {
-    /// - Parameter recording: in base64; nil where it follows on the connection
+    /// - Parameter recording: the recording in base64; nil where it follows on the connection
     fileprivate mutating func members(_ request: UpstreamRequest, number: UInt64?, recording: [UInt8]?) {
         if request.isText { member("type", literal: "text") } else { member("type", literal: "audio") }
         if let number { member("request", number) }

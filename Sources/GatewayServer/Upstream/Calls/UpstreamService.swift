@@ -1,36 +1,36 @@
 package import GatewayCore
 
-/// How much is read from an upstream at a time, in bytes: the longer its events take, the longer other connections wait.
+/// Sizes of single reads from upstreams, in bytes. The events of one read delay the other connections of the event loop.
 enum UpstreamReading {
-    /// From a connection that carries one response.
+    /// For a connection that carries one response.
     static let single = 1024
-    /// From a connection that carries many responses.
+    /// For a connection that carries many responses.
     static let shared = 16_384
 }
 
-/// The transport of one upstream, for all event loops.
+/// One configured upstream across all event loops: makes its transports and runs its background work.
 protocol UpstreamService: Sendable {
-    /// To be called on the event loop, once.
+    /// Makes the transport of an event loop. To be called once, on that event loop.
     func makeTransport(on loop: CallLoop) -> any UpstreamTransport
 
-    /// Looks after health, connections that are too old, and processes. Returns when it is cancelled, or has retired.
+    /// Runs health checks and worker processes. Returns when cancelled or retired.
     func run() async
 
-    /// No request follows: idle connections are closed, active ones go on to their end. Cancelled, everything ends at once.
+    /// Drains the upstream: idle connections close, requests in flight complete. Cancellation ends everything immediately.
     func retire() async
 }
 
-/// The part of a service that belongs to one event loop: makes attempts at the endpoints of the upstream.
+/// The transport of one upstream on one event loop: makes attempts at its endpoints.
 package protocol UpstreamTransport: AnyObject {
     /// - Parameter reporter: kept until the attempt has ended
     func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt
 
     func tick(now: Instant)
-    /// The state of a client, for upstreams that care for turn-taking.
+    /// Forwards the state of a client, for upstreams that use it for turn-taking.
     func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?)
-    /// No new requests come, but for retries: everything is released with the last of the present ones.
+    /// Drains the transport: only retries still arrive, and resources are released with the last request in flight.
     func retire()
-    /// Releases everything.
+    /// Releases all resources immediately.
     func close()
 }
 

@@ -3,19 +3,19 @@ import GatewayTLS
 import NIOCore
 import NIOPosix
 
-/// Opens connections to the endpoints of one upstream, on one event loop: TCP, and TLS with whom the configuration trusts.
+/// Opens TCP or TLS connections to the endpoints of one upstream, on one event loop.
 struct UpstreamConnector {
     let urls: [UpstreamURL]
     let contexts: [TLSClientContext?]
-    /// A call's own deadline comes first, and says what it was.
+    /// Twice `connect_timeout`, so that the call's own deadline fires first and reports the phase.
     let timeout: TimeAmount
-    /// At a time.
+    /// Maximum size of one read, in bytes.
     let readBytes: Int
     let eventLoop: any EventLoop
     private let buffers = TLSBuffers()
 
-    /// What the system may have received of a socket: it comes all the same when the upstream is to pause.
-    private static let window = 262_144
+    /// The socket's receive buffer, in bytes. An upstream can still send this much after reading is paused.
+    private static let receiveBufferBytes = 262_144
 
     init(
         _ configuration: GatewayConfiguration.Upstream, contexts: [TLSClientContext?], readBytes: Int = UpstreamReading.single,
@@ -28,7 +28,7 @@ struct UpstreamConnector {
         self.eventLoop = eventLoop
     }
 
-    /// The certificates' files are read here, so that one that isn't there is told at the start.
+    /// Makes the TLS context of each endpoint; nil for plaintext. Reads the certificate files, so that a missing one is reported at startup.
     static func contexts(_ configuration: GatewayConfiguration.Upstream) throws -> [TLSClientContext?] {
         try configuration.urls.map { url in
             guard url.isSecure else { return nil }
@@ -39,9 +39,11 @@ struct UpstreamConnector {
         }
     }
 
+    /// Opens a connection to an endpoint.
+    ///
     /// - Parameters:
-    ///   - handlers: what stands behind TLS, which says ``TLSHandshakeCompleted`` when it is done
-    ///   - failed: there is no connection; not called for what goes wrong later
+    ///   - handlers: makes the handlers behind TLS, which fires ``TLSHandshakeCompleted`` after its handshake
+    ///   - failed: called when the connection can't be established; not called for later failures
     func connect(
         endpoint: Int, handlers: @escaping () -> [any ChannelHandler], failed: @escaping (CallFailure) -> Void
     ) -> ConnectAttempt {
@@ -50,12 +52,12 @@ struct UpstreamConnector {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
-            // Who sends without end takes turns with the others.
+            // One read per pass: an upstream that sends without pause must not starve the other connections.
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readBytes))
-            .channelOption(.socketOption(.so_rcvbuf), value: .init(Self.window))
+            .channelOption(.socketOption(.so_rcvbuf), value: .init(Self.receiveBufferBytes))
             .connectTimeout(timeout)
-        // A name is looked up on another thread, which may have to wait for a busy core; an address needn't be.
+        // Connecting to an address skips the resolver's thread, which may have to wait for a busy core.
         let connecting =
             if let address = try? SocketAddress(ipAddress: url.host, port: url.port) {
                 bootstrap.connect(to: address)
@@ -84,7 +86,7 @@ struct UpstreamConnector {
     }
 }
 
-/// A connection that is being made, to be given up.
+/// A cancellable attempt to open a connection.
 final class ConnectAttempt {
     fileprivate(set) var isCancelled = false
     fileprivate var channel: (any Channel)?

@@ -2,14 +2,16 @@ import GatewayCore
 import NIOCore
 import NIOHTTP1
 
-/// Understands the body of one kind of HTTP answer as its bytes come.
+/// An incremental parser for the body of one kind of HTTP response.
 protocol AnswerReader: AnyObject {
-    /// The head of an answer with a status of 2xx.
+    /// Receives the head of a response with status 2xx.
     func begin(_ headers: HTTPHeaders) throws(CallFailure)
-    /// - Parameter pass: is handed what the bytes come to, in order
-    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure)
-    /// The body has ended.
-    func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure)
+    /// Parses the next bytes of the body.
+    ///
+    /// - Parameter emit: called with each parsed step, in order
+    func take(_ bytes: RawSpan, _ emit: (AnswerStream.Step) -> Void) throws(CallFailure)
+    /// Ends the body.
+    func end(_ emit: (AnswerStream.Step) -> Void) throws(CallFailure)
 }
 
 extension CallFailure {
@@ -22,20 +24,20 @@ extension CallFailure {
         }
     }
 
-    /// A message of an answer that arrived whole and can't be used.
+    /// The failure of a response message that arrived complete but can't be used.
     static func unusable(_ fault: AnswerFault) -> CallFailure {
         var failure = CallFailure(fault)
         failure.outcome = .neither
         return failure
     }
 
-    /// The answer has come whole: what is wrong with it isn't the connection's fault, nor another client's business.
+    /// The failure of a complete body. A fault in it says nothing about the connection or the endpoint, so it doesn't count for the breaker.
     init(whole fault: AnswerFault) {
         self.init(fault.kind == .invalid ? AnswerFault(fault.description, kind: .unusable) : fault)
     }
 }
 
-/// A JSON body, kept until it is whole: no longer than `max_message_bytes`.
+/// A JSON body, buffered until it is complete; at most `max_message_bytes`.
 struct CollectedBody {
     let limit: Int
     private(set) var bytes: [UInt8] = []
@@ -47,7 +49,7 @@ struct CollectedBody {
         bytes.append(bytesOf: part)
     }
 
-    /// Lends the body, which has to be UTF-8.
+    /// Calls `body` with the collected bytes. Throws unless they are valid UTF-8.
     func read<Value>(_ body: (RawSpan) throws(AnswerFault) -> Value) throws(CallFailure) -> Value {
         do throws(AnswerFault) {
             return try Self.read(bytes.span.bytes, body)
@@ -57,12 +59,12 @@ struct CollectedBody {
     }
 
     static func read<Value>(_ text: RawSpan, _ body: (RawSpan) throws(AnswerFault) -> Value) throws(AnswerFault) -> Value {
-        guard UTF8Validator.isValid(text) else { throw AnswerFault("the answer isn't UTF-8") }
+        guard UTF8Validator.isValid(text) else { throw AnswerFault("the response isn't UTF-8") }
         return try body(text)
     }
 }
 
-/// `http`: a JSON answer message, or a stream of them as server-sent events.
+/// Parses responses of `http` upstreams: one JSON message, or several as server-sent events.
 final class MessageAnswer: AnswerReader {
     private var stream = AnswerStream()
     private var body: AnswerBody
@@ -72,56 +74,56 @@ final class MessageAnswer: AnswerReader {
 
     func begin(_ headers: HTTPHeaders) throws(CallFailure) { body.begin(isDeclaredStream: headers.isEventStream) }
 
-    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
+    func take(_ bytes: RawSpan, _ emit: (AnswerStream.Step) -> Void) throws(CallFailure) {
         do throws(AnswerFault) {
-            try body.take(bytes) { (data) throws(AnswerFault) in try take(event: data, pass) }
+            try body.take(bytes) { (data) throws(AnswerFault) in try take(event: data, emit) }
         } catch {
             throw CallFailure(error)
         }
     }
 
-    func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
+    func end(_ emit: (AnswerStream.Step) -> Void) throws(CallFailure) {
         guard !isComplete else { return }
         do throws(AnswerFault) {
             let whole = try body.end { (data) throws(AnswerFault) in
-                // Without an empty line behind it, this may be half of an event.
-                do throws(AnswerFault) { try take(event: data, pass) } catch {}
+                // No empty line terminates this event, so it may be incomplete.
+                do throws(AnswerFault) { try take(event: data, emit) } catch {}
             }
             guard let whole else {
                 guard isComplete else { throw AnswerFault("the stream ended without \"done\":true", kind: .incomplete) }
                 return
             }
             var message = try CollectedBody.read(whole.span.bytes) { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }
-            // There is no other.
+            // A JSON body is a single message.
             message.isDone = true
             if case .event(.text(let text, _)) = message.body { message.body = .event(.text(text, final: true)) }
-            try take(message, pass)
+            try take(message, emit)
         } catch {
             throw CallFailure(whole: error)
         }
     }
 
-    private func take(event data: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(AnswerFault) {
+    private func take(event data: RawSpan, _ emit: (AnswerStream.Step) -> Void) throws(AnswerFault) {
         let data = data.extracting(data.trimmedRange)
         guard !isComplete, data.byteCount > 0 else { return }
-        // As OpenAI's streams end, which many tools write by habit.
-        if data.isText("[DONE]") { throw AnswerFault("the stream ends before the answer does") }
-        try take(try CollectedBody.read(data) { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }, pass)
+        // OpenAI's end of stream, which many tools send by habit.
+        if data.isText("[DONE]") { throw AnswerFault("[DONE] came before \"done\":true") }
+        try take(try CollectedBody.read(data) { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }, emit)
     }
 
-    private func take(_ message: AnswerMessage, _ pass: (AnswerStream.Step) -> Void) throws(AnswerFault) {
-        if case .chunk = message.body { throw AnswerFault("an HTTP answer has its audio in data") }
+    private func take(_ message: AnswerMessage, _ emit: (AnswerStream.Step) -> Void) throws(AnswerFault) {
+        if case .chunk = message.body { throw AnswerFault("chunk messages aren't allowed over HTTP; audio belongs in data") }
         isComplete = message.isDone
-        try stream.take(message, pass)
+        try stream.take(message, emit)
     }
 }
 
-/// `openai`, chat: a completion, whole or as server-sent events.
+/// Parses responses of `openai` chat upstreams: a completion as JSON or as server-sent events.
 final class ChatCompletionAnswer: AnswerReader {
     private var stream: ChatStream
     private let now: () -> Instant
 
-    /// - Parameter findsReasoningTags: `<think>…</think>` at the beginning of the content is reasoning
+    /// - Parameter findsReasoningTags: whether `<think>…</think>` at the beginning of the content is reasoning
     init(limit: Int, findsReasoningTags: Bool, now: @escaping () -> Instant) {
         stream = ChatStream(limit: limit, findsReasoningTags: findsReasoningTags)
         self.now = now
@@ -129,17 +131,17 @@ final class ChatCompletionAnswer: AnswerReader {
 
     func begin(_ headers: HTTPHeaders) throws(CallFailure) { stream.begin(isDeclaredStream: headers.isEventStream) }
 
-    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
+    func take(_ bytes: RawSpan, _ emit: (AnswerStream.Step) -> Void) throws(CallFailure) {
         do throws(AnswerFault) {
-            try stream.take(bytes, now: now(), pass)
+            try stream.take(bytes, now: now(), emit)
         } catch {
             throw CallFailure(error)
         }
     }
 
-    func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
+    func end(_ emit: (AnswerStream.Step) -> Void) throws(CallFailure) {
         do throws(AnswerFault) {
-            try stream.end(now: now(), pass)
+            try stream.end(now: now(), emit)
         } catch {
             throw CallFailure(error)
         }

@@ -2,12 +2,12 @@ import GatewayCore
 import NIOCore
 import NIOHTTP1
 
-/// A request over HTTP. Cancelled, it takes its connection along: there is no other way to tell the upstream.
+/// An attempt over HTTP. Cancelling it closes its connection: HTTP/1.1 has no other way to notify the upstream.
 final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
     private let reporter: AttemptReporter
     private var answer: (any AnswerReader)?
     private var connection: HTTPConnection?
-    private var isOver = false
+    private var isEnded = false
 
     init(reporter: AttemptReporter) { self.reporter = reporter }
 
@@ -23,7 +23,7 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
     func resume() { connection?.setPaused(false) }
 
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
-        isOver = true
+        isEnded = true
         connection?.close()
         connection = nil
     }
@@ -34,21 +34,21 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
 
     func head(_ head: HTTPResponseHead) {
         reporter.read(0)
-        guard !isOver else { return }
+        guard !isEnded else { return }
         guard (200...299).contains(head.status.code) else {
             return fail(.status(Int(head.status.code), retryAfter: head.headers.retryAfterMilliseconds))
         }
-        take { answer, _ throws(CallFailure) in try answer.begin(head.headers) }
+        withReader { answer, _ throws(CallFailure) in try answer.begin(head.headers) }
     }
 
     func body(_ part: ByteBuffer) {
         reporter.read(part.readableBytes)
-        take { answer, pass throws(CallFailure) in try answer.take(part.readableBytesSpan, pass) }
+        withReader { answer, handle throws(CallFailure) in try answer.take(part.readableBytesSpan, handle) }
     }
 
     func ended() {
         connection = nil
-        take { answer, pass throws(CallFailure) in try answer.end(pass) }
+        withReader { answer, handle throws(CallFailure) in try answer.end(handle) }
         fail(.brokenOff())
     }
 
@@ -57,32 +57,32 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
         fail(failure)
     }
 
-    private func take(_ body: (any AnswerReader, (AnswerStream.Step) -> Void) throws(CallFailure) -> Void) {
-        guard !isOver, let answer else { return }
+    private func withReader(_ body: (any AnswerReader, (AnswerStream.Step) -> Void) throws(CallFailure) -> Void) {
+        guard !isEnded, let answer else { return }
         do throws(CallFailure) {
-            try body(answer, pass)
+            try body(answer, handle)
         } catch {
             fail(error)
         }
     }
 
-    private func pass(_ step: AnswerStream.Step) {
-        guard !isOver else { return }
+    private func handle(_ step: AnswerStream.Step) {
+        guard !isEnded else { return }
         switch step {
         case .event(let content): reporter.received(content)
         case .last(let content, let summary):
-            isOver = true
+            isEnded = true
             connection?.letPass()
             connection = nil
             reporter.received(last: content, summary: summary)
         case .failed(let retryable, let retryAfter): fail(.reported(retryable: retryable, retryAfter: retryAfter))
-        case .chunk: fail(.invalid("an HTTP answer has no chunks"))
+        case .chunk: fail(.invalid("chunk messages aren't allowed over HTTP"))
         }
     }
 
     private func fail(_ failure: CallFailure) {
-        guard !isOver else { return }
-        isOver = true
+        guard !isEnded else { return }
+        isEnded = true
         connection?.close()
         connection = nil
         reporter.failed(failure)

@@ -12,7 +12,7 @@ struct HTTPCall {
     var answer: any AnswerReader
 
     /// - Parameter now: the clock of the event loop
-    /// - Throws: a failure where the upstream can't be sent such a request.
+    /// - Throws: a failure when the upstream doesn't support this kind of request
     init(
         _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, now: @escaping () -> Instant
     ) throws(CallFailure) {
@@ -38,12 +38,12 @@ struct HTTPCall {
     }
 
     private static func text(of request: UpstreamRequest) throws(CallFailure) -> [UInt8] {
-        guard case .text(let text) = request.input else { throw misplaced }
+        guard case .text(let text) = request.input else { throw unsupportedInput }
         return text
     }
 
-    /// The rules of the configuration don't let it come to this.
-    private static var misplaced: CallFailure {
+    /// The failure for a kind of input that the upstream doesn't support. Validation of the configuration rules this out.
+    private static var unsupportedInput: CallFailure {
         var failure = CallFailure(.unsupportedInput)
         (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
         return failure
@@ -78,7 +78,7 @@ struct HTTPCall {
     private static func transcription(
         _ request: UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, boundary: String, into body: inout [UInt8]
     ) throws(CallFailure) {
-        guard case .recording(let format, let recording) = request.input else { throw misplaced }
+        guard case .recording(let format, let recording) = request.input else { throw unsupportedInput }
         func part(_ disposition: String, type: String? = nil) {
             body += "--\(boundary)\r\nContent-Disposition: form-data; \(disposition)\r\n".utf8
             if let type { body += "Content-Type: \(type)\r\n".utf8 }
@@ -92,7 +92,7 @@ struct HTTPCall {
         field("model", Array(configuration.model.utf8))
         if !configuration.extraBody.has("response_format") { field("response_format", Array("json".utf8)) }
         for member in configuration.extraBody.members { field(member.name, UpstreamBody.formValue(member)) }
-        // Whisper knows languages, not dialects.
+        // Whisper accepts languages, not regional variants.
         if let lang = request.lang, !configuration.extraBody.has("language") {
             field("language", Array(lang.prefix { $0 != UInt8(ascii: "-") }))
         }

@@ -9,19 +9,19 @@ import Glibc
 import Musl
 #endif
 
-/// Who has asked something over a connection.
+/// The receiver of the events of one request and its response.
 protocol HTTPExchange: AnyObject {
-    /// The request is on its way.
+    /// The request was written to an open connection.
     func sent()
     func head(_ head: HTTPResponseHead)
     func body(_ part: ByteBuffer)
-    /// The answer is complete. Last.
+    /// The response is complete. The exchange's last event.
     func ended()
-    /// Last.
+    /// The exchange's last event.
     func failed(_ failure: CallFailure)
 }
 
-/// A connection to an HTTP upstream, on one event loop: one request after the other, none before the answer to the one before is complete.
+/// A connection to an HTTP upstream, on one event loop. Carries one request at a time, without pipelining.
 final class HTTPConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundIn = HTTPClientRequestPart
@@ -34,46 +34,46 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private enum State {
         case connecting
-        case resting
-        /// The request is written, the answer isn't complete.
+        case idle
+        /// The request is written, the response isn't complete.
         case busy
         case closed
     }
 
     let endpoint: Int
     let madeAt: Instant
-    /// Since when it rests.
+    /// When the connection became idle.
     private(set) var restsSince: Instant
     private let isSecure: Bool
     private let now: () -> Instant
     private let deadline: NIODeadline
-    /// It rests, or is over.
-    private let changed: (HTTPConnection) -> Void
+    /// Called when the connection becomes idle or closes.
+    private let onChange: (HTTPConnection) -> Void
     private var state = State.connecting
     private var attempt: ConnectAttempt?
     private var context: ChannelHandlerContext?
     private var timer: Scheduled<Void>?
     private var waiting: Request?
     private var exchange: (any HTTPExchange)?
-    /// Whether the upstream keeps the connection, as the head of its answer says.
-    private var isKept = false
-    /// The whole request is with the system.
+    /// Whether the upstream keeps the connection alive, according to the response head.
+    private var isKeepAlive = false
+    /// Whether the whole request was written to the socket.
     private var isWritten = false
     private var isRetired = false
     private var isPaused = false
     private var wantsRead = false
-    /// Bytes behind an answer that was complete before its body was, and until when they may come.
-    private var rest = 0
-    private var restUntil: Instant?
+    /// Bytes of the body that arrived after its last event, and the deadline for the end of the body.
+    private var discardedBytes = 0
+    private var discardDeadline: Instant?
 
-    /// What may come behind the end of an answer before its connection is given up, in bytes and in nanoseconds.
-    private static let longestRest = 65_536
-    private static let restTime: Int64 = 1_000_000_000
+    /// Limits of the body behind its last event, in bytes and nanoseconds. Beyond them the connection is closed instead of reused.
+    private static let maxDiscardedBytes = 65_536
+    private static let discardTimeout: Int64 = 1_000_000_000
 
-    init(endpoint: Int, connector: UpstreamConnector, now: @escaping () -> Instant, changed: @escaping (HTTPConnection) -> Void) {
+    init(endpoint: Int, connector: UpstreamConnector, now: @escaping () -> Instant, onChange: @escaping (HTTPConnection) -> Void) {
         self.endpoint = endpoint
         self.now = now
-        self.changed = changed
+        self.onChange = onChange
         isSecure = connector.urls[endpoint].isSecure
         deadline = .now() + connector.timeout
         madeAt = now()
@@ -90,10 +90,10 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     var isClosed: Bool { if case .closed = state { true } else { false } }
 
-    /// Whether a connection that rests can be used: nothing has come since the last answer, be it a second one or the end.
+    /// Whether an idle connection can be reused: nothing has arrived since the last response, neither data nor the end of the stream.
     var isClean: Bool {
-        guard case .resting = state, let context, context.channel.isActive else { return false }
-        // What the system has and the event loop hasn't read yet counts as well.
+        guard case .idle = state, let context, context.channel.isActive else { return false }
+        // Includes data in the socket's receive buffer that the event loop hasn't read.
         let handle = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
         guard let handle else { return true }
         var byte: UInt8 = 0
@@ -107,18 +107,18 @@ final class HTTPConnection: ChannelDuplexHandler {
         case .connecting:
             self.exchange = exchange
             waiting = request
-        case .resting:
+        case .idle:
             self.exchange = exchange
             write(request)
-        case .busy, .closed: exchange.failed(.unreachable("the connection is in use, or over"))
+        case .busy, .closed: exchange.failed(.unreachable("the connection is in use or closed"))
         }
     }
 
     private func write(_ request: Request) {
-        guard let context else { return end(.unreachable("the connection is over")) }
+        guard let context else { return end(.unreachable("the connection is closed")) }
         state = .busy
-        (isKept, isWritten) = (false, false)
-        (rest, restUntil) = (0, nil)
+        (isKeepAlive, isWritten) = (false, false)
+        (discardedBytes, discardDeadline) = (0, nil)
         context.write(wrapOutboundOut(.head(request.head)), promise: nil)
         if !request.body.isEmpty { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: request.body)))), promise: nil) }
         let promise = context.eventLoop.makePromise(of: Void.self)
@@ -132,32 +132,36 @@ final class HTTPConnection: ChannelDuplexHandler {
         readIfWanted()
     }
 
-    /// The exchange has what it wants: the rest of the answer may pass, so that the connection can be used again.
+    /// Detaches the exchange, which has received its last event, and discards the rest of the response so that the connection can be reused.
     func letPass() {
         exchange = nil
         isPaused = false
-        restUntil = now().advanced(byNanoseconds: Self.restTime)
+        discardDeadline = now().advanced(byNanoseconds: Self.discardTimeout)
         readIfWanted()
     }
 
-    /// Takes no further request, and closes behind the one that it has.
+    /// Drains the connection: it closes now if it is idle, else after the current response.
     func retire() {
         isRetired = true
-        if case .resting = state { close() }
+        if case .idle = state { close() }
     }
 
-    /// Gives the connection up, and the exchange isn't told.
+    /// Closes the connection without notifying the exchange.
     func close() {
         exchange = nil
         end(nil)
     }
 
-    /// Acts on what falls due.
+    /// Closes the connection when a deadline has passed.
+    ///
+    /// - Parameters:
+    ///   - idleClose: maximum idle time, in nanoseconds
+    ///   - maxAge: maximum age of an idle connection, in nanoseconds
     func tick(now: Instant, idleClose: Int64, maxAge: Int64) {
         switch state {
-        case .resting:
+        case .idle:
             if now.nanoseconds(since: restsSince) >= idleClose || now.nanoseconds(since: madeAt) >= maxAge { close() }
-        case .busy: if let restUntil, now >= restUntil { close() }
+        case .busy: if let discardDeadline, now >= discardDeadline { close() }
         case .connecting, .closed: break
         }
     }
@@ -173,7 +177,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        end(.brokenOff("the connection is gone"))
+        end(.brokenOff("the connection was closed"))
         self.context = nil
     }
 
@@ -187,12 +191,12 @@ final class HTTPConnection: ChannelDuplexHandler {
         guard case .connecting = state else { return }
         timer?.cancel()
         timer = nil
-        state = .resting
+        state = .idle
         if let request = waiting {
             waiting = nil
             write(request)
         } else {
-            settle()
+            reportIdle()
         }
     }
 
@@ -208,47 +212,47 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        // The decoder lets nothing through that wasn't asked for.
+        // The decoder rejects unsolicited data, so this is unexpected in any other state.
         guard case .busy = state else { return close() }
         switch unwrapInboundIn(data) {
         case .head(let head):
-            isKept = head.isKeepAlive
+            isKeepAlive = head.isKeepAlive
             exchange?.head(head)
         case .body(let part):
             if let exchange { return exchange.body(part) }
-            rest += part.readableBytes
-            if rest > Self.longestRest { close() }
+            discardedBytes += part.readableBytes
+            if discardedBytes > Self.maxDiscardedBytes { close() }
         case .end:
             let exchange = exchange
             self.exchange = nil
             isPaused = false
-            // An upstream that answers before it has the whole request may take the rest for another one.
-            if isKept, isWritten, !isRetired { state = .resting } else { end(nil) }
+            // An upstream that responds before it has read the whole request could parse the remainder as another request.
+            if isKeepAlive, isWritten, !isRetired { state = .idle } else { end(nil) }
             exchange?.ended()
-            settle()
+            reportIdle()
         }
     }
 
-    /// Rests, unless it was taken up again or has ended.
-    private func settle() {
-        guard case .resting = state else { return }
+    /// Reports the connection as idle unless it is already in use again or closed.
+    private func reportIdle() {
+        guard case .idle = state else { return }
         restsSince = now()
         readIfWanted()
-        changed(self)
+        onChange(self)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch (error, state) {
         case (_, .connecting): end(.unreachable(ClientFailure.text(error)))
-        case (HTTPParserError.invalidEOFState, _): end(.brokenOff("the connection ended in the answer"))
-        case (is HTTPParserError, _): end(.invalid("the answer isn't HTTP"))
+        case (HTTPParserError.invalidEOFState, _): end(.brokenOff("the connection closed during the response"))
+        case (is HTTPParserError, _): end(.invalid("the response isn't HTTP"))
         default: end(.brokenOff(ClientFailure.text(error)))
         }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         if case .connecting = state { end(.unreachable("the upstream closed the connection")) }
-        end(.brokenOff("the connection ended before the answer did"))
+        end(.brokenOff("the connection closed before the response completed"))
         context.fireChannelInactive()
     }
 
@@ -262,7 +266,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         context?.close(promise: nil)
         let exchange = exchange
         self.exchange = nil
-        changed(self)
+        onChange(self)
         if let failure { exchange?.failed(failure) }
     }
 }

@@ -9,21 +9,23 @@ final class HTTPMaker: UpstreamTransport {
     private let connector: UpstreamConnector
     private let pool: UpstreamPool
     private let loop: CallLoop
-    /// For each endpoint, those that rest, the longest first.
-    private var resting: [Deque<HTTPConnection>]
+    /// Idle connections by endpoint, the longest idle first.
+    private var idle: [Deque<HTTPConnection>]
     private var all: [ObjectIdentifier: HTTPConnection] = [:]
     private var isRetired = false
 
-    /// HTTP/1.1 has no numbers: what an upstream says behind its answer would pass for the answer to the next request. So a connection rests a
-    /// little before it is used again, as long as another one may be made; what comes in the meantime ends it. In nanoseconds.
-    private static let restTime: Int64 = 10_000_000
+    /// Time that a connection stays idle before it is reused, in nanoseconds, unless the connection limit is reached.
+    ///
+    /// HTTP/1.1 doesn't number requests: data that an upstream sends after a response would be parsed as the response to the next request. Data
+    /// that arrives during this time closes the connection.
+    private static let reuseDelay: Int64 = 10_000_000
 
     init(_ configuration: GatewayConfiguration.Upstream, connector: UpstreamConnector, pool: UpstreamPool, loop: CallLoop) {
         self.configuration = configuration
         self.connector = connector
         self.pool = pool
         self.loop = loop
-        resting = configuration.urls.map { _ in [] }
+        idle = configuration.urls.map { _ in [] }
     }
 
     func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt {
@@ -37,14 +39,15 @@ final class HTTPMaker: UpstreamTransport {
         return attempt
     }
 
-    /// Of those that have had their rest, the one used last: the others may come to be closed. Another one when there is none.
+    /// Returns the most recently used connection that has been idle for ``reuseDelay``, so that the others can reach `idle_close`; opens a
+    /// connection when there is none.
     private func connection(to endpoint: Int) -> HTTPConnection {
         let mayMake = all.count < GatewaySizes.orOff(configuration.maxConnections)
-        let rested = loop.now.advanced(byNanoseconds: -Self.restTime)
-        while let first = resting[endpoint].indices.first {
-            let found = resting[endpoint].lastIndex { $0.restsSince <= rested }
+        let idleBefore = loop.now.advanced(byNanoseconds: -Self.reuseDelay)
+        while let first = idle[endpoint].indices.first {
+            let found = idle[endpoint].lastIndex { $0.restsSince <= idleBefore }
             guard let index = found ?? (mayMake ? nil : first) else { break }
-            let connection = resting[endpoint].remove(at: index)
+            let connection = idle[endpoint].remove(at: index)
             if connection.isClean { return connection }
             connection.close()
         }
@@ -61,9 +64,9 @@ final class HTTPMaker: UpstreamTransport {
         if connection.isClosed {
             guard all.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
             pool.count { $0.connections -= 1 }
-            resting[connection.endpoint].removeAll { $0 === connection }
+            idle[connection.endpoint].removeAll { $0 === connection }
         } else {
-            resting[connection.endpoint].append(connection)
+            idle[connection.endpoint].append(connection)
         }
     }
 
@@ -87,7 +90,7 @@ final class HTTPMaker: UpstreamTransport {
 extension GatewayConfiguration.Upstream {
     /// The request to one of the endpoints.
     func request(_ call: HTTPCall, to endpoint: Int) -> HTTPConnection.Request {
-        // A query belongs behind the path: Azure's service reads its API version there.
+        // The URL's query follows the API path: Azure OpenAI reads its API version from it.
         let query = urls[endpoint].location.target.drop { $0 != "?" }
         var head = head(.POST, requestPath(to: endpoint) + query, of: endpoint)
         head.headers.replaceOrAdd(name: "Content-Type", value: call.contentType)

@@ -3,7 +3,7 @@ import GatewayTLS
 import NIOCore
 import NIOHTTP1
 
-/// HTTP upstreams: `http` and `openai`.
+/// An upstream of kind `http` or `openai`.
 final class HTTPService: UpstreamService {
     private let configuration: GatewayConfiguration.Upstream
     private let pool: UpstreamPool
@@ -26,7 +26,7 @@ final class HTTPService: UpstreamService {
             loop: loop)
     }
 
-    /// Asks for health, where that is wanted, until it is retired.
+    /// Runs health checks, if configured, until retired.
     func run() async {
         guard !configuration.healthPath.isEmpty else { return }
         await withTaskGroup(of: Void.self) { tasks in
@@ -51,8 +51,8 @@ final class HTTPService: UpstreamService {
             let connection = HTTPConnection(endpoint: endpoint, connector: connector, now: UpstreamPool.monotonic) { _ in }
             connection.begin(.init(head: configuration.head(.GET, configuration.healthPath, of: endpoint)), for: check)
             connection.connect(connector)
-            // As long for the answer as for the connection.
-            let timer = eventLoop.assumeIsolated().scheduleTask(in: connector.timeout) { check.tell(false) }
+            // The response gets the same timeout as the connection.
+            let timer = eventLoop.assumeIsolated().scheduleTask(in: connector.timeout) { check.complete(false) }
             promise.futureResult.assumeIsolated().whenComplete { _ in
                 timer.cancel()
                 connection.close()
@@ -63,22 +63,22 @@ final class HTTPService: UpstreamService {
     }
 }
 
-/// What a health check comes to.
+/// A health check, completed by the status of its response.
 private final class HealthCheck: HTTPExchange {
     private let promise: EventLoopPromise<Bool>
-    private var isTold = false
+    private var isComplete = false
 
     init(_ promise: EventLoopPromise<Bool>) { self.promise = promise }
 
-    func tell(_ isHealthy: Bool) {
-        guard !isTold else { return }
-        isTold = true
+    func complete(_ isHealthy: Bool) {
+        guard !isComplete else { return }
+        isComplete = true
         promise.succeed(isHealthy)
     }
 
     func sent() {}
-    func head(_ head: HTTPResponseHead) { tell((200...299).contains(head.status.code)) }
+    func head(_ head: HTTPResponseHead) { complete((200...299).contains(head.status.code)) }
     func body(_ part: ByteBuffer) {}
     func ended() {}
-    func failed(_ failure: CallFailure) { tell(false) }
+    func failed(_ failure: CallFailure) { complete(false) }
 }

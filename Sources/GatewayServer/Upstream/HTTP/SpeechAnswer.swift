@@ -1,36 +1,36 @@
 import GatewayCore
 import NIOHTTP1
 
-/// `openai`, speech: WAV files as they arrive. Their first bytes identify them, whatever the `Content-Type`.
+/// Parses responses of `openai` speech upstreams: one or more WAV files, recognized by their first bytes whatever the `Content-Type`.
 final class SpeechAnswer: AnswerReader {
     private var wav = WAVStream()
     private var format: AudioFormat?
 
     func begin(_ headers: HTTPHeaders) throws(CallFailure) {}
 
-    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
+    func take(_ bytes: RawSpan, _ emit: (AnswerStream.Step) -> Void) throws(CallFailure) {
         do throws(AnswerFault) {
-            try wav.take(bytes) { self.pass($0, pass) }
+            try wav.take(bytes) { self.emit($0, emit) }
         } catch {
             throw CallFailure(error)
         }
     }
 
-    func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        wav.finish { self.pass($0, pass) }
-        guard let format else { throw .brokenOff("the WAV file ends before its samples") }
-        pass(.last(.audioEnd(format), AnswerSummary()))
+    func end(_ emit: (AnswerStream.Step) -> Void) throws(CallFailure) {
+        wav.finish { self.emit($0, emit) }
+        guard let format else { throw .brokenOff("the WAV file ended before its samples") }
+        emit(.last(.audioEnd(format), AnswerSummary()))
     }
 
-    private func pass(_ piece: WAVStream.Piece, _ pass: (AnswerStream.Step) -> Void) {
+    private func emit(_ piece: WAVStream.Piece, _ emit: (AnswerStream.Step) -> Void) {
         switch piece {
         case .format(let next):
-            if let format { pass(.event(.audioEnd(format))) }
+            if let format { emit(.event(.audioEnd(format))) }
             format = next
-            pass(.event(.audio(next)))
+            emit(.event(.audio(next)))
         case .samples(let samples):
             guard let format else { return }
-            AnswerStream.cut(samples, format: format) { pass(.event(.audioChunk($0))) }
+            AnswerStream.cut(samples, format: format) { emit(.event(.audioChunk($0))) }
         }
     }
 }

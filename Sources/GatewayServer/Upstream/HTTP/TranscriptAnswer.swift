@@ -1,7 +1,7 @@
 import GatewayCore
 import NIOHTTP1
 
-/// `openai`, transcription: JSON with the text, or the text itself.
+/// Parses responses of `openai` transcription upstreams: JSON with the text, or plain text.
 final class TranscriptAnswer: AnswerReader {
     private var body: CollectedBody
     private var mayBePlain = false
@@ -9,15 +9,15 @@ final class TranscriptAnswer: AnswerReader {
     init(limit: Int) { body = CollectedBody(limit: limit) }
 
     func begin(_ headers: HTTPHeaders) throws(CallFailure) {
-        // The first byte identifies JSON under any type. Plain text needs its type: an HTML page isn't a transcript.
+        // JSON is recognized by its first byte under any type. Plain text requires its type: an HTML page isn't a transcript.
         let type = headers.mediaType
         mayBePlain = type == nil || type == "text/plain"
     }
 
-    func take(_ bytes: RawSpan, _ pass: (AnswerStream.Step) -> Void) throws(CallFailure) { try body.take(bytes) }
+    func take(_ bytes: RawSpan, _ emit: (AnswerStream.Step) -> Void) throws(CallFailure) { try body.take(bytes) }
 
-    func end(_ pass: (AnswerStream.Step) -> Void) throws(CallFailure) {
+    func end(_ emit: (AnswerStream.Step) -> Void) throws(CallFailure) {
         let answer = try body.read { (bytes) throws(AnswerFault) in try TranscriptionAnswer(bytes, mayBePlain: mayBePlain) }
-        pass(.last(.transcript(answer.text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), AnswerSummary()))
+        emit(.last(.transcript(answer.text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), AnswerSummary()))
     }
 }

@@ -3,7 +3,7 @@ import GatewayCore
 import NIOCore
 import Synchronization
 
-/// The way of a session's events from the event loop of its upstreams to the session's, while those aren't the same, or while the session is
+/// Carries a session's events from the event loop of its upstreams to the session's own, while the two differ or the session is being
 /// transferred.
 final class EventMailbox: UpstreamEventSink, Sendable {
     enum Item: Sendable {
@@ -12,7 +12,7 @@ final class EventMailbox: UpstreamEventSink, Sendable {
         case played(Int, RequestKey)
     }
 
-    /// The end of it, on the session's event loop.
+    /// The receiver of the items, on the session's event loop.
     protocol Reader: AnyObject {
         func receive(_ items: Deque<Item>)
     }
@@ -23,7 +23,7 @@ final class EventMailbox: UpstreamEventSink, Sendable {
         var reader: NIOLoopBound<any Reader>?
         var isScheduled = false
 
-        /// The event loop to wake, if it hasn't been woken.
+        /// Returns the event loop to wake; nil when a wake-up is already scheduled, nothing is queued, or no reader is attached.
         mutating func schedule() -> (any EventLoop)? {
             guard !isScheduled, !items.isEmpty, let reader else { return nil }
             isScheduled = true
@@ -48,7 +48,7 @@ final class EventMailbox: UpstreamEventSink, Sendable {
 
     func played(_ bytes: Int, of request: RequestKey) { _ = put(.played(bytes, request), bytes: 0) }
 
-    /// - Returns: whether there is room for more
+    /// - Returns: whether the mailbox has room for more
     private func put(_ item: Item, bytes: Int) -> Bool {
         let (loop, hasRoom) = state.withLock { state in
             state.items.append(item)
@@ -74,7 +74,7 @@ final class EventMailbox: UpstreamEventSink, Sendable {
 
     private func wake(_ eventLoop: (any EventLoop)?) {
         eventLoop?.execute { [self] in
-            // The session may have moved on in the meantime: then the items go to its present event loop.
+            // The session may have been transferred again: then the items stay for its current event loop.
             let (reader, items) = state.withLock { state -> (NIOLoopBound<any Reader>?, Deque<Item>) in
                 guard let reader = state.reader, reader.eventLoop === eventLoop else { return (nil, []) }
                 return (reader, state.take())
@@ -84,10 +84,10 @@ final class EventMailbox: UpstreamEventSink, Sendable {
     }
 }
 
-/// The bounds of what waits for a session before its upstreams are paused; half of them resumes the upstreams.
+/// Limits of the events that wait for a session. At `count` or `bytes` its upstreams are paused; at half of both they resume.
 enum Congestion {
     static let count = 256
     static let bytes = 262_144
-    /// The bound of what comes all the same: as much as is on its way when an upstream is paused.
+    /// Hard limit in bytes, for the data in flight when an upstream is paused. Beyond it the request fails.
     static let most = 1 << 20
 }

@@ -1,11 +1,11 @@
 import GatewayCore
 import NIOCore
 
-/// The requests of one session that are in flight, on the event loop of their connections. It stays there when the session moves.
+/// One session's requests in flight, on the event loop of their connections. The engine stays there when the session is transferred.
 final class LinkEngine: UpstreamEventSink {
     private enum Work {
         case own(ActiveRequest)
-        /// The response to another request is this one's as well. `unconsumed` is the size of the text until the response begins, then 0.
+        /// The response is shared with an identical request. `unconsumed` is the size of the text until the response begins, then 0.
         case shared(SharedAnswer.Subscription, unconsumed: Int)
     }
 
@@ -14,20 +14,20 @@ final class LinkEngine: UpstreamEventSink {
     private let onClose: (LinkEngine) -> Void
     /// The receiver of events.
     private var events: (any UpstreamEventSink)?
-    /// The receiver of what becomes of the client's input.
+    /// The receiver of `consumed` and `played`.
     private var input: (any UpstreamEventSink)?
-    private var works: [(key: RequestKey, work: Work)] = []
-    /// Spoken texts of the last requests, for clients that report how much they have played.
+    private var requests: [(key: RequestKey, work: Work)] = []
+    /// Spoken texts of the most recent requests, for clients that report their playback position.
     private var spoken: [(key: RequestKey, id: MessageID, text: SpokenText)] = []
-    /// The first stage of the last request.
+    /// The first stage of the most recent request.
     private var lastStage: UpstreamStage?
     private var isCongested = false
     private var isClosed = false
-    /// Bytes of shared responses, which can't be paused for one of many.
+    /// Bytes of shared responses received during congestion: a shared response can't be paused for one of its subscribers.
     private var bytesWhileCongested = 0
 
-    private static let spokenKept = 8
-    private static let mostWhileCongested = 1 << 20
+    private static let maxSpoken = 8
+    private static let maxBytesWhileCongested = 1 << 20
 
     init(session: ULID, upstreams: LoopUpstreams, onClose: @escaping (LinkEngine) -> Void) {
         self.session = session
@@ -35,11 +35,11 @@ final class LinkEngine: UpstreamEventSink {
         self.onClose = onClose
     }
 
-    /// The plan in force on this event loop.
+    /// The current plan of this event loop.
     var plan: UpstreamPlan { upstreams.plan }
 
     var heldBytes: Int {
-        works.reduce(0) { sum, entry in
+        requests.reduce(0) { sum, entry in
             if case .own(let request) = entry.work { sum + request.heldBytes } else { sum }
         } + spoken.reduce(0) { $0 + $1.text.heldBytes }
     }
@@ -48,12 +48,12 @@ final class LinkEngine: UpstreamEventSink {
 
     func connect(events: any UpstreamEventSink, input: any UpstreamEventSink) {
         (self.events, self.input) = (events, input)
-        for entry in works {
+        for entry in requests {
             if case .own(let request) = entry.work { request.input = input }
         }
     }
 
-    /// - Parameter route: its index in the plan; nil when no route takes the request
+    /// - Parameter route: the index of the route in the plan; nil when no route matches
     func start(_ request: consuming UpstreamRequest, plan: UpstreamPlan, route: Int?) {
         guard !isClosed else { return }
         guard let route else {
@@ -74,7 +74,7 @@ final class LinkEngine: UpstreamEventSink {
         let active = ActiveRequest(request, stages: stages, loop: upstreams.calls, sink: self)
         if let digest { return share(active, digest: digest, pool: lastStage?.pool) }
         active.input = input
-        works.append((active.key, .own(active)))
+        requests.append((active.key, .own(active)))
         active.begin()
     }
 
@@ -89,8 +89,8 @@ final class LinkEngine: UpstreamEventSink {
     func endInput(of key: RequestKey) { request(key)?.endInput() }
 
     func cancel(_ key: RequestKey, _ reason: CancelReason, playedMilliseconds: Int64?) {
-        guard let index = works.firstIndex(where: { $0.key == key }) else { return }
-        switch works.remove(at: index).work {
+        guard let index = requests.firstIndex(where: { $0.key == key }) else { return }
+        switch requests.remove(at: index).work {
         case .own(let request):
             keepSpoken(request)
             request.cancel(reason, playedMilliseconds: playedMilliseconds)
@@ -102,32 +102,32 @@ final class LinkEngine: UpstreamEventSink {
     }
 
     func clientState(_ state: ClientMessage.Status.State, replyTo: MessageID?, playedMilliseconds: Int64?) {
-        if let replyTo, let playedMilliseconds, let known = spoken.last(where: { $0.id == replyTo }) {
-            // While it plays, it is going to play the rest.
-            if state != .playing { played(playedMilliseconds, of: known.key) }
+        if let replyTo, let playedMilliseconds, let found = spoken.last(where: { $0.id == replyTo }) {
+            // During playback the client is still going to play the rest.
+            if state != .playing { played(playedMilliseconds, of: found.key) }
         }
         lastStage?.transport.tell(state, of: session, replyTo: replyTo, playedMilliseconds: playedMilliseconds)
     }
 
     private func played(_ milliseconds: Int64, of key: RequestKey) {
-        guard let known = spoken.last(where: { $0.key == key }) else { return }
-        input?.played(known.text.bytes(heardAt: milliseconds), of: key)
+        guard let found = spoken.last(where: { $0.key == key }) else { return }
+        input?.played(found.text.bytes(heardAt: milliseconds), of: key)
     }
 
-    /// Pauses the responses.
+    /// Pauses all responses that aren't shared.
     func pause() {
         guard !isCongested else { return }
         isCongested = true
-        for entry in works {
+        for entry in requests {
             if case .own(let request) = entry.work { request.pause() }
         }
     }
 
-    /// There is room again.
+    /// Resumes the responses when there is room again.
     func resume() {
         guard isCongested else { return }
         isCongested = false
-        for entry in works {
+        for entry in requests {
             if case .own(let request) = entry.work { request.resume() }
         }
     }
@@ -135,8 +135,8 @@ final class LinkEngine: UpstreamEventSink {
     func close(_ reason: CancelReason) {
         guard !isClosed else { return }
         isClosed = true
-        let all = works
-        works = []
+        let all = requests
+        requests = []
         (events, input) = (nil, nil)
         onClose(self)
         for entry in all {
@@ -158,12 +158,12 @@ final class LinkEngine: UpstreamEventSink {
     }
 
     private func forget(_ key: RequestKey) {
-        guard let index = works.firstIndex(where: { $0.key == key }) else { return }
-        if case .own(let request) = works.remove(at: index).work { keepSpoken(request) }
+        guard let index = requests.firstIndex(where: { $0.key == key }) else { return }
+        if case .own(let request) = requests.remove(at: index).work { keepSpoken(request) }
     }
 
     private func request(_ key: RequestKey) -> ActiveRequest? {
-        for entry in works where entry.key == key {
+        for entry in requests where entry.key == key {
             if case .own(let request) = entry.work { return request }
         }
         return nil
@@ -172,7 +172,7 @@ final class LinkEngine: UpstreamEventSink {
     private func keepSpoken(_ request: ActiveRequest) {
         guard let text = request.spokenText else { return }
         spoken.append((request.key, request.id, text))
-        if spoken.count > Self.spokenKept { spoken.removeFirst() }
+        if spoken.count > Self.maxSpoken { spoken.removeFirst() }
     }
 
     // MARK: Shared responses
@@ -187,21 +187,21 @@ final class LinkEngine: UpstreamEventSink {
             return request
         }
         if !subscription.leads { pool?.count { $0.shared &+= 1 } }
-        works.append((key, .shared(subscription, unconsumed: request.inputBytes)))
+        requests.append((key, .shared(subscription, unconsumed: request.inputBytes)))
         if subscription.leads { request.begin() }
     }
 
     private func receiveShared(_ event: consuming UpstreamEvent) {
         let key = event.request
-        guard let index = works.firstIndex(where: { $0.key == key }) else { return }
-        if case .shared(let subscription, let unconsumed) = works[index].work, unconsumed > 0 {
-            works[index].work = .shared(subscription, unconsumed: 0)
+        guard let index = requests.firstIndex(where: { $0.key == key }) else { return }
+        if case .shared(let subscription, let unconsumed) = requests[index].work, unconsumed > 0 {
+            requests[index].work = .shared(subscription, unconsumed: 0)
             input?.consumed(unconsumed)
         }
         bytesWhileCongested = isCongested ? bytesWhileCongested + event.content.byteCount : 0
-        guard bytesWhileCongested <= Self.mostWhileCongested || event.isLast else {
-            // The other requests go on; events of this one would have to be kept.
-            if case .shared(let subscription, _) = works.remove(at: index).work { subscription.cancel() }
+        guard bytesWhileCongested <= Self.maxBytesWhileCongested || event.isLast else {
+            // Fails only this subscriber; its events would have to be buffered without limit.
+            if case .shared(let subscription, _) = requests.remove(at: index).work { subscription.cancel() }
             deliver(UpstreamEvent(key, .tooFast(isRetryable: true), isLast: true))
             return
         }

@@ -4,8 +4,8 @@ import NIOCore
 
 /// A session's link to the upstreams of its routes.
 ///
-/// The requests themselves are with the ``LinkEngine``, on the event loop on which the link was made. The link moves along with the session: as
-/// long as both are on one event loop they call each other; after that, events go through an ``EventMailbox``.
+/// The requests belong to the ``LinkEngine``, on the event loop on which the link was made. The link is transferred with the session. On the same
+/// event loop, link and engine call each other directly; otherwise events go through an ``EventMailbox``.
 final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
     private let engine: NIOLoopBound<LinkEngine>
     private let plans: UpstreamPlans
@@ -17,7 +17,7 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
     private var credit = 0
     private var inbox: Deque<UpstreamEvent> = []
     private var inboxBytes = 0
-    /// Events that have come since there was room, those included that were joined to others.
+    /// Events received since there was room, including coalesced ones.
     private var received = 0
     private var isCongested = false
 
@@ -40,11 +40,11 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
         case .start(let request): start(request)
         case .audio(let key, let range):
             let chunk = Array(audio[range])
-            tell { $0.send(chunk, of: key) }
-        case .audioEnd(let key): tell { $0.endInput(of: key) }
+            onEngine { $0.send(chunk, of: key) }
+        case .audioEnd(let key): onEngine { $0.endInput(of: key) }
         case .cancel(let key, let played): cancel(key, .client, playedMilliseconds: played)
         case .clientState(let state, let replyTo, let played):
-            tell { $0.clientState(state, replyTo: replyTo, playedMilliseconds: played) }
+            onEngine { $0.clientState(state, replyTo: replyTo, playedMilliseconds: played) }
         }
     }
 
@@ -58,19 +58,19 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
         }
         guard !isHome else { return engine.value.start(request, plan: plan, route: route) }
         let routed = request
-        tell { $0.start(routed, plan: plan, route: route) }
+        onEngine { $0.start(routed, plan: plan, route: route) }
     }
 
-    private func tell(_ body: @escaping @Sendable (LinkEngine) -> Void) {
+    private func onEngine(_ body: @escaping @Sendable (LinkEngine) -> Void) {
         if isHome { body(engine.value) } else { home.execute { [engine] in body(engine.value) } }
     }
 
-    /// Events that have come and weren't delivered are dropped.
+    /// Cancels a request and drops its undelivered events.
     private func cancel(_ key: RequestKey, _ reason: CancelReason, playedMilliseconds: Int64? = nil) {
         if !inbox.isEmpty { inbox.removeAll { $0.request == key } }
         inboxBytes = inbox.reduce(0) { $0 + $1.content.byteCount }
-        tell { $0.cancel(key, reason, playedMilliseconds: playedMilliseconds) }
-        relieve()
+        onEngine { $0.cancel(key, reason, playedMilliseconds: playedMilliseconds) }
+        resumeIfDrained()
     }
 
     func demand(_ events: Int) {
@@ -81,14 +81,14 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
             credit -= 1
             session?.deliver(event)
         }
-        relieve()
+        resumeIfDrained()
     }
 
-    private func relieve() {
+    private func resumeIfDrained() {
         guard isCongested, inbox.count <= Congestion.count / 2, inboxBytes <= Congestion.bytes / 2 else { return }
         isCongested = false
         received = inbox.count
-        tell { $0.resume() }
+        onEngine { $0.resume() }
     }
 
     func withdraw() -> Int {
@@ -118,7 +118,7 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
     }
 
     func close() {
-        tell { $0.close(.session) }
+        onEngine { $0.close(.session) }
         mailbox.detach()
         session = nil
         inbox = []
@@ -133,30 +133,32 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
             session?.deliver(event)
             return true
         }
-        return keep(event)
+        return enqueue(event)
     }
 
-    private func keep(_ event: consuming UpstreamEvent) -> Bool {
+    private func enqueue(_ event: consuming UpstreamEvent) -> Bool {
         inboxBytes += event.content.byteCount
         guard inboxBytes <= Congestion.most else {
-            giveUp(event.request)
+            failTooFast(event.request)
             return !isCongested
         }
         let event = event
-        if !join(event) { inbox.append(event) }
+        if !coalesce(event) { inbox.append(event) }
         received += 1
         if received >= Congestion.count || inboxBytes >= Congestion.bytes { isCongested = true }
         return !isCongested
     }
 
-    /// An upstream that doesn't stop when it is paused costs its own request, and not the session.
-    private func giveUp(_ key: RequestKey) {
+    /// Fails the request of an upstream that keeps sending while it is paused. The session continues.
+    private func failTooFast(_ key: RequestKey) {
         cancel(key, .fault)
         session?.deliver(UpstreamEvent(key, .tooFast(isRetryable: false), isLast: true))
     }
 
-    /// Deltas of one text that wait can wait as one.
-    private func join(_ event: UpstreamEvent) -> Bool {
+    /// Appends a text delta to the waiting one of the same request.
+    ///
+    /// - Returns: false when the two can't be coalesced
+    private func coalesce(_ event: UpstreamEvent) -> Bool {
         guard !event.isLast, case .text(let more, final: false) = event.content, let last = inbox.last, last.request == event.request,
             !last.isLast, case .text(var text, final: false) = last.content
         else { return false }
@@ -169,13 +171,13 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
     func receive(_ items: Deque<EventMailbox.Item>) {
         for item in items {
             switch item {
-            case .event(let event): if !deliver(event) { tell { $0.pause() } }
+            case .event(let event): if !deliver(event) { onEngine { $0.pause() } }
             case .consumed(let bytes): session?.consumed(bytes)
             case .played(let bytes, let request): session?.played(bytes, of: request)
             }
         }
-        // The mailbox is empty now: the engine may have paused because of it.
-        if !isCongested { tell { $0.resume() } }
+        // The mailbox is empty now; the engine may be paused because it was full.
+        if !isCongested { onEngine { $0.resume() } }
     }
 }
 

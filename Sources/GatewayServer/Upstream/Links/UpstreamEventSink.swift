@@ -1,17 +1,17 @@
 package import GatewayCore
 
-/// The receiver of what comes of requests: a session, its link, or a request that has another one work for it.
+/// The receiver of the events of requests, for example a session or its link.
 package protocol UpstreamEventSink: AnyObject {
-    /// Takes an event of a request.
+    /// Receives an event of a request.
     ///
-    /// - Returns: whether more may follow; false asks for a pause until the sender is resumed
+    /// - Returns: false to pause the sender until it is resumed
     @discardableResult
     func deliver(_ event: consuming UpstreamEvent) -> Bool
 
-    /// So many bytes of the client's text or audio are on their way to an upstream, or aren't needed any more.
+    /// This many bytes of the client's text or audio were written to an upstream or are no longer needed.
     func consumed(_ bytes: Int)
 
-    /// The client has played no more than so many bytes of the text of a spoken response.
+    /// The client has played at most this many bytes of the text of a spoken response.
     func played(_ bytes: Int, of request: RequestKey)
 }
 
@@ -20,8 +20,8 @@ extension UpstreamEventSink {
     package func played(_ bytes: Int, of request: RequestKey) {}
 }
 
-/// The history of a session, as requests are sent it.
+/// The history of a session, for requests to models.
 package protocol ConversationSource: AnyObject {
-    /// The conversation before a request, the oldest line first: at most so many lines and bytes.
+    /// Returns the conversation before a request, the oldest line first, limited to this many lines and bytes.
     func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine]
 }

@@ -3,66 +3,66 @@ package import NIOCore
 
 /// The connection of one session to its upstreams, on the session's event loop.
 ///
-/// Commands go in; events come back through the ``UpstreamEventSink``, at once or later, but never more than was asked for with
-/// ``demand(_:)``. That is the whole seam: a WebSocket, an HTTP stream, a process or the built-in loopback fit behind it.
+/// The session sends commands; the link delivers events to its ``UpstreamEventSink``, immediately or later, but never more than ``demand(_:)``
+/// allowed. WebSocket, HTTP, process and loopback upstreams all implement this interface.
 package protocol UpstreamLink: AnyObject {
-    /// Takes a command. Its content waits in the link until there is demand; the session counts those bytes and refuses what
-    /// doesn't fit, so the link needs no bound of its own.
+    /// Sends a command. Its content waits in the link until there is demand; the session counts those bytes and rejects what exceeds its limit,
+    /// so the link needs no limit of its own.
     ///
-    /// Events are delivered from inside this method or ``demand(_:)``, or from a task of the event loop of their own: never while another
-    /// connection's input is handled.
+    /// Events are delivered during this method or ``demand(_:)``, or in an event-loop task of their own: never while another connection's input
+    /// is handled.
     ///
     /// - Parameter audio: the buffer that the ranges of audio commands refer to, during the call
     func send(_ command: UpstreamCommand, audio: [UInt8])
 
-    /// Allows `events` more events. A failure needs no demand.
+    /// Allows `events` more events. Failures are delivered without demand.
     func demand(_ events: Int)
 
-    /// Takes back the events that were allowed and haven't come.
+    /// Withdraws the unused demand.
     ///
-    /// - Returns: how many that were.
+    /// - Returns: the number of allowed events that weren't delivered
     func withdraw() -> Int
 
-    /// The session is about to leave this event loop: nothing is reported until it has arrived on another one.
+    /// Detaches the link from its event loop before the session is transferred. Nothing is delivered until ``move(to:on:)``.
     func leave()
 
-    /// The session has arrived on another event loop. Called there: from now on that is the link's, and `session` receives everything.
+    /// Attaches the link to the session's new event loop, on which it is called. From now on `session` receives all events.
     func move(to session: any UpstreamEventSink & ConversationSource, on eventLoop: any EventLoop)
 
-    /// The session has ended. Nothing is reported afterwards, and its sink is released.
+    /// Closes the link of a session that has ended: cancels its requests and releases the sink. Nothing is delivered afterwards.
     func close()
 
-    /// Whether it responds from inside ``send(_:audio:)``.
+    /// Whether the link responds during ``send(_:audio:)``.
     var isAtOnce: Bool { get }
 
-    /// Bytes that it holds besides those that the session counts as waiting for the upstream.
+    /// Bytes that the link holds, except those that the session counts as waiting for the upstream.
     var heldBytes: Int { get }
 }
 
-/// Upstreams as one event loop has them. Belongs to it.
+/// Makes the links of one event loop's sessions. Confined to that event loop.
 package protocol UpstreamLoop: AnyObject {
-    /// The link keeps the session until it is closed.
+    /// Makes the link of a session. The link retains the session until it is closed.
     func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink
 
-    /// Acts on what falls due. To be called every 100 ms.
+    /// Handles expired deadlines. To be called every 100 ms.
     func tick(now: Instant)
 
-    /// Another configuration is in force.
+    /// Switches to the reloaded configuration.
     func reload()
 
-    /// Cancels everything.
+    /// Cancels all requests and closes all connections.
     func shutDown()
 }
 
-/// The upstreams of the process. Chosen in the assembly.
+/// The upstreams of the process, shared by all event loops.
 package protocol UpstreamProvider: Sendable {
-    /// - Parameter now: the clock of the event loop, which leaves out the time that the process was stopped
+    /// - Parameter now: the clock of the event loop, which excludes time during which the process was suspended
     func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLoop
 
-    /// The state of all upstreams together.
+    /// The combined state of all upstreams.
     var state: UpstreamState { get }
     /// Paths that clients may connect to besides the gateway's own.
     var paths: Set<String> { get }
-    /// Their figures, for operators.
+    /// Statistics of each upstream, for operators.
     var statistics: [UpstreamStatistics] { get }
 }

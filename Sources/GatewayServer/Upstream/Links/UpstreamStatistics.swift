@@ -1,4 +1,4 @@
-/// One upstream at one moment, as operators see it.
+/// A snapshot of one upstream, for operators.
 package struct UpstreamStatistics: Sendable, Hashable, Codable {
     package struct Endpoint: Sendable, Hashable, Codable {
         package var address: String
@@ -23,8 +23,9 @@ package struct UpstreamStatistics: Sendable, Hashable, Codable {
     package var kind: String
     /// `ready`, `degraded` or `unavailable`.
     package var state: String
-    /// Requests that are worked on, and that wait for a permit.
+    /// Requests that hold a permit.
     package var active: Int
+    /// Requests that wait for a permit.
     package var waiting: Int
     package var endpoints: [Endpoint]
     package var completed: UInt64 = 0
@@ -33,7 +34,7 @@ package struct UpstreamStatistics: Sendable, Hashable, Codable {
     package var retries: UInt64 = 0
     package var hedges: UInt64 = 0
     package var shared: UInt64 = 0
-    /// Connections or processes that there are.
+    /// Open connections or running processes.
     package var connections: Int = 0
 
     package init(name: String, kind: String, state: String, active: Int, waiting: Int, endpoints: [Endpoint]) {

@@ -1,14 +1,14 @@
 import GatewayCore
 import NIOCore
 
-/// The loopback as one upstream among others, for routes that name it.
+/// An upstream of kind `loopback`, for routes that name it.
 final class LoopbackService: UpstreamService {
-    func makeTransport(on loop: CallLoop) -> any UpstreamTransport { LoopbackMaker() }
+    func makeTransport(on loop: CallLoop) -> any UpstreamTransport { LoopbackTransport() }
     func run() async {}
     func retire() async {}
 }
 
-private final class LoopbackMaker: UpstreamTransport {
+private final class LoopbackTransport: UpstreamTransport {
     func makeAttempt(_ request: borrowing UpstreamRequest, endpoint: Int, reporter: AttemptReporter) -> any UpstreamAttempt {
         LoopbackAttempt(copy request, reporter: reporter)
     }
@@ -17,21 +17,21 @@ private final class LoopbackMaker: UpstreamTransport {
 private final class LoopbackAttempt: UpstreamAttempt, UpstreamEventSink, ConversationSource {
     private let reporter: AttemptReporter
     private var link: LoopbackLink?
-    private var isOver = false
+    private var isEnded = false
     private static let key = RequestKey(number: 1)
-    /// As much as it likes, unless it is held back.
-    private static let plenty = 1 << 30
+    /// Practically unlimited demand, for an attempt that isn't paused.
+    private static let unlimited = 1 << 30
 
     init(_ request: consuming UpstreamRequest, reporter: AttemptReporter) {
         self.reporter = reporter
         let whole = request
-        // The loopback takes audio as it comes.
+        // The loopback accepts streamed audio only.
         if case .recording(let format, _) = request.input { request.input = .audio(format) }
         request.key = Self.key
         let link = LoopbackLink(session: self)
         self.link = link
         reporter.connected()
-        link.demand(Self.plenty)
+        link.demand(Self.unlimited)
         link.send(.start(request), audio: [])
         sendRecording(of: whole)
     }
@@ -42,28 +42,28 @@ private final class LoopbackAttempt: UpstreamAttempt, UpstreamEventSink, Convers
 
     func pause() { _ = link?.withdraw() }
 
-    func resume() { link?.demand(Self.plenty) }
+    func resume() { link?.demand(Self.unlimited) }
 
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
-        isOver = true
+        isEnded = true
         link?.close()
         link = nil
     }
 
     func deliver(_ event: consuming UpstreamEvent) -> Bool {
-        guard !isOver else { return true }
+        guard !isEnded else { return true }
         guard event.isLast else {
             reporter.received(event.content)
             return true
         }
-        isOver = true
+        isEnded = true
         reporter.received(last: event.content, summary: AnswerSummary())
         link?.close()
         link = nil
         return true
     }
 
-    func consumed(_ bytes: Int) { if !isOver { reporter.consumed(bytes) } }
+    func consumed(_ bytes: Int) { if !isEnded { reporter.consumed(bytes) } }
 
     func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine] { [] }
 }

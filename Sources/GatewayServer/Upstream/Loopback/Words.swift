@@ -1,8 +1,10 @@
-/// Words of a UTF-8 text, parted by spaces, tabs and line feeds, the white space that sanitizing leaves. A piece is a word with the white space behind it, so pieces add up to the text.
+/// Words of a UTF-8 text, separated by spaces, tabs and line feeds, the only white space that sanitizing keeps.
+///
+/// A piece is a word with its trailing white space, so the pieces concatenate to the text.
 enum Words {
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0A || byte == 0x09 }
 
-    /// Counts at most `limit`.
+    /// Counts words, up to `limit`.
     static func count(in text: [UInt8], upTo limit: Int) -> Int {
         var count = 0
         var isInside = false
@@ -17,7 +19,7 @@ enum Words {
         return count
     }
 
-    /// Where the piece that begins at `start` ends.
+    /// Returns the end of the piece that begins at `start`.
     static func end(after start: Int, in text: [UInt8]) -> Int {
         var index = start
         while index < text.count, isSpace(text[index]) { index += 1 }

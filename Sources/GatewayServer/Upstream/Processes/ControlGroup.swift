@@ -8,16 +8,16 @@ import Glibc
 import Musl
 #endif
 
-/// A control group of its own for a process, so that everything that it starts can be killed, also what has left its process group.
+/// A cgroup for one worker process, so that all its descendants can be killed, including those that have left its process group.
 ///
-/// Where the system has no version 2 hierarchy that the gateway may write to, there is none.
+/// Available only where the gateway can write to a cgroup v2 hierarchy.
 ///
-/// Whatever is done to groups waits for a lock of the whole system's, which the joining of one process can hold for ten milliseconds and more. So
-/// it is done on a thread of its own, one after the other, never on an event loop.
+/// Operations on cgroups wait for a system-wide lock, which a single joining process can hold for 10 ms and more. They run on a serial queue of
+/// their own, never on an event loop.
 struct ControlGroup: Sendable {
     let path: String
 
-    /// The group that the gateway is in; nil where there is no such.
+    /// The directory of the gateway's own cgroup; nil where cgroup v2 isn't available or writable.
     private static let parent: String? = {
         guard let mounts = try? String(contentsOfFile: "/proc/self/mountinfo", encoding: .utf8),
             let groups = try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)
@@ -28,30 +28,30 @@ struct ControlGroup: Sendable {
         let own = groups.split(separator: "\n").first { $0.hasPrefix("0::") }?.dropFirst(3)
         guard let mount, let own else { return nil }
         let path = mount + (own == "/" ? "" : own)
-        // Without it, what is in a group can't be killed at once.
+        // Processes can only be moved into subgroups of a group whose `cgroup.procs` is writable.
         return access("\(path)/cgroup.procs", W_OK) == 0 ? String(path) : nil
     }()
 
     private static let prefix = "parley-upstream-"
 
-    private static let numbers = Atomic<UInt64>(0)
+    private static let nextNumber = Atomic<UInt64>(0)
     private static let queue = DispatchQueue(label: "parley.control-groups")
 
-    private static func apart<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
+    private static func onQueue<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
         await withCheckedContinuation { continuation in
             queue.async { continuation.resume(returning: body()) }
         }
     }
 
-    /// Makes one; nil where that isn't possible.
+    /// Makes a control group; nil where cgroup v2 isn't available.
     static func make() async -> ControlGroup? {
         guard let parent else { return nil }
-        return await apart { ControlGroup(in: parent) }
+        return await onQueue { ControlGroup(in: parent) }
     }
 
     private init?(in parent: String) {
         guard let start = Self.start(of: getpid()) else { return nil }
-        path = "\(parent)/\(Self.prefix)\(getpid())-\(start)-\(Self.numbers.add(1, ordering: .relaxed).newValue)"
+        path = "\(parent)/\(Self.prefix)\(getpid())-\(start)-\(Self.nextNumber.add(1, ordering: .relaxed).newValue)"
         guard mkdir(path, 0o755) == 0 else { return nil }
         guard access("\(path)/cgroup.kill", W_OK) == 0 else {
             rmdir(path)
@@ -59,8 +59,8 @@ struct ControlGroup: Sendable {
         }
     }
 
-    /// Kills everything in it.
-    func kill() async { await Self.apart { Self.kill(path) } }
+    /// Kills all processes in the group.
+    func kill() async { await Self.onQueue { Self.kill(path) } }
 
     private static func kill(_ path: String) {
         let file = open("\(path)/cgroup.kill", O_WRONLY | O_CLOEXEC)
@@ -69,10 +69,12 @@ struct ControlGroup: Sendable {
         close(file)
     }
 
-    /// False as long as something in it is left.
-    func remove() async -> Bool { await Self.apart { rmdir(path) == 0 || errno == ENOENT } }
+    /// Removes the group.
+    ///
+    /// - Returns: false while processes remain in the group
+    func remove() async -> Bool { await Self.onQueue { rmdir(path) == 0 || errno == ENOENT } }
 
-    /// When a process began, in ticks since the machine did; nil when there is none.
+    /// The start time of a process in clock ticks since boot (`proc(5)`); nil when the process doesn't exist.
     private static func start(of process: pid_t) -> Substring? {
         guard let stat = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8), let end = stat.lastIndex(of: ")") else {
             return nil
@@ -80,17 +82,17 @@ struct ControlGroup: Sendable {
         return stat[end...].split(separator: " ").dropFirst(20).first
     }
 
-    /// Those of gateways that died: what is left in them is killed.
+    /// Removes the groups of gateways that have exited and kills the processes left in them.
     static func sweep() async {
         guard let parent else { return }
-        await apart { sweep(parent) }
+        await onQueue { sweep(parent) }
     }
 
     private static func sweep(_ parent: String) {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: parent) else { return }
         for name in names where name.hasPrefix(prefix) {
             let parts = name.dropFirst(prefix.count).split(separator: "-")
-            // Its number may be another process's by now, which then has begun at another time.
+            // The pid may have been reused; then the start time differs.
             guard parts.count == 3, let owner = pid_t(parts[0]), start(of: owner).map(String.init) != String(parts[1]) else { continue }
             kill("\(parent)/\(name)")
             rmdir("\(parent)/\(name)")

@@ -2,7 +2,7 @@ import GatewayCore
 import NIOCore
 import Synchronization
 
-/// Makes attempts on one event loop.
+/// The transport of a `process` upstream on one event loop.
 final class ProcessMaker: UpstreamTransport {
     private let service: ProcessService
     private let loop: CallLoop
@@ -19,21 +19,21 @@ final class ProcessMaker: UpstreamTransport {
     }
 }
 
-/// One request to a worker.
+/// One attempt, performed by a worker process.
 private final class ProcessAttempt: UpstreamAttempt {
     private let request: UpstreamRequest
     private let service: ProcessService
     private let reporter: AttemptReporter
     private let eventLoop: any EventLoop
     private var worker: ProcessWorker?
-    /// The pipes of the worker that has the request.
+    /// The pipes of the worker that has accepted the request.
     private var handler: NIOLoopBound<WorkerHandler>?
-    private var isOver = false
+    private var isEnded = false
     private var isPaused = false
-    /// Audio that has come while no worker has the request.
+    /// Audio received while no worker has accepted the request.
     private var chunks: [[UInt8]] = []
     private var hasInputEnded = false
-    /// A worker has got some of the audio, so that no other can take the request.
+    /// Whether audio was sent to a worker. The request can't be moved to another worker then.
     private var hasSentAudio = false
     private static let numbers = Atomic<UInt64>(0)
 
@@ -47,12 +47,12 @@ private final class ProcessAttempt: UpstreamAttempt {
     func begin() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         worker = service.take(on: eventLoop) { failure in
-            bound.eventLoop.execute { bound.value.isUp(failure) }
+            bound.eventLoop.execute { bound.value.workerReady(failure) }
         }
     }
 
-    private func isUp(_ failure: CallFailure?) {
-        guard !isOver else { return }
+    private func workerReady(_ failure: CallFailure?) {
+        guard !isEnded else { return }
         if let failure { return fail(failure) }
         guard let worker, let handler = worker.handler else { return fail(.unreachable("the process has ended")) }
         let number = Self.numbers.add(1, ordering: .relaxed).newValue
@@ -61,33 +61,33 @@ private final class ProcessAttempt: UpstreamAttempt {
         line.append(UInt8(ascii: "\n"))
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let whole = line
-        Self.tell(handler) { handler in
+        Self.perform(handler) { handler in
             handler.begin(number, line: whole) { event in
                 if bound.eventLoop.inEventLoop {
-                    bound.value.take(event, from: worker)
+                    bound.value.handle(event, from: worker)
                 } else {
-                    bound.eventLoop.execute { bound.value.take(event, from: worker) }
+                    bound.eventLoop.execute { bound.value.handle(event, from: worker) }
                 }
             }
         }
     }
 
-    /// Its pipes may be on another event loop.
-    private static func tell(_ handler: NIOLoopBound<WorkerHandler>?, _ body: @escaping @Sendable (WorkerHandler) -> Void) {
+    /// Runs `body` on the handler's event loop, which may be another one.
+    private static func perform(_ handler: NIOLoopBound<WorkerHandler>?, _ body: @escaping @Sendable (WorkerHandler) -> Void) {
         guard let handler else { return }
         if handler.eventLoop.inEventLoop { body(handler.value) } else { handler.eventLoop.execute { body(handler.value) } }
     }
 
     func send(_ chunk: [UInt8]) {
-        guard !isOver else { return }
+        guard !isEnded else { return }
         guard let handler else { return chunks.append(chunk) }
         hasSentAudio = true
-        Self.tell(handler) { $0.send(chunk) }
+        Self.perform(handler) { $0.send(chunk) }
     }
 
     func endInput() {
         hasInputEnded = true
-        Self.tell(handler) { $0.endInput() }
+        Self.perform(handler) { $0.endInput() }
     }
 
     func pause() { setPaused(true) }
@@ -95,33 +95,33 @@ private final class ProcessAttempt: UpstreamAttempt {
 
     private func setPaused(_ paused: Bool) {
         isPaused = paused
-        Self.tell(handler) { $0.setPaused(paused) }
+        Self.perform(handler) { $0.setPaused(paused) }
     }
 
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
-        guard !isOver else { return }
-        isOver = true
-        Self.tell(handler) { $0.forget() }
-        // There is no other way to make it stop.
+        guard !isEnded else { return }
+        isEnded = true
+        Self.perform(handler) { $0.forget() }
+        // Killing the worker is the only way to cancel its request.
         worker?.kill()
     }
 
-    private func take(_ event: WorkerEvent, from worker: ProcessWorker) {
+    private func handle(_ event: WorkerEvent, from worker: ProcessWorker) {
         // Events of a worker that was replaced may arrive late.
-        guard !isOver, worker === self.worker else { return }
+        guard !isEnded, worker === self.worker else { return }
         switch event {
         case .ready: ready(worker)
         case .heard(let bytes): reporter.read(bytes)
         case .took(let bytes): if request.isStreamed { reporter.consumed(bytes) }
         case .step(.event(let content)): reporter.received(content)
         case .step(.last(let content, let summary)):
-            giveBack()
+            releaseWorker()
             reporter.received(last: content, summary: summary)
         case .step(.failed(let retryable, let retryAfter)):
-            giveBack()
+            releaseWorker()
             reporter.failed(.reported(retryable: retryable, retryAfter: retryAfter))
         case .step(.chunk): break
-        case .checkpoint: Self.tell(worker.handler) { $0.readOn() }
+        case .checkpoint: Self.perform(worker.handler) { $0.readOn() }
         case .failed(let failure): fail(failure)
         case .stale(let reason): replace(worker, reason)
         }
@@ -131,15 +131,15 @@ private final class ProcessAttempt: UpstreamAttempt {
         handler = worker.handler
         if isPaused { setPaused(true) }
         reporter.connected()
-        guard !isOver else { return }
+        guard !isEnded else { return }
         if !hasSentAudio, chunks.isEmpty, !hasInputEnded { sendRecording(of: request) }
         let waiting = chunks
         chunks = []
         for chunk in waiting { send(chunk) }
-        if hasInputEnded, !request.isRecording { Self.tell(handler) { $0.endInput() } }
+        if hasInputEnded, !request.isRecording { Self.perform(handler) { $0.endInput() } }
     }
 
-    /// The next one that rests, or a new one. Each is asked once, and a new one doesn't count as used up: it ends.
+    /// Moves the request to the next idle worker or a new one. Terminates because each idle worker is tried once and a new one is never stale.
     private func replace(_ worker: ProcessWorker, _ reason: String) {
         worker.kill()
         guard !hasSentAudio else {
@@ -151,15 +151,15 @@ private final class ProcessAttempt: UpstreamAttempt {
         begin()
     }
 
-    /// It is done, and the worker as good as before.
-    private func giveBack() {
-        isOver = true
+    /// Ends the attempt and returns the worker to its service for reuse.
+    private func releaseWorker() {
+        isEnded = true
         if let worker { service.give(worker) }
     }
 
     private func fail(_ failure: CallFailure) {
-        guard !isOver else { return }
-        isOver = true
+        guard !isEnded else { return }
+        isEnded = true
         worker?.kill()
         reporter.failed(failure)
     }

@@ -1,22 +1,22 @@
 import Foundation
 
-/// What stands between the gateway and the program of a `process` upstream: `parley-launch`, a moment of our own code in the new process, before
-/// the program takes its place.
+/// `parley-launch`, the helper that starts the program of a `process` upstream.
 ///
-/// There the kernel is told to kill it when the gateway dies, and its memory is bounded. Neither can be done from outside without a gap.
+/// Inside the new process, before it executes the program, the helper sets the parent-death signal, so that the kernel kills the process with the
+/// gateway, and the memory limit. Setting either from outside would leave a race.
 struct ProcessLauncher: Sendable {
-    /// It isn't where it is looked for.
+    /// The helper is missing or isn't executable.
     struct Missing: Error, CustomStringConvertible {
         let path: String
         var description: String {
-            "\(path) isn't there or can't be executed: upstreams of the kind process need it, and it comes with parley"
+            "\(path) is missing or not executable; upstreams of kind process need it beside the parley executable"
         }
     }
 
-    /// Its executable.
+    /// The path of the helper's executable.
     let path: String
 
-    /// That beside an executable, by default the running one.
+    /// Finds the helper beside an executable, by default the running one.
     ///
     /// - Throws: ``Missing``
     init(beside executable: String = ownExecutable) throws(Missing) {
@@ -24,13 +24,15 @@ struct ProcessLauncher: Sendable {
         guard FileManager.default.isExecutableFile(atPath: path) else { throw Missing(path: path) }
     }
 
-    /// What has been replaced since it was started has a word behind its name, but its folder still.
+    /// The path of the running executable. If the file was replaced since, the kernel appends ` (deleted)` to the name; the directory is unaffected.
     private static var ownExecutable: String { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "" }
 
+    /// Returns the helper's arguments.
+    ///
     /// - Parameters:
     ///   - parent: the process that the program must not outlive
-    ///   - memoryLimit: of its address space, bytes; 0 for none
-    ///   - group: the folder of the control group to join
+    ///   - memoryLimit: maximum address space, in bytes; 0 for none
+    ///   - group: the directory of the control group to join; nil for none
     func arguments(parent: Int32, memoryLimit: Int, group: String?, command: [String]) -> [String] {
         ["\(parent)", "\(memoryLimit)", group ?? "-"] + command
     }

@@ -13,10 +13,10 @@ import Glibc
 import Musl
 #endif
 
-/// `process` upstreams: programs on the same machine, started when they are needed, used again and again, and replaced after a while.
+/// An upstream of kind `process`: a pool of worker processes on the same machine, started on demand, reused, and replaced after a number of requests.
 final class ProcessService: UpstreamService {
     private struct State {
-        /// The longest unused first.
+        /// Idle workers, the longest idle first.
         var idle: [ProcessWorker] = []
         var workers: [UInt64: ProcessWorker] = [:]
         var lastNumber: UInt64 = 0
@@ -48,12 +48,12 @@ final class ProcessService: UpstreamService {
 
     func makeTransport(on loop: CallLoop) -> any UpstreamTransport { ProcessMaker(service: self, loop: loop) }
 
-    /// Takes a worker that rests, or has one started.
+    /// Leases an idle worker or starts a new one.
     ///
-    /// - Parameter ready: called on any thread when it has come up, or can't
+    /// - Parameter ready: called on any thread when the worker is running, or with the reason why it can't be started
     func take(on eventLoop: any EventLoop, ready: @escaping @Sendable (CallFailure?) -> Void) -> ProcessWorker {
         let (worker, isNew) = state.withLock { state -> (ProcessWorker, Bool) in
-            // The one used last: the others may come to be closed.
+            // The most recently used one, so that the others can reach `idle_close`.
             while let worker = state.idle.popLast() {
                 if !worker.isKilled, !worker.noticeEnd() { return (worker, false) }
             }
@@ -66,7 +66,7 @@ final class ProcessService: UpstreamService {
         return worker
     }
 
-    /// Gives back a worker that has answered in full.
+    /// Releases a worker that has completed its response.
     func give(_ worker: ProcessWorker) {
         worker.count()
         worker.rest()
@@ -80,7 +80,7 @@ final class ProcessService: UpstreamService {
         if !isKept { worker.kill() }
     }
 
-    // MARK: Looking after
+    // MARK: Lifecycle
 
     func run() async {
         await ControlGroup.sweep()
@@ -94,7 +94,7 @@ final class ProcessService: UpstreamService {
             for await start in starts {
                 group.addTask { [self] in await self.run(start) }
             }
-            // Cancelled or retired: nothing is left alive.
+            // Cancelled or retired: no process may survive.
             killAll()
             group.cancelAll()
         }
@@ -107,7 +107,7 @@ final class ProcessService: UpstreamService {
             return state.idle
         }
         for worker in idle { worker.kill() }
-        // Who is at work ends with its request.
+        // Busy workers are killed when their request completes.
         while state.withLock({ !$0.workers.isEmpty }), (try? await Task.sleep(for: .milliseconds(50))) != nil {}
         starting.finish()
     }
@@ -122,7 +122,7 @@ final class ProcessService: UpstreamService {
         for worker in old { worker.kill() }
     }
 
-    /// Finds processes that have exited while a child of theirs holds their output open.
+    /// Detects processes that have exited while a child of theirs keeps their output open.
     private func noticeEnds() {
         for worker in state.withLock({ Array($0.workers.values) }) { worker.noticeEnd() }
     }
@@ -136,7 +136,7 @@ final class ProcessService: UpstreamService {
         for worker in all { worker.kill() }
     }
 
-    /// The whole life of one process.
+    /// Starts, supervises and reaps one process.
     private func run(_ start: Start) async {
         let worker = start.worker
         defer {
@@ -146,7 +146,7 @@ final class ProcessService: UpstreamService {
             }
         }
         guard Self.canRun(configuration.command[0]) else {
-            return start.ready(.unreachable("there is no program \(configuration.command[0])"))
+            return start.ready(.unreachable("program \(configuration.command[0]) not found or not executable"))
         }
         let pipes: (input: Pipe, output: Pipe)
         do {
@@ -171,9 +171,9 @@ final class ProcessService: UpstreamService {
                 error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false)
             ) { [self] execution in
                 hasChannel.store(true, ordering: .relaxed)
-                await live(start, identifier: execution.processIdentifier.value, input: pipes.input.write, output: pipes.output.read)
+                await supervise(start, identifier: execution.processIdentifier.value, input: pipes.input.write, output: pipes.output.read)
                 worker.kill()
-                // Also when it has ended by itself: others of its group may be left.
+                // Also after it has exited by itself: other processes of its group may remain.
                 try? execution.send(signal: .kill, toProcessGroup: true)
                 await group?.kill()
             }
@@ -183,7 +183,7 @@ final class ProcessService: UpstreamService {
             }
         } catch {
             worker.reaped()
-            // Once it runs, they are the channel's.
+            // Once the process runs, the channel owns the pipes.
             if !hasChannel.load(ordering: .relaxed) {
                 close(pipes.input.write)
                 close(pipes.output.read)
@@ -194,20 +194,20 @@ final class ProcessService: UpstreamService {
         await remove(group)
     }
 
-    /// Whether a program is there, by its path or in the places of `PATH`.
+    /// Whether a program is executable, by its path or in a directory of `PATH`.
     static func canRun(_ program: String) -> Bool {
         if program.contains("/") { return isProgram(program) }
-        let places = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
-        return places.contains { isProgram("\($0)/\(program)") }
+        let directories = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
+        return directories.contains { isProgram("\($0)/\(program)") }
     }
 
-    /// A file, not a folder, that this user may execute; for root, access(2) grants more than exec(2).
+    /// Whether a path is a regular file that this user may execute. For root, access(2) alone grants more than exec(2).
     private static func isProgram(_ path: String) -> Bool {
         guard let mode = FileMode(of: path), mode.isFile, mode.isExecutable else { return false }
         return access(path, X_OK) == 0
     }
 
-    /// The gateway's own, but for its configuration, in which there may be secrets.
+    /// The gateway's environment without its `PARLEY_` variables, which may contain secrets.
     private static let environment: [Environment.Key: String] = {
         var found: [Environment.Key: String] = [:]
         for (name, value) in ProcessInfo.processInfo.environment where !name.hasPrefix("PARLEY_") {
@@ -216,15 +216,15 @@ final class ProcessService: UpstreamService {
         return found
     }()
 
-    /// Until its output ends, or it is killed.
-    private func live(_ start: Start, identifier: pid_t, input: CInt, output: CInt) async {
+    /// Connects the pipes to a channel. Returns when the output ends or the process is killed.
+    private func supervise(_ start: Start, identifier: pid_t, input: CInt, output: CInt) async {
         let worker = start.worker
         let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
         let (ignoresBanner, pool) = (configuration.ignoreBanner, pool)
         do {
             let channel = try await NIOPipeBootstrap(group: start.eventLoop)
                 .channelOption(.allowRemoteHalfClosure, value: true)
-                // Who sends without end takes turns with the others.
+                // One read per pass: a process that writes without pause must not starve the other connections.
                 .channelOption(.maxMessagesPerRead, value: 1)
                 .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReading.single))
                 .channelInitializer { channel in
@@ -239,7 +239,7 @@ final class ProcessService: UpstreamService {
                     }
                 }
                 .takingOwnershipOfDescriptors(input: output, output: input).get()
-            start.ready(worker.isKilled ? .unreachable("the process isn't wanted any more") : nil)
+            start.ready(worker.isKilled ? .unreachable("the process was killed before it was ready") : nil)
             if worker.isKilled { channel.close(promise: nil) }
             try? await channel.closeFuture.get()
         } catch {
@@ -247,14 +247,14 @@ final class ProcessService: UpstreamService {
         }
     }
 
-    /// It takes a moment until what was killed is gone.
+    /// Removes a control group, retrying for up to 2 s while killed processes exit.
     private func remove(_ group: ControlGroup?) async {
         guard let group else { return }
         for _ in 0..<100 where await !group.remove() { try? await Task.sleep(for: .milliseconds(20)) }
     }
 }
 
-/// Two ends, neither of which another process inherits by mistake.
+/// A pipe whose ends aren't inherited by other processes.
 private struct Pipe {
     let read: CInt
     let write: CInt
@@ -264,7 +264,7 @@ private struct Pipe {
         guard withUnsafeMutableBytes(of: &ends, { pipe($0.assumingMemoryBound(to: CInt.self).baseAddress) }) == 0 else {
             throw Errno(rawValue: errno)
         }
-        // Whatever is started in between closes what it isn't given: see swift-subprocess.
+        // A process started before these calls doesn't inherit the ends either: swift-subprocess closes all other descriptors.
         for end in [ends.0, ends.1] { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         (read, write) = ends
     }

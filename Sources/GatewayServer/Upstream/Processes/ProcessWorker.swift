@@ -8,26 +8,26 @@ import Glibc
 import Musl
 #endif
 
-/// Beside methods that are called `kill`.
+/// Calls `kill(2)`, which methods named `kill` shadow.
 private func sendSignal(_ signal: Int32, toGroup group: pid_t) { _ = kill(-group, signal) }
 
-/// What a worker says, on the event loop of whoever has it at work.
+/// An event of a worker that has a request.
 enum WorkerEvent: Sendable {
-    /// It takes the request.
+    /// The worker has accepted the request.
     case ready
-    /// So many bytes of the answer have come.
+    /// This many bytes of the response were read.
     case heard(Int)
     case step(AnswerStream.Step)
-    /// So many bytes of audio are on their way.
+    /// This many bytes of audio were written to the worker.
     case took(Int)
-    /// More is read when this has been heard of, and answered by ``WorkerHandler/readOn()``.
+    /// A read is complete. The next one begins after ``WorkerHandler/readOn()``.
     case checkpoint
     case failed(CallFailure)
-    /// It had served before, and has ended, or was found unusable, before it said anything to this request: another one can take it.
+    /// A reused worker ended or became unusable before it responded to this request. Another worker can serve the request.
     case stale(String)
 }
 
-/// A process that works on one request at a time. Its pipes are a channel; it may be used from any event loop.
+/// A process that serves one request at a time. Its pipes are a channel. May be used from any event loop.
 final class ProcessWorker: Sendable {
     struct State {
         var identifier: pid_t = 0
@@ -51,7 +51,9 @@ final class ProcessWorker: Sendable {
     func count() { state.withLock { $0.served += 1 } }
     func rest() { state.withLock { $0.idleSince = .now() } }
 
-    /// The process is there. False when it was killed before.
+    /// Records the running process.
+    ///
+    /// - Returns: false when the worker was killed before
     func started(_ identifier: pid_t, channel: any Channel, handler: NIOLoopBound<WorkerHandler>) -> Bool {
         state.withLock { state in
             guard !state.isKilled else { return false }
@@ -60,15 +62,15 @@ final class ProcessWorker: Sendable {
         }
     }
 
-    /// Looks whether the process has ended by itself, though something that it has started may hold its pipes, and has it taken for that.
+    /// Checks whether the process has exited by itself, even if a child of it keeps the pipes open, and notifies the handler.
     ///
-    /// - Returns: whether it has.
+    /// - Returns: whether the process has exited
     @discardableResult
     func noticeEnd() -> Bool {
         let (hasEnded, handler) = state.withLock { state -> (Bool, NIOLoopBound<WorkerHandler>?) in
             guard !state.hasEnded, !state.isKilled, state.identifier > 0 else { return (state.hasEnded, nil) }
             var information = siginfo_t()
-            // Reaping is left to the task that started it.
+            // The task that started the process reaps it.
             let result = waitid(P_PID, id_t(state.identifier), &information, WEXITED | WNOHANG | WNOWAIT)
             guard result == 0, information.si_signo == SIGCHLD else { return (false, nil) }
             state.hasEnded = true
@@ -78,24 +80,24 @@ final class ProcessWorker: Sendable {
         return hasEnded
     }
 
-    /// The process is being reaped: its number isn't its own any more.
+    /// Records that the process is being reaped. From now on its pid may be reused.
     func reaped() {
         state.withLock { state in
             state.isKilled = true
             state.identifier = 0
-            // The handler knows the worker, too.
+            // Breaks the reference cycle with the handler.
             (state.channel, state.handler) = (nil, nil)
         }
     }
 
     var handler: NIOLoopBound<WorkerHandler>? { state.withLock { $0.handler } }
 
-    /// Kills it and all of its process group at once; what has left that follows when its service sees the channel closed.
+    /// Kills the process group immediately. Processes that have left the group are killed when the service sees the channel close.
     func kill() {
         let channel = state.withLock { state -> (any Channel)? in
             guard !state.isKilled else { return nil }
             state.isKilled = true
-            // Nobody has reaped it so far, so that the number is its own.
+            // The process isn't reaped yet, so its pid can't have been reused.
             if state.identifier > 0 { sendSignal(SIGKILL, toGroup: state.identifier) }
             return state.channel
         }

@@ -11,40 +11,40 @@ final class WorkerHandler: ChannelDuplexHandler {
     private var lines: AnswerLines
     private var stream = AnswerStream()
     private var request: UInt64 = 0
-    private var hasAnswered = false
-    /// Requests that it was given.
+    private var hasResponded = false
+    /// Number of requests that the worker was given.
     private var requests = 0
-    /// It has said something to the request, whatever it is.
-    private var hasSpoken = false
-    /// Why it takes no request any more: it has spoken unasked, for instance, and is about to be killed.
-    private var spoiled: String?
-    /// Lines that aren't JSON objects are passed over, until the first that is one.
+    /// Whether the worker has written anything since the request.
+    private var hasOutput = false
+    /// Why the worker accepts no more requests, for example unsolicited output. It is about to be killed then.
+    private var unusableReason: String?
+    /// Whether lines are skipped until the first JSON object.
     private var isInBanner: Bool
     private var bannerBytes = 0
     /// Bytes read since the process has exited; nil while it runs.
-    private var restBytes: Int?
-    private var hasReadSinceLook = false
+    private var bytesAfterExit: Int?
+    private var hasReadSinceCheck = false
     private var receive: (@Sendable (WorkerEvent) -> Void)?
     private let broken: @Sendable () -> Void
     private var context: ChannelHandlerContext?
     private var isPaused = false
-    /// Until what was read has been taken on another event loop.
-    private var isAwaited = false
+    /// Whether reading waits for ``readOn()``.
+    private var isAwaitingCheckpoint = false
     private var wantsRead = false
     private var waiting: Deque<(chunk: [UInt8], isLast: Bool)> = []
     private let report: @Sendable (String) -> Void
 
-    /// Bytes of a banner, at most.
-    private static let longestBanner = 262_144
-    /// Bytes that a pipe can hold, at most.
-    private static let longestRest = 1 << 20
+    /// Maximum size of a banner, in bytes.
+    private static let maxBannerBytes = 262_144
+    /// Maximum capacity of a pipe, in bytes.
+    private static let pipeBytes = 1 << 20
     /// Interval between checks of the pipe of a process that has exited. The event loop reads what the pipe holds within a fraction of this.
-    private static let restTime = TimeAmount.milliseconds(100)
+    private static let exitCheckInterval = TimeAmount.milliseconds(100)
 
     /// - Parameters:
-    ///   - ignoresBanner: lines before the first JSON object are passed over
-    ///   - broken: called when it says what it shouldn't, or is gone
-    ///   - report: called when it has spoken although no request is there to be failed for it, with what is to be said of it
+    ///   - ignoresBanner: whether lines before the first JSON object are skipped
+    ///   - broken: called when the worker has become unusable
+    ///   - report: called with the reason when the worker becomes unusable while it has no request
     init(
         limit: Int, ignoresBanner: Bool = false, broken: @escaping @Sendable () -> Void,
         report: @escaping @Sendable (String) -> Void = { _ in }
@@ -63,16 +63,16 @@ final class WorkerHandler: ChannelDuplexHandler {
     func begin(_ number: UInt64, line: [UInt8], receive: @escaping @Sendable (WorkerEvent) -> Void) {
         request = number
         requests += 1
-        (hasAnswered, hasSpoken) = (false, false)
+        (hasResponded, hasOutput) = (false, false)
         stream = AnswerStream()
         waiting = []
         self.receive = receive
-        (isPaused, isAwaited) = (false, false)
+        (isPaused, isAwaitingCheckpoint) = (false, false)
         readIfWanted()
-        guard context != nil, spoiled == nil else {
+        guard context != nil, unusableReason == nil else {
             // Nothing of this request has been written.
-            let reason = spoiled ?? "the process has ended"
-            guard requests == 1 else { return giveUp(reason) }
+            let reason = unusableReason ?? "the process has ended"
+            guard requests == 1 else { return endAsStale(reason) }
             var failure = CallFailure.brokenOff(reason)
             failure.hasReached = false
             return fail(failure)
@@ -110,19 +110,19 @@ final class WorkerHandler: ChannelDuplexHandler {
         readIfWanted()
     }
 
-    /// What was read has been taken.
+    /// Allows the next read after a ``WorkerEvent/checkpoint``.
     func readOn() {
-        isAwaited = false
+        isAwaitingCheckpoint = false
         readIfWanted()
     }
 
     private func readIfWanted() {
-        guard wantsRead, !isPaused, !isAwaited else { return }
+        guard wantsRead, !isPaused, !isAwaitingCheckpoint else { return }
         wantsRead = false
         context?.read()
     }
 
-    /// Nobody listens any more.
+    /// Detaches the attempt. No more events are reported.
     func forget() {
         receive = nil
         waiting = []
@@ -135,10 +135,10 @@ final class WorkerHandler: ChannelDuplexHandler {
         readIfWanted()
     }
 
-    /// Who talks without end isn't read faster than it is heard.
+    /// Pauses reading until the attempt, possibly on another event loop, has handled the events of this read.
     func channelReadComplete(context: ChannelHandlerContext) {
         if let receive {
-            isAwaited = true
+            isAwaitingCheckpoint = true
             receive(.checkpoint)
         }
         context.fireChannelReadComplete()
@@ -146,47 +146,49 @@ final class WorkerHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
-        hasReadSinceLook = true
-        if let rest = restBytes {
-            restBytes = rest + buffer.readableBytes
-            guard rest <= Self.longestRest else { return context.close(promise: nil) }
+        hasReadSinceCheck = true
+        if let rest = bytesAfterExit {
+            bytesAfterExit = rest + buffer.readableBytes
+            guard rest <= Self.pipeBytes else { return context.close(promise: nil) }
         }
         if isInBanner {
             bannerBytes += buffer.readableBytes
-            guard bannerBytes <= Self.longestBanner else {
-                return spoil(.unusable(AnswerFault("its banner is longer than \(Self.longestBanner) bytes")))
+            guard bannerBytes <= Self.maxBannerBytes else {
+                return markUnusable(.unusable(AnswerFault("the banner is longer than \(Self.maxBannerBytes) bytes")))
             }
         } else {
-            // Between two requests there is nothing to say.
-            guard receive != nil else { return spoil(Self.unasked(buffer.readableBytesSpan)) }
-            hasSpoken = true
+            // Output between requests is a protocol violation.
+            guard receive != nil else { return markUnusable(Self.unsolicited(buffer.readableBytesSpan)) }
+            hasOutput = true
             receive?(.heard(buffer.readableBytes))
         }
         do throws(AnswerFault) {
             try lines.take(buffer.readableBytesSpan) { (line) throws(AnswerFault) in
-                try take(line)
+                try parse(line)
             } onChunk: { (chunk) throws(AnswerFault) in
-                guard receive != nil else { throw AnswerFault("it spoke unasked: audio") }
+                guard receive != nil else { throw AnswerFault("unsolicited output: audio") }
                 receive?(.step(.event(try stream.take(chunk: chunk))))
             }
         } catch {
-            spoil(.unusable(error))
+            markUnusable(.unusable(error))
         }
     }
 
-    /// Fails the request and gives the process up. Without a request, the reason is logged.
-    private func spoil(_ failure: CallFailure) {
-        guard spoiled == nil else { return }
+    /// Marks the worker unusable and fails its request. Without a request, logs the reason.
+    private func markUnusable(_ failure: CallFailure) {
+        guard unusableReason == nil else { return }
         let reason = failure.details ?? failure.reason.message
-        spoiled = reason
+        unusableReason = reason
         if receive == nil { report(reason) }
         fail(failure)
     }
 
-    private static func unasked(_ line: RawSpan) -> CallFailure { .unusable(AnswerFault("it spoke unasked: \(LineExcerpt(line))")) }
+    private static func unsolicited(_ line: RawSpan) -> CallFailure { .unusable(AnswerFault("unsolicited output: \(LineExcerpt(line))")) }
 
-    /// - Returns: how many bytes of audio follow.
-    private func take(_ line: RawSpan) throws(AnswerFault) -> Int {
+    /// Parses a line.
+    ///
+    /// - Returns: the number of bytes of audio that follow it
+    private func parse(_ line: RawSpan) throws(AnswerFault) -> Int {
         if isInBanner || receive != nil, !AnswerMessage.isObject(line) {
             guard isInBanner else { throw AnswerFault("a line isn't a JSON object: \(LineExcerpt(line))") }
             return 0
@@ -194,26 +196,26 @@ final class WorkerHandler: ChannelDuplexHandler {
         if isInBanner {
             isInBanner = false
             guard receive != nil else {
-                spoil(Self.unasked(line))
+                markUnusable(Self.unsolicited(line))
                 return 0
             }
-            hasSpoken = true
+            hasOutput = true
             receive?(.heard(line.byteCount))
         }
         guard receive != nil else {
-            spoil(Self.unasked(line))
+            markUnusable(Self.unsolicited(line))
             return 0
         }
         let message = try CollectedBody.read(line) { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }
         guard message.request == request else {
-            // What is left of an earlier one isn't this one's fault: another process can work on it.
-            if let number = message.request, number < request, requests > 1, !hasAnswered {
-                giveUp("the process still answered an earlier request")
+            // The rest of an earlier response isn't this request's fault: another worker can serve the request.
+            if let number = message.request, number < request, requests > 1, !hasResponded {
+                endAsStale("the process was still responding to an earlier request")
                 return 0
             }
-            throw AnswerFault("an answer to another request")
+            throw AnswerFault("a response to another request")
         }
-        hasAnswered = true
+        hasResponded = true
         var follow = 0
         var last: AnswerStream.Step?
         try stream.take(message) { step in
@@ -232,34 +234,34 @@ final class WorkerHandler: ChannelDuplexHandler {
         broken()
     }
 
-    /// The request goes to another process.
-    private func giveUp(_ reason: String) {
+    /// Ends the request as stale, so that another worker serves it.
+    private func endAsStale(_ reason: String) {
         end(.stale(reason))
         broken()
     }
 
-    /// The process has exited, but a child of its own holds its output open. Bytes that are in the pipe already are still read.
+    /// Handles the exit of a process whose output is kept open by a child. Bytes that are already in the pipe are still read.
     func processEnded() {
-        guard restBytes == nil, context != nil else { return }
-        restBytes = 0
+        guard bytesAfterExit == nil, context != nil else { return }
+        bytesAfterExit = 0
         guard receive != nil else {
-            spoiled = spoiled ?? "the process has ended"
+            unusableReason = unusableReason ?? "the process has ended"
             return broken()
         }
-        lookForRest()
+        scheduleExitCheck()
     }
 
-    private func lookForRest() {
-        hasReadSinceLook = false
-        context?.eventLoop.assumeIsolated().scheduleTask(in: Self.restTime) { [weak self] in
+    private func scheduleExitCheck() {
+        hasReadSinceCheck = false
+        context?.eventLoop.assumeIsolated().scheduleTask(in: Self.exitCheckInterval) { [weak self] in
             guard let self, let context else { return }
             // While reading is paused, the pipe may hold more.
-            guard !hasReadSinceLook, !wantsRead, !isPaused, !isAwaited else { return lookForRest() }
+            guard !hasReadSinceCheck, !wantsRead, !isPaused, !isAwaitingCheckpoint else { return scheduleExitCheck() }
             context.close(promise: nil)
         }
     }
 
-    /// Nothing follows that would be the request's.
+    /// Ends the request with its last event and resumes reading.
     private func end(_ event: WorkerEvent) {
         let receive = receive
         self.receive = nil
@@ -274,7 +276,7 @@ final class WorkerHandler: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // A pipe that nobody reads any more: the end of the process follows.
+        // Writing failed because the process has closed its input; it is about to exit.
         context.close(promise: nil)
     }
 
@@ -284,9 +286,9 @@ final class WorkerHandler: ChannelDuplexHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        spoiled = spoiled ?? "the process has ended"
-        // As a program does that exits behind each answer: it hasn't got to this one.
-        if requests > 1, !hasSpoken { giveUp("the process has ended") } else { fail(.brokenOff("the process has ended")) }
+        unusableReason = unusableReason ?? "the process has ended"
+        // A reused worker that exits before it writes anything, as programs do that exit after each response, hasn't read this request.
+        if requests > 1, !hasOutput { endAsStale("the process has ended") } else { fail(.brokenOff("the process has ended")) }
         context.fireChannelInactive()
     }
 }

@@ -1,7 +1,7 @@
 package import GatewayCore
 import NIOCore
 
-/// The actions of the call that is under way.
+/// Performs the actions of the current call.
 extension ActiveRequest {
     func startCall(_ stage: UpstreamStage, _ request: consuming UpstreamRequest?) {
         let now = loop.now
@@ -86,7 +86,7 @@ extension ActiveRequest {
         case .fail(let failure, let timing, let permit): fail(failure, timing, permit)
         case .end(let permit):
             pool.count { $0.cancelled &+= 1 }
-            leave(permit)
+            finishCall(permit)
         case .releasePermit: pool.release()
         case .returnPick(let pick): pool.release(pick, .neither)
         }
@@ -106,7 +106,7 @@ extension ActiveRequest {
         guard let stage else { return }
         let reporter = AttemptReporter(receiver: self, attempt: attempt.number)
         let made = stage.transport.makeAttempt(request, endpoint: attempt.pick.index, reporter: reporter)
-        // It may have ended at once.
+        // The attempt may already have ended.
         guard let progress = call?.progress(of: attempt.number) else { return }
         let opened = Attempt(number: attempt.number, upstream: made)
         if self.attempt == nil { self.attempt = opened } else { hedge = opened }
@@ -127,7 +127,7 @@ extension ActiveRequest {
         var failure = failure
         pool.fail(&failure)
         failure = report(failure, isRetried: false)
-        leave(permit)
+        finishCall(permit)
         perform(chain.failed(failure, timing, at: loop.now))
     }
 
@@ -139,13 +139,13 @@ extension ActiveRequest {
         return failure
     }
 
-    private func leave(_ permit: CallStateMachine.Permit) {
+    private func finishCall(_ permit: CallStateMachine.Permit) {
         stopTimer()
         loop.remove(self)
         switch permit {
         case .none: break
         case .held: stage?.pool.release()
-        // A permit that is on its way is released when it arrives.
+        // If the permit was already granted, `permitAcquired` releases it.
         case .queued(let ticket): _ = stage?.pool.cancel(ticket)
         }
     }
@@ -166,7 +166,7 @@ extension ActiveRequest: AttemptReceiver {
     package func connected(attempt number: Int) {
         switch call?.connected(number, at: loop.now) {
         case .consumed(let bytes): consume(bytes)
-        // Before it is stored, the attempt is flushed by ``open(_:)``.
+        // An attempt that connects before it is stored is flushed by ``open(_:)``.
         case .flush: if let attempt, attempt.number == number { flush(to: attempt) }
         case Optional.none, .some(.none): break
         }
@@ -203,7 +203,7 @@ extension ActiveRequest: AttemptReceiver {
         }
     }
 
-    /// The response begins: the attempt that lost is cancelled.
+    /// Begins the response: stops the hedge timer and cancels the attempt that lost.
     private func begin(after loser: CallStateMachine.Ending?) {
         stopTimer()
         if let loser { end(loser) }

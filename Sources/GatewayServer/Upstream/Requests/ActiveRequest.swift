@@ -1,13 +1,13 @@
 package import GatewayCore
 import NIOCore
 
-/// A request in flight, on the event loop of its connections: performs the actions of its chain and of the call that is under way.
+/// A request in flight, on the event loop of its connections. Performs the actions of its chain and of the current call.
 ///
-/// A sentence of a spoken response is an active request of its own, whose events come back to this one.
+/// Each sentence of a spoken response is an active request of its own and delivers its events to this one.
 package final class ActiveRequest {
     package let key: RequestKey
     package let id: MessageID
-    /// Bytes of the client's text.
+    /// Size of the client's text or recording, in bytes.
     let inputBytes: Int
     let stages: UpstreamStages
     let loop: CallLoop
@@ -15,19 +15,19 @@ package final class ActiveRequest {
     var sink: (any UpstreamEventSink)?
     /// The receiver of consumed bytes.
     package var input: (any UpstreamEventSink)?
-    /// The place in the table of the event loop, while a call is under way.
+    /// The index in ``CallLoop``'s table; nil unless a call is in flight.
     package var index: Int?
 
     var chain: ChainStateMachine
-    /// The call of the current stage, or of the last one.
+    /// The call of the current stage, or of the most recent one.
     var call: CallStateMachine?
     var stage: UpstreamStage?
-    /// The request of that call: the client's, or one that an earlier stage has led to.
+    /// The request of that call: the client's, or one made from the response of an earlier stage.
     var request: UpstreamRequest
     var attempt: Attempt?
-    /// The second attempt, while two race.
+    /// The second attempt of a hedged request.
     var hedge: Attempt?
-    /// For a hedge or a retry.
+    /// The timer of a hedge or a retry.
     var timer: Scheduled<Void>?
     /// The correlation id of all failures of the call; nil before the first.
     var correlationID: ULID?
@@ -94,7 +94,7 @@ package final class ActiveRequest {
         sentence?.resume()
     }
 
-    /// Nothing is reported afterwards, but the bytes that needn't be consumed any more.
+    /// Cancels the request. Reports the remaining input as consumed and nothing afterwards.
     package func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
         guard !chain.isEnded else { return }
         chain.cancel()
@@ -124,7 +124,7 @@ package final class ActiveRequest {
         }
     }
 
-    /// Performs what is due, until the chain waits for an event.
+    /// Performs the chain's actions until it waits for an event.
     func advance() {
         while true {
             let action = chain.next(at: loop.now)
@@ -147,8 +147,8 @@ package final class ActiveRequest {
     }
 
     func consume(_ bytes: Int) {
-        let clients = chain.consumed(bytes)
-        if clients > 0 { input?.consumed(clients) }
+        let clientBytes = chain.consumed(bytes)
+        if clientBytes > 0 { input?.consumed(clientBytes) }
     }
 
     func consumeRest() { consume(.max) }

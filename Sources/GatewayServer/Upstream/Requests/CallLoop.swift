@@ -1,11 +1,11 @@
 package import GatewayCore
 package import NIOCore
 
-/// The clock, the random numbers and the deadlines that the calls of one event loop share.
+/// The clock, the random number generator and the table of deadlines shared by the calls of one event loop.
 package final class CallLoop {
-    /// Something with deadlines.
+    /// A call with deadlines.
     package protocol Member: AnyObject {
-        /// Its place in the table, which the table keeps; nil outside of it.
+        /// The member's index in the table, maintained by the table; nil while it isn't in the table.
         var index: Int? { get set }
         func tick(now: Instant)
     }
@@ -23,7 +23,7 @@ package final class CallLoop {
     package var now: Instant { clock() }
     package var count: Int { members.count }
 
-    /// 0 up to but not including 1.
+    /// Returns a random number in 0..<1.
     func random() -> Double { Double.random(in: 0..<1, using: &generator) }
 
     func correlationID() -> ULID { ULID(unixMilliseconds: LoopClock.wallMilliseconds(), using: &generator) }
@@ -43,9 +43,9 @@ package final class CallLoop {
         members[index] = last
     }
 
-    /// Ends calls that have taken too long.
+    /// Checks the deadlines of all calls.
     package func tick(now: Instant) {
-        // A member that leaves is replaced by the last.
+        // The last member takes the index of a member that is removed during its tick.
         var index = 0
         while index < members.count {
             let member = members[index]

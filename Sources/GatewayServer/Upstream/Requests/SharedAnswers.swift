@@ -3,22 +3,22 @@ import GatewayTLS
 import NIOCore
 import Synchronization
 
-/// Request deduplication (single flight): equal requests at the same time share one call, and all get its response.
+/// Request deduplication (single flight): identical concurrent requests share one call and its response.
 ///
-/// Requests are equal when their digest of route, session, `dedupe_key` and everything asked is; unless the route says `shared`, a response
-/// isn't shared between users.
+/// Requests are identical when their digests of route, session, `dedupe_key` and content are equal. With `dedupe: shared` the session is left out,
+/// so that a response is shared between users.
 final class SharedAnswers: Sendable {
     typealias Digest = SHA256Digest
 
     private let answers = Mutex<[Digest: NIOLoopBound<SharedAnswer>]>([:])
 
-    /// Nil when the request isn't to be shared.
+    /// Returns the digest that identifies a request; nil when the request isn't deduplicated.
     static func digest(of request: borrowing UpstreamRequest, route: Route) -> Digest? {
         guard route.sharing != .off, case .text(let text) = request.input,
             let key = request.meta.first(where: { $0.key.elementsEqual("dedupe_key".utf8) })?.value ?? route.dedupeKey
         else { return nil }
         var hash = SHA256()
-        // Lengths in front, so that nothing can look like something else.
+        // Each part is prefixed with its length, so that different parts can't hash alike.
         func add(_ part: [UInt8]) {
             withUnsafeBytes(of: UInt64(part.count).littleEndian) { hash.update(bufferPointer: $0) }
             hash.update(data: part)
@@ -35,7 +35,7 @@ final class SharedAnswers: Sendable {
             add(entry.key)
             add(entry.value)
         }
-        // Of one session, the conversation is the same, but for the first of the requests themselves.
+        // Within a session the conversation differs only by the deduplicated requests themselves, so it is left out.
         for line in request.conversation where route.sharing == .shared {
             add([line.speaker.rawValue])
             add(line.text)
@@ -43,11 +43,11 @@ final class SharedAnswers: Sendable {
         return hash.finalize()
     }
 
-    /// Takes part in a response that is on its way, or begins one.
+    /// Subscribes to the response of an identical request in flight, or starts a request.
     ///
     /// - Parameters:
-    ///   - receive: called on `eventLoop`
-    ///   - lead: makes the request, when there is none yet
+    ///   - receive: called on `eventLoop` with each event
+    ///   - lead: makes the request when no identical one is in flight
     func join(
         _ digest: Digest, on eventLoop: any EventLoop, receive: @escaping SharedAnswer.Receive, lead: (SharedAnswer) -> ActiveRequest
     ) -> SharedAnswer.Subscription {
@@ -65,18 +65,18 @@ final class SharedAnswers: Sendable {
     private func forget(_ digest: Digest) { answers.withLock { $0[digest] = nil } }
 }
 
-/// One response on its way to several requests. Belongs to the event loop of the first.
+/// One response that is delivered to several requests. Confined to the event loop of the first request.
 final class SharedAnswer: UpstreamEventSink {
     typealias Receive = @Sendable (UpstreamEvent) -> Void
 
-    /// A request's part in it. Used on the request's own event loop.
+    /// The subscription of one request. Used on that request's event loop.
     final class Subscription {
         private let answer: NIOLoopBound<SharedAnswer>
         private let id: ObjectIdentifier
         private let token: Token
         let leads: Bool
 
-        /// What the subscription is known by.
+        /// The identity of the subscription.
         fileprivate final class Token: Sendable {}
 
         fileprivate init(_ answer: NIOLoopBound<SharedAnswer>, eventLoop: any EventLoop, leads: Bool, receive: @escaping Receive) {
@@ -102,11 +102,11 @@ final class SharedAnswer: UpstreamEventSink {
     private var replay: [UpstreamEvent] = []
     private var replayBytes = 0
     private var isOpen = true
-    /// It has gone on without being kept.
-    private var isCut = false
+    /// Whether the replay was dropped because the response is too long.
+    private var isReplayDropped = false
 
-    /// Once so much has come, nobody can join any more.
-    private static let longestReplay = 262_144
+    /// Maximum size of the replay, in bytes. Beyond it no request can join.
+    private static let maxReplayBytes = 262_144
 
     init(eventLoop: any EventLoop, forget: @escaping () -> Void) {
         self.eventLoop = eventLoop
@@ -120,15 +120,15 @@ final class SharedAnswer: UpstreamEventSink {
     }
 
     private func add(_ token: Subscription.Token, eventLoop: any EventLoop, _ receive: @escaping Receive) {
-        guard isOpen || !isCut && replay.last?.isLast == true else {
-            // It was found while it could still be joined.
+        guard isOpen || !isReplayDropped && replay.last?.isLast == true else {
+            // The response became too long between the lookup and the subscription.
             let late = UpstreamEvent(
                 RequestKey(number: 0),
                 .failure(.sharedResponseUnavailable, retryAfterMilliseconds: 0), isLast: true
             )
-            return pass(late, to: receive, on: eventLoop)
+            return deliver(late, to: receive, on: eventLoop)
         }
-        for event in replay { pass(event, to: receive, on: eventLoop) }
+        for event in replay { deliver(event, to: receive, on: eventLoop) }
         if isOpen { subscribers.append((token, eventLoop, receive)) }
     }
 
@@ -143,20 +143,20 @@ final class SharedAnswer: UpstreamEventSink {
     func deliver(_ event: consuming UpstreamEvent) -> Bool {
         let event = event
         if event.isLast { request = nil }
-        for subscriber in subscribers { pass(event, to: subscriber.receive, on: subscriber.eventLoop) }
+        for subscriber in subscribers { deliver(event, to: subscriber.receive, on: subscriber.eventLoop) }
         replayBytes += event.content.byteCount
         if isOpen { replay.append(event) }
-        if replayBytes > Self.longestReplay, isOpen || isCut {
-            isCut = true
+        if replayBytes > Self.maxReplayBytes, isOpen || isReplayDropped {
+            isReplayDropped = true
             replay = []
         }
-        if event.isLast || isCut { close() }
+        if event.isLast || isReplayDropped { close() }
         if event.isLast { subscribers = [] }
         return true
     }
 
-    /// In a task of the event loop of its own.
-    private func pass(_ event: UpstreamEvent, to receive: @escaping Receive, on eventLoop: any EventLoop) {
+    /// Delivers an event in an event-loop task of its own.
+    private func deliver(_ event: UpstreamEvent, to receive: @escaping Receive, on eventLoop: any EventLoop) {
         eventLoop.execute { receive(event) }
     }
 

@@ -16,9 +16,9 @@ package final class UpstreamStage {
 /// The stages of a route, on one event loop.
 package final class UpstreamStages {
     package let chain: Chain
-    /// Those of ``chain``.
+    /// The upstreams of the stages of ``chain``, in the same order.
     package let list: [UpstreamStage]
-    /// The last stage, which synthesizes one sentence at a time; nil where no stage does.
+    /// The synthesize stage, as a chain for one sentence at a time; nil where the chain has none.
     package let speech: UpstreamStages?
 
     package init(_ chain: Chain, _ list: [UpstreamStage]) {

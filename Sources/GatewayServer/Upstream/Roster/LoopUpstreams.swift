@@ -1,14 +1,14 @@
 import GatewayCore
 
-/// The plan and the transports of its upstreams, on one event loop.
+/// The current plan and the transports of its upstreams, on one event loop.
 final class LoopUpstreams {
     let calls: CallLoop
     let shared: SharedAnswers
     private let plans: UpstreamPlans
     private var transports: [ObjectIdentifier: (upstream: Upstream, transport: any UpstreamTransport)] = [:]
-    /// In force, as far as this event loop was told.
+    /// The plan in force on this event loop. Changes with ``reload()``.
     private(set) var plan: UpstreamPlan
-    /// The stages of each route of ``plan`` that a request has taken.
+    /// The stages of each route of ``plan``, made with the route's first request.
     private var stages: [UpstreamStages?]
 
     init(plans: UpstreamPlans, shared: SharedAnswers, calls: CallLoop) {
@@ -29,7 +29,7 @@ final class LoopUpstreams {
                 let upstream = plan.upstreams[number]
                 return UpstreamStage(pool: upstream.pool, policy: upstream.policy, transport: transport(of: upstream))
             })
-        // A session on another event loop may know of a reload before this event loop does, or after.
+        // A session on another event loop may use an older or newer plan around a reload.
         if isCurrent { stages[route] = made }
         return made
     }

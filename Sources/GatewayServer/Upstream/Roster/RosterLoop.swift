@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// The configured upstreams as one event loop has them, and the links of its sessions.
+/// The configured upstreams on one event loop, and the engines of its sessions' links.
 final class RosterLoop: UpstreamLoop {
     private let plans: UpstreamPlans
     private let upstreams: LoopUpstreams

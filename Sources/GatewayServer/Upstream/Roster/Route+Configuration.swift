@@ -8,7 +8,7 @@ extension Route {
         switch configuration.type {
         case .text: inputs = [.text]
         case .audio: inputs = [.audio]
-        // The inputs that its first upstream takes.
+        // The inputs that the route's first upstream accepts.
         case .any where roles == [.transcribe]: inputs = [.audio]
         case .any where roles.first == .respond || roles.first == .synthesize: inputs = [.text]
         case .any: inputs = []

@@ -3,14 +3,14 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// A configured upstream: what it is, its pool, and the service that makes attempts at it.
+/// A configured upstream with its pool and its service.
 final class Upstream: Sendable {
     let name: String
     let configuration: GatewayConfiguration.Upstream
     let pool: UpstreamPool
     let policy: CallPolicy
     let service: any UpstreamService
-    /// Identifies the versions of its certificates and authorities that were read.
+    /// The fingerprint of the certificate and CA files that were loaded.
     let credentials: ConfigurationFingerprint
 
     init(
@@ -19,7 +19,7 @@ final class Upstream: Sendable {
     ) throws {
         self.name = name
         self.configuration = configuration
-        // Before they are read, so that a change in between isn't missed.
+        // Taken before the files are loaded, so that a later change is detected.
         credentials = ConfigurationFingerprint(of: configuration.credentialFiles)
         let addresses =
             switch configuration.kind {
@@ -39,7 +39,7 @@ final class Upstream: Sendable {
             }
     }
 
-    /// The stage that it is in a chain.
+    /// The upstream as a stage of a chain.
     var stage: Chain.Stage {
         Chain.Stage(
             role: configuration.role,
@@ -69,12 +69,12 @@ final class Upstream: Sendable {
 }
 
 extension GatewayConfiguration.Upstream {
-    /// Certificates, keys and authorities.
+    /// Paths of certificates, keys and CA files.
     var credentialFiles: [String] {
         [authority, clientCertificate?.certificate, clientCertificate?.key].compactMap(\.self)
     }
 
-    /// What every request and every handshake says of its sender.
+    /// Adds the header fields of every request and WebSocket handshake: user agent, authorization, configured fields.
     func addFields(to headers: inout HTTPHeaders) {
         headers.add(name: "User-Agent", value: "parley")
         if let apiKey { headers.replaceOrAdd(name: "Authorization", value: "Bearer \(apiKey)") }
@@ -83,7 +83,7 @@ extension GatewayConfiguration.Upstream {
 }
 
 extension GatewayConfiguration.Upstream {
-    /// The path of requests at each endpoint, without the query; for a process, its program.
+    /// The request path of each endpoint, without the query; for a process, its program.
     var requestPaths: [String] {
         switch kind {
         case .loopback: []
@@ -92,7 +92,7 @@ extension GatewayConfiguration.Upstream {
         }
     }
 
-    /// The path of requests at an endpoint, without the query.
+    /// Returns the request path of an endpoint, without the query.
     func requestPath(to endpoint: Int) -> String {
         var path = urls[endpoint].location.target.prefix { $0 != "?" }
         if !apiPath.isEmpty, path.hasSuffix("/") { path.removeLast() }

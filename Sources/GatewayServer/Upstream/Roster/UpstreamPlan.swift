@@ -1,9 +1,9 @@
 import GatewayCore
 import Synchronization
 
-/// The configured upstreams and the routes to them. Never changed once made.
+/// The configured upstreams and the routes to them. Immutable.
 final class UpstreamPlan: Sendable {
-    /// A route, and how much of the conversation goes along with its requests.
+    /// A route with its chain and the limits of the conversation that its requests include, in lines and bytes.
     struct PlannedRoute: Sendable {
         let route: Route
         let chain: Chain
@@ -21,7 +21,7 @@ final class UpstreamPlan: Sendable {
     }
 
     let table: RouteTable
-    /// Those of ``table``.
+    /// The routes of ``table``, in the same order.
     let routes: [PlannedRoute]
     let upstreams: [Upstream]
 
@@ -32,7 +32,7 @@ final class UpstreamPlan: Sendable {
     }
 }
 
-/// The plan in force, and upstreams of earlier plans that are to be retired.
+/// The current plan, and upstreams of earlier plans that have to be retired.
 final class UpstreamPlans: Sendable {
     private struct State {
         var plan: UpstreamPlan

@@ -3,8 +3,9 @@ package import Logging
 package import NIOCore
 import ServiceLifecycle
 
-/// The configured upstreams and the routes to them. A reload replaces what has changed: requests in flight stay where they are, new ones take the
-/// new plan.
+/// The configured upstreams and the routes to them.
+///
+/// A reload replaces only what has changed. Requests in flight stay with their upstreams; new requests use the new plan.
 package final class UpstreamRoster: UpstreamProvider, Service {
     private let plans: UpstreamPlans
     private let clock: @Sendable () -> Instant
@@ -28,7 +29,9 @@ package final class UpstreamRoster: UpstreamProvider, Service {
 
     private var plan: UpstreamPlan { plans.current }
 
-    /// Takes over what a reload has changed. Throws, and changes nothing, when certificates can't be read.
+    /// Applies a reloaded configuration and resets all circuit breakers.
+    ///
+    /// - Throws: when certificates can't be read; nothing is changed then
     package func apply(_ configuration: GatewayConfiguration) throws {
         let old = plan
         let new = try Self.plan(configuration, keeping: old.upstreams, group: group, logger: logger, clock: clock)
@@ -68,12 +71,12 @@ package final class UpstreamRoster: UpstreamProvider, Service {
 
     package var statistics: [UpstreamStatistics] { plan.upstreams.map(\.statistics) }
 
-    /// Closes the breakers of an upstream.
+    /// Resets the circuit breakers of an upstream.
     ///
-    /// - Returns: its figures afterwards; nil when there is no upstream of that name.
+    /// - Returns: the statistics of the upstream afterwards; nil when no upstream has that name
     package func reset(_ name: String) -> UpstreamStatistics? {
         guard let upstream = plan.upstreams.first(where: { $0.name == name }) else { return nil }
-        upstream.pool.resetBreakers(because: "an operator asked")
+        upstream.pool.resetBreakers(because: "requested by an operator")
         return upstream.statistics
     }
 
@@ -101,7 +104,7 @@ package final class UpstreamRoster: UpstreamProvider, Service {
 }
 
 extension UpstreamRoster {
-    /// Unavailable when an upstream has no endpoint that takes requests, degraded when some endpoints don't.
+    /// Unavailable when some upstream has no available endpoint; degraded when some endpoint is unavailable.
     package var state: UpstreamState {
         var worst = UpstreamState.ready
         for upstream in plan.upstreams {

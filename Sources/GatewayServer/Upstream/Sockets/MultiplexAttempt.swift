@@ -1,24 +1,24 @@
 import DequeModule
 import GatewayCore
 
-/// One request on a shared connection.
+/// One attempt on a shared connection.
 ///
-/// It is written when the socket takes bytes. Cancelled before that, nothing of it is sent.
+/// The request is written when the socket is writable. Nothing is sent for an attempt that is cancelled before.
 final class MultiplexAttempt: UpstreamAttempt {
     let request: UpstreamRequest
     private let reporter: AttemptReporter
     var number: UInt64 = 0
-    /// Let go of at the end. Not weak: see ``UpstreamSocketHandler``.
+    /// Set to nil when the attempt ends. Not weak: see ``UpstreamSocketHandler``.
     var connection: MultiplexConnection?
-    /// Whether it is among those of its connection that have something to write.
+    /// Whether the attempt is in its connection's write queue.
     var isQueued = false
-    /// The request itself is written, so that it may have reached the upstream.
-    private(set) var hasBegun = false
+    /// Whether the request itself was written and may have reached the upstream.
+    private(set) var isRequestWritten = false
     private var stream = AnswerStream()
-    private var isOver = false
+    private var isEnded = false
     private var isPaused = false
-    /// As the upstream was told.
-    private var isToldPaused = false
+    /// The pause state last sent to the upstream.
+    private var sentPauseState = false
     private var waiting: Deque<[UInt8]> = []
     private var hasInputEnded = false
     private var hasSentEnd = false
@@ -28,17 +28,17 @@ final class MultiplexAttempt: UpstreamAttempt {
         self.reporter = reporter
     }
 
-    /// There is a connection.
-    func opened() { if !isOver { reporter.opened() } }
+    /// Reports that the connection is open.
+    func opened() { if !isEnded { reporter.opened() } }
 
     func send(_ chunk: [UInt8]) {
-        guard !isOver, !hasInputEnded else { return }
+        guard !isEnded, !hasInputEnded else { return }
         waiting.append(chunk)
         connection?.enqueue(self)
     }
 
     func endInput() {
-        guard !isOver, !hasInputEnded else { return }
+        guard !isEnded, !hasInputEnded else { return }
         hasInputEnded = true
         connection?.enqueue(self)
     }
@@ -47,28 +47,28 @@ final class MultiplexAttempt: UpstreamAttempt {
     func resume() { setPaused(false) }
 
     private func setPaused(_ paused: Bool) {
-        guard !isOver, isPaused != paused else { return }
+        guard !isEnded, isPaused != paused else { return }
         isPaused = paused
-        if hasBegun { connection?.enqueue(self) }
+        if isRequestWritten { connection?.enqueue(self) }
     }
 
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
-        guard !isOver else { return }
+        guard !isEnded else { return }
         var fields = ",\"reason\":\"\(reason.rawValue)\""
         if let playedMilliseconds { fields += ",\"played_ms\":\(playedMilliseconds)" }
         writeCancel(fields)
-        leave()
+        detach()
     }
 
-    /// At once, also to a socket that takes nothing at the moment: there is one at most for each request that was written.
-    private func writeCancel(_ fields: String) { if hasBegun { write("cancel", fields) } }
+    /// Writes `cancel` immediately, even to a socket that isn't writable: at most one for each written request.
+    private func writeCancel(_ fields: String) { if isRequestWritten { write("cancel", fields) } }
 
     private func write(_ type: String, _ fields: String = "") {
         connection?.write(Array("{\"type\":\"\(type)\",\"request\":\(number)\(fields)}".utf8))
     }
 
-    private func leave() {
-        isOver = true
+    private func detach() {
+        isEnded = true
         waiting = []
         connection?.remove(number)
         connection = nil
@@ -76,22 +76,22 @@ final class MultiplexAttempt: UpstreamAttempt {
 
     // MARK: From the connection
 
-    /// Whether it has something to write.
+    /// Whether the attempt has something to write.
     var hasMore: Bool {
-        guard !isOver else { return false }
-        return !hasBegun || isPaused != isToldPaused || !waiting.isEmpty || (hasInputEnded && !hasSentEnd)
+        guard !isEnded else { return false }
+        return !isRequestWritten || isPaused != sentPauseState || !waiting.isEmpty || (hasInputEnded && !hasSentEnd)
     }
 
-    /// Writes one message. To be called when the socket takes bytes.
+    /// Writes one message. To be called when the socket is writable.
     func writeNext() {
-        guard !isOver, let connection else { return }
-        if !hasBegun {
-            hasBegun = true
+        guard !isEnded, let connection else { return }
+        if !isRequestWritten {
+            isRequestWritten = true
             connection.write(request, number: number)
             reporter.connected()
-            if !isOver { sendRecording(of: request) }
-        } else if isPaused != isToldPaused {
-            isToldPaused = isPaused
+            if !isEnded { sendRecording(of: request) }
+        } else if isPaused != sentPauseState {
+            sentPauseState = isPaused
             write(isPaused ? "pause" : "resume")
         } else if let chunk = waiting.popFirst() {
             connection.write(chunk, of: number)
@@ -103,50 +103,50 @@ final class MultiplexAttempt: UpstreamAttempt {
     }
 
     func take(_ message: consuming AnswerMessage, bytes: Int) {
-        guard !isOver else { return }
+        guard !isEnded else { return }
         reporter.read(bytes)
-        guard !isOver else { return }
+        guard !isEnded else { return }
         do throws(AnswerFault) {
-            if case .chunk = message.body { throw AnswerFault("audio comes in binary messages here") }
-            try stream.take(message, pass)
+            if case .chunk = message.body { throw AnswerFault("chunk messages aren't allowed; audio belongs in binary messages") }
+            try stream.take(message, handle)
         } catch {
             fault(.unusable(error))
         }
     }
 
     func take(chunk: [UInt8]) {
-        guard !isOver else { return }
+        guard !isEnded else { return }
         reporter.read(chunk.count)
-        guard !isOver else { return }
+        guard !isEnded else { return }
         do throws(AnswerFault) {
-            pass(.event(try stream.take(chunk: chunk)))
+            handle(.event(try stream.take(chunk: chunk)))
         } catch {
             fault(.unusable(error))
         }
     }
 
-    private func pass(_ step: AnswerStream.Step) {
-        guard !isOver else { return }
+    private func handle(_ step: AnswerStream.Step) {
+        guard !isEnded else { return }
         switch step {
         case .event(let content): reporter.received(content)
         case .last(let content, let summary):
-            leave()
+            detach()
             reporter.received(last: content, summary: summary)
         case .failed(let retryable, let retryAfter): fail(.reported(retryable: retryable, retryAfter: retryAfter))
         case .chunk: break
         }
     }
 
-    /// It breaks the protocol: the upstream is told that nobody listens any more.
+    /// Fails the attempt because the upstream broke the protocol, and sends `cancel` to the upstream.
     func fault(_ failure: CallFailure) {
-        guard !isOver else { return }
+        guard !isEnded else { return }
         writeCancel(",\"reason\":\"fault\"")
         fail(failure)
     }
 
     func fail(_ failure: CallFailure) {
-        guard !isOver else { return }
-        leave()
+        guard !isEnded else { return }
+        detach()
         reporter.failed(failure)
     }
 }

@@ -2,41 +2,41 @@ import DequeModule
 import GatewayCore
 import NIOCore
 
-/// A WebSocket that many requests share, each under a number of its own. Upstream page, section "WebSocket".
+/// A WebSocket shared by many requests, each with a number of its own. Upstream page, section "WebSocket".
 final class MultiplexConnection: SocketOwner {
     private let pool: UpstreamPool
-    private let gone: (MultiplexConnection) -> Void
+    private let onClose: (MultiplexConnection) -> Void
     private var connecting: ConnectAttempt?
     private var socket: UpstreamSocketHandler?
     private var isOpen = false
-    private var isOver = false
+    private var isClosed = false
     private var isRetired = false
     private var streams: [UInt64: MultiplexAttempt] = [:]
-    /// Numbers of the requests with something to write, in the order of their turns. Some may have ended.
+    /// The write queue: numbers of the requests with something to write, in round-robin order. Some may have ended.
     private var queue: Deque<UInt64> = []
     private var lastNumber: UInt64 = 0
-    private let madeAt: Instant
+    private let openedAt: Instant
     private var idleSince: Instant?
-    /// Where requests are put together.
+    /// A reusable buffer for serialized requests.
     private var scratch: [UInt8] = []
-    private var watch = SocketWatch()
-    /// Whose requests went here lately.
+    private var keepalive = SocketWatch()
+    /// The sessions whose requests were sent over this connection. Reset at ``maxSessions``.
     private(set) var lastSessions: Set<ULID> = []
 
-    private static let sessionsKept = 10_000
-    /// Bytes that wait for the socket beyond which news of clients are left out.
-    private static let mostPendingForNews = 524_288
+    private static let maxSessions = 10_000
+    /// Maximum pending bytes at which client states are still sent.
+    private static let maxPendingForStates = 524_288
 
-    init(pool: UpstreamPool, at now: Instant, gone: @escaping (MultiplexConnection) -> Void) {
+    init(pool: UpstreamPool, at now: Instant, onClose: @escaping (MultiplexConnection) -> Void) {
         self.pool = pool
-        self.gone = gone
-        madeAt = now
+        self.onClose = onClose
+        openedAt = now
         idleSince = now
     }
 
     var count: Int { streams.count }
-    /// Numbers are as long as the prefix of binary messages.
-    var takesMore: Bool { !isOver && !isRetired && lastNumber < UInt64(UInt32.max) }
+    /// Whether the connection accepts more requests. Request numbers are limited to the 32-bit prefix of binary messages.
+    var takesMore: Bool { !isClosed && !isRetired && lastNumber < UInt64(UInt32.max) }
 
     func connect(_ connector: SocketConnector, endpoint: Int) {
         connecting = connector.connect(endpoint: endpoint, owner: self) { [self] socket in
@@ -46,7 +46,7 @@ final class MultiplexConnection: SocketOwner {
         }
     }
 
-    /// The socket that it is about to open.
+    /// Sets the socket that is about to open.
     func attach(_ socket: UpstreamSocketHandler) { self.socket = socket }
 
     func add(_ attempt: MultiplexAttempt) {
@@ -55,7 +55,7 @@ final class MultiplexConnection: SocketOwner {
         idleSince = nil
         attempt.number = lastNumber
         attempt.connection = self
-        if lastSessions.count >= Self.sessionsKept { lastSessions = [] }
+        if lastSessions.count >= Self.maxSessions { lastSessions = [] }
         lastSessions.insert(attempt.request.session)
         guard isOpen else { return }
         attempt.opened()
@@ -64,7 +64,7 @@ final class MultiplexConnection: SocketOwner {
 
     // MARK: Writing
 
-    /// An attempt has something to write: its turn comes while the socket takes bytes.
+    /// Adds an attempt with something to write to the write queue.
     func enqueue(_ attempt: MultiplexAttempt) {
         guard isOpen, attempt.hasMore else { return }
         append(attempt)
@@ -77,7 +77,7 @@ final class MultiplexConnection: SocketOwner {
         queue.append(attempt.number)
     }
 
-    /// A message of each in turn, so that none waits for all that another has.
+    /// Writes one message per attempt in round-robin order, so that no attempt monopolizes the connection.
     private func writeQueued() {
         while let socket, socket.isWritable, let number = queue.popFirst() {
             guard let attempt = streams[number] else { continue }
@@ -97,18 +97,18 @@ final class MultiplexConnection: SocketOwner {
 
     func write(_ chunk: [UInt8], of number: UInt64) { socket?.write(binary: chunk, prefix: UInt32(truncatingIfNeeded: number)) }
 
-    /// News of a client, which nobody waits for: left out while much waits for the socket.
-    func tell(_ news: [UInt8]) {
-        guard let socket, socket.pendingBytes <= Self.mostPendingForNews else { return }
-        socket.write(text: news)
+    /// Sends the state of a client. Dropped while many bytes are pending, since no request depends on it.
+    func tell(_ state: [UInt8]) {
+        guard let socket, socket.pendingBytes <= Self.maxPendingForStates else { return }
+        socket.write(text: state)
     }
 
-    /// Length of the queue of requests with something to write.
+    /// Length of the write queue.
     var waitingCount: Int { queue.count }
-    /// Bytes that wait for the socket.
+    /// Bytes that the socket hasn't accepted yet.
     var pendingBytes: Int { socket?.pendingBytes ?? 0 }
 
-    /// Takes no more requests, and closes with the last.
+    /// Drains the connection: it accepts no more requests and closes with the last one.
     func retire() {
         isRetired = true
         if streams.isEmpty { close(nil) }
@@ -116,21 +116,23 @@ final class MultiplexConnection: SocketOwner {
 
     func remove(_ number: UInt64) {
         streams[number] = nil
-        // Numbers of cancelled requests don't pile up while the socket is full.
+        // Keeps numbers of cancelled requests from piling up while the socket isn't writable.
         if queue.count > 2 * streams.count + 64 { queue.removeAll { streams[$0] == nil } }
         if streams.isEmpty, isRetired { close(nil) }
     }
 
-    /// - Parameter betweenBytes: how long the socket may take no byte, and a message may take, in nanoseconds
+    /// Closes the connection when a deadline has passed, and pings a silent upstream.
+    ///
+    /// - Parameter betweenBytes: maximum time without write progress, and for one incoming message, in nanoseconds
     func tick(now: Instant, idleClose: Int64, maxAge: Int64, betweenBytes: Int64) {
         guard isOpen, let socket else { return }
-        if now.nanoseconds(since: madeAt) >= maxAge { isRetired = true }
+        if now.nanoseconds(since: openedAt) >= maxAge { isRetired = true }
         if streams.isEmpty {
             let since = idleSince ?? now
             idleSince = since
             if isRetired || now.nanoseconds(since: since) >= idleClose { return close(nil) }
         }
-        switch watch.look(at: socket, limit: betweenBytes, now: now) {
+        switch keepalive.look(at: socket, limit: betweenBytes, now: now) {
         case .alive: break
         case .quiet: socket.ping()
         case .dead(let failure): close(failure)
@@ -138,20 +140,20 @@ final class MultiplexConnection: SocketOwner {
     }
 
     func close(_ failure: CallFailure?) {
-        guard !isOver else { return }
-        isOver = true
+        guard !isClosed else { return }
+        isClosed = true
         connecting?.cancel()
         connecting = nil
         if isOpen { pool.count { $0.connections -= 1 } }
         isOpen = false
         socket?.close()
         socket = nil
-        gone(self)
+        onClose(self)
         let all = streams
         streams = [:]
         queue = []
-        var failure = failure ?? .brokenOff("closed in the middle of an answer")
-        // Whose fault it was can't be told when there are several: to all of them, the answer has broken off.
+        var failure = failure ?? .brokenOff("the connection closed during the response")
+        // Among several requests the culprit is unknown, so all of them fail as interrupted.
         if all.count > 1, failure.hasReached, failure.code != .upstreamTimeout {
             let outcome = failure.outcome
             failure = .brokenOff(failure.details)
@@ -160,11 +162,11 @@ final class MultiplexConnection: SocketOwner {
         var unwritten = failure
         if failure.hasReached { unwritten = .unreachable(failure.details ?? "the connection was lost") }
         unwritten.outcome = .neither
-        // One connection that is lost is one failure, however many were on it: that of a request that it had, if there is one.
-        let sorted = all.sorted { ($0.value.hasBegun ? 0 : 1, $0.key) < ($1.value.hasBegun ? 0 : 1, $1.key) }
-        if let first = sorted.first, !first.value.hasBegun { unwritten.outcome = failure.outcome }
+        // A lost connection counts as one failure, whatever the number of its requests: that of a written request, if there is one.
+        let sorted = all.sorted { ($0.value.isRequestWritten ? 0 : 1, $0.key) < ($1.value.isRequestWritten ? 0 : 1, $1.key) }
+        if let first = sorted.first, !first.value.isRequestWritten { unwritten.outcome = failure.outcome }
         for (_, attempt) in sorted {
-            attempt.fail(attempt.hasBegun ? failure : unwritten)
+            attempt.fail(attempt.isRequestWritten ? failure : unwritten)
             (failure.outcome, unwritten.outcome) = (.neither, .neither)
         }
     }
@@ -175,7 +177,7 @@ final class MultiplexConnection: SocketOwner {
         connecting = nil
         isOpen = true
         pool.count { $0.connections += 1 }
-        for (_, attempt) in streams.sorted(by: { $0.key < $1.key }) where !isOver {
+        for (_, attempt) in streams.sorted(by: { $0.key < $1.key }) where !isClosed {
             attempt.opened()
             if attempt.hasMore { append(attempt) }
         }
@@ -187,13 +189,13 @@ final class MultiplexConnection: SocketOwner {
         do throws(AnswerFault) {
             message = try AnswerMessage(text)
         } catch {
-            // What can be told apart costs the request that it was for, anything else all that are on the connection.
+            // A fault in a message with a request number fails only that request; any other fault fails all requests of the connection.
             guard let number = error.request else { return close(.unusable(error)) }
             streams[number]?.fault(.unusable(error))
             return
         }
         guard let number = message.request else { return close(.unusable(AnswerFault("a message without a request"))) }
-        // Of a request that was cancelled, or never was.
+        // Messages for cancelled or unknown requests are ignored.
         streams[number]?.take(message, bytes: text.byteCount)
     }
 

@@ -31,7 +31,9 @@ final class MultiplexMaker: UpstreamTransport {
         return attempt
     }
 
-    /// The one with the fewest requests; another one where there may be, and those there are have work. Nil when all are full.
+    /// Returns the connection with the fewest requests. Opens another one while all are busy and `connections_per_loop` allows it.
+    ///
+    /// - Returns: nil when all connections are full
     private func connection(to endpoint: Int) -> MultiplexConnection? {
         var best: MultiplexConnection?
         var usable = 0
@@ -61,7 +63,7 @@ final class MultiplexMaker: UpstreamTransport {
                 if let playedMilliseconds { writer.member("played_ms", playedMilliseconds) }
             }
         }
-        // Whom its last request went to knows the session.
+        // Only an endpoint that had a request of the session knows it.
         let known = connections.joined().first { $0.lastSessions.contains(session) }
         known?.tell(message)
     }

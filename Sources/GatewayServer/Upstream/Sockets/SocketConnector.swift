@@ -8,9 +8,11 @@ struct SocketConnector {
     let options: ClientWebSocketOptions
     let maxMessageBytes: Int
 
+    /// Opens a WebSocket to an endpoint.
+    ///
     /// - Parameters:
-    ///   - opened: called with the socket before its owner hears that it is open
-    ///   - failed: called in place of that, with the reason
+    ///   - opened: called with the socket before ``SocketOwner/socketOpened()``
+    ///   - failed: called instead when the connection or the upgrade fails
     func connect(
         endpoint: Int, owner: any SocketOwner, opened: @escaping (UpstreamSocketHandler) -> Void,
         failed: @escaping (CallFailure) -> Void
@@ -46,7 +48,7 @@ struct SocketConnector {
         case .refused(let refusal):
             var failure = CallFailure.status(Int(refusal.status), retryAfter: nil)
             failure.hasReached = false
-            // An upstream that doesn't take WebSockets is as good as none.
+            // An endpoint that rejects the upgrade is unusable, so this counts for the breaker.
             failure.outcome = .failure
             return failure
         case .some(let error): return .unreachable("\(error)")

@@ -3,7 +3,7 @@ import GatewayTLS
 import NIOCore
 import NIOHTTP1
 
-/// Upstreams on WebSockets: `websocket`, whose connections many sessions share, and `vosk`, with one for each stream.
+/// An upstream of kind `websocket`, whose connections are shared by many sessions, or `vosk`, with one connection per stream.
 final class SocketService: UpstreamService {
     private let configuration: GatewayConfiguration.Upstream
     private let pool: UpstreamPool
@@ -21,7 +21,7 @@ final class SocketService: UpstreamService {
     func makeTransport(on loop: CallLoop) -> any UpstreamTransport {
         var options = ClientWebSocketOptions()
         options.subprotocols = configuration.kind == .websocket ? [Self.subprotocol] : []
-        // Over a local network it costs more than it saves.
+        // Compression costs more than it saves on a local network.
         options.compressionOffer = nil
         configuration.addFields(to: &options.headers)
         let connector = SocketConnector(

@@ -1,13 +1,13 @@
 import GatewayCore
 
-/// Whether the upstream at the other end of a shared WebSocket still works: it reads, completes its messages, and answers pings.
+/// Detects a dead upstream on a shared WebSocket: one that stops reading, doesn't complete a message, or doesn't reply to pings.
 ///
-/// Whole messages and answers to pings count. Its own pings, and parts of a message, don't: both can come without end from an upstream that does
-/// nothing else.
+/// Complete messages and pongs count as signs of life. The upstream's own pings and parts of a message don't: a broken upstream can send either
+/// forever.
 struct SocketWatch {
     enum Verdict {
         case alive
-        /// It is to be pinged.
+        /// The connection is idle and has to be pinged.
         case quiet
         case dead(CallFailure)
     }
@@ -15,17 +15,17 @@ struct SocketWatch {
     private var signs: UInt64 = 0
     private var quietSince: Instant?
     private var pingedAt: Instant?
-    /// Since when a message is incomplete.
+    /// When the incomplete message began.
     private var withinSince: Instant?
 
-    /// Without a sign of life for so long, a connection is asked whether it is still there, and given up without an answer within as long.
+    /// A connection without a sign of life for this long is pinged, and closed if no pong follows within the same time. In nanoseconds.
     static let quietTime: Int64 = 10_000_000_000
 
-    /// To be called at each tick.
+    /// Checks the socket. To be called at each tick.
     ///
-    /// - Parameter limit: how long the socket may take no byte, and a message may take, in nanoseconds
+    /// - Parameter limit: maximum time without write progress, and for one incoming message, in nanoseconds
     mutating func look(at socket: UpstreamSocketHandler, limit: Int64, now: Instant) -> Verdict {
-        guard !socket.isStuck(for: limit, at: now) else { return .dead(.stalled("it reads nothing of what it is sent")) }
+        guard !socket.isStuck(for: limit, at: now) else { return .dead(.stalled("the upstream stopped reading")) }
         if socket.signsOfLife != signs || quietSince == nil {
             signs = socket.signsOfLife
             (quietSince, pingedAt, withinSince) = (now, nil, nil)
@@ -33,12 +33,12 @@ struct SocketWatch {
         if socket.isWithinMessage {
             let since = withinSince ?? now
             withinSince = since
-            if now.nanoseconds(since: since) >= limit { return .dead(.stalled("a message isn't complete within between_bytes_timeout")) }
+            if now.nanoseconds(since: since) >= limit { return .dead(.stalled("a message wasn't complete within between_bytes_timeout")) }
         } else {
             withinSince = nil
         }
         if let pingedAt {
-            return now.nanoseconds(since: pingedAt) >= Self.quietTime ? .dead(.brokenOff("no answer to a ping")) : .alive
+            return now.nanoseconds(since: pingedAt) >= Self.quietTime ? .dead(.brokenOff("no reply to a ping")) : .alive
         }
         guard let quietSince, now.nanoseconds(since: quietSince) >= Self.quietTime else { return .alive }
         pingedAt = now
@@ -47,7 +47,7 @@ struct SocketWatch {
 }
 
 extension CallFailure {
-    /// A connection that doesn't go on in one direction.
+    /// The failure of a connection that makes no progress in one direction.
     static func stalled(_ details: String) -> CallFailure {
         var failure = CallFailure.timeout(.awaiting)
         failure.details = details

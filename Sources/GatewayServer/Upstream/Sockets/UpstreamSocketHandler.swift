@@ -8,19 +8,19 @@ import Glibc
 import Musl
 #endif
 
-/// Who speaks over a WebSocket to an upstream.
+/// The receiver of the events of a WebSocket to an upstream.
 protocol SocketOwner: AnyObject {
     func socketOpened()
-    /// A whole text message, valid UTF-8.
+    /// A complete text message, valid UTF-8.
     func socket(text: RawSpan)
     func socket(binary: RawSpan)
-    /// What waits may go on: the socket takes bytes again.
+    /// The socket is writable again.
     func socketIsWritable()
-    /// Last, and once. Nil: closed in order.
+    /// The socket's last event, reported once. Nil after a normal closure.
     func socketClosed(_ failure: CallFailure?)
 }
 
-/// The gateway's end of a WebSocket to an upstream. What is written within one go of the event loop leaves in one write.
+/// The gateway's end of a WebSocket to an upstream. Messages written in the same pass of the event loop are sent with one system call.
 final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
@@ -30,7 +30,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         case waiting, open, closing, closed
     }
 
-    /// Let go of at the end. An object that has ever had a weak reference pays for every other one.
+    /// Set to nil at the end. Not weak: a first weak reference makes all later reference counting of the owner slower.
     private var owner: (any SocketOwner)?
     private var reader: MessageReader
     private let serializer = FrameSerializer(role: .client)
@@ -41,26 +41,26 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     private var isFlushing = false
     private var isPaused = false
     private var wantsRead = false
-    /// What of a read waits for another go of the event loop.
-    private var left: ByteBuffer?
+    /// The unparsed rest of a read, deferred to a later pass of the event loop.
+    private var remaining: ByteBuffer?
     private var context: ChannelHandlerContext?
-    /// The newest ping that couldn't be answered yet (RFC 6455 §5.5.3 asks for no more).
+    /// The payload of the newest ping without a pong. Older ones need no pong (RFC 6455 §5.5.3).
     private var pendingPong: [UInt8]?
     /// The payload of our last ping.
     private var lastPing: UInt64 = 0
     private var progress = OutboundProgress()
-    /// Whole messages, and answers to our pings: whatever else comes doesn't show that the upstream still works.
+    /// Number of complete messages and of pongs to our pings. Nothing else shows that the upstream still works.
     private(set) var signsOfLife: UInt64 = 0
 
-    /// Between our close frame and the end.
-    private static let patience = TimeAmount.seconds(1)
-    /// Bytes put together for one write.
+    /// Time between our close frame and closing the connection.
+    private static let closeTimeout = TimeAmount.seconds(1)
+    /// Bytes collected for one write.
     private static let writeSize = 65_536
-    /// Pongs that are gathered for one write; of further pings only the newest is answered.
+    /// Bytes of pongs collected for one write. Beyond them only the newest ping gets a pong.
     private static let pongBytes = 8192
-    /// Messages are taken for so long in a row, about what others wait, and then the other sockets are served.
+    /// Maximum time for parsing messages before the event loop serves other sockets.
     private static let slice = TimeAmount.microseconds(100)
-    /// After a slice. Any time that isn't over yet makes the loop look at its sockets.
+    /// Time between two slices. Any positive delay makes the event loop poll its sockets in between.
     private static let pause = TimeAmount.microseconds(20)
 
     init(owner: any SocketOwner, maxMessageBytes: Int) {
@@ -72,7 +72,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
-        end(.brokenOff("the connection is gone"))
+        end(.brokenOff("the connection was closed"))
     }
 
     func begin() {
@@ -91,13 +91,15 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         var buffer = unwrapInboundIn(data)
         switch state {
         case .waiting: early.writeBuffer(&buffer)
-        // At the end of a connection all that there is comes, whether it was asked for or not.
-        case .open: if left == nil { read(buffer, context: context) } else { left?.writeBuffer(&buffer) }
+        // When a connection ends, the channel delivers all remaining data, requested or not.
+        case .open: if remaining == nil { read(buffer, context: context) } else { remaining?.writeBuffer(&buffer) }
         case .closing, .closed: return
         }
     }
 
-    /// - Parameter limit: when the rest is left for another go; by default after a slice
+    /// Parses messages until `limit` and defers the rest.
+    ///
+    /// - Parameter limit: by default the end of a slice
     private func read(_ buffer: ByteBuffer, until limit: NIODeadline = .now() + slice, context: ChannelHandlerContext) {
         var buffer = buffer
         do throws(WebSocketError) {
@@ -109,8 +111,8 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
                 case .binary(let payload):
                     signsOfLife &+= 1
                     reader.withPayload(of: payload, in: buffer) { owner?.socket(binary: $0) }
-                case .ping(let payload): reader.withPayload(of: payload, in: buffer) { answerPing($0) }
-                case .pong(let payload): if reader.withPayload(of: payload, in: buffer, isAnswer) { signsOfLife &+= 1 }
+                case .ping(let payload): reader.withPayload(of: payload, in: buffer) { handlePing($0) }
+                case .pong(let payload): if reader.withPayload(of: payload, in: buffer, isExpectedPong) { signsOfLife &+= 1 }
                 case .close(let code, _):
                     pendingPong = nil
                     serializer.writeClose(code, reason: RawSpan(), to: &output)
@@ -118,7 +120,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
                     end(code == 1000 || code == 1001 ? nil : .brokenOff("closed with \(code.map(String.init) ?? "no code")"))
                     context.close(promise: nil)
                 }
-                if buffer.readableBytes > 0, NIODeadline.now() >= limit { return leave(buffer, context: context) }
+                if buffer.readableBytes > 0, NIODeadline.now() >= limit { return deferReading(buffer, context: context) }
             }
         } catch {
             pendingPong = nil
@@ -129,8 +131,8 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         }
     }
 
-    /// Pings are answered one by one while the socket takes the answers; of those that have to wait only the newest is kept.
-    private func answerPing(_ payload: RawSpan) {
+    /// Writes a pong for each ping while the socket is writable; otherwise keeps only the newest ping.
+    private func handlePing(_ payload: RawSpan) {
         if isWritable, output.readableBytes < Self.pongBytes {
             writePong(payload)
         } else {
@@ -145,34 +147,34 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         serializer.write(.pong, payload, isFinal: true, isCompressed: false, maskingKey: masks.next(), to: &output)
     }
 
-    private func isAnswer(_ pong: RawSpan) -> Bool {
+    private func isExpectedPong(_ pong: RawSpan) -> Bool {
         pong.byteCount == 8 && lastPing > 0 && UInt64(bigEndian: pong.unsafeLoadUnaligned(as: UInt64.self)) == lastPing
     }
 
-    private func leave(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
-        left = buffer
-        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in goOn() }
+    private func deferReading(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
+        remaining = buffer
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in continueReading() }
     }
 
-    /// Nothing follows: what was left is heard before the end.
-    private func takeRest(_ context: ChannelHandlerContext) {
-        if let buffer = left.take(), state == .open { read(buffer, until: .distantFuture, context: context) }
+    /// Parses the deferred rest before the end is reported.
+    private func readRemaining(_ context: ChannelHandlerContext) {
+        if let buffer = remaining.take(), state == .open { read(buffer, until: .distantFuture, context: context) }
     }
 
-    private func goOn() {
+    private func continueReading() {
         guard !isPaused, let context else { return }
-        if let buffer = left.take(), state == .open { read(buffer, context: context) }
+        if let buffer = remaining.take(), state == .open { read(buffer, context: context) }
         if wantsRead { read(context: context) }
     }
 
-    /// Leaves what comes unread, but for what is being taken. Not for sockets that several requests share.
+    /// Pauses or resumes reading. The message being parsed is still delivered. Not for sockets shared by several requests.
     func setPaused(_ paused: Bool) {
         isPaused = paused
-        goOn()
+        continueReading()
     }
 
     func read(context: ChannelHandlerContext) {
-        wantsRead = isPaused || left != nil
+        wantsRead = isPaused || remaining != nil
         if !wantsRead { context.read() }
     }
 
@@ -182,7 +184,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     func write(text: [UInt8]) { write(.text, text.span.bytes) }
 
-    /// - Parameter prefix: goes before the bytes
+    /// - Parameter prefix: a request number, written in front of the bytes in big-endian order
     func write(binary: [UInt8], prefix: UInt32? = nil) {
         guard let prefix else { return write(.binary, binary.span.bytes) }
         var whole: [UInt8] = []
@@ -192,7 +194,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         write(.binary, whole.span.bytes)
     }
 
-    /// An answer to it is a sign of life.
+    /// Sends a ping. Its pong counts as a sign of life.
     func ping() {
         lastPing &+= 1
         var payload: [UInt8] = []
@@ -200,14 +202,14 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         write(.ping, payload.span.bytes)
     }
 
-    /// Bytes that wait for the socket: for the next write, and for the system.
+    /// Bytes that the system hasn't accepted yet: collected for the next write, or buffered in the channel.
     var pendingBytes: Int { output.readableBytes + (context.map(bufferedBytes) ?? 0) }
 
     private func bufferedBytes(_ context: ChannelHandlerContext) -> Int {
         (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
-    /// Whether bytes wait and the system has taken none of them for `limit` nanoseconds. To be asked regularly.
+    /// Whether bytes are pending and the system has accepted none of them for `limit` nanoseconds. To be called regularly.
     func isStuck(for limit: Int64, at now: Instant) -> Bool {
         guard let context else { return false }
         return progress.isStuck(for: limit, pending: bufferedBytes(context), at: now)
@@ -225,7 +227,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     private func scheduleFlush() {
         guard !isFlushing, let context else { return }
         isFlushing = true
-        // After everything that the loop has read in this go: what several sessions say goes out together.
+        // Runs after everything read in this pass, so that messages of several sessions share one write.
         context.eventLoop.assumeIsolated().execute { [self] in flush() }
     }
 
@@ -239,11 +241,11 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         var bytes = ByteBuffer()
         swap(&bytes, &output)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        // The buffer is reused if the system took all of it at once, and nothing was written meanwhile.
+        // The buffer is reused if the system accepted all of it immediately and nothing was written meanwhile.
         if output.storageCapacity == 0, bytes.storageCapacity <= Self.writeSize, bytes.modifyIfUniquelyOwned({ $0.clear() }) != nil {
             output = bytes
         }
-        // The system took it at once: nothing else says that there is room again.
+        // The system accepted everything immediately, so no writability change follows.
         if count >= Self.writeSize, isWritable { owner?.socketIsWritable() }
     }
 
@@ -255,9 +257,9 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         context.fireChannelWritabilityChanged()
     }
 
-    // MARK: Ends
+    // MARK: Closing
 
-    /// Ends it in order; nothing is reported any more.
+    /// Performs the closing handshake. Nothing is reported afterwards.
     func close(_ code: CloseCode = .normal) {
         owner = nil
         guard let context else { return }
@@ -270,7 +272,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         flush()
         state = .closing
         let channel = context.channel
-        context.eventLoop.scheduleTask(in: Self.patience) { channel.close(promise: nil) }
+        context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
     }
 
     private func end(_ failure: CallFailure?) {
@@ -282,7 +284,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        takeRest(context)
+        readRemaining(context)
         end(.brokenOff(ClientFailure.text(error)))
         context.close(promise: nil)
     }
@@ -293,25 +295,25 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        takeRest(context)
+        readRemaining(context)
         end(.brokenOff("the connection ended without a close frame"))
         context.fireChannelInactive()
     }
 }
 
-/// Masking keys from the system's source of randomness, drawn many at a time.
+/// Masking keys from the system's random number generator, drawn in batches.
 private struct MaskingKeys {
-    /// As much as `getentropy` gives at a time.
+    /// 256 bytes, the maximum of one `getentropy` call.
     private var keys = [UInt32](repeating: 0, count: 64)
-    private var left = 0
+    private var remaining = 0
 
     mutating func next() -> MaskingKey {
-        if left == 0 {
-            // It fails where the kernel knows no such call, which none that Swift runs on is.
+        if remaining == 0 {
+            // Fails only on kernels without the system call, on which Swift doesn't run.
             guard keys.withUnsafeMutableBytes({ getentropy($0.baseAddress, $0.count) }) == 0 else { return .random() }
-            left = keys.count
+            remaining = keys.count
         }
-        left -= 1
-        return MaskingKey(littleEndian: keys[left])
+        remaining -= 1
+        return MaskingKey(littleEndian: keys[remaining])
     }
 }

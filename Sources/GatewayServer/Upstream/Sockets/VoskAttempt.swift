@@ -3,7 +3,7 @@ import GatewayAudio
 import GatewayCore
 import NIOCore
 
-/// Makes a connection for each stream.
+/// The transport of a `vosk` upstream: one connection per stream.
 final class VoskMaker: UpstreamTransport {
     private let connector: SocketConnector
     private let pool: UpstreamPool
@@ -20,10 +20,12 @@ final class VoskMaker: UpstreamTransport {
     }
 }
 
-/// One stream to a server that speaks vosk-server's protocol: its rate, samples of one channel, the end mark; each chunk is answered by a partial
-/// result or, where the server detects an endpoint, by the result of an utterance, the end mark by the last result.
+/// One audio stream to a server with vosk-server's protocol.
+///
+/// The gateway sends the sample rate, mono samples and the end mark. The server responds to each chunk with a partial result or, at the end of an
+/// utterance, its result, and to the end mark with the last result.
 private final class VoskAttempt: UpstreamAttempt, SocketOwner {
-    /// With these blanks: vosk-server compares the message as a string (`process_chunk` in websocket/asr_server.py).
+    /// Exactly these spaces: vosk-server compares the message as a string (`process_chunk` in websocket/asr_server.py).
     private static let endMark = Array("{\"eof\" : 1}".utf8)
 
     private let request: UpstreamRequest
@@ -32,14 +34,14 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     private var format = AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)
     private var connecting: ConnectAttempt?
     private var socket: UpstreamSocketHandler?
-    private var isOver = false
+    private var isEnded = false
     private var isPaused = false
-    /// Chunks that the socket doesn't take at the moment, and how many bytes they came as.
+    /// Chunks that wait for the socket, with their size before conversion in bytes.
     private var waiting: Deque<(samples: [UInt8], count: Int)> = []
     private var hasInputEnded = false
     private var hasSentEnd = false
-    private var sent = 0
-    private var answered = 0
+    private var sentCount = 0
+    private var resultCount = 0
     private var last: UpstreamEvent.Content?
 
     init(_ request: consuming UpstreamRequest, pool: UpstreamPool, reporter: AttemptReporter) {
@@ -56,7 +58,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         guard !request.isText, MonoSamples.convert([], format) != nil else {
             var failure = CallFailure(.codecUnsupportedByRoute)
             (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
-            isOver = true
+            isEnded = true
             return reporter.failed(failure)
         }
         connecting = connector.connect(endpoint: endpoint, owner: self) { [weak self] socket in
@@ -75,17 +77,17 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         config += "}}".utf8
         socket?.write(text: config)
         reporter.connected()
-        if !isOver { sendRecording(of: request) }
+        if !isEnded { sendRecording(of: request) }
     }
 
     func send(_ chunk: [UInt8]) {
-        guard !isOver, !hasInputEnded, let samples = MonoSamples.convert(chunk, format) else { return }
+        guard !isEnded, !hasInputEnded, let samples = MonoSamples.convert(chunk, format) else { return }
         waiting.append((samples, chunk.count))
         write()
     }
 
     func endInput() {
-        guard !isOver, !hasInputEnded else { return }
+        guard !isEnded, !hasInputEnded else { return }
         hasInputEnded = true
         write()
     }
@@ -93,7 +95,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     private func write() {
         guard let socket else { return }
         while socket.isWritable, let (samples, count) = waiting.popFirst() {
-            sent += 1
+            sentCount += 1
             socket.write(binary: samples)
             if !request.isRecording { reporter.consumed(count) }
         }
@@ -113,30 +115,30 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     }
 
     func socket(text: RawSpan) {
-        guard !isOver else { return }
+        guard !isEnded else { return }
         reporter.read(text.byteCount)
-        guard !isOver else { return }
-        let answer: VoskAnswer
+        guard !isEnded else { return }
+        let result: VoskAnswer
         do throws(AnswerFault) {
-            answer = try VoskAnswer(text)
+            result = try VoskAnswer(text)
         } catch {
             return fail(.unusable(error))
         }
-        answered += 1
+        resultCount += 1
         let content = UpstreamEvent.Content.transcript(
-            answer.text, final: answer.isFinal, confidence: answer.confidence, startMilliseconds: answer.startMilliseconds,
-            endMilliseconds: answer.endMilliseconds)
-        if hasSentEnd, answer.isFinal, answered > sent { return finish(content) }
-        // An utterance that had ended before, and partial results as long as there is something in them.
-        if !answer.text.isEmpty { reporter.received(content) }
-        if hasSentEnd, answer.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
+            result.text, final: result.isFinal, confidence: result.confidence, startMilliseconds: result.startMilliseconds,
+            endMilliseconds: result.endMilliseconds)
+        if hasSentEnd, result.isFinal, resultCount > sentCount { return finish(content) }
+        // Results of earlier utterances, and partial results that aren't empty.
+        if !result.text.isEmpty { reporter.received(content) }
+        if hasSentEnd, result.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
     }
 
-    func socket(binary: RawSpan) { fail(.unusable(AnswerFault("a binary message of a recogniser"))) }
+    func socket(binary: RawSpan) { fail(.unusable(AnswerFault("a binary message from a vosk server"))) }
 
     func socketClosed(_ failure: CallFailure?) {
-        guard !isOver else { return }
-        // One that answers several chunks at once has said its last all the same.
+        guard !isEnded else { return }
+        // A server that responds to several chunks at once sends fewer results than chunks; after the end mark its last one counts.
         if failure == nil, let last { return finish(last) }
         fail(failure ?? .brokenOff("closed before the last result"))
     }
@@ -147,15 +149,15 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     }
 
     private func fail(_ failure: CallFailure) {
-        guard !isOver else { return }
+        guard !isEnded else { return }
         close()
         reporter.failed(failure)
     }
 
-    func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) { if !isOver { close() } }
+    func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) { if !isEnded { close() } }
 
     private func close() {
-        isOver = true
+        isEnded = true
         waiting = []
         connecting?.cancel()
         connecting = nil

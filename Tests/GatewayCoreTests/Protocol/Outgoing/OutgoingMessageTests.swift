@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-/// The bytes of each message, member by member: clients may rely on the order as little as on white space, but a change of it isn't meant either.
+/// The exact bytes of each message. Clients must not rely on the order of members, but the order shouldn't change accidentally.
 @Suite struct OutgoingMessageTests {
     private let id: MessageID
     private static let format = AudioFormat(codec: .pcm16, rate: 24_000, channels: 1)
@@ -21,14 +21,14 @@ import Testing
         return .done(epilogue)
     }
 
-    @Test func `an ack names its message, and chunks where there are any`() {
+    @Test func `an ack contains the message's id, and chunks for audio`() {
         #expect(json(AckMessage(id)) == #"{"type":"ack","id":"m-1"}"#)
         #expect(json(AckMessage(id, chunks: 64)) == #"{"type":"ack","id":"m-1","chunks":64}"#)
         #expect(json(AckMessage(id, isDuplicate: true)) == #"{"type":"ack","id":"m-1","duplicate":true}"#)
         #expect(json(AckMessage(id, isDuplicate: true, chunks: 0)) == #"{"type":"ack","id":"m-1","duplicate":true,"chunks":0}"#)
     }
 
-    @Test func `a pong repeats id and ts as the ping has them`() {
+    @Test func `a pong echoes the ping's id and ts verbatim`() {
         func pong(_ id: MessageID?, _ timestamp: NumberSlice?) -> String {
             var bytes: [UInt8] = []
             let ping = Array(#"{"type":"ping","ts":1.50e3}"#.utf8)
@@ -40,13 +40,13 @@ import Testing
         #expect(pong(id, NumberSlice(start: 20, count: 6)) == #"{"type":"pong","id":"m-1","ts":1.50e3,"server_ts":1700000000123}"#)
     }
 
-    @Test func `a goaway tells reason and deadline`() {
+    @Test func `a goaway contains reason and deadline`() {
         #expect(
             json(GoAwayMessage(reason: "session_expires", deadlineMilliseconds: 2500))
                 == #"{"type":"goaway","reason":"session_expires","deadline_ms":2500}"#)
     }
 
-    @Test func `a text is a delta, final, or the last of its request`() {
+    @Test func `a text is a delta, final, or the last message of its request`() {
         let text = Array("say \"hi\"".utf8)
         #expect(
             json(TextMessage(id, text, isFinal: false, end: .open), sequence: 7)
@@ -59,7 +59,7 @@ import Testing
                 == #"{"type":"text","seq":7,"reply_to":"m-1","text":"","final":true,"done":true,"finish":"stop"}"#)
     }
 
-    @Test func `the end of a request tells finish, usage, timing and speech`() {
+    @Test func `the last message of a request contains finish, usage, timing and speech`() {
         let end = done { epilogue in
             epilogue.finish = .length
             epilogue.usage = Usage(inputTokens: 12, outputTokens: 345)
@@ -76,7 +76,7 @@ import Testing
                 + #""timing":{"queue_ms":0,"connect_ms":1,"first_ms":12.345,"total_ms":98.76},"speech":"partial"}"#)
     }
 
-    @Test func `a transcript tells confidence and times where it has them`() {
+    @Test func `a transcript contains confidence and times if known`() {
         let text = Array("ja".utf8)
         #expect(
             json(TranscriptMessage(id, text, isFinal: false, end: .open), sequence: 2)
@@ -92,7 +92,7 @@ import Testing
                 == #"{"type":"transcript","seq":4,"reply_to":"m-1","text":"ja","final":true}"#)
     }
 
-    @Test func `audio is announced with its format, and again when it has ended`() {
+    @Test func `audio messages with the format mark the start and the end of audio`() {
         #expect(
             json(AudioMessage(id, Self.format, isFinal: false, end: .open), sequence: 5)
                 == #"{"type":"audio","seq":5,"reply_to":"m-1","format":{"codec":"pcm16","rate":24000,"channels":1}}"#)
@@ -102,7 +102,7 @@ import Testing
         )
     }
 
-    @Test func `a status tells progress between 0 and 1, and bytes of reasoning`() {
+    @Test func `a status contains progress clamped to 0…1, and bytes of reasoning`() {
         #expect(
             json(StatusMessage(id, "cancelled", end: .done(nil)), sequence: 6)
                 == #"{"type":"status","seq":6,"reply_to":"m-1","state":"cancelled","done":true}"#)
@@ -115,7 +115,7 @@ import Testing
         #expect(json(StatusMessage(id, "s", progress: 0.25, end: .open), sequence: 6).hasSuffix(#""state":"s","progress":0.25}"#))
     }
 
-    @Test func `an error that ends a request is sequenced, and done`() {
+    @Test func `an error that ends a request is sequenced and done`() {
         var error = GatewayError(.responseTimeout, source: .upstream, message: "too late", replyTo: id, correlationID: Self.ulid)
         error.retryAfter = 100
         let object =
@@ -128,7 +128,7 @@ import Testing
                 == #"{"type":"error","seq":8,"# + object + #","done":true,"finish":"error"}"#)
     }
 
-    @Test func `a session tells what a client has to know of it`() {
+    @Test func `a session message contains id, token, resume result, limits and open audio`() {
         var message = SessionMessage(
             Self.ulid, resumeToken: Array("t_o-k".utf8), isResumed: false, isLost: false, resumeError: nil, lastSequence: 0, expiresAt: nil,
             heartbeatMilliseconds: 30_000, limits: [], openAudio: nil)
@@ -148,7 +148,7 @@ import Testing
                 + #""open_audio":{"id":"m-1","chunks":3},"protocol":"parley.v1"}"#)
     }
 
-    @Test func `a session's status tells counts, memory and what may still be sent`() {
+    @Test func `a session status contains counts, memory usage and remaining limits`() {
         var counts = SessionCounts()
         (counts.messagesIn, counts.messagesOut, counts.errors, counts.audioNanoseconds) = (1, 2, 3, 1_234_567_890)
         var memory = Ledger()
@@ -178,7 +178,7 @@ import Testing
                 + #","limits":{"limits.text_per_minute":60,"limits.audio_realtime_factor":0.5},"upstream":{"state":"degraded"}}"#)
     }
 
-    @Test func `a message longer than expected is written whole, behind what was there`() {
+    @Test func `a message longer than estimated is written completely after the existing bytes`() {
         let text = [UInt8](repeating: 0x01, count: 5000)
         var bytes = Array("before".utf8)
         bytes.append(TextMessage(id, text, isFinal: true, end: .open), sequence: 1)

@@ -7,7 +7,7 @@ import Testing
 
 @testable import GatewayServer
 
-/// Requests to an upstream that a test plays, on an event loop and a clock that are moved by hand.
+/// Requests to a simulated upstream, on an event loop and a clock that the test advances.
 final class CallHarness {
     /// One attempt as the upstream sees it.
     final class Attempt: UpstreamAttempt {
@@ -15,7 +15,7 @@ final class CallHarness {
         let endpoint: Int
         let reporter: AttemptReporter
         var chunks: [[UInt8]] = []
-        /// Whether it takes audio.
+        /// Whether the upstream consumes audio immediately.
         var takesAudio = true
         var hasInputEnded = false
         var isPaused = false
@@ -52,7 +52,7 @@ final class CallHarness {
         }
     }
 
-    /// The client of a request, with what it is told: `text`, `took 3`, `end`, `upstream_error`.
+    /// The owner of a request and its events: the text of a delta, `consumed 3`, `end`, or an error code.
     final class Owner: UpstreamEventSink {
         struct Failure {
             var code: ErrorCode
@@ -63,7 +63,7 @@ final class CallHarness {
         }
 
         var heard: [String] = []
-        /// Bytes of its text that are on their way.
+        /// Bytes of the request's text that were consumed.
         var takenText = 0
         var failure: Failure?
         var timing: CallTiming?
@@ -90,9 +90,9 @@ final class CallHarness {
         }
 
         func consumed(_ bytes: Int) {
-            // At the end, the rest counts as consumed too.
+            // At the end the rest is reported as consumed as well.
             guard call?.isEnded != true else { return }
-            if isStreamed { heard.append("took \(bytes)") } else { takenText += bytes }
+            if isStreamed { heard.append("consumed \(bytes)") } else { takenText += bytes }
         }
 
         var isOver: Bool { ["end", "upstream_error", "upstream_timeout", "upstream_unavailable"].contains(heard.last) }
@@ -100,7 +100,7 @@ final class CallHarness {
 
     let eventLoop = EmbeddedEventLoop()
     let pool: UpstreamPool
-    /// Lines of the log, as `message key=value …`, the keys in order.
+    /// Lines of the log as `message key=value …`, sorted by key.
     var log: [String] { recorder.lines }
     private(set) var loop: CallLoop
     private let transport = Transport()
@@ -136,7 +136,7 @@ final class CallHarness {
 
     private let clock: Clock
 
-    /// Lets time pass in ticks of 100 ms.
+    /// Advances time in ticks of 100 ms.
     func advance(milliseconds: Int64) {
         var left = milliseconds
         while left > 0 {
@@ -171,23 +171,23 @@ final class CallHarness {
         return owner
     }
 
-    /// Whether nothing is left: no permit, no endpoint, no call.
+    /// Whether all permits, endpoints and calls are released.
     var isClean: Bool {
         let now = pool.snapshot()
         return now.active == 0 && now.waiting == 0 && now.endpoints.allSatisfy { $0.outstanding == 0 } && loop.count == 0
     }
 }
 
-/// Keeps the lines of a log.
+/// Records log lines.
 private struct LogRecorder: LogHandler {
     private final class Lines: Sendable {
         let list = Mutex<[String]>([])
     }
 
-    private let kept = Lines()
+    private let recorded = Lines()
     var metadata: Logger.Metadata = [:]
     var logLevel = Logger.Level.trace
-    var lines: [String] { kept.list.withLock(\.self) }
+    var lines: [String] { recorded.list.withLock(\.self) }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -196,6 +196,6 @@ private struct LogRecorder: LogHandler {
 
     func log(event: LogEvent) {
         let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        kept.list.withLock { $0.append(([event.message.description] + fields).joined(separator: " ")) }
+        recorded.list.withLock { $0.append(([event.message.description] + fields).joined(separator: " ")) }
     }
 }

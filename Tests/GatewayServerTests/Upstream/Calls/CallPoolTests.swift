@@ -11,7 +11,7 @@ import Testing
 
 /// Calls with the pool of their upstream: permits, queue, breaker, statistics.
 @Suite struct CallPoolTests {
-    /// Requests that fail, one after the other.
+    /// Makes requests that fail one after another.
     private func fail(_ harness: CallHarness, times: Int) throws {
         for _ in 0..<times {
             try harness.call()
@@ -30,7 +30,7 @@ import Testing
         #expect(owner.heard == ["hi", "end"])
     }
 
-    @Test func `five failures in a row open the breaker; requests fail at once, with the time to retry`() throws {
+    @Test func `five consecutive failures open the breaker; requests fail immediately with the time to retry`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         #expect(harness.pool.snapshot().states == [.open])
@@ -41,18 +41,18 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `an open breaker lets one probe through after its time, and nothing else`() throws {
+    @Test func `an open breaker admits a single probe after its open duration`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
         #expect(harness.pool.snapshot().states == [.halfOpen])
         try harness.call()
         #expect(harness.attempts.count == 6)
-        // The probe is under way: nobody else passes.
+        // While the probe is in flight, other requests are rejected.
         #expect(try harness.call().heard == ["upstream_unavailable"])
     }
 
-    @Test func `a probe that succeeds closes the breaker`() throws {
+    @Test func `a successful probe closes the breaker`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
@@ -62,18 +62,18 @@ import Testing
         #expect(harness.pool.condition == .ready)
     }
 
-    @Test func `a probe that fails opens the breaker again; its request tells the time to retry`() throws {
+    @Test func `a failed probe opens the breaker again; its failure has the time to retry`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
         let owner = try harness.call()
         harness.attempts[5].reporter.failed(.brokenOff())
         #expect(harness.pool.snapshot().states == [.open])
-        // The client is told the truth at once.
+        // The failure already includes the new open duration.
         #expect(owner.failure?.retryAfter == 60_000)
     }
 
-    // MARK: Stopping
+    // MARK: Cancelling
 
     @Test func `a cancelled call cancels its attempt with the playback position, and delivers nothing more`() throws {
         let harness = CallHarness()
@@ -89,7 +89,7 @@ import Testing
         #expect(harness.pool.snapshot().counts.cancelled == 1)
     }
 
-    @Test func `a process that prints no JSON is killed, its children included`() async throws {
+    @Test func `a process whose output isn't JSON is killed with its children`() async throws {
         var configuration = GatewayConfiguration.Upstream()
         (configuration.kind, configuration.command, configuration.memoryLimit) = (
             .process, ["/bin/sh", "-c", "read line; sleep 1987.6 & echo x; sleep 1987.6"], 0
@@ -102,12 +102,12 @@ import Testing
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let request = try CallHarness().request()
         let receiver = try await eventLoop.submit {
-            let receiver = Heard()
+            let receiver = FailureRecorder()
             let transport = service.makeTransport(on: CallLoop(eventLoop: eventLoop, clock: UpstreamPool.monotonic))
             receiver.attempt = transport.makeAttempt(request, endpoint: 0, reporter: AttemptReporter(receiver: receiver, attempt: 1))
             return NIOLoopBound(receiver, eventLoop: eventLoop)
         }.get()
-        // It says what isn't JSON: the request has failed, and the process is killed, what it has started included.
+        // The output isn't JSON: the request fails, and the process and its children are killed.
         let failure = try await eventually("failure") { try await eventLoop.submit { receiver.value.failure }.get() }
         #expect(failure.code == .upstreamError)
         _ = try await eventually("no connection") { pool.snapshot().counts.connections == 0 ? true : nil }
@@ -141,7 +141,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `waiting calls that are cancelled never open an attempt, even when a permit is on its way`() throws {
+    @Test func `cancelled calls in the queue never open an attempt, even after a permit was granted`() throws {
         let harness = CallHarness(permits: 1, queue: 5)
         let first = try harness.call()
         let waiting = try harness.call()
@@ -149,7 +149,7 @@ import Testing
         waiting.call?.cancel(.client, playedMilliseconds: nil)
         #expect(harness.pool.snapshot().waiting == 1)
         first.call?.cancel(.session, playedMilliseconds: nil)
-        // The place is on its way to the last one, which leaves before it arrives.
+        // The permit is granted to the last call, which is cancelled before it learns of it.
         last.call?.cancel(.client, playedMilliseconds: nil)
         harness.eventLoop.run()
         #expect(harness.attempts.count == 1)
@@ -157,7 +157,7 @@ import Testing
         #expect(first.heard.isEmpty && waiting.heard.isEmpty && last.heard.isEmpty)
     }
 
-    @Test func `requests are deduplicated by content, key, session and language, as the route says`() throws {
+    @Test func `requests are deduplicated by content, key, session and language, as the route configures`() throws {
         var route = Route(name: "all")
         func digest(_ text: String, key: String? = "k", session: UInt64 = 1, lang: String? = nil) throws -> SharedAnswers.Digest? {
             var request = try CallHarness().request(text)
@@ -172,7 +172,7 @@ import Testing
         #expect(try digest("other") != one)
         #expect(try digest("same", key: "l") != one)
         #expect(try digest("same", lang: "de") != one)
-        // Nobody gets another's answer.
+        // Responses aren't shared between sessions.
         #expect(try digest("same", session: 2) != one)
         #expect(try digest("same", key: nil) == nil)
         route.sharing = .shared
@@ -216,7 +216,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `completed, failed and refused calls are counted, by endpoint too`() throws {
+    @Test func `completed, failed and rejected calls are counted, also by endpoint`() throws {
         let harness = CallHarness(permits: 1, queue: 1)
         try harness.call()
         try harness.call()
@@ -230,9 +230,9 @@ import Testing
         #expect((now.active, now.waiting) == (0, 0))
     }
 
-    // MARK: All of it at once
+    // MARK: Combinations
 
-    @Test func `a full pool refuses with upstream_unavailable; a waiting call times out; the running one completes`() throws {
+    @Test func `a full pool rejects with upstream_unavailable; a queued call times out; the call in flight completes`() throws {
         let harness = CallHarness(permits: 1, queue: 1)
         let working = try harness.call()
         let waiting = try harness.call()
@@ -241,7 +241,7 @@ import Testing
         #expect(refused.failure?.isRetryable == true)
         harness.advance(milliseconds: 1000)
         #expect(waiting.heard == ["upstream_timeout"])
-        // Who is at work is at work.
+        // The call in flight is unaffected.
         harness.attempts[0].end("done")
         #expect(working.heard == ["done", "end"])
         #expect(harness.isClean)
@@ -267,14 +267,14 @@ import Testing
         #expect(owners.allSatisfy { $0.heard == ["upstream_timeout"] })
         #expect(harness.attempts.allSatisfy { $0.cancelled == .timeout })
         #expect(harness.isClean)
-        // Those who come now needn't wait for it.
+        // New calls fail without waiting for a timeout.
         #expect(try harness.call().heard == ["upstream_unavailable"])
         #expect(harness.attempts.count == 10)
     }
 }
 
-/// What an attempt has come to, kept by the event loop.
-private final class Heard: AttemptReceiver {
+/// Records the failure of an attempt.
+private final class FailureRecorder: AttemptReceiver {
     var attempt: (any UpstreamAttempt)?
     var failure: CallFailure?
 
@@ -300,7 +300,7 @@ extension CallPoolTests {
     }
 }
 
-/// Waits for what comes from elsewhere: through several queues that all tests share.
+/// Polls until `body` returns a value. The limit is generous because all tests share the queues involved.
 func eventually<Value>(_ what: String, within limit: Duration = .seconds(60), _ body: () async throws -> Value?) async throws -> Value {
     let end = ContinuousClock.now + limit
     while ContinuousClock.now < end {

@@ -4,7 +4,7 @@ import Testing
 @testable import GatewayServer
 
 @Suite("A request to an upstream") struct ActiveRequestTests {
-    @Test func `passes on what is said, and tells how long it took`() throws {
+    @Test func `delivers the response and reports its timing`() throws {
         let harness = CallHarness()
         harness.onAttempt = { _ in }
         let owner = try harness.call()
@@ -20,7 +20,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `each failed attempt of a request names its endpoint, and all have one correlation id`() throws {
+    @Test func `each failed attempt is logged with its endpoint and the request's correlation id`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.policy.retries = 1
         harness.onAttempt = { $0.reporter.failed(.unreachable("refused")) }
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func `a hung upstream never hangs it`() throws {
+    @Test func `a hung upstream fails the request with upstream_timeout in every phase`() throws {
         for (phase, limit) in [("connect", 1000), ("first byte", 2000), ("between", 3000)] as [(String, Int64)] {
             let harness = CallHarness()
             harness.onAttempt = { attempt in
@@ -82,7 +82,7 @@ import Testing
         }
     }
 
-    @Test func `an answer without end is cut at the total, and at its size`() throws {
+    @Test func `an endless response fails at the total timeout or at the size limit`() throws {
         let harness = CallHarness()
         let owner = try harness.call()
         for _ in 0..<100 where !owner.isOver {
@@ -97,18 +97,18 @@ import Testing
         small.policy.maxAnswerBytes = 40
         let cut = try small.call()
         small.attempts[0].say(String(repeating: "a", count: 24))
-        // What is shorter counts as 16 bytes.
+        // Shorter events count as 16 bytes.
         small.attempts[0].say("1")
         #expect(!cut.isOver)
         small.attempts[0].say("1")
         #expect(cut.heard.last == "upstream_error")
         #expect(cut.failure?.isRetryable == false)
         #expect(small.attempts[0].cancelled == .fault)
-        // That says nothing of the upstream.
+        // This doesn't count against the endpoint.
         #expect(small.pool.snapshot().endpoints[0].failures == 0)
     }
 
-    @Test func `while the client doesn't read the upstream isn't to blame`() throws {
+    @Test func `no timeout runs while the response is paused`() throws {
         let harness = CallHarness()
         let owner = try harness.call()
         harness.attempts[0].say("x")
@@ -120,7 +120,7 @@ import Testing
         #expect(!harness.attempts[0].isPaused)
     }
 
-    @Test func `what hasn't reached an upstream is tried again, elsewhere`() throws {
+    @Test func `a request that hasn't reached an upstream is retried at another endpoint`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.policy.retries = 2
         harness.onAttempt = { $0.reporter.failed(.unreachable("refused")) }
@@ -135,7 +135,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `what has reached it is tried again only if that does no harm`() throws {
+    @Test func `a request that has reached the upstream is retried only if it is repeatable`() throws {
         for repeatable in [false, true] {
             let harness = CallHarness()
             harness.policy.retries = 1
@@ -147,7 +147,7 @@ import Testing
         }
     }
 
-    @Test func `nothing is tried again once the client has got something of it`() throws {
+    @Test func `a request isn't retried once a delta was delivered`() throws {
         let harness = CallHarness()
         harness.policy.retries = 5
         harness.policy.isRepeatable = true
@@ -171,11 +171,11 @@ import Testing
             try harness.call()
             harness.advance(milliseconds: 200)
         }
-        // What a quiet time had saved up.
+        // 50 calls, and 10 retries from the budget's reserve.
         #expect(harness.attempts.count == 60)
     }
 
-    @Test func `an upstream that asks to wait longer than that isn't asked again`() throws {
+    @Test func `a Retry-After above 2 s prevents a retry`() throws {
         for (wait, attempts) in [(2000, 2), (2001, 1)] as [(Int64, Int)] {
             let harness = CallHarness()
             harness.policy.retries = 1
@@ -188,7 +188,7 @@ import Testing
         }
     }
 
-    @Test func `a slow answer is asked for elsewhere as well, and the first that begins is the one`() throws {
+    @Test func `a slow response is hedged; the first attempt that responds wins`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.policy.isRepeatable = true
         harness.policy.hedgeAfter = .milliseconds(500)
@@ -206,7 +206,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `of two attempts one may fail`() throws {
+    @Test func `a hedged request survives the failure of one attempt`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.policy.isRepeatable = true
         harness.policy.hedgeAfter = .milliseconds(500)
@@ -219,7 +219,7 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `streamed audio waits for the connection, and isn't sent twice`() throws {
+    @Test func `streamed audio is buffered until connected and never sent twice`() throws {
         let harness = CallHarness()
         harness.policy.retries = 3
         harness.onAttempt = { _ in }
@@ -231,8 +231,8 @@ import Testing
         harness.advance(milliseconds: 300)
         harness.attempts[1].reporter.connected()
         #expect(harness.attempts[1].chunks == [[1, 2], [3]])
-        #expect(owner.heard == ["took 2", "took 1"])
-        // As long as the client speaks, no answer is due.
+        #expect(owner.heard == ["consumed 2", "consumed 1"])
+        // No response is due before the input ends.
         harness.advance(milliseconds: 60_000)
         owner.call?.send([4])
         owner.call?.endInput()
@@ -245,11 +245,11 @@ import Testing
         #expect(owner.heard.last == "upstream_error")
     }
 
-    @Test func `the bytes of an answer are bound as they are read, whatever is in them`() throws {
+    @Test func `response bytes are limited as they are read, whatever they contain`() throws {
         let harness = CallHarness()
         harness.policy.maxAnswerBytes = 100
         let owner = try harness.call()
-        // Comments, empty events and fields that nobody reads.
+        // For example comments, empty events and ignored fields.
         for _ in 0..<10 { harness.attempts[0].reporter.read(10) }
         #expect(!owner.isOver)
         harness.attempts[0].reporter.read(1)
@@ -258,7 +258,7 @@ import Testing
         #expect(harness.attempts[0].cancelled == .fault)
         #expect(harness.pool.snapshot().endpoints[0].failures == 0)
         #expect(harness.isClean)
-        // Each attempt has its own.
+        // Each attempt has a limit of its own.
         harness.policy.maxAnswerBytes = .max
         let next = try harness.call()
         harness.attempts[1].reporter.read(.max)
@@ -267,7 +267,7 @@ import Testing
         #expect(next.heard == ["yes", "end"])
     }
 
-    @Test func `bytes without anything in them are life for a while only`() throws {
+    @Test func `bytes without an event postpone the timeout for 30 s only`() throws {
         let harness = CallHarness()
         harness.policy.timeouts.total = .max
         let owner = try harness.call()
@@ -276,7 +276,7 @@ import Testing
             harness.advance(milliseconds: 1000)
             harness.attempts[0].reporter.read(3)
         }
-        // Something is in them in between.
+        // An event restarts these 30 s.
         harness.attempts[0].say("x")
         for _ in 0..<29 {
             harness.advance(milliseconds: 1000)
@@ -289,13 +289,13 @@ import Testing
         #expect(harness.isClean)
     }
 
-    @Test func `a text is counted as on its way once, when the request is`() throws {
+    @Test func `a text is reported as consumed once, when the request is written`() throws {
         let harness = CallHarness()
         harness.policy.retries = 1
         harness.onAttempt = { $0.reporter.opened() }
         let owner = try harness.call("hello")
         #expect(owner.takenText == 0)
-        // A request that waits for its turn on a connection has the time of the first byte.
+        // Waiting in the connection's write queue is limited by first_byte_timeout.
         harness.advance(milliseconds: 1900)
         #expect(!owner.isOver)
         harness.attempts[0].reporter.connected()
@@ -308,7 +308,7 @@ import Testing
         #expect(owner.heard == ["hi", "end"])
     }
 
-    @Test(arguments: [true, false]) func `audio that an upstream doesn't take is given up in time, and silence isn't`(waits: Bool) throws {
+    @Test(arguments: [true, false]) func `audio that the upstream doesn't consume times out; silence doesn't`(waits: Bool) throws {
         let harness = CallHarness()
         harness.onAttempt = { attempt in
             attempt.takesAudio = !waits
@@ -317,7 +317,7 @@ import Testing
         let owner = try harness.call(nil)
         owner.call?.send([1, 2])
         harness.advance(milliseconds: 2000)
-        // More of it isn't progress.
+        // More input isn't progress.
         owner.call?.send([3])
         harness.advance(milliseconds: 900)
         #expect(!owner.isOver)
@@ -329,7 +329,7 @@ import Testing
         }
     }
 
-    @Test func `audio that is taken bit by bit, or waits because the answer isn't read, isn't given up`() throws {
+    @Test func `slowly consumed audio, and audio blocked by a paused response, doesn't time out`() throws {
         let harness = CallHarness()
         harness.onAttempt = { attempt in
             attempt.takesAudio = false
@@ -346,6 +346,6 @@ import Testing
         harness.advance(milliseconds: 2900)
         #expect(!owner.isOver)
         harness.advance(milliseconds: 100)
-        #expect(owner.heard == ["took 1", "upstream_timeout"])
+        #expect(owner.heard == ["consumed 1", "upstream_timeout"])
     }
 }

@@ -3,10 +3,10 @@ import GatewayServer
 import Testing
 
 @Suite struct LoopbackLinkTests {
-    /// The session's side: notes what comes, and asks for no more than the test does.
+    /// Stands in for the session: records events and consumed bytes.
     private final class Receiver: UpstreamEventSink {
         var events: [UpstreamEvent] = []
-        var taken = 0
+        var consumedBytes = 0
         var onEvent: (UpstreamEvent) -> Void = { _ in }
 
         func deliver(_ event: consuming UpstreamEvent) -> Bool {
@@ -15,9 +15,9 @@ import Testing
             return true
         }
 
-        func consumed(_ bytes: Int) { taken += bytes }
+        func consumed(_ bytes: Int) { consumedBytes += bytes }
 
-        /// On one line each, without what was seen before.
+        /// Returns the events since the last call, one line each.
         func lines() -> [String] {
             defer { events = [] }
             return events.map { event in
@@ -58,21 +58,21 @@ import Testing
         try start(key, .text(Array(text.utf8)), stream: stream)
     }
 
-    private func hear(_ key: UInt64, _ count: Int) {
+    private func sendAudio(_ key: UInt64, _ count: Int) {
         link.send(.audio(RequestKey(number: key), chunk: 0..<count), audio: [UInt8](repeating: 0, count: count))
     }
 
     private func words(_ count: Int) -> String { (1...count).map { "w\($0)" }.joined(separator: " ") }
 
-    @Test func `a short text comes back in one piece`() throws {
+    @Test func `a short text is echoed in one piece`() throws {
         link.demand(64)
         try text(1, "hello there")
         #expect(receiver.lines() == ["1 text 'hello there' final last"])
-        #expect(receiver.taken == 11)
+        #expect(receiver.consumedBytes == 11)
     }
 
     @Test(arguments: [(20, 1), (21, 21)])
-    func `a text of more than twenty words is streamed word by word and adds up`(count: Int, events: Int) throws {
+    func `a text of more than twenty words is streamed word by word and completely`(count: Int, events: Int) throws {
         link.demand(64)
         let whole = words(count)
         try text(1, whole)
@@ -82,34 +82,34 @@ import Testing
         }
         #expect(Array(pieces.joined()) == Array(whole.utf8))
         #expect(receiver.events.last?.isLast == true && receiver.events.dropLast().allSatisfy { !$0.isLast })
-        #expect(receiver.taken == whole.utf8.count)
+        #expect(receiver.consumedBytes == whole.utf8.count)
     }
 
-    @Test func `a client that doesn't stream gets one piece`() throws {
+    @Test func `a client that doesn't stream gets a long text in one piece`() throws {
         link.demand(64)
         try text(1, words(100), stream: false)
         #expect(receiver.lines() == ["1 text '\(words(100))' final last"])
     }
 
-    @Test func `nothing comes that wasn't asked for`() throws {
+    @Test func `no event is delivered without demand`() throws {
         try text(1, words(30))
         try text(2, "short")
-        #expect(receiver.lines().isEmpty && receiver.taken == 0)
+        #expect(receiver.lines().isEmpty && receiver.consumedBytes == 0)
         link.demand(1)
         #expect(receiver.lines() == ["1 text 'w1 '"])
-        #expect(receiver.taken == 3)
+        #expect(receiver.consumedBytes == 3)
         link.demand(2)
         #expect(receiver.lines() == ["1 text 'w2 '", "1 text 'w3 '"])
         link.demand(28)
         #expect(receiver.lines().suffix(2) == ["1 text 'w30' final last", "2 text 'short' final last"])
-        // One more was asked for than there was; it is owed to the next.
+        // All demand is used up.
         try text(3, "third")
         #expect(receiver.lines().isEmpty)
         link.demand(1)
         #expect(receiver.lines() == ["3 text 'third' final last"])
     }
 
-    @Test func `a hundred thousand bytes of one-letter words come back whole`() throws {
+    @Test func `a text of 50,000 one-letter words is echoed completely`() throws {
         let whole = String(repeating: "a ", count: 50_000)
         try text(1, whole)
         var events = 0
@@ -120,52 +120,52 @@ import Testing
             receiver.events = []
         }
         #expect(events == 50_000)
-        #expect(receiver.taken == 100_000)
+        #expect(receiver.consumedBytes == 100_000)
     }
 
-    @Test func `audio is answered with what was measured`() throws {
+    @Test func `the response to audio is a transcript with its measurements`() throws {
         link.demand(64)
         try start(1, .audio(Self.format))
-        for _ in 0..<50 { hear(1, 640) }
+        for _ in 0..<50 { sendAudio(1, 640) }
         #expect(receiver.lines().isEmpty)
-        #expect(receiver.taken == 32_000)
+        #expect(receiver.consumedBytes == 32_000)
         link.send(.audioEnd(RequestKey(number: 1)))
         #expect(receiver.lines() == ["1 transcript '1.0 s of pcm16 at 16000 Hz, peak silent, 0 % speech' final last"])
     }
 
-    @Test func `audio is played back as it comes in when that is asked for`() throws {
+    @Test func `audio is echoed as it arrives when meta requests it`() throws {
         link.demand(64)
         try start(1, .audio(Self.format), echo: true)
-        hear(1, 100)
+        sendAudio(1, 100)
         #expect(receiver.lines() == ["1 audio", "1 chunk 100"])
-        hear(1, 200)
+        sendAudio(1, 200)
         #expect(receiver.lines() == ["1 chunk 200"])
         link.send(.audioEnd(RequestKey(number: 1)))
         #expect(receiver.lines() == ["1 audio end", "1 transcript '0.0 s of pcm16 at 16000 Hz, peak silent, 0 % speech' final last"])
-        #expect(receiver.taken == 300)
+        #expect(receiver.consumedBytes == 300)
     }
 
-    @Test func `audio that may not be played yet waits and isn't taken`() throws {
+    @Test func `echoed audio waits for demand and isn't consumed before`() throws {
         try start(1, .audio(Self.format), echo: true)
-        for _ in 0..<3 { hear(1, 100) }
+        for _ in 0..<3 { sendAudio(1, 100) }
         link.send(.audioEnd(RequestKey(number: 1)))
-        #expect(receiver.taken == 0)
+        #expect(receiver.consumedBytes == 0)
         link.demand(2)
         #expect(receiver.lines() == ["1 audio", "1 chunk 100"])
-        #expect(receiver.taken == 100)
+        #expect(receiver.consumedBytes == 100)
         link.demand(10)
         #expect(receiver.lines().count == 4)
-        #expect(receiver.taken == 300)
+        #expect(receiver.consumedBytes == 300)
     }
 
-    @Test func `an empty recording is played back as nothing`() throws {
+    @Test func `an empty recording is echoed without audio`() throws {
         link.demand(64)
         try start(1, .audio(Self.format), echo: true)
         link.send(.audioEnd(RequestKey(number: 1)))
         #expect(receiver.lines() == ["1 transcript '0.0 s of pcm16 at 16000 Hz, peak silent, 0 % speech' final last"])
     }
 
-    @Test func `a cancelled request says nothing more and is taken whole`() throws {
+    @Test func `a cancelled request delivers nothing more and its input is consumed`() throws {
         let whole = words(30)
         try text(1, whole)
         link.demand(3)
@@ -173,43 +173,43 @@ import Testing
         link.send(.cancel(RequestKey(number: 1), playedMilliseconds: nil))
         link.demand(64)
         #expect(receiver.lines().isEmpty)
-        #expect(receiver.taken == whole.utf8.count)
+        #expect(receiver.consumedBytes == whole.utf8.count)
         try start(2, .audio(Self.format), echo: true)
-        receiver.taken = 0
-        hear(2, 100)
+        receiver.consumedBytes = 0
+        sendAudio(2, 100)
         link.send(.cancel(RequestKey(number: 2), playedMilliseconds: 5))
-        // On its way when it was cancelled.
-        hear(2, 50)
+        // Sent before the cancellation arrived.
+        sendAudio(2, 50)
         link.send(.audioEnd(RequestKey(number: 2)))
         _ = receiver.lines()
-        #expect(receiver.taken == 150)
+        #expect(receiver.consumedBytes == 150)
         try text(3, "next")
         #expect(receiver.lines() == ["3 text 'next' final last"])
     }
 
-    @Test func `an open recording doesn't hold up the texts behind it`() throws {
+    @Test func `an open recording doesn't block the texts behind it`() throws {
         link.demand(64)
         try start(1, .audio(Self.format))
-        hear(1, 640)
+        sendAudio(1, 640)
         try text(2, "meanwhile")
         #expect(receiver.lines() == ["2 text 'meanwhile' final last"])
         link.send(.audioEnd(RequestKey(number: 1)))
         #expect(receiver.lines().count == 1)
     }
 
-    @Test func `audio answers don't overlap`() throws {
+    @Test func `audio responses don't overlap`() throws {
         try start(1, .audio(Self.format), echo: true)
-        for _ in 0..<5 { hear(1, 10) }
+        for _ in 0..<5 { sendAudio(1, 10) }
         link.send(.audioEnd(RequestKey(number: 1)))
         try start(2, .audio(Self.format), echo: true)
-        hear(2, 20)
+        sendAudio(2, 20)
         for _ in 0..<3 { link.demand(1) }
         link.demand(64)
         let lines = receiver.lines()
         #expect(lines.firstIndex { $0.hasPrefix("2") } == lines.lastIndex { $0.hasPrefix("1") }.map { $0 + 1 })
     }
 
-    @Test func `what is sent from inside an event is answered too`() throws {
+    @Test func `commands sent while an event is delivered take effect`() throws {
         try start(1, .audio(Self.format))
         try text(2, "two")
         try text(3, "three")
@@ -221,29 +221,29 @@ import Testing
         receiver.onEvent = { _ in }
     }
 
-    @Test func `a closed link says nothing`() throws {
+    @Test func `a closed link delivers nothing`() throws {
         try text(1, words(30))
         link.close()
         link.demand(64)
         try text(2, "more")
-        #expect(receiver.lines().isEmpty && receiver.taken == 0)
+        #expect(receiver.lines().isEmpty && receiver.consumedBytes == 0)
     }
 
-    @Test func `a closed link keeps nothing alive`() {
-        weak var gone: Receiver?
+    @Test func `a closed link releases its session`() {
+        weak var weakReceiver: Receiver?
         let link: LoopbackLink
         do {
             let receiver = Receiver()
-            gone = receiver
+            weakReceiver = receiver
             link = LoopbackLink(session: receiver)
         }
-        #expect(gone != nil)
+        #expect(weakReceiver != nil)
         link.close()
-        #expect(gone == nil)
+        #expect(weakReceiver == nil)
         link.demand(1)
     }
 
-    @Test func `everything that is sent is taken in the end, however it ends`() throws {
+    @Test func `all input is consumed in the end, however requests end`() throws {
         var random = ULIDSource(seed: 5)
         var sent = 0
         var open: [UInt64] = []
@@ -261,7 +261,7 @@ import Testing
                 guard let key = open.randomElement(using: &random) else { break }
                 let count = 2 * Int.random(in: 1...50, using: &random)
                 sent += count
-                hear(key, count)
+                sendAudio(key, count)
             }
             if let key = open.randomElement(using: &random) { link.send(.audioEnd(RequestKey(number: key))) }
             if let key = open.randomElement(using: &random), Bool.random(using: &random) {
@@ -271,7 +271,7 @@ import Testing
         }
         for key in open { link.send(.audioEnd(RequestKey(number: key))) }
         link.demand(1_000_000)
-        #expect(receiver.taken == sent)
+        #expect(receiver.consumedBytes == sent)
         #expect(receiver.events.count { $0.isLast } <= 500)
     }
 }

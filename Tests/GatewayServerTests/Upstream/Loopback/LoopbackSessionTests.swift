@@ -3,14 +3,14 @@ import GatewayCore
 import GatewayServer
 import Testing
 
-/// A session and its loopback joined as on a connection, with a client that reads slowly, cancels and acknowledges.
+/// A session with its loopback link and a client that reads slowly, cancels and acknowledges.
 @Suite struct LoopbackSessionTests {
     private final class Line: UpstreamEventSink {
         var session: Session
         private var effects = Effects(ids: ULIDSource(seed: 1), showsDetails: false)
         private var scanner = MessageScanner(rules: ValidationRules())
         private(set) lazy var link = LoopbackLink(session: self)
-        /// What the client has seen: ids accepted, ids done, and the number it counts with.
+        /// Ids of accepted and completed requests, and the client's message counter.
         var accepted: [String] = []
         var done: [String] = []
         var counted: UInt64 = 0
@@ -47,7 +47,7 @@ import Testing
 
         func consumed(_ bytes: Int) { session.upstreamTook(bytes) }
 
-        /// The client reads up to `limit` sequenced messages and acknowledges them.
+        /// Reads up to `limit` sequenced messages and acknowledges them.
         func read(upTo limit: Int) {
             var messages: [[UInt8]?] = []
             session.outbox.drain { span, kind in
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test(arguments: 1...8 as ClosedRange<UInt64>)
-    func `every accepted request is done once and leaves nothing behind`(seed: UInt64) {
+    func `every accepted request completes once and leaves nothing behind`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         var policy = SessionPolicy()
         policy.outboxMessages = 50
@@ -125,7 +125,7 @@ import Testing
         #expect(line.done.count == Set(line.done).count)
         #expect(Set(line.accepted).subtracting(line.done).isEmpty)
         #expect(Set(line.done) == Set(ids))
-        // The client counted every frame right: what it acknowledged is all there was.
+        // The client's counter is correct: everything in the outbox was acknowledged.
         #expect(line.session.outbox.count == 0)
         line.session.updateLedger()
         #expect(line.session.ledger.upstreamQueue == 0)

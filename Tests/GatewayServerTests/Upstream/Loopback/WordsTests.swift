@@ -20,7 +20,7 @@ import Testing
             ("", []), ("one", ["one"]), ("one two", ["one ", "two"]), ("  one\t\ntwo  ", ["  one\t\n", "two  "]), ("   ", ["   "]),
             ("grüß dich", ["grüß ", "dich"]), ("a\u{A0}b c", ["a\u{A0}b ", "c"]),
         ])
-    func `pieces are words with the white space behind them`(text: String, expected: [String]) {
+    func `pieces are words with their trailing white space`(text: String, expected: [String]) {
         #expect(pieces(text) == expected)
     }
 
