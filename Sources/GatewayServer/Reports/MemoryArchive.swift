@@ -4,7 +4,7 @@ import Synchronization
 
 /// An archive in memory, for `store.kind: memory`: the newest reports that fit, until the process ends.
 ///
-/// If a report doesn't fit, the oldest report of the same client is removed, else one of the client with the most.
+/// If a report doesn't fit, the oldest report of the same client is removed, else one of the client with the largest share.
 package final class MemoryArchive: ReportArchive {
     private struct State {
         var entries: [ULID: SessionReport] = [:]
