@@ -208,6 +208,6 @@ extension UpstreamEvent.Content {
 }
 
 extension ErrorCode {
-    /// Whether the client is at fault although its request was accepted before it failed.
+    /// Whether the client is at fault when an accepted request fails with this code.
     fileprivate var isOfClient: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound }
 }
