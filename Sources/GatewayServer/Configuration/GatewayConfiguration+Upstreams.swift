@@ -11,7 +11,7 @@ extension GatewayConfiguration {
         package var urls: [UpstreamURL] = []
         /// `process`: the program and its arguments.
         package var command: [String] = []
-        /// `openai`: the model; in the following lines settings of `openai` only.
+        /// The model. This and the fields up to `reasoningTags` apply only to `openai`.
         package var model = ""
         package var voice = ""
         /// Whether Markdown is removed from texts before synthesis.

@@ -13,8 +13,9 @@ package final class MemoryArchive: ReportArchive {
         /// The bytes of the reports by client.
         var shares = EvictionTable<ULID>()
         var bytes: Int { shares.weight }
-        /// In the order of the last change, including those of live sessions.
+        /// Annotations of ended and live sessions.
         var annotations: [ULID: SessionAnnotation] = [:]
+        /// The keys of ``annotations`` in the order of the last change.
         var annotated: Deque<ULID> = []
 
         mutating func remove(_ id: ULID) -> Bool {
