@@ -89,7 +89,7 @@ struct MessageReaderModel {
         let length = frame.announced ?? UInt64(frame.payload.count)
         guard UInt64(message.bytes.count) + length <= UInt64(maxMessageBytes) else { throw .messageTooBig }
         message.bytes += frame.payload
-        if message.isText, !message.isCompressed, !UTF8Samples.canGoOn(message.bytes) { throw .invalidUTF8 }
+        if message.isText, !message.isCompressed, !UTF8Samples.isPrefix(message.bytes) { throw .invalidUTF8 }
         guard frame.announced == nil else { return false }
         open = message
         guard frame.isFinal else { return true }
