@@ -3,8 +3,8 @@ import Synchronization
 
 /// A child process of a test. Its output is collected line by line, its exit can be awaited, and it never outlives the tests.
 ///
-/// Each process has a thread that spawns it, reads its pipes and reaps it. `setpriv --pdeathsig` makes the kernel kill the process when that
-/// thread ends, hence also when the tests crash or are killed.
+/// Each process has a thread that spawns it, reads its pipes and reaps it. `setpriv --pdeathsig` makes the kernel kill the process when
+/// that thread ends, hence also when the tests crash or are killed.
 package final class ChildProcess: Sendable {
     /// The exit code, or the negative number of the signal that ended the process.
     package typealias ExitStatus = Int32

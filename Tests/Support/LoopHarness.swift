@@ -11,7 +11,8 @@ package final class LoopHarness {
     package let shard: GatewayShard
     package var loop: EventLoopState { shard.loop }
 
-    /// Creates a loop with development's defaults, as adjusted by `change`. Compression is off, so that frames can be read without inflating them.
+    /// Creates a loop with development's defaults, as adjusted by `change`. Compression is off, so that frames can be read without
+    /// inflating them.
     package convenience init(upstream: any UpstreamProvider = LoopbackProvider(), _ change: (inout GatewayConfiguration) -> Void = { _ in })
     {
         self.init(beside: nil, upstream: upstream, change)
