@@ -43,7 +43,7 @@ import Testing
 
     @Test(arguments: ["cert", "key"]) func `unreadable or mismatched files are replaced`(part: String) throws {
         let files = try DevelopmentCertificate.files(in: certificates.folder, now: now)
-        _ = try certificates.write("rubbish", file: "development-\(part).pem")
+        _ = try certificates.write("garbage", file: "development-\(part).pem")
         #expect(try DevelopmentCertificate.files(in: certificates.folder, now: now) == files)
         #expect(throws: Never.self) { try TLSCertificate(files) }
     }
