@@ -23,7 +23,7 @@ package struct ReceiveAllocator: RecvByteBufferAllocator, @unchecked Sendable {
         hasRead ? buffers.takeReceived() : allocator.buffer(capacity: Self.firstRead)
     }
 
-    /// Returns true always, so that NIO requests a buffer for each read instead of reusing the one it kept.
+    /// Always returns true, so that NIO requests a buffer for each read instead of reusing the one it kept.
     package mutating func record(actualReadBytes: Int) -> Bool {
         hasRead = true
         return true

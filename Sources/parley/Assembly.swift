@@ -8,20 +8,20 @@ import NIOPosix
 import ServiceLifecycle
 import UnixSignals
 
-/// Puts the gateway together. The only place that names every concrete type.
+/// Assembles the gateway from its parts; the only place that names every concrete type.
 enum Assembly {
     static let version = "0.1.0"
     /// `EX_CONFIG` of sysexits.h.
     static let configurationError: Int32 = 78
-    /// `EX_TEMPFAIL` of sysexits.h: starting again later may help.
+    /// `EX_TEMPFAIL` of sysexits.h: a later start may succeed.
     static let temporaryFailure: Int32 = 75
-    /// Where the development certificate is kept.
+    /// The directory of the development certificate.
     static let stateFolder = "var"
 
-    /// Why the gateway doesn't start without `/proc`, as its exit status; nil where there is one.
+    /// Returns the exit status of a gateway that can't start because `/proc` isn't mounted; nil if it is mounted or the command isn't `serve`.
     ///
-    /// The runtime's thread pool looks at its threads there, and ends a process that does without, sooner or later. So this is found out before there
-    /// are threads. A mistake in the configuration is told first.
+    /// The runtime's thread pool reads `/proc` and aborts the process without it, possibly much later, so this check runs before the first
+    /// thread is started. An invalid configuration is reported in preference to the missing `/proc`.
     static func refusalWithoutProc(_ arguments: [String]) -> Int32? {
         guard access("/proc/self/stat", R_OK) != 0 else { return nil }
         let isServing = arguments.first.map { $0 == "serve" || $0.hasPrefix("-") } ?? true
@@ -37,17 +37,17 @@ enum Assembly {
         return status
     }
 
-    /// Runs until SIGTERM or SIGINT. Returns the exit status.
+    /// Runs the gateway until SIGTERM or SIGINT, and returns the exit status.
     static func serve(flags: [String], environment: [String: String]) async -> Int32 {
-        // Until reloading is set up, SIGHUP has nothing to say; by default it would end the process.
+        // Ignored until reloading is set up: the default action would end the process.
         signal(SIGHUP, SIG_IGN)
-        // A file that reaches a limit of the system (RLIMIT_FSIZE) is a failed write, like a full disk.
+        // With SIGXFSZ ignored, a write beyond RLIMIT_FSIZE fails with EFBIG, and is handled like a full disk.
         signal(SIGXFSZ, SIG_IGN)
         let loaded: LoadedConfiguration
         do throws(ConfigurationError) {
             loaded = try ConfigurationLoader.load(arguments: flags, environment: environment)
         } catch {
-            // There is no log yet whose format one could know: people read this.
+            // The log's format isn't known yet, so the problems are printed as plain text.
             FileHandle.standardError.write(Data("\(error)\n".utf8))
             return configurationError
         }
@@ -78,7 +78,7 @@ enum Assembly {
     private static func run(
         _ loaded: LoadedConfiguration, flags: [String], environment: [String: String], logs: Logs, logger: Logger
     ) async throws {
-        // Before the first line says that there is something to stop.
+        // Before the first log line, after which a supervisor may send SIGTERM.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let configuration = loaded.configuration
         let started = LoopClock.wallMilliseconds()
@@ -108,34 +108,39 @@ enum Assembly {
                 "sessions restored",
                 metadata: ["count": .stringConvertible(found.restored), "given_up": .stringConvertible(found.givenUp)])
         }
-        let keeper = ConfigurationService(
+        let configurationService = ConfigurationService(
             loaded: loaded, target: reloadTarget(tls: tls, upstreams: upstreams, gateway: gateway, logs: logs, logger: logger),
             logger: Logger(label: "parley.configuration"),
             load: { () throws(ConfigurationError) in try ConfigurationLoader.load(arguments: flags, environment: environment) })
-        watch(health, tls: tls, keeper: keeper, descriptors: shared.descriptors, loops: loops, logger: logger)
+        registerHealthChecks(
+            health, tls: tls, configurationService: configurationService, descriptors: shared.descriptors, loops: loops, logger: logger)
         let reports = ReportCache()
         let operations = OperationsServer(
             address: configuration.operations.address, demandsToken: configuration.environment == .production,
-            token: { keeper.current.operations.token }, health: health,
-            snapshot: { await snapshot(gateway, keeper.current, shared: shared, reports: reports, logs: logs, started: started) },
+            token: { configurationService.current.operations.token }, health: health,
+            snapshot: {
+                await snapshot(
+                    gateway, configurationService.current, shared: shared, reports: reports, logs: logs, started: started)
+            },
             sessions: SessionDesk(
-                live: gateway, archive: archive, cache: reports, depth: { ReportDepth(keeper.current.reports.content) },
+                live: gateway, archive: archive, cache: reports, depth: { ReportDepth(configurationService.current.reports.content) },
                 logger: Logger(label: "parley.operations")),
-            reload: { await keeper.reload(because: "an operator asked") }, resetUpstream: { upstreams.reset($0) }, eventLoopGroup: group)
+            reload: { await configurationService.reload(because: "operations API") }, resetUpstream: { upstreams.reset($0) },
+            eventLoopGroup: group)
 
-        // Stopped in reverse order: health answers until the end.
+        // Services stop in reverse order, so the health endpoints respond until the end.
         try await run(
             [
                 .init(service: operations), .init(service: upstreams),
-                // Cancelled, the other listener would log an error of its own beside the one that counts.
-                .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: keeper),
+                // The default, cancelling the group, makes the operations listener log an error beside the one that counts.
+                .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: configurationService),
             ], until: signals, logs: logs)
         await store?.close()
-        // The event loops end with the process: the shutdown of the operations listener's library may still be on its way to them.
+        // The event loops aren't shut down: the operations listener's library may still schedule its own shutdown on them.
         logger.notice("stopped")
     }
 
-    /// Logs the first line, which is there also when the next step fails.
+    /// Logs the first line before anything that can fail.
     private static func announce(_ loaded: LoadedConfiguration, loops: Int, logger: Logger) {
         logger.notice(
             "starting",
@@ -146,14 +151,14 @@ enum Assembly {
         for warning in loaded.warnings { logger.warning("configuration", metadata: ["problem": "\(warning)"]) }
     }
 
-    /// The parts of the gateway that a reload changes.
+    /// Returns the target of a reload: the parts of the gateway that a new configuration is applied to.
     private static func reloadTarget(
         tls: TLSContextStore, upstreams: UpstreamRoster, gateway: Gateway, logs: Logs, logger: Logger
     ) -> ConfigurationService.Target {
         ConfigurationService.Target(
             certificates: { configuration in
                 warn(try tls.reload(settings(configuration), now: LoopClock.wallMilliseconds() / 1000), logger: logger)
-                // Upstreams have certificates, too.
+                // Upstreams have certificate files, too.
                 try upstreams.apply(configuration)
             },
             apply: { configuration in
@@ -162,7 +167,7 @@ enum Assembly {
             })
     }
 
-    /// Runs the services until a signal stops them or one of them fails.
+    /// Runs the services until a signal stops them or one fails.
     private static func run(
         _ services: [ServiceGroupConfiguration.ServiceConfiguration], until signals: UnixSignalsSequence, logs: Logs
     ) async throws {
@@ -175,10 +180,10 @@ enum Assembly {
         }
     }
 
-    /// Conditions that don't keep clients away, and that operators should hear of.
-    private static func watch(
-        _ health: HealthRegistry, tls: TLSContextStore, keeper: ConfigurationService, descriptors: DescriptorLimit, loops: Int,
-        logger: Logger
+    /// Registers health checks whose failure degrades the gateway without making it unready.
+    private static func registerHealthChecks(
+        _ health: HealthRegistry, tls: TLSContextStore, configurationService: ConfigurationService, descriptors: DescriptorLimit,
+        loops: Int, logger: Logger
     ) {
         health.set(.configuration, .ready)
         health.set(.descriptors, .ready)
@@ -186,16 +191,16 @@ enum Assembly {
             let warnings = tls.current.warnings(now: LoopClock.wallMilliseconds() / 1000)
             return warnings.isEmpty ? nil : warnings.map(\.summary).joined(separator: "; ")
         }
-        health.watch(.configuration) { keeper.refusal }
+        health.watch(.configuration) { configurationService.refusal }
         health.watch(.descriptors) {
-            descriptors.shortage(keeper.current, loops: loops, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
+            descriptors.shortage(configurationService.current, loops: loops, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
         }
         if let shortage = health.report.parts.first(where: { $0.part == .descriptors })?.reason {
             logger.warning("too few file descriptors", metadata: ["problem": "\(shortage)"])
         }
     }
 
-    /// Nil when sessions live in memory.
+    /// Opens the SQLite store; returns nil if sessions are kept in memory.
     private static func openStore(_ configuration: GatewayConfiguration, health: HealthRegistry) throws(StoreError) -> SQLiteStore? {
         switch configuration.store.kind {
         case .memory, .redis:
@@ -209,7 +214,7 @@ enum Assembly {
         }
     }
 
-    /// SIGTERM or SIGINT drains; a second one doesn't wait for that.
+    /// Drains on the first SIGTERM or SIGINT; exits at once on the second.
     private static func stop(_ services: ServiceGroup, on signals: UnixSignalsSequence, logs: Logs) async {
         var isDraining = false
         for await _ in signals {
@@ -222,7 +227,7 @@ enum Assembly {
         }
     }
 
-    /// What the lifecycle says below a warning is of interest to its developers only.
+    /// The logger of the service lifecycle, limited to warnings: its other lines are for debugging the library.
     private static var lifecycleLogger: Logger {
         var logger = Logger(label: "parley.lifecycle")
         logger.logLevel = .warning

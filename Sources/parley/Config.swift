@@ -3,12 +3,12 @@ import Foundation
 import GatewayServer
 import NIOPosix
 
-/// `parley config`: looks at the configuration without running anything.
+/// `parley config`: checks or prints the configuration without starting a gateway.
 struct Config: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check or print the configuration, or list its keys.",
         discussion: """
-            check and print take the flags of serve:
+            check and print accept the flags of serve:
 
             \(ConfigurationArguments.help)
             """,
@@ -16,11 +16,11 @@ struct Config: ParsableCommand {
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Report everything that is wrong, and exit 78 if anything is.",
+            abstract: "Report every problem of the configuration; exit with 78 if there is any.",
             usage: "parley config check \(ConfigurationArguments.usage)",
             discussion: """
-                Reads certificates, keys and authorities, and looks for programs, the store's file and addresses as serve does. Changes \
-                nothing; a gateway may run meanwhile.
+                Also checks certificates, keys, CA files, programs, the store's file and listener addresses, as serve does. Changes \
+                nothing; a gateway may be running.
 
                 \(ConfigurationArguments.help)
                 """)
@@ -35,16 +35,16 @@ struct Config: ParsableCommand {
                 loaded, stateFolder: Assembly.stateFolder, group: MultiThreadedEventLoopGroup.singleton, now: Int64(time(nil)))
             for warning in loaded.warnings + check.warnings { print("warning: \(warning)") }
             guard check.problems.isEmpty else { throw Config.refuse(ConfigurationError(problems: check.problems)) }
-            print("the configuration is good")
+            print("the configuration is valid")
         }
     }
 
     struct Print: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show each effective value and where it comes from; secrets are masked.",
+            abstract: "Print each effective value and its source; secrets are masked.",
             usage: "parley config print [--json] \(ConfigurationArguments.usage)",
             discussion: """
-                  --json                one JSON object, with the value and source of each key
+                  --json                print one JSON object with the value and source of each key
                 \(ConfigurationArguments.help)
                 """)
 
@@ -52,7 +52,7 @@ struct Config: ParsableCommand {
 
         func run() throws {
             if arguments.asksForHelp { throw CleanExit.helpRequest(self) }
-            // Not a key, and so not for the configuration to read.
+            // --json isn't a configuration key; the loader would reject it.
             let loaded = try Config.load(arguments.flags.filter { $0 != "--json" })
             print(arguments.flags.contains("--json") ? try loaded.json : loaded.listing)
         }
@@ -60,14 +60,16 @@ struct Config: ParsableCommand {
 
     struct Keys: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List the keys: what each is for, what it may be, its defaults.",
-            discussion: "Upstreams and routes stand in it once, with <name> for the name of a block. * marks what a reload changes.")
+            abstract: "List the configuration keys with meaning, bounds and defaults.",
+            discussion: """
+                Keys of upstreams and routes are listed once, with <name> for the name of the block. * marks keys that a reload applies.
+                """)
 
-        @Argument(help: "Only keys that begin with this: connections, upstreams.<name>.breaker.") var prefix = ""
+        @Argument(help: "List only keys with this prefix, such as connections or upstreams.<name>.breaker.") var prefix = ""
 
         func run() throws {
             let listing = ConfigurationKey.listing(prefix: prefix)
-            guard !listing.isEmpty else { throw ValidationError("no key begins with \(prefix); parley config keys lists all") }
+            guard !listing.isEmpty else { throw ValidationError("no key begins with \(prefix); parley config keys lists all keys") }
             print(listing)
         }
     }

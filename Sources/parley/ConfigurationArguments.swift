@@ -1,17 +1,17 @@
 import ArgumentParser
 
-/// The flags of the configuration, which every command that reads it takes.
+/// The configuration flags, shared by the commands that load the configuration.
 struct ConfigurationArguments: ParsableArguments {
-    /// Read by the configuration itself, which knows the keys.
+    /// Parsed by the configuration loader, which knows the keys.
     @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("Configuration flags.", visibility: .hidden))
     var flags: [String] = []
 
     static let usage = "[--environment <name>] [--config <directory>] [--<key> <value> ...]"
 
-    /// A line for each flag, for the help of a command, of at most 80 columns: longer ones are wrapped.
+    /// One help line per flag, of at most 80 columns, because ArgumentParser wraps longer lines.
     static let help = """
           --environment <name>  development (the default), staging or production
-          --config <directory>  with gateway.yaml, <environment>.yaml; default: config
+          --config <directory>  holds gateway.yaml, <environment>.yaml; default: config
           --<key> <value>       any key: --connections.max 500; see parley config keys
         """
 

@@ -1,18 +1,18 @@
 import Foundation
 
-/// Reading and writing of file descriptors that other programs hold the other end of.
+/// Blocking reads and writes of file descriptors; they retry after EINTR and wait after EAGAIN.
 enum Descriptor {
-    /// Has 0, 1 and 2 open, if only on `/dev/null`: a socket must not become standard output.
+    /// Opens `/dev/null` for each of the descriptors 0, 1 and 2 that is closed, so that no socket becomes standard output.
     static func ensureStandard() {
         for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
-            // The lowest free number is taken, which is this one.
+            // `open` returns the lowest free number, which is this one.
             _ = open("/dev/null", O_RDWR)
         }
     }
 
-    /// Writes all of it.
+    /// Writes all bytes.
     ///
-    /// - Returns: the error's number; nil for success
+    /// - Returns: the `errno` value of a failure; nil for success
     static func write(_ bytes: some Collection<UInt8>, to descriptor: Int32) -> Int32? {
         var rest = Array(bytes)[...]
         while !rest.isEmpty {
@@ -32,19 +32,21 @@ enum Descriptor {
         return nil
     }
 
-    /// Writes all of it at `offset`, wherever the end is.
+    /// Writes all bytes at `offset`, which may lie beyond the end of the file.
+    ///
+    /// - Returns: the `errno` value of a failure; nil for success
     static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int) -> Int32? {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let place = offset + bytes.count - rest.count
-            let count = rest.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(place)) }
+            let position = offset + bytes.count - rest.count
+            let count = rest.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(position)) }
             guard count > 0 || count < 0 && errno == EINTR else { return count == 0 ? ENOSPC : errno }
             rest = rest.dropFirst(max(0, count))
         }
         return nil
     }
 
-    /// At most `limit` bytes, as soon as there are some; empty at the end, and when it can't be read any more.
+    /// Reads at most `limit` bytes, as soon as some are available; returns an empty array at the end of input and after an error.
     static func read(_ descriptor: Int32, upTo limit: Int = 65_536) -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: limit)
         while true {
@@ -60,5 +62,6 @@ enum Descriptor {
         }
     }
 
+    /// Returns the system's message for an `errno` value.
     static func text(_ number: Int32) -> String { String(cString: strerror(number)) }
 }

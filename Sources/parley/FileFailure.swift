@@ -1,6 +1,6 @@
 import Foundation
 
-/// Foundation's errors about files in the system's own words, which some of them keep one level down and others not at all.
+/// System messages (`strerror`) for Foundation's file errors, which hide the `errno` value in an underlying error or omit it.
 enum FileFailure {
     static func text(_ error: any Error) -> String {
         let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError

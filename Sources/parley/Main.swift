@@ -1,6 +1,6 @@
 import Foundation
 
-/// Where the process begins.
+/// The entry point of the process.
 @main
 enum Main {
     static func main() async {

@@ -2,15 +2,20 @@ import ArgumentParser
 import Foundation
 import GatewayServer
 
-/// `parley serve`: runs the gateway until it is told to stop.
+/// `parley serve`: runs the gateway until SIGTERM or SIGINT.
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the gateway.", usage: "parley serve \(ConfigurationArguments.usage)",
         discussion: """
             \(ConfigurationArguments.help)
 
-            Flags win over variables (PARLEY_CONNECTIONS_MAX), variables over files (gateway.yaml, <environment>.yaml). Exit codes: 0 after a \
-            drain, 75 for a disk that can't be written, 78 for a wrong configuration, 1 otherwise.
+            Flags override environment variables (PARLEY_CONNECTIONS_MAX), which override files (<environment>.yaml, gateway.yaml).
+
+            Exit codes:
+              0  stopped by a signal
+              75  the store's disk is full, read-only or faulty
+              78  invalid configuration, certificate or store file
+              1  any other failure
             """)
 
     @OptionGroup(visibility: .hidden) var arguments: ConfigurationArguments

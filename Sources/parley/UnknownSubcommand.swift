@@ -1,16 +1,16 @@
 import ArgumentParser
 import GatewayServer
 
-/// A word where a subcommand belongs that is none.
+/// An argument in the position of a subcommand that isn't the name of one.
 ///
-/// Without this it would be an argument of the default subcommand, and a mistyped `parley sevre` a stray word of `parley serve`.
+/// ArgumentParser would pass it to the default subcommand, and `parley sevre` would be reported as an unexpected argument of `parley serve`.
 struct UnknownSubcommand: CustomStringConvertible {
     let word: String
-    /// The command that it was said to: `parley config`.
+    /// The command that the word follows: `parley config`.
     let command: String
     let known: [String]
 
-    /// Nil where the arguments have no such word.
+    /// Returns nil if the arguments contain no unknown subcommand.
     init?(in arguments: [String], of root: any ParsableCommand.Type) {
         var (command, path) = (root, [root._commandName])
         for argument in arguments {
@@ -27,6 +27,6 @@ struct UnknownSubcommand: CustomStringConvertible {
 
     var description: String {
         let hint = NearestName.of(word, among: known).map { " Did you mean \($0)?" } ?? ""
-        return "unknown subcommand \(ClientText.safe(word)).\(hint) \(command) has \(known.joined(separator: ", "))."
+        return "unknown subcommand \(ClientText.safe(word)).\(hint) Subcommands of \(command): \(known.joined(separator: ", "))."
     }
 }

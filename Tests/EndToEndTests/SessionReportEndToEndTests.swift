@@ -275,7 +275,7 @@ import Testing
         let nobody = try await GatewayProcess.run(["sessions", "list", "--address", "127.0.0.1:1"], folder: folder)
         #expect(
             nobody.status == 69 && nobody.lines.isEmpty
-                && nobody.errorLines == ["no gateway answers at 127.0.0.1:1: Connection refused"], "\(nobody)")
+                && nobody.errorLines == ["no response from the gateway at 127.0.0.1:1: Connection refused"], "\(nobody)")
     }
 
     @Test func `parley sessions tells what is wrong in words, and before any table`() async throws {

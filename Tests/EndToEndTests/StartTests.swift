@@ -156,12 +156,12 @@ import Testing
         #expect(good.status == 0)
         #expect(good.lines.first == "read: config/gateway.yaml")
         #expect(good.lines.contains { $0.hasPrefix("warning: upstreams.a") })
-        #expect(good.lines.last == "the configuration is good")
+        #expect(good.lines.last == "the configuration is valid")
         let wrong = try await GatewayProcess.run(
             ["config", "check", "--tls.certificates", "no.pem:such.key", "--store.kind=sqlite", "--store.path=config"], folder: folder)
         #expect(wrong.status == 78)
         let text = wrong.errorLines.joined(separator: "\n")
-        for word in ["no.pem", "store.path", "it isn't a file"] { #expect(text.contains(word), "\(word)") }
+        for word in ["no.pem", "store.path", "not a regular file"] { #expect(text.contains(word), "\(word)") }
         let shape = try await GatewayProcess.run(["config", "check", "--sessions.max=x"], folder: folder)
         #expect(shape.status == 78)
         #expect(shape.errorLines.last == "read: config/gateway.yaml")
@@ -218,7 +218,8 @@ import Testing
         #expect(run.status == 64)
         let text = run.errorLines.joined(separator: "\n")
         #expect(text.contains(words))
-        #expect(text.contains(arguments.count > 1 && arguments[0] != "zebra" ? "parley \(arguments[0]) has" : "parley has serve, config"))
+        let isNested = arguments.count > 1 && arguments[0] != "zebra"
+        #expect(text.contains(isNested ? "Subcommands of parley \(arguments[0]):" : "Subcommands of parley: serve, config"))
     }
 
     @Test(
@@ -256,7 +257,7 @@ import Testing
         #expect(grave.first?["msg"] == "the gateway can't run")
         #expect(grave.first?["listener"] == .string(listener))
         #expect(grave.first?["address"] == .string(address))
-        #expect(grave.first?["error"] == "the port is taken by another process")
+        #expect(grave.first?["error"] == "another process is listening on this port")
         #expect(run.errorLines == [])
     }
 
@@ -264,6 +265,7 @@ import Testing
         let run = try await GatewayProcess.run(
             ["serve"] + GatewayProcess.arguments(["listen.address": "192.0.2.1:4711"]), folder: try TemporaryFolder())
         #expect(run.status == 1)
-        #expect(run.lines.filter { $0.contains("192.0.2.1:4711") && $0.contains("the address isn't one of this machine") }.count == 1)
+        let reason = "no network interface of this machine has this address"
+        #expect(run.lines.filter { $0.contains("192.0.2.1:4711") && $0.contains(reason) }.count == 1)
     }
 }

@@ -2,8 +2,8 @@
 
 import PackageDescription
 
-// The gateway's own sources once more, through links, because only here are they built for the fuzzer. What takes no bytes from clients or
-// files stays out, and with it the dependencies of the operations listener.
+// The gateway's sources through symbolic links, since only this package instruments them for the fuzzer. Code that reads no untrusted bytes is
+// excluded, and with it the dependencies of the operations listener.
 
 let house: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -14,11 +14,11 @@ let house: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// Coverage for libFuzzer and checks of every address, in our sources only. Testing is enabled for the targets that reach inside.
-let watched: [SwiftSetting] = house + [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])]
+/// Coverage for libFuzzer and the address sanitizer, for this project's sources only; testability for the fuzz targets' `@testable` imports.
+let instrumented: [SwiftSetting] = house + [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])]
 
 let package = Package(
-    // Its `package` declarations are visible to packages of its name.
+    // The gateway's name: `package` declarations are visible only within a package.
     name: "parley",
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
@@ -45,18 +45,18 @@ let package = Package(
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             path: "Linked/GatewayCore",
-            swiftSettings: watched + [.strictMemorySafety()]),
+            swiftSettings: instrumented + [.strictMemorySafety()]),
         .target(
             name: "GatewayTLS",
             dependencies: ["COpenSSL", .product(name: "NIOCore", package: "swift-nio")],
             path: "Linked/GatewayTLS",
-            swiftSettings: watched),
+            swiftSettings: instrumented),
         .target(
             name: "GatewayWebSocket",
             dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
             path: "Linked/GatewayWebSocket",
-            swiftSettings: watched),
-        .target(name: "GatewayAudio", dependencies: ["GatewayCore"], path: "Linked/GatewayAudio", swiftSettings: watched),
+            swiftSettings: instrumented),
+        .target(name: "GatewayAudio", dependencies: ["GatewayCore"], path: "Linked/GatewayAudio", swiftSettings: instrumented),
         .target(
             name: "GatewayServer",
             dependencies: [
@@ -78,7 +78,7 @@ let package = Package(
             ],
             path: "Linked/GatewayServer",
             exclude: ["Accept/Gateway.swift", "Documentation.docc", "Operations"],
-            swiftSettings: watched),
+            swiftSettings: instrumented),
         .target(
             name: "Support",
             dependencies: [
@@ -99,8 +99,8 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Fuzz",
-            swiftSettings: watched,
-            // gold can't read the objects of an instrumented build.
+            swiftSettings: instrumented,
+            // gold can't link instrumented objects.
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
     ]
 )

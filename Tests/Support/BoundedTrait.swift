@@ -1,54 +1,54 @@
 import Synchronization
 package import Testing
 
-/// Lets only a few tests run beside each other, so that a small machine stays quick enough for deadlines of a second.
+/// Limits how many test cases run concurrently, so that deadlines of one second hold on a small machine.
 package struct BoundedTrait: SuiteTrait, TestTrait, TestScoping {
     package let isRecursive = true
 
     package func provideScope(for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void)
         async throws
     {
-        // A suite holds no place while its tests run.
+        // A suite itself holds no permit while its tests run.
         guard testCase != nil else { return try await function() }
-        await Self.places.enter()
-        defer { Self.places.leave() }
+        await Self.permits.acquire()
+        defer { Self.permits.release() }
         try await function()
     }
 
-    private static let places = Places(4)
+    private static let permits = Permits(4)
 
-    /// Counts who is inside; others wait in line.
-    private final class Places: Sendable {
+    /// A semaphore: at most `count` permits are held at a time, and waiters get theirs in order.
+    private final class Permits: Sendable {
         private struct State {
             var free: Int
-            var line: [CheckedContinuation<Void, Never>] = []
+            var waiters: [CheckedContinuation<Void, Never>] = []
         }
 
         private let state: Mutex<State>
 
         init(_ count: Int) { state = Mutex(State(free: count)) }
 
-        func enter() async {
+        func acquire() async {
             await withCheckedContinuation { continuation in
-                let isIn = state.withLock { state in
+                let isAcquired = state.withLock { state in
                     if state.free > 0 {
                         state.free -= 1
                         return true
                     }
-                    state.line.append(continuation)
+                    state.waiters.append(continuation)
                     return false
                 }
-                if isIn { continuation.resume() }
+                if isAcquired { continuation.resume() }
             }
         }
 
-        func leave() {
+        func release() {
             let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
-                guard !state.line.isEmpty else {
+                guard !state.waiters.isEmpty else {
                     state.free += 1
                     return nil
                 }
-                return state.line.removeFirst()
+                return state.waiters.removeFirst()
             }
             next?.resume()
         }
@@ -56,6 +56,6 @@ package struct BoundedTrait: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == BoundedTrait {
-    /// A few at a time.
+    /// Runs at most four test cases at a time.
     package static var bounded: Self { BoundedTrait() }
 }

@@ -1,18 +1,18 @@
 package import Foundation
 import Synchronization
 
-/// A process that a test starts: its lines are collected as they come, its end is awaited, and it never outlives the tests.
+/// A child process of a test. Its output is collected line by line, its exit can be awaited, and it never outlives the tests.
 ///
-/// One thread for each process starts it, reads it and waits for it. `setpriv` has the kernel kill the process when that thread ends,
-/// and so also when the tests crash or are killed.
+/// Each process has a thread that spawns it, reads its pipes and reaps it. `setpriv --pdeathsig` makes the kernel kill the process when
+/// that thread ends, hence also when the tests crash or are killed.
 package final class ChildProcess: Sendable {
-    /// How it ended: the exit status, or the negative number of the signal.
+    /// The exit code, or the negative number of the signal that ended the process.
     package typealias ExitStatus = Int32
 
     package struct Output: Sendable {
         package fileprivate(set) var lines: [String] = []
         package fileprivate(set) var errorLines: [String] = []
-        /// Set when both ends are closed and the process is reaped.
+        /// Set when both pipes are closed and the process is reaped.
         package fileprivate(set) var status: ExitStatus?
         fileprivate var partial: [UInt8] = []
         fileprivate var partialError: [UInt8] = []
@@ -22,12 +22,12 @@ package final class ChildProcess: Sendable {
     package let identifier: pid_t
 
     /// - Parameters:
-    ///   - folder: its working directory
-    ///   - environment: all of it, apart from what the tools themselves need
+    ///   - folder: the working directory
+    ///   - environment: the whole environment, apart from the variables that the toolchain needs
     package init(_ executable: String, _ arguments: [String], folder: String, environment: [String: String] = [:]) throws {
-        // Another child that starts between pipe and close-on-exec would keep the pipe open: they start one after the other.
-        Self.starting.lock()
-        defer { Self.starting.unlock() }
+        // A child spawned between pipe() and FD_CLOEXEC would inherit the pipe and keep it open, so spawns are serialized.
+        Self.spawnLock.lock()
+        defer { Self.spawnLock.unlock() }
         let (readOutput, writeOutput) = try Self.makePipe()
         let (readError, writeError) = try Self.makePipe()
         let started = DispatchSemaphore(value: 0)
@@ -55,7 +55,7 @@ package final class ChildProcess: Sendable {
         thread.start()
         started.wait()
         let (pid, code) = result.withLock { $0 }
-        guard code == 0 else { throw TestFailure("\(executable) can't be started: \(String(cString: strerror(code)))") }
+        guard code == 0 else { throw TestFailure("cannot start \(executable): \(String(cString: strerror(code)))") }
         identifier = pid
     }
 
@@ -65,21 +65,21 @@ package final class ChildProcess: Sendable {
     package var errorLines: [String] { output.value.errorLines }
     package var isRunning: Bool { output.value.status == nil }
 
-    /// Sends a signal, unless the process is gone.
+    /// Sends a signal, unless the process has exited.
     package func signal(_ number: Int32) {
         if isRunning { kill(identifier, number) }
     }
 
-    /// Waits for its end.
+    /// Waits for the process to exit; kills it after `limit`.
     package func exit(atMost limit: Duration = .seconds(20)) async throws -> ExitStatus {
         guard let status = await output.wait(atMost: limit, { $0.status }) else {
             signal(SIGKILL)
-            throw TestFailure("the process didn't end within \(limit); its last lines: \(lines.suffix(5))")
+            throw TestFailure("the process didn't exit within \(limit); last lines: \(lines.suffix(5))")
         }
         return status
     }
 
-    /// Runs a program to its end.
+    /// Runs a program and waits for it to exit.
     package static func run(
         _ executable: String, _ arguments: [String], folder: String, environment: [String: String] = [:],
         atMost limit: Duration = .seconds(30)
@@ -89,11 +89,11 @@ package final class ChildProcess: Sendable {
         return (status, process.lines, process.errorLines)
     }
 
-    private static let starting = NSLock()
+    private static let spawnLock = NSLock()
 
     private static func makePipe() throws -> (read: Int32, write: Int32) {
         var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw TestFailure("no pipe: \(String(cString: strerror(errno)))") }
+        guard pipe(&ends) == 0 else { throw TestFailure("pipe() failed: \(String(cString: strerror(errno)))") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         return (ends[0], ends[1])
     }
@@ -107,9 +107,9 @@ package final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, error, 2)
-        // Pipes of other tests must not live on in a process that outlives them: who reads one would wait for its end for ever.
+        // A child that inherited another test's pipe would keep it open, and its reader would wait for end of file for ever.
         for descriptor in 3..<1024 as Range<Int32> { posix_spawn_file_actions_addclose(&actions, descriptor) }
-        // The tests' own signal mask, ignored signals included, isn't the child's.
+        // The child doesn't inherit the tests' signal mask and ignored signals.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -124,8 +124,7 @@ package final class ChildProcess: Sendable {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
 
         var all = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": NSHomeDirectory()]
-        // Where the toolchain's libraries are not beside the program.
-        // What sanitizers are told counts for the programs under test as well.
+        // Toolchain libraries may be outside the program's directory; sanitizer options apply to the programs under test, too.
         for name in ["LD_LIBRARY_PATH", "TSAN_OPTIONS", "ASAN_OPTIONS"] { all[name] = ProcessInfo.processInfo.environment[name] }
         all.merge(environment) { $1 }
         let argv = arguments.map { strdup($0) } + [nil]

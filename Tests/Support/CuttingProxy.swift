@@ -2,13 +2,13 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A network between a client and a gateway that loses connections when a test wants it: bytes go through as they are.
+/// A TCP proxy between a client and a gateway that forwards bytes unchanged and resets its connections on demand.
 package final class CuttingProxy: Sendable {
     package let port: Int
     private let server: any Channel
     private let connections: Connections
 
-    /// - Parameter port: where the gateway listens
+    /// - Parameter target: the gateway's port on 127.0.0.1
     package init(port target: Int) async throws {
         let connections = Connections()
         self.connections = connections
@@ -34,7 +34,7 @@ package final class CuttingProxy: Sendable {
 
     /// Resets all connections.
     package func cut() async {
-        for channel in connections.take() {
+        for channel in connections.removeAll() {
             try? await (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
             try? await channel.close().get()
         }
@@ -50,7 +50,7 @@ package final class CuttingProxy: Sendable {
 
         func add(_ channel: any Channel) { channels.withLock { $0.append(channel) } }
 
-        func take() -> [any Channel] {
+        func removeAll() -> [any Channel] {
             channels.withLock { channels in
                 defer { channels = [] }
                 return channels

@@ -3,7 +3,7 @@ import GatewayServer
 import NIOCore
 package import NIOEmbedded
 
-/// The client's side of an embedded connection: requests and frames in, frames out.
+/// The client's side of an embedded connection: sends requests and frames, and parses the frames that the gateway writes.
 package final class EmbeddedConnection {
     package let channel: EmbeddedChannel
     private var received = ByteBuffer()
@@ -24,19 +24,19 @@ package final class EmbeddedConnection {
 
     package func send(_ string: String) throws { try send(string.utf8) }
 
-    /// Sends the request and takes the answer's head away.
+    /// Sends the upgrade request and consumes the `101` response's head.
     package func upgrade(path: String = "/v1/ws", headers: String = "") throws {
         try send(Self.request(path: path, headers: headers))
         let head = try responseHead()
         guard head.hasPrefix("HTTP/1.1 101 ") else { throw TestFailure("not upgraded: \(head)") }
     }
 
-    /// Everything up to the empty line; what follows stays.
+    /// Consumes and returns the response's head, up to the empty line.
     package func responseHead() throws -> String {
         try collect()
         let bytes = Array(received.readableBytesView)
         guard let end = bytes.indices.dropLast(3).first(where: { bytes[$0..<$0 + 4].elementsEqual("\r\n\r\n".utf8) }) else {
-            throw TestFailure("no whole response head: \(String(decoding: bytes, as: UTF8.self))")
+            throw TestFailure("incomplete response head: \(String(decoding: bytes, as: UTF8.self))")
         }
         received.moveReaderIndex(forwardBy: end + 4)
         return String(decoding: bytes[..<end], as: UTF8.self)
@@ -46,12 +46,12 @@ package final class EmbeddedConnection {
 
     package func send(binary: [UInt8]) throws { try send(frame: 0x82, binary) }
 
-    /// A masked frame whose first byte is given.
+    /// Sends a masked frame with the given first byte (FIN, reserved bits, opcode).
     package func send(frame first: UInt8, _ payload: [UInt8]) throws { try send(Self.masked(frame: first, payload)) }
 
     package static func masked(frame first: UInt8, _ payload: [UInt8]) -> [UInt8] { TestFrame(first: first, payload).bytes }
 
-    /// Whole frames that came since the last call.
+    /// Returns the complete frames that arrived since the last call.
     package func frames() throws -> [Frame] {
         try collect()
         var frames: [Frame] = []

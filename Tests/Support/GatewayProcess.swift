@@ -1,21 +1,21 @@
 import Foundation
 
-/// The real executable, serving on ports of its own choice in a folder of its own.
+/// A process of the real executable that serves on ports chosen by the kernel, in a directory of its own.
 package final class GatewayProcess: Sendable {
     package let process: ChildProcess
     package let folder: TemporaryFolder
-    /// Where clients connect, over TLS.
+    /// The port of the front listener (TLS).
     package let port: Int
-    /// Where operations answer, in the clear.
+    /// The port of the operations listener (without TLS).
     package let operationsPort: Int
 
     /// Starts `parley serve` and waits until it listens.
     ///
     /// - Parameters:
     ///   - flags: configuration keys and their values, such as `["connections.max": "2"]`
-    ///   - folder: the working directory, with a `config/` perhaps; nil for an empty one
-    ///   - descriptors: how many files and sockets it may have open; nil for as many as the tests may
-    ///   - fileBytes: how large a file it may write, which is a full disk to it until ``makeRoom()``
+    ///   - folder: the working directory, which may contain `config/`; nil for an empty one
+    ///   - descriptors: the limit on open file descriptors; nil for the tests' own limit
+    ///   - fileBytes: the limit on the size of each file that it writes, which simulates a full disk until ``makeRoom()``
     package init(
         _ flags: [String: String] = [:], folder: TemporaryFolder? = nil, environment: [String: String] = [:], descriptors: Int? = nil,
         fileBytes: Int? = nil
@@ -36,50 +36,52 @@ package final class GatewayProcess: Sendable {
         self.operationsPort = operationsPort
     }
 
-    /// What every gateway of the tests is started with, and `flags` over it.
+    /// The arguments for a gateway under test: the flags that all of them share, overridden by `flags`.
     package static func arguments(_ flags: [String: String]) -> [String] {
-        let own = ["listen.address": "127.0.0.1:0", "operations.address": "127.0.0.1:0", "logging.format": "json"]
-        return own.merging(flags) { $1 }.sorted { $0.key < $1.key }.flatMap { ["--\($0.key)", $0.value] }
+        let defaults = ["listen.address": "127.0.0.1:0", "operations.address": "127.0.0.1:0", "logging.format": "json"]
+        return defaults.merging(flags) { $1 }.sorted { $0.key < $1.key }.flatMap { ["--\($0.key)", $0.value] }
     }
 
-    /// The command under a limit on the size of each file that it writes.
+    /// Returns the command wrapped in `prlimit` with a limit on the size of each file that it writes.
     package static func limited(_ command: [String], fileBytes: Int) -> [String] {
         ["/usr/bin/prlimit", "--fsize=\(fileBytes):unlimited"] + command
     }
 
-    /// It may write files of any size from now on.
+    /// Lifts the limit on the size of files.
     package func makeRoom() async throws {
         let result = try await ChildProcess.run(
             "/usr/bin/prlimit", ["--pid", "\(process.identifier)", "--fsize=unlimited:unlimited"], folder: folder.path)
         guard result.status == 0 else { throw TestFailure("prlimit: \(result.errorLines)") }
     }
 
-    /// The built executable: `PARLEY_EXECUTABLE`, or the one beside the running tests.
+    /// The path of the executable: `PARLEY_EXECUTABLE`, or `parley` in the directory of the running tests.
     package static func executable() throws -> String {
         if let path = ProcessInfo.processInfo.environment["PARLEY_EXECUTABLE"] { return path }
-        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let path = (own as NSString).deletingLastPathComponent + "/parley"
+        let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let path = (tests as NSString).deletingLastPathComponent + "/parley"
         guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw TestFailure("there is no \(path); build the product parley, or say where it is in PARLEY_EXECUTABLE")
+            throw TestFailure("\(path) doesn't exist; build the product parley, or set PARLEY_EXECUTABLE to its path")
         }
         return path
     }
 
-    /// Runs another subcommand to its end.
+    /// Runs another subcommand and waits for it to exit.
     package static func run(
         _ arguments: [String], folder: TemporaryFolder, environment: [String: String] = [:], atMost limit: Duration = .seconds(30)
     ) async throws -> (status: ChildProcess.ExitStatus, lines: [String], errorLines: [String]) {
         try await ChildProcess.run(try executable(), arguments, folder: folder.path, environment: environment, atMost: limit)
     }
 
-    // MARK: Its log
+    // MARK: Log
 
-    /// The log so far; each line must be JSON.
+    /// The log so far.
+    ///
+    /// - Throws: when a line isn't JSON.
     package func log() throws -> [JSON] { try process.lines.map { try JSON($0) } }
 
-    /// The first line of the log, written already or still to come, that is meant.
-    package func line(atMost limit: Duration = .seconds(20), where isMeant: @Sendable (JSON) -> Bool) async throws -> JSON {
-        try await Self.line(of: process, atMost: limit, where: isMeant)
+    /// Returns the first matching line of the log; waits for it if necessary.
+    package func line(atMost limit: Duration = .seconds(20), where matches: @Sendable (JSON) -> Bool) async throws -> JSON {
+        try await Self.line(of: process, atMost: limit, where: matches)
     }
 
     package func line(_ message: String, atMost limit: Duration = .seconds(20)) async throws -> JSON {
@@ -87,24 +89,24 @@ package final class GatewayProcess: Sendable {
     }
 
     private static func line(
-        of process: ChildProcess, atMost limit: Duration = .seconds(20), where isMeant: (JSON) -> Bool
+        of process: ChildProcess, atMost limit: Duration = .seconds(20), where matches: (JSON) -> Bool
     ) async throws -> JSON {
         var seen = 0
         let found: JSON? = try await process.output.wait(atMost: limit) { output in
             while seen < output.lines.count {
                 seen += 1
-                if let line = try? JSON(output.lines[seen - 1]), isMeant(line) { return line }
+                if let line = try? JSON(output.lines[seen - 1]), matches(line) { return line }
             }
             if let status = output.status {
-                throw TestFailure("the gateway ended with \(status): \(output.errorLines) \(output.lines.suffix(5))")
+                throw TestFailure("the gateway exited with \(status): \(output.errorLines) \(output.lines.suffix(5))")
             }
             return nil
         }
-        guard let found else { throw TestFailure("the line didn't come; the last ones: \(process.lines.suffix(5))") }
+        guard let found else { throw TestFailure("no matching log line within \(limit); last lines: \(process.lines.suffix(5))") }
         return found
     }
 
-    // MARK: Its end
+    // MARK: Exit
 
     package func signal(_ number: Int32) { process.signal(number) }
 
@@ -112,13 +114,13 @@ package final class GatewayProcess: Sendable {
         try await process.exit(atMost: limit)
     }
 
-    /// Ends it and waits for that. What a test that started its own gateway does last.
+    /// Kills the process and waits for it to exit. A test that starts its own gateway calls this last.
     package func stop() async throws {
         process.signal(SIGKILL)
         _ = try await process.exit()
     }
 
-    /// The number behind the last colon.
+    /// Returns the number after the last colon.
     private static func port(in text: String?) -> Int? {
         guard let digits = text?.split(separator: ":").last?.prefix(while: \.isNumber) else { return nil }
         return Int(digits)

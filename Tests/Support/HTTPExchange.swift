@@ -1,4 +1,4 @@
-/// A request as bytes, rules kept or broken.
+/// An HTTP/1.1 request built by hand, valid or not.
 package struct HTTPRequestText: Sendable {
     package var method = "GET"
     package var target: String
@@ -12,11 +12,11 @@ package struct HTTPRequestText: Sendable {
         self.fields = fields
     }
 
-    /// The key of RFC 6455 §1.3, and what it must be answered with.
+    /// The sample `Sec-WebSocket-Key` of RFC 6455 §1.3 and its `Sec-WebSocket-Accept`.
     package static let sampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
     package static let sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
-    /// A request for a WebSocket that keeps all rules.
+    /// Returns a valid upgrade request.
     package static func upgrade(_ target: String = "/v1/ws", adding fields: [(String, String)] = []) -> HTTPRequestText {
         var request = HTTPRequestText(
             target,
@@ -28,7 +28,7 @@ package struct HTTPRequestText: Sendable {
         return request
     }
 
-    /// The field's value; nil is no such field. Setting it replaces the field, or takes it out.
+    /// The value of the first field with this name; nil if there is none. Setting nil removes the field.
     package subscript(_ name: String) -> String? {
         get { fields.first { $0.name == name }?.value }
         set {
@@ -49,10 +49,10 @@ package struct HTTPRequestText: Sendable {
     }
 }
 
-/// A whole answer.
+/// A complete HTTP response.
 package struct HTTPResponseText: Sendable {
     package var status: Int
-    /// In lower case.
+    /// The names are in lower case.
     package var fields: [(name: String, value: String)]
     package var body = ""
 
@@ -62,10 +62,10 @@ package struct HTTPResponseText: Sendable {
 }
 
 extension TLSSocket {
-    /// The next answer. That of a `101`, and that to HEAD, ends with its head.
+    /// Receives the next response. A `101`, a `204` and a response to HEAD have no body.
     package func receiveResponse(toHead: Bool = false) async throws -> HTTPResponseText {
         var response = try await receive { incoming -> HTTPResponseText? in
-            guard let end = incoming.rest.firstEmptyLine else { return nil }
+            guard let end = incoming.rest.headEnd else { return nil }
             let head = incoming.take(end - incoming.rest.startIndex)
             return try Self.parse(String(decoding: head, as: UTF8.self))
         }
@@ -84,7 +84,7 @@ extension TLSSocket {
         let lines = head.split(separator: "\r\n")
         let parts = lines.first?.split(separator: " ", maxSplits: 2) ?? []
         guard parts.count >= 2, parts[0] == "HTTP/1.1", let status = Int(parts[1]) else {
-            throw TestFailure("no HTTP answer: \(head)")
+            throw TestFailure("not an HTTP response: \(head)")
         }
         let fields = lines.dropFirst().map { line in
             let colon = line.firstIndex(of: ":") ?? line.endIndex
@@ -95,8 +95,8 @@ extension TLSSocket {
 }
 
 extension ArraySlice<UInt8> {
-    /// The index behind the first CR LF CR LF.
-    fileprivate var firstEmptyLine: Int? {
+    /// The index after the first CR LF CR LF.
+    fileprivate var headEnd: Int? {
         guard count >= 4 else { return nil }
         for index in startIndex...(endIndex - 4) where self[index..<index + 4].elementsEqual([0x0D, 0x0A, 0x0D, 0x0A]) { return index + 4 }
         return nil

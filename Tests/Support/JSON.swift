@@ -1,6 +1,6 @@
 import Foundation
 
-/// A JSON value as tests compare it: read by Foundation, not by the scanner under test.
+/// A JSON value for comparisons in tests, parsed by Foundation instead of the scanner under test.
 package enum JSON: Sendable, Equatable {
     case null
     case bool(Bool)
@@ -9,7 +9,7 @@ package enum JSON: Sendable, Equatable {
     case array([JSON])
     case object([String: JSON])
 
-    /// - Throws: when it isn't JSON.
+    /// - Throws: when the text isn't JSON.
     package init(_ text: String) throws {
         do {
             self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8))
@@ -18,7 +18,7 @@ package enum JSON: Sendable, Equatable {
         }
     }
 
-    /// A member; `null` when there is none.
+    /// The member with this name; `null` if there is none.
     package subscript(_ name: String) -> JSON {
         if case .object(let members) = self { members[name] ?? .null } else { .null }
     }
@@ -35,14 +35,14 @@ package enum JSON: Sendable, Equatable {
     package var array: [JSON]? { if case .array(let value) = self { value } else { nil } }
     package var isNull: Bool { self == .null }
 
-    /// The same object without some members, for comparing the rest.
+    /// Returns the object without these members.
     package func without(_ names: String...) -> JSON {
         guard case .object(var members) = self else { return self }
         for name in names { members[name] = nil }
         return .object(members)
     }
 
-    /// As it is written, members in order of their names.
+    /// The value as compact JSON with sorted keys.
     package var text: String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -74,7 +74,7 @@ extension JSON: Codable {
         case .null: try container.encodeNil()
         case .bool(let value): try container.encode(value)
         case .number(let value):
-            if let whole = Int64(exactly: value) { try container.encode(whole) } else { try container.encode(value) }
+            if let integer = Int64(exactly: value) { try container.encode(integer) } else { try container.encode(value) }
         case .string(let value): try container.encode(value)
         case .array(let values): try container.encode(values)
         case .object(let members): try container.encode(members)

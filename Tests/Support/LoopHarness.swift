@@ -4,20 +4,21 @@ import Logging
 import NIOCore
 package import NIOEmbedded
 
-/// One event loop of the gateway without sockets, TLS or time of its own: connections are embedded channels, and the clock is moved by hand.
+/// One event loop of the gateway without sockets and TLS: connections are embedded channels, and the test advances the clock.
 package final class LoopHarness {
     package let eventLoop = EmbeddedEventLoop()
     package let shared: SharedGateway
     package let shard: GatewayShard
     package var loop: EventLoopState { shard.loop }
 
-    /// Development's defaults, with compression off so that frames can be read as they are; `change` adjusts them.
+    /// Creates a loop with development's defaults, as adjusted by `change`. Compression is off, so that frames can be read without
+    /// inflating them.
     package convenience init(upstream: any UpstreamProvider = LoopbackProvider(), _ change: (inout GatewayConfiguration) -> Void = { _ in })
     {
         self.init(beside: nil, upstream: upstream, change)
     }
 
-    /// - Parameter other: a loop of the same gateway, whose clock is moved apart from this one's
+    /// - Parameter other: another loop of the same gateway; its clock is independent. Nil for a new gateway.
     package init(
         beside other: LoopHarness?, upstream: any UpstreamProvider = LoopbackProvider(), store: (any SessionStore)? = nil,
         _ change: (inout GatewayConfiguration) -> Void = { _ in }
@@ -37,19 +38,19 @@ package final class LoopHarness {
         loop.clock.manual = LoopClock.monotonicNanoseconds()
     }
 
-    /// Lets time pass in ticks of 100 ms.
+    /// Advances the clock in ticks of 100 ms.
     package func advance(by duration: Duration) {
-        var left = duration.clampedNanoseconds
-        while left > 0 {
-            let step = min(left, 100_000_000)
+        var remaining = duration.clampedNanoseconds
+        while remaining > 0 {
+            let step = min(remaining, 100_000_000)
             loop.clock.manual? += step
-            left -= step
+            remaining -= step
             shard.tick()
             eventLoop.settle()
         }
     }
 
-    /// An accepted connection with its whole pipeline but TLS.
+    /// Returns an accepted connection with its complete pipeline except TLS.
     package func connect(from address: String = "192.0.2.1") throws -> EmbeddedConnection {
         let channel = EmbeddedChannel(loop: eventLoop)
         channel.remoteAddress = try SocketAddress(ipAddress: address, port: 50_000)
@@ -58,7 +59,7 @@ package final class LoopHarness {
         return EmbeddedConnection(channel: channel)
     }
 
-    /// A connection with an open session, whose `session` message was read.
+    /// Returns a connection with an open session, after consuming its `session` message.
     package func openSession(path: String = "/v1/ws", from address: String = "192.0.2.1") throws -> EmbeddedConnection {
         let connection = try connect(from: address)
         try connection.upgrade(path: path)
@@ -68,6 +69,6 @@ package final class LoopHarness {
 }
 
 extension EmbeddedEventLoop {
-    /// Runs what waits, and what goes on after a pause too short for any deadline.
+    /// Runs pending tasks, and those scheduled within 100 ms, which is shorter than any deadline.
     package func settle() { advanceTime(by: .milliseconds(100)) }
 }

@@ -1,10 +1,10 @@
-/// Gateways that many tests use at the same time, one for each configuration. They end with the tests' process.
+/// Gateways that many tests use concurrently, one for each configuration. They exit with the tests' process.
 package actor SharedGateways {
     package static let shared = SharedGateways()
 
     private var starting: [[String: String]: Task<GatewayProcess, any Error>] = [:]
 
-    /// Limits so wide that tests beside each other don't meet them.
+    /// Flags that disable the limits that concurrent tests could reach.
     package static let roomy = [
         "connections.max": "0", "connections.max_sockets": "0", "connections.per_address": "0", "sessions.max": "0",
         "limits.text_per_minute": "0", "limits.audio_per_minute": "0", "limits.audio_chunks_per_second": "0",
@@ -12,7 +12,7 @@ package actor SharedGateways {
         "limits.bytes_per_second": "0", "messages.max_violations": "0",
     ]
 
-    /// The gateway with wide limits, and `flags` over them.
+    /// Returns the gateway with these limits disabled, overridden by `flags`.
     package static func roomy(_ flags: [String: String] = [:]) async throws -> GatewayProcess {
         try await shared.gateway(roomy.merging(flags) { $1 })
     }

@@ -1,4 +1,4 @@
-/// A generator whose numbers are the same in each run.
+/// A random number generator with a seed, for reproducible runs.
 package struct SplitMix64: RandomNumberGenerator {
     package var state: UInt64
 

@@ -2,36 +2,37 @@ package import GatewayTLS
 import NIOCore
 import NIOPosix
 
-/// A client's socket as a test holds it: raw bytes out, raw bytes in, over TLS or in the clear.
+/// A client's socket for raw bytes, over TLS or plain TCP.
 ///
-/// Waiting has a limit only so that a broken gateway fails a test instead of hanging it.
+/// Waiting has a timeout only so that a broken gateway fails a test instead of hanging it.
 package final class TLSSocket: Sendable {
     package struct Incoming: Sendable {
         package fileprivate(set) var bytes: [UInt8] = []
         /// The peer has sent its last byte.
         package fileprivate(set) var isEnded = false
-        /// What went wrong, other than the end.
+        /// The error of the connection, if any.
         package fileprivate(set) var error: String?
         fileprivate var isReady = false
-        /// Taken from the front, which is cheap, and given back now and then.
-        fileprivate var taken = 0
+        /// Bytes consumed from the front; they are removed only now and then, since removal moves the rest.
+        fileprivate var consumed = 0
 
-        /// What wasn't taken yet.
-        package var rest: ArraySlice<UInt8> { bytes[taken...] }
+        /// The bytes that aren't consumed yet.
+        package var rest: ArraySlice<UInt8> { bytes[consumed...] }
 
+        /// Consumes and returns up to `count` bytes.
         package mutating func take(_ count: Int) -> [UInt8] {
-            let end = taken + min(count, bytes.count - taken)
-            let result = Array(bytes[taken..<end])
-            taken = end
-            if taken > 65536, taken > bytes.count / 2 {
-                bytes.removeFirst(taken)
-                taken = 0
+            let end = consumed + min(count, bytes.count - consumed)
+            let result = Array(bytes[consumed..<end])
+            consumed = end
+            if consumed > 65536, consumed > bytes.count / 2 {
+                bytes.removeFirst(consumed)
+                consumed = 0
             }
             return result
         }
     }
 
-    /// How long anything may take in a test.
+    /// The default timeout of each wait in a test.
     package static let patience = Duration.seconds(45)
 
     package let incoming: Watched<Incoming>
@@ -45,19 +46,21 @@ package final class TLSSocket: Sendable {
     deinit { channel.close(promise: nil) }
 
     package enum Security: Sendable {
-        /// TLS, any certificate.
+        /// TLS; any certificate is accepted.
         case unverified
-        /// TLS, and the certificate must be this one or from this authority, for `localhost`.
+        /// TLS; the certificate must be for `localhost`, and be the one in this PEM file or issued by it.
         case trusting(path: String)
+        /// TLS with this server name (SNI) and minimum version; any certificate is accepted.
         case named(String, minimum: TLSVersion)
+        /// Plain TCP.
         case none
     }
 
-    /// Connects and shakes hands.
+    /// Connects and completes the TLS handshake.
     ///
     /// - Parameters:
-    ///   - receiveBuffer: bytes that the kernel takes for us while we don't read; nil for what it likes
-    ///   - address: where the connection comes from; nil for 127.0.0.1
+    ///   - receiveBuffer: the size of the kernel's receive buffer (SO_RCVBUF) in bytes; nil for the kernel's default
+    ///   - address: the source address; nil for 127.0.0.1
     package static func connect(
         port: Int, _ security: Security = .unverified, receiveBuffer: Int? = nil, from address: String? = nil
     ) async throws -> TLSSocket {
@@ -78,7 +81,7 @@ package final class TLSSocket: Sendable {
                         let tls = try TLSHandler(client: context, buffers: TLSBuffers())
                         try channel.pipeline.syncOperations.addHandler(tls)
                     }
-                    try channel.pipeline.syncOperations.addHandler(Collector(incoming, isReadyAtOnce: context == nil))
+                    try channel.pipeline.syncOperations.addHandler(Collector(incoming, isReadyWhenActive: context == nil))
                 }
             }
         if let receiveBuffer {
@@ -88,35 +91,35 @@ package final class TLSSocket: Sendable {
         let channel = try await bootstrap.connect(host: "127.0.0.1", port: port).get()
         let socket = TLSSocket(channel, incoming: incoming)
         let isReady: Bool? = await incoming.wait(atMost: patience) { $0.isReady ? true : $0.isEnded ? false : nil }
-        guard isReady == true else { throw TestFailure("no handshake: \(incoming.value.error ?? "the peer ended it")") }
+        guard isReady == true else { throw TestFailure("handshake failed: \(incoming.value.error ?? "the peer closed the connection")") }
         return socket
     }
 
-    // MARK: Out
+    // MARK: Sending
 
-    /// Sends bytes, in one record if they fit in one, and waits until the socket has them.
+    /// Sends bytes, in one TLS record if they fit, and waits until the kernel has accepted them.
     package func send(_ bytes: some Sequence<UInt8>) async throws {
         try await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
     }
 
-    /// Sends without waiting: for tests whose peer stops reading.
+    /// Sends bytes without waiting, for tests in which the peer stops reading.
     package func push(_ bytes: some Sequence<UInt8>) { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
 
-    /// close_notify and the end of TCP's sending side.
+    /// Sends close_notify and shuts down the sending side of the TCP connection.
     package func finishSending() async throws { try await channel.close(mode: .output).get() }
 
-    /// Closes as an application does.
+    /// Closes the connection in an orderly way.
     package func close() async { try? await channel.close().get() }
 
-    /// Vanishes: a reset instead of an end.
+    /// Resets the connection (RST instead of FIN).
     package func reset() async {
         try? await (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
         try? await channel.close().get()
     }
 
-    // MARK: In
+    // MARK: Receiving
 
-    /// Stops taking bytes from the kernel.
+    /// Stops reading from the kernel's receive buffer.
     package func pauseReading() async throws { try await channel.setOption(.autoRead, value: false).get() }
 
     package func resumeReading() async throws {
@@ -124,10 +127,10 @@ package final class TLSSocket: Sendable {
         channel.read()
     }
 
-    /// Takes what `parse` finds at the front of the bytes.
+    /// Waits until `parse` finds its result at the front of the received bytes.
     ///
-    /// - Parameter parse: nil while more bytes are needed; it takes what it used
-    /// - Throws: when the connection ends before that, or nothing more comes.
+    /// - Parameter parse: consumes the bytes that it uses; returns nil while it needs more.
+    /// - Throws: when the connection ends before that, or `limit` has passed.
     package func receive<Found: Sendable>(
         atMost limit: Duration = patience, _ parse: (inout Incoming) throws -> Found?
     ) async throws -> Found {
@@ -135,13 +138,13 @@ package final class TLSSocket: Sendable {
             if let found = try parse(&incoming) { return found }
             guard !incoming.isEnded else {
                 let rest = String(decoding: incoming.rest.prefix(200), as: UTF8.self)
-                throw TestFailure("the connection ended (\(incoming.error ?? "no error")); left over: \(rest)")
+                throw TestFailure("the connection ended (\(incoming.error ?? "no error")); unread: \(rest)")
             }
             return nil
         }
         guard let found else {
             let rest = String(decoding: incoming.value.rest.prefix(200), as: UTF8.self)
-            throw TestFailure("nothing came within \(limit); left over: \(rest)")
+            throw TestFailure("timeout after \(limit); unread: \(rest)")
         }
         return found
     }
@@ -150,30 +153,30 @@ package final class TLSSocket: Sendable {
         try await receive { $0.rest.count >= count ? $0.take(count) : nil }
     }
 
-    /// Everything up to the end of the connection.
+    /// Receives everything up to the end of the connection.
     package func receiveToEnd(atMost limit: Duration = patience) async throws -> [UInt8] {
         let all: [UInt8]? = await incoming.wait(atMost: limit) { $0.isEnded ? $0.take(.max) : nil }
         guard let all else { throw TestFailure("the connection didn't end within \(limit)") }
         return all
     }
 
-    /// Waits for the end, whatever comes before.
+    /// Waits for the end of the connection; discards what arrives before it.
     package func ends(atMost limit: Duration = patience) async throws { _ = try await receiveToEnd(atMost: limit) }
 
-    /// The last handler: gathers what comes.
+    /// The last handler of the pipeline: collects the received bytes.
     private final class Collector: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
 
         private let incoming: Watched<Incoming>
-        private let isReadyAtOnce: Bool
+        private let isReadyWhenActive: Bool
 
-        init(_ incoming: Watched<Incoming>, isReadyAtOnce: Bool) {
+        init(_ incoming: Watched<Incoming>, isReadyWhenActive: Bool) {
             self.incoming = incoming
-            self.isReadyAtOnce = isReadyAtOnce
+            self.isReadyWhenActive = isReadyWhenActive
         }
 
         func channelActive(context: ChannelHandlerContext) {
-            if isReadyAtOnce { incoming.change { $0.isReady = true } }
+            if isReadyWhenActive { incoming.change { $0.isReady = true } }
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {

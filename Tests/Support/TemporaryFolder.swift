@@ -1,14 +1,14 @@
 import Foundation
 
-/// A folder that goes away with this object, or with the process: what lasts as long as that is never let go of.
+/// A temporary directory, removed with this object or when the process exits (static objects are never deinitialized).
 package final class TemporaryFolder: Sendable {
-    /// Where all folders of this process are.
+    /// The directory that contains all temporary directories of this process.
     private static let parent: String = {
         atexit { try? FileManager.default.removeItem(atPath: TemporaryFolder.parent) }
         return NSTemporaryDirectory() + "parley-tests-" + UUID().uuidString
     }()
 
-    /// Absolute, without a slash at the end.
+    /// The absolute path, without a trailing slash.
     package let path: String
 
     package init() throws {
@@ -18,7 +18,7 @@ package final class TemporaryFolder: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    /// Writes a file, folders on its way included, in one step. Returns its path.
+    /// Writes a file atomically, creates missing directories, and returns the file's path.
     @discardableResult
     package func write(_ text: String, to file: String) throws -> String {
         let target = path + "/" + file

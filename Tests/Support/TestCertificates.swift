@@ -1,22 +1,22 @@
 import Foundation
 package import GatewayTLS
 
-/// Certificates made at run time in a temporary folder, which goes away with this object. No key of a test lies in the repository.
+/// Certificates generated at run time in a temporary directory, which is removed with this object. The repository contains no keys.
 package final class TestCertificates: Sendable {
     package enum Kind: Sendable {
         case p256
-        /// 2048 bits. Making one takes a moment, so that all tests of a process share it.
+        /// 2048 bits. Generating a key takes a moment, so all tests of a process share one.
         case rsa
     }
 
-    /// What to make. Times are in seconds from now.
+    /// The certificate to generate. Times are in seconds from now.
     package struct Request: Sendable {
-        /// The subjectAltName; the first is also the common name.
+        /// The subjectAltName entries; the first is also the common name.
         package var names: [String]
         package var kind = Kind.p256
         package var notBefore: Int = -3600
         package var notAfter: Int = 90 * 86400
-        /// Whether it may sign others: `openssl verify` and clients take it as a root.
+        /// Whether the certificate is a CA, which may sign others and is accepted as a root by `openssl verify` and clients.
         package var isAuthority = false
 
         package init(
@@ -31,19 +31,19 @@ package final class TestCertificates: Sendable {
         }
     }
 
-    /// A certificate with its key, in memory and as files.
+    /// A certificate and its key, in memory and as files.
     package struct Made: Sendable {
         package var files: TLSSettings.Certificate
         let certificate: GeneratedCertificate
     }
 
     private let temporary: TemporaryFolder
-    /// Absolute, without a slash at the end.
+    /// The absolute path, without a trailing slash.
     package var folder: String { temporary.path }
 
     package init() throws { temporary = try TemporaryFolder() }
 
-    /// Makes `<file>.pem` and `<file>.key`, signed by `issuer` or by itself.
+    /// Generates `<file>.pem` and `<file>.key`, signed by `issuer` or self-signed.
     package func make(_ request: Request, file: String, issuer: Made? = nil) throws -> Made {
         let key =
             switch request.kind {
@@ -62,12 +62,12 @@ package final class TestCertificates: Sendable {
         return Made(files: files, certificate: certificate)
     }
 
-    /// A self-signed pair for `names`.
+    /// Generates a self-signed certificate for `names`.
     package func files(_ names: String..., kind: Kind = .p256, file: String = "server") throws -> TLSSettings.Certificate {
         try make(Request(names, kind: kind), file: file).files
     }
 
-    /// Writes anything into the folder and returns its path.
+    /// Writes a file into the directory and returns its path.
     package func write(_ text: String, file: String) throws -> String {
         let path = "\(folder)/\(file)"
         try text.write(toFile: path, atomically: true, encoding: .utf8)

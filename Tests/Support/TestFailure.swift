@@ -1,4 +1,4 @@
-/// What a test expected and didn't get, in words.
+/// An error that describes an unmet expectation of a test.
 package struct TestFailure: Error, CustomStringConvertible {
     package let description: String
 

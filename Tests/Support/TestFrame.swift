@@ -1,4 +1,4 @@
-/// A frame built by hand (RFC 6455 §5.2), legal or not. The product's own serializer has no part in it.
+/// A frame built by hand (RFC 6455 §5.2), valid or not, without the serializer under test.
 package struct TestFrame: Sendable {
     package enum LengthForm: Sendable { case minimal, sixteenBits, sixtyFourBits }
 
@@ -7,10 +7,10 @@ package struct TestFrame: Sendable {
     package var isFinal = true
     /// RSV1, RSV2, RSV3 as the bits 4, 2, 1.
     package var reserved: UInt8 = 0
-    /// Nil for an unmasked frame.
+    /// The masking key; nil for an unmasked frame.
     package var mask: [UInt8]? = [0x37, 0xFA, 0x21, 0x3D]
     package var lengthForm = LengthForm.minimal
-    /// A length that isn't that of the payload.
+    /// The length in the header, if it differs from the payload's.
     package var announced: UInt64?
 
     package static let continuation: UInt8 = 0
@@ -25,7 +25,7 @@ package struct TestFrame: Sendable {
         self.payload = payload
     }
 
-    /// - Parameter first: the whole first byte: FIN, the reserved bits and the opcode
+    /// - Parameter first: the first byte: FIN, the reserved bits and the opcode
     package init(first: UInt8, _ payload: [UInt8] = []) {
         self.init(first & 0x0F, payload)
         isFinal = first & 0x80 != 0
@@ -34,12 +34,12 @@ package struct TestFrame: Sendable {
 
     package init(_ opcode: UInt8, text: String) { self.init(opcode, Array(text.utf8)) }
 
-    /// A close frame; a code without a meaning is as good as any.
+    /// Returns a close frame; any code is allowed.
     package static func close(_ code: UInt16, _ reason: [UInt8] = []) -> TestFrame {
         TestFrame(close, [UInt8(code >> 8), UInt8(code & 0xFF)] + reason)
     }
 
-    /// The same with some properties changed.
+    /// Returns a copy as modified by `change`.
     package func with(_ change: (inout TestFrame) -> Void) -> TestFrame {
         var copy = self
         change(&copy)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A recording: a square wave at half scale, 16 kHz, mono.
+/// A WAV file with a square wave at half scale: 16-bit PCM, 16 kHz, mono.
 package enum TestSound {
     package static func write(seconds: Double, to path: String) throws {
         let samples = (0..<Int(seconds * 16000)).flatMap { $0 / 20 % 2 == 0 ? [0x00, 0x40] : [0x00, 0xC0] as [UInt8] }

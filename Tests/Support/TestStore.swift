@@ -2,7 +2,7 @@ package import GatewayCore
 import GatewayServer
 import Synchronization
 
-/// A store in memory that commits when it is told to, and outlives the gateways of a test.
+/// An in-memory store that commits on request and outlives the gateways of a test.
 package final class TestStore: SessionStore {
     private struct State {
         var sessions: [ULID: [RecordKind: [UInt64: [UInt8]]]] = [:]
@@ -21,12 +21,13 @@ package final class TestStore: SessionStore {
         set { state.withLock { $0.takesWork = newValue } }
     }
 
-    /// Whether batches wait until ``commit()``.
+    /// Whether batches stay pending until ``commit()``.
     package var isHolding: Bool {
         get { state.withLock { $0.isHolding } }
         set { state.withLock { $0.isHolding = newValue } }
     }
 
+    /// The number of pending batches.
     package var waiting: Int { state.withLock { $0.waiting.count } }
 
     package func submit(
@@ -39,7 +40,7 @@ package final class TestStore: SessionStore {
         if !isHolding { commit() }
     }
 
-    /// Commits everything that waits.
+    /// Commits all pending batches.
     package func commit() {
         let waiting = state.withLock { state in
             defer { state.waiting = [] }
@@ -52,7 +53,7 @@ package final class TestStore: SessionStore {
         for entry in waiting { entry.committed() }
     }
 
-    /// A commit of everything that waits fails. It goes on waiting, and nothing more is taken until ``takesWork`` is set.
+    /// Fails the commit of all pending batches. They stay pending, and no work is accepted until ``takesWork`` is set.
     package func fail() {
         let failed = state.withLock { state in
             state.takesWork = false
@@ -61,7 +62,7 @@ package final class TestStore: SessionStore {
         for failed in failed { failed() }
     }
 
-    /// The process dies: what wasn't committed is gone, and nobody hears of it.
+    /// Simulates a crash of the process: drops all pending batches without calling their completions.
     package func crash() { state.withLock { $0.waiting = [] } }
 
     package func loadEndedTokens() -> [TokenHash] { state.withLock { $0.endedTokens } }

@@ -1,4 +1,4 @@
-/// A server of `Tests/Upstreams` that answers well or badly, as each request asks it to.
+/// A test server of `Tests/Upstreams`; each request selects its behaviour, correct or faulty.
 package final class UpstreamDouble: Sendable {
     package let process: ChildProcess
     package let port: Int
@@ -6,50 +6,50 @@ package final class UpstreamDouble: Sendable {
 
     /// - Parameters:
     ///   - kind: `http`, `openai`, `websocket` or `vosk`
-    ///   - certificate: paths of a PEM certificate and its key; nil for a server in the clear
+    ///   - certificate: the paths of a PEM certificate and its key; nil for a server without TLS
     package convenience init(_ kind: String, certificate: (String, String)? = nil) async throws {
         var arguments = ["--stay", "--kind", kind]
         if let certificate { arguments += ["--tls", certificate.0, certificate.1] }
         try await self.init(script: "faulty.py", arguments)
     }
 
-    /// A server with a behaviour of its own.
+    /// Starts another script of `Tests/Upstreams`.
     package init(script: String, _ arguments: [String] = []) async throws {
         folder = try TemporaryFolder()
         process = try ChildProcess(
             try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/\(script)"] + arguments, folder: folder.path)
         guard let port = try await Self.event(of: process, where: { $0["ready"] == true })["port"].integer else {
-            throw TestFailure("the double has no port")
+            throw TestFailure("the test server reported no port")
         }
         self.port = port
     }
 
     package var events: [JSON] { get throws { try process.lines.map { try JSON($0) } } }
 
-    /// The first event, seen already or still to come, that is meant.
+    /// Returns the first matching event; waits for it if necessary.
     @discardableResult
-    package func event(where isMeant: @Sendable (JSON) -> Bool) async throws -> JSON { try await Self.event(of: process, where: isMeant) }
+    package func event(where matches: @Sendable (JSON) -> Bool) async throws -> JSON { try await Self.event(of: process, where: matches) }
 
     @discardableResult
     package func event(_ name: String, id: String) async throws -> JSON {
         try await event { $0["event"].string == name && $0["id"].string == id }
     }
 
-    private static func event(of process: ChildProcess, where isMeant: (JSON) -> Bool) async throws -> JSON {
+    private static func event(of process: ChildProcess, where matches: (JSON) -> Bool) async throws -> JSON {
         var seen = 0
         let found: JSON? = try await process.output.wait(atMost: .seconds(20)) { output in
             while seen < output.lines.count {
                 seen += 1
-                if let line = try? JSON(output.lines[seen - 1]), isMeant(line) { return line }
+                if let line = try? JSON(output.lines[seen - 1]), matches(line) { return line }
             }
-            if let status = output.status { throw TestFailure("the double ended with \(status): \(output.errorLines)") }
+            if let status = output.status { throw TestFailure("the test server exited with \(status): \(output.errorLines)") }
             return nil
         }
-        guard let found else { throw TestFailure("the event didn't come; the last ones: \(process.lines.suffix(5))") }
+        guard let found else { throw TestFailure("no matching event within 20 s; last lines: \(process.lines.suffix(5))") }
         return found
     }
 
-    /// One of each kind, for all tests.
+    /// Returns the server of this kind that all tests share.
     package static func shared(_ kind: String) async throws -> UpstreamDouble { try await SharedDoubles.shared.double(kind) }
 }
 

@@ -2,7 +2,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A value that others wait for: the way from a callback or a thread to a test that awaits.
+/// A value that callbacks and threads change and tests await.
 package final class Watched<Value: Sendable>: Sendable {
     private struct State {
         var value: Value
@@ -17,7 +17,7 @@ package final class Watched<Value: Sendable>: Sendable {
 
     package var value: Value { state.withLock { $0.value } }
 
-    /// Changes the value, and has everyone who waits look at it.
+    /// Changes the value and wakes all waiters.
     package func change(_ body: (inout Value) -> Void) {
         let waiters = state.withLock { state in
             body(&state.value)
@@ -28,14 +28,14 @@ package final class Watched<Value: Sendable>: Sendable {
         for waiter in waiters { waiter.resume(returning: true) }
     }
 
-    /// Looks at the value again and again, whenever it has changed, until `look` finds something in it.
+    /// Calls `find` now and after each change, until it returns a result.
     ///
-    /// - Parameter look: may take out what it found; called under the lock.
-    /// - Returns: what `look` found; nil when `limit` has passed.
-    package func wait<Found: Sendable>(atMost limit: Duration, _ look: (inout Value) throws -> Found?) async rethrows -> Found? {
+    /// - Parameter find: searches the value, and may change it; called under the lock.
+    /// - Returns: the result of `find`; nil when `limit` has passed.
+    package func wait<Found: Sendable>(atMost limit: Duration, _ find: (inout Value) throws -> Found?) async rethrows -> Found? {
         let deadline = NIODeadline.now() + TimeAmount(limit)
         while true {
-            let (found, version) = try state.withLock { state in (try look(&state.value), state.version) }
+            let (found, version) = try state.withLock { state in (try find(&state.value), state.version) }
             if let found { return found }
             guard await hasChanged(since: version, before: deadline) else { return nil }
         }
@@ -51,13 +51,13 @@ package final class Watched<Value: Sendable>: Sendable {
         }
         defer { timer.cancel() }
         return await withCheckedContinuation { continuation in
-            let isSettled: Bool? = state.withLock { state in
+            let outcome: Bool? = state.withLock { state in
                 if state.version != version { return true }
                 if NIODeadline.now() >= deadline { return false }
                 state.waiters[id] = continuation
                 return nil
             }
-            if let isSettled { continuation.resume(returning: isSettled) }
+            if let outcome { continuation.resume(returning: outcome) }
         }
     }
 }

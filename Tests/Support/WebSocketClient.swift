@@ -3,9 +3,9 @@ import GatewayCore
 package import GatewayWebSocket
 import NIOCore
 
-/// A client of the protocol for tests: sends anything, and tells what comes. One test uses it at a time.
+/// A WebSocket client for tests: sends arbitrary frames and returns what it receives. Only one test may use it at a time.
 package final class WebSocketClient {
-    /// What the gateway sent.
+    /// A received message or control frame.
     package enum Incoming: Sendable, Equatable {
         case text(String)
         case binary([UInt8])
@@ -15,23 +15,23 @@ package final class WebSocketClient {
     }
 
     package let socket: TLSSocket
-    /// The answer to the upgrade.
+    /// The response to the upgrade request.
     package let response: HTTPResponseText
-    /// Of the last message that was received.
+    /// Whether the last received message was compressed.
     package private(set) var wasCompressed = false
-    /// Whether the gateway's pings are answered. All messages are taken in order, so they are while something is awaited.
+    /// Whether to send pongs for the gateway's pings. They are sent only while the test awaits a message, since frames are read in order.
     package var answersPings = true
     private var reader: MessageReader
     private var writer: MessageWriter
 
-    /// Sends the request and reads the `101`; `behind` goes out in the same record as the request.
+    /// Sends the request, with `behind` appended in the same TLS record, and reads the `101`.
     ///
-    /// - Throws: for any other answer.
+    /// - Throws: for any other response.
     package init(_ socket: TLSSocket, _ request: HTTPRequestText = .upgrade(), behind: [UInt8] = []) async throws {
         self.socket = socket
         try await socket.send(request.bytes + behind)
         response = try await socket.receiveResponse()
-        guard response.status == 101 else { throw TestFailure("answered \(response.status) \(response.body)") }
+        guard response.status == 101 else { throw TestFailure("not upgraded: \(response.status) \(response.body)") }
         var agreement: CompressionAgreement?
         if let value = response["sec-websocket-extensions"] {
             agreement = CompressionAgreement(
@@ -44,7 +44,7 @@ package final class WebSocketClient {
         writer = MessageWriter(role: .client, compression: compression)
     }
 
-    // MARK: Out
+    // MARK: Sending
 
     package func send(_ frame: TestFrame) async throws { try await socket.send(frame.bytes) }
 
@@ -52,23 +52,23 @@ package final class WebSocketClient {
 
     package func send(_ message: JSON) async throws { try await send(message.text) }
 
-    /// Several messages in one write.
+    /// Sends several messages in one write.
     package func send(all messages: [JSON]) async throws {
         try await socket.send(messages.flatMap { TestFrame(TestFrame.text, text: $0.text).bytes })
     }
 
     package func send(binary: [UInt8]) async throws { try await send(TestFrame(TestFrame.binary, binary)) }
 
-    /// Compressed, where that was agreed on and makes it smaller.
+    /// Sends a message, compressed if that was negotiated and makes it smaller.
     package func send(compressed bytes: [UInt8], _ kind: MessageKind = .text) async throws {
         var output = ByteBuffer()
         bytes.withRawSpan { writer.write(kind, $0, mayCompress: true, to: &output) }
         try await socket.send(output.readableBytesView)
     }
 
-    // MARK: In
+    // MARK: Receiving
 
-    /// The next thing of any kind, pings excepted where they are answered.
+    /// Returns the next message or control frame; skips pings if ``answersPings``.
     package func next(atMost limit: Duration = TLSSocket.patience) async throws -> Incoming {
         while true {
             let frame = try await socket.receive(atMost: limit) { try Self.frame(in: &$0) }
@@ -78,10 +78,10 @@ package final class WebSocketClient {
         }
     }
 
-    /// The next message, which must be text.
+    /// Returns the next message, which must be text, as JSON.
     package func message(atMost limit: Duration = TLSSocket.patience) async throws -> JSON { try JSON(try await text(atMost: limit)) }
 
-    /// The next message, word for word.
+    /// Returns the next message, which must be text, unparsed.
     package func text(atMost limit: Duration = TLSSocket.patience) async throws -> String {
         switch try await next(atMost: limit) {
         case .text(let text): return text
@@ -96,59 +96,59 @@ package final class WebSocketClient {
         }
     }
 
-    /// The next message, of this type.
+    /// Returns the next message, which must have this type.
     package func message(_ type: String, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
         let message = try await message(atMost: limit)
         guard message["type"].string == type else { throw TestFailure("not \(type): \(message)") }
         return message
     }
 
-    /// The next message, an error with this code: its `error` object.
+    /// Returns the `error` object of the next message, which must be an error with this code.
     package func error(_ code: String, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
         let message = try await message("error", atMost: limit)
         let error = message["error"]
         guard error["code"].string == code else { throw TestFailure("not \(code): \(message)") }
         guard let fields = error.object, fields["param"] != nil, error["message"].string?.isEmpty == false,
             error["retryable"].bool != nil, error["fatal"].bool != nil, Self.isULID(error["correlation_id"].string)
-        else { throw TestFailure("not what the protocol says an error is: \(message)") }
+        else { throw TestFailure("malformed error message: \(message)") }
         return error
     }
 
-    /// The gateway's close frame, which is answered, and the end of the connection.
+    /// Expects a close frame with this code, replies to it, and expects the end of the connection. Returns the reason.
     @discardableResult
     package func closed(_ code: UInt16?, atMost limit: Duration = TLSSocket.patience) async throws -> String {
         let incoming = try await next(atMost: limit)
         guard case .close(let actual, let reason) = incoming, actual == code else {
-            throw TestFailure("not the close frame \(code.map(String.init) ?? "without a code"): \(incoming)")
+            throw TestFailure("expected a close frame \(code.map { "with \($0)" } ?? "without a code"), got \(incoming)")
         }
-        guard reason.utf8.count <= 123 else { throw TestFailure("a reason of \(reason.utf8.count) bytes") }
+        guard reason.utf8.count <= 123 else { throw TestFailure("the close reason has \(reason.utf8.count) bytes, more than 123") }
         try? await send(code.map { TestFrame.close($0) } ?? TestFrame(TestFrame.close))
         let rest = try await socket.receive { incoming -> [UInt8]? in
-            // A byte behind the close frame is as wrong as an end that doesn't come.
+            // Bytes after the close frame are an error, as is a connection that stays open.
             incoming.isEnded || !incoming.rest.isEmpty ? incoming.take(100) : nil
         }
-        guard rest.isEmpty else { throw TestFailure("\(rest.count) bytes behind the close frame") }
+        guard rest.isEmpty else { throw TestFailure("\(rest.count) bytes after the close frame") }
         return reason
     }
 
-    /// A fatal error and its close, whose reason names both.
+    /// Expects a fatal error and then its close frame, whose reason is the error's code and correlation id. Returns the error.
     @discardableResult
     package func fails(_ errorCode: String, _ closeCode: UInt16, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
         let error = try await error(errorCode, atMost: limit)
-        guard error["fatal"] == true else { throw TestFailure("not fatal: \(error)") }
+        guard error["fatal"] == true else { throw TestFailure("the error isn't fatal: \(error)") }
         let reason = try await closed(closeCode)
-        guard reason == "\(errorCode) \(error["correlation_id"].string ?? "")" else { throw TestFailure("the close reason is: \(reason)") }
+        guard reason == "\(errorCode) \(error["correlation_id"].string ?? "")" else { throw TestFailure("wrong close reason: \(reason)") }
         return error
     }
 
-    // MARK: Proof of life
+    // MARK: Liveness
 
-    /// Whether the connection still serves: a ping is answered.
+    /// Verifies that the connection is still served: sends a `ping` message and expects its `pong`.
     package func isServed() async throws {
         let id = "served-\(UInt32.random(in: 0 ... .max))"
         try await send(["type": "ping", "id": .string(id)])
         let pong = try await message("pong")
-        guard pong["id"].string == id else { throw TestFailure("not the pong of \(id): \(pong)") }
+        guard pong["id"].string == id else { throw TestFailure("expected the pong of \(id), got \(pong)") }
     }
 
     package static func isULID(_ text: String?) -> Bool {
@@ -158,7 +158,7 @@ package final class WebSocketClient {
 
     // MARK: Frames
 
-    /// One whole frame of the gateway: never masked.
+    /// Consumes one complete frame; nil while it is incomplete.
     private static func frame(in incoming: inout TLSSocket.Incoming) throws -> [UInt8]? {
         let bytes = incoming.rest
         guard let counts = try ReceivedFrame.counts(in: bytes), bytes.count >= counts.header + counts.payload else { return nil }
@@ -167,23 +167,23 @@ package final class WebSocketClient {
 
     private func read(_ frame: [UInt8]) throws -> Incoming {
         var buffer = ByteBuffer(bytes: frame)
-        guard let received = try ReceivedFrame(from: &buffer) else { throw TestFailure("half a frame") }
+        guard let received = try ReceivedFrame(from: &buffer) else { throw TestFailure("incomplete frame") }
         let payload = received.payload
-        guard received.isFinal else { throw TestFailure("a fragment, which this client doesn't expect") }
+        guard received.isFinal else { throw TestFailure("unexpected fragment") }
         wasCompressed = received.isCompressed
         switch received.opcode {
         case TestFrame.text:
             let bytes = wasCompressed ? try inflate(frame) : payload
-            guard let text = String(validating: bytes, as: UTF8.self) else { throw TestFailure("text that isn't UTF-8") }
+            guard let text = String(validating: bytes, as: UTF8.self) else { throw TestFailure("the text isn't UTF-8") }
             return .text(text)
         case TestFrame.binary: return .binary(wasCompressed ? try inflate(frame) : payload)
         case TestFrame.ping: return .ping(payload)
         case TestFrame.pong: return .pong(payload)
         case TestFrame.close:
             guard let code = received.closeCode else { return .close(code: nil, reason: "") }
-            guard let reason = String(validating: payload[2...], as: UTF8.self) else { throw TestFailure("a reason that isn't UTF-8") }
+            guard let reason = String(validating: payload[2...], as: UTF8.self) else { throw TestFailure("the close reason isn't UTF-8") }
             return .close(code: code, reason: reason)
-        default: throw TestFailure("a frame with the opcode \(received.opcode)")
+        default: throw TestFailure("unexpected opcode \(received.opcode)")
         }
     }
 
@@ -202,14 +202,14 @@ package final class WebSocketClient {
 }
 
 extension GatewayProcess {
-    /// A WebSocket of a new connection; nothing is read from it yet.
+    /// Opens a WebSocket over a new connection; reads nothing after the `101`.
     package func webSocket(
         _ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil, from address: String? = nil
     ) async throws -> WebSocketClient {
         try await WebSocketClient(try await TLSSocket.connect(port: port, receiveBuffer: receiveBuffer, from: address), request)
     }
 
-    /// A client whose `session` message came.
+    /// Opens a WebSocket and consumes its `session` message.
     package func client(
         _ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil, from address: String? = nil
     ) async throws -> WebSocketClient {
@@ -218,32 +218,32 @@ extension GatewayProcess {
         return client
     }
 
-    /// An answer to one request of a connection of its own.
+    /// Sends one request over a new connection and returns the response.
     package func response(to request: HTTPRequestText) async throws -> HTTPResponseText {
         let socket = try await TLSSocket.connect(port: port)
         try await socket.send(request.bytes)
         return try await socket.receiveResponse(toHead: request.method == "HEAD")
     }
 
-    /// An answer of the operations listener.
+    /// Sends one request to the operations listener and returns the response.
     package func operationsResponse(to request: HTTPRequestText) async throws -> HTTPResponseText {
         let socket = try await TLSSocket.connect(port: operationsPort, .none)
         try await socket.send(request.bytes)
         return try await socket.receiveResponse(toHead: request.method == "HEAD")
     }
 
-    /// Whether a new client is served: session, text, reply, bye.
+    /// Verifies that a new client is served: session, text, reply, bye.
     package func servesNextClient() async throws {
         let client = try await client()
         try await client.send(["type": "text", "id": "next", "text": "next"])
-        var answers: [JSON] = []
-        while answers.count < 2 {
+        var received: [JSON] = []
+        while received.count < 2 {
             let message = try await client.message()
-            // Where connections or sessions live for a second only, the end is announced early.
-            if message["type"] != "goaway" { answers.append(message) }
+            // With a maximum age of one second, goaway may arrive first.
+            if message["type"] != "goaway" { received.append(message) }
         }
-        guard answers[0] == ["type": "ack", "id": "next"] else { throw TestFailure("no ack for the next client: \(answers[0])") }
-        let reply = answers[1]
+        guard received[0] == ["type": "ack", "id": "next"] else { throw TestFailure("no ack for the next client: \(received[0])") }
+        let reply = received[1]
         guard reply["type"] == "text", reply["text"] == "next", reply["done"] == true else {
             throw TestFailure("no reply for the next client: \(reply)")
         }

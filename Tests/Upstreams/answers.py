@@ -1,16 +1,16 @@
-"""Correct answers as units (a dict is JSON, bytes are audio), for faults to spoil. Here those in Parley's messages."""
+"""Correct responses as lists of units (a dict is JSON, bytes are audio), which faults then corrupt. Base class and Parley's own messages."""
 import re
 
 from faults import MARK
 
 
 def pieces_of(text):
-    """Words with the space behind them; joined they are the text in upper case."""
+    """Words with their trailing space; joined they are the text in upper case."""
     return re.findall(r"\s*\S+\s*", text.upper()) or [text]
 
 
 class Answer:
-    """Pieces, what stands before them and what behind. A protocol overrides what differs in it."""
+    """A response: an opening, pieces and a closing. Protocols override what differs."""
 
     mime = "text/event-stream"
 
@@ -33,27 +33,27 @@ class Answer:
         yield from self.closing()
 
     def cut(self, pieces):
-        """Some of it, which doesn't say that it is all."""
+        """Some pieces, without the closing."""
         yield from self.opening()
         for piece in pieces:
             yield self.piece(piece)
 
     def more(self, size):
-        """A piece of those without end."""
+        """One piece of an endless response."""
         return self.piece(("more " * size)[:size])
 
     def numbered(self, count):
         return [f"w{index} " for index in range(count)]
 
     def marked(self):
-        """A unit with the mark where the text would be."""
+        """A unit with MARK in place of the text."""
         return self.piece(MARK)
 
     def status(self):
         return None
 
     def whole(self, pieces):
-        """The answer as one unit, where it isn't a stream."""
+        """The response as one unit, if it isn't streamed."""
         raise NotImplementedError
 
 
@@ -95,7 +95,7 @@ class MessageAnswer(Answer):
 
 
 class EchoAnswer(MessageAnswer):
-    """The audio that came, back again."""
+    """Echoes the received audio."""
 
     def __init__(self, chunks, request, format):
         super().__init__("audio", chunks or [b"\0\0"], request)
@@ -124,7 +124,7 @@ class EchoAnswer(MessageAnswer):
 
 
 class VoskAnswer(Answer):
-    """vosk-server's: partial results, then the result, in the shapes of vosk-api's Recognizer (src/recognizer.cc)."""
+    """vosk-server's partial results and result, in the format of vosk-api's Recognizer (src/recognizer.cc)."""
 
     def __init__(self, pieces, max_alternatives=0):
         super().__init__(pieces)
@@ -143,11 +143,11 @@ class VoskAnswer(Answer):
             {"conf": 0.9, "end": place / 2 + 0.5, "start": place / 2, "word": word} for place, word in enumerate(text.split())
         ]
         if not self.max_alternatives:
-            # MbrResult, or for no words StoreEmptyReturn.
+            # MbrResult, or StoreEmptyReturn without words.
             return {"result": words, "text": text} if words else {"text": ""}
         if not words:
             return {"alternatives": [{"text": "", "confidence": 1.0}]}
-        # NbestResult: the likelihood as a confidence, and none of the words.
+        # NbestResult: the likelihood as confidence, and no confidence of words.
         for word in words:
             del word["conf"]
         ways = range(self.max_alternatives)

@@ -1,4 +1,4 @@
-"""Many requests on one connection, in Parley's messages: what the WebSocket and the process have in common."""
+"""Many requests on one connection in Parley's messages, shared by the WebSocket and process upstreams."""
 import asyncio
 import json
 
@@ -10,7 +10,7 @@ LARGEST_AUDIO = 64 << 20
 
 
 class MessageOut(Out):
-    """Where messages of one request go. `stranger` makes another's number of its own."""
+    """The output for one request's messages. `stranger` returns the number of another request."""
 
     def __init__(self, wire, call):
         super().__init__(wire)
@@ -41,13 +41,13 @@ class MessageOut(Out):
 
 
 class Call:
-    """One request that is open."""
+    """One open request."""
 
     def __init__(self, number, exchange, fault, audio):
         self.number = number
         self.exchange = exchange
         self.fault = fault
-        # Its format and meta, and what has come so far, until it is answered.
+        # Format and meta of audio, and the audio received so far.
         self.audio = audio
         self.size = 0
         self.chunks = []
@@ -57,18 +57,18 @@ class Call:
 
 
 class Conversation:
-    """Takes messages as they come, and answers each in a task of its own."""
+    """Receives messages and responds to each request in a task of its own."""
 
     def __init__(self, wire, default, make_out):
         self.wire = wire
         self.default = default
         self.make_out = make_out
         self.calls = {}
-        # Numbers that were once open: what comes late for them is no mistake.
+        # Numbers that were open once: late messages for them are allowed.
         self.known = set()
 
     def receive(self, text):
-        """A message. Raises Malformed."""
+        """Handles a message. Raises Malformed."""
         try:
             message = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -107,7 +107,7 @@ class Conversation:
         return self.calls[number]
 
     def find(self, number):
-        """The call, or None where it is over."""
+        """Returns the call, or None if it has ended."""
         if number not in self.known:
             raise Malformed(f"request {number} was never opened")
         return self.calls.get(number)
@@ -133,7 +133,7 @@ class Conversation:
         self.open(message, meta.get("fault"), {"format": message["format"], "echo": meta.get("echo") == "audio"})
 
     def chunk(self, number, data):
-        """Bytes of an audio."""
+        """Handles audio bytes."""
         call = self.find(number)
         if not call or call.answering:
             return
@@ -179,7 +179,7 @@ class Conversation:
             call.flowing.set()
 
     async def end(self):
-        """Nobody is there for the answers any more."""
+        """Cancels all calls after the connection has ended."""
         for call in list(self.calls.values()):
             call.exchange.cancel()
         tasks = [call.answering for call in self.calls.values() if call.answering]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A WebSocket upstream that reads nothing behind the handshake.
+"""A WebSocket upstream that reads nothing after the handshake.
 
     deaf.py [--ping] [--fragments]
 
-It listens on 127.0.0.1 and prints {"ready":true,"port":N}. --ping: it sends pings as fast as they are taken; --fragments: it begins a text message and
-never ends it, with a fragment of one byte each 100 ms.
+It listens on 127.0.0.1 and prints {"ready":true,"port":N}. --ping: sends pings as fast as the socket accepts them; --fragments: sends an endless
+text message, one fragment of one byte every 100 ms.
 """
 import base64
 import hashlib

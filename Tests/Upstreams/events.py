@@ -1,4 +1,4 @@
-"""What a double tells the test: one JSON line an event, and how each request ended."""
+"""Events that a double reports to the test, one JSON line each, including the end of each request."""
 import asyncio
 import json
 import os
@@ -9,7 +9,7 @@ import traceback
 
 
 class Events:
-    """Lines on a descriptor. With `threaded`, a test that doesn't read them never makes the server wait."""
+    """Event lines on a descriptor. With `threaded`, a test that doesn't read them never blocks the server."""
 
     def __init__(self, descriptor, threaded):
         self.descriptor = descriptor
@@ -43,7 +43,7 @@ class Events:
             pass
 
     def flush(self):
-        """Waits for the lines that are written already, but not for a reader that has stopped."""
+        """Waits up to a second until the queued lines are written."""
         if self.lines:
             written = threading.Event()
             self.lines.put(written)
@@ -51,15 +51,15 @@ class Events:
 
 
 class Broken(Exception):
-    """The fault itself has ended the connection in mid-answer."""
+    """The fault itself closed the connection during the response."""
 
 
 class Malformed(Exception):
-    """The other side didn't keep to the protocol."""
+    """The gateway violated the protocol."""
 
 
 class Exchange:
-    """One request and its answer: a `request` event, then just one of `completed`, `cancelled`, `broken`, `failed`."""
+    """One request and its response: emits `request`, then exactly one of `completed`, `cancelled`, `broken`, `failed`."""
 
     def __init__(self, wire, fault, **fields):
         self.wire = wire
@@ -71,7 +71,7 @@ class Exchange:
         wire.events.emit("request", **fields, fault=fault.name, connection=wire.number)
 
     def start(self, answering, *arguments):
-        """Answers in a task, which says how that ended, and raises nothing but its own cancellation."""
+        """Responds in a task, which emits the outcome and raises only its own cancellation."""
         self.task = asyncio.create_task(self.run(answering, *arguments))
         return self.task
 

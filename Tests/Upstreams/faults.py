@@ -1,36 +1,36 @@
-"""The faults, the same for every protocol: which of them a request asks for, and what each of them does.
+"""The faults, shared by all protocols: how a request selects one, and what each does.
 
-The first word of a text names it; anything else is answered correctly. Times are milliseconds, sizes bytes.
+The first word of a text selects the fault; any other text gets a correct response. Times are in milliseconds, sizes in bytes.
 
-| word | what happens |
+| word | effect |
 |---|---|
-| `ok` or any other | the text in upper case, word by word where the answer is a stream |
-| `hang` | nothing ever comes |
-| `stall` | one piece comes, then nothing |
+| `ok` or any other | the text in upper case, word by word if the response is streamed |
+| `hang` | no response |
+| `stall` | one piece, then nothing |
 | `die` | one piece, then TCP RST, or SIGKILL to itself |
-| `close` | half of the pieces, then a clean end instead of theirs: chunked terminator and FIN, close 1000, exit 0 |
+| `close` | half of the pieces without the closing, then a clean end: chunked terminator and FIN, close 1000, exit 0 |
 | `close-fin` | HTTP streams: the same without the chunked terminator |
-| `rubbish` | random bytes, not even UTF-8: as a body, as a WebSocket frame of a reserved opcode, as lines |
+| `rubbish` | random bytes that aren't UTF-8: as a body, a WebSocket frame with a reserved opcode, or lines |
 | `rubbish-json` | one SSE event, body, frame or line that isn't JSON |
-| `rubbish-field` | an answer whose text is a number; a WAV header of noughts |
-| `garbage-status` | HTTP: a status line that isn't one |
-| `endless [BYTES]` | pieces without end, texts of so many bytes (5); `endless-rude` goes on through a pause |
-| `trickle [MS]` | the correct answer, one byte each MS (1000), of HTTP with its head; `trickle-body [MS]` without |
-| `huge [BYTES]` | one piece of so much text, or audio (1 GB) |
-| `twice` | the correct answer and its end, both twice; where it is a body, a pipelined second response |
-| `twice-body` | HTTP bodies: a second body behind the declared one |
-| `other` | an answer for request + 1000000 (a process: 999); HTTP: an unsolicited response before the right one |
-| `anonymous` | WebSocket and process: the correct answer without `request` |
-| `error [NNN]` | HTTP status NNN (500) with OpenAI's body; elsewhere an `error` message, for Vosk close 1011 |
+| `rubbish-field` | a response whose text is a number; a WAV header of zeros |
+| `garbage-status` | HTTP: an invalid status line |
+| `endless [BYTES]` | endless pieces with texts of BYTES (5); `endless-rude` ignores a pause |
+| `trickle [MS]` | the correct response, one byte every MS (1000), in HTTP including the head; `trickle-body [MS]` without the head |
+| `huge [BYTES]` | one piece of BYTES (1 GB) of text or audio |
+| `twice` | the correct response including its end, twice; for an HTTP body a pipelined second response |
+| `twice-body` | HTTP bodies: a second body after the declared one |
+| `other` | a response with the number request + 1000000 (process: 999); HTTP: an unsolicited response before the correct one |
+| `anonymous` | WebSocket and process: the correct response without `request` |
+| `error [NNN]` | HTTP: status NNN (500) with OpenAI's body; Vosk: close 1011; otherwise an `error` message |
 | `redirect` | HTTP 302 to http://127.0.0.1:1/ |
-| `slow [MS]` | the correct answer, begun MS (1000) later |
-| `stream [N]` | N (10) pieces `w0 `, `w1 `, ... at once; speech: of 0.2 s each |
-| `status` | a status message, then the correct answer |
-| `sse-crlf` `sse-split` `sse-comments` | SSE: line ends, cuts anywhere, comments and fields; ends in ` Grüße 世界` |
+| `slow [MS]` | the correct response after a delay of MS (1000) |
+| `stream [N]` | N (10) pieces `w0 `, `w1 `, … at once; speech: 0.2 s each |
+| `status` | a status message, then the correct response |
+| `sse-crlf` `sse-split` `sse-comments` | SSE: CRLF line endings, splits at any byte, comments and fields; the text ends in ` Grüße 世界` |
 | `alternatives [N]` | Vosk: results with N (3) alternatives, as with VOSK_ALTERNATIVES |
 | `fork` `memory [BYTES]` `stubborn` | process only, see faulty_process.py |
 
-`early` before any of them has it happen at the first bytes of a streamed audio, instead of at its end.
+`early` in front of a fault triggers it at the first bytes of streamed audio instead of at its end.
 """
 import asyncio
 import dataclasses
@@ -48,7 +48,7 @@ NAMES = set(NUMBERS) | {
     "sse-crlf", "sse-split", "sse-comments", "fork", "stubborn",
 }
 GREETING = " Grüße 世界"
-# Stands for a text or audio of any size until an answer is written.
+# Placeholder for a text or audio of any size until the response is written.
 MARK = "@@here@@"
 NO_JSON = '{"type":"text",]'
 BATCH = 16 * 1024
@@ -62,7 +62,7 @@ class Fault:
 
     @classmethod
     def of(cls, text, default=None):
-        """What the text asks for. Without a fault in it, or without a text, that is the default."""
+        """Returns the fault that the text selects, or else the default."""
         if text is not None and not isinstance(text, str):
             raise Malformed("the text isn't a string")
         words = (text or "").split(maxsplit=3)
@@ -77,12 +77,12 @@ class Fault:
 
 
 def rubbish(count):
-    """The same each time; begins with what is neither UTF-8 nor white space."""
+    """Deterministic random bytes, beginning with bytes that are neither UTF-8 nor white space."""
     return b"\xff\xfe\xc3\x28" + random.Random(count).randbytes(count - 4)
 
 
 class Out:
-    """Where one answer goes. A protocol says how units are written and how it ends; each fault is a method."""
+    """The output for one response. Protocols define how units are written and how the response ends; each fault is a method."""
 
     tail = b""
 
@@ -93,47 +93,47 @@ class Out:
     async def perform(self, answer, fault):
         await getattr(self, fault.name.replace("-", "_"), self.ok)(answer, fault)
 
-    # What a protocol says.
+    # Defined by protocols.
 
     def payload(self, unit):
         """The bytes of a dict (JSON), a str or bytes (audio)."""
         raise NotImplementedError
 
     def head(self, unit, length):
-        """What stands before a payload of this length."""
+        """The framing before a payload of this length."""
         return b""
 
     async def begin(self):
-        """What stands before the first unit."""
+        """Writes the data before the first unit."""
 
     async def gate(self):
-        """Waits while the other side has paused the answer."""
+        """Waits while the gateway has paused the response."""
 
     async def end(self):
-        """What stands behind the last unit."""
+        """Writes the data after the last unit."""
 
     async def part(self, answer, half=False):
-        """One piece, or half of them, and no end."""
+        """Sends one piece, or half of them, without the closing."""
         count = max(1, len(answer.pieces) // 2) if half else 1
         await self.send(answer.cut(answer.pieces[:count]))
 
     async def shut(self):
-        """Ends the connection cleanly, and raises Broken."""
+        """Closes the connection cleanly and raises Broken."""
         raise NotImplementedError
 
     async def kill(self):
-        """Ends it as a crash would, and raises Broken."""
+        """Closes the connection as a crash would and raises Broken."""
         raise NotImplementedError
 
     def marked_unit(self, answer):
-        """The unit that carries the mark."""
+        """The unit that contains MARK."""
         return answer.marked()
 
     def around(self, answer):
-        """The units before it and behind it."""
+        """The units before and after the marked one."""
         return answer.opening(), answer.closing()
 
-    # How units are written.
+    # Writing units.
 
     def framed(self, unit, payload):
         return self.head(unit, len(payload)) + payload + self.tail
@@ -156,7 +156,7 @@ class Out:
         await self.wire.write(data, self.pace)
 
     async def raw(self, unit, payload):
-        """A unit whose payload is changed already."""
+        """Writes a unit with a given payload."""
         await self.begin()
         await self.put(self.framed(unit, payload))
 

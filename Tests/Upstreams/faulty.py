@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""An upstream server that misbehaves as each request asks it to: HTTP, OpenAI's API, WebSocket or vosk-server.
+"""An upstream server with faults selected by each request: HTTP, OpenAI's API, WebSocket or vosk-server.
 
     faulty.py --kind http|openai|websocket|vosk [--port 0] [--tls CERT.pem KEY.pem] [--fault "slow 100"] [--stay]
 
 It listens on 127.0.0.1, prints {"ready":true,"port":N}, and then a line of JSON for each event:
 - connected, disconnected: a connection, after its TLS handshake;
-- request, and then for the same id exactly one of completed (all that the fault is about has been sent), cancelled (the
-  other side closed or cancelled before that), broken (the fault itself has ended the connection before the answer's
-  end), failed (a mistake in here);
+- request, and then for the same id exactly one of completed (the fault was carried out completely), cancelled (the
+  gateway closed or cancelled before), broken (the fault itself closed the connection during the response), failed (a
+  bug in this server);
 - paused, resumed, status: messages from the gateway;
-- malformed, refused: the gateway's own mistakes against the protocol.
-It ends when its standard input does, unless it is to stay. The faults are in faults.py; --fault is for requests that name none. For vosk-server the
-samples name them, see websocket_faults.py.
+- malformed, refused: protocol violations of the gateway.
+It exits at the end of its standard input, unless --stay is given. The faults are in faults.py; --fault is the default for requests that select none.
+For vosk-server the samples select them, see websocket_faults.py.
 """
 import argparse
 import asyncio
@@ -26,7 +26,7 @@ from wire import Reader, Wire
 
 
 def handler_of(kind, default):
-    """The coroutine that serves one connection."""
+    """Returns the coroutine function that serves one connection."""
     if kind in ("http", "openai"):
         import openai_http
         import parley_http
@@ -72,7 +72,7 @@ async def main(arguments):
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(*arguments.tls)
         tls.set_alpn_protocols(["http/1.1"])
-    # The other side has a second for its close_notify; then comes FIN.
+    # The peer has one second for its close_notify; then FIN is sent.
     server = await loop.create_server(
         lambda: asyncio.StreamReaderProtocol(Reader(), connected), "127.0.0.1", arguments.port, ssl=tls, backlog=1024,
         ssl_shutdown_timeout=1 if tls else None)

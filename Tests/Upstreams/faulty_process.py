@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""An upstream program that misbehaves as each request asks it to: JSON lines on standard input and output.
+"""An upstream program with faults selected by each request: JSON lines on standard input and output.
 
     faulty_process.py [--fault "slow 100"]
 
-Events are those of faulty.py, on standard error; connected carries the pid, and disconnected is the last, where it can
-say so. When its input ends it completes what it is answering, gives up what has no end, and exits with 0. On SIGTERM it
-gives up all and dies of it. Faults of its own:
+Events are those of faulty.py, on standard error; connected includes the pid, and disconnected is the last one unless
+the process is killed. At the end of its input it completes finite responses, cancels endless ones, and exits with 0. On
+SIGTERM it cancels all responses and terminates. Additional faults:
 - fork: starts a grandchild `sleep 1000` with the same input and output, emits {"event":"forked","pid":N}, and hangs;
-- memory [BYTES]: allocates and touches that much (2 GB) in steps of 16 MB, emits {"event":"memory","bytes":N} every
-  256 MB, and hangs;
-- stubborn: hangs, and from then on heeds neither the end of its input nor SIGTERM; after ten minutes it exits.
+- memory [BYTES]: allocates and touches BYTES (2 GB) in steps of 16 MB, emits {"event":"memory","bytes":N} every 256 MB,
+  and hangs;
+- stubborn: hangs and ignores the end of its input and SIGTERM; exits after ten minutes.
 """
 import argparse
 import asyncio
@@ -30,7 +30,7 @@ WITHOUT_END = {"hang", "stall", "endless", "endless-rude", "fork", "memory"}
 
 
 class ProcessOut(MessageOut):
-    """A line each message, audio behind a line that says how much."""
+    """One line per message; audio follows a line with its size."""
 
     def payload(self, unit):
         payload = super().payload(unit)
@@ -82,7 +82,7 @@ class ProcessOut(MessageOut):
 
 
 class Process:
-    """Input to its end. Made in the loop that serves it."""
+    """Serves the input until it ends. To be made in the event loop that serves it."""
 
     def __init__(self, default):
         self.wire = PipeWire(Events(2, threaded=False))
@@ -108,7 +108,7 @@ class Process:
         os._exit(0)
 
     async def line(self):
-        """The next line, or nothing at the end."""
+        """Returns the next line, or nothing at the end."""
         line = b""
         while len(line) < LARGEST_LINE:
             try:

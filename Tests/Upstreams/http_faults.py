@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand, on raw streams, so that every misbehaviour of an HTTP upstream is possible."""
+"""A hand-written HTTP/1.1 server on raw streams, so that any misbehaviour of an HTTP upstream is possible."""
 import asyncio
 import dataclasses
 import http
@@ -34,7 +34,7 @@ class Request:
 
 @dataclasses.dataclass
 class Understood:
-    """What a protocol on HTTP makes of a request: its id, where the fault is named, whether the answer is a stream."""
+    """A parsed request: its id, the text that selects the fault, the response, and whether the response is streamed."""
     id: str
     text: str
     answer: object
@@ -42,7 +42,7 @@ class Understood:
 
 
 class Refused(Exception):
-    """Answered with a status, because the request is not what the protocol knows."""
+    """The request isn't supported by the protocol and gets an error status."""
 
     def __init__(self, status, message):
         super().__init__(message)
@@ -67,10 +67,10 @@ def error_response(status, message, headers=None):
 
 
 class HTTPOut(Out):
-    """What streams and bodies have in common."""
+    """Faults shared by streams and bodies."""
 
     def again(self):
-        """For another response on the same connection."""
+        """Returns an output for another response on the same connection."""
         return type(self)(self.wire)
 
     async def shut(self):
@@ -102,7 +102,7 @@ class HTTPOut(Out):
 
 
 class BodyOut(HTTPOut):
-    """One body of a declared length; the unit is all of it."""
+    """A body with Content-Length, written as a single unit."""
 
     def payload(self, unit):
         text = unit if isinstance(unit, str) else json.dumps(unit, ensure_ascii=False)
@@ -162,7 +162,7 @@ class BodyOut(HTTPOut):
 
 
 class StreamOut(HTTPOut):
-    """A chunked body: of SSE events, or of audio."""
+    """A chunked body of SSE events or audio."""
 
     tail = b"\r\n"
 
@@ -196,7 +196,7 @@ class StreamOut(HTTPOut):
         if self.style == "crlf":
             return f"data: {unit}\r\n\r\n".encode(errors="replace")
         if self.style == "comments":
-            # No space, one space: both are right. A field without a colon, and one that nobody knows, are ignored.
+            # The space after the colon is optional. Fields without a colon and unknown fields are ignored.
             lines = enumerate(unit.split("\n"))
             data = "\n".join(("data:" if number % 2 else "data: ") + line for number, line in lines)
             fields = f"event: message\nretry: 1000\n{data}\nnonsense\nunknown: field"
@@ -252,7 +252,7 @@ class StreamOut(HTTPOut):
         await self.ok(answer, fault)
 
     async def sse_split(self, answer, fault):
-        """A chunk and a segment for each few bytes; the first character of several bytes is cut in any case."""
+        """Sends a chunk and a segment for every few bytes; always splits the first multi-byte character."""
         if not self.greet(answer):
             await self.ok(answer, fault)
             return
@@ -273,7 +273,7 @@ class StreamOut(HTTPOut):
 
 
 async def read_request(wire):
-    """The next request of the connection, or None at its end."""
+    """Returns the next request of the connection, or None at its end."""
     reader = wire.reader
     try:
         block = await reader.readuntil(b"\r\n\r\n")
@@ -311,7 +311,7 @@ async def read_body(reader, headers):
                     raise Malformed("a chunk of the body is too large")
                 body += await reader.readexactly(size)
                 if await reader.readexactly(2) != b"\r\n":
-                    raise Malformed("a chunk is longer than it says")
+                    raise Malformed("a chunk is longer than declared")
             while await reader.readuntil(b"\r\n") != b"\r\n":
                 pass
             return body
@@ -320,13 +320,13 @@ async def read_body(reader, headers):
             raise Malformed("the body is too large")
         return await reader.readexactly(size)
     except (ValueError, asyncio.LimitOverrunError):
-        raise Malformed("no size of the body") from None
+        raise Malformed("invalid size of the body") from None
     except asyncio.IncompleteReadError:
         raise Malformed("the connection ended within the body") from None
 
 
 class HTTPServer:
-    """`understand` makes a Request Understood, or raises Refused or Malformed."""
+    """Serves connections. `understand` parses a Request into Understood, or raises Refused or Malformed."""
 
     def __init__(self, understand, default):
         self.understand = understand
@@ -334,7 +334,7 @@ class HTTPServer:
         self.count = 0
 
     async def serve(self, wire):
-        """All requests of one connection, one after the other."""
+        """Serves the requests of one connection in order."""
         while True:
             try:
                 request = await read_request(wire)
@@ -352,9 +352,9 @@ class HTTPServer:
                 await wire.push(error_response(refused.status, str(refused)))
                 continue
             name = understood.id or request.headers.get("x-request-id") or f"r{self.count}"
-            told = {"text": understood.text and understood.text[:1000]}
-            told["conversation"] = getattr(understood.answer, "conversation", None)
-            exchange = Exchange(wire, fault, id=name, **told)
+            details = {"text": understood.text and understood.text[:1000]}
+            details["conversation"] = getattr(understood.answer, "conversation", None)
+            exchange = Exchange(wire, fault, id=name, **details)
             out = (StreamOut if understood.streamed else BodyOut)(wire)
             answering = exchange.start(out.perform, understood.answer, fault)
             if not await self.answered(wire, exchange, answering) or not request.persistent:
@@ -364,10 +364,10 @@ class HTTPServer:
         try:
             return self.understand(request)
         except (AttributeError, TypeError, KeyError, ValueError) as error:
-            raise Malformed(f"a field isn't what it should be: {error}") from None
+            raise Malformed(f"a field has the wrong type: {error}") from None
 
     async def answered(self, wire, exchange, answering):
-        """Whether the connection lives on after it."""
+        """Waits for the response. Returns whether the connection can be reused."""
         gone = asyncio.create_task(wire.reader.gone.wait())
         try:
             await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)

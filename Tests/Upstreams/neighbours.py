@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What neighbours feel of a faulty upstream: how long a ping takes them, and a message to a healthy upstream of the same kind.
+"""Measures the effect of a faulty upstream on other sessions ("neighbours"): latency of pings, and of messages to a healthy upstream of that kind.
 
     neighbours.py --executable PARLEY [--seconds 4] [--sessions 3] [--kinds websocket,process] [--faults endless,huge] [--most 2]
 
-For each kind and fault: the p99 of a neighbour in peace, and again while several sessions do nothing but ask for the fault, one request after the
-other. The gateway has a core of its own, and so that it is its slowness that is measured, the neighbour and what answers it go before the faulty
-doubles and those who ask for them on the other core. Fails (exit 1) when a p99 is more than --most times what it was, and more than a
-millisecond. Needs two cores, root for the priorities, and the PyPI package websockets; neighbours.sh sees to that.
+For each kind and fault: the p99 of an undisturbed neighbour, and again while several sessions request the fault in a loop. To measure only the
+gateway's latency, the gateway has a core of its own, and on the other core the neighbour and its upstream have priority over the faulty doubles and
+their clients. Fails (exit 1) when a p99 is more than --most times the undisturbed value and more than 1 ms. Needs two cores, root for the priorities,
+and the PyPI package websockets; neighbours.sh installs that.
 """
 import argparse
 import asyncio
@@ -19,12 +19,12 @@ from rounds_client import Client, Neighbour
 from rounds_faults import KINDS, UNTIL_MINE, faults_of
 from rounds_stage import Stage, percentile
 
-# In which the gateway's own deadlines are all that happens: nobody is kept busy by them.
+# Faults without load: the gateway only waits for its own deadlines.
 QUIET = {"cancel", "disconnect", "bye"}
 
 
 def place(pid, core, is_first=False):
-    """On a core, with all its threads. Who is first runs at once: the fair scheduler lets others finish slices of milliseconds."""
+    """Pins all threads to a core. With `is_first` they preempt others; the fair scheduler would let those finish slices of milliseconds."""
     for thread in os.listdir(f"/proc/{pid}/task"):
         os.sched_setaffinity(int(thread), {core})
         if is_first:
@@ -41,7 +41,7 @@ async def measure(neighbour, seconds):
 
 
 async def make_trouble(url, kind, fault, count):
-    """Sessions that ask for the fault until the process is killed."""
+    """Runs sessions that request the fault until the process is killed."""
     os.nice(10)
 
     async def ask():
@@ -51,7 +51,7 @@ async def make_trouble(url, kind, fault, count):
             if client.closed:
                 client = await Client(url).open()
             await client.ask(kind, to, "good" if fault in UNTIL_MINE else f"{fault} one two three four")
-            # What is refused at once is asked often enough.
+            # Requests that are rejected immediately are frequent enough.
             await asyncio.sleep(0.002)
 
     await asyncio.gather(*(ask() for _ in range(int(count))))
@@ -74,19 +74,19 @@ async def trial(stage, kind, arguments):
         await others.wait()
         await asyncio.sleep(0.5)
         after = await measure(neighbour, arguments.seconds / 2)
-        peace = [statistics.mean(pair) for pair in zip(before[:2], after[:2])]
-        ratios = [now / then for now, then in zip(during[:2], peace)]
+        baseline = [statistics.mean(pair) for pair in zip(before[:2], after[:2])]
+        ratios = [now / then for now, then in zip(during[:2], baseline)]
         is_bad = any(ratio > arguments.most and value > 1 for ratio, value in zip(ratios, during[:2])) or bool(during[2])
         bad += is_bad
         print(
-            f"| {kind} | {fault} | {peace[0]:.2f} → {during[0]:.2f} ({ratios[0]:.1f}) | {peace[1]:.2f} → {during[1]:.2f} ({ratios[1]:.1f}) "
+            f"| {kind} | {fault} | {baseline[0]:.2f} → {during[0]:.2f} ({ratios[0]:.1f}) | {baseline[1]:.2f} → {during[1]:.2f} ({ratios[1]:.1f}) "
             f"| {during[3]} |{' ✗' if is_bad else ''}{f' {during[2][:2]}' if during[2] else ''}", flush=True)
     await neighbour.stop()
     return bad
 
 
 async def main(arguments):
-    # Two event loops on one core would wait for the system's scheduler.
+    # Two event loops on one core would wait for the scheduler.
     stage = Stage(arguments, loops=1)
     await stage.start()
     os.sched_setaffinity(0, {1})
@@ -96,7 +96,7 @@ async def main(arguments):
         place(double.process.pid, 1, is_first=True)
     for double in [*stage.faulty.values(), *stage.secure.values()]:
         place(double.process.pid, 1)
-    print("| kind | fault | ping: p99 ms in peace → beside it | message | measured |\n|---|---|---|---|---|", flush=True)
+    print("| kind | fault | ping: p99 ms undisturbed → disturbed | message | measured |\n|---|---|---|---|---|", flush=True)
     bad = 0
     try:
         for kind in arguments.kinds:

@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# What neighbours feel of faulty upstreams, with a release build. Arguments go to neighbours.py: --kinds process --seconds 10
+# Measures the effect of faulty upstreams on other sessions, with a release build. Arguments go to neighbours.py: --kinds process --seconds 10
 set -euo pipefail
 exec "$(dirname "${BASH_SOURCE[0]}")/../with-release.sh" Upstreams/neighbours.py "$@"

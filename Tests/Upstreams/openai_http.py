@@ -1,4 +1,4 @@
-"""OpenAI's API, as far as gateways use it: chat completions, transcriptions, speech."""
+"""The part of OpenAI's API that gateways use: chat completions, transcriptions, speech."""
 import email.message
 import re
 import struct
@@ -15,7 +15,7 @@ WORD = bytes(RATE // 5 * 2)
 
 
 class ChatAnswer(Answer):
-    """A chat completion, whole or in deltas."""
+    """A chat completion, complete or in deltas."""
 
     def __init__(self, pieces, model, usage, prompt_tokens, conversation=None):
         super().__init__(pieces)
@@ -60,7 +60,7 @@ class ChatAnswer(Answer):
 
 
 class TranscriptionAnswer(Answer):
-    """What was heard, in the form asked for."""
+    """A transcript in the requested format."""
 
     def __init__(self, pieces, form):
         super().__init__(pieces)
@@ -82,7 +82,7 @@ class TranscriptionAnswer(Answer):
 
 
 class SpeechAnswer(Answer):
-    """A WAV of silence, 0.2 s a word, and a chunk of the body for each. With `pcm` without its header."""
+    """A WAV file of silence, 0.2 s and one chunk of the body per word. With `pcm` without the header."""
 
     def __init__(self, count, form):
         super().__init__([WORD] * count)
@@ -97,7 +97,7 @@ class SpeechAnswer(Answer):
         return [riff + form + struct.pack("<4sI", b"data", size)]
 
     def opening(self):
-        """Of a stream whose length nobody knows."""
+        """The header of a stream of unknown length."""
         return self.header(0xFFFFFFFF)
 
     def piece(self, piece):
@@ -123,7 +123,7 @@ class SpeechAnswer(Answer):
 
 
 def text_of(content):
-    """A message's content is a text or a list of parts."""
+    """Returns the text of a message's content, which is a string or a list of parts."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -185,7 +185,7 @@ def transcription(request):
     prompt = fields.get("prompt", (None, b""))[1].decode(errors="replace")
     form = fields.get("response_format", (None, b"json"))[1].decode(errors="replace")
     heard = f"{len(fields['file'][1])} bytes"
-    # `hear FORM TEXT`: servers that answer in a form of their own, whatever was asked for.
+    # `hear FORM TEXT` simulates servers that ignore the requested format.
     if prompt.startswith("hear "):
         _, form, heard = prompt.split(" ", 2)
     return Understood(None, prompt, TranscriptionAnswer([heard], form), False)

@@ -1,4 +1,4 @@
-"""Parley's own protocol on HTTP: a message is posted, and answered by a body or by SSE."""
+"""Parley's own protocol over HTTP: a message is posted; the response is a JSON body or SSE."""
 import base64
 import binascii
 
@@ -8,7 +8,7 @@ from http_faults import Refused, Understood
 
 
 class HTTPAnswer(MessageAnswer):
-    """The same messages without a request number."""
+    """Messages without a request number."""
 
     def stranger(self):
         return HTTPAnswer(self.kind, ["ANOTHER ", "REQUEST'S"], empty_end=self.empty_end)

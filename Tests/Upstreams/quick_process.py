@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The faults of faulty_process.py that rounds.py asks for, in a program that starts quickly.
+"""The faults of faulty_process.py that rounds.py uses, in a program that starts quickly.
 
-A run starts tens of thousands of them, and importing asyncio alone would take three times as long as all of this does. So there is one request at a
-time, in texts only, and no early fault. Of the events there are connected, request and forked: the others would be those of a process that is killed.
+A run starts tens of thousands of these processes; importing asyncio alone would take three times as long as this whole program. It therefore serves
+one text request at a time, without early faults, and emits only the events connected, request and forked.
 """
 import json
 import os
@@ -25,14 +25,14 @@ def put(data):
 
 
 def hang():
-    """Until the gateway has no use for it any more."""
+    """Hangs until the gateway closes the input."""
     while os.read(0, 65536):
         pass
     os._exit(0)
 
 
 class Request:
-    """One text, and what is made of it. Each fault is a method, as in faults.py."""
+    """One text request. Each fault is a method, as in faults.py."""
 
     def __init__(self, message):
         self.fields = {"request": message["request"]}
@@ -74,7 +74,7 @@ class Request:
         os._exit(0)
 
     def rubbish(self):
-        # Only here, where it is needed, and not that of faults.py: both take time.
+        # Imported only when needed, and not from faults.py, to keep startup fast.
         import random
         put(b"\n".join(b"\xff\xfe\xc3\x28" + random.Random(count).randbytes(count - 4) for count in (300, 301, 302)) + b"\n")
 
@@ -90,7 +90,7 @@ class Request:
         while True:
             put(block)
 
-    # Here a pause is a pipe that isn't read: there is nothing to be rude to.
+    # A process is paused by not reading its pipe, so there is no pause to ignore.
     endless_rude = endless
 
     def trickle(self):
@@ -140,7 +140,7 @@ class Request:
 
 
 if __name__ == "__main__":
-    # Who isn't read any more is about to be killed, and has nothing to say of it.
+    # A process whose output isn't read is about to be killed; no traceback.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     emit("connected", connection=1, pid=os.getpid())
     for line in sys.stdin.buffer:

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Rounds of faults: what clients are told, what neighbours feel, and whether the gateway is afterwards what it was before.
+"""Rounds of faults: checks the errors that clients get, the effect on other sessions, and that the gateway leaks nothing.
 
     rounds.py --executable PARLEY [--rounds 1000] [--minutes 8] [--kinds websocket,process] [--faults die,huge] [--cancels 10000]
               [--crowd 500]
 
-Starts a gateway in a folder of its own, and the doubles (faulty.py, quick_process.py) behind it. For each kind and fault, sessions in parallel
-ask for it again and again; each time the error has to be the right one, and the next good message of the session has to be answered, with its own
-answer. What ends with a deadline is asked for by a whole crowd at once. With `--minutes 0` each fault gets all of its rounds.
-Meanwhile a neighbour, in a process of its own, measures how long a ping takes, and a message to a healthy upstream of the same kind.
-Then requests are cancelled in flight, and the gateway is killed with processes at work. Ends with a table in Markdown of all that was asked, and
-fails (exit 1) when something wasn't as it should be; `remark` lines are for people. Needs the PyPI package websockets; rounds.sh sees to that.
+Starts a gateway in a directory of its own, and the doubles (faulty.py, quick_process.py) behind it. For each kind and fault, parallel sessions
+request the fault repeatedly; each time the error code has to be correct, and the session's next good message has to get its own response. Faults
+that end with a timeout are requested by a whole crowd at once. With `--minutes 0` each fault gets all of its rounds.
+Meanwhile a neighbour, in a process of its own, measures the latency of pings and of messages to a healthy upstream of the same kind.
+Then requests are cancelled in flight, and the gateway is killed while processes are busy. Ends with a Markdown table of all requests, and fails
+(exit 1) when a check fails; `remark` lines are informational. Needs the PyPI package websockets; rounds.sh installs that.
 """
 import argparse
 import asyncio
@@ -29,14 +29,14 @@ from rounds_client import Client, Neighbour, alike
 from rounds_faults import DOUBLES, ENDS, KINDS, STREAMED, TIMEOUT, UNTIL_MINE, expected, faults_of, is_long, lane_of, route_of
 from rounds_stage import LANES, MOST_CONNECTIONS, MOST_PROCESSES, PROCESSES_TOGETHER, REPORT, TOGETHER, Gateway, Stage, percentile
 
-# So many good messages at a time: a crowd that comes back all at once would measure the doubles' slowness.
+# Maximum number of concurrent good messages: a whole crowd at once would measure the doubles' latency.
 GOOD_AT_ONCE = 64
-# Requests of a crowd begin one after another, in a second no more than the doubles can begin within theirs on two cores.
+# Requests of a crowd per second: no more than the doubles can begin in time on two cores.
 CROWD_A_SECOND, PROCESSES_A_SECOND = 250, 12
 
 
 class Tally:
-    """What was seen in all rounds of one fault at one kind."""
+    """Results of all rounds of one fault at one kind."""
 
     def __init__(self, kind, fault):
         self.kind, self.fault = kind, fault
@@ -67,11 +67,11 @@ class Tally:
 
     @property
     def rounds(self):
-        """What the breaker keeps away doesn't meet the fault."""
+        """Rounds that reached the fault, without those rejected by the breaker."""
         return sum(self.codes.values()) - self.codes["(breaker)"]
 
     @property
-    def told(self):
+    def codes_text(self):
         return ", ".join(f"{code} {count}" for code, count in self.codes.most_common() if count)
 
     def line(self):
@@ -79,11 +79,11 @@ class Tally:
         breaker = f"{self.opened}/{self.bursts}" if self.bursts else "-"
         took = f"{percentile(self.elapsed, 0.5) * 1000:.0f}/{max(self.elapsed, default=0) * 1000:.0f}"
         return (
-            f"{self.kind:14} {self.fault:25} {self.rounds:6}  {self.told:52} {after:12} {breaker:6} {took:12} "
+            f"{self.kind:14} {self.fault:25} {self.rounds:6}  {self.codes_text:52} {after:12} {breaker:6} {took:12} "
             f"{self.good} good, {self.refused} refused, {time.monotonic() - self.begun:.1f} s"
         )
 
-    def judge(self):
+    def report(self):
         name = f"{self.kind}, {self.fault}"
         wanted = expected(self.kind, self.fault)
         others = {code: count for code, count in self.codes.items() if code not in wanted and code != "(breaker)"}
@@ -95,11 +95,11 @@ class Tally:
         if self.texts:
             REPORT.remark(f"{name}: answered with {dict(self.texts.most_common(3))}")
         bad = [wait for wait in self.breaker_after if wait is None or not 1 <= wait <= 1000]
-        REPORT.check(f"{name}: the breaker says when to come again", not bad, f"retry_after_ms {bad[:5]}")
-        # Vosk's protocol has no error that could say so.
+        REPORT.check(f"{name}: the breaker sets retry_after_ms", not bad, f"retry_after_ms {bad[:5]}")
+        # Vosk's protocol has no error with a retry time.
         if self.fault.startswith("error 503") and self.kind != "vosk":
             REPORT.check(f"{name}: Retry-After is passed on", self.retry_after and set(self.retry_after) == {2000}, f"{set(self.retry_after)}")
-        # Where bytes are heard one by one, total_timeout is what ends it. A process has to start before its first byte.
+        # A trickle that counts as progress ends with total_timeout. A process has to start before its first byte.
         longest = {("process", "trickle"): 5.7, ("process", "stall"): 2.8}.get((self.kind, self.fault), 1.8)
         longest = 5.7 if self.fault == "trickle-body 300" else longest
         if wanted == {TIMEOUT} and self.elapsed:
@@ -107,7 +107,7 @@ class Tally:
 
 
 async def run_fault(stage, kind, fault, sessions, seconds):
-    """One fault at one kind, by several sessions at the same time. Returns how often, and what came of it."""
+    """Runs one fault at one kind with several parallel sessions. Returns the number of rounds and the codes."""
     rounds = stage.arguments.rounds
     tally = Tally(kind, fault)
     text = f"{fault} one two three four"
@@ -120,11 +120,11 @@ async def run_fault(stage, kind, fault, sessions, seconds):
     gate = asyncio.Semaphore(PROCESSES_TOGETHER if kind == "process" else GOOD_AT_ONCE)
     deadline = time.monotonic() + seconds
     batch = 0
-    # Not for ever, where the breaker lets nothing pass.
+    # Limits the batches in case the breaker rejects everything.
     most = 10 + 4 * rounds / len(sessions)
     while tally.rounds < rounds and (time.monotonic() < deadline or batch < 1) and batch < most:
         clients = sessions[:rounds - tally.rounds]
-        # Now and then so many at once that the breaker opens, and all wait until it lets them pass again.
+        # Occasionally a burst that opens the breaker; then all wait until it closes.
         each = 3 if batch % 200 == 8 and not is_crowd else 1
 
         async def fail(place, client):
@@ -155,23 +155,23 @@ async def run_fault(stage, kind, fault, sessions, seconds):
             await asyncio.sleep(0.05)
         batch += 1
     lost = [client.closed for client in sessions if client.closed]
-    REPORT.check(f"{kind}, {fault}: sessions stay", not lost, f"{lost[:3]}")
+    REPORT.check(f"{kind}, {fault}: sessions stay open", not lost, f"{lost[:3]}")
     for place, client in enumerate(sessions):
         if client.closed:
             sessions[place] = await Client(stage.gateway.url).open()
     print(tally.line(), flush=True)
-    tally.judge()
+    tally.report()
     if math.isinf(seconds):
         REPORT.check(f"{kind}, {fault}: all rounds", tally.rounds >= rounds, f"{tally.rounds}")
-    return tally.rounds, tally.told
+    return tally.rounds, tally.codes_text
 
 
 async def run_end(stage, kind, how, seconds):
-    """Requests whose client ends them in the middle of the answer. Returns how many, and what was wrong."""
+    """Runs requests that their client ends during the response. Returns their number and what went wrong."""
     rounds = stage.arguments.rounds
     ledger = stage.ledger(kind, "c")
     count = PROCESSES_TOGETHER if kind == "process" else TOGETHER // 2
-    # Two kinds of answers: one that has gone quiet, and one that doesn't.
+    # Two kinds of responses: a stalled one and an endless one.
     faults = itertools.cycle(["stall", "endless 4000"] if kind in STREAMED else ["trickle-body 100"])
     wrong = collections.Counter()
     total = 0
@@ -211,7 +211,7 @@ async def run_end(stage, kind, how, seconds):
     while total < rounds and (time.monotonic() < deadline or total < 2 * count):
         clients = [client for client in clients if not client.closed]
         clients += await asyncio.gather(*(Client(stage.gateway.url).open() for _ in range(count - len(clients))))
-        # Who has vanished is missed by nobody before the deadline of what he had asked for: the breaker may have opened.
+        # Requests of vanished clients time out later, so the breaker may be open.
         await clients[0].good(kind, f"c_{kind}")
         fault = next(faults)
         results = await asyncio.gather(*(once(client, fault) for client in clients), return_exceptions=True)
@@ -227,7 +227,7 @@ async def run_end(stage, kind, how, seconds):
     print(f"{kind:14} {how + ' in mid-answer':25} {total:6}  wrong: {dict(wrong) or 'nothing'}{median}, {spent}", flush=True)
     REPORT.check(f"{kind}, {how} in mid-answer", not wrong, f"{dict(wrong)} of {total}")
     begun = time.monotonic()
-    # A connection that is lost is waited for as long as resume_window.
+    # After a lost connection the gateway waits for resume_window.
     if kind in DOUBLES:
         await ledger.until(lambda: ledger.open == 0, 1 + 2)
         REPORT.check(f"{kind}, {how}: the double has no open request", ledger.open == 0, f"{ledger.open} open 3 s later")
@@ -240,7 +240,7 @@ async def run_end(stage, kind, how, seconds):
             await asyncio.sleep(0.1)
     spent = time.monotonic() - begun
     if how != "disconnect" and spent > 0.5:
-        REPORT.remark(f"{kind}, {how}: the double was still at it {spent:.1f} s after the last")
+        REPORT.remark(f"{kind}, {how}: the double was still busy {spent:.1f} s after the last request")
     return total, f"wrong: {dict(wrong)}" if wrong else "all ended"
 
 
@@ -259,14 +259,14 @@ def compare(name, kind, quiet, during):
             f"of {len(now)}{flag}", flush=True)
         if flag:
             REPORT.check(f"{name}: the neighbour's {label}", False, f"p99 {old99:.2f} -> {p99:.2f} ms")
-    REPORT.check(f"{name}: the neighbour gets its answers", not during["count"], f"{during['count']}: {during['wrong'][:3]}")
+    REPORT.check(f"{name}: the neighbour gets its responses", not during["count"], f"{during['count']}: {during['wrong'][:3]}")
 
 
-async def settle(stage, kind, base, name):
-    """Everything has to come back to what it was."""
+async def check_baseline(stage, kind, base, name):
+    """Checks that all resources return to their baseline."""
     gateway = stage.gateway
     left = await gateway.quiet(6)
-    # The neighbour may be at it.
+    # The neighbour may have a request in flight.
     left = [line for line in left if not line.startswith("n_")]
     REPORT.check(f"{name}: nothing is active, waiting or outstanding", not left, f"{left}")
     if kind in DOUBLES:
@@ -305,7 +305,7 @@ def kinds_of_descriptors(gateway):
 
 
 async def warm_up(stage, kind, clients, crowd):
-    """What is made once has been made before anything is measured."""
+    """Makes everything that is made once, before measuring."""
     for to in [f"{letter}_{kind}" for letter in "fnelc"]:
         for client in clients:
             wrong, _ = await client.good(kind, to)
@@ -326,14 +326,14 @@ async def sessions_for(stage, count):
     return sessions
 
 
-async def base_of(stage):
+async def measure_baseline(stage):
     gateway = stage.gateway
     await asyncio.sleep(3.2)
     return {"descriptors": gateway.descriptors(), "children": len(gateway.children()), "resident": gateway.resident()}
 
 
 async def trial(stage, kind, seconds):
-    """All faults of a kind, in lanes at the same time, because most of what they do is to wait."""
+    """Runs all faults of a kind in parallel lanes, because most of them mainly wait."""
     arguments = stage.arguments
     print(f"\n== {kind}", flush=True)
     begun = time.monotonic()
@@ -341,7 +341,7 @@ async def trial(stage, kind, seconds):
     sessions = {"f": await sessions_for(stage, few), "l": await sessions_for(stage, min(most, arguments.crowd, arguments.rounds))}
     await warm_up(stage, kind, sessions["f"], sessions["l"])
     neighbour = await Neighbour(stage.gateway.url, kind).start()
-    base = await base_of(stage)
+    base = await measure_baseline(stage)
     await neighbour.figures()
     await asyncio.sleep(3)
     quiet = await neighbour.figures()
@@ -354,9 +354,9 @@ async def trial(stage, kind, seconds):
     async def run(lane, fault):
         running.append(fault)
         if fault in ENDS:
-            rounds, told = await run_end(stage, kind, fault, seconds)
+            rounds, codes_text = await run_end(stage, kind, fault, seconds)
         else:
-            rounds, told = await run_fault(stage, kind, fault, sessions[lane], seconds)
+            rounds, codes_text = await run_fault(stage, kind, fault, sessions[lane], seconds)
         during = await neighbour.figures()
         for what in all_during:
             all_during[what] += during[what]
@@ -372,8 +372,8 @@ async def trial(stage, kind, seconds):
             ledger = stage.ledger(kind, lane)
             await ledger.until(lambda: ledger.open == 0, 3)
             left += [f"{ledger.open} open at the double"] if ledger.open else []
-        REPORT.check(f"{kind}, {fault}: nothing is left at work", not left, f"{left}")
-        found[fault] = rounds, told, "; ".join(left) or "none"
+        REPORT.check(f"{kind}, {fault}: nothing is left in flight", not left, f"{left}")
+        found[fault] = rounds, codes_text, "; ".join(left) or "none"
 
     async def run_lanes(letters):
         for lane in letters:
@@ -382,26 +382,26 @@ async def trial(stage, kind, seconds):
                     await run(lane, fault)
 
     async with asyncio.TaskGroup() as group:
-        # To start processes takes all of the cores as it is.
+        # Starting processes already uses all cores.
         for letters in ["fc", "l"] if kind == "process" else LANES:
             group.create_task(run_lanes(letters))
     for fault in faults:
         REPORT.row(kind, fault, *found[fault])
     compare(kind, kind, quiet, all_during)
-    REPORT.row(kind, "all of them", "", f"{time.monotonic() - begun:.0f} s", await settle(stage, kind, base, kind))
+    REPORT.row(kind, "all of them", "", f"{time.monotonic() - begun:.0f} s", await check_baseline(stage, kind, base, kind))
     await neighbour.stop()
     await asyncio.gather(*(client.bye() for client in [*sessions["f"], *sessions["l"]]))
 
 
 async def run_cancels(stage, kind, total):
-    """Requests that hang, cancelled in flight."""
+    """Cancels hanging requests in flight."""
     ledger = stage.ledger(kind, "c")
     sessions = 8 if kind == "process" else 50
     size = 8 if kind == "process" else 500
     total = min(total, 200) if kind == "process" else total
-    base = await base_of(stage)
+    base = await measure_baseline(stage)
     clients = await asyncio.gather(*(Client(stage.gateway.url).open() for _ in range(sessions)))
-    # Not while the breaker lets only one pass.
+    # Begins when the breaker is closed.
     for client in clients[:2]:
         await client.good(kind, f"c_{kind}")
     wrong = collections.Counter()
@@ -438,11 +438,11 @@ async def run_cancels(stage, kind, total):
         if all(name in sent for _, name, _ in ends):
             seen.extend(moment - sent[name] for moment, name, _ in ends)
         else:
-            # Where the double doesn't learn names: in order.
+            # Without ids at the double, matched in order.
             seen.extend(moment - begun for (moment, _, _), begun in zip(ends, sorted(sent.values())))
 
     async def deaths(outcomes):
-        """A process can't be told anything: it has to be gone."""
+        """Measures the deaths of cancelled processes: a process is cancelled by killing it."""
         workers = [pid for pid, state in stage.gateway.children().items() if state != "Z" and pid in ledger.pids]
         loop = asyncio.get_running_loop()
         handles, gone = {}, {}
@@ -483,15 +483,15 @@ async def run_cancels(stage, kind, total):
     print(
         f"    {done} cancelled in {took:.1f} s, answered after p50 {percentile(answered, 0.5) * 1000:.1f}, at most {max(answered) * 1000:.1f} ms",
         flush=True)
-    REPORT.check(f"{kind}: each of {done} cancels is answered and seen", not wrong, f"{dict(wrong)}")
+    REPORT.check(f"{kind}: each of {done} cancels is acknowledged and seen", not wrong, f"{dict(wrong)}")
     p99 = percentile(seen, 0.99)
     REPORT.check(f"{kind}: the double sees a cancel within 50 ms", p99 <= 0.05, f"p99 {p99 * 1000:.1f} ms, one at a time")
     REPORT.check(f"{kind}: sessions stay", not any(client.closed for client in clients))
     for client in clients[:3]:
         what, _ = await client.good(kind, f"c_{kind}")
-        REPORT.check(f"{kind}: answers after cancels", not what, what)
+        REPORT.check(f"{kind}: responses after cancels", not what, what)
     await asyncio.gather(*(client.bye() for client in clients))
-    await settle(stage, kind, base, f"{kind}, after cancels")
+    await check_baseline(stage, kind, base, f"{kind}, after cancels")
 
 
 def is_alive(pid):
@@ -501,8 +501,8 @@ def is_alive(pid):
 
 
 async def run_kill(arguments):
-    """SIGKILL of the gateway, with processes at work."""
-    print("\n== the gateway is killed with processes at work", flush=True)
+    """Kills the gateway with SIGKILL while processes are busy."""
+    print("\n== the gateway is killed while processes are busy", flush=True)
     for with_cancel in (True, False):
         stage = Stage(argparse.Namespace(**{**vars(arguments), "kinds": ["process"]}))
         await stage.start()
@@ -512,7 +512,7 @@ async def run_kill(arguments):
         await ledger.until(lambda: ledger.counts["request"] >= 4 and ledger.forked, 10)
         workers, forked = list(ledger.pids), list(ledger.forked)
         if with_cancel:
-            # First as it should be: everything goes when its request does.
+            # First the regular case: all processes end with their requests.
             begun = time.monotonic()
             for client, outcome in zip(clients, outcomes):
                 await client.cancel(outcome)
@@ -521,7 +521,7 @@ async def run_kill(arguments):
             spent = time.monotonic() - begun
             left = [pid for pid in workers + forked if is_alive(pid)]
             print(f"    cancelled: workers and grandchild gone after {spent * 1000:.0f} ms, left: {left}", flush=True)
-            REPORT.check("process: a cancel takes the grandchild along", not left, f"alive: {left}, grandchild {forked}")
+            REPORT.check("process: a cancel kills the grandchild", not left, f"alive: {left}, grandchild {forked}")
             await asyncio.sleep(0.3)
             zombies = [pid for pid, state in stage.gateway.children().items() if state == "Z"]
             REPORT.check("process: no zombies after a cancel", not zombies, f"{zombies}")
@@ -530,7 +530,7 @@ async def run_kill(arguments):
             continue
         begun = time.monotonic()
         stage.gateway.process.kill()
-        # Not wait(): that would be for all who hold its standard error.
+        # Not wait(), which would also wait for all holders of standard error.
         while any(map(is_alive, [stage.gateway.pid, *workers])) and time.monotonic() < begun + 2:
             await asyncio.sleep(0.005)
         spent = time.monotonic() - begun
@@ -573,11 +573,11 @@ async def main(arguments):
         print(f"\nthe gateway's log: {dict(levels)}", flush=True)
         serious = [line[:300] for line in log.splitlines() if '"level":"error"' in line or '"level":"critical"' in line]
         REPORT.check("the log has no errors", not serious, f"{len(serious)}: {serious[:3]}")
-        REPORT.check("the gateway lives", stage.gateway.process.returncode is None)
+        REPORT.check("the gateway is still running", stage.gateway.process.returncode is None)
     except Exception as error:
-        # What was found until then is told all the same.
+        # Results up to this point are still reported.
         traceback.print_exc()
-        REPORT.check("the run comes to its end", False, f"{error!r}; the gateway's status is {stage.gateway.process.returncode}")
+        REPORT.check("the run completes", False, f"{error!r}; the gateway's status is {stage.gateway.process.returncode}")
     finally:
         await stage.stop()
     if "process" in arguments.kinds:
@@ -586,7 +586,7 @@ async def main(arguments):
     for line in REPORT.failed:
         print("  " + line)
     print(f"\n{REPORT.table()}\n")
-    print("leaks: what the gateway or the double still had at work 3 s later; for all of them together, what the gateway held before and after\n")
+    print("leaks: requests in flight at the gateway or the double 3 s later; for all faults together, the gateway's resources before and after\n")
     print(f"{REPORT.passed} passed, {len(REPORT.failed)} failed", flush=True)
     return 1 if REPORT.failed else 0
 
@@ -594,9 +594,9 @@ async def main(arguments):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executable", default=os.environ.get("PARLEY_EXECUTABLE", ".build/release/parley"))
-    parser.add_argument("--rounds", type=int, default=1000, help="of each fault at each kind, as far as the time goes")
-    parser.add_argument("--minutes", type=float, default=8, help="for all faults together; 0: as long as it takes")
-    parser.add_argument("--crowd", type=int, default=500, help="sessions that ask for the same at once, where a deadline has to be waited for")
+    parser.add_argument("--rounds", type=int, default=1000, help="rounds of each fault at each kind, within the time")
+    parser.add_argument("--minutes", type=float, default=8, help="time for all faults together; 0: unlimited")
+    parser.add_argument("--crowd", type=int, default=500, help="parallel sessions for faults that end with a timeout")
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS)
     parser.add_argument("--faults", type=lambda text: text.split(","), default=[])
     parser.add_argument("--cancels", type=int, default=10000)

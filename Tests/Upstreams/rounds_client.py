@@ -1,8 +1,8 @@
-"""What rounds.py asks with: sessions, and a neighbour who measures what he feels of the others.
+"""The clients of rounds.py: sessions, and a neighbour that measures latencies.
 
     rounds_client.py URL KIND
 
-is that neighbour. Each line of its input is answered by a line of JSON: what was measured since the one before.
+runs that neighbour. For each line of input it prints a line of JSON with the measurements since the previous one.
 """
 import asyncio
 import base64
@@ -26,12 +26,12 @@ TLS.verify_mode = ssl.CERT_NONE
 
 
 def alike(text):
-    """Without the numbers and names that tell one such message from another."""
+    """Returns the text with numbers and ids replaced, so that similar messages are equal."""
     return re.sub(r"\b(n?\d+|[0-9A-Z]{26})\b", "#", text)
 
 
 class Outcome:
-    """How one request ended."""
+    """The outcome of one request."""
 
     def __init__(self):
         self.code = None
@@ -130,13 +130,13 @@ class Client:
             outcome.done.set_result(None)
 
     async def send(self, kind, to, text, samples=320):
-        """Asks; what comes of it is to be awaited."""
+        """Sends a request and returns its outcome, to be awaited."""
         name = f"q{next(self.numbers)}"
         outcome = self.asked[name] = Outcome()
         outcome.name = name
         outcome.begun = time.monotonic()
         if kind in AUDIO:
-            # A recogniser is told by the samples, see websocket_faults.py, a transcription by its prompt.
+            # Vosk gets the fault in the samples, see websocket_faults.py; transcription in the prompt.
             data = base64.b64encode(text.encode().ljust(2 * samples, b"\0")).decode()
             message = {
                 "type": "audio", "id": name, "format": {"codec": "pcm16", "rate": 16000, "channels": 1}, "data": data, "final": True,
@@ -167,7 +167,7 @@ class Client:
         return await self.wait(await self.send(kind, to, text, samples), seconds)
 
     async def good(self, kind, to, seconds=5):
-        """Asks for something right until it is let through. Returns what was wrong, and how often it was refused by the breaker."""
+        """Sends a correct request until the breaker admits it. Returns what went wrong, and the number of rejections."""
         refused = 0
         deadline = time.monotonic() + seconds
         while True:
@@ -179,24 +179,24 @@ class Client:
             if outcome.code == UNAVAILABLE and outcome.is_breaker and time.monotonic() < deadline:
                 refused += 1
                 if not outcome.retryable or not outcome.retry_after:
-                    return f"refused by the breaker with retryable {outcome.retryable}, retry_after_ms {outcome.retry_after}", refused
+                    return f"rejected by the breaker with retryable {outcome.retryable}, retry_after_ms {outcome.retry_after}", refused
                 await asyncio.sleep(min(outcome.retry_after, 1000) / 1000)
                 continue
             if outcome.code != "ok":
                 return f"{outcome.key}: {outcome.message} ({outcome.details}) after {outcome.elapsed * 1000:.0f} ms", refused
-            said = "".join(part for _, part, _ in outcome.text)
+            received = "".join(part for _, part, _ in outcome.text)
             if kind == "speech":
                 is_right = outcome.audio == (words + 1) * 8820
-                said = f"{outcome.audio} bytes of audio for {words + 1} words"
+                received = f"{outcome.audio} bytes of audio for {words + 1} words"
             elif kind == "transcription":
-                is_right = said == f"{2 * samples + 44} bytes"
+                is_right = received == f"{2 * samples + 44} bytes"
             elif kind == "vosk":
-                said = "".join(part for _, part, final in outcome.text if final)
-                is_right = said == f"{2 * samples} bytes"
+                received = "".join(part for _, part, final in outcome.text if final)
+                is_right = received == f"{2 * samples} bytes"
             else:
-                is_right = said == text.upper()
+                is_right = received == text.upper()
             if not is_right:
-                return f"ANOTHER ANSWER: {said[:80]!r} for {text!r} ({2 * samples} bytes)", refused
+                return f"WRONG RESPONSE: {received[:80]!r} for {text!r} ({2 * samples} bytes)", refused
             return None, refused
 
     async def cancel(self, outcome):
@@ -217,10 +217,10 @@ class Client:
 
 
 class Neighbour:
-    """Asks something healthy again and again, in a process of its own."""
+    """Sends requests to a healthy upstream in a loop, in a process of its own."""
 
     def __init__(self, url, kind, pause=0.02):
-        # Often enough for a percentile, and seldom enough to leave the cores to the others.
+        # Often enough for percentiles, rarely enough to leave the cores to others.
         self.url, self.kind, self.pause = url, kind, pause
         self.asking = asyncio.Lock()
 
@@ -231,7 +231,7 @@ class Neighbour:
         return self
 
     async def figures(self):
-        """Milliseconds of pings and answers since the last time, and what went wrong."""
+        """Returns latencies of pings and responses in milliseconds since the last call, and errors."""
         async with self.asking:
             self.process.stdin.write(b"\n")
             return json.loads(await self.process.stdout.readline())
@@ -247,7 +247,7 @@ async def be_neighbour(url, kind, pause=0.02):
     client = await Client(url).open()
     pings, answers, wrong = [], [], []
 
-    async def tell():
+    async def report():
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         print("ready", flush=True)
@@ -256,8 +256,8 @@ async def be_neighbour(url, kind, pause=0.02):
             pings.clear(), answers.clear(), wrong.clear()
         os._exit(0)
 
-    telling = asyncio.create_task(tell())
-    while not telling.done():
+    reporting = asyncio.create_task(report())
+    while not reporting.done():
         begun = time.monotonic()
         name = f"p{next(Client.numbers)}"
         outcome = client.asked[name] = Outcome()

@@ -1,4 +1,4 @@
-"""Which faults rounds.py asks for at which kinds of upstreams, and what the client has to be told."""
+"""The faults that rounds.py requests for each kind of upstream, and the expected error codes."""
 import re
 
 KINDS = ["websocket", "vosk", "chat", "transcription", "speech", "http_json", "http_sse", "process"]
@@ -16,10 +16,10 @@ FAULTS = [
     "endless-rude", "trickle", "trickle-body 300", "huge", "huge 3000000", "twice", "twice-body", "other", "anonymous", "error 503", "error 500",
     "error 429", "error 400", "redirect", "slow 300", "status",
 ]
-# What the client does in the middle of an answer.
+# Actions of the client during a response.
 ENDS = ["cancel", "disconnect", "bye"]
 HANDSHAKES = ["hang", "die", "close", "rubbish", "garbage-status", "error 503", "redirect", "trickle", "slow 200"]
-# What ends with a deadline, so that many are asked for at once.
+# Faults that end with a timeout and are requested by many sessions at once.
 LONG = {"hang", "stall", "trickle", "trickle-body 300", "slow 300", "handshake hang", "handshake trickle", "handshake slow 200"}
 OF_HTTP = {"close-fin", "garbage-status", "trickle-body 300", "twice-body", "redirect", "error 429", "error 400"}
 STREAMED = {"websocket", "vosk", "chat", "speech", "http_sse", "process"}
@@ -39,12 +39,12 @@ EXPECTED = {
 }
 PARTICULAR = {
     ("websocket", "error 503"): {ERROR}, ("process", "error 503"): {ERROR}, ("vosk", "error 503"): {ERROR},
-    # There are no numbers in these protocols: the stranger's answer can't be told from the right one.
+    # These protocols don't number requests: an unsolicited response can't be distinguished from the right one.
     ("chat", "other"): {"ok"}, ("transcription", "other"): {"ok"}, ("speech", "other"): {"ok"}, ("http_json", "other"): {"ok"},
     ("http_sse", "other"): {"ok"}, ("process", "other"): {ERROR},
-    # Who shares a connection with what is too long loses it as well.
+    # Requests that share the connection with a too long message fail as well.
     ("websocket", "huge"): {ERROR + "!", ERROR}, ("websocket", "huge 3000000"): {ERROR + "!", ERROR},
-    # Bodies are good for one answer; the length that a WAV file tells isn't believed.
+    # The length declared by a WAV file is ignored.
     ("speech", "rubbish-json"): {ERROR},
 }
 BREAKER = "The upstream is unavailable; its circuit breakers are open"
@@ -59,7 +59,7 @@ def faults_of(kind, wanted):
             continue
         if fault == "anonymous" and kind in HTTP or fault == "tls" and kind == "process":
             continue
-        # Nothing in this protocol has a number, and there is nothing but results.
+        # This protocol has no request numbers, and no messages but results.
         if kind == "vosk" and fault in ("other", "anonymous", "status"):
             continue
         if fault in ("error 500",) and kind not in HTTP:
@@ -80,17 +80,17 @@ def is_long(kind, fault):
 
 
 def handshake_upstream(kind, fault):
-    """The name of the upstream whose handshakes go wrong in that way."""
+    """Returns the name of the upstream with that handshake fault."""
     return f"h_{kind}_{re.sub('[ -]', '_', fault)}"
 
 
 def lane_of(kind, fault):
-    """Whose double and sessions it has: `c` those of the requests that a client ends, `l` the crowd's, `f` those of all else."""
+    """Returns the lane, with a double and sessions of its own: `c` for requests that clients end, `l` for crowds, `f` for the rest."""
     return "c" if fault in ENDS else "l" if is_long(kind, fault) else "f"
 
 
 def route_of(kind, fault):
-    """Where a fault is asked for, and where the good message behind it."""
+    """Returns the upstreams for the fault and for the good message after it."""
     if fault == "refuse":
         return f"r_{kind}", f"n_{kind}" if kind == "process" else f"r_{kind}"
     if fault == "tls":

@@ -1,4 +1,4 @@
-"""What rounds.py works with: the gateway, the doubles behind it, and the report."""
+"""The environment of rounds.py: the gateway, its doubles, and the report."""
 import asyncio
 import collections
 import contextlib
@@ -18,11 +18,11 @@ import time
 from rounds_faults import DOUBLES, HANDSHAKES, PATHS, SOCKETS, STREAMED, handshake_upstream
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Sessions that ask for what fails at once. So many failures don't open the breaker yet; thrice as many do.
+# Parallel sessions per fault. This many failures don't open the breaker yet; three times as many do.
 TOGETHER, PROCESSES_TOGETHER = 32, 6
-# What is asked for at the same time has a double of its own: see lane_of.
+# Each lane has doubles of its own: see lane_of.
 LANES = "flc"
-# At work for one upstream at the same time.
+# Maximum connections and processes of one upstream.
 MOST_CONNECTIONS, MOST_PROCESSES = 600, 160
 COMMON = """
     connect_timeout: 500ms
@@ -33,16 +33,16 @@ COMMON = """
     breaker_rate: 0
     breaker_open: 200ms
 """
-# Of those only from which answers come.
+# Only for upstreams that respond.
 ANSWERS = """
     between_bytes_timeout: 1s
     max_answer_bytes: 1MB
 """
-# What the neighbour measures is to be the gateway's own slowness, and not that of a machine with too few cores. Faulty processes, which would inherit
-# the gateway's place, go behind it again.
+# Priorities, so that the neighbour measures the gateway's latency and not a lack of cores. Faulty processes would inherit the gateway's priority, so
+# theirs is lowered again.
 BEFORE_OTHERS = ["nice", "-n", "-5"] if os.geteuid() == 0 else []
 AFTER_OTHERS = "nice, -n, \"5\", " if os.geteuid() == 0 else ""
-# Where nothing good comes in between, or not soon enough.
+# For upstreams with too few successes in between.
 NEVER = "    breaker_failures: 1000\n"
 
 
@@ -75,11 +75,11 @@ class Report:
         print(f"remark  {text}", flush=True)
 
     def row(self, kind, fault, rounds, codes, leaks):
-        """One of the table at the end."""
+        """Adds a row to the final table."""
         self.rows.append((kind, fault, rounds, codes, leaks))
 
     def table(self):
-        """All rows in Markdown."""
+        """Returns all rows in Markdown."""
         lines = ["| kind | fault | rounds | codes (! not retryable) | leaks |", "|---|---|---:|---|---|"]
         return "\n".join(lines + [f"| {' | '.join(map(str, row))} |" for row in self.rows])
 
@@ -88,7 +88,7 @@ REPORT = Report()
 
 
 class Ledger:
-    """The events of one double: which requests are open, and who waits for one."""
+    """The events of one double: open requests, counters and process ids."""
 
     def __init__(self):
         self.open = 0
@@ -138,7 +138,7 @@ class Ledger:
 
 
 class Double:
-    """A faulty.py and its ledger."""
+    """A faulty.py process and its ledger."""
 
     def __init__(self, kind, *arguments, before=()):
         self.kind = kind
@@ -164,7 +164,7 @@ class Double:
 
 
 class Relay:
-    """A port where somebody listens only while it is wanted."""
+    """A port that accepts connections only while opened."""
 
     def __init__(self, target):
         self.target = target
@@ -222,7 +222,7 @@ class Gateway:
     async def start(self):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
         self.log = open(f"{self.folder}/log", "ab")
-        # What its processes write to standard error is the double's report.
+        # Its worker processes write their events to standard error.
         self.process = await asyncio.create_subprocess_exec(
             *BEFORE_OTHERS, self.executable, "serve", cwd=self.folder, env=environment, stdout=self.log, stderr=subprocess.PIPE, limit=1 << 20)
         self.reading = asyncio.create_task(self.read())
@@ -264,7 +264,7 @@ class Gateway:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def children(self):
-        """pid: state of each."""
+        """Returns the state of each child by pid."""
         found = {}
         for name in os.listdir("/proc"):
             if name.isdigit():
@@ -287,7 +287,7 @@ class Gateway:
         return {upstream["name"]: upstream for upstream in status["upstreams"]}
 
     async def quiet(self, seconds, names=None):
-        """What of the upstreams is still at work after so long."""
+        """Waits up to `seconds` until the upstreams are idle. Returns those that aren't."""
         deadline = time.monotonic() + seconds
         while True:
             left = [
@@ -302,7 +302,7 @@ class Gateway:
 
 
 class Stage:
-    """The gateway, the doubles, and what was measured before."""
+    """The gateway and its doubles."""
 
     def __init__(self, arguments, loops=0):
         self.arguments, self.loops = arguments, loops
@@ -363,7 +363,7 @@ class Stage:
             double = DOUBLES.get(kind)
             port, crowd, ended = (self.faulty[double, lane].port if double else None for lane in LANES)
             add(f"f_{kind}", kind, port)
-            # Enough for what is right, and no more: each of a thousand endless answers has to be read up to here.
+            # Just enough for correct responses: each endless response is read up to this limit.
             add(f"e_{kind}", kind, port, more=f"    max_answer_bytes: {'2KB' if kind in STREAMED - {'speech'} else '64KB'}\n")
             add(f"n_{kind}", kind, self.healthy[double].port if double else None, query="" if double else "healthy")
             add(f"r_{kind}", kind, self.relays[kind].port if double else None, query="" if double else "missing")
@@ -372,7 +372,7 @@ class Stage:
                 "    max_answer_bytes: 1GB\n"
             )
             many = "" if double else f"    max_processes: {MOST_PROCESSES}\n"
-            # A crowd takes longer to ask than the first of it are at work: the breaker would open for the others.
+            # The first requests of a crowd fail while others still begin; the breaker would reject those.
             add(f"l_{kind}", kind, crowd, more=many + NEVER)
             add(f"c_{kind}", kind, ended, more=patient + many)
             if double:
@@ -381,17 +381,17 @@ class Stage:
                 for fault in HANDSHAKES:
                     query = "?fault=" + fault.replace(" ", "+")
                     add(handshake_upstream(kind, fault), kind, port, query=query, more=NEVER, answers=False)
-        # Two files, because one has no more than 1000 entries.
+        # Two files, because a file is limited to 1000 entries.
         return "\n".join(lines) + "\n", "\n".join(more_lines + routes) + "\n"
 
     def program(self, query):
         if query == "missing":
             return "/nonexistent/program"
-        # Beside a gateway that has a core of its own.
+        # On the other core, if the gateway has one of its own.
         elsewhere = "taskset, -c, \"1\", " if self.loops == 1 else ""
         priority = AFTER_OTHERS
         if query == "healthy":
-            # As neighbours.py places the doubles of the other kinds.
+            # The same priority that neighbours.py gives the other healthy doubles.
             priority = "chrt, --fifo, \"1\", " if self.loops == 1 and os.geteuid() == 0 else ""
         return elsewhere + priority + f"{sys.executable}, {HERE / 'quick_process.py'}"
 
@@ -404,10 +404,10 @@ class Stage:
             gateway.process.send_signal(signal.SIGTERM)
             try:
                 code = await asyncio.wait_for(gateway.process.wait(), 20)
-                REPORT.check("the gateway ends with 0", code == 0, f"status {code}")
+                REPORT.check("the gateway exits with 0", code == 0, f"status {code}")
             except asyncio.TimeoutError:
                 gateway.process.kill()
-                REPORT.check("the gateway ends within 20 s of SIGTERM", False)
+                REPORT.check("the gateway exits within 20 s of SIGTERM", False)
         for double in [*self.faulty.values(), *self.healthy.values(), *self.secure.values()]:
             await double.stop()
         shutil.rmtree(self.certificate, ignore_errors=True)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""An upstream program as people write it first: the text in upper case, a line each.
+"""A minimal upstream program, as a beginner would write it: responds to each line with the text in upper case.
 
     small_process.py [--banner] [--once] [--late-banner]
 
---banner: it prints what isn't JSON before it serves; --once: it exits behind each answer; --late-banner: it prints a line behind its first answer.
-A text `leave` has it start a `sleep` that holds its output, and exit without an answer; with `leave-behind` the answer comes first.
+--banner: prints lines that aren't JSON first; --once: exits after each response; --late-banner: prints a line after the first response.
+The text `leave` starts a `sleep` that keeps the output open, and exits without a response; `leave-behind` responds first.
 """
 import json
 import subprocess

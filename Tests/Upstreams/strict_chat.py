@@ -1,11 +1,11 @@
-"""A chat server with a template that demands alternating roles, and a content filter: what users of small models run into.
+"""A chat server with a template that requires alternating roles, and with a content filter, as users of small models meet them.
 
-The template is the one of Mistral's instruct models (chat_template in their tokenizer_config.json): it raises for any order but user, assistant, user …
-vLLM answers what a template raises with 400 (vllm/entrypoints/openai/serving_engine.py, create_error_response). The filter answers as Azure OpenAI
-does: 400, code `content_filter`, innererror `ResponsibleAIPolicyViolation`.
+The template is that of Mistral's instruct models (chat_template in their tokenizer_config.json): it raises unless user and assistant alternate. vLLM
+responds to an exception of the template with 400 (vllm/entrypoints/openai/serving_engine.py, create_error_response). The filter responds like Azure
+OpenAI: 400, code `content_filter`, innererror `ResponsibleAIPolicyViolation`.
 
-What the last line of the last message begins with says what happens: hang, fail, half, null, refuse, length, tools, filtered, think; anything else is answered
-in upper case. Every request's messages, and its other fields, are printed as a line of JSON.
+The first word of the last line of the last message selects the behaviour: hang, fail, half, null, refuse, length, tools, filtered, think; any other
+text is returned in upper case. The messages and other fields of every request are printed as a line of JSON.
 """
 import json
 import threading
@@ -94,5 +94,5 @@ server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
 tell(ready=True, port=server.server_address[1])
-# The test that has started it ends it.
+# Runs until the test that started it kills it.
 threading.Event().wait()

@@ -1,11 +1,11 @@
 """WebSocket upstreams: Parley's own protocol, and vosk-server's.
 
-`websockets` makes the handshake and judges what comes in, by its protocol without I/O; what goes out is written frame
-by frame onto the wire, so that frames can be slow, giant or wrong. A fault of the handshake is named by the query, as
-in `/?fault=error+429`: one of hang, die, close, rubbish, garbage-status, error, redirect, slow and trickle.
+The sans-I/O protocol of `websockets` performs the handshake and validates incoming frames; outgoing frames are written
+directly to the wire, so that they can be slow, giant or invalid. A handshake fault is selected by the query, as in
+`/?fault=error+429`: one of hang, die, close, rubbish, garbage-status, error, redirect, slow and trickle.
 
-What a client writes doesn't reach vosk-server: its protocol knows nothing but samples. So a fault is named where the
-recogniser listens, by the samples themselves, which begin with the text that elsewhere would be the request's.
+vosk-server's protocol has no texts, only samples. So a fault is selected by the samples themselves, which begin with
+the text that selects the fault elsewhere.
 """
 import asyncio
 import json
@@ -26,11 +26,11 @@ SUBPROTOCOL = "parley.upstream.v1"
 LARGEST_MESSAGE = 64 << 20
 # A frame with opcode 3, which is reserved, and four random bytes.
 RESERVED = b"\x83\x04" + rubbish(8)[4:]
-# For these a recogniser doesn't wait until all audio is there.
+# Faults that happen before the end of the audio.
 AT_ONCE = {
     "hang", "stall", "die", "close", "rubbish", "rubbish-json", "rubbish-field", "endless", "endless-rude", "error",
 }
-# Messages that wait for a client to read, after which it is read from no more.
+# Maximum number of pending control frames; beyond it the client isn't read.
 MOST_CONTROL = 1000
 
 
@@ -43,7 +43,7 @@ def frame_head(opcode, length):
 
 
 class Connection:
-    """The handshake, messages in, control frames out. A subclass says what messages mean."""
+    """Performs the handshake, receives messages and sends control frames. Subclasses handle the messages."""
 
     subprotocols = None
 
@@ -58,7 +58,7 @@ class Connection:
     async def serve(self):
         controlling = asyncio.create_task(self.write_control())
         try:
-            # No answer is waited for between two reads: a cancel has to be seen while a frame trickles.
+            # Responses don't block reading: a cancel has to be seen while a frame trickles.
             while data := await self.wire.reader.read(65536):
                 self.protocol.receive_data(data)
                 for event in self.protocol.events_received():
@@ -83,7 +83,7 @@ class Connection:
             self.control.put_nowait(data)
 
     async def write_control(self):
-        """Pongs, closes and the end, between other frames."""
+        """Writes pongs, close frames and the end of the connection between other frames."""
         try:
             while True:
                 data = await self.control.get()
@@ -148,7 +148,7 @@ class Connection:
             self.wire.events.emit("malformed", reason=str(error), connection=self.wire.number)
 
     def begin_close(self, code):
-        """Sends a close frame behind what is written; the other side's ends the connection."""
+        """Sends a close frame after all written data; the peer's close frame ends the connection."""
         self.wire.ours = True
         if self.protocol.state.name == "OPEN":
             self.protocol.send_close(code)
@@ -165,7 +165,7 @@ class Connection:
 
 
 class SocketOut(MessageOut):
-    """Messages in frames of their own."""
+    """One frame per message."""
 
     def __init__(self, wire, call, connection):
         super().__init__(wire, call)
@@ -183,7 +183,7 @@ class SocketOut(MessageOut):
 
     async def shut(self):
         self.connection.begin_close(1000)
-        # The other side gets time to close in its turn, which is not a cancellation.
+        # Gives the peer time for its close frame, which isn't a cancellation.
         try:
             await asyncio.wait_for(self.wire.reader.gone.wait(), 10)
         except asyncio.TimeoutError:
@@ -199,7 +199,7 @@ class SocketOut(MessageOut):
 
 
 class ParleyConnection(Connection):
-    """One connection, many requests."""
+    """A connection shared by many requests."""
 
     subprotocols = [SUBPROTOCOL]
 
@@ -220,10 +220,10 @@ class ParleyConnection(Connection):
 
 
 class VoskOut(SocketOut):
-    """Ends with the connection. There are no errors in this protocol but its end."""
+    """A response that ends with the connection. This protocol has no error messages."""
 
     def payload(self, unit):
-        # Blanks and lines as in vosk-api's JSON (src/json.h).
+        # White space as in vosk-api's JSON (src/json.h).
         if isinstance(unit, dict):
             unit = json.dumps(unit, ensure_ascii=False, indent=2, separators=(",", " : "))
         return super().payload(unit)
@@ -244,7 +244,7 @@ class VoskOut(SocketOut):
 
 
 def spelt(samples):
-    """The text that the samples begin with, up to a zero byte. Sounds and silence spell nothing that names a fault."""
+    """Returns the text at the beginning of the samples, up to a zero byte. Real audio never spells the name of a fault."""
     text, _, _ = samples[:200].partition(b"\0")
     return text.decode("ascii", errors="replace")
 
@@ -252,12 +252,12 @@ def spelt(samples):
 class VoskConnection(Connection):
     """One connection, one recognizer, any number of utterances.
 
-    Reads and answers messages as `recognize` and `process_chunk` of websocket/asr_server.py in
-    https://github.com/alphacep/vosk-server do: a text with "config" in it is a configuration; the end mark is compared
-    as a string and answered with FinalResult, behind which the connection closes; every other message is for
-    AcceptWaveform, which raises on a text (close 1011), and is answered with Result where it detects an endpoint, else
-    with PartialResult. An endpoint is half a second of silence behind sound, or five seconds of nothing but silence
-    (rules 2 and 1 of Kaldi's OnlineEndpointConfig).
+    Handles messages like `recognize` and `process_chunk` of websocket/asr_server.py in
+    https://github.com/alphacep/vosk-server: a text that contains "config" is a configuration; the end mark is compared
+    as a string, and FinalResult and the end of the connection follow; any other message is passed to AcceptWaveform,
+    which raises for a text (close 1011), and the response is Result if it detects an endpoint, else PartialResult. An
+    endpoint is half a second of silence after sound, or five seconds of silence only (rules 2 and 1 of Kaldi's
+    OnlineEndpointConfig).
     """
 
     COUNT = iter(range(1, 1 << 60))
@@ -270,7 +270,7 @@ class VoskConnection(Connection):
         self.answering = None
         self.sample_rate = 8000.0
         self.max_alternatives = 0
-        # Bytes of the utterance, and of the silence at its end.
+        # Bytes of the utterance and of its trailing silence.
         self.size = 0
         self.silence = 0
         self.has_sound = False
@@ -294,11 +294,11 @@ class VoskConnection(Connection):
             self.max_alternatives = int(config.get("max_alternatives", self.max_alternatives))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             self.begin_close(1011)
-            raise Malformed(f"no configuration: {error!r}") from None
+            raise Malformed(f"invalid configuration: {error!r}") from None
 
     def open(self):
         if self.eof:
-            raise Malformed("something comes after eof")
+            raise Malformed("data after eof")
         if not self.exchange:
             self.exchange = Exchange(self.wire, self.fault, id=f"u{next(self.COUNT)}")
 
@@ -317,7 +317,7 @@ class VoskConnection(Connection):
             self.control.put_nowait(out.framed(unit, out.payload(unit)))
 
     def accept_waveform(self, data):
-        """Whether there is an endpoint behind these samples."""
+        """Returns whether an endpoint follows these samples."""
         self.size += len(data)
         sound = data.rstrip(b"\0")
         self.has_sound = self.has_sound or bool(sound)
@@ -325,7 +325,7 @@ class VoskConnection(Connection):
         return self.silence >= (0.5 if self.has_sound else 5) * self.sample_rate * 2
 
     def result(self):
-        """The result of the utterance, behind which the next one begins."""
+        """Returns the result of the utterance and begins the next one."""
         answer = VoskAnswer([f"{self.size} bytes"] if self.size else [], self.max_alternatives)
         self.size, self.silence, self.has_sound = 0, 0, False
         return answer.result("".join(answer.pieces))
@@ -336,7 +336,7 @@ class VoskConnection(Connection):
             self.answering = self.exchange.start(self.perform, answer)
 
     async def perform(self, answer):
-        # Partial results that are on their way go first.
+        # Queued partial results go first.
         await self.control.join()
         await VoskOut(self.wire, None, self).perform(answer, self.fault)
 

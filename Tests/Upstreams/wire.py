@@ -1,4 +1,4 @@
-"""The bytes of one connection: written with back-pressure, at any pace, and ended in every way there is."""
+"""The byte stream of one connection: written with back-pressure at any pace, and closed in any way."""
 import asyncio
 import concurrent.futures
 import itertools
@@ -11,7 +11,7 @@ NUMBERS = itertools.count(1)
 
 
 class Reader(asyncio.StreamReader):
-    """A stream that also says at once when the other side has gone, whatever is still unread."""
+    """A stream that signals immediately when the peer has closed, even before all data is read."""
 
     def __init__(self):
         super().__init__(limit=64 * 1024)
@@ -27,7 +27,7 @@ class Reader(asyncio.StreamReader):
 
 
 class Wire:
-    """A TCP or TLS connection. `ours` is set once a fault has ended it, so that nobody else is blamed."""
+    """A TCP or TLS connection. `ours` is set when a fault closes it, so that the end isn't attributed to the gateway."""
 
     def __init__(self, reader, writer, events):
         self.reader = reader
@@ -37,17 +37,17 @@ class Wire:
         self.lock = asyncio.Lock()
         self.ours = False
         if writer:
-            # Drained then means handed to the kernel, all but one byte. Nought would never be reached over TLS.
+            # Then drain() returns when the kernel has accepted all but one byte. Zero would never be reached over TLS.
             writer.transport.set_write_buffer_limits(high=1, low=0)
 
     async def push(self, data):
         self.writer.write(data)
         await self.writer.drain()
-        # Draining doesn't yield while the other side keeps up.
+        # drain() doesn't yield while the peer keeps up.
         await asyncio.sleep(0)
 
     async def write(self, data, pace=None):
-        """One piece of the protocol that nothing may come between; with `pace`, a byte in so many seconds."""
+        """Writes one protocol element atomically; with `pace`, one byte per `pace` seconds."""
         async with self.lock:
             if not pace:
                 await self.push(data)
@@ -60,7 +60,7 @@ class Wire:
                     if sent < len(data):
                         await asyncio.sleep(pace)
             except asyncio.CancelledError:
-                # Others follow on the same connection: what is begun has to be ended.
+                # Other data follows on the same connection, so a begun element has to be completed.
                 if sent < len(data) and not self.reader.gone.is_set():
                     self.finish(data[sent:])
                 raise
@@ -69,7 +69,7 @@ class Wire:
         self.writer.write(data)
 
     async def blocks(self, before, filler, count, after):
-        """One giant piece: `filler` is a single byte. Once begun it goes on to its end, cancelled or not."""
+        """Writes one giant element filled with the byte `filler`. Once begun it is completed even if cancelled."""
         writing = asyncio.create_task(self.write_blocks(before, filler * BLOCK, count, after))
         writing.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(writing)
@@ -83,7 +83,7 @@ class Wire:
             await self.push(after)
 
     async def reset(self):
-        """TCP RST, after what was written has arrived."""
+        """Sends TCP RST after the written data has arrived."""
         self.ours = True
         await asyncio.sleep(0.05)
         connection = self.writer.get_extra_info("socket")
@@ -91,7 +91,7 @@ class Wire:
         self.abort()
 
     async def close(self):
-        """TCP FIN, with TLS after its close_notify."""
+        """Sends TCP FIN, with TLS after close_notify."""
         self.ours = True
         self.writer.close()
 
@@ -100,7 +100,7 @@ class Wire:
 
 
 class PipeTransport:
-    """What a StreamReader needs for back-pressure where bytes come from a thread."""
+    """The flow control that StreamReader needs when its bytes come from a thread."""
 
     def __init__(self):
         self.flowing = asyncio.Event()
@@ -114,14 +114,14 @@ class PipeTransport:
 
 
 class PipeWire(Wire):
-    """Standard input and output, whatever they are: pipes, sockets, files, a terminal."""
+    """Standard input and output of any type: pipes, sockets, files, a terminal."""
 
     def __init__(self, events):
         super().__init__(Reader(), None, events)
         self.transport = PipeTransport()
         self.reader.set_transport(self.transport)
         self.reading = concurrent.futures.ThreadPoolExecutor(1)
-        # One thread: what is written after a cancelled write comes after it.
+        # A single thread keeps the order, also after a cancelled write.
         self.writing = concurrent.futures.ThreadPoolExecutor(1)
         self.loop = asyncio.get_running_loop()
 

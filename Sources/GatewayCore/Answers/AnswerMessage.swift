@@ -1,5 +1,5 @@
 /// One message in Parley's upstream message format: a WebSocket message, a line of a process, or the JSON or an event of an HTTP response. Upstream
-/// page, section "Answers".
+/// page, section "Responses".
 package struct AnswerMessage: Sendable {
     package enum Body: Sendable {
         case event(UpstreamEvent.Content)

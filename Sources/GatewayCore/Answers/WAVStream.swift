@@ -36,25 +36,25 @@ package struct WAVStream: Sendable {
 
     package init() {}
 
-    package mutating func take(_ bytes: RawSpan, _ pass: (Piece) -> Void) throws(AnswerFault) {
+    package mutating func take(_ bytes: RawSpan, _ onPiece: (Piece) -> Void) throws(AnswerFault) {
         var input = held
         held = []
         input.append(bytesOf: bytes)
         var offset = 0
-        while try step(input, &offset, pass) {}
+        while try step(input, &offset, onPiece) {}
         held = Array(input[offset...])
     }
 
     /// Ends the body. Drops a partial frame at its end.
-    package mutating func finish(_ pass: (Piece) -> Void) {
-        if case .samples(let left) = state { emit(held.prefix(left ?? held.count), pass) }
+    package mutating func finish(_ onPiece: (Piece) -> Void) {
+        if case .samples(let left) = state { emit(held.prefix(left ?? held.count), onPiece) }
         (held, partialFrame, state) = ([], [], .rest)
     }
 
     /// Performs one parsing step at `offset`.
     ///
     /// - Returns: false when more bytes are needed
-    private mutating func step(_ input: [UInt8], _ offset: inout Int, _ pass: (Piece) -> Void) throws(AnswerFault) -> Bool {
+    private mutating func step(_ input: [UInt8], _ offset: inout Int, _ onPiece: (Piece) -> Void) throws(AnswerFault) -> Bool {
         let count = input.count - offset
         switch state {
         case .riff:
@@ -63,7 +63,7 @@ package struct WAVStream: Sendable {
             beginFile(&offset)
         case .chunk:
             guard count >= 8 else { return false }
-            try beginChunk(input, at: offset, pass)
+            try beginChunk(input, at: offset, onPiece)
             offset += 8
         case .format(let size):
             let needed = min(size, Self.formatBytes)
@@ -80,7 +80,7 @@ package struct WAVStream: Sendable {
             let end = offset + min(left ?? count, count)
             let next = WAVSignature.first(in: input, from: offset, to: end)
             let stop = next?.offset ?? end
-            emit(input[offset..<stop], pass)
+            emit(input[offset..<stop], onPiece)
             let rest = left.map { $0 - (stop - offset) }
             offset = stop
             state = .samples(left: rest)
@@ -107,13 +107,13 @@ package struct WAVStream: Sendable {
     }
 
     /// - Parameter offset: the offset of a complete chunk header: id and length
-    private mutating func beginChunk(_ input: [UInt8], at offset: Int, _ pass: (Piece) -> Void) throws(AnswerFault) {
+    private mutating func beginChunk(_ input: [UInt8], at offset: Int, _ onPiece: (Piece) -> Void) throws(AnswerFault) {
         let size = input.littleEndian(at: offset + 4, bytes: 4)
         if input[offset..<offset + 4].elementsEqual("data".utf8) {
             guard let encoding else { throw AnswerFault("the WAV file has no format before its samples") }
             if format != encoding.format {
                 format = encoding.format
-                pass(.format(encoding.format))
+                onPiece(.format(encoding.format))
             }
             state = .samples(left: size == 0 || size >= 0x7FFF_0000 ? nil : size)
         } else if input[offset..<offset + 4].elementsEqual("fmt ".utf8) {
@@ -125,13 +125,13 @@ package struct WAVStream: Sendable {
         }
     }
 
-    private mutating func emit(_ bytes: ArraySlice<UInt8>, _ pass: (Piece) -> Void) {
+    private mutating func emit(_ bytes: ArraySlice<UInt8>, _ onPiece: (Piece) -> Void) {
         guard let encoding, !bytes.isEmpty else { return }
         var whole = partialFrame + bytes
         let odd = whole.count % encoding.frameBytes
         partialFrame = Array(whole.suffix(odd))
         whole.removeLast(odd)
-        if !whole.isEmpty { pass(.samples(encoding.convert(whole))) }
+        if !whole.isEmpty { onPiece(.samples(encoding.convert(whole))) }
     }
 }
 

@@ -1,7 +1,7 @@
 /// The time until a limit admits a message.
 struct LimitWait: Equatable {
     var duration: Instant.Duration
-    /// All sessions of the client share the limit, so that others may have exhausted it.
+    /// The limit is the one that all sessions of the client share; other sessions may have exhausted it.
     var isClients = false
 
     /// - Parameter nanoseconds: the duration as returned by a limiter

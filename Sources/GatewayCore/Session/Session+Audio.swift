@@ -178,7 +178,7 @@ extension Session {
             if stream.lacksAudio { failIncomplete(stream, effects: &effects) } else { endInput(of: stream.key, effects: &effects) }
             intake.end()
         case .ignoring(let ignored) where ignored == nil || ignored == id:
-            // The opening was rejected or repeated, and the client was told then.
+            // The rejected or repeated opening got its reply already.
             intake.end()
         default:
             refuse(.unknownStream, param: "/id", id: id, effects: &effects)

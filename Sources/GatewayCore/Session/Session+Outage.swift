@@ -6,7 +6,7 @@ extension Session {
     /// Marks the first `count` accepted messages as durable.
     package mutating func keep(first count: UInt64) { inFlight.keep(first: count) }
 
-    /// Rejects every accepted message that isn't durable with `overloaded`, and removes its id, so that the client can send it again under
+    /// Rejects with `overloaded` every accepted message that isn't durable. Its id is removed, so that the client can send it again under
     /// the same id. An open stream waits for `from`, as after a rejected chunk.
     ///
     /// - Returns: the rejected requests. Their acknowledgements must not be sent any more.

@@ -35,10 +35,10 @@ extension Session {
         return outbox.rewind(after: last)
     }
 
-    /// Marks the session as ended: with its connection, or at once while detached.
+    /// Marks the session as ended by the operator. An attached session ends when its connection closes.
     package mutating func endByOperator() { ending = ending ?? .closedByOperator }
 
-    /// Handles an `ack`, which also confirms the resume token: the token was the first message on the connection.
+    /// Handles an `ack`. It also confirms the resume token, which was in the first message on the connection.
     mutating func acknowledge(_ sequence: UInt64) {
         outbox.acknowledge(sequence)
         if credentials.confirm() { changes &+= 1 }

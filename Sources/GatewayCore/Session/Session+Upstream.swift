@@ -91,7 +91,7 @@ extension Session {
         inFlight[index].isAnswered = true
         inFlight[index].answeredAt = now
         changes &+= 1
-        if inFlight[index].audio.bytes == 0 { updateAnswerDelay(since: inFlight[index].startedAt, now: now) }
+        if inFlight[index].audio.bytes == 0 { updateResponseDelay(since: inFlight[index].startedAt, now: now) }
     }
 
     private mutating func remember(transcript text: [UInt8], isLast: Bool, index: Int, effects: borrowing Effects) {
@@ -103,7 +103,7 @@ extension Session {
     }
 
     /// Smooths the delay by an eighth of each new sample, as TCP does with its round-trip time (RFC 6298 §2).
-    private mutating func updateAnswerDelay(since start: Instant, now: Instant) {
+    private mutating func updateResponseDelay(since start: Instant, now: Instant) {
         let delay = max(0, now.nanoseconds(since: start))
         answerDelay = answerDelay.map { $0 + (delay - $0) / 8 } ?? delay
     }
@@ -208,6 +208,6 @@ extension UpstreamEvent.Content {
 }
 
 extension ErrorCode {
-    /// Whether the client is at fault although its request was accepted before it failed.
+    /// Whether the client is at fault when an accepted request fails with this code.
     fileprivate var isOfClient: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound }
 }

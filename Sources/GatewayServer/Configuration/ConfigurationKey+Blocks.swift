@@ -105,7 +105,7 @@ extension ConfigurationKey {
         (1...4096).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }
 
-    private static func words(_ name: String, _ path: Place<String>, upTo limit: Int, _ meaning: String) -> ConfigurationKey {
+    private static func freeText(_ name: String, _ path: Place<String>, upTo limit: Int, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
             name, path, reload: .live, allowed: "a text of up to \(limit) bytes", meaning: meaning,
             read: { only($0).flatMap { $0.utf8.count <= limit && !$0.utf8.contains(0) ? $0 : nil } }, write: { $0 })
@@ -126,12 +126,12 @@ extension ConfigurationKey {
                 key("command"), \.[upstream: name].command, of: "words: the path of a program, and its arguments", reload: .live,
                 "process: the program to start, without a shell.",
                 read: { (1...4096).contains($0.utf8.count) && !$0.utf8.contains(0) ? $0 : nil }, write: { $0 }),
-            .words(key("model"), \.[upstream: name].model, upTo: 256, "openai: name of the model."),
-            .words(key("voice"), \.[upstream: name].voice, upTo: 128, "openai, speech: voice where the client requests none."),
+            .freeText(key("model"), \.[upstream: name].model, upTo: 256, "openai: name of the model."),
+            .freeText(key("voice"), \.[upstream: name].voice, upTo: 128, "openai, speech: voice where the client requests none."),
             .toggle(
                 key("strip_markdown"), \.[upstream: name].stripMarkdown, reload: .live,
                 "openai, speech: removes Markdown before synthesis: no marks, URLs reduced to their host, no code blocks."),
-            .words(
+            .freeText(
                 key("system_prompt"), \.[upstream: name].systemPrompt, upTo: 32_768,
                 "openai, chat: system prompt, sent before the conversation."),
             .count(
@@ -237,7 +237,7 @@ extension ConfigurationKey {
             .duration(
                 key("hedge_after"), \.[upstream: name].hedgeAfter, from: .milliseconds(1), zero: "never", reload: .live,
                 "When no response has begun after this time, the request is also sent to a second endpoint; requires repeatable."),
-            .words(
+            .freeText(
                 key("health_path"), \.[upstream: name].healthPath, upTo: 1024,
                 "http and openai: path of the health check (GET); an endpoint that doesn't return 2xx is ejected. Empty: no checks."),
             .duration(key("health_interval"), \.[upstream: name].healthInterval, reload: .live, "Interval between health checks."),
@@ -263,7 +263,7 @@ extension ConfigurationKey {
             .choice(
                 key("dedupe"), \.[route: name].dedupe, reload: .live,
                 "Which identical requests in flight with the same meta.dedupe_key share one upstream call."),
-            .words(key("dedupe_key"), \.[route: name].dedupeKey, upTo: 256, "Used where a message has no meta.dedupe_key."),
+            .freeText(key("dedupe_key"), \.[route: name].dedupeKey, upTo: 256, "Used where a message has no meta.dedupe_key."),
             .size(
                 key("collect_max_bytes"), \.[route: name].collectMaxBytes, reload: .live,
                 "Maximum audio that is collected for an upstream that needs it whole. Beyond it: audio_too_large."),

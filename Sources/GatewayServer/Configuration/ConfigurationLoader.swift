@@ -16,39 +16,39 @@ package enum ConfigurationLoader {
     ) throws(ConfigurationError) -> LoadedConfiguration {
         let flags = ConfigurationFlags(arguments)
         let variables = ConfigurationVariables(environment)
-        var place = ConfigurationPlace(flags: flags, variables: environment, directory: directory)
-        var fingerprint = ConfigurationFingerprint(of: place.paths + variables.secretFiles)
-        let files = place.paths.compactMap(ConfigurationFile.init)
-        place.check(read: files.map(\.path))
-        var problems = place.problems + flags.problems + variables.problems + files.flatMap(\.problems)
+        var location = ConfigurationPlace(flags: flags, variables: environment, directory: directory)
+        var fingerprint = ConfigurationFingerprint(of: location.paths + variables.secretFiles)
+        let files = location.paths.compactMap(ConfigurationFile.init)
+        location.check(read: files.map(\.path))
+        var problems = location.problems + flags.problems + variables.problems + files.flatMap(\.problems)
 
         // With an unknown environment, the rules of development, which are the mildest, find the remaining problems.
-        var reading = Reading(environment: place.environment ?? .development, refused: Set(problems.map(\.key)))
+        var merged = MergedLayers(environment: location.environment ?? .development, refused: Set(problems.map(\.key)))
         let layers = files.map(\.layer) + [variables.layer, flags.layer]
         let blocks = Set(layers.flatMap(\.names).compactMap { ConfigurationKey.named($0)?.block })
-        for key in ConfigurationKey.all(with: blocks) { reading.read(key, from: layers) }
-        reading.deriveSockets()
-        problems += reading.problems
+        for key in ConfigurationKey.all(with: blocks) { merged.read(key, from: layers) }
+        merged.deriveSockets()
+        problems += merged.problems
         let rules = ConfigurationRules(
-            configuration: reading.configuration, refused: reading.refused,
-            source: { reading.source(of: $0, in: layers) })
+            configuration: merged.configuration, refused: merged.refused,
+            source: { merged.source(of: $0, in: layers) })
         problems += rules.problems
         guard problems.isEmpty else { throw ConfigurationError(problems: problems, files: files.map(\.path)) }
 
-        let certificates = reading.configuration.tls.certificates.flatMap { [$0.certificate, $0.key] }
-        let upstreams = reading.configuration.upstreams.values.flatMap(\.credentialFiles)
-        let credentials = certificates + [reading.configuration.tls.clientCA].compactMap(\.self) + upstreams.sorted()
+        let certificates = merged.configuration.tls.certificates.flatMap { [$0.certificate, $0.key] }
+        let upstreams = merged.configuration.upstreams.values.flatMap(\.credentialFiles)
+        let credentials = certificates + [merged.configuration.tls.clientCA].compactMap(\.self) + upstreams.sorted()
         fingerprint.add(credentials)
         return LoadedConfiguration(
-            configuration: reading.configuration,
-            origins: [.init(key: "environment", value: place.named.text, source: place.named.source)] + reading.origins,
-            watchedFiles: place.paths + variables.secretFiles + credentials, fingerprint: fingerprint,
-            files: files.map { .init(path: $0.path, isEmpty: $0.isEmpty) }, directory: place.directory.text,
-            warnings: place.warnings + rules.warnings)
+            configuration: merged.configuration,
+            origins: [.init(key: "environment", value: location.named.text, source: location.named.source)] + merged.origins,
+            watchedFiles: location.paths + variables.secretFiles + credentials, fingerprint: fingerprint,
+            files: files.map { .init(path: $0.path, isEmpty: $0.isEmpty) }, directory: location.directory.text,
+            warnings: location.warnings + rules.warnings)
     }
 
     /// The result of merging the layers.
-    private struct Reading {
+    private struct MergedLayers {
         var configuration: GatewayConfiguration
         var sources: [String: String] = [:]
         /// Keys with a problem, to which no further checks apply.

@@ -13,8 +13,8 @@ extension ConfigurationRules {
         return configuration.upstreams.sorted { $0.key < $1.key }.flatMap { name, upstream in
             var found: [String] = []
             func warn(_ field: String?, _ text: String) {
-                let place = source("upstreams.\(name).\(field ?? "kind")")
-                found.append("upstreams.\(name)\(field.map { ".\($0)" } ?? "") (\(place)): \(text)")
+                let origin = source("upstreams.\(name).\(field ?? "kind")")
+                found.append("upstreams.\(name)\(field.map { ".\($0)" } ?? "") (\(origin)): \(text)")
             }
             if !used.contains(name) {
                 let effect = configuration.routes.isEmpty ? "; without any route all requests go to the built-in loopback" : ""

@@ -11,7 +11,7 @@ extension GatewayConfiguration {
         package var urls: [UpstreamURL] = []
         /// `process`: the program and its arguments.
         package var command: [String] = []
-        /// `openai`: the model; in the following lines settings of `openai` only.
+        /// The model. This and the fields up to `reasoningTags` apply only to `openai`.
         package var model = ""
         package var voice = ""
         /// Whether Markdown is removed from texts before synthesis.
@@ -181,11 +181,11 @@ package struct MetaCondition: Sendable, Hashable, CustomStringConvertible {
         guard let equals = text.firstIndex(of: "="), text.utf8.count <= 1100 else { return nil }
         key = String(text[..<equals])
         value = String(text[text.index(after: equals)...])
-        guard (1...64).contains(key.utf8.count), value.utf8.count <= 1024, key.utf8.allSatisfy(Self.isOfKey) else { return nil }
+        guard (1...64).contains(key.utf8.count), value.utf8.count <= 1024, key.utf8.allSatisfy(Self.isKeyByte) else { return nil }
     }
 
     /// Whether a byte is allowed in keys of `meta`.
-    private static func isOfKey(_ byte: UInt8) -> Bool {
+    private static func isKeyByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
         default: byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-")

@@ -40,7 +40,7 @@ package struct LoadedConfiguration: Sendable {
 
     /// Returns the problems that prevent this configuration from replacing `running` in a running gateway.
     ///
-    /// A missing or empty file would reset its keys to their defaults, and replace every upstream with the loopback. A lost mount or a copy
+    /// A missing or empty file would reset its keys to their defaults, and replace every upstream with the loopback. A failed mount or a copy
     /// to a full disk looks like an intended removal, so removing a file requires a restart.
     package func lost(since running: LoadedConfiguration) -> [ConfigurationProblem] {
         running.files.compactMap { file in

@@ -6,12 +6,12 @@ enum URLCredentials {
     /// Masks credentials before a host (`https://user:password@host`, with or without a scheme) and secret parameters of a query.
     ///
     /// The text may be of any form: everything that looks like credentials is masked, even if it isn't.
-    static func masked(_ text: String) -> String { everyWord(of: text) { maskedQuery(inWord: maskedUser(inWord: $0)) } }
+    static func masked(_ text: String) -> String { mapWords(of: text) { maskedQuery(inWord: maskedUser(inWord: $0)) } }
 
     /// Masks only secret query parameters, for accepted URLs, which have no credentials before the host.
-    static func maskedQuery(_ text: String) -> String { everyWord(of: text, maskedQuery(inWord:)) }
+    static func maskedQuery(_ text: String) -> String { mapWords(of: text, maskedQuery(inWord:)) }
 
-    private static func everyWord(of text: String, _ mask: (Substring) -> String) -> String {
+    private static func mapWords(of text: String, _ mask: (Substring) -> String) -> String {
         // Common case: nothing to mask.
         guard text.utf8.contains(UInt8(ascii: "@")) || text.utf8.contains(UInt8(ascii: "?")) else { return text }
         var result = ""

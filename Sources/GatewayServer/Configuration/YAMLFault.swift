@@ -22,7 +22,7 @@ struct YAMLFault: Equatable {
             let closing = mark == "[" ? "]" : mark == "{" ? "}" : String(mark)
             self.init(line: line, text: "the \(mark) in line \(opening) isn't closed with \(closing)")
         } else {
-            self.init(line: line, text: Self.words(for: problem))
+            self.init(line: line, text: Self.explanation(for: problem))
         }
     }
 
@@ -104,7 +104,7 @@ struct YAMLFault: Equatable {
         return open.last
     }
 
-    private static func words(for problem: String) -> String {
+    private static func explanation(for problem: String) -> String {
         let table = [
             ("mapping values are not allowed", "a second \": \" in the line; a value that contains one needs quotes"),
             ("expected ',' or ']'", "a [ isn't closed with ]"), ("expected ',' or '}'", "a { isn't closed with }"),

@@ -44,12 +44,12 @@ extension EventLoopState {
     }
 
     /// Starts a memory reclaim on all loops, unless one is running.
-    func relieveMemory(for newcomer: (@Sendable () -> Void)? = nil) {
+    func relieveMemory(for newSession: (@Sendable () -> Void)? = nil) {
         let mailboxes = shared.allMailboxes
-        switch shared.relief.begin(for: newcomer, loops: mailboxes.count, now: sharedNow) {
+        switch shared.relief.begin(for: newSession, loops: mailboxes.count, now: sharedNow) {
         case .begun: for mailbox in mailboxes { mailbox.reportMemoryUsage() }
         case .joined: break
-        case .tooSoon: newcomer?()
+        case .tooSoon: newSession?()
         }
     }
 }

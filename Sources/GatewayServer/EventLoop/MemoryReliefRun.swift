@@ -21,10 +21,10 @@ final class MemoryReliefRun: Sendable {
         var awaited = 0
         var usages: [MemoryRelief.Usage] = []
         /// The callbacks of the new sessions that this reclaim is for; ``late`` has those that joined after planning.
-        var newcomers: [@Sendable () -> Void] = []
+        var newSessions: [@Sendable () -> Void] = []
         var late: [@Sendable () -> Void] = []
         var next = Instant(nanoseconds: .min)
-        var nextForNewcomer = Instant(nanoseconds: .min)
+        var nextForNewSession = Instant(nanoseconds: .min)
     }
 
     private let state = Mutex(State())
@@ -35,28 +35,28 @@ final class MemoryReliefRun: Sendable {
     /// Starts a reclaim, or joins the running one.
     ///
     /// - Parameters:
-    ///   - newcomer: called on an arbitrary thread after the reclaim; not called when the result is ``Start/tooSoon``
+    ///   - newSession: called on an arbitrary thread after the reclaim; not called when the result is ``Start/tooSoon``
     ///   - loops: the number of event loops that will call ``report(_:)``
     ///   - now: the time of the clock that all event loops share
-    func begin(for newcomer: (@Sendable () -> Void)?, loops: Int, now: Instant) -> Start {
+    func begin(for newSession: (@Sendable () -> Void)?, loops: Int, now: Instant) -> Start {
         state.withLock { state in
             if state.isRunning {
-                guard let newcomer else { return .joined }
+                guard let newSession else { return .joined }
                 if state.isDecided {
-                    state.late.append(newcomer)
+                    state.late.append(newSession)
                 } else {
-                    state.newcomers.append(newcomer)
-                    state.nextForNewcomer = state.next
+                    state.newSessions.append(newSession)
+                    state.nextForNewSession = state.next
                 }
                 return .joined
             }
-            guard now >= (newcomer == nil ? state.next : state.nextForNewcomer) else { return .tooSoon }
+            guard now >= (newSession == nil ? state.next : state.nextForNewSession) else { return .tooSoon }
             state.next = now + Self.interval
-            if newcomer != nil { state.nextForNewcomer = state.next }
+            if newSession != nil { state.nextForNewSession = state.next }
             state.isRunning = true
             state.isDecided = false
             state.awaited = loops
-            if let newcomer { state.newcomers.append(newcomer) }
+            if let newSession { state.newSessions.append(newSession) }
             return .begun
         }
     }
@@ -64,14 +64,14 @@ final class MemoryReliefRun: Sendable {
     /// Adds the memory usage of one event loop's sessions.
     ///
     /// - Returns: for the last loop, the memory usage of the sessions of all loops and whether a new session waits; nil for the others.
-    func report(_ usages: [MemoryRelief.Usage]) -> (usages: [MemoryRelief.Usage], isForNewcomer: Bool)? {
+    func report(_ usages: [MemoryRelief.Usage]) -> (usages: [MemoryRelief.Usage], isForNewSession: Bool)? {
         state.withLock { state in
             state.usages += usages
             state.awaited -= 1
             guard state.awaited == 0 else { return nil }
             state.isDecided = true
             defer { state.usages = [] }
-            return (state.usages, !state.newcomers.isEmpty)
+            return (state.usages, !state.newSessions.isEmpty)
         }
     }
 
@@ -80,13 +80,13 @@ final class MemoryReliefRun: Sendable {
 
     /// Records that an event loop has performed its steps. After the last one, calls the new sessions' callbacks.
     func finish() {
-        let newcomers = state.withLock { state -> [@Sendable () -> Void] in
+        let newSessions = state.withLock { state -> [@Sendable () -> Void] in
             state.awaited -= 1
             guard state.awaited <= 0 else { return [] }
             state.isRunning = false
-            defer { (state.newcomers, state.late) = ([], []) }
-            return state.newcomers + state.late
+            defer { (state.newSessions, state.late) = ([], []) }
+            return state.newSessions + state.late
         }
-        for newcomer in newcomers { newcomer() }
+        for newSession in newSessions { newSession() }
     }
 }

@@ -28,8 +28,8 @@ final class LogQueue: Sendable {
         var isReporting = false
         var isClosed = false
         var isFinished = false
-        var writerWaits = false
-        var flushes: [DispatchSemaphore] = []
+        var isWriterWaiting = false
+        var waiters: [DispatchSemaphore] = []
 
         var hasWork: Bool { pendingLines > 0 || (unreported > 0 && !isFailing) }
         var isDrained: Bool { !hasWork && inFlightLines == 0 && !isReporting }
@@ -58,8 +58,8 @@ final class LogQueue: Sendable {
                 state.droppedTotal &+= 1
             }
             // A drop is also reported if the line was too long for an empty queue, without waiting for the next line.
-            guard state.writerWaits, state.hasWork else { return false }
-            state.writerWaits = false
+            guard state.isWriterWaiting, state.hasWork else { return false }
+            state.isWriterWaiting = false
             return true
         }
         if wakes { work.signal() }
@@ -71,8 +71,8 @@ final class LogQueue: Sendable {
         while true {
             let (batch, waits) = state.withLock { state -> (Batch?, Bool) in
                 guard state.hasWork else {
-                    state.writerWaits = !state.isClosed
-                    return (nil, state.writerWaits)
+                    state.isWriterWaiting = !state.isClosed
+                    return (nil, state.isWriterWaiting)
                 }
                 swap(&state.pending, &buffer)
                 let batch = Batch(lines: state.pendingLines, dropped: state.unreported)
@@ -102,7 +102,7 @@ final class LogQueue: Sendable {
             state.droppedTotal &+= UInt64(max(0, lost))
             state.unreported &+= unreported &+ UInt64(max(0, lost))
             state.isFailing = lost > 0 || unreported > 0
-            if state.isDrained { Self.release(&state.flushes) }
+            if state.isDrained { Self.release(&state.waiters) }
         }
     }
 
@@ -110,8 +110,8 @@ final class LogQueue: Sendable {
     func close() {
         let wakes = state.withLock { state in
             state.isClosed = true
-            defer { state.writerWaits = false }
-            return state.writerWaits
+            defer { state.isWriterWaiting = false }
+            return state.isWriterWaiting
         }
         if wakes { work.signal() }
     }
@@ -120,7 +120,7 @@ final class LogQueue: Sendable {
     func finished() {
         state.withLock { state in
             state.isFinished = true
-            Self.release(&state.flushes)
+            Self.release(&state.waiters)
         }
     }
 
@@ -148,21 +148,21 @@ final class LogQueue: Sendable {
             let wakeUp = DispatchSemaphore(value: 0)
             let isMet = state.withLock { state in
                 if condition(state) { return true }
-                state.flushes.append(wakeUp)
+                state.waiters.append(wakeUp)
                 return false
             }
             if isMet { return true }
             guard wakeUp.wait(timeout: deadline) == .success else {
                 return state.withLock { state in
-                    state.flushes.removeAll { $0 === wakeUp }
+                    state.waiters.removeAll { $0 === wakeUp }
                     return condition(state)
                 }
             }
         }
     }
 
-    private static func release(_ flushes: inout [DispatchSemaphore]) {
-        for wakeUp in flushes { wakeUp.signal() }
-        flushes.removeAll()
+    private static func release(_ waiters: inout [DispatchSemaphore]) {
+        for wakeUp in waiters { wakeUp.signal() }
+        waiters.removeAll()
     }
 }

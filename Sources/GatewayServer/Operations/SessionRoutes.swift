@@ -9,9 +9,9 @@ import NIOCore
 struct SessionRoutes {
     /// The default and the maximum number of sessions per page.
     static let pageSize = 50
-    static let longestPage = 500
+    static let maximumPageSize = 500
     /// The maximum size of a patch, in bytes.
-    static let longestPatch = 64_000
+    static let maximumPatchBytes = 64_000
 
     let desk: SessionDesk
 
@@ -50,8 +50,8 @@ struct SessionRoutes {
         }
         var limit = Self.pageSize
         if let text = query["limit"] {
-            guard let number = Int(text), (1...Self.longestPage).contains(number) else {
-                throw Self.invalid("limit must be a number from 1 to \(Self.longestPage)")
+            guard let number = Int(text), (1...Self.maximumPageSize).contains(number) else {
+                throw Self.invalid("limit must be a number from 1 to \(Self.maximumPageSize)")
             }
             limit = number
         }
@@ -74,7 +74,7 @@ struct SessionRoutes {
         let body = ResponseBody { [desk] writer in
             var next = cursor
             repeat {
-                let page = try await desk.page(after: next, limit: Self.longestPage, filter: filter, tag: tag)
+                let page = try await desk.page(after: next, limit: Self.maximumPageSize, filter: filter, tag: tag)
                 var lines = ByteBuffer()
                 for session in page.sessions {
                     lines.writeBytes(try SortedJSON.encode(session))
@@ -115,7 +115,8 @@ struct SessionRoutes {
 
     private func annotate(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
         let id = try Self.id(context)
-        let body = try await request.collectBody(upTo: Self.longestPatch, "patch too large; the limit is \(Self.longestPatch) bytes")
+        let body = try await request.collectBody(
+            upTo: Self.maximumPatchBytes, "patch too large; the limit is \(Self.maximumPatchBytes) bytes")
         let patch: SessionAnnotationPatch
         do throws(SessionAnnotationPatch.Fault) {
             patch = try SessionAnnotationPatch(json: Array(body.readableBytesView))

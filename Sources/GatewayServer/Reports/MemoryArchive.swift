@@ -4,7 +4,7 @@ import Synchronization
 
 /// An archive in memory, for `store.kind: memory`: the newest reports that fit, until the process ends.
 ///
-/// If a report doesn't fit, the oldest report of the same client is removed, else one of the client with the most.
+/// If a report doesn't fit, the oldest report of the same client is removed, else one of the client with the largest share.
 package final class MemoryArchive: ReportArchive {
     private struct State {
         var entries: [ULID: SessionReport] = [:]
@@ -13,8 +13,9 @@ package final class MemoryArchive: ReportArchive {
         /// The bytes of the reports by client.
         var shares = EvictionTable<ULID>()
         var bytes: Int { shares.weight }
-        /// In the order of the last change, including those of live sessions.
+        /// Annotations of ended and live sessions.
         var annotations: [ULID: SessionAnnotation] = [:]
+        /// The keys of ``annotations`` in the order of the last change.
         var annotated: Deque<ULID> = []
 
         mutating func remove(_ id: ULID) -> Bool {

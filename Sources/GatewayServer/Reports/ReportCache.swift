@@ -46,7 +46,7 @@ package final class ReportCache: Sendable {
         }
 
         mutating func removeOldest() {
-            // A linear search is fast enough for at most a hundred entries.
+            // A linear search is fast enough for a hundred entries.
             if let oldest = entries.min(by: { $0.value.used < $1.value.used }) { remove(oldest.key) }
         }
     }

@@ -11,7 +11,7 @@ package struct SessionAnnotation: Sendable, Hashable, Codable {
 
     package static let longestTitle = 200
     package static let mostTags = 16
-    package static let longestTag = 64
+    package static let maximumTagLength = 64
     package static let longestNotes = 10_000
 
     package init(title: String? = nil, tags: [String] = [], notes: String? = nil) {
@@ -61,7 +61,9 @@ package struct SessionAnnotationPatch: Sendable {
                     throw Fault(detail: "at most \(SessionAnnotation.mostTags) tags are allowed")
                 }
                 var checked: [String] = []
-                for tag in list { checked.append(try Self.checked(tag, "a tag", upTo: SessionAnnotation.longestTag, isOneLine: true)) }
+                for tag in list {
+                    checked.append(try Self.checked(tag, "a tag", upTo: SessionAnnotation.maximumTagLength, isOneLine: true))
+                }
                 tags = .set(checked)
             case ("title", _), ("notes", _), ("tags", _): throw Fault(detail: "\(name) has the wrong type")
             default: throw Fault(detail: "unknown field; the fields are title, tags and notes")

@@ -8,7 +8,7 @@ extension LocalSessionTable {
         let shared = loop.shared
         let usages = all.map { $0.memoryUsage }
         guard let found = shared.relief.report(usages) else { return }
-        let steps = loop.settings.memoryRelief.steps(for: found.usages, forNewcomer: found.isForNewcomer)
+        let steps = loop.settings.memoryRelief.steps(for: found.usages, forNewcomer: found.isForNewSession)
         let parts = Dictionary(grouping: steps, by: \.loop)
         shared.relief.expect(max(1, parts.count))
         guard !parts.isEmpty else { return shared.relief.finish() }

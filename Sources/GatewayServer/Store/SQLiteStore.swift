@@ -145,7 +145,7 @@ package final class SQLiteStore: SessionStore {
     /// Commits until no batch is waiting.
     private func write() {
         while true {
-            var waiting = take()
+            var waiting = dequeue()
             if waiting.isEmpty {
                 let isDone = state.withLock { state in
                     state.isWriting = !state.waiting.isEmpty
@@ -164,7 +164,7 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
-    private func take() -> [Waiting] {
+    private func dequeue() -> [Waiting] {
         state.withLock { state in
             defer { state.waiting = [] }
             return state.waiting
@@ -210,7 +210,7 @@ package final class SQLiteStore: SessionStore {
             Thread.sleep(forTimeInterval: pause * Double.random(in: 0.5...1))
             pause = min(pause * 2, 2)
             // Batches that arrived in the meantime may free space by ending sessions.
-            waiting += take()
+            waiting += dequeue()
         }
     }
 
@@ -329,7 +329,7 @@ package final class SQLiteStore: SessionStore {
         // The thread is serial, so submitted batches are committed first.
         _ = try? await thread.runIfActive { try? self.database.close() }
         try? await thread.shutdownGracefully()
-        var rest = take()
+        var rest = dequeue()
         notifyFailure(of: &rest)
     }
 }

@@ -2,17 +2,17 @@ import ArgumentParser
 import Foundation
 import GatewayServer
 
-/// Where the operations listener is, and what opens it.
+/// The address of an operations listener and the token for it.
 struct GatewayOptions: ParsableArguments {
-    @Option(help: "host:port of the operations listener. Default: operations.address of the configuration here.") var address: String?
-    @Option(help: "A file with operations.token in it.") var tokenFile: String?
-    @Option(help: "The folder or file with the configuration that names the listener, as for serve.") var config: String?
+    @Option(help: "host:port of the operations listener; default: operations.address of the local configuration.") var address: String?
+    @Option(help: "File that contains the operations token.") var tokenFile: String?
+    @Option(help: "Configuration directory or file that names the listener, as for serve.") var config: String?
     @Option(help: "development, staging or production, as for serve.") var environment: String?
 
     /// `EX_UNAVAILABLE` of sysexits.h.
     private static let unavailable: Int32 = 69
 
-    /// Does something with the gateway; tells on standard error what goes wrong, and exits.
+    /// Runs `body` with a client of the gateway; prints a failure on standard error and throws the exit code.
     func perform(_ body: (OperationsClient) async throws -> Void) async throws {
         let client = try client()
         do {
@@ -35,7 +35,7 @@ struct GatewayOptions: ParsableArguments {
             token = text.trimmingCharacters(in: .whitespacesAndNewlines)
         }
         guard token?.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) ?? true else {
-            Sessions.complain("the operations token has characters that no token has")
+            Sessions.complain("the operations token must consist of printable ASCII characters without spaces")
             throw ExitCode(1)
         }
         if let address {
@@ -48,12 +48,12 @@ struct GatewayOptions: ParsableArguments {
         do {
             let configuration = try ConfigurationLoader.load(arguments: flags, environment: environment).configuration
             let listener = configuration.operations.address
-            // Every address of this machine: the one that is always there will do.
+            // A wildcard address can't be connected to; the loopback address is always among those that it stands for.
             let host = listener.host == "0.0.0.0" ? "127.0.0.1" : listener.host == "::" ? "::1" : listener.host
             return OperationsClient(
                 endpoint: SocketEndpoint(host: host, port: listener.port), token: token ?? configuration.operations.token)
         } catch {
-            Sessions.complain("\(error)\nhint: --address HOST:PORT doesn't need the configuration")
+            Sessions.complain("\(error)\nhint: --address HOST:PORT works without a configuration")
             throw ExitCode(Assembly.configurationError)
         }
     }

@@ -3,12 +3,12 @@ import GatewayServer
 import NIOCore
 import NIOHTTP1
 
-/// Asks an operations listener.
+/// A client of an operations listener.
 struct OperationsClient {
-    /// Why a request had no success.
+    /// The reason why a request failed.
     enum Failure: Error, CustomStringConvertible {
         case unreachable(address: String, reason: String)
-        /// An answer that isn't a success, with the problem's own words where it has some.
+        /// A response whose status isn't 2xx, with the `detail` of its problem document if it has one.
         case refused(status: UInt, detail: String?)
         case nonsense
 
@@ -16,11 +16,11 @@ struct OperationsClient {
 
         var description: String {
             switch self {
-            case .unreachable(let address, let reason): "no gateway answers at \(address): \(reason)"
+            case .unreachable(let address, let reason): "no response from the gateway at \(address): \(reason)"
             case .refused(let status, let detail):
-                (detail ?? "the gateway answered with status \(status)")
-                    + (status == 401 ? "; the token comes from --token-file, PARLEY_OPERATIONS_TOKEN or PARLEY_OPERATIONS_TOKEN_FILE" : "")
-            case .nonsense: "the answer can't be understood: is it a gateway of another version?"
+                (detail ?? "the gateway returned status \(status)")
+                    + (status == 401 ? "; pass the token with --token-file, PARLEY_OPERATIONS_TOKEN or PARLEY_OPERATIONS_TOKEN_FILE" : "")
+            case .nonsense: "the response can't be decoded; the gateway may run another version"
             }
         }
     }
@@ -72,16 +72,16 @@ struct OperationsClient {
 
     private static func reason(_ error: any Error) -> String {
         switch error {
-        case OperationsExchange.Failure.timedOut: "no answer in time"
-        case OperationsExchange.Failure.closed: "it closed the connection without an answer"
+        case OperationsExchange.Failure.timedOut: "timed out"
+        case OperationsExchange.Failure.closed: "the connection was closed before the response was complete"
         case OperationsExchange.Failure.bodyTooLong:
-            "its answer is longer than \(OperationsExchange.maximumBodyBytes / 1_048_576) MiB"
-        case is HTTPParserError: "what answers there isn't HTTP"
+            "the response exceeds \(OperationsExchange.maximumBodyBytes / 1_048_576) MiB"
+        case is HTTPParserError: "the response isn't HTTP"
         default: ClientFailure.text(error)
         }
     }
 
-    /// Percent-encoded for a query (RFC 3986 §2.3).
+    /// Percent-encodes a query value (RFC 3986 §2.3).
     private static func escaped(_ text: String) -> String {
         var allowed = CharacterSet.alphanumerics.intersection(CharacterSet(charactersIn: Unicode.Scalar(0)...Unicode.Scalar(127)))
         allowed.insert(charactersIn: "-._~")

@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// One request to an operations listener and its response, on a connection of its own.
+/// One HTTP request to an operations listener and its response, on a dedicated connection.
 final class OperationsExchange: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart
@@ -12,15 +12,15 @@ final class OperationsExchange: ChannelInboundHandler {
         var body: ByteBuffer
     }
 
-    /// Why there is no response, besides errors of sockets and of the HTTP parser.
+    /// The reason why there is no response, apart from socket errors and errors of the HTTP parser.
     enum Failure: Error {
         case timedOut
-        /// The connection ended before the response did.
+        /// The connection closed before the response was complete.
         case closed
         case bodyTooLong
     }
 
-    /// The largest report is some megabytes.
+    /// Well above the largest report, which has a few megabytes.
     static let maximumBodyBytes = 256 << 20
     private static let timeout = TimeAmount.seconds(30)
     private static let connectTimeout = TimeAmount.seconds(10)
@@ -39,7 +39,7 @@ final class OperationsExchange: ChannelInboundHandler {
         self.response = response
     }
 
-    /// Connects, sends the request and collects the response. Response by 30 s after the call; connection by 10 s.
+    /// Connects within 10 s, sends the request, and returns the response within 30 s of the call.
     ///
     /// - Parameter host: a name, or an IPv4 or IPv6 address without brackets
     static func perform(_ request: HTTPRequestHead, body: ByteBuffer?, host: String, port: Int) async throws -> Response {
@@ -55,7 +55,7 @@ final class OperationsExchange: ChannelInboundHandler {
                 }
             }
         do {
-            // An address has one reason for a failure; a name, one for each of its addresses.
+            // Connecting to a literal address fails with one error; connecting to a name, with one for each of its addresses.
             if let address = try? SocketAddress(ipAddress: host, port: port) {
                 _ = try await bootstrap.connect(to: address).get()
             } else {
@@ -79,7 +79,7 @@ final class OperationsExchange: ChannelInboundHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        // An address that could not be connected to isn't the last one, or has a reason of its own.
+        // Without a timer this connection attempt failed; `perform` tries the next address or reports the error.
         guard let timer else { return }
         timer.cancel()
         response.fail(Failure.closed)
@@ -100,12 +100,12 @@ final class OperationsExchange: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // The parser's name for an end of the connection inside a response.
+        // The parser reports this error if the connection closes within a response.
         if case HTTPParserError.invalidEOFState? = error as? HTTPParserError { return fail(Failure.closed, context: context) }
         fail(error, context: context)
     }
 
-    /// The first result counts: a promise ignores those after it.
+    /// Fails the response and closes the connection. A promise ignores every result but the first.
     private func fail(_ error: any Error, context: ChannelHandlerContext) {
         response.fail(error)
         context.close(promise: nil)

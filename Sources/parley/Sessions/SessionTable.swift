@@ -1,11 +1,11 @@
 import Foundation
 import GatewayServer
 
-/// Sessions as lines for people. What clients and operators wrote is shown, not obeyed by the terminal.
+/// Sessions as text tables. Control characters in texts of clients and operators are escaped before they reach the terminal.
 enum SessionTable {
     private static let widths = [26, 8, 19, 7, 7, 6, 8, 9]
 
-    static let header = line(["SESSION", "STATE", "BEGAN (UTC)", "IN", "OUT", "ERRORS", "AUDIO", "MEMORY", "TITLE"])
+    static let header = line(["SESSION", "STATE", "STARTED (UTC)", "IN", "OUT", "ERRORS", "AUDIO", "MEMORY", "TITLE"])
 
     static func row(_ session: SessionSummary) -> String {
         let tags = session.tags.map { "#" + $0 }.joined(separator: " ")
@@ -21,7 +21,7 @@ enum SessionTable {
         String(decoding: try SortedJSON.encode(session), as: UTF8.self)
     }
 
-    /// A session alone, from the JSON of the listener.
+    /// Formats one session from the listener's JSON.
     static func page(_ body: [UInt8]) throws -> String {
         guard let details = try? JSONDecoder().decode(SessionDetails.self, from: Data(body)) else {
             throw OperationsClient.Failure.nonsense
@@ -30,7 +30,7 @@ enum SessionTable {
         var lines = [
             pair("session", session.sessionID),
             pair("state", [session.state.rawValue, session.ending].compactMap(\.self).joined(separator: ", ")),
-            pair("began", time(session.startedAt)),
+            pair("started", time(session.startedAt)),
         ]
         if let ended = session.endedAt { lines.append(pair("ended", time(ended))) }
         if let expires = session.expiresAt { lines.append(pair("expires", time(expires))) }
@@ -41,26 +41,26 @@ enum SessionTable {
             lines.append(pair("connection", "\(connection.connectionID) from \(connection.address)\(rtt)"))
         }
         lines += [
-            pair("connections", "\(session.connections), \(session.resumes) of them resumes"),
+            pair("connections", "\(session.connections), \(session.resumes) of them resumed"),
             pair("messages", "\(session.messagesIn) in, \(session.messagesOut) out, \(session.inFlight) in flight"),
             pair("bytes", "\(session.bytesIn) in, \(session.bytesOut) out"), pair("errors", "\(session.errors)"),
             pair("audio", "\(session.audioSeconds) s"),
-            pair("memory", "\(size(session.memoryBytes)) now, \(size(session.memoryPeakBytes)) at most"),
+            pair("memory", "\(size(session.memoryBytes)) now, \(size(session.memoryPeakBytes)) peak"),
         ]
         if let outbox = details.outbox {
             lines.append(
-                pair("outbox", "\(outbox.messages) not acknowledged, \(outbox.waitingBytes) bytes wait, last_seq \(outbox.lastSequence)"))
+                pair("outbox", "\(outbox.messages) unacknowledged, \(outbox.waitingBytes) bytes queued, last_seq \(outbox.lastSequence)"))
         }
         for (name, latency) in [("first reply", details.latency.firstReply), ("last reply", details.latency.lastReply)] {
             guard let latency else { continue }
             lines.append(
                 pair(
                     name,
-                    "50 % \(latency.p50) ms, 90 % \(latency.p90) ms, 99 % \(latency.p99) ms, most \(latency.max) ms of \(latency.count)"))
+                    "p50 \(latency.p50) ms, p90 \(latency.p90) ms, p99 \(latency.p99) ms, max \(latency.max) ms, count \(latency.count)"))
         }
         if let notes = details.notes { lines.append(pair("notes", notes)) }
         lines += ["", "timeline"] + details.timeline.map(event)
-        if let transcript = details.transcript { lines += ["", "transcript"] + transcript.map(said) }
+        if let transcript = details.transcript { lines += ["", "transcript"] + transcript.map(transcriptLine) }
         return lines.joined(separator: "\n")
     }
 
@@ -73,7 +73,7 @@ enum SessionTable {
         return "  \(time(event.at))  \(padded(ClientText.safe(event.event), 12))  \(ClientText.safe(text))"
     }
 
-    private static func said(_ line: SessionDetails.Line) -> String {
+    private static func transcriptLine(_ line: SessionDetails.Line) -> String {
         var text = line.text ?? ""
         if line.text == nil, let bytes = line.textBytes { text = "(\(bytes) bytes)" }
         if let seconds = line.audioSeconds { text = "(\(seconds) s of audio)" }
@@ -91,7 +91,7 @@ enum SessionTable {
         text + String(repeating: " ", count: max(0, width - text.count))
     }
 
-    /// Seconds in UTC.
+    /// Formats a time in UTC, to the second.
     private static func time(_ unixMilliseconds: Int64) -> String { Readable.time(unixMilliseconds) }
 
     private static func size(_ bytes: Int) -> String { Readable.size(UInt64(max(0, bytes))) }

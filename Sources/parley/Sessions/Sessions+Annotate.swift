@@ -5,7 +5,7 @@ import GatewayServer
 extension Sessions {
     struct Annotate: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Give a session a title, tags and notes, or take them away. Other fields stay.", aliases: ["note", "tag", "set"])
+            abstract: "Set or remove a session's title, tags and notes; other fields are unchanged.", aliases: ["note", "tag", "set"])
 
         @OptionGroup var gateway: GatewayOptions
         @Argument(help: "The session's id.") var session: String
@@ -13,15 +13,15 @@ extension Sessions {
             String?
         @Option(
             help: ArgumentHelp(
-                "A tag; may be repeated, to \(SessionAnnotation.mostTags). The tags before are replaced.", valueName: "text"))
+                "A tag; repeat for up to \(SessionAnnotation.mostTags) tags. They replace the existing tags.", valueName: "text"))
         var tag: [String] = []
         @Option(
             help: ArgumentHelp(
                 "Notes of at most \(SessionAnnotation.longestNotes) characters; - reads them from standard input.", valueName: "text"))
         var notes: String?
-        @Flag(help: "Take the title away.") var noTitle = false
-        @Flag(help: "Take all tags away.") var noTags = false
-        @Flag(help: "Take the notes away.") var noNotes = false
+        @Flag(help: "Remove the title.") var noTitle = false
+        @Flag(help: "Remove all tags.") var noTags = false
+        @Flag(help: "Remove the notes.") var noNotes = false
 
         private enum Field: Encodable {
             case null
@@ -40,10 +40,10 @@ extension Sessions {
 
         func validate() throws {
             guard title != nil || notes != nil || !tag.isEmpty || noTitle || noTags || noNotes else {
-                throw ValidationError("nothing is named: there are --title, --tag, --notes, --no-title, --no-tags and --no-notes")
+                throw ValidationError("no field given; use --title, --tag, --notes, --no-title, --no-tags or --no-notes")
             }
             guard !(title != nil && noTitle), !(notes != nil && noNotes), tag.isEmpty || !noTags else {
-                throw ValidationError("a field can't be set and taken away at once")
+                throw ValidationError("a field can't be both set and removed; use one of the two options")
             }
         }
 
@@ -62,7 +62,7 @@ extension Sessions {
             }
         }
 
-        /// More than notes can have isn't read: the gateway refuses it.
+        /// Reads the notes from standard input, at most a little more than the maximum length: the gateway rejects longer notes.
         private static func standardInput() -> String {
             var bytes: [UInt8] = []
             while bytes.count <= SessionAnnotation.longestNotes * 4 {

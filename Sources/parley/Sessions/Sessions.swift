@@ -3,35 +3,41 @@ import Foundation
 import GatewayCore
 import GatewayServer
 
-/// `parley sessions`: what the operations listener knows of sessions, from the terminal.
+/// `parley sessions`: lists and manages sessions through the operations listener.
 struct Sessions: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List, show, report, annotate, close and delete sessions of a running gateway.",
         discussion: """
-            Asks the operations listener of the gateway on this machine, as the configuration names it (--config). For another one there is --address; \
-            its token comes from --token-file, PARLEY_OPERATIONS_TOKEN or PARLEY_OPERATIONS_TOKEN_FILE. Exit codes: 0 for success, 1 when \
-            the gateway refuses or has no such session, 69 when it can't be reached.
+            Connects to the operations listener named by the local configuration (--config, --environment), or to --address. The token is read \
+            from --token-file, PARLEY_OPERATIONS_TOKEN_FILE or PARLEY_OPERATIONS_TOKEN; without --address also from the configuration.
+
+            Exit codes:
+              0  success
+              1  the gateway rejected the request or has no such session
+              64  wrong usage
+              69  the gateway can't be reached
+              78  invalid configuration
             """,
         subcommands: [List.self, Show.self, Report.self, Annotate.self, Close.self, Delete.self])
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case table, json }
 
-    /// What a report is printed as.
+    /// The output format of a report.
     enum ReportStyle: String, ExpressibleByArgument, CaseIterable { case table, json, csv, html }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List sessions, those that began first at the top.")
+        static let configuration = CommandConfiguration(abstract: "List sessions, oldest first.")
 
         @OptionGroup var gateway: GatewayOptions
-        @Option(help: "attached, detached, live (both), ended or all.") var state = "live"
-        @Option(help: "Only those with this tag.") var tag: String?
-        @Option(help: "As many as this at most; 0 for all.") var limit = 50
-        @Option(help: "table or json: an object a line.") var format = Format.table
+        @Option(help: "attached, detached, live (either of the two), ended or all.") var state = "live"
+        @Option(help: "List only sessions with this tag.") var tag: String?
+        @Option(help: "Maximum number of sessions; 0 for all.") var limit = 50
+        @Option(help: "table, or json: one JSON object per line.") var format = Format.table
 
         func validate() throws {
-            guard limit >= 0 else { throw ValidationError("--limit is a number of sessions, or 0 for all") }
+            guard limit >= 0 else { throw ValidationError("--limit must be a number of sessions, or 0 for all") }
             guard SessionDesk.Filter(rawValue: state) != nil else {
-                throw ValidationError("--state is \(SessionDesk.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw ValidationError("--state must be one of \(SessionDesk.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
             }
         }
 
@@ -41,20 +47,20 @@ struct Sessions: AsyncParsableCommand {
                 var hasHeader = format == .json
                 repeat {
                     let page = try await client.sessions(state: state, tag: tag, limit: min(left, 500), after: cursor)
-                    // An empty table has a header; an error comes without one.
+                    // Printed after the first successful request: an empty table has a header, an error doesn't.
                     if !hasHeader { print(SessionTable.header) }
                     hasHeader = true
                     for session in page.sessions { print(try format == .table ? SessionTable.row(session) : SessionTable.json(session)) }
                     left -= page.sessions.count
                     cursor = page.cursor
                 } while cursor != nil && left > 0
-                if cursor != nil { Sessions.complain("there are more: --limit 0 lists all") }
+                if cursor != nil { Sessions.complain("more sessions exist; --limit 0 lists all") }
             }
         }
     }
 
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show a session: its counts, its timeline, how long answers took.")
+        static let configuration = CommandConfiguration(abstract: "Show a session's counters, timeline and response latencies.")
 
         @OptionGroup var gateway: GatewayOptions
         @Argument(help: "The session's id.") var session: String
@@ -70,12 +76,14 @@ struct Sessions: AsyncParsableCommand {
 
     struct Report: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the report of a session: also what was said, where reports hold it.")
+            abstract: "Print the report of a session, with the transcript if reports contain it.")
 
         @OptionGroup var gateway: GatewayOptions
         @Argument(help: "The session's id.") var session: String
         @Option(help: "table, json, csv or html.") var format = ReportStyle.table
-        @Option(name: .shortAndLong, help: "Write it to a file of your own instead of printing it.") var output: String?
+        @Option(
+            name: .shortAndLong, help: "Write the report to this file instead of standard output; a new file is readable only by you.")
+        var output: String?
 
         func run() async throws {
             try await gateway.perform { client in
@@ -86,7 +94,7 @@ struct Sessions: AsyncParsableCommand {
                     FileHandle.standardOutput.write(Data(content))
                     return
                 }
-                // What was said is nobody else's business. Written in place: it may be a device.
+                // Mode 0600, because the transcript is private. Written in place, because the path may name a device.
                 let descriptor = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
                 var failure: Int32? = descriptor < 0 ? errno : nil
                 if failure == nil { failure = Descriptor.write(content, to: descriptor) }
@@ -99,10 +107,10 @@ struct Sessions: AsyncParsableCommand {
     }
 
     struct Close: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "End sessions: their connections are closed with 4507.")
+        static let configuration = CommandConfiguration(abstract: "End sessions; their connections are closed with 4507.")
 
         @OptionGroup var gateway: GatewayOptions
-        @Argument(help: "Ids of sessions.") var sessions: [String]
+        @Argument(help: "Session ids.") var sessions: [String]
 
         func run() async throws {
             try await gateway.perform { client in
@@ -116,10 +124,10 @@ struct Sessions: AsyncParsableCommand {
 
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Erase sessions, live or ended, with everything that is kept of them. There is no way back.")
+            abstract: "Erase sessions, live or ended, with everything stored about them. This can't be undone.")
 
         @OptionGroup var gateway: GatewayOptions
-        @Argument(help: "Ids of sessions.") var sessions: [String]
+        @Argument(help: "Session ids.") var sessions: [String]
 
         func run() async throws {
             try await gateway.perform { client in
@@ -135,10 +143,12 @@ struct Sessions: AsyncParsableCommand {
         print(format == .json ? String(decoding: body, as: UTF8.self) : try SessionTable.page(body))
     }
 
-    /// An id as it goes into a path.
+    /// Returns the session id in its canonical form, for use in a request path.
+    ///
+    /// - Throws: `ExitCode` after a message on standard error if it isn't a ULID.
     static func checked(_ session: String) throws -> String {
         guard let id = ULID(session) else {
-            complain("\(ClientText.safe(session)): an id has 26 letters and digits")
+            complain("\(ClientText.safe(session)): not a session id, which has 26 letters and digits")
             throw ExitCode(1)
         }
         return "\(id)"

@@ -2,7 +2,7 @@ import GatewayAudio
 import GatewayCore
 import GatewayServer
 
-/// Recordings, in both directions.
+/// Audio in both directions: sending recordings, and receiving audio responses.
 extension Conversation {
     // MARK: Sending
 
@@ -23,9 +23,9 @@ extension Conversation {
             id: id, format: file.wav.format, lang: plan.lang, meta: plan.echoesAudio ? ["echo": "audio"] : [:], speaks: plan.speaks)
     }
 
-    /// Sends what is due of the recording.
+    /// Sends the chunks of the recording that are due.
     ///
-    /// - Returns: when there is more to do; nil: not before the gateway says something.
+    /// - Returns: the time of the next action; nil if the recording waits for a message of the gateway
     func sendRecording() async -> Instant? {
         while var current = recording, isOpen, !isLeaving {
             let action = current.upload.nextAction(now: now)
@@ -48,7 +48,7 @@ extension Conversation {
             case .wait(let until):
                 return until
             }
-            // Between two chunks there may be something to read.
+            // Received messages are handled between two chunks.
             if client.hasEvents { return now }
         }
         return nil
@@ -61,20 +61,22 @@ extension Conversation {
         await send(.cancel(id: recording.id))
     }
 
-    /// A refused chunk, after which the recording goes on; false when it can't.
+    /// Pauses the recording after a rejected chunk.
+    ///
+    /// - Returns: false if the recording can't continue
     func pause(_ error: ServerMessage.Failure) -> Bool {
         guard
             case .goesOn(let delay)? = recording?.upload.refused(
                 error.code, chunk: error.chunk, retryAfter: error.retryAfterMilliseconds, now: now)
         else { return false }
         renewPatience(after: delay)
-        terminal.notice("\(ClientText.safe(error.code)) at chunk \(error.chunk ?? 0): going on in \(ConfigurationNotation.text(delay))")
+        terminal.notice("\(ClientText.safe(error.code)) at chunk \(error.chunk ?? 0); resuming in \(ConfigurationNotation.text(delay))")
         return true
     }
 
-    // MARK: Hearing
+    // MARK: Receiving
 
-    /// Sample rates and channels that a header can tell.
+    /// Sample rates in Hz and channel counts that are accepted, within the bounds of a WAV header.
     private static let rates = 1...768_000
     private static let channelCounts = 1...8
 
@@ -83,22 +85,25 @@ extension Conversation {
         return all.compactMap(\.self)
     }
 
-    /// The beginning or the end of audio of the gateway.
+    /// Handles the message that begins or ends an audio response.
     func listen(_ message: ServerMessage) {
         if message.isFinal == true { return finishPlayback() }
-        guard let told = message.format else { return }
+        guard let announced = message.format else { return }
         finishPlayback()
-        guard let codec = AudioFormat.Codec(rawValue: told.codec), Self.rates.contains(told.rate),
-            Self.channelCounts.contains(told.channels)
+        guard let codec = AudioFormat.Codec(rawValue: announced.codec), Self.rates.contains(announced.rate),
+            Self.channelCounts.contains(announced.channels)
         else {
-            if !sinks.isEmpty { failFile("audio of an unknown format can't be kept: \(ClientText.safe(told.codec)) at \(told.rate) Hz") }
+            if !sinks.isEmpty {
+                failFile("audio format not supported: \(ClientText.safe(announced.codec)) at \(announced.rate) Hz")
+            }
             return
         }
-        let format = AudioFormat(codec: codec, rate: told.rate, channels: told.channels)
+        let format = AudioFormat(codec: codec, rate: announced.rate, channels: announced.channels)
         playback = Playback(format: format)
         feed { sink throws(FileFault) in try sink.begin(format) }
     }
 
+    /// Passes the bytes of a binary message to the sinks.
     func hear(_ bytes: [UInt8]) {
         guard playback.format != nil else { return }
         renewPatience()
@@ -110,18 +115,18 @@ extension Conversation {
     func finishPlayback() {
         guard let format = playback.format else { return }
         feed { sink throws(FileFault) in try sink.end() }
-        terminal.notice("heard \(playback.count) bytes of \(format.codec.rawValue) at \(format.rate) Hz")
+        terminal.notice("received \(playback.count) bytes of \(format.codec.rawValue) at \(format.rate) Hz")
         playback = Playback()
     }
 
-    /// The end of the conversation.
+    /// Completes the WAV file at the end of the conversation, and reports an error if requested audio never arrived.
     func closeSound() {
         if let sound = plan.sound, resumption.hadSession {
             do throws(FileFault) { try sound.finish() } catch { failFile(ClientText.safe("\(error)")) }
         }
         guard plan.speaks, !plan.steps.isEmpty, !hasHeard, !hasFailed, !hasFileFailed, isLeaving, exchanges.isEmpty else { return }
         hasFailed = true
-        terminal.error("no audio came: the gateway has nothing that speaks for this request")
+        terminal.error("no audio received; the gateway has no TTS service for this request")
     }
 
     private func feed(_ body: (any SoundSink) throws(FileFault) -> Void) {

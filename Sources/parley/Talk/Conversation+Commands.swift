@@ -2,17 +2,18 @@ import Foundation
 import GatewayAudio
 import GatewayServer
 
-/// What the user says.
+/// Lines that the user enters: texts and commands.
 extension Conversation {
     static let help = """
-        /ping          how long the gateway takes to answer
-        /status        the session as the gateway sees it
+        /ping          measure the round-trip time
+        /status        print the gateway's report of the session
         /audio FILE    send a WAV file
-        /cancel [ID]   stop a request, the last one unless named
+        /cancel [ID]   cancel a request; default: the most recent one
         /bye           end the session
-        //text         a text that begins with a slash
+        //text         send a text that begins with a slash
         """
 
+    /// Runs a command, or sends the line as a text.
     func obey(_ line: String) async {
         guard !line.allSatisfy(\.isWhitespace) else { return }
         guard line.hasPrefix("/") else { return await say(line) }
@@ -30,13 +31,13 @@ extension Conversation {
             await send(.cancel(id: id, reason: "user"))
         case "/bye", "/quit": await leave()
         case "/help": terminal.notice(Self.help)
-        default: terminal.notice("\(ClientText.safe(line)): no such command; /help lists them")
+        default: terminal.notice("unknown command \(ClientText.safe(line)); /help lists the commands")
         }
     }
 
     private func play(path: String) async {
-        guard !path.isEmpty else { return terminal.notice("which file? /audio FILE") }
-        guard recording?.upload.hasEnded ?? true else { return terminal.notice("one recording at a time; /cancel stops it") }
+        guard !path.isEmpty else { return terminal.notice("usage: /audio FILE") }
+        guard recording?.upload.hasEnded ?? true else { return terminal.notice("a recording is already being sent; /cancel stops it") }
         do throws(WAVFault) {
             await play(try RecordingFile(path: path))
         } catch {

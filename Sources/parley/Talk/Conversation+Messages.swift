@@ -2,7 +2,7 @@ import Foundation
 import GatewayCore
 import GatewayServer
 
-/// What the gateway says.
+/// Messages of the gateway.
 extension Conversation {
     func handle(_ message: ServerMessage) async {
         if message.type != "session" { resumption.settled() }
@@ -11,7 +11,7 @@ extension Conversation {
         case "session": await open(message)
         case "goaway":
             let left = ClientText.seconds(milliseconds: message.deadlineMilliseconds ?? 0)
-            terminal.notice("the gateway goes away in \(left): \(ClientText.safe(message.reason ?? "no reason given"))")
+            terminal.notice("the gateway will close this connection in \(left): \(ClientText.safe(message.reason ?? "no reason given"))")
         case "pong":
             guard let sent = message.id.flatMap({ pings.removeValue(forKey: $0) }) else { break }
             terminal.line("pong \(ClientText.milliseconds((arrival - sent).nanoseconds))")
@@ -26,14 +26,16 @@ extension Conversation {
         limits = message.limits ?? [:]
         resumption.opened(message)
         if !isFirst, message.isResumed != true {
-            // Another session has sequence numbers of its own.
+            // The new session has its own sequence numbers.
             acknowledgements = AcknowledgementSchedule()
             acknowledgements.received(message.lastSequence ?? 0, now: arrival)
         }
         acknowledgements.opened(now: arrival)
         if isFirst {
-            terminal.notice("session \(ClientText.safe(message.sessionID ?? "without a name"))")
-            if isInteractive, StandardInput.isTerminal { terminal.notice("each line is a text; /help lists the commands, Ctrl-D ends") }
+            terminal.notice("session \(ClientText.safe(message.sessionID ?? "without an id"))")
+            if isInteractive, StandardInput.isTerminal {
+                terminal.notice("each line is sent as a text; /help lists the commands, Ctrl-D ends the session")
+            }
         } else {
             await takeUp(message)
         }
@@ -43,14 +45,14 @@ extension Conversation {
     private func fail(_ message: ServerMessage) async {
         guard let error = message.error else { return }
         if error.replyTo != nil, error.replyTo == recording?.id, pause(error) { return }
-        // The close that follows tells whether the session goes on.
+        // The close code that follows a fatal error determines whether the session can be resumed.
         if error.fatal == true, error.replyTo == nil { hasFatalError = true } else { hasFailed = true }
         terminal.error(ClientText.error(error))
         if error.replyTo != nil, error.replyTo == recording?.id { recording = nil }
         answer(message)
     }
 
-    /// A message about a request of ours.
+    /// Handles a message that belongs to a request of this conversation.
     private func answer(_ message: ServerMessage) {
         guard let id = message.request, let index = exchanges.firstIndex(where: { $0.id == id }) else {
             if message.type == "status", message.state == nil { report(message) }
@@ -89,7 +91,7 @@ extension Conversation {
         if message.isFinal == true { finalPieces.insert(id) } else { finalPieces.remove(id) }
     }
 
-    /// Shows final transcripts where replies don't go to a screen: as notices when an answer follows, as the reply when none does.
+    /// Prints final transcripts if standard output isn't a terminal: as notices if a response follows, otherwise as the response.
     private func showTranscripts(of id: String, isAnswered: Bool) {
         for text in transcripts.removeValue(forKey: id) ?? [] {
             if isAnswered {
@@ -108,7 +110,7 @@ extension Conversation {
         terminal.finish(exchange.id, note: exchange.timing)
     }
 
-    /// The report that `/status` asked for, as it came but readable.
+    /// Prints the report that `/status` requested, one line per value.
     private func report(_ message: ServerMessage) {
         for line in message.report { terminal.line(line) }
     }

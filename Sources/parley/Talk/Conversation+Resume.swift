@@ -3,13 +3,13 @@ import GatewayCore
 import GatewayServer
 import NIOHTTP1
 
-/// Getting a lost connection back, and going on with the session (protocol page, section "Resuming").
+/// Reconnecting after a lost connection, and resuming the session (protocol page, section "Resuming").
 extension Conversation {
     func isResumable(_ closing: ClientClosing) -> Bool {
         closing.permitsResume && resumption.token != nil && plan.reconnect > .zero && !isLeaving && !isOutputClosed
     }
 
-    /// Begins to connect again. Input waits meanwhile.
+    /// Starts reconnecting. Lines of input wait until a session is open again.
     func loseConnection(_ closing: ClientClosing) -> TalkStatus? {
         client.reopenInbox()
         isOpen = false
@@ -57,19 +57,19 @@ extension Conversation {
     }
 
     private func giveUp(_ error: ClientWebSocketError?) -> TalkStatus {
-        if let error { terminal.error(ClientText.safe("the session wasn't resumed: \(error)")) }
+        if let error { terminal.error(ClientText.safe("the session couldn't be resumed: \(error)")) }
         return end(resumption.closing)
     }
 
-    /// Handles the first message on another connection: unanswered requests continue, or are reported as lost.
+    /// Handles the first message on a new connection: open requests continue, or are reported as lost.
     func takeUp(_ message: ServerMessage) async {
         renewPatience()
         if message.isResumed == true {
-            terminal.notice(message.isLost == true ? "resumed; something that the gateway said is lost" : "resumed")
+            terminal.notice(message.isLost == true ? "resumed; messages of the gateway were lost" : "resumed")
             takeUpRecording(message.openAudio)
         } else {
             let reason = message.resumeError.map { ": \(ClientText.safe($0))" } ?? ""
-            terminal.notice("the session couldn't be resumed\(reason); this is another one")
+            terminal.notice("session not resumed\(reason); a new session was opened")
             dropExchanges()
         }
         for index in exchanges.indices {
@@ -80,13 +80,13 @@ extension Conversation {
         await reopenRecording()
     }
 
-    /// Requests that were acknowledged belong to a session that is gone: nothing will answer them.
+    /// Drops acknowledged requests: they belong to the previous session, so no response will arrive.
     private func dropExchanges() {
-        let gone = exchanges.filter { unacknowledged[$0.id] == nil && !isUnopened($0.id) }
-        guard !gone.isEmpty else { return }
+        let lost = exchanges.filter { unacknowledged[$0.id] == nil && !isUnopened($0.id) }
+        guard !lost.isEmpty else { return }
         hasFailed = true
-        terminal.error("\(gone.map(\.id).joined(separator: ", ")): the session that would have answered is gone")
-        exchanges.removeAll { exchange in gone.contains { $0.id == exchange.id } }
+        terminal.error("\(lost.map(\.id).joined(separator: ", ")): lost with the previous session; send the request again")
+        exchanges.removeAll { exchange in lost.contains { $0.id == exchange.id } }
         if let id = recording?.id, !exchanges.contains(where: { $0.id == id }) { recording = nil }
     }
 
@@ -102,7 +102,7 @@ extension Conversation {
         recording = current
     }
 
-    /// Sends a recording from its beginning when the gateway has no stream of it.
+    /// Sends the recording from its beginning if the gateway has no audio stream for it.
     private func reopenRecording() async {
         guard var current = recording, !current.isOpened else { return }
         current.upload.reopened()
@@ -112,7 +112,7 @@ extension Conversation {
 }
 
 extension ClientWebSocketError {
-    /// How long to wait before connecting again; nil where another attempt would fail as well.
+    /// The minimum delay before the next attempt to connect; nil if another attempt would fail as well.
     fileprivate var retryDelay: Duration? {
         switch self {
         case .cannotConnect, .lost, .timedOut, .closed, .tls: return .zero

@@ -2,15 +2,15 @@ import Foundation
 import GatewayCore
 import GatewayServer
 
-/// A talk from the gateway's `session` to its end. One loop waits for messages, lines of input and due times alike.
+/// A conversation with the gateway, across reconnects. One loop waits for messages, lines of input and timers.
 final class Conversation {
 
-    /// A recording on its way.
+    /// A recording that is being sent.
     struct Recording {
         let id: String
         let file: RecordingFile
         var upload: AudioUpload
-        /// The gateway has acknowledged its beginning.
+        /// Whether the gateway has acknowledged the opening of the stream.
         var isOpened = false
     }
 
@@ -23,38 +23,38 @@ final class Conversation {
     private var steps: ArraySlice<TalkPlan.Step>
     private var input: StandardInput?
     private var isLineRequested = false
-    /// Lines that came while there was no session.
+    /// Lines of input that wait for an open session.
     private var lines: [String] = []
     private var hasInputEnded = false
 
     var acknowledgements = AcknowledgementSchedule()
-    /// Unanswered requests, the oldest first.
+    /// Open requests, oldest first.
     var exchanges: [Exchange] = []
     var recording: Recording?
     var playback = Playback()
     var hasHeard = false
-    /// Requests without an `ack`: they are sent once more after a lost connection.
+    /// Requests without an `ack`, by id; they are sent again after a lost connection.
     var unacknowledged: [String: ClientRequest] = [:]
-    /// Final transcripts that aren't shown yet, by request.
+    /// Final transcripts that aren't printed yet, by request id.
     var transcripts: [String: [String]] = [:]
     var resumption = Resumption()
     var pings: [String: Instant] = [:]
-    /// Ids of pieces after which the answer goes on in a new line.
+    /// Ids of requests whose last text was final; further text begins a new line.
     var finalPieces: Set<String> = []
     var limits: [String: Double] = [:]
     var isOpen = false
     var isLeaving = false
     var hasFailed = false
-    /// An error came that is about the connection or the session, and that ends one of them.
+    /// Whether a fatal error of the connection or session was received.
     var hasFatalError = false
     var hasFileFailed = false
     private var wasInterrupted = false
-    /// The reader of standard output is gone.
+    /// Whether the reader of standard output has closed the pipe.
     private(set) var isOutputClosed = false
-    /// When the event came that is being handled.
+    /// The time at which the current event was received.
     var arrival = Instant(nanoseconds: 0)
     var patienceEnds = Instant.distantFuture
-    /// When the last whole message came, or the wait began.
+    /// The time of the last whole message, or the start of the wait.
     var lastSign = Instant(nanoseconds: 0)
     private var counter = 0
 
@@ -69,15 +69,15 @@ final class Conversation {
 
     var now: Instant { Instant(nanoseconds: (ContinuousClock.now - begun).clampedNanoseconds) }
 
-    /// Talks until the end of the connection, or until patience runs out.
+    /// Runs the conversation until the connection closes for good or a timeout expires.
     func run() async -> TalkStatus {
         if isInteractive {
             if let screen = terminal.screen { _ = Keyboard(screen: screen, into: port) } else { input = StandardInput(into: port) }
         }
         renewPatience()
         while !Task.isCancelled {
-            await proceed()
-            await noticeOutput()
+            await performDueActions()
+            await checkOutput()
             let due = [acknowledgements.deadline, await sendRecording(), patience, resumption.due].compactMap { $0 }.min()
             let event = await client.next(within: due.map { Duration(max(.zero, $0 - now)) })
             if let event {
@@ -91,16 +91,16 @@ final class Conversation {
         return .interrupted
     }
 
-    // MARK: Going on
+    // MARK: Sending
 
-    /// Does what is due: acknowledgements, the next step, the next line.
-    private func proceed() async {
+    /// Sends what is due: an acknowledgement, the next step, or the next line.
+    private func performDueActions() async {
         if let sequence = acknowledgements.take(now: now) { await send(.acknowledge(sequence)) }
         guard isOpen, !isLeaving else { return }
         while isOpen, !isLeaving, !lines.isEmpty { await obey(lines.removeFirst()) }
         if hasInputEnded, lines.isEmpty { return await leave() }
         if isInteractive {
-            // Lines of a file wait for their turn, so that answers come in order; people don't wait.
+            // Lines of a pipe or file are sent one by one, so that responses come in order; lines of a terminal aren't held back.
             guard let input, !isLineRequested, StandardInput.isTerminal || exchanges.isEmpty else { return }
             isLineRequested = true
             input.requestLine()
@@ -123,6 +123,7 @@ final class Conversation {
         }
     }
 
+    /// Sends `bye` and waits for the close frame.
     func leave() async {
         guard !isLeaving else { return }
         isLeaving = true
@@ -136,18 +137,18 @@ final class Conversation {
         return "\(prefix)\(counter)"
     }
 
-    /// - Parameter note: called just before the message leaves.
+    /// - Parameter note: called just before the message is sent
     func send(_ request: ClientRequest, note: () -> Void = {}) async {
         let json = request.json
         note()
-        // When it can't be sent, the end of the connection is the next event, and says why.
+        // If sending fails, the next event reports why the connection closed.
         try? await client.send(text: json)
     }
 
     // MARK: Events
 
     private func handle(_ event: ClientEvent) async -> TalkStatus? {
-        // Before it's decoded and shown, which is no fault of the gateway's.
+        // Taken before decoding and printing, so that latencies don't include them.
         arrival = now
         switch event {
         case .text(let json):
@@ -157,7 +158,7 @@ final class Conversation {
                 await handle(try ServerMessage(json: json))
             } catch {
                 hasFailed = true
-                terminal.error("a message that can't be understood: \(ClientText.safe(String(json.prefix(200))))")
+                terminal.error("malformed message: \(ClientText.safe(String(json.prefix(200))))")
             }
         case .binary(let bytes):
             lastSign = arrival
@@ -188,13 +189,13 @@ final class Conversation {
         case .outputClosed: isOutputClosed = true
         case .attemptEnded: return attemptEnded()
         }
-        // Without a connection no `bye` can be sent.
+        // Without a connection, `bye` can't be sent.
         if hasInputEnded, lines.isEmpty, resumption.isPending, exchanges.isEmpty { return end(ClientClosing(code: 1000)) }
         return nil
     }
 
-    /// Ends the conversation when standard output can't be written; silently when its reader is gone.
-    private func noticeOutput() async {
+    /// Ends the conversation if standard output can't be written; without an error message if its reader has closed the pipe.
+    private func checkOutput() async {
         if let number = terminal.outputFailure, !isOutputClosed, !hasFileFailed {
             if number == EPIPE {
                 isOutputClosed = true
@@ -207,6 +208,7 @@ final class Conversation {
         if isOutputClosed { await leave() }
     }
 
+    /// Completes audio output, prints why the connection closed, and returns the exit status.
     func end(_ closing: ClientClosing) -> TalkStatus {
         finishPlayback()
         closeSound()

@@ -1,9 +1,9 @@
 import Foundation
 
-/// Signals with the effect that they have on a program that does nothing about them.
+/// Raises signals with their default action.
 enum DefaultSignal {
-    /// Raises the signal in this thread, whose signal mask may be that of a worker thread, which blocks all signals. Returns when the process
-    /// wasn't ended, or has been continued.
+    /// Raises the signal in this thread, after unblocking it: worker threads block all signals. Returns if the process survives, for example
+    /// when SIGCONT continues it.
     static func raise(_ number: Int32) {
         var set = sigset_t()
         sigemptyset(&set)

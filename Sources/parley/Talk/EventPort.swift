@@ -1,7 +1,7 @@
 import GatewayServer
 import Synchronization
 
-/// The way of the program's own events into the inbox of the current connection.
+/// Inserts the program's own events into the inbox of the current connection.
 final class EventPort: Sendable {
     private let client: Mutex<ClientWebSocket>
 
@@ -9,7 +9,7 @@ final class EventPort: Sendable {
 
     func insert(_ event: ClientEvent.Inserted) { client.withLock { $0.insert(event) } }
 
-    /// Another connection takes over, and with it the events that nobody has taken.
+    /// Switches to another connection, and moves the program's pending events to its inbox.
     func move(to next: ClientWebSocket) {
         client.withLock { current in
             for event in current.takeInserted() { next.insert(event) }

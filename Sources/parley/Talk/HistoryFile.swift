@@ -1,11 +1,11 @@
 import Foundation
 import GatewayServer
 
-/// The file that `--history` names: what the user wrote in earlier conversations. For its owner only; there is none unless it's asked for.
+/// The file named by `--history`: lines that the user entered in earlier conversations. Created with mode 0600.
 struct HistoryFile: Sendable {
     let path: String
 
-    /// - Throws: ``FileFault``
+    /// Returns the lines of the file; none if the file doesn't exist.
     func read() throws(FileFault) -> LineHistory {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
@@ -14,7 +14,7 @@ struct HistoryFile: Sendable {
         }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
-        // The oldest lines of a file that is too long are dropped one by one; nothing sensible is this long.
+        // `LineHistory` drops the oldest lines beyond its bounds; reading is limited so that a huge file can't exhaust memory.
         while bytes.count < 4 * LineHistory.mostBytes {
             let part = Descriptor.read(descriptor)
             if part.isEmpty { break }
@@ -23,7 +23,7 @@ struct HistoryFile: Sendable {
         return LineHistory(file: String(decoding: bytes, as: UTF8.self))
     }
 
-    /// Replaces the file whole, so that a crash leaves the old one.
+    /// Replaces the file atomically, so that a crash leaves the old one.
     func write(_ history: LineHistory) throws(FileFault) {
         let temporary = path + ".new"
         unlink(temporary)
@@ -39,7 +39,7 @@ struct HistoryFile: Sendable {
     }
 }
 
-/// A file that can't be used, in words.
+/// A failure to read or write a file, with the reason as text.
 struct FileFault: Error, CustomStringConvertible {
     let path: String
     let reason: String

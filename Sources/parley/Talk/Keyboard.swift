@@ -1,7 +1,7 @@
 import Foundation
 import GatewayServer
 
-/// Keys of the terminal, read on a thread of their own while it is in raw mode.
+/// Reads the keys of a terminal in raw mode, on a dedicated thread.
 final class Keyboard: Sendable {
     init(screen: TalkScreen, into port: EventPort) {
         let thread = Thread {
@@ -19,7 +19,7 @@ final class Keyboard: Sendable {
         switch action {
         case .submit(let line): port.insert(.line(line))
         case .endOfInput: port.insert(.endOfInput)
-        // As the terminal does where keys aren't read one by one.
+        // As the terminal driver does outside raw mode.
         case .interrupt: kill(getpid(), SIGINT)
         case .suspend:
             screen.hide()

@@ -1,10 +1,10 @@
 import GatewayCore
 
-/// Audio of the gateway that is being played.
+/// The audio response that is being received.
 struct Playback {
     var format: AudioFormat?
-    /// Bytes so far.
+    /// Bytes received so far.
     var count = 0
-    /// Where its bytes go; false when that has failed.
+    /// Whether the bytes are passed to the sinks; false after a sink has failed.
     var isKept = true
 }

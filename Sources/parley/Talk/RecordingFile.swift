@@ -3,7 +3,7 @@ import GatewayAudio
 import GatewayCore
 import GatewayServer
 
-/// A WAV file that is read chunk by chunk while it is sent, however long it is.
+/// A WAV file that is read chunk by chunk while it is sent, so that its length doesn't matter.
 final class RecordingFile: Sendable {
     static let chunkMilliseconds = 20
 
@@ -27,10 +27,12 @@ final class RecordingFile: Sendable {
 
     var duration: Duration { wav.duration(ofBytes: wav.dataCount) }
 
-    /// What every chunk but perhaps the last sounds; not quite 20 ms where the rate doesn't divide.
+    /// The duration of every chunk but the last; differs slightly from 20 ms if the sample rate isn't divisible.
     var chunkDuration: Duration { wav.duration(ofBytes: chunkBytes) }
 
-    /// - Parameter number: 1 to ``chunkCount``.
+    /// Reads a chunk.
+    ///
+    /// - Parameter number: 1 to ``chunkCount``
     func chunk(_ number: Int) throws(WAVFault) -> [UInt8] {
         let range = wav.range(ofChunk: number, chunkBytes: chunkBytes)
         let bytes = try Self.bytes(of: file, at: range.lowerBound, count: range.count)
@@ -38,6 +40,7 @@ final class RecordingFile: Sendable {
         return bytes
     }
 
+    /// Path, duration and format, for the notice that the recording is being sent.
     var summary: String {
         let length = ClientText.seconds(milliseconds: duration.clampedMilliseconds)
         return "\(path): \(length) of \(wav.format.codec.rawValue), \(wav.format.rate) Hz, \(wav.format.channels == 1 ? "mono" : "stereo")"

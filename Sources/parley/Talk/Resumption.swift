@@ -2,9 +2,9 @@ import GatewayCore
 import GatewayServer
 import Synchronization
 
-/// How far a talk is with getting a lost connection back.
+/// The state of reconnecting after a lost connection.
 struct Resumption {
-    /// The way of an attempt's result to the conversation.
+    /// An attempt to connect, and its result once it is complete.
     final class Attempt: Sendable {
         private let outcome = Mutex<Result<ClientWebSocket, ClientWebSocketError>?>(nil)
 
@@ -17,14 +17,15 @@ struct Resumption {
     private static let firstDelay = Duration.milliseconds(250)
     private static let longestDelay = Duration.seconds(5)
 
-    /// The newest token; nil before the first session, and when the gateway gave none.
+    /// The newest resume token; nil before the first session, and if the gateway issued none.
     private(set) var token: String?
     private(set) var hadSession = false
     /// How the connection was lost.
     private(set) var closing = ClientClosing.lost("the connection was closed")
-    /// When attempts end; nil while there is a connection. Not moved by a `session` alone: something else has to come on a connection.
+    /// The time after which no further attempt is made; nil while a connection is in use. A `session` message alone doesn't reset it: another
+    /// message has to follow, so that connections that are lost right after `session` don't extend it.
     private(set) var deadline: Instant?
-    /// When the next attempt begins; nil while one is under way.
+    /// The time of the next attempt; nil while an attempt is running.
     private(set) var due: Instant?
     var attempt: Attempt?
     private var attempts = 0
@@ -48,7 +49,9 @@ struct Resumption {
         due = nil
     }
 
-    /// - Returns: false when there is no time left
+    /// Schedules the next attempt.
+    ///
+    /// - Returns: false if it would start after the deadline
     mutating func failed(retryAfter: Duration?, now: Instant) -> Bool {
         attempt = nil
         let next = now.advanced(by: max(retryAfter ?? .zero, delay))
@@ -62,7 +65,7 @@ struct Resumption {
         isPending = false
     }
 
-    /// A message came that isn't a `session`: the connection is of use.
+    /// Ends the recovery after a message other than `session` was received: the connection works.
     mutating func settled() {
         guard !isPending else { return }
         deadline = nil

@@ -4,23 +4,24 @@ import GatewayCore
 import GatewayServer
 import Synchronization
 
-/// The WAV file that audio of the gateway is written into as it comes. All sounds of a conversation are one sound in the file, whose
-/// lengths are right at any time.
+/// Writes received audio to a WAV file. All audio responses of a conversation are concatenated; the lengths in the header are valid at
+/// any time.
 final class SoundFile: SoundSink {
     private struct State {
         var format: AudioFormat?
-        /// Bytes of samples, and those of the sound that is going on.
+        /// Bytes of samples.
         var count = 0
-        var begun = 0
+        /// The value of `count` at the start of the current audio response.
+        var responseStart = 0
     }
 
     let path: String
     private let descriptor: Int32
-    /// Pipes and devices get the header once, with the most that it can tell as its length.
+    /// Whether the header can be rewritten. Pipes and devices get one header, with the maximum length.
     private let isSeekable: Bool
     private let state = Mutex(State())
 
-    /// Makes the file, unless it's there. It is emptied when there is something to be written.
+    /// Opens or creates the file. An existing file is truncated when the first audio is written.
     init(path: String) throws(FileFault) {
         self.path = path
         descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
@@ -36,17 +37,17 @@ final class SoundFile: SoundSink {
         try perform { state throws(FileFault) in
             if let first = state.format {
                 guard first == format else {
-                    throw fault("audio of \(format.rate) Hz and \(format.channels) channels can't follow that of another format")
+                    throw fault("the audio format changed to \(format.rate) Hz, \(format.channels) channels; a WAV file has one format")
                 }
             } else {
                 guard let header = WAVFile.header(format, dataCount: isSeekable ? 0 : .max) else {
-                    throw fault("\(format.codec.rawValue) can't be saved as WAV")
+                    throw fault("\(format.codec.rawValue) can't be stored in a WAV file")
                 }
                 if isSeekable { _ = ftruncate(descriptor, 0) }
                 try put(header, at: 0)
                 state.format = format
             }
-            state.begun = state.count
+            state.responseStart = state.count
         }
     }
 
@@ -59,20 +60,20 @@ final class SoundFile: SoundSink {
         }
     }
 
-    /// The sound is cut to whole samples, so that another one can follow.
+    /// Ends an audio response. It is truncated to whole samples, so that another one can follow.
     func end() throws(FileFault) {
         try perform { state throws(FileFault) in
             guard let format = state.format, isSeekable, let header = WAVFile.header(format, dataCount: 0) else { return }
-            state.count -= (state.count - state.begun) % format.frameBytes
-            state.begun = state.count
-            // A chunk has an even number of bytes in the file; the one that fills it up isn't counted.
+            state.count -= (state.count - state.responseStart) % format.frameBytes
+            state.responseStart = state.count
+            // RIFF pads chunks to an even number of bytes; the pad byte isn't included in the chunk's length.
             if state.count % 2 == 1 { try put([0], at: header.count + state.count) }
             _ = ftruncate(descriptor, off_t(header.count + state.count + state.count % 2))
             try putLengths(state)
         }
     }
 
-    /// The end of the conversation: a file without any sound is a valid one, too.
+    /// Completes the file at the end of the conversation. Without any audio it is still a valid WAV file.
     func finish() throws(FileFault) {
         if state.withLock({ $0.format == nil }) { try begin(ClientRequest.spokenFormat) }
         try end()

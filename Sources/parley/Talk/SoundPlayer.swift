@@ -2,13 +2,13 @@ import Foundation
 import GatewayCore
 import Synchronization
 
-/// A loudspeaker: sounds go to `paplay` or `aplay`, one process for each, one after the other.
+/// Plays audio responses one after the other with `paplay` or `aplay`, one process per response.
 final class SoundPlayer: SoundSink {
-    /// Bytes that may wait to be played: some minutes.
-    private static let mostWaiting = 32 << 20
+    /// Maximum number of bytes queued for playback: some minutes of audio.
+    private static let maximumQueuedBytes = 32 << 20
 
     private struct State {
-        var waiting = 0
+        var queuedBytes = 0
         var process: pid_t?
         var pipe: Int32 = -1
         var failure: String?
@@ -17,40 +17,40 @@ final class SoundPlayer: SoundSink {
 
     private let program: String
     private let state = Mutex(State())
-    /// Writes wait here until the player takes them.
+    /// Writes block on this queue until the player reads them.
     private let queue = DispatchQueue(label: "loudspeaker")
 
-    /// - Throws: when none of the programs is installed
+    /// - Throws: ``FileFault`` if neither program is installed
     init() throws(FileFault) {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
-        let candidates = ["paplay", "aplay"].flatMap { name in folders.map { "\($0)/\(name)" } }
+        let directories = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
+        let candidates = ["paplay", "aplay"].flatMap { name in directories.map { "\($0)/\(name)" } }
         guard let found = candidates.first(where: { access($0, X_OK) == 0 }) else {
             throw FileFault(
-                path: "--speak", reason: "neither paplay nor aplay is installed to play it; --speak FILE.wav writes it into a file")
+                path: "--speak", reason: "neither paplay nor aplay is installed; install one, or write a file with --speak FILE.wav")
         }
         program = found
     }
 
-    /// The first error, in words; nil so far.
+    /// The first error as text; nil if there was none.
     var failure: String? { state.withLock { $0.failure } }
 
     func begin(_ format: AudioFormat) throws(FileFault) {
         guard let arguments = arguments(format) else {
-            throw FileFault(path: program, reason: "\(format.codec.rawValue) can't be played")
+            throw FileFault(path: program, reason: "the codec \(format.codec.rawValue) can't be played")
         }
         queue.async { [self] in start(arguments) }
     }
 
     func append(_ bytes: [UInt8]) throws(FileFault) {
         let hasRoom = state.withLock { state in
-            guard state.waiting + bytes.count <= Self.mostWaiting else { return false }
-            state.waiting += bytes.count
+            guard state.queuedBytes + bytes.count <= Self.maximumQueuedBytes else { return false }
+            state.queuedBytes += bytes.count
             return true
         }
-        guard hasRoom else { throw FileFault(path: program, reason: "more sound came than can wait to be played") }
+        guard hasRoom else { throw FileFault(path: program, reason: "the playback queue is full (\(Self.maximumQueuedBytes >> 20) MiB)") }
         queue.async { [self] in
             let pipe = state.withLock { state in
-                state.waiting -= bytes.count
+                state.queuedBytes -= bytes.count
                 return state.pipe
             }
             guard pipe >= 0, let failure = Descriptor.write(bytes, to: pipe) else { return }
@@ -60,10 +60,10 @@ final class SoundPlayer: SoundSink {
 
     func end() throws(FileFault) { queue.async { [self] in finishSound() } }
 
-    /// Returns when everything was played.
+    /// Returns when all queued audio has been played.
     func drain() async { await withCheckedContinuation { continuation in queue.async { continuation.resume() } } }
 
-    /// Silence at once.
+    /// Stops playback at once and discards queued audio.
     func stop() {
         state.withLock { state in
             state.isStopped = true
@@ -85,7 +85,7 @@ final class SoundPlayer: SoundSink {
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
-        // Signals that this program ignores or has blocked mean something to another one.
+        // The player gets default signal actions and an empty signal mask, instead of inheriting those of this process.
         var (all, none) = (sigset_t(), sigset_t())
         sigfillset(&all)
         sigemptyset(&none)
@@ -114,7 +114,7 @@ final class SoundPlayer: SoundSink {
         }
     }
 
-    /// Waits until the sound that is going on has been played.
+    /// Waits until the current audio response has been played.
     private func finishSound() {
         let (process, pipe) = state.withLock { state in
             defer { state.pipe = -1 }
@@ -125,15 +125,15 @@ final class SoundPlayer: SoundSink {
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
         state.withLock { $0.process = nil }
-        if status != 0, !state.withLock({ $0.isStopped }) { fail("it ended with an error") }
+        if status != 0, !state.withLock({ $0.isStopped }) { fail("exited with an error") }
     }
 
-    /// The first reason counts.
+    /// Records a failure; only the first is kept.
     private func fail(_ reason: String) {
         state.withLock { state in if state.failure == nil { state.failure = "\(program): \(reason)" } }
     }
 
-    /// Raw samples on standard input.
+    /// Returns the arguments with which the program plays raw samples from standard input; nil for an unsupported codec.
     private func arguments(_ format: AudioFormat) -> [String]? {
         let encodings: [AudioFormat.Codec: (pulse: String, alsa: String)] = [
             .pcm16: ("s16le", "S16_LE"), .mulaw: ("ulaw", "MU_LAW"), .alaw: ("alaw", "A_LAW"),

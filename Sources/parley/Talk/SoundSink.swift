@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// The place that audio of the gateway goes to: a file or a loudspeaker. Several sounds come one after the other.
+/// The destination of received audio: a file or a player. Audio responses follow one another, each between `begin` and `end`.
 protocol SoundSink: Sendable {
     func begin(_ format: AudioFormat) throws(FileFault)
     func append(_ bytes: [UInt8]) throws(FileFault)

@@ -1,7 +1,7 @@
 import Foundation
 import GatewayServer
 
-/// The lines of standard input, read on a thread of their own: one when it's asked for, of any length.
+/// Reads standard input line by line, on a dedicated thread, one line per request. Lines may have any length.
 final class StandardInput: Sendable {
     static var isTerminal: Bool { isatty(STDIN_FILENO) == 1 }
 
@@ -29,9 +29,9 @@ final class StandardInput: Sendable {
         permits.signal()
     }
 
-    /// Waits for something to read. Nothing need be written while it waits, so that standard output is watched as well.
+    /// Waits until standard input is readable. Standard output is polled as well, because without a write a closed pipe would go unnoticed.
     ///
-    /// - Returns: false when the reader of standard output is gone
+    /// - Returns: false if the reader of standard output has closed the pipe
     private static func waitForInput() -> Bool {
         var polled = [
             pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
@@ -42,18 +42,18 @@ final class StandardInput: Sendable {
     }
 }
 
-/// Bytes to lines. The last one may lack its line feed.
+/// Splits bytes into lines. The last line may lack its line feed.
 struct InputLines {
     private var bytes: [UInt8] = []
     private var start = 0
-    /// Up to here no line feed was found.
+    /// The index up to which no line feed was found.
     private var searched = 0
     private var end: Int?
     private(set) var isEnded = false
 
     var hasLine: Bool { end != nil }
 
-    /// - Parameter part: empty for the end of all input
+    /// - Parameter part: empty at the end of input
     mutating func append(_ part: [UInt8]) {
         guard !part.isEmpty else { return isEnded = true }
         if start > 0 {
@@ -65,7 +65,7 @@ struct InputLines {
         search()
     }
 
-    /// Nil when more has to come, or when there is nothing left.
+    /// Returns the next complete line; nil if more input is needed, or at the end of input.
     mutating func next() -> String? {
         if let end {
             let line = bytes[start..<end]

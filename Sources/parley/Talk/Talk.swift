@@ -11,18 +11,18 @@ struct Talk: AsyncParsableCommand {
         abstract: "Talk to a gateway from the terminal.", usage: "parley talk <url> [options]",
         discussion: "All options: parley talk --help")
 
-    /// Parsed in ``run()``, because a wrong one exits with 2 here and not with the 64 of the other commands.
+    /// Parsed in ``run()``, because invalid arguments exit with 2 here, and with 64 in the other commands.
     @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The gateway's URL and options.", visibility: .hidden))
     var arguments: [String] = []
 
     func run() async throws {
-        // A reader that goes away is an error of writing, after which the terminal is put right.
+        // With SIGPIPE ignored, a closed pipe is a write error (EPIPE), after which the terminal mode can be restored.
         signal(SIGPIPE, SIG_IGN)
         Descriptor.ensureStandard()
         let (status, isOutputClosed) = await Self.talk(arguments)
         TerminalMode.leave()
         if isOutputClosed {
-            // As for any other program in a pipe.
+            // Ends as any other program in a pipe does.
             DefaultSignal.raise(SIGPIPE)
         }
         guard status != .answered else { return }
@@ -45,20 +45,20 @@ struct Talk: AsyncParsableCommand {
         let begun = ContinuousClock.now
         do throws(ClientWebSocketError) {
             let client = try await ClientWebSocket.connect(to: plan.url, options: plan.options)
-            let taken = ClientText.milliseconds((ContinuousClock.now - begun).clampedNanoseconds)
-            let greeting = "connected to \(plan.url) in \(taken)\(client.tls.map { ", TLS \($0.version.rawValue)" } ?? "")"
-            return await converse(client, plan: plan, greeting: greeting)
+            let elapsed = ClientText.milliseconds((ContinuousClock.now - begun).clampedNanoseconds)
+            let summary = "connected to \(plan.url) in \(elapsed)\(client.tls.map { ", TLS \($0.version.rawValue)" } ?? "")"
+            return await converse(client, plan: plan, summary: summary)
         } catch {
             TalkTerminal.complain("\(ClientText.safe("\(plan.url): \(error)"))\(hint(error, plan: plan))")
             return (TalkStatus(error), false)
         }
     }
 
-    /// Talks until the end; Ctrl-C says bye first, and the second one ends it at once.
+    /// Runs a conversation to its end. The first Ctrl-C sends `bye`; the second one exits at once.
     private static func converse(
-        _ client: ClientWebSocket, plan: TalkPlan, greeting: String
+        _ client: ClientWebSocket, plan: TalkPlan, summary: String
     ) async -> (status: TalkStatus, isOutputClosed: Bool) {
-        // Before the terminal is in raw mode: whatever ends the program has to put it right.
+        // Trapped before raw mode is entered, because the terminal mode must be restored before a signal ends the program.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sigwinch)
         let screen = plan.steps.isEmpty && TerminalMode.canEdit && TerminalMode.enter() ? TalkScreen(history: plan.pastLines) : nil
         let port = EventPort(client)
@@ -78,7 +78,7 @@ struct Talk: AsyncParsableCommand {
             }
             group.addTask {
                 let terminal = TalkTerminal(screen: screen, isQuiet: plan.isQuiet, isJSON: plan.isJSON)
-                terminal.notice(greeting)
+                terminal.notice(summary)
                 let conversation = Conversation(client: client, port: port, plan: plan, terminal: terminal)
                 var status = await conversation.run()
                 screen?.hide()
@@ -101,6 +101,6 @@ struct Talk: AsyncParsableCommand {
 
     private static func hint(_ error: ClientWebSocketError, plan: TalkPlan) -> String {
         guard case .tls(let reason) = error, reason.contains("certificate verify failed") else { return "" }
-        return plan.options.verification == .system ? "\nhint: --ca FILE trusts an authority of your own, --insecure any certificate" : ""
+        return plan.options.verification == .system ? "\nhint: --ca FILE trusts your own CA, --insecure accepts any certificate" : ""
     }
 }

@@ -4,22 +4,23 @@ import GatewayAudio
 import GatewayServer
 import GatewayTLS
 
-/// What `parley talk` is to do, with all files opened: nothing is sent before everything is known to be good.
+/// The validated arguments of `parley talk`, with all files opened, so that nothing is sent if one of them is invalid.
 struct TalkPlan: Sendable {
     enum Step: Sendable {
         case text(String)
         case audio(RecordingFile)
     }
 
-    /// Stands in for a path that the URL lacks.
-    static let path = "/v1/ws"
+    /// The path of the endpoint if the URL has none.
+    static let defaultPath = "/v1/ws"
 
     let url: WebSocketURL
     let options: ClientWebSocketOptions
-    /// Empty for a conversation over standard input.
+    /// The requests to send; empty for a conversation over standard input.
     let steps: [Step]
-    /// Where audio of the gateway is written, or played.
+    /// The file that received audio is written to.
     let sound: SoundFile?
+    /// The player of received audio.
     let player: SoundPlayer?
     let speaks: Bool
     let echoesAudio: Bool
@@ -36,13 +37,13 @@ struct TalkPlan: Sendable {
     /// - Throws: `ValidationError`.
     init(_ arguments: TalkArguments) throws {
         do throws(WebSocketURL.Fault) {
-            url = try WebSocketURL(arguments.url, defaultPath: Self.path)
+            url = try WebSocketURL(arguments.url, defaultPath: Self.defaultPath)
         } catch {
             throw ValidationError("\(error)")
         }
-        guard !(arguments.insecure && arguments.ca != nil) else { throw ValidationError("--insecure and --ca exclude each other") }
+        guard !(arguments.insecure && arguments.ca != nil) else { throw ValidationError("--insecure and --ca can't be combined") }
         guard !arguments.echoAudio || arguments.audio != nil || arguments.text.isEmpty else {
-            throw ValidationError("--echo-audio needs --audio")
+            throw ValidationError("--echo-audio requires --audio")
         }
         var options = ClientWebSocketOptions()
         if arguments.insecure { options.verification = .none }
@@ -60,12 +61,12 @@ struct TalkPlan: Sendable {
         var steps = arguments.text.map { Step.text($0) }
         if let path = arguments.audio { steps.append(.audio(try Self.recording(path))) }
         self.steps = steps
-        let named = arguments.speak.flatMap { $0 == TalkArguments.aloud ? nil : $0 }
-        guard named == nil || arguments.save == nil else { throw ValidationError("--speak FILE and --save exclude each other") }
+        let speechPath = arguments.speak.flatMap { $0 == TalkArguments.aloud ? nil : $0 }
+        guard speechPath == nil || arguments.save == nil else { throw ValidationError("--speak FILE and --save can't be combined") }
         speaks = arguments.speak != nil
         history = arguments.history.map(HistoryFile.init)
         do throws(FileFault) {
-            let path = named ?? arguments.save
+            let path = speechPath ?? arguments.save
             sound = if let path { try SoundFile(path: path) } else { nil }
             player = speaks && path == nil ? try SoundPlayer() : nil
             pastLines = try history?.read() ?? LineHistory()

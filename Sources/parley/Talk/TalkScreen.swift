@@ -2,7 +2,7 @@ import Foundation
 import GatewayServer
 import Synchronization
 
-/// The screen that replies and the user's line share: the conversation writes, and the thread that reads the keyboard edits.
+/// The screen shared by output and the user's input line: the conversation writes output, and the keyboard thread edits the line.
 final class TalkScreen: Sendable {
     private struct State {
         var screen: PromptScreen
@@ -19,9 +19,9 @@ final class TalkScreen: Sendable {
 
     var history: LineHistory { state.withLock { $0.editor.history } }
 
-    /// Writes output above the user's line.
+    /// Writes output above the input line.
     ///
-    /// - Returns: the error's number; nil for success
+    /// - Returns: the `errno` value of a failure; nil for success
     func write(_ text: String, to descriptor: Int32) -> Int32? {
         state.withLock { state in
             Self.put(state.screen.erase())
@@ -45,7 +45,7 @@ final class TalkScreen: Sendable {
         }
     }
 
-    /// The window has another size.
+    /// Repaints the line after the size of the window has changed.
     func resize() {
         state.withLock { state in
             Self.put(state.screen.erase())
@@ -54,9 +54,9 @@ final class TalkScreen: Sendable {
         }
     }
 
-    /// Does what keys say.
+    /// Applies keys to the line.
     ///
-    /// - Returns: what the program has to know of, in order
+    /// - Returns: the actions for the program, in order
     func type(_ bytes: [UInt8]) -> [LineEditor.Action] {
         state.withLock { state in
             var actions: [LineEditor.Action] = []
@@ -75,14 +75,14 @@ final class TalkScreen: Sendable {
         }
     }
 
-    /// A finished line stays on the screen, as a terminal's echo would.
+    /// Leaves a finished line on the screen, as a terminal's echo would.
     private static func keep(_ line: String, _ state: inout State) {
         guard state.isShown else { return }
         put(state.screen.erase())
         put(state.screen.finish(PromptScreen.prompt + line))
     }
 
-    /// Ignores errors: the next reply meets them again.
+    /// Ignores write errors: the next response reports them.
     private static func put(_ text: String) {
         guard !text.isEmpty else { return }
         _ = Descriptor.write(Array(text.utf8), to: STDOUT_FILENO)

@@ -1,31 +1,31 @@
 import Foundation
 import GatewayServer
 
-/// What the user of `parley talk` sees: replies on standard output, everything else on standard error.
+/// The output of `parley talk`: responses on standard output, everything else on standard error.
 ///
-/// On a terminal a reply and its times share a line. Replies that come at the same time are shown one after the other.
+/// On a terminal, a response and its latencies share a line. Concurrent responses are printed one after the other.
 final class TalkTerminal {
     private struct Reply {
         let id: String
         var text = ""
-        /// The end of the line, once it's known; nil while more may come.
+        /// The note after the completed response; nil while it is incomplete.
         var note: String?
     }
 
-    /// Bytes of a reply that may wait for its turn.
-    private static let mostWaiting = 1 << 20
+    /// Maximum bytes of a response that waits for an earlier one; text beyond that is dropped.
+    private static let maximumQueuedBytes = 1 << 20
 
-    /// The screen with the user's own line on it; nil where lines aren't edited.
+    /// The screen with the input line; nil if lines aren't edited.
     let screen: TalkScreen?
     private let isQuiet: Bool
     private let isJSON: Bool
-    /// Whether replies and diagnostics meet on the same screen.
+    /// Whether standard output and standard error are both terminals.
     private let isShared: Bool
-    /// Whether replies go to a screen.
+    /// Whether standard output is a terminal.
     let isScreen: Bool
-    /// Why standard output couldn't be written, as an error's number; nil so far.
+    /// The `errno` value of the first failure to write standard output; nil if there was none.
     private(set) var outputFailure: Int32?
-    /// The first is being shown, the others wait.
+    /// The incomplete responses. The first one is being printed, the others wait for it.
     private var replies: [Reply] = []
     private var isLineOpen = false
 
@@ -37,17 +37,17 @@ final class TalkTerminal {
         isShared = isScreen && isatty(STDERR_FILENO) == 1
     }
 
-    /// A message as it came, with `--json`.
+    /// Prints a message as received, with `--json`.
     func raw(_ json: String) {
         guard isJSON else { return }
         write(ClientText.line(json: json) + "\n", to: STDOUT_FILENO)
     }
 
-    // MARK: Replies
+    // MARK: Responses
 
-    /// A piece of the answer to `id`.
+    /// Prints a delta of the response to `id`.
     ///
-    /// - Parameter beginsLine: whether it isn't the continuation of the piece before.
+    /// - Parameter beginsLine: whether the delta begins a new line
     func piece(_ text: String, of id: String, beginsLine: Bool) {
         guard !isJSON else { return }
         let index: Int
@@ -60,12 +60,12 @@ final class TalkTerminal {
         if index == 0 {
             show(text, beginsLine: beginsLine)
         } else {
-            guard replies[index].text.utf8.count + text.utf8.count <= Self.mostWaiting else { return }
+            guard replies[index].text.utf8.count + text.utf8.count <= Self.maximumQueuedBytes else { return }
             replies[index].text += beginsLine && !replies[index].text.isEmpty ? "\n" + text : text
         }
     }
 
-    /// The answer to `id` is complete.
+    /// Completes the response to `id`.
     func finish(_ id: String, note: String) {
         guard !isJSON else { return notice("\(id): \(note)") }
         guard let index = replies.firstIndex(where: { $0.id == id }) else { return notice("\(id): \(note)") }
@@ -75,7 +75,7 @@ final class TalkTerminal {
         }
         end(note: note)
         replies.removeFirst()
-        // What waited for its turn.
+        // Responses that waited for this one.
         while let next = replies.first {
             show(next.text, beginsLine: true)
             guard let note = next.note else { break }
@@ -84,7 +84,7 @@ final class TalkTerminal {
         }
     }
 
-    /// A reply of one line that no request of the conversation waits for.
+    /// Prints a line that isn't part of a response to a text or recording, such as that of a pong.
     func line(_ text: String) {
         guard !isJSON else { return }
         breakLine()
@@ -119,13 +119,13 @@ final class TalkTerminal {
 
     func notice(_ text: String) {
         guard !isQuiet else { return }
-        tell(text)
+        write(diagnostic: text)
     }
 
     /// Shown even with `--quiet`.
-    func error(_ text: String) { tell("error: " + text) }
+    func error(_ text: String) { write(diagnostic: "error: " + text) }
 
-    private func tell(_ text: String) {
+    private func write(diagnostic text: String) {
         if isShared { breakLine() }
         if isShared, let screen {
             _ = screen.write(text + "\n", to: STDERR_FILENO)
@@ -135,7 +135,7 @@ final class TalkTerminal {
     }
 
     static func complain(_ text: String) {
-        // A closed standard error is no reason to end.
+        // Failures to write standard error are ignored.
         _ = Descriptor.write(Array((text + "\n").utf8), to: STDERR_FILENO)
     }
 

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Raw mode of the terminal on standard input, and the way back from it, which is taken at the end of the process, too.
+/// Raw mode of the terminal on standard input. The previous mode is restored when the process exits.
 enum TerminalMode {
     private struct State {
         var saved: termios?
@@ -10,16 +10,18 @@ enum TerminalMode {
     }
 
     private static let state = Mutex(State())
-    /// Pastes come between marks, so that their lines aren't taken for keys.
+    /// Bracketed paste mode: the terminal marks pasted text, so that its line feeds don't count as the Enter key.
     private static let pasteOn = "\u{1B}[?2004h"
     private static let pasteOff = "\u{1B}[?2004l"
 
-    /// Whether lines can be edited: somebody writes on a terminal, and sees it there.
+    /// Whether lines can be edited: standard input and output are terminals, and `TERM` isn't `dumb`.
     static var canEdit: Bool {
         isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
     }
 
-    /// - Returns: whether the terminal can be used so
+    /// Enters raw mode.
+    ///
+    /// - Returns: whether the mode could be set
     static func enter() -> Bool {
         state.withLock { state in
             var mode = termios()
@@ -31,7 +33,7 @@ enum TerminalMode {
                 controls[Int(VMIN)] = 1
                 controls[Int(VTIME)] = 0
             }
-            // Input that was typed before is kept.
+            // TCSADRAIN keeps input that was typed earlier.
             guard tcsetattr(STDIN_FILENO, TCSADRAIN, &mode) == 0 else { return false }
             state.isRaw = true
             _ = Descriptor.write(Array(pasteOn.utf8), to: STDOUT_FILENO)
@@ -43,6 +45,7 @@ enum TerminalMode {
         }
     }
 
+    /// Restores the previous mode.
     static func leave() {
         state.withLock { state in
             guard state.isRaw, var saved = state.saved else { return }
@@ -52,7 +55,7 @@ enum TerminalMode {
         }
     }
 
-    /// Columns of the terminal; 80 where it doesn't tell.
+    /// Columns of the terminal, at least 20; 80 if the terminal doesn't report its size.
     static var columns: Int {
         var size = winsize()
         guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }

@@ -123,7 +123,7 @@ class Terminal:
 
 def begin(*options, columns=80):
     terminal = Terminal([sys.argv[1], "talk", sys.argv[2], "--insecure", *options], columns)
-    terminal.expect("each line is a text")
+    terminal.expect("each line is sent as a text")
     terminal.expect("^> ")
     return terminal
 

@@ -1,12 +1,14 @@
 @testable import GatewayCore
 @testable import GatewayServer
 
-/// What upstreams say: event streams, chat completions, lines of a process with audio between them, WAV files, and the messages in them.
+/// The parsers of upstream responses: event streams, chat completions, a process's lines with audio between them, WAV files, and the
+/// messages in all of these.
 ///
-/// Promises: it doesn't matter how the bytes are cut. Texts for clients are UTF-8, audio is whole samples, what is announced is within its bounds.
-/// No more is held than the limit and what came last. Sentences add up to the text that they are cut from.
+/// Invariants: The result doesn't depend on how the bytes are split. Texts for clients are UTF-8, audio consists of whole samples,
+/// announced values are within their bounds. No more bytes are held than the limit and the last piece. The sentences concatenate to the
+/// original text.
 final class AnswersTarget: FuzzTarget {
-    /// Small, for what happens at the limit; else more than any input.
+    /// A small limit that inputs reach, and one above the size of any input.
     private static let limits = [40, 1 << 16]
 
     func run(_ input: FuzzInput) {
@@ -15,8 +17,8 @@ final class AnswersTarget: FuzzTarget {
         let limit = input.choose(Self.limits)
         let split = input.split()
         let bytes = input.bytes
-        func compare(_ read: ([[UInt8]]) -> [String]) {
-            require(read(split.pieces(of: bytes)) == read([bytes]), "pieces don't matter")
+        func compare(_ parse: ([[UInt8]]) -> [String]) {
+            require(parse(split.pieces(of: bytes)) == parse([bytes]), "the result doesn't depend on the split")
         }
         switch kind {
         case 0: compare { Self.readEvents($0, limit: limit) }
@@ -31,43 +33,43 @@ final class AnswersTarget: FuzzTarget {
     private static func readEvents(_ pieces: [[UInt8]], limit: Int) -> [String] {
         var events = ServerSentEvents(limit: limit)
         var stream = AnswerStream()
-        var heard: [String] = []
+        var log: [String] = []
         do throws(AnswerFault) {
             for piece in pieces {
                 try events.take(piece.span.bytes) { (data) throws(AnswerFault) in
-                    require(data.byteCount <= limit + 16, "an event within its limit")
-                    heard.append("\(data.byteCount)")
-                    try stream.take(try message(data)) { heard.append(description(of: $0)) }
+                    require(data.byteCount <= limit + 16, "an event doesn't exceed its limit")
+                    log.append("\(data.byteCount)")
+                    try stream.take(try message(data)) { log.append(description(of: $0)) }
                 }
                 require(events.heldBytes <= 4 * (limit + 64) + 16_384, "\(events.heldBytes) bytes held")
             }
         } catch {
-            heard.append("\(error)")
+            log.append("\(error)")
         }
-        return heard
+        return log
     }
 
     private static func readChat(_ pieces: [[UInt8]], limit: Int) -> [String] {
         var stream = ChatStream(limit: limit, findsReasoningTags: true)
         stream.begin(isDeclaredStream: false)
-        var (text, isOver): ([UInt8], Bool) = ([], false)
+        var (text, isEnded): ([UInt8], Bool) = ([], false)
         var end = "open"
-        func pass(_ step: AnswerStream.Step) {
-            require(!isOver, "nothing follows the end")
+        func receive(_ step: AnswerStream.Step) {
+            require(!isEnded, "nothing follows the last event")
             _ = description(of: step)
             switch step {
             case .event(.text(let delta, _)): text += delta
             case .last(.text(let delta, _), let summary):
                 text += delta
-                (isOver, end) = (true, "\(summary)")
-            case .failed: (isOver, end) = (true, "failed")
+                (isEnded, end) = (true, "\(summary)")
+            case .failed: (isEnded, end) = (true, "failed")
             default: break
             }
         }
         let now = Instant(nanoseconds: 0)
         do throws(AnswerFault) {
-            for piece in pieces { try stream.take(piece.span.bytes, now: now, pass) }
-            try stream.end(now: now, pass)
+            for piece in pieces { try stream.take(piece.span.bytes, now: now, receive) }
+            try stream.end(now: now, receive)
         } catch {
             end = "\(error.kind)"
         }
@@ -77,26 +79,26 @@ final class AnswersTarget: FuzzTarget {
     private static func readLines(_ pieces: [[UInt8]], limit: Int) -> [String] {
         var lines = AnswerLines(limit: limit)
         var stream = AnswerStream()
-        var heard: [String] = []
+        var log: [String] = []
         do throws(AnswerFault) {
             for piece in pieces {
                 try lines.take(piece.span.bytes) { (line) throws(AnswerFault) in
-                    require(line.byteCount <= limit, "a line within its limit")
-                    var follow = 0
+                    require(line.byteCount <= limit, "a line doesn't exceed its limit")
+                    var chunkBytes = 0
                     try stream.take(try message(line)) { step in
-                        if case .chunk(let count) = step { follow = count }
-                        heard.append(description(of: step))
+                        if case .chunk(let count) = step { chunkBytes = count }
+                        log.append(description(of: step))
                     }
-                    require((0...AnswerMessage.largestChunk).contains(follow), "a chunk within its bounds")
-                    return follow
+                    require((0...AnswerMessage.largestChunk).contains(chunkBytes), "a chunk's length is within its bounds")
+                    return chunkBytes
                 } onChunk: { (chunk) throws(AnswerFault) in
-                    heard.append("\(try stream.take(chunk: chunk))")
+                    log.append("\(try stream.take(chunk: chunk))")
                 }
             }
         } catch {
-            heard.append("\(error)")
+            log.append("\(error)")
         }
-        return heard
+        return log
     }
 
     private static func readSound(_ pieces: [[UInt8]]) -> [String] {
@@ -115,13 +117,13 @@ final class AnswersTarget: FuzzTarget {
             for piece in pieces { try sound.take(piece.span.bytes) { take($0) } }
             sound.finish { take($0) }
         } catch {
-            // Which of several faults is found first is a matter of how much is known.
+            // Which of several faults is found first depends on how many bytes have arrived.
             return samples.isEmpty ? ["refused"] : ["\(error)"]
         }
         return ["\(formats)", "\(samples)"]
     }
 
-    /// The same bytes as each kind of upstream would say them.
+    /// Parses the same bytes as a message of each kind of upstream.
     private static func readMessage(_ bytes: [UInt8]) {
         guard String(validating: bytes, as: UTF8.self) != nil else { return }
         if let message = try? AnswerMessage(bytes.span.bytes) {
@@ -133,18 +135,18 @@ final class AnswersTarget: FuzzTarget {
         }
         if let answer = try? VoskAnswer(bytes.span.bytes) {
             check(answer.text)
-            check(part: answer.confidence)
+            check(fraction: answer.confidence)
         }
     }
 
-    /// As the gateway reads one whose bytes may be anything.
+    /// Parses a message from arbitrary bytes, as the gateway does.
     private static func message(_ text: RawSpan) throws(AnswerFault) -> AnswerMessage {
         try CollectedBody.read(text) { (text) throws(AnswerFault) in try AnswerMessage(text) }
     }
 
-    /// A confidence, or progress.
-    private static func check(part: Double?) {
-        require(part.map { (0...1).contains($0) } ?? true, "a part of the whole is between 0 and 1")
+    /// Checks a confidence or a progress.
+    private static func check(fraction: Double?) {
+        require(fraction.map { (0...1).contains($0) } ?? true, "a confidence or progress is between 0 and 1")
     }
 
     private static func check(_ text: [UInt8]?) {
@@ -158,13 +160,13 @@ final class AnswersTarget: FuzzTarget {
             case .text(let text, _), .unsentText(let text): check(text)
             case .transcript(let text, _, let confidence, _, _):
                 check(text)
-                check(part: confidence)
+                check(fraction: confidence)
             case .status(let state, let progress, _):
-                require(state.utf8.count <= AnswerMessage.longestState, "a state within its bounds")
-                check(part: progress)
+                require(state.utf8.count <= AnswerMessage.longestState, "a state doesn't exceed its maximum length")
+                check(fraction: progress)
             case .audio, .audioChunk, .audioEnd, .failure: break
             }
-        case .failed(_, let retryAfter): require(retryAfter.map { $0 >= 0 } ?? true, "nobody is sent back into the past")
+        case .failed(_, let retryAfter): require(retryAfter.map { $0 >= 0 } ?? true, "retry_after isn't negative")
         case .chunk: break
         }
         return "\(step)"
@@ -173,18 +175,18 @@ final class AnswersTarget: FuzzTarget {
     private static func checkSentences(_ text: [UInt8], split: Split) {
         var splitter = SentenceSplitter()
         var sum: [UInt8] = []
-        var said: [UInt8] = []
+        var fed: [UInt8] = []
         for piece in split.pieces(of: text) {
-            said += piece
+            fed += piece
             for sentence in splitter.take(piece) {
                 sum += sentence
-                require(!sentence.isEmpty, "a sentence says something")
+                require(!sentence.isEmpty, "a sentence isn't empty")
             }
-            require(sum.count + splitter.heldBytes == said.count, "nothing is lost")
+            require(sum.count + splitter.heldBytes == fed.count, "no bytes are lost")
         }
         if let rest = splitter.finish() { sum += rest }
         let left = String(decoding: text.dropFirst(sum.count), as: UTF8.self)
-        require(text.starts(with: sum) && left.unicodeScalars.allSatisfy(\.properties.isWhitespace), "sentences add up to the text")
+        require(text.starts(with: sum) && left.unicodeScalars.allSatisfy(\.properties.isWhitespace), "sentences concatenate to the text")
         for strips in [false, true] {
             var script = SpeechScript(stripsMarkdown: strips)
             var sentences: [SpokenSentence] = []
@@ -192,8 +194,8 @@ final class AnswersTarget: FuzzTarget {
             sentences += script.finish()
             require(sentences.reduce(0) { $0 + $1.sourceCount } == text.count, "every byte belongs to a sentence")
             for sentence in sentences {
-                require(String(validating: sentence.text, as: UTF8.self) != nil, "what is spoken is UTF-8")
-                require(sentence.source(of: sentence.text.count) <= sentence.sourceCount, "a sentence stands for its own part of the text")
+                require(String(validating: sentence.text, as: UTF8.self) != nil, "a spoken sentence is UTF-8")
+                require(sentence.source(of: sentence.text.count) <= sentence.sourceCount, "a sentence maps to its own part of the text")
             }
         }
     }

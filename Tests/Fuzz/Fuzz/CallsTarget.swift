@@ -1,9 +1,9 @@
 @testable import GatewayCore
 
-/// The state machines of calls and chains, given inputs in any order, those that don't fit included.
+/// The state machines of calls and chains, given inputs in any order, including invalid ones.
 ///
-/// Promises: an endpoint that was picked is returned once, and so is the permit. No more than two attempts are open. After the end nothing is
-/// delivered and nothing opened. No more bytes count as consumed than the client has sent.
+/// Invariants: Each picked endpoint is returned once, and so is the permit. At most two attempts are open. After the end nothing is
+/// delivered and no attempt opened. The bytes reported as consumed don't exceed those that the client has sent.
 final class CallsTarget: FuzzTarget {
     func run(_ input: FuzzInput) {
         var input = input
@@ -19,7 +19,7 @@ private final class CallRun {
     private var now = Instant(nanoseconds: 0)
     private var open: [Int: LoadBalancer.Pick] = [:]
     private var permit = Permit.none
-    private var isOver = false
+    private var isEnded = false
     private var hasBegun = false
 
     init(_ input: inout FuzzInput) {
@@ -38,9 +38,9 @@ private final class CallRun {
     func run(_ input: inout FuzzInput) {
         while input.count > 0 {
             step(input.byte(), &input)
-            require(open.count <= 2, "two attempts at most")
-            require(isOver == machine.isEnded, "ended is ended")
-            require(machine.heldBytes >= 0 && (!isOver || machine.heldBytes == 0), "nothing is held after the end")
+            require(open.count <= 2, "at most two attempts are open")
+            require(isEnded == machine.isEnded, "the machine has ended if and only if the end was reported")
+            require(machine.heldBytes >= 0 && (!isEnded || machine.heldBytes == 0), "nothing is held after the end")
         }
         perform(machine.cancel(.client), &input)
         require(open.isEmpty, "every attempt ends")
@@ -49,13 +49,13 @@ private final class CallRun {
     }
 
     private func step(_ byte: UInt8, _ input: inout FuzzInput) {
-        // Numbers of attempts that there are, and of some that there aren't.
+        // Numbers of existing attempts, and of some that don't exist.
         let number = Int(input.byte() % 6)
         now += .milliseconds(Int64(byte >> 4) * 10)
         switch byte & 15 {
         case 0: begin(&input)
         case 1:
-            guard permit == .queued || isOver else { return }
+            guard permit == .queued || isEnded else { return }
             permit = .held
             perform(machine.permitAcquired(at: now), &input)
         case 2: machine.opened(number, at: now)
@@ -77,7 +77,7 @@ private final class CallRun {
     }
 
     private func begin(_ input: inout FuzzInput) {
-        guard !hasBegun, !isOver else { return }
+        guard !hasBegun, !isEnded else { return }
         hasBegun = true
         switch input.byte() % 4 {
         case 0: perform(machine.reject(at: now), &input)
@@ -93,10 +93,10 @@ private final class CallRun {
     private func receive(_ number: Int, _ input: inout FuzzInput) {
         switch machine.received(number, from: number, at: now) {
         case .ignore: break
-        case .deliver: require(open[number] != nil && open.count == 1, "content of the one attempt")
+        case .deliver: require(open[number] != nil && open.count == 1, "content comes from the only open attempt")
         case .deliverFirst(let loser):
             if let loser { end(loser) }
-            require(open[number] != nil && open.count == 1, "content of the one attempt")
+            require(open[number] != nil && open.count == 1, "content comes from the only open attempt")
         case .fail(let actions): perform(actions, &input)
         }
     }
@@ -106,10 +106,10 @@ private final class CallRun {
         case .ignore: break
         case .complete(let pick, let loser, _):
             if let loser { end(loser) }
-            require(open.removeValue(forKey: number) == pick && open.isEmpty, "the one attempt completes")
+            require(open.removeValue(forKey: number) == pick && open.isEmpty, "the only open attempt completes")
             balancer.release(pick, .success, at: now)
-            require(permit == .held && !isOver, "a call that completes holds its permit")
-            (permit, isOver) = (.none, true)
+            require(permit == .held && !isEnded, "a call that completes holds its permit")
+            (permit, isEnded) = (.none, true)
         case .fail(let actions): perform(actions, &input)
         }
     }
@@ -129,35 +129,36 @@ private final class CallRun {
         switch next {
         case .none: break
         case .openAttempt(let attempt, _):
-            require(!isOver && permit == .held, "an attempt has a permit")
-            require(open.updateValue(attempt.pick, forKey: attempt.number) == nil, "a number of its own")
+            require(!isEnded && permit == .held, "an attempt is opened with a permit")
+            require(open.updateValue(attempt.pick, forKey: attempt.number) == nil, "attempt numbers are unique")
         case .pickEndpoint, .pickHedge:
-            require(!isOver, "a call that is over picks nothing")
+            require(!isEnded, "an ended call picks no endpoint")
             if input.bool(), case .picked(let pick) = balancer.pick(excluding: machine.tried, at: now) {
                 perform(machine.picked(pick, at: now), &input)
             } else if case .pickEndpoint = next {
                 perform(machine.foundNoEndpoint(retryAfter: .zero, at: now), &input)
             }
         case .requestRetry: perform(machine.retry(isAdmitted: input.bool(), random: 0.5, at: now), &input)
-        case .schedule(let due, _): require(due >= now && open.isEmpty, "a retry comes later, and alone")
-        case .fail(_, let timing, let left):
-            require(timing.total >= .zero, "time goes on")
-            leave(left)
-        case .end(let left): leave(left)
+        case .schedule(let due, _): require(due >= now && open.isEmpty, "a retry is due in the future, while no attempt is open")
+        case .fail(_, let timing, let remaining):
+            require(timing.total >= .zero, "a duration isn't negative")
+            finish(remaining)
+        case .end(let remaining): finish(remaining)
         case .releasePermit:
-            require(isOver, "a late permit")
+            require(isEnded, "a permit that arrives late is released after the end")
             permit = .none
         case .returnPick(let pick): balancer.release(pick, .neither, at: now)
         }
     }
 
-    private func leave(_ left: CallStateMachine.Permit) {
-        require(!isOver && open.isEmpty, "a call ends once, behind its attempts")
-        isOver = true
-        switch left {
-        case .none: require(permit == .none, "no permit is forgotten")
-        case .queued: require(permit == .queued, "a queued permit")
-        case .held: require(permit == .held, "a held permit")
+    /// - Parameter remaining: the permit that the machine asks to release or dequeue
+    private func finish(_ remaining: CallStateMachine.Permit) {
+        require(!isEnded && open.isEmpty, "a call ends once, after its attempts")
+        isEnded = true
+        switch remaining {
+        case .none: require(permit == .none, "no permit is leaked")
+        case .queued: require(permit == .queued, "the permit is queued")
+        case .held: require(permit == .held, "the permit is held")
         }
         permit = .none
     }
@@ -166,7 +167,7 @@ private final class CallRun {
 private final class ChainRun {
     private var machine: ChainStateMachine
     private let now = Instant(nanoseconds: 0)
-    private var isOver = false
+    private var isEnded = false
     private var sent: Int
     private var consumed = 0
     private var calls = 0
@@ -200,12 +201,12 @@ private final class ChainRun {
     func run(_ input: inout FuzzInput) {
         while input.count > 0 {
             step(input.byte(), &input)
-            require(isOver == machine.isEnded, "ended is ended")
-            require(consumed <= sent, "no more is consumed than was sent")
-            require(machine.heldBytes >= 0, "bytes held")
+            require(isEnded == machine.isEnded, "the machine has ended if and only if the end was reported")
+            require(consumed <= sent, "no more bytes are consumed than were sent")
+            require(machine.heldBytes >= 0, "held bytes aren't negative")
         }
         consumed += machine.consumed(.max)
-        require(consumed <= sent, "no more is consumed than was sent")
+        require(consumed <= sent, "no more bytes are consumed than were sent")
     }
 
     private func step(_ byte: UInt8, _ input: inout FuzzInput) {
@@ -217,14 +218,14 @@ private final class ChainRun {
         case 6, 7: perform(machine.received(content(&input)))
         case 8, 9: perform(machine.completed(content(&input), AnswerSummary(), CallTiming(), at: now))
         case 10: perform(machine.failed(.brokenOff(), CallTiming(), at: now))
-        case 11: speak(&input)
+        case 11: receiveSpeech(&input)
         case 12: machine.speechCompleted()
         case 13: perform(machine.speechFailed(input.bool() ? .brokenOff() : .timeout(.awaiting), CallTiming(), at: now))
         case 14: perform(machine.next(at: now))
         default:
             guard byte == 255 else { return }
             machine.cancel()
-            isOver = true
+            isEnded = true
         }
     }
 
@@ -249,10 +250,10 @@ private final class ChainRun {
         }
     }
 
-    private func speak(_ input: inout FuzzInput) {
+    private func receiveSpeech(_ input: inout FuzzInput) {
         switch machine.speechReceived(content(&input)) {
         case .none: break
-        case .deliver, .reopen: require(!isOver, "nothing follows the end")
+        case .deliver, .reopen: require(!isEnded, "nothing follows the last event")
         }
     }
 
@@ -261,17 +262,17 @@ private final class ChainRun {
         case .wait: break
         case .start:
             calls += 1
-            require(!isOver && calls <= 3, "one call for each stage")
+            require(!isEnded && calls <= 3, "at most one call per stage")
         case .synthesize:
-            require(!isOver, "nothing follows the end")
+            require(!isEnded, "nothing follows the last event")
             machine.sentenceStarted()
-        case .endInput, .deliver: require(!isOver, "nothing follows the end")
+        case .endInput, .deliver: require(!isEnded, "nothing follows the last event")
         case .finish: finish()
         }
     }
 
     private func finish() {
-        require(!isOver, "a request ends once")
-        isOver = true
+        require(!isEnded, "a request ends once")
+        isEnded = true
     }
 }

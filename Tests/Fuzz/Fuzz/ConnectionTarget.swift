@@ -2,9 +2,9 @@ import GatewayCore
 import GatewayServer
 import Support
 
-/// The whole connection behind TLS: any bytes in any pieces, from the first of the request.
+/// A connection without its TLS layer: arbitrary bytes, split arbitrarily, from the first byte of the request.
 ///
-/// Promises: those of ``Conversation`` and ``ConversationLog``.
+/// Invariants: those of ``Conversation`` and ``ConversationLog``.
 final class ConnectionTarget: FuzzTarget {
     func run(_ input: FuzzInput) {
         var input = input
@@ -14,18 +14,18 @@ final class ConnectionTarget: FuzzTarget {
         let pieces = split.pieces(of: bytes)
         let whole = Conversation(policy.apply)
         whole.send(bytes)
-        let left = whole.log()
-        let cut = Conversation(policy.apply)
-        for piece in pieces { cut.send(piece) }
-        let right = cut.log()
-        require(left == right, "one verdict whatever the pieces:\n\(left)\n\(right)")
+        let wholeLog = whole.log()
+        let inPieces = Conversation(policy.apply)
+        for piece in pieces { inPieces.send(piece) }
+        let splitLog = inPieces.log()
+        require(wholeLog == splitLog, "the result doesn't depend on the split:\n\(wholeLog)\n\(splitLog)")
         whole.advance(by: .milliseconds(1200))
-        cut.advance(by: .milliseconds(1200))
-        require(whole.isOpen == cut.isOpen, "both end, or none")
+        inPieces.advance(by: .milliseconds(1200))
+        require(whole.isOpen == inPieces.isOpen, "both connections close, or neither")
     }
 }
 
-/// The configurations that connections are tried with.
+/// A configuration for a connection, selected by bits.
 struct Policy {
     private let bits: UInt8
 
@@ -41,14 +41,14 @@ struct Policy {
         if bits & 4 == 4 { configuration.messages.unknownFields = .ignore }
         switch bits >> 4 & 3 {
         case 0: break
-        case 1: narrow(&configuration)
-        case 2: open(&configuration)
+        case 1: setLowLimits(&configuration)
+        case 2: disableLimits(&configuration)
         default: configuration.limits.bytesPerSecond = 200
         }
     }
 
-    /// Everything so small that it is reached.
-    private func narrow(_ configuration: inout GatewayConfiguration) {
+    /// Sets limits so low that inputs reach them.
+    private func setLowLimits(_ configuration: inout GatewayConfiguration) {
         configuration.websocket.maxMessageBytes = 3000
         configuration.websocket.maxFragments = 4
         configuration.messages.maxBytes = 1000
@@ -77,8 +77,8 @@ struct Policy {
         configuration.connections.maxAge = .seconds(50)
     }
 
-    /// Every limit off.
-    private func open(_ configuration: inout GatewayConfiguration) {
+    /// Disables every limit.
+    private func disableLimits(_ configuration: inout GatewayConfiguration) {
         configuration.messages.maxBytes = 0
         configuration.messages.maxTextBytes = 0
         configuration.messages.audioMaxBytes = 0

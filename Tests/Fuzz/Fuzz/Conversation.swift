@@ -6,11 +6,14 @@ import Support
 @testable import GatewayServer
 @testable import GatewayWebSocket
 
-/// Bytes that are allocated and not freed, by the address sanitizer's count.
+/// Returns the number of allocated bytes, as counted by the address sanitizer.
 @_silgen_name("__sanitizer_get_current_allocated_bytes")
 private func allocatedBytes() -> Int
 
-/// One connection behind TLS, with a gateway of its own whose clock stands still unless it is moved.
+/// A connection without its TLS layer, to a gateway of its own whose clock only the test advances.
+///
+/// Invariants: The session's memory usage accounts for all memory that is held, up to a fixed allowance, and all containers respect their
+/// bounds.
 final class Conversation {
     let harness: LoopHarness
     let channel: EmbeddedChannel
@@ -18,11 +21,11 @@ final class Conversation {
     private(set) var output: [UInt8] = []
     private let heldBefore: Int
     private var sends = 0
-    /// Of the session's beginning: its containers keep their bounds when the configuration changes.
+    /// The policy at the session's start: its containers keep their bounds when the configuration is reloaded.
     private let first: SessionPolicy
 
-    /// What may be held beside what is counted: 2 KB of handlers and channel, and what the process makes once, when it's first needed.
-    private static let uncounted = 64 * 1024
+    /// The allowance for memory that isn't counted: 2 KB of handlers and channel, and lazily created global state.
+    private static let uncountedAllowance = 64 * 1024
 
     init(_ change: (inout GatewayConfiguration) -> Void) {
         var configured = GatewayConfiguration()
@@ -32,19 +35,19 @@ final class Conversation {
         }
         configuration = configured
         first = harness.loop.settings.session.value
-        // Not `self.harness`: the closure would take hold of all of `self`.
-        let made = harness
-        let channel = need { try made.connect() }.channel
-        need { try channel.pipeline.syncOperations.addHandler(SendingSide(), position: .first) }
+        // Not `self.harness`: the closure would capture `self`.
+        let newHarness = harness
+        let channel = need { try newHarness.connect() }.channel
+        need { try channel.pipeline.syncOperations.addHandler(HalfCloseHandler(), position: .first) }
         self.channel = channel
         heldBefore = allocatedBytes()
     }
 
     deinit {
-        // A channel that isn't closed keeps itself alive.
+        // An open channel retains itself.
         if channel.isActive { channel.close(promise: nil) }
         harness.eventLoop.settle()
-        // So does a session that waits for its client to come back.
+        // So does a detached session that can be resumed.
         for driver in Array(harness.shard.sessions.all) { driver.end(.displaced) }
         harness.eventLoop.settle()
         harness.shared.removeMailboxes()
@@ -52,7 +55,7 @@ final class Conversation {
 
     var isOpen: Bool { channel.isActive }
 
-    /// The session's handler, once there is one.
+    /// The WebSocket handler; nil before the upgrade.
     var socket: WebSocketHandler<SessionDriver>? {
         try? channel.pipeline.syncOperations.handler(type: WebSocketHandler<SessionDriver>.self)
     }
@@ -78,14 +81,14 @@ final class Conversation {
         collect()
     }
 
-    /// Whatever happens on the loop without bytes.
-    func turn(_ body: (GatewayShard) -> Void) {
+    /// Performs an action on the loop that isn't caused by received bytes.
+    func perform(_ body: (GatewayShard) -> Void) {
         body(harness.shard)
         collect()
         checkSession()
     }
 
-    /// All that was said. To be asked for before another conversation begins, which would be counted as held by this one.
+    /// Returns everything that the gateway sent. Call it before another conversation begins, whose memory would be attributed to this one.
     func log() -> ConversationLog {
         checkHeap()
         return ConversationLog(output)
@@ -96,45 +99,45 @@ final class Conversation {
         while let buffer = need({ try channel.readOutbound(as: ByteBuffer.self) }) { output += buffer.readableBytesView }
     }
 
-    /// The ledger is what is held, and what is held has its bounds.
+    /// Checks the memory usage against the parts that it sums up, and the bounds of the containers.
     private func checkSession() {
         guard let socket, case .open = socket.state else { return }
         check(socket.application.session, of: socket)
     }
 
     private func check(_ session: borrowing Session, of socket: WebSocketHandler<SessionDriver>) {
-        require(session.countedLedger().total == session.ledger.total, "the ledger is up to date after a turn")
-        require(session.ledger.connection.assembler == socket.reader.bufferedBytes, "the ledger has what the reader holds")
+        require(session.countedLedger().total == session.ledger.total, "the memory usage is up to date after an input")
+        require(session.ledger.connection.assembler == socket.reader.bufferedBytes, "the memory usage includes the reader's buffer")
         require(
             session.ledger.connection.deflate == socket.reader.deflateStateBytes + socket.writer.deflateStateBytes,
-            "the ledger has what zlib holds")
-        require(session.ledger.total <= session.policy.memoryBudget, "an open session is within its budget")
-        require(session.history.count <= first.historyMessages, "the history has its bound")
-        require(session.remembered.count <= first.duplicateIDs, "remembered ids have their bound")
-        require(session.outbox.hasWaiting || session.outbox.count <= first.outboxMessages, "the outbox has its bound")
-        require(!session.inFlight.isEmpty || session.inFlight.queuedBytes == 0, "an upstream with nothing to do holds nothing")
+            "the memory usage includes zlib's state")
+        require(session.ledger.total <= session.policy.memoryBudget, "an open session doesn't exceed its memory budget")
+        require(session.history.count <= first.historyMessages, "the history is bounded")
+        require(session.remembered.count <= first.duplicateIDs, "the recent ids are bounded")
+        require(session.outbox.hasWaiting || session.outbox.count <= first.outboxMessages, "the outbox is bounded")
+        require(!session.inFlight.isEmpty || session.inFlight.queuedBytes == 0, "without requests in flight no bytes are queued")
     }
 
-    /// The ledger tells of all that is held, by the allocator's own count.
+    /// Checks the memory usage against the allocator's count.
     private func checkHeap() {
         checkSession()
         guard let socket, case .open = socket.state else { return }
         let held = allocatedBytes() - heldBefore - output.capacity
-        let ledger = socket.application.session.ledger.total
+        let counted = socket.application.session.ledger.total
         let loop = loopBytes
-        require(held <= ledger + loop + Self.uncounted, "the ledger's \(ledger) bytes and the loop's \(loop) are the \(held) that are held")
+        require(held <= counted + loop + Self.uncountedAllowance, "\(held) bytes are held; counted: \(counted), loop: \(loop)")
     }
 
-    /// What the loop keeps for all its connections: scratch memory, and the zlib streams without context.
+    /// The memory that the loop's connections share: scratch buffers, and the zlib streams without context takeover.
     private var loopBytes: Int {
         let loop = harness.loop
-        let turn = loop.effects.replyBytes.capacity + loop.effects.audio.capacity + loop.effects.scratch.capacity
-        return turn + loop.output.storageCapacity + loop.deflate.byteCount + loop.scanner.scratch.capacity
+        let effects = loop.effects.replyBytes.capacity + loop.effects.audio.capacity + loop.effects.scratch.capacity
+        return effects + loop.output.storageCapacity + loop.deflate.byteCount + loop.scanner.scratch.capacity
     }
 }
 
-/// Stands where the socket would: closing the sending side leaves the other open, which an embedded channel doesn't.
-final class SendingSide: ChannelOutboundHandler {
+/// Emulates half-closure at the head of the pipeline: an embedded channel would close entirely when its sending side is closed.
+final class HalfCloseHandler: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
 
     private(set) var isClosed = false

@@ -3,10 +3,10 @@ import GatewayServer
 import GatewayWebSocket
 import NIOCore
 
-/// What we send compressed, as the peer reads it.
+/// Compressed output, inflated by the peer's reader.
 ///
-/// Promises: every message comes back as it was, whatever came before it, and takes no more bytes than plain; messages of two connections
-/// that share the loop's streams don't mix.
+/// Invariants: Every message inflates to the original, whatever preceded it, and isn't larger than uncompressed. Messages of two
+/// connections that share the loop's zlib streams don't mix.
 final class DeflateTarget: FuzzTarget {
     func run(_ input: FuzzInput) {
         var input = input
@@ -17,17 +17,17 @@ final class DeflateTarget: FuzzTarget {
             serverNoContextTakeover: flags & 1 == 1, clientNoContextTakeover: flags & 2 == 2,
             serverMaxWindowBits: flags & 4 == 4 ? nil : bits, clientMaxWindowBits: flags & 8 == 8 ? nil : bits)
         let shared = SharedDeflate()
-        var writers = Pair(role: role, agreement: agreement, shared: shared)
-        // The second only ever sees what is already sent, so that it would show bytes of the first.
-        var others = Pair(role: role, agreement: agreement, shared: shared)
-        for message in input.measured(scale: Int(input.byte()) & 7) {
-            writers.check(message)
-            if message.count & 3 == 0 { others.check(message.reversed()) }
+        var pair = Pair(role: role, agreement: agreement, shared: shared)
+        // The second connection only sends messages derived from sent ones, so a leak from the first's stream would show.
+        var otherPair = Pair(role: role, agreement: agreement, shared: shared)
+        for message in input.lengthPrefixed(scale: Int(input.byte()) & 7) {
+            pair.check(message)
+            if message.count & 3 == 0 { otherPair.check(message.reversed()) }
         }
-        require(shared.byteCount < 2_000_000, "a loop's streams have a bound")
+        require(shared.byteCount < 2_000_000, "the loop's streams are bounded")
     }
 
-    /// A writer, and the reader at the other end.
+    /// A writer and the peer's reader.
     private struct Pair: ~Copyable {
         private var writer: MessageWriter
         private var log: FrameLog
@@ -42,10 +42,10 @@ final class DeflateTarget: FuzzTarget {
         mutating func check(_ message: [UInt8]) {
             var output = ByteBuffer()
             message.withRawSpan { writer.write(.binary, $0, mayCompress: true, to: &output) }
-            require(output.readableBytes <= message.count + overhead, "compression never costs bytes")
+            require(output.readableBytes <= message.count + overhead, "a compressed message isn't larger than uncompressed")
             let before = log.entries.count
             log.feed(Array(output.readableBytesView))
-            require(log.entries.count == before + 1 && log.entries.last == .binary(message), "a message comes back as it was")
+            require(log.entries.count == before + 1 && log.entries.last == .binary(message), "a message inflates to the original")
         }
     }
 }

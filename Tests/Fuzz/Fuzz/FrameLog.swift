@@ -2,7 +2,7 @@ import GatewayServer
 import GatewayWebSocket
 import NIOCore
 
-/// What a reader makes of bytes that come in pieces.
+/// The events that a `MessageReader` returns for bytes that arrive in pieces.
 struct FrameLog: ~Copyable {
     enum Entry: Equatable {
         case text([UInt8])
@@ -15,7 +15,7 @@ struct FrameLog: ~Copyable {
 
     private(set) var reader: MessageReader
     private(set) var entries: [Entry] = []
-    /// The most that the reader held after a read.
+    /// The largest number of bytes that the reader held after a read.
     private(set) var peakBytes = 0
 
     init(role: WebSocketRole, limits: WebSocketLimits, compression: CompressionAgreement?) {
@@ -25,17 +25,17 @@ struct FrameLog: ~Copyable {
     mutating func feed(_ bytes: [UInt8]) {
         var buffer = ByteBuffer(bytes: bytes)
         do {
-            while let event = try reader.next(in: &buffer) { note(event, in: buffer) }
+            while let event = try reader.next(in: &buffer) { record(event, in: buffer) }
         } catch {
             entries.append(.error(error))
         }
-        require(buffer.readableBytes == 0 || !entries.isEmpty && isError, "everything is read")
+        require(buffer.readableBytes == 0 || !entries.isEmpty && isError, "all bytes are consumed, unless there is an error")
         peakBytes = max(peakBytes, reader.bufferedBytes)
     }
 
     private var isError: Bool { if case .error? = entries.last { true } else { false } }
 
-    private mutating func note(_ event: WebSocketEvent, in buffer: borrowing ByteBuffer) {
+    private mutating func record(_ event: WebSocketEvent, in buffer: borrowing ByteBuffer) {
         switch event {
         case .text(let payload): entries.append(.text(bytes(payload, in: buffer)))
         case .binary(let payload): entries.append(.binary(bytes(payload, in: buffer)))
@@ -47,7 +47,7 @@ struct FrameLog: ~Copyable {
 
     private func bytes(_ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) -> [UInt8] {
         let bytes = reader.withPayload(of: payload, in: buffer) { span in span.withUnsafeBytes { Array($0) } }
-        require(bytes.count == payload.count, "a payload is as long as it says")
+        require(bytes.count == payload.count, "a payload's length is its count")
         return bytes
     }
 }

@@ -5,8 +5,8 @@ import NIOCore
 
 /// Frame headers and the assembly of messages.
 ///
-/// Promises: one verdict whatever the pieces. A header that was refused stays refused when more bytes come. Nothing over the limits is
-/// handed over or kept, texts are UTF-8, and after a close frame or an error comes nothing more.
+/// Invariants: The result doesn't depend on how the bytes are split. The verdict on a header doesn't change when more bytes arrive. Nothing
+/// above the limits is delivered or held, texts are UTF-8, and nothing follows a close frame or an error.
 final class FrameTarget: FuzzTarget {
     private static let limits = [
         WebSocketLimits(maxMessageBytes: 64, maxFragments: 4), WebSocketLimits(maxMessageBytes: 100_000, maxFragments: 1024),
@@ -29,11 +29,11 @@ final class FrameTarget: FuzzTarget {
 
         var whole = FrameLog(role: role, limits: limits, compression: agreement)
         whole.feed(bytes)
-        var cut = FrameLog(role: role, limits: limits, compression: agreement)
-        for piece in split.pieces(of: bytes) { cut.feed(piece) }
-        require(whole.entries == cut.entries, "one verdict whatever the pieces: \(whole.entries) \(cut.entries)")
+        var inPieces = FrameLog(role: role, limits: limits, compression: agreement)
+        for piece in split.pieces(of: bytes) { inPieces.feed(piece) }
+        require(whole.entries == inPieces.entries, "the result doesn't depend on the split: \(whole.entries) \(inPieces.entries)")
         check(whole, limits: limits, fed: bytes.count)
-        check(cut, limits: limits, fed: bytes.count)
+        check(inPieces, limits: limits, fed: bytes.count)
     }
 
     private func check(_ log: borrowing FrameLog, limits: WebSocketLimits, fed: Int) {
@@ -41,23 +41,23 @@ final class FrameTarget: FuzzTarget {
             switch entry {
             case .text(let bytes):
                 require(String(validating: bytes, as: UTF8.self) != nil, "a text is UTF-8")
-                require(bytes.count <= limits.maxMessageBytes, "a message is within the limit")
-            case .binary(let bytes): require(bytes.count <= limits.maxMessageBytes, "a message is within the limit")
-            case .ping(let bytes), .pong(let bytes): require(bytes.count <= 125, "a control frame is short")
+                require(bytes.count <= limits.maxMessageBytes, "a message doesn't exceed the limit")
+            case .binary(let bytes): require(bytes.count <= limits.maxMessageBytes, "a message doesn't exceed the limit")
+            case .ping(let bytes), .pong(let bytes): require(bytes.count <= 125, "a control frame has at most 125 bytes")
             case .close(let code, let reason):
-                require(code.map(ClosePayload.isAllowed) ?? reason.isEmpty, "a close code may be sent")
-                require(index == log.entries.count - 1 && log.reader.isFinished, "nothing after a close frame")
+                require(code.map(ClosePayload.isAllowed) ?? reason.isEmpty, "the close code is allowed")
+                require(index == log.entries.count - 1 && log.reader.isFinished, "nothing follows a close frame")
             case .error:
-                require(index == log.entries.count - 1 && log.reader.isFinished, "nothing after an error")
+                require(index == log.entries.count - 1 && log.reader.isFinished, "nothing follows an error")
             }
         }
-        // Buffers grow by doubling; inflated messages are handed over before the reader is asked again.
-        require(log.peakBytes <= 2 * fed + 1024 || log.peakBytes <= 4 * limits.maxMessageBytes, "nothing grows beyond what came")
-        require(log.reader.deflateStateBytes <= 64 * 1024, "zlib holds a window and its state")
+        // Buffers grow by doubling; an inflated message is delivered before the next read.
+        require(log.peakBytes <= 2 * fed + 1024 || log.peakBytes <= 4 * limits.maxMessageBytes, "the buffer is bounded by input or limit")
+        require(log.reader.deflateStateBytes <= 64 * 1024, "zlib's memory is bounded")
     }
 
     private func checkHeader(_ bytes: [UInt8], role: WebSocketRole, allowsCompression: Bool) {
-        var decided: Result<FrameHeader, WebSocketError>?
+        var verdict: Result<FrameHeader, WebSocketError>?
         for count in 0...min(bytes.count, 20) {
             let outcome: Result<FrameHeader, WebSocketError>? = bytes.withRawSpan { span in
                 do throws(WebSocketError) {
@@ -68,12 +68,12 @@ final class FrameTarget: FuzzTarget {
                     return .failure(error)
                 }
             }
-            if let decided { require(outcome == decided, "a header doesn't change once it is whole") }
+            if let verdict { require(outcome == verdict, "the verdict on a header is final") }
             if case .success(let header)? = outcome {
-                require(header.byteCount <= count && header.payloadCount >= 0, "a header lies within its bytes")
+                require(header.byteCount <= count && header.payloadCount >= 0, "a header isn't longer than its bytes")
             }
-            require(outcome != nil || count < FrameHeader.maximumByteCount, "14 bytes decide")
-            decided = outcome
+            require(outcome != nil || count < FrameHeader.maximumByteCount, "14 bytes suffice for a verdict")
+            verdict = outcome
         }
     }
 }

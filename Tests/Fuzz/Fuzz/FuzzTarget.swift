@@ -1,6 +1,6 @@
-/// One way of bytes into the gateway.
+/// A part of the gateway that processes untrusted bytes.
 protocol FuzzTarget {
-    /// Feeds one input. Ends the process when a promise doesn't hold, as a trap or the address sanitizer does.
+    /// Processes one input. Traps when an invariant is violated; libFuzzer then saves the input.
     func run(_ input: FuzzInput)
 }
 
@@ -20,7 +20,7 @@ enum Targets {
         ("calls", { CallsTarget() }),
     ]
 
-    /// Set once, before libFuzzer's loop begins, which runs on the same thread.
+    /// The selected target. It is set once, before libFuzzer's loop, which runs on the same thread.
     nonisolated(unsafe) static var chosen: (any FuzzTarget)?
 
     static var names: [String] { all.map(\.name) }
@@ -28,13 +28,13 @@ enum Targets {
     static func named(_ name: String) -> (any FuzzTarget)? { all.first { $0.name == name }?.make() }
 }
 
-/// A promise of the gateway's that must hold for any input.
-func require(_ condition: Bool, _ promise: @autoclosure () -> String, file: StaticString = #file, line: UInt = #line) {
+/// Checks an invariant of the gateway that must hold for any input.
+func require(_ condition: Bool, _ invariant: @autoclosure () -> String, file: StaticString = #file, line: UInt = #line) {
     guard !condition else { return }
-    fatalError(promise(), file: file, line: line)
+    fatalError(invariant(), file: file, line: line)
 }
 
-/// For what the harness itself can't do without.
+/// Returns the result of an operation that the harness depends on, and traps when it throws.
 func need<Value>(_ body: () throws -> Value, file: StaticString = #file, line: UInt = #line) -> Value {
     do { return try body() } catch { fatalError("\(error)", file: file, line: line) }
 }

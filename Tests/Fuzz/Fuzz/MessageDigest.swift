@@ -1,9 +1,9 @@
 import GatewayCore
 
-/// A message's contents end to end, read as those who accept it read them.
+/// A message's contents, concatenated for comparison and read through the accessors that the gateway uses.
 struct MessageDigest {
     private(set) var bytes: [UInt8] = []
-    /// Whether the message was UTF-8, as everything is that reaches a scanner in the gateway.
+    /// Whether the message is valid UTF-8, as all messages that the gateway passes to a scanner are.
     let isValid: Bool
 
     init(isValid: Bool) { self.isValid = isValid }
@@ -29,7 +29,7 @@ struct MessageDigest {
             add(open.data, in: span)
             if let data = open.data {
                 var decoded: [UInt8] = []
-                require(Base64.decode(data, from: span, into: &decoded) || !isValid, "accepted data is base64")
+                require(Base64.decode(data, from: span, into: &decoded) || !isValid, "accepted data is valid base64")
             }
         case .audioEnd(let id): add("end", id)
         case .audioFrom(let id, let chunk):
@@ -59,11 +59,11 @@ struct MessageDigest {
         guard let slice else { return bytes.append("-") }
         let text = slice.bytes(in: span)
         if isValid {
-            require(text.count == slice.count, "a text has the measure that limits were held against")
+            require(text.count == slice.count, "a text's length is the count that limits were checked against")
             guard let string = String(validating: text, as: UTF8.self) else { return require(false, "a text is UTF-8") }
             require(
                 string.unicodeScalars.allSatisfy { $0 == "\t" || $0 == "\n" || $0.properties.generalCategory != .control },
-                "a text is sanitized")
+                "a text contains no control characters but TAB and LF")
         }
         bytes.append(jsonString: text)
     }
@@ -77,12 +77,12 @@ struct MessageDigest {
     }
 
     private mutating func add(_ format: AudioFormat) {
-        require(AudioFormat.rates.contains(format.rate) && AudioFormat.channelCounts.contains(format.channels), "a format is within bounds")
+        require(AudioFormat.rates.contains(format.rate) && AudioFormat.channelCounts.contains(format.channels), "a format is supported")
         bytes.append(contentsOf: "\(format.codec.rawValue) \(format.rate) \(format.channels)".utf8)
     }
 
     private mutating func add(_ meta: [ClientMessage.MetaEntry], in span: RawSpan) {
-        require(meta.count <= 16, "16 entries of meta at most")
+        require(meta.count <= 16, "meta has at most 16 entries")
         for entry in meta {
             add(entry.key, in: span)
             add(entry.value, in: span)

@@ -1,21 +1,22 @@
 @testable import GatewayCore
 
-/// UTF-8, JSON, the shapes of messages, and base64.
+/// UTF-8, JSON, message validation, and base64.
 ///
-/// Promises: a validator's verdict is that of the standard library, whatever the pieces. A scanner that has read thousands of messages
-/// says what a new one says. A text that was measured has its measure, is UTF-8, and holds no control but TAB and LF. A fault lies within the message.
+/// Invariants: The UTF-8 validator agrees with the standard library, however the bytes are split. A scanner that has read thousands of
+/// messages returns the same as a new one. A text's length is its count; it is UTF-8 and contains no control characters but TAB and LF. The
+/// offset of a fault lies within the message.
 final class ScannerTarget: FuzzTarget {
     private static let rules = [
         ValidationRules(), ValidationRules(rejectsUnknownFields: true),
         ValidationRules(maxBytes: 200, maxTextBytes: 20, audioMaxBytes: 30, maxDepth: 3, rejectsUnknownFields: true),
         ValidationRules(maxBytes: 0, maxTextBytes: 0, audioMaxBytes: 0, maxDepth: 0),
     ]
-    private final class Kept {
+    private final class ReusedScanner {
         var scanner: MessageScanner
         init(_ rules: ValidationRules) { scanner = MessageScanner(rules: rules) }
     }
 
-    private let kept = ScannerTarget.rules.map { Kept($0) }
+    private let reusedScanners = ScannerTarget.rules.map { ReusedScanner($0) }
 
     func run(_ input: FuzzInput) {
         var input = input
@@ -23,12 +24,12 @@ final class ScannerTarget: FuzzTarget {
         let split = input.split()
         let bytes = input.bytes
         let isValid = String(validating: bytes, as: UTF8.self) != nil
-        require(input.withSpan { Self.isUTF8($0) } == isValid, "UTF-8 as a whole")
-        require(Self.isUTF8(pieces: split.pieces(of: bytes)) == isValid, "UTF-8 in pieces")
+        require(input.withSpan { Self.isUTF8($0) } == isValid, "the validator agrees with the standard library on the whole")
+        require(Self.isUTF8(pieces: split.pieces(of: bytes)) == isValid, "the validator agrees with the standard library on the pieces")
         input.withSpan { span in
-            let lasting = Self.outcome(of: span, scanner: &kept[index].scanner, isValid: isValid)
+            let reused = Self.outcome(of: span, scanner: &reusedScanners[index].scanner, isValid: isValid)
             var fresh = MessageScanner(rules: Self.rules[index])
-            require(Self.outcome(of: span, scanner: &fresh, isValid: isValid) == lasting, "a scanner doesn't remember")
+            require(Self.outcome(of: span, scanner: &fresh, isValid: isValid) == reused, "a reused scanner returns the same as a new one")
             Self.checkBase64(span)
         }
     }
@@ -44,23 +45,23 @@ final class ScannerTarget: FuzzTarget {
         return validator.isComplete
     }
 
-    /// What came of a message, as bytes to compare.
+    /// Returns the result of scanning a message, as bytes to compare.
     private static func outcome(of span: RawSpan, scanner: inout MessageScanner, isValid: Bool) -> [UInt8] {
         do throws(MessageFault) {
             var digest = MessageDigest(isValid: isValid)
             digest.add(try scanner.scan(span), in: span)
             return digest.bytes
         } catch {
-            require((0...span.byteCount).contains(error.offset ?? 0), "a fault lies within the message")
-            let place = "\(error.param ?? "") \(error.replyTo?.description ?? "") \(error.offset ?? -1)"
-            return Array("\(error.reason.code.rawValue) \(error.reason.message) \(place)".utf8)
+            require((0...span.byteCount).contains(error.offset ?? 0), "the fault's offset lies within the message")
+            let location = "\(error.param ?? "") \(error.replyTo?.description ?? "") \(error.offset ?? -1)"
+            return Array("\(error.reason.code.rawValue) \(error.reason.message) \(location)".utf8)
         }
     }
 
     private static func checkBase64(_ span: RawSpan) {
         var decoded: [UInt8] = [7]
         let isDecoded = Base64.decode(span, into: &decoded)
-        require(isDecoded == Base64.isValid(span), "what is valid base64 can be decoded")
-        require(decoded.count == 1 + (isDecoded ? Base64.decodedCount(of: span) ?? -1 : 0), "base64 has its measure")
+        require(isDecoded == Base64.isValid(span), "base64 decodes if and only if it is valid")
+        require(decoded.count == 1 + (isDecoded ? Base64.decodedCount(of: span) ?? -1 : 0), "the decoded length is the computed one")
     }
 }

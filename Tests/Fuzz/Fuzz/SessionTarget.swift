@@ -5,15 +5,15 @@ import Support
 @testable import GatewayServer
 @testable import GatewayWebSocket
 
-/// A session whose client frames as it should: what it says, and when, is anything.
+/// A session whose client sends valid frames with arbitrary messages at arbitrary times.
 ///
-/// The input is lines. Each is a text message, unless its first byte says otherwise; see `Step`.
+/// The input consists of lines. Each is a text message, unless its first byte selects another step; see `Step`.
 final class SessionTarget: FuzzTarget {
     private enum Step {
         case message(Opcode, [UInt8])
-        /// A message in fragments of so many bytes.
+        /// A message in fragments of this many bytes.
         case fragments(Int, [UInt8])
-        /// Ticks of 100 ms.
+        /// A number of ticks of 100 ms.
         case time(Int)
         case writable(Bool)
         case goAway
@@ -38,7 +38,7 @@ final class SessionTarget: FuzzTarget {
             }
         }
 
-        /// What the client sends; nil for what happens without it.
+        /// The frames that the client sends; nil for other steps.
         var bytes: [UInt8]? {
             switch self {
             case .message(let opcode, let payload): return TestFrame(opcode.rawValue, payload).bytes
@@ -59,13 +59,13 @@ final class SessionTarget: FuzzTarget {
         var input = input
         let policy = Policy(input.byte())
         let split = input.split()
-        let steps = input.parts(separator: 0x0A, most: 200).map(Step.init)
+        let steps = input.parts(separator: 0x0A, maxCount: 200).map(Step.init)
         let conversation = Conversation(policy.apply)
         conversation.send(Array(EmbeddedConnection.request(path: "/v1/ws").utf8))
         for step in steps { perform(step, in: conversation) }
         let log = conversation.log()
         compare(log, with: steps, policy: policy, split: split)
-        // Everything that can fall due.
+        // Lets all timers fire.
         conversation.advance(by: .seconds(3))
     }
 
@@ -74,17 +74,17 @@ final class SessionTarget: FuzzTarget {
         case .message, .fragments: conversation.send(step.bytes ?? [])
         case .time(let ticks): conversation.advance(by: .milliseconds(100 * ticks))
         case .writable(let isWritable): conversation.setWritable(isWritable)
-        case .goAway: conversation.turn { $0.connections.goAway(reason: "drain", deadlineMilliseconds: 100) }
-        case .relieve: conversation.turn { _ in conversation.socket?.application.relieve() }
+        case .goAway: conversation.perform { $0.connections.goAway(reason: "drain", deadlineMilliseconds: 100) }
+        case .relieve: conversation.perform { _ in conversation.socket?.application.relieve() }
         case .reload(let bits):
             var configuration = GatewayConfiguration.defaults(for: .development)
             Policy(bits).apply(to: &configuration)
             let diff = ConfigurationDiff(from: conversation.configuration, to: configuration)
-            conversation.turn { $0.apply(GatewaySettings(diff.applied)) }
+            conversation.perform { $0.apply(GatewaySettings(diff.applied)) }
         }
     }
 
-    /// The same messages without borders between them come to the same, if nothing else happened.
+    /// Checks that the same frames in other pieces have the same result, if the steps consist of frames only.
     private func compare(_ log: ConversationLog, with steps: [Step], policy: Policy, split: Split) {
         var bytes = Array(EmbeddedConnection.request(path: "/v1/ws").utf8)
         for step in steps {
@@ -94,7 +94,7 @@ final class SessionTarget: FuzzTarget {
         let pieces = split.pieces(of: bytes)
         let conversation = Conversation(policy.apply)
         for piece in pieces { conversation.send(piece) }
-        let cut = conversation.log()
-        require(log == cut, "one verdict whatever the pieces:\n\(log)\n\(cut)")
+        let splitLog = conversation.log()
+        require(log == splitLog, "the result doesn't depend on the split:\n\(log)\n\(splitLog)")
     }
 }

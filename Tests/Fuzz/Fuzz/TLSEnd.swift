@@ -4,7 +4,7 @@ import NIOEmbedded
 @testable import GatewayServer
 @testable import GatewayTLS
 
-/// One end of a connection in memory: the handler, and what came out of it.
+/// One end of an in-memory TLS connection: the handler, and the plaintext and errors that it has delivered.
 final class TLSEnd {
     let channel = EmbeddedChannel()
     private let recorder = Recorder()
@@ -12,7 +12,7 @@ final class TLSEnd {
     init(_ handler: TLSHandler) {
         need {
             try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
-            try channel.pipeline.syncOperations.addHandlers([SendingSide(), handler, recorder])
+            try channel.pipeline.syncOperations.addHandlers([HalfCloseHandler(), handler, recorder])
             channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)
         }
     }
@@ -35,8 +35,8 @@ final class TLSEnd {
             _ = need { try channel.writeInbound(ByteBuffer(bytes: piece)) }
             channel.embeddedEventLoop.run()
         }
-        require(errors.count <= 1, "an end is told once: \(errors)")
-        require(errors.isEmpty || errors == [.plainHTTP] || !channel.isActive, "an error ends the connection")
+        require(errors.count <= 1, "at most one error is reported: \(errors)")
+        require(errors.isEmpty || errors == [.plainHTTP] || !channel.isActive, "an error closes the connection")
     }
 
     func write(_ plaintext: [UInt8]) {

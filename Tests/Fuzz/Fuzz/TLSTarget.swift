@@ -6,19 +6,20 @@ import NIOEmbedded
 @testable import GatewayServer
 @testable import GatewayTLS
 
-/// Records of TLS: rubbish in place of a ClientHello, rubbish behind a handshake, and the records of a real client with some bytes changed.
+/// TLS records: arbitrary bytes instead of a ClientHello, arbitrary bytes after the handshake, and a real client's records with some bytes
+/// changed.
 ///
-/// Promises: what is handed on is what the client said, or the beginning of it; an end is told once; and of a first flight the verdict is
-/// the same whatever the pieces.
+/// Invariants: The delivered bytes are a prefix of the client's plaintext. At most one error is reported. The result for a first flight
+/// doesn't depend on how it is split.
 final class TLSTarget: FuzzTarget {
     private let server: TLSContext
     private let clients: [TLSClientContext]
 
     init() {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("parley-fuzz-\(getpid())").path
-        need { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("parley-fuzz-\(getpid())").path
+        need { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) }
         let now = Int64(Date().timeIntervalSince1970)
-        let files = need { try DevelopmentCertificate.files(in: folder, now: now) }
+        let files = need { try DevelopmentCertificate.files(in: directory, now: now) }
         server = need { try TLSContext(TLSSettings(certificates: [files]), ticketKeys: TLSTicketKeys(rotation: .hours(12)), now: now) }
         clients = [[], ["http/1.1"]].map { protocols in
             need { try TLSClientContext(verify: .none, serverName: "localhost", applicationProtocols: protocols) }
@@ -33,10 +34,10 @@ final class TLSTarget: FuzzTarget {
             let bytes = input.bytes
             let whole = TLSEnd(need { try TLSHandler(server: server, buffers: TLSBuffers()) { "id" } })
             whole.feed([bytes])
-            let cut = TLSEnd(need { try TLSHandler(server: server, buffers: TLSBuffers()) { "id" } })
-            cut.feed(split.pieces(of: bytes))
-            require(whole.errors == cut.errors, "one verdict whatever the pieces: \(whole.errors) \(cut.errors)")
-            require(whole.received.isEmpty && cut.received.isEmpty, "nothing is read before the handshake")
+            let inPieces = TLSEnd(need { try TLSHandler(server: server, buffers: TLSBuffers()) { "id" } })
+            inPieces.feed(split.pieces(of: bytes))
+            require(whole.errors == inPieces.errors, "the result doesn't depend on the split: \(whole.errors) \(inPieces.errors)")
+            require(whole.received.isEmpty && inPieces.received.isEmpty, "nothing is delivered before the handshake")
             return
         }
         let buffers = TLSBuffers()
@@ -46,13 +47,13 @@ final class TLSTarget: FuzzTarget {
         switch mode & 3 {
         case 1:
             exchange(client, end) { $0 }
-            require(end.isEstablished, "a good client gets in")
+            require(end.isEstablished, "a valid handshake completes")
             end.feed(split.pieces(of: input.bytes))
-            require(end.received.isEmpty, "rubbish isn't handed on")
+            require(end.received.isEmpty, "invalid records aren't delivered")
         case 2:
             exchange(client, end) { $0 }
             let damage = Damage(&input)
-            let sent = input.measured(scale: 3)
+            let sent = input.lengthPrefixed(scale: 3)
             for plaintext in sent { client.write(plaintext) }
             var records: [UInt8] = client.takeOutput()
             damage.apply(to: &records)
@@ -74,32 +75,32 @@ final class TLSTarget: FuzzTarget {
         }
     }
 
-    /// Carries bytes to and fro until both are silent; what the client sends goes through `change`.
+    /// Exchanges flights until neither end has output; the client's pass through `change`.
     private func exchange(_ client: TLSEnd, _ server: TLSEnd, _ change: ([UInt8]) -> [UInt8]) {
         for _ in 0..<100 {
             let sent = client.takeOutput()
             if !sent.isEmpty { server.feed([change(sent)]) }
-            let answered = server.takeOutput()
-            if !answered.isEmpty { client.feed([answered]) }
-            if sent.isEmpty && answered.isEmpty { return }
+            let replied = server.takeOutput()
+            if !replied.isEmpty { client.feed([replied]) }
+            if sent.isEmpty && replied.isEmpty { return }
         }
-        require(false, "two ends fall silent")
+        require(false, "the exchange terminates")
     }
 
     private func check(_ end: TLSEnd, against sent: [[UInt8]], isWhole: Bool) {
-        let said = Array(sent.joined())
-        require(said.starts(with: end.received), "what is handed on is what was said")
-        require(!isWhole || end.received == said, "what was said is handed on")
+        let plaintext = Array(sent.joined())
+        require(plaintext.starts(with: end.received), "the delivered bytes are a prefix of the plaintext")
+        require(!isWhole || end.received == plaintext, "the plaintext is delivered completely")
     }
 }
 
-/// Bytes to change: a count, then two bytes of place and one of change for each.
+/// Bytes to change: the input has a count, then for each change two bytes of offset and one byte to XOR.
 private struct Damage {
-    private var changes: [(place: Int, bits: UInt8)] = []
+    private var changes: [(offset: Int, bits: UInt8)] = []
 
     init(_ input: inout FuzzInput) {
         for _ in 0..<Int(input.byte() & 7) {
-            changes.append((place: Int(input.byte()) << 8 | Int(input.byte()), bits: input.byte()))
+            changes.append((offset: Int(input.byte()) << 8 | Int(input.byte()), bits: input.byte()))
         }
     }
 
@@ -107,6 +108,6 @@ private struct Damage {
 
     func apply(to bytes: inout [UInt8]) {
         guard !bytes.isEmpty else { return }
-        for change in changes { bytes[change.place % bytes.count] ^= change.bits }
+        for change in changes { bytes[change.offset % bytes.count] ^= change.bits }
     }
 }

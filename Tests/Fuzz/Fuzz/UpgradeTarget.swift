@@ -5,12 +5,12 @@ import Support
 @testable import GatewayServer
 @testable import GatewayWebSocket
 
-/// The request before the WebSocket: as bytes through the gate and the parser, or as lines put into a head that parsers would let pass.
+/// The upgrade request: as bytes for the request gate and the parser, or as lines that become a head which a parser would accept.
 ///
-/// Promises: one answer whatever the pieces, and no byte of the client's in it.
+/// Invariants: The response doesn't depend on how the bytes are split, and contains no bytes of the request.
 final class UpgradeTarget: FuzzTarget {
-    /// A word that no answer of ours has in it.
-    private static let mark = "zqxj"
+    /// A string that no response of the gateway contains.
+    private static let marker = "zqxj"
 
     func run(_ input: FuzzInput) {
         var input = input
@@ -18,13 +18,13 @@ final class UpgradeTarget: FuzzTarget {
         if flags & 1 == 1 { return parse(input.string) }
         let split = input.split()
         let bytes = input.bytes
-        let whole = answer(to: [bytes], flags: flags)
-        let cut = answer(to: split.pieces(of: bytes), flags: flags)
-        require(whole == cut, "one answer whatever the pieces: \(whole) \(cut)")
-        require(!whole.head.contains(Self.mark) && !whole.body.contains(Self.mark), "nothing of the client's is echoed")
+        let whole = response(to: [bytes], flags: flags)
+        let inPieces = response(to: split.pieces(of: bytes), flags: flags)
+        require(whole == inPieces, "the response doesn't depend on the split: \(whole) \(inPieces)")
+        require(!whole.head.contains(Self.marker) && !whole.body.contains(Self.marker), "the request isn't echoed")
     }
 
-    private func answer(to pieces: [[UInt8]], flags: UInt8) -> ConversationLog {
+    private func response(to pieces: [[UInt8]], flags: UInt8) -> ConversationLog {
         let conversation = Conversation { configuration in
             configuration.http.queryTokens = flags & 2 == 2
             configuration.conformance.echo = flags & 4 == 4
@@ -40,7 +40,7 @@ final class UpgradeTarget: FuzzTarget {
         return conversation.log()
     }
 
-    /// The first line is the target, the others are fields.
+    /// Checks a request whose target is the first line and whose header fields are the others.
     private func parse(_ text: String) {
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         let target = String(lines.removeFirst())
@@ -52,9 +52,9 @@ final class UpgradeTarget: FuzzTarget {
             let colon = line.firstIndex(of: ":") ?? line.endIndex
             let name = String(line[..<colon])
             let value = String(line[colon...].dropFirst())
-            // No parser lets other names pass, and none can be put into a head.
+            // Parsers reject other names, and `HTTPHeaders` can't contain them.
             guard !name.isEmpty, name.utf8.allSatisfy(HeaderGrammar.isTokenCharacter) else { continue }
-            // Those that are needed once are replaced: two of them would hide all else.
+            // Required fields are replaced: a duplicate would be rejected before anything else is checked.
             if headers.contains(name: name), !name.hasPrefix("Sec-WebSocket-E") {
                 headers.replaceOrAdd(name: name, value: value)
             } else {
@@ -66,16 +66,16 @@ final class UpgradeTarget: FuzzTarget {
             let request = try UpgradeRequest(head)
             for mode in CompressionMode.allCases {
                 let agreement = request.compression(mode)
-                require(agreement.map { (9...15).contains($0.windowBits(.server)) } ?? true, "zlib can make our window")
-                let answer = request.responseHeaders(compression: agreement)
-                for (_, value) in answer {
-                    require(value.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }, "a header of ours is printable ASCII")
+                require(agreement.map { (9...15).contains($0.windowBits(.server)) } ?? true, "zlib supports the window size")
+                let response = request.responseHeaders(compression: agreement)
+                for (_, value) in response {
+                    require(value.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }, "a response header is printable ASCII")
                 }
             }
             require(request.bearer.map { !$0.isEmpty } ?? true, "a token isn't empty")
-            require(try UpgradeRequest(head) == request, "one verdict")
+            require(try UpgradeRequest(head) == request, "parsing twice gives the same result")
         } catch {
-            require((400..<500).contains(error.status), "a refusal is the client's fault")
+            require((400..<500).contains(error.status), "a rejection has a 4xx status")
         }
     }
 }

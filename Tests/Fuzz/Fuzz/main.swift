@@ -1,6 +1,6 @@
 import Foundation
 
-/// libFuzzer's own loop, for programs with a `main` of their own (`-fsanitize=fuzzer` without one takes it from the library).
+/// libFuzzer's driver, for programs with their own `main` (otherwise the library provides it).
 @_silgen_name("LLVMFuzzerRunDriver")
 private func runDriver(
     _ argumentCount: UnsafeMutablePointer<CInt>,
@@ -8,10 +8,10 @@ private func runDriver(
     _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
 ) -> CInt
 
-// An environment variable and no argument: libFuzzer starts itself anew with its arguments to merge and to minimize.
+// An environment variable instead of an argument: to merge and to minimize, libFuzzer runs itself again with its own arguments.
 let name = ProcessInfo.processInfo.environment["FUZZ_TARGET"] ?? ""
 guard let target = Targets.named(name) else {
-    print("FUZZ_TARGET is one of: \(Targets.names.joined(separator: " "))")
+    print("FUZZ_TARGET must be one of: \(Targets.names.joined(separator: " "))")
     exit(2)
 }
 Targets.chosen = target

@@ -31,7 +31,7 @@ import Testing
         var stream = WAVStream()
         var formats: [AudioFormat] = []
         var samples: [UInt8] = []
-        func take(_ piece: WAVStream.Piece) {
+        func collect(_ piece: WAVStream.Piece) {
             switch piece {
             case .format(let format): formats.append(format)
             case .samples(let part):
@@ -42,10 +42,10 @@ import Testing
         var offset = 0
         while offset < bytes.count {
             let end = min(bytes.count, offset + min(size, bytes.count))
-            try Array(bytes[offset..<end]).withRawSpanThrowing { (span) throws(AnswerFault) in try stream.take(span) { take($0) } }
+            try Array(bytes[offset..<end]).withRawSpanThrowing { (span) throws(AnswerFault) in try stream.take(span) { collect($0) } }
             offset = end
         }
-        stream.finish { take($0) }
+        stream.finish { collect($0) }
         return (formats, samples)
     }
 

@@ -51,7 +51,7 @@ import Testing
     }
 }
 
-@Suite("The conversation before a request") struct StandingTests {
+@Suite("The conversation before a request") struct InclusionTests {
     private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
     /// The conversation before the next request.

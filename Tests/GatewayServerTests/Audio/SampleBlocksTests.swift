@@ -4,7 +4,7 @@ import Testing
 @testable import GatewayAudio
 
 @Suite struct SampleBlocksTests {
-    /// One sample at a time.
+    /// Computes energy and peak one sample at a time.
     private func scalar(_ samples: [Int16]) -> (energy: UInt64, peak: Int32) {
         samples.reduce((0, 0)) { sums, sample in
             let value = Int64(sample)
@@ -19,7 +19,7 @@ import Testing
         #expect(blocks.energy == expected.energy && blocks.peak == expected.peak, sourceLocation: sourceLocation)
     }
 
-    @Test func `each lane counts with each extreme`() {
+    @Test func `extreme values are handled in each lane`() {
         for lane in 0..<8 {
             for sample in [Int16.min, .min + 1, -256, -1, 0, 1, 255, 256, .max] {
                 var samples = [Int16](repeating: 0, count: 16)
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test func `drawn samples come to what they do one at a time`() {
+    @Test func `random samples give the same result as one at a time`() {
         var random = ULIDSource(seed: 11)
         for _ in 0..<500 {
             let shift = Int16(random.ulid(at: 0).low & 15)
@@ -38,8 +38,8 @@ import Testing
         }
     }
 
-    @Test func `the longest frame of the loudest sound doesn't overflow`() {
-        // 20 ms of 48 kHz stereo are 1,920 samples; the sums would take 65,536 blocks.
+    @Test func `the longest frame of maximum amplitude doesn't overflow`() {
+        // 20 ms of 48 kHz stereo are 1,920 samples; the sums are safe up to 65,536 blocks.
         expectSame([Int16](repeating: .min, count: 1920))
         expectSame([Int16](repeating: .max, count: 1920))
     }

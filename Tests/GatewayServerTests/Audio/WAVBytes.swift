@@ -1,17 +1,17 @@
 import GatewayAudio
 
-/// WAV files of a test's own making, right or wrong.
+/// A builder of WAV files, valid or not.
 struct WAVBytes {
     var bytes: [UInt8] = []
 
-    /// The twelve bytes that every such file begins with.
+    /// The first twelve bytes of every WAV file.
     init(riff: String = "RIFF", wave: String = "WAVE") {
         bytes = Array(riff.utf8) + [0, 0, 0, 0] + Array(wave.utf8)
     }
 
-    /// A chunk, padded to an even length.
+    /// Appends a chunk, padded to an even length.
     ///
-    /// - Parameter size: what its head says, where that isn't the truth.
+    /// - Parameter size: the announced size; nil for the actual one
     func chunk(_ name: String, _ content: [UInt8], size: UInt32? = nil, padded: Bool = true) -> WAVBytes {
         var copy = self
         copy.bytes += Array(name.utf8) + Self.little(size ?? UInt32(content.count)) + content

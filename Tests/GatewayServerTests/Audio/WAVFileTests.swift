@@ -3,20 +3,20 @@ import GatewayCore
 import Testing
 
 @Suite struct WAVFileTests {
-    @Test func `a plain file of 16-bit PCM is read`() throws {
+    @Test func `a 16-bit PCM file is parsed`() throws {
         let wav = try WAVBytes().format().data(640).read()
         #expect(wav == WAVFile(format: AudioFormat(codec: .pcm16, rate: 16000, channels: 1), dataOffset: 44, dataCount: 640))
     }
 
     @Test(arguments: [(6, AudioFormat.Codec.alaw), (7, .mulaw)] as [(UInt16, AudioFormat.Codec)])
-    func `telephone encodings are read`(tag: UInt16, codec: AudioFormat.Codec) throws {
+    func `A-law and mu-law files are parsed`(tag: UInt16, codec: AudioFormat.Codec) throws {
         let wav = try WAVBytes().format(tag: tag, channels: 2, rate: 8000, bits: 8, extra: [0, 0]).chunk("fact", [1, 0, 0, 0]).data(320)
             .read()
         #expect(wav.format == AudioFormat(codec: codec, rate: 8000, channels: 2))
         #expect(wav.dataCount == 320)
     }
 
-    @Test func `the extensible form names its encoding further behind`() throws {
+    @Test func `WAVE_FORMAT_EXTENSIBLE is parsed by its sub-format`() throws {
         let guid: [UInt8] = [1, 0, 0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71]
         let wav = try WAVBytes().format(tag: 0xFFFE, extra: [22, 0, 16, 0, 4, 0, 0, 0] + guid).data(4).read()
         #expect(wav.format.codec == .pcm16)
@@ -26,29 +26,29 @@ import Testing
         #expect(throws: WAVFault.formatTooShort(16)) { _ = try WAVBytes().format(tag: 0xFFFE).data(4).read() }
     }
 
-    @Test func `chunks of odd size are followed by a byte that isn't counted`() throws {
+    @Test func `the padding byte of a chunk with odd size is skipped`() throws {
         let wav = try WAVBytes().chunk("LIST", [1, 2, 3]).format().chunk("note", [9]).data(10).read()
         #expect(wav.dataOffset == 12 + 12 + 24 + 10 + 8)
         #expect(wav.dataCount == 10)
     }
 
-    @Test func `what follows the data is no concern of ours`() throws {
+    @Test func `chunks after the data are ignored`() throws {
         #expect(try WAVBytes().format().data(4).chunk("LIST", [1, 2], size: 99).read().dataCount == 4)
     }
 
     @Test(arguments: [0, 0xFFFF_FFFF, 0x7FFF_F000, 101] as [UInt32])
-    func `data that was streamed lasts to the end of the file, whatever its head says`(size: UInt32) throws {
+    func `streamed data extends to the end of the file, whatever the announced size`(size: UInt32) throws {
         #expect(try WAVBytes().format().data(100, size: size).read().dataCount == 100)
     }
 
-    @Test func `a piece of a sample at the end is left out`() throws {
+    @Test func `an incomplete sample at the end is ignored`() throws {
         #expect(try WAVBytes().format(channels: 2).data(11).read().dataCount == 8)
         #expect(throws: WAVFault.empty) { _ = try WAVBytes().format(channels: 2).data(3).read() }
         #expect(throws: WAVFault.empty) { _ = try WAVBytes().format().data(0).read() }
     }
 
     @Test(arguments: [8000, 11025, 22050, 48000] as [UInt32])
-    func `rates within the protocol's bounds are taken`(rate: UInt32) throws {
+    func `sample rates within the protocol's bounds are accepted`(rate: UInt32) throws {
         #expect(try WAVBytes().format(rate: rate).data(4).read().format.rate == Int(rate))
     }
 
@@ -71,7 +71,7 @@ import Testing
             (WAVBytes().chunk("LIST", [1, 2], size: 0xFFFF_FFFE).format(), .truncated),
             (WAVBytes(), .formatMissing),
         ] as [(WAVBytes, WAVFault)])
-    func `a file that can't be sent says why`(file: WAVBytes, fault: WAVFault) throws {
+    func `an unsupported file fails with the reason`(file: WAVBytes, fault: WAVFault) throws {
         #expect(throws: fault) { _ = try file.data(4, size: 4).read() }
     }
 
@@ -81,29 +81,29 @@ import Testing
             ("RIFF\0\0\0\0WAV", .notRIFF), ("RF64\0\0\0\0WAVE", .variant("RF64")), ("RIFX\0\0\0\0WAVE", .variant("RIFX")),
             ("RIFF\0\0\0\0WAVE", .formatMissing), ("RIFF\0\0\0\0WAVEfmt", .truncated),
         ] as [(String, WAVFault)])
-    func `a file of another kind says what it isn't`(text: String, fault: WAVFault) {
+    func `a file of another type is rejected`(text: String, fault: WAVFault) {
         var file = WAVBytes()
         file.bytes = Array(text.utf8)
         #expect(throws: fault) { _ = try file.read() }
     }
 
-    @Test func `a file without data says so`() {
+    @Test func `a file without data is rejected`() {
         #expect(throws: WAVFault.dataMissing) { _ = try WAVBytes().format().read() }
     }
 
-    @Test func `a bounded number of chunks is looked at`() throws {
+    @Test func `the number of parsed chunks is limited`() throws {
         var file = WAVBytes().format()
         for _ in 0..<WAVFile.maximumChunks - 2 { file = file.chunk("junk", []) }
         #expect(try file.data(2).read().dataCount == 2)
         #expect(throws: WAVFault.tooManyChunks) { _ = try file.chunk("junk", []).data(2).read() }
     }
 
-    @Test func `every beginning of a file is read or refused`() {
+    @Test func `every prefix of a file is parsed or rejected`() {
         let whole = WAVBytes().chunk("LIST", [1, 2, 3]).format().data(8).bytes
         for count in 0..<whole.count {
             var file = WAVBytes()
             file.bytes = Array(whole.prefix(count))
-            // Samples that are there count; before them there is nothing to be had.
+            // A prefix with samples is parsed; a shorter one is rejected.
             if count >= whole.count - 6 {
                 #expect(throws: Never.self) { _ = try file.read() }
             } else {
@@ -112,7 +112,7 @@ import Testing
         }
     }
 
-    @Test func `rubbish in any place never traps`() {
+    @Test func `garbage at any position never traps`() {
         var generator = SeededGenerator(state: 42)
         let whole = WAVBytes().chunk("LIST", [1, 2, 3]).format().data(8).bytes
         for _ in 0..<5000 {
@@ -130,7 +130,7 @@ import Testing
     }
 
     @Test(arguments: [AudioFormat.Codec.pcm16, .alaw, .mulaw], [1, 2])
-    func `a header that we write is one that we read`(codec: AudioFormat.Codec, channels: Int) throws {
+    func `a written header can be parsed`(codec: AudioFormat.Codec, channels: Int) throws {
         let format = AudioFormat(codec: codec, rate: 24000, channels: channels)
         var file = WAVBytes()
         file.bytes = try #require(WAVFile.header(format, dataCount: 12)) + [UInt8](repeating: 0, count: 12)
@@ -140,12 +140,12 @@ import Testing
         #expect(wav.dataOffset + 12 == file.bytes.count)
     }
 
-    @Test func `there is no header for Opus, and a long one doesn't overflow`() {
+    @Test func `Opus has no header, and a large size doesn't overflow`() {
         #expect(WAVFile.header(AudioFormat(codec: .opus, rate: 48000, channels: 1), dataCount: 4) == nil)
         #expect(WAVFile.header(AudioFormat(codec: .mulaw, rate: 8000, channels: 1), dataCount: .max) != nil)
     }
 
-    @Test func `chunks of 20 ms cover the samples once`() {
+    @Test func `chunks of 20 ms cover all samples exactly once`() {
         let wav = WAVFile(format: AudioFormat(codec: .pcm16, rate: 11025, channels: 2), dataOffset: 44, dataCount: 4 * 500)
         let bytes = wav.chunkBytes(milliseconds: 20)
         #expect(bytes == 220 * 4)
@@ -155,7 +155,7 @@ import Testing
     }
 }
 
-/// The same numbers in every run.
+/// A generator with the same numbers in every run.
 private struct SeededGenerator: RandomNumberGenerator {
     var state: UInt64
 

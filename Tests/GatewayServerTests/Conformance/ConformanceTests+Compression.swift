@@ -2,11 +2,11 @@ import GatewayServer
 import Support
 import Testing
 
-/// RFC 7692: permessage-deflate, with each offer and by size.
+/// RFC 7692: permessage-deflate by offer and message size.
 extension ConformanceTests {
     private static let none = "server_no_context_takeover; client_no_context_takeover"
 
-    /// Offers, and what is agreed on in the modes `shared` and `dedicated`.
+    /// Offers and the negotiated parameters in the modes `shared` and `dedicated`.
     private static let offers: [(offer: String, shared: String, dedicated: String)] =
         [
             ("", none, ""), ("client_max_window_bits", none, ""), ("server_no_context_takeover", none, "server_no_context_takeover"),
@@ -28,7 +28,7 @@ extension ConformanceTests {
         parameters.isEmpty ? "permessage-deflate" : "permessage-deflate; \(parameters)"
     }
 
-    /// A text, and binary data that repeats itself near and far.
+    /// Payloads by size: a text, and binary data with near and distant repetitions.
     private static let payloads: [Int: [[UInt8]]] = Dictionary(
         uniqueKeysWithValues: [0, 1, 64, 256, 300, 2048, 4096, 8192, 65_535, 65_536, 131_072].map { count in
             let words = (0..<40).map { [UInt8].noise(24, seed: $0).map { 0x61 + $0 % 26 } }
@@ -39,7 +39,7 @@ extension ConformanceTests {
             return (count, [text(count), Array(mixed.prefix(count)), noise + noise])
         })
 
-    /// Sends each payload compressed and plain, and compares what comes back.
+    /// Sends each payload compressed and uncompressed and compares the echo.
     private func exchange(_ counts: [Int], offer: String, mode: CompressionMode, agreed: String) throws {
         let client = try EchoClient(.echoing(mode), offer: offer)
         #expect(client.agreed == Self.list(agreed))
@@ -53,19 +53,19 @@ extension ConformanceTests {
                 let first = try client.replies()
                 #expect(first == .echo(message), "\(count) bytes, payload \(index)")
                 guard count <= 4096 else { continue }
-                // Once more, which may refer to the first, and plain.
+                // Once more, possibly referring to the first message, and once uncompressed.
                 try client.send(FrameBytes.zeroMasked(0xC0 | opcode, try deflater.deflate(payload)))
                 try client.send(FrameBytes.zeroMasked(0x80 | opcode, payload))
                 let others = try client.replies()
                 #expect(others == .echo(message, message), "\(count) bytes, payload \(index)")
             }
         }
-        // What is worth it comes back compressed.
+        // Messages above the threshold are echoed compressed.
         #expect(client.compressed.contains(true))
     }
 
     @Test(arguments: offers, [CompressionMode.shared, .dedicated])
-    func `RFC 7692 §7.1 with each offer messages of many sizes go both ways`(
+    func `RFC 7692 §7.1 with each offer messages of many sizes are echoed`(
         offer: (offer: String, shared: String, dedicated: String), mode: CompressionMode
     ) throws {
         let agreed = mode == .shared ? offer.shared : offer.dedicated
@@ -73,12 +73,12 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [256, 4096, 8192, 65_535, 65_536, 131_072], [CompressionMode.shared, .dedicated])
-    func `RFC 7692 §7.2 messages of any size go both ways`(count: Int, mode: CompressionMode) throws {
+    func `RFC 7692 §7.2 messages of any size are echoed`(count: Int, mode: CompressionMode) throws {
         try exchange([count], offer: "permessage-deflate", mode: mode, agreed: mode == .shared ? Self.none : "")
     }
 
     @Test(arguments: [CompressionMode.shared, .dedicated])
-    func `RFC 7692 §5.1 the first offer that can be served is agreed on`(mode: CompressionMode) throws {
+    func `RFC 7692 §5.1 the first supported offer is accepted`(mode: CompressionMode) throws {
         let none = mode == .shared ? Self.none + "; " : ""
         let offers = [
             (
@@ -100,7 +100,7 @@ extension ConformanceTests {
     @Test(arguments: [
         "permessage-deflate; server_max_window_bits=8", "permessage-deflate; server_max_window_bits=16", "x-webkit-deflate-frame",
     ])
-    func `RFC 7692 §5.1 without an agreement RSV1 is refused`(offer: String) throws {
+    func `RFC 7692 §5.1 without an accepted offer RSV1 is rejected`(offer: String) throws {
         let harness = LoopHarness.echoing(.shared)
         #expect(try EchoClient(harness, offer: offer).agreed == nil)
         try check(FrameBytes.text("plain"), .echo(.text("plain")), on: harness, offer: offer)
@@ -108,7 +108,7 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [CompressionMode.shared, .dedicated], [1, 3, 100, 1000])
-    func `RFC 7692 §6.1 a compressed message comes in fragments with pings between`(mode: CompressionMode, size: Int) throws {
+    func `RFC 7692 §6.1 a compressed message may be fragmented with pings between`(mode: CompressionMode, size: Int) throws {
         let text = Self.text(3000)
         let deflater = MessageDeflater(windowBits: 15, keepsContext: false)
         let compressed = try deflater.deflate(text)
@@ -122,7 +122,7 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [CompressionMode.shared, .dedicated])
-    func `RFC 7692 §6 reserved bits, DEFLATE and UTF-8 are checked, and the loop serves the next client`(mode: CompressionMode) throws {
+    func `RFC 7692 §6 reserved bits, DEFLATE and UTF-8 are validated, and the loop serves the next client`(mode: CompressionMode) throws {
         let hello: [UInt8] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]
         let first = FrameBytes.frame(0xC1, hello)
         let cases: [(bytes: [UInt8], code: UInt16)] = [
@@ -141,11 +141,11 @@ extension ConformanceTests {
         }
     }
 
-    @Test func `RFC 7692 §7.1.2.2 a client that promised a window of 256 bytes is understood`() throws {
+    @Test func `RFC 7692 §7.1.2.2 messages of a client with a window of 256 bytes are inflated`() throws {
         let offer = "permessage-deflate; client_max_window_bits=8"
         let client = try EchoClient(.echoing(.dedicated), offer: offer)
         #expect(client.agreed == offer)
-        // Nothing refers further back than one byte.
+        // All back-references have a distance of one byte.
         let spaces = [UInt8](repeating: 0x20, count: 258 * 40 + 1)
         for _ in 0..<3 { try client.send(FrameBytes.frame(0xC1, DeflateBomb.bytes(count: 258 * 39))) }
         #expect(try client.replies() == .echo(.text(spaces), .text(spaces), .text(spaces)))

@@ -3,7 +3,7 @@ import Testing
 
 /// RFC 6455 §5.5.2 and §5.5.3: pings and pongs.
 extension ConformanceTests {
-    @Test func `§5.5.2 a ping of each size is answered with its payload`() throws {
+    @Test func `§5.5.2 a ping of each size gets a pong with its payload`() throws {
         let client = try EchoClient(.echoing())
         for count in 0...125 {
             let payload = [UInt8].noise(count, seed: UInt64(count))
@@ -13,18 +13,18 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [[], Array("Hello".utf8), [0x00, 0xFF, 0xFE, 0xFD, 0xFC, 0xFB, 0x00, 0xFF], [UInt8](repeating: 0xFE, count: 125)])
-    func `§5.5.2 a ping may carry anything and come in pieces`(payload: [UInt8]) throws {
+    func `§5.5.2 a ping may have any payload and be split`(payload: [UInt8]) throws {
         try check(FrameBytes.ping(payload), EchoAnswer(pongs: [payload]), pieces: [.max, 1, 2, 7])
     }
 
     @Test(arguments: [0x88, 0x89, 0x8A] as [UInt8], [126, 127, 65_535, 65_536])
-    func `§5.5 a control frame of more than 125 bytes is refused from its header`(first: UInt8, count: Int) throws {
+    func `§5.5 a control frame of more than 125 bytes is rejected upon its header`(first: UInt8, count: Int) throws {
         try check(FrameBytes.head(first, count: UInt64(count)), .closed(1002))
         try check(FrameBytes.head(first, count: UInt64(count)).prefix(2) + [], .closed(1002))
     }
 
     @Test(arguments: [0, 1, 8, 125])
-    func `§5.5.3 pongs that nobody asked for get no answer, pings behind them do`(count: Int) throws {
+    func `§5.5.3 unsolicited pongs are ignored, pings after them get pongs`(count: Int) throws {
         let pong = FrameBytes.pong(.noise(count, seed: 3))
         try check(pong, EchoAnswer())
         try check(pong + pong + FrameBytes.ping([1]) + pong, EchoAnswer(pongs: [[1]]))
@@ -32,12 +32,12 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [Int.max, 1, 3, 64])
-    func `§5.5.3 ten pings get ten pongs in their order`(size: Int) throws {
+    func `§5.5.3 ten pings get ten pongs in order`(size: Int) throws {
         let payloads = (0..<10).map { Array("ping \($0)".utf8) }
         try check(payloads.flatMap { FrameBytes.ping($0) }, EchoAnswer(pongs: payloads), pieces: [size])
     }
 
-    @Test func `§5.5.2 pings between messages are answered, and the messages echoed in their order`() throws {
+    @Test func `§5.5.2 pings between messages get pongs, and the messages are echoed in order`() throws {
         var bytes: [UInt8] = []
         var expected = EchoAnswer()
         for number in 0..<8 as Range<UInt8> {

@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// RFC 6455 §5.4: messages in frames, and control frames between them.
+/// RFC 6455 §5.4: fragmented messages, and control frames between fragments.
 extension ConformanceTests {
     private static let start = FrameBytes.text("one, ", fin: false)
     private static let middle = FrameBytes.continuation(Array("two, ".utf8), fin: false)
@@ -37,7 +37,7 @@ extension ConformanceTests {
             FrameBytes.binary([0xFF, 0xC0], fin: false) + FrameBytes.continuation([], fin: false)
                 + FrameBytes.continuation([0x80], fin: true),
             .echo(.binary([0xFF, 0xC0, 0x80]))),
-        Case("a message behind another", start + end + start + middle + end, .echo(.text("one, three"), whole)),
+        Case("a message after another", start + end + start + middle + end, .echo(.text("one, three"), whole)),
     ]
 
     private static let bad: [Case] = [
@@ -48,26 +48,26 @@ extension ConformanceTests {
         Case("a last continuation first", end + FrameBytes.text("late"), .closed(1002)),
         Case("a continuation first", middle + FrameBytes.text("late"), .closed(1002)),
         Case("an empty continuation first", FrameBytes.continuation([], fin: false), .closed(1002)),
-        Case("a continuation behind a whole message", start + end + middle, .closed(1002, behind: [.text("one, three")])),
-        Case("a last continuation behind a whole message", start + end + end, .closed(1002, behind: [.text("one, three")])),
-        Case("a continuation behind a text of one frame", FrameBytes.text("a") + end, .closed(1002, behind: [.text("a")])),
-        Case("a continuation behind a ping", FrameBytes.ping([7]) + end, .closed(1002, pongs: [[7]])),
+        Case("a continuation after a complete message", start + end + middle, .closed(1002, behind: [.text("one, three")])),
+        Case("a last continuation after a complete message", start + end + end, .closed(1002, behind: [.text("one, three")])),
+        Case("a continuation after a text of one frame", FrameBytes.text("a") + end, .closed(1002, behind: [.text("a")])),
+        Case("a continuation after a ping", FrameBytes.ping([7]) + end, .closed(1002, pongs: [[7]])),
         Case("a text inside a message", start + FrameBytes.text("new"), .closed(1002)),
         Case("a first frame inside a message", start + start + end, .closed(1002)),
         Case("binary data inside a text", start + FrameBytes.binary([1]), .closed(1002)),
         Case("a text inside binary data", FrameBytes.binary([1], fin: false) + FrameBytes.text("new"), .closed(1002)),
-        Case("a text inside a message, behind a ping", start + FrameBytes.ping([7]) + FrameBytes.text("new"), .closed(1002, pongs: [[7]])),
+        Case("a text inside a message, after a ping", start + FrameBytes.ping([7]) + FrameBytes.text("new"), .closed(1002, pongs: [[7]])),
     ]
 
-    @Test(arguments: good) func `§5.4 a message comes back whole, in whatever frames it came`(example: Case) throws {
+    @Test(arguments: good) func `§5.4 a message is echoed complete, however it was fragmented`(example: Case) throws {
         try check(example, pieces: [.max, 1, 2, 3, 7, 64])
     }
 
-    @Test(arguments: bad) func `§5.4 frames in the wrong order are refused`(example: Case) throws {
+    @Test(arguments: bad) func `§5.4 frames in an invalid order are rejected`(example: Case) throws {
         try check(example, pieces: [.max, 1, 2, 3, 7])
     }
 
-    @Test func `§5.4 a control frame is answered before the message it interrupts is complete`() throws {
+    @Test func `§5.4 a ping between fragments gets a pong before the message is complete`() throws {
         let client = try EchoClient(.echoing())
         try client.send(Self.start + FrameBytes.ping([1]))
         #expect(try client.replies() == EchoAnswer(pongs: [[1]]))
@@ -77,7 +77,7 @@ extension ConformanceTests {
         #expect(try client.replies() == .echo(Self.whole))
     }
 
-    @Test func `§5.4 a text may be cut in three at any two places, inside characters too`() throws {
+    @Test func `§5.4 a text may be fragmented in three at any positions, also within characters`() throws {
         let text = Array("aé€😀ß".utf8)
         var bytes: [UInt8] = []
         var count = 0
@@ -95,7 +95,7 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [1, 1300, 65_535], [1, 2] as [UInt8])
-    func `§5.4 long messages come back, in fragments of any size`(size: Int, opcode: UInt8) throws {
+    func `§5.4 long messages are echoed with fragments of any size`(size: Int, opcode: UInt8) throws {
         let count = size == 1 ? 700 : 65_536
         let payload = opcode == 1 ? Self.text(count) : [UInt8].noise(count, seed: 4)
         try check(

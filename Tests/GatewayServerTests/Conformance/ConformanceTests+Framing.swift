@@ -1,31 +1,31 @@
 import Support
 import Testing
 
-/// RFC 6455 §5.2: lengths and their forms, masks, reserved bits and opcodes.
+/// RFC 6455 §5.2: length encodings, masks, reserved bits and opcodes.
 extension ConformanceTests {
     private static let lengths = [0, 1, 2, 124, 125, 126, 127, 128, 65_534, 65_535, 65_536]
 
     private func sizes(for count: Int) -> [Int] { count < 200 ? [.max, 1, 5] : [.max, 997, 4096] }
 
     @Test(arguments: lengths)
-    func `§5.2 a text in each form of length comes back`(count: Int) throws {
+    func `§5.2 a text with each length encoding is echoed`(count: Int) throws {
         let text = Self.text(count)
         try check(FrameBytes.frame(0x81, text), .echo(.text(text)), pieces: sizes(for: count))
     }
 
     @Test(arguments: lengths)
-    func `§5.2 binary data in each form of length comes back`(count: Int) throws {
+    func `§5.2 binary data with each length encoding is echoed`(count: Int) throws {
         let data = [UInt8].noise(count, seed: UInt64(count))
         try check(FrameBytes.frame(0x82, data), .echo(.binary(data)), pieces: sizes(for: count))
     }
 
     @Test(arguments: [0x00, 0xFE, 0xFF] as [UInt8], [1, 125, 126, 300])
-    func `§5.6 binary data is not looked into`(byte: UInt8, count: Int) throws {
+    func `§5.6 binary data isn't validated`(byte: UInt8, count: Int) throws {
         let data = [UInt8](repeating: byte, count: count)
         try check(FrameBytes.frame(0x82, data), .echo(.binary(data)))
     }
 
-    @Test func `§5.2 a header may be cut anywhere`() throws {
+    @Test func `§5.2 a header may be split anywhere`() throws {
         let harness = LoopHarness.echoing()
         for count in [3, 126, 65_536] {
             let data = [UInt8].noise(count, seed: 1)
@@ -49,7 +49,7 @@ extension ConformanceTests {
         Case("an empty ping without a mask", FrameBytes.frame(0x89, [], masked: false), .closed(1002)),
         Case("a close without a mask", FrameBytes.frame(0x88, [0x03, 0xE8], masked: false), .closed(1002)),
     ])
-    func `§5.1 and §5.2 lengths have their shortest form and 63 bits, and clients mask`(example: Case) throws {
+    func `§5.1 and §5.2 lengths over 63 bits or not minimally encoded and unmasked frames are rejected`(example: Case) throws {
         try check(example)
         try check(
             FrameBytes.text("before") + example.bytes + FrameBytes.ping(),
@@ -57,19 +57,19 @@ extension ConformanceTests {
     }
 
     @Test(arguments: 1...7 as ClosedRange<UInt8>, [0x1, 0x2, 0x8, 0x9, 0xA] as [UInt8])
-    func `§5.2 reserved bits without an extension are refused, and nothing behind them is read`(bits: UInt8, opcode: UInt8) throws {
+    func `§5.2 reserved bits without an extension are rejected, and later bytes are ignored`(bits: UInt8, opcode: UInt8) throws {
         let payload = (bits + opcode) % 2 == 0 ? [] : Array("reserved".utf8)
         let bytes = FrameBytes.text("before") + FrameBytes.frame(0x80 | bits << 4 | opcode, payload) + FrameBytes.ping()
         try check(bytes, .closed(1002, behind: [.text("before")]))
     }
 
     @Test(arguments: 1...7 as ClosedRange<UInt8>, [0x00, 0x80] as [UInt8])
-    func `§5.2 reserved bits are refused on continuations, too`(bits: UInt8, final: UInt8) throws {
+    func `§5.2 reserved bits are rejected on continuations, too`(bits: UInt8, final: UInt8) throws {
         try check(FrameBytes.text("a", fin: false) + FrameBytes.frame(final | bits << 4, [0x62]) + FrameBytes.ping(), .closed(1002))
     }
 
     @Test(arguments: [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] as [UInt8])
-    func `§5.2 reserved opcodes are refused, whatever they carry and wherever they stand`(opcode: UInt8) throws {
+    func `§5.2 reserved opcodes are rejected with any payload and at any position`(opcode: UInt8) throws {
         for payload in [[], Array("reserved".utf8)] {
             let frame = FrameBytes.frame(0x80 | opcode, payload)
             try check(frame, .closed(1002))

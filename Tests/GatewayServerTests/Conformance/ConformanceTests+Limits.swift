@@ -3,10 +3,10 @@ import GatewayWebSocket
 import Support
 import Testing
 
-/// RFC 6455 §10.4: large messages, many messages, and where it ends.
+/// RFC 6455 §10.4: large messages, many messages, and the limit.
 extension ConformanceTests {
     @Test(arguments: [1, 2] as [UInt8])
-    func `§10.4 a message of 1 MiB comes back, in one frame or many`(opcode: UInt8) throws {
+    func `§10.4 a message of 1 MiB is echoed, in one frame or many`(opcode: UInt8) throws {
         let data = Self.text(1 << 20)
         let client = try EchoClient(.echoing())
         let expected = EchoAnswer.echo(opcode == 1 ? .text(data) : .binary(data))
@@ -18,7 +18,7 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [64, 128, 256, 1024])
-    func `§10.4 64 KiB come back from small fragments`(size: Int) throws {
+    func `§10.4 a message of 64 KiB in small fragments is echoed`(size: Int) throws {
         let data = Self.text(65_536)
         let client = try EchoClient(.echoing())
         try client.send(FrameBytes.fragments(1, data, of: size), pieces: 4096)
@@ -26,7 +26,7 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [0, 16, 64, 256, 1024])
-    func `§10.4 a hundred messages behind each other come back one by one`(count: Int) throws {
+    func `§10.4 a hundred consecutive messages are echoed one by one`(count: Int) throws {
         let client = try EchoClient(.echoing())
         let text = Self.text(count)
         for number in 0..<100 as Range<UInt8> {
@@ -36,7 +36,7 @@ extension ConformanceTests {
         #expect(try client.replies() == EchoAnswer(messages: expected))
     }
 
-    @Test func `§7.4.1 what goes beyond the limit is refused with 1009 from its header`() throws {
+    @Test func `§7.4.1 a message over the limit is rejected with 1009 upon its header`() throws {
         let limit = UInt64(GatewaySettings.echoLimits.maxMessageBytes)
         try check(FrameBytes.head(0x82, count: limit + 1), .closed(1009))
         try check(FrameBytes.head(0x81, count: UInt64(Int.max)), .closed(1009))

@@ -1,12 +1,12 @@
 import Support
 import Testing
 
-/// RFC 6455 §5.6 and §8.1: texts are UTF-8, and what isn't is refused as soon as that is certain.
+/// RFC 6455 §5.6 and §8.1: invalid UTF-8 in texts is rejected as early as possible.
 extension ConformanceTests {
-    /// κόσμε, in characters of two and three bytes.
+    /// "κόσμε", with characters of two and three bytes.
     private static let word: [UInt8] = [0xCE, 0xBA, 0xE1, 0xBD, 0xB9, 0xCF, 0x83, 0xCE, 0xBC, 0xCE, 0xB5]
 
-    @Test func `§5.6 characters at the bounds of every form come back, noncharacters too`() throws {
+    @Test func `§5.6 the first and last characters of every encoded length and noncharacters are echoed`() throws {
         var bytes: [UInt8] = []
         var messages: [EchoAnswer.Message] = []
         for scalar in UTF8Samples.scalars {
@@ -18,12 +18,12 @@ extension ConformanceTests {
         try check(bytes, EchoAnswer(messages: messages), pieces: [.max, 1, 23])
     }
 
-    @Test func `§5.6 each character may come in fragments of one byte`() throws {
+    @Test func `§5.6 each character may be split into fragments of one byte`() throws {
         let text = Array(String(String.UnicodeScalarView(UTF8Samples.scalars)).utf8)
         try check(FrameBytes.fragments(1, text, of: 1), .echo(.text(text)), pieces: [.max, 1, 10])
     }
 
-    @Test func `§8.1 a text ends with a whole character`() throws {
+    @Test func `§8.1 a text that ends within a character is rejected`() throws {
         let harness = LoopHarness.echoing()
         for count in 0...Self.word.count {
             let text = Array(Self.word[..<count])
@@ -32,37 +32,37 @@ extension ConformanceTests {
             try check(FrameBytes.frame(0x81, text), expected, on: harness)
             try check(FrameBytes.fragments(1, text, of: 1), expected, on: harness)
             try check(FrameBytes.frame(0x01, text) + FrameBytes.continuation([], fin: true), expected, on: harness)
-            // Of a text that goes on, nothing is said yet.
+            // An incomplete text isn't rejected yet.
             try check(FrameBytes.frame(0x01, text) + FrameBytes.ping([1]), EchoAnswer(pongs: [[1]]), on: harness)
         }
     }
 
     @Test(arguments: UTF8Samples.invalid)
-    func `§8.1 what isn't UTF-8 is refused, at the byte that makes it so`(bytes: [UInt8]) throws {
+    func `§8.1 invalid UTF-8 is rejected at the first invalid byte`(bytes: [UInt8]) throws {
         let harness = LoopHarness.echoing()
         let behind = FrameBytes.text("before") + FrameBytes.frame(0x81, bytes) + FrameBytes.ping()
         try check(behind, .closed(1007, behind: [.text("before")]), pieces: [.max], on: harness)
         let text = Self.word + bytes + [0x21]
-        let refused = UTF8Samples.firstImpossible(text) ?? text.count
+        let rejected = UTF8Samples.firstImpossible(text) ?? text.count
 
-        let inOne = try EchoClient(harness)
-        #expect(try inOne.send(FrameBytes.frame(0x81, text), pieces: 1) == FrameBytes.head(0x81, count: 0).count + refused)
-        #expect(try inOne.replies() == .closed(1007))
+        let unfragmented = try EchoClient(harness)
+        #expect(try unfragmented.send(FrameBytes.frame(0x81, text), pieces: 1) == FrameBytes.head(0x81, count: 0).count + rejected)
+        #expect(try unfragmented.replies() == .closed(1007))
 
-        // A byte and a header for each.
-        let inMany = try EchoClient(harness)
-        #expect(try inMany.send(FrameBytes.fragments(1, text, of: 1), pieces: 7) == 7 * refused)
-        #expect(try inMany.replies() == .closed(1007))
+        // Each fragment has one byte and a header.
+        let fragmented = try EchoClient(harness)
+        #expect(try fragmented.send(FrameBytes.fragments(1, text, of: 1), pieces: 7) == 7 * rejected)
+        #expect(try fragmented.replies() == .closed(1007))
     }
 
     @Test(arguments: UTF8Samples.invalid.filter { UTF8Samples.firstImpossible($0) != nil })
-    func `§8.1 a wrong byte is refused while most of its frame is still to come`(bytes: [UInt8]) throws {
+    func `§8.1 an invalid byte is rejected before the rest of its frame is received`(bytes: [UInt8]) throws {
         let client = try EchoClient(.echoing())
         try client.send(FrameBytes.head(0x81, count: 1 << 20) + FrameBytes.mask(Self.text(50) + bytes))
         #expect(try client.replies() == .closed(1007))
     }
 
-    @Test func `§5.6 binary data need not be UTF-8`() throws {
+    @Test func `§5.6 binary data isn't validated as UTF-8`() throws {
         let client = try EchoClient(.echoing())
         for bytes in UTF8Samples.invalid {
             try client.send(FrameBytes.binary(bytes))

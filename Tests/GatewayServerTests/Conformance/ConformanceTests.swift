@@ -1,10 +1,10 @@
 import Support
 import Testing
 
-/// RFC 6455 and RFC 7692 section by section, each case on a whole connection of `/echo`: what comes back for good bytes, and with which code
-/// it ends for bad ones; at once and in pieces. The same kinds of case as the Autobahn Testsuite has.
+/// Conformance to RFC 6455 and RFC 7692 by section, each case on its own `/echo` connection: the echoed messages for valid bytes and the
+/// close code for invalid ones, unsplit and split. Covers the same kinds of cases as the Autobahn Testsuite.
 @Suite struct ConformanceTests {
-    /// One named exchange.
+    /// A named exchange.
     struct Case: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var bytes: [UInt8]
@@ -17,8 +17,8 @@ import Testing
         }
     }
 
-    /// Sends `bytes` on connections of their own in pieces of each size, compares what came back, and behind a close sees the loop serve the
-    /// next client.
+    /// Sends `bytes` on one connection for each piece size and compares the output. After a close, checks that the loop serves the next
+    /// client.
     func check(
         _ bytes: [UInt8], _ expected: EchoAnswer, pieces sizes: [Int] = [.max, 1], on harness: LoopHarness = .echoing(),
         offer: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
@@ -39,7 +39,7 @@ import Testing
         try check(example.bytes, example.answer, pieces: sizes, sourceLocation: sourceLocation)
     }
 
-    /// Characters of one to four bytes, `count` bytes in all.
+    /// Returns characters of one to four bytes, `count` bytes in total.
     static func text(_ count: Int) -> [UInt8] {
         let phrase = Array("Grüße, 世界 😀! ".utf8)
         var text: [UInt8] = []
@@ -50,12 +50,12 @@ import Testing
 }
 
 extension FrameBytes {
-    /// One frame masked with zeros, as RFC 6455 §5.3 allows: quick to build, for long payloads.
+    /// Returns a frame with a zero masking key, which RFC 6455 §5.3 allows and which is fast for long payloads.
     static func zeroMasked(_ first: UInt8, _ payload: some Collection<UInt8>) -> [UInt8] {
         head(first, count: UInt64(payload.count)).dropLast(4) + [0, 0, 0, 0] + payload
     }
 
-    /// One message in frames of `size` bytes.
+    /// Returns a message in frames of `size` bytes.
     static func fragments(_ opcode: UInt8, _ payload: [UInt8], of size: Int) -> [UInt8] {
         var bytes: [UInt8] = []
         for start in stride(from: 0, to: max(payload.count, 1), by: size) {

@@ -1,4 +1,4 @@
-/// All that `/echo` has sent, sorted. The order of messages among themselves counts, and that of pongs; a pong may overtake a message.
+/// The output of `/echo` by kind. The order of messages and the order of pongs matter, but a pong may overtake a message.
 struct EchoAnswer: Equatable {
     enum Message: Equatable {
         case text([UInt8])
@@ -14,7 +14,7 @@ struct EchoAnswer: Equatable {
 
     var messages: [Message] = []
     var pongs: [[UInt8]] = []
-    /// The last frame of the connection, and that the connection ended behind it.
+    /// The close frame after which the connection ended; nil while it is open.
     var close: Close?
 
     static func echo(_ messages: Message..., pongs: [[UInt8]] = []) -> EchoAnswer {

@@ -5,15 +5,15 @@ import NIOEmbedded
 import Support
 import Testing
 
-/// A client of `/echo` on an embedded loop, with frames built by hand and a strict eye on what comes back (RFC 6455 §5).
+/// A client of `/echo` on an embedded event loop that validates all received frames (RFC 6455 §5).
 final class EchoClient {
-    /// The answer to the upgrade.
+    /// The head of the upgrade response.
     let response: String
     private let connection: EmbeddedConnection
     private var received = ByteBuffer()
     private var answer = EchoAnswer()
     private var inflater: MessageInflater?
-    /// For each message, whether it came compressed.
+    /// Whether each message was compressed.
     private(set) var compressed: [Bool] = []
 
     /// - Parameter offer: the value of `Sec-WebSocket-Extensions`.
@@ -26,12 +26,12 @@ final class EchoClient {
         inflater = agreed.map { _ in MessageInflater(windowBits: parameter("server_max_window_bits") ?? 15, keepsContext: keepsContext) }
     }
 
-    /// The extension as the gateway has agreed on it.
+    /// The accepted extension in the response.
     var agreed: String? {
         response.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-extensions: ") }.map { String($0.dropFirst(26)) }
     }
 
-    /// The value of one of the parameters agreed on.
+    /// Returns the value of a negotiated parameter.
     func parameter(_ name: String) -> Int? {
         guard let range = agreed?.firstRange(of: "\(name)=") else { return nil }
         return agreed.flatMap { Int($0[range.upperBound...].prefix { $0.isNumber }) }
@@ -41,7 +41,7 @@ final class EchoClient {
 
     /// Sends bytes in pieces until all are sent or the gateway has closed.
     ///
-    /// - Returns: how many were sent.
+    /// - Returns: the number of sent bytes.
     @discardableResult
     func send(_ bytes: [UInt8], pieces size: Int = .max) throws -> Int {
         var start = 0
@@ -53,7 +53,7 @@ final class EchoClient {
         return start
     }
 
-    /// All that came since the last call.
+    /// Returns all output since the last call.
     func replies() throws -> EchoAnswer {
         while var out = try connection.channel.readOutbound(as: ByteBuffer.self) { received.writeBuffer(&out) }
         while let frame = try ReceivedFrame(from: &received) { try note(frame.first, frame.payload) }
@@ -63,13 +63,13 @@ final class EchoClient {
     }
 
     private func note(_ first: UInt8, _ payload: [UInt8]) throws {
-        guard answer.close == nil else { throw TestFailure("a frame behind the close frame") }
+        guard answer.close == nil else { throw TestFailure("a frame after the close frame") }
         switch first {
         case 0x81, 0x82, 0xC1, 0xC2:
             compressed.append(first & 0x40 != 0)
             var message = payload
             if first & 0x40 != 0 {
-                guard let inflater else { throw TestFailure("compressed, though that wasn't agreed on") }
+                guard let inflater else { throw TestFailure("compressed without an accepted offer") }
                 message = try inflater.inflate(payload)
             }
             answer.messages.append(first & 0x0F == 1 ? .text(message) : .binary(message))
@@ -78,13 +78,13 @@ final class EchoClient {
         case 0x88 where payload.count >= 2:
             guard String(validating: payload.dropFirst(2), as: UTF8.self) != nil else { throw TestFailure("a reason that isn't UTF-8") }
             answer.close = .code(UInt16(payload[0]) << 8 | UInt16(payload[1]))
-        default: throw TestFailure("no frame for a client: \(first) \(payload)")
+        default: throw TestFailure("invalid frame: \(first) \(payload)")
         }
     }
 }
 
 extension LoopHarness {
-    /// A loop that offers `/echo`.
+    /// Returns a harness with `/echo` enabled.
     static func echoing(_ mode: CompressionMode = .off) -> LoopHarness {
         LoopHarness {
             $0.conformance.echo = true

@@ -1,7 +1,7 @@
 import CZlib
 import Support
 
-/// The inflating side of a client, straight on zlib (RFC 7692 §7.2.2).
+/// A client's decompressor, directly with zlib (RFC 7692 §7.2.2).
 final class MessageInflater {
     private let z = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     private let keepsContext: Bool
@@ -20,7 +20,7 @@ final class MessageInflater {
     func inflate(_ message: [UInt8]) throws -> [UInt8] {
         defer { if !keepsContext { inflateReset(z) } }
         var result: [UInt8] = []
-        // Few bytes at a time: what is further back must be in zlib's window, so a distance beyond the one agreed on is found.
+        // With a small output buffer, zlib needs its window for longer distances, so a distance beyond the negotiated window is detected.
         var space = [UInt8](repeating: 0, count: 256)
         try (message + [0x00, 0x00, 0xFF, 0xFF]).withUnsafeBufferPointer { input in
             z.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress)
@@ -30,7 +30,7 @@ final class MessageInflater {
                     z.pointee.next_out = output.baseAddress
                     z.pointee.avail_out = UInt32(output.count)
                     let status = CZlib.inflate(z, Z_SYNC_FLUSH)
-                    guard status == Z_OK || status == Z_BUF_ERROR else { throw TestFailure("inflate says \(status)") }
+                    guard status == Z_OK || status == Z_BUF_ERROR else { throw TestFailure("inflate returned \(status)") }
                     return output.count - Int(z.pointee.avail_out)
                 }
                 result += space[..<count]
@@ -42,12 +42,12 @@ final class MessageInflater {
     }
 }
 
-/// The deflating side of a client, straight on zlib (RFC 7692 §7.2.1).
+/// A client's compressor, directly with zlib (RFC 7692 §7.2.1).
 final class MessageDeflater {
     private let z = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
     private let keepsContext: Bool
 
-    /// - Parameter windowBits: 9–15; zlib can't make a raw stream for 8.
+    /// - Parameter windowBits: 9–15; zlib can't create a raw stream with 8.
     init(windowBits: Int, keepsContext: Bool, level: Int32 = 6) {
         z.initialize(to: z_stream())
         parley_deflateInit2(z, level, -Int32(windowBits), 8)
@@ -60,7 +60,7 @@ final class MessageDeflater {
     }
 
     func deflate(_ message: [UInt8]) throws -> [UInt8] {
-        // RFC 7692 §7.2.3.6.
+        // An empty message is a zero byte (RFC 7692 §7.2.3.6).
         if message.isEmpty { return [0x00] }
         defer { if !keepsContext { deflateReset(z) } }
         var space = [UInt8](repeating: 0, count: Int(deflateBound(z, UInt(message.count))) + 16)

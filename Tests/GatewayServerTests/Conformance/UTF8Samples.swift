@@ -1,6 +1,7 @@
-/// Byte sequences in and out of UTF-8, made from the rules of RFC 3629 §3 and §4.
+/// Valid and invalid UTF-8, by the rules of RFC 3629 §3 and §4.
 enum UTF8Samples {
-    /// The first and last scalar values of each form and each range that a lead byte has rules for, and noncharacters of all planes.
+    /// The first and last scalar values of each encoded length and of each range with special rules for its lead byte, and the
+    /// noncharacters of all planes.
     static let scalars: [Unicode.Scalar] = {
         var values: [UInt32] = [
             0x00, 0x09, 0x0A, 0x1F, 0x20, 0x7E, 0x7F, 0x80, 0x9F, 0xA0, 0xFF, 0x100, 0x7FE, 0x7FF, 0x800, 0x801, 0xFFF, 0x1000, 0xCFFF,
@@ -25,7 +26,7 @@ enum UTF8Samples {
     ]
 
     private static let overlong: [[UInt8]] = [
-        // A slash, a zero, and the last of what one byte less could say.
+        // A slash, a zero, and the last value that fits in one byte less.
         [0xC0, 0xAF], [0xE0, 0x80, 0xAF], [0xF0, 0x80, 0x80, 0xAF], [0xF8, 0x80, 0x80, 0x80, 0xAF], [0xFC, 0x80, 0x80, 0x80, 0x80, 0xAF],
         [0xC0, 0x80], [0xE0, 0x80, 0x80], [0xF0, 0x80, 0x80, 0x80], [0xF8, 0x80, 0x80, 0x80, 0x80], [0xFC, 0x80, 0x80, 0x80, 0x80, 0x80],
         [0xC1, 0xBF], [0xE0, 0x9F, 0xBF], [0xF0, 0x8F, 0xBF, 0xBF], [0xF8, 0x87, 0xBF, 0xBF, 0xBF], [0xFC, 0x83, 0xBF, 0xBF, 0xBF, 0xBF],
@@ -44,16 +45,16 @@ enum UTF8Samples {
 
     private static let never: [[UInt8]] = [[0xFE], [0xFF], [0xFE, 0xFE, 0xFF, 0xFF], [0xFF, 0xFE], [0xFE, 0xFF]]
 
-    /// After how many bytes no continuation could make a text of it; nil when one still could. Found by trying, with the standard library
-    /// as the judge.
+    /// Returns the number of bytes after which no continuation can make valid UTF-8; nil if one still can. Determined by search with the
+    /// standard library as the reference.
     static func firstImpossible(_ bytes: [UInt8]) -> Int? {
-        (1...max(bytes.count, 1)).first { $0 <= bytes.count && !canGoOn(Array(bytes[..<$0])) }
+        (1...max(bytes.count, 1)).first { $0 <= bytes.count && !isPrefix(Array(bytes[..<$0])) }
     }
 
-    /// Whether bytes are the beginning of a text.
-    static func canGoOn(_ bytes: [UInt8], _ left: Int = 3) -> Bool {
+    /// Returns whether bytes are a prefix of valid UTF-8.
+    static func isPrefix(_ bytes: [UInt8], _ left: Int = 3) -> Bool {
         if String(validating: bytes, as: UTF8.self) != nil { return true }
-        // The bounds of the second byte, whatever the first is.
-        return left > 0 && [0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF].contains { canGoOn(bytes + [$0], left - 1) }
+        // The bounds of the second byte for all first bytes.
+        return left > 0 && [0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF].contains { isPrefix(bytes + [$0], left - 1) }
     }
 }

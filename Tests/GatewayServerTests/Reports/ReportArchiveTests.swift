@@ -112,7 +112,7 @@ import Testing
         for number: UInt64 in 1...3 { archive.keep(Self.report(number, endedAt: 1, of: 1)) }
         for number: UInt64 in 11...100 { archive.keep(Self.report(number, endedAt: 2, of: 2)) }
         #expect(archive.reports(after: nil, limit: 99).map(\.id.high) == [1, 2, 3] + Array(94...100))
-        // A new address's report replaces one of the address with the most.
+        // A new address's report replaces one of the address with the largest share.
         archive.keep(Self.report(200, endedAt: 3, of: 3))
         #expect(archive.reports(after: nil, limit: 99).map(\.id.high) == [1, 2, 3] + Array(95...100) + [200])
         // If each address has one report, the oldest is evicted.
@@ -130,7 +130,7 @@ import Testing
         #expect(kept.starts(with: [1, 2, 3, 4, 5]) && kept.last == 20)
     }
 
-    @Test func `a full store deletes reports of the address with the most, the oldest first`() async throws {
+    @Test func `a full store deletes reports of the address with the largest share, the oldest first`() async throws {
         let folder = try TemporaryFolder()
         let store = try Self.store(folder, maximumBytes: 600_000)
         let text = String(repeating: "x", count: 50_000)

@@ -18,7 +18,7 @@ import Testing
         #expect(statistics.hits == 3 && statistics.misses == 1 && statistics.size == 2 && statistics.bytes == 2)
     }
 
-    @Test func `the cache holds at most a hundred reports and a maximum of bytes`() {
+    @Test func `the cache is limited to a hundred reports and a number of bytes`() {
         let cache = ReportCache()
         for number: UInt64 in 0...100 { cache.keep([0], for: key(number), since: cache.generation) }
         #expect(cache.statistics.size == 100 && cache.content(for: key(0)) == nil)

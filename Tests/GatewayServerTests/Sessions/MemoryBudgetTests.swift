@@ -83,12 +83,12 @@ import Testing
 
     @Test func `detached sessions of a flooding address are ended before other addresses lose history`() throws {
         let harness = LoopHarness { $0.sessions.totalMemoryBudget = 1_000_000 }
-        let stranger = try openAndDetach(harness, from: "192.0.2.9", 5000)
+        let other = try openAndDetach(harness, from: "192.0.2.9", 5000)
         let (witness, _) = try open(harness, from: "198.51.100.1")
         try witness.send(text: text("a", 2000))
         for _ in 0..<40 { try openAndDetach(harness, from: "192.0.2.1", 98_000) }
-        let (resumed, session) = try open(harness, from: "192.0.2.9", token: stranger["resume_token"].string)
-        #expect(session["session_id"] == stranger["session_id"] && session["resumed"] == true && session["last_seq"] == 1)
+        let (resumed, session) = try open(harness, from: "192.0.2.9", token: other["resume_token"].string)
+        #expect(session["session_id"] == other["session_id"] && session["resumed"] == true && session["last_seq"] == 1)
         disconnect(resumed, of: harness)
         _ = try witness.frames()
         try witness.send(text: #"{"type":"status","id":"s"}"#)
@@ -163,8 +163,8 @@ import Testing
             $0.sessions.memoryBudget = 0
             $0.websocket.maxMessageBytes = 30_000_000
         }
-        let (stranger, _) = try open(harness, from: "192.0.2.9")
-        try stranger.send(text: text("a", 1000))
+        let (other, _) = try open(harness, from: "192.0.2.9")
+        try other.send(text: text("a", 1000))
         let (first, second) = (try open(harness).0, try open(harness).0)
         try first.send(text: text("a", 1000))
         // An incomplete message isn't a new request, but it uses memory.
@@ -173,10 +173,10 @@ import Testing
         let frames = try second.frames()
         #expect(frames.last?.closeCode == 4506)
         #expect(frames.contains { $0.text.contains(#""code":"memory_limit""#) && $0.text.contains(#""fatal":true"#) })
-        for survivor in [stranger, first] { #expect(try survivor.frames().allSatisfy { $0.closeCode == nil }) }
+        for survivor in [other, first] { #expect(try survivor.frames().allSatisfy { $0.closeCode == nil }) }
         harness.advance(by: .milliseconds(1100))
-        try stranger.send(text: text("b", 1000))
-        #expect(try errors(stranger).isEmpty)
+        try other.send(text: text("b", 1000))
+        #expect(try errors(other).isEmpty)
     }
 
     @Test func `the memory usage of sessions is counted exactly and is zero after they end`() throws {

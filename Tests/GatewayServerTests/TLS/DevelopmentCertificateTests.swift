@@ -13,7 +13,8 @@ import Testing
         certificates = try TestCertificates()
     }
 
-    @Test(arguments: ["localhost", "127.0.0.1", "::1"]) func `it serves the names of this machine`(name: String) throws {
+    @Test(arguments: ["localhost", "127.0.0.1", "::1"])
+    func `the development certificate is valid for the local host names`(name: String) throws {
         let files = try DevelopmentCertificate.files(in: certificates.folder + "/var", now: now)
         let pair = try TLSPair(
             server: try TLSContext(TLSSettings(certificates: [files]), ticketKeys: TLSTicketKeys(rotation: .hours(1)), now: now),
@@ -22,7 +23,7 @@ import Testing
         #expect(pair.clientSide.completed.count == 1, "\(pair.clientSide.errors)")
     }
 
-    @Test func `the key is for its owner only, and nothing else is left in the folder`() throws {
+    @Test func `the key is readable by its owner only, and no other files are left in the directory`() throws {
         let folder = certificates.folder + "/var"
         let files = try DevelopmentCertificate.files(in: folder, now: now)
         let attributes = try FileManager.default.attributesOfItem(atPath: files.key)
@@ -31,7 +32,7 @@ import Testing
     }
 
     @Test(arguments: [(days: Int64(0), isKept: true), (82, true), (83, true), (84, false), (200, false), (-1, false)])
-    func `it's kept while a week is left, and made anew after`(days: Int64, isKept: Bool) throws {
+    func `the certificate is kept while a week of validity remains and replaced afterwards`(days: Int64, isKept: Bool) throws {
         let folder = certificates.folder
         let files = try DevelopmentCertificate.files(in: folder, now: now)
         let first = try Data(contentsOf: URL(fileURLWithPath: files.certificate))
@@ -40,14 +41,14 @@ import Testing
         #expect((second == first) == isKept)
     }
 
-    @Test(arguments: ["cert", "key"]) func `what can't be read or doesn't fit is made anew`(part: String) throws {
+    @Test(arguments: ["cert", "key"]) func `unreadable or mismatched files are replaced`(part: String) throws {
         let files = try DevelopmentCertificate.files(in: certificates.folder, now: now)
-        _ = try certificates.write("rubbish", file: "development-\(part).pem")
+        _ = try certificates.write("garbage", file: "development-\(part).pem")
         #expect(try DevelopmentCertificate.files(in: certificates.folder, now: now) == files)
         #expect(throws: Never.self) { try TLSCertificate(files) }
     }
 
-    @Test func `a folder that can't be made is an error with its path`() throws {
+    @Test func `a directory that can't be created is an error with its path`() throws {
         let file = try certificates.write("", file: "file")
         #expect(throws: TLSConfigurationError.self) { try DevelopmentCertificate.files(in: file + "/var", now: now) }
     }

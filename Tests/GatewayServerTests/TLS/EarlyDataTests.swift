@@ -7,7 +7,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// Early data of clients that hold a ticket of another server (RFC 8446 §4.2.10), as behind a load balancer or after a change of software.
+/// Early data of clients with a ticket of another server (RFC 8446 §4.2.10), such as behind a load balancer or after a change of software.
 @Suite(.serialized) struct EarlyDataTests {
     let certificates: TestCertificates
     let store: TLSContextStore
@@ -19,7 +19,7 @@ import Testing
             TLSSettings(certificates: [try certificates.files("localhost")]), ticketKeys: TLSTicketKeys(rotation: .hours(12)), now: now)
     }
 
-    /// A session file with a ticket of a server that accepts early data and has other keys.
+    /// Returns a session file with a ticket of a server that accepts early data and has other keys.
     private func foreignSession() throws -> String {
         let foreign = try TLSContextStore(
             TLSSettings(certificates: [try certificates.files("localhost", file: "foreign")]),
@@ -37,7 +37,7 @@ import Testing
         try certificates.write(String(repeating: "e", count: count), file: "early")
     }
 
-    /// The last needs a HelloRetryRequest: the client's first key share is of a group that isn't spoken here.
+    /// The case with P-384 needs a HelloRetryRequest: the client's first key share is of an unsupported group.
     static let accepted: [(count: Int, arguments: [String])] = [
         (1, []), (16384, []), (57344, []), (16384, ["-groups", "P-384:X25519"]), (16384, ["-ciphersuites", "TLS_AES_128_GCM_SHA256"]),
     ]
@@ -57,7 +57,7 @@ import Testing
         #expect(server.completed.map(\.isResumed) == [false])
     }
 
-    @Test func `more early data than the bound is refused with an alert, and the next client is served`() throws {
+    @Test func `early data over the limit is rejected with an alert, and the next client is served`() throws {
         let session = try foreignSession()
         let server = try TLSEchoServer(store)
         defer { server.stop() }
@@ -74,7 +74,7 @@ import Testing
         #expect(try OpenSSLCommand.connect(server.port, ["-quiet"], input: "hello\nbye\n").output.contains("hello"))
     }
 
-    @Test func `a ticket of ours offers no early data`() throws {
+    @Test func `tickets of the gateway don't permit early data`() throws {
         let server = try TLSEchoServer(store)
         defer { server.stop() }
         let session = certificates.folder + "/own.session"
@@ -82,7 +82,7 @@ import Testing
         #expect(result.output.contains("Max Early Data: 0"))
     }
 
-    @Test func `application data before the handshake without early data is refused as before`() throws {
+    @Test func `application data before the handshake is rejected without an offer of early data`() throws {
         let pair = try TLSPair(certificates)
         let hello = try #require(try pair.client.readOutbound(as: ByteBuffer.self))
         try pair.deliver(hello, to: pair.server)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// What `openssl s_client` makes of us over real sockets.
+/// Interoperability with `openssl s_client` over real sockets.
 @Suite(.serialized) struct OpenSSLClientTests {
     let certificates: TestCertificates
     let clock = TLSTicketKeysTests.Clock()
@@ -20,7 +20,7 @@ import Testing
         let server = try TLSEchoServer(try TLSContextStore(settings, ticketKeys: keys, now: now))
         defer { server.stop() }
         try body(server)
-        // Whatever was refused before, the next client is served.
+        // After any rejection the next client is served.
         let next = try OpenSSLCommand.connect(server.port, ["-quiet"], input: "hello\nbye\n")
         #expect(next.output.contains("hello"))
     }
@@ -29,7 +29,7 @@ import Testing
         try withServer(TLSSettings(certificates: [try certificates.files("localhost")]), body)
     }
 
-    @Test(arguments: [["-tls1_2"], ["-tls1_3"]]) func `a conversation, and close_notify at its end`(version: [String]) throws {
+    @Test(arguments: [["-tls1_2"], ["-tls1_3"]]) func `data is echoed and the connection ends with close_notify`(version: [String]) throws {
         try withServer { server in
             let result = try OpenSSLCommand.connect(server.port, version + ["-alpn", "http/1.1", "-msg"], input: "hello\nbye\n")
             #expect(result.output.contains("hello"))
@@ -50,7 +50,7 @@ import Testing
         (["-tls1_2", "-sigalgs", "RSA+SHA256"], 40),
     ]
 
-    @Test(arguments: refusals) func `what isn't spoken here is refused with the right alert`(arguments: [String], alert: UInt8) throws {
+    @Test(arguments: refusals) func `unsupported parameters are rejected with the right alert`(arguments: [String], alert: UInt8) throws {
         try withServer { server in
             let result = try OpenSSLCommand.connect(server.port, arguments, mayFail: true)
             #expect(result.status != 0)
@@ -67,7 +67,7 @@ import Testing
     @Test(arguments: [
         "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "TLS_AES_128_GCM_SHA256",
         "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256",
-    ]) func `each of our suites works`(suite: String) throws {
+    ]) func `each supported cipher suite works`(suite: String) throws {
         try withServer { server in
             let arguments = suite.hasPrefix("TLS_") ? ["-tls1_3", "-ciphersuites", suite] : ["-tls1_2", "-cipher", suite]
             let result = try OpenSSLCommand.connect(server.port, arguments)
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test func `a minimum of 1.3 refuses 1.2`() throws {
+    @Test func `with a minimum version of 1.3, TLS 1.2 is rejected`() throws {
         let settings = TLSSettings(certificates: [try certificates.files("localhost")], minimumVersion: .v1_3)
         try withServer(settings) { server in
             let result = try OpenSSLCommand.connect(server.port, ["-tls1_2"], mayFail: true)
@@ -84,16 +84,16 @@ import Testing
         }
     }
 
-    @Test func `renegotiation is refused`() throws {
+    @Test func `renegotiation is rejected`() throws {
         try withServer { server in
-            // `R` makes s_client ask for it.
+            // `R` makes s_client request a renegotiation.
             let result = try OpenSSLCommand.connect(server.port, ["-tls1_2"], input: "R\n", obeysInput: true, mayFail: true)
             #expect(result.output.contains("RENEGOTIATING"))
             #expect(result.output.contains("no renegotiation"))
         }
     }
 
-    @Test func `there is no compression and no early data`() throws {
+    @Test func `compression and early data aren't supported`() throws {
         try withServer { server in
             let result = try OpenSSLCommand.connect(server.port, ["-tls1_3"])
             #expect(result.output.contains("Compression: NONE"))
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test(arguments: [["-tls1_2"], ["-tls1_3"]])
-    func `a ticket resumes, after one rotation too, but not after two`(version: [String]) throws {
+    func `a ticket resumes a session until the second rotation`(version: [String]) throws {
         try withServer { server in
             let first = certificates.folder + "/first.session"
             let second = certificates.folder + "/second.session"
@@ -112,21 +112,21 @@ import Testing
             result = try OpenSSLCommand.connect(server.port, version + ["-sess_in", first], input: input)
             #expect(result.output.contains("Reused, TLSv1."))
             #expect(server.completed.map(\.isResumed) == [false, true])
-            // With the key before the current one the client gets a ticket of the current.
-            clock.pass(.hours(12))
+            // A ticket of the previous key is renewed with the current one.
+            clock.advance(.hours(12))
             result = try OpenSSLCommand.connect(server.port, version + ["-sess_in", first, "-sess_out", second], input: input)
             #expect(result.output.contains("Reused, TLSv1."))
-            clock.pass(.hours(12))
+            clock.advance(.hours(12))
             result = try OpenSSLCommand.connect(server.port, version + ["-sess_in", first], input: input)
             #expect(result.output.contains("New, TLSv1."))
-            // In 1.2 s_client is given the new ticket too, but doesn't write it down.
+            // In TLS 1.2 s_client also receives the new ticket but doesn't save it.
             guard version == ["-tls1_3"] else { return }
             result = try OpenSSLCommand.connect(server.port, version + ["-sess_in", second], input: input)
             #expect(result.output.contains("Reused, TLSv1."))
         }
     }
 
-    @Test func `a ticket survives a reload, but not a change of what clients must prove`() throws {
+    @Test func `a ticket survives a reload but not a change of client authentication`() throws {
         let files = try certificates.files("localhost")
         let authority = try certificates.make(.init(["authority"], isAuthority: true), file: "authority").files
         let settings = TLSSettings(certificates: [files])
@@ -143,7 +143,7 @@ import Testing
         #expect(server.completed.map(\.isResumed) == [false, true, false])
     }
 
-    @Test func `of RSA and ECDSA for one name the client's signatures choose`() throws {
+    @Test func `with RSA and ECDSA certificates for one name, the client's signature algorithms decide`() throws {
         let settings = TLSSettings(certificates: [
             try certificates.files("default.example", file: "default"),
             try certificates.files("chat.example", kind: .rsa, file: "rsa"),
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    @Test func `the intermediate certificates are sent along`() throws {
+    @Test func `the intermediate certificates are sent`() throws {
         let root = try certificates.make(.init(["root"], isAuthority: true), file: "root")
         let between = try certificates.make(.init(["between"], isAuthority: true), file: "between", issuer: root)
         let leaf = try certificates.make(.init(["localhost"]), file: "leaf", issuer: between)
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    @Test func `a client proves who it is when it must`() throws {
+    @Test func `with required client authentication only a certificate of the authority is accepted`() throws {
         let authority = try certificates.make(.init(["authority"], isAuthority: true), file: "authority")
         let client = try certificates.make(.init(["client"]), file: "client", issuer: authority).files
         let stranger = try certificates.files("stranger", file: "stranger")

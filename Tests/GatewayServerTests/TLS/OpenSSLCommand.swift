@@ -1,15 +1,15 @@
 import Foundation
 import Testing
 
-/// The `openssl` command: a client that wasn't written here.
+/// The `openssl` command, an independent client.
 enum OpenSSLCommand {
     struct Result: Sendable {
         var status: Int32
-        /// Standard output and standard error together.
+        /// The combined standard output and standard error.
         var output: String
     }
 
-    /// Runs the command to its end, with `input` on its standard input. Fails the test unless it succeeds or may fail.
+    /// Runs the command until it exits, with `input` on its standard input. Fails the test unless the command succeeds or may fail.
     @discardableResult
     static func run(_ arguments: [String], input: String = "", mayFail: Bool = false) throws -> Result {
         let process = Process()
@@ -21,11 +21,11 @@ enum OpenSSLCommand {
         process.standardOutput = output
         process.standardError = output
         try process.run()
-        // A client that waits for what never comes must not hold up the tests for ever.
+        // A client that waits indefinitely must not block the tests.
         let watchdog = DispatchWorkItem { process.terminate() }
         DispatchQueue.global().asyncAfter(deadline: .now() + 30, execute: watchdog)
         defer { watchdog.cancel() }
-        // A client that was refused may have stopped listening already.
+        // A rejected client may already have closed its standard input.
         try? standardInput.fileHandleForWriting.write(contentsOf: Data(input.utf8))
         try? standardInput.fileHandleForWriting.close()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
@@ -34,8 +34,8 @@ enum OpenSSLCommand {
         return Result(status: process.terminationStatus, output: text)
     }
 
-    /// A TLS connection to a port of this machine: says `input`, and listens until the server closes. With `obeysInput` a line may be a
-    /// command, such as `R`, and the end of input is the end.
+    /// Opens a TLS connection to a local port, sends `input`, and receives until the server closes. With `obeysInput` a line may be a
+    /// command, such as `R`, and the end of input closes the connection.
     static func connect(
         _ port: Int, _ arguments: [String], input: String = "bye\n", obeysInput: Bool = false, mayFail: Bool = false
     ) throws -> Result {

@@ -9,16 +9,16 @@ import Testing
 
     private func address(_ buffer: ByteBuffer) -> UnsafeRawPointer? { buffer.withVeryUnsafeBytes { $0.baseAddress } }
 
-    /// As a channel does it: get a buffer, read into it, hand it on.
+    /// Reads as a channel does: gets a buffer, writes to it, and passes it on.
     private func read(_ count: Int, by allocator: inout ReceiveAllocator) -> ByteBuffer {
         var buffer = allocator.buffer(allocator: system)
         buffer.writeRepeatingByte(7, count: min(count, buffer.writableBytes))
-        let asksForNew = allocator.record(actualReadBytes: buffer.readableBytes)
-        #expect(asksForNew)
+        let requestsNewBuffer = allocator.record(actualReadBytes: buffer.readableBytes)
+        #expect(requestsNewBuffer)
         return buffer
     }
 
-    @Test func `a channel keeps a small buffer and reads into the loop's from then on`() {
+    @Test func `a channel keeps a small buffer and then reads into the event loop's buffer`() {
         var allocator = ReceiveAllocator(buffers: buffers)
         let first = read(1000, by: &allocator)
         #expect(first.storageCapacity == ReceiveAllocator.firstRead)
@@ -26,24 +26,24 @@ import Testing
         #expect(read(1000, by: &allocator).storageCapacity == TLSBuffers.capacity)
     }
 
-    @Test func `connections take turns with one buffer`() {
+    @Test func `connections reuse one buffer`() {
         var one = ReceiveAllocator(buffers: buffers)
         var other = ReceiveAllocator(buffers: buffers)
         _ = (read(1, by: &one), read(1, by: &other))
         var buffer = read(100, by: &one)
-        let place = address(buffer)
+        let expected = address(buffer)
         buffers.giveBack(buffer)
         buffer = ByteBuffer()
         for size in [1, 65_536, 3] {
             buffer = read(size, by: &other)
-            #expect(address(buffer) == place)
+            #expect(address(buffer) == expected)
             #expect(buffer.readableBytes == size)
             buffers.giveBack(buffer)
             buffer = ByteBuffer()
         }
     }
 
-    @Test func `bytes that somebody keeps aren't read over`() {
+    @Test func `a buffer that is still referenced isn't overwritten`() {
         var allocator = ReceiveAllocator(buffers: buffers)
         _ = read(1, by: &allocator)
         let kept = read(16, by: &allocator)
@@ -51,11 +51,11 @@ import Testing
         let next = read(32, by: &allocator)
         #expect(address(next) != address(kept))
         #expect(kept == ByteBuffer(repeating: 7, count: 16))
-        // Nor is a buffer that never came back.
+        // Nor is a buffer that was never returned.
         #expect(address(read(8, by: &allocator)) != address(next))
     }
 
-    @Test func `what isn't the loop's isn't taken for it`() {
+    @Test func `buffers of other sizes aren't reused`() {
         var allocator = ReceiveAllocator(buffers: buffers)
         _ = read(1, by: &allocator)
         buffers.giveBack(system.buffer(capacity: 512))

@@ -5,7 +5,7 @@ import Testing
 @Suite struct ServerNameTableTests {
     typealias Kind = TLSCertificate.KeyKind
 
-    @Test func `the very name goes before a wildcard, and a wildcard is for one label`() throws {
+    @Test func `an exact name takes precedence over a wildcard, which matches one label`() throws {
         let table = ServerNameTable<Kind>([
             (["default.example"], .ecdsa), (["*.example.org", "example.org"], .ecdsa), (["chat.example.org"], .ecdsa),
         ])
@@ -22,7 +22,7 @@ import Testing
         #expect(table.groups[0] == [0])
     }
 
-    @Test func `RSA and ECDSA for a name make one group, the first of each kind`() {
+    @Test func `the first RSA and the first ECDSA certificate for a name form a group`() {
         let table = ServerNameTable<Kind>([
             (["a.example"], .rsa), (["a.example"], .ecdsa), (["a.example"], .rsa), (["b.example"], .rsa),
         ])
@@ -31,13 +31,13 @@ import Testing
         #expect(table.group(for: "b.example").map { table.groups[$0] } == [3])
     }
 
-    @Test func `a wildcard fills in the kind that the very name lacks`() {
+    @Test func `a wildcard certificate supplies the kind that the exact name lacks`() {
         let table = ServerNameTable<Kind>([(["*.example"], .rsa), (["*.example"], .ecdsa), (["a.example"], .ecdsa)])
         #expect(table.group(for: "a.example").map { table.groups[$0] } == [2, 0])
         #expect(table.group(for: "b.example").map { table.groups[$0] } == [0, 1])
     }
 
-    @Test func `no certificates, no groups; no names, only the default`() {
+    @Test func `without certificates there are no groups; without names there is only the default`() {
         #expect(ServerNameTable<Kind>([]).groups.isEmpty)
         let table = ServerNameTable<Kind>([([], .rsa)])
         #expect(table.groups == [[0]])

@@ -24,20 +24,20 @@ import Testing
         }
     }
 
-    // MARK: What is wrong with files
+    // MARK: Problems with files
 
-    @Test func `all that is wrong is told at once, with path and reason`() throws {
+    @Test func `all problems are reported together, with path and reason`() throws {
         let good = try certificates.files("localhost")
         let other = try certificates.files("localhost", file: "other")
-        let rubbish = try certificates.write("-----BEGIN CERTIFICATE-----\nrubbish\n-----END CERTIFICATE-----\n", file: "rubbish.pem")
+        let garbage = try certificates.write("-----BEGIN CERTIFICATE-----\ngarbage\n-----END CERTIFICATE-----\n", file: "garbage.pem")
         let large = try certificates.write(String(repeating: "x", count: 1024 * 1024 + 1), file: "large.pem")
         let found = problems(
             TLSSettings(
                 certificates: [
                     good,
                     .init(certificate: certificates.folder + "/missing.pem", key: good.key),
-                    .init(certificate: rubbish, key: good.key),
-                    .init(certificate: good.certificate, key: rubbish),
+                    .init(certificate: garbage, key: good.key),
+                    .init(certificate: good.certificate, key: garbage),
                     .init(certificate: good.certificate, key: other.key),
                     .init(certificate: good.certificate, key: certificates.folder),
                     .init(certificate: large, key: good.key),
@@ -45,8 +45,8 @@ import Testing
         #expect(
             found == [
                 .init(path: certificates.folder + "/missing.pem", reason: .unreadable("No such file or directory")),
-                .init(path: rubbish, reason: .notACertificate),
-                .init(path: rubbish, reason: .notAKey),
+                .init(path: garbage, reason: .notACertificate),
+                .init(path: garbage, reason: .notAKey),
                 .init(path: other.key, reason: .mismatch(certificate: good.certificate)),
                 .init(path: certificates.folder, reason: .unreadable("Is a directory")),
                 .init(path: large, reason: .tooLarge),
@@ -56,7 +56,7 @@ import Testing
         #expect(problems(TLSSettings(certificates: [good])).isEmpty)
     }
 
-    @Test func `an encrypted key is told apart from one that is none`() throws {
+    @Test func `an encrypted key is distinguished from an invalid one`() throws {
         let files = try certificates.files("localhost")
         let encrypted = certificates.folder + "/encrypted.key"
         try OpenSSLCommand.run(["pkey", "-in", files.key, "-aes256", "-passout", "pass:secret", "-out", encrypted])
@@ -66,7 +66,7 @@ import Testing
             ])
     }
 
-    @Test func `dates are warned of, with name and date`() throws {
+    @Test func `warnings about validity have name and date`() throws {
         let day = 86400
         let expired = try certificates.make(.init(["old.example"], notBefore: -100 * day, notAfter: -day), file: "expired").files
         let soon = try certificates.make(.init(["soon.example"], notAfter: 29 * day), file: "soon").files
@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test(arguments: [(Int64(0), TLSWarning.Kind.expired), (1, .expiresSoon), (30 * 86400, .expiresSoon), (30 * 86400 + 1, nil)])
-    func `thirty days before the end a warning begins`(left: Int64, kind: TLSWarning.Kind?) {
+    func `warnings begin thirty days before expiry`(left: Int64, kind: TLSWarning.Kind?) {
         #expect(TLSWarning.kind(notBefore: 0, notAfter: 1_000_000_000 + left, now: 1_000_000_000) == kind)
     }
 
@@ -92,13 +92,13 @@ import Testing
         (Int64(0), "1970-01-01"), (951_782_400, "2000-02-29"), (1_798_761_599, "2026-12-31"), (4_107_542_400, "2100-03-01"),
         (-1, "1969-12-31"),
     ])
-    func `a date is written as people read it`(seconds: Int64, text: String) {
+    func `a date is formatted as YYYY-MM-DD`(seconds: Int64, text: String) {
         #expect(TLSWarning.day(seconds) == text)
     }
 
     // MARK: Handshakes
 
-    @Test func `a client that offers only h2 is refused with no_application_protocol`() throws {
+    @Test func `a client that offers only h2 is rejected with no_application_protocol`() throws {
         let pair = try TLSPair(certificates, applicationProtocols: ["h2"])
         try pair.pump()
         guard case .handshakeFailed(_, let alert)? = pair.serverSide.tlsErrors.first else {
@@ -110,20 +110,20 @@ import Testing
     }
 
     @Test(arguments: [(offered: [String](), chosen: String?.none), (["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1")])
-    func `http 1.1 is chosen when it's offered, and nothing when nothing is`(offered: [String], chosen: String?) throws {
+    func `ALPN selects http 1.1 if offered and nothing without an offer`(offered: [String], chosen: String?) throws {
         let pair = try TLSPair(certificates, applicationProtocols: offered)
         try pair.pump()
         #expect(try #require(pair.serverSide.completed.first).applicationProtocol == chosen)
     }
 
-    @Test func `each name gets its certificate, and an unknown one the first`() throws {
+    @Test func `each server name gets its certificate; an unknown name gets the first`() throws {
         let settings = TLSSettings(certificates: [
             try certificates.files("a.example", file: "a"), try certificates.files("*.b.example", file: "b"),
         ])
         let context = try TLSContext(settings, ticketKeys: keys, now: now)
         for (name, index) in [("a.example", 0), ("x.b.example", 1), ("elsewhere.example", 0)] {
             let trusted = settings.certificates[index].certificate
-            // The name isn't looked for in the certificate where it can't be in it.
+            // The client doesn't verify names that the certificate can't contain.
             let pair = try TLSPair(
                 server: context,
                 client: try TLSClientContext(
@@ -133,7 +133,7 @@ import Testing
         }
     }
 
-    @Test func `a reload serves new connections and leaves old ones alone`() throws {
+    @Test func `a reload applies to new connections only`() throws {
         let first = try certificates.files("localhost", file: "first")
         let second = try certificates.files("localhost", file: "second")
         let store = try TLSContextStore(TLSSettings(certificates: [first]), ticketKeys: keys, now: now)
@@ -148,7 +148,7 @@ import Testing
         try old.client.writeOutbound(ByteBuffer(string: "still here"))
         try old.pump()
         #expect(String(decoding: old.serverSide.received, as: UTF8.self) == "still here")
-        // A bad reload changes nothing.
+        // A failed reload changes nothing.
         #expect(throws: TLSConfigurationError.self) { try store.reload(TLSSettings(certificates: []), now: now) }
         let next = try TLSPair(
             server: store.current, client: try TLSClientContext(verify: .authority(path: second.certificate), serverName: "localhost"))
@@ -157,7 +157,7 @@ import Testing
     }
 
     @Test(arguments: TLSSettings.ClientAuthentication.allCases)
-    func `a client without a certificate passes unless one is required`(mode: TLSSettings.ClientAuthentication) throws {
+    func `a client without a certificate is accepted unless one is required`(mode: TLSSettings.ClientAuthentication) throws {
         let files = try certificates.files("localhost")
         let authority = try certificates.make(.init(["authority"], isAuthority: true), file: "authority").files
         let settings = TLSSettings(certificates: [files], clientAuthority: authority.certificate, clientAuthentication: mode)

@@ -4,7 +4,7 @@ import Synchronization
 
 @testable import GatewayTLS
 
-/// A real socket that says back what it hears, and closes when it hears `bye`.
+/// A TLS server on a real socket that echoes its input and closes after `bye`.
 final class TLSEchoServer: Sendable {
     let port: Int
     private let group: MultiThreadedEventLoopGroup

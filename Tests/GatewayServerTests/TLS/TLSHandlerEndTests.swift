@@ -6,7 +6,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// How TLS connections end, in good order and otherwise.
+/// The regular and irregular end of TLS connections.
 @Suite struct TLSHandlerEndTests {
     let certificates: TestCertificates
 
@@ -30,19 +30,19 @@ import Testing
         try pair.pump()
         #expect(String(decoding: pair.clientSide.received, as: UTF8.self) == "still here")
 
-        // TCP's end behind close_notify is no news.
+        // The end of TCP after close_notify is ignored.
         pair.server.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         #expect(pair.serverSide.inputClosed == 1)
         #expect(pair.serverSide.errors.isEmpty)
 
-        // The second close_notify completes it, on both sides.
+        // The second close_notify completes the close on both sides.
         pair.server.close(promise: nil)
         try pair.pump()
         #expect(pair.clientSide.inactive == 1)
         #expect(pair.serverSide.errors.isEmpty && pair.clientSide.errors.isEmpty)
     }
 
-    @Test func `without half-closure close_notify closes the channel, and is answered`() throws {
+    @Test func `without half-closure close_notify is replied to and closes the channel`() throws {
         let pair = try TLSPair(certificates, halfClosure: false)
         try pair.pump()
         pair.forgetWire()
@@ -54,7 +54,7 @@ import Testing
         #expect(pair.serverSide.errors.isEmpty)
     }
 
-    @Test func `data behind close_notify is ignored`() throws {
+    @Test func `data after close_notify is ignored`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         pair.client.close(mode: .output, promise: nil)
@@ -64,7 +64,7 @@ import Testing
         #expect(pair.server.isActive)
     }
 
-    @Test func `an end of output that came before the handshake follows it, behind the writes`() throws {
+    @Test func `closing the output before the handshake takes effect after it, following the writes`() throws {
         let pair = try TLSPair(certificates)
         pair.client.write(ByteBuffer(string: "all I have"), promise: nil)
         pair.client.flush()
@@ -75,7 +75,7 @@ import Testing
         #expect(pair.serverSide.inputClosed == 1)
     }
 
-    @Test func `an end without close_notify is told as truncation`() throws {
+    @Test func `an end without close_notify is reported as truncation`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         pair.server.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
@@ -89,7 +89,7 @@ import Testing
         #expect(other.serverSide.inactive == 1)
     }
 
-    @Test func `an end in the middle of the handshake has its own name`() throws {
+    @Test func `an end during the handshake is reported as closedDuringHandshake`() throws {
         let pair = try TLSPair(certificates)
         let hello = try #require(try pair.client.readOutbound(as: ByteBuffer.self))
         try pair.deliver(hello, to: pair.server)
@@ -102,31 +102,31 @@ import Testing
         [UInt8](repeating: 0, count: 100), [0x16, 0x03, 0x01, 0x00, 0x05, 1, 2, 3, 4, 5], [0x16, 0x03, 0x01, 0xFF, 0xFF],
         [0x80, 0x2E, 0x01, 0x03, 0x01] + [UInt8](repeating: 9, count: 64), Array("SSH-2.0-OpenSSH_9.2\r\n".utf8),
         [0x16, 0x03, 0x01, 0x00, 0x04, 0x01, 0xFF, 0xFF, 0xFF],
-    ]) func `rubbish instead of a hello is refused with an alert, and the next client is served`(bytes: [UInt8]) throws {
+    ]) func `garbage instead of a ClientHello is rejected with an alert, and the next client is served`(bytes: [UInt8]) throws {
         let files = try certificates.files("localhost")
         let context = try TLSContext(TLSSettings(certificates: [files]), ticketKeys: TLSTicketKeys(rotation: .hours(12)), now: 0)
         let clientContext = try TLSClientContext(verify: .authority(path: files.certificate), serverName: "localhost")
-        let victim = try TLSPair(server: context, client: clientContext)
-        try victim.server.writeInbound(ByteBuffer(bytes: bytes))
-        // One of them only promises too much: it's waited for, within the bound of a handshake.
-        if victim.serverSide.errors.isEmpty {
-            for _ in 0..<80 where victim.server.isActive { try victim.server.writeInbound(ByteBuffer(repeating: 1, count: 1024)) }
+        let rejected = try TLSPair(server: context, client: clientContext)
+        try rejected.server.writeInbound(ByteBuffer(bytes: bytes))
+        // One case only announces a large record, which is awaited up to the limit of a handshake.
+        if rejected.serverSide.errors.isEmpty {
+            for _ in 0..<80 where rejected.server.isActive { try rejected.server.writeInbound(ByteBuffer(repeating: 1, count: 1024)) }
         }
-        guard case .handshakeFailed(let reason, let alert)? = victim.serverSide.tlsErrors.first else {
-            Issue.record("\(victim.serverSide.errors)")
+        guard case .handshakeFailed(let reason, let alert)? = rejected.serverSide.tlsErrors.first else {
+            Issue.record("\(rejected.serverSide.errors)")
             return
         }
         #expect(!reason.isEmpty)
         #expect(alert?.direction != .received)
-        #expect(!victim.server.isActive)
+        #expect(!rejected.server.isActive)
 
         let next = try TLSPair(server: context, client: clientContext)
         try next.pump()
         #expect(next.serverSide.completed.count == 1)
     }
 
-    @Test func `every byte of the wire can be wrong without harm`() throws {
-        // Deterministic: each byte of a small exchange is flipped in turn, on a fresh pair.
+    @Test func `a corrupted byte at any position is handled safely`() throws {
+        // Deterministic: each byte of a ClientHello is corrupted in turn, on a new pair.
         let files = try certificates.files("localhost")
         let context = try TLSContext(TLSSettings(certificates: [files]), ticketKeys: TLSTicketKeys(rotation: .hours(12)), now: 0)
         let clientContext = try TLSClientContext(verify: .none, serverName: "localhost")
@@ -140,13 +140,13 @@ import Testing
             hello.setInteger(byte ^ 0x55, at: position)
             try pair.deliver(hello, to: pair.server)
             try pair.pump()
-            // Whatever comes of it, it isn't a working connection that the two see differently.
+            // Client and server must agree on whether the handshake completed.
             #expect(pair.serverSide.completed.isEmpty || pair.clientSide.completed.count == 1)
             position += 1
         }
     }
 
-    @Test func `a record that was tampered with ends the connection, after what was good before it`() throws {
+    @Test func `a tampered record ends the connection after delivery of the previous records`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         try pair.client.writeOutbound(ByteBuffer(string: "good"))
@@ -171,7 +171,7 @@ import Testing
         #expect(heard == TLSAlert(direction: .received, code: 20, isFatal: true))
     }
 
-    @Test func `an authority that the client doesn't know is its refusal, told apart from ours`() throws {
+    @Test func `a rejection by the client for an unknown authority is distinguished from ours`() throws {
         let files = try certificates.files("localhost")
         let other = try certificates.files("localhost", file: "other")
         let pair = try TLSPair(
@@ -190,7 +190,7 @@ import Testing
         #expect(sent?.code == received?.code)
     }
 
-    @Test func `a certificate for another name is refused by the client`() throws {
+    @Test func `a certificate for another name is rejected by the client`() throws {
         let files = try certificates.files("localhost")
         let pair = try TLSPair(
             server: try TLSContext(TLSSettings(certificates: [files]), ticketKeys: TLSTicketKeys(rotation: .hours(12)), now: 0),
@@ -203,9 +203,9 @@ import Testing
         #expect(reason.contains("hostname mismatch"))
     }
 
-    // The client counts the session ticket too: at 32 answers it would refuse the server.
-    @Test(arguments: [(count: 31, isRefused: false), (32, false), (33, true)])
-    func `key updates are followed, a flood of them isn't`(count: Int, isRefused: Bool) throws {
+    // The client also counts the session ticket: after 32 replies it would reject the server.
+    @Test(arguments: [(count: 31, isRejected: false), (32, false), (33, true)])
+    func `key updates are handled; a flood of them is rejected`(count: Int, isRejected: Bool) throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         let handler = try pair.client.pipeline.syncOperations.handler(type: TLSHandler.self)
@@ -217,7 +217,7 @@ import Testing
             let wire = try #require(pair.buffers.takeCiphertext())
             try pair.server.writeInbound(wire)
         }
-        if isRefused {
+        if isRejected {
             guard case .protocolFailure(let reason, _)? = pair.serverSide.tlsErrors.first else {
                 Issue.record("\(pair.serverSide.errors)")
                 return

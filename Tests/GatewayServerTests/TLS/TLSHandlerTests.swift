@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test(arguments: [Int.max, 1, 7, 100])
-    func `a handshake works however the bytes are cut, and data follows both ways`(chunk: Int) throws {
+    func `a handshake completes however the bytes are split, and data is transferred both ways`(chunk: Int) throws {
         let pair = try TLSPair(certificates, applicationProtocols: ["http/1.1"])
         try pair.pump(chunk: chunk)
         let event = try #require(pair.serverSide.completed.first)
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test(arguments: [Int.max, 1000, 16383])
-    func `a megabyte comes through whole both ways`(chunk: Int) throws {
+    func `a megabyte is transferred both ways`(chunk: Int) throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
@@ -44,7 +44,7 @@ import Testing
         try pair.pump(chunk: chunk)
         #expect(pair.serverSide.received == bytes)
         #expect(pair.clientSide.received == bytes.reversed())
-        // As few records as can be: each but the last is full.
+        // The minimum number of records: all but the last are full.
         #expect(TLSPair.records(pair.fromClient).count == (1_000_000 + 16383) / 16384)
     }
 
@@ -76,7 +76,7 @@ import Testing
         #expect(pair.serverSide.received == expected)
     }
 
-    @Test func `writes before the handshake wait for it, and unflushed ones for their flush`() throws {
+    @Test func `writes before the handshake wait for its end, unflushed writes for a flush`() throws {
         let pair = try TLSPair(certificates)
         pair.client.write(ByteBuffer(string: "one "), promise: nil)
         pair.client.flush()
@@ -105,7 +105,7 @@ import Testing
         #expect(done == count)
     }
 
-    @Test func `an empty write alone completes and puts nothing on the wire`() throws {
+    @Test func `an empty write completes without sending a record`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         pair.forgetWire()
@@ -114,7 +114,7 @@ import Testing
         #expect(pair.fromServer.isEmpty)
     }
 
-    @Test func `writes that wait fail when the channel closes`() throws {
+    @Test func `pending writes fail when the channel closes`() throws {
         let pair = try TLSPair(certificates)
         let write = pair.client.write(ByteBuffer(string: "never"))
         pair.client.flush()
@@ -123,7 +123,7 @@ import Testing
         #expect(throws: (any Error).self) { try pair.client.writeAndFlush(ByteBuffer(string: "late")).wait() }
     }
 
-    @Test func `a slice that is kept isn't changed by later reads`() throws {
+    @Test func `a retained slice isn't changed by later reads`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         pair.serverSide.keepsReads = true
@@ -137,7 +137,7 @@ import Testing
         }
     }
 
-    @Test func `what one read of the socket carried comes in one read, whatever its records`() throws {
+    @Test func `the records of one socket read are passed on in one read`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         pair.serverSide.keepsReads = true
@@ -151,7 +151,7 @@ import Testing
         #expect(pair.serverSide.received.count == 100)
     }
 
-    @Test func `answers written while reading leave, and a close in the middle ends the reading`() throws {
+    @Test func `replies written while reading are sent, and a close ends the reading`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         var reads = 0
@@ -163,7 +163,7 @@ import Testing
         try pair.client.writeOutbound(ByteBuffer(string: "first"))
         try pair.pump()
         #expect(String(decoding: pair.clientSide.received, as: UTF8.self) == "first")
-        // More than one buffer's worth in one read of the socket: the second half must not be read after the close.
+        // More than one buffer of plaintext in one socket read: the second part must not be read after the close.
         var wire = ByteBuffer()
         pair.client.writeAndFlush(ByteBuffer(repeating: 7, count: 200_000), promise: nil)
         while var part = try pair.client.readOutbound(as: ByteBuffer.self) { wire.writeBuffer(&part) }
@@ -173,7 +173,7 @@ import Testing
         #expect(pair.serverSide.errors.isEmpty)
     }
 
-    @Test func `bytes that arrive while others are being handed on are read in order`() throws {
+    @Test func `bytes received during the delivery of others are read in order`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         var wires: [ByteBuffer] = []
@@ -190,7 +190,7 @@ import Testing
         #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "first second third")
     }
 
-    @Test func `half a record makes the handler read on when someone waits for bytes`() throws {
+    @Test func `an incomplete record makes the handler read again while a read is pending`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         try pair.client.writeOutbound(ByteBuffer(string: "whole"))
@@ -206,8 +206,8 @@ import Testing
         #expect(String(decoding: pair.serverSide.received, as: UTF8.self) == "whole")
     }
 
-    /// A header of a record has 5 bytes.
-    @Test(arguments: [1, 4, 5, 6, 20]) func `bytes of a record that isn't complete are counted until it is`(count: Int) throws {
+    /// A record header has 5 bytes.
+    @Test(arguments: [1, 4, 5, 6, 20]) func `the bytes of an incomplete record are counted until it is complete`(count: Int) throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         let handler = try pair.server.pipeline.syncOperations.handler(type: TLSHandler.self)
@@ -221,7 +221,7 @@ import Testing
         let start = wire.readSlice(length: count)
         let next = wire.readSlice(length: 1)
         let (whole, part, more) = (try #require(record), try #require(start), try #require(next))
-        // The part comes with a whole record in front of it.
+        // The partial record follows a complete one.
         var both = whole
         both.writeImmutableBuffer(part)
         try pair.server.writeInbound(ByteBuffer(bytes: both.readableBytesView))

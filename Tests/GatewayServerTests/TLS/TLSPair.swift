@@ -5,7 +5,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// A client and a server back to back in memory, on one loop and with its one set of buffers, so that every test also tests their sharing.
+/// A client and a server connected in memory, on one event loop with shared buffers, so that every test also covers the sharing.
 final class TLSPair {
     let client: EmbeddedChannel
     let server: EmbeddedChannel
@@ -14,7 +14,7 @@ final class TLSPair {
     let clientCloses = CloseRecorder()
     let serverCloses = CloseRecorder()
     let buffers: TLSBuffers
-    /// What went over the wire, in both directions.
+    /// The transferred bytes, by direction.
     private(set) var fromClient: [UInt8] = []
     private(set) var fromServer: [UInt8] = []
 
@@ -37,7 +37,7 @@ final class TLSPair {
         try client.connect(to: address).wait()
     }
 
-    /// A pair that trusts each other: `localhost`, P-256.
+    /// Creates a pair in which the client trusts the server's certificate: `localhost`, P-256.
     convenience init(
         _ certificates: TestCertificates, applicationProtocols: [String] = [], clientVersion: TLSVersion = .v1_2, halfClosure: Bool = true
     ) throws {
@@ -50,7 +50,7 @@ final class TLSPair {
             halfClosure: halfClosure)
     }
 
-    /// Carries bytes to and fro, `chunk` at a time, until both are silent.
+    /// Transfers bytes in both directions, `chunk` at a time, until neither sends more.
     func pump(chunk: Int = .max) throws {
         var isSilent = false
         while !isSilent {
@@ -72,18 +72,18 @@ final class TLSPair {
     func deliver(_ buffer: ByteBuffer, to channel: EmbeddedChannel, _ chunk: Int = .max) throws {
         var buffer = buffer
         while buffer.readableBytes > 0, channel.isActive, let part = buffer.readSlice(length: min(chunk, buffer.readableBytes)) {
-            // A copy: the real thing comes in a buffer of its own, too.
+            // A copy, because a socket read gets its own buffer, too.
             try channel.writeInbound(ByteBuffer(bytes: part.readableBytesView))
         }
     }
 
-    /// Forgets what went over the wire so far.
+    /// Clears the recorded bytes.
     func forgetWire() {
         fromClient = []
         fromServer = []
     }
 
-    /// Types and lengths of the records in a piece of the wire (RFC 8446 §5.1).
+    /// Returns the types and lengths of the records in `bytes` (RFC 8446 §5.1).
     static func records(_ bytes: [UInt8]) -> [(type: UInt8, length: Int)] {
         var records: [(type: UInt8, length: Int)] = []
         var index = 0
@@ -96,7 +96,7 @@ final class TLSPair {
     }
 }
 
-/// Keeps what comes out of the handler before it.
+/// A handler that records everything from the handler before it.
 final class Recorder: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -140,7 +140,7 @@ final class Recorder: ChannelInboundHandler {
     }
 }
 
-/// Stands where the socket would, and notes half-closes, which an embedded channel takes for whole ones. A close first completes what was written.
+/// A handler in place of the socket that records half-closes, which an embedded channel would treat as full closes.
 final class CloseRecorder: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
 

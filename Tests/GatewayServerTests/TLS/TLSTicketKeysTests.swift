@@ -6,11 +6,11 @@ import Testing
 @testable import GatewayTLS
 
 @Suite struct TLSTicketKeysTests {
-    /// A clock that only the test moves.
+    /// A clock that the test advances.
     final class Clock: Sendable {
         private let time = Mutex(NIODeadline.uptimeNanoseconds(1))
         func now() -> NIODeadline { time.withLock { $0 } }
-        func pass(_ amount: TimeAmount) { time.withLock { $0 = $0 + amount } }
+        func advance(_ amount: TimeAmount) { time.withLock { $0 = $0 + amount } }
     }
 
     private func verdict(_ keys: TLSTicketKeys, _ name: [UInt8]) -> String {
@@ -23,26 +23,26 @@ import Testing
         }
     }
 
-    @Test func `a key is current for a rotation, opens for another, and is then gone`() throws {
+    @Test func `a key is current for one rotation, previous for another, and then unknown`() throws {
         let clock = Clock()
         let keys = TLSTicketKeys(rotation: .hours(12), now: clock.now)
         let name = try #require(keys.current()).name
-        clock.pass(.hours(12) - .nanoseconds(1))
+        clock.advance(.hours(12) - .nanoseconds(1))
         #expect(verdict(keys, name) == "current")
-        clock.pass(.nanoseconds(1))
+        clock.advance(.nanoseconds(1))
         #expect(verdict(keys, name) == "previous")
         #expect(try #require(keys.current()).name != name)
-        clock.pass(.hours(12) - .nanoseconds(1))
+        clock.advance(.hours(12) - .nanoseconds(1))
         #expect(verdict(keys, name) == "previous")
-        clock.pass(.nanoseconds(1))
+        clock.advance(.nanoseconds(1))
         #expect(verdict(keys, name) == "unknown")
     }
 
-    @Test func `a key that nobody used for two rotations doesn't become the previous one`() throws {
+    @Test func `a key that was unused for two rotations doesn't become the previous one`() throws {
         let clock = Clock()
         let keys = TLSTicketKeys(rotation: .hours(1), now: clock.now)
         let name = try #require(keys.current()).name
-        clock.pass(.hours(2))
+        clock.advance(.hours(2))
         #expect(verdict(keys, name) == "unknown")
     }
 
@@ -53,7 +53,7 @@ import Testing
         #expect(verdict(keys, []) == "unknown")
     }
 
-    @Test func `a rotation is at least a second and a ticket lives a week at most`() {
+    @Test func `the rotation is at least a second and the ticket lifetime at most a week`() {
         #expect(TLSTicketKeys(rotation: .nanoseconds(0)).lifetime == 1)
         #expect(TLSTicketKeys(rotation: .hours(12)).lifetime == 43200)
         #expect(TLSTicketKeys(rotation: .hours(24 * 30)).lifetime == 604_800)

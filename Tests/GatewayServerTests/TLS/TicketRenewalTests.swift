@@ -6,7 +6,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// New tickets for resumed connections (RFC 8446 §C.4: a client uses each ticket once), and the end of what they prolong.
+/// New tickets for resumed connections (RFC 8446 §C.4: a client uses each ticket once), and the limit of renewals.
 @Suite(.serialized) struct TicketRenewalTests {
     let certificates: TestCertificates
     let clock = TLSTicketKeysTests.Clock()
@@ -16,7 +16,7 @@ import Testing
         certificates = try TestCertificates()
     }
 
-    /// A calendar that only the test turns over.
+    /// A wall clock that the test sets.
     private final class Wall: Sendable {
         private let value: Mutex<Int64>
         init(_ seconds: Int64) { value = Mutex(seconds) }
@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    /// Connects with the ticket of the connection before, if there was one, and keeps the new one. Returns whether the session was resumed.
+    /// Connects with the ticket of the previous connection, if any, and saves the new one. Returns whether the session was resumed.
     private func connect(_ server: TLSEchoServer, _ number: Int, _ arguments: [String] = ["-tls1_3"]) throws -> Bool {
         let files = [number - 1, number].map { certificates.folder + "/\($0).session" }
         let resumes = number > 0 ? ["-sess_in", files[0]] : []
@@ -40,7 +40,7 @@ import Testing
         return String(text.drop { $0 != "\n" }.prefix(2000))
     }
 
-    @Test func `each resumed connection gets another ticket, with which the next one resumes`() throws {
+    @Test func `each resumed connection gets a new ticket that resumes the next one`() throws {
         let keys = TLSTicketKeys(rotation: .hours(12), now: clock.now)
         let settings = TLSSettings(certificates: [try certificates.files("localhost")])
         let server = try TLSEchoServer(try TLSContextStore(settings, ticketKeys: keys, now: now))
@@ -49,25 +49,25 @@ import Testing
         #expect(try Set((0..<4).map(ticket)).count == 4)
     }
 
-    @Test func `resumptions prolong a session for a week at most`() throws {
+    @Test func `resumptions extend a session to a week at most`() throws {
         let keys = TLSTicketKeys(rotation: .hours(100), now: clock.now)
         let settings = TLSSettings(certificates: [try certificates.files("localhost")])
         let server = try TLSEchoServer(try TLSContextStore(settings, ticketKeys: keys, now: now))
         defer { server.stop() }
         #expect(try !connect(server, 0))
-        clock.pass(.hours(99))
+        clock.advance(.hours(99))
         #expect(try connect(server, 1))
-        clock.pass(.hours(7 * 24 - 99) - .nanoseconds(1))
+        clock.advance(.hours(7 * 24 - 99) - .nanoseconds(1))
         #expect(try connect(server, 2))
-        clock.pass(.nanoseconds(1))
+        clock.advance(.nanoseconds(1))
         #expect(try !connect(server, 3))
-        // A full handshake begins another week.
-        clock.pass(.hours(99))
+        // A full handshake starts another week.
+        clock.advance(.hours(99))
         #expect(try connect(server, 4))
     }
 
     @Test(arguments: [["-tls1_2"], ["-tls1_3"]])
-    func `a session isn't resumed when the client's certificate has expired since`(version: [String]) throws {
+    func `a session isn't resumed after the client's certificate has expired`(version: [String]) throws {
         let authority = try certificates.make(.init(["authority"], isAuthority: true), file: "authority")
         let client = try certificates.make(.init(["client"], notAfter: 5000), file: "client", issuer: authority).files
         let settings = TLSSettings(

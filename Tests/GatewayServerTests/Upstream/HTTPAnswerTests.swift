@@ -9,13 +9,13 @@ import Testing
 /// Requests to transcription and speech servers, and the parsing of their responses.
 @Suite struct HTTPAnswerTests {
     private func transcript(_ body: String, type: String?) throws -> String {
-        let answer = TranscriptAnswer(limit: 1000)
+        let reader = TranscriptAnswer(limit: 1000)
         var headers = HTTPHeaders()
         if let type { headers.add(name: "Content-Type", value: type) }
-        try answer.begin(headers)
+        try reader.begin(headers)
         var text: String?
-        for byte in body.utf8 { try answer.take([byte].span.bytes) { _ in } }
-        try answer.end { step in
+        for byte in body.utf8 { try reader.take([byte].span.bytes) { _ in } }
+        try reader.end { step in
             if case .last(.transcript(let transcript, true, _, _, _), _) = step { text = String(decoding: transcript, as: UTF8.self) }
         }
         return try #require(text)
@@ -57,8 +57,8 @@ import Testing
 
     /// Parses WAV bodies. Returns one line per event.
     private func speech(_ parts: [[UInt8]], type: String = "audio/wav") throws -> [String] {
-        let answer = SpeechAnswer()
-        try answer.begin(["Content-Type": type])
+        let reader = SpeechAnswer()
+        try reader.begin(["Content-Type": type])
         var events: [String] = []
         func record(_ step: AnswerStream.Step) {
             switch step {
@@ -69,8 +69,8 @@ import Testing
             default: events.append("?")
             }
         }
-        for part in parts { try answer.take(part.span.bytes, record) }
-        try answer.end(record)
+        for part in parts { try reader.take(part.span.bytes, record) }
+        try reader.end(record)
         return events
     }
 

@@ -3,45 +3,46 @@ import GatewayCore
 import Support
 import Testing
 
-/// Whole messages beside Foundation: what the scanner takes has the fields that Foundation reads, and what it calls no JSON Foundation
-/// refuses, too, or takes by leniencies that are named here.
+/// Compares the scanner with Foundation on whole messages: accepted messages have the fields that Foundation parses, and messages rejected
+/// as invalid JSON are also rejected by Foundation or accepted only by a known leniency.
 @Suite struct JSONJudgeMessageTests {
     @Test(arguments: 0..<6 as Range<UInt64>)
-    func `drawn messages, changed or not, have the fields that Foundation reads`(seed: UInt64) {
+    func `generated and mutated messages have the fields that Foundation parses`(seed: UInt64) {
         var random = SplitMix64(state: seed &+ 4000)
         var scanner = MessageScanner(rules: ValidationRules())
-        var taken = 0
-        var refused = 0
+        var accepted = 0
+        var rejected = 0
         for _ in 0..<250 {
-            let drawn = Array(MessageDraw.message(&random).utf8)
+            let generated = Array(MessageGenerator.message(&random).utf8)
             for round in 0..<3 {
-                var bytes = drawn
-                for _ in 0..<round { JSONJudgeTests.change(&bytes, &random) }
+                var bytes = generated
+                for _ in 0..<round { JSONJudgeTests.mutate(&bytes, &random) }
                 guard String(validating: bytes, as: UTF8.self) != nil else { continue }
                 let text = String(decoding: bytes, as: UTF8.self)
-                // Foundation refuses what no double holds.
+                // Foundation rejects numbers beyond the range of Double.
                 if text.contains(/[eE][+-]?[0-9]{3}/) { continue }
-                let judged = (try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])) as? [String: Any]
+                let expected = (try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])) as? [String: Any]
                 do throws(MessageFault) {
                     let message = try scanner.scan(bytes.span.bytes)
-                    taken += 1
+                    accepted += 1
                     let fields = Self.fields(of: message, in: bytes)
-                    #expect(fields.allSatisfy { Self.described(judged?[$0.key], of: $0.key) == $0.value }, "\(fields) of \(text)")
+                    #expect(fields.allSatisfy { Self.described(expected?[$0.key], of: $0.key) == $0.value }, "\(fields) of \(text)")
                 } catch {
                     #expect(round > 0, "\(error) for \(text)")
-                    refused += 1
+                    rejected += 1
                     if error.code != .invalidJSON {
-                        #expect(judged != nil, "\(error) for \(text)")
-                    } else if judged != nil {
+                        #expect(expected != nil, "\(error) for \(text)")
+                    } else if expected != nil {
                         #expect(Self.isLenient(text), "\(error) for \(text)")
                     }
                 }
             }
         }
-        #expect(taken > 300 && refused > 150, "\(taken) taken, \(refused) refused")
+        #expect(accepted > 300 && rejected > 150, "\(accepted) accepted, \(rejected) rejected")
     }
 
-    /// What Foundation takes and RFC 8259 §4 and §5 don't: a comma before a closing bracket; and names that are there twice.
+    /// Returns whether a text has syntax that Foundation accepts but the scanner rejects: a trailing comma (RFC 8259 §4 and §5) or a
+    /// duplicate name.
     private static func isLenient(_ text: String) -> Bool {
         let dense = text.filter { !$0.isWhitespace }
         if dense.contains(",]") || dense.contains(",}") { return true }
@@ -49,7 +50,7 @@ import Testing
         return Set(names).count < names.count
     }
 
-    /// The fields of a message as text, under the names they have in JSON.
+    /// Returns the fields of a message as text by their JSON names.
     private static func fields(of message: ClientMessage, in bytes: [UInt8]) -> [String: String] {
         func text(_ slice: TextSlice?) -> String? { slice.map { String(decoding: $0.bytes(in: bytes.span.bytes), as: UTF8.self) } }
         var fields: [String: String?] = [:]
@@ -78,14 +79,14 @@ import Testing
         return fields.compactMapValues { $0 }
     }
 
-    /// As ``described(_:)``; `played_ms` is rounded down, to no less than 0.
+    /// Like ``described(_:)``, with `played_ms` rounded down and at least 0.
     private static func described(_ value: Any?, of field: String) -> String? {
         guard let value else { return nil }
         guard field == "played_ms", let number = value as? NSNumber else { return described(value) }
         return described(NSNumber(value: min(max(0, number.doubleValue.rounded(.down)), Double(Int64.max))))
     }
 
-    /// A value of Foundation's as text, its strings sanitized as the protocol has it.
+    /// Returns a Foundation value as text, with strings sanitized as the protocol requires.
     private static func described(_ value: Any) -> String {
         switch value {
         case let string as String:
@@ -102,8 +103,8 @@ import Testing
     }
 }
 
-/// Draws messages that are right, in every way of writing them: members in any order, white space, escapes, and fields that nobody knows.
-private enum MessageDraw {
+/// Generates valid messages in many notations: members in any order, white space, escapes, and unknown fields.
+private enum MessageGenerator {
     static func message(_ random: inout SplitMix64) -> String {
         var members = [(String, String)]()
         func add(_ name: String, _ value: String) {
@@ -144,7 +145,7 @@ private enum MessageDraw {
         ["", "", "", " ", "\n", "\r\n\t"].randomElement(using: &random) ?? ""
     }
 
-    /// A name, one of its letters sometimes as an escape.
+    /// Returns a quoted name, sometimes with its first letter escaped.
     private static func written(_ name: String, _ random: inout SplitMix64) -> String {
         guard Int.random(in: 0..<5, using: &random) == 0, let first = name.utf8.first else { return "\"\(name)\"" }
         return "\"\\u00" + String(first, radix: 16) + name.dropFirst() + "\""

@@ -3,10 +3,11 @@ import GatewayCore
 import Support
 import Testing
 
-/// The scanner beside a JSON parser that somebody else wrote. Where the two differ, the test says so: Foundation takes a comma before a
-/// closing bracket and keys that are there twice, and refuses numbers beyond `Double` and, where nobody reads them, halves of surrogate pairs.
+/// Compares the scanner with Foundation's JSON parser. The known differences: Foundation accepts trailing commas and duplicate keys, and
+/// rejects numbers beyond `Double` and, in ignored values, unpaired surrogates.
 @Suite struct JSONJudgeTests {
-    /// Values as JSONTestSuite sorts them, made from RFC 8259: what must be taken, and what must not.
+    /// Values by the categories of JSONTestSuite, made from RFC 8259: those that must be accepted (``good``) and those that must be
+    /// rejected (``bad``).
     private static let good = [
         "0", "-0", "-1", "1", "123", "0.1", "1.0", "-0.0", "1e1", "1E1", "1e+1", "1e-1", "0e0", "0E+1", "1.5e10", "123.456e-789", "1e40",
         "-1e-40", "123456789012345678901234567890", "0.000000000000000000000000000000000000001", "true", "false", "null", "\"\"", "\" \"",
@@ -45,7 +46,7 @@ import Testing
     }
 
     @Test(arguments: good)
-    func `what RFC 8259 has is taken as the value of an unknown field`(value: String) {
+    func `valid JSON is accepted as the value of an unknown field`(value: String) {
         let message = Array(#"{"type":"bye","x":\#(value)}"#.utf8)
         #expect(verdict(on: message) == nil)
         #expect(isJSON(message))
@@ -53,23 +54,23 @@ import Testing
     }
 
     @Test(arguments: bad)
-    func `what RFC 8259 doesn't have is invalid_json`(value: String) {
+    func `invalid JSON is rejected as invalid_json`(value: String) {
         #expect(verdict(on: Array(#"{"type":"bye","x":\#(value)}"#.utf8)) == .invalidJSON)
         #expect(verdict(on: Array(#"{"x":[1,\#(value)],"type":"bye"}"#.utf8)) == .invalidJSON)
     }
 
     @Test(arguments: 0..<6 as Range<UInt64>)
-    func `generated and changed values are judged as Foundation judges them`(seed: UInt64) {
+    func `the scanner and Foundation agree on generated and mutated values`(seed: UInt64) {
         var random = SplitMix64(state: seed &+ 1000)
-        var taken = 0
+        var accepted = 0
         for _ in 0..<2500 {
             var value = Array(Self.value(depth: 0, &random).utf8)
-            if Bool.random(using: &random) { Self.change(&value, &random) }
+            if Bool.random(using: &random) { Self.mutate(&value, &random) }
             guard String(validating: value, as: UTF8.self) != nil else { continue }
             let message = Array(#"{"type":"bye","x":"#.utf8) + value + Array("}".utf8)
             switch verdict(on: message) {
             case nil:
-                taken += 1
+                accepted += 1
                 let isHuge = String(decoding: value, as: UTF8.self).contains(/[eE][+-]?[0-9]{3}/)
                 #expect(isJSON(message) || isHuge, "\(String(decoding: message, as: UTF8.self))")
             case .invalidJSON:
@@ -79,11 +80,11 @@ import Testing
             case let other: Issue.record("\(String(describing: other)): \(String(decoding: message, as: UTF8.self))")
             }
         }
-        #expect(taken > 800)
+        #expect(accepted > 800)
     }
 
     @Test(arguments: 0..<4 as Range<UInt64>)
-    func `texts are unescaped as Foundation unescapes them, and escaped so that it reads the same`(seed: UInt64) throws {
+    func `texts are unescaped as by Foundation, and escaped texts are parsed equally by Foundation`(seed: UInt64) throws {
         var random = SplitMix64(state: seed &+ 2000)
         let pieces = [
             "plain text of some length, ", "é", "€", "😀", #"\n"#, #"\""#, #"\\"#, #"\/"#, #"\t"#, #"\u00e9"#, #"\u20AC"#, #"\ud83d\ude00"#,
@@ -109,7 +110,7 @@ import Testing
         }
     }
 
-    /// A value of some depth, all of it JSON.
+    /// Generates a valid JSON value of limited depth.
     static func value(depth: Int, _ random: inout SplitMix64) -> String {
         let space = ["", "", "", " ", "\n", "\t "].randomElement(using: &random) ?? ""
         let content: String
@@ -127,7 +128,7 @@ import Testing
             content =
                 "[" + (0..<Int.random(in: 0...4, using: &random)).map { _ in value(depth: depth + 1, &random) }.joined(separator: ",") + "]"
         default:
-            // No name is there twice, and hardly a change makes it so.
+            // Names are unique, and a mutation is unlikely to make one a duplicate.
             let members = (0..<Int.random(in: 0...4, using: &random)).map {
                 "\"k\($0)\(Int.random(in: 1000...999_999, using: &random))\":" + value(depth: depth + 1, &random)
             }
@@ -136,8 +137,8 @@ import Testing
         return space + content + space
     }
 
-    /// Takes away, changes or puts in a little something.
-    static func change(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
+    /// Mutates bytes by removing, replacing or inserting a token.
+    static func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
         let place = Int.random(in: 0...bytes.count, using: &random)
         let pieces = ["{", "}", "[", "]", ",", ":", "\"", "\\", "0", "-", ".", "e", "+", " ", "t", "null", "/", "\u{1}", "é"]
         switch Int.random(in: 0..<3, using: &random) {

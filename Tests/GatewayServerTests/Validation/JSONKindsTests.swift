@@ -2,26 +2,26 @@ import GatewayServer
 import Support
 import Testing
 
-/// The kinds of case that JSON parsers stumble over, made from RFC 8259, each as the value of an unknown field in a message to an open
-/// session: what is taken is answered, what isn't is `invalid_json`, what isn't UTF-8 ends the connection; and where the RFC leaves the
-/// choice, what Parley chose.
+/// Typical edge cases of JSON parsers, made from RFC 8259, each as the value of an unknown field in a message to an open session: accepted
+/// messages get a response, invalid JSON is rejected with `invalid_json`, and invalid UTF-8 closes the connection. Where the RFC leaves a
+/// choice, the cases document Parley's.
 @Suite struct JSONKindsTests {
-    private static let taken = [
-        // Numbers: bounds of integers and doubles, and beyond, are not looked at (RFC 8259 §6 lets the receiver choose).
+    private static let accepted = [
+        // Numbers: the range of integers and doubles isn't checked (RFC 8259 §6 leaves it to the receiver).
         "9007199254740993", "-9223372036854775809", "18446744073709551616", "-1.0e+28", "1.0e+28", "123e65", "123.456e78", "1e-2", "0e+1",
         "-0e-0", "20e1", "123.456789", "1.5e+9999", "-1e+9999", "0.4e00669999999999999999999999999969999999006", "123123e100000",
         "-123123e100000", "1E22", "10E0", "-237462374673276894279832749832423479823246327846",
-        // Strings: every escape, in either case of letters.
+        // Strings: all escapes, in lower and upper case.
         #""\u0060\u012a\u12AB""#, #""\uD801\udc37""#, #""\ud83d\ude39\ud83d\udc8d""#, #""\"\\\/\b\f\n\r\t""#, #""\\u0000""#, #""\\a""#,
         #""\\n""#, #""\u0012""#, #""\uFFFF""#, #""\uDBFF\uDFFF""#, #""new\u00A0line""#, #""\u0821""#, #""\u0123""#,
         #""\u0061\u30af\u30EA\u30b9""#,
         #""new\u000Aline""#, #""\uA66D""#, #""\u005C""#, #""\u0022""#, #""\uDBFF\uDFFE""#, #""\uD83F\uDFFE""#, #""\u200B""#, #""\u2064""#,
         #""\uFDD0""#, #""\uFFFE""#, #""a/*b*/c/*d//e""#, "\"\u{10FFFF}\"", "\"\u{FFFF}\"", "\"\u{1BFFF}\"", "\"\u{2028}\u{2029}\"",
         "\"\u{2342}\u{3234}\u{2342}\"", "\"€𝄞\"", "\"a\u{7F}a\"", "\"π\"", "\" \"", "\"asd \"",
-        // Halves of surrogate pairs, where nobody reads them (§8.2).
+        // Unpaired surrogates in ignored values (§8.2).
         #""\uDADA""#, #""\uD888\u1234""#, #""\uD800\n""#, #""\uDd1ea""#, #""\uD800\uD800\n""#, #""\ud800""#, #""\ud800abc""#,
         #""\uDd1e\uD834""#, #""\uDFAA""#, #"{"\uDFAA":0}"#,
-        // Structure: white space of all four kinds, empty names, names there twice inside an unknown field (§4).
+        // Structure: all four kinds of white space, empty names, duplicate names within an unknown field (§4).
         "[[]   ]", "[\"\"]", "[\"a\"]", "[false]", "[null, 1, \"1\", {}]", "[1\n]", " [1]", "[1,null,null,null,2]", "[2] ", "[ 4]", " [] ",
         "[\"a\",\n4\n,1]", "[-0.000000000000000000000000000000000000000000000000000000000000000000000000000001]", "\n\t\r [\r] \t\n",
         #"{"asd":"sdf","dfg":"fgh"}"#, #"{"a":"b","a":"c"}"#, #"{"a":"b","a":"b"}"#, #"{"":0}"#, #"{"foo\u0000bar":42}"#,
@@ -31,7 +31,7 @@ import Testing
         "{\n\"a\": \"b\"\n}", "[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]",
     ]
 
-    private static let refused = [
+    private static let rejected = [
         "[1 true]", "[\"\": 1]", "[\"\"],", "[,1]", "[1,,2]", "[\"x\",,]", "[\"x\"]]", "[\"\",]", "[\"x\"", "[x", "[3[4]]", "[1:2]", "[,]",
         "[-]",
         "[   , \"\"]", "[\"a\",\n4\n,1,", "[1,]", "[1,,]", "[\"\u{B}a\"\\f]", "[*]", "[\"\"", "[1,", "[1,\n1\n,1", "[{}", "[fals]", "[nul]",
@@ -61,7 +61,7 @@ import Testing
         String(repeating: "[", count: 30_000), String(repeating: #"[{"":"#, count: 20_000),
     ]
 
-    /// Not UTF-8, inside strings and out of them, and other encodings of the whole message.
+    /// Invalid UTF-8 inside and outside of strings, and other encodings of the whole message.
     private static let notUTF8: [[UInt8]] = [
         [0x22, 0xE5, 0x22], [0xFF], [0x31, 0x32, 0x33, 0xE5], [0x31, 0x65, 0x31, 0xE5], [0x30, 0xE5], [0x22, 0x5C, 0x75, 0xE5, 0x22],
         [0x22, 0x5C, 0xE5, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xE9, 0x22], [0x22, 0x81, 0x22],
@@ -71,7 +71,7 @@ import Testing
         [0xFF, 0xFE, 0x5B, 0x00, 0x22, 0x00, 0xE9, 0x00, 0x22, 0x00, 0x5D, 0x00], [0xC3], [0x7B, 0x22, 0xB9, 0x22, 0x3A, 0x30, 0x7D],
     ]
 
-    /// Sends one message and says what came back: `pong`, the code of an error, or the code of a close.
+    /// Sends a message and returns the outcome: `pong`, an error code, or a close code.
     private func verdict(on message: [UInt8], _ client: EmbeddedConnection) throws -> String {
         try client.send(frame: 0x81, message)
         let frames = try client.frames()
@@ -86,8 +86,8 @@ import Testing
         return first ? [0x7B] + member + Array(#","type":"ping"}"#.utf8) : Array(#"{"type":"ping","#.utf8) + member + [0x7D]
     }
 
-    private func misjudged(_ values: [String], expected: String) throws -> [String] {
-        // Many bad messages in a row would end the session; development refuses unknown fields.
+    private func mismatches(_ values: [String], expected: String) throws -> [String] {
+        // Many invalid messages would end the session, and the development environment rejects unknown fields.
         let harness = LoopHarness {
             $0.messages.unknownFields = .ignore
             $0.messages.maxViolations = 0
@@ -103,36 +103,36 @@ import Testing
                 if found != expected { wrong.append("\(found) for \(value.prefix(100))") }
             }
         }
-        if try verdict(on: Array(#"{"type":"ping"}"#.utf8), client) != "pong" { wrong.append("the session doesn't go on") }
+        if try verdict(on: Array(#"{"type":"ping"}"#.utf8), client) != "pong" { wrong.append("the session ended") }
         return wrong
     }
 
-    @Test func `what is JSON is taken as the value of an unknown field`() throws {
-        let wrong = try misjudged(Self.taken, expected: "pong")
+    @Test func `valid JSON is accepted as the value of an unknown field`() throws {
+        let wrong = try mismatches(Self.accepted, expected: "pong")
         #expect(wrong == [])
     }
 
-    @Test func `what isn't JSON is invalid_json, and the session goes on`() throws {
-        let wrong = try misjudged(Self.refused, expected: "invalid_json")
+    @Test func `invalid JSON is rejected as invalid_json, and the session continues`() throws {
+        let wrong = try mismatches(Self.rejected, expected: "invalid_json")
         #expect(wrong == [])
     }
 
     @Test(arguments: notUTF8)
-    func `what isn't UTF-8 closes with 1007, and the next session is served`(value: [UInt8]) throws {
+    func `invalid UTF-8 closes with 1007, and the next session is served`(value: [UInt8]) throws {
         let harness = LoopHarness()
         #expect(try verdict(on: message(value, first: true), harness.openSession()) == "closed 1007")
         #expect(try verdict(on: Array(#"{"type":"ping"}"#.utf8), harness.openSession()) == "pong")
     }
 
     @Test(arguments: ["{\u{0}\"\u{0}", "\u{0}{\u{0}\"", "\u{FEFF}{\"type\":\"ping\"}", "", " ", "\u{FEFF}"])
-    func `other encodings, byte order marks and nothing at all are no messages`(text: String) throws {
+    func `other encodings, byte order marks and empty messages are rejected as invalid_json`(text: String) throws {
         let client = try LoopHarness().openSession()
         #expect(try verdict(on: Array(text.utf8), client) == "invalid_json")
         #expect(try verdict(on: Array(#"{"type":"ping"}"#.utf8), client) == "pong")
     }
 
     @Test(arguments: [#""\ud800":0"#, #""\udc00x":0"#, #""a":1,"a":2"#, #""a":1,"\u0061":2"#, #""type":"ping""#, #""\u0074ype":"bye""#])
-    func `names of the message itself are whole and there once`(member: String) throws {
+    func `invalid or duplicate names of the message itself are rejected`(member: String) throws {
         let client = try LoopHarness().openSession()
         #expect(try verdict(on: Array(#"{"type":"ping",\#(member)}"#.utf8), client) == "invalid_json")
         #expect(try verdict(on: Array(#"{"type":"ping"}"#.utf8), client) == "pong")

@@ -15,14 +15,14 @@ import Testing
         transcript.feed(bytes)
         var cut = Transcript(maxMessageBytes: limit, compression: agreement)
         for piece in bytes.pieces(of: 1) { cut.feed(piece) }
-        #expect(cut.entries == transcript.entries, "byte by byte is no different")
+        #expect(cut.entries == transcript.entries, "the result differs when fed byte by byte")
         return transcript.entries
     }
 
     @Test(
         arguments: [
             [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],
-            // A stored block, a block with BFINAL, two blocks: RFC 7692 §7.2.3.3–5. The last lacks what follows a final block.
+            // A stored block, a block with BFINAL, two blocks: RFC 7692 §7.2.3.3–5. The last case has no block after the final one.
             [0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00],
             [0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00],
             [0xF2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xCA, 0xC9, 0xC9, 0x07, 0x00],
@@ -34,7 +34,7 @@ import Testing
         #expect(entries(frame + frame + FrameBytes.text("plain"), agreement) == [.text("Hello"), .text("Hello"), .text("plain")])
     }
 
-    @Test func `a compressed message may come in many fragments with control frames between`() {
+    @Test func `a compressed message may be fragmented with control frames between`() {
         let parts = Self.hello.pieces(of: 1)
         var bytes = FrameBytes.frame(0x41, [])
         for part in parts { bytes += FrameBytes.frame(0x00, part) + FrameBytes.ping([1]) }
@@ -47,7 +47,7 @@ import Testing
         #expect(entries(FrameBytes.frame(0xC2, payload) + FrameBytes.frame(0xC1, Self.hello)) == [.binary([]), .text("Hello")])
     }
 
-    @Test func `RSV1 belongs on the first frame of a message only, and needs the extension`() {
+    @Test func `RSV1 is allowed only on the first frame of a message and only with the extension`() {
         #expect(entries(FrameBytes.frame(0x41, []) + FrameBytes.frame(0xC0, Self.hello)) == [.error(.reservedBits)])
         #expect(entries(FrameBytes.frame(0x01, []) + FrameBytes.frame(0xC0, Self.hello)) == [.error(.reservedBits)])
         #expect(entries(FrameBytes.frame(0xC9, [])) == [.error(.reservedBits)])
@@ -57,10 +57,10 @@ import Testing
     @Test(
         arguments: [
             [0xFF, 0xFF, 0xFF], [0x06], [0xF2, 0x48, 0xCD], [0x00, 0x05, 0x00, 0x00, 0x00], [0xF2, 0x48, 0xCD, 0xC9, 0xC9],
-            // A reference to bytes before the message.
+            // A back-reference beyond the beginning of the message.
             [0xF2, 0x00, 0x11, 0x00, 0x00],
         ] as [[UInt8]])
-    func `broken DEFLATE is refused and doesn't hurt the next connection of the loop`(payload: [UInt8]) {
+    func `invalid DEFLATE is rejected and doesn't affect the next connection of the loop`(payload: [UInt8]) {
         let loop = SharedDeflate()
         var first = Transcript(compression: Self.shared, shared: loop)
         first.feed(FrameBytes.frame(0xC1, payload))
@@ -70,21 +70,21 @@ import Testing
         #expect(second.entries == [.text("Hello")])
     }
 
-    @Test func `context is taken over only where that was agreed on`() {
-        // RFC 7692 §7.2.3.2: the second Hello refers to the first.
+    @Test func `context is kept only if context takeover was negotiated`() {
+        // RFC 7692 §7.2.3.2: the second "Hello" refers to the first.
         let bytes = FrameBytes.frame(0xC1, Self.hello) + FrameBytes.frame(0xC1, [0xF2, 0x00, 0x11, 0x00, 0x00])
         #expect(entries(bytes, Self.dedicated) == [.text("Hello"), .text("Hello")])
         #expect(entries(bytes, Self.shared) == [.text("Hello"), .error(.invalidDeflate)])
     }
 
-    @Test func `text is checked after inflation`() {
-        // Stored blocks: half a character, and a whole one.
+    @Test func `text is validated as UTF-8 after inflation`() {
+        // Stored blocks: an incomplete character, and a complete one.
         #expect(entries(FrameBytes.frame(0xC1, [0x00, 0x01, 0x00, 0xFE, 0xFF, 0xC3, 0x00])) == [.error(.invalidUTF8)])
         #expect(entries(FrameBytes.frame(0xC1, [0x00, 0x02, 0x00, 0xFD, 0xFF, 0xC3, 0xA9, 0x00])) == [.text("é")])
         #expect(entries(FrameBytes.frame(0xC2, [0x00, 0x01, 0x00, 0xFE, 0xFF, 0xC3, 0x00])) == [.binary([0xC3])])
     }
 
-    /// Zeros, compressed by a client of ours.
+    /// Returns zeros compressed by our client side.
     private func bomb(_ count: Int) -> [UInt8] {
         var writer = MessageWriter(role: .client, compression: (Self.shared, SharedDeflate()))
         var output = ByteBuffer()
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test(arguments: [Self.shared, Self.dedicated])
-    func `inflation stops at the limit and costs no more than it`(agreement: CompressionAgreement) {
+    func `inflation stops at the limit, which bounds its memory`(agreement: CompressionAgreement) {
         let bomb = bomb(20_000_000)
         #expect(bomb.count * 200 < 20_000_000)
         let loop = SharedDeflate()
@@ -104,10 +104,10 @@ import Testing
             #expect(transcript.entries == [.error(.inflatedMessageTooBig)])
             #expect(transcript.bufferedBytes == 0)
         }
-        #expect(loop.byteCount < 400_000, "the loop keeps its zlib state and a small buffer")
+        #expect(loop.byteCount < 400_000, "the loop keeps more than its zlib state and a small buffer")
     }
 
-    @Test func `compressed messages are left out on demand, but not where the next one may refer to them`() {
+    @Test func `compressed messages are skipped on request, but not with context takeover`() {
         var transcript = Transcript(compression: Self.shared)
         transcript.skipsCompressed = true
         for part in (bomb(1000) + FrameBytes.text("plain") + FrameBytes.frame(0xC1, Self.hello)).pieces(of: 7) { transcript.feed(part) }
@@ -125,18 +125,18 @@ import Testing
         #expect(dedicated.entries == [.text("Hello")])
     }
 
-    @Test func `a message may inflate to just the limit`() {
+    @Test func `a message may inflate to exactly the limit`() {
         let bytes = bomb(100_000)
         #expect(entries(bytes, limit: 100_001) == [.binary([UInt8](repeating: 0, count: 100_000))])
         #expect(entries(bytes, limit: 100_000) == [.binary([UInt8](repeating: 0, count: 100_000))])
         #expect(entries(bytes, limit: 99_999) == [.error(.inflatedMessageTooBig)])
     }
 
-    @Test func `compressed bytes are bounded before they are inflated`() {
+    @Test func `the compressed size is limited before inflation`() {
         #expect(entries(FrameBytes.head(0xC2, count: 1001), limit: 1000) == [.error(.messageTooBig)])
     }
 
-    @Test func `messages of several connections interleave on one loop`() {
+    @Test func `messages of several connections may interleave on one loop`() {
         let loop = SharedDeflate()
         var first = Transcript(compression: Self.shared, shared: loop)
         var second = Transcript(compression: Self.shared, shared: loop)
@@ -160,7 +160,7 @@ import Testing
         var buffer = ByteBuffer(bytes: FrameBytes.frame(0xC1, Self.hello))
         var other = ByteBuffer(bytes: FrameBytes.frame(0xC1, [0x00, 0x01, 0x00, 0xFE, 0xFF, 0x78, 0x00]))
         guard case .text(let payload)? = try first.next(in: &buffer), case .text(let otherPayload)? = try second.next(in: &other) else {
-            Issue.record("two messages were due")
+            Issue.record("expected two messages")
             return
         }
         #expect(first.withPayload(of: payload, in: buffer) { $0.byteCount } == 5)
@@ -168,21 +168,21 @@ import Testing
         #expect(second.withPayload(of: otherPayload, in: other) { $0.unsafeLoad(fromByteOffset: 0, as: UInt8.self) } == 0x78)
     }
 
-    @Test func `state is counted where it belongs`() {
+    @Test func `zlib state is counted for the loop if shared, otherwise for the connection`() {
         let loop = SharedDeflate()
         var shared = Transcript(compression: Self.shared, shared: loop)
         shared.feed(FrameBytes.frame(0xC1, Self.hello))
         #expect(shared.deflateStateBytes == 0)
         #expect((5_000...60_000).contains(loop.byteCount))
         var dedicated = Transcript(compression: Self.dedicated, shared: loop)
-        #expect(dedicated.deflateStateBytes == 0, "none before the first compressed message")
+        #expect(dedicated.deflateStateBytes == 0, "zlib state before the first compressed message")
         dedicated.feed(FrameBytes.frame(0xC1, Self.hello))
         #expect((5_000...50_000).contains(dedicated.deflateStateBytes))
         #expect(dedicated.bufferedBytes == 0)
     }
 
     @Test(arguments: [Self.shared, Self.dedicated], [0, 100, 8_000])
-    func `without memory for zlib the connection ends with 1011`(agreement: CompressionAgreement, ceiling: Int) {
+    func `when zlib is out of memory, inflation fails with 1011`(agreement: CompressionAgreement, ceiling: Int) {
         var transcript = Transcript(compression: agreement, shared: SharedDeflate(memoryCeiling: ceiling))
         transcript.feed(FrameBytes.text("plain") + FrameBytes.frame(0xC1, Self.hello))
         #expect(transcript.entries == [.text("plain"), .error(.inflateOutOfMemory)])
@@ -203,7 +203,7 @@ import Testing
             clientMaxWindowBits: clientBits)
     }
 
-    /// Sends messages from one end to the other and returns what came out, and the bytes on the wire of each.
+    /// Sends messages from one end to the other and returns the received messages and their sizes on the wire.
     private func exchange(
         _ messages: [[UInt8]], from sender: WebSocketRole, _ agreement: CompressionAgreement, reading: CompressionAgreement? = nil
     ) -> (entries: [Transcript.Entry], compressed: [Bool], sizes: [Int]) {
@@ -220,7 +220,7 @@ import Testing
     }
 
     @Test(arguments: [WebSocketRole.server, .client], [true, false])
-    func `what one end deflates the other inflates`(sender: WebSocketRole, isShared: Bool) {
+    func `a message deflated by one end is inflated by the other`(sender: WebSocketRole, isShared: Bool) {
         let messages = [256, 300, 1000, 5000, 70_000, 300_000, 256].map { text($0) }
         let result = exchange(messages, from: sender, agreement(shared: isShared))
         #expect(result.entries == messages.map { .binary($0) })
@@ -228,7 +228,7 @@ import Testing
         #expect(zip(result.sizes, messages).allSatisfy { $0 < $1.count })
     }
 
-    @Test func `context makes a repeated message smaller`() {
+    @Test func `context takeover makes a repeated message smaller`() {
         let message = [UInt8].noise(200, seed: 1).map { 0x61 + $0 % 26 } + text(200)
         let own = exchange([message, message], from: .server, agreement(shared: false)).sizes
         let shared = exchange([message, message], from: .server, agreement(shared: true)).sizes
@@ -237,7 +237,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `messages below the threshold go plain`(isShared: Bool) {
+    func `messages below the threshold are sent uncompressed`(isShared: Bool) {
         let threshold = isShared ? MessageWriter.compressionThreshold : MessageWriter.contextCompressionThreshold
         let result = exchange([text(threshold - 1), text(threshold)], from: .server, agreement(shared: isShared))
         #expect(result.compressed == [false, true])
@@ -245,7 +245,7 @@ import Testing
     }
 
     @Test(arguments: [true, false], [256, 1000, 70_000])
-    func `what doesn't get smaller goes plain, and the next message is understood`(isShared: Bool, count: Int) {
+    func `an incompressible message is sent uncompressed, and the next message can be inflated`(isShared: Bool, count: Int) {
         let noise = [UInt8].noise(count, seed: 9)
         let messages = [text(400), noise, text(400), noise, text(500)]
         let result = exchange(messages, from: .server, agreement(shared: isShared))
@@ -255,8 +255,8 @@ import Testing
     }
 
     @Test(arguments: 9...15, [true, false])
-    func `each window is kept to`(bits: Int, isShared: Bool) {
-        // Far repeats, over several messages, that a bigger window would refer to.
+    func `each negotiated window size is respected`(bits: Int, isShared: Bool) {
+        // Distant repetitions over several messages, which a larger window would refer to.
         var generator = SplitMix64(state: UInt64(bits))
         let vocabulary = (0..<200).map { [UInt8].noise(40, seed: UInt64($0)).map { 0x61 + $0 % 26 } }
         let messages = (0..<30).map { _ in (0..<60).flatMap { _ in vocabulary.randomElement(using: &generator) ?? [] } }
@@ -266,14 +266,14 @@ import Testing
         #expect(exchange(messages, from: .client, agreedClient).entries == messages.map { .binary($0) })
     }
 
-    @Test func `a window bigger than agreed is found out`() {
+    @Test func `a window larger than negotiated is detected`() {
         let vocabulary = [UInt8].noise(4000, seed: 1).map { 0x61 + $0 % 26 }
         let result = exchange(
             [vocabulary, vocabulary], from: .client, agreement(shared: false), reading: agreement(shared: false, clientBits: 9))
         #expect(result.entries == [.binary(vocabulary), .error(.invalidDeflate)])
     }
 
-    @Test func `what must not be compressed isn't`() {
+    @Test func `a message that must not be compressed is sent uncompressed`() {
         var writer = MessageWriter(role: .server, compression: (agreement(shared: true), SharedDeflate()))
         var output = ByteBuffer()
         let message = text(1000)
@@ -282,7 +282,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `without memory for zlib messages go plain`(isShared: Bool) {
+    func `when zlib is out of memory, messages are sent uncompressed`(isShared: Bool) {
         var writer = MessageWriter(role: .server, compression: (agreement(shared: isShared), SharedDeflate(memoryCeiling: 10_000)))
         var output = ByteBuffer()
         let message = text(1000)
@@ -291,7 +291,7 @@ import Testing
         #expect(writer.deflateStateBytes == 0)
     }
 
-    @Test func `state is counted where it belongs`() {
+    @Test func `zlib state is counted for the loop if shared, otherwise for the connection`() {
         let loop = SharedDeflate()
         let message = text(1000)
         var output = ByteBuffer()

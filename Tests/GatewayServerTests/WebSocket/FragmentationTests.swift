@@ -4,7 +4,7 @@ import Testing
 @Suite struct FragmentationTests {
     private static let good = FrameBytes.text("good")
 
-    @Test func `a continuation needs an open message`() {
+    @Test func `a continuation without an open message is rejected`() {
         #expect(Transcript.entries(FrameBytes.continuation([1], fin: true)) == [.error(.unexpectedContinuation)])
         #expect(Transcript.entries(FrameBytes.continuation([1], fin: false)) == [.error(.unexpectedContinuation)])
         #expect(
@@ -12,13 +12,13 @@ import Testing
     }
 
     @Test(arguments: [0x81, 0x82, 0x01, 0x02] as [UInt8])
-    func `a new message inside an open one is refused`(first: UInt8) {
+    func `a new message inside an open one is rejected`(first: UInt8) {
         let bytes = FrameBytes.text("a", fin: false) + FrameBytes.frame(first, [0x62])
         #expect(Transcript.entries(bytes) == [.error(.expectedContinuation)])
         #expect(Transcript.entries(bytes.pieces(of: 1)) == [.error(.expectedContinuation)])
     }
 
-    @Test func `control frames stand between fragments, whole or cut`() {
+    @Test func `control frames between fragments are returned, even if split`() {
         let bytes =
             FrameBytes.text("a", fin: false) + FrameBytes.ping(.noise(125, seed: 1)) + FrameBytes.continuation([0x62], fin: false)
             + FrameBytes.pong([]) + FrameBytes.ping([3]) + FrameBytes.continuation([0x63], fin: true) + Self.good
@@ -27,14 +27,14 @@ import Testing
         for size in 1...150 { #expect(Transcript.entries(bytes.pieces(of: size)) == expected) }
     }
 
-    @Test func `a close between fragments is the end`() {
+    @Test func `a close frame between fragments ends the stream`() {
         let bytes = FrameBytes.text("a", fin: false) + FrameBytes.close(1000, [0x78]) + FrameBytes.continuation([0x62], fin: true)
         #expect(Transcript.entries(bytes) == [.close(1000, [0x78])])
         #expect(Transcript.entries(bytes.pieces(of: 1)) == [.close(1000, [0x78])])
     }
 
     @Test(arguments: [1, 2, 5])
-    func `fragments are counted, the first and empty ones too`(most: Int) {
+    func `all fragments are counted, including the first and empty ones`(most: Int) {
         let atLimit = FrameBytes.continuationChain((0..<most).map { _ in "" })
         #expect(Transcript.entries(atLimit + Self.good, maxFragments: most) == [.text(""), .text("good")])
         let over = FrameBytes.text("", fin: false) + (1..<most).flatMap { _ in FrameBytes.continuation([], fin: false) }
@@ -42,13 +42,13 @@ import Testing
         #expect(Transcript.entries(over + FrameBytes.head(0x80, count: 0), maxFragments: most) == [.error(.tooManyFragments)])
     }
 
-    @Test func `control frames aren't fragments`() {
+    @Test func `control frames don't count as fragments`() {
         let bytes =
             FrameBytes.text("a", fin: false) + (0..<10).flatMap { _ in FrameBytes.ping() } + FrameBytes.continuation([0x62], fin: true)
         #expect(Transcript.entries(bytes, maxFragments: 2).last == .text("ab"))
     }
 
-    @Test func `with no limit any number of fragments makes a message`() {
+    @Test func `without a limit a message may have any number of fragments`() {
         let bytes = FrameBytes.continuationChain((0..<20_000).map { _ in "x" })
         #expect(Transcript.entries(bytes, maxFragments: 0) == [.text(String(repeating: "x", count: 20_000))])
     }
@@ -58,7 +58,7 @@ import Testing
     private static let good = FrameBytes.text("good")
 
     @Test(arguments: [1, 125, 126, 1000, 70_000])
-    func `a single frame is refused from its header, before any payload`(limit: Int) {
+    func `a frame over the limit is rejected upon its header, before any payload`(limit: Int) {
         for under in [limit - 1, limit] {
             let bytes = FrameBytes.binary(.noise(under, seed: 1)) + FrameBytes.binary([])
             #expect(Transcript.entries(bytes, maxMessageBytes: limit) == [.binary(.noise(under, seed: 1)), .binary([])])
@@ -67,7 +67,7 @@ import Testing
         #expect(Transcript.entries(FrameBytes.head(0x82, count: UInt64(Int.max)), maxMessageBytes: limit) == [.error(.messageTooBig)])
     }
 
-    @Test func `the sum of the fragments is refused from the header that exceeds it`() {
+    @Test func `fragments are rejected upon the header that makes their sum exceed the limit`() {
         let start = FrameBytes.binary(.noise(600, seed: 1), fin: false)
         let atLimit = start + FrameBytes.continuation(.noise(400, seed: 2), fin: true) + Self.good
         #expect(
@@ -77,12 +77,12 @@ import Testing
             Transcript.entries(start + FrameBytes.head(0x80, count: UInt64(Int.max)), maxMessageBytes: 1000) == [.error(.messageTooBig)])
     }
 
-    @Test func `control frames don't count toward a message`() {
+    @Test func `control frames don't count toward the message size`() {
         let bytes = FrameBytes.binary([1], fin: false) + FrameBytes.ping(.noise(125, seed: 1)) + FrameBytes.continuation([2], fin: true)
         #expect(Transcript.entries(bytes, maxMessageBytes: 2) == [.ping(.noise(125, seed: 1)), .binary([1, 2])])
     }
 
-    @Test func `zero means the ceiling`() {
+    @Test func `a limit of zero means the ceiling`() {
         let limits = WebSocketLimits(maxMessageBytes: 0, maxFragments: 0)
         #expect(limits.maxMessageBytes == WebSocketLimits.ceiling)
         #expect(limits.maxFragments == .max)

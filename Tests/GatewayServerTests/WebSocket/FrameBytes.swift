@@ -2,16 +2,16 @@ import GatewayWebSocket
 import NIOCore
 import Support
 
-/// Short names for frames put together by hand (``TestFrame``), so that the reader is tested against bytes and not against our serializer.
+/// Shorthands for manually assembled frames (``TestFrame``), so that the reader isn't tested against our own serializer.
 enum FrameBytes {
     static let key: [UInt8] = [0x37, 0xFA, 0x21, 0x3D]
 
-    /// One frame with any first byte, any kind of length and any mask.
+    /// Returns a frame with any first byte, length encoding and mask.
     static func frame(_ first: UInt8, _ payload: [UInt8], masked: Bool = true, lengthBytes: Int? = nil) -> [UInt8] {
         built(first, payload, masked: masked, lengthBytes: lengthBytes).bytes
     }
 
-    /// A header that announces a payload.
+    /// Returns a header that announces a payload.
     static func head(_ first: UInt8, count: UInt64, masked: Bool = true, lengthBytes: Int? = nil) -> [UInt8] {
         built(first, [], masked: masked, lengthBytes: lengthBytes).with { $0.announced = count }.header
     }
@@ -38,12 +38,12 @@ enum FrameBytes {
 }
 
 extension Array where Element == UInt8 {
-    /// The same bytes in pieces of a fixed size.
+    /// Splits the bytes in pieces of a fixed size.
     func pieces(of size: Int) -> [[UInt8]] {
         stride(from: 0, to: count, by: size).map { Array(self[$0..<Swift.min($0 + size, count)]) }
     }
 
-    /// The same bytes in pieces of 1 to `most` bytes.
+    /// Splits the bytes in pieces of 1 to `most` bytes.
     func pieces(upTo most: Int, using generator: inout SplitMix64) -> [[UInt8]] {
         var result: [[UInt8]] = []
         var start = 0
@@ -55,7 +55,7 @@ extension Array where Element == UInt8 {
         return result
     }
 
-    /// Bytes without order, the same in each run.
+    /// Returns pseudorandom bytes, the same in each run.
     static func noise(_ count: Int, seed: UInt64) -> [UInt8] {
         var generator = SplitMix64(state: seed)
         return (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }

@@ -8,7 +8,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000, UInt64(Int.max)] as [UInt64])
-    func `each length is read, and no prefix of the header is enough`(count: UInt64) throws {
+    func `each length is parsed, and every prefix of the header is incomplete`(count: UInt64) throws {
         let bytes = FrameBytes.head(0x82, count: count)
         let header = try #require(try parse(bytes))
         #expect(header.payloadCount == Int(count))
@@ -19,26 +19,26 @@ import Testing
     }
 
     @Test(arguments: [(0, 2), (125, 2), (125, 8), (126, 8), (0xFFFF, 8)] as [(UInt64, Int)])
-    func `a length in more bytes than it needs is refused`(count: UInt64, lengthBytes: Int) {
+    func `a length encoded in more bytes than necessary is rejected`(count: UInt64, lengthBytes: Int) {
         #expect(throws: WebSocketError.nonMinimalLength) {
             try parse(FrameBytes.head(0x82, count: count, lengthBytes: lengthBytes))
         }
     }
 
     @Test(arguments: [1 << 63, UInt64.max])
-    func `a length of 2 to the 63 or more is refused`(count: UInt64) {
+    func `a length of 2 to the 63 or more is rejected`(count: UInt64) {
         #expect(throws: WebSocketError.lengthOver63Bits) { try parse(FrameBytes.head(0x82, count: count)) }
     }
 
     @Test(arguments: [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] as [UInt8])
-    func `reserved opcodes are refused from the first byte`(opcode: UInt8) {
+    func `reserved opcodes are rejected upon the first byte`(opcode: UInt8) {
         #expect(throws: WebSocketError.reservedOpcode) { try parse([0x80 | opcode]) }
     }
 
     @Test(arguments: [0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70] as [UInt8], [0x0, 0x1, 0x2, 0x8, 0x9, 0xA] as [UInt8])
-    func `reserved bits are refused from the first byte`(bits: UInt8, opcode: UInt8) throws {
+    func `reserved bits are rejected upon the first byte`(bits: UInt8, opcode: UInt8) throws {
         #expect(throws: WebSocketError.reservedBits) { try parse([0x80 | bits | opcode]) }
-        // With permessage-deflate, RSV1 alone has a meaning on the first frame of a message, and only there.
+        // With permessage-deflate, RSV1 alone is allowed, and only on the first frame of a message.
         if bits == 0x40, opcode == 1 || opcode == 2 {
             #expect(try parse(FrameBytes.head(0x80 | bits | opcode, count: 1), compression: true)?.isCompressed == true)
         } else {
@@ -46,14 +46,14 @@ import Testing
         }
     }
 
-    @Test func `a server demands masks and a client demands none`() throws {
+    @Test func `a server requires masked frames and a client unmasked ones`() throws {
         #expect(throws: WebSocketError.unmaskedFrame) { try parse([0x82, 0x01]) }
         #expect(throws: WebSocketError.maskedFrame) { try parse([0x82, 0x81], role: .client) }
         #expect(try parse([0x82, 0x01], role: .client)?.maskingKey == nil)
     }
 
     @Test(arguments: [0x8, 0x9, 0xA] as [UInt8])
-    func `control frames are whole and at most 125 bytes`(opcode: UInt8) throws {
+    func `control frames over 125 bytes or fragmented are rejected`(opcode: UInt8) throws {
         #expect(throws: WebSocketError.fragmentedControlFrame) { try parse([opcode]) }
         #expect(throws: WebSocketError.controlFrameTooLong) { try parse([0x80 | opcode, 0x80 | 126]) }
         #expect(throws: WebSocketError.controlFrameTooLong) { try parse([0x80 | opcode, 0x80 | 127]) }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct FrameSerializerTests {
     @Test(arguments: [0, 1, 125, 126, 127, 0xFFFF, 0x1_0000, 100_000])
-    func `a server writes the shortest header and the payload as it is`(count: Int) {
+    func `a server writes the shortest header and the unmasked payload`(count: Int) {
         let payload = [UInt8].noise(count, seed: 5)
         let serializer = FrameSerializer(role: .server)
         var output = ByteBuffer()
@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 125, 126, 0xFFFF, 0x1_0000])
-    func `a client masks, and a server reads it`(count: Int) {
+    func `a client writes masked frames that a server can read`(count: Int) {
         let payload = [UInt8].noise(count, seed: 6)
         let serializer = FrameSerializer(role: .client)
         var output = ByteBuffer()
@@ -26,7 +26,7 @@ import Testing
         if count >= 125 { #expect(Array(bytes.suffix(count)) != payload) }
     }
 
-    @Test func `each frame of a client has a key of its own`() {
+    @Test func `each frame of a client has its own masking key`() {
         var output = ByteBuffer()
         let zeros = [UInt8](repeating: 0, count: 4)
         for _ in 0..<32 { FrameSerializer(role: .client).write(.ping, zeros.span.bytes, to: &output) }
@@ -34,7 +34,7 @@ import Testing
         #expect(Set(keys).count > 30)
     }
 
-    @Test func `bits and opcodes are where they belong`() {
+    @Test func `flags and opcode are encoded in the first byte`() {
         var output = ByteBuffer()
         let serializer = FrameSerializer(role: .server)
         let empty: [UInt8] = []
@@ -45,7 +45,7 @@ import Testing
         #expect(Array(output.readableBytesView) == [0x41, 0, 0x80, 0, 0x89, 0, 0x8A, 0])
     }
 
-    @Test func `a control frame never gets longer than 125 bytes`() {
+    @Test func `the payload of a control frame is truncated to 125 bytes`() {
         var output = ByteBuffer()
         let payload = [UInt8](repeating: 1, count: 200)
         FrameSerializer(role: .server).write(.pong, payload.span.bytes, to: &output)

@@ -1,14 +1,14 @@
 import GatewayWebSocket
 
-/// A frame as it is drawn for a test, legal or not.
+/// A generated frame, valid or not.
 struct DrawnFrame {
-    /// FIN, the reserved bits, and the opcode.
+    /// FIN, reserved bits and opcode.
     var first: UInt8
     var payload: [UInt8] = []
     var isMasked = true
-    /// Bytes that the length is written in beside the seven bits, nil for as few as it needs.
+    /// The number of bytes of the extended length; nil for the minimum.
     var lengthBytes: Int?
-    /// A length that isn't that of the payload; such a frame is the last.
+    /// An announced length other than the payload's; only for the last frame.
     var announced: UInt64?
 
     var bytes: [UInt8] {
@@ -19,8 +19,8 @@ struct DrawnFrame {
     var isFinal: Bool { first & 0x80 != 0 }
 }
 
-/// What a reader has to make of frames, in the order in which RFC 6455 and RFC 7692 have their rules, one frame after the other: no pieces,
-/// no buffers. Of DEFLATE it knows stored blocks.
+/// A model of the message reader that applies the rules of RFC 6455 and RFC 7692 to one frame after the other, without splits and buffers.
+/// Supports only stored blocks of DEFLATE.
 struct MessageReaderModel {
     let maxMessageBytes: Int
     let maxFragments: Int
@@ -38,8 +38,8 @@ struct MessageReaderModel {
         for frame in frames {
             do throws(WebSocketError) {
                 try checkHeader(frame)
-                let goesOn = frame.first & 0x08 != 0 ? try readControl(frame) : try readData(frame)
-                guard goesOn else { return }
+                let continues = frame.first & 0x08 != 0 ? try readControl(frame) : try readData(frame)
+                guard continues else { return }
             } catch {
                 entries.append(.error(error))
                 return
@@ -60,7 +60,7 @@ struct MessageReaderModel {
         guard lengthBytes == 0 || length > 125, lengthBytes < 8 || length > 0xFFFF else { throw .nonMinimalLength }
     }
 
-    /// - Returns: whether anything behind the frame is read.
+    /// - Returns: whether later frames are read.
     private mutating func readControl(_ frame: DrawnFrame) throws(WebSocketError) -> Bool {
         guard frame.announced == nil else { return false }
         switch frame.first & 0x0F {
@@ -89,7 +89,7 @@ struct MessageReaderModel {
         let length = frame.announced ?? UInt64(frame.payload.count)
         guard UInt64(message.bytes.count) + length <= UInt64(maxMessageBytes) else { throw .messageTooBig }
         message.bytes += frame.payload
-        if message.isText, !message.isCompressed, !UTF8Samples.canGoOn(message.bytes) { throw .invalidUTF8 }
+        if message.isText, !message.isCompressed, !UTF8Samples.isPrefix(message.bytes) { throw .invalidUTF8 }
         guard frame.announced == nil else { return false }
         open = message
         guard frame.isFinal else { return true }
@@ -106,7 +106,7 @@ struct MessageReaderModel {
         return true
     }
 
-    /// A stored block around some bytes (RFC 1951 §3.2.4), with what is left of the empty block behind it (RFC 7692 §7.2.1).
+    /// Returns a stored block (RFC 1951 §3.2.4) followed by the rest of the empty block (RFC 7692 §7.2.1).
     static func stored(_ bytes: [UInt8]) -> [UInt8] {
         let count = UInt16(bytes.count)
         let length = [UInt8(count & 0xFF), UInt8(count >> 8)]

@@ -3,7 +3,8 @@ import NIOCore
 import Support
 import Testing
 
-/// The reader beside ``MessageReaderModel`` on drawn frames, good and bad: whole, byte by byte, and cut in two at every place.
+/// Compares the reader with ``MessageReaderModel`` on generated frames, valid and invalid: unsplit, byte by byte, and split in two at every
+/// position.
 @Suite struct MessageReaderModelTests {
     private static let agreement = CompressionAgreement(serverNoContextTakeover: true, clientNoContextTakeover: true)
     private static let maxMessageBytes = 200
@@ -18,7 +19,7 @@ import Testing
     }
 
     @Test(arguments: 0..<8 as Range<UInt64>)
-    func `drawn frames are read as a model without pieces and buffers reads them`(seed: UInt64) {
+    func `the reader and the model agree on generated frames, however they are split`(seed: UInt64) {
         var random = SplitMix64(state: seed &+ 300)
         let shared = SharedDeflate()
         var endings: [String: Int] = [:]
@@ -42,7 +43,7 @@ import Testing
     }
 
     @Test(arguments: [1, 125, 126, 65_535, 65_536], 0..<16)
-    func `a header is read at any alignment`(count: Int, shift: Int) throws {
+    func `a header is parsed at any alignment`(count: Int, shift: Int) throws {
         let head = FrameBytes.head(0x82, count: UInt64(count))
         let bytes = [UInt8](repeating: 0xFF, count: shift) + head + [0xFF]
         let header = try #require(
@@ -52,7 +53,7 @@ import Testing
     }
 }
 
-/// Draws conversations of a few messages and control frames, many with something wrong in them.
+/// Generates sequences of messages and control frames, many of them invalid.
 private enum FrameDraw {
     private static let texts = ["", "a", "Grüße, 世界 😀", "plain text of some length, longer than sixteen bytes", "κόσμε", "\u{FFFF}\u{0}"]
 
@@ -62,12 +63,12 @@ private enum FrameDraw {
             switch Int.random(in: 0..<12, using: &random) {
             case 0..<7: frames += message(&random, isCompressing: isCompressing)
             case 7..<10: frames.append(control(&random))
-            default: frames.append(odd(&random))
+            default: frames.append(invalidFrame(&random))
             }
         }
         if Bool.random(using: &random) { frames.append(close(&random)) }
         if Int.random(in: 0..<6, using: &random) == 0 {
-            // More is announced than comes.
+            // Announces more than it contains.
             let payload = payload(&random)
             frames.append(DrawnFrame(first: 0x81, payload: payload, announced: UInt64(payload.count + 3)))
         }
@@ -84,7 +85,7 @@ private enum FrameDraw {
         return bytes
     }
 
-    /// A message in frames, with control frames between.
+    /// Returns a fragmented message with control frames between.
     private static func message(_ random: inout SplitMix64, isCompressing: Bool) -> [DrawnFrame] {
         var bytes = payload(&random)
         var first: UInt8 = Bool.random(using: &random) ? 1 : 2
@@ -116,13 +117,13 @@ private enum FrameDraw {
         return DrawnFrame(first: 0x88, payload: payloads.randomElement(using: &random) ?? [])
     }
 
-    /// A frame that breaks a rule nearly always.
-    private static func odd(_ random: inout SplitMix64) -> DrawnFrame {
+    /// Returns a frame that usually violates a rule.
+    private static func invalidFrame(_ random: inout SplitMix64) -> DrawnFrame {
         let payload = payload(&random)
         switch Int.random(in: 0..<9, using: &random) {
         case 0:
             let first = UInt8.random(in: 0...255, using: &random)
-            // What no stored block is, only an inflater can judge.
+            // The model can't inflate other blocks than stored ones.
             return DrawnFrame(first: [0x41, 0x42].contains(first & 0x4F) ? first & 0xBF : first, payload: payload)
         case 1: return DrawnFrame(first: 0x81, payload: payload, isMasked: false)
         case 2: return DrawnFrame(first: 0x82, payload: payload, lengthBytes: 2)

@@ -4,7 +4,7 @@ import Support
 import Testing
 
 @Suite struct MessageReaderTests {
-    /// A conversation with everything in it.
+    /// A sequence of all kinds of frames.
     private static let conversation: [UInt8] =
         FrameBytes.text("Grüße, 世界 😀") + FrameBytes.text("") + FrameBytes.ping(Array("p".utf8))
         + FrameBytes.binary([1, 2, 3], fin: false) + FrameBytes.ping([]) + FrameBytes.continuation([], fin: false)
@@ -18,17 +18,17 @@ import Testing
         .binary(.noise(126, seed: 1)), .binary(.noise(70_000, seed: 2)), .binary([]), .text("abc"), .close(1000, Array("fertig".utf8)),
     ]
 
-    @Test func `a conversation in one read`() {
+    @Test func `a sequence of frames in one read is parsed`() {
         #expect(Transcript.entries(Self.conversation) == Self.expected)
     }
 
     @Test(arguments: [1, 2, 3, 5, 13, 64, 4096])
-    func `a conversation in pieces of a fixed size`(size: Int) {
+    func `a sequence of frames split in pieces of a fixed size is parsed`(size: Int) {
         #expect(Transcript.entries(Self.conversation.pieces(of: size)) == Self.expected)
     }
 
     @Test(arguments: 0..<30)
-    func `a conversation in random pieces`(seed: UInt64) {
+    func `a sequence of frames split in random pieces is parsed`(seed: UInt64) {
         var generator = SplitMix64(state: seed)
         let most = [3, 20, 200, 20_000][Int(seed % 4)]
         #expect(Transcript.entries(Self.conversation.pieces(upTo: most, using: &generator)) == Self.expected)
@@ -39,32 +39,32 @@ import Testing
         #expect(Transcript.entries(bytes.pieces(of: 1), role: .client) == [.text("Hello"), .binary([1])])
     }
 
-    @Test func `a whole frame is lent from the read buffer without a copy`() throws {
+    @Test func `a complete frame is accessed in the read buffer without a copy`() throws {
         var reader = MessageReader(role: .server, limits: WebSocketLimits(maxMessageBytes: 1000, maxFragments: 4))
         var buffer = ByteBuffer(bytes: FrameBytes.text("first") + FrameBytes.binary([1, 2, 3]))
         let storage = buffer.withVeryUnsafeBytes { $0.baseAddress }
         for offset in [6, 6 + 5 + 6] {
             guard let event = try reader.next(in: &buffer) else {
-                Issue.record("an event was due")
+                Issue.record("expected an event")
                 return
             }
             let payload: WebSocketEvent.Payload
             switch event {
             case .text(let found), .binary(let found): payload = found
             default:
-                Issue.record("a message was due")
+                Issue.record("expected a message")
                 return
             }
             let address = reader.withPayload(of: payload, in: buffer) { $0.withUnsafeBytes { $0.baseAddress } }
             #expect(address == storage?.advanced(by: offset))
             #expect(reader.bufferedBytes == 0)
         }
-        #expect(buffer.withVeryUnsafeBytes { $0.baseAddress } == storage, "unmasking didn't move the buffer")
+        #expect(buffer.withVeryUnsafeBytes { $0.baseAddress } == storage, "unmasking copied the buffer")
         #expect(try reader.next(in: &buffer) == nil)
     }
 
     @Test(arguments: [1, 3, 4096])
-    func `a reader that discards tells control frames only, and keeps to the limits`(size: Int) {
+    func `a discarding reader returns only control frames and enforces the limits`(size: Int) {
         var transcript = Transcript(maxMessageBytes: 100)
         transcript.feed(FrameBytes.text("kept") + FrameBytes.binary([1, 2], fin: false))
         transcript.discardMessages()
@@ -77,7 +77,7 @@ import Testing
         #expect(transcript.entries.last == .error(.messageTooBig))
     }
 
-    @Test func `a payload costs memory as it comes, not as it is announced, and none once it was handed over`() {
+    @Test func `memory for a payload grows with the received bytes and is freed after the event`() {
         var transcript = Transcript(maxMessageBytes: 1 << 30)
         transcript.feed(FrameBytes.head(0x82, count: 1 << 29))
         #expect(transcript.bufferedBytes == 0)
@@ -91,7 +91,7 @@ import Testing
         #expect(second.entries.count == 1)
     }
 
-    @Test func `all readable bytes are taken when no event is left`() throws {
+    @Test func `all readable bytes are consumed when no event is left`() throws {
         var reader = MessageReader(role: .server, limits: WebSocketLimits(maxMessageBytes: 1000, maxFragments: 4))
         var buffer = ByteBuffer(bytes: FrameBytes.text("abc").dropLast())
         #expect(try reader.next(in: &buffer) == nil)
@@ -103,7 +103,7 @@ import Testing
         #expect(buffer.readableBytes == 0)
     }
 
-    @Test func `nothing behind a close frame is read`() {
+    @Test func `nothing after a close frame is parsed`() {
         var transcript = Transcript()
         transcript.feed(FrameBytes.close(1001) + FrameBytes.text("late") + [0xFF, 0xFF])
         transcript.feed(FrameBytes.text("later") + [0xFF])
@@ -111,7 +111,7 @@ import Testing
         #expect(transcript.isFinished == true)
     }
 
-    @Test func `nothing behind an error is read, and nothing is kept`() {
+    @Test func `nothing after an error is parsed or buffered`() {
         var transcript = Transcript()
         transcript.feed(FrameBytes.binary([1, 2, 3], fin: false))
         transcript.feed([0x83])
@@ -123,7 +123,7 @@ import Testing
 }
 
 extension FrameBytes {
-    /// One text message in so many frames.
+    /// Returns a text message with one frame per part.
     static func continuationChain(_ parts: [String]) -> [UInt8] {
         parts.enumerated().flatMap { index, part in
             frame((index == parts.count - 1 ? 0x80 : 0) | (index == 0 ? 0x01 : 0x00), Array(part.utf8))

@@ -1,7 +1,7 @@
 import GatewayWebSocket
 import NIOCore
 
-/// A reader at work: feeds pieces and writes down all that comes out, as values to compare.
+/// Feeds a reader with bytes and records its events as comparable values.
 struct Transcript: ~Copyable {
     enum Entry: Equatable {
         case text([UInt8])
@@ -16,9 +16,9 @@ struct Transcript: ~Copyable {
 
     private var reader: MessageReader
     private(set) var entries: [Entry] = []
-    /// For each message, whether it came compressed.
+    /// Whether each message was compressed.
     private(set) var compressed: [Bool] = []
-    /// The most that the reader held at the end of any read.
+    /// The maximum of the reader's buffered bytes after each read.
     private(set) var peakBufferedBytes = 0
 
     init(
@@ -78,7 +78,7 @@ struct Transcript: ~Copyable {
         }
     }
 
-    /// What a reader with default limits makes of these pieces.
+    /// Returns the events of a reader for these pieces.
     static func entries(_ pieces: [[UInt8]], role: WebSocketRole = .server, maxMessageBytes: Int = 1 << 20, maxFragments: Int = 1024)
         -> [Entry]
     {

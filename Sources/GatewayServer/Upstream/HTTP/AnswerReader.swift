@@ -31,7 +31,7 @@ extension CallFailure {
         return failure
     }
 
-    /// The failure of a complete body. A fault in it says nothing about the connection or the endpoint, so it doesn't count for the breaker.
+    /// The failure of a complete body. An invalid body doesn't count for the breaker, since neither the connection nor the endpoint caused it.
     init(whole fault: AnswerFault) {
         self.init(fault.kind == .invalid ? AnswerFault(fault.description, kind: .unusable) : fault)
     }

@@ -17,7 +17,7 @@ final class TranscriptAnswer: AnswerReader {
     func take(_ bytes: RawSpan, _ emit: (AnswerStream.Step) -> Void) throws(CallFailure) { try body.take(bytes) }
 
     func end(_ emit: (AnswerStream.Step) -> Void) throws(CallFailure) {
-        let answer = try body.read { (bytes) throws(AnswerFault) in try TranscriptionAnswer(bytes, mayBePlain: mayBePlain) }
-        emit(.last(.transcript(answer.text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), AnswerSummary()))
+        let response = try body.read { (bytes) throws(AnswerFault) in try TranscriptionAnswer(bytes, mayBePlain: mayBePlain) }
+        emit(.last(.transcript(response.text, final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil), AnswerSummary()))
     }
 }

@@ -88,7 +88,7 @@ final class ProcessService: UpstreamService {
             group.addTask { [self] in
                 while (try? await Task.sleep(for: .milliseconds(200))) != nil {
                     closeIdle()
-                    noticeEnds()
+                    checkExits()
                 }
             }
             for await start in starts {
@@ -123,7 +123,7 @@ final class ProcessService: UpstreamService {
     }
 
     /// Detects processes that have exited while a child of theirs keeps their output open.
-    private func noticeEnds() {
+    private func checkExits() {
         for worker in state.withLock({ Array($0.workers.values) }) { worker.noticeEnd() }
     }
 

@@ -63,7 +63,7 @@ final class MultiplexMaker: UpstreamTransport {
                 if let playedMilliseconds { writer.member("played_ms", playedMilliseconds) }
             }
         }
-        // Only an endpoint that had a request of the session knows it.
+        // Sent over the first connection that has carried a request of the session.
         let known = connections.joined().first { $0.lastSessions.contains(session) }
         known?.tell(message)
     }
