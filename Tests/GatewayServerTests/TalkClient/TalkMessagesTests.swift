@@ -40,7 +40,7 @@ import Testing
         let error = try #require(message.error)
         #expect(
             ClientText.error(error)
-                == #"rate_limited: 60 texts a minute\u001b[31m (reply to m61, correlation id 01K, try again in 12.00 s)"#)
+                == #"rate_limited: 60 texts a minute\u001b[31m (reply to m61, correlation id 01K, retry after 12.00 s)"#)
     }
 
     @Test(arguments: ["", "no json", "[]", "{}", #"{"type":7}"#, #"{"type":"text","seq":"1"}"#, #"{"type":"error","error":{}}"#])
