@@ -160,8 +160,8 @@ import Testing
         let body = #"{"title":"Service Unavailable","detail":"No room.","code":"session_limit","correlation_id":"01K"}"#
         #expect(
             HTTPRefusal(head, body: Array(body.utf8)).description
-                == "refused with 503 Service Unavailable, session_limit: No room. (retry after 5 s, correlation id 01K)")
+                == "rejected with 503 Service Unavailable, session_limit: No room. (retry after 5 s, correlation id 01K)")
         #expect(
-            HTTPRefusal(head, body: Array("<html>".utf8)).description == "refused with 503 Service Unavailable (retry after 5 s)")
+            HTTPRefusal(head, body: Array("<html>".utf8)).description == "rejected with 503 Service Unavailable (retry after 5 s)")
     }
 }
