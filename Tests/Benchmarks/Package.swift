@@ -2,8 +2,8 @@
 
 import PackageDescription
 
-// The gateway's own sources once more, through links, because what they declare is visible only to packages of this name. Of the server
-// there is only what measures alone, so that neither TLS nor the operations listener has to be built for it.
+// The gateway's sources through symbolic links, because `package` declarations are visible only within a package. Only the modules that are
+// measured in isolation are included, so that neither TLS nor the operations listener is built.
 
 let house: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -12,7 +12,7 @@ let house: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .treatAllWarnings(as: .error),
-    // As the gateway itself is built.
+    // The gateway's own flags.
     .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 

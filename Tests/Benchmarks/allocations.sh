@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Counts what the release gateway allocates for a message, once it is warm, and says whose allocations they are.
+# Counts the allocations per message of a release build after warm-up, and attributes them to the gateway, NIO, OpenSSL and others.
 # usage: Tests/Benchmarks/allocations.sh [--binary PATH] [--messages N] [--stacks N] [ping|text|long|audio …]
-# The exit status is 1 when the gateway's own exceed the bars below. --stacks prints the N places that allocate most.
+# The exit status is 1 when the gateway's own exceed the bars below. --stacks prints the N call sites that allocate most.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . Tests/Benchmarks/common.sh
 
-# Of ours, a message. NIO's and OpenSSL's are only told.
+# The gateway's own allocations per message. Those of NIO and OpenSSL are only printed.
 declare -A bars=([ping]=0 [text]=4 [long]=8 [audio]=0)
 
 messages=1000
@@ -28,7 +28,7 @@ prepare
 build_counter
 readonly counts=$PWD/$here/.build/counts connections=20
 
-# More than a session remembers has to pass before it is counted, so that its tables are full and turn over.
+# The warm-up exceeds the size of a session's history and tables, so that these are full and evict while allocations are counted.
 options_for() {
     case $1 in
     ping) options=(--text '{"type":"ping","id":"########"}') ;;
@@ -47,7 +47,7 @@ for line in "${lines[@]}"; do
     options_for "$line"
     start_gateway 0 1 "LD_PRELOAD=$PWD/$tools/counter.so" "ALLOCATION_COUNTS=$counts"
     $tools/load --port "$port" --connections "$connections" --counts "$counts" --warm-messages 1200 --messages "$messages" "${options[@]}" \
-        >$here/.build/allocations.json || fail "the load for $line failed: $(cat $here/.build/allocations.json)"
+        >$here/.build/allocations.json || fail "load generator failed for $line: $(cat $here/.build/allocations.json)"
     python3 $here/Allocations/report.py "$counts" "$server" $((connections * messages)) \
         --name "$line" --limit "${bars[$line]}" --stacks "$stacks" || missed=1
     stop_server

@@ -1,9 +1,9 @@
-# Shared by run.sh and allocations.sh: what they build, and the servers that they start. Sourced with the top of the repository as
-# the current directory.
+# Builds the tools and starts the servers of run.sh, allocations.sh and proxy.sh. Sourced with the root of the repository as the working
+# directory.
 
 readonly here=Tests/Benchmarks
 readonly tools=$here/.build/tools
-# A port of the dynamic range could be taken by one of the connections that are made.
+# Below the ephemeral range, so that no outgoing connection can occupy it.
 readonly port=19443
 
 servers=()
@@ -13,7 +13,7 @@ fail() {
     exit 1
 }
 
-# Builds $1 from the files behind it with the command in between, when one of them is newer: build TARGET COMMAND… -- FILES…
+# Runs COMMAND to build TARGET if any of FILES is newer: build TARGET COMMAND… -- FILES…
 build() {
     local target=$1 file fresh=yes
     local -a command=()
@@ -55,12 +55,12 @@ build_counter() {
     build $tools/counter.so cc -O2 -Wall -Wextra -fPIC -shared -o $tools/counter.so $source -ldl -- $source
 }
 
-# One certificate for every server, so that their handshakes cost the same: P-256, as the gateway's own in development.
+# One P-256 certificate for all servers, so that their handshakes cost the same. The gateway's development certificate is P-256, too.
 make_certificate() {
     [[ -s $tools/cert.pem && -s $tools/key.pem ]] && openssl x509 -in $tools/cert.pem -noout -checkend 86400 >/dev/null && return
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout $tools/key.pem -out $tools/cert.pem 2>/dev/null ||
-        fail 'openssl made no certificate'
+        fail 'openssl could not create the certificate'
 }
 
 # The payloads: texts of 120 and 600 characters and one of 16,000 in several scripts with some escapes, and audio.
@@ -68,33 +68,33 @@ make_payloads() {
     python3 - $tools <<'P'
 import json, sys
 
-folder = sys.argv[1]
+directory = sys.argv[1]
 short = ("The quick brown fox jumps over the lazy dog. " * 3)[:120]
 mixed = 'Grüße — naïve café; привет, мир; こんにちは世界; γειά σου; नमस्ते. He said "yes"\n\tand C:\\left. Plain words, as most are, go on. '
 long = (mixed * 200)[:16000]
 for name, text in ("text", short), ("middle", long[:600]), ("long", long):
-    # Without "stream" the loopback would answer a text of more than 20 words in pieces.
+    # Without "stream": false, the loopback would split its response to a text of more than 20 words into deltas.
     message = {"type": "text", "id": "########", "text": text, "stream": False}
-    with open(f"{folder}/{name}.json", "w", encoding="utf-8") as file:
+    with open(f"{directory}/{name}.json", "w", encoding="utf-8") as file:
         file.write(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 for name, size in ("audio", 640), ("chunk", 16384):
-    with open(f"{folder}/{name}.pcm", "wb") as file:
+    with open(f"{directory}/{name}.pcm", "wb") as file:
         file.write(bytes((i * 37 + i // 256) % 256 for i in range(size)))
 P
 }
 
-# Waits until a server takes connections.
+# Waits until a server accepts connections: await_port PORT PID
 await_port() {
     local tries
     for ((tries = 0; tries < 200; tries++)); do
         if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return; fi
-        kill -0 "$2" 2>/dev/null || fail "the server ended at once; see $here/.build/server.log"
+        kill -0 "$2" 2>/dev/null || fail "the server exited at startup; see $here/.build/server.log"
         sleep 0.05
     done
-    fail "nothing listens at port $1"
+    fail "nothing listens on port $1"
 }
 
-# The gateway with everything on and its limits high: checked, counted against, never reached. start_gateway CORES LOOPS [VARIABLE=VALUE…]
+# Starts the gateway with all features on, and with limits that are checked but never reached: start_gateway CORES LOOPS [VARIABLE=VALUE…]
 start_gateway() {
     local cores=$1 loops=$2
     shift 2
@@ -112,7 +112,7 @@ start_gateway() {
     await_port "$port" "$server"
 }
 
-# start_peer CORES PROGRAM
+# Starts another server: start_peer CORES PROGRAM
 start_peer() {
     taskset --cpu-list "$1" "$tools/$2" "$port" "$tools/cert.pem" "$tools/key.pem" >$here/.build/server.log 2>&1 </dev/null &
     server=$!
@@ -120,7 +120,7 @@ start_peer() {
     await_port "$port" "$server"
 }
 
-# At once: a graceful end would wait for its clients.
+# Kills the server: a graceful shutdown would wait for its clients.
 stop_server() {
     kill -KILL "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
@@ -135,13 +135,13 @@ trap stop_servers EXIT
 prepare() {
     deploy/setup.sh bench
     mkdir -p $tools/config
-    # Both ends of 10,000 connections are here.
+    # Both ends of up to 10,000 connections are on this machine.
     ulimit -n "$(ulimit -H -n)"
     if [[ -z "${binary:-}" ]]; then
         build_gateway
         binary=.build/release/parley
     fi
-    [[ -x "$binary" ]] || fail "$binary is no program"
+    [[ -x "$binary" ]] || fail "$binary is not executable"
     build_load
     make_certificate
     make_payloads

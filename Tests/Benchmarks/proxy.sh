@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures what a short text costs on its way through the gateway to a websocket upstream and back, beside nginx, which ends TLS and passes the
-# bytes on, one connection for each client; both on one core, the upstream and the load on another. Then each at half the load that the
-# gateway can take, beside the upstream without anything in front: what latency they add.
+# Measures the cost of a short text through the gateway to a websocket upstream and back, compared with nginx, which terminates TLS and
+# forwards the bytes over one upstream connection per client. Each proxy runs on one core, the upstream and the load generator on another.
+# Then measures the added latency at half the gateway's maximum load, compared with nginx and with a direct connection to the upstream.
 # usage: Tests/Benchmarks/proxy.sh [--rounds N] [--seconds S] [--binary PATH] [CONNECTIONS …]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -22,14 +22,14 @@ while (($#)); do
 done
 ((${#clients[@]})) || clients=(50 500)
 readonly upstream_port=19301 nginx_port=19444
-readonly folder=$PWD/$here/.build/proxy
+readonly directory=$PWD/$here/.build/proxy
 readonly text='{"type":"text","id":"########","text":"A text of about a hundred and twenty bytes, as people write to an assistant whom they ask for something that it knows.","stream":false}'
 
 prepare
 build $tools/upstream cc -O2 -Wall -Wextra -o $tools/upstream $here/Peers/upstream/upstream.c -lcrypto -- $here/Peers/upstream/*
-mkdir -p "$folder"
-cat >"$folder/nginx.conf" <<NGINX
-worker_processes 1; daemon off; pid $folder/nginx.pid; error_log $folder/nginx.log;
+mkdir -p "$directory"
+cat >"$directory/nginx.conf" <<NGINX
+worker_processes 1; daemon off; pid $directory/nginx.pid; error_log $directory/nginx.log;
 events { worker_connections 8192; }
 http {
     access_log off;
@@ -44,7 +44,7 @@ http {
 }
 NGINX
 
-# measure NAME CONNECTIONS OPTIONS…: one line of figures, and `rate` is set to half the messages a second of each connection.
+# Prints one line of results, and sets `half` to half the messages per second of each connection: measure NAME CONNECTIONS OPTIONS…
 measure() {
     local name=$1 count=$2 line
     shift 2
@@ -55,12 +55,12 @@ data = json.loads(sys.argv[1])
 rate = data["messages_per_s"]
 print(rate / data["connections"] / 2, "%.0f/s, cpu %.1f us, p50 %.2f ms, p99 %.2f ms" % (
     rate, data["cpu_us"], data["p50_us"] / 1000, data["p99_us"] / 1000))
-' "$line") || fail "no figures of $name: $line"
+' "$line") || fail "no results for $name: $line"
     printf '%-22s %4s connections: %s\n' "$name" "$count" "$report"
 }
 
 start_nginx() {
-    taskset --cpu-list 0 /usr/sbin/nginx -c "$folder/nginx.conf" 2>/dev/null &
+    taskset --cpu-list 0 /usr/sbin/nginx -c "$directory/nginx.conf" 2>/dev/null &
     nginx=$!
     servers+=("$nginx")
     sleep 1

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Measures what the gateway costs, beside a peer in C++ that does the same work, and prints the ratios and whether they meet their bars.
+# Compares the gateway's costs with those of a C++ server that does the same work; prints the ratios and whether they meet their bars.
 # usage: Tests/Benchmarks/run.sh [--rounds N] [--seconds S] [--binary PATH] [--server-core N] [--load-core N] [--long] [LINE …]
-# Lines: ping text long audio idle accept ticket chunks loops deflate, and sessions: 10,000 of them for ten minutes, which --long adds.
-# In every round each server is started afresh, one after the other, so that whatever else the machine does meets both.
+# Lines: ping text long audio idle accept ticket chunks loops deflate, and sessions (10,000 of them for ten minutes), which --long adds.
+# Each round restarts the servers, one after the other, so that other load on the machine affects all of them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . Tests/Benchmarks/common.sh
@@ -29,12 +29,12 @@ done
 ((${#lines[@]})) || lines=(ping text long audio idle accept ticket chunks loops deflate)
 lines+=("${long[@]}")
 [[ "${lines[*]}" != sessions ]] || rounds=1
-(($(nproc) > 1)) || fail 'two cores are needed: one for the server, one for the load'
+(($(nproc) > 1)) || fail 'two cores are required: one for the server, one for the load generator'
 
 readonly open_audio='{"type":"audio","id":"a","format":{"codec":"pcm16","rate":16000,"channels":1}}'
 readonly ping='{"type":"ping","id":"########"}'
 
-# What the load generator is to do, for each line of the table.
+# Sets the load generator's options for one line of the table.
 options_for() {
     case $1 in
     ping) options=(--text "$ping") ;;
@@ -44,25 +44,25 @@ options_for() {
     idle) options=(--idle --connections 5000 --warm 0 --seconds 2) ;;
     accept) options=(--idle --connections 3000 --warm 0 --seconds 0) ;;
     ticket) options=(--idle --connections 3000 --warm 0 --seconds 0 --resume) ;;
-    # Fast enough to keep the server busy most of the time, slow enough for it to keep up.
+    # The rate keeps the server busy most of the time, but doesn't overload it.
     chunks) options=(--binary --file $tools/chunk.pcm --replies 0 --rate 200 --hello "$open_audio") ;;
     loops) options=(--text "$ping" --connections 25) ;;
-    # A text long enough for its answer to be compressed. The generator needn't read what the answer says.
+    # A text long enough for its response to be compressed. The load generator doesn't inflate responses.
     deflate) options=(--file $tools/middle.json --replies 2 --connections 500 --header 'Sec-WebSocket-Extensions: permessage-deflate') ;;
     esac
 }
 
-# measure LINE SERVER ROUND OPTIONS…: one line of the results.
+# Appends one line to the results: measure LINE SERVER ROUND OPTIONS…
 measure() {
     local line=$1 name=$2 round=$3 result
     shift 3
     result=$(taskset --cpu-list "$load_core" $tools/load --port "$port" --pid "$server" --warm 1 --seconds "$seconds" "$@") ||
-        fail "$line on $name went wrong: $result"
+        fail "$line on $name failed: $result"
     printf '%s\t%s\t%s\t%s\n' "$line" "$name" "$round" "$result" >>"$results"
 }
 
-# One loop shares a core with one load generator, then two loops share two cores with two of them: so the generators take the same part of
-# both, and what is left to be seen is what the loops cost each other.
+# First one loop shares a core with one load generator, then two loops share two cores with two generators. The generators use the same
+# share of the processor time in both runs, so the difference is the loops' interference.
 measure_loops() {
     local round=$1 one first second=$here/.build/second.json pid
     options_for loops
@@ -79,7 +79,7 @@ measure_loops() {
     printf 'loops\t%s\t%s\t%s\n' one "$round" "$one" first "$round" "$first" second "$round" "$(<"$second")" >>"$results"
 }
 
-# What compression costs, and what a connection keeps of it when it rests afterwards.
+# Measures the cost of compression, and the memory that an idle connection retains for it afterwards.
 measure_deflate() {
     local round=$1 mode
     options_for deflate
@@ -90,7 +90,7 @@ measure_deflate() {
     done
 }
 
-# Ten minutes in ten pieces: the first and the last have to look alike.
+# Measures ten minutes in ten windows; the first and the last should be alike.
 measure_sessions() {
     start_gateway "$server_core" 1
     taskset --cpu-list "$load_core" $tools/load --port "$port" --pid "$server" --connections 10000 --rate 1 --text "$ping" \
@@ -103,9 +103,9 @@ build_peers
 readonly results=$PWD/$here/.build/results
 : >"$results"
 
-# Processor time can be measured beside other work, though caches and clock suffer; what counts messages a second can't.
+# Other load on the machine affects processor time only through caches and clock frequency, but it invalidates messages per second.
 read -r busy _ </proc/loadavg
-awk -v busy="$busy" 'BEGIN { exit !(busy > 0.5) }' && printf 'other programs keep this machine busy (load %s): expect spread\n' "$busy" >&2
+awk -v busy="$busy" 'BEGIN { exit !(busy > 0.5) }' && printf 'this machine is busy with other programs (load %s): expect a large spread\n' "$busy" >&2
 
 for ((round = 1; round <= rounds; round++)); do
     for line in "${lines[@]}"; do
@@ -134,5 +134,5 @@ python3 $here/table.py "$results" "$(stat -c %s $tools/long.json)"
 if [[ " ${lines[*]} " == *' chunks '* ]]; then
     printf '\nAES-128-GCM alone, 16 KB at a time: '
     taskset --cpu-list "$server_core" openssl speed -elapsed -seconds 1 -bytes 16384 -evp aes-128-gcm -decrypt -mr 2>/dev/null |
-        awk -F: '/^\+F/ { printf "%.1f µs a chunk\n", 16384 / $NF * 1e6 }'
+        awk -F: '/^\+F/ { printf "%.1f µs per chunk\n", 16384 / $NF * 1e6 }'
 fi

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The table of run.sh.
+"""Prints the table of run.sh.
 
 usage: table.py RESULTS BYTES
 
-RESULTS has a line for each measurement: name of the line, server, round and the JSON of the load generator, between tabs. BYTES is the
-size of the long text's message. Medians are printed, and in brackets the smallest and the largest.
+RESULTS has one line for each measurement with tab-separated fields: the table's line, the server, the round, and the load generator's JSON.
+BYTES is the size of the long text's message. Each cell has the median and, in parentheses, the minimum and the maximum.
 """
 
 import json
@@ -35,7 +35,7 @@ rows = []
 
 def compare(line, title, key, bar, other="beast", digits=2, scale=1.0):
     ours, theirs = ([scale * value for value in values(line, server, key)] for server in ("parley", other))
-    # Round by round, since both sides of a round met the same machine.
+    # The ratio is computed per round: both servers of a round ran under the same conditions.
     ratio = median([a / b for a, b in zip(ours, theirs)])
     rows.append((title, spread(ours, digits), spread(theirs, digits), f"{ratio:.2f}", f"≤ {bar:.2f}", verdict(ratio, bar)))
 
@@ -76,7 +76,7 @@ if "chunks" in results:
 if "loops" in results:
     one, first, second = (values("loops", server, "messages_per_s") for server in ("one", "first", "second"))
     gains = [(b + c) / a for a, b, c in zip(one, first, second)]
-    # Twice the cores can't do more than twice the work: then something else has had the one core for a while.
+    # Two loops can't do more than twice the work of one: a higher gain means that other load disturbed the run with one loop.
     judged = verdict(median(gains), 1.8, most=False) if median(gains) <= 2.1 else "disturbed"
     rows.append(("two loops for one, messages/s", spread([b + c for b, c in zip(first, second)], 0), spread(one, 0) + " one",
                  f"{median(gains):.2f}", "≥ 1.80", judged))
@@ -103,6 +103,6 @@ if "sessions" in results:
     print("\n10,000 sessions, minute by minute, p50 / p99 in ms:")
     print("  ".join(f"{window['p50_us'] / 1000:.2f} / {window['p99_us'] / 1000:.2f}" for window in windows))
 trouble = [f"{line} on {server}" for line, servers in results.items() for server, all_rounds in servers.items()
-           if any(run["skipped"] or run["closed"] or run["refusals"] for runs in all_rounds.values() for run in runs)]
+           if any(run["skipped"] or run["closed"] or run["errors"] for runs in all_rounds.values() for run in runs)]
 if trouble:
-    print("\nNot every message went its way: " + ", ".join(trouble))
+    print("\nMessages or connections failed in: " + ", ".join(trouble))

@@ -1,32 +1,32 @@
 package import GatewayCore
 
-/// When a client says what it has received: at least once in 64 sequenced messages and once a second, and on every `session`
-/// (protocol page, section "Messages").
+/// The schedule on which a client acknowledges sequenced messages. The protocol requires an `ack` at least every 64 messages, once a second,
+/// and after every `session` (protocol page, section "Messages").
 package struct AcknowledgementSchedule: Sendable {
-    /// Well below what the protocol asks for.
+    /// Messages and time after which an `ack` is due: half of what the protocol allows.
     package static let messages = 32
     package static let delay = Duration.milliseconds(500)
 
-    /// The highest sequence number received; 0 when nothing came.
+    /// The highest sequence number received; 0 if there is none.
     package private(set) var received: Int64 = 0
     private var pending = 0
-    /// When the next one is due; nil while there is nothing to acknowledge.
+    /// The time at which the next `ack` is due; nil if there is nothing to acknowledge.
     package private(set) var deadline: Instant?
 
     package init() {}
 
-    /// A `session` is acknowledged at once, even when nothing came.
+    /// Schedules an immediate `ack` after a `session`, even if no sequenced message was received.
     package mutating func opened(now: Instant) {
         deadline = now
     }
 
-    /// A sequenced JSON message. Its number may jump.
+    /// Records a sequenced JSON message. Its number may skip values.
     package mutating func received(_ sequence: Int64, now: Instant) {
         received = max(received, sequence)
         count(now)
     }
 
-    /// A binary message: it carries no number, and counts on from the one before.
+    /// Records a binary message, whose sequence number is that of the previous message plus one.
     package mutating func receivedBinary(now: Instant) {
         let (sum, overflow) = received.addingReportingOverflow(1)
         if !overflow { received = sum }
@@ -39,7 +39,7 @@ package struct AcknowledgementSchedule: Sendable {
         deadline = deadline.map { min($0, due) } ?? due
     }
 
-    /// The number to acknowledge, when one is due.
+    /// Returns the sequence number to acknowledge if an `ack` is due, and clears the schedule.
     package mutating func take(now: Instant) -> Int64? {
         guard let deadline, deadline <= now else { return nil }
         self.deadline = nil

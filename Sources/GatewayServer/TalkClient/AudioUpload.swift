@@ -1,14 +1,14 @@
 package import GatewayCore
 
-/// The sending of a recording in chunks: when each is due, and what happens after the gateway refused one.
+/// The state machine that sends a recording in chunks: when each chunk is due, and how sending continues after a rejection.
 ///
-/// Protocol page, section "Audio": chunks are numbered from 1, `ack` says how many are accepted, and after a refusal frames are ignored
-/// until `from`. The bytes are somebody else's: this knows only numbers and times.
+/// Protocol page, section "Audio": chunks are numbered from 1, `ack` carries the number of accepted chunks, and after a rejection the gateway
+/// ignores frames until `from`. This type handles only numbers and times; the caller reads and sends the bytes.
 package struct AudioUpload: Sendable {
     package enum Pace: Sendable {
-        /// As a microphone would.
+        /// In real time, as a microphone does.
         case realtime
-        /// As quickly as the gateway's limits permit.
+        /// As fast as the gateway's limits allow.
         case fast
     }
 
@@ -16,7 +16,7 @@ package struct AudioUpload: Sendable {
         case send(chunk: Int)
         case resume(from: Int)
         case end
-        /// Nothing to do until then, or until the gateway says something.
+        /// Nothing to do until this time, or until a message from the gateway; nil: only until a message.
         case wait(until: Instant?)
     }
 
@@ -25,24 +25,24 @@ package struct AudioUpload: Sendable {
         case fails
     }
 
-    /// Chunks that may be under way unacknowledged: the gateway acknowledges every 64.
+    /// Maximum number of unacknowledged chunks; the gateway acknowledges every 64.
     package static let window = 128
-    /// For the last acknowledgement, which the gateway owes within a second.
-    static let settlement = Duration.seconds(2)
-    /// Before another try when the gateway gave no advice; doubled each time.
+    /// Maximum wait for the last acknowledgement, which the gateway sends within a second.
+    static let lastAckTimeout = Duration.seconds(2)
+    /// Delay before the next attempt if the gateway sent no `retry_after_ms`; doubled with each consecutive rejection.
     static let firstDelay = Duration.milliseconds(100)
     static let longestDelay = Duration.seconds(2)
-    /// What is left of the gateway's factor for its clock and ours.
+    /// Fraction of the gateway's real-time factor that is used, to allow for clock differences.
     static let margin = 0.95
-    /// The factor of the configuration's default, where the session doesn't tell.
-    static let usualFactor = 1.0
+    /// The real-time factor if the session reports none: the configuration's default.
+    static let defaultFactor = 1.0
 
     private enum State: Equatable {
         case opening
         case sending
         case pausing(until: Instant)
-        /// Everything was sent; the last chunks aren't acknowledged yet.
-        case settling(until: Instant)
+        /// All chunks were sent; the last ones aren't acknowledged yet.
+        case awaitingLastAck(until: Instant)
         case ended
     }
 
@@ -53,18 +53,19 @@ package struct AudioUpload: Sendable {
     private var state = State.opening
     /// The number of the next chunk to send.
     private var next = 1
-    /// Chunks the gateway has accepted, as far as it said.
+    /// Chunks that the gateway has acknowledged as accepted.
     package private(set) var accepted = 0
-    /// Refusals so far, and in a row.
+    /// Number of rejections.
     package private(set) var refusals = 0
-    private var setbacks = 0
-    /// The chunk that was due at `origin`, and how long one takes; nil: there is no hurry to be held back.
+    /// Rejections since the last progress.
+    private var consecutiveRefusals = 0
+    /// Pacing: chunk `originChunk` is due at `origin`, and each further chunk `interval` nanoseconds later; nil: chunks are due at once.
     private var origin = Instant(nanoseconds: 0)
     private var originChunk = 1
     private var interval: Int64?
 
     /// - Parameters:
-    ///   - gatewayFactor: `limits.audio_realtime_factor` of the session.
+    ///   - gatewayFactor: the session's `limits.audio_realtime_factor`
     package init(chunkCount: Int, chunkDuration: Duration, pace: Pace, gatewayFactor: Double? = nil) {
         self.chunkCount = chunkCount
         chunkNanoseconds = max(1, chunkDuration.clampedNanoseconds)
@@ -75,7 +76,7 @@ package struct AudioUpload: Sendable {
 
     package var hasEnded: Bool { state == .ended }
 
-    /// The gateway has `chunks` chunks. The first time, which answers the opening, sending begins.
+    /// Records that the gateway has accepted `chunks` chunks. The first call, for the `ack` of the opening message, starts sending.
     package mutating func acknowledged(_ chunks: Int, now: Instant) {
         if state == .opening {
             state = .sending
@@ -83,46 +84,46 @@ package struct AudioUpload: Sendable {
         }
         guard chunks > accepted, chunks < next else { return }
         accepted = chunks
-        setbacks = 0
+        consecutiveRefusals = 0
     }
 
-    /// The gateway refused something of this stream.
+    /// Records that the gateway has rejected a chunk.
     ///
-    /// - Parameter code: only `too_fast`, `rate_limited` and `overloaded` pass by themselves.
-    /// - Returns: how long the stream pauses, or that it can't go on.
+    /// - Parameter code: the error code; only `too_fast`, `rate_limited` and `overloaded` are temporary
+    /// - Returns: how long the stream pauses, or that it can't continue
     package mutating func refused(_ code: String, chunk: Int?, retryAfter milliseconds: Int64?, now: Instant) -> Verdict {
         guard ["too_fast", "rate_limited", "overloaded"].contains(code), state != .opening, state != .ended else { return .fails }
         guard let chunk, chunk > accepted, chunk < next else { return .fails }
         accepted = chunk - 1
         next = chunk
         refusals += 1
-        setbacks += 1
+        consecutiveRefusals += 1
         slowDown()
         let advice = milliseconds.map { Duration.milliseconds(max(0, min($0, 3_600_000))) }
-        let backoff = min(Self.firstDelay * (1 << min(setbacks - 1, 10)), Self.longestDelay)
+        let backoff = min(Self.firstDelay * (1 << min(consecutiveRefusals - 1, 10)), Self.longestDelay)
         let delay = advice ?? backoff
         state = .pausing(until: now.advanced(by: delay))
         return .goesOn(after: delay)
     }
 
-    /// Continues on another connection, where the gateway has accepted `chunks` chunks of the open stream.
+    /// Continues on a new connection, after the gateway has accepted `chunks` chunks of the open stream.
     ///
-    /// - Returns: false when the gateway names chunks that were never sent
+    /// - Returns: false if the gateway reports more chunks than were sent
     package mutating func resumed(chunks: Int, now: Instant) -> Bool {
         guard (0..<next).contains(chunks) else { return false }
         accepted = chunks
         next = chunks + 1
-        setbacks = 0
+        consecutiveRefusals = 0
         state = .pausing(until: now)
         return true
     }
 
-    /// Starts the stream again from its first chunk: the gateway has no such stream.
+    /// Restarts from the first chunk, because the gateway has no such stream.
     package mutating func reopened() {
-        (accepted, next, setbacks, state) = (0, 1, 0, .opening)
+        (accepted, next, consecutiveRefusals, state) = (0, 1, 0, .opening)
     }
 
-    /// What to do next. To be asked again after each action but `wait` and `end`.
+    /// Returns the next action. To be called again after each action except `wait` and `end`.
     package mutating func nextAction(now: Instant) -> Action {
         switch state {
         case .opening, .ended: return .wait(until: nil)
@@ -132,13 +133,13 @@ package struct AudioUpload: Sendable {
             origin = now
             originChunk = next
             return .resume(from: next)
-        case .settling(let until):
+        case .awaitingLastAck(let until):
             guard accepted == chunkCount || until <= now else { return .wait(until: until) }
             state = .ended
             return .end
         case .sending:
             guard next <= chunkCount else { return finish(now) }
-            // A microphone doesn't wait for acknowledgements.
+            // In real time, sending doesn't wait for acknowledgements.
             guard pace == .realtime || next - accepted <= Self.window else { return .wait(until: nil) }
             if let interval {
                 let due = origin.advanced(byNanoseconds: Int64(next - originChunk) &* interval)
@@ -149,25 +150,25 @@ package struct AudioUpload: Sendable {
         }
     }
 
-    /// A stream that was never refused needn't wait for its last acknowledgement, which can take a second.
+    /// Ends the stream. A real-time stream without a rejection doesn't wait for its last acknowledgement, which can take a second.
     private mutating func finish(_ now: Instant) -> Action {
         if pace == .realtime, refusals == 0 || accepted == chunkCount {
             state = .ended
             return .end
         }
-        state = .settling(until: now.advanced(by: Self.settlement))
+        state = .awaitingLastAck(until: now.advanced(by: Self.lastAckTimeout))
         return nextAction(now: now)
     }
 
-    /// Just under what the gateway lets pass; a bit slower with every further refusal.
+    /// Reduces the pace to just below the gateway's limit, and by another 10 % with each further rejection.
     private mutating func slowDown() {
         let factor: Double
         if let interval {
             factor = max(0.5, Double(chunkNanoseconds) / Double(interval) * 0.9)
         } else {
-            factor = (gatewayFactor ?? Self.usualFactor) * Self.margin
+            factor = (gatewayFactor ?? Self.defaultFactor) * Self.margin
         }
-        // A microphone's pace is kept: what is refused there is caught up with later.
+        // The real-time pace is kept: chunks after a rejection are already overdue and are sent at once.
         guard pace == .fast else { return }
         interval = Int64(Double(chunkNanoseconds) / factor)
     }

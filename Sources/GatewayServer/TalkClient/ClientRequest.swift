@@ -1,12 +1,12 @@
 import Foundation
 package import GatewayCore
 
-/// What a client says to the gateway (protocol page, section "Messages"). ``json`` is the text of the message.
+/// A message from a client to the gateway (protocol page, section "Messages").
 package enum ClientRequest: Sendable {
     case ping(id: String, milliseconds: Int64)
     case text(id: String, text: String, lang: String? = nil, streams: Bool = true, speaks: Bool = false)
     case openAudio(id: String, format: AudioFormat, lang: String? = nil, meta: [String: String] = [:], speaks: Bool = false)
-    /// Goes on after a refused chunk, with the chunk of this number.
+    /// Resumes the stream after a rejection, from the chunk with this number.
     case resumeAudio(id: String, from: Int)
     case endAudio(id: String)
     case status(id: String)
@@ -14,9 +14,10 @@ package enum ClientRequest: Sendable {
     case acknowledge(Int64)
     case bye
 
-    /// The audio that `speaks` asks for, beside the text.
+    /// The format of the audio that is requested with `speaks`, in addition to the text.
     package static let spokenFormat = AudioFormat(codec: .pcm16, rate: 24000, channels: 1)
 
+    /// The text of the WebSocket message.
     package var json: String {
         var fields = Fields(type: "")
         switch self {
@@ -44,7 +45,7 @@ package enum ClientRequest: Sendable {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Strings, integers and booleans can always be encoded.
+        // Encoding strings, integers and booleans can't fail.
         return (try? encoder.encode(fields)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
     }
 

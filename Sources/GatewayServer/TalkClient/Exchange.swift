@@ -1,17 +1,17 @@
 package import GatewayCore
 
-/// A request of the client's and what came of it so far, with the times that tell how quick the gateway is.
+/// A request of the client and the state of its response, with the times from which its latencies are computed.
 package struct Exchange: Sendable {
     package enum Kind: Sendable { case text, audio }
 
     package let id: String
     package let kind: Kind
-    /// When the request was sent; of audio, its end. Everything is measured from there.
+    /// When the request was sent, or the end of its audio: the reference of all latencies.
     package private(set) var sentAt: Instant
     package private(set) var acknowledgedAt: Instant?
     package private(set) var firstAt: Instant?
     package private(set) var doneAt: Instant?
-    /// What the gateway refused it with, or broke it off with.
+    /// The error with which the gateway rejected or ended the request.
     package private(set) var failure: ServerMessage.Failure?
     package private(set) var wasCancelled = false
     private var wasRepeated = false
@@ -24,20 +24,21 @@ package struct Exchange: Sendable {
 
     package var isOver: Bool { doneAt != nil }
 
-    /// The end of the audio has gone out: latency counts from here.
+    /// Records that the end of the audio was sent; latencies are measured from here.
     package mutating func ended(now: Instant) {
         sentAt = now
     }
 
-    /// The request was sent once more, on another connection, because no `ack` had come.
+    /// Records that the request was sent again on another connection, because its `ack` was missing.
     package mutating func repeated() { wasRepeated = true }
 
-    /// Takes note of a message about this request.
+    /// Records a message that belongs to this request.
     package mutating func take(_ message: ServerMessage, now: Instant) {
         switch message.type {
         case "ack":
             if acknowledgedAt == nil || kind == .audio, firstAt == nil { acknowledgedAt = now }
-            // The id was used before, on this session: its answer went to that request, unless that was this one on a lost connection.
+            // An earlier request of this session had the same id, and gets the response. If this request was sent again, the earlier
+            // one is the same request on the lost connection, and its response is still to come.
             if message.isDuplicate == true, !wasRepeated { doneAt = now }
         case "error":
             failure = message.error
@@ -51,10 +52,10 @@ package struct Exchange: Sendable {
         if message.isDone == true { doneAt = now }
     }
 
-    /// `ack 1.2 ms, first 1.9 ms, done 2.3 ms`, what there is of it.
+    /// The known latencies: `ack 1.2 ms, first 1.9 ms, done 2.3 ms`.
     package var timing: String {
         [("ack", acknowledgedAt), ("first", firstAt), ("done", doneAt)].compactMap { name, instant in
-            // An acknowledgement of audio, or a piece of its answer, can come before its end: there is no latency to tell then.
+            // An `ack` or a response event can arrive before the end of the audio was sent, and then has no latency.
             guard let instant, instant >= sentAt else { return nil }
             return "\(name) \(ClientText.milliseconds(instant.nanoseconds(since: sentAt)))"
         }.joined(separator: ", ")

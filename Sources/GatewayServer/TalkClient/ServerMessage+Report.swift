@@ -1,8 +1,8 @@
 import Foundation
 
-/// The report of a session, made readable.
+/// The session report of a `status` message as text.
 extension ServerMessage {
-    /// One line for each value of a `status` report, by its path: `session.messages_in: 3`. Sorted by path.
+    /// One line for each value of the report, with its path: `session.messages_in: 3`. Sorted by path.
     package var report: [String] {
         guard let value = try? JSONSerialization.jsonObject(with: Data(json.utf8)), var object = value as? [String: Any] else { return [] }
         object["type"] = nil
@@ -18,7 +18,7 @@ extension ServerMessage {
         }
     }
 
-    /// The names of limits begin with where they stand already.
+    /// Joins path and key, except that names of limits already include the path.
     private static func join(_ path: String, _ key: String) -> String {
         path.isEmpty || key.hasPrefix(path + ".") ? key : "\(path).\(key)"
     }

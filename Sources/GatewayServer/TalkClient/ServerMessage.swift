@@ -1,14 +1,14 @@
 import Foundation
 
-/// A message of the gateway, with every field that a client acts on (protocol page, section "Messages"). Unknown fields are ignored.
+/// A message of the gateway, with the fields that a client uses (protocol page, section "Messages"). Unknown fields are ignored.
 package struct ServerMessage: Sendable, Decodable, Hashable {
-    /// The `error` object of the section "Errors".
+    /// The `error` object (protocol page, section "Errors").
     package struct Failure: Sendable, Decodable, Hashable {
         package var code: String
         package var message: String
         package var param: String?
         package var replyTo: String?
-        /// The refused audio chunk, counted from 1.
+        /// The rejected audio chunk, counted from 1.
         package var chunk: Int?
         package var correlationID: String?
         package var retryable: Bool?
@@ -33,11 +33,11 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
     /// The audio stream that was open when the connection was lost.
     package struct OpenAudio: Sendable, Decodable, Hashable {
         package var id: String
-        /// Chunks accepted.
+        /// Number of accepted chunks.
         package var chunks: Int
     }
 
-    /// As it came.
+    /// The text as received.
     package private(set) var json = ""
     package var type: String
     package var id: String?
@@ -51,7 +51,7 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
     /// Set on the last sequenced message of a request.
     package var isDone: Bool?
     package var isDuplicate: Bool?
-    /// Audio chunks accepted so far.
+    /// Number of audio chunks accepted so far.
     package var chunks: Int?
     package var format: Format?
     package var error: Failure?
@@ -64,7 +64,7 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
     package var lastSequence: Int64?
     package var openAudio: OpenAudio?
     package var heartbeatMilliseconds: Int64?
-    /// By configuration name.
+    /// Limits by configuration key.
     package var limits: [String: Double]?
 
     private enum CodingKeys: String, CodingKey {
@@ -85,13 +85,13 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
         case heartbeatMilliseconds = "heartbeat_ms"
     }
 
-    /// - Throws: `DecodingError` for what isn't such a message.
+    /// - Throws: `DecodingError` for malformed JSON, or fields of wrong types
     package init(json: String) throws {
         self = try JSONDecoder().decode(Self.self, from: Data(json.utf8))
         self.json = json
     }
 
-    /// The request that it's about.
+    /// The id of the request that the message belongs to.
     package var request: String? {
         switch type {
         case "ack": id

@@ -7,25 +7,25 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
     case failed = 5
     case timedOut = 6
     case lost = 7
-    /// Ctrl-C in a script: 128 and the number of SIGINT, as shells count.
+    /// Ctrl-C in a script: 128 plus the number of SIGINT, as in shells.
     case interrupted = 130
 
     package init(_ error: ClientWebSocketError) {
         switch error {
         case .cannotConnect, .tls, .lost: self = .noConnection
         case .refused: self = .refused
-        // Whoever answers so isn't a gateway, and it wasn't refused either.
+        // An invalid 101 response comes from a server that isn't a gateway; it is no rejection.
         case .handshake: self = .noConnection
         case .timedOut: self = .timedOut
         case .closed: self = .lost
         }
     }
 
-    /// How a talk ended that could begin.
+    /// The status of a conversation that reached an open connection.
     ///
     /// - Parameters:
-    ///   - hasFailed: whether the gateway answered with an error: that says more than the close that followed.
-    ///   - isAwaiting: whether a request was unanswered.
+    ///   - hasFailed: whether the gateway responded with an error, which takes precedence over the close code
+    ///   - isAwaiting: whether a request had no complete response
     package init(closing: ClientClosing, hasFailed: Bool, isAwaiting: Bool) {
         if hasFailed {
             self = .failed
@@ -36,15 +36,16 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
         }
     }
 
+    /// The explanation of the exit code for `--help`.
     package var meaning: String {
         switch self {
-        case .answered: "everything was answered"
+        case .answered: "every request got its response"
         case .usage: "wrong usage, or a file that can't be read or written"
         case .noConnection: "no connection, or TLS failed"
-        case .refused: "refused by HTTP"
-        case .failed: "the gateway answered with an error, whatever came then, or without the audio that --speak asks for"
-        case .timedOut: "no answer in time"
-        case .lost: "the connection was lost, or closed with another code than 1000"
+        case .refused: "the upgrade was rejected with an HTTP status"
+        case .failed: "the gateway responded with an error, or without requested audio"
+        case .timedOut: "no response in time"
+        case .lost: "the connection was lost, or closed with a code other than 1000"
         case .interrupted: "interrupted"
         }
     }

@@ -1,14 +1,14 @@
-/// Columns that text takes on a terminal.
+/// The number of terminal columns that text occupies.
 ///
-/// Wide are the characters of East Asian Width W and F (Unicode Standard Annex #11) and emoji; nothing is taken by marks that combine and
-/// by format characters. Ambiguous ones are narrow, as terminals have them outside of East Asian locales.
+/// Characters of East Asian Width W and F (Unicode Standard Annex #11) and emoji are two columns wide; combining marks and format characters
+/// have no width. Ambiguous characters are narrow, as on terminals outside East Asian locales.
 package enum DisplayWidth {
     package static func of(_ character: Character) -> Int {
         var width = 0
         for scalar in character.unicodeScalars {
-            // An emoji that would be shown as text otherwise.
+            // Variation selector 16 requests emoji presentation.
             if scalar == "\u{FE0F}", width == 1 { return 2 }
-            // Flags are pairs of two; joined emoji are one picture.
+            // Flags are pairs of regional indicators, and joined emoji are one glyph: the widest scalar counts.
             width = max(width, of(scalar))
         }
         return width
@@ -22,7 +22,7 @@ package enum DisplayWidth {
         case .nonspacingMark, .enclosingMark, .format, .control, .lineSeparator, .paragraphSeparator: return 0
         default: break
         }
-        // Vowels and final consonants of Hangul that stand in the square of the first one.
+        // Hangul vowels and final consonants are drawn in the cells of the initial consonant.
         if 0x1160...0x11FF ~= scalar.value { return 0 }
         return isWide(scalar) ? 2 : 1
     }

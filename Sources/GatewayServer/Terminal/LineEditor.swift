@@ -1,6 +1,6 @@
-/// The line that a user is writing on a terminal: keys change it, and some of them mean something to the program.
+/// An editor for one line of terminal input. Keys edit the line, or produce an action for the program.
 ///
-/// The keys are those of readline's Emacs mode. A paste may have line feeds in it, which become part of the line.
+/// The key bindings are those of readline's Emacs mode. Line feeds in pasted text become part of the line.
 package struct LineEditor: Sendable {
     package enum Action: Sendable, Hashable {
         case submit(String)
@@ -8,28 +8,29 @@ package struct LineEditor: Sendable {
         case endOfInput
         /// Ctrl-C on an empty line.
         case interrupt
-        /// Ctrl-C on a line with text in it, which is given up.
+        /// Ctrl-C on a line with text, which is discarded.
         case abandoned(String)
         case suspend, quit, clearScreen
     }
 
-    /// The part of the line that has room on the screen.
+    /// The visible part of the line.
     package struct View: Sendable, Hashable {
         package var text: String
-        /// Columns in front of the cursor.
+        /// Columns before the cursor.
         package var cursor: Int
     }
 
     package private(set) var history: LineHistory
     private var characters: [Character] = []
-    /// The number of characters in front of the cursor.
+    /// The number of characters before the cursor.
     private var cursor = 0
-    /// The characters erased last, for ``TerminalKey/yank``.
+    /// The text that was last erased, for ``TerminalKey/yank``.
     private var erased: [Character] = []
     private var isPasting = false
-    /// The line of the history that is shown, and the user's own line meanwhile.
-    private var shown: Int?
-    private var own: [Character] = []
+    /// The index of the history line that is shown; nil for the user's own line.
+    private var historyIndex: Int?
+    /// The user's own line while a history line is shown.
+    private var draft: [Character] = []
 
     package init(history: LineHistory = LineHistory()) { self.history = history }
 
@@ -44,22 +45,22 @@ package struct LineEditor: Sendable {
         case .interrupt: return interrupt()
         case .endOfInput:
             guard !characters.isEmpty else { return .endOfInput }
-            erase(cursor..<min(cursor + 1, characters.count), keeps: false)
+            erase(cursor..<min(cursor + 1, characters.count), savesText: false)
         case .suspend: return .suspend
         case .quit: return .quit
         case .clearScreen: return .clearScreen
-        case .backspace: erase(max(cursor - 1, 0)..<cursor, keeps: false)
-        case .delete: erase(cursor..<min(cursor + 1, characters.count), keeps: false)
+        case .backspace: erase(max(cursor - 1, 0)..<cursor, savesText: false)
+        case .delete: erase(cursor..<min(cursor + 1, characters.count), savesText: false)
         case .left: cursor = max(cursor - 1, 0)
         case .right: cursor = min(cursor + 1, characters.count)
         case .home: cursor = 0
         case .end: cursor = characters.count
         case .wordLeft: cursor = wordStart
         case .wordRight: cursor = wordEnd
-        case .eraseWordLeft: erase(wordStart..<cursor, keeps: true)
-        case .eraseWordRight: erase(cursor..<wordEnd, keeps: true)
-        case .eraseToStart: erase(0..<cursor, keeps: true)
-        case .eraseToEnd: erase(cursor..<characters.count, keeps: true)
+        case .eraseWordLeft: erase(wordStart..<cursor, savesText: true)
+        case .eraseWordRight: erase(cursor..<wordEnd, savesText: true)
+        case .eraseToStart: erase(0..<cursor, savesText: true)
+        case .eraseToEnd: erase(cursor..<characters.count, savesText: true)
         case .yank:
             characters.insert(contentsOf: erased, at: cursor)
             cursor += erased.count
@@ -73,7 +74,7 @@ package struct LineEditor: Sendable {
     // MARK: Changes
 
     private mutating func insert(_ scalar: Unicode.Scalar) {
-        // A mark that combines, or the next part of an emoji, belongs to the character in front.
+        // A combining mark, or the next scalar of an emoji, extends the preceding character.
         if cursor > 0, scalar.value >= 0x300 {
             var joined = String(characters[cursor - 1])
             joined.unicodeScalars.append(scalar)
@@ -86,9 +87,9 @@ package struct LineEditor: Sendable {
         cursor += 1
     }
 
-    private mutating func erase(_ range: Range<Int>, keeps: Bool) {
+    private mutating func erase(_ range: Range<Int>, savesText: Bool) {
         guard !range.isEmpty else { return }
-        if keeps { erased = Array(characters[range]) }
+        if savesText { erased = Array(characters[range]) }
         characters.removeSubrange(range)
         cursor = range.lowerBound
     }
@@ -133,51 +134,52 @@ package struct LineEditor: Sendable {
     private mutating func clear() {
         characters = []
         cursor = 0
-        shown = nil
-        own = []
+        historyIndex = nil
+        draft = []
     }
 
     private mutating func recall(_ step: Int) {
         let count = history.lines.count
-        let next = (shown ?? count) + step
+        let next = (historyIndex ?? count) + step
         guard (0...count).contains(next) else { return }
-        if shown == nil {
+        if historyIndex == nil {
             guard next < count else { return }
-            own = characters
+            draft = characters
         }
-        shown = next == count ? nil : next
-        characters = next == count ? own : Array(history.lines[next])
+        historyIndex = next == count ? nil : next
+        characters = next == count ? draft : Array(history.lines[next])
         cursor = characters.count
     }
 
     // MARK: On the screen
 
-    /// The part around the cursor that has room in so many columns; `…` stands for what was cut off. The cursor may stand behind it.
+    /// Returns the part of the line around the cursor that fits into `columns` columns, with `…` for text that was cut off. The cursor may
+    /// be after the last character.
     package func view(columns: Int) -> View {
-        let room = max(columns, 4)
+        let available = max(columns, 4)
         var start = cursor
         var width = 0
         while start > 0 {
             let next = Self.width(characters[start - 1])
-            // One column is left for the mark at each end.
-            guard width + next <= (start == 1 ? room - 1 : room - 2) else { break }
+            // One column is reserved for the ellipsis at each end.
+            guard width + next <= (start == 1 ? available - 1 : available - 2) else { break }
             width += next
             start -= 1
         }
-        let isCutInFront = start > 0
-        let before = width + (isCutInFront ? 1 : 0)
+        let isCutAtStart = start > 0
+        let before = width + (isCutAtStart ? 1 : 0)
         var (end, total) = (cursor, before)
         while end < characters.count {
             let next = Self.width(characters[end])
-            guard total + next <= (end == characters.count - 1 ? room : room - 1) else { break }
+            guard total + next <= (end == characters.count - 1 ? available : available - 1) else { break }
             total += next
             end += 1
         }
         let shown = characters[start..<end].map(Self.shown).joined()
-        return View(text: (isCutInFront ? "…" : "") + shown + (end < characters.count ? "…" : ""), cursor: before)
+        return View(text: (isCutAtStart ? "…" : "") + shown + (end < characters.count ? "…" : ""), cursor: before)
     }
 
-    /// A line feed and a tab are shown as something that takes a column.
+    /// Shows a line feed or tab as a symbol of one column.
     private static func shown(_ character: Character) -> String {
         switch character {
         case "\n": "↵"

@@ -1,4 +1,4 @@
-/// Lines that were written before, the newest last. Bounded in lines and bytes; a line isn't kept twice in a row.
+/// Previously entered lines, newest last. Bounded in lines and bytes; consecutive duplicates are dropped.
 package struct LineHistory: Sendable {
     package static let mostLines = 1000
     package static let mostBytes = 1 << 20
@@ -23,11 +23,12 @@ package struct LineHistory: Sendable {
 
     // MARK: As a file
 
-    /// One entry a line; a line feed and a backslash inside of one are escaped.
+    /// Parses the contents of a history file: one entry per line, with line feeds and backslashes escaped.
     package init(file text: String) {
         for line in text.split(separator: "\n") { append(Self.unescaped(line)) }
     }
 
+    /// The contents of the history file.
     package var file: String { lines.map { Self.escaped($0) + "\n" }.joined() }
 
     private static func escaped(_ line: String) -> String {

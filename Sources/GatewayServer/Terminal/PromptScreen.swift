@@ -1,26 +1,26 @@
-/// Output of a program above the line that its user is writing, on the same screen.
+/// A screen on which program output scrolls above the user's input line.
 ///
-/// The line takes one row, below the output. Before output it is erased and behind it painted again, also where the output ended in the
-/// middle of a row. All methods return what is to be written to the terminal.
+/// The input line occupies one row below the output. It is erased before output and repainted after it, even if the output ends in the middle
+/// of a row. All methods return the text to write to the terminal.
 package struct PromptScreen: Sendable {
     package static let prompt = "> "
 
     /// Columns of the terminal.
     package var columns: Int
     private var isPainted = false
-    /// Columns of the last row of output in front of its end; 0 at the beginning of a row.
+    /// The column at which output continues; 0 at the beginning of a row.
     private var column = 0
 
     package init(columns: Int) { self.columns = columns }
 
-    /// Takes the line off the screen, and puts the cursor where output goes on.
+    /// Erases the input line, and moves the cursor to where output continues.
     package mutating func erase() -> String {
         guard isPainted else { return "" }
         isPainted = false
         return "\r\u{1B}[K" + (column > 0 ? "\u{1B}[A\u{1B}[\(column + 1)G" : "")
     }
 
-    /// Output, while the line isn't on the screen.
+    /// Returns output, and updates the column. The input line must be erased.
     package mutating func output(_ text: String) -> String {
         for character in text {
             switch character {
@@ -32,11 +32,12 @@ package struct PromptScreen: Sendable {
             }
         }
         guard column >= columns else { return text }
-        // A full row leaves the cursor in the last column until the next character, so that its position is ambiguous: the row is ended.
+        // After a full row, terminals differ in where the cursor is until the next character, so the row is ended with a line feed.
         column = 0
         return text + "\n"
     }
 
+    /// Paints the input line below the output.
     package mutating func paint(_ editor: LineEditor) -> String {
         let start = isPainted ? "\r" : column > 0 ? "\r\n" : "\r"
         isPainted = true
@@ -44,14 +45,14 @@ package struct PromptScreen: Sendable {
         return "\(start)\(Self.prompt)\(view.text)\u{1B}[K\u{1B}[\(Self.prompt.count + view.cursor + 1)G"
     }
 
-    /// The line as it was written, in rows of its own that stay; while it isn't on the screen.
+    /// Returns a finished line as output, in rows of its own. The input line must be erased.
     package mutating func finish(_ line: String) -> String {
         let start = column > 0 ? "\n" : ""
         column = 0
         return start + line + "\n"
     }
 
-    /// An empty screen.
+    /// Clears the screen.
     package mutating func clear() -> String {
         isPainted = false
         column = 0

@@ -1,4 +1,4 @@
-/// A key of a terminal, or what a paste consists of.
+/// A key press on a terminal, a character, or the begin or end of a paste.
 package enum TerminalKey: Sendable, Hashable {
     case scalar(Unicode.Scalar)
     case enter, backspace, delete, left, right, up, down, home, end
@@ -8,24 +8,24 @@ package enum TerminalKey: Sendable, Hashable {
     case pasteBegin, pasteEnd
 }
 
-/// Bytes of a terminal in raw mode to keys: UTF-8, control characters, and the escape sequences of VT220 and xterm.
+/// Parses the bytes of a terminal in raw mode into keys: UTF-8, control characters, and the escape sequences of VT220 and xterm.
 ///
-/// A sequence that isn't known is passed over, whatever its length; malformed UTF-8 becomes U+FFFD.
+/// Unknown sequences are skipped, whatever their length; malformed UTF-8 becomes U+FFFD.
 package struct TerminalKeyReader: Sendable {
     private enum State {
         case ground
         case escape
-        /// A control sequence after `ESC [`, cut to ``longestSequence`` bytes.
+        /// In a control sequence, after `ESC [`: its first ``longestSequence`` bytes.
         case control([UInt8])
-        /// A single shift sequence: `ESC O` was read.
-        case single
+        /// In a single shift sequence, after `ESC O`.
+        case singleShift
     }
 
-    /// Bytes of a control sequence that are kept; the longest known one has five.
+    /// Maximum number of bytes kept of a control sequence; the longest known sequence has five.
     private static let longestSequence = 16
 
     private var state = State.ground
-    /// A character whose bytes haven't all come.
+    /// The bytes of an incomplete UTF-8 character.
     private var partial: [UInt8] = []
     private var expected = 0
     private var isPasting = false
@@ -35,29 +35,29 @@ package struct TerminalKeyReader: Sendable {
 
     package mutating func read(_ bytes: some Sequence<UInt8>) -> [TerminalKey] {
         var keys: [TerminalKey] = []
-        for byte in bytes { take(byte, into: &keys) }
+        for byte in bytes { parse(byte, into: &keys) }
         return keys
     }
 
-    private mutating func take(_ byte: UInt8, into keys: inout [TerminalKey]) {
+    private mutating func parse(_ byte: UInt8, into keys: inout [TerminalKey]) {
         switch state {
-        case .ground: takeGround(byte, into: &keys)
+        case .ground: parseGround(byte, into: &keys)
         case .escape:
             switch byte {
             case UInt8(ascii: "["): state = .control([])
-            case UInt8(ascii: "O"): state = .single
+            case UInt8(ascii: "O"): state = .singleShift
             case 0x1B: break
             default:
                 state = .ground
                 if !isPasting, let key = Self.meta(byte) { keys.append(key) }
             }
-        case .single:
+        case .singleShift:
             state = .ground
             if !isPasting, let key = Self.control([byte]) { keys.append(key) }
         case .control(var sequence):
             if sequence.count < Self.longestSequence { sequence.append(byte) }
             guard 0x40...0x7E ~= byte else {
-                // A control character ends what isn't a sequence.
+                // A control character aborts the sequence.
                 state = byte < 0x20 ? .ground : .control(sequence)
                 return
             }
@@ -80,7 +80,7 @@ package struct TerminalKeyReader: Sendable {
         }
     }
 
-    private mutating func takeGround(_ byte: UInt8, into keys: inout [TerminalKey]) {
+    private mutating func parseGround(_ byte: UInt8, into keys: inout [TerminalKey]) {
         if !partial.isEmpty {
             if byte & 0xC0 == 0x80 {
                 partial.append(byte)
@@ -98,7 +98,7 @@ package struct TerminalKeyReader: Sendable {
         if byte == 0x1B {
             state = .escape
         } else if isPasting {
-            takePasted(byte, into: &keys)
+            parsePasted(byte, into: &keys)
         } else if byte >= 0x20, byte != 0x7F {
             keys.append(.scalar(Unicode.Scalar(byte)))
         } else if let key = Self.key(byte) {
@@ -106,8 +106,8 @@ package struct TerminalKeyReader: Sendable {
         }
     }
 
-    /// Lines of a paste are lines of the text. Other control characters aren't text.
-    private mutating func takePasted(_ byte: UInt8, into keys: inout [TerminalKey]) {
+    /// Parses pasted text: line breaks are part of it, other control characters are dropped.
+    private mutating func parsePasted(_ byte: UInt8, into keys: inout [TerminalKey]) {
         defer { wasReturn = byte == 0x0D }
         switch byte {
         case 0x0D: keys.append(.scalar("\n"))
@@ -159,7 +159,7 @@ package struct TerminalKeyReader: Sendable {
         }
     }
 
-    /// The key of a sequence after `ESC [` or `ESC O`.
+    /// Returns the key of a sequence after `ESC [` or `ESC O`; nil if it is unknown.
     private static func control(_ sequence: [UInt8]) -> TerminalKey? {
         switch String(decoding: sequence, as: UTF8.self) {
         case "A": .up

@@ -1,14 +1,15 @@
 import NIOCore
 import Synchronization
 
-/// When the last byte came from the peer, of whatever kind: TLS's own records and parts of a message included.
+/// The time of the last byte received from the peer, including TLS handshake records and partial messages.
 final class ArrivalClock: Sendable {
     /// Uptime in nanoseconds.
     private let last = Atomic<UInt64>(NIODeadline.now().uptimeNanoseconds)
 
-    func note() { last.store(NIODeadline.now().uptimeNanoseconds, ordering: .relaxed) }
+    /// Records that bytes were received now.
+    func recordReceive() { last.store(NIODeadline.now().uptimeNanoseconds, ordering: .relaxed) }
 
-    /// Time since the last byte, or since the clock was made.
+    /// Time since the last byte, or since the clock was created.
     var idle: Duration {
         let now = NIODeadline.now().uptimeNanoseconds
         let last = last.load(ordering: .relaxed)
@@ -16,7 +17,7 @@ final class ArrivalClock: Sendable {
     }
 }
 
-/// Sets an ``ArrivalClock``. The first handler of a pipeline, so that nothing is missed.
+/// Updates an ``ArrivalClock``. The first handler of the pipeline, so that it sees all bytes.
 final class ArrivalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -25,7 +26,7 @@ final class ArrivalHandler: ChannelInboundHandler {
     init(_ clock: ArrivalClock) { self.clock = clock }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        clock.note()
+        clock.recordReceive()
         context.fireChannelRead(data)
     }
 }

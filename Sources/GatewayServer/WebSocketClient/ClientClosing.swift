@@ -1,17 +1,17 @@
-/// How a connection ended, as the client saw it.
+/// How a connection closed, from the client's point of view.
 package struct ClientClosing: Sendable, Hashable {
-    /// A close frame without a code (RFC 6455 §7.4.1).
+    /// The code for a close frame without a code (RFC 6455 §7.4.1).
     package static let noCode: UInt16 = 1005
-    /// No close frame at all.
+    /// The code for a connection that closed without a close frame.
     package static let abnormal: UInt16 = 1006
 
-    /// What the gateway's close frame said, 1005 when it said nothing, 1006 when there was none.
+    /// The code of the gateway's close frame; 1005 if it had none, 1006 if there was no close frame.
     package var code: UInt16
-    /// What the gateway's close frame said; empty without one.
+    /// The reason in the gateway's close frame; empty without one.
     package var reason: String
-    /// What went wrong, where no close frame tells: for people.
+    /// A description of the failure; nil if the gateway sent a close frame.
     package var failure: String?
-    /// Whether the client closed it because the gateway broke the rules of WebSocket.
+    /// Whether the client closed the connection because the gateway violated the WebSocket protocol.
     package var isProtocolFault = false
 
     package init(code: UInt16, reason: String = "", failure: String? = nil) {
@@ -20,8 +20,8 @@ package struct ClientClosing: Sendable, Hashable {
         self.failure = failure
     }
 
-    /// Whether the session may be resumed behind it: what the network, a restart or an idle proxy does. Other codes say that the gateway
-    /// won't have the session again, or that the client is at fault (protocol page, section "Errors").
+    /// Whether the session may be resumed: after network failures, restarts and idle timeouts of proxies. Other codes mean that the session
+    /// has ended or that the client is at fault (protocol page, section "Errors").
     package var permitsResume: Bool {
         [1001, Self.noCode, Self.abnormal, 1011, 1012, 1013, 1014, 4001, 4002, 4003].contains(code) && !isProtocolFault
     }

@@ -1,29 +1,30 @@
-/// What happens on a client's connection, in order.
+/// An event on a client's connection.
 package enum ClientEvent: Sendable, Hashable {
-    /// An event of the program's own. Text that a user wrote is a line, whatever characters it has.
+    /// An event of the program itself.
     package enum Inserted: Sendable, Hashable {
+        /// A line of input, with any characters.
         case line(String)
-        /// Nothing more is written.
+        /// The end of input.
         case endOfInput
-        /// Ctrl-C, or a signal that asks the program to end.
+        /// Ctrl-C, or another signal to terminate.
         case interrupt
-        /// The reader of standard output is gone.
+        /// The reader of standard output has closed the pipe.
         case outputClosed
-        /// An attempt to connect again has ended.
+        /// An attempt to reconnect is complete.
         case attemptEnded
     }
 
     case text(String)
     case binary([UInt8])
-    /// Answered already; only with ``ClientWebSocketOptions/reportsPings``.
+    /// A ping, which has already got its pong; reported only with ``ClientWebSocketOptions/reportsPings``.
     case ping([UInt8])
     case pong([UInt8])
-    /// Put in by the program itself with ``ClientWebSocket/insert(_:)``.
+    /// Inserted by the program with ``ClientWebSocket/insert(_:)``.
     case inserted(Inserted)
-    /// The end; nothing comes after it.
+    /// The end of the connection; no event of the connection follows.
     case closed(ClientClosing)
 
-    /// Bytes that it holds.
+    /// The size of the payload in bytes.
     var byteCount: Int {
         switch self {
         case .text(let text), .inserted(.line(let text)): text.utf8.count

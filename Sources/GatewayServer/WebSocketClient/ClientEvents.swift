@@ -1,9 +1,9 @@
-/// The events of a ``ClientWebSocket``, up to and including the end.
+/// The events of a ``ClientWebSocket``, up to and including ``ClientEvent/closed(_:)``.
 package struct ClientEvents: AsyncSequence, AsyncIteratorProtocol, Sendable {
     package typealias Element = ClientEvent
 
     let client: ClientWebSocket
-    private var isOver = false
+    private var hasEnded = false
 
     init(client: ClientWebSocket) {
         self.client = client
@@ -11,10 +11,10 @@ package struct ClientEvents: AsyncSequence, AsyncIteratorProtocol, Sendable {
 
     package func makeAsyncIterator() -> ClientEvents { self }
 
-    /// Ends early when the task is cancelled.
+    /// Ends early if the task is cancelled.
     package mutating func next() async -> ClientEvent? {
-        guard !isOver, let event = await client.next() else { return nil }
-        if case .closed = event { isOver = true }
+        guard !hasEnded, let event = await client.next() else { return nil }
+        if case .closed = event { hasEnded = true }
         return event
     }
 }

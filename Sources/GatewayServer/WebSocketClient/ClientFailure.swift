@@ -10,22 +10,22 @@ import Musl
 import Darwin
 #endif
 
-/// What errors of sockets and names say to a person at a terminal.
+/// Readable descriptions of socket and name resolution errors.
 package enum ClientFailure {
     package static func text(_ error: any Error) -> String {
         switch error {
         case let error as IOError: String(cString: strerror(error.errnoCode))
         case let error as NIOConnectionError: text(error)
-        case ChannelError.connectTimeout: "no answer in time"
+        case ChannelError.connectTimeout: "connection timed out"
         case let error as TLSError: "\(error)"
         default: "\(error)"
         }
     }
 
-    /// One reason for each address that was tried, or why there is none.
+    /// Returns one reason for each address that was tried.
     private static func text(_ error: NIOConnectionError) -> String {
         let attempts = error.connectionErrors.map { "\($0.target.ipAddress ?? error.host): \(text($0.error))" }
         guard attempts.isEmpty else { return attempts.joined(separator: "; ") }
-        return "no address is known for \(error.host)"
+        return "no address found for \(error.host)"
     }
 }

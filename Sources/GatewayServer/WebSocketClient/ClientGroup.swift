@@ -3,12 +3,12 @@ import GatewayWebSocket
 package import NIOCore
 import NIOPosix
 
-/// Event loops for clients, and what the connections of one loop share.
+/// Event loops for clients, with the state that connections of one loop share.
 package final class ClientGroup: Sendable {
-    /// On NIO's own loops, for programs with a client or a few.
+    /// The group on NIO's singleton loops, for programs with few clients.
     package static let shared = ClientGroup(MultiThreadedEventLoopGroup.singleton)
 
-    /// Seen by its own loop only.
+    /// State shared by the connections of a loop; accessed only on that loop.
     final class Loop {
         let tls = TLSBuffers()
         let deflate = SharedDeflate()
@@ -17,7 +17,7 @@ package final class ClientGroup: Sendable {
     private let group: any EventLoopGroup
     private let boxes: [ObjectIdentifier: NIOLoopBoundBox<Loop?>]
 
-    /// - Parameter group: belongs to the caller, who shuts it down.
+    /// - Parameter group: owned by the caller, which shuts it down
     package init(_ group: any EventLoopGroup) {
         self.group = group
         boxes = Dictionary(
@@ -27,7 +27,7 @@ package final class ClientGroup: Sendable {
 
     func next() -> any EventLoop { group.next() }
 
-    /// To be called on that loop.
+    /// Returns the shared state of a loop. To be called on that loop.
     func loop(_ eventLoop: any EventLoop) -> Loop {
         guard let box = boxes[ObjectIdentifier(eventLoop)] else { return Loop() }
         if let loop = box.value { return loop }

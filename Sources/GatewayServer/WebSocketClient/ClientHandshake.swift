@@ -2,13 +2,13 @@ import Foundation
 package import GatewayWebSocket
 package import NIOHTTP1
 
-/// The client's side of the opening handshake (RFC 6455 §4.1): the request, and what the answer must be.
+/// The client side of the opening handshake (RFC 6455 §4.1): builds the request and validates the response.
 package struct ClientHandshake: Sendable {
-    /// What both sides agreed on.
+    /// The result of the negotiation.
     package struct Agreement: Sendable, Equatable {
         package var subprotocol: String?
         package var compression: CompressionAgreement?
-        /// All fields of the answer.
+        /// All header fields of the response.
         package var headers: HTTPHeaders
     }
 
@@ -18,7 +18,7 @@ package struct ClientHandshake: Sendable {
     private let offersCompression: Bool
     private let offersClientWindow: Bool
 
-    /// - Parameter key: base64 of 16 bytes; a fresh one from the system's source of randomness unless a test wants to know it.
+    /// - Parameter key: base64 of 16 bytes; random, unless a test needs a known key
     package init(_ url: WebSocketURL, options: ClientWebSocketOptions, key: String = Self.randomKey()) {
         var headers: HTTPHeaders = [
             "Host": url.authority, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key,
@@ -43,7 +43,7 @@ package struct ClientHandshake: Sendable {
         return Data((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }).base64EncodedString()
     }
 
-    /// Checks the head of an answer with status 101.
+    /// Validates the head of a response with status 101.
     package func agreement(_ head: HTTPResponseHead) throws(ClientHandshakeFault) -> Agreement {
         let headers = head.headers
         guard HeaderGrammar.list(headers["Upgrade"], contains: "websocket") else { throw .upgrade }
@@ -62,10 +62,10 @@ package struct ClientHandshake: Sendable {
     private func compression(_ fields: [String]) throws(ClientHandshakeFault) -> CompressionAgreement? {
         let list: ExtensionList
         do { list = try ExtensionList(fields) } catch { throw .extensions }
-        guard let answer = list.extensions.first else { return nil }
-        guard list.extensions.count == 1, answer.name == Self.compression, offersCompression else { throw .extensions }
+        guard let accepted = list.extensions.first else { return nil }
+        guard list.extensions.count == 1, accepted.name == Self.compression, offersCompression else { throw .extensions }
         var agreement = CompressionAgreement(serverNoContextTakeover: false, clientNoContextTakeover: false)
-        for parameter in answer.parameters {
+        for parameter in accepted.parameters {
             switch (parameter.name, parameter.value) {
             case ("server_no_context_takeover", nil) where !agreement.serverNoContextTakeover:
                 agreement.serverNoContextTakeover = true

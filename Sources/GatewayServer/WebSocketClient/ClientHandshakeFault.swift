@@ -1,14 +1,14 @@
-/// Why an answer with status 101 isn't the answer to our request (RFC 6455 §4.1, RFC 7692 §7.1).
+/// The reason why a 101 response doesn't match the request (RFC 6455 §4.1, RFC 7692 §7.1).
 package enum ClientHandshakeFault: Error, Sendable, Hashable, CaseIterable {
     case upgrade
     case connection
-    /// Missing, repeated, or not made from our key.
+    /// Sec-WebSocket-Accept is missing, repeated, or not derived from the key of the request.
     case acceptKey
-    /// One that we didn't offer, or more than one.
+    /// The response selects a subprotocol that wasn't offered, or more than one.
     case subprotocol
-    /// One that we didn't offer, or a list that can't be read.
+    /// The response selects an extension that wasn't offered, or the list is malformed.
     case extensions
-    /// A parameter of permessage-deflate that is unknown, repeated, ill-valued or wasn't offered.
+    /// A permessage-deflate parameter is unknown, repeated, has an invalid value or wasn't offered.
     case compressionParameters
 }
 
@@ -17,10 +17,10 @@ extension ClientHandshakeFault: CustomStringConvertible {
         switch self {
         case .upgrade: "Upgrade isn't websocket"
         case .connection: "Connection isn't Upgrade"
-        case .acceptKey: "Sec-WebSocket-Accept doesn't belong to our key"
-        case .subprotocol: "a subprotocol that wasn't offered"
-        case .extensions: "an extension that wasn't offered"
-        case .compressionParameters: "permessage-deflate with parameters that can't be agreed on"
+        case .acceptKey: "Sec-WebSocket-Accept doesn't match the key of the request"
+        case .subprotocol: "the subprotocol wasn't offered"
+        case .extensions: "the extension wasn't offered"
+        case .compressionParameters: "invalid parameters of permessage-deflate"
         }
     }
 }

@@ -1,7 +1,7 @@
 import DequeModule
 import Synchronization
 
-/// Events between the event loop and whoever waits for them: bounded, because the socket isn't read while it is full.
+/// The queue of events between the event loop and the task that receives them. Bounded: the socket isn't read while the queue is full.
 final class ClientInbox: Sendable {
     private struct Waiter {
         let ticket: UInt64
@@ -14,7 +14,7 @@ final class ClientInbox: Sendable {
         var isFull = false
         var closing: ClientClosing?
         var waiters: Deque<Waiter> = []
-        /// Tickets that were drawn and neither served nor given up.
+        /// Tickets that were issued and neither resumed nor cancelled.
         var tickets: Set<UInt64> = []
         var nextTicket: UInt64 = 0
     }
@@ -28,14 +28,14 @@ final class ClientInbox: Sendable {
         self.maximumBytes = maximumBytes
     }
 
-    /// How the connection ended, once it has.
+    /// How the connection closed; nil while it is open.
     var closing: ClientClosing? { state.withLock { $0.closing } }
 
     var hasEvents: Bool { state.withLock { !$0.events.isEmpty || $0.closing != nil } }
 
-    /// Adds an event, or hands it to the waiter. After the end, only events of the program's own are accepted.
+    /// Appends an event, or resumes the waiting task with it. After ``ClientEvent/closed(_:)`` only inserted events are accepted.
     ///
-    /// - Returns: whether there is room for more.
+    /// - Returns: whether there is room for more
     @discardableResult
     func put(_ event: ClientEvent) -> Bool {
         let waiter: CheckedContinuation<ClientEvent?, Never>? = state.withLock { state in
@@ -54,26 +54,26 @@ final class ClientInbox: Sendable {
         return state.withLock { !$0.isFull }
     }
 
-    /// Lets events in again behind the end.
+    /// Accepts events again after the connection has closed.
     func reopen() { state.withLock { $0.closing = nil } }
 
-    /// Takes out all events of the program's own, in order.
+    /// Removes and returns all inserted events, in order.
     func takeInserted() -> [ClientEvent.Inserted] {
         state.withLock { state in
-            var taken: [ClientEvent.Inserted] = []
+            var removed: [ClientEvent.Inserted] = []
             state.events.removeAll { event in
-                guard case .inserted(let own) = event else { return false }
-                taken.append(own)
+                guard case .inserted(let inserted) = event else { return false }
+                removed.append(inserted)
                 state.bytes -= event.byteCount
                 return true
             }
-            return taken
+            return removed
         }
     }
 
-    /// Takes the oldest event; the last one, the end, again and again.
+    /// Removes and returns the oldest event. ``ClientEvent/closed(_:)`` is returned again each time once the queue is empty.
     ///
-    /// - Returns: `hasRoom` is true when the socket, that was full, may be read again.
+    /// - Returns: the event, and `hasRoom`, which is true if a full queue has emptied enough for the socket to be read again
     func take() -> (event: ClientEvent?, hasRoom: Bool) {
         state.withLock { state in
             guard let event = state.events.popFirst() else { return (state.closing.map { .closed($0) }, false) }
@@ -84,7 +84,7 @@ final class ClientInbox: Sendable {
         }
     }
 
-    /// A ticket for ``wait(_:_:)``, that can be given up before, while and after it waits.
+    /// Issues a ticket for ``wait(_:_:)``, which can be cancelled before, during and after the wait.
     func ticket() -> UInt64 {
         state.withLock { state in
             state.nextTicket &+= 1
@@ -93,7 +93,7 @@ final class ClientInbox: Sendable {
         }
     }
 
-    /// Resumes with the next event, or with nil when the ticket was given up, and at once when there is something to take.
+    /// Resumes the continuation with the next event; with nil if the ticket was cancelled, or at once if ``take()`` would return an event.
     func wait(_ ticket: UInt64, _ continuation: CheckedContinuation<ClientEvent?, Never>) {
         let waits = state.withLock { state in
             guard state.tickets.contains(ticket), state.events.isEmpty, state.closing == nil else {
@@ -106,7 +106,7 @@ final class ClientInbox: Sendable {
         if !waits { continuation.resume(returning: nil) }
     }
 
-    /// Ends the wait without an event.
+    /// Cancels the wait of a ticket, which resumes with nil.
     func giveUp(_ ticket: UInt64) {
         let continuation = state.withLock { state -> CheckedContinuation<ClientEvent?, Never>? in
             state.tickets.remove(ticket)

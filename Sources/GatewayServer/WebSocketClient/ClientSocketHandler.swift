@@ -3,23 +3,23 @@ import GatewayTLS
 import GatewayWebSocket
 import NIOCore
 
-/// The client's end of an upgraded connection: bytes to events, messages to bytes, pings to pongs, and the close handshake.
+/// The client side of an upgraded connection: parses frames into events, writes messages, sends pongs, and performs the close handshake.
 final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private enum State {
-        /// HTTP is still in the pipeline: nothing may be written.
+        /// HTTP handlers are still in the pipeline: nothing may be written.
         case waiting
         case open
-        /// Our close frame is out.
+        /// The client has sent its close frame.
         case closing
-        /// The end was reported.
+        /// ``ClientEvent/closed(_:)`` was reported.
         case closed
     }
 
-    /// For the gateway to close TCP, as RFC 6455 §7.1.1 wants it, before we do.
-    private static let patience = TimeAmount.seconds(1)
+    /// How long the client waits for the gateway to close TCP first, as RFC 6455 §7.1.1 recommends.
+    private static let closeGracePeriod = TimeAmount.seconds(1)
 
     private let inbox: ClientInbox
     private let options: ClientWebSocketOptions
@@ -27,9 +27,9 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     private var writer: MessageWriter
     private let serializer = FrameSerializer(role: .client)
     private var state = State.waiting
-    /// What came before ``begin()``: no more than one read of the socket.
-    private var early = ByteBuffer()
-    /// The payload of the newest ping that came while the socket wasn't writable.
+    /// Bytes received before ``begin()``: at most one read of the socket.
+    private var earlyBytes = ByteBuffer()
+    /// The payload of the newest ping received while the channel wasn't writable.
     private var pendingPong: [UInt8]?
     private var context: ChannelHandlerContext?
     private var deadline: Scheduled<Void>?
@@ -55,19 +55,19 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
 
     // MARK: Reading
 
-    /// From here on the connection is a WebSocket.
+    /// Starts WebSocket framing, once the HTTP handlers are removed.
     func begin() {
         guard let context, state == .waiting else { return }
         state = .open
-        guard early.readableBytes > 0 else { return }
-        read(early, context: context)
-        early = ByteBuffer()
+        guard earlyBytes.readableBytes > 0 else { return }
+        read(earlyBytes, context: context)
+        earlyBytes = ByteBuffer()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         switch state {
-        case .waiting: early.writeBuffer(&buffer)
+        case .waiting: earlyBytes.writeBuffer(&buffer)
         case .open, .closing: read(buffer, context: context)
         case .closed: return
         }
@@ -75,28 +75,30 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
 
     private func read(_ buffer: ByteBuffer, context: ChannelHandlerContext) {
         var buffer = buffer
-        var answers = ByteBuffer()
+        var replies = ByteBuffer()
         var hasRoom = true
         do throws(WebSocketError) {
             while let event = try reader.next(in: &buffer) {
-                hasRoom = take(event, in: buffer, answers: &answers) && hasRoom
+                hasRoom = handle(event, in: buffer, replies: &replies) && hasRoom
             }
         } catch {
-            if state == .open { writer.writeClose(error.closeCode, reason: error.reason, to: &answers) }
-            var closing = ClientClosing.lost("the gateway broke the rules of WebSocket: \(error.reason)")
+            if state == .open { writer.writeClose(error.closeCode, reason: error.reason, to: &replies) }
+            var closing = ClientClosing.lost("the gateway violated the WebSocket protocol: \(error.reason)")
             closing.isProtocolFault = true
             end(closing)
         }
-        if answers.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(answers), promise: nil) }
+        if replies.readableBytes > 0 { context.writeAndFlush(wrapOutboundOut(replies), promise: nil) }
         if state == .closed {
-            closeLater(Self.patience)
+            closeLater(Self.closeGracePeriod)
         } else if !hasRoom {
             setAutoRead(false)
         }
     }
 
-    /// - Returns: whether there is room for more.
-    private func take(_ event: WebSocketEvent, in buffer: borrowing ByteBuffer, answers: inout ByteBuffer) -> Bool {
+    /// Handles an event of the frame parser.
+    ///
+    /// - Returns: whether the inbox has room for more
+    private func handle(_ event: WebSocketEvent, in buffer: borrowing ByteBuffer, replies: inout ByteBuffer) -> Bool {
         switch event {
         case .text(let payload):
             return inbox.put(.text(String(decoding: bytes(of: payload, in: buffer), as: UTF8.self)))
@@ -106,22 +108,22 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
             return inbox.put(.pong(bytes(of: payload, in: buffer)))
         case .ping(let payload):
             let payload = bytes(of: payload, in: buffer)
-            answer(payload, answers: &answers)
+            writePong(payload, to: &replies)
             return options.reportsPings ? inbox.put(.ping(payload)) : true
         case .close(let code, let reason):
-            if state == .open { writer.writeCloseReply(code, to: &answers) }
+            if state == .open { writer.writeCloseReply(code, to: &replies) }
             let text = String(decoding: bytes(of: reason, in: buffer), as: UTF8.self)
             end(ClientClosing(code: code ?? ClientClosing.noCode, reason: text))
             return true
         }
     }
 
-    /// Answers pings one by one while the socket is writable. While it isn't, only the newest ping is kept, as RFC 6455 §5.5.3 permits, so
-    /// that a peer that doesn't read can't have pongs pile up here.
-    private func answer(_ ping: [UInt8], answers: inout ByteBuffer) {
+    /// Writes a pong while the channel is writable. Otherwise only the newest ping is kept, as RFC 6455 §5.5.3 permits, so that pongs for a peer
+    /// that doesn't read can't accumulate.
+    private func writePong(_ ping: [UInt8], to replies: inout ByteBuffer) {
         guard options.answersPings, state == .open, let context else { return }
         if context.channel.isWritable {
-            writer.writePong(ping.span.bytes, to: &answers)
+            writer.writePong(ping.span.bytes, to: &replies)
         } else {
             pendingPong = ping
         }
@@ -142,7 +144,7 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     }
 
     func setAutoRead(_ isOn: Bool) {
-        // On a channel that is closing there is nothing to be set.
+        // Setting the option fails only on a closing channel, where it has no effect.
         try? context?.channel.syncOptions?.setOption(.autoRead, value: isOn)
     }
 
@@ -167,24 +169,24 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
         context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
     }
 
-    // MARK: Ends
+    // MARK: Closing
 
-    /// Begins the close handshake; the second time, and after the gateway's close frame, nothing happens.
+    /// Starts the close handshake. Does nothing after the first call, or after the gateway's close frame.
     func close(_ code: UInt16?, reason: String) {
         guard let context, state == .open else { return }
         state = .closing
         var buffer = context.channel.allocator.buffer(capacity: 128)
         serializer.writeClose(code, reason: Array(reason.utf8).span.bytes, to: &buffer)
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
-        // Without reading on, the gateway's close frame would never come.
+        // Reading must continue, or the gateway's close frame would never be received.
         setAutoRead(true)
         deadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(options.closeTimeout)) { [self] in
-            end(.lost("the gateway didn't answer our close frame"))
+            end(.lost("the gateway didn't send a close frame in time"))
             self.context?.close(promise: nil)
         }
     }
 
-    /// Ends TCP without close frame and without TLS's close_notify, as a client does that loses its network.
+    /// Closes TCP without a close frame and without a TLS close_notify, like a client that loses its network.
     func abort() {
         guard let context else { return }
         end(.lost("aborted"))
@@ -215,7 +217,7 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        end(.lost("the gateway ended it without a close frame"))
+        end(.lost("the gateway closed the connection without a close frame"))
         context.fireChannelInactive()
     }
 }

@@ -3,9 +3,9 @@ import GatewayWebSocket
 import NIOCore
 import NIOHTTP1
 
-/// Sends the request for a WebSocket and reads the answer: an upgrade, or a refusal.
+/// Sends the upgrade request and handles the response: an upgrade or a rejection.
 ///
-/// Stands behind NIOHTTP1's response decoder until then. Bytes that came behind the answer reach the WebSocket.
+/// Added after NIOHTTP1's response decoder, and removed with it after the upgrade. Bytes that follow the response are passed to the WebSocket.
 final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias InboundOut = ByteBuffer
@@ -14,14 +14,14 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     private enum State {
         case waiting
         case requested
-        /// A good answer, but for the end that the decoder reports behind it.
+        /// A valid 101 response was received; the decoder has yet to report its end.
         case accepted(ClientHandshake.Agreement)
         case refused(HTTPResponseHead, body: [UInt8])
         case finished
         case upgraded
     }
 
-    /// What comes of the upgrade.
+    /// The result of a successful upgrade.
     struct Opened {
         var handler: Socket
         var agreement: ClientHandshake.Agreement
@@ -38,7 +38,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     private var tls: TLSHandshakeCompleted?
     private var state = State.waiting
 
-    /// - Parameter http: the handlers in front that leave with this one.
+    /// - Parameter http: the HTTP handlers that are removed together with this one
     init(
         _ handshake: ClientHandshake, isSecure: Bool, http: [any RemovableChannelHandler], deadline: NIODeadline,
         opened: EventLoopPromise<NIOLoopBound<Opened>>, makeSocket: @escaping (CompressionAgreement?) -> Socket
@@ -83,7 +83,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch state {
         case .upgraded:
-            // What was left over in the decoder, as bytes.
+            // Bytes that were left in the decoder.
             context.fireChannelRead(data)
         case .waiting, .finished:
             return
@@ -112,7 +112,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
         }
     }
 
-    /// Puts the WebSocket behind this handler, and takes HTTP out of the pipeline.
+    /// Adds the WebSocket handler after this one, and removes the HTTP handlers from the pipeline.
     private func upgrade(_ agreement: ClientHandshake.Agreement, context: ChannelHandlerContext) {
         state = .upgraded
         let socket = makeSocket(agreement.compression)
@@ -123,7 +123,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
             opened.fail(error)
             return context.close(promise: nil)
         }
-        // As it goes, the decoder hands on what it has left over; until it's gone, it looks at all that is written.
+        // The decoder forwards its leftover bytes when it is removed. Until then it inspects every write, so the WebSocket must not write.
         EventLoopFuture.andAllComplete(http.map { pipeline.removeHandler($0) }, on: context.eventLoop)
             .assumeIsolated().whenComplete { [self] _ in
                 opened.succeed(NIOLoopBound(Opened(handler: socket, agreement: agreement, tls: tls), eventLoop: context.eventLoop))
@@ -137,7 +137,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
         context.close(promise: nil)
     }
 
-    /// The first reason counts.
+    /// Fails the upgrade; only the first error is reported.
     private func fail(_ error: ClientWebSocketError) {
         switch state {
         case .finished, .upgraded: return
@@ -150,10 +150,10 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if case .upgraded = state { return context.fireErrorCaught(error) }
         switch (error, state) {
-        // A body that the end of the connection ends; whether it is whole doesn't matter.
+        // The body may be delimited by the end of the connection; whether it is complete doesn't matter.
         case (_, .refused): refuse(context)
         case (let error as TLSError, _): fail(.tls("\(error)"))
-        case (is HTTPParserError, _): fail(.lost("the answer isn't HTTP"))
+        case (is HTTPParserError, _): fail(.lost("the response isn't HTTP"))
         default: fail(.lost(ClientFailure.text(error)))
         }
         context.close(promise: nil)
@@ -161,18 +161,18 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
 
     func channelInactive(context: ChannelHandlerContext) {
         if case .refused = state { refuse(context) }
-        fail(.lost("the gateway closed it"))
+        fail(.lost("the server closed the connection"))
         context.fireChannelInactive()
     }
 }
 
-/// What stands in the pipeline once a connection is a WebSocket.
+/// The handler of a connection after the upgrade to a WebSocket.
 protocol UpgradedSocket: ChannelHandler, SendableMetatype {
-    /// HTTP is out of the pipeline.
+    /// Called when the HTTP handlers are removed from the pipeline.
     func begin()
 }
 
-/// Replaces the request's bytes by others, for tests of what isn't HTTP.
+/// Sends raw bytes instead of the request, for tests of malformed HTTP.
 final class RawRequestEncoder: ChannelOutboundHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPClientRequestPart
     typealias OutboundOut = ByteBuffer
@@ -182,7 +182,7 @@ final class RawRequestEncoder: ChannelOutboundHandler, RemovableChannelHandler {
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        // The decoder has seen the request go by, and takes the answer for one to it.
+        // The response decoder has seen the request, and parses the response as its reply.
         switch unwrapOutboundIn(data) {
         case .head: context.write(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: promise)
         case .body, .end: promise?.succeed()

@@ -5,29 +5,29 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// A WebSocket client for the gateway: what `parley talk` and the end-to-end tests speak through.
+/// A WebSocket client for the gateway, used by `parley talk` and the end-to-end tests.
 ///
-/// Events wait in a bounded inbox and are taken with ``next(within:)``; nobody taking them is back-pressure down to the gateway.
-/// Sending waits until the socket has taken the bytes. All methods may be called from any task.
+/// Events wait in a bounded inbox until ``next(within:)`` returns them; a full inbox stops reading, so that backpressure reaches the gateway.
+/// Sending waits until the bytes are written to the socket. All methods may be called from any task.
 package final class ClientWebSocket: Sendable {
-    /// Subprotocol, compression, and the fields of the answer.
+    /// The negotiated subprotocol and compression, and the header fields of the response.
     package let agreement: ClientHandshake.Agreement
-    /// Version, cipher and the like; nil for `ws:`.
+    /// Version and cipher of the TLS connection; nil for `ws:`.
     package let tls: TLSHandshakeCompleted?
     private let channel: any Channel
     private let inbox: ClientInbox
-    private let arrivals: ArrivalClock
+    private let receiveClock: ArrivalClock
     private let socket: NIOLoopBound<ClientSocketHandler>
 
     private init(
-        channel: any Channel, inbox: ClientInbox, arrivals: ArrivalClock, agreement: ClientHandshake.Agreement,
+        channel: any Channel, inbox: ClientInbox, receiveClock: ArrivalClock, agreement: ClientHandshake.Agreement,
         tls: TLSHandshakeCompleted?, socket: NIOLoopBound<ClientSocketHandler>
     ) {
         self.agreement = agreement
         self.tls = tls
         self.channel = channel
         self.inbox = inbox
-        self.arrivals = arrivals
+        self.receiveClock = receiveClock
         self.socket = socket
     }
 
@@ -35,9 +35,9 @@ package final class ClientWebSocket: Sendable {
         channel.close(promise: nil)
     }
 
-    // MARK: Opening
+    // MARK: Connecting
 
-    /// Connects, with TLS for `wss:`, and upgrades, all within ``ClientWebSocketOptions/timeout``.
+    /// Connects, with TLS for `wss:`, and performs the upgrade within ``ClientWebSocketOptions/timeout``.
     package static func connect(
         to url: WebSocketURL, options: ClientWebSocketOptions = ClientWebSocketOptions(), on group: ClientGroup = .shared
     ) async throws(ClientWebSocketError) -> ClientWebSocket {
@@ -52,24 +52,24 @@ package final class ClientWebSocket: Sendable {
             throw .tls("\(error)")
         }
         let inbox = ClientInbox(maximumEvents: options.inboxEvents, maximumBytes: options.inboxBytes)
-        let arrivals = ArrivalClock()
+        let receiveClock = ArrivalClock()
         let eventLoop = group.next()
         let channel = try await openChannel(to: url, options: options, on: eventLoop, before: deadline)
-        // Nothing is lost in between: a gateway says nothing before it is asked.
+        // Adding the handlers after connecting loses nothing, because the gateway sends nothing before the request.
         let opening = eventLoop.flatSubmit {
             let opened = eventLoop.makePromise(of: NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>.self)
             do {
                 try assemble(
-                    channel, inbox: inbox, arrivals: arrivals, handshake: ClientHandshake(url, options: options), options: options,
-                    tls: tls, loop: group.loop(eventLoop), deadline: deadline, opened: opened)
+                    channel, inbox: inbox, receiveClock: receiveClock, handshake: ClientHandshake(url, options: options),
+                    options: options, tls: tls, loop: group.loop(eventLoop), deadline: deadline, opened: opened)
             } catch {
                 opened.fail(error)
                 channel.close(promise: nil)
             }
             return opened.futureResult.map { bound in
                 ClientWebSocket(
-                    channel: channel, inbox: inbox, arrivals: arrivals, agreement: bound.value.agreement, tls: bound.value.tls,
-                    socket: NIOLoopBound(bound.value.handler, eventLoop: eventLoop))
+                    channel: channel, inbox: inbox, receiveClock: receiveClock, agreement: bound.value.agreement,
+                    tls: bound.value.tls, socket: NIOLoopBound(bound.value.handler, eventLoop: eventLoop))
             }
         }
         do {
@@ -81,7 +81,7 @@ package final class ClientWebSocket: Sendable {
         }
     }
 
-    /// TCP to the URL's host, or to the first address of ``ClientWebSocketOptions/resolutions`` that answers.
+    /// Opens a TCP connection to the URL's host, or to the first reachable address of ``ClientWebSocketOptions/resolutions``.
     private static func openChannel(
         to url: WebSocketURL, options: ClientWebSocketOptions, on eventLoop: any EventLoop, before deadline: NIODeadline
     ) async throws(ClientWebSocketError) -> any Channel {
@@ -101,10 +101,10 @@ package final class ClientWebSocket: Sendable {
         throw .cannotConnect(failures.joined(separator: "; "))
     }
 
-    /// The pipeline until the upgrade, from the socket upwards.
+    /// Adds the handlers that are needed until the upgrade, starting at the socket.
     private static func assemble(
-        _ channel: any Channel, inbox: ClientInbox, arrivals: ArrivalClock, handshake: ClientHandshake, options: ClientWebSocketOptions,
-        tls: TLSClientContext?, loop: ClientGroup.Loop, deadline: NIODeadline,
+        _ channel: any Channel, inbox: ClientInbox, receiveClock: ArrivalClock, handshake: ClientHandshake,
+        options: ClientWebSocketOptions, tls: TLSClientContext?, loop: ClientGroup.Loop, deadline: NIODeadline,
         opened: EventLoopPromise<NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>>
     ) throws {
         let encoder: any ChannelOutboundHandler & RemovableChannelHandler =
@@ -114,20 +114,20 @@ package final class ClientWebSocket: Sendable {
             handshake, isSecure: tls != nil, http: [encoder, decoder], deadline: deadline, opened: opened,
             makeSocket: { ClientSocketHandler(inbox: inbox, options: options, compression: $0, deflate: loop.deflate) })
         let pipeline = channel.pipeline.syncOperations
-        let first = ArrivalHandler(arrivals)
+        let first = ArrivalHandler(receiveClock)
         try pipeline.addHandler(first)
         let last: [any ChannelHandler] = [encoder, decoder, upgrade]
-        // The handshake begins when its handler is added, and must find the others behind it.
+        // Adding the upgrade handler starts the handshake, so it is added last, after the encoder and decoder.
         try pipeline.addHandlers(last)
         if let tls { try pipeline.addHandler(TLSHandler(client: tls, buffers: loop.tls), position: .after(first)) }
     }
 
     // MARK: Receiving
 
-    /// The next event, in order. After the end, the end again.
+    /// Returns the next event, in order. After ``ClientEvent/closed(_:)`` it returns that event again.
     ///
-    /// - Parameter limit: how long to wait for it; nil: for ever; zero or less: only what is there.
-    /// - Returns: nil when nothing came in time, or when the task is cancelled.
+    /// - Parameter limit: maximum wait; nil: unlimited; zero or less: no wait
+    /// - Returns: nil if there was no event in time, or if the task was cancelled
     package func next(within limit: Duration? = nil) async -> ClientEvent? {
         if let event = take() { return event }
         if let limit, limit <= .zero { return nil }
@@ -143,25 +143,25 @@ package final class ClientWebSocket: Sendable {
         return event ?? take()
     }
 
-    /// Whether ``next(within:)`` would return at once.
+    /// Whether ``next(within:)`` would return an event at once.
     package var hasEvents: Bool { inbox.hasEvents }
 
-    /// Everything until the end, the end included. Taken from the same inbox as ``next(within:)``.
+    /// All events including ``ClientEvent/closed(_:)``, from the same inbox as ``next(within:)``.
     package var events: ClientEvents { ClientEvents(client: self) }
 
-    /// Puts an event of the program's own among those of the gateway, so that one loop can wait for both.
+    /// Inserts an event of the program among those of the gateway, so that one loop can wait for both.
     package func insert(_ event: ClientEvent.Inserted) {
         inbox.put(.inserted(event))
     }
 
-    /// Has ``next(within:)`` and ``insert(_:)`` work as before the end, which was taken: for a program that connects again.
+    /// Lets ``next(within:)`` wait for inserted events again after ``ClientEvent/closed(_:)``, for a program that reconnects.
     package func reopenInbox() { inbox.reopen() }
 
-    /// Takes out all events of the program's own, which go on to another connection.
+    /// Removes and returns all inserted events, to move them to another connection.
     package func takeInserted() -> [ClientEvent.Inserted] { inbox.takeInserted() }
 
-    /// Time since the last byte from the gateway, be it of a message, a part of one or a ping.
-    package var idle: Duration { arrivals.idle }
+    /// Time since the last byte from the gateway, whether of a message, a partial message or a ping.
+    package var idle: Duration { receiveClock.idle }
 
     private func take() -> ClientEvent? {
         let (event, hasRoom) = inbox.take()
@@ -171,7 +171,9 @@ package final class ClientWebSocket: Sendable {
 
     // MARK: Sending
 
-    /// - Parameter compresses: whether it may be sent compressed, where that was agreed on and pays.
+    /// Sends a text message.
+    ///
+    /// - Parameter compresses: whether the message may be compressed, if compression was negotiated and makes it smaller
     package func send(text: String, compresses: Bool = true) async throws(ClientWebSocketError) {
         let bytes = Array(text.utf8)
         try await perform { $0.send(.text, bytes, compresses: compresses, promise: $1) }
@@ -181,12 +183,14 @@ package final class ClientWebSocket: Sendable {
         try await perform { $0.send(.binary, binary, compresses: false, promise: $1) }
     }
 
-    /// - Parameter payload: at most 125 bytes; the rest would be cut off.
+    /// Sends a ping.
+    ///
+    /// - Parameter payload: truncated to 125 bytes
     package func ping(_ payload: [UInt8] = []) async throws(ClientWebSocketError) {
         try await perform { $0.ping(payload, promise: $1) }
     }
 
-    /// Sends bytes as they are: frames of a test's own making, or none at all. ``FrameSerializer`` helps.
+    /// Sends raw bytes, for tests: hand-made frames (see ``FrameSerializer``), or bytes that aren't a frame.
     package func sendRaw(_ bytes: [UInt8]) async throws(ClientWebSocketError) {
         try await perform { $0.sendRaw(bytes, promise: $1) }
     }
@@ -205,23 +209,24 @@ package final class ClientWebSocket: Sendable {
 
     // MARK: Closing
 
-    /// Sends a close frame. The end comes as an event when the gateway answers, or after ``ClientWebSocketOptions/closeTimeout``.
+    /// Sends a close frame. ``ClientEvent/closed(_:)`` follows once the gateway's close frame is received, or after
+    /// ``ClientWebSocketOptions/closeTimeout``.
     ///
     /// - Parameters:
-    ///   - code: nil for a close frame without one.
-    ///   - reason: cut to 123 bytes.
+    ///   - code: nil for a close frame without a code
+    ///   - reason: truncated to 123 bytes
     package func close(code: UInt16? = 1000, reason: String = "") {
         channel.eventLoop.execute { [socket] in socket.value.close(code, reason: reason) }
     }
 
-    /// Ends TCP at once, without a close frame and without TLS's close_notify.
+    /// Closes the TCP connection at once, without a close frame and without a TLS close_notify.
     package func abort() {
         channel.eventLoop.execute { [socket] in socket.value.abort() }
     }
 
-    /// Returns when TCP has ended.
+    /// Returns when the TCP connection is closed.
     package func waitForEnd() async {
-        // A channel's closing never fails.
+        // The close future of a channel never fails.
         try? await channel.closeFuture.get()
     }
 }

@@ -1,17 +1,17 @@
-/// Why a ``ClientWebSocket`` couldn't connect, or couldn't send.
+/// The reason why a ``ClientWebSocket`` couldn't connect or send.
 package enum ClientWebSocketError: Error, Sendable {
-    /// No address, or nobody listens there; with the system's reason.
+    /// The name has no address, or connecting failed; with the system's message.
     case cannotConnect(String)
-    /// The TLS handshake failed, or the authority's file is of no use.
+    /// The TLS handshake failed, or the CA file is unusable.
     case tls(String)
-    /// Answered by HTTP instead of a WebSocket.
+    /// The server rejected the upgrade with an HTTP response.
     case refused(HTTPRefusal)
-    /// A 101 that isn't an answer to our request.
+    /// The server sent a 101 response that doesn't match the request.
     case handshake(ClientHandshakeFault)
-    /// The connection ended before the answer to the request.
+    /// The connection closed before the response to the upgrade request.
     case lost(String)
     case timedOut
-    /// Sent to a connection that is over.
+    /// A message was sent on a closed connection.
     case closed(ClientClosing)
 }
 
@@ -21,9 +21,9 @@ extension ClientWebSocketError: CustomStringConvertible {
         case .cannotConnect(let reason): "can't connect: \(reason)"
         case .tls(let reason): reason
         case .refused(let refusal): "\(refusal)"
-        case .handshake(let fault): "the answer to the upgrade is wrong: \(fault)"
+        case .handshake(let fault): "invalid upgrade response: \(fault)"
         case .lost(let reason): "the connection was lost before the upgrade: \(reason)"
-        case .timedOut: "no connection in time"
+        case .timedOut: "timed out while connecting"
         case .closed(let closing): "\(closing)"
         }
     }

@@ -1,12 +1,12 @@
 import Foundation
 package import NIOHTTP1
 
-/// An answer by HTTP to the request for a WebSocket, as a rule problem+json (RFC 9457).
+/// An HTTP response that rejects the upgrade, usually with a problem document (RFC 9457).
 package struct HTTPRefusal: Sendable {
-    /// What is kept of a body, in bytes.
+    /// Maximum bytes kept of the body.
     package static let maximumBodyBytes = 64 * 1024
 
-    /// The members of the problem that Parley fills in. A body that isn't a problem leaves all of them nil.
+    /// The members of a problem document that Parley sends; all nil for any other body.
     package struct Problem: Sendable, Decodable, Hashable {
         package var title: String?
         package var detail: String?
@@ -20,7 +20,7 @@ package struct HTTPRefusal: Sendable {
     }
 
     package var status: Int
-    /// The words behind the status.
+    /// The reason phrase after the status.
     package var phrase: String
     package var headers: HTTPHeaders
     package var body: [UInt8]
@@ -37,7 +37,7 @@ package struct HTTPRefusal: Sendable {
 
 extension HTTPRefusal: CustomStringConvertible {
     package var description: String {
-        var text = "refused with \(status) \(phrase)"
+        var text = "rejected with \(status) \(phrase)"
         if let code = problem.code { text += ", \(code)" }
         if let detail = problem.detail { text += ": \(detail)" }
         var notes: [String] = []

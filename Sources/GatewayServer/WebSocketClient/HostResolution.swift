@@ -1,21 +1,21 @@
 import GatewayWebSocket
 import NIOCore
 
-/// An address that stands in for the look-up of a name, written `HOST:PORT:ADDRESS` as curl's `--resolve` has it.
+/// Addresses that replace the name resolution of a host, written `HOST:PORT:ADDRESS` as in curl's `--resolve`.
 package struct HostResolution: Sendable, Hashable {
-    /// Why a text isn't one. The descriptions are for people.
+    /// The reason why a text is invalid. The descriptions are messages for users.
     package enum Fault: Error, Sendable, Hashable, CaseIterable {
         case form, host, port, address
     }
 
-    /// Nil for every host.
+    /// The host in lower case; nil for every host.
     package var host: String?
     /// 1–65535.
     package var port: Int
     /// IPv4 or IPv6 addresses without brackets, in the order in which they are tried; at least one.
     package var addresses: [String]
 
-    /// Reads `HOST:PORT:ADDRESS[,ADDRESS]…`. IPv6 addresses may stand in brackets; `*` is every host; a leading `+` is passed over.
+    /// Parses `HOST:PORT:ADDRESS[,ADDRESS]…`. IPv6 addresses may be in brackets; `*` matches every host; a leading `+` is ignored.
     package init(_ text: String) throws(Fault) {
         var rest = text[...]
         if rest.first == "+" { rest = rest.dropFirst() }
@@ -46,7 +46,7 @@ package struct HostResolution: Sendable, Hashable {
         }
     }
 
-    /// Whether it stands in for the name of this URL.
+    /// Whether the entry applies to the host and port of this URL.
     package func covers(_ url: WebSocketURL) -> Bool {
         port == url.port && (host ?? url.host.lowercased()) == url.host.lowercased()
     }
@@ -55,8 +55,8 @@ package struct HostResolution: Sendable, Hashable {
 extension HostResolution.Fault: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .form: "HOST:PORT:ADDRESS is expected, such as gateway.example:443:127.0.0.1"
-        case .host: "the host is a name, an address or *"
+        case .form: "expected HOST:PORT:ADDRESS, such as gateway.example:443:127.0.0.1"
+        case .host: "the host must be a name, an address or *"
         case .port: "the port must be 1–65535"
         case .address: "each address must be an IPv4 or IPv6 address"
         }

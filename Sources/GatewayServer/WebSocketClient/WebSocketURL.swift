@@ -1,22 +1,22 @@
 import GatewayWebSocket
 
-/// A `ws:` or `wss:` URL, taken apart (RFC 6455 §3).
+/// The components of a `ws:` or `wss:` URL (RFC 6455 §3).
 package struct WebSocketURL: Sendable, Hashable {
-    /// Why a text isn't such a URL. The descriptions are for people.
+    /// The reason why a text isn't such a URL. The descriptions are messages for users.
     package enum Fault: Error, Sendable, Hashable, CaseIterable {
         case characters, scheme, fragment, userInformation, host, port
     }
 
-    /// `wss:`.
+    /// Whether the scheme is `wss:`.
     package var isSecure: Bool
-    /// A name or an address, an IPv6 one without its brackets.
+    /// A name or an address; an IPv6 address without brackets.
     package var host: String
     /// 1–65535.
     package var port: Int
     /// Path and query, beginning with a slash.
     package var target: String
 
-    /// - Parameter defaultPath: stands in where the URL has no path, or only a slash.
+    /// - Parameter defaultPath: the path if the URL has none, or only a slash
     package init(_ text: String, defaultPath: String = "/") throws(Fault) {
         guard text.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else { throw .characters }
         let rest: Substring
@@ -57,7 +57,7 @@ package struct WebSocketURL: Sendable, Hashable {
         }
     }
 
-    /// The value of `Host`: the port only where it isn't the scheme's own.
+    /// The value of `Host`: host and port, the latter only if it isn't the default of the scheme.
     package var authority: String {
         let name = host.contains(":") ? "[\(host)]" : host
         return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
@@ -75,10 +75,10 @@ extension WebSocketURL: CustomStringConvertible {
 extension WebSocketURL.Fault: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .characters: "a URL has only printable ASCII characters; others are percent-encoded"
+        case .characters: "a URL may contain only printable ASCII characters; percent-encode others"
         case .scheme: "the URL must begin with wss:// or ws://"
-        case .fragment: "a WebSocket's URL has no fragment (#…)"
-        case .userInformation: "credentials don't belong in the URL"
+        case .fragment: "a WebSocket URL can't have a fragment (#…)"
+        case .userInformation: "the URL must not contain credentials"
         case .host: "the URL's host is malformed"
         case .port: "the URL's port must be 1–65535"
         }

@@ -1,8 +1,8 @@
-// Counts the allocations of a process, and who asked for them. Loaded with LD_PRELOAD.
+// Counts the allocations of a process by call stack. Loaded with LD_PRELOAD.
 //
-// ALLOCATION_COUNTS names a file that is mapped into the process and holds everything: whoever else maps it starts and stops the counting
-// (the word `recording`) and reads the result, so that no signal, dump or socket stands between the two and the counted process
-// runs on undisturbed. The layout is `struct counts` below; report.py reads it.
+// ALLOCATION_COUNTS names a file that is mapped into the process and contains all results. Another process maps it, too, to start and stop
+// counting (`recording`) and to read the results, which needs no signal, dump or socket and doesn't disturb the counted process. The layout
+// is `struct counts` below; report.py parses it.
 //
 // build: cc -O2 -fPIC -shared -o counter.so counter.c -ldl
 #define _GNU_SOURCE
@@ -16,9 +16,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { DEPTH = 40, SLOTS = 8192, SKIPPED = 2 };  // frames kept of a stack; stacks kept; frames that are this library's own
+enum { DEPTH = 40, SLOTS = 8192, SKIPPED = 2 };  // frames per stack; stacks; frames of this library, which are skipped
 
-// One place in the program that allocates: a call stack, and what came from it.
+// A call stack that allocates, and its allocations.
 struct stack {
     _Atomic uint64_t hash;  // 0: the slot is free
     _Atomic uint64_t calls;
@@ -31,13 +31,13 @@ struct counts {
     uint64_t magic;
     _Atomic uint64_t recording;  // 1: count; set from outside
     _Atomic uint64_t calls, bytes, frees;
-    _Atomic uint64_t lost;  // calls that found no free slot: counted above, but not attributed
+    _Atomic uint64_t lost;  // calls without a free slot: counted in `calls`, but not attributed
     uint64_t slots, depth;
     struct stack stacks[SLOTS];
 };
 
 static struct counts *counts;
-static _Thread_local int inside;  // backtrace() allocates now and then: its own calls aren't the program's
+static _Thread_local int inside;  // set during backtrace(), whose own allocations aren't counted
 
 static void *(*next_malloc)(size_t);
 static void *(*next_calloc)(size_t, size_t);
@@ -47,7 +47,7 @@ static void *(*next_aligned_alloc)(size_t, size_t);
 static void *(*next_memalign)(size_t, size_t);
 static void (*next_free)(void *);
 
-// dlsym() itself asks for memory before there is any function to give it: these bytes do.
+// dlsym() allocates before next_calloc is resolved: it gets this memory.
 static char early[4096];
 static size_t early_used;
 
@@ -74,7 +74,7 @@ __attribute__((constructor)) static void start(void) {
     if (!next_malloc) resolve();
     const char *path = getenv("ALLOCATION_COUNTS");
     if (!path) return;
-    // The unwinder loads itself at its first use.
+    // The first backtrace() loads the unwinder.
     void *frames[4];
     backtrace(frames, 4);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -82,17 +82,17 @@ __attribute__((constructor)) static void start(void) {
     void *map = mmap(NULL, sizeof(struct counts), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     if (map == MAP_FAILED) return;
-    struct counts *fresh = map;
-    fresh->magic = 0x31434f4c4c41;  // "ALLOC1"
-    fresh->slots = SLOTS;
-    fresh->depth = DEPTH;
-    counts = fresh;
+    struct counts *shared = map;
+    shared->magic = 0x31434f4c4c41;  // "ALLOC1"
+    shared->slots = SLOTS;
+    shared->depth = DEPTH;
+    counts = shared;
 }
 
-static __attribute__((noinline)) void note(size_t size) {
+static __attribute__((noinline)) void record(size_t size) {
     if (!counts || !counts->recording || inside) return;
     inside = 1;
-    int kept = errno;
+    int saved_errno = errno;
     counts->calls++;
     counts->bytes += size;
     void *frames[DEPTH + SKIPPED];
@@ -116,7 +116,7 @@ static __attribute__((noinline)) void note(size_t size) {
         found = 1;
     }
     if (!found) counts->lost++;
-    errno = kept;
+    errno = saved_errno;
     inside = 0;
 }
 
@@ -125,13 +125,13 @@ void *malloc(size_t size) {
         resolve();
         if (!next_malloc) return early_allocate(size);
     }
-    note(size);
+    record(size);
     return next_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
     if (!next_calloc) return early_allocate(count * size);
-    note(count * size);
+    record(count * size);
     return next_calloc(count, size);
 }
 
@@ -139,30 +139,30 @@ void *realloc(void *block, size_t size) {
     if (!next_realloc) resolve();
     if (is_early(block)) {
         void *moved = next_malloc(size);
-        // How long the block was isn't known, only where the early ones end.
+        // The block's size is unknown, except that it lies within `early`.
         size_t held = (size_t)(early + sizeof early - (char *)block);
         if (moved) memcpy(moved, block, held < size ? held : size);
         return moved;
     }
-    note(size);
+    record(size);
     return next_realloc(block, size);
 }
 
 int posix_memalign(void **block, size_t alignment, size_t size) {
     if (!next_posix_memalign) resolve();
-    note(size);
+    record(size);
     return next_posix_memalign(block, alignment, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size) {
     if (!next_aligned_alloc) resolve();
-    note(size);
+    record(size);
     return next_aligned_alloc(alignment, size);
 }
 
 void *memalign(size_t alignment, size_t size) {
     if (!next_memalign) resolve();
-    note(size);
+    record(size);
     return next_memalign(alignment, size);
 }
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Tells who asked for the memory that counter.so has counted.
+"""Attributes the allocations that counter.so has counted to modules.
 
 usage: report.py COUNTS PID MESSAGES [--stacks N] [--limit X] [--name NAME]
 
-COUNTS is the mapped file, PID the process (still running), MESSAGES how many messages the counting covered.
-Every allocation belongs to one owner: going outwards from malloc, the first frame that is neither the C library's, nor the Swift
-runtime's or standard library's, nor a container's of NIOCore (ByteBuffer, CircularBuffer: who uses one pays for it).
-With --limit, the exit status is 1 when what is ours exceeds X a message.
+COUNTS is the mapped file, PID the process, which must still be running, and MESSAGES the number of messages that were counted.
+The owner of an allocation is the innermost frame outside the C library, the Swift runtime and standard library, and NIOCore's containers
+(ByteBuffer and CircularBuffer, whose allocations are attributed to the caller).
+With --limit, the exit status is 1 when the gateway's own allocations exceed X per message.
 """
 
 import argparse
@@ -17,12 +17,12 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 
-# Timers and the growth of tables happen now and then, in no relation to a message.
+# Timers and growing tables allocate now and then, independently of messages.
 TOLERANCE = 0.01
 MAGIC = 0x31434F4C4C41
 OURS = {"GatewayCore", "GatewayServer", "parley"}
 CONTAINER = re.compile(r"^\$s7NIOCore(10ByteBuffer|19ByteBufferAllocator|14CircularBuffer|20MarkedCircularBuffer)")
-# Swift's standard library (`s`, or `S` and a letter for the common types) and what belongs to the runtime.
+# Swift's standard library (`s`, or `S` and a letter for common types) and its runtime.
 RUNTIME = re.compile(r"^(_?swift_|_swift|_ZNS?t?\d*swift|\$s(s|S[a-zA-Z])|\$s12_Concurrency|\$s15Synchronization|_Znwm|_Znam)")
 EXTENSION = re.compile(r"(\d+)(GatewayCore|GatewayServer|parley)E")
 
@@ -32,7 +32,7 @@ def read_counts(path):
         data = file.read()
     magic, _, calls, size, frees, lost, slots, depth = struct.unpack_from("<8Q", data, 0)
     if magic != MAGIC:
-        sys.exit(f"{path}: nothing was counted: is counter.so loaded?")
+        sys.exit(f"{path} has no counts: is counter.so loaded?")
     stacks, at, width = [], 64, 32 + 8 * depth
     for _ in range(slots):
         hash_, count, amount, frames = struct.unpack_from("<4Q", data, at)
@@ -43,7 +43,7 @@ def read_counts(path):
 
 
 class Symbols:
-    """The names of addresses of one process, from its map and the symbol tables of the files in it."""
+    """The symbols of a process's addresses, from its memory map and the symbol tables of the mapped files."""
 
     def __init__(self, pid):
         self.regions, self.tables = [], {}
@@ -75,7 +75,7 @@ class Symbols:
         return self.tables[path]
 
     def name(self, address):
-        """The file and the symbol of a return address, which lies behind the call that it belongs to."""
+        """Returns the file and the symbol of a return address, which points behind its call instruction."""
         for start, end, path in self.regions:
             if start <= address < end:
                 addresses, names = self.table(path)
@@ -97,7 +97,7 @@ def owner(frames, executable):
         if file.startswith(("libc.so", "libc-", "ld-linux", "libstdc++", "libgcc", "counter.so")):
             continue
         if file.startswith(("libssl", "libcrypto")):
-            # Its inner functions have no names here; the one that was called from outside has.
+            # OpenSSL's internal functions have no symbols; its exported function, which the caller called, does.
             inside = [name for library, name in frames if library.startswith(("libssl", "libcrypto"))]
             return "OpenSSL", inside[-1]
         if file.startswith("libz."):
@@ -137,35 +137,35 @@ def main():
     calls, size, frees, lost, stacks = read_counts(options.counts)
     symbols = Symbols(options.pid)
     names = {}
-    owners, places, examples = Counter(), Counter(), defaultdict(lambda: (0, 0, []))
+    owners, sites, examples = Counter(), Counter(), defaultdict(lambda: (0, 0, []))
     for count, amount, frames in stacks:
         named = []
         for address in frames:
             if address not in names:
                 names[address] = symbols.name(address)
             named.append(names[address])
-        who, symbol = owner(named, symbols.executable.rsplit("/", 1)[-1])
-        owners[who] += count
-        places[who, symbol] += count
-        if count > examples[who, symbol][0]:
-            examples[who, symbol] = (count, amount // count, named)
+        category, symbol = owner(named, symbols.executable.rsplit("/", 1)[-1])
+        owners[category] += count
+        sites[category, symbol] += count
+        if count > examples[category, symbol][0]:
+            examples[category, symbol] = (count, amount // count, named)
 
     each = 1 / options.messages
     ours = owners["ours"] * each
     exceeded = options.limit is not None and ours > options.limit + TOLERANCE
     verdict = "" if options.limit is None else f", at most {options.limit:g}: {'missed' if exceeded else 'met'}"
-    others = "  ".join(f"{who} {count * each:.3f}" for who, count in owners.most_common() if who != "ours" and count * each >= 0.001)
+    others = "  ".join(f"{category} {count * each:.3f}" for category, count in owners.most_common() if category != "ours" and count * each >= 0.001)
     print(f"{options.name:<8} ours {ours:.3f}{verdict}   others: {others or 'none'}   ({size * each:.0f} bytes)")
     if lost:
-        print(f"  {lost} allocations found no room in the table of stacks")
+        print(f"  {lost} allocations aren't attributed: the table of stacks is full")
 
     if options.stacks:
-        top = [place for place in places.most_common() if place[1] * each >= 0.002][: options.stacks]
-        wanted = sorted({s for (who, s), _ in top} | {s for place, _ in top for _, s in examples[place][2]})
+        top = [site for site in sites.most_common() if site[1] * each >= 0.002][: options.stacks]
+        wanted = sorted({s for (category, s), _ in top} | {s for site, _ in top for _, s in examples[site][2]})
         readable = demangle(wanted)
-        for (who, symbol), count in top:
-            _, average, frames = examples[who, symbol]
-            print(f"  {count * each:7.3f}  {who}: {readable.get(symbol, symbol)[:150]}   ({average} bytes)")
+        for (category, symbol), count in top:
+            _, average, frames = examples[category, symbol]
+            print(f"  {count * each:7.3f}  {category}: {readable.get(symbol, symbol)[:150]}   ({average} bytes)")
             for file, name in frames[:14]:
                 print(f"             {file[:16]:<16} {readable.get(name, name)[:130]}")
     if exceeded:

@@ -15,15 +15,15 @@
 #include "process.h"
 
 enum { OPCODE_TEXT = 1, OPCODE_BINARY = 2, OPCODE_CLOSE = 8, OPCODE_PING = 9, OPCODE_PONG = 10 };
-enum { COMPLAINTS = 5 };  // that are printed before it goes on in silence
+enum { MAX_WARNINGS = 5 };  // further ones are suppressed
 
 static const unsigned char mask[4] = {0x5a, 0xc3, 0x17, 0x9e};
 static unsigned char input[1 << 18];
-static unsigned char *batch;  // what is about to be written
+static unsigned char *batch;  // bytes to write at the next flush
 static size_t batch_length, batch_capacity;
-static unsigned complaints;
+static unsigned warnings;
 
-#define COMPLAIN(...) (complaints++ < COMPLAINTS ? (void)fprintf(stderr, __VA_ARGS__) : (void)0)
+#define WARN(...) (warnings++ < MAX_WARNINGS ? (void)fprintf(stderr, __VA_ARGS__) : (void)0)
 
 // Frames
 
@@ -49,12 +49,12 @@ struct message message_make(const void *payload, size_t length, bool binary) {
     size_t header = write_header(message.frame, binary ? OPCODE_BINARY : OPCODE_TEXT, length);
     for (size_t i = 0; i < length; i++) message.frame[header + i] = ((const unsigned char *)payload)[i] ^ mask[i & 3];
     message.length = header + length;
-    const char *place = memmem(payload, length, "########", 8);
-    if (place) message.number = (long)(header + (size_t)(place - (const char *)payload));
+    const char *placeholder = memmem(payload, length, "########", 8);
+    if (placeholder) message.number = (long)(header + (size_t)(placeholder - (const char *)payload));
     return message;
 }
 
-static void number(unsigned char *frame, const struct message *message) {
+static void insert_number(unsigned char *frame, const struct message *message) {
     static unsigned next;
     char digits[9];
     snprintf(digits, sizeof digits, "%08u", next++ % 100000000u);
@@ -67,7 +67,7 @@ static void number(unsigned char *frame, const struct message *message) {
 
 // Writing
 
-static unsigned char *room(size_t length) {
+static unsigned char *reserve(size_t length) {
     if (batch_length + length > batch_capacity) {
         batch_capacity = 2 * (batch_length + length);
         batch = realloc(batch, batch_capacity);
@@ -79,32 +79,32 @@ static unsigned char *room(size_t length) {
 static void append_frame(unsigned opcode, const void *payload, size_t length) {
     unsigned char header[14];
     size_t used = write_header(header, opcode, length);
-    unsigned char *to = room(used + length);
+    unsigned char *to = reserve(used + length);
     memcpy(to, header, used);
     for (size_t i = 0; i < length; i++) to[used + i] = ((const unsigned char *)payload)[i] ^ mask[i & 3];
 }
 
-// How much the socket took of `length` bytes.
+// Returns how many of `length` bytes the socket accepted.
 static size_t write_some(struct client *client, const unsigned char *bytes, size_t length) {
     size_t done = 0;
     while (done < length) {
         if (client->tls) {
-            size_t taken = 0;
+            size_t accepted = 0;
             ERR_clear_error();
-            int result = SSL_write_ex(client->tls, bytes + done, length - done, &taken);
+            int result = SSL_write_ex(client->tls, bytes + done, length - done, &accepted);
             if (result != 1) {
                 int reason = SSL_get_error(client->tls, result);
                 client->broken |= reason != SSL_ERROR_WANT_WRITE && reason != SSL_ERROR_WANT_READ;
                 break;
             }
-            done += taken;
+            done += accepted;
         } else {
-            ssize_t taken = send(client->fd, bytes + done, length - done, MSG_NOSIGNAL);
-            if (taken < 0) {
+            ssize_t accepted = send(client->fd, bytes + done, length - done, MSG_NOSIGNAL);
+            if (accepted < 0) {
                 client->broken |= errno != EAGAIN;
                 break;
             }
-            done += (size_t)taken;
+            done += (size_t)accepted;
         }
     }
     return done;
@@ -140,9 +140,9 @@ void client_flush(struct client *client) {
 bool client_send(struct client *client, const struct target *target, const struct message *message, uint64_t due) {
     if (client->newest - client->oldest >= IN_FLIGHT) return false;
     if (target->replies) client->due[client->newest++ % IN_FLIGHT] = due;
-    unsigned char *frame = room(message->length);
+    unsigned char *frame = reserve(message->length);
     memcpy(frame, message->frame, message->length);
-    if (message->number >= 0) number(frame, message);
+    if (message->number >= 0) insert_number(frame, message);
     client->sent++;
     return true;
 }
@@ -159,8 +159,8 @@ static void data_frame(struct client *client, const struct target *target, struc
         return;
     }
     if (memmem(client->head, client->head_length, "\"type\":\"error\"", 14)) {
-        totals->refusals++;
-        COMPLAIN("load: the server answered %.*s…\n", (int)client->head_length, client->head);
+        totals->errors++;
+        WARN("load: the server replied with %.*s…\n", (int)client->head_length, client->head);
     }
     if (target->replies == 0 || client->oldest == client->newest) return;
     if (++client->replies_got < target->replies) return;
@@ -176,7 +176,7 @@ static void end_frame(struct client *client, const struct target *target, struct
     if (opcode == OPCODE_CLOSE) {
         unsigned code = client->head_length >= 2 ? (unsigned)(client->head[0] << 8 | client->head[1]) : 1005;
         int reason = client->head_length > 2 ? (int)client->head_length - 2 : 0;
-        COMPLAIN("load: the server closed with %u %.*s\n", code, reason, client->head + 2);
+        WARN("load: the server closed with %u %.*s\n", code, reason, client->head + 2);
         client->broken = true;
     } else if (opcode == OPCODE_PING) {
         append_frame(OPCODE_PONG, client->head, client->head_length);
@@ -185,8 +185,8 @@ static void end_frame(struct client *client, const struct target *target, struct
     }
 }
 
-// Takes as much of the bytes as belongs to one frame.
-static size_t follow_frame(
+// Consumes bytes of at most one frame; returns their number.
+static size_t parse_frame(
     struct client *client, const struct target *target, const unsigned char *bytes, size_t length, struct totals *totals) {
     size_t used = 0;
     if (client->payload_left == 0) {
@@ -205,16 +205,16 @@ static size_t follow_frame(
         client->head_length = 0;
     }
     size_t part = client->payload_left < length - used ? (size_t)client->payload_left : length - used;
-    size_t kept = sizeof client->head - client->head_length < part ? sizeof client->head - client->head_length : part;
-    memcpy(client->head + client->head_length, bytes + used, kept);
-    client->head_length += (unsigned)kept;
+    size_t stored = sizeof client->head - client->head_length < part ? sizeof client->head - client->head_length : part;
+    memcpy(client->head + client->head_length, bytes + used, stored);
+    client->head_length += (unsigned)stored;
     client->payload_left -= part;
     if (client->payload_left == 0) end_frame(client, target, totals);
     return used + part;
 }
 
-// The response to the upgrade: its first bytes have to say 101, and an empty line ends it.
-static size_t follow_response(
+// Consumes bytes of the response to the upgrade, which must have status 101, up to the empty line; returns their number.
+static size_t parse_response(
     struct client *client, const struct target *target, const unsigned char *bytes, size_t length, struct totals *totals) {
     static const char end[] = "\r\n\r\n";
     for (size_t used = 0; used < length; used++) {
@@ -222,12 +222,12 @@ static size_t follow_response(
         client->matched = bytes[used] == (unsigned char)end[client->matched] ? client->matched + 1 : bytes[used] == '\r';
         if (client->matched < 4) continue;
         if (client->head_length < 12 || memcmp(client->head, "HTTP/1.1 101", 12) != 0) {
-            COMPLAIN("load: no upgrade: %.*s\n", (int)client->head_length, client->head);
+            WARN("load: not upgraded: %.*s\n", (int)client->head_length, client->head);
             client->broken = true;
             return length;
         }
         if (target->hello) append_frame(OPCODE_TEXT, target->hello, strlen(target->hello));
-        client->phase = client->welcome_left ? GREETED : OPEN;
+        client->phase = client->welcome_left ? AWAITING_WELCOME : OPEN;
         totals->opened += client->phase == OPEN;
         return used + 1;
     }
@@ -255,13 +255,13 @@ static void receive(struct client *client, const struct target *target, struct t
         }
         totals->bytes += length;
         for (size_t used = 0; used < length && !client->broken;) {
-            used += client->phase == UPGRADING ? follow_response(client, target, input + used, length - used, totals)
-                                               : follow_frame(client, target, input + used, length - used, totals);
+            used += client->phase == UPGRADING ? parse_response(client, target, input + used, length - used, totals)
+                                               : parse_frame(client, target, input + used, length - used, totals);
         }
     }
 }
 
-// Its life
+// Connection
 
 bool client_start(struct client *client, const struct target *target, unsigned index) {
     *client = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), .welcome_left = target->welcome};
@@ -269,7 +269,7 @@ bool client_start(struct client *client, const struct target *target, unsigned i
     int on = 1;
     setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (target->sources > 1) {
-        // Without this the port would be taken before the destination is known, and there are only 28,000 of them.
+        // Without this, bind() would reserve a port regardless of the destination, and there are only 28,000 of them.
         setsockopt(client->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
         struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + index % (unsigned)target->sources)};
         if (bind(client->fd, (struct sockaddr *)&from, sizeof from) != 0) return false;
@@ -287,14 +287,14 @@ bool client_start(struct client *client, const struct target *target, unsigned i
     return true;
 }
 
-static void request(struct client *client, const struct target *target) {
+static void send_request(struct client *client, const struct target *target) {
     char text[4096];
     int length = snprintf(
         text, sizeof text,
         "GET %s HTTP/1.1\r\nHost: localhost:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: cGFybGV5LWJlbmNobWFyaw==\r\n%s\r\n",
         target->path, target->port, target->headers);
-    memcpy(room((size_t)length), text, (size_t)length);
+    memcpy(reserve((size_t)length), text, (size_t)length);
     client->phase = UPGRADING;
     client_flush(client);
 }
@@ -302,18 +302,18 @@ static void request(struct client *client, const struct target *target) {
 void client_run(struct client *client, const struct target *target, struct totals *totals) {
     if (client->phase == CONNECTING) {
         client->phase = HANDSHAKING;
-        if (!client->tls) request(client, target);
+        if (!client->tls) send_request(client, target);
     }
     if (client->phase == HANDSHAKING) {
         ERR_clear_error();
         int result = SSL_do_handshake(client->tls);
         if (result == 1) {
             totals->resumed += (uint64_t)SSL_session_reused(client->tls);
-            request(client, target);
+            send_request(client, target);
         } else {
             int reason = SSL_get_error(client->tls, result);
             if (reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE) {
-                COMPLAIN("load: the handshake failed: %s\n", ERR_error_string(ERR_peek_error(), NULL));
+                WARN("load: the handshake failed: %s\n", ERR_error_string(ERR_peek_error(), NULL));
                 client->broken = true;
             }
         }
@@ -332,7 +332,7 @@ void client_run(struct client *client, const struct target *target, struct total
 void client_close(struct client *client) {
     batch_length = 0;
     if (client->tls) {
-        // Otherwise OpenSSL takes the missing goodbye as a reason never to resume the session.
+        // Otherwise OpenSSL marks the session as not resumable, because close_notify is missing.
         SSL_set_shutdown(client->tls, SSL_SENT_SHUTDOWN);
         SSL_free(client->tls);
     }

@@ -1,7 +1,7 @@
-// One WebSocket client over TLS: it connects, upgrades, sends prepared frames and counts what comes back.
+// A WebSocket client over TLS: it connects, upgrades, sends prepared frames and counts the replies.
 //
-// Thousands of them have to fit beside the server that they load, and must cost little next to it. So none has a buffer of its own: what
-// arrives is read into one buffer that all share, and a frame is followed through it, header and length, without being kept.
+// Thousands of clients run on the server's machine, so they must be cheap. They have no receive buffers of their own: all clients read into
+// one shared buffer, and frames are parsed incrementally without being stored.
 #pragma once
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -10,73 +10,74 @@
 
 #include "histogram.h"
 
-/// What all clients have in common.
+/// The settings that all clients share.
 struct target {
-    const char *host, *path, *headers;  // headers: further lines of the request, each with CR LF
+    const char *host, *path, *headers;  // headers: additional header lines of the request, each with CR LF
     int port;
-    int sources;               // local addresses 127.0.0.1, 127.0.0.2, … to connect from; 1: the system chooses
+    int sources;               // number of local addresses 127.0.0.1, 127.0.0.2, … to connect from; 1: chosen by the kernel
     SSL_CTX *tls;              // NULL: plain ws://
     SSL_SESSION *session;      // a session to resume; NULL: a full handshake
-    const char *hello;         // a text message to be sent once the connection is up; NULL: none
-    unsigned welcome;          // data frames at the beginning that belong to no message
-    unsigned replies;          // data frames that answer one message; 0: none is awaited
+    const char *hello;         // a text message sent after the upgrade; NULL: none
+    unsigned welcome;          // data frames that the server sends first
+    unsigned replies;          // data frames in reply to each message; 0: replies aren't awaited
 };
 
-/// A message, masked and ready to be sent. Eight # in its payload become a number that no other message of this run has.
+/// A message, masked and ready to be sent. ######## in its payload is replaced by a number that is unique in the run.
 struct message {
     unsigned char *frame;
     size_t length;
-    long number;  // offset of the eight characters in `frame`; -1: there are none
+    long number;  // offset of the placeholder in `frame`; -1: none
 };
 
-enum phase { CONNECTING, HANDSHAKING, UPGRADING, GREETED, OPEN, CLOSED };
+enum phase { CONNECTING, HANDSHAKING, UPGRADING, AWAITING_WELCOME, OPEN, CLOSED };
 
-enum { IN_FLIGHT = 64 };  // messages without their reply that one client may have
+enum { IN_FLIGHT = 64 };  // maximum number of messages without a reply per client
 
 struct client {
     int fd;
     enum phase phase;
     SSL *tls;
-    unsigned char *pending;  // what the socket didn't take
+    unsigned char *pending;  // bytes that the socket didn't accept yet
     size_t pending_length;
     bool broken;
 
-    // The frame that is being followed.
+    // The frame being parsed.
     unsigned char header[14];
     unsigned header_length;
     uint64_t payload_left;
-    unsigned char head[125];  // how its payload begins: all of a control frame, enough of a data frame to know an error
+    unsigned char head[125];  // start of the payload: all of a control frame, enough of a data frame to detect an error
     unsigned head_length;
-    unsigned matched;  // of the CR LF CR LF that ends the response
+    unsigned matched;  // bytes matched of the response's final CR LF CR LF
 
     unsigned welcome_left;
     uint64_t sent;                // messages
-    unsigned replies_got;         // to the oldest message without its reply
-    uint64_t due[IN_FLIGHT];      // when the messages without their reply were due
-    unsigned oldest, newest;      // positions in `due`, counted on without end
+    unsigned replies_got;         // data frames received for the oldest message without its complete reply
+    uint64_t due[IN_FLIGHT];      // due times of the messages without a reply (ring buffer)
+    unsigned oldest, newest;      // positions in `due`, not wrapped
 };
 
-/// What happened to all clients since the numbers were last set to 0.
+/// Counters of all clients, since they were last reset.
 struct totals {
     uint64_t opened, resumed, closed;
     uint64_t answered, data_frames, bytes;
-    uint64_t refusals;  // data frames that say "error"
-    struct histogram latencies;  // from when a message was due to its last reply
+    uint64_t errors;  // data frames with an error message
+    struct histogram latencies;  // from a message's due time to its last reply
 };
 
-/// Builds the frame of a payload (RFC 6455 §5.2).
+/// Returns the frame for a payload (RFC 6455 §5.2).
 struct message message_make(const void *payload, size_t length, bool binary);
 
-/// Begins to connect. False: there is no socket to be had.
+/// Starts connecting. Returns false if that fails at once.
 bool client_start(struct client *client, const struct target *target, unsigned index);
 
-/// Goes on with whatever its socket allows: handshake, upgrade, reading, writing. `client->phase` is CLOSED afterwards when it has ended.
+/// Continues the handshake, upgrade, reading and writing as far as the socket allows. Sets `client->phase` to CLOSED when the connection
+/// ends.
 void client_run(struct client *client, const struct target *target, struct totals *totals);
 
-/// Sends a message that was due at `due`; false if too many are without a reply. Several between two flushes leave in one write.
+/// Queues a message with the due time `due`; returns false if too many await replies. Messages between two flushes share a write.
 bool client_send(struct client *client, const struct target *target, const struct message *message, uint64_t due);
 
-/// Writes what was sent since the last flush of this client. Has to be called before anything is sent on another one.
+/// Writes the messages queued since this client's last flush. Must be called before anything is queued for another client.
 void client_flush(struct client *client);
 
 void client_close(struct client *client);

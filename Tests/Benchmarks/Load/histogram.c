@@ -1,8 +1,9 @@
 #include "histogram.h"
 
-enum { HALF = 32, UNIT = 100 };  // buckets for each power of two; nanoseconds of the finest bucket
+enum { HALF = 32, UNIT = 100 };  // buckets per power of two; width of the finest bucket in nanoseconds
 
-// Values below 64 have a bucket each. Above, the position of the highest bit names a row, and the five bits behind it the bucket in it.
+// Values below 64 have a bucket each. For larger values, the position of the highest bit selects a row, and the next five bits the bucket
+// in the row.
 static unsigned bucket_of(uint64_t value) {
     if (value < 2 * HALF) return (unsigned)value;
     unsigned row = 63 - 5 - (unsigned)__builtin_clzll(value);
@@ -22,11 +23,11 @@ void histogram_add(struct histogram *histogram, uint64_t nanoseconds) {
 
 double histogram_quantile(const struct histogram *histogram, double quantile) {
     if (histogram->samples == 0) return 0;
-    double wanted = quantile * (double)histogram->samples;
+    double rank = quantile * (double)histogram->samples;
     uint64_t seen = 0;
     for (unsigned bucket = 0; bucket < 64 * 64; bucket++) {
         seen += histogram->counts[bucket];
-        if (histogram->counts[bucket] && (double)seen >= wanted) return middle_of(bucket) * UNIT / 1000;
+        if (histogram->counts[bucket] && (double)seen >= rank) return middle_of(bucket) * UNIT / 1000;
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-// Latencies, counted in buckets that are 1.6 % wide: the quantiles of any number of samples in 32 KB.
+// A histogram of latencies: quantiles of any number of samples in 32 KB, with an error of at most 1.6 %.
 #pragma once
 #include <stdint.h>
 
@@ -9,5 +9,5 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t nanoseconds);
 
-/// The latency in microseconds that the share `quantile` of all samples (0 to 1) doesn't exceed; 0 without samples.
+/// Returns the `quantile` (0 to 1) of the latencies in microseconds; 0 without samples.
 double histogram_quantile(const struct histogram *histogram, double quantile);

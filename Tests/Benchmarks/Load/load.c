@@ -1,7 +1,7 @@
-// Loads a WebSocket server and tells what that costs it, as one line of JSON. One thread, epoll, OpenSSL. settings.h tells the options.
+// Loads a WebSocket server and prints its costs as one line of JSON. One thread, epoll, OpenSSL. The options are listed in settings.h.
 //
-// In a closed loop each reply is followed by the next message at once; in an open loop the clock alone decides when one leaves.
-// The exit status is 1 when anything went wrong: a connection lost, an error among the replies.
+// In a closed loop, each reply is followed immediately by the next message; in an open loop, messages are sent at a fixed rate.
+// The exit status is 1 when a connection was lost or a reply was an error.
 //
 // build: cc -O2 -o load *.c -lssl -lcrypto
 #define _GNU_SOURCE
@@ -17,18 +17,18 @@
 #include "settings.h"
 
 static const uint64_t SECOND = 1000000000;
-static const uint64_t SETTLE = 300000000;  // of silence, before and after a given number of messages
-static const uint64_t PATIENCE = 60000000000;  // for everything that has to come to an end by itself
+static const uint64_t SETTLE = 300000000;  // pause before and after a given number of messages
+static const uint64_t TIMEOUT = 60000000000;  // of each phase without a set duration
 
 static struct settings settings;
 static struct client *clients;
 static struct totals totals;
 static int events;
 static unsigned started;
-static const char *version = "", *cipher = "";  // that the first connection speaks
-static uint64_t sent, skipped;  // skipped: due in an open loop, while too many were without a reply
-static uint64_t allowed;        // messages that each client may have sent in all
-static uint64_t due_count, due_from;  // open loop: how many were due since when; 0: it hasn't begun
+static const char *version = "", *cipher = "";  // of the first connection
+static uint64_t sent, skipped;  // skipped: due in an open loop while too many messages awaited replies
+static uint64_t allowed;        // total number of messages that each client may send
+static uint64_t due_count, due_from;  // open loop: messages due so far, and the start time; 0: not started
 
 // The loop
 
@@ -39,16 +39,16 @@ static bool send_one(struct client *client, uint64_t due) {
     return true;
 }
 
-// Closed loop: as many messages are on their way as are allowed to.
+// Closed loop: sends messages up to the number that may be in flight.
 static void refill(struct client *client) {
     if (settings.idle || settings.rate > 0 || client->phase != OPEN) return;
     uint64_t moment = now();
-    bool any = false;
-    while (client->newest - client->oldest < settings.depth && send_one(client, moment)) any = true;
-    if (any) client_flush(client);
+    bool has_sent = false;
+    while (client->newest - client->oldest < settings.depth && send_one(client, moment)) has_sent = true;
+    if (has_sent) client_flush(client);
 }
 
-// Open loop: the connections take turns, evenly spread over the time between two messages of one.
+// Open loop: sends due messages. The connections take turns, evenly spaced.
 static void send_due(void) {
     if (settings.idle || settings.rate <= 0 || due_from == 0) return;
     double step = (double)SECOND / settings.rate / settings.connections;
@@ -65,7 +65,7 @@ static void send_due(void) {
     }
 }
 
-static void turn(uint64_t until) {
+static void run_once(uint64_t until) {
     struct epoll_event ready[512];
     uint64_t moment = now();
     if (settings.rate > 0 && !settings.idle && until > moment + settings.tick) until = moment + settings.tick;
@@ -82,7 +82,7 @@ static void turn(uint64_t until) {
 }
 
 static void run_until(uint64_t end) {
-    while (now() < end) turn(end);
+    while (now() < end) run_once(end);
 }
 
 static void begin_sending(uint64_t limit) {
@@ -92,10 +92,10 @@ static void begin_sending(uint64_t limit) {
     for (unsigned i = 0; i < settings.connections; i++) refill(&clients[i]);
 }
 
-// Lets every client send `count` more messages, and waits until all are answered.
+// Lets every client send `count` more messages, and waits for all replies.
 static void run_messages(uint64_t count) {
     begin_sending(allowed + count);
-    uint64_t end = now() + PATIENCE;
+    uint64_t end = now() + TIMEOUT;
     for (;;) {
         bool done = true;
         for (unsigned i = 0; i < settings.connections && done; i++) {
@@ -103,8 +103,8 @@ static void run_messages(uint64_t count) {
             done = client->phase == CLOSED || (client->sent == allowed && client->oldest == client->newest && !client->pending_length);
         }
         if (done) break;
-        if (now() > end) fail("the server has stopped answering");
-        turn(now() + SECOND / 100);
+        if (now() > end) fail("timeout: the server stopped replying");
+        run_once(now() + SECOND / 100);
     }
     run_until(now() + SETTLE);
 }
@@ -124,11 +124,11 @@ static void open_client(unsigned index) {
 }
 
 static void open_all(void) {
-    uint64_t end = now() + PATIENCE;
+    uint64_t end = now() + TIMEOUT;
     while (totals.opened + totals.closed < settings.connections) {
         while (started < settings.connections && started - (totals.opened + totals.closed) < settings.window) open_client(started++);
-        turn(now() + SECOND / 10);
-        if (now() > end) fail("not every connection was opened in a minute");
+        run_once(now() + SECOND / 10);
+        if (now() > end) fail("timeout: not all connections opened within a minute");
     }
 }
 
@@ -138,25 +138,25 @@ static unsigned still_open(void) {
     return open;
 }
 
-// Tickets arrive behind the handshake (RFC 8446 §4.6.1), so the session is the one that was told last.
-static int remember_session(SSL *tls, SSL_SESSION *session) {
+// Tickets arrive after the handshake (RFC 8446 §4.6.1), so the latest session is used.
+static int store_session(SSL *tls, SSL_SESSION *session) {
     (void)tls;
     if (settings.target.session) SSL_SESSION_free(settings.target.session);
     settings.target.session = session;
     return 1;
 }
 
-static void take_ticket(void) {
+static void obtain_ticket(void) {
     SSL_CTX_set_session_cache_mode(settings.target.tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(settings.target.tls, remember_session);
+    SSL_CTX_sess_set_new_cb(settings.target.tls, store_session);
     open_client(0);
-    uint64_t end = now() + PATIENCE;
+    uint64_t end = now() + TIMEOUT;
     while (clients[0].phase != CLOSED && !(clients[0].phase == OPEN && settings.target.session)) {
-        turn(now() + SECOND / 10);
-        if (now() > end) fail("the server gives no session ticket");
+        run_once(now() + SECOND / 10);
+        if (now() > end) fail("timeout: the server sent no session ticket");
     }
-    if (clients[0].phase == CLOSED) fail("no connection, so no session ticket");
-    // From here on a newer ticket would replace this session, which all the connections share.
+    if (clients[0].phase == CLOSED) fail("the connection failed before a session ticket arrived");
+    // A newer ticket would replace this session, which all connections share.
     SSL_CTX_set_session_cache_mode(settings.target.tls, SSL_SESS_CACHE_OFF);
     client_close(&clients[0]);
     run_until(now() + SETTLE);
@@ -176,12 +176,12 @@ static void prepare(void) {
     if (settings.plain) return;
     settings.target.tls = SSL_CTX_new(TLS_client_method());
     long modes = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
-    // What thousands of settings.idle settings.connections hold here would be missing there.
+    // Memory that thousands of idle clients hold would not be available to the server.
     if (settings.connections > 1000) modes |= SSL_MODE_RELEASE_BUFFERS;
     SSL_CTX_set_mode(settings.target.tls, modes);
 }
 
-// What the server has used at one moment.
+// The resources used up to a point in time.
 struct usage {
     uint64_t time;
     double server, self;
@@ -198,7 +198,7 @@ static struct usage usage_now(void) {
     return usage;
 }
 
-// From before the first connection to the last of them open: the cost of an accept. From `begin` to `end`: that of the messages.
+// Prints the results: the cost of accepting, between `fresh` and `opened`, and that of the messages, between `begin` and `end`.
 static void report(
     struct usage fresh, struct usage opened, struct usage begin, struct usage end, uint64_t open, uint64_t done, uint64_t bytes) {
     double opening = (double)(opened.time - fresh.time) / (double)SECOND;
@@ -207,7 +207,7 @@ static void report(
     double each = done ? 1 / (double)done : 0;
     const struct histogram *latencies = &totals.latencies;
     printf("{\"connections\":%u,\"open\":%u,\"closed\":%lu,", settings.connections, still_open(), totals.closed);
-    printf("\"refusals\":%lu,\"skipped\":%lu,", totals.refusals, skipped);
+    printf("\"errors\":%lu,\"skipped\":%lu,", totals.errors, skipped);
     printf("\"tls\":\"%s\",\"cipher\":\"%s\",\"resumed\":%lu,", version, cipher, totals.resumed);
     printf("\"accepts_per_s\":%.0f,\"accept_cpu_us\":%.1f,", (double)open / opening, (opened.server - fresh.server) * 1e6 * connection);
     printf("\"messages\":%lu,\"messages_per_s\":%.0f,\"cpu_us\":%.3f,", done, (double)done / elapsed,
@@ -222,7 +222,7 @@ static void report(
     printf("\"rss_bytes_per_connection_at_once\":%.0f}\n", (double)(opened.resident - fresh.resident) * 1024 * connection);
 }
 
-// One window of time, or the given number of messages.
+// Measures one window of time, or the given number of messages.
 static void measure(struct usage fresh, struct usage opened, uint64_t open) {
     struct totals before = totals;
     memset(&totals.latencies, 0, sizeof totals.latencies);
@@ -245,7 +245,7 @@ static void measure(struct usage fresh, struct usage opened, uint64_t open) {
 int main(int count, char **arguments) {
     settings = settings_read(count, arguments);
     prepare();
-    if (settings.resume) take_ticket();
+    if (settings.resume) obtain_ticket();
 
     struct usage fresh = usage_now();
     open_all();
@@ -264,5 +264,5 @@ int main(int count, char **arguments) {
     }
 
     for (unsigned window = 0; window < settings.windows; window++) measure(fresh, opened, open);
-    return still_open() == settings.connections && totals.refusals == 0 ? 0 : 1;
+    return still_open() == settings.connections && totals.errors == 0 ? 0 : 1;
 }

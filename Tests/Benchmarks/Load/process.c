@@ -7,7 +7,7 @@
 
 static double seconds_of(struct timespec time) { return (double)time.tv_sec + (double)time.tv_nsec / 1e9; }
 
-// The clock of a process counts nanoseconds and keeps what ended threads have used; /proc/PID/stat would count hundredths of a second.
+// The process clock has nanosecond resolution and includes ended threads; /proc/PID/stat has a resolution of 10 ms.
 double process_cpu(pid_t pid) {
     clockid_t clock;
     struct timespec time;

@@ -9,18 +9,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-_Noreturn void fail(const char *what) {
-    fprintf(stderr, "load: %s\n", what);
+_Noreturn void fail(const char *message) {
+    fprintf(stderr, "load: %s\n", message);
     exit(2);
 }
 
 static char *contents(const char *path, size_t *length) {
     FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) != 0) fail("the payload can't be read");
+    if (!file || fseek(file, 0, SEEK_END) != 0) fail("cannot read the payload file");
     *length = (size_t)ftell(file);
     rewind(file);
     char *bytes = malloc(*length + 1);
-    if (fread(bytes, 1, *length, file) != *length) fail("the payload can't be read");
+    if (fread(bytes, 1, *length, file) != *length) fail("cannot read the payload file");
     fclose(file);
     return bytes;
 }
@@ -28,7 +28,7 @@ static char *contents(const char *path, size_t *length) {
 static volatile uint64_t *map_counts(const char *path) {
     int fd = open(path, O_RDWR | O_CLOEXEC);
     void *map = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (map == MAP_FAILED) fail("the counts can't be opened: is counter.so loaded into the server?");
+    if (map == MAP_FAILED) fail("cannot open the file of --counts: is counter.so loaded into the server?");
     close(fd);
     return (volatile uint64_t *)map + 1;
 }
@@ -91,11 +91,11 @@ struct settings settings_read(int count, char **arguments) {
         }
     }
     if (optind != count || settings.target.port <= 0 || settings.connections == 0 || settings.window == 0) {
-        fail("usage: load --port PORT [options]; settings.h lists them");
+        fail("usage: load --port PORT [options]; the options are listed in settings.h");
     }
-    if (settings.warm_messages && !settings.messages) fail("--warm-messages goes with --messages");
-    if (settings.depth == 0 || settings.depth > IN_FLIGHT) fail("--depth goes from 1 to 64");
-    if (settings.target.replies == 0 && settings.rate <= 0 && !settings.idle) fail("without replies there has to be a --rate, or --idle");
+    if (settings.warm_messages && !settings.messages) fail("--warm-messages requires --messages");
+    if (settings.depth == 0 || settings.depth > IN_FLIGHT) fail("--depth must be from 1 to 64");
+    if (settings.target.replies == 0 && settings.rate <= 0 && !settings.idle) fail("--replies 0 requires --rate or --idle");
     settings.message = message_make(payload, length, binary);
     return settings;
 }

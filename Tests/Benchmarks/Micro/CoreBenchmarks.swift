@@ -1,7 +1,7 @@
 import Foundation
 import GatewayCore
 
-/// What a message costs between its bytes and its verdict.
+/// Measures the validation of a message, rate limits and memory accounting.
 func benchmarkCore(_ stopwatch: Stopwatch) {
     for (name, message) in [
         ("ping", Samples.ping), ("text of 120", Samples.text), ("text of 16,000, mixed", Samples.long),
@@ -19,26 +19,26 @@ func benchmarkCore(_ stopwatch: Stopwatch) {
         }
     }
     benchmarkLimiter(stopwatch)
-    benchmarkLedger(stopwatch)
+    benchmarkMemoryUsage(stopwatch)
 }
 
 private func benchmarkScanner(_ stopwatch: Stopwatch, _ name: String, _ message: [UInt8]) {
     stopwatch.measure("scanner: \(name)", bytes: message.count) { count in
         var scanner = MessageScanner(rules: ValidationRules())
         for _ in 0..<count {
-            // The reader checks UTF-8 before the scanner sees a message; Foundation checks it too.
+            // The reader validates UTF-8 before it passes a message to the scanner; Foundation does, too.
             var validator = UTF8Validator()
             guard validator.accept(message.span.bytes), validator.isComplete else { return stop("\(name) is not UTF-8") }
             do throws(MessageFault) {
                 consume(try scanner.scan(message.span.bytes))
             } catch {
-                return stop("\(name) was refused: \(error)")
+                return stop("\(name) was rejected: \(error)")
             }
         }
     }
 }
 
-/// The fields that the samples have; everything else about a message Foundation wouldn't check.
+/// The fields of the samples. Foundation checks nothing else about a message.
 private struct Message: Decodable {
     var type: String
     var id: String?
@@ -55,7 +55,7 @@ private func benchmarkFoundation(_ stopwatch: Stopwatch, _ name: String, _ messa
             do {
                 consume(try decoder.decode(Message.self, from: data))
             } catch {
-                return stop("\(name) was refused: \(error)")
+                return stop("\(name) was rejected: \(error)")
             }
         }
     }
@@ -72,25 +72,25 @@ private func benchmarkLimiter(_ stopwatch: Stopwatch) {
         }
     }
     let slow = Rate(units: 60, per: .seconds(60), burst: 1)
-    stopwatch.measure("GCRA: a decision that refuses") { count in
+    stopwatch.measure("GCRA: a decision that rejects") { count in
         var limiter = Limiter()
         let now = Instant(nanoseconds: 1)
         for _ in 0..<count { consume(limiter.admit(1, at: slow, now: now) == nil) }
     }
 }
 
-private func benchmarkLedger(_ stopwatch: Stopwatch) {
-    stopwatch.measure("ledger: one part changes, the sum is asked for") { count in
-        var ledger = Ledger()
+private func benchmarkMemoryUsage(_ stopwatch: Stopwatch) {
+    stopwatch.measure("memory usage: change one part, compute the sum") { count in
+        var usage = Ledger()
         for step in 0..<count {
-            ledger.outbox += step & 255
-            ledger.connection.receiveBuffer = step & 4095
-            consume(ledger.total)
+            usage.outbox += step & 255
+            usage.connection.receiveBuffer = step & 4095
+            consume(usage.total)
         }
     }
 }
 
-/// A benchmark of messages that aren't accepted would measure something else.
+/// Stops the program: a benchmark of rejected messages would be meaningless.
 func stop(_ reason: String) {
     print("micro: \(reason)")
     exit(1)

@@ -1,8 +1,8 @@
 import GatewayCore
 
-/// The cost of writing messages to clients into an array that has room, as the arrays of an event loop have.
+/// Measures serializing messages to clients into an array with sufficient capacity, as in an event loop.
 func benchmarkMessages(_ stopwatch: Stopwatch) {
-    guard let id = MessageID("00000001") else { return stop("an id was refused") }
+    guard let id = MessageID("00000001") else { return stop("an id was rejected") }
     benchmark(stopwatch, "an ack", AckMessage(id))
     let ping = Samples.ping
     stopwatch.measure("writer: a pong") { count in
@@ -22,7 +22,7 @@ func benchmarkMessages(_ stopwatch: Stopwatch) {
     epilogue.timing = timing
     benchmark(stopwatch, "a delta of 5", TextMessage(id, Array("delta".utf8), isFinal: false, end: .open))
     for (name, text) in [
-        ("a text of 300", Samples.answer), ("a text of 16,000, mixed", Samples.long), ("a text of 16,000, ASCII", Samples.ascii),
+        ("a text of 300", Samples.response), ("a text of 16,000, mixed", Samples.long), ("a text of 16,000, ASCII", Samples.ascii),
     ] {
         benchmark(stopwatch, name, TextMessage(id, text, isFinal: true, end: .done(epilogue)), size: text.count)
     }

@@ -1,8 +1,8 @@
-/// Messages as clients send them: the three that the table of run.sh is about, and some like them.
+/// Client messages: those of run.sh's table, and variants.
 enum Samples {
     static let ping = Array(#"{"type":"ping","id":"00000001","ts":1767225600000}"#.utf8)
     static let text = message(of: english, characters: 120)
-    static let answer = message(of: english, characters: 300)
+    static let response = message(of: english, characters: 300)
     static let long = message(of: mixed, characters: 16_000)
     static let ascii = message(of: english, characters: 16_000)
 
@@ -10,7 +10,7 @@ enum Samples {
         "the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "while", "others", "wonder", "how", "it", "came", "to", "this",
         "evening", "without", "anyone", "asking", "what", "weather", "tomorrow", "would", "bring", "and", "whether", "trains", "run",
     ]
-    /// Latin with marks, Cyrillic, Greek, Japanese, Devanagari, a picture, escapes, and English between them.
+    /// Latin with diacritics, Cyrillic, Greek, Japanese, Devanagari, an emoji, escapes, and English in between.
     private static let mixed =
         english + [
             "Grüße", "naïve", "café", "—", "привет", "мир", "который", "завтра", "γειά", "σου", "こんにちは",
@@ -18,7 +18,7 @@ enum Samples {
             #"\"yes\""#, #"line\nbreak"#, #"C:\\left"#, #"\u00e9t\u00e9"#,
         ]
 
-    /// Words in an order that doesn't repeat, since a text that does would be compressed as no real one is. The same ones in every run.
+    /// Returns a message with words in a pseudorandom order, the same in every run: a repetitive text would compress unrealistically well.
     private static func message(of words: [String], characters: Int) -> [UInt8] {
         var text = ""
         var count = 0

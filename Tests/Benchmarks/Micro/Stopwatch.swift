@@ -1,24 +1,24 @@
-/// Times small pieces of work and prints what they take, a line each.
+/// Measures the duration of short operations, and prints a line for each.
 struct Stopwatch {
     private static let runs = 7
     private static let shortestRun = Duration.milliseconds(40)
 
     private let clock = ContinuousClock()
-    /// Only benchmarks whose name contains it are run.
-    private let wanted: String
+    /// Runs only benchmarks whose name contains this text; all if it is empty.
+    private let filter: String
 
-    init(wanted: String) {
-        self.wanted = wanted
-        print(Self.line("", "ns an operation", "spread", "throughput"))
+    init(filter: String) {
+        self.filter = filter
+        print(Self.line("", "ns/operation", "spread", "throughput"))
     }
 
-    /// Runs `work` with a growing number of repetitions until one run is long enough, then takes the median of several such runs.
+    /// Runs `work` with increasing repetitions until a run is long enough, then prints the median of several runs.
     ///
     /// - Parameters:
-    ///   - bytes: what one operation works through; with it, the throughput is printed.
-    ///   - work: repeats the operation as often as it is told. The loop is in there so that no call stands between two operations.
+    ///   - bytes: the number of bytes that one operation processes, for the throughput; 0 to omit it.
+    ///   - work: repeats the operation the given number of times. The closure contains the loop, so that there is no call per operation.
     func measure(_ name: String, bytes: Int = 0, _ work: (Int) -> Void) {
-        guard wanted.isEmpty || name.contains(wanted) else { return }
+        guard filter.isEmpty || name.contains(filter) else { return }
         var count = 1
         while clock.measure({ work(count) }) < Self.shortestRun { count *= 2 }
         let times = (0..<Self.runs).map { _ in clock.measure { work(count) } / count }.map { $0.nanoseconds }.sorted()
@@ -37,12 +37,12 @@ struct Stopwatch {
         }.joined()
     }
 
-    /// - Parameter bytes: bytes a nanosecond, which are gigabytes a second.
+    /// - Parameter bytes: bytes per nanosecond (gigabytes per second)
     private static func throughput(_ bytes: Double) -> String {
         bytes < 1 ? "\(number(bytes * 1000)) MB/s" : "\(number(bytes)) GB/s"
     }
 
-    /// Three digits that count, no more than needed.
+    /// Returns the value with three significant digits, and without a fraction from 100 on.
     private static func number(_ value: Double) -> String {
         if value >= 100 { return "\(Int(value.rounded()))" }
         let scale: Double = value >= 10 ? 10 : 100
@@ -56,6 +56,6 @@ extension Duration {
     fileprivate var nanoseconds: Double { Double(components.seconds) * 1e9 + Double(components.attoseconds) / 1e9 }
 }
 
-/// Takes a result, so that the work for it isn't optimized away.
+/// Uses a result, so that its computation isn't optimized away.
 @inline(never)
 func consume<Value: ~Copyable>(_ value: borrowing Value) {}

@@ -2,7 +2,7 @@ import GatewayCore
 import GatewayWebSocket
 import NIOCore
 
-/// What frames cost: headers, masks, whole messages, compression.
+/// Measures frames: headers, unmasking, whole messages, compression.
 func benchmarkWebSocket(_ stopwatch: Stopwatch) {
     benchmarkHeaders(stopwatch)
     for size in [640, 16_384] {
@@ -21,7 +21,7 @@ func benchmarkWebSocket(_ stopwatch: Stopwatch) {
     benchmarkDeflate(stopwatch)
 }
 
-/// A client's message as one frame, masked.
+/// Returns a client's message as one masked frame.
 private func frame(_ message: [UInt8], _ kind: MessageKind, compressed: SharedDeflate? = nil) -> ByteBuffer {
     var writer = MessageWriter(role: .client, compression: compressed.map { (withoutContext, $0) })
     var buffer = ByteBuffer()
@@ -32,7 +32,7 @@ private func frame(_ message: [UInt8], _ kind: MessageKind, compressed: SharedDe
 private let withoutContext = CompressionAgreement(serverNoContextTakeover: true, clientNoContextTakeover: true)
 private let withContext = CompressionAgreement(serverNoContextTakeover: false, clientNoContextTakeover: false)
 
-/// As many frames without payload as fit into one read, so that headers are all there is.
+/// Measures frames without payload, 1,000 of them in one read, so that only the headers matter.
 private func benchmarkHeaders(_ stopwatch: Stopwatch) {
     let frames = 1000
     var read = ByteBuffer()
@@ -41,37 +41,37 @@ private func benchmarkHeaders(_ stopwatch: Stopwatch) {
         read.writeBuffer(&one)
     }
     let start = read.readerIndex
-    stopwatch.measure("frame headers: 1,000 in one read, each", bytes: 0) { count in
+    stopwatch.measure("frame headers: 1,000 in one read, per header", bytes: 0) { count in
         for _ in 0..<max(1, count / frames) {
             var parser = FrameParser(role: .server, allowsCompression: false)
             read.moveReaderIndex(to: start)
             do throws(WebSocketError) {
                 while let header = try parser.next(in: &read) { consume(header.payloadCount) }
             } catch {
-                return stop("a frame was refused: \(error)")
+                return stop("a frame was rejected: \(error)")
             }
         }
     }
 }
 
-/// The whole way from a read to a message: header, mask, UTF-8.
+/// Measures the complete processing of a message by the reader: header, unmasking, UTF-8.
 private func benchmarkReader(_ stopwatch: Stopwatch, _ name: String, _ message: [UInt8], _ kind: MessageKind, compressed: Bool = false) {
     let shared = SharedDeflate()
     let original = frame(message, kind, compressed: compressed ? shared : nil)
     var read = original
-    let title = compressed ? "reader, inflating: \(name), \(original.readableBytes) bytes sent" : "reader: \(name)"
+    let title = compressed ? "reader, inflating: \(name), \(original.readableBytes) bytes compressed" : "reader: \(name)"
     stopwatch.measure(title, bytes: message.count) { count in
         let limits = WebSocketLimits(maxMessageBytes: 2_000_000, maxFragments: 1024)
         var reader = MessageReader(role: .server, limits: limits, compression: compressed ? (withoutContext, shared) : nil)
         for _ in 0..<count {
-            // Unmasking happens in place, so each time the bytes have to be as they came.
+            // Unmasking happens in place, so the received bytes are restored for each operation.
             read.clear()
             read.writeImmutableBuffer(original)
             do throws(WebSocketError) {
-                guard let event = try reader.next(in: &read) else { return stop("\(name) was not whole") }
+                guard let event = try reader.next(in: &read) else { return stop("\(name) was incomplete") }
                 consume(event)
             } catch {
-                return stop("\(name) was refused: \(error)")
+                return stop("\(name) was rejected: \(error)")
             }
         }
     }
@@ -80,7 +80,7 @@ private func benchmarkReader(_ stopwatch: Stopwatch, _ name: String, _ message: 
 private func benchmarkDeflate(_ stopwatch: Stopwatch) {
     let shared = SharedDeflate()
     for (kind, agreement) in [("shared", withoutContext), ("dedicated", withContext)] {
-        for (name, message) in [("answer of 350", Samples.answer), ("text of 16,000, mixed", Samples.long)] {
+        for (name, message) in [("response of 350", Samples.response), ("text of 16,000, mixed", Samples.long)] {
             var writer = MessageWriter(role: .server, compression: (agreement, shared))
             var output = ByteBuffer()
             writer.write(.text, message.span.bytes, mayCompress: true, to: &output)

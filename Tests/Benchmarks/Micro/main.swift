@@ -1,7 +1,7 @@
-// Benchmarks of the gateway's parts, one by one.
+// Micro-benchmarks of the gateway's parts.
 // usage: swift run -c release --package-path Tests/Benchmarks micro [PART OF A NAME]
 
-let stopwatch = Stopwatch(wanted: CommandLine.arguments.dropFirst().first ?? "")
+let stopwatch = Stopwatch(filter: CommandLine.arguments.dropFirst().first ?? "")
 benchmarkCore(stopwatch)
 benchmarkMessages(stopwatch)
 benchmarkWebSocket(stopwatch)

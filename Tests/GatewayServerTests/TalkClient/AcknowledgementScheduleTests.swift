@@ -5,7 +5,7 @@ import Testing
 @Suite struct AcknowledgementScheduleTests {
     private static func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
 
-    @Test func `a session is acknowledged at once, with 0 when nothing came`() {
+    @Test func `a session message is acknowledged at once, with 0 before the first sequenced message`() {
         var schedule = AcknowledgementSchedule()
         #expect(schedule.take(now: Self.at(0)) == nil)
         schedule.opened(now: Self.at(1))
@@ -23,7 +23,7 @@ import Testing
         #expect(schedule.deadline == nil)
     }
 
-    @Test func `many messages are acknowledged well before the protocol's 64`() {
+    @Test func `a burst of messages is acknowledged before the protocol's limit of 64`() {
         var schedule = AcknowledgementSchedule()
         for sequence in 1..<Int64(AcknowledgementSchedule.messages) { schedule.received(sequence, now: Self.at(0)) }
         #expect(schedule.take(now: Self.at(0)) == nil)
@@ -31,7 +31,7 @@ import Testing
         #expect(schedule.take(now: Self.at(0)) == Int64(AcknowledgementSchedule.messages))
     }
 
-    @Test func `binary messages count on, and JSON messages may jump`() {
+    @Test func `a binary message increments the sequence number; JSON messages may skip numbers`() {
         var schedule = AcknowledgementSchedule()
         schedule.received(7, now: Self.at(0))
         schedule.receivedBinary(now: Self.at(0))

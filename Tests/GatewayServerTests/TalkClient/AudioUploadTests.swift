@@ -9,7 +9,7 @@ import Testing
         AudioUpload(chunkCount: chunks, chunkDuration: .milliseconds(20), pace: pace, gatewayFactor: factor)
     }
 
-    /// What is sent at once, up to the action that isn't sending.
+    /// Returns the chunks that are due at `now`, and the first action other than sending.
     private func burst(_ upload: inout AudioUpload, at now: Instant) -> (chunks: [Int], then: AudioUpload.Action) {
         var chunks: [Int] = []
         while true {
@@ -27,7 +27,7 @@ import Testing
         #expect(upload.nextAction(now: Self.at(5)) == .send(chunk: 1))
     }
 
-    @Test func `in real time a chunk is due every 20 ms, and late ones are caught up with`() {
+    @Test func `in real time a chunk is due every 20 ms, and overdue chunks are sent at once`() {
         var upload = upload(4, .realtime)
         upload.acknowledged(0, now: Self.at(100))
         #expect(burst(&upload, at: Self.at(100)) == ([1], .wait(until: Self.at(120))))
@@ -38,7 +38,7 @@ import Testing
         #expect(upload.nextAction(now: Self.at(200)) == .wait(until: nil))
     }
 
-    @Test func `as quickly as possible means a window of unacknowledged chunks`() {
+    @Test func `the fast pace sends a window of unacknowledged chunks`() {
         var upload = upload(AudioUpload.window + 10, .fast)
         upload.acknowledged(0, now: Self.at(0))
         #expect(burst(&upload, at: Self.at(0)) == (Array(1...AudioUpload.window), .wait(until: nil)))
@@ -46,22 +46,22 @@ import Testing
         #expect(burst(&upload, at: Self.at(1)).chunks == Array(AudioUpload.window + 1...AudioUpload.window + 10))
     }
 
-    @Test func `the end waits for the last acknowledgement, but not for ever`() {
-        var patient = upload(2, .fast)
-        patient.acknowledged(0, now: Self.at(0))
-        #expect(burst(&patient, at: Self.at(0)) == ([1, 2], .wait(until: Self.at(2000))))
-        patient.acknowledged(2, now: Self.at(900))
-        #expect(patient.nextAction(now: Self.at(900)) == .end)
+    @Test func `the end of the stream waits for the last acknowledgement, for at most two seconds`() {
+        var acknowledged = upload(2, .fast)
+        acknowledged.acknowledged(0, now: Self.at(0))
+        #expect(burst(&acknowledged, at: Self.at(0)) == ([1, 2], .wait(until: Self.at(2000))))
+        acknowledged.acknowledged(2, now: Self.at(900))
+        #expect(acknowledged.nextAction(now: Self.at(900)) == .end)
 
-        var deserted = upload(2, .fast)
-        deserted.acknowledged(0, now: Self.at(0))
-        _ = burst(&deserted, at: Self.at(0))
-        #expect(deserted.nextAction(now: Self.at(1999)) == .wait(until: Self.at(2000)))
-        #expect(deserted.nextAction(now: Self.at(2000)) == .end)
+        var unacknowledged = upload(2, .fast)
+        unacknowledged.acknowledged(0, now: Self.at(0))
+        _ = burst(&unacknowledged, at: Self.at(0))
+        #expect(unacknowledged.nextAction(now: Self.at(1999)) == .wait(until: Self.at(2000)))
+        #expect(unacknowledged.nextAction(now: Self.at(2000)) == .end)
     }
 
     @Test(arguments: ["too_fast", "rate_limited", "overloaded"])
-    func `after a refused chunk it goes on with that chunk when told to`(code: String) {
+    func `after a rejected chunk the stream resumes from that chunk after the requested delay`(code: String) {
         var upload = upload(6, .fast)
         upload.acknowledged(0, now: Self.at(0))
         _ = burst(&upload, at: Self.at(0))
@@ -72,7 +72,7 @@ import Testing
         #expect(upload.nextAction(now: Self.at(260)) == .send(chunk: 4))
     }
 
-    @Test func `after a refusal it keeps just under the gateway's pace`() {
+    @Test func `after a rejection the pace stays just below the gateway's limit`() {
         var upload = upload(500, .fast, factor: 2)
         upload.acknowledged(0, now: Self.at(0))
         _ = burst(&upload, at: Self.at(0))
@@ -88,7 +88,7 @@ import Testing
         #expect(burst(&upload, at: Self.at(2020)).chunks.count == 85)
     }
 
-    @Test func `without advice each try waits longer, until a chunk gets through`() {
+    @Test func `without retry_after_ms the delay doubles until a chunk is accepted`() {
         var upload = upload(300, .fast)
         upload.acknowledged(0, now: Self.at(0))
         var now: Int64 = 0
@@ -105,7 +105,7 @@ import Testing
         #expect(upload.refused("overloaded", chunk: 2, retryAfter: nil, now: Self.at(now)) == .goesOn(after: .milliseconds(100)))
     }
 
-    @Test func `a recording that was refused once waits for its acknowledgements even in real time`() {
+    @Test func `after a rejection a real-time stream, too, waits for its last acknowledgement`() {
         var upload = upload(2, .realtime)
         upload.acknowledged(0, now: Self.at(0))
         _ = burst(&upload, at: Self.at(0))
@@ -121,14 +121,14 @@ import Testing
             ("invalid_audio", 1), ("memory_limit", 1), ("too_fast", nil), ("too_fast", 0), ("too_fast", 3), ("too_fast", -1),
             ("too_fast", Int.max),
         ] as [(String, Int?)])
-    func `what doesn't pass by itself ends it`(code: String, chunk: Int?) {
+    func `a permanent error or an impossible chunk number fails the stream`(code: String, chunk: Int?) {
         var upload = upload(9, .realtime)
         upload.acknowledged(0, now: Self.at(0))
         _ = burst(&upload, at: Self.at(25))
         #expect(upload.refused(code, chunk: chunk, retryAfter: 1, now: Self.at(30)) == .fails)
     }
 
-    @Test func `a refused opening ends it, and strange acknowledgements don't confuse it`() {
+    @Test func `a rejected opening fails the stream; impossible acknowledgements are ignored`() {
         var refused = upload(9, .fast)
         #expect(refused.refused("rate_limited", chunk: nil, retryAfter: 1, now: Self.at(0)) == .fails)
 
@@ -142,7 +142,7 @@ import Testing
         #expect(upload.accepted == 2)
     }
 
-    @Test func `after a lost connection the stream goes on behind the chunks that the gateway has`() {
+    @Test func `after a lost connection the stream resumes after the accepted chunks`() {
         var upload = upload(4, .realtime)
         upload.acknowledged(0, now: Self.at(0))
         #expect(burst(&upload, at: Self.at(40)).chunks == [1, 2, 3])
@@ -154,13 +154,13 @@ import Testing
         #expect(resumed && upload.nextAction(now: Self.at(1000)) == .resume(from: 2))
         #expect(burst(&upload, at: Self.at(1000)) == ([2], .wait(until: Self.at(1020))))
         #expect(burst(&upload, at: Self.at(1040)) == ([3, 4], .end))
-        // The end was lost, too.
+        // The message that ends the stream was lost as well.
         let again = upload.resumed(chunks: 4, now: Self.at(2000))
         #expect(again && upload.nextAction(now: Self.at(2000)) == .resume(from: 5))
         #expect(burst(&upload, at: Self.at(2000)) == ([], .end))
     }
 
-    @Test func `a stream that the gateway doesn't know begins anew`() {
+    @Test func `a stream that the gateway doesn't have restarts from the first chunk`() {
         var upload = upload(2, .realtime)
         upload.acknowledged(0, now: Self.at(0))
         #expect(burst(&upload, at: Self.at(0)).chunks == [1])

@@ -26,11 +26,11 @@ import Testing
             (.acknowledge(64), #"{"seq":64,"type":"ack"}"#),
             (.bye, #"{"type":"bye"}"#),
         ] as [(ClientRequest, String)])
-    func `requests are the protocol's messages`(request: ClientRequest, json: String) {
+    func `requests are encoded as the protocol's messages`(request: ClientRequest, json: String) {
         #expect(request.json == json)
     }
 
-    @Test func `an error is told with all that helps`() throws {
+    @Test func `the text of an error has its code, message, request, correlation id and delay`() throws {
         let message = try ServerMessage(
             json: #"""
                 {"type":"error","error":{"code":"rate_limited","message":"60 texts a minute\u001b[31m","param":null,"reply_to":"m61",
@@ -40,15 +40,15 @@ import Testing
         let error = try #require(message.error)
         #expect(
             ClientText.error(error)
-                == #"rate_limited: 60 texts a minute\u001b[31m (reply to m61, correlation id 01K, try again in 12.00 s)"#)
+                == #"rate_limited: 60 texts a minute\u001b[31m (reply to m61, correlation id 01K, retry after 12.00 s)"#)
     }
 
     @Test(arguments: ["", "no json", "[]", "{}", #"{"type":7}"#, #"{"type":"text","seq":"1"}"#, #"{"type":"error","error":{}}"#])
-    func `what isn't a message of the gateway is refused`(json: String) {
+    func `malformed messages of the gateway are rejected`(json: String) {
         #expect(throws: DecodingError.self) { _ = try ServerMessage(json: json) }
     }
 
-    @Test func `times are counted from the request, and of audio from its end`() throws {
+    @Test func `latencies are measured from the request, or from the end of its audio`() throws {
         var exchange = Exchange(id: "t1", kind: .text, sentAt: Self.at(1000))
         exchange.take(try ServerMessage(json: #"{"type":"ack","id":"t1"}"#), now: Instant(nanoseconds: 1_001_200_000))
         exchange.take(try ServerMessage(json: #"{"type":"text","seq":1,"reply_to":"t1","text":"a","final":false}"#), now: Self.at(1010))
@@ -69,7 +69,7 @@ import Testing
         #expect(audio.timing == "ack 1.0 ms, first 5.0 ms, done 5.0 ms")
     }
 
-    @Test func `a request is over when it's cancelled, refused or a duplicate`() throws {
+    @Test func `a request completes when it is cancelled, rejected or a duplicate`() throws {
         for json in [
             #"{"type":"status","seq":1,"reply_to":"t1","state":"cancelled","done":true}"#,
             #"{"type":"error","error":{"code":"rate_limited","message":"m","reply_to":"t1"}}"#,
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func `a request that was sent again isn't over when it turns out to be a duplicate`() throws {
+    @Test func `a request that was sent again stays open after a duplicate ack`() throws {
         var exchange = Exchange(id: "t1", kind: .text, sentAt: Self.at(0))
         exchange.repeated()
         exchange.take(try ServerMessage(json: #"{"type":"ack","id":"t1","duplicate":true}"#), now: Self.at(1))
@@ -92,7 +92,7 @@ import Testing
         #expect(exchange.isOver)
     }
 
-    @Test func `a session names the audio stream that is open`() throws {
+    @Test func `a session message contains the open audio stream`() throws {
         let message = try ServerMessage(json: #"{"type":"session","resumed":true,"open_audio":{"id":"u1","chunks":17}}"#)
         #expect(message.openAudio?.id == "u1" && message.openAudio?.chunks == 17)
     }
@@ -104,7 +104,7 @@ import Testing
             (1008, false), (1009, false), (1011, true), (1012, true), (1013, true), (4001, true), (4002, true), (4003, true), (4500, false),
             (4501, false), (4502, false), (4503, false), (4504, false), (4505, false), (4506, false), (4507, false),
         ] as [(UInt16, Bool)])
-    func `a session is resumed behind the codes that permit it`(code: UInt16, permits: Bool) {
+    func `the close code determines whether a session is resumed`(code: UInt16, permits: Bool) {
         #expect(ClientClosing(code: code).permitsResume == permits)
     }
 
@@ -114,16 +114,16 @@ import Testing
             (999_990_000, "1.00 s"),
             (61_239_000_000, "61.24 s"), (-5, "0.0 ms"),
         ] as [(Int64, String)])
-    func `times are short and readable`(nanoseconds: Int64, text: String) {
+    func `latencies are formatted with one decimal in ms, and two in seconds`(nanoseconds: Int64, text: String) {
         #expect(ClientText.milliseconds(nanoseconds) == text)
     }
 
-    @Test func `no control character of a reply reaches the terminal`() {
+    @Test func `no control character of a response reaches the terminal`() {
         #expect(ClientText.reply("a\u{1B}[31m\tb\r\nc\u{9B}d\u{7F}") == "a[31m\tb\nc" + "d")
         #expect(ClientText.line(json: "{\"a\":\n1,\r\n\"b\":2}") == "{\"a\": 1,  \"b\":2}")
     }
 
-    @Test func `a report has one line a value`() throws {
+    @Test func `a report has one line per value`() throws {
         let message = try ServerMessage(
             json: #"""
                 {"type":"status","id":"s1","session":{"errors":0,"rtt_ms":null},"limits":{"limits.text_per_minute":60},
@@ -139,11 +139,11 @@ import Testing
             (ClientClosing(code: 4505), false, false, .lost), (ClientClosing(code: ClientClosing.noCode), false, false, .lost),
             (ClientClosing.lost("reset"), false, false, .lost),
         ] as [(ClientClosing, Bool, Bool, TalkStatus)])
-    func `the end of a talk has its exit code`(closing: ClientClosing, hasFailed: Bool, isAwaiting: Bool, status: TalkStatus) {
+    func `the end of a conversation has its exit code`(closing: ClientClosing, hasFailed: Bool, isAwaiting: Bool, status: TalkStatus) {
         #expect(TalkStatus(closing: closing, hasFailed: hasFailed, isAwaiting: isAwaiting) == status)
     }
 
-    @Test func `a talk that couldn't begin has its exit code`() {
+    @Test func `each connection error has its exit code`() {
         let head = HTTPResponseHead(version: .http1_1, status: .serviceUnavailable)
         #expect(TalkStatus(.cannotConnect("x")).rawValue == 3)
         #expect(TalkStatus(.tls("x")).rawValue == 3)
@@ -155,13 +155,13 @@ import Testing
         #expect(TalkStatus.allCases.map(\.rawValue) == [0, 2, 3, 4, 5, 6, 7, 130])
     }
 
-    @Test func `a refusal tells the problem, and a body that is none leaves the status`() {
+    @Test func `the text of a rejection has the problem's code and detail; any other body leaves the status`() {
         let head = HTTPResponseHead(version: .http1_1, status: .serviceUnavailable, headers: ["Retry-After": "5"])
         let body = #"{"title":"Service Unavailable","detail":"No room.","code":"session_limit","correlation_id":"01K"}"#
         #expect(
             HTTPRefusal(head, body: Array(body.utf8)).description
-                == "refused with 503 Service Unavailable, session_limit: No room. (retry after 5 s, correlation id 01K)")
+                == "rejected with 503 Service Unavailable, session_limit: No room. (retry after 5 s, correlation id 01K)")
         #expect(
-            HTTPRefusal(head, body: Array("<html>".utf8)).description == "refused with 503 Service Unavailable (retry after 5 s)")
+            HTTPRefusal(head, body: Array("<html>".utf8)).description == "rejected with 503 Service Unavailable (retry after 5 s)")
     }
 }

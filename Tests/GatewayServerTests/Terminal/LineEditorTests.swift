@@ -2,7 +2,7 @@ import GatewayServer
 import Testing
 
 @Suite struct LineEditorTests {
-    /// Types bytes as a terminal sends them.
+    /// Feeds the bytes that a terminal sends, and returns the resulting actions.
     private func type(_ text: String, into editor: inout LineEditor) -> [LineEditor.Action] {
         var reader = TerminalKeyReader()
         return reader.read(Array(text.utf8)).compactMap { editor.handle($0) }
@@ -29,7 +29,7 @@ import Testing
         #expect(typed(keys) == line)
     }
 
-    @Test func `bytes of a character may come one by one, and what isn't UTF-8 is replaced`() {
+    @Test func `a character may arrive byte by byte; malformed UTF-8 is replaced`() {
         var reader = TerminalKeyReader()
         var keys: [TerminalKey] = []
         for byte in "é語👍\u{1B}[A".utf8 { keys += reader.read([byte]) }
@@ -40,16 +40,16 @@ import Testing
             ])
     }
 
-    @Test func `a line is submitted, given up, or ended`() {
+    @Test func `Enter submits a line; Ctrl-C discards it, and interrupts on an empty line; Ctrl-D ends the input`() {
         var editor = LineEditor()
         #expect(type("hello\r\n", into: &editor) == [.submit("hello"), .submit("")])
         #expect(type("never\u{3}", into: &editor) == [.abandoned("never")] && editor.text.isEmpty)
         #expect(type("\u{3}\u{4}\u{1A}\u{1C}\u{C}", into: &editor) == [.interrupt, .endOfInput, .suspend, .quit, .clearScreen])
-        // Ctrl-D erases the next character, and there is none.
+        // Ctrl-D on a line with text erases the next character; here there is none.
         #expect(type("x\u{4}", into: &editor) == [] && editor.text == "x")
     }
 
-    @Test func `the lines of a paste are one text`() {
+    @Test func `pasted lines are one text`() {
         var editor = LineEditor()
         #expect(type("\u{1B}[200~one\rtwo\r\nthree\nfour\u{3}\u{4}\u{1B}[A\u{1B}[201~", into: &editor) == [])
         #expect(editor.text == "one\ntwo\nthree\nfour")
@@ -62,7 +62,7 @@ import Testing
         #expect(type(line + "\r", into: &editor) == [.submit(line)])
     }
 
-    @Test func `earlier lines come back, and the own one behind them`() {
+    @Test func `Up recalls earlier lines; Down returns to the user's own line`() {
         var editor = LineEditor()
         _ = type("one\rtwo\rtwo\r\rown", into: &editor)
         #expect(editor.history.lines == ["one", "two"])
@@ -94,7 +94,7 @@ import Testing
             ("abc", 10, "abc", 3), ("0123456789", 10, "…23456789", 9), ("0123456789", 11, "0123456789", 10),
             ("日本語日本語", 10, "…語日本語", 9), ("a\nb\tc", 10, "a↵b→c", 5),
         ] as [(String, Int, String, Int)])
-    func `the part around the cursor is shown`(line: String, columns: Int, text: String, cursor: Int) {
+    func `a long line shows the part around the cursor`(line: String, columns: Int, text: String, cursor: Int) {
         var editor = LineEditor()
         var reader = TerminalKeyReader()
         for key in reader.read(Array("\u{1B}[200~\(line)\u{1B}[201~".utf8)) { _ = editor.handle(key) }
@@ -103,7 +103,7 @@ import Testing
         #expect(view.text == text, "\(view)")
     }
 
-    @Test func `the beginning is shown with a sign of what follows`() {
+    @Test func `with the cursor at the start, an ellipsis marks the cut end`() {
         var editor = LineEditor()
         _ = type("0123456789abcdef\u{1}", into: &editor)
         let view = editor.view(columns: 10)

@@ -8,13 +8,13 @@ import Testing
         return editor
     }
 
-    @Test func `output stands above the line, and goes on where it ended`() {
+    @Test func `output is above the input line, and continues where it ended`() {
         var screen = PromptScreen(columns: 20)
         #expect(screen.paint(editor("ab")) == "\r> ab\u{1B}[K\u{1B}[5G")
         #expect(screen.erase() == "\r\u{1B}[K" && screen.erase().isEmpty)
         #expect(screen.output("hello 日") == "hello 日")
         #expect(screen.paint(editor("ab")) == "\r\n> ab\u{1B}[K\u{1B}[5G")
-        // Painted again in its place.
+        // A second paint stays in the same row.
         #expect(screen.paint(editor("abc")) == "\r> abc\u{1B}[K\u{1B}[6G")
         #expect(screen.erase() == "\r\u{1B}[K\u{1B}[A\u{1B}[9G")
         #expect(screen.output(" there\n") == " there\n")
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(arguments: [(19, "\r\u{1B}[K\u{1B}[A\u{1B}[20G"), (20, "\r\u{1B}[K"), (21, "\r\u{1B}[K\u{1B}[A\u{1B}[2G")])
-    func `a row of output ends at the edge of the screen`(count: Int, erased: String) {
+    func `a full row of output is ended with a line feed`(count: Int, erased: String) {
         var screen = PromptScreen(columns: 20)
         let text = String(repeating: "x", count: count)
         #expect(screen.output(text) == (count == 20 ? text + "\n" : text))
@@ -30,7 +30,7 @@ import Testing
         #expect(screen.erase() == erased)
     }
 
-    @Test func `a finished line stays in a row of its own`() {
+    @Test func `a finished line stays on the screen, in its own row`() {
         var screen = PromptScreen(columns: 20)
         #expect(screen.finish("> a") == "> a\n")
         _ = screen.output("x")
@@ -43,7 +43,7 @@ import Testing
             ("한", 2), ("ｱ", 1),
             ("Ａ", 2), ("é", 1), ("…", 1), ("🇩🇪", 2),
         ])
-    func `characters have the width that terminals give them`(text: String, width: Int) {
+    func `characters have their width on terminals`(text: String, width: Int) {
         #expect(DisplayWidth.of(text) == width)
     }
 }

@@ -4,15 +4,15 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A server that answers the request for a WebSocket with whatever a test wants, and notes what comes after it.
+/// A server that responds to the upgrade request with bytes chosen by the test, and records the bytes that it receives afterwards.
 final class CannedServer: Sendable {
     let url: WebSocketURL
     private let group: MultiThreadedEventLoopGroup
     private let received: AsyncStream<[UInt8]>
     private let accepted: Accepted
 
-    /// - Parameter answer: gets the request, and the key that a right answer has to carry.
-    init(_ answer: @escaping @Sendable (_ request: String, _ accept: String) -> [UInt8]) throws {
+    /// - Parameter response: returns the response to a request; `accept` is the correct value of Sec-WebSocket-Accept
+    init(_ response: @escaping @Sendable (_ request: String, _ accept: String) -> [UInt8]) throws {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
         received = stream
@@ -22,7 +22,7 @@ final class CannedServer: Sendable {
             .childChannelInitializer { channel in
                 accepted.channel.withLock { $0 = channel }
                 return channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Handler(answer: answer, continuation: continuation))
+                    try channel.pipeline.syncOperations.addHandler(Handler(response: response, continuation: continuation))
                 }
             }
             .bind(host: "127.0.0.1", port: 0).wait()
@@ -30,7 +30,7 @@ final class CannedServer: Sendable {
         url = try WebSocketURL("ws://127.0.0.1:\(channel.localAddress?.port ?? 0)/v1/ws")
     }
 
-    /// One that upgrades, and sends `frames` in the same write.
+    /// Creates a server that accepts the upgrade and sends `frames` in the same write.
     convenience init(upgrading frames: [UInt8] = [], headers: String = "") throws {
         try self.init { _, accept in
             let head = [
@@ -48,7 +48,7 @@ final class CannedServer: Sendable {
         accepted.channel.withLock { $0?.close(promise: nil) }
     }
 
-    /// Waits for so many bytes after the request.
+    /// Returns the bytes received after the request, at least `count` unless the connection closes.
     func receive(_ count: Int) async -> [UInt8] {
         var bytes: [UInt8] = []
         for await part in received {
@@ -70,30 +70,30 @@ final class CannedServer: Sendable {
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
 
-        private let answer: @Sendable (String, String) -> [UInt8]
+        private let response: @Sendable (String, String) -> [UInt8]
         private let continuation: AsyncStream<[UInt8]>.Continuation
         private var request: [UInt8]? = []
 
-        init(answer: @escaping @Sendable (String, String) -> [UInt8], continuation: AsyncStream<[UInt8]>.Continuation) {
-            self.answer = answer
+        init(response: @escaping @Sendable (String, String) -> [UInt8], continuation: AsyncStream<[UInt8]>.Continuation) {
+            self.response = response
             self.continuation = continuation
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let bytes = Array(unwrapInboundIn(data).readableBytesView)
-            guard let begun = request else {
+            guard let partial = request else {
                 continuation.yield(bytes)
                 return
             }
-            let text = String(decoding: begun + bytes, as: UTF8.self)
+            let text = String(decoding: partial + bytes, as: UTF8.self)
             guard text.hasSuffix("\r\n\r\n") else {
-                request = begun + bytes
+                request = partial + bytes
                 return
             }
             request = nil
             let key = text.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-key:") }
             let accept = AcceptKey.accept(for: (key?.split(separator: ": ").last).map(String.init) ?? "")
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: answer(text, accept))), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: response(text, accept))), promise: nil)
         }
 
         func channelInactive(context: ChannelHandlerContext) {

@@ -14,8 +14,8 @@ import Testing
         return ClientHandshake(try WebSocketURL("wss://localhost:8443/v1/ws"), options: options, key: Self.key)
     }
 
-    /// A good answer, with fields added, replaced or, when empty, left out.
-    private func answer(_ changes: [(String, String)] = []) -> HTTPResponseHead {
+    /// Returns a valid response with header fields added, replaced or, if the value is empty, removed.
+    private func response(_ changes: [(String, String)] = []) -> HTTPResponseHead {
         var headers: HTTPHeaders = ["Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": Self.accept]
         for (name, value) in changes {
             headers.remove(name: name)
@@ -24,7 +24,7 @@ import Testing
         return HTTPResponseHead(version: .http1_1, status: .switchingProtocols, headers: headers)
     }
 
-    @Test func `the request is what RFC 6455 asks for`() throws {
+    @Test func `the request has the fields that RFC 6455 requires`() throws {
         let request = try handshake().request
         #expect(request.method == .GET)
         #expect(request.uri == "/v1/ws")
@@ -37,7 +37,7 @@ import Testing
         #expect(request.headers["Sec-WebSocket-Extensions"] == [ClientWebSocketOptions.compressionOffer])
     }
 
-    @Test func `fields can be replaced and left out`() throws {
+    @Test func `header fields can be replaced and omitted`() throws {
         let request = try handshake {
             $0.headers = ["Sec-WebSocket-Version": "12", "Origin": "https://a.example"]
             $0.omittedHeaders = ["upgrade"]
@@ -51,20 +51,20 @@ import Testing
         #expect(!request.headers.contains(name: "Sec-WebSocket-Extensions"))
     }
 
-    @Test func `every request has a key of its own`() {
+    @Test func `every request has a new key`() {
         let keys = (0..<100).map { _ in ClientHandshake.randomKey() }
         #expect(Set(keys).count == 100)
         #expect(keys.allSatisfy { AcceptKey.isValid(Substring($0)) })
     }
 
-    @Test func `a good answer is taken`() throws {
-        let agreement = try handshake().agreement(answer())
+    @Test func `a valid response is accepted`() throws {
+        let agreement = try handshake().agreement(response())
         #expect(agreement.subprotocol == nil)
         #expect(agreement.compression == nil)
     }
 
-    @Test func `names of fields and tokens may be in any case, and lists may hold more`() throws {
-        _ = try handshake().agreement(answer([("upgrade", "WebSocket"), ("CONNECTION", "keep-alive, UPGRADE")]))
+    @Test func `field names and tokens are case-insensitive, and lists may have more elements`() throws {
+        _ = try handshake().agreement(response([("upgrade", "WebSocket"), ("CONNECTION", "keep-alive, UPGRADE")]))
     }
 
     @Test(
@@ -88,42 +88,42 @@ import Testing
             ),
             ("Sec-WebSocket-Extensions", "permessage-deflate; mystery", .compressionParameters),
         ] as [(String, String, ClientHandshakeFault)])
-    func `an answer that isn't ours is refused`(name: String, value: String, fault: ClientHandshakeFault) throws {
+    func `a response that doesn't match the request fails the handshake`(name: String, value: String, fault: ClientHandshakeFault) throws {
         let handshake = try handshake()
-        #expect(throws: fault) { _ = try handshake.agreement(answer([(name, value)])) }
-        #expect(throws: Never.self) { _ = try handshake.agreement(answer()) }
+        #expect(throws: fault) { _ = try handshake.agreement(response([(name, value)])) }
+        #expect(throws: Never.self) { _ = try handshake.agreement(response()) }
     }
 
-    @Test func `two accept keys are one too many`() throws {
-        var head = answer()
+    @Test func `a repeated Sec-WebSocket-Accept fails the handshake`() throws {
+        var head = response()
         head.headers.add(name: "Sec-WebSocket-Accept", value: Self.accept)
         let handshake = try handshake()
         #expect(throws: ClientHandshakeFault.acceptKey) { _ = try handshake.agreement(head) }
     }
 
-    @Test func `what wasn't offered can't be chosen`() throws {
+    @Test func `a subprotocol, extension or parameter that wasn't offered fails the handshake`() throws {
         let bare = try handshake {
             $0.subprotocols = []
             $0.compressionOffer = nil
         }
         #expect(throws: ClientHandshakeFault.subprotocol) {
-            _ = try bare.agreement(answer([("Sec-WebSocket-Protocol", "parley.v1")]))
+            _ = try bare.agreement(response([("Sec-WebSocket-Protocol", "parley.v1")]))
         }
         #expect(throws: ClientHandshakeFault.extensions) {
-            _ = try bare.agreement(answer([("Sec-WebSocket-Extensions", "permessage-deflate")]))
+            _ = try bare.agreement(response([("Sec-WebSocket-Extensions", "permessage-deflate")]))
         }
         let fixed = try handshake { $0.compressionOffer = "permessage-deflate" }
         #expect(throws: ClientHandshakeFault.compressionParameters) {
-            _ = try fixed.agreement(answer([("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=10")]))
+            _ = try fixed.agreement(response([("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=10")]))
         }
         #expect(throws: Never.self) {
-            _ = try fixed.agreement(answer([("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=10")]))
+            _ = try fixed.agreement(response([("Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=10")]))
         }
     }
 
-    @Test func `what was offered and chosen is agreed on`() throws {
+    @Test func `a subprotocol and extension that were offered are agreed on`() throws {
         let agreement = try handshake { $0.subprotocols = ["parley.v1", "resume.abc"] }.agreement(
-            answer([
+            response([
                 ("Sec-WebSocket-Protocol", "parley.v1"),
                 ("Sec-WebSocket-Extensions", "permessage-deflate; server_no_context_takeover; client_max_window_bits=9"),
             ]))

@@ -5,7 +5,7 @@ import Testing
 @testable import GatewayServer
 @testable import GatewayWebSocket
 
-/// A gateway that pings and doesn't read.
+/// Pongs to a gateway that sends pings and doesn't read.
 @Suite struct ClientPongTests {
     private func ping(_ number: Int) -> [UInt8] {
         let payload = Array("\(number)".utf8)
@@ -24,7 +24,7 @@ import Testing
         return pongs
     }
 
-    @Test func `pings that find the socket full are answered by one pong, for the newest`() throws {
+    @Test func `pings received while the channel isn't writable get one pong, for the newest`() throws {
         let handler = ClientSocketHandler(
             inbox: ClientInbox(maximumEvents: 8, maximumBytes: 1000), options: ClientWebSocketOptions(), compression: nil,
             deflate: SharedDeflate())

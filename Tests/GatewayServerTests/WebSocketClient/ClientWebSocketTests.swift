@@ -8,17 +8,17 @@ import Testing
         [0x80 | opcode, UInt8(payload.utf8.count)] + Array(payload.utf8)
     }
 
-    /// The payload of a masked frame of less than 126 bytes, and its opcode.
+    /// Returns the opcode and the unmasked payload of a frame whose payload has less than 126 bytes.
     private static func unmask(_ frame: [UInt8]) throws -> (opcode: UInt8, payload: [UInt8]) {
         try #require(frame.count >= 6 && frame[1] & 0x80 != 0)
         let key = Array(frame[2..<6])
         return (frame[0] & 0x0F, frame[6...].enumerated().map { $1 ^ key[$0 % 4] })
     }
 
-    @Test func `messages in the same write as the answer are received in order`() async throws {
+    @Test func `messages in the same write as the upgrade response are received in order`() async throws {
         let server = try CannedServer(
             upgrading: Self.frame(1, "one") + [0x01, 1, 0x74] + Self.frame(9, "") + Self.frame(0, "wo") + Self.frame(2, "three"))
-        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         #expect(client.tls == nil)
         #expect(await client.next() == .text("one"))
         #expect(await client.next() == .text("two"))
@@ -28,9 +28,9 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `messages are masked, and pings are answered`() async throws {
+    @Test func `messages are masked, and pings get pongs`() async throws {
         let server = try CannedServer(upgrading: Self.frame(9, "are you there"))
-        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         let pong = try Self.unmask(await server.receive(6 + 13))
         #expect(pong.opcode == 0xA)
         #expect(pong.payload == Array("are you there".utf8))
@@ -44,8 +44,8 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `a client may be told not to answer pings, and to report them`() async throws {
-        var options = ClientWebSocketOptions.patient
+    @Test func `with answersPings off and reportsPings on, a ping gets no pong and is an event`() async throws {
+        var options = ClientWebSocketOptions.longTimeouts
         options.answersPings = false
         options.reportsPings = true
         let server = try CannedServer(upgrading: Self.frame(9, "p"))
@@ -57,9 +57,9 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `the gateway's close frame is answered with its code, and is the end`() async throws {
+    @Test func `the gateway's close frame is echoed with its code, and ends the events`() async throws {
         let server = try CannedServer(upgrading: Self.frame(1, "last") + [0x88, 5, 0x0F, 0xA1, 0x61, 0x62, 0x63] + Self.frame(1, "late"))
-        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         var events: [ClientEvent] = []
         for await event in client.events { events.append(event) }
         #expect(events == [.text("last"), .closed(ClientClosing(code: 4001, reason: "abc"))])
@@ -69,9 +69,9 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `our close frame is answered`() async throws {
+    @Test func `the gateway's reply to the client's close frame ends the events`() async throws {
         let server = try CannedServer(upgrading: [])
-        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         client.close(code: 3999, reason: "done")
         let close = try Self.unmask(await server.receive(12))
         #expect(close.opcode == 8)
@@ -81,62 +81,62 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `a gateway that doesn't answer our close frame is left`() async throws {
-        var options = ClientWebSocketOptions.patient
+    @Test func `without a reply to its close frame the client closes the connection after closeTimeout`() async throws {
+        var options = ClientWebSocketOptions.longTimeouts
         options.closeTimeout = .milliseconds(20)
         let server = try CannedServer(upgrading: [])
         let client = try await ClientWebSocket.connect(to: server.url, options: options)
         client.close()
-        #expect(await client.next() == .closed(.lost("the gateway didn't answer our close frame")))
+        #expect(await client.next() == .closed(.lost("the gateway didn't send a close frame in time")))
         await client.waitForEnd()
         try await server.stop()
     }
 
-    @Test func `an end without a close frame is told apart`() async throws {
+    @Test func `a connection that closes without a close frame is reported as lost`() async throws {
         let server = try CannedServer(upgrading: Self.frame(1, "x"))
-        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         #expect(await client.next() == .text("x"))
         server.close()
-        #expect(await client.next() == .closed(.lost("the gateway ended it without a close frame")))
+        #expect(await client.next() == .closed(.lost("the gateway closed the connection without a close frame")))
         try await server.stop()
     }
 
     @Test(arguments: [[0x81, 0x80, 1, 2, 3, 4], [0xC1, 0], [0x83, 0], [0x81, 1, 0xFF]] as [[UInt8]])
-    func `broken frames end the connection with a close frame of ours`(frame: [UInt8]) async throws {
+    func `an invalid frame closes the connection, with a close frame from the client`(frame: [UInt8]) async throws {
         let server = try CannedServer(upgrading: frame)
-        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         guard case .closed(let closing) = await client.next() else {
-            Issue.record("no end")
+            Issue.record("no closed event")
             return
         }
         #expect(closing.code == ClientClosing.abnormal)
-        #expect(closing.failure?.hasPrefix("the gateway broke the rules") == true)
+        #expect(closing.failure?.hasPrefix("the gateway violated the WebSocket protocol") == true)
         let close = try Self.unmask(await server.receive(8))
         #expect(close.opcode == 8)
         try await server.stop()
     }
 
-    @Test func `a message over the limit ends the connection before it is kept`() async throws {
-        var options = ClientWebSocketOptions.patient
+    @Test func `a message over the limit closes the connection before it is buffered`() async throws {
+        var options = ClientWebSocketOptions.longTimeouts
         options.maxMessageBytes = 4
         let server = try CannedServer(upgrading: Self.frame(1, "four") + Self.frame(1, "fiver"))
         let client = try await ClientWebSocket.connect(to: server.url, options: options)
         #expect(await client.next() == .text("four"))
         guard case .closed(let closing) = await client.next() else {
-            Issue.record("no end")
+            Issue.record("no closed event")
             return
         }
         #expect(closing.failure?.contains("over the limit") == true)
         try await server.stop()
     }
 
-    @Test func `a refusal is told with status, fields and problem`() async throws {
+    @Test func `a rejection has status, header fields and problem`() async throws {
         let body = #"{"code":"session_limit","detail":"No room.","correlation_id":"01K"}"#
         let server = try CannedServer { _, _ in
             Array("HTTP/1.1 503 Service Unavailable\r\nContent-Length: \(body.utf8.count)\r\nRetry-After: 5\r\n\r\n\(body)".utf8)
         }
         do {
-            _ = try await ClientWebSocket.connect(to: server.url, options: .patient)
+            _ = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
             Issue.record("connected")
         } catch {
             guard case .refused(let refusal) = error else {
@@ -151,13 +151,13 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `of an endless refusal only a part is kept`() async throws {
+    @Test func `the body of a rejection is truncated to its limit`() async throws {
         let size = HTTPRefusal.maximumBodyBytes + 1000
         let server = try CannedServer { _, _ in
             Array("HTTP/1.1 400 Bad Request\r\nContent-Length: \(size)\r\n\r\n".utf8) + [UInt8](repeating: 0x20, count: size)
         }
         await #expect {
-            _ = try await ClientWebSocket.connect(to: server.url, options: .patient)
+            _ = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         } throws: { error in
             guard case .refused(let refusal)? = error as? ClientWebSocketError else { return false }
             return refusal.body.count == HTTPRefusal.maximumBodyBytes
@@ -165,13 +165,13 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `an upgrade that isn't an answer to ours is refused`() async throws {
+    @Test func `a 101 response with the wrong accept key fails the handshake`() async throws {
         let server = try CannedServer { _, _ in
             Array(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: bm8=\r\n\r\n".utf8)
         }
         await #expect {
-            _ = try await ClientWebSocket.connect(to: server.url, options: .patient)
+            _ = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         } throws: { error in
             guard case .handshake(.acceptKey)? = error as? ClientWebSocketError else { return false }
             return true
@@ -179,10 +179,10 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `what isn't HTTP is told apart`() async throws {
+    @Test func `a response that isn't HTTP is reported as a lost connection`() async throws {
         let server = try CannedServer { _, _ in Array("SSH-2.0-OpenSSH\r\n\r\n".utf8) }
         await #expect {
-            _ = try await ClientWebSocket.connect(to: server.url, options: .patient)
+            _ = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         } throws: { error in
             guard case .lost? = error as? ClientWebSocketError else { return false }
             return true
@@ -190,8 +190,8 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `silence is waited for so long and no longer`() async throws {
-        var options = ClientWebSocketOptions.patient
+    @Test func `without a response the upgrade times out`() async throws {
+        var options = ClientWebSocketOptions.longTimeouts
         options.timeout = .milliseconds(50)
         let server = try CannedServer { _, _ in [] }
         await #expect {
@@ -203,7 +203,7 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `nobody listening is told apart`() async throws {
+    @Test func `a refused TCP connection is reported as cannotConnect`() async throws {
         let server = try CannedServer()
         let url = server.url
         try await server.stop()
@@ -215,8 +215,8 @@ import Testing
         }
     }
 
-    @Test func `a raw request goes out as it is`() async throws {
-        var options = ClientWebSocketOptions.patient
+    @Test func `a raw request is sent unchanged`() async throws {
+        var options = ClientWebSocketOptions.longTimeouts
         options.rawRequest = Array("BREW /pot HTCPCP/1.0\r\n\r\n".utf8)
         let server = try CannedServer { request, _ in
             Array("HTTP/1.1 \(request.hasPrefix("BREW /pot") ? 418 : 500) x\r\nContent-Length: 0\r\n\r\n".utf8)
@@ -230,9 +230,9 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `a program's own events come between the gateway's`() async throws {
+    @Test func `inserted events are delivered among the gateway's`() async throws {
         let server = try CannedServer(upgrading: [])
-        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         client.insert("typed")
         #expect(client.hasEvents)
         #expect(await client.next(within: .seconds(60)) == .inserted("typed"))
@@ -242,9 +242,9 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `a cancelled wait ends`() async throws {
+    @Test func `a cancelled wait returns nil, and the next event isn't lost`() async throws {
         let server = try CannedServer(upgrading: [])
-        let client = try await ClientWebSocket.connect(to: server.url, options: .patient)
+        let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         let waiting = Task { await client.next() }
         waiting.cancel()
         #expect(await waiting.value == nil)
@@ -253,8 +253,8 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `what nobody takes is held back, and all of it comes when somebody does`() async throws {
-        var options = ClientWebSocketOptions.patient
+    @Test func `a full inbox stops reading, and every message is delivered later`() async throws {
+        var options = ClientWebSocketOptions.longTimeouts
         options.inboxEvents = 4
         let count = 20_000
         let server = try CannedServer(upgrading: (0..<count).flatMap { Self.frame(1, "\($0)") })
@@ -268,7 +268,7 @@ import Testing
 }
 
 @Suite struct ClientInboxTests {
-    @Test func `it is full at its number of events, and has room again at half of it`() {
+    @Test func `the inbox is full at its number of events, and has room again at half of it`() {
         let inbox = ClientInbox(maximumEvents: 4, maximumBytes: 1000)
         #expect((0..<3).allSatisfy { _ in inbox.put(.text("x")) })
         #expect(!inbox.put(.text("x")))
@@ -277,14 +277,14 @@ import Testing
         #expect(!inbox.take().hasRoom)
     }
 
-    @Test func `it is full at its bytes`() {
+    @Test func `the inbox is full at its number of bytes`() {
         let inbox = ClientInbox(maximumEvents: 100, maximumBytes: 10)
         #expect(inbox.put(.binary([UInt8](repeating: 0, count: 9))))
         #expect(!inbox.put(.binary([0])))
         #expect(inbox.take().hasRoom)
     }
 
-    @Test func `nothing comes behind the end`() {
+    @Test func `events after closed are dropped, and closed is returned again`() {
         let inbox = ClientInbox(maximumEvents: 4, maximumBytes: 10)
         inbox.put(.closed(ClientClosing(code: 1000)))
         inbox.put(.text("late"))
@@ -292,7 +292,7 @@ import Testing
         #expect(inbox.take().event == .closed(ClientClosing(code: 1000)))
     }
 
-    @Test func `a ticket given up before the wait ends it at once`() async {
+    @Test func `a ticket that is cancelled before the wait ends it at once`() async {
         let inbox = ClientInbox(maximumEvents: 4, maximumBytes: 10)
         let ticket = inbox.ticket()
         inbox.giveUp(ticket)
@@ -303,8 +303,8 @@ import Testing
 }
 
 extension ClientWebSocketOptions {
-    /// Other tests keep the processors busy: what is waited for comes, but not always within seconds.
-    fileprivate static var patient: ClientWebSocketOptions {
+    /// Options with long timeouts: other tests keep the processors busy, so that events may take many seconds.
+    fileprivate static var longTimeouts: ClientWebSocketOptions {
         var options = ClientWebSocketOptions()
         options.timeout = .seconds(120)
         options.closeTimeout = .seconds(120)

@@ -9,14 +9,14 @@ import Testing
             ("*:80:10.0.0.1", "ws://any.host", ["10.0.0.1"]),
             ("+example.com:443:10.0.0.1", "wss://example.com", ["10.0.0.1"]), ("[::1]:443:10.0.0.1", "wss://[::1]", ["10.0.0.1"]),
         ])
-    func `an address stands in for a host and port`(text: String, url: String, addresses: [String]) throws {
+    func `addresses replace the resolution of a host and port`(text: String, url: String, addresses: [String]) throws {
         let resolution = try HostResolution(text)
         #expect(resolution.addresses == addresses)
         #expect(try resolution.covers(WebSocketURL(url)))
     }
 
     @Test(arguments: ["wss://example.com:444", "wss://www.example.com", "ws://example.com"])
-    func `another host or port isn't meant`(url: String) throws {
+    func `a URL with another host or port doesn't match`(url: String) throws {
         #expect(try !HostResolution("example.com:443:10.0.0.1").covers(WebSocketURL(url)))
     }
 
@@ -28,7 +28,7 @@ import Testing
             ("example.com:443:localhost", .address), ("example.com:443:10.0.0.1,", .address), ("example.com:443:[10.0.0.1]", .address),
             ("example.com:443:10.0.0.256", .address),
         ] as [(String, HostResolution.Fault)])
-    func `anything else is refused`(text: String, fault: HostResolution.Fault) {
+    func `a malformed text is rejected`(text: String, fault: HostResolution.Fault) {
         #expect(throws: fault) { _ = try HostResolution(text) }
     }
 }

@@ -16,7 +16,7 @@ import Testing
         ("wss://host:1/x//y", true, "host", 1, "/x//y", "host:1"),
         ("wss://host:65535/x?u=ws://y@z", true, "host", 65535, "/x?u=ws://y@z", "host:65535"),
     ])
-    func `a URL is taken apart`(text: String, isSecure: Bool, host: String, port: Int, target: String, authority: String) throws {
+    func `a URL is parsed`(text: String, isSecure: Bool, host: String, port: Int, target: String, authority: String) throws {
         let url = try WebSocketURL(text, defaultPath: "/d")
         #expect(url.isSecure == isSecure)
         #expect(url.host == host)
@@ -35,7 +35,7 @@ import Testing
             ("wss://host:8x/", .host),
             ("wss://[::1/", .host), ("wss://::1/", .host), ("wss://[nonsense]/", .host), ("wss://ho,st/", .host),
         ] as [(String, WebSocketURL.Fault)])
-    func `what isn't such a URL says why`(text: String, fault: WebSocketURL.Fault) {
+    func `an invalid URL is rejected with the reason`(text: String, fault: WebSocketURL.Fault) {
         #expect(throws: fault) { _ = try WebSocketURL(text) }
         #expect(!"\(fault)".isEmpty)
     }

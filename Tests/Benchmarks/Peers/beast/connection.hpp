@@ -1,4 +1,4 @@
-// One client of the peer: TLS, upgrade, its messages, and the queue of what is to be written to it.
+// A client's connection: TLS, the upgrade, messages, and the write queue.
 #pragma once
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
@@ -25,7 +25,7 @@ namespace http = beast::http;
 namespace websocket = beast::websocket;
 using boost::system::error_code;
 
-/// What all connections of the one thread share.
+/// The state that all connections share.
 struct Gateway {
     asio::ssl::context tls{asio::ssl::context::tls_server};
     std::unordered_map<std::string, std::shared_ptr<Session>> sessions;
@@ -40,7 +40,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     websocket::stream<beast::ssl_stream<beast::tcp_stream>> socket_;
     beast::flat_buffer input_;
     http::request<http::string_body> request_;
-    http::response<http::string_body> refusal_;
+    http::response<http::string_body> rejection_;
     std::deque<SharedText> queue_;
     std::shared_ptr<Session> session_;
 
@@ -66,10 +66,10 @@ private:
     void upgrade() {
         const auto target = request_.target();
         if (!websocket::is_upgrade(request_) || target.substr(0, target.find('?')) != "/v1/ws") {
-            refusal_.result(http::status::not_found);
-            refusal_.version(request_.version());
-            refusal_.prepare_payload();
-            http::async_write(socket_.next_layer(), refusal_, [self = shared_from_this()](error_code, std::size_t) {});
+            rejection_.result(http::status::not_found);
+            rejection_.version(request_.version());
+            rejection_.prepare_payload();
+            http::async_write(socket_.next_layer(), rejection_, [self = shared_from_this()](error_code, std::size_t) {});
             return;
         }
         beast::get_lowest_layer(socket_).expires_never();
@@ -107,12 +107,12 @@ private:
         return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
     }
 
-    // Out: one write at a time, in order.
+    // Sending: one write at a time, in order.
 
     SharedText send(std::string text) {
-        const bool resting = queue_.empty();
+        const bool is_idle = queue_.empty();
         const auto shared = queue_.emplace_back(std::make_shared<const std::string>(std::move(text)));
-        if (resting) write();
+        if (is_idle) write();
         return shared;
     }
 
@@ -125,7 +125,7 @@ private:
         });
     }
 
-    // In: one message at a time.
+    // Receiving: one message at a time.
 
     void read() {
         socket_.async_read(input_, [self = shared_from_this()](error_code failure, std::size_t) {
@@ -138,7 +138,7 @@ private:
 
     void receive() {
         const auto now = Clock::now();
-        session_->note(input_.size(), now);
+        session_->record(input_.size(), now);
         if (socket_.got_text()) {
             receive_text(now);
         } else {
@@ -147,35 +147,35 @@ private:
     }
 
     void receive_chunk(Clock::time_point now) {
-        if (!session_->chunks_rate.allows(now)) return refuse("rate_limited", "too many chunks");
-        if (input_.size() == 0) return refuse("invalid_audio", "a chunk has at least one byte");
+        if (!session_->chunks_rate.allows(now)) return reject("rate_limited", "too many chunks");
+        if (input_.size() == 0) return reject("invalid_audio", "a chunk must not be empty");
         session_->audio_bytes += input_.size();
         session_->chunks += 1;
         if (session_->chunks % chunks_per_ack == 0) accept("audio", R"(,"chunks":)" + std::to_string(session_->chunks));
     }
 
     void receive_text(Clock::time_point now) {
-        if (!session_->messages_rate.allows(now)) return refuse("rate_limited", "too many messages");
+        if (!session_->messages_rate.allows(now)) return reject("rate_limited", "too many messages");
         input_.prepare(simdjson::SIMDJSON_PADDING);  // the parser reads past the end
         const auto bytes = input_.data();
         simdjson::dom::element document;
         const auto failure = gateway_.parser.parse(static_cast<const char*>(bytes.data()), bytes.size(), false).get(document);
-        if (failure) return refuse("invalid_json", "not JSON");
+        if (failure) return reject("invalid_json", "not JSON");
         simdjson::dom::object message;
-        if (document.get(message)) return refuse("invalid_message", "not an object");
+        if (document.get(message)) return reject("invalid_message", "not an object");
         std::string_view type, id;
-        if (message["type"].get(type)) return refuse("invalid_message", "type has to be a string");
+        if (message["type"].get(type)) return reject("invalid_message", "type must be a string");
         simdjson::dom::element id_value;
-        if (!message["id"].get(id_value) && (id_value.get(id) || !is_id(id))) return refuse("invalid_message", "that is no id");
+        if (!message["id"].get(id_value) && (id_value.get(id) || !is_id(id))) return reject("invalid_message", "invalid id");
 
         if (type == "ping") return receive_ping(message, id);
         if (type == "ack") return receive_ack(message);
         if (type == "status") return report();
-        if (type != "text" && type != "audio" && type != "cancel") return refuse("unsupported_type", "no such type", id);
-        if (id.empty()) return refuse("invalid_message", "an id is missing");
+        if (type != "text" && type != "audio" && type != "cancel") return reject("unsupported_type", "unknown type", id);
+        if (id.empty()) return reject("invalid_message", "id is missing");
         if (type == "text") return receive_text(message, id);
         if (type == "audio") return accept(id);
-        refuse("not_found", "nothing to cancel", id);
+        reject("not_found", "nothing to cancel", id);
     }
 
     void receive_ping(simdjson::dom::object message, std::string_view id) {
@@ -187,7 +187,7 @@ private:
         }
         simdjson::dom::element timestamp;
         if (!message["ts"].get(timestamp)) {
-            if (!timestamp.is_number()) return refuse("invalid_message", "ts has to be a number", id);
+            if (!timestamp.is_number()) return reject("invalid_message", "ts must be a number", id);
             pong += R"(,"ts":)";
             pong += simdjson::minify(timestamp);
         }
@@ -199,10 +199,10 @@ private:
 
     void receive_text(simdjson::dom::object message, std::string_view id) {
         std::string_view raw;
-        if (message["text"].get(raw)) return refuse("invalid_message", "text has to be a string", id);
+        if (message["text"].get(raw)) return reject("invalid_message", "text must be a string", id);
         std::string text = sanitized(raw);
         const bool too_long = text.size() > longest_text && character_count(text) > longest_text;
-        if (text.empty() || too_long) return refuse("invalid_message", "text has 1 to 100000 characters", id);
+        if (text.empty() || too_long) return reject("invalid_message", "text must have 1 to 100000 characters", id);
         if (session_->accepted.contains(id)) return accept(id, R"(,"duplicate":true)");
         session_->memory += session_->accepted.insert(id);
         accept(id);
@@ -217,13 +217,13 @@ private:
         reply += R"(","text":)";
         append_json(reply, text);
         reply += R"(,"final":true})";
-        session_->keep(seq, send(std::move(reply)));
-        session_->remember(std::move(text));
+        session_->add_unacknowledged(seq, send(std::move(reply)));
+        session_->add_to_history(std::move(text));
     }
 
     void receive_ack(simdjson::dom::object message) {
         std::uint64_t seq;
-        if (message["seq"].get(seq)) return refuse("invalid_message", "seq has to be a whole number");
+        if (message["seq"].get(seq)) return reject("invalid_message", "seq must be an integer");
         session_->acknowledge(seq);
     }
 
@@ -241,11 +241,11 @@ private:
         send(std::move(text));
     }
 
-    void refuse(std::string_view code, std::string_view why, std::string_view id = {}) {
+    void reject(std::string_view code, std::string_view message, std::string_view id = {}) {
         std::string text = R"({"type":"error","error":{"code":")";
         text += code;
         text += R"(","message":")";
-        text += why;
+        text += message;
         text += R"(","reply_to":)";
         if (id.empty()) {
             text += "null";

@@ -1,7 +1,7 @@
-// The peer that Parley is measured against: the same work, as one would do it in C++ with Boost.Beast, OpenSSL and simdjson.
+// The C++ server that Parley is compared with. It does the same work with Boost.Beast, OpenSSL and simdjson.
 //
-// Each client has a session: random names, rates, remembered ids, history, outbox. A ping is answered by a pong, a text by its ack and
-// the same text again, audio by an ack for each 64 chunks. One thread, one io_context.
+// Each client has a session: random id and token, rate limits, recent ids, history, outbox. The reply to a ping is a pong, to a text an ack
+// and the same text, to audio an ack for every 64 chunks. One thread, one io_context.
 //
 // usage: gateway PORT CERT KEY
 // build: g++ -O3 -march=native -std=c++20 -o gateway main.cpp -lsimdjson -lssl -lcrypto -lpthread

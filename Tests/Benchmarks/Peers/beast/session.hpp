@@ -1,4 +1,4 @@
-// What the peer keeps for one client: the same kinds of state that Parley keeps, bounded the same way.
+// The session of a client: the same kinds of state as in Parley, with the same bounds.
 #pragma once
 #include <openssl/rand.h>
 
@@ -15,11 +15,11 @@
 namespace peer {
 
 using Clock = std::chrono::steady_clock;
-using SharedText = std::shared_ptr<const std::string>;  // in the queue of the socket and in the outbox at once
+using SharedText = std::shared_ptr<const std::string>;  // shared by the write queue and the outbox
 
-inline constexpr std::size_t remembered = 1000;  // ids, texts and unacknowledged messages
+inline constexpr std::size_t history_size = 1000;  // of the recent ids, the history and the outbox
 
-/// 256 random bits in hexadecimal: a session id, or a token.
+/// Returns 256 random bits in hexadecimal, for a session id or a token.
 inline std::string random_name() {
     unsigned char bits[32];
     if (RAND_bytes(bits, sizeof bits) != 1) throw std::runtime_error("no random bytes");
@@ -32,7 +32,7 @@ inline std::string random_name() {
     return name;
 }
 
-/// A rate, set so high here that it costs its arithmetic and refuses nothing.
+/// A token bucket whose rate is so high that it rejects nothing; only its arithmetic costs time.
 class Bucket {
     static constexpr double rate = 1e6, capacity = 1e6;
     double level_ = capacity;
@@ -49,24 +49,24 @@ public:
     }
 };
 
-/// The ids that were accepted last.
+/// The recently accepted ids.
 class AcceptedIDs {
     std::deque<std::string> order_;
-    std::unordered_set<std::string_view> known_;  // into order_, whose elements stay where they are
+    std::unordered_set<std::string_view> known_;  // views of elements of order_, which don't move
 
 public:
     bool contains(std::string_view id) const { return known_.contains(id); }
 
-    /// Returns by how much the memory of the session grows.
+    /// Returns the change of the session's memory in bytes.
     std::ptrdiff_t insert(std::string_view id) {
-        auto grown = static_cast<std::ptrdiff_t>(id.size());
+        auto change = static_cast<std::ptrdiff_t>(id.size());
         known_.insert(order_.emplace_back(id));
-        if (order_.size() > remembered) {
-            grown -= static_cast<std::ptrdiff_t>(order_.front().size());
+        if (order_.size() > history_size) {
+            change -= static_cast<std::ptrdiff_t>(order_.front().size());
             known_.erase(order_.front());
             order_.pop_front();
         }
-        return grown;
+        return change;
     }
 };
 
@@ -85,32 +85,32 @@ struct Session {
     std::ptrdiff_t memory = 0;
     Clock::time_point last_activity = Clock::now();
 
-    void note(std::size_t size, Clock::time_point now) {
+    void record(std::size_t size, Clock::time_point now) {
         messages += 1;
         bytes += size;
         last_activity = now;
     }
 
-    void remember(std::string text) {
+    void add_to_history(std::string text) {
         memory += static_cast<std::ptrdiff_t>(text.size());
         history.push_back(std::move(text));
-        if (history.size() <= remembered) return;
+        if (history.size() <= history_size) return;
         memory -= static_cast<std::ptrdiff_t>(history.front().size());
         history.pop_front();
     }
 
-    void keep(std::uint64_t seq, SharedText text) {
+    void add_unacknowledged(std::uint64_t seq, SharedText text) {
         memory += static_cast<std::ptrdiff_t>(text->size());
         outbox.push_back({seq, std::move(text)});
-        if (outbox.size() > remembered) forget_oldest();
+        if (outbox.size() > history_size) drop_oldest();
     }
 
     void acknowledge(std::uint64_t seq) {
-        while (!outbox.empty() && outbox.front().seq <= seq) forget_oldest();
+        while (!outbox.empty() && outbox.front().seq <= seq) drop_oldest();
     }
 
 private:
-    void forget_oldest() {
+    void drop_oldest() {
         memory -= static_cast<std::ptrdiff_t>(outbox.front().text->size());
         outbox.pop_front();
     }

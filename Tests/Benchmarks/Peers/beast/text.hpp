@@ -1,4 +1,4 @@
-// Strings of the protocol: which ids are valid, what is taken out of a text, how one is written as JSON.
+// The protocol's strings: validating ids, sanitizing texts, writing JSON.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -21,28 +21,28 @@ inline bool is_id(std::string_view text) {
     return true;
 }
 
-/// The text without control characters other than TAB and LF.
+/// Returns the text without control characters other than TAB and LF.
 inline std::string sanitized(std::string_view text) {
     const auto removed = [](unsigned char c) { return c == 0x7f || (c < 0x20 && c != '\t' && c != '\n'); };
-    std::size_t unwanted = 0;
-    for (unsigned char c : text) unwanted += removed(c);
-    if (unwanted == 0) return std::string(text);
+    std::size_t removed_count = 0;
+    for (unsigned char c : text) removed_count += removed(c);
+    if (removed_count == 0) return std::string(text);
     std::string clean;
-    clean.reserve(text.size() - unwanted);
+    clean.reserve(text.size() - removed_count);
     for (char c : text) {
         if (!removed(static_cast<unsigned char>(c))) clean += c;
     }
     return clean;
 }
 
-/// How many characters a UTF-8 text has: its bytes that don't continue one.
+/// Returns the number of characters of a UTF-8 text: its bytes other than continuation bytes.
 inline std::size_t character_count(std::string_view text) {
     std::size_t count = 0;
     for (char c : text) count += (c & 0xc0) != 0x80;
     return count;
 }
 
-/// Appends a string as JSON has it (RFC 8259 §7), in as few pieces as its escapes allow.
+/// Appends a JSON string (RFC 8259 §7); runs without escapes are appended at once.
 inline void append_json(std::string& to, std::string_view text) {
     to += '"';
     while (!text.empty()) {

@@ -1,7 +1,8 @@
-// The least that a TLS server can do for a chunk of audio: decrypt it, and copy it once. What Parley needs beyond that is its own.
+// The lower bound for a TLS server that receives a chunk of audio: it decrypts the chunk and copies it once. Any cost above that is
+// Parley's.
 //
-// It takes any request for a WebSocket, says nothing in it, and follows the frames only as far as it must to find their payloads, which
-// are unmasked into one buffer: that is the copy. With "echo" each payload goes back as a frame of its own. One thread, epoll, OpenSSL.
+// The server accepts any WebSocket request, sends no messages, and parses frames only to find their payloads, which it unmasks into one
+// buffer (the copy). With "echo" it sends each payload back in one frame. One thread, epoll, OpenSSL.
 //
 // usage: floor PORT CERT KEY [echo]
 // build: cc -O3 -march=native -o floor floor.c -lssl -lcrypto
@@ -21,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { LARGEST = 1 << 17 };  // frame, or request
+enum { LARGEST = 1 << 17 };  // frame or request, in bytes
 
 struct peer {
     SSL *tls;
@@ -33,8 +34,8 @@ struct peer {
 static unsigned char payload[LARGEST + 16];
 static bool echo;
 
-static _Noreturn void fail(const char *what) {
-    perror(what);
+static _Noreturn void fail(const char *message) {
+    perror(message);
     ERR_print_errors_fp(stderr);
     exit(1);
 }
@@ -45,7 +46,7 @@ static void end(struct peer *peer) {
     free(peer);
 }
 
-// The answer to a handshake (RFC 6455 §4.2.2), sent once the request is whole.
+// Sends the response to the opening handshake (RFC 6455 §4.2.2) once the request is complete. Returns false if the request is invalid.
 static bool upgrade(struct peer *peer) {
     const char *head = (const char *)peer->input;
     const char *tail = memmem(head, peer->held, "\r\n\r\n", 4);
@@ -82,8 +83,8 @@ static void unmask(unsigned char *to, const unsigned char *from, const unsigned 
     for (; i < length; i++) to[i] = from[i] ^ key[i & 3];
 }
 
-static bool answer(struct peer *peer, size_t length) {
-    // The header goes before the payload, whose first 16 bytes are kept free for it.
+static bool send_echo(struct peer *peer, size_t length) {
+    // The first 16 bytes of the buffer are reserved for the header, which directly precedes the payload.
     size_t size = length < 126 ? 2 : 4;
     unsigned char *frame = payload + 16 - size;
     frame[0] = 0x82;
@@ -95,8 +96,8 @@ static bool answer(struct peer *peer, size_t length) {
     return SSL_write(peer->tls, frame, (int)(size + length)) > 0;
 }
 
-// Every whole frame that is there. False: one is too large, or not masked.
-static bool take_frames(struct peer *peer) {
+// Consumes all complete frames. Returns false if a frame is too large or not masked.
+static bool consume_frames(struct peer *peer) {
     size_t used = 0;
     while (peer->held - used >= 14 || (peer->held - used >= 6 && (peer->input[used + 1] & 0x7f) < 126)) {
         const unsigned char *frame = peer->input + used;
@@ -113,7 +114,7 @@ static bool take_frames(struct peer *peer) {
         if (peer->held - used < header + 4 + length) break;
         unmask(payload + 16, frame + header + 4, frame + header, length);
         used += header + 4 + length;
-        if (echo && (frame[0] & 0x0f) <= 2 && length < 65536 && !answer(peer, length)) return false;
+        if (echo && (frame[0] & 0x0f) <= 2 && length < 65536 && !send_echo(peer, length)) return false;
     }
     peer->held -= used;
     memmove(peer->input, peer->input + used, peer->held);
@@ -131,7 +132,7 @@ static bool receive(struct peer *peer) {
         }
         peer->held += length;
         if (!peer->upgraded && !upgrade(peer)) return false;
-        if (peer->upgraded && !take_frames(peer)) return false;
+        if (peer->upgraded && !consume_frames(peer)) return false;
         if (peer->held == sizeof peer->input) return false;
     }
 }
@@ -140,9 +141,9 @@ static SSL_CTX *make_context(const char *certificate, const char *key) {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY);
-    // The cipher that Parley prefers: another key length would be another floor.
+    // The cipher suite that Parley prefers; another key length would cost a different amount.
     SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
-    // A record and its header, and the next ones with it, come in one system call.
+    // Reads several records with one system call.
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_default_read_buffer_len(context, 65536);
     if (SSL_CTX_use_certificate_chain_file(context, certificate) != 1) fail(certificate);

@@ -1,7 +1,7 @@
-/* An upstream for the benchmark of the gateway as a proxy: one thread, epoll, WebSocket in the clear, as little work a message as can be.
+/* The upstream for proxy.sh: one thread, epoll, WebSocket without TLS, minimal work per message.
  *
- * A connection that offers the subprotocol parley.upstream.v1 carries requests of many sessions: each text is answered by one message with the
- * text in it. Any other connection belongs to one client, as a proxy that passes bytes on has it: each text message is answered by one just like it.
+ * A connection that offers the subprotocol parley.upstream.v1 carries requests of many sessions: the response to each text is one message
+ * with the same text. Any other connection belongs to one client, as behind nginx: each text message is echoed.
  *
  * usage: upstream PORT
  */
@@ -31,12 +31,12 @@ struct connection {
     struct buffer input, output;
 };
 
-static void fail(const char *what) {
-    perror(what);
+static void fail(const char *message) {
+    perror(message);
     exit(1);
 }
 
-static unsigned char *room(struct buffer *buffer, size_t count) {
+static unsigned char *reserve(struct buffer *buffer, size_t count) {
     if (buffer->length + count > buffer->capacity) {
         buffer->capacity = (buffer->length + count) * 2;
         buffer->bytes = realloc(buffer->bytes, buffer->capacity);
@@ -46,7 +46,7 @@ static unsigned char *room(struct buffer *buffer, size_t count) {
 }
 
 static void append(struct buffer *buffer, const void *bytes, size_t count) {
-    memcpy(room(buffer, count), bytes, count);
+    memcpy(reserve(buffer, count), bytes, count);
     buffer->length += count;
 }
 
@@ -69,8 +69,8 @@ static void append_frame(struct buffer *output, const void *payload, size_t coun
     append(output, payload, count);
 }
 
-/* The answer to a request of many: its number, and its text as it was escaped. */
-static void answer(struct buffer *output, const char *message, size_t count) {
+/* Appends the response to a request on a shared connection: its number, and its text with its escapes. */
+static void respond(struct buffer *output, const char *message, size_t count) {
     static char reply[1 << 20];
     const char *number = memmem(message, count, "\"request\":", 10);
     const char *text = memmem(message, count, "\"text\":\"", 8);
@@ -101,32 +101,32 @@ static int upgrade(struct connection *connection) {
         reply, sizeof reply, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
         accept, connection->is_shared ? "Sec-WebSocket-Protocol: parley.upstream.v1\r\n" : "");
     append(&connection->output, reply, (size_t)count);
-    size_t taken = (size_t)(end - input->bytes) + 4;
-    memmove(input->bytes, input->bytes + taken, input->length - taken);
-    input->length -= taken;
+    size_t consumed = (size_t)(end - input->bytes) + 4;
+    memmove(input->bytes, input->bytes + consumed, input->length - consumed);
+    input->length -= consumed;
     connection->is_upgraded = 1;
     return 1;
 }
 
-/* Answers all whole frames. -1 at the end. */
-static int take(struct connection *connection) {
+/* Handles all complete frames. Returns -1 when the connection must be closed. */
+static int handle_frames(struct connection *connection) {
     struct buffer *input = &connection->input;
     size_t offset = 0;
     while (input->length - offset >= 2) {
         unsigned char *frame = input->bytes + offset;
-        size_t header = 2, count = frame[1] & 0x7F, left = input->length - offset;
+        size_t header = 2, count = frame[1] & 0x7F, available = input->length - offset;
         if (count == 126) {
-            if (left < 4) break;
+            if (available < 4) break;
             count = (size_t)frame[2] << 8 | frame[3];
             header = 4;
         } else if (count == 127) {
-            if (left < 10) break;
+            if (available < 10) break;
             count = 0;
             for (int i = 0; i < 8; i++) count = count << 8 | frame[2 + i];
             header = 10;
         }
         if (!(frame[1] & 0x80)) return -1;
-        if (left < header + 4 + count) break;
+        if (available < header + 4 + count) break;
         unsigned char *mask = frame + header, *payload = mask + 4;
         for (size_t i = 0; i < count; i++) payload[i] ^= mask[i & 3];
         int opcode = frame[0] & 0x0F;
@@ -136,7 +136,7 @@ static int take(struct connection *connection) {
             append(&connection->output, pong, 2);
             append(&connection->output, payload, count);
         } else if (opcode == 1) {
-            if (connection->is_shared) answer(&connection->output, (char *)payload, count);
+            if (connection->is_shared) respond(&connection->output, (char *)payload, count);
             else append_frame(&connection->output, payload, count);
         }
         offset += header + 4 + count;
@@ -148,14 +148,14 @@ static int take(struct connection *connection) {
 
 static int serve(struct connection *connection) {
     for (;;) {
-        ssize_t count = read(connection->fd, room(&connection->input, 65536), 65536);
+        ssize_t count = read(connection->fd, reserve(&connection->input, 65536), 65536);
         if (count < 0 && errno == EAGAIN) break;
         if (count <= 0) return -1;
         connection->input.length += (size_t)count;
         if (count < 65536) break;
     }
     if (!connection->is_upgraded && upgrade(connection) < 0) return -1;
-    if (connection->is_upgraded && take(connection) < 0) return -1;
+    if (connection->is_upgraded && handle_frames(connection) < 0) return -1;
     size_t offset = 0;
     while (offset < connection->output.length) {
         ssize_t count = write(connection->fd, connection->output.bytes + offset, connection->output.length - offset);
