@@ -25,7 +25,7 @@ import Testing
         for block in page.blocks where block.language == "yaml" && block.instruction.name != "skip" {
             let directory = try TemporaryFolder()
             try directory.write(block.code, to: "config/gateway.yaml")
-            let result = try await GatewayProcess.run(["config", "check", "--offline"], folder: directory)
+            let result = try await GatewayProcess.run(["config", "check"], folder: directory)
             #expect(result.status == 0, "\(page.path):\(block.line): \(result.lines + result.errorLines)")
         }
     }
