@@ -22,15 +22,15 @@ import Testing
     @Test(
         arguments: [
             ("a record longer than TLS allows", [0x16, 0x03, 0x01, 0xFF, 0xFF] + [UInt8](repeating: 1, count: 300)),
-            ("a record of nothing, again and again", (0..<200).flatMap { _ in [0x16, 0x03, 0x01, 0, 0] as [UInt8] }),
+            ("repeated empty records", (0..<200).flatMap { _ in [0x16, 0x03, 0x01, 0, 0] as [UInt8] }),
             ("a message longer than its record", corrupted(7, 0xFF)), ("a session id beyond the message", corrupted(43, 0xFF)),
             ("suites beyond the message", corrupted(44, 0xFF)), ("an odd number of bytes of suites", corrupted(45, 1)),
-            ("extensions beyond the message", corrupted(50, 0xFF)), ("another message first", corrupted(5, 2)),
-            ("a version of the distant past", corrupted(9, 0)), ("application data first", corrupted(0, 0x17)),
+            ("extensions beyond the message", corrupted(50, 0xFF)), ("another handshake message first", corrupted(5, 2)),
+            ("an obsolete version", corrupted(9, 0)), ("application data first", corrupted(0, 0x17)),
             ("an alert first", [0x15, 0x03, 0x01, 0, 2, 2, 40]),
             ("SSL 2", [0x80, 0x2E, 1, 0, 2, 0, 0x15] + [UInt8](repeating: 0, count: 60)),
             (
-                "64 KiB of a hello that never ends",
+                "64 KiB of an incomplete ClientHello",
                 (0..<5).flatMap { _ in [0x16, 0x03, 0x01, 0x3F, 0xFF, 1, 0xFF, 0xFF, 0xFF] + [UInt8](repeating: 0, count: 0x3FFB) }
             ),
         ] as [(String, [UInt8])])

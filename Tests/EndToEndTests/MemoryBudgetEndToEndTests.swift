@@ -45,7 +45,7 @@ import Testing
         }
         let peak = try resident(gateway, "VmHWM")
         let most = before + budget + allowance(budget: budget, sockets: clients)
-        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB; \(refused) refused")
+        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB; \(refused) rejected")
         #expect(peak - before > budget / 2, "the budget is used")
         // For a client of another address, a session of the address that filled the budget is evicted.
         try await gateway.client(from: "127.0.0.2").isServed()

@@ -20,19 +20,19 @@ import Testing
 
     static let refused: [Case] = [
         Case("another path", 404, "not_found") { $0.target = "/v2/ws" },
-        Case("echo that isn't offered", 404, "not_found") { $0.target = "/echo" },
-        Case("a path with another case", 404, "not_found") { $0.target = "/V1/WS" },
-        Case("a path with a slash more", 404, "not_found") { $0.target = "/v1/ws/" },
+        Case("the echo path while disabled", 404, "not_found") { $0.target = "/echo" },
+        Case("a path in upper case", 404, "not_found") { $0.target = "/V1/WS" },
+        Case("a path with a trailing slash", 404, "not_found") { $0.target = "/v1/ws/" },
         Case("a path that is percent-encoded", 404, "not_found") { $0.target = "/v1/%77s" },
         Case("POST", 405, "not_found") { $0.method = "POST" },
         Case("HEAD", 405, "not_found") { $0.method = "HEAD" },
-        Case("POST of health", 405, "not_found") {
+        Case("POST to a health path", 405, "not_found") {
             $0.target = "/livez"; $0.method = "POST"
         },
         Case("HTTP/1.0", 400) { $0.version = "HTTP/1.0" },
         Case("no Host", 400) { $0["Host"] = nil },
         Case("two Hosts", 400) { $0.fields.append(("Host", "other")) },
-        Case("a bad Host", 400) { $0["Host"] = "a b" },
+        Case("an invalid Host", 400) { $0["Host"] = "a b" },
         Case("no Upgrade", 400) { $0["Upgrade"] = nil },
         Case("another Upgrade", 400) { $0["Upgrade"] = "h2c" },
         Case("no Connection", 400) { $0["Connection"] = nil },
@@ -48,12 +48,12 @@ import Testing
         Case("a body", 400) { $0.fields.append(("Content-Length", "5")) },
         Case("a chunked body", 400) { $0.fields.append(("Transfer-Encoding", "chunked")) },
         Case("a subprotocol that isn't a token", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "a b")) },
-        Case("a subprotocol twice", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, parley.v1")) },
+        Case("a repeated subprotocol", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, parley.v1")) },
         Case("an empty credential", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, bearer.")) },
         Case("two resume tokens", 400) { $0.fields += [("Sec-WebSocket-Protocol", "parley.v1, resume.a"), ("Parley-Resume", "b")] },
         Case("a resume token without the subprotocol", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "resume.secret")) },
         Case("a bearer token without the subprotocol", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "chat, bearer.secret")) },
-        Case("a bad percent-encoding", 400) { $0.target = "/v1/ws?a=%zz" },
+        Case("an invalid percent-encoding", 400) { $0.target = "/v1/ws?a=%zz" },
         Case("a token in the query", 401, "unauthorized") { $0.target = "/v1/ws?access_token=secret" },
         Case("a resume token in the query", 401, "unauthorized") { $0.target = "/v1/ws?resume=secret" },
     ]
@@ -77,9 +77,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ("upgrade with other words", "Connection", "keep-alive, Upgrade"), ("odd cases", "Upgrade", "WebSocket"),
-        ("an IPv6 host", "Host", "[::1]:8443"), ("an offer of others", "Sec-WebSocket-Protocol", "chat"),
-        ("another scheme", "Authorization", "Basic dTpw"),
+        ("Upgrade among other options", "Connection", "keep-alive, Upgrade"), ("mixed case", "Upgrade", "WebSocket"),
+        ("an IPv6 host", "Host", "[::1]:8443"), ("other subprotocols only", "Sec-WebSocket-Protocol", "chat"),
+        ("another authorization scheme", "Authorization", "Basic dTpw"),
     ])
     func `an upgrade that the RFC allows is accepted`(_ description: String, name: String, value: String) async throws {
         var request = HTTPRequestText.upgrade()
