@@ -192,7 +192,7 @@ def keys():
     terminal = begin(columns=30)
     terminal.type("never sent\x03")
     terminal.expect(r"^> never sent\^C\n> $")
-    # Of a line longer than the window, the end is shown.
+    # A line longer than the window shows its end, after an ellipsis.
     terminal.type("abcdefghijklmnopqrstuvwxyz0123456789")
     terminal.expect(r"^> …lmnopqrstuvwxyz0123456789$")
     terminal.screen.columns = 60
