@@ -8,9 +8,9 @@ let house: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    // A warning of ours is a mistake of ours.
+    // Warnings in this package are errors.
     .treatAllWarnings(as: .error),
-    // Checks at run time that no two accesses to a property overlap. Every test runs with them; a message would pay a twentieth for them.
+    // Disables run-time exclusivity checks in release builds, where they cost 5 % per message. Debug builds, hence all tests, have them.
     .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 
@@ -23,32 +23,32 @@ let package = Package(
     dependencies: [
         // Event loops, sockets, HTTP/1 parsing and back-pressure.
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
-        // Routes of the operations listener.
+        // The operations listener's HTTP server and routes.
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0", traits: []),
-        // The logging API that libraries share; our handler writes the JSON lines.
+        // The logging API that libraries share; the gateway's own handler writes JSON lines.
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
-        // Start, signals and graceful shutdown in order.
+        // Ordered startup, signals and graceful shutdown.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
-        // Layers of configuration: files, environment, flags.
+        // Layered configuration: files, environment variables, flags.
         .package(
             url: "https://github.com/apple/swift-configuration.git", from: "1.4.0",
             traits: ["CommandLineArguments"]),
-        // File and line of a YAML key, which swift-configuration's providers don't tell.
+        // The file and line of a YAML key, which swift-configuration's providers don't expose.
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.0"),
-        // Subcommands and their help.
+        // Subcommands, flags and help.
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
-        // Requests and answers as Hummingbird has them, for the deadline of the operations listener.
+        // Hummingbird's request and response types, for the operations listener's deadlines.
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.0"),
-        // The embedded store: statements, migrations and errors of SQLite, which Debian keeps patched.
+        // The embedded store: statements, migrations and errors of SQLite. The library is Debian's, which gets security updates.
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
-        // The page of a session's report: what is in a template can't be put into the code of a browser by mistake.
+        // The HTML page of a session report: templates escape values, which prevents injection.
         .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.0"),
-        // Upstreams that are programs: started, watched and reaped.
+        // Process upstreams: spawns, monitors and reaps programs.
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.0", traits: []),
-        // File descriptors, as swift-subprocess has them.
+        // The file descriptor type of swift-subprocess.
         .package(url: "https://github.com/apple/swift-system.git", from: "1.8.0"),
-        // Deque, for everything that is bounded by dropping its oldest entry; Heap, where the largest goes.
+        // Deque for collections that evict their oldest entry, Heap for those that evict their largest.
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
     ],
     targets: [
@@ -56,11 +56,11 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        // malloc_trim: memory goes back to the system after a wave of connections. sched_setattr: event loops get their turn soon.
+        // malloc_trim returns memory to the system after a burst of connections; sched_setattr lets event loops run sooner.
         .systemLibrary(name: "CLinux"),
-        // argc and argv as C gives them: Swift's list of them is empty without /proc.
+        // argc and argv from C: Swift's CommandLine.arguments is empty without /proc.
         .target(name: "CArguments", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
-        // What a process upstream is before it becomes its program. The runtime of Swift would be most of its start.
+        // The launcher of process upstreams, which executes the program. In C, since the Swift runtime would dominate its start time.
         .executableTarget(
             name: "parley-launch",
             cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
@@ -113,7 +113,7 @@ let package = Package(
         .executableTarget(
             name: "parley",
             dependencies: [
-                // Started, not linked: it is built along, and found beside.
+                // parley-launch isn't linked: the dependency builds it into the same directory, where parley looks for it.
                 "CArguments", "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "parley-launch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),

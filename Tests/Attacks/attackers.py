@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Attackers, in a process of their own: `attackers.py NAME PORT COUNT SECONDS SEED`. Prints what they met, as JSON.
+"""Runs attackers in a process of their own: `attackers.py NAME PORT COUNT SECONDS SEED`. Prints the outcomes as JSON.
 
-An attack is a coroutine that opens a connection, does its worst and returns in a word or two how it ended; it is run again and again, by
-COUNT attackers side by side, until the time is over. Who is still connected then has met nothing: "open".
+An attack is a coroutine that opens a connection, attacks and returns its outcome in a word or two. COUNT attackers run it concurrently and
+repeatedly until the time has passed. The outcome of connections that are still open then is "open".
 """
 import asyncio
 import collections
@@ -33,19 +33,19 @@ class Target:
         self.port = port
         self.serial = 0
 
-    def stranger(self):
-        """An address of its own for everyone who asks; loopback has 16 million."""
+    def new_address(self):
+        """Returns a new source address for each call; the loopback network has 16 million."""
         self.serial += 1
         return f"127.{1 + self.serial // 62500 % 250}.{self.serial // 250 % 250}.{2 + self.serial % 250}"
 
     async def connect(self, address=None, tls=TLS, window=None):
-        """`window` is the room for what isn't read, where there shall be little."""
+        """Connects; `window` sets the size of the receive buffer (SO_RCVBUF) in bytes."""
         connection = socket.socket()
         try:
             connection.setblocking(False)
             if window:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-            connection.bind((address or self.stranger(), 0))
+            connection.bind((address or self.new_address(), 0))
             await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", self.port))
             return await asyncio.open_connection(sock=connection, ssl=tls, server_hostname="localhost" if tls else None)
         except BaseException:
@@ -55,14 +55,14 @@ class Target:
     async def upgrade(self, fields=b"", window=None):
         reader, writer = await self.connect(window=window)
         writer.write(HEAD + fields + b"\r\n")
-        answer = await reader.readuntil(b"\r\n\r\n")
-        if not answer.startswith(b"HTTP/1.1 101"):
-            raise RuntimeError(answer.split(b"\r\n")[0].decode())
+        response = await reader.readuntil(b"\r\n\r\n")
+        if not response.startswith(b"HTTP/1.1 101"):
+            raise RuntimeError(response.split(b"\r\n")[0].decode())
         return reader, writer
 
 
 def frame(first, payload=b"", length=None):
-    """A masked frame; `length` is what its header promises, if not the truth."""
+    """Returns a masked frame; `length` is the length in its header, if it differs from the payload's."""
     size = len(payload) if length is None else length
     head = bytes([first])
     if size < 126:
@@ -76,15 +76,15 @@ def frame(first, payload=b"", length=None):
 
 
 def bomb(size):
-    """So many bytes of one letter, written down in a thousandth."""
+    """Returns a DEFLATE stream of a thousandth of `size` bytes, which inflates to `size` equal bytes."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     return (compressor.compress(b"a" * size) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
-# MARK: Ends
+# MARK: Outcomes and sending
 
 async def close_code(reader):
-    """What a WebSocket's end says, or how it ends without a close frame."""
+    """Reads until the close frame and returns its code."""
     while True:
         first, second = await reader.readexactly(2)
         size = second & 0x7F
@@ -96,23 +96,24 @@ async def close_code(reader):
 
 
 async def status(reader):
+    """Reads the status line and returns its code."""
     line = await reader.readline()
     return line.split()[1].decode() if line else "cut"
 
 
-async def pour(writer, piece, count=None):
-    """Sends the same again and again, as fast as it is taken."""
+async def send_repeatedly(writer, piece, count=None):
+    """Sends `piece` repeatedly, as fast as the peer reads it."""
     sent = 0
     while count is None or sent < count:
         writer.write(piece)
         await writer.drain()
-        # Writing to a connection that is ending never waits.
+        # drain() doesn't suspend once the connection is closing.
         await asyncio.sleep(0)
         sent += 1
 
 
-async def fight(reader, writer, sending, ending=close_code):
-    """Sends until the other side has said its last word; the word counts, not what sending meets meanwhile."""
+async def send_until_closed(reader, writer, sending, ending=close_code):
+    """Sends until `ending` returns its outcome; errors of sending are ignored."""
     sender = asyncio.ensure_future(sending)
     try:
         return await ending(reader)
@@ -127,17 +128,17 @@ async def fight(reader, writer, sending, ending=close_code):
 async def header_lines(target):
     reader, writer = await target.connect()
     writer.write(HEAD)
-    return await fight(reader, writer, pour(writer, b"a: b\r\n" * 1000, 100), status)
+    return await send_until_closed(reader, writer, send_repeatedly(writer, b"a: b\r\n" * 1000, 100), status)
 
 
 async def long_header(target):
     reader, writer = await target.connect()
     writer.write(HEAD + b"X-Long: ")
-    return await fight(reader, writer, pour(writer, b"a" * 1000, 20_000), status)
+    return await send_until_closed(reader, writer, send_repeatedly(writer, b"a" * 1000, 20_000), status)
 
 
 async def window_bits(target):
-    """As many offers as a head can hold, every one with a window that can't be had, the last one with one that can."""
+    """Sends as many compression offers as a head may contain: all with impossible windows, but for the last."""
     bad = [f"permessage-deflate; server_max_window_bits={bits}; client_max_window_bits={bits + 7}" for bits in (0, 7, 8, 16, 99)]
     offers = ", ".join(bad * 35 + ["permessage-deflate; server_max_window_bits=9; client_max_window_bits=15"])
     reader, writer = await target.connect()
@@ -145,7 +146,7 @@ async def window_bits(target):
     result = await status(reader)
     await reader.readuntil(b"\r\n\r\n")
     if result == "101":
-        # A window is made when it is needed: by a text that compresses and comes back so.
+        # The compressor is allocated when it is needed: for the response to a text that compresses well.
         text = json.dumps({"type": "text", "id": "w", "stream": False, "text": "all work and no play " * 4000}).encode()
         writer.write(frame(0x81, text))
         await reader.readexactly(500)
@@ -154,8 +155,8 @@ async def window_bits(target):
     return result
 
 
-def hello():
-    """The first message of a handshake as OpenSSL writes it."""
+def client_hello():
+    """Returns a ClientHello from OpenSSL."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     try:
         TLS.wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
@@ -164,20 +165,22 @@ def hello():
     return outgoing.read()
 
 
-async def drip(writer, data, pause):
+async def send_slowly(writer, data, pause):
+    """Sends single bytes with a pause after each."""
     for byte in data:
         writer.write(bytes([byte]))
         await asyncio.sleep(pause)
 
 
 async def end(reader):
+    """Reads until the end of the connection."""
     while await reader.read(65536):
         pass
     return "end"
 
 
-def deadline(attack):
-    """For attacks that are to be cut: after how many seconds they were."""
+def with_duration(attack):
+    """Appends the number of seconds to an attack's outcome."""
     async def timed(target):
         begin = time.monotonic()
         result = await attack(target)
@@ -185,16 +188,16 @@ def deadline(attack):
     return timed
 
 
-@deadline
+@with_duration
 async def slow_handshake(target):
     reader, writer = await target.connect(tls=None)
-    return await fight(reader, writer, drip(writer, hello(), 0.05), end)
+    return await send_until_closed(reader, writer, send_slowly(writer, client_hello(), 0.05), end)
 
 
-@deadline
+@with_duration
 async def slow_head(target):
     reader, writer = await target.connect()
-    return await fight(reader, writer, drip(writer, HEAD * 10, 0.05), end)
+    return await send_until_closed(reader, writer, send_slowly(writer, HEAD * 10, 0.05), end)
 
 
 async def silent(target):
@@ -218,14 +221,14 @@ async def handshakes_from_one_address(target):
 
 
 async def churn(target, data=b""):
-    """Without asyncio's ceremony: a connection made and reset, as many as the machine makes."""
+    """Opens and resets connections as fast as the machine allows, on plain sockets."""
     loop = asyncio.get_running_loop()
     for number in range(20):
         connection = socket.socket()
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
-            connection.bind((target.stranger(), 0))
+            connection.bind((target.new_address(), 0))
             await loop.sock_connect(connection, ("127.0.0.1", target.port))
             if data:
                 await loop.sock_sendall(connection, data[: random.randrange(1, len(data))])
@@ -235,37 +238,37 @@ async def churn(target, data=b""):
 
 
 async def churn_with_hello(target):
-    return await churn(target, hello())
+    return await churn(target, client_hello())
 
 
 async def malformed_hello(target):
-    """A hello with some of its bytes replaced, behind the header of its record."""
-    data = bytearray(hello())
+    """Sends a ClientHello with some bytes after the record header replaced."""
+    data = bytearray(client_hello())
     for _ in range(random.randint(1, 20)):
         data[random.randrange(5, min(len(data), 120))] = random.randrange(256)
     reader, writer = await target.connect(tls=None)
     writer.write(data)
     if writer.can_write_eof():
         writer.write_eof()
-    answer = await reader.read(7)
+    record = await reader.read(7)
     writer.transport.abort()
-    return "alert" if answer[:1] == b"\x15" else "handshake" if answer[:1] == b"\x16" else "end"
+    return "alert" if record[:1] == b"\x15" else "handshake" if record[:1] == b"\x16" else "end"
 
 
 async def openssl(target, version, command, pause):
-    """OpenSSL's own client, for what Python's module can't: its commands are letters on a line."""
+    """Sends commands to `openssl s_client`, for attacks that Python's module doesn't support. A command is a letter on a line."""
     process = await asyncio.create_subprocess_exec(
         "openssl", "s_client", version, "-connect", f"127.0.0.1:{target.port}",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
 
-    async def command_it():
+    async def send_commands():
         process.stdin.write(HEAD + b"\r\n")
         while True:
             await asyncio.sleep(pause)
             process.stdin.write(command + b"\n")
             await process.stdin.drain()
 
-    commands = asyncio.ensure_future(command_it())
+    commands = asyncio.ensure_future(send_commands())
     try:
         await process.wait()
         return "end"
@@ -285,26 +288,26 @@ async def key_updates(target):
     return await openssl(target, "-tls1_3", b"K", 0.002)
 
 
-NASTY = "\x1b[31mred\x1b]0;title\x07\x85\u202e\u2028{\"level\":\"info\"}\\\"'"
+HOSTILE = "\x1b[31mred\x1b]0;title\x07\x85\u202e\u2028{\"level\":\"info\"}\\\"'"
 
 
 async def log_injection(target):
-    """A request that is refused, with what would end a line or colour a terminal in every field, then messages with it in every value."""
-    nasty = NASTY.encode()
+    """Sends line ends and terminal escapes in header fields, and in all values of messages if the upgrade succeeds."""
+    hostile = HOSTILE.encode()
     fields = [
         b"User-Agent", b"Origin", b"Sec-WebSocket-Protocol", b"Sec-WebSocket-Extensions", b"Cookie", b"Authorization", b"X-Forwarded-For"]
     line_end = random.choice([b"\r\n ", b"\r", b"\n", b"\r\n\r\n", b"\x00", b""])
-    path = random.choice([b"/v1/ws?token=" + nasty, b"/%0d%0a%1b[31m" + nasty, b"/v1/ws?id=%0d%0a{%22level%22:%22info%22}", b"/v1/ws"])
+    path = random.choice([b"/v1/ws?token=" + hostile, b"/%0d%0a%1b[31m" + hostile, b"/v1/ws?id=%0d%0a{%22level%22:%22info%22}", b"/v1/ws"])
     reader, writer = await target.connect()
-    writer.write(HEAD.replace(b"/v1/ws", path) + random.choice(fields) + b": x" + line_end + nasty + b"\r\n\r\n")
+    writer.write(HEAD.replace(b"/v1/ws", path) + random.choice(fields) + b": x" + line_end + hostile + b"\r\n\r\n")
     result = await status(reader)
     if result == "101":
         await reader.readuntil(b"\r\n\r\n")
         for message in [
-            {"type": "text", "id": NASTY, "text": "x"}, {"type": NASTY}, {"type": "text", "id": "a", "text": "x", NASTY: 1},
-            {"type": "text", "id": "a", "text": NASTY}, {"type": "cancel", "id": "a\r\n" + NASTY, "reason": NASTY}] * 6:
+            {"type": "text", "id": HOSTILE, "text": "x"}, {"type": HOSTILE}, {"type": "text", "id": "a", "text": "x", HOSTILE: 1},
+            {"type": "text", "id": "a", "text": HOSTILE}, {"type": "cancel", "id": "a\r\n" + HOSTILE, "reason": HOSTILE}] * 6:
             writer.write(frame(0x81, json.dumps(message, ensure_ascii=random.random() < 0.5).encode()))
-        writer.write(frame(0x88, struct.pack(">H", 3000) + NASTY.encode()[:100].decode(errors="ignore").encode()))
+        writer.write(frame(0x88, struct.pack(">H", 3000) + HOSTILE.encode()[:100].decode(errors="ignore").encode()))
         await close_code(reader)
     writer.transport.abort()
     return result
@@ -315,7 +318,7 @@ async def log_injection(target):
 async def flood(target, opening, piece, fields=b""):
     reader, writer = await target.upgrade(fields)
     writer.write(opening)
-    return await fight(reader, writer, pour(writer, piece))
+    return await send_until_closed(reader, writer, send_repeatedly(writer, piece))
 
 
 DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
@@ -353,7 +356,7 @@ async def bomb_in_fragments(target):
 
 
 async def bombs_under_the_limit(target):
-    """Compressed messages that inflate to just what is allowed: 800 of them in the 2 MB that one such message may have."""
+    """Sends compressed messages that inflate to just below the limit; each is a thousandth of that."""
     return await flood(target, b"", frame(0xC2, SMALL_BOMB) * 100, DEFLATE)
 
 
@@ -364,12 +367,12 @@ async def empty_frames_of_an_ended_stream(target):
 
 
 async def ping_flood(target):
-    """Pings in numbers, and an end that takes no pong."""
+    """Sends pings without reading the pongs."""
     reader, writer = await target.upgrade(window=4096)
     writer.transport.pause_reading()
     begin = time.monotonic()
     try:
-        await pour(writer, frame(0x89, b"p" * 125) * 500)
+        await send_repeatedly(writer, frame(0x89, b"p" * 125) * 500)
     except ConnectionError:
         return f"cut after {time.monotonic() - begin:.0f} s"
     finally:
@@ -377,15 +380,15 @@ async def ping_flood(target):
 
 
 async def slow_body(target):
-    """Nearly the whole of the largest message, and the rest byte by byte."""
+    """Sends nearly all of the largest message, and the rest byte by byte."""
     reader, writer = await target.upgrade()
     whole = frame(0x82, b"a" * 1_990_000)
     writer.write(whole[:1_980_000])
-    return await fight(reader, writer, drip(writer, whole[1_980_000:], 0.05))
+    return await send_until_closed(reader, writer, send_slowly(writer, whole[1_980_000:], 0.05))
 
 
 async def slow_reader(target):
-    """Asks for more than the sockets' buffers take, at the pace of the default limits, and reads nothing of it."""
+    """Requests more than the sockets' buffers hold, at the default rate limit, and reads nothing."""
     reader, writer = await target.upgrade(window=4096)
     writer.transport.pause_reading()
     begin = time.monotonic()
@@ -402,16 +405,16 @@ async def slow_reader(target):
 
 
 async def greedy_reader(target):
-    """Asks for the same, and reads it as fast as it comes."""
+    """Sends the same requests as slow_reader, and reads the responses as fast as they arrive."""
     reader, writer = await target.upgrade()
     text = " ".join(["w"] * 20_000)
 
-    async def ask():
+    async def send_requests():
         for number in range(100_000):
             writer.write(frame(0x81, json.dumps({"type": "text", "id": f"s{number}", "text": text}).encode()))
             await asyncio.sleep(1)
 
-    return await fight(reader, writer, ask(), end)
+    return await send_until_closed(reader, writer, send_requests(), end)
 
 
 ATTACKS = {
@@ -422,10 +425,10 @@ ATTACKS = {
 }
 
 
-async def attacker(attack, target, until, met):
-    while (left := until - time.monotonic()) > 0:
+async def attacker(attack, target, until, outcomes):
+    while (remaining := until - time.monotonic()) > 0:
         try:
-            result = await asyncio.wait_for(attack(target), left)
+            result = await asyncio.wait_for(attack(target), remaining)
         except asyncio.TimeoutError:
             result = "open"
         except asyncio.IncompleteReadError:
@@ -437,22 +440,22 @@ async def attacker(attack, target, until, met):
         except (OSError, RuntimeError) as error:
             result = str(error)
             await asyncio.sleep(0.05)
-        met[result] += 1
-        # Thrown out, an attacker comes back a few times a second: an address may make 20 handshakes in one, and what they cost is known.
+        outcomes[result] += 1
+        # A disconnected attacker reconnects a few times a second: 20 handshakes a second are allowed per address, and their cost is known.
         if attack.__name__ not in ("churn", "churn_with_hello", "malformed_hello"):
             await asyncio.sleep(random.uniform(0, 0.4))
 
 
 async def main(name, port, count, seconds, seed):
     random.seed(seed)
-    # Writing to a connection that threw us out is what attackers do all day.
+    # Suppresses asyncio's warnings about writing to closed connections.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    met = collections.Counter()
+    outcomes = collections.Counter()
     target = Target(port)
     until = time.monotonic() + seconds
-    await asyncio.gather(*(attacker(ATTACKS[name], target, until, met) for _ in range(count)))
-    print(json.dumps(dict(met.most_common())), flush=True)
-    # Nobody says goodbye, and no cancelled handshake is waited for.
+    await asyncio.gather(*(attacker(ATTACKS[name], target, until, outcomes) for _ in range(count)))
+    print(json.dumps(dict(outcomes.most_common())), flush=True)
+    # Exits without closing connections or awaiting cancelled handshakes.
     os._exit(0)
 
 

@@ -1,11 +1,11 @@
 import Support
 import Testing
 
-/// What the threat model names and no other suite tries: each attack ends as it should, and the next client is served.
+/// Attacks of the threat model that no other suite covers. Each has its expected outcome, and the next client is served.
 @Suite(.bounded) struct AttackTests {
     // MARK: Before the upgrade
 
-    /// A hello of TLS 1.2's shape with random-looking content, to be spoilt.
+    /// A ClientHello in the format of TLS 1.2, to be corrupted byte by byte.
     private static let hello: [UInt8] = {
         let random = (0..<32).map { UInt8(truncatingIfNeeded: $0 * 37) }
         let body: [UInt8] = [0x03, 0x03] + random + [0, 0, 2, 0x13, 0x01, 1, 0, 0, 4, 0x00, 0x2B, 0, 0]
@@ -13,7 +13,7 @@ import Testing
         return [0x16, 0x03, 0x01, 0, UInt8(message.count)] + message
     }()
 
-    private static func spoilt(_ index: Int, _ value: UInt8) -> [UInt8] {
+    private static func corrupted(_ index: Int, _ value: UInt8) -> [UInt8] {
         var bytes = hello
         bytes[index] = value
         return bytes
@@ -22,19 +22,19 @@ import Testing
     @Test(
         arguments: [
             ("a record longer than TLS allows", [0x16, 0x03, 0x01, 0xFF, 0xFF] + [UInt8](repeating: 1, count: 300)),
-            ("a record of nothing, again and again", (0..<200).flatMap { _ in [0x16, 0x03, 0x01, 0, 0] as [UInt8] }),
-            ("a message longer than its record", spoilt(7, 0xFF)), ("a session id beyond the message", spoilt(43, 0xFF)),
-            ("suites beyond the message", spoilt(44, 0xFF)), ("an odd number of bytes of suites", spoilt(45, 1)),
-            ("extensions beyond the message", spoilt(50, 0xFF)), ("another message first", spoilt(5, 2)),
-            ("a version of the distant past", spoilt(9, 0)), ("application data first", spoilt(0, 0x17)),
+            ("repeated empty records", (0..<200).flatMap { _ in [0x16, 0x03, 0x01, 0, 0] as [UInt8] }),
+            ("a message longer than its record", corrupted(7, 0xFF)), ("a session id beyond the message", corrupted(43, 0xFF)),
+            ("suites beyond the message", corrupted(44, 0xFF)), ("an odd number of bytes of suites", corrupted(45, 1)),
+            ("extensions beyond the message", corrupted(50, 0xFF)), ("another handshake message first", corrupted(5, 2)),
+            ("an obsolete version", corrupted(9, 0)), ("application data first", corrupted(0, 0x17)),
             ("an alert first", [0x15, 0x03, 0x01, 0, 2, 2, 40]),
             ("SSL 2", [0x80, 0x2E, 1, 0, 2, 0, 0x15] + [UInt8](repeating: 0, count: 60)),
             (
-                "64 KiB of a hello that never ends",
+                "64 KiB of an incomplete ClientHello",
                 (0..<5).flatMap { _ in [0x16, 0x03, 0x01, 0x3F, 0xFF, 1, 0xFF, 0xFF, 0xFF] + [UInt8](repeating: 0, count: 0x3FFB) }
             ),
         ] as [(String, [UInt8])])
-    func `a hello that isn't one is refused`(_ what: String, bytes: [UInt8]) async throws {
+    func `a malformed ClientHello is rejected`(_ description: String, bytes: [UInt8]) async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port, .none)
         socket.push(bytes)
@@ -43,7 +43,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `a hello cut anywhere leaves nothing waiting`() async throws {
+    @Test func `a truncated ClientHello leaves no socket behind`() async throws {
         let gateway = try await SharedGateways.roomy()
         for count in stride(from: 0, to: Self.hello.count, by: 5) {
             let socket = try await TLSSocket.connect(port: gateway.port, .none)
@@ -54,18 +54,18 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `a hundred thousand header lines are refused`() async throws {
+    @Test func `a hundred thousand header lines are rejected with 431`() async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port)
         socket.push(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\n".utf8) + (0..<100_000).flatMap { _ in Array("a: b\r\n".utf8) })
-        let answer = try await socket.receiveResponse()
-        #expect(answer.status == 431)
-        #expect(try answer.json()["code"] == "header_too_large")
+        let response = try await socket.receiveResponse()
+        #expect(response.status == 431)
+        #expect(try response.json()["code"] == "header_too_large")
         await socket.close()
         try await gateway.servesNextClient()
     }
 
-    @Test func `one header of 20 MB is refused long before its end`() async throws {
+    @Test func `a header of 20 MB is rejected with 431 before its end`() async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port)
         socket.push(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX-Long: ".utf8))
@@ -76,7 +76,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `a head full of windows that can't be had is gone through once, and the good offer behind them counts`() async throws {
+    @Test func `hundreds of invalid compression offers are skipped, and the valid offer after them is accepted`() async throws {
         let bad = [7, 8, 16, 99].map { "permessage-deflate; server_max_window_bits=\($0); client_max_window_bits=15" }
         let offers = (0..<40).flatMap { _ in bad } + ["permessage-deflate; server_max_window_bits=9; client_max_window_bits=9"]
         let gateway = try await SharedGateways.roomy(["websocket.compression": "dedicated"])
@@ -87,7 +87,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `connections that say nothing fill the gateway only until their deadline`() async throws {
+    @Test func `silent connections occupy sockets only until the handshake timeout`() async throws {
         let gateway = try await SharedGateways.roomy([
             "connections.max": "20", "connections.max_sockets": "20", "tls.handshake_timeout": "1s",
         ])
@@ -98,17 +98,17 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `a refusal that nobody reads keeps its place for a second only`() async throws {
+    @Test func `a rejection that isn't read occupies a socket for one second only`() async throws {
         let gateway = try await SharedGateways.roomy(["connections.max": "1", "connections.max_sockets": "1"])
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.pauseReading()
         try await socket.send(Array("GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
-        // It takes the only place, and the next client waits in the backlog until it is gone.
+        // The socket counts against max_sockets, so the next client waits in the backlog until it is closed.
         try await gateway.servesNextClient()
         await socket.close()
     }
 
-    @Test func `connections that come and go by the hundred leave room for the next`() async throws {
+    @Test func `hundreds of short connections leave no socket behind`() async throws {
         let gateway = try await SharedGateways.roomy()
         for _ in 0..<10 {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -126,7 +126,7 @@ import Testing
 
     // MARK: Frames
 
-    @Test func `fragments of one byte without end are too many`() async throws {
+    @Test func `endless fragments of one byte are closed with 1009`() async throws {
         let gateway = try await SharedGateways.roomy()
         let client = try await gateway.client()
         var sent = TestFrame(TestFrame.text, text: "a").with { $0.isFinal = false }.bytes
@@ -137,7 +137,7 @@ import Testing
     }
 
     @Test(arguments: [TestFrame.text, TestFrame.binary])
-    func `a length of 2 to the power of 63 and more is refused from the header`(opcode: UInt8) async throws {
+    func `a length of 2 to the power of 63 or more is rejected from the header`(opcode: UInt8) async throws {
         let gateway = try await SharedGateways.roomy()
         for (top, code) in [(0x7F, 1009), (0x80, 1002), (0xFF, 1002)] as [(UInt8, UInt16)] {
             let client = try await gateway.client()
@@ -148,10 +148,10 @@ import Testing
     }
 
     @Test(arguments: [1, 7, 1000])
-    func `a bomb spread over fragments costs at most the limit`(size: Int) async throws {
+    func `a decompression bomb in fragments is closed with 1009 at the message limit`(size: Int) async throws {
         let gateway = try await SharedGateways.roomy()
         let client = try await gateway.client(.upgrade(adding: [("Sec-WebSocket-Extensions", "permessage-deflate")]))
-        // A byte that is copied over and over: stored first, then a block of fixed codes of the longest matches.
+        // One stored byte, followed by a block of fixed Huffman codes that repeat it with the longest matches.
         let bomb = DeflateBomb.bytes(count: 2_000_001)
         var sent: [UInt8] = []
         for (index, start) in stride(from: 0, to: bomb.count, by: max(size, bomb.count / 1000)).enumerated() {
@@ -167,28 +167,28 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    // MARK: The log and the answers
+    // MARK: The log and the responses
 
-    /// Fields that a client fills, with what would end a line, colour a terminal or turn its text around.
-    private static let nasty = "x\u{1B}[31m\u{7}\u{202E}\u{85}y"
+    /// Characters that end a line, set a terminal's colours, or reverse the direction of text.
+    private static let hostileText = "x\u{1B}[31m\u{7}\u{202E}\u{85}y"
 
     @Test(arguments: [
         "User-Agent", "Origin", "X-Forwarded-For", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Cookie", "Authorization",
     ])
-    func `no field of a request writes into the log or the answer`(field: String) async throws {
+    func `no header field of a request injects anything into the log or the response`(field: String) async throws {
         let gateway = try await GatewayProcess(["logging.level": "trace", "http.allowed_origins": "https://app.example"])
         for target in ["/v1/ws", "/v1/ws?token=a%0d%0aX-Injected:%20yes", "/v1/%0d%0a%1b[31m", "/v1/\u{1B}[31m"] {
             var request = HTTPRequestText.upgrade(target)
-            request[field] = Self.nasty
+            request[field] = Self.hostileText
             let socket = try await TLSSocket.connect(port: gateway.port)
             try await socket.send(request.bytes)
-            let answer = try await socket.receiveResponse()
-            #expect(answer["X-Injected"] == nil)
-            #expect(!answer.fields.contains { $0.value.contains("\u{1B}") })
+            let response = try await socket.receiveResponse()
+            #expect(response["X-Injected"] == nil)
+            #expect(!response.fields.contains { $0.value.contains("\u{1B}") })
             await socket.close()
         }
         try await gateway.servesNextClient()
-        // Each line is JSON, and none holds a control or what turns text around, raw.
+        // Each line is JSON without raw control characters or bidirectional overrides.
         #expect(try !gateway.log().isEmpty)
         for line in gateway.process.lines {
             #expect(!line.unicodeScalars.contains { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) || $0.value == 0x202E }, "\(line)")
@@ -197,18 +197,18 @@ import Testing
     }
 
     @Test(arguments: ["\r\nX-Injected: yes", "\rX-Injected: yes", "\nX-Injected: yes", "\u{0}"])
-    func `line ends in a subprotocol inject nothing into the answer`(tail: String) async throws {
+    func `line ends in a subprotocol inject nothing into the response`(tail: String) async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.send(HTTPRequestText.upgrade(adding: [("Sec-WebSocket-Protocol", "parley.v1" + tail)]).bytes)
-        let answer = try await socket.receiveResponse()
-        #expect(answer["X-Injected"] == nil)
-        #expect([101, 400].contains(answer.status))
+        let response = try await socket.receiveResponse()
+        #expect(response["X-Injected"] == nil)
+        #expect([101, 400].contains(response.status))
         await socket.close()
         try await gateway.servesNextClient()
     }
 
-    @Test func `ids and keys full of controls come back harmless, in errors as in the log`() async throws {
+    @Test func `control characters in ids and keys are escaped in errors and in the log`() async throws {
         let gateway = try await GatewayProcess(["logging.level": "trace"])
         let client = try await gateway.client()
         try await client.send(#"{"type":"text","id":"a\r\n\u001b[31m","text":"x"}"#)

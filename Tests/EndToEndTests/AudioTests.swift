@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// Speech in and out: protocol page, section "Audio".
+/// Audio input and output (protocol page, section "Audio").
 @Suite(.bounded) struct AudioTests {
     static let format: JSON = ["codec": "pcm16", "rate": 16000, "channels": 1]
     /// 20 ms at 16 kHz.
@@ -12,10 +12,10 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": .string(id), "chunks": 0])
     }
 
-    @Test func `a stream is opened, fed, ended and transcribed`() async throws {
+    @Test func `a stream is opened, receives chunks, ends and is transcribed`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client)
-        // 2 s, the first with a half-scale square wave.
+        // 2 s of audio, the first second of it a square wave at half scale.
         for index in 0..<50 {
             let sample: [UInt8] = index < 25 ? [0x00, 0x40, 0x00, 0xC0] : [0, 0, 0, 0]
             try await client.send(binary: Array((0..<320).flatMap { _ in sample }))
@@ -33,11 +33,11 @@ import Testing
         #expect(try await client.message("status")["session"]["audio_seconds"] == 2)
     }
 
-    @Test func `chunks are acknowledged every 64`() async throws {
+    @Test func `every 64 chunks are acknowledged`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client)
         try await client.socket.send((0..<64).flatMap { _ in TestFrame(TestFrame.binary, Self.frame).bytes })
-        // On a busy machine a second may have passed before.
+        // On a busy machine, an ack may already have been sent after a second.
         #expect(try await client.acknowledged("u", upTo: 64) == 64)
     }
 
@@ -47,14 +47,14 @@ import Testing
         let start = ContinuousClock.now
         try await client.send(binary: Self.frame)
         #expect(try await client.message() == ["type": "ack", "id": "u", "chunks": 1])
-        // The promise is a second; the rest is for a busy machine.
+        // The protocol promises one second; the rest is a margin for a busy machine.
         #expect(ContinuousClock.now - start < .seconds(3))
         try await client.send(["type": "audio", "id": "u", "final": true])
         #expect(try await client.message() == ["type": "ack", "id": "u", "chunks": 1])
         _ = try await client.message("transcript")
     }
 
-    @Test func `all in one message`() async throws {
+    @Test func `a whole recording in one message is transcribed; its id detects duplicates`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(["type": "audio", "id": "u", "format": Self.format, "data": "AEAAwA==", "final": true])
         #expect(try await client.message() == ["type": "ack", "id": "u", "chunks": 1])
@@ -64,13 +64,13 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `the audio is played back where the client asks for it`() async throws {
+    @Test func `with meta echo audio the audio is returned`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client, meta: ["echo": "audio"])
         let chunks = (1...5).map { [UInt8](repeating: UInt8($0), count: 640) }
         for chunk in chunks { try await client.send(binary: chunk) }
         try await client.send(["type": "audio", "id": "u", "final": true])
-        var heard: [[UInt8]] = []
+        var received: [[UInt8]] = []
         var opening: JSON?
         var ending: JSON?
         var transcript: JSON?
@@ -78,7 +78,7 @@ import Testing
             switch try await client.next() {
             case .binary(let bytes):
                 #expect(opening != nil && ending == nil)
-                heard.append(bytes)
+                received.append(bytes)
             case .text(let text):
                 let message = try JSON(text)
                 switch message["type"].string {
@@ -91,7 +91,7 @@ import Testing
             case let other: Issue.record("\(other)")
             }
         }
-        #expect(heard == chunks)
+        #expect(received == chunks)
         #expect(opening?["reply_to"] == "u")
         #expect(opening?["format"] == Self.format)
         #expect(ending?["reply_to"] == "u")
@@ -124,7 +124,7 @@ import Testing
     ]
 
     @Test(arguments: badChunks)
-    func `a refused chunk is named, what follows is ignored, and the stream goes on from there`(_ bad: Chunk) async throws {
+    func `a rejected chunk is reported, later chunks are ignored, and the stream resumes from it`(_ bad: Chunk) async throws {
         let gateway = try await SharedGateways.roomy(["delivery.upstream_queue_bytes": "4MB"])
         let client = try await gateway.client()
         try await open(client, format: bad.format)
@@ -136,7 +136,7 @@ import Testing
         #expect(error["reply_to"] == "u")
         #expect(error["chunk"] == 2)
         #expect(error["fatal"] == false)
-        // Ignored, bad or not.
+        // Frames are ignored until `from`, whether valid or not.
         try await client.send(binary: good)
         try await client.send(binary: bad.bytes)
         for wrong in [3, 1] {
@@ -153,7 +153,7 @@ import Testing
         _ = try await client.messagePastAcks("transcript")
     }
 
-    @Test func `samples cut anywhere, and empty messages between them, are one sound`() async throws {
+    @Test func `samples split across frames, with empty frames in between, are whole samples in the response`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client, meta: ["echo": "audio"])
         let sound = (0..<3000).map { UInt8(truncatingIfNeeded: $0) }
@@ -163,22 +163,22 @@ import Testing
             try await client.send(binary: [])
         }
         try await client.send(["type": "audio", "id": "u", "final": true])
-        var heard: [UInt8] = []
+        var received: [UInt8] = []
         while true {
             switch try await client.next() {
             case .binary(let bytes):
                 #expect(bytes.count % 2 == 0)
-                heard += bytes
+                received += bytes
             case .text(let text):
                 let message = try JSON(text)
                 #expect(message["type"] != "error")
-                if message["done"] == true { return #expect(heard == sound) }
+                if message["done"] == true { return #expect(received == sound) }
             case let other: Issue.record("\(other)")
             }
         }
     }
 
-    @Test func `a chunk of messages audio_max_bytes is taken`() async throws {
+    @Test func `a chunk of messages audio_max_bytes is accepted`() async throws {
         let gateway = try await SharedGateways.roomy(["delivery.upstream_queue_bytes": "4MB"])
         let client = try await gateway.client()
         try await open(client)
@@ -193,7 +193,7 @@ import Testing
     ]
 
     @Test(arguments: badRecordings)
-    func `a recording is strict base64 of whole samples`(data: String, code: String) async throws {
+    func `a recording that isn't strict base64 of whole samples is invalid_audio`(data: String, code: String) async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(
             #"{"type":"audio","id":"u","format":{"codec":"pcm16","rate":16000,"channels":1},"data":"\#(data)","final":true}"#)
@@ -206,7 +206,7 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": "u", "chunks": 1])
     }
 
-    @Test func `a recording of 1 MB is taken and more isn't`() async throws {
+    @Test func `a recording of 1 MB is accepted, a longer one is audio_too_large`() async throws {
         let gateway = try await SharedGateways.roomy(["delivery.upstream_queue_bytes": "4MB"])
         let client = try await gateway.client()
         let megabyte = String(repeating: "AAAA", count: 333_333) + "AA=="
@@ -218,7 +218,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `one stream at a time`() async throws {
+    @Test func `a second stream is rejected while one is open`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client, id: "one")
         try await client.send(binary: Self.frame)
@@ -226,7 +226,7 @@ import Testing
         let error = try await client.messagePastAcks("error")
         #expect(error["error"]["code"] == "invalid_audio")
         #expect(error["error"]["reply_to"] == "two")
-        // Meant for the second, ignored for the first.
+        // Frames of the rejected second stream are ignored by the first.
         try await client.send(binary: Self.frame)
         try await client.send(["type": "audio", "id": "one", "from": 2])
         try await client.send(binary: Self.frame)
@@ -248,7 +248,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `frames behind a refused opening are ignored`() async throws {
+    @Test func `frames after a rejected opening are ignored`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(["type": "audio", "id": "u", "format": ["codec": "pcm16", "rate": 1, "channels": 1]])
         _ = try await client.error("invalid_audio")
@@ -261,7 +261,7 @@ import Testing
         try await open(client)
     }
 
-    @Test func `frames behind a repeated opening are ignored`() async throws {
+    @Test func `frames after a duplicate opening are ignored`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client)
         try await client.send(["type": "audio", "id": "u", "final": true])
@@ -275,7 +275,7 @@ import Testing
         try await open(client, id: "v")
     }
 
-    @Test func `a cancelled stream is done and its frames on the way are ignored`() async throws {
+    @Test func `a cancelled stream is done, and its later frames are ignored`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client, meta: ["echo": "audio"])
         try await client.send(["type": "cancel", "id": "u", "reason": "barge in", "played_ms": 10])
@@ -294,7 +294,7 @@ import Testing
     }
 
     @Test(arguments: ["pcm16", "mulaw", "alaw", "opus", "ogg_opus", "webm_opus", "mp4_aac"])
-    func `every codec is taken`(codec: String) async throws {
+    func `every codec is accepted`(codec: String) async throws {
         let client = try await SharedGateways.roomy().client()
         try await open(client, format: ["codec": .string(codec), "rate": 48000, "channels": 2])
         try await client.send(binary: codec == "opus" ? [0xFC, 0xFF, 0xFE] : [0, 0, 0, 0])
@@ -306,7 +306,7 @@ import Testing
 }
 
 extension WebSocketClient {
-    /// The next message that isn't an `ack` of chunks: those come whenever a second has passed.
+    /// Returns the next message other than an `ack` of chunks, which can arrive at any time.
     func messagePastAcks(_ type: String) async throws -> JSON {
         var message = try await message()
         while message["type"] == "ack", !message["chunks"].isNull { message = try await self.message() }
@@ -314,7 +314,7 @@ extension WebSocketClient {
         return message
     }
 
-    /// Reads acks until one names so many chunks, and returns what it names.
+    /// Reads `ack` messages until one acknowledges at least `count` chunks, and returns its number of chunks.
     func acknowledged(_ id: String, upTo count: Int) async throws -> Int {
         var last = 0
         while last < count {

@@ -12,7 +12,7 @@ import Testing
     private static let longText = String(repeating: "All work and no play makes a dull gateway. ", count: 200)
 
     @Test(arguments: ["shared", "dedicated"])
-    func `texts go both ways compressed and come back whole`(mode: String) async throws {
+    func `texts are compressed in both directions and returned unchanged`(mode: String) async throws {
         let gateway = try await SharedGateways.roomy(["websocket.compression": mode])
         let client = try await gateway.webSocket(Self.offer("permessage-deflate; client_max_window_bits"))
         let agreed = try #require(client.response["sec-websocket-extensions"])
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    @Test func `with compression off nothing is agreed`() async throws {
+    @Test func `with compression off no extension is negotiated`() async throws {
         let gateway = try await SharedGateways.roomy(["websocket.compression": "off"])
         let client = try await gateway.webSocket(Self.offer("permessage-deflate"))
         #expect(client.response["sec-websocket-extensions"] == nil)
@@ -51,23 +51,23 @@ import Testing
             ("permessage-deflate; server_max_window_bits=\"12\"", "server_max_window_bits=12"),
             ("permessage-bzip2, permessage-deflate", "permessage-deflate"),
         ] as [(String, String?)])
-    func `an offer that can't be served is declined`(offer: String, agreed: String?) async throws {
+    func `an offer with unsupported parameters is declined`(offer: String, agreed: String?) async throws {
         let client = try await SharedGateways.roomy().webSocket(Self.offer(offer))
-        let answer = client.response["sec-websocket-extensions"]
-        if let agreed { #expect(answer?.contains(agreed) == true) } else { #expect(answer == nil) }
+        let response = client.response["sec-websocket-extensions"]
+        if let agreed { #expect(response?.contains(agreed) == true) } else { #expect(response == nil) }
         _ = try await client.message("session")
         try await client.isServed()
     }
 
     @Test(arguments: ["permessage-deflate;;", "permessage-deflate; =1", "permessage-deflate; a=\"", "@"])
-    func `an offer that isn't the grammar is refused`(offer: String) async throws {
+    func `a malformed offer is rejected with 400`(offer: String) async throws {
         let gateway = try await SharedGateways.roomy()
-        let answer = try await gateway.response(to: Self.offer(offer))
-        #expect(answer.status == 400)
-        #expect(try answer.json()["code"] == "invalid_upgrade")
+        let response = try await gateway.response(to: Self.offer(offer))
+        #expect(response.status == 400)
+        #expect(try response.json()["code"] == "invalid_upgrade")
     }
 
-    @Test func `a bomb costs at most the limit and closes with 1009`() async throws {
+    @Test func `a decompression bomb is closed with 1009 at the message limit`() async throws {
         let gateway = try await SharedGateways.roomy()
         let client = try await gateway.client(Self.offer("permessage-deflate"))
         try await client.send(compressed: [UInt8](repeating: 0x20, count: 2_000_001))
@@ -75,7 +75,7 @@ import Testing
         try await gateway.client().isServed()
     }
 
-    @Test func `a compressed message at the limit is inflated`() async throws {
+    @Test func `a compressed message at the limit is accepted`() async throws {
         let client = try await SharedGateways.roomy().client(Self.offer("permessage-deflate"))
         try await client.send(compressed: [UInt8](repeating: 0x20, count: 2_000_000))
         _ = try await client.error("invalid_json")
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test(arguments: [[0xFF, 0xFF, 0xFF], [0x07], [0x00, 0x05, 0x00, 0x00, 0x00], [0x62]] as [[UInt8]])
-    func `rubbish for DEFLATE closes with 1007`(payload: [UInt8]) async throws {
+    func `malformed DEFLATE data is closed with 1007`(payload: [UInt8]) async throws {
         let gateway = try await SharedGateways.roomy()
         let client = try await gateway.client(Self.offer("permessage-deflate"))
         try await client.send(TestFrame(TestFrame.text, payload).with { $0.reserved = 4 })
@@ -91,7 +91,7 @@ import Testing
         try await gateway.client(Self.offer("permessage-deflate")).isServed()
     }
 
-    @Test func `RSV1 belongs to the first frame only`() async throws {
+    @Test func `RSV1 on a continuation frame is closed with 1002`() async throws {
         let client = try await SharedGateways.roomy().client(Self.offer("permessage-deflate"))
         // A stored block of "{}": BFINAL 0, LEN 2.
         let block: [UInt8] = [0x00, 0x02, 0x00, 0xFD, 0xFF, 0x7B, 0x7D, 0x00]
@@ -105,7 +105,7 @@ import Testing
         try await client.closed(1002)
     }
 
-    @Test func `invalid UTF-8 is found inside a compressed message`() async throws {
+    @Test func `invalid UTF-8 in a compressed message is closed with 1007`() async throws {
         let client = try await SharedGateways.roomy().client(Self.offer("permessage-deflate"))
         try await client.send(TestFrame(TestFrame.text, [0x00, 0x01, 0x00, 0xFE, 0xFF, 0xFF, 0x00]).with { $0.reserved = 4 })
         try await client.closed(1007)

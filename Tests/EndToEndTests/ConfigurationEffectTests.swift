@@ -1,104 +1,104 @@
 import Support
 import Testing
 
-/// Keys whose effect no other suite shows, and the list of where each key's effect is shown.
+/// Tests of keys that no other suite covers, and the list of the tests that cover each key.
 @Suite(.bounded) struct ConfigurationEffectTests {
-    /// Every key: the test that sees it act. A new key has to be entered here.
-    static let seenIn: [String: String] = [
-        "environment": "InvalidMessageTests: staging tells no details",
-        "listen.address": "ProcessTests: an address that is taken exits 1 and says so",
-        "listen.loops": "the number of event loops",
+    /// The test that verifies the effect of each key. New keys have to be added.
+    static let testedBy: [String: String] = [
+        "environment": "InvalidMessageTests: in staging errors have no details",
+        "listen.address": "ProcessTests: an address in use exits with 1 and a log line",
+        "listen.loops": "listen loops sets the number of event loops",
         "tls.certificates": "ProcessTests: SNI chooses the certificate",
-        "tls.minimum_version": "ProcessTests: TLS below the minimum is refused",
-        "tls.handshake_timeout": "LifecycleTests: a handshake that doesn't end is cut",
-        "tls.ticket_rotation": "a ticket is good until its key has rotated twice",
-        "tls.client_ca": "ProcessTests: clients show a certificate where one is required",
-        "tls.client_auth": "ProcessTests: clients show a certificate where one is required",
-        "http.header_timeout": "LifecycleTests: a request head that trickles is cut at its deadline",
-        "http.max_header_bytes": "UpgradeTests: a request head of http max_header_bytes is taken and one byte more isn't",
-        "http.max_headers": "UpgradeTests: http max_headers fields are taken and one more isn't",
-        "http.query_tokens": "UpgradeTests: credentials in the query are taken where the configuration says so",
-        "http.allowed_origins": "UpgradeTests: an origin that isn't allowed is refused",
-        "connections.max": "LimitTests: connections over the total are refused with 503",
-        "connections.max_sockets": "LimitTests: at max_sockets accepting pauses and goes on",
-        "connections.per_address": "LimitTests: connections of one address are refused with 429",
-        "connections.trusted_proxies": "ProcessTests: what can't be served exits 78",
-        "connections.handshakes_per_second": "LimitTests: handshakes over the rate of an address are closed",
-        "connections.max_age": "LifecycleTests: an old connection gets goaway, then 4003",
-        "websocket.max_message_bytes": "FramingTests: a message over the limit is refused from its header alone",
-        "websocket.max_fragments": "FramingTests: more than max_fragments fragments are too big",
-        "websocket.compression": "CompressionTests: texts go both ways compressed and come back whole",
-        "websocket.close_timeout": "LifecycleTests: a close frame that isn't answered is awaited for close_timeout",
-        "heartbeat.interval": "LifecycleTests: pings carry on while pongs come",
-        "heartbeat.timeout": "LifecycleTests: a silent connection is closed as stale",
-        "heartbeat.stale_after": "LifecycleTests: a silent connection is closed as stale",
-        "messages.max_bytes": "InvalidMessageTests: a JSON message of messages max_bytes is taken and one byte more isn't",
-        "messages.max_text_bytes": "limits of messages are configured",
-        "messages.audio_max_bytes": "limits of messages are configured",
-        "messages.max_depth": "limits of messages are configured",
-        "messages.unknown_fields": "InvalidMessageTests: an unknown field is ignored where the configuration says so",
-        "messages.max_violations": "LimitTests: more violations than allowed end in 4505",
-        "limits.text_per_minute": "LimitTests: texts over the limit are refused",
-        "limits.audio_per_minute": "LimitTests: audio openings over the limit are refused",
-        "limits.audio_chunks_per_second": "LimitTests: chunks over the limit are refused",
+        "tls.minimum_version": "ProcessTests: TLS below the minimum version is rejected",
+        "tls.handshake_timeout": "LifecycleTests: an incomplete TLS handshake is closed at its deadline, even if bytes trickle in",
+        "tls.ticket_rotation": "a session ticket is valid until its key has been rotated twice",
+        "tls.client_ca": "ProcessTests: with client_auth required, clients without a certificate are rejected",
+        "tls.client_auth": "ProcessTests: with client_auth required, clients without a certificate are rejected",
+        "http.header_timeout": "LifecycleTests: a request head that trickles in is closed at its deadline",
+        "http.max_header_bytes": "UpgradeTests: a request head of http max_header_bytes is accepted, one byte more is 431",
+        "http.max_headers": "UpgradeTests: http max_headers fields are accepted, one more is 431",
+        "http.query_tokens": "UpgradeTests: with query_tokens credentials in the query are accepted",
+        "http.allowed_origins": "UpgradeTests: an origin that isn't allowed is rejected; allowed origins and requests without Origin pass",
+        "connections.max": "LimitTests: connections over the total are rejected with 503",
+        "connections.max_sockets": "LimitTests: at max_sockets accepting pauses, and continues after a close",
+        "connections.per_address": "LimitTests: connections over the limit of an address are rejected with 429",
+        "connections.trusted_proxies": "ProcessTests: an unsupported or contradictory configuration exits with 78",
+        "connections.handshakes_per_second": "LimitTests: handshakes over the rate of an address are closed, and later ones are served",
+        "connections.max_age": "LifecycleTests: a connection at max_age gets goaway, then 4003",
+        "websocket.max_message_bytes": "FramingTests: a message over the limit is rejected from its header alone",
+        "websocket.max_fragments": "FramingTests: more than max_fragments fragments are closed with 1009",
+        "websocket.compression": "CompressionTests: texts are compressed in both directions and returned unchanged",
+        "websocket.close_timeout": "LifecycleTests: without a reply to its close frame the gateway closes after close_timeout",
+        "heartbeat.interval": "LifecycleTests: pings continue while pongs arrive, and status reports the round-trip time",
+        "heartbeat.timeout": "LifecycleTests: a missed pong triggers another ping; silence closes with 4001",
+        "heartbeat.stale_after": "LifecycleTests: a missed pong triggers another ping; silence closes with 4001",
+        "messages.max_bytes": "InvalidMessageTests: a JSON message of messages max_bytes is accepted, one byte more is message_too_large",
+        "messages.max_text_bytes": "the limits of messages are configurable",
+        "messages.audio_max_bytes": "the limits of messages are configurable",
+        "messages.max_depth": "the limits of messages are configurable",
+        "messages.unknown_fields": "InvalidMessageTests: with unknown_fields ignore an unknown field is ignored",
+        "messages.max_violations": "LimitTests: more violations than allowed are closed with 4505",
+        "limits.text_per_minute": "LimitTests: texts over the limit are rejected, and retry_after_ms is exact",
+        "limits.audio_per_minute": "LimitTests: audio openings over the limit are rejected, and their frames ignored",
+        "limits.audio_chunks_per_second": "LimitTests: chunks over the limit are rejected, and the stream resumes",
         "limits.audio_realtime_factor": "LimitTests: audio faster than real time is too_fast",
-        "limits.control_per_minute": "LimitTests: control messages share a limit",
-        "limits.refusals_per_minute": "LimitTests: more refusals than allowed end in 4505",
-        "limits.bytes_per_second": "LimitTests: bytes over the limit are refused",
-        "limits.per_address_factor": "LimitTests: reconnecting doesn't renew the limits of an address",
-        "limits.global_per_second": "LimitTests: all sessions together are bound by the global limit",
-        "sessions.max": "LimitTests: sessions over the limit are refused with 503",
-        "sessions.ttl": "LifecycleTests: a session ends when its time is up",
-        "sessions.idle": "LifecycleTests: a session that is idle ends",
+        "limits.control_per_minute": "LimitTests: control messages share a limit; playback progress beyond it is no error",
+        "limits.refusals_per_minute": "LimitTests: more rejections than allowed are closed with 4505",
+        "limits.bytes_per_second": "LimitTests: bytes over the limit are rejected",
+        "limits.per_address_factor": "LimitTests: reconnecting doesn't reset the limits of an address",
+        "limits.global_per_second": "LimitTests: the global limit applies to all sessions together",
+        "sessions.max": "LimitTests: sessions over the limit are rejected with 503",
+        "sessions.ttl": "LifecycleTests: a session ends with 4502 after sessions ttl",
+        "sessions.idle": "LifecycleTests: an idle session ends with 4502",
         "sessions.history_messages": "the history is bounded in messages and bytes",
         "sessions.history_bytes": "the history is bounded in messages and bytes",
-        "sessions.duplicate_ids": "only so many ids are remembered",
+        "sessions.duplicate_ids": "sessions duplicate_ids bounds the recent ids",
         "sessions.outbox_messages": "the outbox is bounded in messages and bytes",
         "sessions.outbox_bytes": "the outbox is bounded in messages and bytes",
-        "sessions.memory_budget": "LimitTests: work beyond the memory budget is refused, and taken again",
-        "sessions.total_memory_budget": "when all sessions hold too much new ones are refused",
-        "delivery.send_timeout": "LifecycleTests: a client that doesn't read is a slow consumer",
-        "delivery.upstream_queue_bytes": "LimitTests: chunks that the upstream can't take are overloaded",
-        "delivery.coalesce": "UpstreamTests: streamed text is gathered for as long as is configured",
-        "delivery.socket_queue_bytes": "LimitTests: chunks that the upstream can't take are overloaded",
-        "sessions.max_detached": "ResumeEndToEndTests: sessions that wait are limited",
-        "sessions.resume_window": "ResumeEndToEndTests: a session waits as long as is configured",
-        "store.kind": "StoreEndToEndTests: a conversation survives the gateway's death",
-        "store.path": "StoreEndToEndTests: a conversation survives the gateway's death",
-        "store.synchronous": "StoreEndToEndTests: the file is written as is configured",
-        "store.max_bytes": "StoreEndToEndTests: a full store refuses work until there is room",
-        "reports.keep": "SessionReportEndToEndTests: reports outlive the gateway for as long as is configured",
-        "reports.content": "SessionOperationsTests: reports of metadata hold nothing of what was said",
-        "operations.address": "ProcessTests: what can't be served exits 78",
-        "operations.token": "OperationsTests: all but health needs the token when there is one",
-        "logging.level": "ProcessTests: the level of the log is configured",
-        "logging.format": "ProcessTests: the console format is for people",
-        "shutdown.drain": "ProcessTests: a client that doesn't close is cut within the drain",
-        "auth.mode": "ProcessTests: what can't be served exits 78",
-        "conformance.echo": "echo returns messages unread",
+        "sessions.memory_budget": "LimitTests: requests beyond the memory budget are rejected until responses are acknowledged",
+        "sessions.total_memory_budget": "new sessions are rejected when all sessions exceed the total memory budget",
+        "delivery.send_timeout": "LifecycleTests: a client that doesn't read is closed as a slow consumer",
+        "delivery.upstream_queue_bytes": "LimitTests: chunks beyond the upstream queue are overloaded, and the stream resumes",
+        "delivery.coalesce": "UpstreamTests: deltas are coalesced for delivery coalesce",
+        "delivery.socket_queue_bytes": "LimitTests: chunks beyond the upstream queue are overloaded, and the stream resumes",
+        "sessions.max_detached": "ResumeEndToEndTests: at max_detached other addresses are rejected, the same one evicts its session",
+        "sessions.resume_window": "ResumeEndToEndTests: a detached session expires after sessions resume_window",
+        "store.kind": "StoreEndToEndTests: a conversation survives SIGKILL of the gateway",
+        "store.path": "StoreEndToEndTests: a conversation survives SIGKILL of the gateway",
+        "store.synchronous": "StoreEndToEndTests: store synchronous is applied, and the file has mode 0600",
+        "store.max_bytes": "StoreEndToEndTests: a full store rejects requests until there is space",
+        "reports.keep": "SessionReportEndToEndTests: reports survive restarts until reports keep expires",
+        "reports.content": "SessionOperationsTests: with reports content metadata a report contains no texts",
+        "operations.address": "ProcessTests: an unsupported or contradictory configuration exits with 78",
+        "operations.token": "OperationsTests: with a token configured, everything but health requires it",
+        "logging.level": "ProcessTests: logging level sets the level of the log",
+        "logging.format": "ProcessTests: the console format isn't JSON",
+        "shutdown.drain": "ProcessTests: a client that doesn't reply to the close frame is disconnected within the drain",
+        "auth.mode": "ProcessTests: an unsupported or contradictory configuration exits with 78",
+        "conformance.echo": "the echo path returns messages without parsing them",
     ]
 
-    /// Keys of features that aren't built: they are read and validated, which the configuration's own tests show.
-    static let notBuiltYet: Set<String> = [
+    /// Keys without an observable effect: they are parsed and validated, which the configuration's own tests verify.
+    static let withoutEffect: Set<String> = [
         "connections.per_user", "connections.when_full",
-        // Deadlines act by themselves; the sweep has nothing left to free that could be seen from outside.
+        // Sessions expire by timers, so that the sweep frees nothing that is visible from outside.
         "sessions.sweep",
     ]
 
-    @Test func `the effect of every key is seen somewhere`() async throws {
+    @Test func `every key is covered by a test or listed as having no effect`() async throws {
         let printed = try await GatewayProcess.run(["config", "print"], folder: try TemporaryFolder())
         let keys = Set(printed.lines.compactMap { $0.split(separator: " ").first.map(String.init) })
         #expect(keys.count > 60)
-        #expect(keys == Set(Self.seenIn.keys).union(Self.notBuiltYet))
+        #expect(keys == Set(Self.testedBy.keys).union(Self.withoutEffect))
     }
 
     @Test(arguments: [1, 3])
-    func `the number of event loops`(loops: Int) async throws {
+    func `listen loops sets the number of event loops`(loops: Int) async throws {
         let gateway = try await SharedGateways.roomy(["listen.loops": "\(loops)"])
         #expect(try await gateway.line("starting")["loops"].integer == loops)
     }
 
-    @Test func `limits of messages are configured`() async throws {
+    @Test func `the limits of messages are configurable`() async throws {
         let gateway = try await SharedGateways.roomy([
             "messages.max_text_bytes": "10", "messages.audio_max_bytes": "8", "messages.max_depth": "2",
             "messages.unknown_fields": "ignore",
@@ -120,7 +120,7 @@ import Testing
         #expect(try await client.messagePastAcks("error")["error"]["code"] == "audio_too_large")
     }
 
-    /// Has so many texts of 1000 bytes answered, and returns the parts of memory that `status` shows.
+    /// Sends `count` texts of 1000 bytes, and returns the memory usage that `status` reports after their responses.
     private func memory(after count: Int, _ flags: [String: String]) async throws -> JSON {
         let client = try await SharedGateways.roomy(flags).client()
         let text = JSON.string(String(repeating: "t", count: 1000))
@@ -147,7 +147,7 @@ import Testing
         #expect(try await memory(after: 40, ["sessions.outbox_bytes": "4KB"])["outbox"].integer ?? .max < 20_000)
     }
 
-    @Test func `acknowledged messages leave the outbox`() async throws {
+    @Test func `acknowledged messages are removed from the outbox`() async throws {
         let client = try await SharedGateways.roomy().client()
         func outbox() async throws -> Int {
             try await client.send(["type": "status"])
@@ -162,7 +162,7 @@ import Testing
         #expect(try await outbox() < 50_000)
     }
 
-    @Test func `only so many ids are remembered`() async throws {
+    @Test func `sessions duplicate_ids bounds the recent ids`() async throws {
         let client = try await SharedGateways.roomy(["sessions.duplicate_ids": "2"]).client()
         func send(_ id: String) async throws -> JSON {
             try await client.send(["type": "text", "id": .string(id), "text": "x"])
@@ -177,23 +177,23 @@ import Testing
         #expect(try await send("a").isNull)
     }
 
-    @Test func `when all sessions hold too much new ones are refused`() async throws {
+    @Test func `new sessions are rejected when all sessions exceed the total memory budget`() async throws {
         let gateway = try await GatewayProcess(
             SharedGateways.roomy.merging(["sessions.total_memory_budget": "100KB", "sessions.sweep": "100ms"]) { $1 })
         let client = try await gateway.client()
-        // Held in the outbox until it is acknowledged.
+        // The response stays in the outbox until it is acknowledged.
         try await client.send(["type": "text", "id": "m", "text": .string(String(repeating: "t", count: 95_000))])
         _ = try await client.message("ack")
         let reply = try await client.message("text")
         var refused: HTTPResponseText?
         for _ in 0..<100 where refused == nil {
-            let answer = try await gateway.response(to: .upgrade())
-            if answer.status != 101 { refused = answer } else { try await Task.sleep(for: .milliseconds(50)) }
+            let response = try await gateway.response(to: .upgrade())
+            if response.status != 101 { refused = response } else { try await Task.sleep(for: .milliseconds(50)) }
         }
-        let answer = try #require(refused)
-        #expect(answer.status == 503)
-        #expect(try answer.json()["code"] == "overloaded")
-        #expect(answer["retry-after"] != nil)
+        let response = try #require(refused)
+        #expect(response.status == 503)
+        #expect(try response.json()["code"] == "overloaded")
+        #expect(response["retry-after"] != nil)
         try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("overloaded", 1013)
         try await client.isServed()
         try await client.send(["type": "ack", "seq": reply["seq"]])
@@ -203,7 +203,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `echo returns messages unread`() async throws {
+    @Test func `the echo path returns messages without parsing them`() async throws {
         let gateway = try await SharedGateways.roomy(["conformance.echo": "true"])
         let client = try await gateway.webSocket(.upgrade("/echo"))
         try await client.send("{ not JSON")
@@ -217,7 +217,7 @@ import Testing
     }
 
     @Test(arguments: ["12h", "1s"])
-    func `a ticket is good until its key has rotated twice`(rotation: String) async throws {
+    func `a session ticket is valid until its key has been rotated twice`(rotation: String) async throws {
         let gateway = try await SharedGateways.roomy(["tls.ticket_rotation": rotation])
         let folder = try TemporaryFolder()
         func connect(_ arguments: [String]) async throws -> [String] {
@@ -235,6 +235,6 @@ import Testing
             if try await !isResumed() { return }
             try await Task.sleep(for: .milliseconds(100))
         }
-        Issue.record("still resumed")
+        Issue.record("the ticket is still accepted")
     }
 }

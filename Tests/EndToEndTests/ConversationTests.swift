@@ -1,9 +1,9 @@
 import Support
 import Testing
 
-/// What well-behaved clients see: protocol page, sections "Connecting" and "Messages".
+/// Conversations of well-behaved clients (protocol page, sections "Connecting" and "Messages").
 @Suite(.bounded) struct ConversationTests {
-    @Test func `the first message is the session, with every field of the protocol`() async throws {
+    @Test func `the first message is session, with every field of the protocol`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "8"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
@@ -29,7 +29,7 @@ import Testing
         #expect(limits["sessions.memory_budget"] == 6_291_456)
     }
 
-    @Test func `sessions and their tokens are new each time`() async throws {
+    @Test func `each session has a new id and resume token`() async throws {
         let gateway = try await SharedGateways.roomy()
         let first = try await gateway.webSocket().message("session")
         let second = try await gateway.webSocket().message("session")
@@ -47,14 +47,14 @@ import Testing
         #expect(try JSON(pong)["server_ts"].integer != nil)
     }
 
-    @Test func `a ping without anything gets a pong with nothing but the time`() async throws {
+    @Test func `a ping without fields gets a pong with only server_ts`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(["type": "ping"])
         let pong = try await client.message("pong")
         #expect(pong.without("server_ts") == ["type": "pong"])
     }
 
-    @Test func `a text is acknowledged and answered, done`() async throws {
+    @Test func `a text gets its ack and a response with done`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(["type": "text", "id": "m1", "text": "Hello, gateway 👋", "lang": "de-CH", "meta": ["a": "b"]])
         #expect(try await client.message() == ["type": "ack", "id": "m1"])
@@ -65,7 +65,7 @@ import Testing
                 ])
     }
 
-    @Test func `a streamed text comes word by word and adds up`() async throws {
+    @Test func `a streamed response arrives word by word, and the deltas add up to the text`() async throws {
         let client = try await SharedGateways.roomy().client()
         let text = (1...200).map { $0 % 7 == 0 ? "wort\($0)\n" : "word\($0)  " }.joined()
         try await client.send(["type": "text", "id": "s", "text": .string(text)])
@@ -86,7 +86,7 @@ import Testing
         #expect(sequence == 200)
     }
 
-    @Test func `with stream false a long text comes in one piece`() async throws {
+    @Test func `with stream false a long response arrives in one message`() async throws {
         let client = try await SharedGateways.roomy().client()
         let text = (1...200).map { "word\($0)" }.joined(separator: " ")
         try await client.send(["type": "text", "id": "s", "text": .string(text), "stream": false])
@@ -105,7 +105,7 @@ import Testing
         #expect(try await client.message("text")["final"] == .bool(words == 20))
     }
 
-    @Test func `controls are removed before a text is measured and forwarded`() async throws {
+    @Test func `control characters are removed before a text is measured and forwarded`() async throws {
         let client = try await SharedGateways.roomy().client()
         let dirty = #"a\u0000b\u0001c\td\ne\rf\u001fg\u007fh\u0080i\u009fj"#
         try await client.send(#"{"type":"text","id":"m","text":"\#(dirty)k\#u{0085}l\#u{7F}m"}"#)
@@ -113,7 +113,7 @@ import Testing
         #expect(try await client.message("text")["text"] == "abc\td\nefghijklm")
     }
 
-    @Test func `a text of nothing but controls is empty`() async throws {
+    @Test func `a text that consists only of control characters is rejected as empty`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(#"{"type":"text","id":"m","text":"\u0000\u0001\u0085"}"#)
         #expect(try await client.error("invalid_message")["param"] == "/text")
@@ -134,7 +134,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `a repeated id is acknowledged as a duplicate and nothing is forwarded`() async throws {
+    @Test func `a repeated id is acknowledged as a duplicate, and the text isn't forwarded`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(["type": "text", "id": "m", "text": "once"])
         _ = try await client.message("ack")
@@ -144,7 +144,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `an id of another type is a duplicate_id`() async throws {
+    @Test func `an id that was used with another type is a duplicate_id`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(["type": "text", "id": "m", "text": "once"])
         _ = try await client.message("ack")
@@ -160,7 +160,7 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": "m2"])
     }
 
-    @Test func `a refused id is free`() async throws {
+    @Test func `the id of a rejected message can be used again`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(["type": "text", "id": "m", "text": ""])
         #expect(try await client.error("invalid_message")["reply_to"] == "m")
@@ -177,7 +177,7 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": .string(id)])
     }
 
-    @Test func `the last thousand ids are remembered, and not one more`() async throws {
+    @Test func `the last thousand ids detect duplicates, older ids don't`() async throws {
         let client = try await SharedGateways.roomy().client()
         for batch in 0..<10 {
             try await client.send(
@@ -292,7 +292,7 @@ import Testing
 }
 
 extension JSON {
-    /// The same object with one member changed; nil takes it out.
+    /// Returns the object with one member changed, or removed if `value` is nil.
     func with(_ name: String, _ value: JSON?) -> JSON {
         guard case .object(var members) = self else { return self }
         members[name] = value

@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// An upstream on a WebSocket that reads nothing, in front of the real gateway.
+/// A WebSocket upstream that reads nothing, behind the real gateway.
 @Suite(.bounded) struct DeafUpstreamTests {
     private static func deaf(_ arguments: String...) async throws -> (process: ChildProcess, port: Int, folder: TemporaryFolder) {
         let folder = try TemporaryFolder()
@@ -30,17 +30,17 @@ import Testing
         }
     }
 
-    @Test func `texts that it doesn't read wait within the session's memory, and cancelled ones are gone`() async throws {
+    @Test func `texts that the upstream doesn't read count toward the session's memory; cancelled ones are removed`() async throws {
         let deaf = try await Self.deaf()
         let gateway = try await Self.gateway(deaf.port, ["upstreams.a.between_bytes_timeout": "5s"])
         let client = try await gateway.client()
         let text = String(repeating: "x", count: 60_000)
         try await client.send(["type": "text", "id": "m0", "text": "hello"])
-        // There has to be a connection first.
+        // The upstream connection has to be open first.
         while try await Self.queued(client) > 0 {}
         var number = 0
         var queued = 0
-        // Until the system takes no more of it.
+        // Until the socket's send buffer is full.
         while queued == 0, number < 1000 {
             number += 1
             try await client.send(["type": "text", "id": .string("m\(number)"), "text": .string(text)])
@@ -48,28 +48,28 @@ import Testing
             if queued == 0 { try await client.send(["type": "cancel", "id": .string("m\(number)")]) }
         }
         #expect(queued == 60_000)
-        // More of them that are cancelled leave nothing.
+        // Further texts that are cancelled leave nothing in the queue.
         for more in 0..<20 {
             try await client.send(["type": "text", "id": .string("c\(more)"), "text": .string(text)])
             try await client.send(["type": "cancel", "id": .string("c\(more)")])
         }
         #expect(try await Self.queued(client) == 60_000)
-        // The connection is given up; the request never went there.
-        let answer = try await client.answer(to: "m\(number)")
-        #expect(answer.error["code"] == "upstream_unavailable" && answer.error["retryable"] == true, "\(answer.last)")
+        // The connection is closed; the request was never sent.
+        let response = try await client.answer(to: "m\(number)")
+        #expect(response.error["code"] == "upstream_unavailable" && response.error["retryable"] == true, "\(response.last)")
         #expect(try await Self.queued(client) == 0)
         try await gateway.stop()
     }
 
     @Test(arguments: ["--ping", "--fragments"])
-    func `pings and fragments without end don't keep a request alive`(kind: String) async throws {
+    func `endless pings or fragments don't keep a request alive`(kind: String) async throws {
         let deaf = try await Self.deaf(kind)
         let gateway = try await Self.gateway(
             deaf.port, ["upstreams.a.first_byte_timeout": "3s", "upstreams.a.between_bytes_timeout": "1s"])
         let client = try await gateway.client()
-        let answer = try await client.ask("hello", of: "", id: "m1")
-        #expect(answer.error["code"] == "upstream_timeout", "\(answer.last)")
-        // It goes on in the meantime, and the gateway is there for others.
+        let response = try await client.ask("hello", of: "", id: "m1")
+        #expect(response.error["code"] == "upstream_timeout", "\(response.last)")
+        // The upstream keeps sending, and the gateway still serves the client.
         #expect(try await Self.queued(client) == 0)
         try await gateway.stop()
     }

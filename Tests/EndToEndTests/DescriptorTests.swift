@@ -4,7 +4,7 @@ import Support
 import Testing
 
 @Suite(.bounded) struct DescriptorTests {
-    @Test func `without descriptors accepting rests, and goes on by itself when some are free again`() async throws {
+    @Test func `without free descriptors accepting pauses, and continues once some are free`() async throws {
         let gateway = try await GatewayProcess(descriptors: 64)
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         var idle: [any Channel] = []
@@ -13,7 +13,7 @@ import Testing
         for channel in idle { try await channel.close() }
         try await gateway.servesNextClient()
         let lines = try gateway.log().filter { $0["msg"] == "accept failed" }
-        // One each 250 ms, not one each turn of the loop.
+        // One line per 250 ms, not one per iteration of the event loop.
         #expect(lines.count < 40)
     }
 }

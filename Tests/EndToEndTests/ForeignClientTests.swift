@@ -2,12 +2,12 @@ import Foundation
 import Support
 import Testing
 
-/// Clients that weren't written here: the Python library `websockets`, and a browser.
+/// Third-party clients: the Python library `websockets`, and a browser.
 @Suite(.bounded) struct ForeignClientTests {
     private static let clients = (#filePath as NSString).deletingLastPathComponent + "/Clients"
 
     @Test(arguments: ["deflate", "plain"], ["shared", "dedicated"])
-    func `Python websockets has a conversation`(mode: String, compression: String) async throws {
+    func `Python websockets completes a conversation`(mode: String, compression: String) async throws {
         let gateway = try await SharedGateways.roomy(["websocket.compression": compression])
         let result = try await ChildProcess.run(
             try Python.path(), [Self.clients + "/python_client.py", "wss://127.0.0.1:\(gateway.port)/v1/ws", mode],
@@ -16,7 +16,7 @@ import Testing
         #expect(result.lines == ["PASS"])
     }
 
-    @Test func `a page in Chromium has a conversation`() async throws {
+    @Test func `a page in Chromium completes a conversation`() async throws {
         let gateway = try await SharedGateways.roomy()
         let folder = try TemporaryFolder()
         let browser = "/usr/bin/chromium"

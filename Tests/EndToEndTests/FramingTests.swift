@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// The WebSocket layer over TLS: RFC 6455 §5 and §7, hostile and merely odd.
+/// The WebSocket layer over TLS (RFC 6455 §5 and §7) with invalid and unusual frames.
 @Suite(.bounded) struct FramingTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var testDescription: String
@@ -69,7 +69,7 @@ import Testing
     ]
 
     @Test(arguments: broken)
-    func `a broken rule closes with its code, and the next client is served`(_ broken: Case) async throws {
+    func `an invalid frame is closed with its code, and the next client is served`(_ broken: Case) async throws {
         let gateway = try await SharedGateways.roomy()
         let client = try await gateway.client()
         try await client.isServed()
@@ -79,28 +79,28 @@ import Testing
     }
 
     @Test(arguments: [1000, 1001, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] as [UInt16])
-    func `a good close comes back with its code`(code: UInt16) async throws {
+    func `a close frame is echoed with its code`(code: UInt16) async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(.close(code, Array("good bye".utf8)))
         #expect(try await client.next() == .close(code: code, reason: ""))
         try await client.socket.ends()
     }
 
-    @Test func `an empty close comes back empty`() async throws {
+    @Test func `an empty close frame is echoed empty`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(TestFrame(TestFrame.close))
         #expect(try await client.next() == .close(code: nil, reason: ""))
         try await client.socket.ends()
     }
 
-    @Test func `what follows a close frame is not read`() async throws {
+    @Test func `bytes after a close frame are ignored`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.socket.send(TestFrame.close(1000).bytes + Self.ping.bytes + [0xFF, 0xFF])
         #expect(try await client.next() == .close(code: 1000, reason: ""))
         try await client.socket.ends()
     }
 
-    @Test func `answers to what came before the close are sent before it`() async throws {
+    @Test func `responses to messages before the close frame are sent before the reply to it`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.socket.send(Self.ping.bytes + TestFrame.close(1000).bytes)
         _ = try await client.message("pong")
@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3, 7])
-    func `a text in fragments with pings between is whole, characters cut or not`(size: Int) async throws {
+    func `a fragmented text with interleaved pings is reassembled, even with split characters`(size: Int) async throws {
         let client = try await SharedGateways.roomy().client()
         let bytes = Array(#"{"type":"text","id":"f","text":"žluťoučký 🐎 𝄞"}"#.utf8)
         var sent: [UInt8] = []
@@ -128,13 +128,13 @@ import Testing
         #expect(try await client.message("text")["text"] == "žluťoučký 🐎 𝄞")
     }
 
-    @Test func `bytes that come one by one are as good as any`() async throws {
+    @Test func `a frame that arrives byte by byte is accepted`() async throws {
         let client = try await SharedGateways.roomy().client()
         for byte in TestFrame(TestFrame.text, text: #"{"type":"text","id":"f","text":"ü"}"#).bytes { try await client.socket.send([byte]) }
         #expect(try await client.message() == ["type": "ack", "id": "f"])
     }
 
-    @Test func `empty fragments are fine`() async throws {
+    @Test func `empty fragments are accepted`() async throws {
         let client = try await SharedGateways.roomy().client()
         let start = TestFrame(TestFrame.text).with { $0.isFinal = false }
         let middle = TestFrame(TestFrame.continuation, text: #"{"type":"ping"}"#).with { $0.isFinal = false }
@@ -142,20 +142,20 @@ import Testing
         _ = try await client.message("pong")
     }
 
-    @Test func `invalid UTF-8 is refused before the message is whole`() async throws {
+    @Test func `invalid UTF-8 is rejected before the message is complete`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(TestFrame(TestFrame.text, [0x7B, 0xFF]).with { $0.isFinal = false })
         try await client.closed(1007)
     }
 
-    @Test func `invalid UTF-8 is refused before the frame is whole`() async throws {
+    @Test func `invalid UTF-8 is rejected before the frame is complete`() async throws {
         let client = try await SharedGateways.roomy().client()
         let frame = TestFrame(TestFrame.text, [0x7B, 0xFF] + [UInt8](repeating: 0x61, count: 5000))
         try await client.socket.send(frame.bytes.prefix(100))
         try await client.closed(1007)
     }
 
-    @Test func `a message over the limit is refused from its header alone`() async throws {
+    @Test func `a message over the limit is rejected from its header alone`() async throws {
         let gateway = try await SharedGateways.roomy(["websocket.max_message_bytes": "100KB"])
         let client = try await gateway.client()
         try await client.socket.send(TestFrame(TestFrame.binary).with { $0.announced = 100_001 }.header)
@@ -163,7 +163,7 @@ import Testing
         try await gateway.client().isServed()
     }
 
-    @Test func `the fragments of a message are bound by the same limit`() async throws {
+    @Test func `the sum of the fragments is bound by the message limit`() async throws {
         let gateway = try await SharedGateways.roomy(["websocket.max_message_bytes": "100KB"])
         let client = try await gateway.client()
         let half = TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 50_000)).with { $0.isFinal = false }
@@ -172,7 +172,7 @@ import Testing
         try await client.fails("message_too_large", 1009)
     }
 
-    @Test func `a message at the limit is taken`() async throws {
+    @Test func `a message at the limit is accepted`() async throws {
         let gateway = try await SharedGateways.roomy(["websocket.max_message_bytes": "100KB"])
         let client = try await gateway.client()
         try await client.send(binary: [UInt8](repeating: 0, count: 100_000))
@@ -181,7 +181,7 @@ import Testing
     }
 
     @Test(arguments: [8, 9])
-    func `more than max_fragments fragments are too big`(fragments: Int) async throws {
+    func `more than max_fragments fragments are closed with 1009`(fragments: Int) async throws {
         let gateway = try await SharedGateways.roomy(["websocket.max_fragments": "8"])
         let client = try await gateway.client()
         let body = Array(#"{"type":"ping"}"#.utf8)
@@ -193,7 +193,7 @@ import Testing
         try await gateway.client().isServed()
     }
 
-    @Test func `a flood of empty fragments ends at the limit`() async throws {
+    @Test func `a flood of empty fragments is closed with 1009 at the limit`() async throws {
         let gateway = try await SharedGateways.roomy()
         let client = try await gateway.client()
         var sent = TestFrame(TestFrame.text).with { $0.isFinal = false }.bytes
@@ -202,7 +202,7 @@ import Testing
         try await client.fails("message_too_large", 1009)
     }
 
-    @Test func `pings are answered with their payload`() async throws {
+    @Test func `each ping gets a pong with its payload`() async throws {
         let client = try await SharedGateways.roomy().client()
         for count in [0, 1, 125] {
             let payload = (0..<count).map { UInt8($0) }
@@ -213,7 +213,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `a flood of pings is answered within a bound, the newest in any case`() async throws {
+    @Test func `a flood of pings gets a bounded number of pongs, and always one for the newest`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.socket.pauseReading()
         var flood: [UInt8] = []
@@ -235,7 +235,7 @@ import Testing
             case let other: Issue.record("\(other)")
             }
         }
-        // The pong of the newest ping may come behind the text.
+        // The pong of the newest ping may arrive after the text.
         if newest.prefix(2) != [0x4E, 0x1F] {
             if case .pong(let payload) = try await client.next() { newest = payload }
         }
@@ -244,7 +244,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `status reports what has come of a frame header before the rest of it`() async throws {
+    @Test func `status reports the buffered bytes of a partial frame header`() async throws {
         let client = try await SharedGateways.roomy().client()
         let status = TestFrame(TestFrame.text, text: #"{"type":"status"}"#).bytes
         // The pong shows that the record was read.

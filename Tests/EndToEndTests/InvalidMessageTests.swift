@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// Messages that break a rule: the exact error, and that the next good message is served (protocol page, sections "Messages", "Errors").
+/// Invalid messages: each gets its exact error, and the next valid message is served (protocol page, sections "Messages", "Errors").
 @Suite(.bounded) struct InvalidMessageTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var sent: String
@@ -93,7 +93,7 @@ import Testing
     ]
 
     @Test(arguments: json + messages)
-    func `a bad message gets its error and the next one is served`(_ bad: Case) async throws {
+    func `an invalid message gets its error, and the next one is served`(_ bad: Case) async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(bad.sent)
         let error = try await client.error(bad.code)
@@ -101,23 +101,23 @@ import Testing
         #expect(error["retryable"] == false)
         if let param = bad.param { #expect(error["param"] == .string(param)) }
         if bad.code == "invalid_message" { #expect(error["param"].string != nil) }
-        // The id that was refused is free, and the message is right without its fault.
+        // The id of the rejected message can be used again.
         try await client.send(["type": "text", "id": "a", "text": "good"])
         #expect(try await client.message() == ["type": "ack", "id": "a"])
         #expect(try await client.message("text")["text"] == "good")
     }
 
     @Test(arguments: messages.suffix(4))
-    func `an unknown field is ignored where the configuration says so`(_ unknown: Case) async throws {
+    func `with unknown_fields ignore an unknown field is ignored`(_ unknown: Case) async throws {
         let gateway = try await SharedGateways.roomy(["messages.unknown_fields": "ignore"])
         let client = try await gateway.client()
         try await client.send(unknown.sent)
-        let answer = try await client.message()
-        #expect(answer["type"] == "pong" || answer["type"] == "ack")
+        let response = try await client.message()
+        #expect(response["type"] == "pong" || response["type"] == "ack")
     }
 
     @Test(arguments: ["ignore", "reject"])
-    func `the value of an unknown field is JSON all the same`(mode: String) async throws {
+    func `the value of an unknown field must be valid JSON`(mode: String) async throws {
         let gateway = try await SharedGateways.roomy(["messages.unknown_fields": mode])
         let client = try await gateway.client()
         try await client.send(#"{"type":"ping","x":[1,]}"#)
@@ -125,7 +125,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `nesting of 16 is taken`() async throws {
+    @Test func `nesting of 16 levels is accepted, of 17 is invalid_json`() async throws {
         let gateway = try await SharedGateways.roomy(["messages.unknown_fields": "ignore"])
         let client = try await gateway.client()
         for depth in [15, 16] {
@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    @Test func `meta takes 16 entries, keys of 64 characters and values of 1 KB`() async throws {
+    @Test func `meta accepts 16 entries, keys of 64 characters and values of 1 KB`() async throws {
         let client = try await SharedGateways.roomy().client()
         let key = String(repeating: "k", count: 62)
         let value = String(repeating: "v", count: 1000)
@@ -149,7 +149,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `output is taken in all its forms`() async throws {
+    @Test func `output is accepted with modalities, format and voice`() async throws {
         let client = try await SharedGateways.roomy().client()
         let output: JSON = [
             "modalities": ["text", "audio"], "format": ["codec": "opus", "rate": 48000, "channels": 2], "voice": "alto",
@@ -158,7 +158,7 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": "m"])
     }
 
-    @Test func `a JSON message of messages max_bytes is taken and one byte more isn't`() async throws {
+    @Test func `a JSON message of messages max_bytes is accepted, one byte more is message_too_large`() async throws {
         let gateway = try await SharedGateways.roomy(["messages.max_bytes": "1000", "messages.unknown_fields": "ignore"])
         let client = try await gateway.client()
         func message(_ count: Int) -> String {
@@ -174,22 +174,22 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `an error names the message it is about`() async throws {
+    @Test func `an error has the id of its message in reply_to`() async throws {
         let client = try await SharedGateways.roomy().client()
         try await client.send(#"{"type":"text","id":"named","text":7}"#)
         let error = try await client.error("invalid_message")
         #expect(error["reply_to"] == "named")
-        // Development tells where.
+        // In development, details are included.
         #expect(error["details"].string != nil)
     }
 
-    @Test func `staging tells no details`() async throws {
+    @Test func `in staging errors have no details`() async throws {
         let files = try await TestCertificatePair.shared.files
         let gateway = try await SharedGateways.roomy(["environment": "staging", "tls.certificates": files])
         let client = try await gateway.client()
         try await client.send(#"{"type":"text","id":"named","text":7}"#)
         #expect(try await client.error("invalid_message")["details"].isNull)
-        // And ignores what development rejects.
+        // Unknown fields, which development rejects, are ignored.
         try await client.send(#"{"type":"ping","colour":"red"}"#)
         _ = try await client.message("pong")
     }

@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// Deadlines of connections and sessions, with short durations configured. Nothing here sleeps: each test awaits what is due.
+/// Deadlines of connections and sessions, with short durations configured. Each test awaits the event instead of sleeping.
 @Suite(.bounded) struct LifecycleTests {
     private static func elapsed<Value>(_ body: () async throws -> Value) async throws -> (Value, Duration) {
         let start = ContinuousClock.now
@@ -9,7 +9,7 @@ import Testing
         return (value, ContinuousClock.now - start)
     }
 
-    @Test func `a silent connection is closed as stale`() async throws {
+    @Test func `a missed pong triggers another ping; silence closes with 4001`() async throws {
         let gateway = try await SharedGateways.roomy([
             "heartbeat.interval": "200ms", "heartbeat.timeout": "200ms", "heartbeat.stale_after": "2500ms",
         ])
@@ -27,13 +27,13 @@ import Testing
             #expect(try JSON(text)["error"]["fatal"] == true)
             break
         }
-        // A missed pong is pinged again.
+        // A missed pong triggers another ping.
         #expect(pings >= 2)
         try await client.closed(4001)
         try await gateway.servesNextClient()
     }
 
-    @Test func `pings carry on while pongs come, and the round trip is told`() async throws {
+    @Test func `pings continue while pongs arrive, and status reports the round-trip time`() async throws {
         let gateway = try await SharedGateways.roomy([
             "heartbeat.interval": "200ms", "heartbeat.timeout": "10s", "heartbeat.stale_after": "20s",
         ])
@@ -50,20 +50,20 @@ import Testing
         #expect((round ?? -1) > 0 && (round ?? 1e9) < 30_000)
     }
 
-    @Test func `any byte is life`() async throws {
+    @Test func `any received byte keeps the connection alive`() async throws {
         let gateway = try await SharedGateways.roomy([
             "heartbeat.interval": "500ms", "heartbeat.timeout": "500ms", "heartbeat.stale_after": "6s",
         ])
         let client = try await gateway.client()
         client.answersPings = false
-        // One byte of a frame for each ping: never a pong, never a whole message.
+        // One byte of a frame for each ping: no pong and no complete message.
         for byte in TestFrame(TestFrame.text, text: #"{"type":"ping"}"#).bytes.prefix(14) {
             guard case .ping = try await client.next() else { throw TestFailure("no ping") }
             try await client.socket.send([byte])
         }
     }
 
-    @Test func `a session ends when its time is up`() async throws {
+    @Test func `a session ends with 4502 after sessions ttl`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.ttl": "1s"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
@@ -75,7 +75,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `a session that is idle ends`() async throws {
+    @Test func `an idle session ends with 4502`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.idle": "500ms"])
         let client = try await gateway.client()
         let (_, elapsed) = try await Self.elapsed { try await client.error("session_expired") }
@@ -84,7 +84,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `an old connection gets goaway, then 4003`() async throws {
+    @Test func `a connection at max_age gets goaway, then 4003`() async throws {
         let gateway = try await SharedGateways.roomy(["connections.max_age": "1s"])
         let client = try await gateway.client()
         let goaway = try await client.message("goaway")
@@ -94,7 +94,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `an old connection whose session ends too gets 4502`() async throws {
+    @Test func `a connection at max_age whose session expires as well gets 4502`() async throws {
         let gateway = try await SharedGateways.roomy(["connections.max_age": "1s", "sessions.ttl": "1s"])
         let client = try await gateway.client()
         while true {
@@ -108,11 +108,11 @@ import Testing
         }
     }
 
-    @Test func `a client that doesn't read is a slow consumer`() async throws {
+    @Test func `a client that doesn't read is closed as a slow consumer`() async throws {
         let gateway = try await SharedGateways.roomy(["delivery.send_timeout": "500ms", "sessions.memory_budget": "0"])
         let client = try await gateway.client(receiveBuffer: 4096)
         try await client.socket.pauseReading()
-        // Texts whose answers aren't taken.
+        // Texts whose responses aren't read.
         let text = String(repeating: "y", count: 90_000)
         let flood = (0..<100).flatMap { TestFrame(TestFrame.text, text: #"{"type":"text","id":"s\#($0)","text":"\#(text)"}"#).bytes }
         client.socket.push(flood)
@@ -121,7 +121,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `a slow consumer that reads at last finds the error and 4002`() async throws {
+    @Test func `a slow consumer that resumes reading gets the error and 4002`() async throws {
         let gateway = try await SharedGateways.roomy([
             "delivery.send_timeout": "500ms", "sessions.memory_budget": "0", "websocket.close_timeout": "20s",
         ])
@@ -144,10 +144,10 @@ import Testing
 
     // MARK: Before the upgrade
 
-    @Test func `a handshake that doesn't end is cut, trickled bytes or not`() async throws {
+    @Test func `an incomplete TLS handshake is closed at its deadline, even if bytes trickle in`() async throws {
         let gateway = try await SharedGateways.roomy(["tls.handshake_timeout": "500ms"])
         let socket = try await TLSSocket.connect(port: gateway.port, .none)
-        // The head of a record that announces much.
+        // A record header that announces 512 bytes.
         try await socket.send([0x16, 0x03, 0x01, 0x02, 0x00])
         let trickle = Task {
             while !Task.isCancelled {
@@ -161,7 +161,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `a request head that trickles is cut at its deadline`() async throws {
+    @Test func `a request head that trickles in is closed at its deadline`() async throws {
         let gateway = try await SharedGateways.roomy(["http.header_timeout": "700ms"])
         let socket = try await TLSSocket.connect(port: gateway.port)
         let trickle = Task {
@@ -176,14 +176,14 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `a connection that says nothing is cut`() async throws {
+    @Test func `a connection without a request is closed at the deadline`() async throws {
         let gateway = try await SharedGateways.roomy(["http.header_timeout": "700ms"])
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.ends()
         try await gateway.servesNextClient()
     }
 
-    @Test func `a close frame that isn't answered is awaited for close_timeout`() async throws {
+    @Test func `without a reply to its close frame the gateway closes after close_timeout`() async throws {
         let gateway = try await SharedGateways.roomy(["websocket.close_timeout": "300ms"])
         let client = try await gateway.client()
         try await client.send(["type": "bye"])
@@ -192,9 +192,9 @@ import Testing
         #expect(elapsed < .seconds(3))
     }
 
-    // MARK: Vanishing
+    // MARK: Connections that are lost
 
-    @Test func `clients that vanish in the middle of anything leave nothing behind`() async throws {
+    @Test func `clients that disconnect at any point leave no connection or session behind`() async throws {
         let gateway = try await GatewayProcess(SharedGateways.roomy)
         for _ in 0..<5 {
             let socket = try await TLSSocket.connect(port: gateway.port)

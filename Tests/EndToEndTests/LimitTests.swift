@@ -1,28 +1,29 @@
 import Support
 import Testing
 
-/// Who sends too much: refused with true advice, no violation, and in the end 4505 (protocol page, section "Errors").
+/// Rate and resource limits: rejections have a correct retry_after_ms and aren't violations; too many end with 4505 (protocol page, section
+/// "Errors").
 @Suite(.bounded) struct LimitTests {
     private static func text(_ id: Int) -> JSON { ["type": "text", "id": .string("t\(id)"), "text": "x"] }
 
-    /// Sends `message` until it is refused, and returns the error.
+    /// Sends messages until one is rejected, and returns the error.
     private func exhaust(_ client: WebSocketClient, _ code: String, _ message: (Int) -> JSON) async throws -> JSON {
         for number in 0..<1000 {
             try await client.send(message(number))
             while true {
-                let answer = try await client.message()
-                if answer["type"] == "error" {
-                    #expect(answer["error"]["code"] == .string(code))
-                    return answer["error"]
+                let response = try await client.message()
+                if response["type"] == "error" {
+                    #expect(response["error"]["code"] == .string(code))
+                    return response["error"]
                 }
-                if answer["type"] == "pong" || answer["done"] == true || answer["type"] == "status" { break }
+                if response["type"] == "pong" || response["done"] == true || response["type"] == "status" { break }
             }
         }
-        throw TestFailure("never refused")
+        throw TestFailure("no message was rejected")
     }
 
-    @Test func `texts over the limit are refused, and retry_after_ms is true`() async throws {
-        // One in 600 ms, a burst of 25.
+    @Test func `texts over the limit are rejected, and retry_after_ms is exact`() async throws {
+        // One text per 600 ms, with a burst of 25.
         let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "100"])
         let client = try await gateway.client()
         try await client.send(all: (0..<26).map(Self.text))
@@ -40,9 +41,9 @@ import Testing
         #expect(error["fatal"] == false)
         let wait = try #require(error["retry_after_ms"].integer)
         #expect((1...600).contains(wait))
-        // Other messages aren't bound by it.
+        // The limit doesn't apply to other messages.
         try await client.isServed()
-        // Not before: as long as that is certainly so.
+        // An earlier attempt is rejected; checked only if the machine was fast enough for it to be early.
         try await client.send(Self.text(25))
         let sentAfter = ContinuousClock.now - refusedAt
         if sentAfter < .milliseconds(wait - 250) {
@@ -54,7 +55,7 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": "t25"])
     }
 
-    @Test func `retry_after_ms is enough, again and again`() async throws {
+    @Test func `after waiting retry_after_ms the next message is accepted, each time`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.control_per_minute": "240"])
         let client = try await gateway.client()
         var error = try await exhaust(client, "rate_limited") { _ in ["type": "ping"] }
@@ -68,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func `control messages share a limit, and progress of playback beyond it is no error`() async throws {
+    @Test func `control messages share a limit; playback progress beyond it is no error`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.control_per_minute": "4"])
         let client = try await gateway.client()
         let error = try await exhaust(client, "rate_limited") { _ in ["type": "status", "id": "c"] }
@@ -83,7 +84,7 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": "m"])
     }
 
-    @Test func `audio openings over the limit are refused and their frames ignored`() async throws {
+    @Test func `audio openings over the limit are rejected, and their frames ignored`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.audio_per_minute": "4"])
         let client = try await gateway.client()
         try await client.send(["type": "audio", "id": "a", "format": AudioTests.format, "data": "AAAA", "final": true])
@@ -100,7 +101,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `chunks over the limit are refused and the stream goes on`() async throws {
+    @Test func `chunks over the limit are rejected, and the stream resumes`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.audio_chunks_per_second": "4"])
         let client = try await gateway.client()
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
@@ -110,7 +111,7 @@ import Testing
         #expect(error["code"] == "rate_limited")
         #expect(error["reply_to"] == "u")
         let chunk = try #require(error["chunk"].integer)
-        // A burst of 5 s.
+        // The burst is 5 s.
         #expect((21...30).contains(chunk))
         let wait = try #require(error["retry_after_ms"].integer)
         #expect((1...250).contains(wait))
@@ -121,7 +122,7 @@ import Testing
         #expect(try await client.acknowledged("u", upTo: chunk) == chunk)
     }
 
-    @Test func `a recording with a chunk that was too fast is never answered as a whole one`() async throws {
+    @Test func `a recording with a rejected chunk that isn't resumed fails at its end`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.audio_realtime_factor": "1.5"])
         let client = try await gateway.client()
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
@@ -141,7 +142,7 @@ import Testing
         let client = try await gateway.client()
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
         _ = try await client.message("ack")
-        // 8 s of sound in half seconds, where a burst of 5 s is allowed.
+        // 8 s of audio in chunks of half a second; the burst is 5 s.
         try await client.socket.send((0..<16).flatMap { _ in TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 16000)).bytes })
         let error = try await client.messagePastAcks("error")["error"]
         #expect(error["code"] == "too_fast")
@@ -157,8 +158,8 @@ import Testing
         #expect(try await client.acknowledged("u", upTo: chunk) == chunk)
     }
 
-    @Test func `bytes over the limit are refused`() async throws {
-        // A burst of 40 KB.
+    @Test func `bytes over the limit are rejected`() async throws {
+        // The burst is 40 KB.
         let gateway = try await SharedGateways.roomy(["limits.bytes_per_second": "10KB"])
         let client = try await gateway.client()
         let big = JSON.string(String(repeating: "x", count: 39_000))
@@ -172,7 +173,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `all sessions together are bound by the global limit`() async throws {
+    @Test func `the global limit applies to all sessions together`() async throws {
         let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["limits.global_per_second": "2"]) { $1 })
         let first = try await gateway.client()
         let second = try await gateway.client()
@@ -180,10 +181,10 @@ import Testing
         for number in 0..<20 where !refused {
             let client = number % 2 == 0 ? first : second
             try await client.send(["type": "ping"])
-            let answer = try await client.message()
-            if answer["type"] == "error" {
-                #expect(answer["error"]["code"] == "rate_limited")
-                let wait = try #require(answer["error"]["retry_after_ms"].integer)
+            let response = try await client.message()
+            if response["type"] == "error" {
+                #expect(response["error"]["code"] == "rate_limited")
+                let wait = try #require(response["error"]["retry_after_ms"].integer)
                 #expect((1...500).contains(wait))
                 refused = true
                 try await Task.sleep(for: .milliseconds(wait))
@@ -194,7 +195,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `more violations than allowed end in 4505`() async throws {
+    @Test func `more violations than allowed are closed with 4505`() async throws {
         let gateway = try await SharedGateways.roomy(["messages.max_violations": "5"])
         let client = try await gateway.client()
         for _ in 0..<5 {
@@ -207,7 +208,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `more refusals than allowed end in 4505`() async throws {
+    @Test func `more rejections than allowed are closed with 4505`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "limits.refusals_per_minute": "3"])
         let client = try await gateway.client()
         try await client.send(Self.text(0))
@@ -223,7 +224,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `refusals by a limit are no violations`() async throws {
+    @Test func `rejections by a limit don't count as violations`() async throws {
         let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "messages.max_violations": "1"])
         let client = try await gateway.client()
         try await client.send(all: (0..<10).map(Self.text))
@@ -244,16 +245,16 @@ import Testing
 
     // MARK: Connections
 
-    @Test func `connections over the total are refused with 503`() async throws {
+    @Test func `connections over the total are rejected with 503`() async throws {
         let gateway = try await SharedGateways.roomy(["connections.max": "2"])
         let first = try await gateway.client()
         let second = try await gateway.client()
-        let answer = try await gateway.response(to: .upgrade())
-        #expect(answer.status == 503)
-        #expect(answer["retry-after"] != nil)
-        #expect(try answer.json()["code"] == "connection_limit")
+        let response = try await gateway.response(to: .upgrade())
+        #expect(response.status == 503)
+        #expect(response["retry-after"] != nil)
+        #expect(try response.json()["code"] == "connection_limit")
         try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("connection_limit", 1013)
-        // Health isn't a WebSocket.
+        // Health checks aren't WebSockets and don't count.
         #expect(try await gateway.response(to: HTTPRequestText("/livez")).status == 200)
         try await first.isServed()
         try await second.send(["type": "bye"])
@@ -261,36 +262,36 @@ import Testing
         try await gateway.eventuallyServes()
     }
 
-    @Test func `connections of one address are refused with 429`() async throws {
+    @Test func `connections over the limit of an address are rejected with 429`() async throws {
         let gateway = try await SharedGateways.roomy(["connections.per_address": "1"])
         let first = try await gateway.client()
-        let answer = try await gateway.response(to: .upgrade())
-        #expect(answer.status == 429)
-        #expect(answer["retry-after"] != nil)
-        #expect(try answer.json()["code"] == "connection_limit")
+        let response = try await gateway.response(to: .upgrade())
+        #expect(response.status == 429)
+        #expect(response["retry-after"] != nil)
+        #expect(try response.json()["code"] == "connection_limit")
         try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("connection_limit", 1013)
         try await first.send(["type": "bye"])
         try await first.closed(1000)
         try await gateway.eventuallyServes()
     }
 
-    @Test func `sessions over the limit are refused with 503`() async throws {
+    @Test func `sessions over the limit are rejected with 503`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.max": "1"])
         let first = try await gateway.client()
-        let answer = try await gateway.response(to: .upgrade())
-        #expect(answer.status == 503)
-        #expect(try answer.json()["code"] == "session_limit")
+        let response = try await gateway.response(to: .upgrade())
+        #expect(response.status == 503)
+        #expect(try response.json()["code"] == "session_limit")
         try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("session_limit", 1013)
         try await first.send(["type": "bye"])
         try await first.closed(1000)
         try await gateway.eventuallyServes()
     }
 
-    @Test func `at max_sockets accepting pauses and goes on`() async throws {
+    @Test func `at max_sockets accepting pauses, and continues after a close`() async throws {
         let gateway = try await SharedGateways.roomy(["connections.max": "2", "connections.max_sockets": "2"])
         let first = try await gateway.client()
         let second = try await gateway.client()
-        // Waits in the backlog: connected by the kernel, not served.
+        // The third client waits in the backlog: connected by the kernel, not yet accepted.
         let third = Task { try await gateway.client().isServed() }
         try await first.isServed()
         try await second.send(["type": "bye"])
@@ -299,7 +300,7 @@ import Testing
         try await first.isServed()
     }
 
-    @Test func `handshakes over the rate of an address are closed, and later ones served`() async throws {
+    @Test func `handshakes over the rate of an address are closed, and later ones are served`() async throws {
         let gateway = try await SharedGateways.roomy(["connections.handshakes_per_second": "2"])
         var closed = 0
         for _ in 0..<8 {
@@ -313,17 +314,17 @@ import Testing
         try await gateway.eventuallyServes()
     }
 
-    @Test func `reconnecting doesn't renew the limits of an address`() async throws {
-        // One a minute and so one at once for a session, and three for an address.
+    @Test func `reconnecting doesn't reset the limits of an address`() async throws {
+        // A session may send one text per minute, an address three.
         let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "limits.per_address_factor": "3"])
         func send(_ number: Int, from address: String? = nil) async throws -> JSON {
             let client = try await gateway.client(from: address)
             try await client.send(Self.text(number))
-            let answer = try await client.message()
-            if answer["type"] == "ack" { _ = try await client.message("text") }
+            let response = try await client.message()
+            if response["type"] == "ack" { _ = try await client.message("text") }
             try await client.send(["type": "bye"])
             try await client.closed(1000)
-            return answer
+            return response
         }
         for number in 0..<3 { #expect(try await send(number)["type"] == "ack") }
         let error = try await send(3)["error"]
@@ -333,7 +334,7 @@ import Testing
         #expect(try await send(4, from: "127.0.0.2")["type"] == "ack")
     }
 
-    @Test func `violations of connections that have gone count for their address`() async throws {
+    @Test func `violations of closed connections count toward their address`() async throws {
         let gateway = try await SharedGateways.roomy(["messages.max_violations": "2", "limits.per_address_factor": "1.5"])
         for _ in 0..<3 {
             let client = try await gateway.client()
@@ -347,7 +348,7 @@ import Testing
         try await gateway.client(from: "127.0.0.2").isServed()
     }
 
-    @Test func `sessions that one address leaves behind keep nobody out, and cost nobody a session`() async throws {
+    @Test func `detached sessions of one address neither block nor evict sessions of other addresses`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.max_detached": "4"])
         func leave(from address: String? = nil) async throws -> JSON {
             let client = try await gateway.webSocket(from: address)
@@ -374,20 +375,20 @@ import Testing
 
     // MARK: Memory and queues
 
-    @Test func `work beyond the memory budget is refused, and taken again when answers are acknowledged`() async throws {
+    @Test func `requests beyond the memory budget are rejected until responses are acknowledged`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.memory_budget": "200KB"])
         let client = try await gateway.client()
         let text = JSON.string(String(repeating: "x", count: 4000))
-        // Answers without an ack stay in the outbox.
+        // Responses stay in the outbox until they are acknowledged.
         var refused: JSON?
         var last: JSON = 0
         for number in 0..<200 where refused == nil {
             try await client.send(["type": "text", "id": .string("m\(number)"), "text": text])
-            let answer = try await client.message()
-            if answer["type"] == "ack" {
+            let response = try await client.message()
+            if response["type"] == "ack" {
                 last = try await client.message("text")["seq"]
             } else {
-                refused = answer["error"]
+                refused = response["error"]
             }
         }
         let error = try #require(refused)
@@ -401,17 +402,17 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": .string(id)])
     }
 
-    @Test func `a session over its budget that can't be relieved ends with 4506`() async throws {
+    @Test func `a session over its budget without reclaimable memory ends with 4506`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.memory_budget": "64KB"])
         let client = try await gateway.client()
-        // A message that never ends: the assembler holds it.
+        // An incomplete fragmented message is held by the reassembly buffer.
         let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 80_000)).with { $0.isFinal = false }
         try await client.send(frame)
         try await client.fails("memory_limit", 4506)
         try await gateway.servesNextClient()
     }
 
-    @Test func `chunks that the upstream can't take are overloaded, and the stream goes on`() async throws {
+    @Test func `chunks beyond the upstream queue are overloaded, and the stream resumes`() async throws {
         let gateway = try await SharedGateways.roomy([
             "delivery.upstream_queue_bytes": "64KB", "delivery.socket_queue_bytes": "64KB", "sessions.outbox_bytes": "16MB",
             "sessions.memory_budget": "64MB", "delivery.send_timeout": "5m",
@@ -420,7 +421,7 @@ import Testing
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format, "meta": ["echo": "audio"]])
         _ = try await client.message("ack")
         try await client.socket.pauseReading()
-        // What isn't read back fills the socket, then the queue in front of the upstream.
+        // Echoed audio that isn't read fills the socket, then the queue of the upstream.
         let chunk = TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 32_000)).bytes
         for _ in 0..<400 { client.socket.push(chunk) }
         client.socket.push(TestFrame(TestFrame.text, text: #"{"type":"ping","id":"behind"}"#).bytes)
@@ -452,12 +453,12 @@ import Testing
 }
 
 extension GatewayProcess {
-    /// A place that was left is free a moment later: tries until it is.
+    /// Retries until a connection is accepted: a closed one is released a moment later.
     func eventuallyServes() async throws {
         for _ in 0..<100 {
-            if let answer = try? await response(to: .upgrade()), answer.status == 101 { return }
+            if let upgrade = try? await response(to: .upgrade()), upgrade.status == 101 { return }
             try await Task.sleep(for: .milliseconds(20))
         }
-        throw TestFailure("the next client isn't served")
+        throw TestFailure("no connection was accepted")
     }
 }

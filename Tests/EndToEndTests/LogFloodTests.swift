@@ -5,14 +5,14 @@ import Support
 import Synchronization
 import Testing
 
-/// Many WebSockets that come and go don't fill the log, and what a stranger chose doesn't reach the terminal.
+/// Log lines about many WebSockets are throttled, and control characters chosen by a remote peer don't reach the terminal.
 @Suite(.bounded) struct LogFloodTests {
-    /// Lines of one message, with those that were left out.
+    /// Counts the lines of one message, including suppressed ones.
     private final class Count: Sendable {
         private let sums = Mutex<(lines: Int, suppressed: Int)>((0, 0))
         var lines: Int { sums.withLock { $0.lines } }
 
-        /// Adds a line, and returns how many there were in all.
+        /// Adds a line, and returns the number of lines including suppressed ones.
         func add(_ line: JSON, message: String, topic: String) -> Int {
             sums.withLock { sums in
                 if line["msg"].string == message {
@@ -28,7 +28,7 @@ import Testing
 
     @Test(arguments: [
         ("connection closed", "connectionClosed"), ("session ended", "sessionEnded"),
-    ]) func `lines about many WebSockets are throttled, and those left out are counted`(message: String, topic: String) async throws {
+    ]) func `log lines about many WebSockets are throttled, and suppressed lines are counted`(message: String, topic: String) async throws {
         let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["listen.loops": "1"]) { $1 })
         var clients: [WebSocketClient] = []
         for _ in 0..<60 { clients.append(try await gateway.client()) }
@@ -37,7 +37,7 @@ import Testing
         let count = Count()
         _ = try await gateway.line { count.add($0, message: message, topic: topic) == 60 }
         #expect(count.lines < 60)
-        // A connection counts when it is gone, which may be after its session has ended.
+        // A connection is counted when it closes, which may be after its session has ended.
         var closes: JSON = .null
         while closes != 60 {
             closes = try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway")).json()["closes"]["1000"]
@@ -45,7 +45,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `detached sessions are throttled as well, and a single client's life is logged whole`() async throws {
+    @Test func `lines about detached sessions are throttled; every line about a single client is logged`() async throws {
         let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["listen.loops": "1"]) { $1 })
         let client = try await gateway.client()
         try await client.send(["type": "text", "id": "a", "text": "hello"])
@@ -63,7 +63,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `ids that a listener tells don't reach the terminal as they are`() async throws {
+    @Test func `control characters in ids from a listener don't reach the terminal`() async throws {
         let gateway = try await GatewayProcess()
         let client = try await gateway.client()
         let page = try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions")).body
@@ -86,7 +86,7 @@ import Testing
     }
 }
 
-/// An operations listener that answers everything with one body.
+/// An operations listener that sends the same body for every request.
 private final class CannedListener: Sendable {
     let port: Int
     private let channel: any Channel
@@ -94,7 +94,7 @@ private final class CannedListener: Sendable {
     init(_ body: String) async throws {
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Answer(body)) }
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Handler(body)) }
             }
             .bind(host: "127.0.0.1", port: 0).get()
         port = channel.localAddress?.port ?? 0
@@ -102,7 +102,7 @@ private final class CannedListener: Sendable {
 
     func stop() async throws { try await channel.close().get() }
 
-    private final class Answer: ChannelInboundHandler {
+    private final class Handler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
         private let body: String

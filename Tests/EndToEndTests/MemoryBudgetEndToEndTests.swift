@@ -2,9 +2,9 @@ import Foundation
 import Support
 import Testing
 
-/// The process as a whole against `sessions.total_memory_budget`.
+/// The memory of the whole process under `sessions.total_memory_budget`.
 @Suite(.bounded) struct MemoryBudgetEndToEndTests {
-    /// Bytes of a field of `/proc/<pid>/status`.
+    /// Returns a field of `/proc/<pid>/status` in bytes.
     private func resident(_ gateway: GatewayProcess, _ field: String) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(gateway.process.identifier)/status", encoding: .utf8)
         for line in status.split(separator: "\n") where line.hasPrefix("\(field):") {
@@ -13,10 +13,10 @@ import Testing
         throw TestFailure("no \(field) in \(status)")
     }
 
-    /// The overhead beyond the budget that the Operating page states.
+    /// The overhead beyond the budget that the page Operating states.
     private func allowance(budget: Int, sockets: Int) -> Int { budget / 4 + (48 << 20) + sockets * 256 * 1024 }
 
-    @Test func `held and left sessions full of unacknowledged answers stay within the budget and its overhead`() async throws {
+    @Test func `attached and detached sessions with unacknowledged responses stay within the budget and its overhead`() async throws {
         let budget = 16_000_000
         let gateway = try await GatewayProcess(
             SharedGateways.roomy.merging([
@@ -25,7 +25,7 @@ import Testing
         try await gateway.servesNextClient()
         let before = try resident(gateway, "VmHWM")
         let text = JSON.string(String(repeating: "x", count: 98_000))
-        // Each would hold 3 MB with its history: 90 MB in all.
+        // Without the budget each session would hold 3 MB including its history: 90 MB in all.
         let clients = 30
         var held: [WebSocketClient] = []
         var refused = 0
@@ -35,25 +35,25 @@ import Testing
                 continue
             }
             for id in 0..<20 {
-                // A session may be closed for the memory it holds.
+                // A session may be closed because of its memory usage.
                 guard (try? await client.send(["type": "text", "id": .string("m\(id)"), "text": text])) != nil else { break }
-                guard let answer = try? await client.message() else { break }
-                if answer["type"] == "error" { break }
+                guard let response = try? await client.message() else { break }
+                if response["type"] == "error" { break }
                 guard (try? await client.message()) != nil else { break }
             }
             if number < 2 { held.append(client) } else { await client.socket.close() }
         }
         let peak = try resident(gateway, "VmHWM")
         let most = before + budget + allowance(budget: budget, sockets: clients)
-        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB; \(refused) refused")
+        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB; \(refused) rejected")
         #expect(peak - before > budget / 2, "the budget is used")
-        // The address that filled the budget pays for the newcomer.
+        // For a client of another address, a session of the address that filled the budget is evicted.
         try await gateway.client(from: "127.0.0.2").isServed()
         withExtendedLifetime(held) {}
         try await gateway.stop()
     }
 
-    @Test func `messages that never end stay within the budget and its overhead`() async throws {
+    @Test func `incomplete messages stay within the budget and its overhead`() async throws {
         let budget = 16_000_000
         let gateway = try await GatewayProcess(
             SharedGateways.roomy.merging([
@@ -65,7 +65,7 @@ import Testing
         let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 3_900_000)).with { $0.isFinal = false }
         var held: [WebSocketClient] = []
         for _ in 0..<24 { held.append(try await gateway.client()) }
-        // Some of them are closed meanwhile.
+        // Some clients are closed while others send.
         for client in held { try? await client.send(frame) }
         _ = try await gateway.line(atMost: .seconds(20)) { $0["msg"] == "error sent" && $0["code"] == "memory_limit" }
         let peak = try resident(gateway, "VmHWM")

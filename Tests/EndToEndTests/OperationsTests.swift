@@ -4,31 +4,31 @@ import NIOPosix
 import Support
 import Testing
 
-/// The second listener: token, Host, Origin, and what it tells.
+/// The operations listener: token, Host, Origin, health, counters and reload.
 @Suite(.bounded) struct OperationsTests {
     private static func get(_ path: String, _ fields: [(String, String)] = [], host: String = "localhost") -> HTTPRequestText {
         HTTPRequestText(path, fields: [("Host", host), ("Connection", "close")] + fields)
     }
 
-    @Test func `all but health needs the token when there is one`() async throws {
+    @Test func `with a token configured, everything but health requires it`() async throws {
         let gateway = try await SharedGateways.roomy(["operations.token": "open-sesame"])
         for path in ["/livez", "/readyz", "/health"] {
             #expect(try await gateway.operationsResponse(to: Self.get(path)).status == 200)
         }
         for authorization in [nil, "Bearer open-sesam", "Bearer open-sesame1", "Basic open-sesame", "open-sesame"] {
-            let answer = try await gateway.operationsResponse(
+            let response = try await gateway.operationsResponse(
                 to: Self.get("/v1/gateway", authorization.map { [("Authorization", $0)] } ?? []))
-            #expect(answer.status == 401)
-            #expect(try answer.json()["code"] == "unauthorized")
-            #expect(answer["www-authenticate"]?.hasPrefix("Bearer") == true)
+            #expect(response.status == 401)
+            #expect(try response.json()["code"] == "unauthorized")
+            #expect(response["www-authenticate"]?.hasPrefix("Bearer") == true)
         }
-        let answer = try await gateway.operationsResponse(to: Self.get("/v1/gateway", [("Authorization", "Bearer open-sesame")]))
-        #expect(answer.status == 200)
-        #expect(try answer.json()["environment"] == "development")
+        let response = try await gateway.operationsResponse(to: Self.get("/v1/gateway", [("Authorization", "Bearer open-sesame")]))
+        #expect(response.status == 200)
+        #expect(try response.json()["environment"] == "development")
         #expect(!gateway.process.lines.contains { $0.contains("open-sesam") })
     }
 
-    @Test func `web pages can't use it`() async throws {
+    @Test func `requests of web pages are rejected by Host, Origin and Sec-Fetch-Site`() async throws {
         let gateway = try await SharedGateways.roomy()
         #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway")).status == 200)
         #expect(
@@ -44,7 +44,7 @@ import Testing
         #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway", [("Sec-Fetch-Site", "cross-site")])).status == 403)
     }
 
-    @Test func `silent connections don't keep health and operators away`() async throws {
+    @Test func `silent connections don't block health checks and operators`() async throws {
         let gateway = try await GatewayProcess()
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         var silent: [any Channel] = []
@@ -56,12 +56,12 @@ import Testing
         for path in ["/livez", "/readyz", "/health", "/v1/gateway"] {
             #expect(try await gateway.operationsResponse(to: Self.get(path)).status == 200)
         }
-        // Every silent connection is closed by the deadline of its first head.
+        // Every silent connection is closed at the deadline of its first request head.
         for channel in silent { try await channel.closeFuture.get() }
         try await gateway.stop()
     }
 
-    @Test func `what needs somebody's attention is degraded in health`() async throws {
+    @Test func `too few descriptors and a rejected reload are degraded in health`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
         let gateway = try await GatewayProcess(["connections.max_sockets": "100000"], folder: folder, descriptors: 4096)
@@ -84,7 +84,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `counters count`() async throws {
+    @Test func `counters include connections, sessions, messages, errors and closes`() async throws {
         let gateway = try await GatewayProcess(SharedGateways.roomy)
         let client = try await gateway.client()
         try await client.send("{")
@@ -109,7 +109,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a reload is asked for with POST`() async throws {
+    @Test func `POST reloads the configuration and reports problems, GET is 405`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
         try folder.write("limits: {}\n", to: "config/development.yaml")
@@ -118,12 +118,12 @@ import Testing
         try folder.write("limits: {audio_per_minute: 8}\nsessions: {max: 3}\n", to: "config/gateway.yaml")
         var request = Self.get("/v1/gateway/reload")
         request.method = "POST"
-        let answer = try await gateway.operationsResponse(to: request)
-        #expect(answer.status == 200)
-        // The gateway also looks at its files by itself, and may have been first.
+        let response = try await gateway.operationsResponse(to: request)
+        #expect(response.status == 200)
+        // The gateway also watches its files, and may have reloaded before the request.
         let line = try await gateway.line { ($0["changes"].string ?? "").contains("limits.audio_per_minute") }
         #expect(line["msg"] == "configuration reloaded")
-        #expect(answer.body.contains("sessions.max"))
+        #expect(response.body.contains("sessions.max"))
         try folder.write("limits: {audio_per_minute: x}\n", to: "config/gateway.yaml")
         let refused = try await gateway.operationsResponse(to: request)
         #expect(refused.status == 422)

@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// Runs the examples of the pages as they stand. CONTRIBUTING.md describes the directives.
+/// Runs the examples of the pages unchanged. CONTRIBUTING.md describes the directives.
 ///
 /// The pages use the default ports, so one page runs at a time, and no other gateway may listen on them.
 @Suite("The examples of the pages", .serialized) struct PageExampleTests {
@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test(arguments: try protocolBlocks.get().filter { $0.instruction.name == "rejected" })
-    func `the gateway rejects the client messages of the protocol page that it says it rejects`(block: MarkdownPage.Block) async throws {
+    func `the gateway rejects the client messages that the protocol page marks as rejected`(block: MarkdownPage.Block) async throws {
         let client = try await SharedGateways.roomy().client()
         for message in try JSONTexts.split(block.code) {
             try await client.send(message.text)
@@ -90,7 +90,7 @@ private struct PageRun {
     private let page: MarkdownPage
     private let directory: TemporaryFolder
     private let environment: [String: String]
-    /// The output of the block before.
+    /// The output of the previous block.
     private var output: [String] = []
     private var background: ChildProcess?
 
@@ -103,7 +103,7 @@ private struct PageRun {
         }
         try files.copyItem(atPath: Python.repository + "/config", toPath: directory.path + "/config")
         let executable = try GatewayProcess.executable()
-        // The gateway takes an unknown PARLEY_ variable for a mistake, and the scripts need this one.
+        // The scripts need PARLEY_EXECUTABLE, but the gateway rejects unknown PARLEY_ variables.
         try directory.write("#!/bin/sh\nexec env -u PARLEY_EXECUTABLE '\(executable)' \"$@\"\n", to: "bin/parley")
         try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: directory.path + "/bin/parley")
         let python = (try Python.path() as NSString).deletingLastPathComponent
@@ -114,38 +114,39 @@ private struct PageRun {
     }
 
     mutating func perform(_ block: MarkdownPage.Block) async throws {
-        let place = "\(page.path):\(block.line)"
+        let location = "\(page.path):\(block.line)"
         switch (block.language, block.instruction.name) {
         case (_, "skip"): break
         case (_, "output"):
             let expected = block.code.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
-            #expect(Self.matches(output[...], expected[...]), "\(place): \(output)")
+            #expect(Self.matches(output[...], expected[...]), "\(location): \(output)")
         case ("sh", "background"):
             await stopBackground()
-            // A session of its own, so that everything it starts can be stopped with it.
+            // In its own session, so that all processes that it starts can be stopped together.
             background = try ChildProcess(
                 "/usr/bin/setsid", ["/bin/bash", "-euc", block.code], folder: directory.path, environment: environment)
-            try await awaitReady(place)
-        case ("sh", _): try await run("/bin/bash", ["-euo", "pipefail", "-c", block.code], place)
-        case ("python", _): try await run(try Python.path(), ["-c", block.code], place)
+            try await awaitReady(location)
+        case ("sh", _): try await run("/bin/bash", ["-euo", "pipefail", "-c", block.code], location)
+        case ("python", _): try await run(try Python.path(), ["-c", block.code], location)
         default: break
         }
     }
 
-    private mutating func run(_ program: String, _ arguments: [String], _ place: String) async throws {
+    private mutating func run(_ program: String, _ arguments: [String], _ location: String) async throws {
         let result = try await ChildProcess.run(
             program, arguments, folder: directory.path, environment: environment, atMost: .seconds(60))
         try #require(
-            result.status == 0, "\(place): \(result.lines.suffix(10)) \(result.errorLines.suffix(10)) \(background?.lines.suffix(5) ?? [])")
+            result.status == 0,
+            "\(location): \(result.lines.suffix(10)) \(result.errorLines.suffix(10)) \(background?.lines.suffix(5) ?? [])")
         output = result.lines
     }
 
-    private func awaitReady(_ place: String) async throws {
+    private func awaitReady(_ location: String) async throws {
         let ready = ["-fsS", "--retry", "40", "--retry-all-errors", "--retry-delay", "1", "http://127.0.0.1:9464/readyz"]
         let result = try await ChildProcess.run("/usr/bin/curl", ready, folder: directory.path, atMost: .seconds(60))
         try #require(
             result.status == 0 && background?.isRunning == true,
-            "\(place): no gateway is ready: \(background?.lines.suffix(5) ?? []) \(background?.errorLines.suffix(5) ?? [])")
+            "\(location): no gateway is ready: \(background?.lines.suffix(5) ?? []) \(background?.errorLines.suffix(5) ?? [])")
     }
 
     mutating func stopBackground() async {
@@ -155,7 +156,7 @@ private struct PageRun {
         background = nil
     }
 
-    /// Whether lines are those that a page shows: `…` stands for any text in a line, and for any lines where it is a line of its own.
+    /// Whether the lines match those on a page: `…` matches any text within a line, and any number of lines if it is a whole line.
     static func matches(_ lines: ArraySlice<String>, _ expected: ArraySlice<String>) -> Bool {
         guard let first = expected.first else { return lines.isEmpty }
         if first == "…" {
@@ -178,7 +179,7 @@ private struct PageRun {
     }
 }
 
-/// JSON texts one after the other, each on a line or on several.
+/// Concatenated JSON texts, each on one or more lines.
 private enum JSONTexts {
     static func split(_ text: String) throws -> [JSON] {
         var (depth, isString, isEscaped) = (0, false, false)

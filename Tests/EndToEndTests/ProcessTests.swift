@@ -3,7 +3,7 @@ import GatewayServer
 import Support
 import Testing
 
-/// The process: signals, reloads, exit codes, and what it writes.
+/// The process: signals, reloads, exit codes, and its output.
 @Suite(.bounded) struct ProcessTests {
     // MARK: Draining
 
@@ -14,7 +14,7 @@ import Testing
         let goaway = try await client.message("goaway")
         #expect(goaway["reason"] == "draining")
         #expect((1...3000).contains(goaway["deadline_ms"].integer ?? 0))
-        // Work goes on while there is time.
+        // Clients are served until the drain deadline.
         try await client.isServed()
         let reason = try await client.closed(1012)
         #expect(reason.hasPrefix("draining"))
@@ -22,7 +22,7 @@ import Testing
         #expect(gateway.process.errorLines.isEmpty)
     }
 
-    @Test func `a drain ends as soon as everyone has left`() async throws {
+    @Test func `a drain ends once all connections are closed`() async throws {
         let gateway = try await GatewayProcess(["shutdown.drain": "60s"])
         let client = try await gateway.client()
         gateway.signal(SIGTERM)
@@ -32,19 +32,19 @@ import Testing
         #expect(try await gateway.exit() == 0)
     }
 
-    @Test func `while it drains readiness says so and newcomers are refused`() async throws {
+    @Test func `during a drain readyz returns 503, and new connections are rejected`() async throws {
         let gateway = try await GatewayProcess(["shutdown.drain": "20s"])
         let client = try await gateway.client()
-        // Connected before the drain, asks during it.
+        // Connected before the drain; the request is sent during it.
         let early = try await TLSSocket.connect(port: gateway.port)
         let inband = try await TLSSocket.connect(port: gateway.port)
         let ready = HTTPRequestText("/readyz", fields: [("Host", "localhost"), ("Connection", "close")])
         #expect(try await gateway.operationsResponse(to: ready).status == 200)
         gateway.signal(SIGTERM)
         _ = try await client.message("goaway")
-        let answer = try await gateway.operationsResponse(to: ready)
-        #expect(answer.status == 503)
-        #expect(answer.body.contains("draining"))
+        let response = try await gateway.operationsResponse(to: ready)
+        #expect(response.status == 503)
+        #expect(response.body.contains("draining"))
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/livez")).status == 200)
         try await early.send(HTTPRequestText.upgrade().bytes)
         let refusal = try await early.receiveResponse()
@@ -56,7 +56,7 @@ import Testing
         #expect(try await gateway.exit() == 0)
     }
 
-    @Test func `a second SIGTERM doesn't wait`() async throws {
+    @Test func `a second SIGTERM exits at once`() async throws {
         let gateway = try await GatewayProcess(["shutdown.drain": "60s"])
         let client = try await gateway.client()
         gateway.signal(SIGTERM)
@@ -65,7 +65,7 @@ import Testing
         #expect(try await gateway.exit(atMost: .seconds(10)) == 0)
     }
 
-    @Test func `a client that doesn't close is cut within the drain`() async throws {
+    @Test func `a client that doesn't reply to the close frame is disconnected within the drain`() async throws {
         let gateway = try await GatewayProcess(["shutdown.drain": "1s", "websocket.close_timeout": "30s"])
         let client = try await gateway.client()
         gateway.signal(SIGINT)
@@ -76,7 +76,7 @@ import Testing
 
     // MARK: Reload
 
-    @Test func `SIGHUP applies what can change, reports what needs a restart, and keeps everything when the file is bad`() async throws {
+    @Test func `SIGHUP applies reloadable keys, reports keys that require a restart, and rejects an invalid file`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("limits: {text_per_minute: 4}\nsessions: {max: 50}\n", to: "config/gateway.yaml")
         try folder.write("limits: {}\n", to: "config/development.yaml")
@@ -101,7 +101,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a reload changes the limit of a session that is there`() async throws {
+    @Test func `a reload changes the limits of existing sessions`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("limits: {text_per_minute: 4}\n", to: "config/gateway.yaml")
         try folder.write("limits: {}\n", to: "config/development.yaml")
@@ -122,7 +122,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a changed file is noticed without a signal`() async throws {
+    @Test func `a changed file is reloaded without a signal`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
         let gateway = try await GatewayProcess(folder: folder)
@@ -132,12 +132,12 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a replaced certificate is shown to new connections while old ones go on`() async throws {
+    @Test func `a replaced certificate is used for new connections, and open ones continue`() async throws {
         let first = try await TestCertificatePair()
         let second = try await TestCertificatePair()
         let folder = try TemporaryFolder()
         func install(_ pair: TestCertificatePair) throws {
-            // The watcher may see the half of it: then the old pair stays, and the signal comes after both.
+            // The file watcher may see only the new key: the old pair then stays until the signal, which is sent after both writes.
             try folder.write(try pair.folder.read("key.pem"), to: "key.pem")
             try folder.write(try pair.folder.read("cert.pem"), to: "cert.pem")
         }
@@ -158,7 +158,7 @@ import Testing
         }
         try await old.isServed()
         try await new.isServed()
-        // A broken one changes nothing.
+        // An invalid certificate changes nothing.
         try folder.write("rubbish", to: "cert.pem")
         gateway.signal(SIGHUP)
         _ = try await gateway.line("configuration not reloaded")
@@ -170,7 +170,7 @@ import Testing
         let local = try await TestCertificatePair()
         let other = try await TestCertificatePair(name: "voice.example")
         let gateway = try await GatewayProcess(["tls.certificates": "\(other.files),\(local.files)"])
-        // Without the name, the first; with it, its own.
+        // SNI `localhost` selects the second certificate.
         _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: local.certificate))
         await #expect(throws: TestFailure.self) {
             _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: other.certificate))
@@ -178,7 +178,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `TLS below the minimum is refused`() async throws {
+    @Test func `TLS below the minimum version is rejected`() async throws {
         let gateway = try await SharedGateways.roomy(["tls.minimum_version": "1.3"])
         let log = try await ChildProcess.run(
             "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_2"], folder: gateway.folder.path)
@@ -189,7 +189,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `clients show a certificate where one is required`() async throws {
+    @Test func `with client_auth required, clients without a certificate are rejected`() async throws {
         let clients = try await TestCertificatePair(name: "client.example")
         let gateway = try await SharedGateways.roomy(["tls.client_auth": "required", "tls.client_ca": clients.certificate])
         func status(_ arguments: [String]) async throws -> (Int32, [String]) {
@@ -200,14 +200,14 @@ import Testing
             return (run.status, run.lines)
         }
         #expect(try await status([]).0 != 0)
-        let answer = try await status(["--cert", clients.certificate, "--key", clients.key])
-        #expect(answer.0 == 0)
-        #expect(answer.1.joined().contains("ok"))
+        let response = try await status(["--cert", clients.certificate, "--key", clients.key])
+        #expect(response.0 == 0)
+        #expect(response.1.joined().contains("ok"))
     }
 
     // MARK: Wrong configuration
 
-    @Test func `a wrong configuration exits 78 with every problem on standard error`() async throws {
+    @Test func `an invalid configuration exits with 78, and every problem is on standard error`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("limits:\n  text_per_minute: lots\nlimitz: 1\n", to: "config/gateway.yaml")
         let result = try await GatewayProcess.run(
@@ -230,14 +230,14 @@ import Testing
         ["--operations.address", "0.0.0.0:0"], ["--listen.address", "nowhere"],
         ["--environment", "staging"], ["--connections.trusted_proxies", "10.0.0.0/8"],
     ])
-    func `what can't be served exits 78`(flags: [String]) async throws {
+    func `an unsupported or contradictory configuration exits with 78`(flags: [String]) async throws {
         let folder = try TemporaryFolder()
         let result = try await GatewayProcess.run(["serve"] + flags, folder: folder)
         #expect(result.status == 78)
         #expect((result.errorLines + result.lines).joined().contains(flags[0].dropFirst(2)) || flags[0] == "--environment")
     }
 
-    @Test func `a key that isn't the certificate's exits 78`() async throws {
+    @Test func `a key that doesn't match its certificate exits with 78`() async throws {
         let one = try await TestCertificatePair()
         let two = try await TestCertificatePair()
         let folder = try TemporaryFolder()
@@ -247,7 +247,7 @@ import Testing
         #expect((result.errorLines + result.lines).joined().contains(two.key))
     }
 
-    @Test func `a certificate that isn't there exits 78 and is named`() async throws {
+    @Test func `a missing certificate exits with 78, and its file is reported`() async throws {
         let folder = try TemporaryFolder()
         let result = try await GatewayProcess.run(
             ["serve"] + GatewayProcess.arguments(["tls.certificates": "no.pem:such.key"]), folder: folder)
@@ -255,7 +255,7 @@ import Testing
         #expect((result.errorLines + result.lines).joined().contains("no.pem"))
     }
 
-    @Test func `an address that is taken exits 1 and says so`() async throws {
+    @Test func `an address in use exits with 1 and a log line`() async throws {
         let gateway = try await SharedGateways.roomy()
         let folder = try TemporaryFolder()
         let result = try await GatewayProcess.run(
@@ -264,7 +264,7 @@ import Testing
         #expect(result.lines.contains { $0.contains("the gateway can't run") })
     }
 
-    @Test func `check and print show the configuration, and mask secrets`() async throws {
+    @Test func `config check accepts the configuration, and config print shows sources and masks secrets`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("limits:\n  text_per_minute: 7\n", to: "config/gateway.yaml")
         try folder.write("limits: {}\n", to: "config/development.yaml")
@@ -287,7 +287,7 @@ import Testing
 
     // MARK: The log
 
-    @Test func `standard output carries JSON lines, one for each connection closed, and never what was said`() async throws {
+    @Test func `the log has JSON lines, one for each closed connection, and no texts or tokens`() async throws {
         let gateway = try await GatewayProcess(["logging.level": "trace", "shutdown.drain": "2s", "http.query_tokens": "true"])
         let marker = "SaidMarker\(UInt32.random(in: 0 ... .max))"
         let token = "TokenMarker\(UInt32.random(in: 0 ... .max))"
@@ -320,7 +320,7 @@ import Testing
             #expect(line["ts"].string != nil && line["level"].string != nil && line["msg"].string != nil && line["logger"].string != nil)
         }
         #expect(!lines.contains { $0.contains(token) })
-        // The text itself is for trace in development only; nothing else may hold it.
+        // The text may only be in lines at level trace, in development.
         for (text, line) in zip(lines, log) where text.contains(marker) { #expect(line["level"] == "trace") }
         let closed = log.filter { $0["msg"] == "connection closed" && $0["session_id"] == session["session_id"] }
         #expect(closed.count == 1)
@@ -337,7 +337,7 @@ import Testing
         #expect(log.contains { $0["correlation_id"] == error["correlation_id"] && $0["connection_id"] == line["connection_id"] })
     }
 
-    @Test func `each upgraded connection is told once when it has ended, however it did`() async throws {
+    @Test func `each upgraded connection is logged once when it closes, whatever the cause`() async throws {
         let gateway = try await GatewayProcess(SharedGateways.roomy)
         let bye = try await gateway.client()
         try await bye.send(["type": "bye"])
@@ -359,8 +359,8 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test(.enabled("before Linux 6.12 nobody is told of turns") { LoopScheduling.turn() > 0 })
-    func `its event loops have short turns on a busy machine`() async throws {
+    @Test(.enabled("before Linux 6.12 the time slice can't be set") { LoopScheduling.turn() > 0 })
+    func `event loops have a short scheduler time slice`() async throws {
         let gateway = try await GatewayProcess(["listen.loops": "2"])
         let threads = "/proc/\(gateway.process.identifier)/task"
         let loops = try FileManager.default.contentsOfDirectory(atPath: threads).filter {
@@ -371,7 +371,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `the level of the log is configured`() async throws {
+    @Test func `logging level sets the level of the log`() async throws {
         let gateway = try await GatewayProcess(["logging.level": "info"])
         try await gateway.servesNextClient()
         _ = try await gateway.line("connection closed")
@@ -379,7 +379,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `the console format is for people`() async throws {
+    @Test func `the console format isn't JSON`() async throws {
         let folder = try TemporaryFolder()
         let process = try ChildProcess(
             try GatewayProcess.executable(),

@@ -2,9 +2,9 @@ import Foundation
 import Support
 import Testing
 
-/// The page of a report as a browser lays it out.
+/// The layout of the HTML report in a browser.
 @Suite(.bounded) struct ReportPageTests {
-    /// Measures the page from inside, and tells the page around it.
+    /// A script that measures the layout of the page, and posts the result to the parent page.
     private static let probe = """
         <script>
         const cut = [...document.querySelectorAll("body *")].filter(element => {
@@ -18,7 +18,7 @@ import Testing
         </script>
         """
 
-    @Test func `nothing is cut off on a phone or a desk, and no label covers a point`() async throws {
+    @Test func `at widths of a phone and a desktop nothing is clipped, and no label overlaps the chart`() async throws {
         let browser = "/usr/bin/chromium"
         guard FileManager.default.isExecutableFile(atPath: browser) else {
             throw TestFailure("there is no \(browser): run deploy/test.sh, which installs it")
@@ -68,7 +68,7 @@ import Testing
         return list["sessions"][0]["session_id"].string ?? ""
     }
 
-    @Test func `the beginning of a session is the same in every answer`() async throws {
+    @Test func `started_at of a session is the same in every response`() async throws {
         let gateway = try await GatewayProcess()
         let client = try await gateway.client()
         let id = try await session(of: gateway)

@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// Sessions over connections that die, with the real executable.
+/// Sessions across lost connections, with the real executable.
 @Suite(.bounded) struct ResumeEndToEndTests {
     private func resume(_ gateway: GatewayProcess, _ token: JSON, after last: Int? = nil) async throws -> (WebSocketClient, JSON) {
         let target = "/v1/ws" + (last.map { "?last_seq=\($0)" } ?? "")
@@ -9,32 +9,32 @@ import Testing
         return (client, try await client.message("session"))
     }
 
-    @Test func `a conversation doesn't notice that its connections are cut, on whatever event loop it goes on`() async throws {
+    @Test func `a conversation continues without loss across lost connections, on any event loop`() async throws {
         let gateway = try await SharedGateways.roomy(["listen.loops": "2", "limits.text_per_minute": "0"])
         var client = try await gateway.webSocket()
         var session = try await client.message("session")
         let id = session["session_id"]
-        var (last, answers) = (0, [String]())
+        var (last, responses) = (0, [String]())
         for round in 0..<30 {
             try await client.send(["type": "text", "id": .string("m\(round)"), "text": .string("answer \(round)"), "stream": false])
-            // Cut before the answer, behind it, or while the next message is on its way.
+            // The connection is lost before the response, after it, or in the middle of the next message.
             if round % 3 > 0 { while try await client.message()["id"] != .string("m\(round)") {} }
             if round % 3 == 2 { try await client.socket.send(TestFrame(TestFrame.text, text: "never whole").bytes.dropLast()) }
             await client.socket.reset()
             (client, session) = try await resume(gateway, session["resume_token"], after: last)
             #expect(session["session_id"] == id && session["resumed"] == true && session["lost"] == false)
-            // Said again under the same id, in case that it hadn't arrived.
+            // Sent again with the same id, in case the first one was lost.
             try await client.send(["type": "text", "id": .string("m\(round)"), "text": .string("answer \(round)"), "stream": false])
             while last <= round {
                 let message = try await client.message()
                 guard message["type"] == "text" else { continue }
                 #expect(message["seq"].integer == last + 1)
                 last += 1
-                answers.append(message["text"].string ?? "")
+                responses.append(message["text"].string ?? "")
             }
             if round % 2 == 0 { try await client.send(["type": "ack", "seq": .number(Double(last))]) }
         }
-        #expect(answers == (0..<30).map { "answer \($0)" })
+        #expect(responses == (0..<30).map { "answer \($0)" })
     }
 
     @Test func `the first connection is closed with 4503 when a second one resumes`() async throws {
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func `a session waits as long as is configured`() async throws {
+    @Test func `a detached session expires after sessions resume_window`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.resume_window": "1s"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
@@ -63,7 +63,7 @@ import Testing
         #expect(next["resumed"] == false && next["resume_error"] == "expired" && next["session_id"] != session["session_id"])
     }
 
-    @Test func `sessions that wait are limited; another address displaces none, the same address its own`() async throws {
+    @Test func `at max_detached other addresses are rejected, the same one evicts its session`() async throws {
         let gateway = try await SharedGateways.roomy(["sessions.max_detached": "1"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")

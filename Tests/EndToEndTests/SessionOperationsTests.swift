@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// What operators see of sessions, and do with them, at the operations listener.
+/// Sessions at the operations listener: lists, details, reports, closing and erasing.
 @Suite(.bounded) struct SessionOperationsTests {
     private func get(_ gateway: GatewayProcess, _ target: String, method: String = "GET", accept: String? = nil) async throws
         -> HTTPResponseText
@@ -12,7 +12,7 @@ import Testing
         return try await gateway.operationsResponse(to: request)
     }
 
-    @Test func `sessions are listed in pages, and by state`() async throws {
+    @Test func `sessions are listed in pages and filtered by state`() async throws {
         let gateway = try await GatewayProcess(["listen.loops": "2"])
         var ids: [String] = []
         var clients: [WebSocketClient] = []
@@ -42,7 +42,7 @@ import Testing
         #expect(try await get(gateway, "/v1/sessions?limit=500").status == 200)
     }
 
-    @Test func `a session is shown, and its report tells what was said`() async throws {
+    @Test func `a session has details, and its report contains the transcript`() async throws {
         let gateway = try await GatewayProcess()
         let client = try await gateway.webSocket()
         let id = try await client.message("session")["session_id"].string ?? ""
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func `reports of metadata hold nothing of what was said`() async throws {
+    @Test func `with reports content metadata a report contains no texts`() async throws {
         let gateway = try await GatewayProcess(["reports.content": "metadata"])
         let client = try await gateway.webSocket()
         let id = try await client.message("session")["session_id"].string ?? ""
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func `an operator closes a session, with or without a connection`() async throws {
+    @Test func `an operator closes an attached and a detached session`() async throws {
         let gateway = try await GatewayProcess()
         let (first, second) = (try await gateway.webSocket(), try await gateway.webSocket())
         let ids = [
@@ -98,7 +98,7 @@ import Testing
         #expect(try JSON(try await get(gateway, "/v1/sessions").body)["sessions"] == .array([]))
     }
 
-    @Test func `what is erased is nowhere any more`() async throws {
+    @Test func `an erased live session leaves no trace in the store`() async throws {
         let folder = try TemporaryFolder()
         let gateway = try await GatewayProcess(["store.kind": "sqlite", "store.path": "sessions.sqlite"], folder: folder)
         let client = try await gateway.webSocket()
@@ -107,20 +107,20 @@ import Testing
         try await client.send(["type": "text", "id": "a", "text": .string(secret)])
         _ = try await client.message("ack")
         _ = try await client.message("text")
-        func isKept() throws -> Bool {
+        func isStored() throws -> Bool {
             try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("sessions.sqlite") }.contains { file in
                 try Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + file)).range(of: Data(secret.utf8)) != nil
             }
         }
-        #expect(try isKept())
+        #expect(try isStored())
         #expect(try await get(gateway, "/v1/sessions/\(id)", method: "DELETE").status == 204)
         try await client.closed(4507)
-        #expect(try !isKept())
+        #expect(try !isStored())
         #expect(try await gateway.line("session erased")["session_id"].string == id)
         #expect(try await get(gateway, "/v1/sessions/\(id)").status == 404)
     }
 
-    @Test func `sessions are behind the token like everything but health`() async throws {
+    @Test func `requests for sessions require the token`() async throws {
         let gateway = try await GatewayProcess(["operations.token": "secret"])
         for target in ["/v1/sessions", "/v1/sessions/01M7XQ95SZFZG3YNHSE7V35J13", "/v1/sessions/01M7XQ95SZFZG3YNHSE7V35J13/report"] {
             #expect(try await get(gateway, target).status == 401)

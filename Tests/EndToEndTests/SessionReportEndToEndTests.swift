@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// Reports of sessions that have ended, lists of them, and `parley sessions`.
+/// Reports and lists of ended sessions, and `parley sessions`.
 @Suite(.bounded) struct SessionReportEndToEndTests {
     private static let stored = ["store.kind": "sqlite", "store.path": "sessions.sqlite"]
 
@@ -23,7 +23,7 @@ import Testing
         try JSON(try await request(gateway, target).body)
     }
 
-    /// Says something in a session, and ends it. Returns its id.
+    /// Sends a text and an invalid message in a new session, ends it, and returns its id.
     @discardableResult
     private func converse(_ gateway: GatewayProcess, _ text: String = "hello") async throws -> String {
         let client = try await gateway.webSocket()
@@ -39,19 +39,19 @@ import Testing
         return id
     }
 
-    /// The report of a session that has ended, once the store has it.
+    /// Returns the report of an ended session, once it is stored.
     private func report(_ gateway: GatewayProcess, _ id: String) async throws -> JSON {
         for _ in 0..<100 {
-            let answer = try await request(gateway, "/v1/sessions/\(id)/report")
-            if answer.status == 200, try JSON(answer.body)["session"]["state"] == "ended" { return try JSON(answer.body) }
+            let response = try await request(gateway, "/v1/sessions/\(id)/report")
+            if response.status == 200, try JSON(response.body)["session"]["state"] == "ended" { return try JSON(response.body) }
             try await Task.sleep(for: .milliseconds(20))
         }
-        Issue.record("there is no report of \(id)")
+        Issue.record("no report of \(id)")
         return .null
     }
 
     @Test(arguments: ["memory", "sqlite"])
-    func `a session that has ended is listed, and its report tells how it went`(store: String) async throws {
+    func `an ended session is listed, and its report has counts, timeline, transcript and latencies`(store: String) async throws {
         let gateway = try await GatewayProcess(["store.kind": store, "store.path": "sessions.sqlite"], folder: try TemporaryFolder())
         let id = try await converse(gateway)
         let report = try await report(gateway, id)
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func `who only came and went leaves no report`() async throws {
+    @Test func `a session without requests leaves no report`() async throws {
         let gateway = try await GatewayProcess()
         let client = try await gateway.webSocket()
         let id = try await client.message("session")["session_id"].string ?? ""
@@ -79,7 +79,7 @@ import Testing
         #expect(try await request(gateway, "/v1/sessions/\(id)").status == 404)
     }
 
-    @Test func `reports outlive the gateway for as long as is configured`() async throws {
+    @Test func `reports survive restarts until reports keep expires`() async throws {
         let folder = try TemporaryFolder()
         let gateway = try await GatewayProcess(Self.stored, folder: folder)
         let id = try await converse(gateway)
@@ -93,7 +93,7 @@ import Testing
         #expect(try await next.exit() == 0)
         let last = try await GatewayProcess(
             Self.stored.merging(["reports.keep": "100ms", "sessions.sweep": "100ms"]) { $1 }, folder: folder)
-        // It is in the cache when its time comes.
+        // The report is in the cache when it expires.
         _ = try await request(last, "/v1/sessions/\(id)/report?format=html")
         var status = 200
         for _ in 0..<100 where status == 200 {
@@ -103,7 +103,7 @@ import Testing
         #expect(status == 404)
     }
 
-    @Test func `a report is a page for people, rendered once`() async throws {
+    @Test func `an HTML report is escaped, and rendered once`() async throws {
         let gateway = try await GatewayProcess()
         let id = try await converse(gateway, "<script>alert(1)</script>")
         for _ in 0..<3 {
@@ -118,7 +118,7 @@ import Testing
         #expect(try await request(gateway, "/v1/sessions/\(id)/report", accept: "image/png").status == 406)
     }
 
-    @Test func `a live session's report isn't kept, for it may change`() async throws {
+    @Test func `the report of a live session isn't cached`() async throws {
         let gateway = try await GatewayProcess()
         let client = try await gateway.webSocket()
         let id = try await client.message("session")["session_id"].string ?? ""
@@ -132,7 +132,7 @@ import Testing
     }
 
     @Test(arguments: ["memory", "sqlite"])
-    func `title, tags and notes are set, found, and gone with the session`(store: String) async throws {
+    func `title, tags and notes are set, filtered by, and erased with the session`(store: String) async throws {
         let gateway = try await GatewayProcess(["store.kind": store, "store.path": "sessions.sqlite"], folder: try TemporaryFolder())
         let id = try await converse(gateway)
         _ = try await report(gateway, id)
@@ -169,25 +169,25 @@ import Testing
 
     private let secret = "a secret that nobody else would write"
 
-    /// Whether the secret is in the store's file or its log.
-    private func isKept(in folder: TemporaryFolder) throws -> Bool {
+    /// Whether the secret is in the store's file or its write-ahead log.
+    private func isStored(in folder: TemporaryFolder) throws -> Bool {
         try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("sessions.sqlite") }.contains { file in
             try Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + file)).range(of: Data(secret.utf8)) != nil
         }
     }
 
-    @Test func `where reports hold no texts, nothing of what was said is left after the next sweep`() async throws {
+    @Test func `with reports content metadata no text is left in the store after the next sweep`() async throws {
         let folder = try TemporaryFolder()
         let gateway = try await GatewayProcess(
             Self.stored.merging(["reports.content": "metadata", "sessions.sweep": "100ms"]) { $1 }, folder: folder)
         let id = try await converse(gateway, secret)
         _ = try await report(gateway, id)
-        var isKept = true
-        for _ in 0..<100 where isKept {
+        var isStored = true
+        for _ in 0..<100 where isStored {
             try await Task.sleep(for: .milliseconds(50))
-            isKept = try self.isKept(in: folder)
+            isStored = try self.isStored(in: folder)
         }
-        #expect(!isKept)
+        #expect(!isStored)
     }
 
     @Test func `an ended session is erased from every file`() async throws {
@@ -195,20 +195,20 @@ import Testing
         let gateway = try await GatewayProcess(Self.stored, folder: folder)
         let id = try await converse(gateway, secret)
         _ = try await report(gateway, id)
-        #expect(try isKept(in: folder))
+        #expect(try isStored(in: folder))
         #expect(try await request(gateway, "/v1/sessions/\(id)", method: "DELETE").status == 204)
-        #expect(try !isKept(in: folder))
+        #expect(try !isStored(in: folder))
         #expect(try await gateway.line("session erased")["session_id"].string == id)
     }
 
-    @Test func `a long list comes as lines`() async throws {
+    @Test func `a list is available as newline-delimited JSON`() async throws {
         let gateway = try await GatewayProcess()
         var ids: [String] = []
         for _ in 0..<3 { ids.append(try await converse(gateway)) }
-        let answer = try await request(gateway, "/v1/sessions?state=ended", accept: "application/x-ndjson")
-        #expect(answer.status == 200 && answer["content-type"] == "application/x-ndjson")
-        let lines = answer.body.split(whereSeparator: \.isNewline).compactMap { try? JSON(String($0)) }
-        // Sizes of chunks stand between them.
+        let response = try await request(gateway, "/v1/sessions?state=ended", accept: "application/x-ndjson")
+        #expect(response.status == 200 && response["content-type"] == "application/x-ndjson")
+        let lines = response.body.split(whereSeparator: \.isNewline).compactMap { try? JSON(String($0)) }
+        // The sizes of HTTP chunks between the lines aren't JSON and are skipped.
         #expect(lines.compactMap { $0["session_id"].string } == ids.sorted())
     }
 
@@ -219,9 +219,9 @@ import Testing
         let id = try await converse(gateway, "it\u{1B}[2J was said")
         let live = try await gateway.webSocket()
         let other = try await live.message("session")["session_id"].string ?? ""
-        let place = ["--address", "127.0.0.1:\(gateway.operationsPort)", "--token-file", folder.path + "/token"]
+        let listenerOptions = ["--address", "127.0.0.1:\(gateway.operationsPort)", "--token-file", folder.path + "/token"]
         func sessions(_ arguments: String...) async throws -> (status: ChildProcess.ExitStatus, lines: [String]) {
-            let result = try await GatewayProcess.run(["sessions"] + arguments + place, folder: folder)
+            let result = try await GatewayProcess.run(["sessions"] + arguments + listenerOptions, folder: folder)
             return (result.status, result.lines + result.errorLines)
         }
         var result = try await sessions("list", "--state", "all")
@@ -229,7 +229,7 @@ import Testing
         result = try await sessions("list", "--format", "json")
         #expect(try result.lines.map { try JSON($0)["session_id"].string } == [other])
         result = try await sessions("list", "--state", "all", "--limit", "1")
-        #expect(result.lines.contains { $0.hasPrefix(id) } && result.lines.contains { $0.contains("there are more") })
+        #expect(result.lines.contains { $0.hasPrefix(id) } && result.lines.contains { $0.contains("more sessions exist") })
         result = try await sessions("show", id)
         #expect(result.lines.contains { $0.hasPrefix("state") && $0.contains("ended, bye") } && !result.lines.contains("transcript"))
         result = try await sessions("show", id, "--format", "json")
@@ -246,7 +246,7 @@ import Testing
             ),
             (["--tag", "new", "--no-notes"], "A call", ["new"], nil), (["--no-title", "--no-tags"], nil, [], nil),
         ] as [([String], String?, [String], String?)] {
-            let set = try await GatewayProcess.run(["sessions", "annotate", id] + options + place, folder: folder)
+            let set = try await GatewayProcess.run(["sessions", "annotate", id] + options + listenerOptions, folder: folder)
             #expect(set.status == 0 && set.lines == ["\(id) annotated"], "\(set)")
             let shown = try JSON(try await sessions("show", id, "--format", "json").lines.joined())
             #expect(shown["session"]["title"].string == title && shown["notes"].string == notes)
@@ -262,7 +262,7 @@ import Testing
         result = try await sessions("delete", id)
         #expect(result.status == 0)
         for arguments in [["show", id], ["delete", id], ["close", other]] {
-            let gone = try await GatewayProcess.run(["sessions"] + arguments + place, folder: folder)
+            let gone = try await GatewayProcess.run(["sessions"] + arguments + listenerOptions, folder: folder)
             #expect(gone.status == 1 && gone.errorLines == ["there is no such session"], "\(arguments)")
         }
         result = try await sessions("show", "../gateway")
@@ -270,15 +270,15 @@ import Testing
         for wrong in ["127.0.0.1:99999", "http://127.0.0.1:1", "localhost"] {
             #expect(try await GatewayProcess.run(["sessions", "list", "--address", wrong], folder: folder).status == 64, "\(wrong)")
         }
-        let refused = try await GatewayProcess.run(["sessions", "list"] + place.prefix(2), folder: folder)
+        let refused = try await GatewayProcess.run(["sessions", "list"] + listenerOptions.prefix(2), folder: folder)
         #expect(refused.status == 1 && refused.errorLines.contains { $0.contains("send Authorization: Bearer") })
-        let nobody = try await GatewayProcess.run(["sessions", "list", "--address", "127.0.0.1:1"], folder: folder)
+        let unreachable = try await GatewayProcess.run(["sessions", "list", "--address", "127.0.0.1:1"], folder: folder)
         #expect(
-            nobody.status == 69 && nobody.lines.isEmpty
-                && nobody.errorLines == ["no response from the gateway at 127.0.0.1:1: Connection refused"], "\(nobody)")
+            unreachable.status == 69 && unreachable.lines.isEmpty
+                && unreachable.errorLines == ["no response from the gateway at 127.0.0.1:1: Connection refused"], "\(unreachable)")
     }
 
-    @Test func `parley sessions tells what is wrong in words, and before any table`() async throws {
+    @Test func `parley sessions reports errors on standard error, and prints no table`() async throws {
         let gateway = try await GatewayProcess()
         let folder = try TemporaryFolder()
         func list(_ arguments: String...) async throws -> (status: Int32, lines: [String], errorLines: [String]) {
@@ -290,7 +290,7 @@ import Testing
         try folder.write("operations:\n  adress: x\n", to: "broken/gateway.yaml")
         let broken = try await list("--config", "broken")
         #expect(broken.status == 78 && broken.lines.isEmpty && broken.errorLines.contains { $0.contains("adress") }, "\(broken)")
-        // Another kind of server, for instance the TLS listener.
+        // A server that isn't an operations listener, here the TLS listener.
         let strange = try await list("--address", "127.0.0.1:\(gateway.port)")
         #expect(strange.status != 0 && strange.lines.isEmpty && strange.errorLines.count == 1, "\(strange)")
         #expect(!strange.errorLines.joined().contains("Error"), "\(strange)")

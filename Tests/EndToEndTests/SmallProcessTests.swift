@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// Programs as upstreams that print, exit and leave children behind as programs do.
+/// Process upstreams that print banners, exit after a response, or leave child processes behind.
 @Suite(.bounded) struct SmallProcessTests {
     private func gateway(_ arguments: String..., more: [String: String] = [:]) async throws -> GatewayProcess {
         let command = [try Python.path(), "-B", "\(Python.repository)/Tests/Upstreams/small_process.py"] + arguments
@@ -12,34 +12,34 @@ import Testing
             ].merging(more) { $1 })
     }
 
-    @Test func `a banner fails the request, and the log says which line it was`() async throws {
+    @Test func `a banner fails the request, and the log contains the line`() async throws {
         let gateway = try await gateway("--banner")
         let client = try await gateway.client()
-        let answer = try await client.ask("hello", of: "", id: "m1")
-        #expect(answer.error["code"] == "upstream_error", "\(answer.last)")
+        let response = try await client.ask("hello", of: "", id: "m1")
+        #expect(response.error["code"] == "upstream_error", "\(response.last)")
         let details = try await gateway.line("upstream failed")["details"].string ?? ""
         #expect(details.hasSuffix(#": "Loading model \"tiny\"…\u{1B}[32m done\u{1B}[0m""#), "\(details)")
         try await gateway.stop()
     }
 
-    @Test func `a banner is passed over where that is wanted`() async throws {
+    @Test func `with ignore_banner a banner is skipped`() async throws {
         let gateway = try await gateway("--banner", more: ["upstreams.a.ignore_banner": "true", "upstreams.a.max_requests": "2"])
         let client = try await gateway.client()
         for number in 0..<5 { #expect(try await client.ask("hello", of: "", id: "m\(number)").text == "HELLO") }
         try await gateway.stop()
     }
 
-    @Test func `a program that exits behind each answer serves one request after the other`() async throws {
+    @Test func `a program that exits after each response serves one request after the other`() async throws {
         let gateway = try await gateway("--once", more: ["upstreams.a.breaker_failures": "1", "limits.text_per_minute": "0"])
         let client = try await gateway.client()
         for number in 0..<25 {
-            let answer = try await client.ask("hello", of: "", id: "m\(number)")
-            #expect(answer.text == "HELLO", "\(answer.last)")
+            let response = try await client.ask("hello", of: "", id: "m\(number)")
+            #expect(response.text == "HELLO", "\(response.last)")
         }
         try await gateway.stop()
     }
 
-    @Test func `a program that prints behind an answer serves the next one all the same, and the log says what`() async throws {
+    @Test func `a program that prints after a response is replaced, and the log contains the output`() async throws {
         let gateway = try await gateway("--late-banner", more: ["limits.text_per_minute": "0"])
         let client = try await gateway.client()
         #expect(try await client.ask("hello", of: "", id: "m1").text == "HELLO")
@@ -48,12 +48,12 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a program that is dead while a child holds its output is noticed`() async throws {
+    @Test func `the exit of a program is detected even if a child holds its output open`() async throws {
         let gateway = try await gateway(more: ["upstreams.a.first_byte_timeout": "1m", "upstreams.a.total_timeout": "0"])
         let client = try await gateway.client()
         #expect(try await client.ask("hello", of: "", id: "m0").text == "HELLO")
-        let answer = try await client.ask("leave", of: "", id: "m1")
-        #expect(answer.error["code"] == "upstream_error", "\(answer.last)")
+        let response = try await client.ask("leave", of: "", id: "m1")
+        #expect(response.error["code"] == "upstream_error", "\(response.last)")
         for number in 0..<3 {
             #expect(try await client.ask("leave-behind", of: "", id: "n\(number)").text == "LEAVE-BEHIND")
         }
@@ -61,7 +61,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `one client's answers that can't be used keep no other client away`() async throws {
+    @Test func `invalid responses to one client don't affect another client`() async throws {
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": "process", "routes.a.upstreams": "a", "upstreams.a.retries": "0", "limits.text_per_minute": "0",
             "upstreams.a.connect_timeout": "10s", "limits.refusals_per_minute": "0",

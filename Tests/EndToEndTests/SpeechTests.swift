@@ -1,13 +1,13 @@
 import Support
 import Testing
 
-/// Answers that are spoken: a loopback in place of a model, and a speaker that fails on the sentences that name a fault.
+/// Spoken responses: the loopback as the respond stage, and a TTS service that fails on sentences that contain the name of a fault.
 @Suite(.bounded) struct SpeechTests {
     private static let both: JSON = ["modalities": ["text", "audio"]]
-    /// Bytes of sound that the speaker makes of a word.
+    /// Bytes of audio that the TTS service returns per word.
     private static let word = 8820
 
-    private struct Place {
+    private struct Setting {
         let double: UpstreamDouble
         let gateway: GatewayProcess
         let client: WebSocketClient
@@ -43,11 +43,13 @@ import Testing
             return try await client.answer(to: id)
         }
 
-        /// The texts that the speaker was given.
+        /// The texts that the TTS service received.
         var spoken: [String] { get throws { try double.events.filter { $0["event"] == "request" }.compactMap { $0["text"].string } } }
     }
 
-    private func statuses(_ answer: Answer) -> [String?] { answer.messages.filter { $0["type"] == "status" }.map { $0["state"].string } }
+    private func statuses(_ response: Answer) -> [String?] {
+        response.messages.filter { $0["type"] == "status" }.map { $0["state"].string }
+    }
 
     @Test(arguments: [
         ("That is a great question! 😀", ["That is a great question!"]), ("Let me think about it. …", ["Let me think about it."]),
@@ -55,88 +57,88 @@ import Testing
         ("Here is the code, as asked:\n```\n{ }\n```\n| | | | | | | | | | | |\n", ["Here is the code, as asked:"]),
         ("😀😀😀😀😀😀\nAnd this comes behind them.", ["And this comes behind them."]),
     ])
-    func `a sentence without a letter or a digit isn't sent to the speaker`(text: String, sentences: [String]) async throws {
-        let place = try await Place()
-        let answer = try await place.ask(text)
-        #expect(answer.text == text)
-        // The upstream reports a request when it has answered it.
-        for sentence in sentences { _ = try await place.double.event { $0["event"] == "request" && $0["text"].string == sentence } }
-        #expect(try place.spoken == sentences)
-        #expect(answer.audioBytes == Self.word * sentences.joined(separator: " ").split(separator: " ").count)
-        #expect(answer.last["done"] == true && answer.last["speech"].isNull && statuses(answer) == [])
-        try await place.gateway.stop()
+    func `a sentence without a letter or a digit isn't sent to the TTS service`(text: String, sentences: [String]) async throws {
+        let setting = try await Setting()
+        let response = try await setting.ask(text)
+        #expect(response.text == text)
+        // The TTS service reports a request after its response.
+        for sentence in sentences { _ = try await setting.double.event { $0["event"] == "request" && $0["text"].string == sentence } }
+        #expect(try setting.spoken == sentences)
+        #expect(response.audioBytes == Self.word * sentences.joined(separator: " ").split(separator: " ").count)
+        #expect(response.last["done"] == true && response.last["speech"].isNull && statuses(response) == [])
+        try await setting.gateway.stop()
     }
 
     @Test(arguments: ["👍", "…", "—", "***", "```\n```"])
-    func `an answer without a letter or a digit is complete without sound`(text: String) async throws {
-        let place = try await Place()
-        let answer = try await place.ask(text)
-        #expect(answer.text == text && answer.audioBytes == 0)
-        #expect(answer.last["done"] == true && answer.error.isNull)
-        #expect(try place.spoken == [])
-        #expect(try await place.ask("And now something to say.", id: "m2").audioBytes == 5 * Self.word)
-        try await place.gateway.stop()
+    func `a response without a letter or a digit completes without audio`(text: String) async throws {
+        let setting = try await Setting()
+        let response = try await setting.ask(text)
+        #expect(response.text == text && response.audioBytes == 0)
+        #expect(response.last["done"] == true && response.error.isNull)
+        #expect(try setting.spoken == [])
+        #expect(try await setting.ask("And now something to say.", id: "m2").audioBytes == 5 * Self.word)
+        try await setting.gateway.stop()
     }
 
     @Test(arguments: ["error 500", "error 400", "error 429", "rubbish", "garbage-status", "close-fin", "die"])
-    func `a sentence that the speaker fails on costs its sound, and a status tells so`(fault: String) async throws {
-        let place = try await Place()
+    func `a sentence that fails in the TTS service lacks its audio, and a status reports it`(fault: String) async throws {
+        let setting = try await Setting()
         let text = "This is the first sentence. \(fault) is what the second one names. This is the third sentence, then."
-        let answer = try await place.ask(text)
-        #expect(answer.text == text)
-        #expect(try place.spoken.count == 3)
-        // A sentence that breaks off is heard as far as it came.
-        #expect(answer.audioBytes >= 11 * Self.word && answer.audioBytes < 18 * Self.word)
-        #expect(statuses(answer) == ["speech_failed"])
-        #expect(answer.messages.filter { $0["type"] == "audio" }.count == 2)
-        #expect(answer.last["done"] == true && answer.last["speech"] == "partial" && answer.error.isNull)
-        #expect(try await place.ask("And now something to say.", id: "m2").audioBytes == 5 * Self.word)
-        try await place.gateway.stop()
+        let response = try await setting.ask(text)
+        #expect(response.text == text)
+        #expect(try setting.spoken.count == 3)
+        // The audio of a sentence that fails midway is delivered up to the failure.
+        #expect(response.audioBytes >= 11 * Self.word && response.audioBytes < 18 * Self.word)
+        #expect(statuses(response) == ["speech_failed"])
+        #expect(response.messages.filter { $0["type"] == "audio" }.count == 2)
+        #expect(response.last["done"] == true && response.last["speech"] == "partial" && response.error.isNull)
+        #expect(try await setting.ask("And now something to say.", id: "m2").audioBytes == 5 * Self.word)
+        try await setting.gateway.stop()
     }
 
-    @Test func `an answer of which no sentence can be spoken keeps its text, and says that its sound failed`() async throws {
-        let place = try await Place()
+    @Test func `a response without any spoken sentence keeps its text, and speech is failed`() async throws {
+        let setting = try await Setting()
         let text = "error 500 is what this sentence names. error 500 is what this one names, too."
-        let answer = try await place.ask(text)
-        #expect(answer.text == text && answer.audioBytes == 0)
-        #expect(statuses(answer) == ["speech_failed", "speech_failed"])
-        #expect(answer.last["done"] == true && answer.last["speech"] == "failed" && answer.error.isNull)
-        try await place.gateway.stop()
+        let response = try await setting.ask(text)
+        #expect(response.text == text && response.audioBytes == 0)
+        #expect(statuses(response) == ["speech_failed", "speech_failed"])
+        #expect(response.last["done"] == true && response.last["speech"] == "failed" && response.error.isNull)
+        try await setting.gateway.stop()
     }
 
     @Test(arguments: ["direct", "skip"])
-    func `where nothing but sound was to come, the request fails if no sentence can be spoken`(route: String) async throws {
-        let place = try await Place()
+    func `an audio-only request fails if no sentence can be spoken`(route: String) async throws {
+        let setting = try await Setting()
         let text = "error 500 is what this sentence names. error 500 is what this one names, too."
-        let answer = try await place.ask(text, of: route, output: ["modalities": ["audio"]])
-        #expect(answer.error["code"] == "upstream_error" && answer.last["done"] == true)
-        let part = try await place.ask("This one is fine, as it is. " + text, of: route, id: "m2", output: ["modalities": ["audio"]])
+        let response = try await setting.ask(text, of: route, output: ["modalities": ["audio"]])
+        #expect(response.error["code"] == "upstream_error" && response.last["done"] == true)
+        let part = try await setting.ask("This one is fine, as it is. " + text, of: route, id: "m2", output: ["modalities": ["audio"]])
         #expect(part.audioBytes == 7 * Self.word && part.last["speech"] == "partial" && part.error.isNull)
-        try await place.gateway.stop()
+        try await setting.gateway.stop()
     }
 
-    @Test func `a route may demand that the request fails with a sentence`() async throws {
-        let place = try await Place()
-        let answer = try await place.ask("This is the first sentence. error 500 is what this one names. And more.", of: "strict")
-        #expect(answer.error["code"] == "upstream_error" && answer.last["done"] == true)
-        #expect(statuses(answer) == [])
-        #expect(try await place.ask("And now something to say.", of: "strict", id: "m2").audioBytes == 5 * Self.word)
-        try await place.gateway.stop()
+    @Test func `with speech_failures fail a failed sentence fails the request`() async throws {
+        let setting = try await Setting()
+        let response = try await setting.ask("This is the first sentence. error 500 is what this one names. And more.", of: "strict")
+        #expect(response.error["code"] == "upstream_error" && response.last["done"] == true)
+        #expect(statuses(response) == [])
+        #expect(try await setting.ask("And now something to say.", of: "strict", id: "m2").audioBytes == 5 * Self.word)
+        try await setting.gateway.stop()
     }
 
-    @Test func `a speaker that doesn't answer twice in a row isn't waited for again`() async throws {
-        let place = try await Place()
+    @Test func `after two timeouts in a row the TTS service isn't called again`() async throws {
+        let setting = try await Setting()
         let text = String(repeating: "hang is what this sentence names. ", count: 5)
-        let answer = try await place.ask(text)
-        #expect(answer.text == text)
-        #expect(statuses(answer) == Array(repeating: "speech_failed", count: 5))
-        #expect(try place.spoken.count == 2)
-        #expect(answer.last["speech"] == "failed")
-        try await place.gateway.stop()
+        let response = try await setting.ask(text)
+        #expect(response.text == text)
+        #expect(statuses(response) == Array(repeating: "speech_failed", count: 5))
+        #expect(try setting.spoken.count == 2)
+        #expect(response.last["speech"] == "failed")
+        try await setting.gateway.stop()
     }
 
-    @Test func `Markdown is reduced for the speaker, and the client's text is as it was`() async throws {
-        let place = try await Place()
+    @Test func `Markdown is removed for the TTS service, and the client's text is unchanged`() async throws {
+        let setting = try await Setting()
         let text = """
             ## Weather in **Berlin**
 
@@ -153,18 +155,18 @@ import Testing
             print("never spoken")
             ```
             """
-        let answer = try await place.ask(text)
-        #expect(answer.text == text)
+        let response = try await setting.ask(text)
+        #expect(response.text == text)
         #expect(
-            try place.spoken == [
+            try setting.spoken == [
                 "Weather in Berlin", "It is sunny today, see the forecast.", "Day, Degrees\n\nMonday, 21", "Take sunglasses with you",
                 "Visit berlin.de now",
             ])
-        #expect(answer.last["done"] == true && answer.last["speech"].isNull)
-        let verbatim = try await place.ask("**Bold** and [a link](https://example.com).", of: "verbatim", id: "m2")
+        #expect(response.last["done"] == true && response.last["speech"].isNull)
+        let verbatim = try await setting.ask("**Bold** and [a link](https://example.com).", of: "verbatim", id: "m2")
         #expect(verbatim.text == "**Bold** and [a link](https://example.com).")
-        #expect(try place.spoken.last == "**Bold** and [a link](https://example.com).")
-        try await place.gateway.stop()
+        #expect(try setting.spoken.last == "**Bold** and [a link](https://example.com).")
+        try await setting.gateway.stop()
     }
 
     @Test(
@@ -172,33 +174,33 @@ import Testing
             (1200, "Read **all** of [this page](https://example.com/a/b) now."),
             (1600, "Read **all** of [this page](https://example.com/a/b) now. Then *stop*"), (600, "Read **all** of"),
         ] as [(Int, String)])
-    func `the conversation has the text, marks included, as far as its sound was played`(played: Int, heard: String) async throws {
+    func `the history contains the text, Markdown included, up to the played audio`(played: Int, heard: String) async throws {
         let port = try await UpstreamDouble.shared("openai").port
-        let place = try await Place([
+        let setting = try await Setting([
             "upstreams.chat.kind": "openai", "upstreams.chat.urls": "http://127.0.0.1:\(port)/v1", "upstreams.chat.model": "test",
             "routes.chat.meta": "to=chat",
             "routes.chat.upstreams": "chat",
         ])
         let text = "Read **all** of [this page](https://example.com/a/b) now. Then *stop* at once, please."
-        #expect(try await place.ask(text).audioBytes == 11 * Self.word)
-        try await place.client.send(["type": "status", "state": "idle", "reply_to": "m1", "played_ms": .number(Double(played))])
+        #expect(try await setting.ask(text).audioBytes == 11 * Self.word)
+        try await setting.client.send(["type": "status", "state": "idle", "reply_to": "m1", "played_ms": .number(Double(played))])
         let question = "unlike any other \(played)"
-        _ = try await place.ask(question, of: "chat", id: "m2")
+        _ = try await setting.ask(question, of: "chat", id: "m2")
         let request = try await UpstreamDouble.shared("openai").event { $0["event"] == "request" && $0["text"].string == question }
         let lines = request["conversation"].array ?? []
-        let answer = try #require(lines.first { $0[0] == "assistant" }?[1].string)
-        #expect(answer.hasPrefix(heard) && answer.count <= heard.count + 1)
-        try await place.gateway.stop()
+        let response = try #require(lines.first { $0[0] == "assistant" }?[1].string)
+        #expect(response.hasPrefix(heard) && response.count <= heard.count + 1)
+        try await setting.gateway.stop()
     }
 
     @Test(arguments: [
         ("नमस्ते, आप कैसे हैं। मैं ठीक हूँ, धन्यवाद।", 2), ("كيف حالك اليوم؟ أنا بخير، شكرا لك.", 2), ("آپ کیسے ہیں جناب۔ میں ٹھیک ہوں۔", 2),
         ("今日はとてもいい天気ですね。明日も晴れるでしょう。", 2), ("እንዴት ነህ ወዳጄ። ደህና ነኝ አመሰግናለሁ።", 2), ("It costs 3.50 at Dr. Smith's… Fine then.", 2),
     ])
-    func `sentences end as their script says`(text: String, count: Int) async throws {
-        let place = try await Place()
-        #expect(try await place.ask(text).text == text)
-        #expect(try place.spoken.count == count)
-        try await place.gateway.stop()
+    func `sentences are split by the rules of their script`(text: String, count: Int) async throws {
+        let setting = try await Setting()
+        #expect(try await setting.ask(text).text == text)
+        #expect(try setting.spoken.count == count)
+        try await setting.gateway.stop()
     }
 }

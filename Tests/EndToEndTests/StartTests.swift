@@ -2,9 +2,9 @@ import Foundation
 import Support
 import Testing
 
-/// The arguments, the subcommand, the files and the listeners of a start.
+/// Startup: arguments, subcommands, configuration files and listeners.
 @Suite(.bounded) struct StartTests {
-    /// Runs the executable in a mount namespace of its own, in which `setup` has hidden something.
+    /// Runs the executable in its own mount namespace, after the shell command `setup`.
     private static func run(
         _ arguments: [String], in folder: TemporaryFolder, after setup: String
     ) async throws -> (status: ChildProcess.ExitStatus, lines: [String], errorLines: [String]) {
@@ -14,7 +14,7 @@ import Testing
             folder: folder.path)
     }
 
-    /// Whether this machine lets the tests hide `/proc` from a process.
+    /// Whether the tests can hide `/proc` from a process on this machine.
     private static var canHideProc: Bool {
         get async {
             let run = try? await ChildProcess.run(
@@ -26,9 +26,9 @@ import Testing
     private static let hidden = ["mount -t tmpfs none /proc", "mount --bind /dev/null /proc/self/cmdline"]
 
     @Test(.enabled("needs mount namespaces") { await canHideProc }, arguments: hidden)
-    func `arguments count without /proc, too`(setup: String) async throws {
+    func `arguments are read without /proc`(setup: String) async throws {
         let folder = try TemporaryFolder()
-        // Production can't start yet: as development it would.
+        // Without its arguments the process would start with the defaults of development.
         let serve = try await Self.run(["serve", "--environment", "production"], in: folder, after: setup)
         #expect(serve.status == 78)
         #expect(serve.errorLines.joined().contains("tls.certificates"))
@@ -50,9 +50,9 @@ import Testing
     }
 
     @Test(arguments: ["prod\u{FF}", "\u{C3}"])
-    func `an argument or an environment that isn't UTF-8 refuses the start`(bytes: String) async throws {
+    func `an argument or environment variable that isn't UTF-8 exits with 78`(bytes: String) async throws {
         let folder = try TemporaryFolder()
-        // A shell makes the byte, since a Swift string can't hold it.
+        // The shell produces the bytes, because a Swift string can't contain them.
         let octal = bytes.unicodeScalars.map { $0.value < 0x80 ? String($0) : "\\\(String($0.value, radix: 8))" }.joined()
         func start(_ script: String) async throws -> (status: Int32, lines: [String], errorLines: [String]) {
             try await ChildProcess.run("/bin/sh", ["-c", script, try GatewayProcess.executable()], folder: folder.path)
@@ -67,7 +67,7 @@ import Testing
 
     // MARK: Files
 
-    @Test func `the first line of the log says which files were read`() async throws {
+    @Test func `the first log line contains the files that were read`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("sessions.max: 5\n", to: "config/gateway.yaml")
         try folder.write("sessions.max: 5\n", to: "config/gateway.yml")
@@ -83,7 +83,7 @@ import Testing
         try await bare.stop()
     }
 
-    @Test(arguments: ["serve", "check"]) func `a directory that isn't there, or has files of other names only, exits 78`(command: String)
+    @Test(arguments: ["serve", "check"]) func `a missing directory, or one without gateway.yaml, exits with 78`(command: String)
         async throws
     {
         let folder = try TemporaryFolder()
@@ -96,8 +96,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ["removed", "emptied", "unreadable", "the folder moved"])
-    func `a configuration that vanishes while the gateway runs changes nothing`(how: String) async throws {
+    @Test(arguments: ["removed", "emptied", "unreadable", "the directory moved"])
+    func `a configuration that is removed at runtime changes nothing`(how: String) async throws {
         let folder = try TemporaryFolder()
         let yaml = "messages:\n  unknown_fields: ignore\nlimits:\n  text_per_minute: 7\n"
         let file = try folder.write(yaml, to: "config/gateway.yaml")
@@ -110,17 +110,17 @@ import Testing
             try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: false)
         default: try FileManager.default.moveItem(atPath: folder.path + "/config", toPath: folder.path + "/aside")
         }
-        // Found by itself.
+        // Detected by the file watcher.
         let refused = try await gateway.line("configuration not reloaded")
         #expect(refused["problem"].string?.contains("config/gateway.yaml") == true)
-        // A second try says the same.
+        // A second attempt has the same result.
         let asked = try await gateway.operationsResponse(
             to: HTTPRequestText("/v1/gateway/reload", method: "POST", fields: [("Host", "localhost"), ("Connection", "close")]))
         #expect(asked.status == 422)
         let client = try await gateway.client()
         try await client.send(["type": "ping", "nobody_knows": 1])
         _ = try await client.message("pong")
-        // It comes back, changed: that is a reload.
+        // The changed file is back, and is reloaded.
         try? FileManager.default.removeItem(atPath: file)
         try folder.write(yaml.replacing("7", with: "8"), to: "config/gateway.yaml")
         let reloaded = try await gateway.line("configuration reloaded")
@@ -128,9 +128,9 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a folder that is swapped by its link is one reload`() async throws {
+    @Test func `a directory that is replaced through its link is reloaded once`() async throws {
         let folder = try TemporaryFolder()
-        // As Kubernetes mounts a ConfigMap: files are links into ..data, which is a link that is replaced.
+        // Like a ConfigMap in Kubernetes: files are links into ..data, a link that is replaced atomically.
         func version(_ name: String, _ yaml: String) throws {
             try folder.write(yaml, to: "config/\(name)/gateway.yaml")
             try FileManager.default.createSymbolicLink(atPath: folder.path + "/config/..new", withDestinationPath: name)
@@ -149,7 +149,7 @@ import Testing
 
     // MARK: config check, print and keys
 
-    @Test func `config check names the files, warns, and finds what serve would`() async throws {
+    @Test func `config check lists the files, warns, and finds the problems that serve would`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("upstreams:\n  a:\n    kind: loopback\n", to: "config/gateway.yaml")
         let good = try await GatewayProcess.run(["config", "check"], folder: folder)
@@ -165,7 +165,7 @@ import Testing
         let shape = try await GatewayProcess.run(["config", "check", "--sessions.max=x"], folder: folder)
         #expect(shape.status == 78)
         #expect(shape.errorLines.last == "read: config/gateway.yaml")
-        // A gateway that runs is in nobody's way.
+        // A running gateway doesn't interfere.
         let gateway = try await GatewayProcess(["store.kind": "sqlite"], folder: folder)
         let beside = try await GatewayProcess.run(
             ["config", "check", "--store.kind=sqlite", "--listen.address=127.0.0.1:\(gateway.port)"], folder: folder)
@@ -173,7 +173,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `config print has JSON for programs`() async throws {
+    @Test func `config print has a JSON format`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("limits.text_per_minute: 7\n", to: "config/gateway.yaml")
         let run = try await GatewayProcess.run(
@@ -191,7 +191,7 @@ import Testing
         #expect(json["keys"]["tls.client_ca"] == ["value": nil, "source": "default"])
     }
 
-    @Test func `config keys lists the keys, all or those that begin with a text`() async throws {
+    @Test func `config keys lists all keys, or those with a prefix`() async throws {
         let folder = try TemporaryFolder()
         let all = try await GatewayProcess.run(["config", "keys"], folder: folder)
         #expect(all.status == 0)
@@ -206,14 +206,14 @@ import Testing
         #expect(none.errorLines.joined().contains("no key begins with zebra"))
     }
 
-    // MARK: Words that are no subcommand, and help
+    // MARK: Unknown subcommands, and help
 
     @Test(
         arguments: [
             (["sevre"], "unknown subcommand sevre. Did you mean serve?"), (["zebra", "--x"], "unknown subcommand zebra."),
             (["config", "chekc"], "unknown subcommand chekc. Did you mean check?"), (["sessions", "lst"], "unknown subcommand lst."),
         ])
-    func `a word that is no subcommand is named, with those there are`(arguments: [String], words: String) async throws {
+    func `an unknown subcommand is rejected with the list of subcommands`(arguments: [String], words: String) async throws {
         let run = try await GatewayProcess.run(arguments, folder: try TemporaryFolder())
         #expect(run.status == 64)
         let text = run.errorLines.joined(separator: "\n")
@@ -227,7 +227,7 @@ import Testing
             ["serve", "--help"], ["serve", "-h"], ["help", "serve"], ["config", "--help"], ["config", "check", "--help"],
             ["config", "print", "--help"], ["help", "config", "check"],
         ])
-    func `help lists the flags that the command takes`(arguments: [String]) async throws {
+    func `help lists the flags of the command`(arguments: [String]) async throws {
         let run = try await GatewayProcess.run(arguments, folder: try TemporaryFolder())
         #expect(run.status == 0)
         let text = run.lines.joined(separator: "\n")
@@ -237,7 +237,7 @@ import Testing
         #expect(!text.contains("<flags>"))
     }
 
-    @Test func `the version is told`() async throws {
+    @Test func `the version is printed`() async throws {
         let run = try await GatewayProcess.run(["--version"], folder: try TemporaryFolder())
         #expect(run.status == 0)
         #expect(run.lines.count == 1)
@@ -247,7 +247,7 @@ import Testing
     // MARK: Addresses
 
     @Test(arguments: ["listen.address", "operations.address"])
-    func `a port that is taken is one line with listener, address and port`(listener: String) async throws {
+    func `a port in use is one log line with listener, address and reason`(listener: String) async throws {
         let gateway = try await SharedGateways.roomy()
         let address = "127.0.0.1:\(listener == "listen.address" ? gateway.port : gateway.operationsPort)"
         let run = try await GatewayProcess.run(["serve"] + GatewayProcess.arguments([listener: address]), folder: try TemporaryFolder())
@@ -261,7 +261,7 @@ import Testing
         #expect(run.errorLines == [])
     }
 
-    @Test func `an address that isn't this machine's is one line, too`() async throws {
+    @Test func `an address of another machine is one log line`() async throws {
         let run = try await GatewayProcess.run(
             ["serve"] + GatewayProcess.arguments(["listen.address": "192.0.2.1:4711"]), folder: try TemporaryFolder())
         #expect(run.status == 1)

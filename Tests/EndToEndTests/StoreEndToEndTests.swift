@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// The embedded store with the real executable, which is killed, and whose file is taken away or filled.
+/// The embedded store with the real executable: after SIGKILL, on a full disk, and with a damaged file.
 @Suite(.bounded) struct StoreEndToEndTests {
     private static let stored = ["store.kind": "sqlite", "store.path": "sessions.sqlite", "limits.text_per_minute": "0"]
 
@@ -16,7 +16,7 @@ import Testing
         return (client, try await client.message())
     }
 
-    @Test func `a conversation survives the gateway's death`() async throws {
+    @Test func `a conversation survives SIGKILL of the gateway`() async throws {
         let folder = try TemporaryFolder()
         var gateway = try await start(folder, ["listen.loops": "2"])
         var client = try await gateway.webSocket()
@@ -29,7 +29,7 @@ import Testing
             let text: JSON = ["type": "text", "id": .string("m\(round)"), "text": .string("answer \(round)"), "stream": false]
             try await client.send(text)
             for _ in 0..<70 { try await client.send(binary: [1, 0]) }
-            // Killed at once, when the text is acknowledged, or when chunks are.
+            // Killed at once, after the text is acknowledged, or after chunks are.
             var wasAcknowledged = false
             if round % 3 > 0 {
                 while true {
@@ -48,7 +48,7 @@ import Testing
             (client, session) = try await resume(gateway, session, after: last)
             #expect(session["type"] == "session" && session["session_id"] == id, "\(session)")
             #expect(session["resumed"] == true && session["lost"] == false)
-            // Nothing that was acknowledged is lost.
+            // No acknowledged chunk is lost.
             #expect((session["open_audio"]["chunks"].integer ?? -1) >= chunks || (round == 0 && session["open_audio"] == .null))
             if session["open_audio"] == .null {
                 try await client.send(["type": "audio", "id": "u", "format": ["codec": "pcm16", "rate": 16000, "channels": 1]])
@@ -58,40 +58,40 @@ import Testing
             }
             try await client.send(text)
             var isDuplicate = false
-            var isAnswered = false
-            while !isAnswered || (wasAcknowledged && !isDuplicate) {
+            var isComplete = false
+            while !isComplete || (wasAcknowledged && !isDuplicate) {
                 let message = try await client.message()
                 if message["id"] == text["id"] { isDuplicate = message["duplicate"] == true }
                 guard message["type"] == "text" else {
-                    if last > round { isAnswered = true }
+                    if last > round { isComplete = true }
                     continue
                 }
                 #expect(message["seq"].integer == last + 1 && message["text"].string == "answer \(last)")
                 last += 1
-                isAnswered = last > round
+                isComplete = last > round
             }
             #expect(!wasAcknowledged || isDuplicate)
         }
         #expect(last == 8)
     }
 
-    @Test func `a session that ended is gone for good, and its token is told so`() async throws {
+    @Test func `the token of an ended session is rejected as expired after a restart`() async throws {
         let folder = try TemporaryFolder()
         let gateway = try await start(folder)
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
         try await client.send(["type": "bye"])
         try await client.closed(1000)
-        // Not killed: what ended may be stored a moment after the close was sent.
+        // SIGTERM instead of SIGKILL, because the end of a session may be committed shortly after the close frame.
         gateway.signal(SIGTERM)
         #expect(try await gateway.exit() == 0)
         let next = try await start(folder)
-        let (_, answer) = try await resume(next, session, after: 0)
-        #expect(answer["resume_error"] == "expired", "\(answer.without("limits"))")
+        let (_, response) = try await resume(next, session, after: 0)
+        #expect(response["resume_error"] == "expired", "\(response.without("limits"))")
     }
 
     @Test(arguments: ["full", "normal", "off"])
-    func `the file is written as is configured`(synchronous: String) async throws {
+    func `store synchronous is applied, and the file has mode 0600`(synchronous: String) async throws {
         let folder = try TemporaryFolder()
         let gateway = try await start(folder, ["store.synchronous": synchronous])
         try await gateway.servesNextClient()
@@ -101,12 +101,12 @@ import Testing
         #expect(mode == 0o600)
     }
 
-    @Test func `a full store refuses work until there is room`() async throws {
+    @Test func `a full store rejects requests until there is space`() async throws {
         let folder = try TemporaryFolder()
         let gateway = try await start(folder, ["store.max_bytes": "300KB"])
         let large = String(repeating: "x", count: 60_000)
         var clients: [WebSocketClient] = []
-        // No ack comes for what doesn't fit, and whoever comes then is told.
+        // A text that doesn't fit gets no ack, and new clients are rejected.
         for _ in 0..<12 {
             let ready = try await gateway.operationsResponse(to: HTTPRequestText("/readyz"))
             if ready.status == 503 {
@@ -125,7 +125,7 @@ import Testing
         try await gateway.servesNextClient()
     }
 
-    @Test func `the message whose commit meets a full disk is refused at once, and may be sent again when there is room`() async throws {
+    @Test func `a message whose commit fails on a full disk is rejected, and accepted once there is space`() async throws {
         let folder = try TemporaryFolder()
         let gateway = try await GatewayProcess(Self.stored, folder: folder, fileBytes: 400_000)
         let client = try await gateway.client()
@@ -141,7 +141,7 @@ import Testing
         }
         #expect(error["code"] == "overloaded" && error["reply_to"] == text(number)["id"] && error["retryable"] == true)
         #expect(error["retry_after_ms"].integer ?? 0 > 0)
-        // Further messages are refused while the disk is full, and new clients get a 503.
+        // While the disk is full, further messages are rejected, and new clients get 503.
         try await client.send(text(number))
         #expect(try await client.message()["error"]["code"] == "overloaded")
         #expect(try await gateway.response(to: .upgrade()).status == 503)
@@ -150,13 +150,13 @@ import Testing
         _ = try await gateway.line("commits to the store succeed again")
         try await client.send(text(number))
         #expect(try await client.message() == ["type": "ack", "id": text(number)["id"]])
-        let answer = try await client.message()
-        #expect(answer["reply_to"] == text(number)["id"] && answer["text"].string == large)
+        let response = try await client.message()
+        #expect(response["reply_to"] == text(number)["id"] && response["text"].string == large)
         try await gateway.servesNextClient()
         try await gateway.stop()
     }
 
-    @Test func `a disk that is full at the start is no wrong configuration: sessions wait, and go on when there is room`() async throws {
+    @Test func `with a full disk at startup the gateway isn't ready, and serves once there is space`() async throws {
         let folder = try TemporaryFolder()
         let before = try await start(folder)
         let client = try await before.client()
@@ -179,9 +179,9 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a disk on which no store can be made exits 75, which supervisors start again`() async throws {
+    @Test func `a full disk without a store exits with 75`() async throws {
         let folder = try TemporaryFolder()
-        // The certificate of development is there already.
+        // The first start creates the development certificate.
         let first = try await GatewayProcess([:], folder: folder)
         try await first.stop()
         let command = GatewayProcess.limited(
@@ -194,7 +194,7 @@ import Testing
         try await next.stop()
     }
 
-    @Test func `damage that SQLite hides is a warning at the start, and the gateway serves`() async throws {
+    @Test func `damage in the write-ahead log is a warning at startup, and the gateway serves`() async throws {
         let folder = try TemporaryFolder()
         let before = try await start(folder)
         try await before.servesNextClient()
@@ -212,7 +212,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a file that is no store, or somebody else's, exits 78 and says what to do`() async throws {
+    @Test func `a file that isn't a store, or is open in another process, exits with 78`() async throws {
         let folder = try TemporaryFolder()
         try Data(repeating: 0x41, count: 9000).write(to: URL(fileURLWithPath: folder.path + "/sessions.sqlite"))
         let flags = GatewayProcess.arguments(Self.stored)

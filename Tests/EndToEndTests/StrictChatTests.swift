@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// A chat server whose template demands alternating roles, behind the real executable: a conversation must not stay broken.
+/// A chat server that requires alternating roles, behind the real executable: a failed request must not break the conversation.
 @Suite(.bounded) struct StrictChatTests {
     private struct Setting {
         let double: UpstreamDouble
@@ -24,7 +24,7 @@ import Testing
             try await client.ask(text, of: "", id: id, stream: stream)
         }
 
-        /// The contents of the last request that the double got.
+        /// The contents of the messages in the last request that the double received.
         func prompt() throws -> [String] {
             let request = try #require(try double.events.last { $0["event"] == "request" })
             return request["messages"].array?.compactMap { $0["content"].string } ?? []
@@ -34,12 +34,12 @@ import Testing
     }
 
     @Test(arguments: ["fail now", "forbidden words", "null", "half"], [true, false])
-    func `a request that came to nothing doesn't spoil the next ones`(text: String, stream: Bool) async throws {
+    func `a request without a response doesn't affect later requests`(text: String, stream: Bool) async throws {
         guard stream || text != "half" else { return }
         let setting = try await Setting()
         #expect(try await setting.ask("one", id: "m1").text.trimmed == "ONE")
-        let answer = try await setting.ask(text, id: "m2", stream: stream)
-        #expect((answer.error["code"].string == nil) == (text == "null"))
+        let response = try await setting.ask(text, id: "m2", stream: stream)
+        #expect((response.error["code"].string == nil) == (text == "null"))
         for number in 3...5 {
             let next = try await setting.ask("word \(number)", id: "m\(number)")
             #expect(next.text.trimmed == "WORD \(number)", "\(next.last)")
@@ -48,7 +48,7 @@ import Testing
         try await setting.gateway.stop()
     }
 
-    @Test func `a request that was cancelled before its first word doesn't spoil the next ones`() async throws {
+    @Test func `a request cancelled before its first delta doesn't affect later requests`() async throws {
         let setting = try await Setting()
         try await setting.client.send(["type": "text", "id": "m1", "text": "hang on"])
         _ = try await setting.client.message("ack")
@@ -60,7 +60,7 @@ import Testing
         try await setting.gateway.stop()
     }
 
-    @Test func `texts sent at once are one message, and a bound that cuts the conversation leaves no answer in front`() async throws {
+    @Test func `concurrent texts are merged into one message, and a truncated history begins with a user message`() async throws {
         let setting = try await Setting(["upstreams.chat.history_messages": "3"])
         try await setting.client.send(["type": "text", "id": "m1", "text": "hang one"])
         try await setting.double.event { $0["event"] == "request" }
@@ -75,7 +75,7 @@ import Testing
         try await setting.gateway.stop()
     }
 
-    @Test func `a question that is asked again stands in the conversation once`() async throws {
+    @Test func `a repeated question is in the history once`() async throws {
         let setting = try await Setting()
         let broken = try await setting.ask("half of it", id: "m1")
         #expect(broken.error["retryable"] == true && broken.last["finish"] == "error")
@@ -90,27 +90,27 @@ import Testing
             ("tools", "", "tool_calls"),
             ("filtered text", "FILTERED TEXT", "content_filter"), ("null", "", "stop"),
         ], [true, false])
-    func `the last message says why the answer ended`(_ item: (text: String, answer: String, finish: String), stream: Bool) async throws {
+    func `the last message has the finish reason`(_ item: (text: String, response: String, finish: String), stream: Bool) async throws {
         let setting = try await Setting()
-        let answer = try await setting.ask(item.text, id: "m1", stream: stream)
-        #expect(answer.text.trimmed == item.answer)
-        #expect(answer.last["done"] == true)
-        #expect(answer.last["finish"].string == item.finish)
-        #expect(answer.last["error"].isNull)
+        let response = try await setting.ask(item.text, id: "m1", stream: stream)
+        #expect(response.text.trimmed == item.response)
+        #expect(response.last["done"] == true)
+        #expect(response.last["finish"].string == item.finish)
+        #expect(response.last["error"].isNull)
         try await setting.gateway.stop()
     }
 
-    @Test func `a model that thinks is seen to, and its thoughts aren't passed on`() async throws {
+    @Test func `reasoning is reported as the state thinking, and its text isn't forwarded`() async throws {
         let setting = try await Setting()
-        let answer = try await setting.ask("think of it", id: "m1")
-        #expect(answer.messages.first?["state"] == "thinking")
-        #expect((answer.messages.first?["bytes"].integer ?? 0) >= 30)
-        #expect(answer.messages.filter { $0["type"] == "status" }.count == 1)
-        #expect(answer.text.trimmed == "THINK OF IT")
+        let response = try await setting.ask("think of it", id: "m1")
+        #expect(response.messages.first?["state"] == "thinking")
+        #expect((response.messages.first?["bytes"].integer ?? 0) >= 30)
+        #expect(response.messages.filter { $0["type"] == "status" }.count == 1)
+        #expect(response.text.trimmed == "THINK OF IT")
         try await setting.gateway.stop()
     }
 
-    @Test func `one client at its worst opens no breaker, and another is served`() async throws {
+    @Test func `a client that provokes failures opens no breaker, and another client is served`() async throws {
         let setting = try await Setting(["upstreams.chat.breaker_failures": "2", "limits.text_per_minute": "0"])
         let other = try await setting.gateway.client()
         for round in 0..<6 {
@@ -124,7 +124,7 @@ import Testing
         try await setting.gateway.stop()
     }
 
-    @Test func `what a service needs goes along: a query, fields of headers and of the body`() async throws {
+    @Test func `requests have the configured query, headers and extra body members`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("api-key: s3cret, with a comma\nX-Team: voice\n", to: "fields")
         let setting = try await Setting(
@@ -145,7 +145,7 @@ import Testing
         try await setting.gateway.stop()
     }
 
-    @Test func `members of the body are a map in a file, and those of the gateway's own aren't taken`() async throws {
+    @Test func `extra_body is a map in a file, and members set by the gateway are rejected`() async throws {
         let folder = try TemporaryFolder()
         let block = "upstreams:\n  chat:\n    kind: openai\n    urls: [\"http://127.0.0.1:1/v1\"]\n    model: m\n    extra_body:\n"
         let route = "routes: {all: {upstreams: [chat]}}\n"
@@ -162,7 +162,7 @@ import Testing
         }
     }
 
-    @Test func `fields of headers aren't shown, for they may hold secrets`() async throws {
+    @Test func `config print masks headers`() async throws {
         let result = try await GatewayProcess.run(
             ["config", "print", "--upstreams.chat.kind=loopback", "--upstreams.chat.headers=api-key: verysecret"],
             folder: try TemporaryFolder())

@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// `parley talk` with gateways and networks that aren't at their best.
+/// `parley talk` with slow or failing gateways and networks.
 @Suite(.bounded) struct TalkResumeTests {
     private static let gateway = (#filePath as NSString).deletingLastPathComponent + "/Clients/scripted_gateway.py"
 
@@ -10,7 +10,7 @@ import Testing
         var status: Int32
         var lines: [String]
         var errorLines: [String]
-        /// Each connection's opening, and the messages of the client.
+        /// The upgrade request of each connection, and the messages of the client.
         var received: [JSON]
     }
 
@@ -32,17 +32,17 @@ import Testing
     }
 
     @Test(arguments: [("drip", "slow"), ("thinking", "thought over")])
-    func `an answer is waited for as long as bytes of any kind come`(scene: String, text: String) async throws {
+    func `any received bytes extend the timeout of a response`(scene: String, text: String) async throws {
         let result = try await play(scene, ["--text", "hello", "--timeout", "1s"])
         #expect(result.status == 0 && result.lines == [text], "\(result)")
     }
 
-    @Test func `pings alone aren't waited for for ever`() async throws {
+    @Test func `pings alone extend the timeout only up to its maximum`() async throws {
         let result = try await play("pings", ["--text", "hello", "--timeout", "300ms"])
         #expect(result.status == 6 && result.errorLines.last == "error: no response to t1 within 300ms", "\(result)")
     }
 
-    @Test func `a text without an ack is sent again, and the answer goes on where it broke off`() async throws {
+    @Test func `a text without an ack is sent again, and the response continues where it was interrupted`() async throws {
         let result = try await play("unacknowledged", ["--text", "hello"])
         #expect(result.status == 0 && result.lines == ["first second"], "\(result)")
         let openings = result.received.filter { $0["target"] != .null }
@@ -53,24 +53,24 @@ import Testing
         #expect(result.errorLines.filter { $0.hasSuffix("resumed") }.count == 2)
     }
 
-    @Test func `a text that had arrived is answered once`() async throws {
+    @Test func `a text whose ack was lost gets one response`() async throws {
         let result = try await play("duplicate", ["--text", "hello"])
         #expect(result.status == 0 && result.lines == ["once"], "\(result)")
     }
 
-    @Test func `a session that is gone is told, and the talk goes on in another one`() async throws {
+    @Test func `an expired session is reported, and the conversation continues in a new one`() async throws {
         let result = try await play("forgotten", ["--text", "lost", "--text", "hello"])
         #expect(result.status == 5 && result.lines == ["of the new one"], "\(result)")
         #expect(result.errorLines.contains("session not resumed: expired; a new session was opened"))
         #expect(result.errorLines.contains("error: t1: lost with the previous session; send the request again"))
     }
 
-    @Test func `a lost connection ends the talk where that is asked for`() async throws {
+    @Test func `with --reconnect 0s a lost connection ends the conversation`() async throws {
         let result = try await play("unacknowledged", ["--text", "hello", "--reconnect", "0s"])
         #expect(result.status == 7 && result.lines.isEmpty && result.received.count { $0["target"] != .null } == 1, "\(result)")
     }
 
-    @Test func `a recording goes on after a lost connection, with nothing lost and nothing twice`() async throws {
+    @Test func `a recording continues after a lost connection without lost or repeated chunks`() async throws {
         let gateway = try await SharedGateways.roomy()
         let proxy = try await CuttingProxy(port: gateway.port)
         let folder = try TemporaryFolder()
@@ -82,10 +82,10 @@ import Testing
             let found: JSON? = await talk.output.wait(atMost: .seconds(30)) { output in
                 output.lines.lazy.compactMap { try? JSON($0) }.first(where: isMeant)
             }
-            guard let found else { throw TestFailure("it didn't come: \(talk.lines) \(talk.errorLines)") }
+            guard let found else { throw TestFailure("message not received: \(talk.lines) \(talk.errorLines)") }
             return found
         }
-        // In the middle of the recording, and once more as soon as it goes on.
+        // The connection is lost in the middle of the recording, and again right after the resume.
         _ = try await message { $0["type"] == "ack" && $0["chunks"] != .null && $0["chunks"] != 0 }
         await proxy.cut()
         let resumed = try await message { $0["resumed"] == true }
@@ -97,20 +97,20 @@ import Testing
         await proxy.stop()
     }
 
-    @Test func `spoken answers are one valid WAV file`() async throws {
+    @Test func `spoken responses are written to one valid WAV file`() async throws {
         let folder = try TemporaryFolder()
-        // An earlier, longer file leaves nothing behind.
+        // A longer existing file is truncated.
         try Data(repeating: 7, count: 5000).write(to: URL(fileURLWithPath: folder.path + "/out.wav"))
         let result = try await play("spoken", ["--speak", "out.wav", "--text", "a", "--text", "b"], folder: folder)
         #expect(result.status == 0 && result.lines == ["spoken", "spoken"], "\(result)")
         let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder.path + "/out.wav")))
         func number(_ offset: Int) -> Int { (0..<4).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) } }
-        // 500 samples and 11, whole ones only.
+        // 500 and 11 whole samples.
         #expect(bytes.count == 44 + 1022 && number(4) == bytes.count - 8 && number(40) == 1022 && number(24) == 22050)
         #expect(bytes[44...45] == [1, 0] && bytes[(44 + 1000)...(44 + 1001)] == [3, 0] && bytes[1064...] == [4, 0])
     }
 
-    @Test func `spoken answers are played as they come`() async throws {
+    @Test func `spoken responses are played as they arrive`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("#!/bin/sh\necho \"$*\" >> \(folder.path)/played.txt\ncat >> \(folder.path)/played.raw\n", to: "bin/aplay")
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.path + "/bin/aplay")
@@ -122,9 +122,9 @@ import Testing
         #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/played.raw")).count == 1001 + 23)
     }
 
-    @Test func `a missing player, and an answer without audio, are errors`() async throws {
+    @Test func `a missing player and a response without audio are errors`() async throws {
         let folder = try TemporaryFolder()
-        // Nothing but the program that starts the others.
+        // A PATH that contains no player, only the tools that start the processes.
         for tool in ["setpriv", "env"] {
             try FileManager.default.createDirectory(atPath: folder.path + "/bin", withIntermediateDirectories: true)
             try FileManager.default.createSymbolicLink(atPath: folder.path + "/bin/\(tool)", withDestinationPath: "/usr/bin/\(tool)")
@@ -136,7 +136,7 @@ import Testing
         #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/out.wav")).count == 44)
     }
 
-    @Test func `transcript and answer are told apart`() async throws {
+    @Test func `the transcript goes to standard error, and the response to standard output`() async throws {
         let folder = try TemporaryFolder()
         try TestSound.write(seconds: 0.1, to: folder.path + "/tone.wav")
         let result = try await play("heard", ["--audio", "tone.wav"], folder: folder)
@@ -144,7 +144,7 @@ import Testing
         #expect(result.errorLines.contains("transcript: what time is it") && result.errorLines.contains("… what"))
     }
 
-    @Test func `an address stands in for a name`() async throws {
+    @Test func `--resolve replaces the resolution of a name`() async throws {
         for resolve in ["gateway.invalid:PORT:127.0.0.1", "*:PORT:[::1],127.0.0.1"] {
             let result = try await play(
                 "mute", ["--text", "a", "--resolve", resolve], url: "ws://gateway.invalid:PORT/v1/ws")

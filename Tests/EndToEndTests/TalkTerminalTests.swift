@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// `parley talk` as somebody at a terminal uses it.
+/// `parley talk` on a terminal.
 @Suite(.bounded) struct TalkTerminalTests {
     private static let driver = (#filePath as NSString).deletingLastPathComponent + "/Clients/terminal.py"
 

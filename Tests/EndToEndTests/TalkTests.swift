@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// `parley talk` as a script uses it.
+/// `parley talk` in scripts.
 @Suite(.bounded) struct TalkTests {
     private func talk(_ arguments: [String], folder: TemporaryFolder? = nil) async throws -> (
         status: Int32, lines: [String], errorLines: [String]
@@ -10,7 +10,7 @@ import Testing
         try await GatewayProcess.run(["talk"] + arguments, folder: try folder ?? TemporaryFolder())
     }
 
-    @Test func `help names the options and the exit codes`() async throws {
+    @Test func `help lists the options and the exit codes`() async throws {
         let help = try await talk(["--help"])
         #expect(help.status == 0)
         for option in ["--insecure", "--text", "--audio", "--timeout", "--speak", "--resolve", "--reconnect", "--history"] {
@@ -19,7 +19,7 @@ import Testing
         #expect(help.lines.contains { $0.contains("Exit codes") })
     }
 
-    @Test func `a text is answered on standard output`() async throws {
+    @Test func `the response to a text is on standard output`() async throws {
         let gateway = try await SharedGateways.roomy()
         let result = try await talk(["wss://localhost:\(gateway.port)/v1/ws", "--insecure", "--text", "hello there", "--quiet"])
         #expect(result.status == 0, "\(result)")
@@ -37,13 +37,13 @@ import Testing
         #expect(result.lines.contains { $0.contains("1.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS, 100 % speech") })
     }
 
-    @Test func `speech is measured as what it is`() async throws {
+    @Test func `synthesized speech is measured exactly`() async throws {
         let gateway = try await SharedGateways.roomy()
         let folder = try TemporaryFolder()
         let sentence = "Good morning. Is anybody at the door, or is it only the wind?"
         let made = try await ChildProcess.run("/usr/bin/espeak-ng", ["-w", "speech.wav", sentence], folder: folder.path)
         #expect(made.status == 0, "deploy/test.sh installs espeak-ng: \(made.errorLines)")
-        // espeak-ng writes 22,050 Hz mono behind a header of 44 bytes.
+        // espeak-ng writes 22,050 Hz mono after a header of 44 bytes.
         let bytes = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/speech.wav")).dropFirst(44)
         let samples = stride(from: bytes.startIndex, to: bytes.endIndex - 1, by: 2).map {
             Int16(bitPattern: UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8)
@@ -56,12 +56,12 @@ import Testing
         #expect(result.lines.contains { $0.hasPrefix("\(seconds) s of pcm16 at 22050 Hz, peak \(peak) dBFS, ") }, "\(result.lines)")
     }
 
-    @Test func `exit codes tell what went wrong`() async throws {
+    @Test func `each failure has its exit code`() async throws {
         let gateway = try await SharedGateways.roomy()
         let url = "wss://localhost:\(gateway.port)"
         #expect(try await talk(["--nonsense"]).status == 2)
         #expect(try await talk([url, "--insecure", "--audio", "missing.wav"]).status == 2)
-        // The development certificate isn't known to the system.
+        // The system doesn't trust the development certificate.
         #expect(try await talk([url, "--text", "x"]).status == 3)
         #expect(try await talk(["ws://127.0.0.1:1", "--text", "x", "--timeout", "5s"]).status == 3)
         #expect(try await talk([url + "/nowhere", "--insecure", "--text", "x"]).status == 4)
@@ -70,7 +70,7 @@ import Testing
         #expect(try await talk([url, "--ca", authority, "--text", "x"]).status == 0)
     }
 
-    /// Runs a line of the shell with `$talk` for the command that talks to a gateway.
+    /// Runs a shell command in which `$talk` is `parley talk` with the URL of a gateway.
     private func shell(_ line: String) async throws -> (status: Int32, lines: [String], errorLines: [String]) {
         let gateway = try await SharedGateways.roomy()
         let folder = try TemporaryFolder()
@@ -82,7 +82,7 @@ import Testing
     func `control characters of a pipe are data`(character: String) async throws {
         let escaped = character.unicodeScalars.map { "\\x0\($0.value)" }.joined()
         let result = try await shell("printf 'one\\n\(escaped)\\ntwo\(escaped)\\nthree' | $talk")
-        // A text of nothing but such characters is refused by the gateway; within a text they are dropped.
+        // The gateway rejects a text of control characters only; within a text they are removed.
         #expect(result.status == 5 && result.lines == ["one", "two", "three"], "\(result)")
         #expect(result.errorLines.count == 1 && result.errorLines[0].contains("reply to t2"), "\(result)")
     }
@@ -94,12 +94,12 @@ import Testing
 
     @Test(
         arguments: [
-            // With more to say, with more to read, and with nothing more for ever.
+            // With more input, with more responses, and with an input that stays open and silent.
             "set -o pipefail; yes hello | $talk | head -1",
             "set -o pipefail; $talk $(printf -- '--text x %.0s' {1..300}) | head -1",
             "mkfifo in; exec 3<>in; echo hello >&3; ($talk < in; echo $? > status) | head -1; exit $(cat status)",
         ])
-    func `a reader that goes away ends it`(line: String) async throws {
+    func `a closed pipe on standard output ends the client with SIGPIPE`(line: String) async throws {
         let result = try await shell(line)
         #expect(result.status == 141 && result.lines.count <= 1 && result.errorLines.isEmpty, "\(result)")
     }

@@ -1,15 +1,15 @@
 import Foundation
 import Support
 
-/// Certificates for gateways outside development, made once by the tool that `deploy/setup.sh` installs for the tests.
+/// A certificate and key for gateways outside development, created with openssl, which `deploy/setup.sh` installs.
 final class TestCertificatePair: Sendable {
-    /// For `localhost`, shared by all gateways that only need some certificate.
+    /// The pair for `localhost`, shared by all gateways that need any certificate.
     static let shared = Task { try await TestCertificatePair() }
 
     let folder: TemporaryFolder
     var certificate: String { folder.path + "/cert.pem" }
     var key: String { folder.path + "/key.pem" }
-    /// As `tls.certificates` names them.
+    /// The value for `tls.certificates`.
     var files: String { "\(certificate):\(key)" }
 
     init(name: String = "localhost") async throws {

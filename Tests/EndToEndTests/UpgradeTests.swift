@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// Before the WebSocket: TLS, HTTP, refusals as problem+json, and the same in-band (protocol page, section "Connecting").
+/// TLS, HTTP and the upgrade: rejections as problem+json and in-band (protocol page, section "Connecting").
 @Suite(.bounded) struct UpgradeTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var testDescription: String
@@ -20,19 +20,19 @@ import Testing
 
     static let refused: [Case] = [
         Case("another path", 404, "not_found") { $0.target = "/v2/ws" },
-        Case("echo that isn't offered", 404, "not_found") { $0.target = "/echo" },
-        Case("a path with another case", 404, "not_found") { $0.target = "/V1/WS" },
-        Case("a path with a slash more", 404, "not_found") { $0.target = "/v1/ws/" },
+        Case("the echo path while disabled", 404, "not_found") { $0.target = "/echo" },
+        Case("a path in upper case", 404, "not_found") { $0.target = "/V1/WS" },
+        Case("a path with a trailing slash", 404, "not_found") { $0.target = "/v1/ws/" },
         Case("a path that is percent-encoded", 404, "not_found") { $0.target = "/v1/%77s" },
         Case("POST", 405, "not_found") { $0.method = "POST" },
         Case("HEAD", 405, "not_found") { $0.method = "HEAD" },
-        Case("POST of health", 405, "not_found") {
+        Case("POST to a health path", 405, "not_found") {
             $0.target = "/livez"; $0.method = "POST"
         },
         Case("HTTP/1.0", 400) { $0.version = "HTTP/1.0" },
         Case("no Host", 400) { $0["Host"] = nil },
         Case("two Hosts", 400) { $0.fields.append(("Host", "other")) },
-        Case("a bad Host", 400) { $0["Host"] = "a b" },
+        Case("an invalid Host", 400) { $0["Host"] = "a b" },
         Case("no Upgrade", 400) { $0["Upgrade"] = nil },
         Case("another Upgrade", 400) { $0["Upgrade"] = "h2c" },
         Case("no Connection", 400) { $0["Connection"] = nil },
@@ -48,40 +48,40 @@ import Testing
         Case("a body", 400) { $0.fields.append(("Content-Length", "5")) },
         Case("a chunked body", 400) { $0.fields.append(("Transfer-Encoding", "chunked")) },
         Case("a subprotocol that isn't a token", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "a b")) },
-        Case("a subprotocol twice", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, parley.v1")) },
+        Case("a repeated subprotocol", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, parley.v1")) },
         Case("an empty credential", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "parley.v1, bearer.")) },
         Case("two resume tokens", 400) { $0.fields += [("Sec-WebSocket-Protocol", "parley.v1, resume.a"), ("Parley-Resume", "b")] },
         Case("a resume token without the subprotocol", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "resume.secret")) },
         Case("a bearer token without the subprotocol", 400) { $0.fields.append(("Sec-WebSocket-Protocol", "chat, bearer.secret")) },
-        Case("a bad percent-encoding", 400) { $0.target = "/v1/ws?a=%zz" },
+        Case("an invalid percent-encoding", 400) { $0.target = "/v1/ws?a=%zz" },
         Case("a token in the query", 401, "unauthorized") { $0.target = "/v1/ws?access_token=secret" },
         Case("a resume token in the query", 401, "unauthorized") { $0.target = "/v1/ws?resume=secret" },
     ]
 
     @Test(arguments: refused)
-    func `what isn't an upgrade is refused as problem+json, and the next client is served`(_ bad: Case) async throws {
+    func `an invalid upgrade is rejected with problem+json, and the next client is served`(_ bad: Case) async throws {
         let gateway = try await SharedGateways.roomy()
-        let answer = try await gateway.response(to: bad.request)
-        #expect(answer.status == bad.status)
-        if bad.status == 426 { #expect(answer["sec-websocket-version"] == "13") }
-        if bad.status == 405 { #expect(answer["allow"]?.contains("GET") == true) }
+        let response = try await gateway.response(to: bad.request)
+        #expect(response.status == bad.status)
+        if bad.status == 426 { #expect(response["sec-websocket-version"] == "13") }
+        if bad.status == 405 { #expect(response["allow"]?.contains("GET") == true) }
         if bad.request.method != "HEAD" {
-            #expect(answer["content-type"] == "application/problem+json")
-            let problem = try answer.json()
+            #expect(response["content-type"] == "application/problem+json")
+            let problem = try response.json()
             #expect(problem["code"] == .string(bad.code))
             #expect(problem["status"].integer == bad.status)
             #expect(WebSocketClient.isULID(problem["correlation_id"].string))
-            #expect(!answer.body.contains("secret"))
+            #expect(!response.body.contains("secret"))
         }
         try await gateway.client().isServed()
     }
 
     @Test(arguments: [
-        ("upgrade with other words", "Connection", "keep-alive, Upgrade"), ("odd cases", "Upgrade", "WebSocket"),
-        ("an IPv6 host", "Host", "[::1]:8443"), ("an offer of others", "Sec-WebSocket-Protocol", "chat"),
-        ("another scheme", "Authorization", "Basic dTpw"),
+        ("Upgrade among other options", "Connection", "keep-alive, Upgrade"), ("mixed case", "Upgrade", "WebSocket"),
+        ("an IPv6 host", "Host", "[::1]:8443"), ("other subprotocols only", "Sec-WebSocket-Protocol", "chat"),
+        ("another authorization scheme", "Authorization", "Basic dTpw"),
     ])
-    func `what the RFC allows is taken`(_ what: String, name: String, value: String) async throws {
+    func `an upgrade that the RFC allows is accepted`(_ description: String, name: String, value: String) async throws {
         var request = HTTPRequestText.upgrade()
         request[name] = value
         let client = try await SharedGateways.roomy().webSocket(request)
@@ -90,12 +90,12 @@ import Testing
         _ = try await client.message("session")
     }
 
-    @Test func `the alias path serves as well`() async throws {
+    @Test func `the alias path is served`() async throws {
         let client = try await SharedGateways.roomy().client(.upgrade("/ws"))
         try await client.isServed()
     }
 
-    @Test func `the subprotocol is echoed and credentials never are`() async throws {
+    @Test func `the subprotocol is echoed, and credentials aren't`() async throws {
         let gateway = try await SharedGateways.roomy()
         let client = try await gateway.webSocket(
             .upgrade(adding: [("Sec-WebSocket-Protocol", "resume.TokenMarker123, bearer.BearerMarker456, parley.v1")]))
@@ -108,7 +108,7 @@ import Testing
         try await client.isServed()
     }
 
-    @Test func `a resume token in a header is answered in the session`() async throws {
+    @Test func `an unknown resume token in a header is reported in the session message`() async throws {
         let gateway = try await SharedGateways.roomy()
         let client = try await gateway.webSocket(.upgrade("/v1/ws?last_seq=7", adding: [("Parley-Resume", "abc")]))
         let session = try await client.message("session")
@@ -117,13 +117,13 @@ import Testing
         #expect(session["last_seq"] == 0)
     }
 
-    @Test func `credentials in the query are taken where the configuration says so`() async throws {
+    @Test func `with query_tokens credentials in the query are accepted`() async throws {
         let gateway = try await SharedGateways.roomy(["http.query_tokens": "true"])
         let session = try await gateway.webSocket(.upgrade("/v1/ws?resume=abc")).message("session")
         #expect(session["resume_error"] == "unknown")
     }
 
-    @Test func `a frame behind the request in the same record is served`() async throws {
+    @Test func `a frame after the request in the same TLS record is served`() async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port)
         let first = TestFrame(TestFrame.text, text: #"{"type":"ping","id":"early"}"#).bytes
@@ -133,7 +133,7 @@ import Testing
         #expect(try await client.message("pong")["id"] == "early")
     }
 
-    @Test func `a frame cut behind the request is served`() async throws {
+    @Test func `a partial frame after the request is completed and served`() async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port)
         let first = TestFrame(TestFrame.text, text: #"{"type":"ping","id":"early"}"#).bytes
@@ -143,7 +143,7 @@ import Testing
         #expect(try await client.message("pong")["id"] == "early")
     }
 
-    @Test func `a request that comes in pieces is served`() async throws {
+    @Test func `a request that arrives in pieces is served`() async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port)
         let bytes = HTTPRequestText.upgrade().bytes
@@ -154,29 +154,29 @@ import Testing
     @Test(arguments: [
         "GET / HTTP/1.1\r\nBad Header\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "\u{1}\u{2}\u{3}\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
     ])
-    func `what isn't HTTP is refused`(text: String) async throws {
+    func `malformed HTTP is rejected`(text: String) async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.send(Array(text.utf8))
-        let answer = try await socket.receiveResponse()
-        #expect(answer.status == 400 || answer.status == 404)
+        let response = try await socket.receiveResponse()
+        #expect(response.status == 400 || response.status == 404)
         try await gateway.client().isServed()
     }
 
-    @Test func `plain HTTP on the TLS port is told so`() async throws {
+    @Test func `plain HTTP on the TLS port is rejected with 400 and an explanation`() async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port, .none)
         try await socket.send(HTTPRequestText.upgrade().bytes)
-        let answer = try await socket.receiveResponse()
-        #expect(answer.status == 400)
-        #expect(answer["content-type"] == "application/problem+json")
-        #expect(try answer.json()["code"] == "invalid_upgrade")
-        #expect(try answer.json()["detail"].string?.contains("TLS") == true)
+        let response = try await socket.receiveResponse()
+        #expect(response.status == 400)
+        #expect(response["content-type"] == "application/problem+json")
+        #expect(try response.json()["code"] == "invalid_upgrade")
+        #expect(try response.json()["detail"].string?.contains("TLS") == true)
         try await socket.ends()
         try await gateway.client().isServed()
     }
 
-    @Test func `rubbish in place of a handshake is refused`() async throws {
+    @Test func `random bytes instead of a TLS handshake close the connection`() async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port, .none)
         try await socket.send([0x16, 0x03, 0x01, 0x00, 0x05] + [UInt8](repeating: 0xAA, count: 600))
@@ -185,7 +185,7 @@ import Testing
         try await gateway.client().isServed()
     }
 
-    @Test func `a request head of http max_header_bytes is taken and one byte more isn't`() async throws {
+    @Test func `a request head of http max_header_bytes is accepted, one byte more is 431`() async throws {
         let gateway = try await SharedGateways.roomy(["http.max_header_bytes": "1KiB"])
         func request(_ count: Int) -> HTTPRequestText {
             let short = HTTPRequestText.upgrade(adding: [("X-Pad", "")])
@@ -193,30 +193,30 @@ import Testing
         }
         #expect(request(1024).bytes.count == 1024)
         try await gateway.client(request(1024)).isServed()
-        let answer = try await gateway.response(to: request(1025))
-        #expect(answer.status == 431)
-        #expect(try answer.json()["code"] == "header_too_large")
+        let response = try await gateway.response(to: request(1025))
+        #expect(response.status == 431)
+        #expect(try response.json()["code"] == "header_too_large")
         try await gateway.client().isServed()
     }
 
-    @Test func `http max_headers fields are taken and one more isn't`() async throws {
+    @Test func `http max_headers fields are accepted, one more is 431`() async throws {
         let gateway = try await SharedGateways.roomy(["http.max_headers": "8"])
         func request(_ count: Int) -> HTTPRequestText { .upgrade(adding: (5..<count).map { ("X-\($0)", "v") }) }
         try await gateway.client(request(8)).isServed()
-        let answer = try await gateway.response(to: request(9))
-        #expect(answer.status == 431)
-        #expect(try answer.json()["code"] == "header_too_large")
+        let response = try await gateway.response(to: request(9))
+        #expect(response.status == 431)
+        #expect(try response.json()["code"] == "header_too_large")
         try await gateway.client().isServed()
     }
 
-    @Test func `a head over the limit is refused before it has ended`() async throws {
+    @Test func `a head over the limit is rejected before its end`() async throws {
         let gateway = try await SharedGateways.roomy()
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.send(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX-Pad: ".utf8) + [UInt8](repeating: 0x70, count: 16384))
         #expect(try await socket.receiveResponse().status == 431)
     }
 
-    @Test func `the preface of HTTP/2 gets its 400 at once, in TLS, in the clear and from operations`() async throws {
+    @Test func `the preface of HTTP/2 gets 400 at once, with TLS, without TLS and from the operations listener`() async throws {
         let gateway = try await SharedGateways.roomy()
         let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0]
         let sockets = [
@@ -232,15 +232,15 @@ import Testing
     }
 
     @Test(arguments: ["/livez", "/readyz", "/health"])
-    func `health answers on both listeners`(path: String) async throws {
+    func `health responds on both listeners`(path: String) async throws {
         let gateway = try await SharedGateways.roomy()
         let front = try await gateway.response(to: HTTPRequestText(path))
         let back = try await gateway.operationsResponse(
             to: HTTPRequestText(path, fields: [("Host", "localhost"), ("Connection", "close")]))
-        for answer in [front, back] {
-            #expect(answer.status == 200)
-            #expect(answer["content-type"]?.hasPrefix("application/json") == true)
-            #expect(try answer.json()["status"].string != nil)
+        for response in [front, back] {
+            #expect(response.status == 200)
+            #expect(response["content-type"]?.hasPrefix("application/json") == true)
+            #expect(try response.json()["status"].string != nil)
         }
         if path == "/health" {
             #expect(try front.json()["version"].isNull)
@@ -251,20 +251,20 @@ import Testing
 
     // MARK: Origins
 
-    @Test func `an origin that isn't allowed is refused, others and programs pass`() async throws {
+    @Test func `an origin that isn't allowed is rejected; allowed origins and requests without Origin pass`() async throws {
         let gateway = try await SharedGateways.roomy(["http.allowed_origins": "https://app.example,http://localhost:3000"])
         for origin in ["https://app.example", "http://localhost:3000"] {
             try await gateway.client(.upgrade(adding: [("Origin", origin)])).isServed()
         }
         try await gateway.client().isServed()
         for origin in ["https://app.example.evil", "http://app.example", "null", "https://app.example:444"] {
-            let answer = try await gateway.response(to: .upgrade(adding: [("Origin", origin)]))
-            #expect(answer.status == 403)
-            #expect(try answer.json()["code"] == "origin_denied")
+            let response = try await gateway.response(to: .upgrade(adding: [("Origin", origin)]))
+            #expect(response.status == 403)
+            #expect(try response.json()["code"] == "origin_denied")
         }
     }
 
-    @Test func `apps with a web view connect with the origins that the web view sends`() async throws {
+    @Test func `origins of apps with a web view can be allowed`() async throws {
         let origins = [
             "null", "file://", "capacitor://localhost", "ionic://localhost", "tauri://localhost", "app://.",
             "chrome-extension://abcdefghijklmnopabcdefghijklmnop", "safari-web-extension://A1B2C3D4-0000-4000-8000-00805F9B34FB",
@@ -279,22 +279,22 @@ import Testing
     // MARK: Health
 
     @Test(arguments: ["GET", "HEAD", "OPTIONS"], ["/livez", "/readyz", "/health"])
-    func `a health check over HTTP/1.0 without Host is answered on both listeners, and the connection closes`(
+    func `a health check over HTTP/1.0 without Host gets a response on both listeners, and the connection closes`(
         method: String, path: String
     ) async throws {
         let gateway = try await SharedGateways.roomy()
         var request = HTTPRequestText(path, method: method, fields: [])
         request.version = "HTTP/1.0"
-        for answer in [try await gateway.response(to: request), try await gateway.operationsResponse(to: request)] {
-            #expect(answer.status == 200)
-            #expect(answer["connection"] == "close")
-            #expect(method == "HEAD" || answer.body.contains("\"status\""))
+        for response in [try await gateway.response(to: request), try await gateway.operationsResponse(to: request)] {
+            #expect(response.status == 200)
+            #expect(response["connection"] == "close")
+            #expect(method == "HEAD" || response.body.contains("\"status\""))
         }
     }
 
     // MARK: In-band
 
-    @Test func `a refusal is told in-band where the client asks for it`() async throws {
+    @Test func `with errors=inband a rejection is an error message and a close code`() async throws {
         let gateway = try await SharedGateways.roomy(["http.allowed_origins": "https://app.example"])
         let client = try await gateway.webSocket(.upgrade("/v1/ws?errors=inband", adding: [("Origin", "https://evil.example")]))
         try await client.fails("origin_denied", 4500)
@@ -303,14 +303,14 @@ import Testing
         try await gateway.client().isServed()
     }
 
-    @Test func `what isn't an upgrade can't be told in-band`() async throws {
+    @Test func `an invalid upgrade is rejected by HTTP even with errors=inband`() async throws {
         let gateway = try await SharedGateways.roomy()
         var request = HTTPRequestText.upgrade("/v1/ws?errors=inband")
         request["Sec-WebSocket-Version"] = "12"
         #expect(try await gateway.response(to: request).status == 426)
     }
 
-    @Test func `a client that can be served is, errors in-band or not`() async throws {
+    @Test func `errors=inband doesn't change a valid upgrade`() async throws {
         try await SharedGateways.roomy().client(.upgrade("/v1/ws?errors=inband")).isServed()
     }
 }

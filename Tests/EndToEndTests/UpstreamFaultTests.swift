@@ -2,22 +2,22 @@ import Foundation
 import Support
 import Testing
 
-/// What upstreams do wrong, and what their clients are told of it. Everyone else is left in peace.
+/// Faults of upstreams, and the errors that clients get. Other clients aren't affected.
 @Suite(.bounded) struct UpstreamFaultTests {
-    /// What a request comes to: `ok`, or the code of its error, with `!` where it may be tried again.
-    private static func outcome(_ answer: Answer) -> String {
-        guard let code = answer.error["code"].string else { return "ok" }
-        return code + (answer.error["retryable"] == true ? "!" : "")
+    /// The outcome of a request: `ok`, or the error code, followed by `!` if it is retryable.
+    private static func outcome(_ response: Answer) -> String {
+        guard let code = response.error["code"].string else { return "ok" }
+        return code + (response.error["retryable"] == true ? "!" : "")
     }
 
     struct Case: CustomTestStringConvertible {
         let fault: String
-        /// By kind; the others come to `all`.
+        /// The expected outcome, and exceptions by kind of upstream.
         let all: String
-        var but: [String: String] = [:]
+        var except: [String: String] = [:]
 
         var testDescription: String { fault }
-        func expected(_ kind: String) -> String { but[kind] ?? all }
+        func expected(_ kind: String) -> String { except[kind] ?? all }
     }
 
     static let cases = [
@@ -28,38 +28,38 @@ import Testing
         Case(fault: "rubbish", all: "upstream_error!"),
         Case(fault: "rubbish-json", all: "upstream_error!"),
         Case(fault: "rubbish-field", all: "upstream_error!"),
-        Case(fault: "garbage-status", all: "upstream_error!", but: ["websocket": "ok", "process": "ok"]),
+        Case(fault: "garbage-status", all: "upstream_error!", except: ["websocket": "ok", "process": "ok"]),
         Case(fault: "huge 20000000", all: "upstream_error"),
         Case(fault: "twice", all: "ok"),
-        Case(fault: "other", all: "upstream_error!", but: ["websocket": "upstream_timeout!", "http": "ok", "openai": "ok"]),
+        Case(fault: "other", all: "upstream_error!", except: ["websocket": "upstream_timeout!", "http": "ok", "openai": "ok"]),
         Case(fault: "error 500", all: "upstream_error!"),
-        Case(fault: "error 503", all: "upstream_unavailable!", but: ["websocket": "upstream_error!", "process": "upstream_error!"]),
-        Case(fault: "error 404", all: "upstream_error", but: ["websocket": "upstream_error!", "process": "upstream_error!"]),
-        Case(fault: "redirect", all: "upstream_error", but: ["websocket": "ok", "process": "ok"]),
+        Case(fault: "error 503", all: "upstream_unavailable!", except: ["websocket": "upstream_error!", "process": "upstream_error!"]),
+        Case(fault: "error 404", all: "upstream_error", except: ["websocket": "upstream_error!", "process": "upstream_error!"]),
+        Case(fault: "redirect", all: "upstream_error", except: ["websocket": "ok", "process": "ok"]),
     ]
 
     @Test(arguments: UpstreamGateway.kinds, cases)
     func `each fault has its error, and the next message works`(kind: String, fault: Case) async throws {
         let gateway = try await UpstreamGateway.shared()
         let client = try await gateway.client()
-        let answer = try await client.ask("\(fault.fault) one two three", of: kind, id: "m1")
-        #expect(Self.outcome(answer) == fault.expected(kind), "\(answer.last)")
-        if fault.fault.hasPrefix("error 5"), answer.error["code"] == "upstream_unavailable" {
-            #expect(answer.error["retry_after_ms"] == 2000)
+        let response = try await client.ask("\(fault.fault) one two three", of: kind, id: "m1")
+        #expect(Self.outcome(response) == fault.expected(kind), "\(response.last)")
+        if fault.fault.hasPrefix("error 5"), response.error["code"] == "upstream_unavailable" {
+            #expect(response.error["retry_after_ms"] == 2000)
         }
-        #expect(answer.last["done"] == true)
-        // Who goes on speaking, where answers have no numbers, is found out by the next request at the latest: that one may be lost.
-        let spoils =
+        #expect(response.last["done"] == true)
+        // Without request ids on the wire, surplus output may only be detected by the next request, which may then fail.
+        let affectsNext =
             kind == "process" && fault.fault == "twice" || (kind == "http" || kind == "openai") && ["twice", "other"].contains(fault.fault)
-        if spoils { _ = try await client.ask("spoilt, perhaps", of: kind, id: "m1b") }
-        let tries = spoils ? 3 : 1
+        if affectsNext { _ = try await client.ask("may fail", of: kind, id: "m1b") }
+        let attempts = affectsNext ? 3 : 1
         var next = ""
-        for number in 0..<tries where next != "AND ON" { next = try await client.ask("and on", of: kind, id: "m2\(number)").text }
+        for number in 0..<attempts where next != "AND ON" { next = try await client.ask("and on", of: kind, id: "m2\(number)").text }
         #expect(next == "AND ON")
     }
 
     @Test(arguments: ["websocket", "http", "openai"])
-    func `an answer without end is cut at its size`(kind: String) async throws {
+    func `an endless response fails at its size limit`(kind: String) async throws {
         let double = try await UpstreamDouble(kind)
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": kind, "upstreams.a.urls": "\(kind == "websocket" ? "ws" : "http")://127.0.0.1:\(double.port)/v1",
@@ -72,7 +72,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `an answer at one byte a time is cut at the total`() async throws {
+    @Test func `a response that trickles in fails at the total timeout`() async throws {
         let ports = (try await UpstreamDouble.shared("http").port, try await UpstreamDouble.shared("websocket").port)
         let gateway = try await SharedGateways.roomy([
             "upstreams.a.kind": "http", "upstreams.a.urls": "http://127.0.0.1:\(ports.0)/", "upstreams.a.total_timeout": "1s",
@@ -87,12 +87,12 @@ import Testing
     }
 
     @Test(arguments: ["websocket", "vosk", "http", "openai", "process"])
-    func `nobody there, and the breaker says for how long it needn't be tried`(kind: String) async throws {
+    func `an unreachable upstream opens the breaker, and errors have its remaining time`(kind: String) async throws {
         let address = kind == "http" || kind == "openai" ? "http://127.0.0.1:1/" : "ws://127.0.0.1:1/"
         var flags = [
             "upstreams.a.kind": kind, "upstreams.a.retries": "0", "upstreams.a.breaker_failures": "2", "upstreams.a.breaker_open": "30s",
             "routes.a.upstreams": "a",
-            // Its state is asked for as fast as can be.
+            // The test polls the state without a delay.
             "limits.control_per_minute": "0",
         ]
         flags[kind == "process" ? "upstreams.a.command" : "upstreams.a.urls"] = kind == "process" ? "/nonexistent" : address
@@ -100,11 +100,11 @@ import Testing
         let client = try await gateway.client()
         var correlation: [String?] = []
         for (number, expected) in ["upstream_unavailable!", "upstream_unavailable!", "upstream_unavailable!"].enumerated() {
-            let answer =
+            let response =
                 kind == "vosk" ? try await client.say([2], to: "", id: "m\(number)") : try await client.ask("x", of: "", id: "m\(number)")
-            #expect(Self.outcome(answer) == expected, "\(answer.last)")
-            correlation.append(answer.error["correlation_id"].string)
-            let wait = answer.error["retry_after_ms"].integer
+            #expect(Self.outcome(response) == expected, "\(response.last)")
+            correlation.append(response.error["correlation_id"].string)
+            let wait = response.error["retry_after_ms"].integer
             #expect(number == 0 ? wait == nil : (1...30_000).contains(wait ?? 0))
         }
         #expect(try await gateway.line("circuit breaker open")["upstream"] == "a")
@@ -113,10 +113,10 @@ import Testing
         #expect(line["endpoint"].string == (kind == "process" ? "a" : "127.0.0.1:1"))
         #expect(line["path"].string == ["openai": "/chat/completions", "process": "/nonexistent"][kind] ?? "/")
         #expect(line["correlation_id"].string != nil && line["correlation_id"].string == correlation[0])
-        // Told to clients as a state, and to operators by name.
+        // Clients get the overall state, operators the state of each upstream.
         var state: JSON = .null
         while state != "unavailable" {
-            // As of the last tick.
+            // The state is updated once per tick.
             try await client.send(["type": "status", "id": "s"])
             state = try await client.message("status")["upstream"]["state"]
         }
@@ -128,26 +128,26 @@ import Testing
         let upstream = figures["upstreams"][0]
         #expect(upstream["failed"] == 3 && upstream["active"] == 0 && upstream["waiting"] == 0)
         #expect(upstream["endpoints"][0]["breaker"] == "open" && upstream["endpoints"][0]["outstanding"] == 0)
-        // Somebody has repaired it, and says so: by a reset, and by a reload.
+        // A reset and a reload each close the breaker.
         for path in ["/v1/upstreams/a/reset", "/v1/gateway/reload"] {
-            let answer = try await gateway.operationsResponse(to: HTTPRequestText(path, method: "POST"))
-            #expect(answer.status == 200)
+            let response = try await gateway.operationsResponse(to: HTTPRequestText(path, method: "POST"))
+            #expect(response.status == 200)
             if path.hasSuffix("reset") {
-                let entry = try answer.json()
+                let entry = try response.json()
                 #expect(entry["name"] == "a" && entry["state"] == "ready" && entry["endpoints"][0]["breaker"] == "closed")
             }
             for number in 0..<2 {
                 let id = "\(path.utf8.count)-\(number)"
-                let answer = kind == "vosk" ? try await client.say([2], to: "", id: id) : try await client.ask("x", of: "", id: id)
-                // It is asked again, and fails again.
-                #expect((answer.error["retry_after_ms"].integer == nil) == (number == 0), "\(answer.last)")
+                let response = kind == "vosk" ? try await client.say([2], to: "", id: id) : try await client.ask("x", of: "", id: id)
+                // The upstream is called again, and fails again.
+                #expect((response.error["retry_after_ms"].integer == nil) == (number == 0), "\(response.last)")
             }
         }
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/v1/upstreams/b/reset", method: "POST")).status == 404)
         try await gateway.stop()
     }
 
-    @Test func `a certificate that nobody vouches for isn't trusted, and one that somebody does is`() async throws {
+    @Test func `an upstream certificate is rejected without its CA, and accepted with it`() async throws {
         let pair = try await TestCertificatePair.shared.value
         for (kind, scheme) in [("websocket", "wss"), ("http", "https")] {
             let double = try await UpstreamDouble(kind, certificate: (pair.certificate, pair.key))
@@ -158,14 +158,14 @@ import Testing
                 ]
                 if trusted { flags["upstreams.a.ca"] = pair.certificate }
                 let gateway = try await GatewayProcess(flags)
-                let answer = try await gateway.client().ask("hello", of: "", id: "m1")
-                #expect(Self.outcome(answer) == (trusted ? "ok" : "upstream_unavailable!"), "\(kind) \(answer.last)")
+                let response = try await gateway.client().ask("hello", of: "", id: "m1")
+                #expect(Self.outcome(response) == (trusted ? "ok" : "upstream_unavailable!"), "\(kind) \(response.last)")
                 try await gateway.stop()
             }
         }
     }
 
-    @Test func `a request goes to the endpoint that works`() async throws {
+    @Test func `requests are routed to the reachable endpoint`() async throws {
         let port = try await UpstreamDouble.shared("http").port
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": "http", "upstreams.a.urls": "http://127.0.0.1:1/,http://127.0.0.1:\(port)/", "routes.a.upstreams": "a",
@@ -176,7 +176,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a client that doesn't read holds back its own answer only`() async throws {
+    @Test func `a client that doesn't read delays only its own response`() async throws {
         let double = try await UpstreamDouble("websocket")
         let gateway = try await GatewayProcess(
             SharedGateways.roomy.merging([
@@ -189,8 +189,8 @@ import Testing
         try await double.event { $0["event"] == "paused" }
         let other = try await gateway.client()
         for number in 0..<20 {
-            let answer = try await other.ask("hello", of: "", id: "m\(number)")
-            #expect(answer.text == "HELLO", "\(answer.last)")
+            let response = try await other.ask("hello", of: "", id: "m\(number)")
+            #expect(response.text == "HELLO", "\(response.last)")
         }
         await slow.socket.reset()
         try await gateway.stop()
@@ -210,12 +210,12 @@ import Testing
         return found
     }
 
-    private func until(_ isSo: @Sendable () -> Bool) async throws {
+    private func until(_ condition: @Sendable () -> Bool) async throws {
         for _ in 0..<1000 {
-            if isSo() { return }
+            if condition() { return }
             try await Task.sleep(for: .milliseconds(10))
         }
-        throw TestFailure("it didn't happen")
+        throw TestFailure("the condition wasn't met in time")
     }
 
     private func processGateway(_ more: [String: String] = [:]) async throws -> GatewayProcess {
@@ -227,7 +227,7 @@ import Testing
             ].merging(more) { $1 })
     }
 
-    @Test func `a process is started when it is needed, used again, and replaced after a while`() async throws {
+    @Test func `a process is started on demand, reused, replaced at max_requests, and closed when idle`() async throws {
         let gateway = try await processGateway(["upstreams.a.max_requests": "3", "upstreams.a.idle_close": "1s"])
         #expect(Self.children(of: gateway).isEmpty)
         let client = try await gateway.client()
@@ -241,7 +241,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a cancelled request's process is gone, with what it has started, and leaves no zombie`() async throws {
+    @Test func `a cancelled request's process and its children are killed and reaped`() async throws {
         let gateway = try await processGateway()
         let client = try await gateway.client()
         for number in 0..<5 {
@@ -256,7 +256,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `processes die with the gateway, also when it is killed`() async throws {
+    @Test func `processes are killed when the gateway stops`() async throws {
         let gateway = try await processGateway()
         let client = try await gateway.client()
         try await client.send(["type": "text", "id": "m1", "text": "hang"])
@@ -267,11 +267,11 @@ import Testing
         try await until { children.allSatisfy { kill($0, 0) != 0 } }
     }
 
-    @Test func `a process that wants more memory than it may have fails alone`() async throws {
+    @Test func `a process over its memory limit fails only its own request`() async throws {
         let gateway = try await processGateway(["upstreams.a.memory_limit": "300MB", "upstreams.a.first_byte_timeout": "10s"])
         let client = try await gateway.client()
-        let answer = try await client.ask("memory", of: "", id: "m1")
-        #expect(["upstream_error!"].contains(Self.outcome(answer)), "\(answer.last)")
+        let response = try await client.ask("memory", of: "", id: "m1")
+        #expect(["upstream_error!"].contains(Self.outcome(response)), "\(response.last)")
         #expect(try await client.ask("and on", of: "", id: "m2").text == "AND ON")
         try await gateway.stop()
     }

@@ -1,8 +1,8 @@
 import Support
 
-/// The gateway before doubles of every kind of upstream; a message goes to the one that `to` in its `meta` names.
+/// A gateway with doubles for every kind of upstream; `to` in the `meta` of a message selects the upstream.
 enum UpstreamGateway {
-    /// What most tests are about: text goes to each of these.
+    /// The kinds of upstreams that respond to texts.
     static let kinds = ["websocket", "http", "openai", "process"]
 
     static func flags() async throws -> [String: String] {
@@ -12,7 +12,7 @@ enum UpstreamGateway {
         )
         var flags = [
             "upstreams.websocket.kind": "websocket", "upstreams.websocket.urls": "ws://127.0.0.1:\(mux)",
-            // Who breaks a connection breaks it for all that are on it: tests beside each other have one each.
+            // A fault that closes a shared connection fails all requests on it, so concurrent tests get a connection each.
             "upstreams.websocket.connections_per_loop": "64",
             "upstreams.http.kind": "http", "upstreams.http.urls": "http://127.0.0.1:\(web)/answer",
             "upstreams.openai.kind": "openai", "upstreams.openai.urls": "http://127.0.0.1:\(chat)/v1", "upstreams.openai.model": "test",
@@ -26,12 +26,12 @@ enum UpstreamGateway {
         for name in ["websocket", "http", "openai", "vosk", "process", "ears", "voice"] {
             flags["routes.\(name).meta"] = "to=\(name)"
             flags["routes.\(name).upstreams"] = name
-            // Faults of other tests must not keep the upstream from this one.
+            // Faults of other tests must not open the breaker.
             flags["upstreams.\(name).breaker_failures"] = "1000"
             flags["upstreams.\(name).breaker_rate"] = "0"
-            // A process that says more than it was asked spoils the next request, which another one can work on all the same.
+            // Surplus output of a process fails the next request, which a retry sends to another process.
             flags["upstreams.\(name).retries"] = name == "process" ? "2" : "0"
-            // A Python that is started beside many others takes its time.
+            // Starting Python takes long while many tests run.
             flags["upstreams.\(name).first_byte_timeout"] = name == "process" ? "4s" : "1s"
             flags["upstreams.\(name).between_bytes_timeout"] = "1s"
             flags["upstreams.\(name).max_answer_bytes"] = "2MB"
@@ -45,19 +45,19 @@ enum UpstreamGateway {
     }
 }
 
-/// A request and everything that came for it.
+/// All messages and audio of the response to a request.
 struct Answer {
     var messages: [JSON] = []
     var audioBytes = 0
 
-    /// The texts that it consists of.
+    /// The concatenated text.
     var text: String { messages.filter { $0["type"] == "text" }.compactMap { $0["text"].string }.joined() }
     var last: JSON { messages.last ?? .null }
     var error: JSON { last["error"] }
 }
 
 extension WebSocketClient {
-    /// Asks, and reads until the request is done.
+    /// Sends a text, and returns the response.
     func ask(_ text: String, of upstream: String, id: String, stream: Bool = true, meta: [String: JSON] = [:]) async throws -> Answer {
         try await send([
             "type": "text", "id": .string(id), "text": .string(text), "stream": .bool(stream),
@@ -66,7 +66,7 @@ extension WebSocketClient {
         return try await answer(to: id)
     }
 
-    /// Says so many bytes of silence.
+    /// Sends silence in chunks of the given sizes in bytes, and returns the response.
     func say(_ chunks: [Int], to upstream: String, id: String, output: JSON? = nil, meta: [String: JSON] = [:]) async throws -> Answer {
         var opening: [String: JSON] = [
             "type": "audio", "id": .string(id), "format": ["codec": "pcm16", "rate": 16_000, "channels": 1],
@@ -79,20 +79,21 @@ extension WebSocketClient {
         return try await answer(to: id)
     }
 
+    /// Reads messages until the request is done.
     func answer(to id: String) async throws -> Answer {
-        var answer = Answer()
+        var response = Answer()
         while true {
             switch try await next() {
             case .text(let text):
                 let message = try JSON(text)
                 if message["type"] == "ack" { continue }
                 guard message["reply_to"].string == id || message["error"]["reply_to"].string == id else { continue }
-                answer.messages.append(message)
-                // Endless ones are looked at in part.
-                if answer.messages.count > 1000 { answer.messages.removeFirst(900) }
-                if message["done"] == true || message["error"]["code"].string != nil { return answer }
-            case .binary(let bytes): answer.audioBytes += bytes.count
-            case let other: throw TestFailure("not an answer: \(other)")
+                response.messages.append(message)
+                // Endless responses are kept in part.
+                if response.messages.count > 1000 { response.messages.removeFirst(900) }
+                if message["done"] == true || message["error"]["code"].string != nil { return response }
+            case .binary(let bytes): response.audioBytes += bytes.count
+            case let other: throw TestFailure("not a response: \(other)")
             }
         }
     }

@@ -2,41 +2,41 @@ import Foundation
 import Support
 import Testing
 
-/// Upstreams of every kind behind the real executable. The doubles answer in upper case.
+/// Upstreams of every kind behind the real executable. The doubles respond in upper case.
 @Suite(.bounded) struct UpstreamTests {
     @Test(arguments: UpstreamGateway.kinds, [true, false])
-    func `a text is answered by each kind, in deltas or whole, with how long it took`(kind: String, stream: Bool) async throws {
+    func `each kind responds to a text, in deltas or whole, with timing`(kind: String, stream: Bool) async throws {
         let client = try await UpstreamGateway.shared().client()
-        let answer = try await client.ask("hello there Grüße 世界", of: kind, id: "m1", stream: stream)
-        #expect(answer.text == "HELLO THERE GRÜSSE 世界")
-        #expect((answer.messages.count > 2) == stream)
-        #expect(answer.messages.filter { $0["final"] == true }.count == 1)
-        #expect(answer.last["done"] == true && answer.last["final"] == true)
-        let timing = try #require(answer.last["timing"].object)
+        let response = try await client.ask("hello there Grüße 世界", of: kind, id: "m1", stream: stream)
+        #expect(response.text == "HELLO THERE GRÜSSE 世界")
+        #expect((response.messages.count > 2) == stream)
+        #expect(response.messages.filter { $0["final"] == true }.count == 1)
+        #expect(response.last["done"] == true && response.last["final"] == true)
+        let timing = try #require(response.last["timing"].object)
         #expect(Set(timing.keys) == ["queue_ms", "connect_ms", "first_ms", "total_ms"])
         #expect((timing["total_ms"]?.number ?? 0) >= (timing["first_ms"]?.number ?? 1))
-        if kind == "openai" { #expect(answer.last["usage"]["output_tokens"].integer == 4) }
+        if kind == "openai" { #expect(response.last["usage"]["output_tokens"].integer == 4) }
     }
 
     @Test(arguments: ["websocket", "http", "process", "ears", "vosk"])
-    func `audio reaches each kind, as it comes or as a whole`(kind: String) async throws {
+    func `audio reaches each kind, streamed or as a recording`(kind: String) async throws {
         let client = try await UpstreamGateway.shared().client()
-        let answer = try await client.say([640, 320, 40_000], to: kind, id: "u1")
-        let transcripts = answer.messages.filter { $0["type"] == "transcript" && $0["final"] == true }
-        // Of a recording the WAV's header counts, too.
+        let response = try await client.say([640, 320, 40_000], to: kind, id: "u1")
+        let transcripts = response.messages.filter { $0["type"] == "transcript" && $0["final"] == true }
+        // An uploaded recording includes the WAV header.
         #expect(transcripts.last?["text"] == (kind == "ears" ? "41004 bytes" : "40960 bytes"))
-        #expect(answer.last["done"] == true)
+        #expect(response.last["done"] == true)
         if kind == "vosk" {
-            #expect(answer.messages.contains { $0["final"] == false })
-            #expect(answer.last["confidence"].number != nil && answer.last["end_ms"].integer != nil)
+            #expect(response.messages.contains { $0["final"] == false })
+            #expect(response.last["confidence"].number != nil && response.last["end_ms"].integer != nil)
         }
-        // The next message finds everything in order.
+        // The next request is served.
         #expect(try await client.ask("again", of: "websocket", id: "m2").text == "AGAIN")
     }
 
     @Test(
         arguments: [("ears", "64000 bytes"), ("websocket", "64000 bytes"), ("http", "64000 bytes"), ("vosk", nil)] as [(String, String?)])
-    func `what an iPhone records reaches each kind that takes containers`(kind: String, text: String?) async throws {
+    func `a recording in an MP4 container reaches each kind that accepts containers`(kind: String, text: String?) async throws {
         let client = try await UpstreamGateway.shared().client()
         try await client.send([
             "type": "audio", "id": "u1", "format": ["codec": "mp4_aac", "rate": 44_100.0, "channels": 1], "meta": ["to": .string(kind)],
@@ -44,38 +44,38 @@ import Testing
         for _ in 0..<4 { try await client.send(binary: [UInt8](repeating: 0x21, count: 16_000)) }
         try await client.send(binary: [])
         try await client.send(["type": "audio", "id": "u1", "final": true])
-        let answer = try await client.answer(to: "u1")
+        let response = try await client.answer(to: "u1")
         if let text {
-            #expect(answer.messages.last { $0["type"] == "transcript" }?["text"] == .string(text), "\(answer.last)")
+            #expect(response.messages.last { $0["type"] == "transcript" }?["text"] == .string(text), "\(response.last)")
         } else {
-            #expect(answer.error["code"] == "invalid_audio" && answer.last["reply_to"] == "u1" && answer.last["done"] == true)
+            #expect(response.error["code"] == "invalid_audio" && response.last["reply_to"] == "u1" && response.last["done"] == true)
         }
     }
 
-    @Test func `audio comes back from an upstream that speaks for itself`() async throws {
+    @Test func `audio of an upstream's own is delivered`() async throws {
         let client = try await UpstreamGateway.shared().client()
         for kind in ["websocket", "process"] {
-            let answer = try await client.say([3200], to: kind, id: "u-\(kind)", meta: ["echo": "audio"])
-            #expect(answer.audioBytes == 3200)
-            #expect(answer.messages.first { $0["type"] == "audio" }?["format"]["rate"] == 16_000)
-            #expect(answer.last["done"] == true)
+            let response = try await client.say([3200], to: kind, id: "u-\(kind)", meta: ["echo": "audio"])
+            #expect(response.audioBytes == 3200)
+            #expect(response.messages.first { $0["type"] == "audio" }?["format"]["rate"] == 16_000)
+            #expect(response.last["done"] == true)
         }
     }
 
-    @Test func `a chain hears, answers and speaks`() async throws {
+    @Test func `a chain transcribes, responds and synthesizes`() async throws {
         let client = try await UpstreamGateway.shared().client()
-        let answer = try await client.say([32_000], to: "chain", id: "u1", output: ["modalities": ["text", "audio"]])
-        let kinds = answer.messages.compactMap { $0["type"].string }
+        let response = try await client.say([32_000], to: "chain", id: "u1", output: ["modalities": ["text", "audio"]])
+        let kinds = response.messages.compactMap { $0["type"].string }
         #expect(kinds.first == "transcript")
-        #expect(answer.messages[0]["final"] == true && answer.messages[0]["done"].isNull)
-        #expect(answer.text == "32044 BYTES")
-        let opening = try #require(answer.messages.first { $0["type"] == "audio" })
+        #expect(response.messages[0]["final"] == true && response.messages[0]["done"].isNull)
+        #expect(response.text == "32044 BYTES")
+        let opening = try #require(response.messages.first { $0["type"] == "audio" })
         #expect(opening["format"] == ["codec": "pcm16", "rate": 22_050, "channels": 1])
-        // The double speaks a fifth of a second for each word.
-        #expect(answer.audioBytes == 2 * 4410 * 2)
-        #expect(answer.last["type"] == "audio" && answer.last["final"] == true && answer.last["done"] == true)
-        #expect(answer.messages.filter { $0["done"] == true }.count == 1)
-        // A text needn't be heard, and who asks for no audio isn't spoken to.
+        // The double returns a fifth of a second of audio per word.
+        #expect(response.audioBytes == 2 * 4410 * 2)
+        #expect(response.last["type"] == "audio" && response.last["final"] == true && response.last["done"] == true)
+        #expect(response.messages.filter { $0["done"] == true }.count == 1)
+        // A text skips the transcribe stage, and without the audio modality the synthesize stage.
         let quiet = try await client.ask("only words", of: "chain", id: "m2")
         #expect(quiet.text == "ONLY WORDS" && quiet.audioBytes == 0)
         let loud = try await client.ask("One sentence is this here. And another one", of: "voice", id: "m3")
@@ -83,17 +83,18 @@ import Testing
     }
 
     @Test(arguments: ["json", "text", "verbose_json"])
-    func `a transcript of any form is trimmed, and one of white space alone asks no model`(form: String) async throws {
+    func `a transcript of any format is trimmed, and an empty one skips the model`(form: String) async throws {
         let client = try await UpstreamGateway.shared().client()
-        let heard = try await client.say([3200], to: "chain", id: "u1", meta: ["prompt": .string("hear \(form) \u{3000}hello there\u{A0}")])
-        #expect(heard.messages.first?["text"] == "hello there")
-        #expect(heard.text == "HELLO THERE" && !heard.last["usage"].isNull)
+        let spoken = try await client.say(
+            [3200], to: "chain", id: "u1", meta: ["prompt": .string("hear \(form) \u{3000}hello there\u{A0}")])
+        #expect(spoken.messages.first?["text"] == "hello there")
+        #expect(spoken.text == "HELLO THERE" && !spoken.last["usage"].isNull)
         let silence = try await client.say([3200], to: "chain", id: "u2", meta: ["prompt": .string("hear \(form) \u{3000}\u{A0}\u{2003}")])
         #expect(silence.text == "" && silence.audioBytes == 0 && silence.last["done"] == true && silence.last["usage"].isNull)
         #expect(silence.messages.first?["type"] == "transcript" && silence.messages.first?["text"] == "")
     }
 
-    @Test func `a recording is collected as far as the route allows`() async throws {
+    @Test func `a recording over the route's collect_max_bytes is audio_too_large`() async throws {
         let client = try await UpstreamGateway.shared().client()
         #expect(try await client.say([32_000, 32_000], to: "chain", id: "u1").text == "64044 BYTES")
         let over = try await client.say([32_000, 32_002], to: "chain", id: "u2")
@@ -103,55 +104,55 @@ import Testing
         #expect(try await client.say([2], to: "chain", id: "u3").text == "46 BYTES")
     }
 
-    @Test func `a message that no route takes is told so`() async throws {
+    @Test func `a message without a matching route is not_found`() async throws {
         let client = try await UpstreamGateway.shared().client()
-        let answer = try await client.ask("hello", of: "nowhere", id: "m1")
-        #expect(answer.error["code"] == "not_found")
-        #expect(answer.error["retryable"] == false)
-        #expect(answer.last["done"] == true)
-        // Nor is audio what a chat model takes.
+        let response = try await client.ask("hello", of: "nowhere", id: "m1")
+        #expect(response.error["code"] == "not_found")
+        #expect(response.error["retryable"] == false)
+        #expect(response.last["done"] == true)
+        // A chat model doesn't accept audio, either.
         #expect(try await client.say([2], to: "openai", id: "u1").error["code"] == "not_found")
         #expect(try await client.ask("hello", of: "http", id: "m2").text == "HELLO")
     }
 
     @Test(arguments: ["websocket", "http", "process"])
-    func `how far an upstream is reaches the client`(kind: String) async throws {
+    func `status messages of an upstream reach the client`(kind: String) async throws {
         let client = try await UpstreamGateway.shared().client()
-        let answer = try await client.ask("status please", of: kind, id: "m1")
-        #expect(answer.messages[0]["type"] == "status")
-        #expect(answer.messages[0]["state"].string?.isEmpty == false)
-        #expect(answer.text == "STATUS PLEASE")
+        let response = try await client.ask("status please", of: kind, id: "m1")
+        #expect(response.messages[0]["type"] == "status")
+        #expect(response.messages[0]["state"].string?.isEmpty == false)
+        #expect(response.text == "STATUS PLEASE")
     }
 
     @Test(arguments: ["sse-crlf a", "sse-split a", "sse-comments a"], ["http", "openai"])
-    func `events are read however they are written`(text: String, kind: String) async throws {
+    func `server-sent events are parsed in every valid form`(text: String, kind: String) async throws {
         let client = try await UpstreamGateway.shared().client()
         #expect(try await client.ask(text, of: kind, id: "m1").text.hasSuffix("Grüße 世界"))
     }
 
-    @Test func `streamed text is gathered for as long as is configured`() async throws {
+    @Test func `deltas are coalesced for delivery coalesce`() async throws {
         let gateway = try await UpstreamGateway.shared(["delivery.coalesce": "100ms"])
         let client = try await gateway.client()
-        let answer = try await client.ask("stream 500", of: "websocket", id: "m1")
-        #expect(answer.text == (0..<500).map { "w\($0) " }.joined() || answer.text.hasPrefix("w0 w1 "))
-        #expect(answer.messages.count < 50)
-        #expect(answer.last["done"] == true)
+        let response = try await client.ask("stream 500", of: "websocket", id: "m1")
+        #expect(response.text == (0..<500).map { "w\($0) " }.joined() || response.text.hasPrefix("w0 w1 "))
+        #expect(response.messages.count < 50)
+        #expect(response.last["done"] == true)
     }
 
     @Test(arguments: ["websocket", "http", "openai"])
-    func `a connection is used again and again`(kind: String) async throws {
+    func `a connection is reused`(kind: String) async throws {
         let double = try await UpstreamDouble(kind)
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": kind, "upstreams.a.urls": "\(kind == "websocket" ? "ws" : "http")://127.0.0.1:\(double.port)/v1",
             "routes.a.upstreams": "a", "listen.loops": "1",
-            // Where answers have no numbers, another connection would be made while this one rests.
+            // HTTP upstreams would otherwise open a second connection before the first one is idle again.
             "upstreams.a.max_connections": "1",
         ])
         let client = try await gateway.client()
         func count(_ event: JSON) throws -> Int { try double.events.count { $0["event"] == event } }
         for number in 0..<10 {
             #expect(try await client.ask("hello there", of: "", id: "m\(number)").text == "HELLO THERE")
-            // The end of the body comes behind the end of the answer, and on a busy machine much later.
+            // The end of the body follows the last event, on a busy machine much later.
             while try count("completed") <= number { await Task.yield() }
         }
         #expect(try count("connected") == 1)
@@ -159,7 +160,7 @@ import Testing
     }
 
     @Test(arguments: ["websocket", "http", "openai"])
-    func `a cancel reaches the upstream, and its place is free again`(kind: String) async throws {
+    func `a cancel reaches the upstream, and its permit is released`(kind: String) async throws {
         let double = try await UpstreamDouble(kind)
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": kind, "upstreams.a.urls": "\(kind == "websocket" ? "ws" : "http")://127.0.0.1:\(double.port)/v1",
@@ -168,7 +169,7 @@ import Testing
         let client = try await gateway.client()
         try await client.send(["type": "text", "id": "m1", "text": "slow 900 x"])
         _ = try await client.message("ack")
-        // Before it has reached the upstream, nobody there would have to be told.
+        // A request that hasn't reached the upstream would be cancelled without a message to it.
         try await double.event { $0["event"] == "request" }
         try await client.send(["type": "cancel", "id": "m1", "reason": "enough"])
         let cancelled = try await client.message("status")
@@ -178,7 +179,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `disconnecting isn't cancelling: the answer waits, on whatever event loop it is asked for`() async throws {
+    @Test func `a disconnect doesn't cancel: the response waits for the resume, on any event loop`() async throws {
         let gateway = try await UpstreamGateway.shared(["listen.loops": "2"])
         var client = try await gateway.webSocket()
         var session = try await client.message("session")
@@ -191,15 +192,15 @@ import Testing
             client = try await gateway.webSocket(.upgrade(target, adding: [("Parley-Resume", session["resume_token"].string ?? "")]))
             session = try await client.message("session")
             #expect(session["resumed"] == true && session["lost"] == false)
-            let answer = try await client.answer(to: "m\(round)")
-            #expect(answer.text == "SLOW 200 BACK")
-            let last = answer.last["seq"].integer ?? 0
+            let response = try await client.answer(to: "m\(round)")
+            #expect(response.text == "SLOW 200 BACK")
+            let last = response.last["seq"].integer ?? 0
             try await client.send(["type": "ack", "seq": .number(Double(last))])
             session = .object(session.object!.merging(["last_seq": .number(Double(last))]) { $1 })
         }
     }
 
-    @Test func `who doesn't come back doesn't keep an upstream busy`() async throws {
+    @Test func `requests are cancelled when a session expires, ends or the drain ends`() async throws {
         let double = try await UpstreamDouble("websocket")
         let gateway = try await GatewayProcess([
             "sessions.resume_window": "500ms", "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(double.port)",
@@ -211,14 +212,14 @@ import Testing
         try await double.event("request", id: "left")
         await left.socket.reset()
         try await double.event("cancelled", id: "left")
-        // Who says that it goes needn't be waited for.
+        // After `bye` there is no resume window.
         let gone = try await gateway.client()
         try await gone.send(["type": "text", "id": "gone", "text": "hang"])
         _ = try await gone.message("ack")
         try await double.event("request", id: "gone")
         try await gone.send(["type": "bye"])
         try await double.event("cancelled", id: "gone")
-        // And nobody is waited for at the drain's deadline.
+        // At the drain deadline all requests are cancelled.
         let last = try await gateway.client()
         try await last.send(["type": "text", "id": "last", "text": "hang"])
         _ = try await last.message("ack")
@@ -228,7 +229,7 @@ import Testing
         #expect(try await gateway.exit() == 0)
     }
 
-    @Test func `the same asked twice at the same time is one call`() async throws {
+    @Test func `identical concurrent requests share one upstream call`() async throws {
         let double = try await UpstreamDouble("websocket")
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(double.port)", "listen.loops": "2",
@@ -255,7 +256,7 @@ import Testing
             #expect(texts == ["a\(number)": text.uppercased(), "b\(number)": text.uppercased()])
         }
         #expect(try double.events.filter { $0["event"] == "request" }.count == 1)
-        // Without the route's word, nobody gets another's answer.
+        // Without `dedupe` on the route, each request gets its own response.
         for client in clients.prefix(2) {
             try await client.send(["type": "text", "id": "own", "text": .string(text), "meta": ["dedupe_key": "k"]])
         }
@@ -264,7 +265,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `the model is told what was said before`() async throws {
+    @Test func `the model receives the history of the session only`() async throws {
         let folder = try TemporaryFolder()
         let chat = try ChildProcess(
             try Python.path(), ["-B", Python.repository + "/deploy/examples/chat.py", "--port", "0"], folder: folder.path)
@@ -281,7 +282,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a route may have a path of its own`() async throws {
+    @Test func `a route can have its own path`() async throws {
         let port = try await UpstreamDouble.shared("websocket").port
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(port)", "upstreams.b.kind": "loopback",
@@ -295,7 +296,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a reload takes up other upstreams, and requests under way go on`() async throws {
+    @Test func `a reload changes the upstreams, and requests in flight continue`() async throws {
         let port = try await UpstreamDouble.shared("websocket").port
         let folder = try TemporaryFolder()
         try folder.write("upstreams: {a: {kind: loopback}}\nroutes: {all: {upstreams: [a]}}\n", to: "config/gateway.yaml")
@@ -317,7 +318,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `what can't be is refused at start`() async throws {
+    @Test func `invalid upstreams and routes are rejected by config check`() async throws {
         for (flags, key) in [
             (["--upstreams.a.kind=openai"], "upstreams.a.urls"), (["--upstreams.a.kind=process"], "upstreams.a.command"),
             (["--upstreams.a.kind=websocket", "--upstreams.a.urls=http://x/"], "upstreams.a.urls"),
@@ -332,7 +333,7 @@ import Testing
         }
     }
 
-    @Test func `a secret of an upstream isn't shown`() async throws {
+    @Test func `config print masks secrets of upstreams`() async throws {
         let folder = try TemporaryFolder()
         try folder.write("sk-verysecret\n", to: "key")
         let result = try await GatewayProcess.run(

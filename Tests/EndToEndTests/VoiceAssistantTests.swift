@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// The example of the README: a real recogniser, a chat server and espeak-ng behind the gateway, and a question that is spoken.
+/// The voice assistant example of the README: a real STT service, a chat server and espeak-ng behind the gateway.
 @Suite(.bounded) struct VoiceAssistantTests {
     /// Runs `deploy/examples/voice-assistant.sh`.
     private func ask(_ question: String, _ arguments: [String] = [], into folder: TemporaryFolder) async throws -> JSON {
@@ -22,33 +22,33 @@ import Testing
     }
 
     @Test(arguments: [[], ["--live"]])
-    func `a spoken question is understood, answered, and the answer spoken`(arguments: [String]) async throws {
+    func `a spoken question is transcribed, and gets a spoken response`(arguments: [String]) async throws {
         let folder = try TemporaryFolder()
         let question = "what is your name"
-        let answer = try await ask(question, arguments, into: folder)
-        let heard = Self.words(answer["transcript"].string ?? "").intersection(Self.words(question))
-        #expect(heard.count * 2 >= Self.words(question).count, "\(answer)")
-        let text = try #require(answer["answer"].string)
+        let response = try await ask(question, arguments, into: folder)
+        let recognised = Self.words(response["transcript"].string ?? "").intersection(Self.words(question))
+        #expect(recognised.count * 2 >= Self.words(question).count, "\(response)")
+        let text = try #require(response["answer"].string)
         #expect(!text.isEmpty)
-        // Speech takes about a third of a second a word: a fifth to one.
-        let seconds = try #require(answer["audio_seconds"].number)
+        // Speech takes about a third of a second per word; the bounds are wide.
+        let seconds = try #require(response["audio_seconds"].number)
         let words = Double(text.split(separator: " ").count)
-        #expect((0.1 * words...1.5 * words).contains(seconds), "\(answer)")
+        #expect((0.1 * words...1.5 * words).contains(seconds), "\(response)")
         let file = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/answer.wav"))
         #expect(file.prefix(4).elementsEqual("RIFF".utf8))
-        let rate = try #require(answer["rate"].integer)
-        // 16-bit samples of one channel, whole ones.
+        let rate = try #require(response["rate"].integer)
+        // Whole 16-bit samples of one channel.
         #expect(abs(Double(file.count - 44) / 2 / Double(rate) - seconds) < 0.01)
-        #expect(answer["timing"]["gateway"]["total_ms"].number != nil)
+        #expect(response["timing"]["gateway"]["total_ms"].number != nil)
     }
 
     @Test(arguments: [
         ("emoji", "Parrot, and I follow a few simple rules. 😀"), ("markdown", "| text | yes |"), ("hindi", "नमस्ते, मैं एक तोता हूँ।"),
     ])
-    func `an answer with an emoji, in Markdown or in Hindi is spoken`(style: String, part: String) async throws {
+    func `a response with an emoji, in Markdown or in Hindi is spoken`(style: String, part: String) async throws {
         let folder = try TemporaryFolder()
-        let answer = try await ask("what is your name", ["--style", style], into: folder)
-        #expect(answer["answer"].string?.contains(part) == true, "\(answer)")
-        #expect((answer["audio_seconds"].number ?? 0) > 1, "\(answer)")
+        let response = try await ask("what is your name", ["--style", style], into: folder)
+        #expect(response["answer"].string?.contains(part) == true, "\(response)")
+        #expect((response["audio_seconds"].number ?? 0) > 1, "\(response)")
     }
 }

@@ -1,10 +1,10 @@
 import Support
 import Testing
 
-/// A recogniser that reads and answers messages as vosk-server does, behind the real executable.
+/// A double of vosk-server behind the real executable.
 @Suite(.bounded) struct VoskTests {
     private static let sound = [UInt8](repeating: 1, count: 3200)
-    /// Half a second at 16 kHz, which is an endpoint behind sound.
+    /// Half a second of silence at 16 kHz, which ends an utterance.
     private static let pause = [UInt8](repeating: 0, count: 16_000)
 
     private func answer(to chunks: [[UInt8]], of client: WebSocketClient, id: String) async throws -> Answer {
@@ -16,11 +16,11 @@ import Testing
         return try await client.answer(to: id)
     }
 
-    private func finals(_ answer: Answer) -> [String?] {
-        answer.messages.filter { $0["type"] == "transcript" && $0["final"] == true }.map { $0["text"].string }
+    private func finals(_ response: Answer) -> [String?] {
+        response.messages.filter { $0["type"] == "transcript" && $0["final"] == true }.map { $0["text"].string }
     }
 
-    @Test func `the final transcript comes, and the server finds nothing that it doesn't understand`() async throws {
+    @Test func `a final transcript is delivered, and the server receives no malformed message`() async throws {
         let double = try await UpstreamDouble("vosk")
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": "vosk", "upstreams.a.urls": "ws://127.0.0.1:\(double.port)", "upstreams.a.retries": "0",
@@ -28,36 +28,36 @@ import Testing
         ])
         let client = try await gateway.client()
         for number in 1...3 {
-            let answer = try await answer(to: [Self.sound, Self.sound], of: client, id: "u\(number)")
-            #expect(finals(answer) == ["6400 bytes"])
-            #expect(answer.last["done"] == true && answer.last["confidence"].number != nil)
+            let response = try await answer(to: [Self.sound, Self.sound], of: client, id: "u\(number)")
+            #expect(finals(response) == ["6400 bytes"])
+            #expect(response.last["done"] == true && response.last["confidence"].number != nil)
         }
         #expect(try double.events.filter { $0["event"] == "malformed" }.isEmpty)
         try await gateway.stop()
     }
 
-    @Test func `each utterance that the server ends is a final transcript, and the rest is the last`() async throws {
+    @Test func `each utterance is a final transcript, and the remaining audio is the last one`() async throws {
         let client = try await UpstreamGateway.shared().client()
-        let answer = try await answer(
+        let response = try await answer(
             to: [Self.sound, Self.pause, Self.sound, Self.sound, Self.pause, Self.sound], of: client, id: "u1")
-        #expect(finals(answer) == ["19200 bytes", "22400 bytes", "3200 bytes"])
-        #expect(answer.messages.filter { $0["done"] == true }.count == 1)
+        #expect(finals(response) == ["19200 bytes", "22400 bytes", "3200 bytes"])
+        #expect(response.messages.filter { $0["done"] == true }.count == 1)
     }
 
-    @Test func `an endpoint with the last chunk leaves an empty last transcript`() async throws {
+    @Test func `an utterance that ends with the last chunk leaves an empty last transcript`() async throws {
         let client = try await UpstreamGateway.shared().client()
-        let answer = try await answer(to: [Self.sound, Self.pause], of: client, id: "u1")
-        #expect(finals(answer) == ["19200 bytes", ""])
-        #expect(answer.last["done"] == true)
+        let response = try await answer(to: [Self.sound, Self.pause], of: client, id: "u1")
+        #expect(finals(response) == ["19200 bytes", ""])
+        #expect(response.last["done"] == true)
     }
 
     @Test(arguments: [1, 3])
-    func `of alternatives the first is the transcript`(count: Int) async throws {
+    func `the first of several alternatives is the transcript`(count: Int) async throws {
         let client = try await UpstreamGateway.shared().client()
-        let answer = try await answer(
+        let response = try await answer(
             to: [Array("alternatives \(count)\0\0".utf8) + Self.sound, Self.pause, Self.sound], of: client, id: "u1")
-        #expect(finals(answer).count == 2 && finals(answer).last == "3200 bytes")
-        #expect(answer.last["confidence"].isNull && answer.last["end_ms"].integer == 1000)
-        #expect(answer.last["done"] == true)
+        #expect(finals(response).count == 2 && finals(response).last == "3200 bytes")
+        #expect(response.last["confidence"].isNull && response.last["end_ms"].integer == 1000)
+        #expect(response.last["done"] == true)
     }
 }

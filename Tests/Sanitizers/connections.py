@@ -1,4 +1,7 @@
-"""Opens and ends connections to a gateway whose log tells its port: some by the close handshake, some in the middle of everything."""
+"""Opens and closes connections to a gateway: two thirds with a closing handshake, the others abruptly.
+
+usage: connections.py LOG COUNT. LOG is the gateway's log, which contains its port.
+"""
 
 import asyncio
 import json
@@ -17,7 +20,7 @@ def port_of(log: str) -> int:
                 if '"listening"' in line:
                     return int(json.loads(line)["address"].rsplit(":", 1)[1])
         time.sleep(0.2)
-    raise SystemExit("the gateway doesn't listen")
+    raise SystemExit("timeout: the gateway isn't listening")
 
 
 async def converse(port: int, context: ssl.SSLContext, number: int) -> None:

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The whole suite under the sanitizers, and the executable under valgrind. Each in a build of its own below .build.
+# Runs the test suite under the thread and address sanitizers, and the executable under valgrind. Each has its own build in .build.
 #
-#   Tests/Sanitizers/run.sh [thread] [address] [leaks]      all three when none is named
+#   Tests/Sanitizers/run.sh [thread] [address] [leaks]      runs all three by default
 #
-# thread and address fail at the first report of the sanitizer, in the tests or in a gateway that they start. leaks starts the gateway, lets
-# 1,000 connections come and go, ends it, and fails when memory is lost that our code had asked for.
+# thread and address fail at the sanitizer's first report, in the tests or in a gateway that they start. leaks starts the gateway, opens and
+# closes 1,000 connections, stops the gateway, and fails when memory allocated by its code has leaked.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -26,32 +26,32 @@ check_leaks() {
     printf '== leaks\n'
     deploy/setup.sh leaks
     deploy/build.sh >/dev/null
-    local folder
-    folder=$(mktemp -d)
-    # valgrind 3.19 can't read Swift's debug information; the names of functions are all that is looked at.
-    objcopy --strip-debug .build/release/parley "$folder/parley"
-    (cd "$folder" && exec valgrind --leak-check=full --show-leak-kinds=definite --num-callers=30 --log-file="$folder/valgrind.log" \
+    local directory
+    directory=$(mktemp -d)
+    # valgrind 3.19 can't parse Swift's debug information; function names suffice.
+    objcopy --strip-debug .build/release/parley "$directory/parley"
+    (cd "$directory" && exec valgrind --leak-check=full --show-leak-kinds=definite --num-callers=30 --log-file="$directory/valgrind.log" \
         ./parley serve --listen.address 127.0.0.1:0 --operations.address 127.0.0.1:0 --logging.format json \
-        --connections.per_address 0 --connections.handshakes_per_second 0 >"$folder/gateway.log" 2>&1) &
+        --connections.per_address 0 --connections.handshakes_per_second 0 >"$directory/gateway.log" 2>&1) &
     local gateway=$!
-    .build/venv/bin/python Tests/Sanitizers/connections.py "$folder/gateway.log" 1000 || fail 'the connections went wrong'
+    .build/venv/bin/python Tests/Sanitizers/connections.py "$directory/gateway.log" 1000 || fail 'the connections failed'
     kill -TERM "$gateway"
     wait "$gateway" || true
-    if grep --after-context=30 'definitely lost in' "$folder/valgrind.log" | grep --quiet 'Gateway\|parley'; then
-        cat "$folder/valgrind.log" >&2
-        fail 'memory of ours is lost'
+    if grep --after-context=30 'definitely lost in' "$directory/valgrind.log" | grep --quiet 'Gateway\|parley'; then
+        cat "$directory/valgrind.log" >&2
+        fail 'the gateway leaks memory'
     fi
-    tail -n 12 "$folder/valgrind.log"
-    rm -rf "$folder"
+    tail -n 12 "$directory/valgrind.log"
+    rm -rf "$directory"
 }
 
 (($#)) || set -- thread address leaks
 deploy/setup.sh test
 for kind in "$@"; do
     case $kind in
-    # The first report is enough. Threads that end with the process, such as the log's, are no leaks.
+    # Stops at the first report. Threads that run until the process exits, such as the log's, are not leaks.
     thread) run_suite thread TSAN_OPTIONS="halt_on_error=1:report_thread_leaks=0:suppressions=$PWD/Tests/Sanitizers/thread.txt" ;;
-    # OpenSSL's and Swift's one-time tables live as long as the process: what leaks is valgrind's matter, below.
+    # OpenSSL and Swift allocate tables once and never free them; valgrind checks for leaks instead.
     address) run_suite address ASAN_OPTIONS=detect_leaks=0 ;;
     leaks) check_leaks ;;
     *) sed -n '4,5s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;

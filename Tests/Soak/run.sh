@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Proves that nothing acknowledged is lost: clients talk while their connections are cut and the gateway is killed. Arguments go to soak.py:
-#   --kills 200 --clients 50 --seed 1          fifty clients, two hundred kills, on the embedded store; some five minutes
-#   --store memory --minutes 10 --clients 500  no kills: memory and file descriptors have to stay where they are
-# PARLEY_EXECUTABLE names a gateway that is built already.
+# Checks that no acknowledged message is lost when connections are reset and the gateway is killed. Arguments are passed to soak.py:
+#   --kills 200 --clients 50 --seed 1          50 clients, 200 kills, the SQLite store; about five minutes
+#   --store memory --minutes 10 --clients 500  no kills; memory and file descriptors must not grow
+# PARLEY_EXECUTABLE is the path of an existing build.
 set -euo pipefail
 exec "$(dirname "${BASH_SOURCE[0]}")/../with-release.sh" Soak/soak.py "$@"

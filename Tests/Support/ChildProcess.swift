@@ -138,7 +138,7 @@ package final class ChildProcess: Sendable {
     }
 
     /// Reads both pipes until they are closed.
-    private static func read(_ output: Int32, _ error: Int32, into watched: Watched<Output>) {
+    private static func read(_ output: Int32, _ error: Int32, into collected: Watched<Output>) {
         var polled = [
             pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: error, events: Int16(POLLIN), revents: 0),
         ]
@@ -150,7 +150,7 @@ package final class ChildProcess: Sendable {
                 if count < 0, errno == EINTR { continue }
                 let bytes = buffer.prefix(max(0, count))
                 let isEnd = count <= 0
-                watched.change { state in
+                collected.change { state in
                     if index == 0 {
                         split(bytes, isEnd: isEnd, partial: &state.partial, lines: &state.lines)
                     } else {

@@ -1,20 +1,20 @@
 import Foundation
 import Testing
 
-/// A page of the documentation as the tests need it: its headings, links and code blocks.
+/// A parsed page of the documentation: its headings, links and code blocks.
 ///
-/// Covers the part of Markdown that the pages use (GitHub Flavored Markdown): ATX headings, fenced code, inline links, pipe tables.
+/// Supports the subset of GitHub Flavored Markdown that the pages use: ATX headings, fenced code, inline links, pipe tables.
 package struct MarkdownPage: Sendable, CustomTestStringConvertible {
     /// A fenced code block.
     package struct Block: Sendable {
         package let language: String
         package let code: String
-        /// The line of the opening fence, from 1.
+        /// The line number of the opening fence, starting at 1.
         package let line: Int
         /// The text of the comment `<!-- test: … -->` on the line before the block.
         package let directive: String?
 
-        /// The first word of the directive, such as `output`, and the rest.
+        /// The first word of the directive, such as `output`, and its argument.
         package var instruction: (name: Substring, argument: Substring) {
             let parts = (directive ?? "").split(separator: " ", maxSplits: 1)
             return (parts.first ?? "", parts.count > 1 ? parts[1] : "")
@@ -27,7 +27,7 @@ package struct MarkdownPage: Sendable, CustomTestStringConvertible {
         package let line: Int
     }
 
-    /// Relative to the top of the repository.
+    /// The path relative to the root of the repository.
     package let path: String
     package let headings: [String]
     package let blocks: [Block]
@@ -68,7 +68,7 @@ package struct MarkdownPage: Sendable, CustomTestStringConvertible {
         (self.headings, self.blocks, self.links, self.prose) = (headings, blocks, links, prose)
     }
 
-    /// The pages that readers get: those at the top and the catalogue.
+    /// The published pages: those in the root directory and the DocC catalogue.
     package static var all: [MarkdownPage] {
         get throws { try (["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "llms.txt"] + catalogue).map { try Self($0) } }
     }
@@ -76,13 +76,13 @@ package struct MarkdownPage: Sendable, CustomTestStringConvertible {
     /// The paths of the pages in the DocC catalogue.
     package static var catalogue: [String] {
         get throws {
-            let folder = "Sources/GatewayServer/Documentation.docc"
-            return try FileManager.default.contentsOfDirectory(atPath: Python.repository + "/" + folder)
-                .filter { $0.hasSuffix(".md") }.sorted().map { folder + "/" + $0 }
+            let directory = "Sources/GatewayServer/Documentation.docc"
+            return try FileManager.default.contentsOfDirectory(atPath: Python.repository + "/" + directory)
+                .filter { $0.hasSuffix(".md") }.sorted().map { directory + "/" + $0 }
         }
     }
 
-    /// The fragment under which GitHub links a heading: lower case, punctuation dropped, hyphens for spaces.
+    /// Returns the URL fragment that GitHub gives to a heading: lower case, without punctuation, hyphens for spaces.
     package static func anchor(of heading: String) -> String {
         String(heading.lowercased().compactMap { $0 == " " ? "-" : $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" ? $0 : nil })
     }
@@ -92,11 +92,11 @@ package struct MarkdownPage: Sendable, CustomTestStringConvertible {
         return String(line.dropFirst(11).dropLast(4))
     }
 
-    /// Inline links outside code spans.
+    /// Returns the inline links outside code spans.
     private static func links(in line: String) -> [(text: String, target: String)] {
         var links: [(String, String)] = []
         let parts = line.split(separator: "`", omittingEmptySubsequences: false)
-        // A link's text may contain code spans, so they are masked, not cut out.
+        // A link's text may contain code spans, so they are masked instead of removed.
         let masked = parts.enumerated().map { $0.offset % 2 == 0 ? String($0.element) : String(repeating: "x", count: $0.element.count) }
             .joined(separator: "`")
         var rest = masked[...]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Torture on loopback: hundreds of clients that connect, talk, vanish in mid-frame, stall, and send rubbish, while others behave.
+"""Torture test on loopback: hundreds of clients that reset connections in mid-frame, stall or send invalid data, next to well-behaved ones.
 
-Starts the gateway itself, runs for --minutes, and fails (exit 1) when a well-behaved client met one error, or when the gateway's memory
-or file descriptors haven't come back to what they were after a first round. Needs the PyPI package websockets; run.sh sees to that.
+Starts the gateway, runs for --minutes, and fails (exit 1) when a well-behaved client gets an error, or when at the end the gateway's memory
+or file descriptors are above their level after the first round. Requires the package websockets, which run.sh installs.
 """
 import argparse
 import asyncio
@@ -29,26 +29,27 @@ TLS.verify_mode = ssl.CERT_NONE
 
 
 class Gateway:
-    """The executable under torture, and what the system says of it."""
+    """The gateway process under test, and its state from /proc."""
 
     def __init__(self, executable, clients):
-        self.folder = tempfile.mkdtemp(prefix="parley-torture-")
+        self.directory = tempfile.mkdtemp(prefix="parley-torture-")
         flags = {
             "listen.address": "127.0.0.1:0", "operations.address": "127.0.0.1:0", "logging.format": "json", "logging.level": "info",
-            "connections.max": str(4 * clients), "connections.per_address": str(8 * clients), "sessions.max": str(4 * clients), "sessions.max_detached": "0", "sessions.resume_window": "2s",
+            "connections.max": str(4 * clients), "connections.per_address": str(8 * clients), "sessions.max": str(4 * clients),
+            "sessions.max_detached": "0", "sessions.resume_window": "2s",
             "limits.text_per_minute": "100000", "limits.audio_per_minute": "100000", "limits.control_per_minute": "100000",
             "delivery.send_timeout": "2s", "tls.handshake_timeout": "3s", "http.header_timeout": "4s", "heartbeat.interval": "5s", "sessions.sweep": "5s",
         }
         arguments = [str(executable), "serve"] + [part for key, value in flags.items() for part in ("--" + key, value)]
-        self.log = open(os.path.join(self.folder, "log"), "wb")
-        # What configures a gateway configures this one by its flags alone.
+        self.log = open(os.path.join(self.directory, "log"), "wb")
+        # Only the flags configure this gateway, not environment variables.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-        self.process = subprocess.Popen(arguments, cwd=self.folder, env=environment, stdout=self.log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(arguments, cwd=self.directory, env=environment, stdout=self.log, stderr=subprocess.STDOUT)
         self.port = None
         deadline = time.monotonic() + 20
         while self.port is None:
             if time.monotonic() > deadline or self.process.poll() is not None:
-                sys.exit("the gateway didn't start; its log is " + self.log.name)
+                sys.exit("the gateway didn't start; see " + self.log.name)
             for line in open(self.log.name, encoding="utf-8"):
                 if '"msg":"listening"' in line:
                     self.port = int(json.loads(line)["address"].rsplit(":", 1)[1])
@@ -85,14 +86,14 @@ class Tally:
         self.attacks = 0
         self.errors = []
 
-    def fail(self, what):
-        self.errors.append(what)
+    def fail(self, error):
+        self.errors.append(error)
         if len(self.errors) <= 20:
-            print("ERROR of a well-behaved client:", what, flush=True)
+            print("ERROR of a well-behaved client:", error, flush=True)
 
 
 async def behave(gateway, tally, stop, number):
-    """Texts, pings and spoken audio, each with the answer it has to get."""
+    """Sends texts, pings and audio, and verifies the responses."""
     serial = 0
     while not stop.is_set():
         try:
@@ -110,7 +111,7 @@ async def behave(gateway, tally, stop, number):
                 if socket_.close_code != 1000:
                     tally.fail(f"closed {socket_.close_code} {socket_.close_reason} after bye")
                 tally.conversations += 1
-        except Exception as error:  # whatever happens to a client that behaves is the gateway's fault
+        except Exception as error:  # any error of a well-behaved client is the gateway's fault
             tally.fail(repr(error))
             await asyncio.sleep(0.2)
 
@@ -135,14 +136,14 @@ async def converse(socket_, name, tally):
     elif kind < 0.9:
         text = " ".join(random.choice(["soup", "żółw", "日本", "🙂", "tea"]) for _ in range(random.randint(1, 60)))
         await socket_.send(json.dumps({"type": "text", "id": name, "text": text}, ensure_ascii=random.random() < 0.5))
-        answer = ""
+        response = ""
         while True:
             piece = await expect(socket_, lambda m: m["type"] == "text" and m["reply_to"] == name)
-            answer += piece["text"]
+            response += piece["text"]
             if piece.get("done"):
                 break
-        if answer != text:
-            tally.fail(f"{name}: the answer isn't the text")
+        if response != text:
+            tally.fail(f"{name}: the response differs from the text")
     else:
         await socket_.send(json.dumps({"type": "audio", "id": name, "format": {"codec": "pcm16", "rate": 16000, "channels": 1}}))
         for _ in range(10):
@@ -173,18 +174,18 @@ REQUEST = (
 )
 
 
-# The connections of the attack that a task is at.
-MINE = contextvars.ContextVar("connections")
+# The connections of a task's current attack.
+CONNECTIONS = contextvars.ContextVar("connections")
 
 
 async def attack(gateway, tally, stop):
     while not stop.is_set():
-        MINE.set([])
+        CONNECTIONS.set([])
         try:
             await asyncio.wait_for(random.choice(ATTACKS)(gateway), 30)
         except (OSError, ssl.SSLError, asyncio.TimeoutError, asyncio.IncompleteReadError, EOFError):
-            pass  # being thrown out is what an attacker has to expect
-        for writer in MINE.get():
+            pass  # attackers are expected to be disconnected
+        for writer in CONNECTIONS.get():
             writer.transport.abort()
         tally.attacks += 1
         await asyncio.sleep(random.uniform(0, 0.3))
@@ -192,7 +193,7 @@ async def attack(gateway, tally, stop):
 
 async def connected(gateway, tls=TLS):
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, ssl=tls)
-    MINE.get().append(writer)
+    CONNECTIONS.get().append(writer)
     return reader, writer
 
 
@@ -203,8 +204,8 @@ async def opened(gateway):
     return reader, writer
 
 
-async def vanish(gateway):
-    """Gone in the middle of a frame, by reset."""
+async def reset(gateway):
+    """Resets the connection in mid-frame."""
     reader, writer = await opened(gateway)
     whole = frame(0x81, json.dumps({"type": "text", "id": "v", "text": "x" * random.randint(1, 5000)}).encode())
     writer.write(whole[: random.randint(1, len(whole))])
@@ -214,7 +215,7 @@ async def vanish(gateway):
 
 
 async def stall(gateway):
-    """Asks for much and reads nothing."""
+    """Requests long responses and reads nothing."""
     reader, writer = await opened(gateway)
     reader._transport.pause_reading()
     text = " ".join(["w"] * 20000)
@@ -223,8 +224,8 @@ async def stall(gateway):
     await asyncio.sleep(random.uniform(1, 6))
 
 
-async def rubbish(gateway):
-    """Bytes that aren't frames, or frames that aren't allowed."""
+async def invalid_frames(gateway):
+    """Sends bytes that aren't frames, or invalid frames."""
     reader, writer = await opened(gateway)
     for _ in range(random.randint(1, 20)):
         writer.write(random.choice([
@@ -235,8 +236,8 @@ async def rubbish(gateway):
     await asyncio.wait_for(reader.read(), 10)
 
 
-async def malformed(gateway):
-    """Frames that are right with messages that are wrong, until it is thrown out."""
+async def invalid_messages(gateway):
+    """Sends valid frames with invalid messages, until it is disconnected."""
     reader, writer = await opened(gateway)
     for _ in range(40):
         writer.write(frame(0x81, random.choice([b"{", b"[]", b'{"type":1}', b'{"type":"text"}', b'{"type":"x"}', b"[" * 500, b'{"a":1,"a":2}'])))
@@ -244,14 +245,14 @@ async def malformed(gateway):
 
 
 async def half_open(gateway):
-    """A connection that says nothing, or only the beginning of a handshake."""
+    """Sends nothing, or an incomplete or invalid handshake."""
     reader, writer = await connected(gateway, tls=None)
     writer.write(random.choice([b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00", os.urandom(300), b"GET / HTTP/1.1\r\n\r\n"]))
     await asyncio.wait_for(reader.read(), 10)
 
 
 async def trickle(gateway):
-    """A request head that never ends."""
+    """Sends an endless request head."""
     reader, writer = await connected(gateway)
     writer.write(b"GET /v1/ws HTTP/1.1\r\n")
     for _ in range(100):
@@ -262,7 +263,7 @@ async def trickle(gateway):
         await asyncio.sleep(0.1)
 
 
-ATTACKS = [vanish, vanish, stall, rubbish, rubbish, malformed, half_open, trickle]
+ATTACKS = [reset, reset, stall, invalid_frames, invalid_frames, invalid_messages, half_open, trickle]
 
 
 async def round_(gateway, seconds, clients, tally):
@@ -281,8 +282,8 @@ async def round_(gateway, seconds, clients, tally):
         task.cancel()
 
 
-async def quiet(gateway):
-    """Until the last deadline of what is left over has passed."""
+async def wait_for_cleanup(gateway):
+    """Waits until the deadlines of all attackers' connections have passed; returns memory and descriptors."""
     await asyncio.sleep(12)
     return gateway.resident(), gateway.descriptors()
 
@@ -295,7 +296,7 @@ async def main():
     parser.add_argument("--executable", type=pathlib.Path, required=True)
     options = parser.parse_args()
     random.seed(options.seed)
-    # Writing to a connection that threw us out is what attackers do all day.
+    # Suppresses asyncio's warnings about writing to closed connections.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     print(f"seed {options.seed}, {options.clients} clients, {options.minutes} minutes", flush=True)
     gateway = Gateway(options.executable.resolve(), options.clients)
@@ -304,17 +305,17 @@ async def main():
     warm = max(20, total / 5)
     try:
         await round_(gateway, warm, options.clients, tally)
-        before, descriptors_before = await quiet(gateway)
+        before, descriptors_before = await wait_for_cleanup(gateway)
         print(f"after the first round: {before / 1e6:.1f} MB, {descriptors_before} descriptors", flush=True)
         await round_(gateway, max(10, total - warm), options.clients, tally)
-        after, descriptors_after = await quiet(gateway)
+        after, descriptors_after = await wait_for_cleanup(gateway)
         print(f"at the end: {after / 1e6:.1f} MB, {descriptors_after} descriptors", flush=True)
     finally:
         alive = gateway.is_alive()
         status = gateway.stop()
     problems = []
     if not alive:
-        problems.append("the gateway died; its log is " + gateway.log.name)
+        problems.append("the gateway exited; see " + gateway.log.name)
     elif status != 0:
         problems.append(f"the gateway's exit status was {status}")
     if tally.errors:
@@ -324,7 +325,7 @@ async def main():
     if descriptors_after > descriptors_before + 2:
         problems.append(f"descriptors grew from {descriptors_before} to {descriptors_after}")
     if tally.conversations == 0:
-        problems.append("no conversation came about")
+        problems.append("no conversation completed")
     for problem in problems:
         print("FAILED:", problem)
     print(f"{tally.conversations} conversations and {tally.messages} exchanges among {tally.attacks} attacks, {len(tally.errors)} errors")

@@ -14,7 +14,7 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
         switch error {
         case .cannotConnect, .tls, .lost: self = .noConnection
         case .refused: self = .refused
-        // An invalid 101 response comes from a server that isn't a gateway; it is no rejection.
+        // A server that sends an invalid 101 response isn't a gateway, so there is no connection.
         case .handshake: self = .noConnection
         case .timedOut: self = .timedOut
         case .closed: self = .lost

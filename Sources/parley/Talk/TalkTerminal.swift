@@ -5,7 +5,7 @@ import GatewayServer
 ///
 /// On a terminal, a response and its latencies share a line. Concurrent responses are printed one after the other.
 final class TalkTerminal {
-    private struct Reply {
+    private struct Response {
         let id: String
         var text = ""
         /// The note after the completed response; nil while it is incomplete.
@@ -26,7 +26,7 @@ final class TalkTerminal {
     /// The `errno` value of the first failure to write standard output; nil if there was none.
     private(set) var outputFailure: Int32?
     /// The incomplete responses. The first one is being printed, the others wait for it.
-    private var replies: [Reply] = []
+    private var responses: [Response] = []
     private var isLineOpen = false
 
     init(screen: TalkScreen?, isQuiet: Bool, isJSON: Bool) {
@@ -51,36 +51,36 @@ final class TalkTerminal {
     func piece(_ text: String, of id: String, beginsLine: Bool) {
         guard !isJSON else { return }
         let index: Int
-        if let known = replies.firstIndex(where: { $0.id == id }) {
+        if let known = responses.firstIndex(where: { $0.id == id }) {
             index = known
         } else {
-            replies.append(Reply(id: id))
-            index = replies.count - 1
+            responses.append(Response(id: id))
+            index = responses.count - 1
         }
         if index == 0 {
             show(text, beginsLine: beginsLine)
         } else {
-            guard replies[index].text.utf8.count + text.utf8.count <= Self.maximumQueuedBytes else { return }
-            replies[index].text += beginsLine && !replies[index].text.isEmpty ? "\n" + text : text
+            guard responses[index].text.utf8.count + text.utf8.count <= Self.maximumQueuedBytes else { return }
+            responses[index].text += beginsLine && !responses[index].text.isEmpty ? "\n" + text : text
         }
     }
 
     /// Completes the response to `id`.
     func finish(_ id: String, note: String) {
         guard !isJSON else { return notice("\(id): \(note)") }
-        guard let index = replies.firstIndex(where: { $0.id == id }) else { return notice("\(id): \(note)") }
+        guard let index = responses.firstIndex(where: { $0.id == id }) else { return notice("\(id): \(note)") }
         guard index == 0 else {
-            replies[index].note = note
+            responses[index].note = note
             return
         }
         end(note: note)
-        replies.removeFirst()
+        responses.removeFirst()
         // Responses that waited for this one.
-        while let next = replies.first {
+        while let next = responses.first {
             show(next.text, beginsLine: true)
             guard let note = next.note else { break }
             end(note: note)
-            replies.removeFirst()
+            responses.removeFirst()
         }
     }
 

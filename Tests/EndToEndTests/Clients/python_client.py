@@ -1,7 +1,7 @@
-"""A conversation with a gateway by a client that wasn't written with it: the library `websockets`.
+"""A conversation with a gateway through a third-party client, the library `websockets`.
 
 Usage: python_client.py wss://127.0.0.1:PORT/v1/ws deflate|plain
-Prints PASS and exits 0, or says what it expected and exits 1.
+Prints PASS and exits 0, or prints the failed expectation and exits 1.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Client:
         await self.socket.send(json.dumps(message))
 
     async def message(self, kind, **fields):
-        """The next message, of this type and with these fields; acks of chunks are passed over."""
+        """Returns the next message, and checks its type and fields; acks of chunks are skipped."""
         while True:
             raw = await asyncio.wait_for(self.socket.recv(), 20)
             expect(isinstance(raw, str), f"{kind}, not {len(raw)} bytes")
@@ -57,15 +57,15 @@ async def texts(client):
     whole = " ".join(f"word{number}" for number in range(500))
     await client.send({"type": "text", "id": "m2", "text": whole})
     await client.message("ack", id="m2")
-    heard, sequence = "", None
+    received, sequence = "", None
     while True:
         delta = await client.message("text", reply_to="m2")
         expect(sequence is None or delta["seq"] == sequence + 1, "seq grows by one")
         sequence = delta["seq"]
-        heard += delta["text"]
+        received += delta["text"]
         if delta.get("done"):
             break
-    expect(heard == whole, "the deltas add up")
+    expect(received == whole, "the deltas add up")
     await client.send({"type": "ack", "seq": sequence})
 
     await client.send({"type": "text", "id": "m3", "text": whole, "stream": False})
@@ -85,11 +85,11 @@ async def audio(client):
     for chunk in chunks:
         await client.socket.send(chunk)
     await client.send({"type": "audio", "id": "a1", "final": True})
-    heard, accepted = b"", 0
+    received, accepted = b"", 0
     while True:
         raw = await asyncio.wait_for(client.socket.recv(), 20)
         if isinstance(raw, bytes):
-            heard += raw
+            received += raw
             continue
         message = json.loads(raw)
         if message["type"] == "ack":
@@ -101,7 +101,7 @@ async def audio(client):
         else:
             expect(message["type"] == "audio", raw)
     expect(accepted == len(chunks), f"{len(chunks)} chunks are acknowledged, not {accepted}")
-    expect(heard == sound, "the sound comes back")
+    expect(received == sound, "the audio is echoed")
 
     data = base64.b64encode(sound).decode()
     await client.send({"type": "audio", "id": "a2", "format": form, "data": data, "final": True})
@@ -120,14 +120,14 @@ async def errors(client):
     await client.error("invalid_audio")
     await client.send({"type": "cancel", "id": "nobody"})
     await client.error("not_found")
-    # In fragments, as the library makes them.
+    # An iterator is sent in fragments.
     await client.socket.send(iter(['{"type":"pi', 'ng","id":"f', 'rag"}']))
     await client.message("pong", id="frag")
     await (await client.socket.ping())
 
 
 async def resuming(url, options):
-    """A connection that dies, and one that goes on where it was."""
+    """The connection is lost, and a second one resumes the session."""
     async with connect(url, **options) as socket:
         client = Client(socket)
         session = await client.message("session", resumed=False)

@@ -1,8 +1,8 @@
-"""A gateway that plays one scene of what `parley talk` has to cope with, on a port of its own, over plain WebSocket.
+"""A scripted gateway for tests of `parley talk`: plays one scene over plain WebSocket, on a free port.
 
 usage: scripted_gateway.py SCENE
 
-Prints the port first, then each text message of the client with the number of its connection, as a line of JSON.
+Prints the port, then one line of JSON per connection (target and headers) and per text message of the client.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Connection:
         await self.writer.drain()
 
     async def receive(self):
-        """The next text message of the client; None at the end."""
+        """Returns the next text message of the client; None after its close frame."""
         while True:
             head = await self.reader.readexactly(2)
             size = head[1] & 0x7F
@@ -57,7 +57,7 @@ class Connection:
                 return message
 
     async def acknowledged(self, seq):
-        """The client has everything up to there."""
+        """Waits until the client has acknowledged `seq`."""
         while (await self.wait_for("ack"))["seq"] < seq:
             pass
 
@@ -74,16 +74,16 @@ class Connection:
         self.writer.transport.abort()
 
 
-def answer(text, request, seq, **fields):
+def response(text, request, seq, **fields):
     return {"type": "text", "seq": seq, "reply_to": request["id"], "text": text, "final": True, "done": True} | fields
 
 
 async def drip(connection):
-    """An answer that comes byte by byte, for longer than the client waits for a sign of life."""
+    """A response that trickles in byte by byte, for longer than the client's timeout."""
     await connection.session()
     request = await connection.wait_for("text")
     await connection.send({"type": "ack", "id": request["id"]})
-    for byte in connection.frame(1, json.dumps(answer("slow", request, 1)).encode()):
+    for byte in connection.frame(1, json.dumps(response("slow", request, 1)).encode()):
         connection.writer.write(bytes([byte]))
         await connection.writer.drain()
         await asyncio.sleep(0.03)
@@ -91,19 +91,19 @@ async def drip(connection):
 
 
 async def thinking(connection):
-    """Nothing but pings for a while."""
+    """Only pings for longer than the client's timeout, then the response."""
     await connection.session()
     request = await connection.wait_for("text")
     for _ in range(8):
         connection.writer.write(connection.frame(9, b"?"))
         await connection.writer.drain()
         await asyncio.sleep(0.25)
-    await connection.send(answer("thought over", request, 1))
+    await connection.send(response("thought over", request, 1))
     await connection.leave()
 
 
 async def pings(connection):
-    """Pings for ever."""
+    """Endless pings, no response."""
     await connection.session()
     await connection.wait_for("text")
     while True:
@@ -113,7 +113,7 @@ async def pings(connection):
 
 
 async def unacknowledged(connection):
-    """The connection is lost before the `ack`, and again in the middle of the answer."""
+    """The connection is lost before the `ack`, and again in the middle of the response."""
     if connection.number == 1:
         await connection.session()
         await connection.wait_for("text")
@@ -126,12 +126,12 @@ async def unacknowledged(connection):
         await connection.acknowledged(1)
         return connection.cut()
     await connection.session(resumed=True, last_seq=2)
-    await connection.send(answer("second", {"id": "t1"}, 2))
+    await connection.send(response("second", {"id": "t1"}, 2))
     await connection.leave()
 
 
 async def duplicate(connection):
-    """The text had arrived: its `ack` was lost."""
+    """The text was received, but its `ack` was lost."""
     if connection.number == 1:
         await connection.session()
         await connection.wait_for("text")
@@ -139,12 +139,12 @@ async def duplicate(connection):
     await connection.session(resumed=True, last_seq=0)
     request = await connection.wait_for("text")
     await connection.send({"type": "ack", "id": request["id"], "duplicate": True})
-    await connection.send(answer("once", request, 1))
+    await connection.send(response("once", request, 1))
     await connection.leave()
 
 
 async def forgotten(connection):
-    """The gateway has lost the session, and with it a request that it had acknowledged."""
+    """The session has expired, and with it a request that was acknowledged."""
     if connection.number == 1:
         await connection.session()
         request = await connection.wait_for("text")
@@ -155,12 +155,12 @@ async def forgotten(connection):
     await connection.session(lost=True, resume_error="expired")
     request = await connection.wait_for("text")
     await connection.send({"type": "ack", "id": request["id"]})
-    await connection.send(answer("of the new one", request, 1))
+    await connection.send(response("of the new one", request, 1))
     await connection.leave()
 
 
 async def spoken(connection):
-    """Two answers with sound, the second cut in the middle of a sample."""
+    """Two responses with audio; that of the second ends in the middle of a sample."""
     await connection.session()
     form = {"codec": "pcm16", "rate": 22050, "channels": 1}
     for number, chunks in enumerate([[b"\x01\x00" * 500, b"\x02"], [b"\x03\x00" * 10, b"\x04\x00\x05"]]):
@@ -177,14 +177,14 @@ async def spoken(connection):
 
 
 async def mute(connection):
-    """Text only, whatever was asked for."""
+    """A text response without audio, whatever the request."""
     await connection.session()
-    await connection.send(answer("no sound", await connection.wait_for("text"), 1))
+    await connection.send(response("no sound", await connection.wait_for("text"), 1))
     await connection.leave()
 
 
 async def heard(connection):
-    """A transcript, and an answer to it."""
+    """A transcript, followed by a response."""
     await connection.session()
     request = await connection.wait_for("audio")
     await connection.send({"type": "ack", "id": request["id"], "chunks": 0})
@@ -193,7 +193,7 @@ async def heard(connection):
     reply = {"reply_to": request["id"]}
     await connection.send({"type": "transcript", "seq": 1, "text": "what", "final": False} | reply)
     await connection.send({"type": "transcript", "seq": 2, "text": "what time is it", "final": True} | reply)
-    await connection.send(answer("ten past nine", request, 3))
+    await connection.send(response("ten past nine", request, 3))
     await connection.leave()
 
 

@@ -1,8 +1,8 @@
-"""`parley talk` on a terminal: keys in, a screen out.
+"""Drives `parley talk` on a pseudo-terminal: types keys and checks the screen.
 
 usage: terminal.py PARLEY URL SCENE [FOLDER]
 
-Prints PASS, or what was missing, and exits accordingly.
+Prints PASS and exits 0, or prints the failed expectation and exits 1.
 """
 
 import codecs
@@ -18,11 +18,11 @@ import termios
 import time
 import unicodedata
 
-PATIENCE = 40
+TIMEOUT = 40
 
 
 class Screen:
-    """As much of a terminal as lines of text need: rows of cells, with what was scrolled away. A row that was wrapped goes on in the next."""
+    """A minimal terminal emulator: rows of cells, including those that have scrolled out. A wrapped row continues in the next one."""
 
     def __init__(self, columns):
         self.columns = columns
@@ -77,7 +77,7 @@ class Terminal:
         self.process, self.master = pty.fork()
         if self.process == 0:
             os.environ["TERM"] = "xterm"
-            # Until its size is known.
+            # Waits until the size of the terminal is set.
             sys.stdin.readline()
             os.execv(command[0], command)
         self.resize(columns)
@@ -102,11 +102,11 @@ class Terminal:
         return bool(part)
 
     def expect(self, pattern):
-        """Waits until it stands on the screen."""
-        deadline = time.monotonic() + PATIENCE
+        """Waits until the pattern matches the text of the screen."""
+        deadline = time.monotonic() + TIMEOUT
         while not re.search(pattern, self.screen.text(), re.M):
             if not self.read(deadline):
-                sys.exit(f"{pattern[:100]!r} didn't come; the screen: {self.screen.text()[-2000:]!r}")
+                sys.exit(f"{pattern[:100]!r} not found; the screen: {self.screen.text()[-2000:]!r}")
 
     def type(self, keys):
         data = keys.encode()
@@ -114,7 +114,7 @@ class Terminal:
             data = data[os.write(self.master, data[:1024]):]
 
     def exit(self):
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while self.read(deadline):
             pass
         _, status = os.waitpid(self.process, 0)
@@ -137,18 +137,18 @@ def editing():
     terminal = begin()
     terminal.type("hellp\x7fo\r")
     terminal.expect(r"^> hello\n← hello  \(ack .*\n> $")
-    # In the middle of the line, by arrow keys and Home; what is erased comes back.
+    # Editing in the middle of the line with arrow keys and Home; Ctrl-Y inserts the erased text.
     terminal.type("world\x1b[D\x1b[D-\x1b[Hbig \r")
     terminal.expect(r"^← big wor-ld  \(ack")
     terminal.type("keep drop\x17lose\x15\x19\r")
     terminal.expect(r"^← keep lose  \(ack")
-    # Characters of several bytes, of two columns, and of several scalars.
+    # Characters of several bytes, two columns, or several scalars.
     terminal.type("日本語é👍🏽\x1b[D\x7f!\r")
     terminal.expect(r"^← 日本語!👍🏽  \(ack")
     check(terminal_is_raw(terminal), "the terminal isn't in raw mode")
     terminal.type("\x04")
-    check(terminal.exit() == 0, "Ctrl-D ends with another status than 0")
-    # The process group of the terminal is gone with its leader; what is left is the mode.
+    check(terminal.exit() == 0, "Ctrl-D exits with a status other than 0")
+    # The pseudo-terminal is closed with its session leader, so only the mode's escape sequences can be checked.
     check(b"\x1b[?2004h" in terminal.bytes and b"\x1b[?2004l" in terminal.bytes, "bracketed paste isn't switched on and off")
 
 
@@ -166,14 +166,14 @@ def history():
     terminal.type("\x1b[A\x1b[A\x1b[B\x1b[A again\r")
     terminal.expect(r"^← first again  \(ack")
     terminal.type("\x04")
-    check(terminal.exit() == 0, "another status than 0")
-    check(os.stat(path).st_mode & 0o777 == 0o600, "the history isn't for its owner only")
+    check(terminal.exit() == 0, "exit status other than 0")
+    check(os.stat(path).st_mode & 0o777 == 0o600, "the mode of the history file isn't 0600")
     check(open(path).read() == "first\nsecond\nfirst again\n", open(path).read())
     terminal = begin("--history", path)
     terminal.type("\x1b[A\r")
     terminal.expect(r"^← first again  \(ack")
     terminal.type("\x04")
-    check(terminal.exit() == 0, "another status than 0")
+    check(terminal.exit() == 0, "exit status other than 0")
 
 
 def long():
@@ -181,18 +181,18 @@ def long():
     line = "".join(f"{number:05}" for number in range(4000))
     terminal.type(line + "\r")
     terminal.expect("^> " + line + "\n← " + line + "  \\(ack")
-    # A paste with two lines in it is one text.
+    # A paste of two lines is one text.
     terminal.type("\x1b[200~one\ntwo\x1b[201~\r")
     terminal.expect(r"^← one\ntwo  \(ack")
     terminal.type("\x04")
-    check(terminal.exit() == 0, "another status than 0")
+    check(terminal.exit() == 0, "exit status other than 0")
 
 
 def keys():
     terminal = begin(columns=30)
     terminal.type("never sent\x03")
     terminal.expect(r"^> never sent\^C\n> $")
-    # A line that is longer than the window shows its end.
+    # A line longer than the window shows its end, after an ellipsis.
     terminal.type("abcdefghijklmnopqrstuvwxyz0123456789")
     terminal.expect(r"^> …lmnopqrstuvwxyz0123456789$")
     terminal.screen.columns = 60
@@ -200,13 +200,13 @@ def keys():
     terminal.expect(r"^> abcdefghijklmnopqrstuvwxyz0123456789$")
     terminal.type("\x15sent\r")
     terminal.expect(r"^← sent  \(ack")
-    check("← never sent" not in terminal.screen.text(), "an abandoned line was sent")
+    check("← never sent" not in terminal.screen.text(), "a discarded line was sent")
     terminal.type("\x03")
-    check(terminal.exit() == 0, "Ctrl-C on an empty line ends with another status than 0")
+    check(terminal.exit() == 0, "Ctrl-C on an empty line exits with a status other than 0")
 
 
 def ended():
-    """Whatever ends it, the terminal is as it was."""
+    """The terminal mode is restored after signals."""
     for end in [signal.SIGINT, signal.SIGTERM]:
         terminal = begin()
         raw = terminal_is_raw(terminal)
@@ -216,7 +216,7 @@ def ended():
 
 
 def suspended():
-    """Ctrl-Z gives the terminal back to the shell, and the line is there again after fg."""
+    """Ctrl-Z restores the terminal mode for the shell; after fg the line is shown again."""
     terminal = Terminal(["/bin/bash", "--norc", "-i"])
     terminal.type("PS1='shell: '\r")
     terminal.expect("^shell: $")

@@ -105,7 +105,7 @@ final class AnswersTarget: FuzzTarget {
         var sound = WAVStream()
         var samples: [UInt8] = []
         var formats: [AudioFormat] = []
-        func take(_ piece: WAVStream.Piece) {
+        func collect(_ piece: WAVStream.Piece) {
             switch piece {
             case .format(let format): formats.append(format)
             case .samples(let whole):
@@ -114,8 +114,8 @@ final class AnswersTarget: FuzzTarget {
             }
         }
         do throws(AnswerFault) {
-            for piece in pieces { try sound.take(piece.span.bytes) { take($0) } }
-            sound.finish { take($0) }
+            for piece in pieces { try sound.take(piece.span.bytes) { collect($0) } }
+            sound.finish { collect($0) }
         } catch {
             // Which of several faults is found first depends on how many bytes have arrived.
             return samples.isEmpty ? ["refused"] : ["\(error)"]

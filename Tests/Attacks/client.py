@@ -1,4 +1,4 @@
-"""The innocent client: one that behaves, with a message every few milliseconds, and keeps the time of each answer."""
+"""A well-behaved client that sends a message every few milliseconds and measures the latency of each response."""
 import asyncio
 import json
 import ssl
@@ -11,8 +11,8 @@ TLS.check_hostname = False
 TLS.verify_mode = ssl.CERT_NONE
 
 
-class Innocent:
-    # Between two messages: often enough for a p99 within seconds, seldom enough to leave the gateway to the attackers.
+class Client:
+    # Seconds between two messages: short enough for a p99 within seconds, long enough to leave the gateway to the attackers.
     pause = 0.004
 
     def __init__(self, gateway):
@@ -28,14 +28,14 @@ class Innocent:
         return self
 
     async def receive(self, kind, **fields):
-        """The next message, which has to be this one."""
+        """Returns the next message, which must be of this kind and have these fields."""
         message = json.loads(await asyncio.wait_for(self.socket.recv(), 30))
         if message["type"] != kind or any(message.get(name) != value for name, value in fields.items()):
-            raise RuntimeError(f"{kind} {fields} was due, this came: {message}")
+            raise RuntimeError(f"expected {kind} {fields}, got {message}")
         return message
 
     async def exchange(self):
-        """A ping and its pong, or a text with its ack and its answer. Returns the seconds from sending to the last answer."""
+        """Sends a ping or a text, and returns the seconds until its pong, or its ack and response."""
         self.serial += 1
         name = f"m{self.serial}"
         begin = time.perf_counter()
@@ -45,15 +45,15 @@ class Innocent:
             return time.perf_counter() - begin
         await self.socket.send(json.dumps({"type": "text", "id": name, "text": "Is anybody there?"}))
         await self.receive("ack", id=name)
-        answer = await self.receive("text", reply_to=name, text="Is anybody there?", done=True)
+        response = await self.receive("text", reply_to=name, text="Is anybody there?", done=True)
         seconds = time.perf_counter() - begin
-        if answer["seq"] >= self.acknowledged + 50:
-            self.acknowledged = answer["seq"]
+        if response["seq"] >= self.acknowledged + 50:
+            self.acknowledged = response["seq"]
             await self.socket.send(json.dumps({"type": "ack", "seq": self.acknowledged}))
         return seconds
 
-    async def talk(self, seconds):
-        """Talks for so long, and returns how long each exchange took."""
+    async def exchange_for(self, seconds):
+        """Runs exchanges for this many seconds, and returns their durations."""
         times = []
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -65,7 +65,7 @@ class Innocent:
         await self.socket.send('{"type":"status","id":"s"}')
         return await self.receive("status", id="s")
 
-    async def leave(self):
+    async def close(self):
         await self.socket.send('{"type":"bye"}')
         await self.socket.wait_closed()
         if self.socket.close_code != 1000:
