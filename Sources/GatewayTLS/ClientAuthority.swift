@@ -33,7 +33,7 @@ struct ClientAuthority {
         }
         guard let path else { return SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil) }
         guard SSL_CTX_load_verify_file(context, path) == 1, let names = SSL_load_client_CA_file(path) else {
-            throw TLSConfigurationError(path: path, .refused(OpenSSLErrors.takeReason() ?? "no reason given"))
+            throw TLSConfigurationError(path: path, .rejected(OpenSSLErrors.takeReason() ?? "no reason given"))
         }
         SSL_CTX_set_client_CA_list(context, names)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (mode == .required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nil)

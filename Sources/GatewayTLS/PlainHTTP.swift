@@ -34,7 +34,7 @@ package enum PlainHTTP {
     /// Returns a complete `400 Bad Request` response with a JSON problem (RFC 9457).
     ///
     /// `correlationID` is written unescaped: it must be a ULID, never a client's text.
-    package static func refusal(correlationID: String, hasBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
+    package static func rejection(correlationID: String, hasBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
         let body = """
             {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid_upgrade",\
             "detail":"This port speaks TLS: use wss:// or https://","correlation_id":"\(correlationID)"}

@@ -46,7 +46,7 @@ package final class TLSBuffers {
     }
 
     /// Returns a consumed buffer for reuse. If it is still referenced at the next read, it isn't reused.
-    func giveBack(_ buffer: ByteBuffer) {
+    func recycle(_ buffer: ByteBuffer) {
         if buffer.storageCapacity == Self.capacity { received = buffer }
     }
 

@@ -63,11 +63,11 @@ final class TLSCertificate {
     /// Adds the certificate to a context, which retains its parts.
     func install(in context: OpaquePointer) throws(TLSConfigurationError) {
         OpenSSLErrors.clear()
-        guard SSL_CTX_use_certificate(context, leaf) == 1 else { throw refused(files.certificate) }
+        guard SSL_CTX_use_certificate(context, leaf) == 1 else { throw rejected(files.certificate) }
         for certificate in chain {
-            guard parley_SSL_CTX_add1_chain_cert(context, certificate) == 1 else { throw refused(files.certificate) }
+            guard parley_SSL_CTX_add1_chain_cert(context, certificate) == 1 else { throw rejected(files.certificate) }
         }
-        guard SSL_CTX_use_PrivateKey(context, key) == 1 else { throw refused(files.key) }
+        guard SSL_CTX_use_PrivateKey(context, key) == 1 else { throw rejected(files.key) }
     }
 
     /// Returns the warning about the validity at `now` (seconds since 1970), if any.
@@ -77,8 +77,8 @@ final class TLSCertificate {
         CertificateDates(path: files.certificate, name: names.first ?? "", notBefore: notBefore, notAfter: notAfter)
     }
 
-    private func refused(_ path: String) -> TLSConfigurationError {
-        TLSConfigurationError(path: path, .refused(OpenSSLErrors.takeReason() ?? "no reason given"))
+    private func rejected(_ path: String) -> TLSConfigurationError {
+        TLSConfigurationError(path: path, .rejected(OpenSSLErrors.takeReason() ?? "no reason given"))
     }
 
     private static func names(of certificate: OpaquePointer) -> [String] {

@@ -80,7 +80,7 @@ package final class TLSClientContext: Sendable {
             SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
             for certificate in try PEMFile.certificates(at: path) { X509_free(certificate) }
             guard SSL_CTX_load_verify_file(context, path) == 1 else {
-                throw TLSConfigurationError(path: path, .refused(OpenSSLErrors.takeReason() ?? "no reason given"))
+                throw TLSConfigurationError(path: path, .rejected(OpenSSLErrors.takeReason() ?? "no reason given"))
             }
         }
         let list = protocols.map { Array($0.utf8) }.filter { (1...255).contains($0.count) }.flatMap { [UInt8($0.count)] + $0 }

@@ -14,7 +14,7 @@ package struct TLSConfigurationError: Error, Sendable, Hashable, CustomStringCon
         /// The key doesn't match the certificate; the problem's `path` is the key's.
         case mismatch(certificate: String)
         /// OpenSSL rejects the file by policy, such as an RSA key of 1024 bits, for this reason.
-        case refused(String)
+        case rejected(String)
         case noCertificates
         /// Client certificates are required or optional, but no authority to verify them is configured.
         case noClientAuthority
@@ -64,7 +64,7 @@ extension TLSConfigurationError.Reason {
         case .notAKey: "contains no PEM private key"
         case .encryptedKey: "is encrypted; provide a key without a passphrase"
         case .mismatch(let certificate): "doesn't match the certificate \(certificate)"
-        case .refused(let reason): "rejected by OpenSSL: \(reason)"
+        case .rejected(let reason): "rejected by OpenSSL: \(reason)"
         case .noCertificates: "at least one certificate is required"
         case .noClientAuthority: "client certificates can't be verified without an authority"
         case .unsupported(let reason): "not supported by OpenSSL: \(reason)"

@@ -2,7 +2,7 @@ package import NIOCore
 
 extension TLSHandler {
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard phase != .closed, phase != .refused else {
+        guard phase != .closed, phase != .rejected else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
@@ -23,7 +23,7 @@ extension TLSHandler {
     // MARK: Direct writes
 
     /// Whether the kernel has accepted all previous bytes, and further bytes can be sent to it directly.
-    package var isClear: Bool {
+    package var canSendDirectly: Bool {
         phase == .established && !isOutputClosed && writes.isEmpty && queuedWrites == 0 && descriptor != nil
     }
 
@@ -74,7 +74,7 @@ extension TLSHandler {
             sendCloseNotify(context)
             failWrites(ChannelError.outputClosed)
             context.close(mode: .output, promise: promise)
-        case .refused, .closed:
+        case .rejected, .closed:
             context.close(mode: .output, promise: promise)
         }
     }

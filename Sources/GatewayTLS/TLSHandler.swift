@@ -23,7 +23,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         case handshaking
         case established
         /// Plain HTTP was rejected; further inbound bytes are discarded.
-        case refused
+        case rejected
         /// Nothing is received or sent any more.
         case closed
     }
@@ -139,7 +139,7 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
-        defer { buffers.giveBack(buffer) }
+        defer { buffers.recycle(buffer) }
         guard phase == .handshaking || phase == .established, !isInputClosed else { return }
         if connection.incoming.readableBytes == 0 {
             connection.incoming = buffer
@@ -150,7 +150,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         guard !isReading else { return }
         isReading = true
         defer { isReading = false }
-        if expectsHello, refusesPlainHTTP(context) { return }
+        if expectsHello, rejectsPlainHTTP(context) { return }
         if phase == .handshaking { continueHandshake(context) }
         if phase == .established { decrypt(context) }
         connection.incoming = ByteBuffer()
@@ -198,7 +198,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     /// Rejects plain HTTP.
     ///
     /// - Returns: whether the bytes aren't to be handled as TLS, because they are plain HTTP or too few to decide.
-    private func refusesPlainHTTP(_ context: ChannelHandlerContext) -> Bool {
+    private func rejectsPlainHTTP(_ context: ChannelHandlerContext) -> Bool {
         switch PlainHTTP.verdict(of: connection.incoming) {
         case .undecided:
             return true
@@ -207,10 +207,10 @@ package final class TLSHandler: ChannelDuplexHandler {
             return false
         case .request(let hasBody):
             expectsHello = false
-            phase = .refused
+            phase = .rejected
             connection.incoming = ByteBuffer()
             failWrites(TLSError.plainHTTP)
-            let response = PlainHTTP.refusal(
+            let response = PlainHTTP.rejection(
                 correlationID: makeCorrelationID?() ?? "", hasBody: hasBody, allocator: context.channel.allocator)
             transmit(response, context: context, promise: nil)
             context.close(mode: .output, promise: nil)
@@ -240,7 +240,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         // The end of TCP's input. Later handlers receive the end once, preceded by an error if close_notify is missing.
         switch phase {
         case .waiting, .handshaking: fail(context, .closedDuringHandshake)
-        case .refused: context.close(promise: nil)
+        case .rejected: context.close(promise: nil)
         case .established where !isInputClosed:
             isInputClosed = true
             if !isOutputClosed { context.fireErrorCaught(TLSError.truncated) }
@@ -254,7 +254,7 @@ package final class TLSHandler: ChannelDuplexHandler {
             switch phase {
             case .handshaking: .closedDuringHandshake
             case .established where !isInputClosed && !isOutputClosed: .truncated
-            case .waiting, .established, .refused, .closed: nil
+            case .waiting, .established, .rejected, .closed: nil
             }
         phase = .closed
         failWrites(ChannelError.ioOnClosedChannel)

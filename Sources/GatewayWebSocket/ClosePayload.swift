@@ -30,7 +30,7 @@ package enum ClosePayload {
     }
 
     /// Returns the number of bytes of a UTF-8 reason that fit into the frame: at most 123, without splitting a character.
-    static func fitting(_ reason: RawSpan) -> Int {
+    static func fittingByteCount(_ reason: RawSpan) -> Int {
         guard reason.byteCount > maximumReasonBytes else { return reason.byteCount }
         var end = maximumReasonBytes
         while end > 0, reason.unsafeLoad(fromByteOffset: end, as: UInt8.self) & 0xC0 == 0x80 { end -= 1 }

@@ -22,7 +22,7 @@ package struct CompressionAgreement: Sendable, Equatable {
     }
 
     /// Returns whether messages of `sender` may refer to previous ones.
-    package func takesContextOver(_ sender: WebSocketRole) -> Bool {
+    package func usesContextTakeover(_ sender: WebSocketRole) -> Bool {
         switch sender {
         case .server: !serverNoContextTakeover
         case .client: !clientNoContextTakeover

@@ -9,7 +9,7 @@ package struct FrameParser: Sendable {
     package let allowsCompression: Bool
     private var partial = InlineArray<14, UInt8>(repeating: 0)
     /// The copied bytes of an incomplete header.
-    package private(set) var keptCount = 0
+    package private(set) var partialCount = 0
 
     package init(role: WebSocketRole, allowsCompression: Bool) {
         self.role = role
@@ -21,19 +21,19 @@ package struct FrameParser: Sendable {
     /// - Returns: nil when the header is incomplete; then all readable bytes are consumed.
     /// - Throws: the violated rule of RFC 6455 §5.2.
     package mutating func next(in buffer: inout ByteBuffer) throws(WebSocketError) -> FrameHeader? {
-        if keptCount == 0 {
+        if partialCount == 0 {
             if let header = try FrameHeader.parse(buffer.readableBytesSpan, role: role, allowsCompression: allowsCompression) {
                 buffer.moveReaderIndex(forwardBy: header.byteCount)
                 return header
             }
         }
         // Byte by byte, so that no byte after the header is consumed. Happens at most once per read.
-        while keptCount < FrameHeader.maximumByteCount, let byte = buffer.readInteger(as: UInt8.self) {
-            partial[keptCount] = byte
-            keptCount += 1
-            let span = partial.span.bytes.extracting(first: keptCount)
+        while partialCount < FrameHeader.maximumByteCount, let byte = buffer.readInteger(as: UInt8.self) {
+            partial[partialCount] = byte
+            partialCount += 1
+            let span = partial.span.bytes.extracting(first: partialCount)
             if let header = try FrameHeader.parse(span, role: role, allowsCompression: allowsCompression) {
-                keptCount = 0
+                partialCount = 0
                 return header
             }
         }

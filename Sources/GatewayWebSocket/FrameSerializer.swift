@@ -65,7 +65,7 @@ package struct FrameSerializer: Sendable {
         if let code {
             payload[0] = UInt8(truncatingIfNeeded: code >> 8)
             payload[1] = UInt8(truncatingIfNeeded: code)
-            let reasonCount = ClosePayload.fitting(reason)
+            let reasonCount = ClosePayload.fittingByteCount(reason)
             for index in 0..<reasonCount {
                 payload[2 + index] = reason.unsafeLoad(fromByteOffset: index, as: UInt8.self)
             }

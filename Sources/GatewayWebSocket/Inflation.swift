@@ -11,7 +11,7 @@ final class Inflation {
 
     init(_ agreement: CompressionAgreement, reader: WebSocketRole, shared: SharedDeflate) {
         self.shared = shared
-        keepsContext = agreement.takesContextOver(reader.peer)
+        keepsContext = agreement.usesContextTakeover(reader.peer)
         // Some peers' zlib rounds a window of 8 bits up to 9.
         windowBits = max(9, agreement.windowBits(reader.peer))
     }
@@ -20,7 +20,7 @@ final class Inflation {
 
     func takeBuffer() -> ByteBuffer { shared.takeSpare() }
 
-    func giveBack(_ buffer: consuming ByteBuffer) { shared.giveBack(buffer) }
+    func recycle(_ buffer: consuming ByteBuffer) { shared.recycle(buffer) }
 
     func inflate(_ message: RawSpan, limit: Int, into output: inout ByteBuffer) throws(WebSocketError) {
         guard let inflater = inflater() else { throw .inflateOutOfMemory }

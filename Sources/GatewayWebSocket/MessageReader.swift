@@ -67,7 +67,7 @@ package struct MessageReader: ~Copyable {
     package var bufferedBytes: Int { assembly.storageCapacity + inflated.storageCapacity }
 
     /// The bytes of an incomplete frame header.
-    package var partialHeaderBytes: Int { parser.keptCount }
+    package var partialHeaderBytes: Int { parser.partialCount }
 
     /// Whether a message is incomplete.
     package var isWithinMessage: Bool { message != nil }
@@ -260,7 +260,7 @@ package struct MessageReader: ~Copyable {
         case .inflated:
             var buffer = ByteBuffer()
             swap(&buffer, &inflated)
-            inflation?.giveBack(buffer)
+            inflation?.recycle(buffer)
         }
     }
 

@@ -19,7 +19,7 @@ package struct MessageWriter: ~Copyable {
     package init(role: WebSocketRole, compression: (agreement: CompressionAgreement, shared: SharedDeflate)? = nil) {
         serializer = FrameSerializer(role: role)
         shared = compression?.shared
-        keepsContext = compression?.agreement.takesContextOver(role) ?? false
+        keepsContext = compression?.agreement.usesContextTakeover(role) ?? false
         windowBits = compression?.agreement.windowBits(role) ?? CompressionAgreement.defaultWindowBits
     }
 

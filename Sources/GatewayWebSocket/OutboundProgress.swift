@@ -21,7 +21,7 @@ package struct OutboundProgress {
             stuckSince = nil
             return false
         }
-        guard let since = stuckSince, !hasMoved(pending: pending) else {
+        guard let since = stuckSince, !hasProgressed(pending: pending) else {
             stuckSince = now
             previouslyAccepted = written &- Int64(pending)
             return false
@@ -30,7 +30,7 @@ package struct OutboundProgress {
     }
 
     /// Returns whether the socket accepted bytes since the last check.
-    package mutating func hasMoved(pending: Int) -> Bool {
+    package mutating func hasProgressed(pending: Int) -> Bool {
         let accepted = written &- Int64(pending)
         guard accepted > previouslyAccepted else { return false }
         previouslyAccepted = accepted

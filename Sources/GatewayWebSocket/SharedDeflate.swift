@@ -54,14 +54,14 @@ package final class SharedDeflate {
         Deflater(windowBits: windowBits, keepsContext: true, memoryCeiling: memoryCeiling)
     }
 
-    /// Returns an empty buffer, which the caller owns until returning it with ``giveBack(_:)``. A second caller gets a new buffer.
+    /// Returns an empty buffer, which the caller owns until returning it with ``recycle(_:)``. A second caller gets a new buffer.
     func takeSpare() -> ByteBuffer {
         var taken = ByteBuffer()
         swap(&taken, &spare)
         return taken
     }
 
-    func giveBack(_ buffer: consuming ByteBuffer) {
+    func recycle(_ buffer: consuming ByteBuffer) {
         guard buffer.storageCapacity > spare.storageCapacity, buffer.storageCapacity <= Self.maximumSpareBytes else { return }
         buffer.clear()
         spare = buffer

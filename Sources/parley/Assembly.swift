@@ -16,13 +16,13 @@ enum Assembly {
     /// `EX_TEMPFAIL` of sysexits.h: a later start may succeed.
     static let temporaryFailure: Int32 = 75
     /// The directory of the development certificate.
-    static let stateFolder = "var"
+    static let stateDirectory = "var"
 
     /// Returns the exit status of a gateway that can't start because `/proc` isn't mounted; nil if it is mounted or the command isn't `serve`.
     ///
     /// The runtime's thread pool reads `/proc` and aborts the process without it, possibly much later, so this check runs before the first
     /// thread is started. An invalid configuration is reported in preference to the missing `/proc`.
-    static func refusalWithoutProc(_ arguments: [String]) -> Int32? {
+    static func exitStatusWithoutProc(_ arguments: [String]) -> Int32? {
         guard access("/proc/self/stat", R_OK) != 0 else { return nil }
         let isServing = arguments.first.map { $0 == "serve" || $0.hasPrefix("-") } ?? true
         guard isServing, !arguments.contains(where: { ["--help", "-h", "--version"].contains($0) }) else { return nil }
@@ -95,7 +95,7 @@ enum Assembly {
         health.set(.certificates, .ready)
         let store = try openStore(configuration, health: health)
         let archive: any ReportArchive = store ?? MemoryArchive()
-        let upstreams = try UpstreamRoster(configuration, group: group, logger: Logger(label: "parley.upstream"))
+        let upstreams = try UpstreamRegistry(configuration, group: group, logger: Logger(label: "parley.upstream"))
         let shared = SharedGateway(
             connectionLimits: ConnectionLimits(policy: ConnectionLimits.Policy(configuration)),
             sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: upstreams, store: store,
@@ -116,13 +116,13 @@ enum Assembly {
             health, tls: tls, configurationService: configurationService, descriptors: shared.descriptors, loops: loops, logger: logger)
         let reports = ReportCache()
         let operations = OperationsServer(
-            address: configuration.operations.address, demandsToken: configuration.environment == .production,
+            address: configuration.operations.address, requiresToken: configuration.environment == .production,
             token: { configurationService.current.operations.token }, health: health,
             snapshot: {
                 await snapshot(
                     gateway, configurationService.current, shared: shared, reports: reports, logs: logs, started: started)
             },
-            sessions: SessionDesk(
+            sessions: SessionOperations(
                 live: gateway, archive: archive, cache: reports, depth: { ReportDepth(configurationService.current.reports.content) },
                 logger: Logger(label: "parley.operations")),
             reload: { await configurationService.reload(because: "operations API") }, resetUpstream: { upstreams.reset($0) },
@@ -153,7 +153,7 @@ enum Assembly {
 
     /// Returns the target of a reload: the parts of the gateway that a new configuration is applied to.
     private static func reloadTarget(
-        tls: TLSContextStore, upstreams: UpstreamRoster, gateway: Gateway, logs: Logs, logger: Logger
+        tls: TLSContextStore, upstreams: UpstreamRegistry, gateway: Gateway, logs: Logs, logger: Logger
     ) -> ConfigurationService.Target {
         ConfigurationService.Target(
             certificates: { configuration in
@@ -191,7 +191,7 @@ enum Assembly {
             let warnings = tls.current.warnings(now: LoopClock.wallMilliseconds() / 1000)
             return warnings.isEmpty ? nil : warnings.map(\.summary).joined(separator: "; ")
         }
-        health.watch(.configuration) { configurationService.refusal }
+        health.watch(.configuration) { configurationService.rejection }
         health.watch(.descriptors) {
             descriptors.shortage(configurationService.current, loops: loops, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
         }
@@ -237,7 +237,7 @@ enum Assembly {
     private static func settings(_ configuration: GatewayConfiguration) throws -> TLSSettings {
         var settings = TLSSettings(configuration)
         if settings.certificates.isEmpty, configuration.environment == .development {
-            settings.certificates = [try DevelopmentCertificate.files(in: stateFolder, now: LoopClock.wallMilliseconds() / 1000)]
+            settings.certificates = [try DevelopmentCertificate.files(in: stateDirectory, now: LoopClock.wallMilliseconds() / 1000)]
         }
         return settings
     }
@@ -255,7 +255,7 @@ enum Assembly {
             environment: configuration.environment.rawValue, version: version)
         snapshot.connections.open = shared.connectionLimits.webSockets
         snapshot.connections.accepted = counters.accepted
-        snapshot.connections.refused = counters.refused
+        snapshot.connections.rejected = counters.rejected
         snapshot.connections.missedPongs = counters.missedPongs
         snapshot.connections.max = configuration.connections.max
         snapshot.sessions.attached = shared.sessions.attached

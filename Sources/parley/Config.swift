@@ -31,10 +31,10 @@ struct Config: ParsableCommand {
             if arguments.asksForHelp { throw CleanExit.helpRequest(self) }
             let loaded = try Config.load(arguments.flags)
             print("read: \(loaded.filesRead)")
-            let check = StartCheck(
-                loaded, stateFolder: Assembly.stateFolder, group: MultiThreadedEventLoopGroup.singleton, now: Int64(time(nil)))
+            let check = StartupCheck(
+                loaded, stateDirectory: Assembly.stateDirectory, group: MultiThreadedEventLoopGroup.singleton, now: Int64(time(nil)))
             for warning in loaded.warnings + check.warnings { print("warning: \(warning)") }
-            guard check.problems.isEmpty else { throw Config.refuse(ConfigurationError(problems: check.problems)) }
+            guard check.problems.isEmpty else { throw Config.reject(ConfigurationError(problems: check.problems)) }
             print("the configuration is valid")
         }
     }
@@ -78,11 +78,11 @@ struct Config: ParsableCommand {
         do {
             return try ConfigurationLoader.load(arguments: flags, environment: ProcessInfo.processInfo.environment)
         } catch {
-            throw refuse(error)
+            throw reject(error)
         }
     }
 
-    private static func refuse(_ error: ConfigurationError) -> ExitCode {
+    private static func reject(_ error: ConfigurationError) -> ExitCode {
         let files = error.files.isEmpty ? "" : "\n\nread: \(error.files.joined(separator: ", "))"
         FileHandle.standardError.write(Data("\(error)\(files)\n".utf8))
         return ExitCode(Assembly.configurationError)

@@ -6,7 +6,7 @@ enum Main {
     static func main() async {
         do throws(ProcessArguments.Fault) {
             let arguments = try ProcessArguments.read()
-            if let status = Assembly.refusalWithoutProc(arguments) { exit(status) }
+            if let status = Assembly.exitStatusWithoutProc(arguments) { exit(status) }
             await Parley.run(arguments)
         } catch {
             FileHandle.standardError.write(Data("\(error)\n".utf8))

@@ -26,7 +26,7 @@ struct UnknownSubcommand: CustomStringConvertible {
     }
 
     var description: String {
-        let hint = NearestName.of(word, among: known).map { " Did you mean \($0)?" } ?? ""
+        let hint = NameSuggestion.of(word, among: known).map { " Did you mean \($0)?" } ?? ""
         return "unknown subcommand \(ClientText.safe(word)).\(hint) Subcommands of \(command): \(known.joined(separator: ", "))."
     }
 }

@@ -35,81 +35,81 @@ import Testing
             ),
         ] as [(String, [UInt8])])
     func `a malformed ClientHello is rejected`(_ description: String, bytes: [UInt8]) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port, .none)
         socket.push(bytes)
         try? await socket.finishSending()
         try await socket.ends()
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a truncated ClientHello leaves no socket behind`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         for count in stride(from: 0, to: Self.hello.count, by: 5) {
             let socket = try await TLSSocket.connect(port: gateway.port, .none)
             socket.push(Self.hello.prefix(count))
             try? await socket.finishSending()
             try await socket.ends()
         }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a hundred thousand header lines are rejected with 431`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port)
         socket.push(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\n".utf8) + (0..<100_000).flatMap { _ in Array("a: b\r\n".utf8) })
         let response = try await socket.receiveResponse()
         #expect(response.status == 431)
         #expect(try response.json()["code"] == "header_too_large")
         await socket.close()
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a header of 20 MB is rejected with 431 before its end`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port)
         socket.push(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX-Long: ".utf8))
         let piece = [UInt8](repeating: 0x61, count: 100_000)
         for _ in 0..<200 { socket.push(piece) }
         #expect(try await socket.receiveResponse().status == 431)
         await socket.close()
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `hundreds of invalid compression offers are skipped, and the valid offer after them is accepted`() async throws {
         let bad = [7, 8, 16, 99].map { "permessage-deflate; server_max_window_bits=\($0); client_max_window_bits=15" }
         let offers = (0..<40).flatMap { _ in bad } + ["permessage-deflate; server_max_window_bits=9; client_max_window_bits=9"]
-        let gateway = try await SharedGateways.roomy(["websocket.compression": "dedicated"])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.compression": "dedicated"])
         let client = try await gateway.client(.upgrade(adding: [("Sec-WebSocket-Extensions", offers.joined(separator: ", "))]))
         let agreed = "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9"
         #expect(client.response["sec-websocket-extensions"] == agreed)
-        try await client.isServed()
-        try await gateway.servesNextClient()
+        try await client.expectServed()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `silent connections occupy sockets only until the handshake timeout`() async throws {
-        let gateway = try await SharedGateways.roomy([
+        let gateway = try await SharedGateways.withoutLimits([
             "connections.max": "20", "connections.max_sockets": "20", "tls.handshake_timeout": "1s",
         ])
         var silent: [TLSSocket] = []
         for _ in 0..<40 { silent.append(try await TLSSocket.connect(port: gateway.port, .none)) }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         for socket in silent { await socket.close() }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a rejection that isn't read occupies a socket for one second only`() async throws {
-        let gateway = try await SharedGateways.roomy(["connections.max": "1", "connections.max_sockets": "1"])
+        let gateway = try await SharedGateways.withoutLimits(["connections.max": "1", "connections.max_sockets": "1"])
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.pauseReading()
         try await socket.send(Array("GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
         // The socket counts against max_sockets, so the next client waits in the backlog until it is closed.
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         await socket.close()
     }
 
     @Test func `hundreds of short connections leave no socket behind`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         for _ in 0..<10 {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for index in 0..<30 {
@@ -121,35 +121,35 @@ import Testing
                 try await group.waitForAll()
             }
         }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     // MARK: Frames
 
     @Test func `endless fragments of one byte are closed with 1009`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client()
         var sent = TestFrame(TestFrame.text, text: "a").with { $0.isFinal = false }.bytes
         for _ in 0..<1024 { sent += TestFrame(TestFrame.continuation, text: "a").with { $0.isFinal = false }.bytes }
         try await client.socket.send(sent)
         try await client.fails("message_too_large", 1009)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test(arguments: [TestFrame.text, TestFrame.binary])
     func `a length of 2 to the power of 63 or more is rejected from the header`(opcode: UInt8) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         for (top, code) in [(0x7F, 1009), (0x80, 1002), (0xFF, 1002)] as [(UInt8, UInt16)] {
             let client = try await gateway.client()
             try await client.socket.send([0x80 | opcode, 0xFF, top] + [UInt8](repeating: 0xFF, count: 7) + [1, 2, 3, 4])
             if code == 1009 { try await client.fails("message_too_large", code) } else { try await client.closed(code) }
         }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test(arguments: [1, 7, 1000])
     func `a decompression bomb in fragments is closed with 1009 at the message limit`(size: Int) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client(.upgrade(adding: [("Sec-WebSocket-Extensions", "permessage-deflate")]))
         // One stored byte, followed by a block of fixed Huffman codes that repeat it with the longest matches.
         let bomb = DeflateBomb.bytes(count: 2_000_001)
@@ -164,7 +164,7 @@ import Testing
         }
         try await client.socket.send(sent)
         try await client.fails("message_too_large", 1009)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     // MARK: The log and the responses
@@ -187,7 +187,7 @@ import Testing
             #expect(!response.fields.contains { $0.value.contains("\u{1B}") })
             await socket.close()
         }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         // Each line is JSON without raw control characters or bidirectional overrides.
         #expect(try !gateway.log().isEmpty)
         for line in gateway.process.lines {
@@ -198,14 +198,14 @@ import Testing
 
     @Test(arguments: ["\r\nX-Injected: yes", "\rX-Injected: yes", "\nX-Injected: yes", "\u{0}"])
     func `line ends in a subprotocol inject nothing into the response`(tail: String) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.send(HTTPRequestText.upgrade(adding: [("Sec-WebSocket-Protocol", "parley.v1" + tail)]).bytes)
         let response = try await socket.receiveResponse()
         #expect(response["X-Injected"] == nil)
         #expect([101, 400].contains(response.status))
         await socket.close()
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `control characters in ids and keys are escaped in errors and in the log`() async throws {
@@ -215,7 +215,7 @@ import Testing
         _ = try await client.error("invalid_message")
         try await client.send(#"{"type":"text","id":"b","text":"x","\r\n\u001b[31m":1}"#)
         _ = try await client.error("invalid_message")
-        try await client.isServed()
+        try await client.expectServed()
         #expect(try !gateway.log().isEmpty)
         #expect(!gateway.process.lines.contains { $0.contains("\u{1B}") || $0.contains("\r") })
         try await gateway.stop()

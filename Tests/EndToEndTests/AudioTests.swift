@@ -13,7 +13,7 @@ import Testing
     }
 
     @Test func `a stream is opened, receives chunks, ends and is transcribed`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client)
         // 2 s of audio, the first second of it a square wave at half scale.
         for index in 0..<50 {
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test func `every 64 chunks are acknowledged`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client)
         try await client.socket.send((0..<64).flatMap { _ in TestFrame(TestFrame.binary, Self.frame).bytes })
         // On a busy machine, an ack may already have been sent after a second.
@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test func `a chunk is acknowledged within a second`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client)
         let start = ContinuousClock.now
         try await client.send(binary: Self.frame)
@@ -55,17 +55,17 @@ import Testing
     }
 
     @Test func `a whole recording in one message is transcribed; its id detects duplicates`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "audio", "id": "u", "format": Self.format, "data": "AEAAwA==", "final": true])
         #expect(try await client.message() == ["type": "ack", "id": "u", "chunks": 1])
         #expect(try await client.message("transcript")["done"] == true)
         try await client.send(["type": "audio", "id": "u", "format": Self.format, "data": "AEAAwA==", "final": true])
         #expect(try await client.message().without("chunks") == ["type": "ack", "id": "u", "duplicate": true])
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `with meta echo audio the audio is returned`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client, meta: ["echo": "audio"])
         let chunks = (1...5).map { [UInt8](repeating: UInt8($0), count: 640) }
         for chunk in chunks { try await client.send(binary: chunk) }
@@ -101,7 +101,7 @@ import Testing
     }
 
     @Test func `a binary frame without a stream is invalid_audio`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(binary: Self.frame)
         let error = try await client.error("invalid_audio")
         #expect(error["fatal"] == false)
@@ -125,7 +125,7 @@ import Testing
 
     @Test(arguments: badChunks)
     func `a rejected chunk is reported, later chunks are ignored, and the stream resumes from it`(_ bad: Chunk) async throws {
-        let gateway = try await SharedGateways.roomy(["delivery.upstream_queue_bytes": "4MB"])
+        let gateway = try await SharedGateways.withoutLimits(["delivery.upstream_queue_bytes": "4MB"])
         let client = try await gateway.client()
         try await open(client, format: bad.format)
         let good: [UInt8] = bad.format["codec"] == "opus" ? [0xFC, 0xFF] : [0, 0, 0, 0]
@@ -154,7 +154,7 @@ import Testing
     }
 
     @Test func `samples split across frames, with empty frames in between, are whole samples in the response`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client, meta: ["echo": "audio"])
         let sound = (0..<3000).map { UInt8(truncatingIfNeeded: $0) }
         try await client.send(binary: [])
@@ -179,7 +179,7 @@ import Testing
     }
 
     @Test func `a chunk of messages audio_max_bytes is accepted`() async throws {
-        let gateway = try await SharedGateways.roomy(["delivery.upstream_queue_bytes": "4MB"])
+        let gateway = try await SharedGateways.withoutLimits(["delivery.upstream_queue_bytes": "4MB"])
         let client = try await gateway.client()
         try await open(client)
         try await client.send(binary: [UInt8](repeating: 0, count: 1_000_000))
@@ -194,20 +194,20 @@ import Testing
 
     @Test(arguments: badRecordings)
     func `a recording that isn't strict base64 of whole samples is invalid_audio`(data: String, code: String) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(
             #"{"type":"audio","id":"u","format":{"codec":"pcm16","rate":16000,"channels":1},"data":"\#(data)","final":true}"#)
         let error = try await client.error(code)
         #expect(error["param"] == "/data")
         #expect(error["reply_to"] == "u")
         try await client.send(binary: Self.frame)
-        try await client.isServed()
+        try await client.expectServed()
         try await client.send(["type": "audio", "id": "u", "format": Self.format, "data": "AEAAwA==", "final": true])
         #expect(try await client.message() == ["type": "ack", "id": "u", "chunks": 1])
     }
 
     @Test func `a recording of 1 MB is accepted, a longer one is audio_too_large`() async throws {
-        let gateway = try await SharedGateways.roomy(["delivery.upstream_queue_bytes": "4MB"])
+        let gateway = try await SharedGateways.withoutLimits(["delivery.upstream_queue_bytes": "4MB"])
         let client = try await gateway.client()
         let megabyte = String(repeating: "AAAA", count: 333_333) + "AA=="
         try await client.send(["type": "audio", "id": "u", "format": Self.format, "data": .string(megabyte), "final": true])
@@ -215,11 +215,11 @@ import Testing
         _ = try await client.message("transcript")
         try await client.send(["type": "audio", "id": "v", "format": Self.format, "data": .string("AAAA" + megabyte), "final": true])
         #expect(try await client.error("audio_too_large")["reply_to"] == "v")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `a second stream is rejected while one is open`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client, id: "one")
         try await client.send(binary: Self.frame)
         try await client.send(["type": "audio", "id": "two", "format": Self.format])
@@ -238,31 +238,31 @@ import Testing
 
     @Test(arguments: [["final": true], ["from": 1]] as [JSON])
     func `the end of a stream that isn't open is invalid_audio`(_ message: JSON) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(message.with("type", "audio").with("id", "u"))
         let error = try await client.error("invalid_audio")
         #expect(error["reply_to"] == "u")
         try await open(client, id: "other")
         try await client.send(message.with("type", "audio").with("id", "u"))
         _ = try await client.error("invalid_audio")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `frames after a rejected opening are ignored`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "audio", "id": "u", "format": ["codec": "pcm16", "rate": 1, "channels": 1]])
         _ = try await client.error("invalid_audio")
         try await client.send(binary: Self.frame)
         try await client.send(binary: [])
         try await client.send(["type": "audio", "id": "u", "final": true])
-        try await client.isServed()
+        try await client.expectServed()
         try await client.send(binary: Self.frame)
         _ = try await client.error("invalid_audio")
         try await open(client)
     }
 
     @Test func `frames after a duplicate opening are ignored`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client)
         try await client.send(["type": "audio", "id": "u", "final": true])
         _ = try await client.message("ack")
@@ -271,12 +271,12 @@ import Testing
         #expect(try await client.message().without("chunks") == ["type": "ack", "id": "u", "duplicate": true])
         try await client.send(binary: Self.frame)
         try await client.send(["type": "audio", "id": "u", "final": true])
-        try await client.isServed()
+        try await client.expectServed()
         try await open(client, id: "v")
     }
 
     @Test func `a cancelled stream is done, and its later frames are ignored`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client, meta: ["echo": "audio"])
         try await client.send(["type": "cancel", "id": "u", "reason": "barge in", "played_ms": 10])
         let status = try await client.message("status")
@@ -285,7 +285,7 @@ import Testing
                 == ["type": "status", "seq": 1, "reply_to": "u", "state": "cancelled", "done": true])
         try await client.send(binary: Self.frame)
         try await client.send(["type": "audio", "id": "u", "final": true])
-        try await client.isServed()
+        try await client.expectServed()
         try await client.send(["type": "cancel", "id": "u"])
         _ = try await client.error("not_found")
         try await client.send(["type": "audio", "id": "u", "format": Self.format])
@@ -295,7 +295,7 @@ import Testing
 
     @Test(arguments: ["pcm16", "mulaw", "alaw", "opus", "ogg_opus", "webm_opus", "mp4_aac"])
     func `every codec is accepted`(codec: String) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await open(client, format: ["codec": .string(codec), "rate": 48000, "channels": 2])
         try await client.send(binary: codec == "opus" ? [0xFC, 0xFF, 0xFE] : [0, 0, 0, 0])
         try await client.send(["type": "audio", "id": "u", "final": true])

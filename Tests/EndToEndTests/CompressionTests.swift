@@ -13,7 +13,7 @@ import Testing
 
     @Test(arguments: ["shared", "dedicated"])
     func `texts are compressed in both directions and returned unchanged`(mode: String) async throws {
-        let gateway = try await SharedGateways.roomy(["websocket.compression": mode])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.compression": mode])
         let client = try await gateway.webSocket(Self.offer("permessage-deflate; client_max_window_bits"))
         let agreed = try #require(client.response["sec-websocket-extensions"])
         #expect(agreed.contains("permessage-deflate"))
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func `with compression off no extension is negotiated`() async throws {
-        let gateway = try await SharedGateways.roomy(["websocket.compression": "off"])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.compression": "off"])
         let client = try await gateway.webSocket(Self.offer("permessage-deflate"))
         #expect(client.response["sec-websocket-extensions"] == nil)
         _ = try await client.message("session")
@@ -52,47 +52,47 @@ import Testing
             ("permessage-bzip2, permessage-deflate", "permessage-deflate"),
         ] as [(String, String?)])
     func `an offer with unsupported parameters is declined`(offer: String, agreed: String?) async throws {
-        let client = try await SharedGateways.roomy().webSocket(Self.offer(offer))
+        let client = try await SharedGateways.withoutLimits().webSocket(Self.offer(offer))
         let response = client.response["sec-websocket-extensions"]
         if let agreed { #expect(response?.contains(agreed) == true) } else { #expect(response == nil) }
         _ = try await client.message("session")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test(arguments: ["permessage-deflate;;", "permessage-deflate; =1", "permessage-deflate; a=\"", "@"])
     func `a malformed offer is rejected with 400`(offer: String) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let response = try await gateway.response(to: Self.offer(offer))
         #expect(response.status == 400)
         #expect(try response.json()["code"] == "invalid_upgrade")
     }
 
     @Test func `a decompression bomb is closed with 1009 at the message limit`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client(Self.offer("permessage-deflate"))
         try await client.send(compressed: [UInt8](repeating: 0x20, count: 2_000_001))
         try await client.fails("message_too_large", 1009)
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `a compressed message at the limit is accepted`() async throws {
-        let client = try await SharedGateways.roomy().client(Self.offer("permessage-deflate"))
+        let client = try await SharedGateways.withoutLimits().client(Self.offer("permessage-deflate"))
         try await client.send(compressed: [UInt8](repeating: 0x20, count: 2_000_000))
         _ = try await client.error("invalid_json")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test(arguments: [[0xFF, 0xFF, 0xFF], [0x07], [0x00, 0x05, 0x00, 0x00, 0x00], [0x62]] as [[UInt8]])
     func `malformed DEFLATE data is closed with 1007`(payload: [UInt8]) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client(Self.offer("permessage-deflate"))
         try await client.send(TestFrame(TestFrame.text, payload).with { $0.reserved = 4 })
         try await client.closed(1007)
-        try await gateway.client(Self.offer("permessage-deflate")).isServed()
+        try await gateway.client(Self.offer("permessage-deflate")).expectServed()
     }
 
     @Test func `RSV1 on a continuation frame is closed with 1002`() async throws {
-        let client = try await SharedGateways.roomy().client(Self.offer("permessage-deflate"))
+        let client = try await SharedGateways.withoutLimits().client(Self.offer("permessage-deflate"))
         // A stored block of "{}": BFINAL 0, LEN 2.
         let block: [UInt8] = [0x00, 0x02, 0x00, 0xFD, 0xFF, 0x7B, 0x7D, 0x00]
         let start = TestFrame(TestFrame.text, Array(block.prefix(4))).with {
@@ -106,13 +106,13 @@ import Testing
     }
 
     @Test func `invalid UTF-8 in a compressed message is closed with 1007`() async throws {
-        let client = try await SharedGateways.roomy().client(Self.offer("permessage-deflate"))
+        let client = try await SharedGateways.withoutLimits().client(Self.offer("permessage-deflate"))
         try await client.send(TestFrame(TestFrame.text, [0x00, 0x01, 0x00, 0xFE, 0xFF, 0xFF, 0x00]).with { $0.reserved = 4 })
         try await client.closed(1007)
     }
 
     @Test func `audio is not compressed`() async throws {
-        let client = try await SharedGateways.roomy().client(Self.offer("permessage-deflate"))
+        let client = try await SharedGateways.withoutLimits().client(Self.offer("permessage-deflate"))
         let silence = [UInt8](repeating: 0, count: 3200)
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format, "meta": ["echo": "audio"]])
         _ = try await client.message("ack")

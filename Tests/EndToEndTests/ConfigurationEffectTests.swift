@@ -86,7 +86,7 @@ import Testing
     ]
 
     @Test func `every key is covered by a test or listed as having no effect`() async throws {
-        let printed = try await GatewayProcess.run(["config", "print"], folder: try TemporaryFolder())
+        let printed = try await GatewayProcess.run(["config", "print"], directory: try TemporaryDirectory())
         let keys = Set(printed.lines.compactMap { $0.split(separator: " ").first.map(String.init) })
         #expect(keys.count > 60)
         #expect(keys == Set(Self.testedBy.keys).union(Self.withoutEffect))
@@ -94,12 +94,12 @@ import Testing
 
     @Test(arguments: [1, 3])
     func `listen loops sets the number of event loops`(loops: Int) async throws {
-        let gateway = try await SharedGateways.roomy(["listen.loops": "\(loops)"])
+        let gateway = try await SharedGateways.withoutLimits(["listen.loops": "\(loops)"])
         #expect(try await gateway.line("starting")["loops"].integer == loops)
     }
 
     @Test func `the limits of messages are configurable`() async throws {
-        let gateway = try await SharedGateways.roomy([
+        let gateway = try await SharedGateways.withoutLimits([
             "messages.max_text_bytes": "10", "messages.audio_max_bytes": "8", "messages.max_depth": "2",
             "messages.unknown_fields": "ignore",
         ])
@@ -122,7 +122,7 @@ import Testing
 
     /// Sends `count` texts of 1000 bytes, and returns the memory usage that `status` reports after their responses.
     private func memory(after count: Int, _ flags: [String: String]) async throws -> JSON {
-        let client = try await SharedGateways.roomy(flags).client()
+        let client = try await SharedGateways.withoutLimits(flags).client()
         let text = JSON.string(String(repeating: "t", count: 1000))
         for number in 0..<count {
             try await client.send(["type": "text", "id": .string("m\(number)"), "text": text])
@@ -148,7 +148,7 @@ import Testing
     }
 
     @Test func `acknowledged messages are removed from the outbox`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         func outbox() async throws -> Int {
             try await client.send(["type": "status"])
             return try await client.message("status")["memory"]["outbox"].integer ?? -1
@@ -163,7 +163,7 @@ import Testing
     }
 
     @Test func `sessions duplicate_ids bounds the recent ids`() async throws {
-        let client = try await SharedGateways.roomy(["sessions.duplicate_ids": "2"]).client()
+        let client = try await SharedGateways.withoutLimits(["sessions.duplicate_ids": "2"]).client()
         func send(_ id: String) async throws -> JSON {
             try await client.send(["type": "text", "id": .string(id), "text": "x"])
             let ack = try await client.message("ack")
@@ -179,23 +179,23 @@ import Testing
 
     @Test func `new sessions are rejected when all sessions exceed the total memory budget`() async throws {
         let gateway = try await GatewayProcess(
-            SharedGateways.roomy.merging(["sessions.total_memory_budget": "100KB", "sessions.sweep": "100ms"]) { $1 })
+            SharedGateways.withoutLimits.merging(["sessions.total_memory_budget": "100KB", "sessions.sweep": "100ms"]) { $1 })
         let client = try await gateway.client()
         // The response stays in the outbox until it is acknowledged.
         try await client.send(["type": "text", "id": "m", "text": .string(String(repeating: "t", count: 95_000))])
         _ = try await client.message("ack")
         let reply = try await client.message("text")
-        var refused: HTTPResponseText?
-        for _ in 0..<100 where refused == nil {
+        var rejected: HTTPResponseText?
+        for _ in 0..<100 where rejected == nil {
             let response = try await gateway.response(to: .upgrade())
-            if response.status != 101 { refused = response } else { try await Task.sleep(for: .milliseconds(50)) }
+            if response.status != 101 { rejected = response } else { try await Task.sleep(for: .milliseconds(50)) }
         }
-        let response = try #require(refused)
+        let response = try #require(rejected)
         #expect(response.status == 503)
         #expect(try response.json()["code"] == "overloaded")
         #expect(response["retry-after"] != nil)
         try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("overloaded", 1013)
-        try await client.isServed()
+        try await client.expectServed()
         try await client.send(["type": "ack", "seq": reply["seq"]])
         try await client.send(["type": "bye"])
         try await client.closed(1000)
@@ -204,7 +204,7 @@ import Testing
     }
 
     @Test func `the echo path returns messages without parsing them`() async throws {
-        let gateway = try await SharedGateways.roomy(["conformance.echo": "true"])
+        let gateway = try await SharedGateways.withoutLimits(["conformance.echo": "true"])
         let client = try await gateway.webSocket(.upgrade("/echo"))
         try await client.send("{ not JSON")
         #expect(try await client.next() == .text("{ not JSON"))
@@ -213,16 +213,16 @@ import Testing
         #expect(try await client.binary() == big)
         try await client.send(TestFrame(3))
         try await client.closed(1002)
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test(arguments: ["12h", "1s"])
     func `a session ticket is valid until its key has been rotated twice`(rotation: String) async throws {
-        let gateway = try await SharedGateways.roomy(["tls.ticket_rotation": rotation])
-        let folder = try TemporaryFolder()
+        let gateway = try await SharedGateways.withoutLimits(["tls.ticket_rotation": rotation])
+        let directory = try TemporaryDirectory()
         func connect(_ arguments: [String]) async throws -> [String] {
             try await ChildProcess.run(
-                "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_2"] + arguments, folder: folder.path
+                "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_2"] + arguments, directory: directory.path
             ).lines
         }
         _ = try await connect(["-sess_out", "ticket"])

@@ -4,7 +4,7 @@ import Testing
 /// Conversations of well-behaved clients (protocol page, sections "Connecting" and "Messages").
 @Suite(.bounded) struct ConversationTests {
     @Test func `the first message is session, with every field of the protocol`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "8"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.text_per_minute": "8"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
         #expect(WebSocketClient.isULID(session["session_id"].string))
@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func `each session has a new id and resume token`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let first = try await gateway.webSocket().message("session")
         let second = try await gateway.webSocket().message("session")
         #expect(first["session_id"] != second["session_id"])
@@ -39,7 +39,7 @@ import Testing
 
     @Test(arguments: ["0", "-1", "1.50", "1e3", "12345678901234567890123", "-0.0", "1E-2"])
     func `a pong echoes ts as it was written`(ts: String) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(#"{"type":"ping","id":"p","ts":\#(ts)}"#)
         let pong = try await client.text()
         #expect(pong.contains("\"ts\":\(ts),"))
@@ -48,14 +48,14 @@ import Testing
     }
 
     @Test func `a ping without fields gets a pong with only server_ts`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "ping"])
         let pong = try await client.message("pong")
         #expect(pong.without("server_ts") == ["type": "pong"])
     }
 
     @Test func `a text gets its ack and a response with done`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "text", "id": "m1", "text": "Hello, gateway 👋", "lang": "de-CH", "meta": ["a": "b"]])
         #expect(try await client.message() == ["type": "ack", "id": "m1"])
         #expect(
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func `a streamed response arrives word by word, and the deltas add up to the text`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let text = (1...200).map { $0 % 7 == 0 ? "wort\($0)\n" : "word\($0)  " }.joined()
         try await client.send(["type": "text", "id": "s", "text": .string(text)])
         #expect(try await client.message() == ["type": "ack", "id": "s"])
@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test func `with stream false a long response arrives in one message`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let text = (1...200).map { "word\($0)" }.joined(separator: " ")
         try await client.send(["type": "text", "id": "s", "text": .string(text), "stream": false])
         #expect(try await client.message() == ["type": "ack", "id": "s"])
@@ -99,14 +99,14 @@ import Testing
 
     @Test(arguments: [20, 21])
     func `more than 20 words are streamed`(words: Int) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "text", "id": "s", "text": .string(Array(repeating: "w", count: words).joined(separator: " "))])
         _ = try await client.message("ack")
         #expect(try await client.message("text")["final"] == .bool(words == 20))
     }
 
     @Test func `control characters are removed before a text is measured and forwarded`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let dirty = #"a\u0000b\u0001c\td\ne\rf\u001fg\u007fh\u0080i\u009fj"#
         try await client.send(#"{"type":"text","id":"m","text":"\#(dirty)k\#u{0085}l\#u{7F}m"}"#)
         _ = try await client.message("ack")
@@ -114,14 +114,14 @@ import Testing
     }
 
     @Test func `a text that consists only of control characters is rejected as empty`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(#"{"type":"text","id":"m","text":"\u0000\u0001\u0085"}"#)
         #expect(try await client.error("invalid_message")["param"] == "/text")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `the limit of a text is measured after sanitizing`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let full = String(repeating: "ä", count: 50_000)
         try await client.send(#"{"type":"text","id":"at","text":"\u0001\#(full)\u0085","stream":false}"#)
         _ = try await client.message("ack")
@@ -131,21 +131,21 @@ import Testing
         #expect(error["param"] == "/text")
         #expect(error["reply_to"] == "over")
         #expect(error["fatal"] == false)
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `a repeated id is acknowledged as a duplicate, and the text isn't forwarded`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "text", "id": "m", "text": "once"])
         _ = try await client.message("ack")
         _ = try await client.message("text")
         try await client.send(["type": "text", "id": "m", "text": "twice"])
         #expect(try await client.message() == ["type": "ack", "id": "m", "duplicate": true])
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `an id that was used with another type is a duplicate_id`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "text", "id": "m", "text": "once"])
         _ = try await client.message("ack")
         _ = try await client.message("text")
@@ -155,13 +155,13 @@ import Testing
         #expect(error["fatal"] == false)
         #expect(error["retryable"] == false)
         try await client.send(binary: [0, 0])
-        try await client.isServed()
+        try await client.expectServed()
         try await client.send(["type": "text", "id": "m2", "text": "next"])
         #expect(try await client.message() == ["type": "ack", "id": "m2"])
     }
 
     @Test func `the id of a rejected message can be used again`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "text", "id": "m", "text": ""])
         #expect(try await client.error("invalid_message")["reply_to"] == "m")
         try await client.send(["type": "text", "id": "m", "text": "good"])
@@ -171,14 +171,14 @@ import Testing
 
     @Test(arguments: [1, 64])
     func `an id has 1 to 64 characters`(count: Int) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let id = String("AZaz09._:-AZaz09._:-AZaz09._:-AZaz09._:-AZaz09._:-AZaz09._:-AZaz".prefix(count))
         try await client.send(["type": "text", "id": .string(id), "text": "x"])
         #expect(try await client.message() == ["type": "ack", "id": .string(id)])
     }
 
     @Test func `the last thousand ids detect duplicates, older ids don't`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         for batch in 0..<10 {
             try await client.send(
                 all: (batch * 100..<batch * 100 + 100).map { ["type": "text", "id": .string("i\($0)"), "text": "x"] })
@@ -194,17 +194,17 @@ import Testing
     }
 
     @Test func `a status with an id is acknowledged, one without isn't`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         for state in ["typing", "idle", "recording", "muted", "playing"] {
             try await client.send(["type": "status", "state": .string(state), "reply_to": "x", "played_ms": 120])
             try await client.send(["type": "status", "id": "st", "state": .string(state)])
             #expect(try await client.message() == ["type": "ack", "id": "st"])
         }
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `the status report has every field of the protocol`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "8"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.text_per_minute": "8"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
         try await client.send(["type": "text", "id": "m", "text": "hello"])
@@ -233,11 +233,11 @@ import Testing
     }
 
     @Test func `sequence numbers count JSON and binary messages, and nothing else`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "text", "id": "a", "text": "one"])
         _ = try await client.message("ack")
         #expect(try await client.message("text")["seq"] == 1)
-        try await client.isServed()
+        try await client.expectServed()
         try await client.send([
             "type": "audio", "id": "b", "format": ["codec": "pcm16", "rate": 16000, "channels": 1], "data": "AAAAAA==", "final": true,
             "meta": ["echo": "audio"],
@@ -254,40 +254,40 @@ import Testing
     }
 
     @Test func `bye closes with 1000`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client()
         try await client.send(["type": "bye"])
         try await client.closed(1000)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `cancelling an unknown id is not_found and no violation`() async throws {
-        let client = try await SharedGateways.roomy(["messages.max_violations": "1"]).client()
+        let client = try await SharedGateways.withoutLimits(["messages.max_violations": "1"]).client()
         for _ in 0..<5 {
             try await client.send(["type": "cancel", "id": "nobody", "reason": "no"])
             let error = try await client.error("not_found")
             #expect(error["reply_to"] == "nobody")
             #expect(error["fatal"] == false)
         }
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `cancelling a finished id is not_found`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "text", "id": "m", "text": "short"])
         _ = try await client.message("ack")
         _ = try await client.message("text")
         try await client.send(["type": "cancel", "id": "m"])
         _ = try await client.error("not_found")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `auth without authentication is unauthorized and not fatal`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(["type": "auth", "token": "abc"])
         let error = try await client.error("unauthorized")
         #expect(error["fatal"] == false)
-        try await client.isServed()
+        try await client.expectServed()
     }
 }
 

@@ -3,18 +3,18 @@ import Testing
 
 /// A WebSocket upstream that reads nothing, behind the real gateway.
 @Suite(.bounded) struct DeafUpstreamTests {
-    private static func deaf(_ arguments: String...) async throws -> (process: ChildProcess, port: Int, folder: TemporaryFolder) {
-        let folder = try TemporaryFolder()
+    private static func deaf(_ arguments: String...) async throws -> (process: ChildProcess, port: Int, directory: TemporaryDirectory) {
+        let directory = try TemporaryDirectory()
         let process = try ChildProcess(
-            try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/deaf.py"] + arguments, folder: folder.path)
-        let line: String? = await process.output.wait(atMost: .seconds(20)) { $0.lines.first }
+            try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/deaf.py"] + arguments, directory: directory.path)
+        let line: String? = await process.output.wait(timeout: .seconds(20)) { $0.lines.first }
         let port = try #require(try line.flatMap { try JSON($0)["port"].integer })
-        return (process, port, folder)
+        return (process, port, directory)
     }
 
     private static func gateway(_ port: Int, _ more: [String: String] = [:]) async throws -> GatewayProcess {
         try await GatewayProcess(
-            SharedGateways.roomy.merging(
+            SharedGateways.withoutLimits.merging(
                 [
                     "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(port)", "routes.a.upstreams": "a",
                     "upstreams.a.retries": "0", "upstreams.a.max_connections": "1000", "listen.loops": "1",

@@ -11,7 +11,7 @@ import Testing
         for _ in 0..<100 { idle.append(try await bootstrap.connect(host: "127.0.0.1", port: gateway.port).get()) }
         _ = try await gateway.line("accept failed")
         for channel in idle { try await channel.close() }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         let lines = try gateway.log().filter { $0["msg"] == "accept failed" }
         // One line per 250 ms, not one per iteration of the event loop.
         #expect(lines.count < 40)

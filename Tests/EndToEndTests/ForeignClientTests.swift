@@ -8,17 +8,17 @@ import Testing
 
     @Test(arguments: ["deflate", "plain"], ["shared", "dedicated"])
     func `Python websockets completes a conversation`(mode: String, compression: String) async throws {
-        let gateway = try await SharedGateways.roomy(["websocket.compression": compression])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.compression": compression])
         let result = try await ChildProcess.run(
             try Python.path(), [Self.clients + "/python_client.py", "wss://127.0.0.1:\(gateway.port)/v1/ws", mode],
-            folder: gateway.folder.path, atMost: .seconds(60))
+            directory: gateway.directory.path, timeout: .seconds(60))
         #expect(result.status == 0, "\(result.lines + result.errorLines)")
         #expect(result.lines == ["PASS"])
     }
 
     @Test func `a page in Chromium completes a conversation`() async throws {
-        let gateway = try await SharedGateways.roomy()
-        let folder = try TemporaryFolder()
+        let gateway = try await SharedGateways.withoutLimits()
+        let directory = try TemporaryDirectory()
         let browser = "/usr/bin/chromium"
         guard FileManager.default.isExecutableFile(atPath: browser) else {
             throw TestFailure("there is no \(browser): run deploy/test.sh, which installs it")
@@ -27,10 +27,10 @@ import Testing
             browser,
             [
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--ignore-certificate-errors",
-                "--user-data-dir=\(folder.path)/profile", "--timeout=40000", "--dump-dom",
+                "--user-data-dir=\(directory.path)/profile", "--timeout=40000", "--dump-dom",
                 "file://\(Self.clients)/browser.html?port=\(gateway.port)",
-            ], folder: folder.path, environment: ["HOME": folder.path])
-        let status = try await page.exit(atMost: .seconds(60))
+            ], directory: directory.path, environment: ["HOME": directory.path])
+        let status = try await page.exit(timeout: .seconds(60))
         #expect(status == 0)
         #expect(page.lines.contains { $0.contains("<p id=\"result\">PASS</p>") }, "\(page.lines.prefix(20))")
     }

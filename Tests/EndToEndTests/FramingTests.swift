@@ -34,14 +34,14 @@ import Testing
             "a length of 2^63",
             [
                 ping.with {
-                    $0.announced = 1 << 63; $0.lengthForm = .sixtyFourBits
+                    $0.declaredLength = 1 << 63; $0.lengthForm = .sixtyFourBits
                 }
             ]),
         Case(
             "a length of 2^64 - 1",
             [
                 ping.with {
-                    $0.announced = .max; $0.lengthForm = .sixtyFourBits
+                    $0.declaredLength = .max; $0.lengthForm = .sixtyFourBits
                 }
             ]),
         Case("a ping of 126 bytes", [TestFrame(TestFrame.ping, [UInt8](repeating: 0, count: 126))]),
@@ -70,38 +70,38 @@ import Testing
 
     @Test(arguments: broken)
     func `an invalid frame is closed with its code, and the next client is served`(_ broken: Case) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client()
-        try await client.isServed()
+        try await client.expectServed()
         try await client.socket.send(broken.frames.flatMap(\.bytes))
         try await client.closed(broken.code)
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test(arguments: [1000, 1001, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] as [UInt16])
     func `a close frame is echoed with its code`(code: UInt16) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(.close(code, Array("good bye".utf8)))
         #expect(try await client.next() == .close(code: code, reason: ""))
         try await client.socket.ends()
     }
 
     @Test func `an empty close frame is echoed empty`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(TestFrame(TestFrame.close))
         #expect(try await client.next() == .close(code: nil, reason: ""))
         try await client.socket.ends()
     }
 
     @Test func `bytes after a close frame are ignored`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.socket.send(TestFrame.close(1000).bytes + Self.ping.bytes + [0xFF, 0xFF])
         #expect(try await client.next() == .close(code: 1000, reason: ""))
         try await client.socket.ends()
     }
 
     @Test func `responses to messages before the close frame are sent before the reply to it`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.socket.send(Self.ping.bytes + TestFrame.close(1000).bytes)
         _ = try await client.message("pong")
         #expect(try await client.next() == .close(code: 1000, reason: ""))
@@ -109,7 +109,7 @@ import Testing
 
     @Test(arguments: [1, 2, 3, 7])
     func `a fragmented text with interleaved pings is reassembled, even with split characters`(size: Int) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let bytes = Array(#"{"type":"text","id":"f","text":"žluťoučký 🐎 𝄞"}"#.utf8)
         var sent: [UInt8] = []
         var pings: [[UInt8]] = []
@@ -129,13 +129,13 @@ import Testing
     }
 
     @Test func `a frame that arrives byte by byte is accepted`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         for byte in TestFrame(TestFrame.text, text: #"{"type":"text","id":"f","text":"ü"}"#).bytes { try await client.socket.send([byte]) }
         #expect(try await client.message() == ["type": "ack", "id": "f"])
     }
 
     @Test func `empty fragments are accepted`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let start = TestFrame(TestFrame.text).with { $0.isFinal = false }
         let middle = TestFrame(TestFrame.continuation, text: #"{"type":"ping"}"#).with { $0.isFinal = false }
         try await client.socket.send(start.bytes + middle.bytes + TestFrame(TestFrame.continuation).bytes)
@@ -143,46 +143,46 @@ import Testing
     }
 
     @Test func `invalid UTF-8 is rejected before the message is complete`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(TestFrame(TestFrame.text, [0x7B, 0xFF]).with { $0.isFinal = false })
         try await client.closed(1007)
     }
 
     @Test func `invalid UTF-8 is rejected before the frame is complete`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let frame = TestFrame(TestFrame.text, [0x7B, 0xFF] + [UInt8](repeating: 0x61, count: 5000))
         try await client.socket.send(frame.bytes.prefix(100))
         try await client.closed(1007)
     }
 
     @Test func `a message over the limit is rejected from its header alone`() async throws {
-        let gateway = try await SharedGateways.roomy(["websocket.max_message_bytes": "100KB"])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.max_message_bytes": "100KB"])
         let client = try await gateway.client()
-        try await client.socket.send(TestFrame(TestFrame.binary).with { $0.announced = 100_001 }.header)
+        try await client.socket.send(TestFrame(TestFrame.binary).with { $0.declaredLength = 100_001 }.header)
         try await client.fails("message_too_large", 1009)
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `the sum of the fragments is bound by the message limit`() async throws {
-        let gateway = try await SharedGateways.roomy(["websocket.max_message_bytes": "100KB"])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.max_message_bytes": "100KB"])
         let client = try await gateway.client()
         let half = TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 50_000)).with { $0.isFinal = false }
         try await client.send(half)
-        try await client.socket.send(TestFrame(TestFrame.continuation).with { $0.announced = 50_001 }.header)
+        try await client.socket.send(TestFrame(TestFrame.continuation).with { $0.declaredLength = 50_001 }.header)
         try await client.fails("message_too_large", 1009)
     }
 
     @Test func `a message at the limit is accepted`() async throws {
-        let gateway = try await SharedGateways.roomy(["websocket.max_message_bytes": "100KB"])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.max_message_bytes": "100KB"])
         let client = try await gateway.client()
         try await client.send(binary: [UInt8](repeating: 0, count: 100_000))
         _ = try await client.error("invalid_audio")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test(arguments: [8, 9])
     func `more than max_fragments fragments are closed with 1009`(fragments: Int) async throws {
-        let gateway = try await SharedGateways.roomy(["websocket.max_fragments": "8"])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.max_fragments": "8"])
         let client = try await gateway.client()
         let body = Array(#"{"type":"ping"}"#.utf8)
         var sent = TestFrame(TestFrame.text, body).with { $0.isFinal = false }.bytes
@@ -190,11 +190,11 @@ import Testing
         sent += TestFrame(TestFrame.continuation).bytes
         try await client.socket.send(sent)
         if fragments == 8 { _ = try await client.message("pong") } else { try await client.fails("message_too_large", 1009) }
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `a flood of empty fragments is closed with 1009 at the limit`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client()
         var sent = TestFrame(TestFrame.text).with { $0.isFinal = false }.bytes
         for _ in 0..<1024 { sent += TestFrame(TestFrame.continuation).with { $0.isFinal = false }.bytes }
@@ -203,18 +203,18 @@ import Testing
     }
 
     @Test func `each ping gets a pong with its payload`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         for count in [0, 1, 125] {
             let payload = (0..<count).map { UInt8($0) }
             try await client.send(TestFrame(TestFrame.ping, payload))
             #expect(try await client.next() == .pong(payload))
         }
         try await client.send(TestFrame(TestFrame.pong, [1, 2, 3]))
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `a flood of pings gets a bounded number of pongs, and always one for the newest`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.socket.pauseReading()
         var flood: [UInt8] = []
         for number in 0..<20_000 {
@@ -241,11 +241,11 @@ import Testing
         }
         #expect(Array(newest.prefix(2)) == [0x4E, 0x1F])
         #expect(pongs <= 20_000)
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `status reports the buffered bytes of a partial frame header`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let status = TestFrame(TestFrame.text, text: #"{"type":"status"}"#).bytes
         // The pong shows that the record was read.
         try await client.socket.send(Self.ping.bytes + status[..<5])

@@ -94,7 +94,7 @@ import Testing
 
     @Test(arguments: json + messages)
     func `an invalid message gets its error, and the next one is served`(_ bad: Case) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(bad.sent)
         let error = try await client.error(bad.code)
         #expect(error["fatal"] == false)
@@ -109,7 +109,7 @@ import Testing
 
     @Test(arguments: messages.suffix(4))
     func `with unknown_fields ignore an unknown field is ignored`(_ unknown: Case) async throws {
-        let gateway = try await SharedGateways.roomy(["messages.unknown_fields": "ignore"])
+        let gateway = try await SharedGateways.withoutLimits(["messages.unknown_fields": "ignore"])
         let client = try await gateway.client()
         try await client.send(unknown.sent)
         let response = try await client.message()
@@ -118,15 +118,15 @@ import Testing
 
     @Test(arguments: ["ignore", "reject"])
     func `the value of an unknown field must be valid JSON`(mode: String) async throws {
-        let gateway = try await SharedGateways.roomy(["messages.unknown_fields": mode])
+        let gateway = try await SharedGateways.withoutLimits(["messages.unknown_fields": mode])
         let client = try await gateway.client()
         try await client.send(#"{"type":"ping","x":[1,]}"#)
         _ = try await client.error("invalid_json")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `nesting of 16 levels is accepted, of 17 is invalid_json`() async throws {
-        let gateway = try await SharedGateways.roomy(["messages.unknown_fields": "ignore"])
+        let gateway = try await SharedGateways.withoutLimits(["messages.unknown_fields": "ignore"])
         let client = try await gateway.client()
         for depth in [15, 16] {
             try await client.send(
@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test func `meta accepts 16 entries, keys of 64 characters and values of 1 KB`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let key = String(repeating: "k", count: 62)
         let value = String(repeating: "v", count: 1000)
         let meta = JSON.object(Dictionary(uniqueKeysWithValues: (10..<26).map { ("\(key)\($0)", JSON.string(value)) }))
@@ -146,11 +146,11 @@ import Testing
         let long = JSON.object([key + "123": "v"])
         try await client.send(["type": "text", "id": "n", "text": "x", "meta": long])
         _ = try await client.error("invalid_message")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `output is accepted with modalities, format and voice`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         let output: JSON = [
             "modalities": ["text", "audio"], "format": ["codec": "opus", "rate": 48000, "channels": 2], "voice": "alto",
         ]
@@ -159,7 +159,7 @@ import Testing
     }
 
     @Test func `a JSON message of messages max_bytes is accepted, one byte more is message_too_large`() async throws {
-        let gateway = try await SharedGateways.roomy(["messages.max_bytes": "1000", "messages.unknown_fields": "ignore"])
+        let gateway = try await SharedGateways.withoutLimits(["messages.max_bytes": "1000", "messages.unknown_fields": "ignore"])
         let client = try await gateway.client()
         func message(_ count: Int) -> String {
             let empty = #"{"type":"ping","id":"x","pad":""}"#
@@ -171,11 +171,11 @@ import Testing
         let error = try await client.error("message_too_large")
         #expect(error["fatal"] == false)
         #expect(error["reply_to"] == "x")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `an error has the id of its message in reply_to`() async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         try await client.send(#"{"type":"text","id":"named","text":7}"#)
         let error = try await client.error("invalid_message")
         #expect(error["reply_to"] == "named")
@@ -185,7 +185,7 @@ import Testing
 
     @Test func `in staging errors have no details`() async throws {
         let files = try await TestCertificatePair.shared.files
-        let gateway = try await SharedGateways.roomy(["environment": "staging", "tls.certificates": files])
+        let gateway = try await SharedGateways.withoutLimits(["environment": "staging", "tls.certificates": files])
         let client = try await gateway.client()
         try await client.send(#"{"type":"text","id":"named","text":7}"#)
         #expect(try await client.error("invalid_message")["details"].isNull)

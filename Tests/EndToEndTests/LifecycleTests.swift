@@ -10,7 +10,7 @@ import Testing
     }
 
     @Test func `a missed pong triggers another ping; silence closes with 4001`() async throws {
-        let gateway = try await SharedGateways.roomy([
+        let gateway = try await SharedGateways.withoutLimits([
             "heartbeat.interval": "200ms", "heartbeat.timeout": "200ms", "heartbeat.stale_after": "2500ms",
         ])
         let client = try await gateway.client()
@@ -30,11 +30,11 @@ import Testing
         // A missed pong triggers another ping.
         #expect(pings >= 2)
         try await client.closed(4001)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `pings continue while pongs arrive, and status reports the round-trip time`() async throws {
-        let gateway = try await SharedGateways.roomy([
+        let gateway = try await SharedGateways.withoutLimits([
             "heartbeat.interval": "200ms", "heartbeat.timeout": "10s", "heartbeat.stale_after": "20s",
         ])
         let client = try await gateway.client()
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test func `any received byte keeps the connection alive`() async throws {
-        let gateway = try await SharedGateways.roomy([
+        let gateway = try await SharedGateways.withoutLimits([
             "heartbeat.interval": "500ms", "heartbeat.timeout": "500ms", "heartbeat.stale_after": "6s",
         ])
         let client = try await gateway.client()
@@ -64,7 +64,7 @@ import Testing
     }
 
     @Test func `a session ends with 4502 after sessions ttl`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.ttl": "1s"])
+        let gateway = try await SharedGateways.withoutLimits(["sessions.ttl": "1s"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
         #expect(session["expires_at"].integer != nil)
@@ -72,30 +72,30 @@ import Testing
         if message["type"] == "goaway" { message = try await client.message() }
         #expect(message["error"]["code"] == "session_expired")
         try await client.closed(4502)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `an idle session ends with 4502`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.idle": "500ms"])
+        let gateway = try await SharedGateways.withoutLimits(["sessions.idle": "500ms"])
         let client = try await gateway.client()
         let (_, elapsed) = try await Self.elapsed { try await client.error("session_expired") }
         #expect(elapsed > .milliseconds(300))
         try await client.closed(4502)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a connection at max_age gets goaway, then 4003`() async throws {
-        let gateway = try await SharedGateways.roomy(["connections.max_age": "1s"])
+        let gateway = try await SharedGateways.withoutLimits(["connections.max_age": "1s"])
         let client = try await gateway.client()
         let goaway = try await client.message("goaway")
         #expect(goaway["reason"].string != nil)
         #expect((0...1000).contains(goaway["deadline_ms"].integer ?? -1))
         try await client.closed(4003)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a connection at max_age whose session expires as well gets 4502`() async throws {
-        let gateway = try await SharedGateways.roomy(["connections.max_age": "1s", "sessions.ttl": "1s"])
+        let gateway = try await SharedGateways.withoutLimits(["connections.max_age": "1s", "sessions.ttl": "1s"])
         let client = try await gateway.client()
         while true {
             switch try await client.next() {
@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func `a client that doesn't read is closed as a slow consumer`() async throws {
-        let gateway = try await SharedGateways.roomy(["delivery.send_timeout": "500ms", "sessions.memory_budget": "0"])
+        let gateway = try await SharedGateways.withoutLimits(["delivery.send_timeout": "500ms", "sessions.memory_budget": "0"])
         let client = try await gateway.client(receiveBuffer: 4096)
         try await client.socket.pauseReading()
         // Texts whose responses aren't read.
@@ -118,11 +118,11 @@ import Testing
         client.socket.push(flood)
         let line = try await gateway.line { $0["msg"] == "connection closed" && $0["code"] == 4002 }
         #expect(line["reason"].string?.hasPrefix("slow_consumer ") == true)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a slow consumer that resumes reading gets the error and 4002`() async throws {
-        let gateway = try await SharedGateways.roomy([
+        let gateway = try await SharedGateways.withoutLimits([
             "delivery.send_timeout": "500ms", "sessions.memory_budget": "0", "websocket.close_timeout": "20s",
         ])
         let client = try await gateway.client(receiveBuffer: 4096)
@@ -145,7 +145,7 @@ import Testing
     // MARK: Before the upgrade
 
     @Test func `an incomplete TLS handshake is closed at its deadline, even if bytes trickle in`() async throws {
-        let gateway = try await SharedGateways.roomy(["tls.handshake_timeout": "500ms"])
+        let gateway = try await SharedGateways.withoutLimits(["tls.handshake_timeout": "500ms"])
         let socket = try await TLSSocket.connect(port: gateway.port, .none)
         // A record header that announces 512 bytes.
         try await socket.send([0x16, 0x03, 0x01, 0x02, 0x00])
@@ -158,11 +158,11 @@ import Testing
         let (_, elapsed) = try await Self.elapsed { try await socket.ends() }
         trickle.cancel()
         #expect(elapsed > .milliseconds(300))
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a request head that trickles in is closed at its deadline`() async throws {
-        let gateway = try await SharedGateways.roomy(["http.header_timeout": "700ms"])
+        let gateway = try await SharedGateways.withoutLimits(["http.header_timeout": "700ms"])
         let socket = try await TLSSocket.connect(port: gateway.port)
         let trickle = Task {
             for byte in HTTPRequestText.upgrade().bytes {
@@ -173,18 +173,18 @@ import Testing
         let (_, elapsed) = try await Self.elapsed { try await socket.ends() }
         trickle.cancel()
         #expect(elapsed < .seconds(5))
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a connection without a request is closed at the deadline`() async throws {
-        let gateway = try await SharedGateways.roomy(["http.header_timeout": "700ms"])
+        let gateway = try await SharedGateways.withoutLimits(["http.header_timeout": "700ms"])
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.ends()
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `without a reply to its close frame the gateway closes after close_timeout`() async throws {
-        let gateway = try await SharedGateways.roomy(["websocket.close_timeout": "300ms"])
+        let gateway = try await SharedGateways.withoutLimits(["websocket.close_timeout": "300ms"])
         let client = try await gateway.client()
         try await client.send(["type": "bye"])
         guard case .close(1000, _) = try await client.next() else { throw TestFailure("no close") }
@@ -195,7 +195,7 @@ import Testing
     // MARK: Connections that are lost
 
     @Test func `clients that disconnect at any point leave no connection or session behind`() async throws {
-        let gateway = try await GatewayProcess(SharedGateways.roomy)
+        let gateway = try await GatewayProcess(SharedGateways.withoutLimits)
         for _ in 0..<5 {
             let socket = try await TLSSocket.connect(port: gateway.port)
             await socket.reset()
@@ -209,7 +209,7 @@ import Testing
             try await other.socket.finishSending()
             try await other.socket.ends()
         }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         for _ in 0..<200 {
             let state = try await gateway.operationsResponse(
                 to: HTTPRequestText("/v1/gateway", fields: [("Host", "localhost"), ("Connection", "close")])

@@ -24,7 +24,7 @@ import Testing
 
     @Test func `texts over the limit are rejected, and retry_after_ms is exact`() async throws {
         // One text per 600 ms, with a burst of 25.
-        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "100"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.text_per_minute": "100"])
         let client = try await gateway.client()
         try await client.send(all: (0..<26).map(Self.text))
         var error: JSON = nil
@@ -34,7 +34,7 @@ import Testing
             if message["type"] == "error" { error = message["error"] }
             if message["done"] == true { done += 1 }
         }
-        let refusedAt = ContinuousClock.now
+        let rejectedAt = ContinuousClock.now
         #expect(error["code"] == "rate_limited")
         #expect(error["reply_to"] == "t25")
         #expect(error["retryable"] == true)
@@ -42,21 +42,21 @@ import Testing
         let wait = try #require(error["retry_after_ms"].integer)
         #expect((1...600).contains(wait))
         // The limit doesn't apply to other messages.
-        try await client.isServed()
+        try await client.expectServed()
         // An earlier attempt is rejected; checked only if the machine was fast enough for it to be early.
         try await client.send(Self.text(25))
-        let sentAfter = ContinuousClock.now - refusedAt
+        let sentAfter = ContinuousClock.now - rejectedAt
         if sentAfter < .milliseconds(wait - 250) {
             let again = try await client.error("rate_limited")
             #expect(again["retry_after_ms"].integer ?? 0 <= wait)
-            try await Task.sleep(until: refusedAt + .milliseconds(wait + 1), clock: .continuous)
+            try await Task.sleep(until: rejectedAt + .milliseconds(wait + 1), clock: .continuous)
             try await client.send(Self.text(25))
         }
         #expect(try await client.message() == ["type": "ack", "id": "t25"])
     }
 
     @Test func `after waiting retry_after_ms the next message is accepted, each time`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.control_per_minute": "240"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.control_per_minute": "240"])
         let client = try await gateway.client()
         var error = try await exhaust(client, "rate_limited") { _ in ["type": "ping"] }
         for _ in 0..<4 {
@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func `control messages share a limit; playback progress beyond it is no error`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.control_per_minute": "4"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.control_per_minute": "4"])
         let client = try await gateway.client()
         let error = try await exhaust(client, "rate_limited") { _ in ["type": "status", "id": "c"] }
         #expect(error["reply_to"] == "c")
@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test func `audio openings over the limit are rejected, and their frames ignored`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.audio_per_minute": "4"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.audio_per_minute": "4"])
         let client = try await gateway.client()
         try await client.send(["type": "audio", "id": "a", "format": AudioTests.format, "data": "AAAA", "final": true])
         let first = try await client.message()
@@ -98,11 +98,11 @@ import Testing
         #expect(error["reply_to"] == "c")
         try await client.send(binary: AudioTests.frame)
         try await client.send(binary: AudioTests.frame)
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `chunks over the limit are rejected, and the stream resumes`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.audio_chunks_per_second": "4"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.audio_chunks_per_second": "4"])
         let client = try await gateway.client()
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
         _ = try await client.message("ack")
@@ -123,22 +123,22 @@ import Testing
     }
 
     @Test func `a recording with a rejected chunk that isn't resumed fails at its end`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.audio_realtime_factor": "1.5"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.audio_realtime_factor": "1.5"])
         let client = try await gateway.client()
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
         try await client.socket.send((0..<16).flatMap { _ in TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 16000)).bytes })
-        let refused = try await client.messagePastAcks("error")
-        #expect(refused["error"]["code"] == "too_fast" && refused["reply_to"] == "u" && refused["error"]["reply_to"] == "u")
-        let wait = try #require(refused["error"]["retry_after_ms"].integer)
-        #expect(refused["error"]["message"].string?.hasSuffix("retry after \(Double(wait) / 1000) s") == true)
+        let rejected = try await client.messagePastAcks("error")
+        #expect(rejected["error"]["code"] == "too_fast" && rejected["reply_to"] == "u" && rejected["error"]["reply_to"] == "u")
+        let wait = try #require(rejected["error"]["retry_after_ms"].integer)
+        #expect(rejected["error"]["message"].string?.hasSuffix("retry after \(Double(wait) / 1000) s") == true)
         try await client.send(["type": "audio", "id": "u", "final": true])
         let last = try await client.messagePastAcks("error")
         #expect(last["error"]["code"] == "invalid_audio" && last["done"] == true && last["reply_to"] == "u" && last["seq"] == 1)
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `audio faster than real time is too_fast`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.audio_realtime_factor": "1.5"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.audio_realtime_factor": "1.5"])
         let client = try await gateway.client()
         try await client.send(["type": "audio", "id": "u", "format": AudioTests.format])
         _ = try await client.message("ack")
@@ -160,7 +160,7 @@ import Testing
 
     @Test func `bytes over the limit are rejected`() async throws {
         // The burst is 40 KB.
-        let gateway = try await SharedGateways.roomy(["limits.bytes_per_second": "10KB"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.bytes_per_second": "10KB"])
         let client = try await gateway.client()
         let big = JSON.string(String(repeating: "x", count: 39_000))
         try await client.send(["type": "text", "id": "a", "text": big])
@@ -169,16 +169,16 @@ import Testing
         try await client.send(["type": "text", "id": "b", "text": big])
         let error = try await client.error("rate_limited")
         #expect((1...4000).contains(error["retry_after_ms"].integer ?? 0))
-        try await client.isServed()
-        try await gateway.servesNextClient()
+        try await client.expectServed()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `the global limit applies to all sessions together`() async throws {
-        let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["limits.global_per_second": "2"]) { $1 })
+        let gateway = try await GatewayProcess(SharedGateways.withoutLimits.merging(["limits.global_per_second": "2"]) { $1 })
         let first = try await gateway.client()
         let second = try await gateway.client()
-        var refused = false
-        for number in 0..<20 where !refused {
+        var rejected = false
+        for number in 0..<20 where !rejected {
             let client = number % 2 == 0 ? first : second
             try await client.send(["type": "ping"])
             let response = try await client.message()
@@ -186,17 +186,17 @@ import Testing
                 #expect(response["error"]["code"] == "rate_limited")
                 let wait = try #require(response["error"]["retry_after_ms"].integer)
                 #expect((1...500).contains(wait))
-                refused = true
+                rejected = true
                 try await Task.sleep(for: .milliseconds(wait))
-                try await client.isServed()
+                try await client.expectServed()
             }
         }
-        #expect(refused)
+        #expect(rejected)
         try await gateway.stop()
     }
 
     @Test func `more violations than allowed are closed with 4505`() async throws {
-        let gateway = try await SharedGateways.roomy(["messages.max_violations": "5"])
+        let gateway = try await SharedGateways.withoutLimits(["messages.max_violations": "5"])
         let client = try await gateway.client()
         for _ in 0..<5 {
             try await client.send("{")
@@ -205,11 +205,11 @@ import Testing
         try await client.send("{")
         _ = try await client.error("invalid_json")
         try await client.fails("too_many_violations", 4505)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `more rejections than allowed are closed with 4505`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "limits.refusals_per_minute": "3"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.text_per_minute": "1", "limits.refusals_per_minute": "3"])
         let client = try await gateway.client()
         try await client.send(Self.text(0))
         _ = try await client.message("ack")
@@ -221,19 +221,19 @@ import Testing
         try await client.send(Self.text(4))
         _ = try await client.error("rate_limited")
         try await client.fails("too_many_violations", 4505)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `rejections by a limit don't count as violations`() async throws {
-        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "messages.max_violations": "1"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.text_per_minute": "1", "messages.max_violations": "1"])
         let client = try await gateway.client()
         try await client.send(all: (0..<10).map(Self.text))
-        var refused = 0
-        while refused < 9 {
+        var rejected = 0
+        while rejected < 9 {
             let message = try await client.message()
             if message["type"] == "error" {
                 #expect(message["error"]["code"] == "rate_limited")
-                refused += 1
+                rejected += 1
             }
         }
         try await client.send(["type": "ack", "seq": 0])
@@ -246,7 +246,7 @@ import Testing
     // MARK: Connections
 
     @Test func `connections over the total are rejected with 503`() async throws {
-        let gateway = try await SharedGateways.roomy(["connections.max": "2"])
+        let gateway = try await SharedGateways.withoutLimits(["connections.max": "2"])
         let first = try await gateway.client()
         let second = try await gateway.client()
         let response = try await gateway.response(to: .upgrade())
@@ -256,14 +256,14 @@ import Testing
         try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("connection_limit", 1013)
         // Health checks aren't WebSockets and don't count.
         #expect(try await gateway.response(to: HTTPRequestText("/livez")).status == 200)
-        try await first.isServed()
+        try await first.expectServed()
         try await second.send(["type": "bye"])
         try await second.closed(1000)
         try await gateway.eventuallyServes()
     }
 
     @Test func `connections over the limit of an address are rejected with 429`() async throws {
-        let gateway = try await SharedGateways.roomy(["connections.per_address": "1"])
+        let gateway = try await SharedGateways.withoutLimits(["connections.per_address": "1"])
         let first = try await gateway.client()
         let response = try await gateway.response(to: .upgrade())
         #expect(response.status == 429)
@@ -276,7 +276,7 @@ import Testing
     }
 
     @Test func `sessions over the limit are rejected with 503`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.max": "1"])
+        let gateway = try await SharedGateways.withoutLimits(["sessions.max": "1"])
         let first = try await gateway.client()
         let response = try await gateway.response(to: .upgrade())
         #expect(response.status == 503)
@@ -288,20 +288,20 @@ import Testing
     }
 
     @Test func `at max_sockets accepting pauses, and continues after a close`() async throws {
-        let gateway = try await SharedGateways.roomy(["connections.max": "2", "connections.max_sockets": "2"])
+        let gateway = try await SharedGateways.withoutLimits(["connections.max": "2", "connections.max_sockets": "2"])
         let first = try await gateway.client()
         let second = try await gateway.client()
         // The third client waits in the backlog: connected by the kernel, not yet accepted.
-        let third = Task { try await gateway.client().isServed() }
-        try await first.isServed()
+        let third = Task { try await gateway.client().expectServed() }
+        try await first.expectServed()
         try await second.send(["type": "bye"])
         try await second.closed(1000)
         try await third.value
-        try await first.isServed()
+        try await first.expectServed()
     }
 
     @Test func `handshakes over the rate of an address are closed, and later ones are served`() async throws {
-        let gateway = try await SharedGateways.roomy(["connections.handshakes_per_second": "2"])
+        let gateway = try await SharedGateways.withoutLimits(["connections.handshakes_per_second": "2"])
         var closed = 0
         for _ in 0..<8 {
             do {
@@ -316,7 +316,7 @@ import Testing
 
     @Test func `reconnecting doesn't reset the limits of an address`() async throws {
         // A session may send one text per minute, an address three.
-        let gateway = try await SharedGateways.roomy(["limits.text_per_minute": "1", "limits.per_address_factor": "3"])
+        let gateway = try await SharedGateways.withoutLimits(["limits.text_per_minute": "1", "limits.per_address_factor": "3"])
         func send(_ number: Int, from address: String? = nil) async throws -> JSON {
             let client = try await gateway.client(from: address)
             try await client.send(Self.text(number))
@@ -335,7 +335,7 @@ import Testing
     }
 
     @Test func `violations of closed connections count toward their address`() async throws {
-        let gateway = try await SharedGateways.roomy(["messages.max_violations": "2", "limits.per_address_factor": "1.5"])
+        let gateway = try await SharedGateways.withoutLimits(["messages.max_violations": "2", "limits.per_address_factor": "1.5"])
         for _ in 0..<3 {
             let client = try await gateway.client()
             try await client.send("{")
@@ -345,11 +345,11 @@ import Testing
         try await last.send("{")
         _ = try await last.error("invalid_json")
         try await last.fails("too_many_violations", 4505)
-        try await gateway.client(from: "127.0.0.2").isServed()
+        try await gateway.client(from: "127.0.0.2").expectServed()
     }
 
     @Test func `detached sessions of one address neither block nor evict sessions of other addresses`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.max_detached": "4"])
+        let gateway = try await SharedGateways.withoutLimits(["sessions.max_detached": "4"])
         func leave(from address: String? = nil) async throws -> JSON {
             let client = try await gateway.webSocket(from: address)
             let session = try await client.message("session")
@@ -367,7 +367,7 @@ import Testing
         var last: JSON = nil
         for _ in 0..<12 { last = try await leave() }
         let newcomer = try await gateway.client(from: "127.0.0.3")
-        try await newcomer.isServed()
+        try await newcomer.expectServed()
         let resumed = try await resume(stranger, from: "127.0.0.2")
         #expect(resumed["resumed"] == true && resumed["lost"] == false && resumed["session_id"] == stranger["session_id"])
         #expect(try await resume(last)["resumed"] == true)
@@ -376,26 +376,26 @@ import Testing
     // MARK: Memory and queues
 
     @Test func `requests beyond the memory budget are rejected until responses are acknowledged`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.memory_budget": "200KB"])
+        let gateway = try await SharedGateways.withoutLimits(["sessions.memory_budget": "200KB"])
         let client = try await gateway.client()
         let text = JSON.string(String(repeating: "x", count: 4000))
         // Responses stay in the outbox until they are acknowledged.
-        var refused: JSON?
+        var rejected: JSON?
         var last: JSON = 0
-        for number in 0..<200 where refused == nil {
+        for number in 0..<200 where rejected == nil {
             try await client.send(["type": "text", "id": .string("m\(number)"), "text": text])
             let response = try await client.message()
             if response["type"] == "ack" {
                 last = try await client.message("text")["seq"]
             } else {
-                refused = response["error"]
+                rejected = response["error"]
             }
         }
-        let error = try #require(refused)
+        let error = try #require(rejected)
         #expect(error["code"] == "memory_limit")
         #expect(error["fatal"] == false)
         #expect(error["retryable"] == true)
-        try await client.isServed()
+        try await client.expectServed()
         try await client.send(["type": "ack", "seq": last])
         let id = try #require(error["reply_to"].string)
         try await client.send(["type": "text", "id": .string(id), "text": text])
@@ -403,17 +403,17 @@ import Testing
     }
 
     @Test func `a session over its budget without reclaimable memory ends with 4506`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.memory_budget": "64KB"])
+        let gateway = try await SharedGateways.withoutLimits(["sessions.memory_budget": "64KB"])
         let client = try await gateway.client()
         // An incomplete fragmented message is held by the reassembly buffer.
         let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 80_000)).with { $0.isFinal = false }
         try await client.send(frame)
         try await client.fails("memory_limit", 4506)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `chunks beyond the upstream queue are overloaded, and the stream resumes`() async throws {
-        let gateway = try await SharedGateways.roomy([
+        let gateway = try await SharedGateways.withoutLimits([
             "delivery.upstream_queue_bytes": "64KB", "delivery.socket_queue_bytes": "64KB", "sessions.outbox_bytes": "16MB",
             "sessions.memory_budget": "64MB", "delivery.send_timeout": "5m",
         ])
@@ -427,17 +427,17 @@ import Testing
         client.socket.push(TestFrame(TestFrame.text, text: #"{"type":"ping","id":"behind"}"#).bytes)
         _ = try await gateway.line { $0["msg"] == "error sent" && $0["code"] == "overloaded" }
         try await client.socket.resumeReading()
-        var refused: Int?
+        var rejected: Int?
         while true {
             guard case .text(let text) = try await client.next() else { continue }
             let message = try JSON(text)
             if message["type"] == "error" {
                 #expect(message["error"]["code"] == "overloaded")
-                refused = message["error"]["chunk"].integer
+                rejected = message["error"]["chunk"].integer
             }
             if message["id"] == "behind" { break }
         }
-        let number = try #require(refused)
+        let number = try #require(rejected)
         try await client.send(["type": "audio", "id": "u", "from": .number(Double(number))])
         try await client.send(binary: [0, 0])
         try await client.send(["type": "audio", "id": "u", "final": true])

@@ -29,7 +29,7 @@ import Testing
     @Test(arguments: [
         ("connection closed", "connectionClosed"), ("session ended", "sessionEnded"),
     ]) func `log lines about many WebSockets are throttled, and suppressed lines are counted`(message: String, topic: String) async throws {
-        let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["listen.loops": "1"]) { $1 })
+        let gateway = try await GatewayProcess(SharedGateways.withoutLimits.merging(["listen.loops": "1"]) { $1 })
         var clients: [WebSocketClient] = []
         for _ in 0..<60 { clients.append(try await gateway.client()) }
         for client in clients { try await client.send(["type": "bye"]) }
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test func `lines about detached sessions are throttled; every line about a single client is logged`() async throws {
-        let gateway = try await GatewayProcess(SharedGateways.roomy.merging(["listen.loops": "1"]) { $1 })
+        let gateway = try await GatewayProcess(SharedGateways.withoutLimits.merging(["listen.loops": "1"]) { $1 })
         let client = try await gateway.client()
         try await client.send(["type": "text", "id": "a", "text": "hello"])
         await client.socket.reset()
@@ -74,14 +74,14 @@ import Testing
                 .replacingOccurrences(of: #""connected""#, with: #""\u001b[2Jconnected""#)
             let listener = try await CannedListener(hostile)
             let result = try await GatewayProcess.run(
-                ["sessions"] + arguments + ["--address", "127.0.0.1:\(listener.port)"], folder: gateway.folder)
+                ["sessions"] + arguments + ["--address", "127.0.0.1:\(listener.port)"], directory: gateway.directory)
             try await listener.stop()
             let text = result.lines.joined(separator: "\n")
             #expect(result.status == 0, "\(result.errorLines)")
             #expect(text.contains(#"\u001b]0;owned"#))
             #expect(!text.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" || 0x7F..<0xA0 ~= $0.value || $0.value == 0x202E })
         }
-        try await client.isServed()
+        try await client.expectServed()
         try await gateway.stop()
     }
 }

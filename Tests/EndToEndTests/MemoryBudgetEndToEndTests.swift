@@ -19,19 +19,19 @@ import Testing
     @Test func `attached and detached sessions with unacknowledged responses stay within the budget and its overhead`() async throws {
         let budget = 16_000_000
         let gateway = try await GatewayProcess(
-            SharedGateways.roomy.merging([
+            SharedGateways.withoutLimits.merging([
                 "sessions.total_memory_budget": "\(budget / 1_000_000)MB", "sessions.outbox_bytes": "2MB", "sessions.max_detached": "0",
             ]) { $1 })
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         let before = try resident(gateway, "VmHWM")
         let text = JSON.string(String(repeating: "x", count: 98_000))
         // Without the budget each session would hold 3 MB including its history: 90 MB in all.
         let clients = 30
         var held: [WebSocketClient] = []
-        var refused = 0
+        var rejected = 0
         for number in 0..<clients {
             guard let client = try? await gateway.client() else {
-                refused += 1
+                rejected += 1
                 continue
             }
             for id in 0..<20 {
@@ -45,10 +45,10 @@ import Testing
         }
         let peak = try resident(gateway, "VmHWM")
         let most = before + budget + allowance(budget: budget, sockets: clients)
-        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB; \(refused) rejected")
+        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB; \(rejected) rejected")
         #expect(peak - before > budget / 2, "the budget is used")
         // For a client of another address, a session of the address that filled the budget is evicted.
-        try await gateway.client(from: "127.0.0.2").isServed()
+        try await gateway.client(from: "127.0.0.2").expectServed()
         withExtendedLifetime(held) {}
         try await gateway.stop()
     }
@@ -56,18 +56,18 @@ import Testing
     @Test func `incomplete messages stay within the budget and its overhead`() async throws {
         let budget = 16_000_000
         let gateway = try await GatewayProcess(
-            SharedGateways.roomy.merging([
+            SharedGateways.withoutLimits.merging([
                 "sessions.total_memory_budget": "\(budget / 1_000_000)MB", "websocket.max_message_bytes": "4MB",
                 "sessions.memory_budget": "8MB",
             ]) { $1 })
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         let before = try resident(gateway, "VmHWM")
         let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 3_900_000)).with { $0.isFinal = false }
         var held: [WebSocketClient] = []
         for _ in 0..<24 { held.append(try await gateway.client()) }
         // Some clients are closed while others send.
         for client in held { try? await client.send(frame) }
-        _ = try await gateway.line(atMost: .seconds(20)) { $0["msg"] == "error sent" && $0["code"] == "memory_limit" }
+        _ = try await gateway.line(timeout: .seconds(20)) { $0["msg"] == "error sent" && $0["code"] == "memory_limit" }
         let peak = try resident(gateway, "VmHWM")
         let most = before + budget + allowance(budget: budget, sockets: 24)
         #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB")

@@ -11,7 +11,7 @@ import Testing
     }
 
     @Test func `with a token configured, everything but health requires it`() async throws {
-        let gateway = try await SharedGateways.roomy(["operations.token": "open-sesame"])
+        let gateway = try await SharedGateways.withoutLimits(["operations.token": "open-sesame"])
         for path in ["/livez", "/readyz", "/health"] {
             #expect(try await gateway.operationsResponse(to: Self.get(path)).status == 200)
         }
@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test func `requests of web pages are rejected by Host, Origin and Sec-Fetch-Site`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway")).status == 200)
         #expect(
             try await gateway.operationsResponse(to: Self.get("/v1/gateway", host: "127.0.0.1:\(gateway.operationsPort)")).status == 200)
@@ -62,9 +62,9 @@ import Testing
     }
 
     @Test func `too few descriptors and a rejected reload are degraded in health`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
-        let gateway = try await GatewayProcess(["connections.max_sockets": "100000"], folder: folder, descriptors: 4096)
+        let directory = try TemporaryDirectory()
+        try directory.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
+        let gateway = try await GatewayProcess(["connections.max_sockets": "100000"], directory: directory, descriptors: 4096)
         let warning = try await gateway.line("too few file descriptors")
         #expect(warning["level"] == "warning" && warning["problem"].string?.contains("4096") == true)
         var health = try await gateway.operationsResponse(to: Self.get("/health"))
@@ -72,12 +72,12 @@ import Testing
         #expect(try health.json()["status"] == "degraded")
         #expect(health.body.contains(#"{"name":"descriptors","ready":true,"degraded":true,"reason":"the configured limits require "#))
         #expect(health.body.contains(#"{"name":"configuration","ready":true}"#))
-        try folder.write("limits: {audio_per_minute: x}\n", to: "config/gateway.yaml")
+        try directory.write("limits: {audio_per_minute: x}\n", to: "config/gateway.yaml")
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway/reload", method: "POST")).status == 422)
         health = try await gateway.operationsResponse(to: Self.get("/health"))
         #expect(health.body.contains(#"{"name":"configuration","ready":true,"degraded":true,"reason":"the last reload was rejected"#))
         #expect(try await gateway.operationsResponse(to: Self.get("/readyz")).json()["status"] == "ready")
-        try folder.write("limits: {audio_per_minute: 5}\n", to: "config/gateway.yaml")
+        try directory.write("limits: {audio_per_minute: 5}\n", to: "config/gateway.yaml")
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway/reload", method: "POST")).status == 200)
         health = try await gateway.operationsResponse(to: Self.get("/health"))
         #expect(health.body.contains(#"{"name":"configuration","ready":true}"#))
@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test func `counters include connections, sessions, messages, errors and closes`() async throws {
-        let gateway = try await GatewayProcess(SharedGateways.roomy)
+        let gateway = try await GatewayProcess(SharedGateways.withoutLimits)
         let client = try await gateway.client()
         try await client.send("{")
         _ = try await client.error("invalid_json")
@@ -110,12 +110,12 @@ import Testing
     }
 
     @Test func `POST reloads the configuration and reports problems, GET is 405`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
-        try folder.write("limits: {}\n", to: "config/development.yaml")
-        let gateway = try await GatewayProcess(folder: folder)
+        let directory = try TemporaryDirectory()
+        try directory.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
+        try directory.write("limits: {}\n", to: "config/development.yaml")
+        let gateway = try await GatewayProcess(directory: directory)
         #expect(try await gateway.operationsResponse(to: Self.get("/v1/gateway/reload")).status == 405)
-        try folder.write("limits: {audio_per_minute: 8}\nsessions: {max: 3}\n", to: "config/gateway.yaml")
+        try directory.write("limits: {audio_per_minute: 8}\nsessions: {max: 3}\n", to: "config/gateway.yaml")
         var request = Self.get("/v1/gateway/reload")
         request.method = "POST"
         let response = try await gateway.operationsResponse(to: request)
@@ -124,10 +124,10 @@ import Testing
         let line = try await gateway.line { ($0["changes"].string ?? "").contains("limits.audio_per_minute") }
         #expect(line["msg"] == "configuration reloaded")
         #expect(response.body.contains("sessions.max"))
-        try folder.write("limits: {audio_per_minute: x}\n", to: "config/gateway.yaml")
-        let refused = try await gateway.operationsResponse(to: request)
-        #expect(refused.status == 422)
-        #expect(refused.body.contains("limits.audio_per_minute"))
+        try directory.write("limits: {audio_per_minute: x}\n", to: "config/gateway.yaml")
+        let rejected = try await gateway.operationsResponse(to: request)
+        #expect(rejected.status == 422)
+        #expect(rejected.body.contains("limits.audio_per_minute"))
         try await gateway.stop()
     }
 }

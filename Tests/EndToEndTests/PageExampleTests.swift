@@ -23,9 +23,9 @@ import Testing
     @Test(arguments: try pages.get())
     func `every configuration of a page passes the check`(page: MarkdownPage) async throws {
         for block in page.blocks where block.language == "yaml" && block.instruction.name != "skip" {
-            let directory = try TemporaryFolder()
+            let directory = try TemporaryDirectory()
             try directory.write(block.code, to: "config/gateway.yaml")
-            let result = try await GatewayProcess.run(["config", "check"], folder: directory)
+            let result = try await GatewayProcess.run(["config", "check"], directory: directory)
             #expect(result.status == 0, "\(page.path):\(block.line): \(result.lines + result.errorLines)")
         }
     }
@@ -43,7 +43,7 @@ import Testing
 
     @Test(arguments: try protocolBlocks.get().filter { $0.instruction.name == "client" })
     func `the gateway accepts the client messages of the protocol page`(block: MarkdownPage.Block) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         for message in try JSONTexts.split(block.code) { try await client.send(message.text) }
         try await client.send(["type": "ping", "id": "end-of-example"])
         while true {
@@ -55,7 +55,7 @@ import Testing
 
     @Test(arguments: try protocolBlocks.get().filter { $0.instruction.name == "rejected" })
     func `the gateway rejects the client messages that the protocol page marks as rejected`(block: MarkdownPage.Block) async throws {
-        let client = try await SharedGateways.roomy().client()
+        let client = try await SharedGateways.withoutLimits().client()
         for message in try JSONTexts.split(block.code) {
             try await client.send(message.text)
             let error = try await client.error(String(block.instruction.argument))
@@ -74,10 +74,10 @@ import Testing
 
     /// The types and fields of messages, read from the sources that write them.
     private static let written = Result { () -> (types: Set<String>, fields: Set<String>) in
-        let folder = Python.repository + "/Sources/GatewayCore/Protocol/Outgoing"
+        let directory = Python.repository + "/Sources/GatewayCore/Protocol/Outgoing"
         var (types, fields): (Set<String>, Set<String>) = ([], [])
-        for file in try FileManager.default.contentsOfDirectory(atPath: folder) {
-            let text = try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
+        for file in try FileManager.default.contentsOfDirectory(atPath: directory) {
+            let text = try String(contentsOfFile: directory + "/" + file, encoding: .utf8)
             for match in text.matches(of: /type: StaticString = "([a-z]+)"/) { types.insert(String(match.1)) }
             for match in text.matches(of: /(?:member|object|array|members)\((?:null: )?"([a-z_]+)"/) { fields.insert(String(match.1)) }
         }
@@ -88,7 +88,7 @@ import Testing
 /// The blocks of one page in their order, in a directory that looks like the repository.
 private struct PageRun {
     private let page: MarkdownPage
-    private let directory: TemporaryFolder
+    private let directory: TemporaryDirectory
     private let environment: [String: String]
     /// The output of the previous block.
     private var output: [String] = []
@@ -96,7 +96,7 @@ private struct PageRun {
 
     init(_ page: MarkdownPage) throws {
         self.page = page
-        directory = try TemporaryFolder()
+        directory = try TemporaryDirectory()
         let files = FileManager.default
         for name in ["Sources", "Tests", "deploy"] {
             try files.createSymbolicLink(atPath: directory.path + "/" + name, withDestinationPath: Python.repository + "/" + name)
@@ -124,7 +124,7 @@ private struct PageRun {
             await stopBackground()
             // In its own session, so that all processes that it starts can be stopped together.
             background = try ChildProcess(
-                "/usr/bin/setsid", ["/bin/bash", "-euc", block.code], folder: directory.path, environment: environment)
+                "/usr/bin/setsid", ["/bin/bash", "-euc", block.code], directory: directory.path, environment: environment)
             try await awaitReady(location)
         case ("sh", _): try await run("/bin/bash", ["-euo", "pipefail", "-c", block.code], location)
         case ("python", _): try await run(try Python.path(), ["-c", block.code], location)
@@ -134,7 +134,7 @@ private struct PageRun {
 
     private mutating func run(_ program: String, _ arguments: [String], _ location: String) async throws {
         let result = try await ChildProcess.run(
-            program, arguments, folder: directory.path, environment: environment, atMost: .seconds(60))
+            program, arguments, directory: directory.path, environment: environment, timeout: .seconds(60))
         try #require(
             result.status == 0,
             "\(location): \(result.lines.suffix(10)) \(result.errorLines.suffix(10)) \(background?.lines.suffix(5) ?? [])")
@@ -143,7 +143,7 @@ private struct PageRun {
 
     private func awaitReady(_ location: String) async throws {
         let ready = ["-fsS", "--retry", "40", "--retry-all-errors", "--retry-delay", "1", "http://127.0.0.1:9464/readyz"]
-        let result = try await ChildProcess.run("/usr/bin/curl", ready, folder: directory.path, atMost: .seconds(60))
+        let result = try await ChildProcess.run("/usr/bin/curl", ready, directory: directory.path, timeout: .seconds(60))
         try #require(
             result.status == 0 && background?.isRunning == true,
             "\(location): no gateway is ready: \(background?.lines.suffix(5) ?? []) \(background?.errorLines.suffix(5) ?? [])")
@@ -152,7 +152,7 @@ private struct PageRun {
     mutating func stopBackground() async {
         guard let process = background else { return }
         kill(-process.identifier, SIGTERM)
-        if (try? await process.exit(atMost: .seconds(10))) == nil { kill(-process.identifier, SIGKILL) }
+        if (try? await process.exit(timeout: .seconds(10))) == nil { kill(-process.identifier, SIGKILL) }
         background = nil
     }
 

@@ -15,7 +15,7 @@ import Testing
         #expect(goaway["reason"] == "draining")
         #expect((1...3000).contains(goaway["deadline_ms"].integer ?? 0))
         // Clients are served until the drain deadline.
-        try await client.isServed()
+        try await client.expectServed()
         let reason = try await client.closed(1012)
         #expect(reason.hasPrefix("draining"))
         #expect(try await gateway.exit() == 0)
@@ -47,9 +47,9 @@ import Testing
         #expect(response.body.contains("draining"))
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/livez")).status == 200)
         try await early.send(HTTPRequestText.upgrade().bytes)
-        let refusal = try await early.receiveResponse()
-        #expect(refusal.status == 503)
-        #expect(try refusal.json()["code"] == "draining")
+        let rejection = try await early.receiveResponse()
+        #expect(rejection.status == 503)
+        #expect(try rejection.json()["code"] == "draining")
         try await WebSocketClient(inband, .upgrade("/v1/ws?errors=inband")).fails("draining", 1012)
         try await client.send(["type": "bye"])
         try await client.closed(1000)
@@ -62,7 +62,7 @@ import Testing
         gateway.signal(SIGTERM)
         _ = try await client.message("goaway")
         gateway.signal(SIGTERM)
-        #expect(try await gateway.exit(atMost: .seconds(10)) == 0)
+        #expect(try await gateway.exit(timeout: .seconds(10)) == 0)
     }
 
     @Test func `a client that doesn't reply to the close frame is disconnected within the drain`() async throws {
@@ -71,20 +71,20 @@ import Testing
         gateway.signal(SIGINT)
         _ = try await client.message("goaway")
         guard case .close(1012, _) = try await client.next() else { throw TestFailure("no 1012") }
-        #expect(try await gateway.exit(atMost: .seconds(10)) == 0)
+        #expect(try await gateway.exit(timeout: .seconds(10)) == 0)
     }
 
     // MARK: Reload
 
     @Test func `SIGHUP applies reloadable keys, reports keys that require a restart, and rejects an invalid file`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("limits: {text_per_minute: 4}\nsessions: {max: 50}\n", to: "config/gateway.yaml")
-        try folder.write("limits: {}\n", to: "config/development.yaml")
-        let gateway = try await GatewayProcess(folder: folder)
+        let directory = try TemporaryDirectory()
+        try directory.write("limits: {text_per_minute: 4}\nsessions: {max: 50}\n", to: "config/gateway.yaml")
+        try directory.write("limits: {}\n", to: "config/development.yaml")
+        let gateway = try await GatewayProcess(directory: directory)
         func limit() async throws -> JSON { try await gateway.webSocket().message("session")["limits"]["limits.text_per_minute"] }
         #expect(try await limit() == 4)
 
-        try folder.write("limits: {text_per_minute: 8}\nsessions: {max: 60}\n", to: "config/gateway.yaml")
+        try directory.write("limits: {text_per_minute: 8}\nsessions: {max: 60}\n", to: "config/gateway.yaml")
         gateway.signal(SIGHUP)
         let restart = try await gateway.line("restart required")
         #expect(restart.text.contains("sessions.max"))
@@ -92,26 +92,26 @@ import Testing
         #expect(reloaded.text.contains("limits.text_per_minute"))
         #expect(try await limit() == 8)
 
-        try folder.write("limits: {text_per_minute: many}\nnonsense: 1\n", to: "config/gateway.yaml")
+        try directory.write("limits: {text_per_minute: many}\nnonsense: 1\n", to: "config/gateway.yaml")
         gateway.signal(SIGHUP)
-        let refused = try await gateway.line("configuration not reloaded")
-        #expect(refused.text.contains("gateway.yaml"))
+        let rejected = try await gateway.line("configuration not reloaded")
+        #expect(rejected.text.contains("gateway.yaml"))
         #expect(try await limit() == 8)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         try await gateway.stop()
     }
 
     @Test func `a reload changes the limits of existing sessions`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("limits: {text_per_minute: 4}\n", to: "config/gateway.yaml")
-        try folder.write("limits: {}\n", to: "config/development.yaml")
-        let gateway = try await GatewayProcess(folder: folder)
+        let directory = try TemporaryDirectory()
+        try directory.write("limits: {text_per_minute: 4}\n", to: "config/gateway.yaml")
+        try directory.write("limits: {}\n", to: "config/development.yaml")
+        let gateway = try await GatewayProcess(directory: directory)
         let client = try await gateway.client()
         try await client.send(all: (0..<2).map { ["type": "text", "id": .string("a\($0)"), "text": "x"] })
         _ = try await client.message("ack")
         _ = try await client.error("rate_limited")
         _ = try await client.message("text")
-        try folder.write("limits: {text_per_minute: 0}\n", to: "config/gateway.yaml")
+        try directory.write("limits: {text_per_minute: 0}\n", to: "config/gateway.yaml")
         gateway.signal(SIGHUP)
         _ = try await gateway.line("configuration reloaded")
         for number in 0..<20 {
@@ -123,10 +123,10 @@ import Testing
     }
 
     @Test func `a changed file is reloaded without a signal`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
-        let gateway = try await GatewayProcess(folder: folder)
-        try folder.write("limits: {audio_per_minute: 8}\n", to: "config/gateway.yaml")
+        let directory = try TemporaryDirectory()
+        try directory.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
+        let gateway = try await GatewayProcess(directory: directory)
+        try directory.write("limits: {audio_per_minute: 8}\n", to: "config/gateway.yaml")
         let line = try await gateway.line("configuration reloaded")
         #expect(line.text.contains("limits.audio_per_minute"))
         try await gateway.stop()
@@ -135,15 +135,15 @@ import Testing
     @Test func `a replaced certificate is used for new connections, and open ones continue`() async throws {
         let first = try await TestCertificatePair()
         let second = try await TestCertificatePair()
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         func install(_ pair: TestCertificatePair) throws {
             // The file watcher may see only the new key: the old pair then stays until the signal, which is sent after both writes.
-            try folder.write(try pair.folder.read("key.pem"), to: "key.pem")
-            try folder.write(try pair.folder.read("cert.pem"), to: "cert.pem")
+            try directory.write(try pair.directory.read("key.pem"), to: "key.pem")
+            try directory.write(try pair.directory.read("cert.pem"), to: "cert.pem")
         }
         try install(first)
         let gateway = try await GatewayProcess(
-            ["tls.certificates": "\(folder.path)/cert.pem:\(folder.path)/key.pem"], folder: folder)
+            ["tls.certificates": "\(directory.path)/cert.pem:\(directory.path)/key.pem"], directory: directory)
         let old = try await WebSocketClient(
             try await TLSSocket.connect(port: gateway.port, .trusting(path: first.certificate)))
         _ = try await old.message("session")
@@ -156,10 +156,10 @@ import Testing
         await #expect(throws: TestFailure.self) {
             _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: first.certificate))
         }
-        try await old.isServed()
-        try await new.isServed()
+        try await old.expectServed()
+        try await new.expectServed()
         // An invalid certificate changes nothing.
-        try folder.write("rubbish", to: "cert.pem")
+        try directory.write("rubbish", to: "cert.pem")
         gateway.signal(SIGHUP)
         _ = try await gateway.line("configuration not reloaded")
         _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: second.certificate))
@@ -179,24 +179,24 @@ import Testing
     }
 
     @Test func `TLS below the minimum version is rejected`() async throws {
-        let gateway = try await SharedGateways.roomy(["tls.minimum_version": "1.3"])
+        let gateway = try await SharedGateways.withoutLimits(["tls.minimum_version": "1.3"])
         let log = try await ChildProcess.run(
-            "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_2"], folder: gateway.folder.path)
+            "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_2"], directory: gateway.directory.path)
         #expect(log.status != 0)
         let modern = try await ChildProcess.run(
-            "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_3"], folder: gateway.folder.path)
+            "/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(gateway.port)", "-tls1_3"], directory: gateway.directory.path)
         #expect(modern.lines.contains { $0.contains("TLSv1.3") })
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `with client_auth required, clients without a certificate are rejected`() async throws {
         let clients = try await TestCertificatePair(name: "client.example")
-        let gateway = try await SharedGateways.roomy(["tls.client_auth": "required", "tls.client_ca": clients.certificate])
+        let gateway = try await SharedGateways.withoutLimits(["tls.client_auth": "required", "tls.client_ca": clients.certificate])
         func status(_ arguments: [String]) async throws -> (Int32, [String]) {
             let run = try await ChildProcess.run(
                 "/usr/bin/curl",
                 ["--silent", "--show-error", "--insecure", "--max-time", "10", "https://127.0.0.1:\(gateway.port)/livez"] + arguments,
-                folder: gateway.folder.path)
+                directory: gateway.directory.path)
             return (run.status, run.lines)
         }
         #expect(try await status([]).0 != 0)
@@ -208,10 +208,10 @@ import Testing
     // MARK: Wrong configuration
 
     @Test func `an invalid configuration exits with 78, and every problem is on standard error`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("limits:\n  text_per_minute: lots\nlimitz: 1\n", to: "config/gateway.yaml")
+        let directory = try TemporaryDirectory()
+        try directory.write("limits:\n  text_per_minute: lots\nlimitz: 1\n", to: "config/gateway.yaml")
         let result = try await GatewayProcess.run(
-            ["serve", "--messages.max_bytes", "huge", "--conections.max", "5"], folder: folder,
+            ["serve", "--messages.max_bytes", "huge", "--conections.max", "5"], directory: directory,
             environment: ["PARLEY_SESSIONS_TTL": "soon"])
         #expect(result.status == 78)
         #expect(result.lines.isEmpty)
@@ -221,7 +221,7 @@ import Testing
         ] {
             #expect(text.contains(problem), "\(problem) isn't in \(text)")
         }
-        let checked = try await GatewayProcess.run(["config", "check", "--messages.max_bytes", "huge"], folder: folder)
+        let checked = try await GatewayProcess.run(["config", "check", "--messages.max_bytes", "huge"], directory: directory)
         #expect(checked.status == 78)
     }
 
@@ -231,8 +231,8 @@ import Testing
         ["--environment", "staging"], ["--connections.trusted_proxies", "10.0.0.0/8"],
     ])
     func `an unsupported or contradictory configuration exits with 78`(flags: [String]) async throws {
-        let folder = try TemporaryFolder()
-        let result = try await GatewayProcess.run(["serve"] + flags, folder: folder)
+        let directory = try TemporaryDirectory()
+        let result = try await GatewayProcess.run(["serve"] + flags, directory: directory)
         #expect(result.status == 78)
         #expect((result.errorLines + result.lines).joined().contains(flags[0].dropFirst(2)) || flags[0] == "--environment")
     }
@@ -240,38 +240,38 @@ import Testing
     @Test func `a key that doesn't match its certificate exits with 78`() async throws {
         let one = try await TestCertificatePair()
         let two = try await TestCertificatePair()
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         let result = try await GatewayProcess.run(
-            ["serve"] + GatewayProcess.arguments(["tls.certificates": "\(one.certificate):\(two.key)"]), folder: folder)
+            ["serve"] + GatewayProcess.arguments(["tls.certificates": "\(one.certificate):\(two.key)"]), directory: directory)
         #expect(result.status == 78)
         #expect((result.errorLines + result.lines).joined().contains(two.key))
     }
 
     @Test func `a missing certificate exits with 78, and its file is reported`() async throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         let result = try await GatewayProcess.run(
-            ["serve"] + GatewayProcess.arguments(["tls.certificates": "no.pem:such.key"]), folder: folder)
+            ["serve"] + GatewayProcess.arguments(["tls.certificates": "no.pem:such.key"]), directory: directory)
         #expect(result.status == 78)
         #expect((result.errorLines + result.lines).joined().contains("no.pem"))
     }
 
     @Test func `an address in use exits with 1 and a log line`() async throws {
-        let gateway = try await SharedGateways.roomy()
-        let folder = try TemporaryFolder()
+        let gateway = try await SharedGateways.withoutLimits()
+        let directory = try TemporaryDirectory()
         let result = try await GatewayProcess.run(
-            ["serve"] + GatewayProcess.arguments(["listen.address": "127.0.0.1:\(gateway.port)"]), folder: folder)
+            ["serve"] + GatewayProcess.arguments(["listen.address": "127.0.0.1:\(gateway.port)"]), directory: directory)
         #expect(result.status == 1)
         #expect(result.lines.contains { $0.contains("the gateway can't run") })
     }
 
     @Test func `config check accepts the configuration, and config print shows sources and masks secrets`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("limits:\n  text_per_minute: 7\n", to: "config/gateway.yaml")
-        try folder.write("limits: {}\n", to: "config/development.yaml")
-        let check = try await GatewayProcess.run(["config", "check"], folder: folder)
+        let directory = try TemporaryDirectory()
+        try directory.write("limits:\n  text_per_minute: 7\n", to: "config/gateway.yaml")
+        try directory.write("limits: {}\n", to: "config/development.yaml")
+        let check = try await GatewayProcess.run(["config", "check"], directory: directory)
         #expect(check.status == 0)
         let printed = try await GatewayProcess.run(
-            ["config", "print", "--sessions.max=5"], folder: folder,
+            ["config", "print", "--sessions.max=5"], directory: directory,
             environment: ["PARLEY_OPERATIONS_TOKEN": "HushHushMarker", "PARLEY_MESSAGES_MAX_DEPTH": "9"])
         #expect(printed.status == 0)
         let text = printed.lines.joined(separator: "\n")
@@ -307,8 +307,8 @@ import Testing
         let error = try await client.error("unsupported_type")
         try await client.send(["type": "bye"])
         try await client.closed(1000)
-        let refused = try await gateway.response(to: .upgrade("/v1/\(token)"))
-        #expect(refused.status == 404)
+        let rejected = try await gateway.response(to: .upgrade("/v1/\(token)"))
+        #expect(rejected.status == 404)
         _ = try await gateway.line { $0["msg"] == "connection closed" && $0["code"] == 1000 }
         gateway.signal(SIGTERM)
         #expect(try await gateway.exit() == 0)
@@ -338,7 +338,7 @@ import Testing
     }
 
     @Test func `each upgraded connection is logged once when it closes, whatever the cause`() async throws {
-        let gateway = try await GatewayProcess(SharedGateways.roomy)
+        let gateway = try await GatewayProcess(SharedGateways.withoutLimits)
         let bye = try await gateway.client()
         try await bye.send(["type": "bye"])
         try await bye.closed(1000)
@@ -359,7 +359,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test(.enabled("before Linux 6.12 the time slice can't be set") { LoopScheduling.turn() > 0 })
+    @Test(.enabled("before Linux 6.12 the time slice can't be set") { LoopScheduling.timeSlice() > 0 })
     func `event loops have a short scheduler time slice`() async throws {
         let gateway = try await GatewayProcess(["listen.loops": "2"])
         let threads = "/proc/\(gateway.process.identifier)/task"
@@ -367,25 +367,25 @@ import Testing
             try String(contentsOfFile: "\(threads)/\($0)/comm", encoding: .utf8).hasPrefix("NIO-ELT")
         }
         #expect(loops.count == 2)
-        for loop in loops { #expect(LoopScheduling.turn(of: try #require(Int32(loop))) == LoopScheduling.turnNanoseconds) }
+        for loop in loops { #expect(LoopScheduling.timeSlice(of: try #require(Int32(loop))) == LoopScheduling.timeSliceNanoseconds) }
         try await gateway.stop()
     }
 
     @Test func `logging level sets the level of the log`() async throws {
         let gateway = try await GatewayProcess(["logging.level": "info"])
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         _ = try await gateway.line("connection closed")
         #expect(try gateway.log().allSatisfy { !["debug", "trace"].contains($0["level"].string) })
         try await gateway.stop()
     }
 
     @Test func `the console format isn't JSON`() async throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         let process = try ChildProcess(
             try GatewayProcess.executable(),
             ["serve", "--listen.address", "127.0.0.1:0", "--operations.address", "127.0.0.1:0", "--logging.format", "console"],
-            folder: folder.path)
-        let line: String? = await process.output.wait(atMost: .seconds(20)) { output in output.lines.first { $0.contains("listening") } }
+            directory: directory.path)
+        let line: String? = await process.output.wait(timeout: .seconds(20)) { output in output.lines.first { $0.contains("listening") } }
         #expect(line?.hasPrefix("{") == false)
         process.signal(SIGTERM)
         #expect(try await process.exit() == 0)

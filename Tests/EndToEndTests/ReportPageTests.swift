@@ -43,20 +43,20 @@ import Testing
         let page = try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions/\(id)/report?format=html"))
         #expect(page.body.components(separatedBy: "<li class=\"error\">").count > 2)
 
-        let folder = try TemporaryFolder()
-        try folder.write(page.body + Self.probe, to: "report.html")
+        let directory = try TemporaryDirectory()
+        try directory.write(page.body + Self.probe, to: "report.html")
         for width in [390, 1280] {
             let frame = """
                 <title>waiting</title><script>onmessage = event => document.title = event.data</script>
                 <iframe src="report.html" style="width:\(width)px;height:900px;border:0"></iframe>
                 """
-            try folder.write(frame, to: "\(width).html")
+            try directory.write(frame, to: "\(width).html")
             let result = try await ChildProcess.run(
                 browser,
                 [
-                    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--user-data-dir=\(folder.path)/profile",
-                    "--timeout=40000", "--virtual-time-budget=3000", "--dump-dom", "file://\(folder.path)/\(width).html",
-                ], folder: folder.path, environment: ["HOME": folder.path], atMost: .seconds(60))
+                    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--user-data-dir=\(directory.path)/profile",
+                    "--timeout=40000", "--virtual-time-budget=3000", "--dump-dom", "file://\(directory.path)/\(width).html",
+                ], directory: directory.path, environment: ["HOME": directory.path], timeout: .seconds(60))
             #expect(
                 result.lines.contains { $0.contains("<title>width \(width), cut off: , labels over points: 0</title>") },
                 "\(result.lines.first { $0.contains("<title>") } ?? "no page")")
@@ -76,7 +76,7 @@ import Testing
         for _ in 0..<50 {
             let shown = try JSON(try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions/\(id)")).body)
             times.insert(shown["session"]["started_at"].number ?? 0)
-            try await client.isServed()
+            try await client.expectServed()
         }
         try await client.send(["type": "text", "id": "a", "text": "hello"])
         _ = try await client.message("ack")

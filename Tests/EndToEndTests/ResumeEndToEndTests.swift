@@ -10,7 +10,7 @@ import Testing
     }
 
     @Test func `a conversation continues without loss across lost connections, on any event loop`() async throws {
-        let gateway = try await SharedGateways.roomy(["listen.loops": "2", "limits.text_per_minute": "0"])
+        let gateway = try await SharedGateways.withoutLimits(["listen.loops": "2", "limits.text_per_minute": "0"])
         var client = try await gateway.webSocket()
         var session = try await client.message("session")
         let id = session["session_id"]
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func `the first connection is closed with 4503 when a second one resumes`() async throws {
-        let gateway = try await SharedGateways.roomy(["listen.loops": "2", "limits.text_per_minute": "0"])
+        let gateway = try await SharedGateways.withoutLimits(["listen.loops": "2", "limits.text_per_minute": "0"])
         var client = try await gateway.webSocket()
         var session = try await client.message("session")
         for round in 0..<6 {
@@ -53,7 +53,7 @@ import Testing
     }
 
     @Test func `a detached session expires after sessions resume_window`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.resume_window": "1s"])
+        let gateway = try await SharedGateways.withoutLimits(["sessions.resume_window": "1s"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
         await client.socket.reset()
@@ -64,7 +64,7 @@ import Testing
     }
 
     @Test func `at max_detached other addresses are rejected, the same one evicts its session`() async throws {
-        let gateway = try await SharedGateways.roomy(["sessions.max_detached": "1"])
+        let gateway = try await SharedGateways.withoutLimits(["sessions.max_detached": "1"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
         try await client.send(["type": "text", "id": "a", "text": "x"])

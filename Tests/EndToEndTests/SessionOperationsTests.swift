@@ -36,8 +36,8 @@ import Testing
         #expect(detached["sessions"].array?.map { $0["session_id"].string } == [ids[1]])
         #expect(detached["sessions"][0]["state"] == "detached" && detached["cursor"] == .null)
         for wrong in ["limit=0", "limit=501", "limit=x", "state=asleep", "cursor=nonsense"] {
-            let refused = try await get(gateway, "/v1/sessions?\(wrong)")
-            #expect(refused.status == 400 && refused.body.contains("invalid_message"), "\(wrong)")
+            let rejected = try await get(gateway, "/v1/sessions?\(wrong)")
+            #expect(rejected.status == 400 && rejected.body.contains("invalid_message"), "\(wrong)")
         }
         #expect(try await get(gateway, "/v1/sessions?limit=500").status == 200)
     }
@@ -99,8 +99,8 @@ import Testing
     }
 
     @Test func `an erased live session leaves no trace in the store`() async throws {
-        let folder = try TemporaryFolder()
-        let gateway = try await GatewayProcess(["store.kind": "sqlite", "store.path": "sessions.sqlite"], folder: folder)
+        let directory = try TemporaryDirectory()
+        let gateway = try await GatewayProcess(["store.kind": "sqlite", "store.path": "sessions.sqlite"], directory: directory)
         let client = try await gateway.webSocket()
         let id = try await client.message("session")["session_id"].string ?? ""
         let secret = "a secret that nobody else would write"
@@ -108,8 +108,9 @@ import Testing
         _ = try await client.message("ack")
         _ = try await client.message("text")
         func isStored() throws -> Bool {
-            try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("sessions.sqlite") }.contains { file in
-                try Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + file)).range(of: Data(secret.utf8)) != nil
+            try FileManager.default.contentsOfDirectory(atPath: directory.path).filter { $0.hasPrefix("sessions.sqlite") }.contains {
+                file in
+                try Data(contentsOf: URL(fileURLWithPath: directory.path + "/" + file)).range(of: Data(secret.utf8)) != nil
             }
         }
         #expect(try isStored())

@@ -52,7 +52,7 @@ import Testing
 
     @Test(arguments: ["memory", "sqlite"])
     func `an ended session is listed, and its report has counts, timeline, transcript and latencies`(store: String) async throws {
-        let gateway = try await GatewayProcess(["store.kind": store, "store.path": "sessions.sqlite"], folder: try TemporaryFolder())
+        let gateway = try await GatewayProcess(["store.kind": store, "store.path": "sessions.sqlite"], directory: try TemporaryDirectory())
         let id = try await converse(gateway)
         let report = try await report(gateway, id)
         #expect(report["session"]["ending"] == "bye" && report["session"]["messages_in"] == 3 && report["session"]["errors"] == 1)
@@ -80,19 +80,19 @@ import Testing
     }
 
     @Test func `reports survive restarts until reports keep expires`() async throws {
-        let folder = try TemporaryFolder()
-        let gateway = try await GatewayProcess(Self.stored, folder: folder)
+        let directory = try TemporaryDirectory()
+        let gateway = try await GatewayProcess(Self.stored, directory: directory)
         let id = try await converse(gateway)
         _ = try await report(gateway, id)
         gateway.signal(SIGTERM)
         #expect(try await gateway.exit() == 0)
-        let next = try await GatewayProcess(Self.stored.merging(["reports.content": "metadata"]) { $1 }, folder: folder)
+        let next = try await GatewayProcess(Self.stored.merging(["reports.content": "metadata"]) { $1 }, directory: directory)
         let kept = try await report(next, id)
         #expect(kept["transcript"][0]["text"] == .null && kept["transcript"][0]["text_bytes"] == 5)
         next.signal(SIGTERM)
         #expect(try await next.exit() == 0)
         let last = try await GatewayProcess(
-            Self.stored.merging(["reports.keep": "100ms", "sessions.sweep": "100ms"]) { $1 }, folder: folder)
+            Self.stored.merging(["reports.keep": "100ms", "sessions.sweep": "100ms"]) { $1 }, directory: directory)
         // The report is in the cache when it expires.
         _ = try await request(last, "/v1/sessions/\(id)/report?format=html")
         var status = 200
@@ -133,7 +133,7 @@ import Testing
 
     @Test(arguments: ["memory", "sqlite"])
     func `title, tags and notes are set, filtered by, and erased with the session`(store: String) async throws {
-        let gateway = try await GatewayProcess(["store.kind": store, "store.path": "sessions.sqlite"], folder: try TemporaryFolder())
+        let gateway = try await GatewayProcess(["store.kind": store, "store.path": "sessions.sqlite"], directory: try TemporaryDirectory())
         let id = try await converse(gateway)
         _ = try await report(gateway, id)
         let live = try await gateway.webSocket()
@@ -152,8 +152,8 @@ import Testing
         #expect(found == [id, other].sorted())
         #expect(try await json(gateway, "/v1/sessions?state=all&tag=else")["sessions"] == .array([]))
         for wrong in [#"{"title":3}"#, "", "[]", #"{"x":1}"#] {
-            let refused = try await request(gateway, "/v1/sessions/\(id)", method: "PATCH", body: wrong)
-            #expect(refused.status == 400 && refused.body.contains("invalid_message"), "\(wrong)")
+            let rejected = try await request(gateway, "/v1/sessions/\(id)", method: "PATCH", body: wrong)
+            #expect(rejected.status == 400 && rejected.body.contains("invalid_message"), "\(wrong)")
         }
         let large = String(repeating: " ", count: 64_001)
         #expect(try await request(gateway, "/v1/sessions/\(id)", method: "PATCH", body: large).status == 413)
@@ -170,34 +170,34 @@ import Testing
     private let secret = "a secret that nobody else would write"
 
     /// Whether the secret is in the store's file or its write-ahead log.
-    private func isStored(in folder: TemporaryFolder) throws -> Bool {
-        try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("sessions.sqlite") }.contains { file in
-            try Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + file)).range(of: Data(secret.utf8)) != nil
+    private func isStored(in directory: TemporaryDirectory) throws -> Bool {
+        try FileManager.default.contentsOfDirectory(atPath: directory.path).filter { $0.hasPrefix("sessions.sqlite") }.contains { file in
+            try Data(contentsOf: URL(fileURLWithPath: directory.path + "/" + file)).range(of: Data(secret.utf8)) != nil
         }
     }
 
     @Test func `with reports content metadata no text is left in the store after the next sweep`() async throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         let gateway = try await GatewayProcess(
-            Self.stored.merging(["reports.content": "metadata", "sessions.sweep": "100ms"]) { $1 }, folder: folder)
+            Self.stored.merging(["reports.content": "metadata", "sessions.sweep": "100ms"]) { $1 }, directory: directory)
         let id = try await converse(gateway, secret)
         _ = try await report(gateway, id)
         var isStored = true
         for _ in 0..<100 where isStored {
             try await Task.sleep(for: .milliseconds(50))
-            isStored = try self.isStored(in: folder)
+            isStored = try self.isStored(in: directory)
         }
         #expect(!isStored)
     }
 
     @Test func `an ended session is erased from every file`() async throws {
-        let folder = try TemporaryFolder()
-        let gateway = try await GatewayProcess(Self.stored, folder: folder)
+        let directory = try TemporaryDirectory()
+        let gateway = try await GatewayProcess(Self.stored, directory: directory)
         let id = try await converse(gateway, secret)
         _ = try await report(gateway, id)
-        #expect(try isStored(in: folder))
+        #expect(try isStored(in: directory))
         #expect(try await request(gateway, "/v1/sessions/\(id)", method: "DELETE").status == 204)
-        #expect(try !isStored(in: folder))
+        #expect(try !isStored(in: directory))
         #expect(try await gateway.line("session erased")["session_id"].string == id)
     }
 
@@ -214,14 +214,14 @@ import Testing
 
     @Test func `parley sessions lists, shows, reports, closes and deletes`() async throws {
         let gateway = try await GatewayProcess(["operations.token": "secret"])
-        let folder = try TemporaryFolder()
-        try folder.write("secret\n", to: "token")
+        let directory = try TemporaryDirectory()
+        try directory.write("secret\n", to: "token")
         let id = try await converse(gateway, "it\u{1B}[2J was said")
         let live = try await gateway.webSocket()
         let other = try await live.message("session")["session_id"].string ?? ""
-        let listenerOptions = ["--address", "127.0.0.1:\(gateway.operationsPort)", "--token-file", folder.path + "/token"]
+        let listenerOptions = ["--address", "127.0.0.1:\(gateway.operationsPort)", "--token-file", directory.path + "/token"]
         func sessions(_ arguments: String...) async throws -> (status: ChildProcess.ExitStatus, lines: [String]) {
-            let result = try await GatewayProcess.run(["sessions"] + arguments + listenerOptions, folder: folder)
+            let result = try await GatewayProcess.run(["sessions"] + arguments + listenerOptions, directory: directory)
             return (result.status, result.lines + result.errorLines)
         }
         var result = try await sessions("list", "--state", "all")
@@ -238,15 +238,15 @@ import Testing
         #expect(result.lines.contains { $0.contains("it[2J was said") } && result.lines.contains { $0.contains("invalid_json") })
         result = try await sessions("report", id, "--format", "csv")
         #expect(result.lines.first?.hasPrefix("at,by,kind,text,") == true)
-        result = try await sessions("report", id, "--format", "html", "-o", folder.path + "/report.html")
-        #expect(try result.status == 0 && folder.read("report.html").hasPrefix("<!DOCTYPE html>"))
+        result = try await sessions("report", id, "--format", "html", "-o", directory.path + "/report.html")
+        #expect(try result.status == 0 && directory.read("report.html").hasPrefix("<!DOCTYPE html>"))
         for (options, title, tags, notes) in [
             (
                 ["--title", "A call", "--tag", "vip", "--tag", "be=lin", "--notes", "two\nlines"], "A call", ["vip", "be=lin"], "two\nlines"
             ),
             (["--tag", "new", "--no-notes"], "A call", ["new"], nil), (["--no-title", "--no-tags"], nil, [], nil),
         ] as [([String], String?, [String], String?)] {
-            let set = try await GatewayProcess.run(["sessions", "annotate", id] + options + listenerOptions, folder: folder)
+            let set = try await GatewayProcess.run(["sessions", "annotate", id] + options + listenerOptions, directory: directory)
             #expect(set.status == 0 && set.lines == ["\(id) annotated"], "\(set)")
             let shown = try JSON(try await sessions("show", id, "--format", "json").lines.joined())
             #expect(shown["session"]["title"].string == title && shown["notes"].string == notes)
@@ -262,17 +262,17 @@ import Testing
         result = try await sessions("delete", id)
         #expect(result.status == 0)
         for arguments in [["show", id], ["delete", id], ["close", other]] {
-            let gone = try await GatewayProcess.run(["sessions"] + arguments + listenerOptions, folder: folder)
+            let gone = try await GatewayProcess.run(["sessions"] + arguments + listenerOptions, directory: directory)
             #expect(gone.status == 1 && gone.errorLines == ["there is no such session"], "\(arguments)")
         }
         result = try await sessions("show", "../gateway")
         #expect(result.status == 1 && result.lines.contains { $0.contains("26 letters and digits") })
         for wrong in ["127.0.0.1:99999", "http://127.0.0.1:1", "localhost"] {
-            #expect(try await GatewayProcess.run(["sessions", "list", "--address", wrong], folder: folder).status == 64, "\(wrong)")
+            #expect(try await GatewayProcess.run(["sessions", "list", "--address", wrong], directory: directory).status == 64, "\(wrong)")
         }
-        let refused = try await GatewayProcess.run(["sessions", "list"] + listenerOptions.prefix(2), folder: folder)
-        #expect(refused.status == 1 && refused.errorLines.contains { $0.contains("send Authorization: Bearer") })
-        let unreachable = try await GatewayProcess.run(["sessions", "list", "--address", "127.0.0.1:1"], folder: folder)
+        let rejected = try await GatewayProcess.run(["sessions", "list"] + listenerOptions.prefix(2), directory: directory)
+        #expect(rejected.status == 1 && rejected.errorLines.contains { $0.contains("send Authorization: Bearer") })
+        let unreachable = try await GatewayProcess.run(["sessions", "list", "--address", "127.0.0.1:1"], directory: directory)
         #expect(
             unreachable.status == 69 && unreachable.lines.isEmpty
                 && unreachable.errorLines == ["no response from the gateway at 127.0.0.1:1: Connection refused"], "\(unreachable)")
@@ -280,14 +280,14 @@ import Testing
 
     @Test func `parley sessions reports errors on standard error, and prints no table`() async throws {
         let gateway = try await GatewayProcess()
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         func list(_ arguments: String...) async throws -> (status: Int32, lines: [String], errorLines: [String]) {
-            try await GatewayProcess.run(["sessions", "list"] + arguments, folder: folder)
+            try await GatewayProcess.run(["sessions", "list"] + arguments, directory: directory)
         }
-        try folder.write("operations:\n  address: 127.0.0.1:\(gateway.operationsPort)\n", to: "elsewhere/gateway.yaml")
+        try directory.write("operations:\n  address: 127.0.0.1:\(gateway.operationsPort)\n", to: "elsewhere/gateway.yaml")
         let found = try await list("--config", "elsewhere")
         #expect(found.status == 0 && found.lines.count == 1 && found.lines[0].hasPrefix("SESSION"), "\(found)")
-        try folder.write("operations:\n  adress: x\n", to: "broken/gateway.yaml")
+        try directory.write("operations:\n  adress: x\n", to: "broken/gateway.yaml")
         let broken = try await list("--config", "broken")
         #expect(broken.status == 78 && broken.lines.isEmpty && broken.errorLines.contains { $0.contains("adress") }, "\(broken)")
         // A server that isn't an operations listener, here the TLS listener.
@@ -297,8 +297,8 @@ import Testing
         let token = try await list("--config", "elsewhere", "--token-file", "missing")
         #expect(token.status == 1 && token.errorLines == ["missing: No such file or directory"], "\(token)")
         for wrong in [["--state", "asleep"], ["--limit", "-1"], ["--format", "xml"]] {
-            let refused = try await GatewayProcess.run(["sessions", "list", "--config", "elsewhere"] + wrong, folder: folder)
-            #expect(refused.status == 64 && refused.lines.isEmpty && !refused.errorLines.isEmpty, "\(wrong)")
+            let rejected = try await GatewayProcess.run(["sessions", "list", "--config", "elsewhere"] + wrong, directory: directory)
+            #expect(rejected.status == 64 && rejected.lines.isEmpty && !rejected.errorLines.isEmpty, "\(wrong)")
         }
     }
 }

@@ -36,7 +36,7 @@ import Testing
             client = try await gateway.client()
         }
 
-        func ask(_ text: String, of route: String = "skip", id: String = "m1", output: JSON = both) async throws -> Answer {
+        func ask(_ text: String, of route: String = "skip", id: String = "m1", output: JSON = both) async throws -> CollectedResponse {
             try await client.send([
                 "type": "text", "id": .string(id), "text": .string(text), "output": output, "meta": ["to": .string(route)],
             ])
@@ -47,7 +47,7 @@ import Testing
         var spoken: [String] { get throws { try double.events.filter { $0["event"] == "request" }.compactMap { $0["text"].string } } }
     }
 
-    private func statuses(_ response: Answer) -> [String?] {
+    private func statuses(_ response: CollectedResponse) -> [String?] {
         response.messages.filter { $0["type"] == "status" }.map { $0["state"].string }
     }
 

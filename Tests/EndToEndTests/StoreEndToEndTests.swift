@@ -6,8 +6,8 @@ import Testing
 @Suite(.bounded) struct StoreEndToEndTests {
     private static let stored = ["store.kind": "sqlite", "store.path": "sessions.sqlite", "limits.text_per_minute": "0"]
 
-    private func start(_ folder: TemporaryFolder, _ flags: [String: String] = [:]) async throws -> GatewayProcess {
-        try await GatewayProcess(Self.stored.merging(flags) { $1 }, folder: folder)
+    private func start(_ directory: TemporaryDirectory, _ flags: [String: String] = [:]) async throws -> GatewayProcess {
+        try await GatewayProcess(Self.stored.merging(flags) { $1 }, directory: directory)
     }
 
     private func resume(_ gateway: GatewayProcess, _ session: JSON, after last: Int) async throws -> (WebSocketClient, JSON) {
@@ -17,8 +17,8 @@ import Testing
     }
 
     @Test func `a conversation survives SIGKILL of the gateway`() async throws {
-        let folder = try TemporaryFolder()
-        var gateway = try await start(folder, ["listen.loops": "2"])
+        let directory = try TemporaryDirectory()
+        var gateway = try await start(directory, ["listen.loops": "2"])
         var client = try await gateway.webSocket()
         var session = try await client.message("session")
         let id = session["session_id"]
@@ -44,7 +44,7 @@ import Testing
             }
             gateway.signal(SIGKILL)
             _ = try await gateway.process.exit()
-            gateway = try await start(folder, ["listen.loops": "2"])
+            gateway = try await start(directory, ["listen.loops": "2"])
             (client, session) = try await resume(gateway, session, after: last)
             #expect(session["type"] == "session" && session["session_id"] == id, "\(session)")
             #expect(session["resumed"] == true && session["lost"] == false)
@@ -76,8 +76,8 @@ import Testing
     }
 
     @Test func `the token of an ended session is rejected as expired after a restart`() async throws {
-        let folder = try TemporaryFolder()
-        let gateway = try await start(folder)
+        let directory = try TemporaryDirectory()
+        let gateway = try await start(directory)
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
         try await client.send(["type": "bye"])
@@ -85,25 +85,25 @@ import Testing
         // SIGTERM instead of SIGKILL, because the end of a session may be committed shortly after the close frame.
         gateway.signal(SIGTERM)
         #expect(try await gateway.exit() == 0)
-        let next = try await start(folder)
+        let next = try await start(directory)
         let (_, response) = try await resume(next, session, after: 0)
         #expect(response["resume_error"] == "expired", "\(response.without("limits"))")
     }
 
     @Test(arguments: ["full", "normal", "off"])
     func `store synchronous is applied, and the file has mode 0600`(synchronous: String) async throws {
-        let folder = try TemporaryFolder()
-        let gateway = try await start(folder, ["store.synchronous": synchronous])
-        try await gateway.servesNextClient()
+        let directory = try TemporaryDirectory()
+        let gateway = try await start(directory, ["store.synchronous": synchronous])
+        try await gateway.expectNextClientServed()
         let line = try await gateway.line("the store is open")
         #expect(line["synchronous"].string == synchronous)
-        let mode = try FileManager.default.attributesOfItem(atPath: folder.path + "/sessions.sqlite")[.posixPermissions] as? Int
+        let mode = try FileManager.default.attributesOfItem(atPath: directory.path + "/sessions.sqlite")[.posixPermissions] as? Int
         #expect(mode == 0o600)
     }
 
     @Test func `a full store rejects requests until there is space`() async throws {
-        let folder = try TemporaryFolder()
-        let gateway = try await start(folder, ["store.max_bytes": "300KB"])
+        let directory = try TemporaryDirectory()
+        let gateway = try await start(directory, ["store.max_bytes": "300KB"])
         let large = String(repeating: "x", count: 60_000)
         var clients: [WebSocketClient] = []
         // A text that doesn't fit gets no ack, and new clients are rejected.
@@ -116,18 +116,18 @@ import Testing
             guard let client = try? await gateway.client() else { continue }
             try await client.send(["type": "text", "id": "a", "text": .string(large), "stream": false])
             clients.append(client)
-            _ = try? await client.text(atMost: .seconds(3))
+            _ = try? await client.text(timeout: .seconds(3))
         }
-        let refused = try await gateway.response(to: .upgrade())
-        #expect(refused.status == 503 && refused.body.contains("overloaded"))
+        let rejected = try await gateway.response(to: .upgrade())
+        #expect(rejected.status == 503 && rejected.body.contains("overloaded"))
         for client in clients.dropLast() { try await client.send(["type": "bye"]) }
         _ = try await gateway.line("commits to the store succeed again")
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test func `a message whose commit fails on a full disk is rejected, and accepted once there is space`() async throws {
-        let folder = try TemporaryFolder()
-        let gateway = try await GatewayProcess(Self.stored, folder: folder, fileBytes: 400_000)
+        let directory = try TemporaryDirectory()
+        let gateway = try await GatewayProcess(Self.stored, directory: directory, fileBytes: 400_000)
         let client = try await gateway.client()
         let large = String(repeating: "x", count: 30_000)
         func text(_ number: Int) -> JSON { ["type": "text", "id": .string("m\(number)"), "text": .string(large), "stream": false] }
@@ -146,82 +146,82 @@ import Testing
         #expect(try await client.message()["error"]["code"] == "overloaded")
         #expect(try await gateway.response(to: .upgrade()).status == 503)
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/readyz")).status == 503)
-        try await gateway.makeRoom()
+        try await gateway.liftFileSizeLimit()
         _ = try await gateway.line("commits to the store succeed again")
         try await client.send(text(number))
         #expect(try await client.message() == ["type": "ack", "id": text(number)["id"]])
         let response = try await client.message()
         #expect(response["reply_to"] == text(number)["id"] && response["text"].string == large)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         try await gateway.stop()
     }
 
     @Test func `with a full disk at startup the gateway isn't ready, and serves once there is space`() async throws {
-        let folder = try TemporaryFolder()
-        let before = try await start(folder)
+        let directory = try TemporaryDirectory()
+        let before = try await start(directory)
         let client = try await before.client()
         try await client.send(["type": "text", "id": "a", "text": "kept", "stream": false])
         #expect(try await client.message()["type"] == "ack")
         before.signal(SIGKILL)
         _ = try await before.process.exit()
-        let gateway = try await GatewayProcess(Self.stored, folder: folder, fileBytes: 0)
+        let gateway = try await GatewayProcess(Self.stored, directory: directory, fileBytes: 0)
         _ = try await gateway.line("commits to the store fail; retrying")
         let ready = try await gateway.operationsResponse(to: HTTPRequestText("/readyz"))
         #expect(ready.status == 503)
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/livez")).status == 200)
         #expect(try await gateway.response(to: .upgrade()).status == 503)
-        try await gateway.makeRoom()
+        try await gateway.liftFileSizeLimit()
         _ = try await gateway.line("commits to the store succeed again")
         #expect(try await gateway.operationsResponse(to: HTTPRequestText("/readyz")).status == 200)
         let sessions = try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions")).json()["sessions"]
         #expect(sessions.array?.count == 1)
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         try await gateway.stop()
     }
 
     @Test func `a full disk without a store exits with 75`() async throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         // The first start creates the development certificate.
-        let first = try await GatewayProcess([:], folder: folder)
+        let first = try await GatewayProcess([:], directory: directory)
         try await first.stop()
         let command = GatewayProcess.limited(
             [try GatewayProcess.executable(), "serve"] + GatewayProcess.arguments(Self.stored), fileBytes: 0)
-        let result = try await ChildProcess.run(command[0], Array(command.dropFirst()), folder: folder.path)
+        let result = try await ChildProcess.run(command[0], Array(command.dropFirst()), directory: directory.path)
         #expect(result.status == 75, "\(result.lines)")
         #expect(result.lines.contains { $0.contains("sessions.sqlite") })
-        let next = try await start(folder)
-        try await next.servesNextClient()
+        let next = try await start(directory)
+        try await next.expectNextClientServed()
         try await next.stop()
     }
 
     @Test func `damage in the write-ahead log is a warning at startup, and the gateway serves`() async throws {
-        let folder = try TemporaryFolder()
-        let before = try await start(folder)
-        try await before.servesNextClient()
+        let directory = try TemporaryDirectory()
+        let before = try await start(directory)
+        try await before.expectNextClientServed()
         before.signal(SIGKILL)
         _ = try await before.process.exit()
-        let url = URL(fileURLWithPath: folder.path + "/sessions.sqlite-wal")
+        let url = URL(fileURLWithPath: directory.path + "/sessions.sqlite-wal")
         var log = try Data(contentsOf: url)
         try #require(log.count > 4152)
         log[1000] ^= 1
         try log.write(to: url)
-        let gateway = try await start(folder)
+        let gateway = try await start(directory)
         let line = try await gateway.line("the store is damaged: the most recent commits are lost")
         #expect(line["level"] == "warning" && line["problem"].string?.contains("page 1 of the write-ahead log") == true, "\(line)")
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
         try await gateway.stop()
     }
 
     @Test func `a file that isn't a store, or is open in another process, exits with 78`() async throws {
-        let folder = try TemporaryFolder()
-        try Data(repeating: 0x41, count: 9000).write(to: URL(fileURLWithPath: folder.path + "/sessions.sqlite"))
+        let directory = try TemporaryDirectory()
+        try Data(repeating: 0x41, count: 9000).write(to: URL(fileURLWithPath: directory.path + "/sessions.sqlite"))
         let flags = GatewayProcess.arguments(Self.stored)
-        let result = try await GatewayProcess.run(["serve"] + flags, folder: folder)
+        let result = try await GatewayProcess.run(["serve"] + flags, directory: directory)
         #expect(result.status == 78 && result.lines.contains { $0.contains("not an SQLite file") && $0.contains("sessions.sqlite") })
-        let other = try TemporaryFolder()
+        let other = try TemporaryDirectory()
         let gateway = try await start(other)
-        let second = try await GatewayProcess.run(["serve"] + flags, folder: other)
+        let second = try await GatewayProcess.run(["serve"] + flags, directory: other)
         #expect(second.status == 78 && second.lines.contains { $0.contains("another process has it open") })
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 }

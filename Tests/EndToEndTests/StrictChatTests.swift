@@ -20,7 +20,7 @@ import Testing
             client = try await gateway.client()
         }
 
-        func ask(_ text: String, id: String, stream: Bool = true) async throws -> Answer {
+        func ask(_ text: String, id: String, stream: Bool = true) async throws -> CollectedResponse {
             try await client.ask(text, of: "", id: id, stream: stream)
         }
 
@@ -125,14 +125,14 @@ import Testing
     }
 
     @Test func `requests have the configured query, headers and extra body members`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("api-key: s3cret, with a comma\nX-Team: voice\n", to: "fields")
+        let directory = try TemporaryDirectory()
+        try directory.write("api-key: s3cret, with a comma\nX-Team: voice\n", to: "fields")
         let setting = try await Setting(
             [
                 "upstreams.chat.extra_body": #"{"temperature":0.25,"top_p":1,"stop":["a","b"],"user":"yes"}"#,
                 "upstreams.chat.stream_usage": "false",
                 "upstreams.chat.max_tokens": "7",
-            ], environment: ["PARLEY_UPSTREAMS_CHAT_HEADERS_FILE": folder.path + "/fields"],
+            ], environment: ["PARLEY_UPSTREAMS_CHAT_HEADERS_FILE": directory.path + "/fields"],
             path: "/openai/deployments/x/?api-version=2024-10-21")
         #expect(try await setting.ask("hello", id: "m1").text.trimmed == "HELLO")
         let request = try setting.request()
@@ -146,17 +146,17 @@ import Testing
     }
 
     @Test func `extra_body is a map in a file, and members set by the gateway are rejected`() async throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         let block = "upstreams:\n  chat:\n    kind: openai\n    urls: [\"http://127.0.0.1:1/v1\"]\n    model: m\n    extra_body:\n"
         let route = "routes: {all: {upstreams: [chat]}}\n"
-        try folder.write(
+        try directory.write(
             block + "      temperature: 0.25\n      seed: 7\n      user: \"7\"\n      nested: {a: [true, null]}\n" + route,
             to: "config/gateway.yaml")
-        let shown = try await GatewayProcess.run(["config", "print"], folder: folder)
+        let shown = try await GatewayProcess.run(["config", "print"], directory: directory)
         #expect(shown.lines.contains { $0.contains(#"{"nested":{"a":[true,null]},"seed":7,"temperature":0.25,"user":"7"}"#) }, "\(shown)")
         for member in ["stream: false", "messages: []"] {
-            try folder.write(block + "      \(member)\n" + route, to: "config/gateway.yaml")
-            let result = try await GatewayProcess.run(["config", "check"], folder: folder)
+            try directory.write(block + "      \(member)\n" + route, to: "config/gateway.yaml")
+            let result = try await GatewayProcess.run(["config", "check"], directory: directory)
             #expect(result.status == 78)
             #expect((result.lines + result.errorLines).joined().contains("extra_body"))
         }
@@ -165,7 +165,7 @@ import Testing
     @Test func `config print masks headers`() async throws {
         let result = try await GatewayProcess.run(
             ["config", "print", "--upstreams.chat.kind=loopback", "--upstreams.chat.headers=api-key: verysecret"],
-            folder: try TemporaryFolder())
+            directory: try TemporaryDirectory())
         #expect(result.status == 0)
         #expect(!result.lines.joined().contains("verysecret"))
     }

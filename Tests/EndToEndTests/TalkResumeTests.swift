@@ -15,15 +15,16 @@ import Testing
     }
 
     private func play(
-        _ scene: String, _ arguments: [String], folder: TemporaryFolder? = nil, environment: [String: String] = [:], url: String? = nil
+        _ scene: String, _ arguments: [String], directory: TemporaryDirectory? = nil, environment: [String: String] = [:],
+        url: String? = nil
     ) async throws -> Result {
-        let folder = try folder ?? TemporaryFolder()
-        let gateway = try ChildProcess(try Python.path(), [Self.gateway, scene], folder: folder.path)
-        let port = await gateway.output.wait(atMost: .seconds(20)) { $0.lines.first }
+        let directory = try directory ?? TemporaryDirectory()
+        let gateway = try ChildProcess(try Python.path(), [Self.gateway, scene], directory: directory.path)
+        let port = await gateway.output.wait(timeout: .seconds(20)) { $0.lines.first }
         let address = (url ?? "ws://127.0.0.1:PORT").replacingOccurrences(of: "PORT", with: port ?? "")
         let talk = try await GatewayProcess.run(
-            ["talk", address] + arguments.map { $0.replacingOccurrences(of: "PORT", with: port ?? "") }, folder: folder,
-            environment: environment, atMost: .seconds(60))
+            ["talk", address] + arguments.map { $0.replacingOccurrences(of: "PORT", with: port ?? "") }, directory: directory,
+            environment: environment, timeout: .seconds(60))
         gateway.signal(SIGKILL)
         _ = try await gateway.exit()
         return Result(
@@ -71,15 +72,15 @@ import Testing
     }
 
     @Test func `a recording continues after a lost connection without lost or repeated chunks`() async throws {
-        let gateway = try await SharedGateways.roomy()
-        let proxy = try await CuttingProxy(port: gateway.port)
-        let folder = try TemporaryFolder()
-        try TestSound.write(seconds: 3, to: folder.path + "/tone.wav")
+        let gateway = try await SharedGateways.withoutLimits()
+        let proxy = try await DisconnectingProxy(port: gateway.port)
+        let directory = try TemporaryDirectory()
+        try TestRecording.write(seconds: 3, to: directory.path + "/tone.wav")
         let talk = try ChildProcess(
             try GatewayProcess.executable(), ["talk", "wss://localhost:\(proxy.port)", "--insecure", "--audio", "tone.wav", "--json"],
-            folder: folder.path)
+            directory: directory.path)
         func message(_ isMeant: @Sendable (JSON) -> Bool) async throws -> JSON {
-            let found: JSON? = await talk.output.wait(atMost: .seconds(30)) { output in
+            let found: JSON? = await talk.output.wait(timeout: .seconds(30)) { output in
                 output.lines.lazy.compactMap { try? JSON($0) }.first(where: isMeant)
             }
             guard let found else { throw TestFailure("message not received: \(talk.lines) \(talk.errorLines)") }
@@ -87,10 +88,10 @@ import Testing
         }
         // The connection is lost in the middle of the recording, and again right after the resume.
         _ = try await message { $0["type"] == "ack" && $0["chunks"] != .null && $0["chunks"] != 0 }
-        await proxy.cut()
+        await proxy.resetConnections()
         let resumed = try await message { $0["resumed"] == true }
         #expect(resumed["open_audio"]["id"] == "a1" && resumed["lost"] == false)
-        await proxy.cut()
+        await proxy.resetConnections()
         let transcript = try await message { $0["type"] == "transcript" }
         #expect(transcript["text"].string?.hasPrefix("3.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS") == true, "\(transcript)")
         #expect(try await talk.exit() == 0 && talk.errorLines.filter { $0 == "resumed" }.count == 2, "\(talk.errorLines)")
@@ -98,12 +99,12 @@ import Testing
     }
 
     @Test func `spoken responses are written to one valid WAV file`() async throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         // A longer existing file is truncated.
-        try Data(repeating: 7, count: 5000).write(to: URL(fileURLWithPath: folder.path + "/out.wav"))
-        let result = try await play("spoken", ["--speak", "out.wav", "--text", "a", "--text", "b"], folder: folder)
+        try Data(repeating: 7, count: 5000).write(to: URL(fileURLWithPath: directory.path + "/out.wav"))
+        let result = try await play("spoken", ["--speak", "out.wav", "--text", "a", "--text", "b"], directory: directory)
         #expect(result.status == 0 && result.lines == ["spoken", "spoken"], "\(result)")
-        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder.path + "/out.wav")))
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: directory.path + "/out.wav")))
         func number(_ offset: Int) -> Int { (0..<4).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) } }
         // 500 and 11 whole samples.
         #expect(bytes.count == 44 + 1022 && number(4) == bytes.count - 8 && number(40) == 1022 && number(24) == 22050)
@@ -111,35 +112,37 @@ import Testing
     }
 
     @Test func `spoken responses are played as they arrive`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("#!/bin/sh\necho \"$*\" >> \(folder.path)/played.txt\ncat >> \(folder.path)/played.raw\n", to: "bin/aplay")
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.path + "/bin/aplay")
-        let environment = ["PATH": folder.path + "/bin:/usr/bin:/bin"]
-        let result = try await play("spoken", ["--text", "a", "--text", "b", "--speak"], folder: folder, environment: environment)
+        let directory = try TemporaryDirectory()
+        try directory.write(
+            "#!/bin/sh\necho \"$*\" >> \(directory.path)/played.txt\ncat >> \(directory.path)/played.raw\n", to: "bin/aplay")
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: directory.path + "/bin/aplay")
+        let environment = ["PATH": directory.path + "/bin:/usr/bin:/bin"]
+        let result = try await play("spoken", ["--text", "a", "--text", "b", "--speak"], directory: directory, environment: environment)
         #expect(result.status == 0, "\(result)")
         let call = "-q -t raw -f S16_LE -r 22050 -c 1 -\n"
-        #expect(try folder.read("played.txt") == call + call)
-        #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/played.raw")).count == 1001 + 23)
+        #expect(try directory.read("played.txt") == call + call)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path + "/played.raw")).count == 1001 + 23)
     }
 
     @Test func `a missing player and a response without audio are errors`() async throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         // A PATH that contains no player, only the tools that start the processes.
         for tool in ["setpriv", "env"] {
-            try FileManager.default.createDirectory(atPath: folder.path + "/bin", withIntermediateDirectories: true)
-            try FileManager.default.createSymbolicLink(atPath: folder.path + "/bin/\(tool)", withDestinationPath: "/usr/bin/\(tool)")
+            try FileManager.default.createDirectory(atPath: directory.path + "/bin", withIntermediateDirectories: true)
+            try FileManager.default.createSymbolicLink(atPath: directory.path + "/bin/\(tool)", withDestinationPath: "/usr/bin/\(tool)")
         }
-        let none = try await play("spoken", ["--speak", "--text", "a"], folder: folder, environment: ["PATH": folder.path + "/bin"])
+        let none = try await play(
+            "spoken", ["--speak", "--text", "a"], directory: directory, environment: ["PATH": directory.path + "/bin"])
         #expect(none.status == 2 && none.errorLines.contains { $0.contains("neither paplay nor aplay") }, "\(none)")
-        let mute = try await play("mute", ["--speak", "out.wav", "--text", "a"], folder: folder)
+        let mute = try await play("mute", ["--speak", "out.wav", "--text", "a"], directory: directory)
         #expect(mute.status == 5 && mute.lines == ["no sound"] && mute.errorLines.last?.hasPrefix("error: no audio received") == true)
-        #expect(try Data(contentsOf: URL(fileURLWithPath: folder.path + "/out.wav")).count == 44)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path + "/out.wav")).count == 44)
     }
 
     @Test func `the transcript goes to standard error, and the response to standard output`() async throws {
-        let folder = try TemporaryFolder()
-        try TestSound.write(seconds: 0.1, to: folder.path + "/tone.wav")
-        let result = try await play("heard", ["--audio", "tone.wav"], folder: folder)
+        let directory = try TemporaryDirectory()
+        try TestRecording.write(seconds: 0.1, to: directory.path + "/tone.wav")
+        let result = try await play("heard", ["--audio", "tone.wav"], directory: directory)
         #expect(result.status == 0 && result.lines == ["ten past nine"], "\(result)")
         #expect(result.errorLines.contains("transcript: what time is it") && result.errorLines.contains("… what"))
     }

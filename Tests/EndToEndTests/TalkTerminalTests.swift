@@ -8,11 +8,11 @@ import Testing
 
     @Test(arguments: ["editing", "history", "long", "keys", "ended", "suspended"])
     func `lines are edited on a terminal`(scene: String) async throws {
-        let gateway = try await SharedGateways.roomy()
-        let folder = try TemporaryFolder()
+        let gateway = try await SharedGateways.withoutLimits()
+        let directory = try TemporaryDirectory()
         let result = try await ChildProcess.run(
-            try Python.path(), [Self.driver, try GatewayProcess.executable(), "wss://localhost:\(gateway.port)", scene, folder.path],
-            folder: folder.path, environment: ["LANG": "C.UTF-8"], atMost: .seconds(90))
+            try Python.path(), [Self.driver, try GatewayProcess.executable(), "wss://localhost:\(gateway.port)", scene, directory.path],
+            directory: directory.path, environment: ["LANG": "C.UTF-8"], timeout: .seconds(90))
         #expect(result.status == 0 && result.lines.last == "PASS", "\(result.lines + result.errorLines)")
     }
 }

@@ -4,10 +4,10 @@ import Testing
 
 /// `parley talk` in scripts.
 @Suite(.bounded) struct TalkTests {
-    private func talk(_ arguments: [String], folder: TemporaryFolder? = nil) async throws -> (
+    private func talk(_ arguments: [String], directory: TemporaryDirectory? = nil) async throws -> (
         status: Int32, lines: [String], errorLines: [String]
     ) {
-        try await GatewayProcess.run(["talk"] + arguments, folder: try folder ?? TemporaryFolder())
+        try await GatewayProcess.run(["talk"] + arguments, directory: try directory ?? TemporaryDirectory())
     }
 
     @Test func `help lists the options and the exit codes`() async throws {
@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func `the response to a text is on standard output`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let result = try await talk(["wss://localhost:\(gateway.port)/v1/ws", "--insecure", "--text", "hello there", "--quiet"])
         #expect(result.status == 0, "\(result)")
         #expect(result.lines.contains { $0.contains("hello there") })
@@ -28,36 +28,36 @@ import Testing
     }
 
     @Test func `a recording is streamed and measured`() async throws {
-        let gateway = try await SharedGateways.roomy()
-        let folder = try TemporaryFolder()
-        try TestSound.write(seconds: 1, to: folder.path + "/tone.wav")
+        let gateway = try await SharedGateways.withoutLimits()
+        let directory = try TemporaryDirectory()
+        try TestRecording.write(seconds: 1, to: directory.path + "/tone.wav")
         let result = try await talk(
-            ["wss://localhost:\(gateway.port)", "--insecure", "--audio", "tone.wav", "--fast", "--json"], folder: folder)
+            ["wss://localhost:\(gateway.port)", "--insecure", "--audio", "tone.wav", "--fast", "--json"], directory: directory)
         #expect(result.status == 0, "\(result)")
         #expect(result.lines.contains { $0.contains("1.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS, 100 % speech") })
     }
 
     @Test func `synthesized speech is measured exactly`() async throws {
-        let gateway = try await SharedGateways.roomy()
-        let folder = try TemporaryFolder()
+        let gateway = try await SharedGateways.withoutLimits()
+        let directory = try TemporaryDirectory()
         let sentence = "Good morning. Is anybody at the door, or is it only the wind?"
-        let made = try await ChildProcess.run("/usr/bin/espeak-ng", ["-w", "speech.wav", sentence], folder: folder.path)
+        let made = try await ChildProcess.run("/usr/bin/espeak-ng", ["-w", "speech.wav", sentence], directory: directory.path)
         #expect(made.status == 0, "deploy/test.sh installs espeak-ng: \(made.errorLines)")
         // espeak-ng writes 22,050 Hz mono after a header of 44 bytes.
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: folder.path + "/speech.wav")).dropFirst(44)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: directory.path + "/speech.wav")).dropFirst(44)
         let samples = stride(from: bytes.startIndex, to: bytes.endIndex - 1, by: 2).map {
             Int16(bitPattern: UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8)
         }
         let seconds = String(format: "%.1f", Double(samples.count) / 22050)
         let peak = String(format: "%.1f", 20 * log10(Double(samples.map { abs(Int($0)) }.max() ?? 1) / 32768))
         let result = try await talk(
-            ["wss://localhost:\(gateway.port)", "--insecure", "--audio", "speech.wav", "--fast"], folder: folder)
+            ["wss://localhost:\(gateway.port)", "--insecure", "--audio", "speech.wav", "--fast"], directory: directory)
         #expect(result.status == 0, "\(result)")
         #expect(result.lines.contains { $0.hasPrefix("\(seconds) s of pcm16 at 22050 Hz, peak \(peak) dBFS, ") }, "\(result.lines)")
     }
 
     @Test func `each failure has its exit code`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let url = "wss://localhost:\(gateway.port)"
         #expect(try await talk(["--nonsense"]).status == 2)
         #expect(try await talk([url, "--insecure", "--audio", "missing.wav"]).status == 2)
@@ -66,16 +66,16 @@ import Testing
         #expect(try await talk(["ws://127.0.0.1:1", "--text", "x", "--timeout", "5s"]).status == 3)
         #expect(try await talk([url + "/nowhere", "--insecure", "--text", "x"]).status == 4)
         #expect(try await talk([url, "--insecure", "--text", "\u{1}"]).status == 5)
-        let authority = gateway.folder.path + "/var/development-cert.pem"
+        let authority = gateway.directory.path + "/var/development-cert.pem"
         #expect(try await talk([url, "--ca", authority, "--text", "x"]).status == 0)
     }
 
     /// Runs a shell command in which `$talk` is `parley talk` with the URL of a gateway.
     private func shell(_ line: String) async throws -> (status: Int32, lines: [String], errorLines: [String]) {
-        let gateway = try await SharedGateways.roomy()
-        let folder = try TemporaryFolder()
+        let gateway = try await SharedGateways.withoutLimits()
+        let directory = try TemporaryDirectory()
         let talk = "\(try GatewayProcess.executable()) talk wss://localhost:\(gateway.port) --insecure --quiet"
-        return try await ChildProcess.run("/bin/bash", ["-c", line], folder: folder.path, environment: ["talk": talk])
+        return try await ChildProcess.run("/bin/bash", ["-c", line], directory: directory.path, environment: ["talk": talk])
     }
 
     @Test(arguments: ["\u{4}", "\u{3}", "\u{4}\u{3}"])

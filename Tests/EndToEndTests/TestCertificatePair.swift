@@ -6,14 +6,14 @@ final class TestCertificatePair: Sendable {
     /// The pair for `localhost`, shared by all gateways that need any certificate.
     static let shared = Task { try await TestCertificatePair() }
 
-    let folder: TemporaryFolder
-    var certificate: String { folder.path + "/cert.pem" }
-    var key: String { folder.path + "/key.pem" }
+    let directory: TemporaryDirectory
+    var certificate: String { directory.path + "/cert.pem" }
+    var key: String { directory.path + "/key.pem" }
     /// The value for `tls.certificates`.
     var files: String { "\(certificate):\(key)" }
 
     init(name: String = "localhost") async throws {
-        folder = try TemporaryFolder()
+        directory = try TemporaryDirectory()
         let result = try await ChildProcess.run(
             "/usr/bin/openssl",
             [
@@ -21,7 +21,7 @@ final class TestCertificatePair: Sendable {
                 "/CN=\(name)",
                 "-addext", "subjectAltName=DNS:\(name)", "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", "key.pem", "-out",
                 "cert.pem",
-            ], folder: folder.path)
+            ], directory: directory.path)
         guard result.status == 0 else { throw TestFailure("openssl: \(result.errorLines)") }
     }
 }

@@ -18,7 +18,7 @@ import Testing
         }
     }
 
-    static let refused: [Case] = [
+    static let rejected: [Case] = [
         Case("another path", 404, "not_found") { $0.target = "/v2/ws" },
         Case("the echo path while disabled", 404, "not_found") { $0.target = "/echo" },
         Case("a path in upper case", 404, "not_found") { $0.target = "/V1/WS" },
@@ -58,9 +58,9 @@ import Testing
         Case("a resume token in the query", 401, "unauthorized") { $0.target = "/v1/ws?resume=secret" },
     ]
 
-    @Test(arguments: refused)
+    @Test(arguments: rejected)
     func `an invalid upgrade is rejected with problem+json, and the next client is served`(_ bad: Case) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let response = try await gateway.response(to: bad.request)
         #expect(response.status == bad.status)
         if bad.status == 426 { #expect(response["sec-websocket-version"] == "13") }
@@ -73,7 +73,7 @@ import Testing
             #expect(WebSocketClient.isULID(problem["correlation_id"].string))
             #expect(!response.body.contains("secret"))
         }
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test(arguments: [
@@ -84,19 +84,19 @@ import Testing
     func `an upgrade that the RFC allows is accepted`(_ description: String, name: String, value: String) async throws {
         var request = HTTPRequestText.upgrade()
         request[name] = value
-        let client = try await SharedGateways.roomy().webSocket(request)
+        let client = try await SharedGateways.withoutLimits().webSocket(request)
         #expect(client.response["sec-websocket-accept"] == HTTPRequestText.sampleAccept)
         #expect(client.response["sec-websocket-protocol"] == nil)
         _ = try await client.message("session")
     }
 
     @Test func `the alias path is served`() async throws {
-        let client = try await SharedGateways.roomy().client(.upgrade("/ws"))
-        try await client.isServed()
+        let client = try await SharedGateways.withoutLimits().client(.upgrade("/ws"))
+        try await client.expectServed()
     }
 
     @Test func `the subprotocol is echoed, and credentials aren't`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.webSocket(
             .upgrade(adding: [("Sec-WebSocket-Protocol", "resume.TokenMarker123, bearer.BearerMarker456, parley.v1")]))
         #expect(client.response["sec-websocket-protocol"] == "parley.v1")
@@ -105,11 +105,11 @@ import Testing
         #expect(session["resumed"] == false)
         #expect(session["lost"] == true)
         #expect(session["resume_error"] == "unknown")
-        try await client.isServed()
+        try await client.expectServed()
     }
 
     @Test func `an unknown resume token in a header is reported in the session message`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.webSocket(.upgrade("/v1/ws?last_seq=7", adding: [("Parley-Resume", "abc")]))
         let session = try await client.message("session")
         #expect(session["resume_error"] == "unknown")
@@ -118,13 +118,13 @@ import Testing
     }
 
     @Test func `with query_tokens credentials in the query are accepted`() async throws {
-        let gateway = try await SharedGateways.roomy(["http.query_tokens": "true"])
+        let gateway = try await SharedGateways.withoutLimits(["http.query_tokens": "true"])
         let session = try await gateway.webSocket(.upgrade("/v1/ws?resume=abc")).message("session")
         #expect(session["resume_error"] == "unknown")
     }
 
     @Test func `a frame after the request in the same TLS record is served`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port)
         let first = TestFrame(TestFrame.text, text: #"{"type":"ping","id":"early"}"#).bytes
         let client = try await WebSocketClient(socket, .upgrade(), behind: first + first)
@@ -134,7 +134,7 @@ import Testing
     }
 
     @Test func `a partial frame after the request is completed and served`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port)
         let first = TestFrame(TestFrame.text, text: #"{"type":"ping","id":"early"}"#).bytes
         let client = try await WebSocketClient(socket, .upgrade(), behind: Array(first.prefix(5)))
@@ -144,7 +144,7 @@ import Testing
     }
 
     @Test func `a request that arrives in pieces is served`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port)
         let bytes = HTTPRequestText.upgrade().bytes
         for start in stride(from: 0, to: bytes.count, by: 7) { try await socket.send(bytes[start..<min(start + 7, bytes.count)]) }
@@ -155,16 +155,16 @@ import Testing
         "GET / HTTP/1.1\r\nBad Header\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "\u{1}\u{2}\u{3}\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
     ])
     func `malformed HTTP is rejected`(text: String) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.send(Array(text.utf8))
         let response = try await socket.receiveResponse()
         #expect(response.status == 400 || response.status == 404)
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `plain HTTP on the TLS port is rejected with 400 and an explanation`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port, .none)
         try await socket.send(HTTPRequestText.upgrade().bytes)
         let response = try await socket.receiveResponse()
@@ -173,51 +173,51 @@ import Testing
         #expect(try response.json()["code"] == "invalid_upgrade")
         #expect(try response.json()["detail"].string?.contains("TLS") == true)
         try await socket.ends()
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `random bytes instead of a TLS handshake close the connection`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port, .none)
         try await socket.send([0x16, 0x03, 0x01, 0x00, 0x05] + [UInt8](repeating: 0xAA, count: 600))
         try await socket.ends()
         _ = try await gateway.line("tls handshake failed")
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `a request head of http max_header_bytes is accepted, one byte more is 431`() async throws {
-        let gateway = try await SharedGateways.roomy(["http.max_header_bytes": "1KiB"])
+        let gateway = try await SharedGateways.withoutLimits(["http.max_header_bytes": "1KiB"])
         func request(_ count: Int) -> HTTPRequestText {
             let short = HTTPRequestText.upgrade(adding: [("X-Pad", "")])
             return .upgrade(adding: [("X-Pad", String(repeating: "p", count: count - short.bytes.count))])
         }
         #expect(request(1024).bytes.count == 1024)
-        try await gateway.client(request(1024)).isServed()
+        try await gateway.client(request(1024)).expectServed()
         let response = try await gateway.response(to: request(1025))
         #expect(response.status == 431)
         #expect(try response.json()["code"] == "header_too_large")
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `http max_headers fields are accepted, one more is 431`() async throws {
-        let gateway = try await SharedGateways.roomy(["http.max_headers": "8"])
+        let gateway = try await SharedGateways.withoutLimits(["http.max_headers": "8"])
         func request(_ count: Int) -> HTTPRequestText { .upgrade(adding: (5..<count).map { ("X-\($0)", "v") }) }
-        try await gateway.client(request(8)).isServed()
+        try await gateway.client(request(8)).expectServed()
         let response = try await gateway.response(to: request(9))
         #expect(response.status == 431)
         #expect(try response.json()["code"] == "header_too_large")
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `a head over the limit is rejected before its end`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let socket = try await TLSSocket.connect(port: gateway.port)
         try await socket.send(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX-Pad: ".utf8) + [UInt8](repeating: 0x70, count: 16384))
         #expect(try await socket.receiveResponse().status == 431)
     }
 
     @Test func `the preface of HTTP/2 gets 400 at once, with TLS, without TLS and from the operations listener`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0]
         let sockets = [
             try await TLSSocket.connect(port: gateway.port), try await TLSSocket.connect(port: gateway.port, .none),
@@ -228,12 +228,12 @@ import Testing
             #expect(try await socket.receiveResponse().status == 400)
             await socket.close()
         }
-        try await gateway.servesNextClient()
+        try await gateway.expectNextClientServed()
     }
 
     @Test(arguments: ["/livez", "/readyz", "/health"])
     func `health responds on both listeners`(path: String) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         let front = try await gateway.response(to: HTTPRequestText(path))
         let back = try await gateway.operationsResponse(
             to: HTTPRequestText(path, fields: [("Host", "localhost"), ("Connection", "close")]))
@@ -252,11 +252,11 @@ import Testing
     // MARK: Origins
 
     @Test func `an origin that isn't allowed is rejected; allowed origins and requests without Origin pass`() async throws {
-        let gateway = try await SharedGateways.roomy(["http.allowed_origins": "https://app.example,http://localhost:3000"])
+        let gateway = try await SharedGateways.withoutLimits(["http.allowed_origins": "https://app.example,http://localhost:3000"])
         for origin in ["https://app.example", "http://localhost:3000"] {
-            try await gateway.client(.upgrade(adding: [("Origin", origin)])).isServed()
+            try await gateway.client(.upgrade(adding: [("Origin", origin)])).expectServed()
         }
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
         for origin in ["https://app.example.evil", "http://app.example", "null", "https://app.example:444"] {
             let response = try await gateway.response(to: .upgrade(adding: [("Origin", origin)]))
             #expect(response.status == 403)
@@ -269,8 +269,8 @@ import Testing
             "null", "file://", "capacitor://localhost", "ionic://localhost", "tauri://localhost", "app://.",
             "chrome-extension://abcdefghijklmnopabcdefghijklmnop", "safari-web-extension://A1B2C3D4-0000-4000-8000-00805F9B34FB",
         ]
-        let gateway = try await SharedGateways.roomy(["http.allowed_origins": origins.joined(separator: ",")])
-        for origin in origins { try await gateway.client(.upgrade(adding: [("Origin", origin)])).isServed() }
+        let gateway = try await SharedGateways.withoutLimits(["http.allowed_origins": origins.joined(separator: ",")])
+        for origin in origins { try await gateway.client(.upgrade(adding: [("Origin", origin)])).expectServed() }
         for origin in ["file:///etc", "capacitor://localhost.evil", "app://..", "chrome-extension://x", "NULL", "https://null", ""] {
             #expect(try await gateway.response(to: .upgrade(adding: [("Origin", origin)])).status == 403)
         }
@@ -282,7 +282,7 @@ import Testing
     func `a health check over HTTP/1.0 without Host gets a response on both listeners, and the connection closes`(
         method: String, path: String
     ) async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         var request = HTTPRequestText(path, method: method, fields: [])
         request.version = "HTTP/1.0"
         for response in [try await gateway.response(to: request), try await gateway.operationsResponse(to: request)] {
@@ -295,22 +295,22 @@ import Testing
     // MARK: In-band
 
     @Test func `with errors=inband a rejection is an error message and a close code`() async throws {
-        let gateway = try await SharedGateways.roomy(["http.allowed_origins": "https://app.example"])
+        let gateway = try await SharedGateways.withoutLimits(["http.allowed_origins": "https://app.example"])
         let client = try await gateway.webSocket(.upgrade("/v1/ws?errors=inband", adding: [("Origin", "https://evil.example")]))
         try await client.fails("origin_denied", 4500)
         let second = try await gateway.webSocket(.upgrade("/v1/ws?errors=inband&token=abc", adding: [("Origin", "https://app.example")]))
         try await second.fails("unauthorized", 4500)
-        try await gateway.client().isServed()
+        try await gateway.client().expectServed()
     }
 
     @Test func `an invalid upgrade is rejected by HTTP even with errors=inband`() async throws {
-        let gateway = try await SharedGateways.roomy()
+        let gateway = try await SharedGateways.withoutLimits()
         var request = HTTPRequestText.upgrade("/v1/ws?errors=inband")
         request["Sec-WebSocket-Version"] = "12"
         #expect(try await gateway.response(to: request).status == 426)
     }
 
     @Test func `errors=inband doesn't change a valid upgrade`() async throws {
-        try await SharedGateways.roomy().client(.upgrade("/v1/ws?errors=inband")).isServed()
+        try await SharedGateways.withoutLimits().client(.upgrade("/v1/ws?errors=inband")).expectServed()
     }
 }

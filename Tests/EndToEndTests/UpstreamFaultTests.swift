@@ -5,7 +5,7 @@ import Testing
 /// Faults of upstreams, and the errors that clients get. Other clients aren't affected.
 @Suite(.bounded) struct UpstreamFaultTests {
     /// The outcome of a request: `ok`, or the error code, followed by `!` if it is retryable.
-    private static func outcome(_ response: Answer) -> String {
+    private static func outcome(_ response: CollectedResponse) -> String {
         guard let code = response.error["code"].string else { return "ok" }
         return code + (response.error["retryable"] == true ? "!" : "")
     }
@@ -74,7 +74,7 @@ import Testing
 
     @Test func `a response that trickles in fails at the total timeout`() async throws {
         let ports = (try await UpstreamDouble.shared("http").port, try await UpstreamDouble.shared("websocket").port)
-        let gateway = try await SharedGateways.roomy([
+        let gateway = try await SharedGateways.withoutLimits([
             "upstreams.a.kind": "http", "upstreams.a.urls": "http://127.0.0.1:\(ports.0)/", "upstreams.a.total_timeout": "1s",
             "routes.a.meta": "to=a", "routes.a.upstreams": "a", "upstreams.b.kind": "websocket",
             "upstreams.b.urls": "ws://127.0.0.1:\(ports.1)", "upstreams.b.total_timeout": "1s", "routes.b.meta": "to=b",
@@ -179,7 +179,7 @@ import Testing
     @Test func `a client that doesn't read delays only its own response`() async throws {
         let double = try await UpstreamDouble("websocket")
         let gateway = try await GatewayProcess(
-            SharedGateways.roomy.merging([
+            SharedGateways.withoutLimits.merging([
                 "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(double.port)", "routes.a.upstreams": "a",
                 "listen.loops": "1", "delivery.send_timeout": "1m",
             ]) { $1 })

@@ -41,12 +41,12 @@ enum UpstreamGateway {
     }
 
     static func shared(_ more: [String: String] = [:]) async throws -> GatewayProcess {
-        try await SharedGateways.roomy(flags().merging(more) { $1 })
+        try await SharedGateways.withoutLimits(flags().merging(more) { $1 })
     }
 }
 
 /// All messages and audio of the response to a request.
-struct Answer {
+struct CollectedResponse {
     var messages: [JSON] = []
     var audioBytes = 0
 
@@ -58,7 +58,9 @@ struct Answer {
 
 extension WebSocketClient {
     /// Sends a text, and returns the response.
-    func ask(_ text: String, of upstream: String, id: String, stream: Bool = true, meta: [String: JSON] = [:]) async throws -> Answer {
+    func ask(_ text: String, of upstream: String, id: String, stream: Bool = true, meta: [String: JSON] = [:]) async throws
+        -> CollectedResponse
+    {
         try await send([
             "type": "text", "id": .string(id), "text": .string(text), "stream": .bool(stream),
             "meta": .object(meta.merging(["to": .string(upstream)]) { first, _ in first }),
@@ -67,7 +69,9 @@ extension WebSocketClient {
     }
 
     /// Sends silence in chunks of the given sizes in bytes, and returns the response.
-    func say(_ chunks: [Int], to upstream: String, id: String, output: JSON? = nil, meta: [String: JSON] = [:]) async throws -> Answer {
+    func say(_ chunks: [Int], to upstream: String, id: String, output: JSON? = nil, meta: [String: JSON] = [:]) async throws
+        -> CollectedResponse
+    {
         var opening: [String: JSON] = [
             "type": "audio", "id": .string(id), "format": ["codec": "pcm16", "rate": 16_000, "channels": 1],
             "meta": .object(meta.merging(["to": .string(upstream)]) { first, _ in first }),
@@ -80,8 +84,8 @@ extension WebSocketClient {
     }
 
     /// Reads messages until the request is done.
-    func answer(to id: String) async throws -> Answer {
-        var response = Answer()
+    func answer(to id: String) async throws -> CollectedResponse {
+        var response = CollectedResponse()
         while true {
             switch try await next() {
             case .text(let text):

@@ -266,10 +266,10 @@ import Testing
     }
 
     @Test func `the model receives the history of the session only`() async throws {
-        let folder = try TemporaryFolder()
+        let directory = try TemporaryDirectory()
         let chat = try ChildProcess(
-            try Python.path(), ["-B", Python.repository + "/deploy/examples/chat.py", "--port", "0"], folder: folder.path)
-        let ready = await chat.output.wait(atMost: .seconds(20)) { output in try? output.lines.first.map { try JSON($0) } }
+            try Python.path(), ["-B", Python.repository + "/deploy/examples/chat.py", "--port", "0"], directory: directory.path)
+        let ready = await chat.output.wait(timeout: .seconds(20)) { output in try? output.lines.first.map { try JSON($0) } }
         let port = try #require(ready?["port"].integer)
         let gateway = try await GatewayProcess([
             "upstreams.chat.kind": "openai", "upstreams.chat.urls": "http://127.0.0.1:\(port)/v1", "routes.all.upstreams": "chat",
@@ -298,12 +298,12 @@ import Testing
 
     @Test func `a reload changes the upstreams, and requests in flight continue`() async throws {
         let port = try await UpstreamDouble.shared("websocket").port
-        let folder = try TemporaryFolder()
-        try folder.write("upstreams: {a: {kind: loopback}}\nroutes: {all: {upstreams: [a]}}\n", to: "config/gateway.yaml")
-        let gateway = try await GatewayProcess(folder: folder)
+        let directory = try TemporaryDirectory()
+        try directory.write("upstreams: {a: {kind: loopback}}\nroutes: {all: {upstreams: [a]}}\n", to: "config/gateway.yaml")
+        let gateway = try await GatewayProcess(directory: directory)
         let client = try await gateway.client()
         #expect(try await client.ask("hello", of: "", id: "m1").text == "hello")
-        try folder.write(
+        try directory.write(
             "upstreams: {b: {kind: websocket, urls: [\"ws://127.0.0.1:\(port)\"]}}\nroutes: {all: {upstreams: [b]}}\n",
             to: "config/gateway.yaml")
         gateway.signal(SIGHUP)
@@ -311,7 +311,7 @@ import Testing
         #expect(try await client.ask("hello", of: "", id: "m2").text == "HELLO")
         try await client.send(["type": "text", "id": "m3", "text": "slow 300 on"])
         _ = try await client.message("ack")
-        try folder.write("upstreams: {}\nroutes: {}\n", to: "config/gateway.yaml")
+        try directory.write("upstreams: {}\nroutes: {}\n", to: "config/gateway.yaml")
         gateway.signal(SIGHUP)
         #expect(try await client.answer(to: "m3").text == "SLOW 300 ON")
         #expect(try await client.ask("hello", of: "", id: "m4").text == "hello")
@@ -326,7 +326,7 @@ import Testing
             (["--upstreams.a.kindd=http"], "--upstreams.a.kindd"), (["--upstreams.A.kind=http"], "--upstreams.A.kind"),
             (["--upstreams.a.headers=X-A: b\r\nX-B: c"], "upstreams.a.headers"), (["--upstreams.a.api_key=a b"], "upstreams.a.api_key"),
         ] as [([String], String)] {
-            let result = try await GatewayProcess.run(["config", "check"] + flags, folder: try TemporaryFolder())
+            let result = try await GatewayProcess.run(["config", "check"] + flags, directory: try TemporaryDirectory())
             #expect(result.status == 78, "\(flags)")
             #expect(
                 (result.lines + result.errorLines).joined(separator: "\n").contains(key), "\(flags) \(result.lines) \(result.errorLines)")
@@ -334,10 +334,10 @@ import Testing
     }
 
     @Test func `config print masks secrets of upstreams`() async throws {
-        let folder = try TemporaryFolder()
-        try folder.write("sk-verysecret\n", to: "key")
+        let directory = try TemporaryDirectory()
+        try directory.write("sk-verysecret\n", to: "key")
         let result = try await GatewayProcess.run(
-            ["config", "print", "--upstreams.chat.kind=loopback"], folder: folder,
+            ["config", "print", "--upstreams.chat.kind=loopback"], directory: directory,
             environment: ["PARLEY_UPSTREAMS_CHAT_API_KEY_FILE": "key", "PARLEY_UPSTREAMS_CHAT_MODEL": "m"])
         #expect(result.status == 0, "\(result.errorLines)")
         #expect(result.lines.contains { $0.hasPrefix("upstreams.chat.api_key") && $0.contains("********") })

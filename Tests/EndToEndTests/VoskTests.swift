@@ -7,7 +7,7 @@ import Testing
     /// Half a second of silence at 16 kHz, which ends an utterance.
     private static let pause = [UInt8](repeating: 0, count: 16_000)
 
-    private func answer(to chunks: [[UInt8]], of client: WebSocketClient, id: String) async throws -> Answer {
+    private func answer(to chunks: [[UInt8]], of client: WebSocketClient, id: String) async throws -> CollectedResponse {
         try await client.send([
             "type": "audio", "id": .string(id), "format": ["codec": "pcm16", "rate": 16_000, "channels": 1], "meta": ["to": "vosk"],
         ])
@@ -16,7 +16,7 @@ import Testing
         return try await client.answer(to: id)
     }
 
-    private func finals(_ response: Answer) -> [String?] {
+    private func finals(_ response: CollectedResponse) -> [String?] {
         response.messages.filter { $0["type"] == "transcript" && $0["final"] == true }.map { $0["text"].string }
     }
 

@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly all=(scanner frames inflate deflate upgrade tls configuration connection session answers calls)
+readonly all=(scanner frames inflate deflate upgrade tls configuration connection session responses calls)
 minutes=10
 is_replay=false
 targets=()
@@ -45,7 +45,7 @@ for target in "${targets[@]}"; do
     # Limits for one input, in seconds and MiB: far more than any input needs, even on a busy machine.
     options=(-timeout=60 -rss_limit_mb=3000 -malloc_limit_mb=1000 -print_final_stats=1 -artifact_prefix="Found/$target/")
     case "$target" in
-        scanner | session | answers) options+=(-dict=Dictionaries/messages.dict) ;;
+        scanner | session | responses) options+=(-dict=Dictionaries/messages.dict) ;;
         upgrade | connection) options+=(-dict=Dictionaries/http.dict) ;;
         configuration) options+=(-dict=Dictionaries/configuration.dict) ;;
     esac

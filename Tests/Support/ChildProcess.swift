@@ -18,13 +18,13 @@ package final class ChildProcess: Sendable {
         fileprivate var partialError: [UInt8] = []
     }
 
-    package let output = Watched(Output())
+    package let output = AwaitableValue(Output())
     package let identifier: pid_t
 
     /// - Parameters:
-    ///   - folder: the working directory
+    ///   - directory: the working directory
     ///   - environment: the whole environment, apart from the variables that the toolchain needs
-    package init(_ executable: String, _ arguments: [String], folder: String, environment: [String: String] = [:]) throws {
+    package init(_ executable: String, _ arguments: [String], directory: String, environment: [String: String] = [:]) throws {
         // A child spawned between pipe() and FD_CLOEXEC would inherit the pipe and keep it open, so spawns are serialized.
         Self.spawnLock.lock()
         defer { Self.spawnLock.unlock() }
@@ -35,7 +35,7 @@ package final class ChildProcess: Sendable {
         let output = output
         let thread = Thread {
             let (pid, code) = Self.spawn(
-                ["/usr/bin/env", "-C", folder, "setpriv", "--pdeathsig", "KILL", executable] + arguments, environment: environment,
+                ["/usr/bin/env", "-C", directory, "setpriv", "--pdeathsig", "KILL", executable] + arguments, environment: environment,
                 output: writeOutput, error: writeError)
             close(writeOutput)
             close(writeError)
@@ -71,8 +71,8 @@ package final class ChildProcess: Sendable {
     }
 
     /// Waits for the process to exit; kills it after `limit`.
-    package func exit(atMost limit: Duration = .seconds(20)) async throws -> ExitStatus {
-        guard let status = await output.wait(atMost: limit, { $0.status }) else {
+    package func exit(timeout limit: Duration = .seconds(20)) async throws -> ExitStatus {
+        guard let status = await output.wait(timeout: limit, { $0.status }) else {
             signal(SIGKILL)
             throw TestFailure("the process didn't exit within \(limit); last lines: \(lines.suffix(5))")
         }
@@ -81,11 +81,11 @@ package final class ChildProcess: Sendable {
 
     /// Runs a program and waits for it to exit.
     package static func run(
-        _ executable: String, _ arguments: [String], folder: String, environment: [String: String] = [:],
-        atMost limit: Duration = .seconds(30)
+        _ executable: String, _ arguments: [String], directory: String, environment: [String: String] = [:],
+        timeout limit: Duration = .seconds(30)
     ) async throws -> (status: ExitStatus, lines: [String], errorLines: [String]) {
-        let process = try ChildProcess(executable, arguments, folder: folder, environment: environment)
-        let status = try await process.exit(atMost: limit)
+        let process = try ChildProcess(executable, arguments, directory: directory, environment: environment)
+        let status = try await process.exit(timeout: limit)
         return (status, process.lines, process.errorLines)
     }
 
@@ -138,7 +138,7 @@ package final class ChildProcess: Sendable {
     }
 
     /// Reads both pipes until they are closed.
-    private static func read(_ output: Int32, _ error: Int32, into collected: Watched<Output>) {
+    private static func read(_ output: Int32, _ error: Int32, into collected: AwaitableValue<Output>) {
         var polled = [
             pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: error, events: Int16(POLLIN), revents: 0),
         ]

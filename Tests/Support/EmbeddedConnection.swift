@@ -19,7 +19,7 @@ package final class EmbeddedConnection {
 
     package func send(_ bytes: some Sequence<UInt8>) throws {
         try channel.writeInbound(ByteBuffer(bytes: bytes))
-        channel.embeddedEventLoop.settle()
+        channel.embeddedEventLoop.runPendingTasks()
     }
 
     package func send(_ string: String) throws { try send(string.utf8) }

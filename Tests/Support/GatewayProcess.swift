@@ -3,7 +3,7 @@ import Foundation
 /// A process of the real executable that serves on ports chosen by the kernel, in a directory of its own.
 package final class GatewayProcess: Sendable {
     package let process: ChildProcess
-    package let folder: TemporaryFolder
+    package let directory: TemporaryDirectory
     /// The port of the front listener (TLS).
     package let port: Int
     /// The port of the operations listener (without TLS).
@@ -13,18 +13,18 @@ package final class GatewayProcess: Sendable {
     ///
     /// - Parameters:
     ///   - flags: configuration keys and their values, such as `["connections.max": "2"]`
-    ///   - folder: the working directory, which may contain `config/`; nil for an empty one
+    ///   - directory: the working directory, which may contain `config/`; nil for an empty one
     ///   - descriptors: the limit on open file descriptors; nil for the tests' own limit
-    ///   - fileBytes: the limit on the size of each file that it writes, which simulates a full disk until ``makeRoom()``
+    ///   - fileBytes: the limit on the size of each file that it writes, which simulates a full disk until ``liftFileSizeLimit()``
     package init(
-        _ flags: [String: String] = [:], folder: TemporaryFolder? = nil, environment: [String: String] = [:], descriptors: Int? = nil,
+        _ flags: [String: String] = [:], directory: TemporaryDirectory? = nil, environment: [String: String] = [:], descriptors: Int? = nil,
         fileBytes: Int? = nil
     ) async throws {
-        self.folder = try folder ?? TemporaryFolder()
+        self.directory = try directory ?? TemporaryDirectory()
         var command = [try Self.executable(), "serve"] + Self.arguments(flags)
         if let descriptors { command = ["/usr/bin/prlimit", "--nofile=\(descriptors):\(descriptors)"] + command }
         if let fileBytes { command = Self.limited(command, fileBytes: fileBytes) }
-        process = try ChildProcess(command[0], Array(command.dropFirst()), folder: self.folder.path, environment: environment)
+        process = try ChildProcess(command[0], Array(command.dropFirst()), directory: self.directory.path, environment: environment)
         let listening = try await Self.line(of: process) { $0["msg"] == "listening" && $0["logger"] == "parley.listener" }
         let serving = try await Self.line(of: process) {
             $0["logger"] == "parley.operations" && $0["msg"].string?.contains("listening on") ?? false
@@ -48,9 +48,9 @@ package final class GatewayProcess: Sendable {
     }
 
     /// Lifts the limit on the size of files.
-    package func makeRoom() async throws {
+    package func liftFileSizeLimit() async throws {
         let result = try await ChildProcess.run(
-            "/usr/bin/prlimit", ["--pid", "\(process.identifier)", "--fsize=unlimited:unlimited"], folder: folder.path)
+            "/usr/bin/prlimit", ["--pid", "\(process.identifier)", "--fsize=unlimited:unlimited"], directory: directory.path)
         guard result.status == 0 else { throw TestFailure("prlimit: \(result.errorLines)") }
     }
 
@@ -67,9 +67,9 @@ package final class GatewayProcess: Sendable {
 
     /// Runs another subcommand and waits for it to exit.
     package static func run(
-        _ arguments: [String], folder: TemporaryFolder, environment: [String: String] = [:], atMost limit: Duration = .seconds(30)
+        _ arguments: [String], directory: TemporaryDirectory, environment: [String: String] = [:], timeout limit: Duration = .seconds(30)
     ) async throws -> (status: ChildProcess.ExitStatus, lines: [String], errorLines: [String]) {
-        try await ChildProcess.run(try executable(), arguments, folder: folder.path, environment: environment, atMost: limit)
+        try await ChildProcess.run(try executable(), arguments, directory: directory.path, environment: environment, timeout: limit)
     }
 
     // MARK: Log
@@ -80,19 +80,19 @@ package final class GatewayProcess: Sendable {
     package func log() throws -> [JSON] { try process.lines.map { try JSON($0) } }
 
     /// Returns the first matching line of the log; waits for it if necessary.
-    package func line(atMost limit: Duration = .seconds(20), where matches: @Sendable (JSON) -> Bool) async throws -> JSON {
-        try await Self.line(of: process, atMost: limit, where: matches)
+    package func line(timeout limit: Duration = .seconds(20), where matches: @Sendable (JSON) -> Bool) async throws -> JSON {
+        try await Self.line(of: process, timeout: limit, where: matches)
     }
 
-    package func line(_ message: String, atMost limit: Duration = .seconds(20)) async throws -> JSON {
-        try await line(atMost: limit) { $0["msg"] == .string(message) }
+    package func line(_ message: String, timeout limit: Duration = .seconds(20)) async throws -> JSON {
+        try await line(timeout: limit) { $0["msg"] == .string(message) }
     }
 
     private static func line(
-        of process: ChildProcess, atMost limit: Duration = .seconds(20), where matches: (JSON) -> Bool
+        of process: ChildProcess, timeout limit: Duration = .seconds(20), where matches: (JSON) -> Bool
     ) async throws -> JSON {
         var seen = 0
-        let found: JSON? = try await process.output.wait(atMost: limit) { output in
+        let found: JSON? = try await process.output.wait(timeout: limit) { output in
             while seen < output.lines.count {
                 seen += 1
                 if let line = try? JSON(output.lines[seen - 1]), matches(line) { return line }
@@ -110,8 +110,8 @@ package final class GatewayProcess: Sendable {
 
     package func signal(_ number: Int32) { process.signal(number) }
 
-    package func exit(atMost limit: Duration = .seconds(20)) async throws -> ChildProcess.ExitStatus {
-        try await process.exit(atMost: limit)
+    package func exit(timeout limit: Duration = .seconds(20)) async throws -> ChildProcess.ExitStatus {
+        try await process.exit(timeout: limit)
     }
 
     /// Kills the process and waits for it to exit. A test that starts its own gateway calls this last.

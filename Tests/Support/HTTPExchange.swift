@@ -66,7 +66,7 @@ extension TLSSocket {
     package func receiveResponse(toHead: Bool = false) async throws -> HTTPResponseText {
         var response = try await receive { incoming -> HTTPResponseText? in
             guard let end = incoming.rest.headEnd else { return nil }
-            let head = incoming.take(end - incoming.rest.startIndex)
+            let head = incoming.consume(end - incoming.rest.startIndex)
             return try Self.parse(String(decoding: head, as: UTF8.self))
         }
         guard response.status != 101, response.status != 204, !toHead else { return response }

@@ -15,12 +15,12 @@ package final class LoopHarness {
     /// inflating them.
     package convenience init(upstream: any UpstreamProvider = LoopbackProvider(), _ change: (inout GatewayConfiguration) -> Void = { _ in })
     {
-        self.init(beside: nil, upstream: upstream, change)
+        self.init(sharing: nil, upstream: upstream, change)
     }
 
     /// - Parameter other: another loop of the same gateway; its clock is independent. Nil for a new gateway.
     package init(
-        beside other: LoopHarness?, upstream: any UpstreamProvider = LoopbackProvider(), store: (any SessionStore)? = nil,
+        sharing other: LoopHarness?, upstream: any UpstreamProvider = LoopbackProvider(), store: (any SessionStore)? = nil,
         _ change: (inout GatewayConfiguration) -> Void = { _ in }
     ) {
         var configuration = GatewayConfiguration.defaults(for: .development)
@@ -46,7 +46,7 @@ package final class LoopHarness {
             loop.clock.manual? += step
             remaining -= step
             shard.tick()
-            eventLoop.settle()
+            eventLoop.runPendingTasks()
         }
     }
 
@@ -70,5 +70,5 @@ package final class LoopHarness {
 
 extension EmbeddedEventLoop {
     /// Runs pending tasks, and those scheduled within 100 ms, which is shorter than any deadline.
-    package func settle() { advanceTime(by: .milliseconds(100)) }
+    package func runPendingTasks() { advanceTime(by: .milliseconds(100)) }
 }

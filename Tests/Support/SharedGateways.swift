@@ -5,7 +5,7 @@ package actor SharedGateways {
     private var starting: [[String: String]: Task<GatewayProcess, any Error>] = [:]
 
     /// Flags that disable the limits that concurrent tests could reach.
-    package static let roomy = [
+    package static let withoutLimits = [
         "connections.max": "0", "connections.max_sockets": "0", "connections.per_address": "0", "sessions.max": "0",
         "limits.text_per_minute": "0", "limits.audio_per_minute": "0", "limits.audio_chunks_per_second": "0",
         "limits.audio_realtime_factor": "0", "limits.control_per_minute": "0", "limits.refusals_per_minute": "0",
@@ -13,8 +13,8 @@ package actor SharedGateways {
     ]
 
     /// Returns the gateway with these limits disabled, overridden by `flags`.
-    package static func roomy(_ flags: [String: String] = [:]) async throws -> GatewayProcess {
-        try await shared.gateway(roomy.merging(flags) { $1 })
+    package static func withoutLimits(_ flags: [String: String] = [:]) async throws -> GatewayProcess {
+        try await shared.gateway(withoutLimits.merging(flags) { $1 })
     }
 
     private func gateway(_ flags: [String: String]) async throws -> GatewayProcess {

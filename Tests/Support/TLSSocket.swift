@@ -20,7 +20,7 @@ package final class TLSSocket: Sendable {
         package var rest: ArraySlice<UInt8> { bytes[consumed...] }
 
         /// Consumes and returns up to `count` bytes.
-        package mutating func take(_ count: Int) -> [UInt8] {
+        package mutating func consume(_ count: Int) -> [UInt8] {
             let end = consumed + min(count, bytes.count - consumed)
             let result = Array(bytes[consumed..<end])
             consumed = end
@@ -33,12 +33,12 @@ package final class TLSSocket: Sendable {
     }
 
     /// The default timeout of each wait in a test.
-    package static let patience = Duration.seconds(45)
+    package static let defaultTimeout = Duration.seconds(45)
 
-    package let incoming: Watched<Incoming>
+    package let incoming: AwaitableValue<Incoming>
     private let channel: any Channel
 
-    private init(_ channel: any Channel, incoming: Watched<Incoming>) {
+    private init(_ channel: any Channel, incoming: AwaitableValue<Incoming>) {
         self.channel = channel
         self.incoming = incoming
     }
@@ -64,7 +64,7 @@ package final class TLSSocket: Sendable {
     package static func connect(
         port: Int, _ security: Security = .unverified, receiveBuffer: Int? = nil, from address: String? = nil
     ) async throws -> TLSSocket {
-        let incoming = Watched(Incoming())
+        let incoming = AwaitableValue(Incoming())
         let context: TLSClientContext? =
             switch security {
             case .unverified: try TLSClientContext(verify: .none, serverName: nil, applicationProtocols: ["http/1.1"])
@@ -90,7 +90,7 @@ package final class TLSSocket: Sendable {
         if let address { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: address, port: 0)) }
         let channel = try await bootstrap.connect(host: "127.0.0.1", port: port).get()
         let socket = TLSSocket(channel, incoming: incoming)
-        let isReady: Bool? = await incoming.wait(atMost: patience) { $0.isReady ? true : $0.isEnded ? false : nil }
+        let isReady: Bool? = await incoming.wait(timeout: defaultTimeout) { $0.isReady ? true : $0.isEnded ? false : nil }
         guard isReady == true else { throw TestFailure("handshake failed: \(incoming.value.error ?? "the peer closed the connection")") }
         return socket
     }
@@ -132,9 +132,9 @@ package final class TLSSocket: Sendable {
     /// - Parameter parse: consumes the bytes that it uses; returns nil while it needs more.
     /// - Throws: when the connection ends before that, or `limit` has passed.
     package func receive<Found: Sendable>(
-        atMost limit: Duration = patience, _ parse: (inout Incoming) throws -> Found?
+        timeout limit: Duration = defaultTimeout, _ parse: (inout Incoming) throws -> Found?
     ) async throws -> Found {
-        let found: Found? = try await incoming.wait(atMost: limit) { incoming in
+        let found: Found? = try await incoming.wait(timeout: limit) { incoming in
             if let found = try parse(&incoming) { return found }
             guard !incoming.isEnded else {
                 let rest = String(decoding: incoming.rest.prefix(200), as: UTF8.self)
@@ -150,27 +150,27 @@ package final class TLSSocket: Sendable {
     }
 
     package func receive(count: Int) async throws -> [UInt8] {
-        try await receive { $0.rest.count >= count ? $0.take(count) : nil }
+        try await receive { $0.rest.count >= count ? $0.consume(count) : nil }
     }
 
     /// Receives everything up to the end of the connection.
-    package func receiveToEnd(atMost limit: Duration = patience) async throws -> [UInt8] {
-        let all: [UInt8]? = await incoming.wait(atMost: limit) { $0.isEnded ? $0.take(.max) : nil }
+    package func receiveToEnd(timeout limit: Duration = defaultTimeout) async throws -> [UInt8] {
+        let all: [UInt8]? = await incoming.wait(timeout: limit) { $0.isEnded ? $0.consume(.max) : nil }
         guard let all else { throw TestFailure("the connection didn't end within \(limit)") }
         return all
     }
 
     /// Waits for the end of the connection; discards what arrives before it.
-    package func ends(atMost limit: Duration = patience) async throws { _ = try await receiveToEnd(atMost: limit) }
+    package func ends(timeout limit: Duration = defaultTimeout) async throws { _ = try await receiveToEnd(timeout: limit) }
 
     /// The last handler of the pipeline: collects the received bytes.
     private final class Collector: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
 
-        private let incoming: Watched<Incoming>
+        private let incoming: AwaitableValue<Incoming>
         private let isReadyWhenActive: Bool
 
-        init(_ incoming: Watched<Incoming>, isReadyWhenActive: Bool) {
+        init(_ incoming: AwaitableValue<Incoming>, isReadyWhenActive: Bool) {
             self.incoming = incoming
             self.isReadyWhenActive = isReadyWhenActive
         }

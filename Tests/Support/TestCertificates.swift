@@ -37,11 +37,11 @@ package final class TestCertificates: Sendable {
         let certificate: GeneratedCertificate
     }
 
-    private let temporary: TemporaryFolder
+    private let temporary: TemporaryDirectory
     /// The absolute path, without a trailing slash.
-    package var folder: String { temporary.path }
+    package var directory: String { temporary.path }
 
-    package init() throws { temporary = try TemporaryFolder() }
+    package init() throws { temporary = try TemporaryDirectory() }
 
     /// Generates `<file>.pem` and `<file>.key`, signed by `issuer` or self-signed.
     package func make(_ request: Request, file: String, issuer: Made? = nil) throws -> Made {
@@ -56,7 +56,7 @@ package final class TestCertificates: Sendable {
                 names: request.names, notBefore: now + Int64(request.notBefore), notAfter: now + Int64(request.notAfter),
                 isAuthority: request.isAuthority),
             key: key, issuer: issuer?.certificate)
-        let files = TLSSettings.Certificate(certificate: "\(folder)/\(file).pem", key: "\(folder)/\(file).key")
+        let files = TLSSettings.Certificate(certificate: "\(directory)/\(file).pem", key: "\(directory)/\(file).key")
         try certificate.pem.write(toFile: files.certificate, atomically: true, encoding: .utf8)
         try key.pem.write(toFile: files.key, atomically: true, encoding: .utf8)
         return Made(files: files, certificate: certificate)
@@ -69,7 +69,7 @@ package final class TestCertificates: Sendable {
 
     /// Writes a file into the directory and returns its path.
     package func write(_ text: String, file: String) throws -> String {
-        let path = "\(folder)/\(file)"
+        let path = "\(directory)/\(file)"
         try text.write(toFile: path, atomically: true, encoding: .utf8)
         return path
     }

@@ -11,7 +11,7 @@ package struct TestFrame: Sendable {
     package var mask: [UInt8]? = [0x37, 0xFA, 0x21, 0x3D]
     package var lengthForm = LengthForm.minimal
     /// The length in the header, if it differs from the payload's.
-    package var announced: UInt64?
+    package var declaredLength: UInt64?
 
     package static let continuation: UInt8 = 0
     package static let text: UInt8 = 1
@@ -49,7 +49,7 @@ package struct TestFrame: Sendable {
     package var header: [UInt8] {
         var bytes: [UInt8] = [(isFinal ? 0x80 : 0) | reserved << 4 | opcode]
         let masked: UInt8 = mask == nil ? 0 : 0x80
-        let length = announced ?? UInt64(payload.count)
+        let length = declaredLength ?? UInt64(payload.count)
         var form = lengthForm
         if form == .minimal, length > 125 { form = length <= 0xFFFF ? .sixteenBits : .sixtyFourBits }
         switch form {

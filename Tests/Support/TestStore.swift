@@ -8,23 +8,23 @@ package final class TestStore: SessionStore {
         var sessions: [ULID: [RecordKind: [UInt64: [UInt8]]]] = [:]
         var endedTokens: [TokenHash] = []
         var waiting: [(batch: StoreBatch, committed: @Sendable () -> Void, failed: (@Sendable () -> Void)?)] = []
-        var takesWork = true
-        var isHolding = false
+        var acceptsWork = true
+        var holdsBatches = false
     }
 
     private let state = Mutex(State())
 
     package init() {}
 
-    package var takesWork: Bool {
-        get { state.withLock { $0.takesWork } }
-        set { state.withLock { $0.takesWork = newValue } }
+    package var acceptsWork: Bool {
+        get { state.withLock { $0.acceptsWork } }
+        set { state.withLock { $0.acceptsWork = newValue } }
     }
 
     /// Whether batches stay pending until ``commit()``.
-    package var isHolding: Bool {
-        get { state.withLock { $0.isHolding } }
-        set { state.withLock { $0.isHolding = newValue } }
+    package var holdsBatches: Bool {
+        get { state.withLock { $0.holdsBatches } }
+        set { state.withLock { $0.holdsBatches = newValue } }
     }
 
     /// The number of pending batches.
@@ -33,11 +33,11 @@ package final class TestStore: SessionStore {
     package func submit(
         _ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void
     ) {
-        let isHolding = state.withLock { state in
+        let holdsBatches = state.withLock { state in
             state.waiting.append((batch, committed, failed))
-            return state.isHolding
+            return state.holdsBatches
         }
-        if !isHolding { commit() }
+        if !holdsBatches { commit() }
     }
 
     /// Commits all pending batches.
@@ -53,10 +53,10 @@ package final class TestStore: SessionStore {
         for entry in waiting { entry.committed() }
     }
 
-    /// Fails the commit of all pending batches. They stay pending, and no work is accepted until ``takesWork`` is set.
+    /// Fails the commit of all pending batches. They stay pending, and no work is accepted until ``acceptsWork`` is set.
     package func fail() {
         let failed = state.withLock { state in
-            state.takesWork = false
+            state.acceptsWork = false
             return state.waiting.indices.compactMap { state.waiting[$0].failed.take() }
         }
         for failed in failed { failed() }
@@ -80,7 +80,7 @@ package final class TestStore: SessionStore {
     }
 
     package func sweep() {}
-    package func forget() async {}
+    package func purge() async {}
     package func close() async {}
 
     package static func apply(_ batch: StoreBatch, to sessions: inout [ULID: [RecordKind: [UInt64: [UInt8]]]]) {

@@ -2,7 +2,7 @@
 package final class UpstreamDouble: Sendable {
     package let process: ChildProcess
     package let port: Int
-    private let folder: TemporaryFolder
+    private let directory: TemporaryDirectory
 
     /// - Parameters:
     ///   - kind: `http`, `openai`, `websocket` or `vosk`
@@ -15,9 +15,9 @@ package final class UpstreamDouble: Sendable {
 
     /// Starts another script of `Tests/Upstreams`.
     package init(script: String, _ arguments: [String] = []) async throws {
-        folder = try TemporaryFolder()
+        directory = try TemporaryDirectory()
         process = try ChildProcess(
-            try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/\(script)"] + arguments, folder: folder.path)
+            try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/\(script)"] + arguments, directory: directory.path)
         guard let port = try await Self.event(of: process, where: { $0["ready"] == true })["port"].integer else {
             throw TestFailure("the test server reported no port")
         }
@@ -37,7 +37,7 @@ package final class UpstreamDouble: Sendable {
 
     private static func event(of process: ChildProcess, where matches: (JSON) -> Bool) async throws -> JSON {
         var seen = 0
-        let found: JSON? = try await process.output.wait(atMost: .seconds(20)) { output in
+        let found: JSON? = try await process.output.wait(timeout: .seconds(20)) { output in
             while seen < output.lines.count {
                 seen += 1
                 if let line = try? JSON(output.lines[seen - 1]), matches(line) { return line }

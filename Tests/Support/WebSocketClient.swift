@@ -69,9 +69,9 @@ package final class WebSocketClient {
     // MARK: Receiving
 
     /// Returns the next message or control frame; skips pings if ``answersPings``.
-    package func next(atMost limit: Duration = TLSSocket.patience) async throws -> Incoming {
+    package func next(timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> Incoming {
         while true {
-            let frame = try await socket.receive(atMost: limit) { try Self.frame(in: &$0) }
+            let frame = try await socket.receive(timeout: limit) { try Self.frame(in: &$0) }
             let incoming = try read(frame)
             guard answersPings, case .ping(let payload) = incoming else { return incoming }
             try await send(TestFrame(TestFrame.pong, payload))
@@ -79,11 +79,13 @@ package final class WebSocketClient {
     }
 
     /// Returns the next message, which must be text, as JSON.
-    package func message(atMost limit: Duration = TLSSocket.patience) async throws -> JSON { try JSON(try await text(atMost: limit)) }
+    package func message(timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> JSON {
+        try JSON(try await text(timeout: limit))
+    }
 
     /// Returns the next message, which must be text, unparsed.
-    package func text(atMost limit: Duration = TLSSocket.patience) async throws -> String {
-        switch try await next(atMost: limit) {
+    package func text(timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> String {
+        switch try await next(timeout: limit) {
         case .text(let text): return text
         case let other: throw TestFailure("not a text message: \(other)")
         }
@@ -97,15 +99,15 @@ package final class WebSocketClient {
     }
 
     /// Returns the next message, which must have this type.
-    package func message(_ type: String, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
-        let message = try await message(atMost: limit)
+    package func message(_ type: String, timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> JSON {
+        let message = try await message(timeout: limit)
         guard message["type"].string == type else { throw TestFailure("not \(type): \(message)") }
         return message
     }
 
     /// Returns the `error` object of the next message, which must be an error with this code.
-    package func error(_ code: String, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
-        let message = try await message("error", atMost: limit)
+    package func error(_ code: String, timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> JSON {
+        let message = try await message("error", timeout: limit)
         let error = message["error"]
         guard error["code"].string == code else { throw TestFailure("not \(code): \(message)") }
         guard let fields = error.object, fields["param"] != nil, error["message"].string?.isEmpty == false,
@@ -116,8 +118,8 @@ package final class WebSocketClient {
 
     /// Expects a close frame with this code, replies to it, and expects the end of the connection. Returns the reason.
     @discardableResult
-    package func closed(_ code: UInt16?, atMost limit: Duration = TLSSocket.patience) async throws -> String {
-        let incoming = try await next(atMost: limit)
+    package func closed(_ code: UInt16?, timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> String {
+        let incoming = try await next(timeout: limit)
         guard case .close(let actual, let reason) = incoming, actual == code else {
             throw TestFailure("expected a close frame \(code.map { "with \($0)" } ?? "without a code"), got \(incoming)")
         }
@@ -125,7 +127,7 @@ package final class WebSocketClient {
         try? await send(code.map { TestFrame.close($0) } ?? TestFrame(TestFrame.close))
         let rest = try await socket.receive { incoming -> [UInt8]? in
             // Bytes after the close frame are an error, as is a connection that stays open.
-            incoming.isEnded || !incoming.rest.isEmpty ? incoming.take(100) : nil
+            incoming.isEnded || !incoming.rest.isEmpty ? incoming.consume(100) : nil
         }
         guard rest.isEmpty else { throw TestFailure("\(rest.count) bytes after the close frame") }
         return reason
@@ -133,8 +135,8 @@ package final class WebSocketClient {
 
     /// Expects a fatal error and then its close frame, whose reason is the error's code and correlation id. Returns the error.
     @discardableResult
-    package func fails(_ errorCode: String, _ closeCode: UInt16, atMost limit: Duration = TLSSocket.patience) async throws -> JSON {
-        let error = try await error(errorCode, atMost: limit)
+    package func fails(_ errorCode: String, _ closeCode: UInt16, timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> JSON {
+        let error = try await error(errorCode, timeout: limit)
         guard error["fatal"] == true else { throw TestFailure("the error isn't fatal: \(error)") }
         let reason = try await closed(closeCode)
         guard reason == "\(errorCode) \(error["correlation_id"].string ?? "")" else { throw TestFailure("wrong close reason: \(reason)") }
@@ -144,7 +146,7 @@ package final class WebSocketClient {
     // MARK: Liveness
 
     /// Verifies that the connection is still served: sends a `ping` message and expects its `pong`.
-    package func isServed() async throws {
+    package func expectServed() async throws {
         let id = "served-\(UInt32.random(in: 0 ... .max))"
         try await send(["type": "ping", "id": .string(id)])
         let pong = try await message("pong")
@@ -162,7 +164,7 @@ package final class WebSocketClient {
     private static func frame(in incoming: inout TLSSocket.Incoming) throws -> [UInt8]? {
         let bytes = incoming.rest
         guard let counts = try ReceivedFrame.counts(in: bytes), bytes.count >= counts.header + counts.payload else { return nil }
-        return incoming.take(counts.header + counts.payload)
+        return incoming.consume(counts.header + counts.payload)
     }
 
     private func read(_ frame: [UInt8]) throws -> Incoming {
@@ -233,7 +235,7 @@ extension GatewayProcess {
     }
 
     /// Verifies that a new client is served: session, text, reply, bye.
-    package func servesNextClient() async throws {
+    package func expectNextClientServed() async throws {
         let client = try await client()
         try await client.send(["type": "text", "id": "next", "text": "next"])
         var received: [JSON] = []

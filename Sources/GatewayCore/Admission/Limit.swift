@@ -1,7 +1,7 @@
 /// The limits to which the messages of a session are charged. The rates are in the session's policy.
 package enum Limit: Int, Sendable, CaseIterable {
     // The order is part of the stored format.
-    case text, audio, chunk, realtime, control, byte, refusal, violation
+    case text, audio, chunk, realtime, control, byte, rejection, violation
 
     /// The configuration key, which is also the limit's name for clients.
     package var key: StaticString {
@@ -12,7 +12,7 @@ package enum Limit: Int, Sendable, CaseIterable {
         case .realtime: "limits.audio_realtime_factor"
         case .control: "limits.control_per_minute"
         case .byte: "limits.bytes_per_second"
-        case .refusal: "limits.refusals_per_minute"
+        case .rejection: "limits.refusals_per_minute"
         case .violation: "messages.max_violations"
         }
     }

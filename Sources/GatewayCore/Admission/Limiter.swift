@@ -48,8 +48,8 @@ package struct Limiter: Sendable {
         if owed > .zero { paidAt = now + owed }
     }
 
-    /// Returns the time from `now` until everything admitted is paid off, at most ``mostOwed``, even if the clock jumps.
-    func owed(at now: Instant) -> Instant.Duration { paidAt > now ? min(paidAt - now, Self.mostOwed) : .zero }
+    /// Returns the time from `now` until everything admitted is paid off, at most ``maximumOwed``, even if the clock jumps.
+    func owed(at now: Instant) -> Instant.Duration { paidAt > now ? min(paidAt - now, Self.maximumOwed) : .zero }
 
-    static let mostOwed = Instant.Duration(nanoseconds: 1 << 61)
+    static let maximumOwed = Instant.Duration(nanoseconds: 1 << 61)
 }

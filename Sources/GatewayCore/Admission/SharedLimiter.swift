@@ -29,7 +29,7 @@ package struct AtomicLimiter: ~Copyable, Sendable {
     }
 
     private func excess(over rate: Rate, cost: Instant.Duration, start: Instant, now: Instant) -> Instant.Duration? {
-        let excess = min(start - now, Limiter.mostOwed) + min(cost, rate.burst) - rate.burst
+        let excess = min(start - now, Limiter.maximumOwed) + min(cost, rate.burst) - rate.burst
         return excess > .zero ? excess : nil
     }
 

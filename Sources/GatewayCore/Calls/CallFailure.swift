@@ -9,7 +9,7 @@ package struct CallFailure: Error, Sendable {
     /// The delay before a retry in milliseconds, as reported by the upstream or until a breaker half-opens.
     package var retryAfter: Int64?
     /// Whether the upstream may have processed the request; then only a repeatable request is retried.
-    package var hasReached = true
+    package var mayHaveBeenProcessed = true
     package var outcome = CircuitBreaker.Outcome.failure
     /// The index of the endpoint that the attempt was sent to; nil when none was picked.
     package var endpoint: Int?
@@ -26,7 +26,7 @@ package struct CallFailure: Error, Sendable {
     /// No connection: connection refused, unknown host, invalid certificate.
     package static func unreachable(_ details: String) -> CallFailure {
         var failure = CallFailure(.upstreamUnreachable, details: details)
-        failure.hasReached = false
+        failure.mayHaveBeenProcessed = false
         return failure
     }
 
@@ -34,7 +34,7 @@ package struct CallFailure: Error, Sendable {
     package static func breakerOpen(wait: Instant.Duration) -> CallFailure {
         var failure = CallFailure(.breakerOpen)
         failure.setRetry(after: max(.nanoseconds(1), wait))
-        failure.hasReached = false
+        failure.mayHaveBeenProcessed = false
         failure.outcome = .neither
         return failure
     }
@@ -45,7 +45,7 @@ package struct CallFailure: Error, Sendable {
     /// The queue for permits is full (`upstreams.<name>.max_waiting`).
     package static var queueFull: CallFailure {
         var failure = CallFailure(.permitQueueFull)
-        failure.hasReached = false
+        failure.mayHaveBeenProcessed = false
         failure.outcome = .neither
         return failure
     }
@@ -54,20 +54,20 @@ package struct CallFailure: Error, Sendable {
         switch phase {
         case .waiting:
             var failure = CallFailure(.permitTimeout)
-            failure.hasReached = false
+            failure.mayHaveBeenProcessed = false
             failure.outcome = .neither
             return failure
         case .connecting:
             var failure = CallFailure(.connectTimeout)
-            failure.hasReached = false
+            failure.mayHaveBeenProcessed = false
             return failure
-        case .sending, .awaiting, .pausing: return CallFailure(.responseTimeout)
-        case .answering: return CallFailure(.responseTooLong)
+        case .sending, .awaiting, .backoff: return CallFailure(.responseTimeout)
+        case .responding: return CallFailure(.responseTooLong)
         }
     }
 
     /// The connection closed before the response was complete.
-    package static func brokenOff(_ details: String? = nil) -> CallFailure {
+    package static func incompleteResponse(_ details: String? = nil) -> CallFailure {
         CallFailure(.responseIncomplete, details: details)
     }
 
@@ -115,7 +115,7 @@ package struct CallFailure: Error, Sendable {
             failure.retryAfter = retryAfter
             failure.outcome = status == 429 ? .neither : .failure
             // Both statuses mean that the request wasn't processed.
-            failure.hasReached = false
+            failure.mayHaveBeenProcessed = false
             return failure
         case 500...599:
             var failure = CallFailure(.upstreamFailed, details: details)

@@ -70,7 +70,7 @@ extension CallStateMachine {
         /// The text of the request was sent: this many bytes are consumed.
         case consumed(Int)
         /// Send the chunks of ``CallStateMachine/nextBuffered(at:)`` until it returns nil; then the end of the input, if
-        /// ``CallStateMachine/endsInput``.
+        /// ``CallStateMachine/shouldEndInput``.
         case flush
     }
 

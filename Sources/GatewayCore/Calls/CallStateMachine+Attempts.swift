@@ -69,7 +69,7 @@ extension CallStateMachine {
             state = .racing(first, second)
         default: return Actions()
         }
-        timeouts.heard(at: now)
+        timeouts.receivedBytes(at: now)
         guard total > policy.maxAnswerBytes else { return Actions() }
         return fail(number, .tooLong("the answer is longer than max_answer_bytes"), cancel: .fault, at: now)
     }
@@ -123,12 +123,12 @@ extension CallStateMachine {
         default: break
         }
         timing.first = now - markedAt
-        timeouts.heard(at: now)
+        timeouts.receivedBytes(at: now)
     }
 
     private mutating func admit(_ bytes: Int, at now: Instant) -> Bool {
-        timeouts.advanced(at: now)
-        let (sum, overflow) = contentBytes.addingReportingOverflow(max(bytes, Self.smallestContent))
+        timeouts.receivedContent(at: now)
+        let (sum, overflow) = contentBytes.addingReportingOverflow(max(bytes, Self.minimumPartBytes))
         contentBytes = overflow ? .max : sum
         return contentBytes <= policy.maxAnswerBytes
     }

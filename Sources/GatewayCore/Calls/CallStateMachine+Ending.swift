@@ -44,7 +44,7 @@ extension CallStateMachine {
     private mutating func failed(_ failure: CallFailure, at now: Instant) -> Next {
         let isUnsent: Bool = if case .streaming = input { false } else { true }
         guard isUnsent, failure.isRetryable, attempts <= policy.retries, failure.retryAfter ?? 0 <= Self.longestRetryAfter,
-            !failure.hasReached || policy.isRepeatable, !timeouts.isOutOfTime(at: now)
+            !failure.mayHaveBeenProcessed || policy.isRepeatable, !timeouts.isOutOfTime(at: now)
         else { return fail(failure, permit: .held, at: now) }
         state = .requestingRetry(failure)
         return .requestRetry(failure)
@@ -57,7 +57,7 @@ extension CallStateMachine {
         guard case .requestingRetry(let failure) = state else { return .none }
         guard isAdmitted else { return fail(failure, permit: .held, at: now) }
         state = .backingOff
-        timeouts.enter(.pausing, at: now)
+        timeouts.enter(.backoff, at: now)
         let delay = max(policy.backoff.delay(after: attempts, random: random), .milliseconds(failure.retryAfter ?? 0))
         return .schedule(at: now + delay, failure)
     }

@@ -33,7 +33,7 @@ package struct CallStateMachine: ~Copyable {
     /// The longest `Retry-After` that the call waits for, in milliseconds. A longer one is passed to the client instead.
     static let longestRetryAfter: Int64 = 2000
     /// The minimum number of bytes that each part of the response counts toward the limit.
-    static let smallestContent = 16
+    static let minimumPartBytes = 16
 
     let policy: CallPolicy
     var state = State.created
@@ -74,7 +74,7 @@ package struct CallStateMachine: ~Copyable {
     package var isEnded: Bool { if case .ended = state { true } else { false } }
 
     /// Whether reading responses is paused. A new attempt starts paused, too.
-    package var isPaused: Bool { timeouts.isHeld }
+    package var isPaused: Bool { timeouts.isPaused }
 
     /// Whether audio follows the request.
     package var isStreamed: Bool { if case .whole = input { false } else { true } }
@@ -210,7 +210,7 @@ package struct CallStateMachine: ~Copyable {
     }
 
     /// Whether to send the end of the input after the last chunk of ``nextBuffered(at:)``.
-    package var endsInput: Bool {
+    package var shouldEndInput: Bool {
         switch input {
         case .whole: false
         case .buffering(let chunks, let isEnded): isEnded && chunks.isEmpty
@@ -251,7 +251,7 @@ package struct CallStateMachine: ~Copyable {
     /// - Returns: whether to pause the attempts
     package mutating func pause(at now: Instant) -> Bool {
         guard !isEnded, !isPaused else { return false }
-        timeouts.hold(true, at: now)
+        timeouts.setPaused(true, at: now)
         return true
     }
 
@@ -260,7 +260,7 @@ package struct CallStateMachine: ~Copyable {
     /// - Returns: whether to resume the attempts
     package mutating func resume(at now: Instant) -> Bool {
         guard !isEnded, isPaused else { return false }
-        timeouts.hold(false, at: now)
+        timeouts.setPaused(false, at: now)
         return true
     }
 }

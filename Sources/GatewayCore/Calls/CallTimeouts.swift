@@ -19,9 +19,9 @@ package struct CallTimeouts: Sendable {
         case waiting, connecting
         /// The client is still sending audio: no response is due, but the upstream has to consume queued audio.
         case sending
-        case awaiting, answering
+        case awaiting, responding
         /// The backoff between two attempts.
-        case pausing
+        case backoff
     }
 
     package let policy: Policy
@@ -47,7 +47,7 @@ package struct CallTimeouts: Sendable {
         lastContentAt = now
     }
 
-    package var isHeld: Bool { pausedAt != nil }
+    package var isPaused: Bool { pausedAt != nil }
 
     package mutating func enter(_ next: Phase, at now: Instant) {
         // The time that the client takes to send audio doesn't count toward the total.
@@ -58,12 +58,12 @@ package struct CallTimeouts: Sendable {
     }
 
     /// Notes that bytes of the response were received.
-    package mutating func heard(at now: Instant) {
-        if phase == .awaiting || phase == .answering { enter(.answering, at: now) }
+    package mutating func receivedBytes(at now: Instant) {
+        if phase == .awaiting || phase == .responding { enter(.responding, at: now) }
     }
 
     /// Notes that content of the response was received.
-    package mutating func advanced(at now: Instant) { lastContentAt = now }
+    package mutating func receivedContent(at now: Instant) { lastContentAt = now }
 
     /// Notes how many bytes of streamed audio the upstream hasn't consumed.
     package mutating func wait(_ bytes: Int, at now: Instant) {
@@ -72,7 +72,7 @@ package struct CallTimeouts: Sendable {
     }
 
     /// Pauses or resumes the deadlines that depend on reading the response.
-    package mutating func hold(_ paused: Bool, at now: Instant) {
+    package mutating func setPaused(_ paused: Bool, at now: Instant) {
         if paused {
             pausedAt = pausedAt ?? now
         } else if let from = pausedAt {
@@ -95,13 +95,13 @@ package struct CallTimeouts: Sendable {
             case .waiting: policy.waiting
             case .connecting: policy.connect
             case .awaiting: policy.firstByte
-            case .answering: policy.betweenBytes
+            case .responding: policy.betweenBytes
             case .sending: unconsumedBytes > 0 ? policy.betweenBytes : .max
-            case .pausing: .max
+            case .backoff: .max
             }
         guard limit != .max else { return nil }
         if now - phaseStart >= limit { return phase }
         let longest = limit * Self.noContentFactor
-        return phase == .answering && longest != .max && now - lastContentAt >= longest ? phase : nil
+        return phase == .responding && longest != .max && now - lastContentAt >= longest ? phase : nil
     }
 }

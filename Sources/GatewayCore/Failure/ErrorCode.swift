@@ -44,7 +44,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     }
 
     /// Whether the gateway rejects a well-formed message for now. Rejections are counted toward `limits.refusals_per_minute`.
-    package var isRefusal: Bool {
+    package var isRejection: Bool {
         switch self {
         case .rateLimited, .tooFast, .overloaded, .memoryLimit, .duplicateID: true
         default: false

@@ -43,7 +43,7 @@ package struct ChatPrompt: Sendable, Hashable {
 
     /// Whether the response to a request broke off, and the client's next line repeats that request.
     private static func isRepeated(_ request: RequestKey, in lines: ArraySlice<ConversationLine>, question: [UInt8]) -> Bool {
-        guard let asked = lines.first(where: { $0.request == request && $0.speaker == .client }), asked.isBrokenOff else { return false }
+        guard let asked = lines.first(where: { $0.request == request && $0.speaker == .client }), asked.isIncomplete else { return false }
         let next = lines.first { $0.speaker == .client && $0.request.number > request.number }
         return (next?.text ?? question) == asked.text
     }

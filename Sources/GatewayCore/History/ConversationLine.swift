@@ -6,12 +6,12 @@ package struct ConversationLine: Sendable, Hashable {
     /// The request that the turn belongs to.
     package var request: RequestKey
     /// The response to that request broke off.
-    package var isBrokenOff: Bool
+    package var isIncomplete: Bool
 
-    package init(_ speaker: History.Speaker, _ text: [UInt8], request: RequestKey = RequestKey(number: 0), isBrokenOff: Bool = false) {
+    package init(_ speaker: History.Speaker, _ text: [UInt8], request: RequestKey = RequestKey(number: 0), isIncomplete: Bool = false) {
         self.speaker = speaker
         self.text = text
         self.request = request
-        self.isBrokenOff = isBrokenOff
+        self.isIncomplete = isIncomplete
     }
 }

@@ -8,8 +8,8 @@ extension History {
             let tag = ring.tag(at: index)
             guard lines.count < limit else { break }
             // Requests are numbered in order; after a restart the history may already contain later ones.
-            guard tag.kind != .audio, tag.request < request.number || tag.request == 0, tag.standing != .withdrawn else { continue }
-            let count = tag.heard.map { min(Int($0), ring.recordCount(at: index)) } ?? ring.recordCount(at: index)
+            guard tag.kind != .audio, tag.request < request.number || tag.request == 0, tag.inclusion != .excluded else { continue }
+            let count = tag.played.map { min(Int($0), ring.recordCount(at: index)) } ?? ring.recordCount(at: index)
             guard count > 0 else { continue }
             guard count <= left else { break }
             left -= count
@@ -17,7 +17,7 @@ extension History {
             ring.withRecord(at: index) { text.append(bytesOf: $0.extracting(first: count)) }
             lines.append(
                 ConversationLine(
-                    tag.speaker, text, request: RequestKey(number: tag.request), isBrokenOff: tag.standing == .brokenOff))
+                    tag.speaker, text, request: RequestKey(number: tag.request), isIncomplete: tag.inclusion == .incomplete))
         }
         return lines.reversed()
     }

@@ -38,13 +38,13 @@ package struct History: Sendable {
     }
 
     /// The part of a request that later requests include in their conversation.
-    package enum Standing: UInt8, Sendable {
+    package enum Inclusion: UInt8, Sendable {
         /// All of it.
-        case kept
+        case included
         /// Nothing: it has no response, or a content filter blocked it.
-        case withdrawn
+        case excluded
         /// All of it, unless the client has repeated the request: its response broke off.
-        case brokenOff
+        case incomplete
     }
 
     package struct Tag: Sendable, Hashable {
@@ -58,8 +58,8 @@ package struct History: Sendable {
         /// ``RequestKey/number`` of the request that the entry belongs to; 0 for none.
         package var request: UInt64
         /// For a spoken response that was cut off: how many bytes of its text were played.
-        package var heard: UInt32?
-        package var standing = Standing.kept
+        package var played: UInt32?
+        package var inclusion = Inclusion.included
 
         package init(
             _ speaker: Speaker, _ kind: Kind = .text, at: Int64, audio: Audio = Audio(), latency: Latency? = nil, request: RequestKey? = nil
@@ -136,29 +136,29 @@ package struct History: Sendable {
     /// Records that only the first `bytes` bytes of the response to a request were played. A later call replaces an earlier one.
     ///
     /// - Returns: whether the history has a response to that request.
-    package mutating func setHeard(_ bytes: Int, of request: RequestKey) -> Bool {
+    package mutating func setPlayed(_ bytes: Int, of request: RequestKey) -> Bool {
         var left = bytes
         var isFound = false
         for index in 0..<ring.count {
             let tag = ring.tag(at: index)
             guard tag.request == request.number, tag.speaker == .upstream, tag.kind == .text else { continue }
             let count = ring.recordCount(at: index)
-            let heard = min(max(left, 0), count)
+            let played = min(max(left, 0), count)
             left -= count
             isFound = true
-            guard tag.heard.map(Int.init) ?? count != heard else { continue }
-            ring.updateTag(at: index) { $0.heard = UInt32(clamping: heard) }
+            guard tag.played.map(Int.init) ?? count != played else { continue }
+            ring.updateTag(at: index) { $0.played = UInt32(clamping: played) }
             changed.insert(pruned &+ UInt64(index))
         }
         return isFound
     }
 
     /// Sets which part of a completed request later requests include.
-    package mutating func setStanding(_ standing: Standing, of request: RequestKey) {
+    package mutating func setInclusion(_ inclusion: Inclusion, of request: RequestKey) {
         for index in (0..<ring.count).reversed() {
             let tag = ring.tag(at: index)
-            guard tag.request == request.number, tag.standing != standing else { continue }
-            ring.updateTag(at: index) { $0.standing = standing }
+            guard tag.request == request.number, tag.inclusion != inclusion else { continue }
+            ring.updateTag(at: index) { $0.inclusion = inclusion }
             changed.insert(pruned &+ UInt64(index))
             // The client's text is the first entry of a request.
             if tag.speaker == .client, tag.kind == .text { return }

@@ -84,7 +84,7 @@ package struct Percentiles: Sendable, Hashable {
 
 extension SessionReport {
     /// Times to the first message of a response, of the responses in the history.
-    package var firstReplies: Percentiles? { Percentiles(lines.lazy.compactMap { $0.tag.latency?.first }) }
+    package var firstLatencies: Percentiles? { Percentiles(lines.lazy.compactMap { $0.tag.latency?.first }) }
     /// Times to the last message of a response, of the responses in the history.
-    package var lastReplies: Percentiles? { Percentiles(lines.lazy.compactMap { $0.tag.latency?.last }) }
+    package var lastLatencies: Percentiles? { Percentiles(lines.lazy.compactMap { $0.tag.latency?.last }) }
 }

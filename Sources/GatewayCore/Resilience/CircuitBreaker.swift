@@ -94,7 +94,7 @@ package struct CircuitBreaker: Sendable {
     ///
     /// - Returns: whether the state has changed
     @discardableResult
-    package mutating func settle(_ ticket: Ticket, _ outcome: Outcome, at now: Instant) -> Bool {
+    package mutating func record(_ ticket: Ticket, _ outcome: Outcome, at now: Instant) -> Bool {
         guard ticket.generation == generation else { return false }
         switch (phase, outcome) {
         case (.closed, .neither), (.open, _): return false

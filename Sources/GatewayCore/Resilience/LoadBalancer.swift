@@ -68,7 +68,7 @@ package struct LoadBalancer: Sendable {
         guard endpoints.indices.contains(pick.index) else { return nil }
         endpoints[pick.index].outstanding -= 1
         if outcome == .failure { endpoints[pick.index].failures &+= 1 }
-        let hasChanged = endpoints[pick.index].breaker.settle(pick.ticket, outcome, at: now)
+        let hasChanged = endpoints[pick.index].breaker.record(pick.ticket, outcome, at: now)
         return hasChanged ? endpoints[pick.index].breaker.state(at: now) : nil
     }
 

@@ -3,13 +3,13 @@ package struct Chain: Sendable, Hashable {
     package struct Stage: Sendable, Hashable {
         package var role: UpstreamRole
         /// Whether the upstream accepts audio only as a whole recording, not as a stream.
-        package var takesRecordings: Bool
+        package var requiresRecording: Bool
         /// Whether Markdown is stripped from text before it is synthesized.
         package var stripsMarkdown: Bool
 
-        package init(role: UpstreamRole, takesRecordings: Bool = false, stripsMarkdown: Bool = true) {
+        package init(role: UpstreamRole, requiresRecording: Bool = false, stripsMarkdown: Bool = true) {
             self.role = role
-            self.takesRecordings = takesRecordings
+            self.requiresRecording = requiresRecording
             self.stripsMarkdown = stripsMarkdown
         }
     }
@@ -18,11 +18,11 @@ package struct Chain: Sendable, Hashable {
     /// The limit in bytes of a recording that is collected for an upstream that doesn't accept streams.
     package var collectMaxBytes: Int
     /// Whether the request fails when a sentence can't be synthesized.
-    package var failsWithSpeech: Bool
+    package var requiresSpeech: Bool
 
-    package init(_ stages: [Stage], collectMaxBytes: Int = .max, failsWithSpeech: Bool = false) {
+    package init(_ stages: [Stage], collectMaxBytes: Int = .max, requiresSpeech: Bool = false) {
         self.stages = stages
         self.collectMaxBytes = collectMaxBytes
-        self.failsWithSpeech = failsWithSpeech
+        self.requiresSpeech = requiresSpeech
     }
 }

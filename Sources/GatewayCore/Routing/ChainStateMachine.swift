@@ -23,7 +23,7 @@ package struct ChainStateMachine: ~Copyable {
         /// The chunk was collected or isn't needed; either way it counts as consumed.
         case consumed
         /// The chunk counts as consumed, and the request has failed.
-        case refused(Action)
+        case rejected(Action)
     }
 
     /// The action for an event of a sentence's call.
@@ -98,13 +98,13 @@ package struct ChainStateMachine: ~Copyable {
         startedAt = now
         // If the client wants no audio, synthesize is skipped, unless it is the only stage.
         if hasSpeechStage, let stage = roles.last, request.output.audio || first == end {
-            speech = SpeechStage(stripsMarkdown: stage.stripsMarkdown, failsWithSpeech: chain.failsWithSpeech)
+            speech = SpeechStage(stripsMarkdown: stage.stripsMarkdown, requiresSpeech: chain.requiresSpeech)
         }
         switch request.input {
         case .text(let text): unconsumed = text.count
         case .recording: break
         case .audio(let format):
-            if roles.first?.takesRecordings ?? false { phase = .collecting(format, []) }
+            if roles.first?.requiresRecording ?? false { phase = .collecting(format, []) }
             input = .open
         }
     }
@@ -146,7 +146,7 @@ package struct ChainStateMachine: ~Copyable {
             // The buffer grows in place, without a copy.
             phase = .ended
             guard recording.count + chunk.count <= chain.collectMaxBytes else {
-                return .refused(fail(.recordingTooLong, at: now))
+                return .rejected(fail(.recordingTooLong, at: now))
             }
             recording.append(contentsOf: chunk)
             phase = .collecting(format, recording)
@@ -253,7 +253,7 @@ package struct ChainStateMachine: ~Copyable {
 
     /// Completes the current call. Unless the request is finished, the owner calls ``next(at:)`` afterwards.
     package mutating func completed(
-        _ content: consuming UpstreamEvent.Content, _ summary: AnswerSummary, _ timing: CallTiming, at now: Instant
+        _ content: consuming UpstreamEvent.Content, _ summary: ResponseSummary, _ timing: CallTiming, at now: Instant
     ) -> Action {
         guard isWorking else { return .wait }
         self.timing.add(timing)

@@ -36,7 +36,7 @@ package struct Route: Sendable, Hashable {
     /// The limit in bytes of a recording that is collected for an upstream that doesn't accept streams.
     package var collectMaxBytes = Int.max
     /// Whether the request fails when a sentence can't be synthesized.
-    package var failsWithSpeech = false
+    package var requiresSpeech = false
 
     package init(name: String) { self.name = name }
 

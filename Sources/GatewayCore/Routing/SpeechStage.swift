@@ -33,8 +33,8 @@ package struct SpeechStage: Sendable {
     /// After this many timeouts in a row, the remaining sentences are skipped.
     private static let maximumTimeouts = 2
 
-    private let failsWithSpeech: Bool
-    private var script: SpeechScript
+    private let requiresSpeech: Bool
+    private var script: SpeechSegmenter
     private var queue: [SpokenSentence] = []
     /// The index in ``queue`` of the next sentence.
     private var next = 0
@@ -49,9 +49,9 @@ package struct SpeechStage: Sendable {
     /// Timeouts in a row.
     private var timeouts = 0
 
-    package init(stripsMarkdown: Bool, failsWithSpeech: Bool) {
-        script = SpeechScript(stripsMarkdown: stripsMarkdown)
-        self.failsWithSpeech = failsWithSpeech
+    package init(stripsMarkdown: Bool, requiresSpeech: Bool) {
+        script = SpeechSegmenter(stripsMarkdown: stripsMarkdown)
+        self.requiresSpeech = requiresSpeech
     }
 
     package var heldBytes: Int { script.heldBytes + queue[next...].reduce(0) { $0 + $1.heldBytes } + text.heldBytes }
@@ -59,7 +59,7 @@ package struct SpeechStage: Sendable {
     /// Whether sentences lack their audio, for the last message of the request; nil when none does.
     package var outcome: UpstreamEvent.Epilogue.Speech? { skipped == 0 ? nil : synthesized == 0 ? .failed : .partial }
 
-    package mutating func append(_ text: [UInt8]) { queue += script.take(text) }
+    package mutating func append(_ text: [UInt8]) { queue += script.append(text) }
 
     package mutating func endText() {
         guard case .open = input else { return }
@@ -112,7 +112,7 @@ package struct SpeechStage: Sendable {
     /// Handles the failure of the current sentence.
     package mutating func failed(_ failure: CallFailure) -> Failed {
         guard end() else { return .ignored }
-        if failsWithSpeech { return .fatal }
+        if requiresSpeech { return .fatal }
         timeouts = failure.code == .upstreamTimeout ? timeouts + 1 : 0
         noteFailure(failure)
         return .skipped

@@ -25,7 +25,7 @@ package struct Coalescer: Sendable {
     /// Processes an event.
     ///
     /// - Parameter emit: receives the events to send now, in order: none, the event, or the held text and then the event
-    package mutating func take(_ event: consuming UpstreamEvent, at now: Instant, _ emit: (consuming UpstreamEvent) -> Void) {
+    package mutating func process(_ event: consuming UpstreamEvent, at now: Instant, _ emit: (consuming UpstreamEvent) -> Void) {
         guard window > 0 || !pending.isEmpty else { return emit(event) }
         let index = pending.firstIndex { $0.request == event.request }
         if !event.isLast, case .text(let text, final: false) = event.content, window > 0 {

@@ -10,7 +10,7 @@ package struct Effects: Sendable {
         /// `session` and `auth` are never compressed: they contain secrets next to bytes that the client chooses.
         package var mayCompress: Bool
         /// The reply depends on changes that aren't durable yet, and must not be sent before their commit.
-        package var isPromise: Bool
+        package var awaitsCommit: Bool
         /// The request that the reply acknowledges.
         package var request: RequestKey?
     }
@@ -39,7 +39,7 @@ package struct Effects: Sendable {
     /// The state of the upstreams.
     package var upstream = UpstreamState.ready
     /// The store can't commit at the moment: new requests and audio are rejected.
-    package var refusesWork = false
+    package var rejectsWork = false
     /// Bytes left of `sessions.total_memory_budget`. At 0, new requests and audio are rejected.
     package var memoryLeft = Int.max
     /// The buffer in which sequenced messages are serialized.
@@ -53,32 +53,32 @@ package struct Effects: Sendable {
     /// Appends a message that isn't sequenced.
     @inline(__always)
     package mutating func reply(
-        _ message: borrowing some OutgoingMessage & ~Copyable, mayCompress: Bool = true, isPromise: Bool = false,
+        _ message: borrowing some OutgoingMessage & ~Copyable, mayCompress: Bool = true, awaitsCommit: Bool = false,
         of request: RequestKey? = nil
     ) {
-        reply(mayCompress: mayCompress, isPromise: isPromise, of: request) { $0.append(message) }
+        reply(mayCompress: mayCompress, awaitsCommit: awaitsCommit, of: request) { $0.append(message) }
     }
 
     @inline(__always)
     package mutating func reply(
-        mayCompress: Bool = true, isPromise: Bool = false, of request: RequestKey? = nil, _ write: (inout [UInt8]) -> Void
+        mayCompress: Bool = true, awaitsCommit: Bool = false, of request: RequestKey? = nil, _ write: (inout [UInt8]) -> Void
     ) {
         let start = replyBytes.count
         write(&replyBytes)
         replies.append(
-            Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, isPromise: isPromise, request: request))
+            Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, awaitsCommit: awaitsCommit, request: request))
     }
 
     /// Whether there are replies and each of them must wait for the commit.
-    package var promisesOnly: Bool { !replies.isEmpty && replies.allSatisfy(\.isPromise) && closing == nil }
+    package var awaitingCommitOnly: Bool { !replies.isEmpty && replies.allSatisfy(\.awaitsCommit) && closing == nil }
 
     /// Moves the replies that must wait for the commit into `held`.
     ///
-    /// - Parameter promisesOnly: false moves all replies
-    package mutating func hold(in held: inout HeldReplies, promisesOnly: Bool) {
+    /// - Parameter awaitingCommitOnly: false moves all replies
+    package mutating func hold(in held: inout HeldReplies, awaitingCommitOnly: Bool) {
         let bytes = replyBytes
         replies.removeAll { reply in
-            guard reply.isPromise || !promisesOnly else { return false }
+            guard reply.awaitsCommit || !awaitingCommitOnly else { return false }
             held.append(bytes, reply)
             return true
         }
@@ -86,8 +86,8 @@ package struct Effects: Sendable {
 
     /// Drops the replies that depend on a commit. The others aren't compressed: the compressor's window may contain bytes that are never
     /// sent.
-    package mutating func dropPromises() {
-        replies.removeAll { $0.isPromise }
+    package mutating func dropRepliesAwaitingCommit() {
+        replies.removeAll { $0.awaitsCommit }
         for index in replies.indices { replies[index].mayCompress = false }
     }
 
@@ -137,9 +137,9 @@ package struct HeldReplies: Sendable {
     }
 
     /// Removes and returns the replies that don't depend on the failed commit, and drops the acknowledgements of rejected requests.
-    package mutating func release(refusing requests: Set<RequestKey>) -> [Effects.Reply] {
-        let released = replies.filter { !$0.isPromise }
-        replies.removeAll { reply in !reply.isPromise || reply.request.map { requests.contains($0) } ?? false }
+    package mutating func release(rejecting requests: Set<RequestKey>) -> [Effects.Reply] {
+        let released = replies.filter { !$0.awaitsCommit }
+        replies.removeAll { reply in !reply.awaitsCommit || reply.request.map { requests.contains($0) } ?? false }
         return released
     }
 }

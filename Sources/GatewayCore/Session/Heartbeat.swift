@@ -38,7 +38,7 @@ package struct Heartbeat: Sendable {
         nextPing = now.advanced(byNanoseconds: policy.interval)
     }
 
-    package mutating func heard(now: Instant) { lastReceived = now }
+    package mutating func receivedBytes(now: Instant) { lastReceived = now }
 
     /// Handles a pong. A pong that matches no outstanding ping is allowed (RFC 6455 §5.5.3) and ignored.
     ///

@@ -6,30 +6,30 @@ package struct InFlightRequest: Sendable {
     /// When its audio input ended.
     var inputEndedAt: Instant?
     /// When its response began.
-    var answeredAt: Instant?
+    var responseBeganAt: Instant?
     /// Bytes of `meta`, `lang` and `voice`, which the upstream receives with the request.
     package let extraBytes: Int
     /// Deltas of a streamed response, for the history.
-    package var answer: [UInt8] = []
+    package var responseText: [UInt8] = []
     /// The response was too long for the history, which keeps its beginning.
-    package var isAnswerCut = false
+    package var isResponseCut = false
     /// Audio of the request.
     var audio = History.Audio()
     /// Audio of the response.
-    var answerAudio = History.Audio()
-    var answerClock: AudioStreamClock?
+    var responseAudio = History.Audio()
+    var responseClock: AudioStreamClock?
     /// The history has an entry with the latency of the response, or doesn't need one.
-    var isTold = false
+    var hasLatencyEntry = false
     /// An event of its response was received.
-    package var isAnswered = false
+    package var hasResponse = false
     /// The response contains text other than white space, or audio.
-    var hasSaid = false
+    var hasOutput = false
     /// The record to store; nil once it is in a batch, and without a store.
     var record: [UInt8]?
     /// Number of stored audio chunks; nil before the first chunk and for a text.
     package var storedChunks: UInt64?
     /// Its audio input has ended.
-    package var hasEnded = false
+    package var inputEnded = false
 
     init(key: RequestKey, id: MessageID, startedAt: Instant, extraBytes: Int) {
         self.key = key
@@ -42,23 +42,23 @@ package struct InFlightRequest: Sendable {
     static let baseBytes = 1024
 
     /// Bytes held for the request. The record exists until it is added to a batch, which may wait for the disk.
-    var footprint: Int { Self.baseBytes + extraBytes + answer.capacity + (record?.capacity ?? 0) }
+    var footprint: Int { Self.baseBytes + extraBytes + responseText.capacity + (record?.capacity ?? 0) }
 
-    /// Sets ``hasSaid`` when the text contains more than white space.
-    mutating func note(_ text: [UInt8]) { hasSaid = hasSaid || text.contains { $0 > 0x20 } }
+    /// Sets ``hasOutput`` when the text contains more than white space.
+    mutating func note(_ text: [UInt8]) { hasOutput = hasOutput || text.contains { $0 > 0x20 } }
 
     /// Returns the latency of the response, whose last message is sent at `now`.
     func latency(now: Instant) -> History.Latency {
         func microseconds(_ instant: Instant) -> UInt32 {
             UInt32(clamping: max(.zero, instant - (inputEndedAt ?? startedAt)).nanoseconds / 1000)
         }
-        return History.Latency(first: microseconds(answeredAt ?? now), last: microseconds(now))
+        return History.Latency(first: microseconds(responseBeganAt ?? now), last: microseconds(now))
     }
 
     /// Converts times to another clock.
     mutating func move(by difference: Instant.Duration) {
         startedAt += difference
         inputEndedAt = inputEndedAt.map { $0 + difference }
-        answeredAt = answeredAt.map { $0 + difference }
+        responseBeganAt = responseBeganAt.map { $0 + difference }
     }
 }

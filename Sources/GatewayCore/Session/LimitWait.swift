@@ -2,11 +2,11 @@
 struct LimitWait: Equatable {
     var duration: Instant.Duration
     /// The limit is the one that all sessions of the client share; other sessions may have exhausted it.
-    var isClients = false
+    var isPerClient = false
 
     /// - Parameter nanoseconds: the duration as returned by a limiter
-    init(nanoseconds: Int64, isClients: Bool = false) {
+    init(nanoseconds: Int64, isPerClient: Bool = false) {
         duration = .nanoseconds(nanoseconds)
-        self.isClients = isClients
+        self.isPerClient = isPerClient
     }
 }

@@ -1,6 +1,6 @@
 extension Outbox {
     /// Whether any message isn't in a batch yet.
-    var isUnstored: Bool { stored.last < lastSequence }
+    var hasUnstoredChanges: Bool { stored.last < lastSequence }
 
     /// Adds the changes since the last call to the batch.
     mutating func store(of session: ULID, into batch: inout StoreBatch) {
@@ -28,7 +28,7 @@ extension Outbox {
 
     func append(to record: inout [UInt8]) {
         record.append(fixed: lastSequence)
-        record.append(fixed: goneThrough)
+        record.append(fixed: removedThrough)
         record.append(fixed: acknowledged)
     }
 
@@ -51,7 +51,7 @@ extension Outbox {
             }
         }
         lastSequence = last
-        goneThrough = gone
+        removedThrough = gone
         self.acknowledged = acknowledged
         stored = (messages.first?.number ?? last &+ 1, last)
         detach()

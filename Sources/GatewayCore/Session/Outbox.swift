@@ -27,7 +27,7 @@ package struct Outbox: Sendable {
     /// The state of the store: entries before `first` are removed, entries up to `last` are put.
     var stored: (first: UInt64, last: UInt64) = (0, 0)
     /// The highest sequence number of a removed message, acknowledged or dropped.
-    var goneThrough: UInt64 = 0
+    var removedThrough: UInt64 = 0
     private var isDetached = false
     /// The highest assigned sequence number.
     package internal(set) var lastSequence: UInt64 = 0
@@ -48,7 +48,7 @@ package struct Outbox: Sendable {
     package var hasWaiting: Bool { written < ring.count }
 
     /// Number of messages that fit before an unwritten one is dropped; 0 also when the unwritten bytes reach the bound.
-    package var room: Int {
+    package var freeCount: Int {
         let waiting = ring.count - written
         return unwrittenBytes < maximumBytes ? max(0, maximumCount - waiting) : 0
     }
@@ -104,7 +104,7 @@ package struct Outbox: Sendable {
         isDetached = false
         let last = last ?? acknowledged
         acknowledged = max(acknowledged, last)
-        let isLost = last < goneThrough
+        let isLost = last < removedThrough
         while !ring.isEmpty, ring.tag(at: 0).sequence <= last { removeFirst() }
         if isLost { dropFramesWithoutOpening() }
         return isLost
@@ -154,7 +154,7 @@ package struct Outbox: Sendable {
     private mutating func removeFirst() {
         let count = ring.isEmpty ? 0 : ring.recordCount(at: 0)
         guard let tag = ring.removeFirst() else { return }
-        goneThrough = tag.sequence
+        removedThrough = tag.sequence
         if written > 0 { written -= 1 } else { unwrittenBytes -= count }
     }
 }

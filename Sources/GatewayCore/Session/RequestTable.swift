@@ -15,14 +15,14 @@ package struct RequestTable: Sendable {
     /// Bytes sent to the upstream that it hasn't consumed yet.
     private(set) var queuedBytes = 0
     /// Accepted messages that aren't durable, oldest first.
-    private(set) var promises: [PendingCommit] = []
-    /// Number of accepted messages that were committed or rejected before those in ``promises``.
+    private(set) var pendingCommits: [PendingCommit] = []
+    /// Number of accepted messages that were committed or rejected before those in ``pendingCommits``.
     private var completedCount: UInt64 = 0
 
     init() {}
 
     /// Bytes held by the table.
-    var footprint: Int { requests.reduce(promises.count * MemoryLayout<PendingCommit>.stride) { $0 + $1.footprint } }
+    var footprint: Int { requests.reduce(pendingCommits.count * MemoryLayout<PendingCommit>.stride) { $0 + $1.footprint } }
 
     // MARK: Requests
 
@@ -74,23 +74,23 @@ package struct RequestTable: Sendable {
     // MARK: Durability
 
     /// Number of requests and ends of recordings accepted so far.
-    var acceptedCount: UInt64 { completedCount &+ UInt64(promises.count) }
+    var acceptedCount: UInt64 { completedCount &+ UInt64(pendingCommits.count) }
 
-    mutating func promise(_ key: RequestKey, _ id: MessageID) { promises.append(PendingCommit(key: key, id: id)) }
+    mutating func addPendingCommit(_ key: RequestKey, _ id: MessageID) { pendingCommits.append(PendingCommit(key: key, id: id)) }
 
     /// Marks the first `count` accepted messages as durable.
-    mutating func keep(first count: UInt64) {
+    mutating func markCommitted(first count: UInt64) {
         guard count > completedCount else { return }
-        let committed = Swift.min(Int(clamping: count &- completedCount), promises.count)
-        promises.removeFirst(committed)
+        let committed = Swift.min(Int(clamping: count &- completedCount), pendingCommits.count)
+        pendingCommits.removeFirst(committed)
         completedCount &+= UInt64(committed)
     }
 
     /// Removes and returns the accepted messages that aren't durable.
-    mutating func withdrawPromises() -> [PendingCommit] {
-        defer { promises = [] }
-        completedCount &+= UInt64(promises.count)
-        return promises
+    mutating func removePendingCommits() -> [PendingCommit] {
+        defer { pendingCommits = [] }
+        completedCount &+= UInt64(pendingCommits.count)
+        return pendingCommits
     }
 }
 

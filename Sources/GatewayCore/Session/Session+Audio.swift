@@ -11,7 +11,7 @@ extension Session {
             _ = Base64.decode(data, from: bytes, into: &decoded)
             recording = decoded
         }
-        guard admit(message, recording: recording, duration: &duration, effects: &effects) else { return intake.ignoreOpening(id) }
+        guard admit(message, recording: recording, duration: &duration, effects: &effects) else { return audioInput.ignoreOpening(id) }
 
         let key = inFlight.nextKey()
         let request = UpstreamRequest(
@@ -19,11 +19,11 @@ extension Session {
             output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path)
         begin(request, kind: .audio, effects: &effects)
         guard let recording else {
-            intake.open(id: id, key: key, format: message.format, now: effects.now)
+            audioInput.open(id: id, key: key, format: message.format, now: effects.now)
             return acknowledge(id, chunks: 0, effects: &effects)
         }
         // From here on, frames no longer belong to an earlier, rejected opening.
-        intake.end()
+        audioInput.end()
         acknowledge(id, chunks: 1, effects: &effects)
         var frames = FrameAssembler(message.format)
         recording.withRawSpan { forward($0, lasting: duration, of: key, frames: &frames, effects: &effects) }
@@ -37,18 +37,18 @@ extension Session {
         _ message: ClientMessage.AudioOpen, recording: [UInt8]?, duration: inout Int64, effects: inout Effects
     ) -> Bool {
         let id = message.id
-        if let open = intake.stream {
-            refuse(
+        if let open = audioInput.stream {
+            reject(
                 .streamAlreadyOpen, param: "/id", id: id,
                 details: "open: \(open.id)", effects: &effects)
             return false
         }
         if let wait = self.wait(.audio, effects: effects) {
-            refuseRate(.audioRate, id: id, wait: wait, effects: &effects)
+            rejectRate(.audioRate, id: id, wait: wait, effects: &effects)
             return false
         }
         let size = recording?.count ?? 0
-        guard isKept(id, effects: &effects), hasRoomUpstream(for: size, id: id, effects: &effects),
+        guard canCommit(id, effects: &effects), hasRoomUpstream(for: size, id: id, effects: &effects),
             hasMemory(for: size, id: id, effects: &effects)
         else {
             return false
@@ -56,11 +56,11 @@ extension Session {
         if let recording {
             var clock = AudioStreamClock(format: message.format)
             guard let nanoseconds = recording.withRawSpan({ clock.nanoseconds(adding: $0) }) else {
-                refuse(.invalidOpusData, param: "/data", id: id, effects: &effects)
+                reject(.invalidOpusData, param: "/data", id: id, effects: &effects)
                 return false
             }
             if let wait = admitRealtime(nanoseconds, effects: effects) {
-                refuseRate(.audioPace, id: id, wait: wait, effects: &effects)
+                rejectRate(.audioPace, id: id, wait: wait, effects: &effects)
                 return false
             }
             duration = nanoseconds
@@ -76,91 +76,91 @@ extension Session {
         let overBytes = admit(.byte, Int64(chunk.byteCount), effects: effects)
         // Recorders emit an empty chunk when they stop; it holds no audio.
         guard chunk.byteCount > 0 else { return ignore(isOverBytes: overBytes != nil, effects: &effects) }
-        var stream: AudioIntake.Stream
-        switch intake.verdict {
+        var stream: AudioInput.Stream
+        switch audioInput.verdict {
         case .stray:
-            return refuse(.noOpenStream, effects: &effects)
+            return reject(.noOpenStream, effects: &effects)
         case .ignored:
             return ignoreChunk(isOverBytes: overBytes != nil, effects: &effects)
         case .chunk(let open):
             stream = open
         }
         let number = stream.accepted &+ 1
-        guard let duration = validate(chunk, of: &stream, number: number, effects: &effects) else { return refuseChunk() }
+        guard let duration = validate(chunk, of: &stream, number: number, effects: &effects) else { return rejectChunk() }
         guard admit(chunk, of: stream, number: number, duration: duration, overBytes: overBytes, effects: &effects) else {
-            return refuseChunk()
+            return rejectChunk()
         }
         forward(chunk, lasting: duration, of: stream.key, frames: &stream.frames, effects: &effects)
-        intake.update(stream.key, clock: stream.clock, frames: stream.frames)
-        if intake.accept(now: effects.now) { acknowledge(stream.id, chunks: number, effects: &effects) }
+        audioInput.update(stream.key, clock: stream.clock, frames: stream.frames)
+        if audioInput.accept(now: effects.now) { acknowledge(stream.id, chunks: number, effects: &effects) }
     }
 
     /// Counts a frame that is ignored silently. A flood of them closes the connection, like a flood of rejected messages.
     private mutating func ignore(isOverBytes: Bool, effects: inout Effects) {
-        if admit(.chunk, effects: effects) != nil || isOverBytes { countRefusal(effects: &effects) }
+        if admit(.chunk, effects: effects) != nil || isOverBytes { countRejection(effects: &effects) }
     }
 
     /// Rejects or ignores a compressed binary message that wasn't inflated, because of ``isOverBytes(effects:)`` or without
-    /// ``takesBinary``.
-    mutating func refuseSkippedBinary(effects: inout Effects) {
+    /// ``acceptsBinary``.
+    mutating func rejectSkippedBinary(effects: inout Effects) {
         counts.messagesIn &+= 1
         lastMessageAt = effects.now
-        switch intake.verdict {
-        case .stray: refuse(.noOpenStream, effects: &effects)
+        switch audioInput.verdict {
+        case .stray: reject(.noOpenStream, effects: &effects)
         case .ignored:
             ignoreChunk(isOverBytes: false, effects: &effects)
         case .chunk(let stream):
-            refuseSkipped(id: stream.id, chunk: stream.accepted &+ 1, effects: &effects)
-            refuseChunk()
+            rejectSkipped(id: stream.id, chunk: stream.accepted &+ 1, effects: &effects)
+            rejectChunk()
         }
     }
 
-    private mutating func refuseChunk() {
-        intake.refuseChunk()
+    private mutating func rejectChunk() {
+        audioInput.rejectChunk()
         changes &+= 1
     }
 
     private mutating func ignoreChunk(isOverBytes: Bool, effects: inout Effects) {
-        if intake.ignoreChunk() { changes &+= 1 }
+        if audioInput.ignoreChunk() { changes &+= 1 }
         ignore(isOverBytes: isOverBytes, effects: &effects)
     }
 
     /// Returns the duration of a chunk in nanoseconds. Rejects an invalid chunk and returns nil.
     private mutating func validate(
-        _ chunk: RawSpan, of stream: inout AudioIntake.Stream, number: UInt64, effects: inout Effects
+        _ chunk: RawSpan, of stream: inout AudioInput.Stream, number: UInt64, effects: inout Effects
     ) -> Int64? {
         if chunk.byteCount > policy.rules.audioMaxBytes {
-            refuse(.chunkTooLarge, id: stream.id, chunk: number, effects: &effects)
+            reject(.chunkTooLarge, id: stream.id, chunk: number, effects: &effects)
             return nil
         }
         guard let duration = stream.clock.nanoseconds(adding: chunk) else {
-            refuse(.invalidOpusChunk, id: stream.id, chunk: number, effects: &effects)
+            reject(.invalidOpusChunk, id: stream.id, chunk: number, effects: &effects)
             return nil
         }
         return duration
     }
 
     private mutating func admit(
-        _ chunk: RawSpan, of stream: AudioIntake.Stream, number: UInt64, duration: Int64, overBytes: LimitWait?, effects: inout Effects
+        _ chunk: RawSpan, of stream: AudioInput.Stream, number: UInt64, duration: Int64, overBytes: LimitWait?, effects: inout Effects
     ) -> Bool {
         if let wait = overBytes {
-            refuseRate(.byteRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
+            rejectRate(.byteRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
         if let wait = admission.admitGlobally(sharedNow: effects.sharedNow) {
-            refuseRate(.globalRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
+            rejectRate(.globalRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
         if let wait = self.wait(.chunk, effects: effects) {
-            refuseRate(.chunkRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
+            rejectRate(.chunkRate, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
-        guard isKept(stream.id, chunk: number, effects: &effects),
+        guard canCommit(stream.id, chunk: number, effects: &effects),
             hasRoomUpstream(for: chunk.byteCount, id: stream.id, chunk: number, effects: &effects),
             hasMemory(for: chunk.byteCount, id: stream.id, chunk: number, effects: &effects)
         else { return false }
         if let wait = admitRealtime(duration, effects: effects) {
-            refuseRate(.audioPace, id: stream.id, chunk: number, wait: wait, effects: &effects)
+            rejectRate(.audioPace, id: stream.id, chunk: number, wait: wait, effects: &effects)
             return false
         }
         _ = admit(.chunk, effects: effects)
@@ -172,21 +172,21 @@ extension Session {
     }
 
     mutating func endAudio(_ id: MessageID, effects: inout Effects) {
-        switch intake.state {
+        switch audioInput.state {
         case .open(let stream) where stream.id == id:
             acknowledge(id, chunks: stream.accepted, effects: &effects)
-            if stream.lacksAudio { failIncomplete(stream, effects: &effects) } else { endInput(of: stream.key, effects: &effects) }
-            intake.end()
+            if stream.isIncomplete { failIncomplete(stream, effects: &effects) } else { endInput(of: stream.key, effects: &effects) }
+            audioInput.end()
         case .ignoring(let ignored) where ignored == nil || ignored == id:
             // The rejected or repeated opening got its reply already.
-            intake.end()
+            audioInput.end()
         default:
-            refuse(.unknownStream, param: "/id", id: id, effects: &effects)
+            reject(.unknownStream, param: "/id", id: id, effects: &effects)
         }
     }
 
     /// Fails the request of an incomplete recording, whose response would be mistaken for that of the whole recording.
-    private mutating func failIncomplete(_ stream: AudioIntake.Stream, effects: inout Effects) {
+    private mutating func failIncomplete(_ stream: AudioInput.Stream, effects: inout Effects) {
         effects.commands.append(.cancel(stream.key, playedMilliseconds: nil))
         let failure = UpstreamEvent.Content.failure(.incompleteRecording, retryAfterMilliseconds: nil, isRetryable: true)
         receive(UpstreamEvent(stream.key, failure, isLast: true), effects: &effects)
@@ -195,31 +195,31 @@ extension Session {
     private mutating func endInput(of key: RequestKey, effects: inout Effects) {
         effects.commands.append(.audioEnd(key))
         guard let index = inFlight.index(of: key) else { return }
-        inFlight[index].hasEnded = true
+        inFlight[index].inputEnded = true
         inFlight[index].inputEndedAt = effects.now
-        if effects.batch != nil { inFlight.promise(key, inFlight[index].id) }
-        rememberAudio(of: inFlight[index], wall: effects.wall)
+        if effects.batch != nil { inFlight.addPendingCommit(key, inFlight[index].id) }
+        addAudioToHistory(of: inFlight[index], wall: effects.wall)
         changes &+= 1
     }
 
     mutating func resumeAudio(_ id: MessageID, from chunk: UInt64, effects: inout Effects) {
-        switch intake.state {
+        switch audioInput.state {
         case .open(let stream) where stream.id == id:
-            guard intake.resume(from: chunk) else {
-                return refuse(
+            guard audioInput.resume(from: chunk) else {
+                return reject(
                     .wrongChunk, message: ErrorReason.wrongChunk.message(stream.accepted &+ 1), param: "/from", id: id, effects: &effects)
             }
             acknowledge(id, chunks: stream.accepted, effects: &effects)
         case .ignoring(let ignored) where ignored == nil || ignored == id:
             return
         default:
-            refuse(.unknownStream, param: "/id", id: id, effects: &effects)
+            reject(.unknownStream, param: "/id", id: id, effects: &effects)
         }
     }
 
     mutating func acknowledge(_ id: MessageID, chunks: UInt64, effects: inout Effects) {
-        effects.reply(AckMessage(id, chunks: chunks), isPromise: true, of: inFlight.key(of: id))
+        effects.reply(AckMessage(id, chunks: chunks), awaitsCommit: true, of: inFlight.key(of: id))
         counts.messagesOut &+= 1
-        intake.acknowledged(now: effects.now)
+        audioInput.acknowledged(now: effects.now)
     }
 }

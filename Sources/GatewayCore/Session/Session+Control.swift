@@ -2,7 +2,7 @@ extension Session {
     mutating func ping(id: MessageID?, ts: NumberSlice?, in bytes: RawSpan, effects: inout Effects) {
         guard admitControl(id: id, effects: &effects) else { return }
         let message = PongMessage(id, timestamp: ts, serverTime: effects.wall)
-        effects.reply { message.append(to: &$0, answering: bytes) }
+        effects.reply { message.append(to: &$0, replyingTo: bytes) }
         counts.messagesOut &+= 1
     }
 
@@ -40,14 +40,14 @@ extension Session {
     mutating func cancel(_ id: MessageID, playedMilliseconds: Int64?, effects: inout Effects) {
         guard admitControl(id: id, effects: &effects) else { return }
         guard let index = inFlight.firstIndex(where: { $0.id == id }) else {
-            return refuse(.unknownRequest, param: "/id", id: id, effects: &effects)
+            return reject(.unknownRequest, param: "/id", id: id, effects: &effects)
         }
-        let (key, hasSaid, hasAudio) = (inFlight[index].key, inFlight[index].hasSaid, inFlight[index].audio.bytes > 0)
+        let (key, hasOutput, hasAudio) = (inFlight[index].key, inFlight[index].hasOutput, inFlight[index].audio.bytes > 0)
         effects.commands.append(.cancel(key, playedMilliseconds: playedMilliseconds))
         outbox.dropWaiting(of: key)
-        if intake.stream?.key == key { intake.abandon() }
+        if audioInput.stream?.key == key { audioInput.abandon() }
         // A text that is cancelled before its response is withdrawn. Audio isn't: a user who keeps speaking still means what was said.
-        if !hasSaid, !hasAudio { history.setStanding(.withdrawn, of: key) }
+        if !hasOutput, !hasAudio { history.setInclusion(.excluded, of: key) }
         finish(key, effects: &effects)
         sequence(StatusMessage(id, "cancelled", end: .done(nil)), request: nil, effects: &effects)
     }
@@ -55,7 +55,7 @@ extension Session {
     /// Rejects `auth`: without authentication there is no token to renew.
     mutating func auth(effects: inout Effects) {
         guard admitControl(id: nil, effects: &effects) else { return }
-        refuse(.authenticationDisabled, effects: &effects)
+        reject(.authenticationDisabled, effects: &effects)
     }
 
     mutating func bye(effects: inout Effects) {
@@ -66,16 +66,16 @@ extension Session {
     /// Charges the limit that `ping`, `status`, `cancel` and `auth` share.
     private mutating func admitControl(id: MessageID?, effects: inout Effects) -> Bool {
         guard let wait = admit(.control, effects: effects) else { return true }
-        refuseRate(.controlRate, id: id, wait: wait, effects: &effects)
+        rejectRate(.controlRate, id: id, wait: wait, effects: &effects)
         return false
     }
 
     private mutating func report(id: MessageID?, effects: inout Effects) {
         counts.messagesOut &+= 1
-        updateLedger()
+        updateMemoryUsage()
         let message = SessionStatusMessage(
             id, session: self.id, counts: counts, roundTripNanoseconds: roundTripNanoseconds, connectedAt: connectedAt,
-            expiresAt: expiresAt == .max ? nil : expiresAt, memory: ledger,
+            expiresAt: expiresAt == .max ? nil : expiresAt, memory: memoryUsage,
             memoryBudget: policy.memoryBudget == .max ? 0 : policy.memoryBudget,
             limits: remaining(effects: effects), upstream: effects.upstream)
         effects.reply(message)

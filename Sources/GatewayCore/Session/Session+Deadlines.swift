@@ -5,7 +5,7 @@ extension Session {
 
     /// Handles due deadlines: acknowledgements of audio, held playback progress, the session's end. To be called about every 100 ms.
     package mutating func tick(effects: inout Effects) {
-        if let due = intake.acknowledgeDeadline, effects.now >= due, let stream = intake.stream {
+        if let due = audioInput.acknowledgeDeadline, effects.now >= due, let stream = audioInput.stream {
             acknowledge(stream.id, chunks: stream.accepted, effects: &effects)
         }
         releaseHeldStatus(effects: &effects)
@@ -18,11 +18,11 @@ extension Session {
 
     /// Sends a `goaway` once, shortly before `sessions.ttl` ends the session (protocol page, `goaway`).
     private mutating func announceEnd(effects: inout Effects) {
-        guard !announcedEnd, policy.lifetime != .max else { return }
+        guard !hasAnnouncedEnd, policy.lifetime != .max else { return }
         let lifetime = Instant.Duration.nanoseconds(policy.lifetime)
         let left = lifetime - (effects.now - startedAt)
         guard left <= max(min(lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
-        announcedEnd = true
+        hasAnnouncedEnd = true
         goAway(reason: "session_expires", deadlineMilliseconds: left.milliseconds, effects: &effects)
     }
 

@@ -29,7 +29,7 @@ extension Session {
     package mutating func admitsControlFrame(of byteCount: Int, effects: inout Effects) -> Bool {
         let cost = max(Int64(byteCount), Self.controlFrameBytes)
         guard admit(.byte, cost, effects: effects) != nil else { return true }
-        countRefusal(effects: &effects)
+        countRejection(effects: &effects)
         return false
     }
 
@@ -41,19 +41,19 @@ extension Session {
 
     /// Charges `limits.bytes_per_second` for the bytes by which a message was larger compressed than inflated.
     package mutating func chargeOverhead(of byteCount: Int, effects: inout Effects) {
-        if admit(.byte, Int64(byteCount), effects: effects) != nil { countRefusal(effects: &effects) }
+        if admit(.byte, Int64(byteCount), effects: effects) != nil { countRejection(effects: &effects) }
     }
 
-    /// Rejects a compressed message that wasn't inflated, because of ``isOverBytes(effects:)`` or, if binary, without ``takesBinary``. Its
+    /// Rejects a compressed message that wasn't inflated, because of ``isOverBytes(effects:)`` or, if binary, without ``acceptsBinary``. Its
     /// id is unknown.
-    package mutating func refuseSkipped(isBinary: Bool, effects: inout Effects) {
-        if isBinary { return refuseSkippedBinary(effects: &effects) }
+    package mutating func rejectSkipped(isBinary: Bool, effects: inout Effects) {
+        if isBinary { return rejectSkippedBinary(effects: &effects) }
         counts.messagesIn &+= 1
-        refuseSkipped(effects: &effects)
+        rejectSkipped(effects: &effects)
     }
 
-    mutating func refuseSkipped(id: MessageID? = nil, chunk: UInt64? = nil, effects: inout Effects) {
+    mutating func rejectSkipped(id: MessageID? = nil, chunk: UInt64? = nil, effects: inout Effects) {
         let wait = self.wait(.byte, for: Self.controlFrameBytes, effects: effects) ?? LimitWait(nanoseconds: 0)
-        refuseRate(.byteRate, id: id, chunk: chunk, wait: wait, effects: &effects)
+        rejectRate(.byteRate, id: id, chunk: chunk, wait: wait, effects: &effects)
     }
 }

@@ -2,28 +2,28 @@ extension Session {
     /// Bytes of a server message in addition to its text.
     static let envelopeBytes = 256
 
-    package mutating func updateLedger() {
-        ledger = countedLedger()
-        memoryPeak = max(memoryPeak, ledger.total)
+    package mutating func updateMemoryUsage() {
+        memoryUsage = currentMemoryUsage()
+        memoryPeak = max(memoryPeak, memoryUsage.total)
     }
 
     /// Recounts the memory usage, except for the connection's part, which the connection handler updates.
     // Without inlining, the call would copy the whole session (3 KB).
     @inline(__always)
-    package func countedLedger() -> Ledger {
-        var ledger = ledger
-        ledger.outbox = outbox.footprint
-        ledger.history = history.footprint + timeline.footprint
-        ledger.duplicateIDs = remembered.footprint
-        ledger.upstreamQueue = inFlight.queuedBytes
-        ledger.requests = inFlight.footprint
-        return ledger
+    package func currentMemoryUsage() -> MemoryUsage {
+        var memoryUsage = memoryUsage
+        memoryUsage.outbox = outbox.footprint
+        memoryUsage.history = history.footprint + timeline.footprint
+        memoryUsage.duplicateIDs = recentIDs.footprint
+        memoryUsage.upstreamQueue = inFlight.queuedBytes
+        memoryUsage.requests = inFlight.footprint
+        return memoryUsage
     }
 
     /// Whether the upstream's queue has room for `count` more bytes (`delivery.upstream_queue_bytes`); otherwise rejects the message.
     mutating func hasRoomUpstream(for count: Int, id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
         if inFlight.hasRoom(for: count, within: policy.upstreamQueueBytes) { return true }
-        refuse(.upstreamQueueFull, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
+        reject(.upstreamQueueFull, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
         return false
     }
 
@@ -49,31 +49,31 @@ extension Session {
     /// Whether `sessions.memory_budget` allows `count` more bytes; otherwise rejects the message.
     private mutating func hasOwnMemory(for count: Int, id: MessageID, chunk: UInt64?, effects: inout Effects) -> Bool {
         guard policy.memoryBudget != .max else { return true }
-        updateLedger()
+        updateMemoryUsage()
         // The message waits for the upstream, and its response, of about the same length, for the client.
         let added = InFlightRequest.baseBytes + count + outbox.growth(adding: count + Self.envelopeBytes)
-        if ledger.total + added <= policy.memoryBudget - history.growth(adding: count) { return true }
+        if memoryUsage.total + added <= policy.memoryBudget - history.growth(adding: count) { return true }
         history.prune()
-        updateLedger()
-        if ledger.total + added <= policy.memoryBudget { return true }
-        refuse(.sessionMemory, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
+        updateMemoryUsage()
+        if memoryUsage.total + added <= policy.memoryBudget { return true }
+        reject(.sessionMemory, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
         return false
     }
 
     /// Updates the memory usage, and ends the session if it exceeds its budget even without its history.
     package mutating func enforceBudget(effects: inout Effects) {
         // Also without a session budget: `sessions.total_memory_budget` is compared with the sum of all sessions.
-        updateLedger()
-        guard ledger.total > policy.memoryBudget else { return }
+        updateMemoryUsage()
+        guard memoryUsage.total > policy.memoryBudget else { return }
         history.prune()
-        updateLedger()
-        guard ledger.total > policy.memoryBudget else { return }
+        updateMemoryUsage()
+        guard memoryUsage.total > policy.memoryBudget else { return }
         end(.sessionMemory, close: .memoryLimit, effects: &effects)
     }
 
     /// Drops the history to reclaim memory for the whole process.
-    package mutating func relieve() {
+    package mutating func dropHistory() {
         history.prune()
-        updateLedger()
+        updateMemoryUsage()
     }
 }

@@ -2,7 +2,7 @@ extension Session {
     /// How a new connection got its session.
     package enum Beginning: Sendable {
         case new
-        case newInstead(ResumeError)
+        case newAfterFailedResume(ResumeError)
         /// `isLost`: some of the messages that the client hasn't received were dropped.
         case resumed(isLost: Bool)
     }
@@ -16,15 +16,15 @@ extension Session {
         var resumeError: ResumeError?
         switch beginning {
         case .new: break
-        case .newInstead(let error): (isLost, resumeError) = (true, error)
+        case .newAfterFailedResume(let error): (isLost, resumeError) = (true, error)
         case .resumed(let lost): (isResumed, isLost) = (true, lost)
         }
-        let openAudio = intake.stream.map { SessionMessage.OpenAudio($0.id, chunks: $0.accepted) }
+        let openAudio = audioInput.stream.map { SessionMessage.OpenAudio($0.id, chunks: $0.accepted) }
         counts.messagesOut &+= 1
         let message = SessionMessage(
             id, resumeToken: token, isResumed: isResumed, isLost: isLost, resumeError: resumeError, lastSequence: outbox.lastSequence,
             expiresAt: expiresAt == .max ? nil : expiresAt, heartbeatMilliseconds: policy.heartbeatMilliseconds, limits: policy.namedLimits,
             openAudio: openAudio)
-        effects.reply(message, mayCompress: false, isPromise: true)
+        effects.reply(message, mayCompress: false, awaitsCommit: true)
     }
 }

@@ -4,44 +4,44 @@ extension Session {
     package var acceptedCount: UInt64 { inFlight.acceptedCount }
 
     /// Marks the first `count` accepted messages as durable.
-    package mutating func keep(first count: UInt64) { inFlight.keep(first: count) }
+    package mutating func markCommitted(first count: UInt64) { inFlight.markCommitted(first: count) }
 
     /// Rejects with `overloaded` every accepted message that isn't durable. Its id is removed, so that the client can send it again under
     /// the same id. An open stream waits for `from`, as after a rejected chunk.
     ///
     /// - Returns: the rejected requests. Their acknowledgements must not be sent any more.
-    package mutating func refuseUnkept(effects: inout Effects) -> Set<RequestKey> {
-        let refused = inFlight.withdrawPromises()
+    package mutating func rejectUncommitted(effects: inout Effects) -> Set<RequestKey> {
+        let rejected = inFlight.removePendingCommits()
         var keys: Set<RequestKey> = []
-        for (key, id) in refused.lazy.map({ ($0.key, $0.id) }) where keys.insert(key).inserted {
+        for (key, id) in rejected.lazy.map({ ($0.key, $0.id) }) where keys.insert(key).inserted {
             if inFlight.contains(key) {
                 effects.commands.append(.cancel(key, playedMilliseconds: nil))
-                if intake.stream?.key == key { intake.abandon() }
+                if audioInput.stream?.key == key { audioInput.abandon() }
                 finish(key, effects: &effects)
             }
             outbox.dropWaiting(of: key)
-            refuseUnstored(id, effects: &effects)
+            rejectUnstored(id, effects: &effects)
         }
-        if !refused.isEmpty {
-            remembered.forget(refused.map { $0.id })
+        if !rejected.isEmpty {
+            recentIDs.forget(rejected.map { $0.id })
             history.forget(keys)
             changes &+= 1
         }
-        if let stream = intake.stream, stream.wait == nil {
-            intake.refuseChunk()
-            refuseUnstored(stream.id, chunk: stream.accepted &+ 1, effects: &effects)
+        if let stream = audioInput.stream, stream.wait == nil {
+            audioInput.rejectChunk()
+            rejectUnstored(stream.id, chunk: stream.accepted &+ 1, effects: &effects)
         }
         return keys
     }
 
     /// Whether the store can commit a message that is accepted now; otherwise rejects the message.
-    mutating func isKept(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
-        guard effects.refusesWork else { return true }
-        refuseUnstored(id, chunk: chunk, effects: &effects)
+    mutating func canCommit(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
+        guard effects.rejectsWork else { return true }
+        rejectUnstored(id, chunk: chunk, effects: &effects)
         return false
     }
 
-    private mutating func refuseUnstored(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) {
+    private mutating func rejectUnstored(_ id: MessageID, chunk: UInt64? = nil, effects: inout Effects) {
         // Not counted as a rejection: the client isn't at fault, and its session should survive the outage.
         let error = GatewayError(
             .storeUnavailable, source: .gateway, replyTo: id, chunk: chunk, retryAfter: 1000,

@@ -8,16 +8,16 @@ extension Session {
         do throws(MessageFault) {
             message = try scanner.scan(bytes)
         } catch {
-            return refuse(error, effects: &effects)
+            return reject(error, effects: &effects)
         }
         if case .bye = message { return bye(effects: &effects) }
         // Parsed first: a rejection contains the message's id, and frames that follow a rejected opening are ignored.
         if let wait = overBytes {
-            return refuseRate(message, .byteRate, wait: wait, effects: &effects)
+            return rejectRate(message, .byteRate, wait: wait, effects: &effects)
         }
         if case .ack(let sequence) = message { return acknowledge(sequence) }
         if let wait = admission.admitGlobally(sharedNow: effects.sharedNow) {
-            return refuseRate(message, .globalRate, wait: wait, effects: &effects)
+            return rejectRate(message, .globalRate, wait: wait, effects: &effects)
         }
         switch message {
         case .ping(let id, let ts): ping(id: id, ts: ts, in: bytes, effects: &effects)

@@ -15,7 +15,7 @@ extension Session {
     package func report(_ depth: ReportDepth) -> SessionReport {
         // Calculated on the monotonic clock alone, so that two reports of an unchanged session are equal.
         let age = max(.zero, lastMessageAt - startedAt).milliseconds
-        var report = SessionReport(id: id, startedAt: beganAt, lastMessageAt: beganAt &+ age)
+        var report = SessionReport(id: id, startedAt: startedAtMilliseconds, lastMessageAt: startedAtMilliseconds &+ age)
         report.client = client
         report.counts.messagesIn = counts.messagesIn
         report.counts.messagesOut = counts.messagesOut

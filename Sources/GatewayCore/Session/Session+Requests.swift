@@ -1,13 +1,13 @@
 extension Session {
     /// Adds an accepted request to the requests in flight, and sends it to the upstream.
-    mutating func begin(_ request: consuming UpstreamRequest, kind: RememberedIDs.Kind, effects: inout Effects) {
-        remembered.insert(request.id, kind: kind)
+    mutating func begin(_ request: consuming UpstreamRequest, kind: RecentIDs.Kind, effects: inout Effects) {
+        recentIDs.insert(request.id, kind: kind)
         var flight = InFlightRequest(key: request.key, id: request.id, startedAt: effects.now, extraBytes: request.extraBytes)
         if effects.batch != nil {
             var record: [UInt8] = []
             request.append(to: &record)
             flight.record = record
-            inFlight.promise(request.key, request.id)
+            inFlight.addPendingCommit(request.key, request.id)
         }
         inFlight.insert(flight)
         changes &+= 1
@@ -22,7 +22,7 @@ extension Session {
         }
         // Most requests complete before they are stored.
         if inFlight[index].record == nil { effects.batch?.remove(id, .request, key.number..<key.number &+ 1) }
-        remember(inFlight.remove(at: index), wall: effects.wall)
+        addToHistory(inFlight.remove(at: index), wall: effects.wall)
         changes &+= 1
     }
 

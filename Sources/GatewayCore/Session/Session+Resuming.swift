@@ -5,10 +5,10 @@ extension Session {
         detachedAt = now
         changes &+= 1
         outbox.detach()
-        intake.suspend()
-        ledger.connection = Ledger.Connection()
+        audioInput.suspend()
+        memoryUsage.connection = MemoryUsage.Connection()
         roundTripNanoseconds = nil
-        updateLedger()
+        updateMemoryUsage()
     }
 
     /// Extends the resume window by `duration` nanoseconds.
@@ -30,8 +30,8 @@ extension Session {
         detachedAt = nil
         changes &+= 1
         connectedAt = wall
-        announcedEnd = false
-        intake.suspend()
+        hasAnnouncedEnd = false
+        audioInput.suspend()
         return outbox.rewind(after: last)
     }
 
@@ -57,7 +57,7 @@ extension Session {
         lastMessageAt = lastMessageAt + difference
         detachedAt = detachedAt.map { $0 + difference }
         inFlight.move(by: difference)
-        intake.move(by: difference)
+        audioInput.move(by: difference)
         admission.move(by: difference)
     }
 }

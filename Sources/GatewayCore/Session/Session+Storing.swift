@@ -5,14 +5,14 @@ extension Session {
     private static let versionWithoutClient: UInt8 = 3
 
     /// Whether there are changes that must be stored before the replies that depend on them are sent.
-    package var isUnstored: Bool { changes != storedChanges || outbox.isUnstored }
+    package var hasUnstoredChanges: Bool { changes != storedChanges || outbox.hasUnstoredChanges }
 
     /// Adds the changes since the last call to the batch, if there is one.
     package mutating func store(effects: inout Effects) {
         guard var batch = effects.batch.take() else { return }
         storedChanges = changes
         outbox.store(of: id, into: &batch)
-        remembered.store(of: id, into: &batch)
+        recentIDs.store(of: id, into: &batch)
         history.store(of: id, into: &batch)
         timeline.store(of: id, into: &batch)
         for index in inFlight.indices {
@@ -30,7 +30,7 @@ extension Session {
         record.append(Self.version)
         client.append(to: &record)
         record.append(fixed: wall)
-        record.append(fixed: beganAt)
+        record.append(fixed: startedAtMilliseconds)
         record.append(fixed: connectedAt)
         record.append(fixed: expiresAt)
         record.append(fixed: onWall(lastMessageAt))
@@ -53,8 +53,8 @@ extension Session {
         record.append(fixed: UInt64(memoryPeak))
         var limiters = admission.limiters
         limiters.updateEach { record.append(fixed: $0.owed(at: now).nanoseconds) }
-        record.append(intake.stream.map { $0.lacksAudio ? 2 : 1 } ?? 0)
-        if let stream = intake.stream {
+        record.append(audioInput.stream.map { $0.isIncomplete ? 2 : 1 } ?? 0)
+        if let stream = audioInput.stream {
             record.append(counted: stream.id)
             record.append(fixed: stream.key.number)
             stream.format.append(to: &record)
@@ -64,7 +64,7 @@ extension Session {
         for request in inFlight {
             record.append(fixed: request.key.number)
             record.append(fixed: onWall(request.startedAt))
-            record.append((request.isAnswered ? 1 : 0) | (request.hasEnded ? 2 : 0))
+            record.append((request.hasResponse ? 1 : 0) | (request.inputEnded ? 2 : 0))
         }
     }
 
@@ -87,8 +87,8 @@ extension Session {
             return now - .milliseconds(max(0, overflow ? 0 : age))
         }
         let writtenAt: Int64 = try reader.fixed()
-        beganAt = try reader.fixed()
-        startedAt = instant(beganAt)
+        startedAtMilliseconds = try reader.fixed()
+        startedAt = instant(startedAtMilliseconds)
         connectedAt = try reader.fixed()
         expiresAt = try reader.fixed()
         lastMessageAt = instant(try reader.fixed())
@@ -112,11 +112,11 @@ extension Session {
         }
         let open = try reader.fixed(UInt8.self)
         if open != 0 {
-            intake.restore(
+            audioInput.restore(
                 id: try reader.id(), key: RequestKey(number: try reader.fixed()), format: try AudioFormat(&reader),
-                accepted: try reader.fixed(), lacksAudio: open == 2, now: now)
+                accepted: try reader.fixed(), isIncomplete: open == 2, now: now)
         }
-        try remembered.restore(stored.records[.id] ?? [])
+        try recentIDs.restore(stored.records[.id] ?? [])
         try history.restore(stored.records[.history] ?? [])
         try timeline.restore(stored.records[.event] ?? [])
         note(.restored, of: nil, wall: wall)
@@ -124,10 +124,10 @@ extension Session {
             let key = RequestKey(number: try reader.fixed())
             let started = instant(try reader.fixed())
             let flags: UInt8 = try reader.fixed()
-            try restore(key, startedAt: started, isAnswered: flags & 1 != 0, hasEnded: flags & 2 != 0, from: stored, effects: &effects)
+            try restore(key, startedAt: started, hasResponse: flags & 1 != 0, inputEnded: flags & 2 != 0, from: stored, effects: &effects)
         }
         detachedAt = lostAt
-        updateLedger()
+        updateMemoryUsage()
     }
 
     private mutating func restoreCounts(_ reader: inout RecordReader) throws(RecordError) {
@@ -143,14 +143,14 @@ extension Session {
 
     /// Restores a request that was in flight.
     private mutating func restore(
-        _ key: RequestKey, startedAt: Instant, isAnswered: Bool, hasEnded: Bool, from stored: StoredSession, effects: inout Effects
+        _ key: RequestKey, startedAt: Instant, hasResponse: Bool, inputEnded: Bool, from stored: StoredSession, effects: inout Effects
     ) throws(RecordError) {
         guard let record = stored.records[.request]?.first(where: { $0.number == key.number }) else { throw RecordError() }
         let request = try UpstreamRequest(key: key, record: record.bytes)
         let chunks = stored.records[.chunk]?.filter { key.chunks.contains($0.number) } ?? []
         var flight = InFlightRequest(key: key, id: request.id, startedAt: startedAt, extraBytes: request.extraBytes)
-        flight.isAnswered = isAnswered
-        flight.hasEnded = hasEnded
+        flight.hasResponse = hasResponse
+        flight.inputEnded = inputEnded
         flight.storedChunks = chunks.isEmpty ? nil : UInt64(chunks.count)
         let format: AudioFormat? = if case .audio(let format) = request.input { format } else { nil }
         var clock = format.map { AudioStreamClock(format: $0) }
@@ -158,7 +158,7 @@ extension Session {
             chunk.bytes.withRawSpan { flight.audio.add($0, lasting: clock?.nanoseconds(adding: $0) ?? 0) }
         }
         inFlight.insert(flight)
-        guard !isAnswered else {
+        guard !hasResponse else {
             let lost = UpstreamEvent.Content.failure(.gatewayRestarted, retryAfterMilliseconds: 0)
             return receive(UpstreamEvent(key, lost, isLast: true), effects: &effects)
         }
@@ -167,8 +167,8 @@ extension Session {
         if let format, let clock {
             var frames = FrameAssembler(format)
             for chunk in chunks { chunk.bytes.withRawSpan { send($0, of: key, frames: &frames, effects: &effects) } }
-            intake.update(key, clock: clock, frames: frames)
+            audioInput.update(key, clock: clock, frames: frames)
         }
-        if hasEnded { effects.commands.append(.audioEnd(key)) }
+        if inputEnded { effects.commands.append(.audioEnd(key)) }
     }
 }

@@ -3,9 +3,9 @@ extension Session {
         let id = message.id
         guard isNew(id, kind: .text, effects: &effects) else { return }
         if let wait = self.wait(.text, effects: effects) {
-            return refuseRate(.textRate, id: id, wait: wait, effects: &effects)
+            return rejectRate(.textRate, id: id, wait: wait, effects: &effects)
         }
-        guard isKept(id, effects: &effects), hasRoomUpstream(for: message.text.count, id: id, effects: &effects),
+        guard canCommit(id, effects: &effects), hasRoomUpstream(for: message.text.count, id: id, effects: &effects),
             hasMemory(for: message.text.count, id: id, effects: &effects)
         else { return }
         _ = admit(.text, effects: effects)
@@ -14,7 +14,7 @@ extension Session {
         let key = inFlight.nextKey()
         text.withRawSpan { history.append($0, .init(.client, at: effects.wall, request: key)) }
         inFlight.queue(text.count)
-        effects.reply(AckMessage(id), isPromise: true, of: key)
+        effects.reply(AckMessage(id), awaitsCommit: true, of: key)
         counts.messagesOut &+= 1
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
@@ -23,17 +23,17 @@ extension Session {
     }
 
     /// Whether an id is new. Acknowledges a repeated message, and rejects an id that belongs to another kind of message.
-    mutating func isNew(_ id: MessageID, kind: RememberedIDs.Kind, effects: inout Effects) -> Bool {
-        guard let known = remembered.kind(of: id) else { return true }
+    mutating func isNew(_ id: MessageID, kind: RecentIDs.Kind, effects: inout Effects) -> Bool {
+        guard let known = recentIDs.kind(of: id) else { return true }
         if known == kind {
-            let stream = intake.stream.flatMap { $0.id == id ? $0 : nil }
+            let stream = audioInput.stream.flatMap { $0.id == id ? $0 : nil }
             let message = AckMessage(id, isDuplicate: true, chunks: stream?.accepted)
-            effects.reply(message, isPromise: true, of: inFlight.promises.first { $0.id == id }?.key)
+            effects.reply(message, awaitsCommit: true, of: inFlight.pendingCommits.first { $0.id == id }?.key)
             counts.messagesOut &+= 1
         } else {
-            refuse(.idOfAnotherType, param: "/id", id: id, effects: &effects)
+            reject(.idOfAnotherType, param: "/id", id: id, effects: &effects)
         }
-        if kind == .audio { intake.ignoreOpening(id) }
+        if kind == .audio { audioInput.ignoreOpening(id) }
         return false
     }
 

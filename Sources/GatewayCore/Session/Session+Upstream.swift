@@ -5,16 +5,16 @@ extension Session {
     /// which is reserved for data that can't be throttled.
     package func wantedEvents(upTo limit: Int, socketQueueBytes: Int) -> Int {
         guard detachedAt != nil || outbox.waitingBytes < socketQueueBytes else { return 0 }
-        guard policy.memoryBudget == .max || ledger.total < policy.memoryBudget / 4 * 3 else { return 0 }
-        return min(limit, outbox.room)
+        guard policy.memoryBudget == .max || memoryUsage.total < policy.memoryBudget / 4 * 3 else { return 0 }
+        return min(limit, outbox.freeCount)
     }
 
     /// Removes `count` bytes, which the upstream has consumed, from its queue.
-    package mutating func upstreamTook(_ count: Int) { inFlight.consume(count) }
+    package mutating func upstreamConsumed(_ count: Int) { inFlight.consume(count) }
 
     /// Records how much of a spoken response was played, in bytes of its text.
-    package mutating func heard(_ bytes: Int, of request: RequestKey) {
-        if history.setHeard(bytes, of: request) { changes &+= 1 }
+    package mutating func setPlayed(_ bytes: Int, of request: RequestKey) {
+        if history.setPlayed(bytes, of: request) { changes &+= 1 }
     }
 
     /// Handles an event of an upstream. Events for a request that has ended, for instance by cancellation, are dropped.
@@ -40,30 +40,30 @@ extension Session {
         switch consume content {
         case .text(let text, let final):
             inFlight[index].note(text)
-            remember(text, final: final, isLast: isLast, index: index, effects: &effects)
+            addToHistory(text, final: final, isLast: isLast, index: index, effects: &effects)
             sequence(TextMessage(id, text, isFinal: final, end: isLast ? .done(epilogue) : .open), request: request, effects: &effects)
         case .unsentText(let text):
             inFlight[index].note(text)
-            remember(text, final: false, isLast: false, index: index, effects: &effects)
+            addToHistory(text, final: false, isLast: false, index: index, effects: &effects)
         case .transcript(let text, let final, let confidence, let start, let end):
-            if final { remember(transcript: text, isLast: isLast, index: index, effects: effects) }
+            if final { addToHistory(transcript: text, isLast: isLast, index: index, effects: effects) }
             let message = TranscriptMessage(
                 id, text, isFinal: final, confidence: confidence, startMilliseconds: start, endMilliseconds: end,
                 end: isLast ? .done(epilogue) : .open)
             sequence(message, request: request, effects: &effects)
         case .audio(let format):
-            inFlight[index].answerClock = AudioStreamClock(format: format)
+            inFlight[index].responseClock = AudioStreamClock(format: format)
             let message = AudioMessage(id, format, isFinal: false, end: isLast ? .done(epilogue) : .open)
             sequence(message, kind: .opening, request: request, effects: &effects)
         case .audioEnd(let format):
             let message = AudioMessage(id, format, isFinal: true, end: isLast ? .done(epilogue) : .open)
             sequence(message, request: request, effects: &effects)
         case .audioChunk(let chunk):
-            inFlight[index].hasSaid = true
+            inFlight[index].hasOutput = true
             chunk.withRawSpan { bytes in
                 outbox.append(bytes, kind: .binary, request: request)
-                let duration = inFlight[index].answerClock?.nanoseconds(adding: bytes)
-                inFlight[index].answerAudio.add(bytes, lasting: duration ?? 0)
+                let duration = inFlight[index].responseClock?.nanoseconds(adding: bytes)
+                inFlight[index].responseAudio.add(bytes, lasting: duration ?? 0)
             }
             counts.messagesOut &+= 1
         case .status(let state, let progress, let reasoningBytes):
@@ -80,24 +80,24 @@ extension Session {
         }
         guard isLast else { return }
         recordLatency(at: index, effects: &effects)
-        setStanding(at: index, hasFailed: hasFailed, finish: epilogue?.finish)
-        if intake.stream?.key == request { intake.abandon() }
+        setInclusion(at: index, hasFailed: hasFailed, finish: epilogue?.finish)
+        if audioInput.stream?.key == request { audioInput.abandon() }
         finish(request, effects: &effects)
     }
 
     /// Marks the response as begun with its first event.
     private mutating func markResponseBegun(at index: Int, now: Instant) {
-        guard !inFlight[index].isAnswered else { return }
-        inFlight[index].isAnswered = true
-        inFlight[index].answeredAt = now
+        guard !inFlight[index].hasResponse else { return }
+        inFlight[index].hasResponse = true
+        inFlight[index].responseBeganAt = now
         changes &+= 1
         if inFlight[index].audio.bytes == 0 { updateResponseDelay(since: inFlight[index].startedAt, now: now) }
     }
 
-    private mutating func remember(transcript text: [UInt8], isLast: Bool, index: Int, effects: borrowing Effects) {
+    private mutating func addToHistory(transcript text: [UInt8], isLast: Bool, index: Int, effects: borrowing Effects) {
         // For a transcription-only route, the final transcript completes the request.
         let latency = isLast ? inFlight[index].latency(now: effects.now) : nil
-        inFlight[index].isTold = isLast
+        inFlight[index].hasLatencyEntry = isLast
         let key = inFlight[index].key
         text.withRawSpan { history.append($0, .init(.client, .transcript, at: effects.wall, latency: latency, request: key)) }
     }
@@ -105,7 +105,7 @@ extension Session {
     /// Smooths the delay by an eighth of each new sample, as TCP does with its round-trip time (RFC 6298 §2).
     private mutating func updateResponseDelay(since start: Instant, now: Instant) {
         let delay = max(0, now.nanoseconds(since: start))
-        answerDelay = answerDelay.map { $0 + (delay - $0) / 8 } ?? delay
+        responseDelay = responseDelay.map { $0 + (delay - $0) / 8 } ?? delay
     }
 
     /// How long an acknowledgement may be delayed to share a write with the response, in nanoseconds: twice the usual delay of responses,
@@ -113,10 +113,10 @@ extension Session {
     ///
     /// TCP delays acknowledgements likewise (RFC 9293 §3.8.6.3). A separate write costs as much as all other work for a text.
     package var acknowledgementDelay: Int64? {
-        guard !inFlight.isEmpty, !outbox.hasWaiting, intake.stream == nil else { return nil }
-        guard let answerDelay else { return Self.firstAcknowledgementDelay }
-        guard answerDelay <= Self.longestAcknowledgementDelay / 2 else { return nil }
-        return min(max(2 * answerDelay, Self.firstAcknowledgementDelay), Self.longestAcknowledgementDelay)
+        guard !inFlight.isEmpty, !outbox.hasWaiting, audioInput.stream == nil else { return nil }
+        guard let responseDelay else { return Self.firstAcknowledgementDelay }
+        guard responseDelay <= Self.longestAcknowledgementDelay / 2 else { return nil }
+        return min(max(2 * responseDelay, Self.firstAcknowledgementDelay), Self.longestAcknowledgementDelay)
     }
 
     private static let firstAcknowledgementDelay: Int64 = 5_000_000
@@ -129,68 +129,70 @@ extension Session {
         note(.failed(error.code), of: error.correlationID, wall: effects.wall)
         counts.errors &+= 1
         // Latency is recorded only for responses, not for errors.
-        if let index = inFlight.index(of: request) { inFlight[index].isTold = true }
+        if let index = inFlight.index(of: request) { inFlight[index].hasLatencyEntry = true }
         sequence(ErrorMessage(error, showsDetails: effects.showsDetails, end: .done(epilogue)), request: request, effects: &effects)
     }
 
     /// Sets which part of a completed request later requests include.
-    private mutating func setStanding(at index: Int, hasFailed: Bool, finish: FinishReason?) {
-        let (key, hasSaid) = (inFlight[index].key, inFlight[index].hasSaid)
+    private mutating func setInclusion(at index: Int, hasFailed: Bool, finish: FinishReason?) {
+        let (key, hasOutput) = (inFlight[index].key, inFlight[index].hasOutput)
         // A content filter that blocked a text once would block every later request that includes it.
-        guard hasSaid, finish != .contentFilter else { return history.setStanding(.withdrawn, of: key) }
-        if hasFailed { history.setStanding(.brokenOff, of: key) }
+        guard hasOutput, finish != .contentFilter else { return history.setInclusion(.excluded, of: key) }
+        if hasFailed { history.setInclusion(.incomplete, of: key) }
     }
 
     /// Adds a text to the history. The deltas of a streamed response become one entry.
-    private mutating func remember(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, effects: inout Effects) {
-        let isWhole = final && inFlight[index].answer.isEmpty && !inFlight[index].isAnswerCut
+    private mutating func addToHistory(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, effects: inout Effects) {
+        let isWhole = final && inFlight[index].responseText.isEmpty && !inFlight[index].isResponseCut
         // Truncated at the first delta that doesn't fit: a text with a gap was never sent.
-        if !isWhole, !inFlight[index].isAnswerCut, inFlight[index].answer.count + text.count <= min(policy.historyBytes, 1 << 20) {
-            inFlight[index].answer += text
+        if !isWhole, !inFlight[index].isResponseCut, inFlight[index].responseText.count + text.count <= min(policy.historyBytes, 1 << 20) {
+            inFlight[index].responseText += text
         } else if !isWhole {
-            inFlight[index].isAnswerCut = true
+            inFlight[index].isResponseCut = true
         }
         guard final else { return }
         var tag = History.Tag(.upstream, at: effects.wall, request: inFlight[index].key)
-        if isLast, inFlight[index].answerAudio.bytes == 0 {
+        if isLast, inFlight[index].responseAudio.bytes == 0 {
             tag.latency = inFlight[index].latency(now: effects.now)
-            inFlight[index].isTold = true
+            inFlight[index].hasLatencyEntry = true
         }
         if isWhole { return text.withRawSpan { history.append($0, tag) } }
-        let answer = inFlight[index].answer
-        inFlight[index].answer = []
-        inFlight[index].isAnswerCut = false
+        let answer = inFlight[index].responseText
+        inFlight[index].responseText = []
+        inFlight[index].isResponseCut = false
         answer.withRawSpan { history.append($0, tag) }
     }
 
     /// Adds the latency of a completed response to the history, as part of its last entry.
     private mutating func recordLatency(at index: Int, effects: inout Effects) {
-        guard !inFlight[index].isTold else { return }
-        inFlight[index].isTold = true
+        guard !inFlight[index].hasLatencyEntry else { return }
+        inFlight[index].hasLatencyEntry = true
         let flight = inFlight[index]
         var tag = History.Tag(.upstream, at: effects.wall, latency: flight.latency(now: effects.now), request: flight.key)
-        inFlight[index].answer = []
-        inFlight[index].answerAudio = History.Audio()
-        if flight.answerAudio.bytes > 0 {
-            flight.answer.withRawSpan { history.append($0, .init(.upstream, at: effects.wall, request: flight.key)) }
-            (tag.kind, tag.audio) = (.audio, flight.answerAudio)
+        inFlight[index].responseText = []
+        inFlight[index].responseAudio = History.Audio()
+        if flight.responseAudio.bytes > 0 {
+            flight.responseText.withRawSpan { history.append($0, .init(.upstream, at: effects.wall, request: flight.key)) }
+            (tag.kind, tag.audio) = (.audio, flight.responseAudio)
             history.append(RawSpan(), tag)
         } else {
-            flight.answer.withRawSpan { history.append($0, tag) }
+            flight.responseText.withRawSpan { history.append($0, tag) }
         }
     }
 
     /// Adds the amount of a request's audio input to the history.
-    mutating func rememberAudio(of flight: InFlightRequest, wall: Int64) {
+    mutating func addAudioToHistory(of flight: InFlightRequest, wall: Int64) {
         history.append(RawSpan(), .init(.client, .audio, at: wall, audio: flight.audio, request: flight.key))
     }
 
     /// Adds the parts of an ended request to the history that aren't there yet, because it was cancelled or broke off.
-    mutating func remember(_ flight: consuming InFlightRequest, wall: Int64) {
-        if flight.audio.bytes > 0, !flight.hasEnded { rememberAudio(of: flight, wall: wall) }
-        if !flight.answer.isEmpty { flight.answer.withRawSpan { history.append($0, .init(.upstream, at: wall, request: flight.key)) } }
-        if flight.answerAudio.bytes > 0 {
-            history.append(RawSpan(), .init(.upstream, .audio, at: wall, audio: flight.answerAudio, request: flight.key))
+    mutating func addToHistory(_ flight: consuming InFlightRequest, wall: Int64) {
+        if flight.audio.bytes > 0, !flight.inputEnded { addAudioToHistory(of: flight, wall: wall) }
+        if !flight.responseText.isEmpty {
+            flight.responseText.withRawSpan { history.append($0, .init(.upstream, at: wall, request: flight.key)) }
+        }
+        if flight.responseAudio.bytes > 0 {
+            history.append(RawSpan(), .init(.upstream, .audio, at: wall, audio: flight.responseAudio, request: flight.key))
         }
     }
 }

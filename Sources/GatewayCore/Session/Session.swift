@@ -3,15 +3,15 @@
 /// Inputs are messages of the client (`Session+Receiving`, `+Text`, `+Audio`, `+Control`), events of upstreams (`+Upstream`), connections
 /// that open and close (`+Opening`, `+Resuming`), ticks of a timer (`+Deadlines`) and the outcome of commits (`+Storing`, `+Outage`). Each
 /// input writes its effects to an ``Effects`` value: replies, commands to the upstream, a close. Sequenced messages wait in the ``outbox``.
-/// A session is composed of ``SessionAdmission`` (limits), ``RequestTable`` (requests in flight), ``AudioIntake`` (the open stream),
-/// ``History`` and ``RememberedIDs``.
+/// A session is composed of ``SessionAdmission`` (limits), ``RequestTable`` (requests in flight), ``AudioInput`` (the open stream),
+/// ``History`` and ``RecentIDs``.
 ///
 /// A session has no clock, socket or thread, and isn't copyable: exactly one exists for each session id.
 package struct Session: ~Copyable, Sendable {
     package let id: ULID
     package internal(set) var startedAt: Instant
     /// ``startedAt`` in Unix milliseconds. Stored, because each conversion between the two clocks gives a slightly different result.
-    package internal(set) var beganAt: Int64
+    package internal(set) var startedAtMilliseconds: Int64
     /// When the current or last connection was opened, in Unix milliseconds.
     package internal(set) var connectedAt: Int64
     /// Unix milliseconds.
@@ -20,9 +20,9 @@ package struct Session: ~Copyable, Sendable {
     package var outbox: Outbox
     package var history: History
     package internal(set) var timeline = Timeline()
-    package var remembered: RememberedIDs
-    package var intake = AudioIntake()
-    package var ledger = Ledger()
+    package var recentIDs: RecentIDs
+    package var audioInput = AudioInput()
+    package var memoryUsage = MemoryUsage()
     /// The highest total memory usage so far, in bytes.
     package internal(set) var memoryPeak = 0
     package var counts = SessionCounts()
@@ -42,8 +42,8 @@ package struct Session: ~Copyable, Sendable {
     /// The path of the client's upgrade request.
     package var path = ""
     /// The smoothed time until a response begins, in nanoseconds; nil before the first response.
-    var answerDelay: Int64?
-    var announcedEnd = false
+    var responseDelay: Int64?
+    var hasAnnouncedEnd = false
     /// Playback progress over `limits.control_per_minute`, only the newest.
     var heldStatus: ClientMessage.Status?
     /// Incremented with every change that has to be stored, other than sequenced messages, ids and history.
@@ -56,16 +56,16 @@ package struct Session: ~Copyable, Sendable {
         let policy = shared.value
         admission = SessionAdmission(policy: shared, global: global)
         startedAt = now
-        beganAt = wall
+        startedAtMilliseconds = wall
         lastMessageAt = now
         connectedAt = wall
         expiresAt = policy.lifetime == .max ? .max : wall.addingReportingOverflow(policy.lifetime / 1_000_000).partialValue
         outbox = Outbox(maximumCount: policy.outboxMessages, maximumBytes: policy.outboxBytes)
         history = History(maximumCount: policy.historyMessages, maximumBytes: policy.historyBytes)
-        remembered = RememberedIDs(capacity: policy.duplicateIDs)
+        recentIDs = RecentIDs(capacity: policy.duplicateIDs)
     }
 
-    package var isOver: Bool { ending != nil }
+    package var isEnded: Bool { ending != nil }
 
     /// Replaced when the configuration is reloaded; limiters keep their debts.
     package var sharedPolicy: SharedPolicy {
@@ -78,10 +78,10 @@ package struct Session: ~Copyable, Sendable {
     /// Whether something waits for the socket, or will soon.
     // Without inlining, the call would copy the whole session (3 KB).
     @inline(__always)
-    package var hasWaiting: Bool { outbox.hasWaiting || intake.acknowledgeDeadline != nil }
+    package var hasWaiting: Bool { outbox.hasWaiting || audioInput.acknowledgeDeadline != nil }
 
     /// Whether a binary message would be accepted as a chunk, as far as the audio input's state is concerned.
-    package var takesBinary: Bool { if case .chunk = intake.verdict { true } else { false } }
+    package var acceptsBinary: Bool { if case .chunk = audioInput.verdict { true } else { false } }
 
     /// Appends a sequenced message to the outbox.
     @inline(__always)

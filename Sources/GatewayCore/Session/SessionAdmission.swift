@@ -29,7 +29,7 @@ struct SessionAdmission: Sendable {
         if rate.isUnlimited { return nil }
         if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait.nanoseconds) }
         if let clientLimiters, let wait = clientLimiters.admit(limit, units, at: policy.value.clientRate(of: limit), now: sharedNow) {
-            return LimitWait(nanoseconds: wait.nanoseconds, isClients: true)
+            return LimitWait(nanoseconds: wait.nanoseconds, isPerClient: true)
         }
         _ = limiters[limit].admit(units, at: rate, now: now)
         return nil
@@ -59,7 +59,7 @@ struct SessionAdmission: Sendable {
         if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait.nanoseconds) }
         guard let clientLimiters else { return nil }
         let wait = clientLimiters.wait(limit, for: units, at: policy.value.clientRate(of: limit), now: sharedNow)
-        return wait.map { LimitWait(nanoseconds: $0.nanoseconds, isClients: true) }
+        return wait.map { LimitWait(nanoseconds: $0.nanoseconds, isPerClient: true) }
     }
 
     /// Returns the units that would be admitted now, all at once.

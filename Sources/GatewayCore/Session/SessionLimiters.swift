@@ -20,7 +20,7 @@ extension SessionPolicy {
         case .realtime: realtime
         case .control: control
         case .byte: bytes
-        case .refusal: refusals
+        case .rejection: rejections
         case .violation: violations
         }
     }

@@ -23,7 +23,7 @@ package struct SessionPolicy: Sendable {
     package var control = Rate.unlimited
     package var bytes = Rate.unlimited
     package var global = Rate.unlimited
-    package var refusals = Rate.unlimited
+    package var rejections = Rate.unlimited
     package var violations = Rate.unlimited
     /// All sessions of one client together may send this many times what one session may; 0 turns the limit off.
     package var clientFactor = 0.0

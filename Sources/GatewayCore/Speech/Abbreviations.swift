@@ -35,7 +35,7 @@ enum Abbreviations {
     /// - Parameters:
     ///   - dot: the index of the full stop
     ///   - start: the start of the sentence
-    static func judge(_ text: [UInt8], dot: Int, from start: Int) -> Verdict {
+    static func classify(_ text: [UInt8], dot: Int, from start: Int) -> Verdict {
         var word: [Unicode.Scalar] = []
         var index = dot
         while let (scalar, begin) = text.scalar(before: index, from: start), scalar.isWordPart || [".", "-", ",", ":"].contains(scalar) {

@@ -19,7 +19,7 @@ package struct SentenceSplitter: Sendable {
     /// Appends text.
     ///
     /// - Returns: the sentences completed by it; together with the result of ``finish()`` they add up to the text
-    package mutating func take(_ text: [UInt8]) -> [[UInt8]] {
+    package mutating func append(_ text: [UInt8]) -> [[UInt8]] {
         pending += text
         var sentences: [[UInt8]] = []
         var start = 0
@@ -94,7 +94,7 @@ package struct SentenceSplitter: Sendable {
         var end = index
         while let (scalar, begin) = pending.scalar(before: end, from: start) {
             if scalar == "." {
-                switch Abbreviations.judge(pending, dot: begin, from: start) {
+                switch Abbreviations.classify(pending, dot: begin, from: start) {
                 case .never: return .none
                 case .unlessWordFollows:
                     var word = next

@@ -52,7 +52,7 @@ extension SpeechText {
             if Address.mayBegin(with: byte), !(stop > index ? pending.scalar(before: stop, from: index)?.scalar : previous).isWord {
                 switch address(at: stop, to: end) {
                 case .wait: return stop > index ? copy(index..<stop) : nil
-                case .at(let close): return stop > index ? copy(index..<stop) : say(address: stop..<close)
+                case .at(let close): return stop > index ? copy(index..<stop) : emit(address: stop..<close)
                 case .none: break
                 }
             }
@@ -130,7 +130,7 @@ extension SpeechText {
         let stop = index + 1 + blanks
         if stop == end, isOpen(end), blanks < Bounds.form { return nil }
         if isLineEnd(stop, end) || previous == "," || previous == "\n" { return drop(stop - index) }
-        let count = say(", ".utf8, for: stop - index)
+        let count = emit(", ".utf8, for: stop - index)
         previous = ","
         return count
     }

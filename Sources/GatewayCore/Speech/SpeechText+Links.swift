@@ -119,8 +119,8 @@ extension SpeechText {
         return Address.host(in: pending[index..<stop]).isEmpty ? .none : .at(stop)
     }
 
-    mutating func say(address range: Range<Int>) -> Int {
+    mutating func emit(address range: Range<Int>) -> Int {
         if range.count >= Bounds.address { state = .address }
-        return say(Array(Address.host(in: pending[range])), for: range.count)
+        return emit(Array(Address.host(in: pending[range])), for: range.count)
     }
 }

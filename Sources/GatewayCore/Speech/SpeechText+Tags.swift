@@ -41,7 +41,7 @@ extension SpeechText {
             }
             if content.firstIndex(of: UInt8(ascii: ":")).map({ content[$0...].starts(with: "://".utf8) }) ?? false {
                 let host = Array(Address.host(in: content))
-                return say(host, for: count)
+                return emit(host, for: count)
             }
         }
         var name: [UInt8] = []
@@ -54,7 +54,7 @@ extension SpeechText {
             name.first.map { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) } ?? false
             && (rest.first.map { $0 == 0x20 || $0 == 0x09 || $0 == UInt8(ascii: "/") } ?? true)
         guard isTag else { return copy(index..<index + 1) }
-        return Self.blocks.contains(String(decoding: name, as: UTF8.self)) && !previous.isSpace ? say(" ".utf8, for: count) : drop(count)
+        return Self.blocks.contains(String(decoding: name, as: UTF8.self)) && !previous.isSpace ? emit(" ".utf8, for: count) : drop(count)
     }
 
     mutating func entity(at index: Int, to end: Int) -> Int? {
@@ -66,7 +66,7 @@ extension SpeechText {
         guard stop < end, pending[stop] == UInt8(ascii: ";") else { return copy(index..<index + 1) }
         let name = String(decoding: pending[index + 1..<stop], as: UTF8.self)
         guard let text = Self.entities[name] ?? Self.numeric(name) else { return copy(index..<index + 1) }
-        return say(Array(text.utf8), for: stop + 1 - index)
+        return emit(Array(text.utf8), for: stop + 1 - index)
     }
 
     private static func numeric(_ name: String) -> String? {

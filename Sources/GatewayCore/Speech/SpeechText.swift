@@ -51,7 +51,7 @@ package struct SpeechText: Sendable {
 
     package var heldBytes: Int { pending.count + spoken.count }
 
-    package mutating func take(_ text: [UInt8]) {
+    package mutating func append(_ text: [UInt8]) {
         guard stripsMarkdown else {
             guard !text.isEmpty else { return }
             spoken += text
@@ -128,7 +128,7 @@ package struct SpeechText: Sendable {
         return count
     }
 
-    mutating func say(_ text: some Collection<UInt8>, for count: Int) -> Int {
+    mutating func emit(_ text: some Collection<UInt8>, for count: Int) -> Int {
         spoken += text
         runs.append(.replacement(text.count, for: count))
         previous = spoken.scalar(before: spoken.count)?.scalar ?? previous

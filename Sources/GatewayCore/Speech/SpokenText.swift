@@ -35,7 +35,7 @@ package struct SpokenText: Sendable, Hashable {
     /// Returns how many bytes of the text were played up to a playback position. A partly played sentence counts by the played share of its
     /// audio, up to the last whole word. A sentence without audio counts as played once all audio before it was played and, if audio
     /// follows, part of that as well.
-    package func bytes(heardAt milliseconds: Int64) -> Int {
+    package func bytes(playedAt milliseconds: Int64) -> Int {
         var left = milliseconds.multipliedReportingOverflow(by: 1_000_000).overflow ? Int64.max : milliseconds * 1_000_000
         guard left > 0 else { return 0 }
         var (count, silent) = (0, 0)

@@ -35,7 +35,7 @@ extension JSONReader {
             case 0x7F:
                 position &+= 1
                 removed &+= 1
-            case Sanitizing.leadOfC1:
+            case Sanitizing.c1LeadByte:
                 let isControl = bytes.byteCount &- position >= 2 && bytes.byte(at: position &+ 1) < 0xA0
                 if isControl { removed &+= 2 }
                 position = min(position &+ 2, bytes.byteCount)
@@ -71,7 +71,7 @@ extension JSONReader {
         }
         while offset < end {
             switch bytes.byte(at: offset) {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x00..<0x20, 0x7F, Sanitizing.leadOfC1: return offset
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x00..<0x20, 0x7F, Sanitizing.c1LeadByte: return offset
             default: offset &+= 1
             }
         }
@@ -82,6 +82,6 @@ extension JSONReader {
     @inline(__always)
     private static func special(_ block: ByteBlock) -> ByteLanes {
         block.equal(to: UInt8(ascii: "\"")) .| block.equal(to: UInt8(ascii: "\\")) .| block.below(0x20) .| block.equal(to: 0x7F)
-            .| block.equal(to: Sanitizing.leadOfC1)
+            .| block.equal(to: Sanitizing.c1LeadByte)
     }
 }

@@ -3,10 +3,10 @@
 /// Every call gets the same span.
 struct JSONReader {
     var position: Int
-    /// The maximum nesting depth, where the message itself is 1. At most ``ValidationRules/deepestNesting``.
+    /// The maximum nesting depth, where the message itself is 1. At most ``ValidationRules/maximumNesting``.
     let maximumDepth: Int
     /// Whether `NaN`, `Infinity` and `-Infinity` are accepted as `null`. They aren't JSON, but common encoders write them.
-    var takesNonFinite = false
+    var acceptsNonFinite = false
 
     init(at position: Int, maximumDepth: Int) {
         self.position = position
@@ -64,10 +64,10 @@ struct JSONReader {
     mutating func plainValue(in bytes: RawSpan) throws(JSONSyntaxError) -> JSONValue {
         switch try current(in: bytes) {
         case UInt8(ascii: "-")
-        where takesNonFinite && bytes.byteCount &- position > 1 && bytes.byte(at: position &+ 1) == UInt8(ascii: "I"):
+        where acceptsNonFinite && bytes.byteCount &- position > 1 && bytes.byte(at: position &+ 1) == UInt8(ascii: "I"):
             try literal("-Infinity", .null, in: bytes)
-        case UInt8(ascii: "I") where takesNonFinite: try literal("Infinity", .null, in: bytes)
-        case UInt8(ascii: "N") where takesNonFinite: try literal("NaN", .null, in: bytes)
+        case UInt8(ascii: "I") where acceptsNonFinite: try literal("Infinity", .null, in: bytes)
+        case UInt8(ascii: "N") where acceptsNonFinite: try literal("NaN", .null, in: bytes)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try number(in: bytes)
         case UInt8(ascii: "t"): try literal("true", .true, in: bytes)
         case UInt8(ascii: "f"): try literal("false", .false, in: bytes)

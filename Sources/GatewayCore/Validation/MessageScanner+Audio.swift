@@ -6,7 +6,7 @@ extension MessageScanner {
         let from = try count(.from, from: 1, in: bytes)
         let language = try language(in: bytes)
         let format = try audioFormat(format, value: fields[.format], in: "/format", bytes)
-        let output = try wantedOutput(bytes)
+        let output = try requestedOutput(bytes)
         let meta = try metaEntries(bytes)
 
         if let from {

@@ -18,7 +18,7 @@ extension MessageScanner {
         }
         let language = try language(in: bytes)
         let streams = try flag(.stream, in: bytes) ?? true
-        let output = try wantedOutput(bytes)
+        let output = try requestedOutput(bytes)
         return .text(
             ClientMessage.Text(id: id, text: text.text, lang: language, stream: streams, output: output, meta: try metaEntries(bytes)))
     }

@@ -3,7 +3,7 @@ extension MessageScanner {
     /// first violation is stored in `metaFault` until all entries are read.
     mutating func readMeta(_ value: JSONValue, in bytes: RawSpan) throws(JSONSyntaxError) {
         keys.removeAll()
-        var reader = JSONReader(at: value.start, maximumDepth: ValidationRules.deepestNesting)
+        var reader = JSONReader(at: value.start, maximumDepth: ValidationRules.maximumNesting)
         var members = MemberReader(depth: 2)
         while let (key, value) = try members.next(&reader, in: bytes) {
             guard keys.insert(key.text, in: bytes) else { throw JSONSyntaxError(.duplicateKey, at: key.start) }

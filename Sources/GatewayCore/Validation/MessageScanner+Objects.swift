@@ -40,7 +40,7 @@ extension MessageScanner {
     }
 
     /// Validates the `output` object; nil when absent.
-    mutating func wantedOutput(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage.Output? {
+    mutating func requestedOutput(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage.Output? {
         guard let value = fields[.output] else { return nil }
         guard value.kind == .object else { throw fault(.outputNotObject, field: .output, in: bytes) }
         var requested = ClientMessage.Output(text: true, audio: false, format: nil, voice: nil)
@@ -57,7 +57,7 @@ extension MessageScanner {
         guard modalities.kind == .array else {
             throw fault(.invalidModalities, field: .modalities, of: "/output", at: modalities, in: bytes)
         }
-        var reader = JSONReader(at: modalities.start &+ 1, maximumDepth: ValidationRules.deepestNesting)
+        var reader = JSONReader(at: modalities.start &+ 1, maximumDepth: ValidationRules.maximumNesting)
         repeat {
             reader.skipWhitespace(in: bytes)
             // The array's syntax was checked, so only an empty array has no value here.

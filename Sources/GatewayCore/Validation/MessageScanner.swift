@@ -111,7 +111,7 @@ package struct MessageScanner: ~Copyable {
     ) throws(JSONSyntaxError) {
         fields.reset()
         guard let value, value.kind == .object else { return }
-        var reader = JSONReader(at: value.start, maximumDepth: ValidationRules.deepestNesting)
+        var reader = JSONReader(at: value.start, maximumDepth: ValidationRules.maximumNesting)
         try fields.read(&reader, in: bytes, depth: depth, known: known, keys: &keys)
         if let (_, offset) = fields.firstOffset(of: fields.withLoneSurrogate) { throw JSONSyntaxError(.loneSurrogate, at: offset) }
     }

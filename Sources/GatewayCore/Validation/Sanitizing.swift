@@ -2,7 +2,7 @@
 enum Sanitizing {
     /// The first of the two bytes of a C1 control. With a second byte of 0xA0 or more, the character isn't a control.
     @inline(__always)
-    static var leadOfC1: UInt8 { 0xC2 }
+    static var c1LeadByte: UInt8 { 0xC2 }
 
     @inline(__always)
     static func removes(_ scalar: UInt32) -> Bool {

@@ -40,7 +40,7 @@ extension TextSlice {
                 let block = span.block(at: offset)
                 unsafe UnsafeMutableRawPointer(base + count).storeBytes(of: block, as: ByteBlock.self)
                 let found = BlockMask(
-                    block.equal(to: UInt8(ascii: "\\")) .| block.equal(to: 0x7F) .| block.equal(to: Sanitizing.leadOfC1))
+                    block.equal(to: UInt8(ascii: "\\")) .| block.equal(to: 0x7F) .| block.equal(to: Sanitizing.c1LeadByte))
                 // A predictable branch: the CPU continues with the next block before it knows how much of this one was copied.
                 if found.isEmpty {
                     offset &+= ByteBlock.scalarCount
@@ -57,7 +57,7 @@ extension TextSlice {
                 if !(sanitized && Sanitizing.removes(escape.scalar)) { unsafe Self.write(escape.scalar, to: base, &count) }
             case 0x7F where sanitized:
                 offset &+= 1
-            case Sanitizing.leadOfC1 where sanitized && end &- offset >= 2 && span.byte(at: offset &+ 1) < 0xA0:
+            case Sanitizing.c1LeadByte where sanitized && end &- offset >= 2 && span.byte(at: offset &+ 1) < 0xA0:
                 offset &+= 2
             case let byte:
                 unsafe base[count] = byte

@@ -3,7 +3,7 @@
 /// A size of 0 disables the limit, as everywhere in the configuration.
 package struct ValidationRules: Sendable {
     /// The maximum JSON nesting depth regardless of the configuration: open containers are the bits of one 64-bit word.
-    package static let deepestNesting = 64
+    package static let maximumNesting = 64
 
     /// `messages.max_bytes`: the raw size of any message except audio with `data`.
     package let maxBytes: Int
@@ -11,7 +11,7 @@ package struct ValidationRules: Sendable {
     package let maxTextBytes: Int
     /// `messages.audio_max_bytes`: the decoded size of the recording in an `audio` message.
     package let audioMaxBytes: Int
-    /// `messages.max_depth`: 1 to ``deepestNesting``, where the message itself is 1.
+    /// `messages.max_depth`: 1 to ``maximumNesting``, where the message itself is 1.
     package let maxDepth: Int
     /// `messages.unknown_fields: reject`.
     package let rejectsUnknownFields: Bool
@@ -23,7 +23,7 @@ package struct ValidationRules: Sendable {
         self.maxBytes = maxBytes > 0 ? maxBytes : .max
         self.maxTextBytes = maxTextBytes > 0 ? maxTextBytes : .max
         self.audioMaxBytes = audioMaxBytes > 0 ? audioMaxBytes : .max
-        self.maxDepth = maxDepth > 0 ? min(maxDepth, Self.deepestNesting) : Self.deepestNesting
+        self.maxDepth = maxDepth > 0 ? min(maxDepth, Self.maximumNesting) : Self.maximumNesting
         self.rejectsUnknownFields = rejectsUnknownFields
     }
 }

@@ -16,7 +16,7 @@ package final class AcceptGate: ChannelDuplexHandler {
     package typealias OutboundIn = Never
 
     private let connectionLimits: ConnectionLimits
-    private let refused: @Sendable (ClientAddress) -> Void
+    private let rejected: @Sendable (ClientAddress) -> Void
     private let failed: @Sendable (any Error) -> Void
     private var isReadPending = false
     private var isWaitingForDescriptors = false
@@ -26,19 +26,19 @@ package final class AcceptGate: ChannelDuplexHandler {
     package static let retryDelay = TimeAmount.milliseconds(250)
 
     /// - Parameters:
-    ///   - refused: called for each connection that the limits of its address reject, for counters and logs
+    ///   - rejected: called for each connection that the limits of its address reject, for counters and logs
     ///   - failed: called for each failed accept
     package init(
-        connectionLimits: ConnectionLimits, refused: @escaping @Sendable (ClientAddress) -> Void,
+        connectionLimits: ConnectionLimits, rejected: @escaping @Sendable (ClientAddress) -> Void,
         failed: @escaping @Sendable (any Error) -> Void
     ) {
         self.connectionLimits = connectionLimits
-        self.refused = refused
+        self.rejected = rejected
         self.failed = failed
     }
 
     package func read(context: ChannelHandlerContext) {
-        if isWaitingForDescriptors || isClosed || !connectionLimits.hasRoom {
+        if isWaitingForDescriptors || isClosed || !connectionLimits.canAcceptSocket {
             isReadPending = true
         } else {
             context.read()
@@ -50,7 +50,7 @@ package final class AcceptGate: ChannelDuplexHandler {
         let address = ClientAddress(channel.remoteAddress)
         guard !isClosed, connectionLimits.admitSocket(of: address, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds())) else {
             channel.close(promise: nil)
-            if !isClosed { refused(address) }
+            if !isClosed { rejected(address) }
             return
         }
         let gate = NIOLoopBound(self, eventLoop: context.eventLoop)
@@ -105,7 +105,7 @@ package final class AcceptGate: ChannelDuplexHandler {
     }
 
     private func resume(context: ChannelHandlerContext) {
-        guard isReadPending, !isWaitingForDescriptors, !isClosed, connectionLimits.hasRoom else { return }
+        guard isReadPending, !isWaitingForDescriptors, !isClosed, connectionLimits.canAcceptSocket else { return }
         isReadPending = false
         context.read()
     }

@@ -22,7 +22,7 @@ package final class Gateway: Service {
     /// `reports.keep`, which a reload may change.
     private let reportRetention: Mutex<Duration>
     private let listener = Mutex<(any Channel)?>(nil)
-    private let refusedAddresses = Atomic<UInt64>(0)
+    private let rejectedAddresses = Atomic<UInt64>(0)
     private let onListening: @Sendable (SocketAddress) -> Void
 
     /// The length of the accept queue; the kernel may lower it (`net.core.somaxconn`).
@@ -49,7 +49,7 @@ package final class Gateway: Service {
         var positions: [Int: Int] = [:]
         for loop in group.makeIterator() {
             let (bound, number) = try await loop.submit {
-                LoopScheduling.shortenTurns()
+                LoopScheduling.shortenTimeSlice()
                 var generator = SystemRandomNumberGenerator()
                 let shard = GatewayShard(
                     eventLoop: loop, shared: shared, settings: settings, seed: generator.next(), logger: Logger(label: "parley.connection"))
@@ -181,15 +181,15 @@ package final class Gateway: Service {
         }
         return AcceptGate(
             connectionLimits: shared.connectionLimits,
-            refused: { [self] address in
-                refusedAddresses.add(1, ordering: .relaxed)
+            rejected: { [self] address in
+                rejectedAddresses.add(1, ordering: .relaxed)
                 warn(
                     "connection rejected: too many connections or too many new ones per second from its address", topic: .address,
                     metadata: ["address": "\(address)"])
             },
             failed: { [shared] error in
                 shared.descriptors.accepting(failed: error, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
-                warn("accept failed", topic: .refusal, metadata: ["error": "\(error)"])
+                warn("accept failed", topic: .rejection, metadata: ["error": "\(error)"])
             })
     }
 
@@ -253,13 +253,13 @@ package final class Gateway: Service {
 
     private static let maximumTransfers = 100
 
-    package var refusedByAddress: UInt64 { refusedAddresses.load(ordering: .relaxed) }
+    package var rejectedByAddress: UInt64 { rejectedAddresses.load(ordering: .relaxed) }
 
     /// The sum of the counters of all event loops.
     package func counters() async -> LoopCounters {
         var total = LoopCounters()
         for counters in await snapshotLoops({ $0.loop.counters }) { total.add(counters) }
-        total.refused &+= refusedByAddress
+        total.rejected &+= rejectedByAddress
         return total
     }
 
@@ -295,7 +295,7 @@ extension Gateway: SessionDirectory {
         return true
     }
 
-    package func forget() async throws { try await shared.store?.forget() }
+    package func purge() async throws { try await shared.store?.purge() }
 }
 
 /// The listener was closed by the system, not by a shutdown.

@@ -14,23 +14,23 @@ import Musl
 /// loop's core, this reduces the loop's p99 to a quarter.
 package enum LoopScheduling {
     /// The shortest time slice that Linux allows.
-    package static let turnNanoseconds: UInt64 = 100_000
+    package static let timeSliceNanoseconds: UInt64 = 100_000
 
     /// Shortens the time slice of the calling thread, an event loop's. Threads that it starts get the default slice.
     ///
     /// No effect before Linux 6.12, where it isn't permitted, and under a policy other than SCHED_OTHER, which was then set deliberately.
-    static func shortenTurns() {
+    static func shortenTimeSlice() {
         var scheduling = parley_scheduling()
         guard parley_get_scheduling(0, &scheduling) == 0, scheduling.policy == UInt32(SCHED_OTHER) else { return }
         scheduling.flags |= UInt64(PARLEY_SCHEDULING_RESET_ON_FORK)
-        scheduling.runtime = turnNanoseconds
+        scheduling.runtime = timeSliceNanoseconds
         _ = parley_set_scheduling(&scheduling)
     }
 
     /// Returns the time slice of a thread in nanoseconds; 0 before Linux 6.12.
     ///
     /// - Parameter thread: the thread id; 0 for the calling thread
-    package static func turn(of thread: Int32 = 0) -> UInt64 {
+    package static func timeSlice(of thread: Int32 = 0) -> UInt64 {
         var scheduling = parley_scheduling()
         return parley_get_scheduling(thread, &scheduling) == 0 ? scheduling.runtime : 0
     }

@@ -3,7 +3,7 @@ import Glibc
 /// Checks whether the gateway can listen on an address, without listening.
 enum AddressCheck {
     /// Returns the reason why no process can listen on an address; nil if one can, or already does.
-    static func obstacle(toListeningOn endpoint: SocketEndpoint) -> String? {
+    static func failureReason(listeningOn endpoint: SocketEndpoint) -> String? {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_PASSIVE

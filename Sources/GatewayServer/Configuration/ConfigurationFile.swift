@@ -29,7 +29,7 @@ struct ConfigurationFile {
         self.path = path
         switch BoundedFile.read(path, limit: Self.limit) {
         case .missing: return nil
-        case .unreadable(let reason): refuse(path, source: path, allowed: "a readable file of at most 1MB", hint: reason)
+        case .unreadable(let reason): reject(path, source: path, allowed: "a readable file of at most 1MB", hint: reason)
         case .bytes(let bytes):
             isEmpty = bytes.isEmpty
             parse(bytes)
@@ -46,7 +46,7 @@ struct ConfigurationFile {
 
     private mutating func parse(_ bytes: [UInt8]) {
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            return refuse(path, source: path, allowed: "a YAML file in UTF-8")
+            return reject(path, source: path, allowed: "a YAML file in UTF-8")
         }
         self.text = text
         do {
@@ -55,12 +55,12 @@ struct ConfigurationFile {
             case .scalar(let scalar) where Self.isNull(scalar): return
             case .mapping(let mapping): read(mapping, prefix: "")
             case .some(let node):
-                refuse(path, source: source(node.mark), allowed: "groups of keys, such as \"connections:\" and below it \"max: 1000\"")
+                reject(path, source: source(node.mark), allowed: "groups of keys, such as \"connections:\" and below it \"max: 1000\"")
             }
         } catch let error as YamlError {
-            refuse(error)
+            reject(error)
         } catch {
-            refuse(path, source: path, allowed: "a YAML file")
+            reject(path, source: path, allowed: "a YAML file")
         }
     }
 
@@ -68,11 +68,11 @@ struct ConfigurationFile {
         for (name, node) in mapping {
             visited += 1
             guard visited <= Self.nodeLimit else {
-                if visited == Self.nodeLimit + 1 { refuse(path, source: source(node.mark), allowed: "at most \(Self.nodeLimit) entries") }
+                if visited == Self.nodeLimit + 1 { reject(path, source: source(node.mark), allowed: "at most \(Self.nodeLimit) entries") }
                 return
             }
             guard case .scalar(let scalar) = name else {
-                refuse(prefix.isEmpty ? path : prefix, source: source(name.mark), allowed: "keys that are plain names")
+                reject(prefix.isEmpty ? path : prefix, source: source(name.mark), allowed: "keys that are plain names")
                 continue
             }
             let key = prefix.isEmpty ? scalar.string : "\(prefix).\(scalar.string)"
@@ -95,9 +95,9 @@ struct ConfigurationFile {
             read(mapping, prefix: key)
         case .scalar(let scalar) where isGroup && Self.isNull(scalar): break
         case _ where isGroup:
-            refuse(key, source: source(mark), allowed: "a group of keys, each on its own line below \"\(key):\"")
+            reject(key, source: source(mark), allowed: "a group of keys, each on its own line below \"\(key):\"")
         case _ where key == "environment" || key == "config":
-            refuse(
+            reject(
                 key, source: source(mark), allowed: "only --\(key) or PARLEY_\(key.uppercased()), because it decides which files are read")
         default:
             problems.append(.unknownKey(key, source: source(mark), among: Self.known(near: key)))
@@ -107,47 +107,47 @@ struct ConfigurationFile {
     private mutating func read(_ node: Node, of key: ConfigurationKey, mark: Mark?) {
         // The nested and the dotted form of one key in one file; Yams rejects other duplicates.
         guard lines[key.name] == nil else {
-            return refuse(key.name, source: source(mark), allowed: "each key once; it is also in line \(lines[key.name] ?? 0)")
+            return reject(key.name, source: source(mark), allowed: "each key once; it is also in line \(lines[key.name] ?? 0)")
         }
         lines[key.name] = mark?.line
         let content: ConfigContent
         switch node {
         case .scalar(let scalar) where Self.isNull(scalar):
-            return refuse(key.name, value: "", source: source(mark), allowed: key.allowed, hint: "remove the key to use its default")
+            return reject(key.name, value: "", source: source(mark), allowed: key.allowed, hint: "remove the key to use its default")
         case .mapping(let mapping) where key.isMap:
-            guard let body = UpstreamBody(mapping) else { return refuse(key.name, source: source(mark), allowed: key.allowed) }
+            guard let body = UpstreamBody(mapping) else { return reject(key.name, source: source(mark), allowed: key.allowed) }
             content = .string(body.description)
         case .scalar(let scalar) where !key.isList:
             content = .string(scalar.string)
         case .sequence(let sequence) where key.isList && sequence.count <= Self.nodeLimit:
             let texts = sequence.compactMap { $0.scalar?.string }
-            guard texts.count == sequence.count else { return refuse(key.name, source: source(mark), allowed: key.allowed) }
+            guard texts.count == sequence.count else { return reject(key.name, source: source(mark), allowed: key.allowed) }
             content = .stringArray(texts)
         case .scalar(let scalar):
-            return refuse(
+            return reject(
                 key.name, value: key.isSecret ? ConfigurationKey.mask : scalar.string, source: source(mark), allowed: key.allowed,
                 hint: "a list is written [a, b]")
         default:
-            return refuse(key.name, source: source(mark), allowed: key.allowed)
+            return reject(key.name, source: source(mark), allowed: key.allowed)
         }
         values[AbsoluteConfigKey(key.components)] = ConfigValue(content, isSecret: key.isSecret)
     }
 
-    private mutating func refuse(_ error: YamlError) {
+    private mutating func reject(_ error: YamlError) {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
-            let fault = YAMLFault(in: text, problem: problem, line: mark.line)
-            refuse(path, source: "\(path):\(fault.line)", allowed: "one YAML document", hint: fault.text)
+            let fault = YAMLDiagnosis(in: text, problem: problem, line: mark.line)
+            reject(path, source: "\(path):\(fault.line)", allowed: "one YAML document", hint: fault.text)
         case .duplicatedKeysInMapping(let duplicates, let context):
-            for key in duplicates { refuse(key, source: source(context.mark), allowed: "each key once") }
+            for key in duplicates { reject(key, source: source(context.mark), allowed: "each key once") }
         case .reader(let problem, _, _, _):
-            refuse(path, source: path, allowed: "a YAML file in UTF-8", hint: problem)
+            reject(path, source: path, allowed: "a YAML file in UTF-8", hint: problem)
         default:
-            refuse(path, source: path, allowed: "a YAML file in UTF-8")
+            reject(path, source: path, allowed: "a YAML file in UTF-8")
         }
     }
 
-    private mutating func refuse(_ key: String, value: String? = nil, source: String, allowed: String, hint: String? = nil) {
+    private mutating func reject(_ key: String, value: String? = nil, source: String, allowed: String, hint: String? = nil) {
         problems.append(ConfigurationProblem(key: key, value: value, source: source, allowed: allowed, hint: hint))
     }
 

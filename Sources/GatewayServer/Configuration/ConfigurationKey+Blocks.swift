@@ -95,7 +95,7 @@ extension ConfigurationKey {
         return parts.count == 1 || (parts.count == 2 && Block.isValid(parts[1]))
     }
 
-    private static func secret(_ name: String, _ path: Place<String?>, _ meaning: String) -> ConfigurationKey {
+    private static func secret(_ name: String, _ path: ValuePath<String?>, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
             name, path, isSecret: true, reload: .live, allowed: "1 to 4096 visible ASCII characters", meaning: meaning,
             read: { only($0).flatMap { Self.isVisible($0) ? $0 : nil }.map(Optional.some) }, write: { $0 })
@@ -105,7 +105,7 @@ extension ConfigurationKey {
         (1...4096).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }
 
-    private static func freeText(_ name: String, _ path: Place<String>, upTo limit: Int, _ meaning: String) -> ConfigurationKey {
+    private static func freeText(_ name: String, _ path: ValuePath<String>, upTo limit: Int, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
             name, path, reload: .live, allowed: "a text of up to \(limit) bytes", meaning: meaning,
             read: { only($0).flatMap { $0.utf8.count <= limit && !$0.utf8.contains(0) ? $0 : nil } }, write: { $0 })

@@ -1,6 +1,6 @@
 extension ConfigurationKey {
     /// The path of a value in the configuration.
-    typealias Place<Value> = any WritableKeyPath<GatewayConfiguration, Value> & Sendable
+    typealias ValuePath<Value> = any WritableKeyPath<GatewayConfiguration, Value> & Sendable
 
     /// The longest duration: ten years, with which no clock arithmetic overflows.
     static let longest = Duration.seconds(3650 * 86_400)
@@ -13,7 +13,7 @@ extension ConfigurationKey {
 
     /// A duration from `shortest` to 3650d; also 0 if `zero` states its meaning.
     static func duration(
-        _ name: String, _ path: Place<Duration>, from shortest: Duration = shortest, zero: String? = nil, reload: Reload = .restart,
+        _ name: String, _ path: ValuePath<Duration>, from shortest: Duration = shortest, zero: String? = nil, reload: Reload = .restart,
         _ meaning: String
     ) -> ConfigurationKey {
         ConfigurationKey(
@@ -30,7 +30,7 @@ extension ConfigurationKey {
 
     /// A size from 1 byte to 1TB, or 0, whose meaning is `zero`.
     static func size(
-        _ name: String, _ path: Place<Int>, zero: String = "no limit", reload: Reload = .restart, _ meaning: String
+        _ name: String, _ path: ValuePath<Int>, zero: String = "no limit", reload: Reload = .restart, _ meaning: String
     ) -> ConfigurationKey {
         ConfigurationKey(
             name, path, reload: reload, allowed: "a size from 1B to 1TB, such as 4096, 100KB or 64KiB" + orZero(zero), meaning: meaning,
@@ -40,7 +40,7 @@ extension ConfigurationKey {
 
     /// A count or rate within bounds (by default 1 to 1000000000); also 0 if `zero` states its meaning.
     static func count(
-        _ name: String, _ path: Place<Int>, in bounds: ClosedRange<Int> = 1...most, zero: String? = "no limit",
+        _ name: String, _ path: ValuePath<Int>, in bounds: ClosedRange<Int> = 1...most, zero: String? = "no limit",
         reload: Reload = .restart, _ meaning: String
     ) -> ConfigurationKey {
         ConfigurationKey(
@@ -55,7 +55,7 @@ extension ConfigurationKey {
 
     /// A factor from 0.001 to `most`, or 0, whose meaning is `zero`.
     static func factor(
-        _ name: String, _ path: Place<Double>, most: Int = most, zero: String = "no limit", reload: Reload = .restart, _ meaning: String
+        _ name: String, _ path: ValuePath<Double>, most: Int = most, zero: String = "no limit", reload: Reload = .restart, _ meaning: String
     ) -> ConfigurationKey {
         ConfigurationKey(
             name, path, reload: reload, allowed: "a number from 0.001 to \(most)" + (most > 1 ? ", such as 1.5" : "") + orZero(zero),
@@ -68,7 +68,7 @@ extension ConfigurationKey {
     }
 
     /// A value that is true or false.
-    static func toggle(_ name: String, _ path: Place<Bool>, reload: Reload = .restart, _ meaning: String) -> ConfigurationKey {
+    static func toggle(_ name: String, _ path: ValuePath<Bool>, reload: Reload = .restart, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
             name, path, isToggle: true, reload: reload, allowed: "true or false", meaning: meaning,
             read: { only($0).flatMap(Bool.init) }, write: { "\($0)" })
@@ -76,7 +76,7 @@ extension ConfigurationKey {
 
     /// One of a few words.
     static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
-        _ name: String, _ path: Place<Value>, reload: Reload = .restart, _ meaning: String
+        _ name: String, _ path: ValuePath<Value>, reload: Reload = .restart, _ meaning: String
     ) -> ConfigurationKey {
         ConfigurationKey(
             name, path, reload: reload, allowed: alternatives(Value.allCases.map(\.rawValue)), meaning: meaning,
@@ -84,7 +84,7 @@ extension ConfigurationKey {
     }
 
     /// A host and a port.
-    static func endpoint(_ name: String, _ path: Place<SocketEndpoint>, _ meaning: String) -> ConfigurationKey {
+    static func endpoint(_ name: String, _ path: ValuePath<SocketEndpoint>, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
             name, path, reload: .restart,
             allowed: "host:port, such as 127.0.0.1:8443, [::1]:8443 or localhost:8443, with a port from 0 to 65535", meaning: meaning,
@@ -93,7 +93,8 @@ extension ConfigurationKey {
 
     /// A list whose entries are parsed one by one; all must be allowed.
     static func list<Value: Sendable>(
-        _ name: String, _ path: Place<[Value]>, of allowed: String, isSecret: Bool = false, reload: Reload = .restart, _ meaning: String,
+        _ name: String, _ path: ValuePath<[Value]>, of allowed: String, isSecret: Bool = false, reload: Reload = .restart,
+        _ meaning: String,
         read: @escaping @Sendable (String) -> Value?, write: @escaping @Sendable (Value) -> String
     ) -> ConfigurationKey {
         ConfigurationKey(

@@ -75,7 +75,7 @@ extension ConfigurationKey {
     ]
 
     /// A path of a file, or none.
-    static func path(_ name: String, _ path: Place<String?>, _ meaning: String) -> ConfigurationKey {
+    static func path(_ name: String, _ path: ValuePath<String?>, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
             name, path, reload: .restart, allowed: pathAllowed, meaning: meaning,
             read: { only($0).flatMap(filePath).map(Optional.some) }, write: { $0 })

@@ -28,7 +28,7 @@ extension ConfigurationKey {
             Limit.control.name, \.limits.controlPerMinute, reload: .live,
             "ping, status, cancel and auth messages per minute and session. An ack counts only as bytes."),
         .count(
-            Limit.refusal.name, \.limits.refusalsPerMinute, reload: .live,
+            Limit.rejection.name, \.limits.refusalsPerMinute, reload: .live,
             "Messages rejected by a limit, per minute and session. Beyond it: close code 4505."),
         .size(
             Limit.byte.name, \.limits.bytesPerSecond, reload: .live,

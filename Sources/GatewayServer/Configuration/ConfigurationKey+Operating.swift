@@ -72,7 +72,7 @@ extension ConfigurationProblem {
         if let block = ConfigurationKey.Block.misnamed(in: name) { return .misnamedBlock(name, block: block, source: source) }
         return ConfigurationProblem(
             key: name, source: source, allowed: "known keys only; config/gateway.yaml lists them",
-            hint: NearestName.of(name, among: known, separator: separator).map { "did you mean \($0)?" })
+            hint: NameSuggestion.of(name, among: known, separator: separator).map { "did you mean \($0)?" })
     }
 
     /// The problem of a block whose name isn't allowed.

@@ -16,21 +16,21 @@ package enum ConfigurationLoader {
     ) throws(ConfigurationError) -> LoadedConfiguration {
         let flags = ConfigurationFlags(arguments)
         let variables = ConfigurationVariables(environment)
-        var location = ConfigurationPlace(flags: flags, variables: environment, directory: directory)
+        var location = ConfigurationLocation(flags: flags, variables: environment, directory: directory)
         var fingerprint = ConfigurationFingerprint(of: location.paths + variables.secretFiles)
         let files = location.paths.compactMap(ConfigurationFile.init)
         location.check(read: files.map(\.path))
         var problems = location.problems + flags.problems + variables.problems + files.flatMap(\.problems)
 
         // With an unknown environment, the rules of development, which are the mildest, find the remaining problems.
-        var merged = MergedLayers(environment: location.environment ?? .development, refused: Set(problems.map(\.key)))
+        var merged = MergedLayers(environment: location.environment ?? .development, rejected: Set(problems.map(\.key)))
         let layers = files.map(\.layer) + [variables.layer, flags.layer]
         let blocks = Set(layers.flatMap(\.names).compactMap { ConfigurationKey.named($0)?.block })
         for key in ConfigurationKey.all(with: blocks) { merged.read(key, from: layers) }
         merged.deriveSockets()
         problems += merged.problems
         let rules = ConfigurationRules(
-            configuration: merged.configuration, refused: merged.refused,
+            configuration: merged.configuration, rejected: merged.rejected,
             source: { merged.source(of: $0, in: layers) })
         problems += rules.problems
         guard problems.isEmpty else { throw ConfigurationError(problems: problems, files: files.map(\.path)) }
@@ -52,12 +52,12 @@ package enum ConfigurationLoader {
         var configuration: GatewayConfiguration
         var sources: [String: String] = [:]
         /// Keys with a problem, to which no further checks apply.
-        var refused: Set<String>
+        var rejected: Set<String>
         var problems: [ConfigurationProblem] = []
 
-        init(environment: DeploymentEnvironment, refused: Set<String>) {
+        init(environment: DeploymentEnvironment, rejected: Set<String>) {
             self.configuration = .defaults(for: environment)
-            self.refused = refused
+            self.rejected = rejected
         }
 
         /// Reads a key's value from each layer, the lowest first; the last valid value wins.
@@ -67,7 +67,7 @@ package enum ConfigurationLoader {
                 if key.assign(texts, &configuration) {
                     sources[key.name] = layer.source(key)
                 } else {
-                    refused.insert(key.name)
+                    rejected.insert(key.name)
                     let text = key.isList ? "[" + texts.joined(separator: ", ") + "]" : texts.joined()
                     problems.append(
                         ConfigurationProblem(

@@ -9,49 +9,49 @@ extension ConfigurationRules {
         case .loopback: break
         case .websocket, .vosk:
             if upstream.urls.isEmpty || !upstream.urls.allSatisfy(\.isWebSocket) {
-                refuse(key("urls"), with: [key("kind")], allowed: "with this kind, at least one URL, all ws:// or wss://")
+                reject(key("urls"), with: [key("kind")], allowed: "with this kind, at least one URL, all ws:// or wss://")
             }
         case .openai, .http:
             if upstream.urls.isEmpty || upstream.urls.contains(where: \.isWebSocket) {
-                refuse(key("urls"), with: [key("kind")], allowed: "with this kind, at least one URL, all http:// or https://")
+                reject(key("urls"), with: [key("kind")], allowed: "with this kind, at least one URL, all http:// or https://")
             }
         case .process:
-            if upstream.command.isEmpty { refuse(key("command"), with: [key("kind")], allowed: "with this kind, the path of a program") }
+            if upstream.command.isEmpty { reject(key("command"), with: [key("kind")], allowed: "with this kind, the path of a program") }
         }
-        if let taken = upstream.extraBody.members.map(\.name).first(where: { upstream.ownMembers.contains($0) }) {
-            refuse(key("extra_body"), with: [key("kind"), key("task")], allowed: "members other than \(taken), which the gateway sets")
+        if let taken = upstream.extraBody.members.map(\.name).first(where: { upstream.reservedMembers.contains($0) }) {
+            reject(key("extra_body"), with: [key("kind"), key("task")], allowed: "members other than \(taken), which the gateway sets")
         }
         if upstream.hedgeAfter != .zero, !upstream.isRepeatable {
-            refuse(key("hedge_after"), with: [key("repeatable"), key("kind")], allowed: "0ms, unless requests are repeatable")
+            reject(key("hedge_after"), with: [key("repeatable"), key("kind")], allowed: "0ms, unless requests are repeatable")
         }
         if !upstream.healthPath.isEmpty,
             !upstream.healthPath.hasPrefix("/") || !upstream.healthPath.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
         {
-            refuse(key("health_path"), allowed: "a path, beginning with a slash")
+            reject(key("health_path"), allowed: "a path, beginning with a slash")
         }
     }
 
     mutating func check(route name: String) {
         let route = configuration[route: name]
         let key = "routes.\(name).upstreams"
-        if route.upstreams.isEmpty { return refuse(key, allowed: "at least one upstream") }
-        if route.upstreams.count > 4 { return refuse(key, allowed: "at most four upstreams") }
+        if route.upstreams.isEmpty { return reject(key, allowed: "at least one upstream") }
+        if route.upstreams.count > 4 { return reject(key, allowed: "at most four upstreams") }
         if let unknown = route.upstreams.first(where: { configuration.upstreams[$0] == nil }) {
-            return refuse(key, allowed: "names of configured upstreams; \(unknown) isn't one")
+            return reject(key, allowed: "names of configured upstreams; \(unknown) isn't one")
         }
         let roles = route.upstreams.map { configuration[upstream: $0].role }
         for (index, role) in roles.enumerated() {
             switch role {
-            case .transcribe where index > 0: return refuse(key, allowed: "a transcribe stage (transcription, vosk) only as the first")
-            case .synthesize where index < roles.count - 1: return refuse(key, allowed: "a synthesize stage (speech) only as the last")
+            case .transcribe where index > 0: return reject(key, allowed: "a transcribe stage (transcription, vosk) only as the first")
+            case .synthesize where index < roles.count - 1: return reject(key, allowed: "a synthesize stage (speech) only as the last")
             default: break
             }
         }
         if route.type == .audio, roles[0] == .respond || roles[0] == .synthesize {
-            refuse(key, with: ["routes.\(name).type"], allowed: "with this type, a first stage that accepts audio")
+            reject(key, with: ["routes.\(name).type"], allowed: "with this type, a first stage that accepts audio")
         }
         if route.type == .text, roles == [.transcribe] {
-            refuse(key, with: ["routes.\(name).type"], allowed: "with this type, a stage that accepts text")
+            reject(key, with: ["routes.\(name).type"], allowed: "with this type, a stage that accepts text")
         }
     }
 }
@@ -67,7 +67,7 @@ extension GatewayConfiguration.Upstream {
     }
 
     /// Members of the body that the gateway sets, so that `extra_body` can't.
-    var ownMembers: Set<String> {
+    var reservedMembers: Set<String> {
         switch task {
         case .chat: ["model", "messages", "stream", "stream_options"]
         case .transcription: ["model", "file", "stream"]

@@ -4,7 +4,7 @@ import GatewayCore
 extension ConfigurationRules {
     var warnings: [String] {
         // With problems, such as unknown upstreams, the warnings could be wrong.
-        guard problems.isEmpty, refused.isEmpty else { return [] }
+        guard problems.isEmpty, rejected.isEmpty else { return [] }
         return upstreamWarnings + routeWarnings
     }
 

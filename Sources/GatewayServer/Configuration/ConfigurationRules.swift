@@ -5,14 +5,14 @@
 struct ConfigurationRules {
     let configuration: GatewayConfiguration
     /// Keys whose value was rejected.
-    let refused: Set<String>
+    let rejected: Set<String>
     /// Returns the source of the value of a key.
     let source: (String) -> String
     private(set) var problems: [ConfigurationProblem] = []
 
-    init(configuration: GatewayConfiguration, refused: Set<String>, source: @escaping (String) -> String) {
+    init(configuration: GatewayConfiguration, rejected: Set<String>, source: @escaping (String) -> String) {
         self.configuration = configuration
-        self.refused = refused
+        self.rejected = rejected
         self.source = source
         checkCertificates()
         checkOrigins()
@@ -28,22 +28,22 @@ struct ConfigurationRules {
 
     private mutating func checkCertificates() {
         if configuration.tls.certificates.isEmpty, configuration.environment != .development {
-            refuse("tls.certificates", allowed: "at least one cert.pem:key.pem; only development generates its own")
+            reject("tls.certificates", allowed: "at least one cert.pem:key.pem; only development generates its own")
         }
         if configuration.tls.clientAuth != .none, configuration.tls.clientCA == nil {
-            refuse("tls.client_auth", with: ["tls.client_ca"], allowed: "none, unless tls.client_ca is set")
+            reject("tls.client_auth", with: ["tls.client_ca"], allowed: "none, unless tls.client_ca is set")
         }
     }
 
     private mutating func checkOrigins() {
         if isProduction, configuration.http.allowedOrigins.contains("*") {
-            refuse("http.allowed_origins", allowed: "exact origins in production, such as [https://app.example]")
+            reject("http.allowed_origins", allowed: "exact origins in production, such as [https://app.example]")
         }
     }
 
     private mutating func checkProxies() {
         if !configuration.connections.trustedProxies.isEmpty {
-            refuse("connections.trusted_proxies", allowed: "[]; the PROXY protocol is not available yet")
+            reject("connections.trusted_proxies", allowed: "[]; the PROXY protocol is not available yet")
         }
     }
 
@@ -51,22 +51,22 @@ struct ConfigurationRules {
         let heartbeat = configuration.heartbeat
         let least = heartbeat.interval + heartbeat.timeout
         if heartbeat.staleAfter < least {
-            refuse(
+            reject(
                 "heartbeat.stale_after", with: ["heartbeat.interval", "heartbeat.timeout"],
                 allowed: "at least heartbeat.interval + heartbeat.timeout, which is \(ConfigurationNotation.text(least))")
         }
     }
 
     private mutating func checkStore() {
-        if configuration.store.kind == .redis { refuse("store.kind", allowed: "memory or sqlite; redis is not available yet") }
+        if configuration.store.kind == .redis { reject("store.kind", allowed: "memory or sqlite; redis is not available yet") }
     }
 
     private mutating func checkOperations() {
         guard configuration.operations.token == nil else { return }
         if isProduction {
-            refuse("operations.token", allowed: "a token in production; set PARLEY_OPERATIONS_TOKEN_FILE")
+            reject("operations.token", allowed: "a token in production; set PARLEY_OPERATIONS_TOKEN_FILE")
         } else if !configuration.operations.address.isLoopback {
-            refuse(
+            reject(
                 "operations.token", with: ["operations.address"],
                 allowed: "a token, because operations.address (\(configuration.operations.address)) isn't loopback")
         }
@@ -74,22 +74,22 @@ struct ConfigurationRules {
 
     private mutating func checkAuthentication() {
         switch (configuration.auth.mode, isProduction) {
-        case (.none, true): refuse("auth.mode", allowed: "jwt in production; it is not available yet, so production can't start yet")
+        case (.none, true): reject("auth.mode", allowed: "jwt in production; it is not available yet, so production can't start yet")
         case (.jwt, true):
-            refuse("auth.mode", allowed: "nothing in production: jwt is not available yet, and none is rejected there")
-        case (.jwt, false): refuse("auth.mode", allowed: "none; jwt is not available yet")
+            reject("auth.mode", allowed: "nothing in production: jwt is not available yet, and none is rejected there")
+        case (.jwt, false): reject("auth.mode", allowed: "none; jwt is not available yet")
         case (.none, false): break
         }
     }
 
     private mutating func checkConformance() {
-        if isProduction, configuration.conformance.echo { refuse("conformance.echo", allowed: "false in production") }
+        if isProduction, configuration.conformance.echo { reject("conformance.echo", allowed: "false in production") }
     }
 
     private var isProduction: Bool { configuration.environment == .production }
 
-    mutating func refuse(_ name: String, with others: [String] = [], allowed: String) {
-        guard refused.isDisjoint(with: [name] + others) else { return }
+    mutating func reject(_ name: String, with others: [String] = [], allowed: String) {
+        guard rejected.isDisjoint(with: [name] + others) else { return }
         problems.append(
             ConfigurationProblem(
                 key: name, value: ConfigurationKey.named(name)?.shown(in: configuration), source: source(name), allowed: allowed))

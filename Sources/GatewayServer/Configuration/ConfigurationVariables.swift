@@ -19,7 +19,7 @@ struct ConfigurationVariables {
     /// Selects Parley's variables from the environment of a process.
     init(_ environment: [String: String]) {
         let ours = environment.filter { name, value in
-            name.hasPrefix("PARLEY_") && !Self.isOfService(name, value)
+            name.hasPrefix("PARLEY_") && !Self.isKubernetesServiceVariable(name, value)
                 && name != "PARLEY_ENVIRONMENT" && name != "PARLEY_CONFIG"
         }
         let secretFileVariables = Dictionary(
@@ -40,7 +40,7 @@ struct ConfigurationVariables {
     /// Whether Kubernetes generated this variable for a Service whose name begins with `parley`, in the form of Docker's links:
     /// `PARLEY_REDIS_SERVICE_HOST`, `…_SERVICE_PORT`, `…_SERVICE_PORT_<port's name>`, `…_PORT` with a URL, `…_PORT_6379_TCP`,
     /// `…_PORT_6379_TCP_ADDR`.
-    static func isOfService(_ name: String, _ value: String) -> Bool {
+    static func isKubernetesServiceVariable(_ name: String, _ value: String) -> Bool {
         if name.hasPrefix("PARLEY_SERVICE_") || name.hasPrefix("PARLEY_PORT") { return true }
         if name.hasSuffix("_SERVICE_HOST") || name.hasSuffix("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") { return true }
         if name.hasSuffix("_PORT"), ["tcp://", "udp://", "sctp://"].contains(where: { value.hasPrefix($0) }) { return true }
@@ -70,17 +70,17 @@ struct ConfigurationVariables {
 
     private mutating func readSecret(of key: ConfigurationKey, variable: String, path: String, alsoSet: Bool) {
         secretFiles.append(path)
-        func refuse(_ allowed: String, hint: String?) {
+        func reject(_ allowed: String, hint: String?) {
             problems.append(ConfigurationProblem(key: key.name, value: path, source: variable, allowed: allowed, hint: hint))
         }
-        guard !alsoSet else { return refuse("\(variable) or \(key.variable), not both", hint: nil) }
+        guard !alsoSet else { return reject("\(variable) or \(key.variable), not both", hint: nil) }
         let allowed = "the path of a readable file of at most 64KiB"
         switch BoundedFile.read(path, limit: Self.secretLimit) {
-        case .missing: refuse(allowed, hint: "there is no such file")
-        case .unreadable(let reason): refuse(allowed, hint: reason)
+        case .missing: reject(allowed, hint: "there is no such file")
+        case .unreadable(let reason): reject(allowed, hint: reason)
         case .bytes(let bytes):
             // Editors and `echo` end a file with a newline, which isn't part of the secret.
-            guard let text = String(validating: bytes, as: UTF8.self) else { return refuse(allowed, hint: "not UTF-8") }
+            guard let text = String(validating: bytes, as: UTF8.self) else { return reject(allowed, hint: "not UTF-8") }
             values[key.variable] = text.hasSuffix("\r\n") || text.hasSuffix("\n") ? String(text.dropLast()) : text
             // An entry may contain a comma, so the file has one entry per line.
             if key.isList { lists[key.variable] = text.split(whereSeparator: \.isNewline).map(String.init) }

@@ -42,7 +42,7 @@ package struct LoadedConfiguration: Sendable {
     ///
     /// A missing or empty file would reset its keys to their defaults, and replace every upstream with the loopback. A failed mount or a copy
     /// to a full disk looks like an intended removal, so removing a file requires a restart.
-    package func lost(since running: LoadedConfiguration) -> [ConfigurationProblem] {
+    package func unavailableFiles(since running: LoadedConfiguration) -> [ConfigurationProblem] {
         running.files.compactMap { file in
             let found = files.first { $0.path == file.path }
             guard found == nil || (found?.isEmpty == true && !file.isEmpty) else { return nil }

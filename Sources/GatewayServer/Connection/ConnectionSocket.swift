@@ -16,5 +16,5 @@ package protocol ConnectionSocket: AnyObject {
     /// Rejects the messages whose replies wait for the failed commit.
     func commitFailed()
     /// Called when ``Connection/lingerTime`` has passed.
-    func lingered()
+    func lingerExpired()
 }

@@ -46,7 +46,7 @@ package final class ConnectionTable {
             connection.ended(reason: "request head timeout")
             connection.abort()
         case .lingering:
-            if let socket = connection.socket { socket.lingered() } else { connection.abort() }
+            if let socket = connection.socket { socket.lingerExpired() } else { connection.abort() }
         }
     }
 

@@ -17,7 +17,7 @@ package protocol WebSocketApplication: AnyObject {
     /// - Parameter overhead: the bytes by which the payload on the wire exceeds the inflated message
     func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int)
     /// Rejects a message that was skipped due to ``reading``.
-    func refuseSkipped(_ kind: MessageKind)
+    func rejectSkipped(_ kind: MessageKind)
     /// Returns whether the limits admit a control frame with this payload size.
     func admitsControlFrame(of byteCount: Int) -> Bool
 
@@ -56,14 +56,14 @@ package struct WritingState: Sendable {
     /// The ticket of the commit that the replies wait for; nil to send them now.
     package var awaitedTicket: UInt64?
     /// Whether the `session` message no longer waits for a commit. Nothing is sent before it.
-    package var isGreeted = true
+    package var isSessionMessageDurable = true
     /// How long the replies may be delayed to share a write with the response; nil to send them now.
     package var replyDelay: Instant.Duration?
 }
 
 /// The state of a connection after a write.
 package struct ConnectionReport: Sendable {
-    package var memory: Ledger.Connection
+    package var memory: MemoryUsage.Connection
     /// The smoothed round-trip time; nil before the first pong.
     package var roundTripNanoseconds: Int64?
 }
@@ -74,7 +74,7 @@ extension WebSocketApplication {
     package static var writeSize: Int { 64 * 1024 }
 
     package var reading: ReadingPermission { ReadingPermission() }
-    package func refuseSkipped(_ kind: MessageKind) {}
+    package func rejectSkipped(_ kind: MessageKind) {}
     package func admitsControlFrame(of byteCount: Int) -> Bool { true }
     package func prepareToWrite() -> WritingState { WritingState() }
     package func commitFailed() -> Set<RequestKey>? { [] }

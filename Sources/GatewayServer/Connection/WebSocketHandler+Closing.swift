@@ -9,14 +9,14 @@ extension WebSocketHandler {
     }
 
     package func retire(_ closing: Closing) {
-        hasLeft = true
+        isDisconnected = true
         handleInput { begin(closing) }
     }
 
     /// Informs the application, once, that the connection ends.
-    func leave() {
-        guard !hasLeft else { return }
-        hasLeft = true
+    func disconnect() {
+        guard !isDisconnected else { return }
+        isDisconnected = true
         application.disconnected()
     }
 
@@ -26,16 +26,16 @@ extension WebSocketHandler {
     func begin(_ closing: Closing) {
         loop.effects.closing = nil
         guard case .open = state else { return }
-        keepLastReplies()
+        bufferLastReplies()
         connection.ended(code: closing.code.rawValue, reason: closing.reason)
-        if isWritable, !hasLeft { application.write(to: &backlog, writer: &writer) }
+        if isWritable, !isDisconnected { application.write(to: &backlog, writer: &writer) }
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
         state = .closing(until: closeDeadline)
         reader.discardMessages()
         // A flooding client won't stop: nothing more is parsed, not even for its close frame.
         if closing.code == .tooManyViolations { state = .closed(until: closeDeadline) }
         connection.deadline = loop.effects.now + min(loop.settings.closeTimeout, loop.settings.restInterval)
-        leave()
+        disconnect()
     }
 
     /// Closes the connection after a violation of the framing rules or a frame limit, and stops reading.
@@ -51,21 +51,21 @@ extension WebSocketHandler {
             begin(Closing(code: error.closeCode, reason: error.reason))
         }
         state = .closed(until: closeDeadline)
-        leave()
+        disconnect()
     }
 
     /// Replies to the peer's close frame with the same code and ends the connection.
-    func answerClose(_ code: UInt16?) {
+    func replyToClose(_ code: UInt16?) {
         if case .open = state {
             connection.ended(code: code ?? 1005, reason: "closed by the client")
-            keepLastReplies()
+            bufferLastReplies()
             // Replies to messages of the same read and waiting messages are sent before the close frame, as if the client had sent it
             // separately.
             if isWritable { application.write(to: &backlog, writer: &writer) }
             writer.writeCloseReply(code, to: &backlog)
         }
         state = .closed(until: closeDeadline)
-        leave()
+        disconnect()
     }
 
     /// Closes the sending side after the last byte was written, and gives the peer ``Connection/lingerTime`` to read.
@@ -76,10 +76,10 @@ extension WebSocketHandler {
     }
 
     /// Aborts the connection, or extends the linger time of a slow peer that still receives bytes, until the close deadline.
-    package func lingered() {
+    package func lingerExpired() {
         guard let context, case .closed(let until) = state, loop.clock.now < until else { return connection.abort() }
         let pending = pendingBytes(context)
-        guard pending > 0, progress.hasMoved(pending: pending) else { return connection.abort() }
+        guard pending > 0, progress.hasProgressed(pending: pending) else { return connection.abort() }
         connection.linger(now: loop.clock.now)
     }
 }

@@ -50,8 +50,8 @@ extension WebSocketHandler {
         let notice = max(min(maximum / 10, .seconds(30)), .seconds(1))
         if age >= maximum {
             loop.effects.closing = Closing(code: .connectionAge, reason: "connection age limit")
-        } else if age >= maximum - notice, !announcedAge {
-            announcedAge = true
+        } else if age >= maximum - notice, !hasAnnouncedAge {
+            hasAnnouncedAge = true
             application.goAway(reason: "connection_age", deadlineMilliseconds: max(.zero, maximum - age).milliseconds)
         }
     }

@@ -70,10 +70,10 @@ extension WebSocketHandler {
     }
 
     /// Whether so few bytes are pending that more may be written to the socket.
-    var isWritable: Bool { tls?.isClear == true || context?.channel.isWritable ?? false }
+    var isWritable: Bool { tls?.canSendDirectly == true || context?.channel.isWritable ?? false }
 
     private func canSend(_ context: ChannelHandlerContext) -> Bool {
-        tls?.isClear == true || context.channel.isActive && context.channel.isWritable
+        tls?.canSendDirectly == true || context.channel.isActive && context.channel.isWritable
     }
 
     /// Collects the frames to write, the oldest first: the backlog, the newest pong, replies to the input, then messages of the
@@ -106,7 +106,7 @@ extension WebSocketHandler {
         if case .open = state, let ticket = writing.awaitedTicket {
             if held.last?.ticket != ticket { held.append(HeldReplies(ticket: ticket)) }
             // Replies keep their order, except while the store fails: then only promises wait for it.
-            loop.effects.hold(in: &held[held.count - 1], promisesOnly: writing.isGreeted && loop.effects.refusesWork)
+            loop.effects.hold(in: &held[held.count - 1], awaitingCommitOnly: writing.isSessionMessageDurable && loop.effects.rejectsWork)
         }
         writeReplies(to: &output)
     }
@@ -135,9 +135,9 @@ extension WebSocketHandler {
 
     /// Moves the last replies to the backlog before the close frame. Promises that wait for a commit are dropped: they can no longer be
     /// fulfilled.
-    func keepLastReplies() {
+    func bufferLastReplies() {
         held = []
-        if !hasLeft, application.prepareToWrite().awaitedTicket != nil { loop.effects.dropPromises() }
+        if !isDisconnected, application.prepareToWrite().awaitedTicket != nil { loop.effects.dropRepliesAwaitingCommit() }
         writeDelayedAck(to: &backlog)
         writeReplies(to: &backlog)
     }
@@ -154,10 +154,10 @@ extension WebSocketHandler {
     /// Rejects the messages whose acknowledgement waits for the failed commit. A connection whose `session` message waits for it is closed.
     package func commitFailed() {
         handleInput {
-            guard case .open = state, !hasLeft else { return }
-            guard let refused = application.commitFailed() else { return }
+            guard case .open = state, !isDisconnected else { return }
+            guard let rejected = application.commitFailed() else { return }
             for index in held.indices {
-                let released = held[index].release(refusing: refused)
+                let released = held[index].release(rejecting: rejected)
                 write(released, of: held[index].bytes, to: &backlog)
             }
         }
@@ -175,12 +175,12 @@ extension WebSocketHandler {
 
     /// The bytes that the pipeline buffers for the socket.
     func pendingBytes(_ context: ChannelHandlerContext) -> Int {
-        if tls?.isClear == true { return 0 }
+        if tls?.canSendDirectly == true { return 0 }
         return (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 
     private func report(_ context: ChannelHandlerContext) -> ConnectionReport {
-        var memory = Ledger.Connection()
+        var memory = MemoryUsage.Connection()
         memory.receiveBuffer = reader.partialHeaderBytes + (tls?.receivedBytes ?? 0)
         memory.assembler = reader.bufferedBytes
         memory.deflate = reader.deflateStateBytes + writer.deflateStateBytes

@@ -42,7 +42,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     /// The payload of the newest ping without a pong. RFC 6455 §5.5.3 requires a pong only for the newest one.
     var pendingPong: [UInt8]?
     var progress = OutboundProgress()
-    var announcedAge = false
+    var hasAnnouncedAge = false
     /// The position in ``DelayedAckQueue``.
     var delayedAckIndex: Int?
     /// The acknowledgement that is delayed to share a write with its response.
@@ -50,7 +50,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     var delayedAckCount = 0
     static var maximumDelayedAck: Int { 96 }
     /// Whether the application was informed of the end or has moved to another connection: it must not be called any more.
-    var hasLeft = false
+    var isDisconnected = false
 
     package init(
         loop: EventLoopState, connection: Connection, application: Application, limits: WebSocketLimits,
@@ -75,7 +75,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     }
 
     package func handlerRemoved(context: ChannelHandlerContext) {
-        leave()
+        disconnect()
         loop.delayedAcks.remove(self)
         connection.socket = nil
         tls = nil
@@ -96,7 +96,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         if case ChannelEvent.inputClosed = event {
             connection.ended(code: 1006, reason: "closed by the client without a close frame")
             state = .closed(until: loop.clock.now)
-            leave()
+            disconnect()
             context.close(promise: nil)
         }
         context.fireUserInboundEventTriggered(event)
@@ -105,14 +105,14 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         connection.ended(code: 1006, reason: "\(error)")
         state = .closed(until: loop.clock.now)
-        leave()
+        disconnect()
         context.close(promise: nil)
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
         connection.ended(code: 1006, reason: "connection lost")
         state = .closed(until: loop.clock.now)
-        leave()
+        disconnect()
         context.fireChannelInactive()
     }
 
@@ -134,7 +134,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     }
 
     private func read(_ buffer: inout ByteBuffer) {
-        heartbeat.heard(now: loop.effects.now)
+        heartbeat.receivedBytes(now: loop.effects.now)
         do throws(WebSocketError) {
             while let event = try next(in: &buffer) {
                 handle(event, in: buffer)
@@ -153,7 +153,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         reader.skipsCompressedBinary = reading.skipsCompressedBinary
         let event = try reader.next(in: &buffer)
         let skipped = reader.takeSkipped()
-        for _ in 0..<skipped.count where loop.effects.closing == nil { application.refuseSkipped(skipped.kind) }
+        for _ in 0..<skipped.count where loop.effects.closing == nil { application.rejectSkipped(skipped.kind) }
         if let closing = loop.effects.closing { begin(closing) }
         return event
     }
@@ -170,7 +170,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
             // An unsolicited pong has no effect but counts against the limits.
             _ = application.admitsControlFrame(of: payload.count)
         case .close(let code, _):
-            answerClose(code)
+            replyToClose(code)
         }
     }
 

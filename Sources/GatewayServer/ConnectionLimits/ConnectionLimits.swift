@@ -72,7 +72,7 @@ package final class ConnectionLimits: Sendable {
     package var webSockets: Int { state.withLock { $0.webSockets } }
 
     /// Whether another socket may be accepted (`connections.max_sockets`).
-    package var hasRoom: Bool { state.withLock { $0.policy.sockets == 0 || $0.sockets < $0.policy.sockets } }
+    package var canAcceptSocket: Bool { state.withLock { $0.policy.sockets == 0 || $0.sockets < $0.policy.sockets } }
 
     /// Admits an accepted socket and counts it until ``releaseSocket(of:)``.
     ///

@@ -7,46 +7,46 @@ extension EventLoopState {
     package static let memoryStep = 64 * 1024
 
     /// The memory usage of all sessions: this loop's current usage and the published usage of the others.
-    var totalMemory: Int { shared.memoryBytes + memory - memoryReported }
+    var totalMemory: Int { shared.memoryBytes + memory - publishedMemory }
 
     /// Whether all sessions together use at least 90 % of `sessions.total_memory_budget`.
-    package var isShortOfMemory: Bool { settings.memoryRelief.isShort(totalMemory) }
+    package var isShortOfMemory: Bool { settings.memoryReclaim.isShort(totalMemory) }
 
     /// Whether upstreams must wait, because sessions exceed the budget plus its overhead.
-    var isOverMemoryLimit: Bool { settings.memoryRelief.isOverLimit(totalMemory) }
+    var isOverMemoryLimit: Bool { settings.memoryReclaim.isOverLimit(totalMemory) }
 
     /// The remaining bytes of the budget; zero or negative when it is exhausted.
     var memoryLeft: Int {
-        let budget = settings.memoryRelief.budget
+        let budget = settings.memoryReclaim.budget
         return budget == .max ? .max : budget - totalMemory
     }
 
     /// Adds a change of a session's memory usage, in bytes.
     func account(_ change: Int) {
         memory += change
-        let unknown = memory - memoryReported
+        let unknown = memory - publishedMemory
         guard unknown >= Self.memoryStep || unknown <= -Self.memoryStep else { return }
         publishMemory()
     }
 
     func publishMemory() {
-        let change = memory - memoryReported
-        memoryReported = memory
+        let change = memory - publishedMemory
+        publishedMemory = memory
         counters.memoryBytes = Int64(memory)
         let total = shared.addMemory(change)
-        if change > 0, settings.memoryRelief.isExhausted(total) { relieveMemory() }
+        if change > 0, settings.memoryReclaim.isExhausted(total) { reclaimMemory() }
     }
 
     /// Reclaims memory, then calls `completion` on this loop, which checks ``isShortOfMemory``.
-    func makeRoom(_ completion: @escaping () -> Void) {
+    func reclaimForNewSession(_ completion: @escaping () -> Void) {
         let bound = NIOLoopBound(completion, eventLoop: eventLoop)
-        relieveMemory { bound.eventLoop.execute { bound.value() } }
+        reclaimMemory { bound.eventLoop.execute { bound.value() } }
     }
 
     /// Starts a memory reclaim on all loops, unless one is running.
-    func relieveMemory(for newSession: (@Sendable () -> Void)? = nil) {
+    func reclaimMemory(for newSession: (@Sendable () -> Void)? = nil) {
         let mailboxes = shared.allMailboxes
-        switch shared.relief.begin(for: newSession, loops: mailboxes.count, now: sharedNow) {
+        switch shared.memoryReclaim.begin(for: newSession, loops: mailboxes.count, now: sharedNow) {
         case .begun: for mailbox in mailboxes { mailbox.reportMemoryUsage() }
         case .joined: break
         case .tooSoon: newSession?()

@@ -28,10 +28,10 @@ package final class EventLoopState {
     package var counters = LoopCounters()
     package var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
     package let logger: Logger
-    let upstreams: any UpstreamLoop
-    /// The memory usage of this loop's sessions, in bytes; ``memoryReported`` is the part published to ``SharedGateway``.
+    let upstreams: any UpstreamLinkFactory
+    /// The memory usage of this loop's sessions, in bytes; ``publishedMemory`` is the part published to ``SharedGateway``.
     var memory = 0
-    var memoryReported = 0
+    var publishedMemory = 0
     /// The state of the upstream as of the last tick.
     private var upstreamState = UpstreamState.ready
 
@@ -69,7 +69,7 @@ package final class EventLoopState {
         effects.wall = LoopClock.wallMilliseconds()
         effects.upstream = upstreamState
         effects.memoryLeft = memoryLeft
-        if commits != nil, let store = shared.store { effects.refusesWork = !store.takesWork }
+        if commits != nil, let store = shared.store { effects.rejectsWork = !store.acceptsWork }
         return true
     }
 

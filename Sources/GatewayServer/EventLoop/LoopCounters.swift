@@ -3,7 +3,7 @@ package import GatewayCore
 /// The counters of one event loop, summed over all loops on request. Plain integers, because only one loop accesses them.
 package struct LoopCounters: Sendable {
     package var accepted: UInt64 = 0
-    package var refused: UInt64 = 0
+    package var rejected: UInt64 = 0
     package var memoryBytes: Int64 = 0
     package var messagesIn: UInt64 = 0
     package var messagesOut: UInt64 = 0
@@ -17,7 +17,7 @@ package struct LoopCounters: Sendable {
 
     package mutating func add(_ other: LoopCounters) {
         accepted &+= other.accepted
-        refused &+= other.refused
+        rejected &+= other.rejected
         memoryBytes &+= other.memoryBytes
         messagesIn &+= other.messagesIn
         messagesOut &+= other.messagesOut

@@ -9,7 +9,7 @@ package final class SharedGateway: Sendable {
     package let global = SharedLimiter()
     /// The rate limiters of clients, which outlive their sessions.
     package let limiters = ClientLimiterTable()
-    let relief = MemoryReliefRun()
+    let memoryReclaim = MemoryReclaimRun()
     package let health: HealthRegistry
     package let descriptors = DescriptorLimit()
     package let upstream: any UpstreamProvider

@@ -49,7 +49,7 @@ package final class ConfigurationService: Service {
     package var current: GatewayConfiguration { state.withLock { $0.configuration } }
 
     /// The reason why the configuration files aren't in effect, without any of their contents; nil if they are in effect.
-    package var refusal: String? {
+    package var rejection: String? {
         let count = problems.load(ordering: .relaxed)
         return count > 0 ? "the last reload was rejected (\(count == 1 ? "1 problem" : "\(count) problems")); see the log" : nil
     }
@@ -69,19 +69,19 @@ package final class ConfigurationService: Service {
 
     private func reloadOnChanges() async {
         var watch = FileWatch()
-        while (try? await Task.sleep(for: watch.isSettling ? Self.settleInterval : Self.pollInterval)) != nil { await look(&watch) }
+        while (try? await Task.sleep(for: watch.isSettling ? Self.settleInterval : Self.pollInterval)) != nil { await checkFiles(&watch) }
     }
 
     /// Checks the files once, and reloads if they have changed. A rejected reload is retried at every check: a file that couldn't be read
     /// at the moment of its change, for lack of descriptors for instance, doesn't change again when it becomes readable.
-    func look(_ watch: inout FileWatch) async {
+    func checkFiles(_ watch: inout FileWatch) async {
         let (files, known) = state.withLock { ($0.watchedFiles, $0.fingerprint) }
         let fingerprint = ConfigurationFingerprint(of: files)
         if watch.hasChanged(fingerprint, from: known) {
             // Stored even if the new files have problems.
             state.withLock { $0.fingerprint = fingerprint }
             await reload(because: "a file changed")
-        } else if refusal != nil, !watch.isSettling {
+        } else if rejection != nil, !watch.isSettling {
             await reload(because: "the last reload was rejected", isRetry: true)
         }
     }
@@ -116,8 +116,8 @@ package final class ConfigurationService: Service {
         let loaded: LoadedConfiguration
         do throws(ConfigurationError) {
             loaded = try load()
-            let lost = loaded.lost(since: state.withLock { $0 })
-            guard lost.isEmpty else { throw ConfigurationError(problems: lost) }
+            let unavailableFiles = loaded.unavailableFiles(since: state.withLock { $0 })
+            guard unavailableFiles.isEmpty else { throw ConfigurationError(problems: unavailableFiles) }
         } catch {
             return ReloadReport(problems: error.problems.map { "\($0)" })
         }

@@ -8,7 +8,7 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
         package var open = 0
         package var accepted: UInt64 = 0
         /// Connections that were closed, or got an error response, before they became a WebSocket.
-        package var refused: UInt64 = 0
+        package var rejected: UInt64 = 0
         /// `connections.max`; 0: no limit.
         package var max = 0
         /// Heartbeats without a pong in time.
@@ -17,7 +17,8 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
         package init() {}
 
         enum CodingKeys: String, CodingKey {
-            case open, accepted, refused, max
+            case open, accepted, max
+            case rejected = "refused"
             case missedPongs = "missed_pongs"
         }
     }

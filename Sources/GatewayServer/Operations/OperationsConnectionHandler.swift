@@ -121,7 +121,7 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
         switch unwrapOutboundIn(data) {
         case .head(var head):
             let isLast = hasLastRequest && pendingResponses <= 1
-            if isLast || Self.isRefusal(head.status) || Self.asksToClose(head.headers) {
+            if isLast || Self.isRejection(head.status) || Self.asksToClose(head.headers) {
                 closesAfterResponse = true
                 head.headers.replaceOrAdd(name: "Connection", value: "close")
             }
@@ -175,7 +175,7 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
     }
 
     /// Whether a status rejects a request that anyone can send, or leaves the rest of a request unread.
-    private static func isRefusal(_ status: HTTPResponseStatus) -> Bool { [400, 401, 403, 408, 413].contains(status.code) }
+    private static func isRejection(_ status: HTTPResponseStatus) -> Bool { [400, 401, 403, 408, 413].contains(status.code) }
 
     private static func asksToClose(_ headers: HTTPHeaders) -> Bool { HeaderGrammar.list(headers["Connection"], contains: "close") }
 }

@@ -41,25 +41,25 @@ package struct OperationsGate: Sendable, Hashable {
     /// The host of `operations.address`.
     package var host: String
     /// Whether everything except health requires a token even if none is configured.
-    package var demandsToken: Bool
+    package var requiresToken: Bool
 
-    package init(host: String, demandsToken: Bool) {
+    package init(host: String, requiresToken: Bool) {
         self.host = host
-        self.demandsToken = demandsToken
+        self.requiresToken = requiresToken
     }
 
     /// - Parameter token: the token that is configured now; nil and empty both mean none.
     package func verdict(on request: Request, token: String?) -> Verdict {
         guard let host = request.host, !host.isEmpty, !request.hasSeveralHosts else { return .invalidHost }
         let isHealth = Self.isHealth(request.path)
-        guard isHealth || namesListener(host) else { return .foreignHost }
+        guard isHealth || isListenerHost(host) else { return .foreignHost }
         if let origin = request.origin, origin.lowercased() != "http://\(host.lowercased())" { return .foreignOrigin }
         switch request.fetchSite {
         case nil, "same-origin", "none": break
         default: return .foreignOrigin
         }
         if isHealth { return .pass }
-        guard let token, !token.isEmpty else { return demandsToken ? .noTokenConfigured : .pass }
+        guard let token, !token.isEmpty else { return requiresToken ? .noTokenConfigured : .pass }
         guard let authorization = request.authorization, Self.presents(authorization, token: token) else { return .unauthorized }
         return .pass
     }
@@ -69,7 +69,7 @@ package struct OperationsGate: Sendable, Hashable {
     package static func isHealth(_ path: String) -> Bool { ["/livez", "/readyz", "/health"].contains(path) }
 
     /// Whether a `Host` is an IP literal, `localhost` or the configured host, with any port or none.
-    package func namesListener(_ field: String?) -> Bool {
+    package func isListenerHost(_ field: String?) -> Bool {
         guard let field, let name = Self.name(in: field) else { return false }
         if name.lowercased() == "localhost" || name.lowercased() == host.lowercased() { return true }
         return (try? SocketAddress(ipAddress: name, port: 0)) != nil

@@ -76,7 +76,7 @@ struct OperationsGateMiddleware: RouterMiddleware {
         let verdict = gate.verdict(on: checked, token: token())
         guard let problem = Self.problem(verdict) else {
             var context = context
-            context.hidesDetails = !gate.namesListener(checked.host)
+            context.hidesDetails = !gate.isListenerHost(checked.host)
             return try await next(request, context)
         }
         context.logger.info("operations request rejected", metadata: ["reason": .string("\(verdict)"), "path": .string(checked.path)])
@@ -124,7 +124,7 @@ struct OperationsCapacityMiddleware: RouterMiddleware {
                 status: .serviceUnavailable, code: .connectionLimit,
                 detail: "Connection limit reached (\(limits.connections)); retry after 1 s", fields: [.retryAfter: "1"])
         }
-        try request.refuseBody(over: limits.bodyBytes, "request body too large; the limit is \(limits.bodyBytes) bytes")
+        try request.rejectBody(over: limits.bodyBytes, "request body too large; the limit is \(limits.bodyBytes) bytes")
         return try await next(request, context)
     }
 }

@@ -24,7 +24,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
 
     /// - Parameters:
     ///   - address: `operations.address`; port 0: the system chooses a free port.
-    ///   - demandsToken: whether a token is required on loopback, too, as in production. Any other address always requires one.
+    ///   - requiresToken: whether a token is required on loopback, too, as in production. Any other address always requires one.
     ///   - token: returns the current `operations.token`; called for every request, since a reload can change it.
     ///   - snapshot: returns the current counters.
     ///   - sessions: the operations on sessions.
@@ -33,10 +33,10 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - logger: the logger of the listener and of Hummingbird.
     ///   - onRunning: called once with the bound address.
     package init(
-        address: SocketEndpoint, demandsToken: Bool, limits: OperationsLimits = OperationsLimits(),
+        address: SocketEndpoint, requiresToken: Bool, limits: OperationsLimits = OperationsLimits(),
         token: @escaping @Sendable () -> String?,
         health: HealthRegistry, snapshot: @escaping @Sendable () async -> GatewaySnapshot,
-        sessions: SessionDesk,
+        sessions: SessionOperations,
         reload: @escaping @Sendable () async -> ReloadReport,
         resetUpstream: @escaping @Sendable (String) -> UpstreamStatistics? = { _ in nil }, eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "parley.operations"),
@@ -44,11 +44,11 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ) {
         self.address = address
         self.limits = limits
-        self.gate = OperationsGate(host: address.host, demandsToken: demandsToken || !Self.isLoopback(address.host))
+        self.gate = OperationsGate(host: address.host, requiresToken: requiresToken || !Self.isLoopback(address.host))
         self.token = token
         self.routes = OperationsRoutes(
             health: health, snapshot: snapshot, reload: reload, resetUpstream: resetUpstream,
-            sessions: SessionRoutes(desk: sessions))
+            sessions: SessionRoutes(sessions: sessions))
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.onRunning = onRunning
@@ -80,7 +80,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
         listener.eventLoop.submit {
             let unlimited = ConnectionLimits(policy: .init(sockets: 0, webSockets: 0, webSocketsPerAddress: 0, handshakesPerSecond: 0))
             let gate = AcceptGate(
-                connectionLimits: unlimited, refused: { _ in },
+                connectionLimits: unlimited, rejected: { _ in },
                 failed: { logger.warning("accept failed", metadata: ["listener": "operations", "error": "\($0)"]) })
             try listener.pipeline.syncOperations.addHandler(gate, position: .first)
         }

@@ -13,19 +13,19 @@ extension Request {
     }
 
     /// Reads the whole body. A body over its limit is rejected by its `Content-Length` before a byte of it is read.
-    func collectBody(upTo limit: Int, _ refusal: String) async throws -> ByteBuffer {
-        try refuseBody(over: limit, refusal)
+    func collectBody(upTo limit: Int, _ rejection: String) async throws -> ByteBuffer {
+        try rejectBody(over: limit, rejection)
         do {
             return try await body.collect(upTo: limit)
         } catch is NIOTooManyBytesError {
-            throw OperationsProblem(status: .contentTooLarge, code: .messageTooLarge, detail: refusal, closes: true)
+            throw OperationsProblem(status: .contentTooLarge, code: .messageTooLarge, detail: rejection, closes: true)
         }
     }
 
     /// Rejects a request whose `Content-Length` exceeds a limit. The parser has rejected an invalid `Content-Length`, except for one that
     /// overflows.
-    func refuseBody(over limit: Int, _ refusal: String) throws {
+    func rejectBody(over limit: Int, _ rejection: String) throws {
         guard let length = headers[.contentLength], (Int(length) ?? .max) > limit else { return }
-        throw OperationsProblem(status: .contentTooLarge, code: .messageTooLarge, detail: refusal, closes: true)
+        throw OperationsProblem(status: .contentTooLarge, code: .messageTooLarge, detail: rejection, closes: true)
     }
 }

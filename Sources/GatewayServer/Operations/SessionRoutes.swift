@@ -13,7 +13,7 @@ struct SessionRoutes {
     /// The maximum size of a patch, in bytes.
     static let maximumPatchBytes = 64_000
 
-    let desk: SessionDesk
+    let sessions: SessionOperations
 
     /// The methods of each path, for `Allow`.
     static let methods = [
@@ -24,18 +24,18 @@ struct SessionRoutes {
     func add(to router: Router<OperationsRequestContext>) {
         router.get("/v1/sessions") { [self] request, _ in try await list(request) }
         router.get("/v1/sessions/:id") { [self] _, context in
-            guard let details = try await desk.session(try Self.id(context), withTranscript: false) else { throw Self.unknownSession }
+            guard let details = try await sessions.session(try Self.id(context), withTranscript: false) else { throw Self.unknownSession }
             return try Response.json(details)
         }
         router.get("/v1/sessions/:id/report") { [self] request, context in try await report(request, context) }
         router.patch("/v1/sessions/:id") { [self] request, context in try await annotate(request, context) }
         router.post("/v1/sessions/:id/close") { [self] request, context in
             try await request.discardBody()
-            return try Self.noContent(await desk.close(try Self.id(context)))
+            return try Self.noContent(await sessions.close(try Self.id(context)))
         }
         router.delete("/v1/sessions/:id") { [self] request, context in
             try await request.discardBody()
-            return try Self.noContent(try await desk.erase(try Self.id(context)))
+            return try Self.noContent(try await sessions.erase(try Self.id(context)))
         }
     }
 
@@ -55,26 +55,26 @@ struct SessionRoutes {
             }
             limit = number
         }
-        var filter = SessionDesk.Filter.live
+        var filter = SessionOperations.Filter.live
         if let text = query["state"] {
-            guard let known = SessionDesk.Filter(rawValue: String(text)) else {
-                throw Self.invalid("state must be one of \(SessionDesk.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
+            guard let known = SessionOperations.Filter(rawValue: String(text)) else {
+                throw Self.invalid("state must be one of \(SessionOperations.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             filter = known
         }
         let tag = query["tag"].map(String.init)
         guard request.headers[.accept]?.contains("application/x-ndjson") == true else {
-            return try Response.json(await desk.page(after: cursor, limit: limit, filter: filter, tag: tag))
+            return try Response.json(await sessions.page(after: cursor, limit: limit, filter: filter, tag: tag))
         }
         return stream(after: cursor, filter: filter, tag: tag)
     }
 
     /// Streams all sessions, one per line, with one page at a time in memory.
-    private func stream(after cursor: ULID?, filter: SessionDesk.Filter, tag: String?) -> Response {
-        let body = ResponseBody { [desk] writer in
+    private func stream(after cursor: ULID?, filter: SessionOperations.Filter, tag: String?) -> Response {
+        let body = ResponseBody { [sessions] writer in
             var next = cursor
             repeat {
-                let page = try await desk.page(after: next, limit: Self.maximumPageSize, filter: filter, tag: tag)
+                let page = try await sessions.page(after: next, limit: Self.maximumPageSize, filter: filter, tag: tag)
                 var lines = ByteBuffer()
                 for session in page.sessions {
                     lines.writeBytes(try SortedJSON.encode(session))
@@ -103,7 +103,7 @@ struct SessionRoutes {
             }
             format = preferred
         }
-        guard let content = try await desk.report(of: id, as: format) else { throw Self.unknownSession }
+        guard let content = try await sessions.report(of: id, as: format) else { throw Self.unknownSession }
         var headers: HTTPFields = [.contentType: format.contentType, .vary: "Accept"]
         switch format {
         case .json: break
@@ -123,7 +123,7 @@ struct SessionRoutes {
         } catch {
             throw Self.invalid(error.detail)
         }
-        guard let details = try await desk.annotate(id, patch) else { throw Self.unknownSession }
+        guard let details = try await sessions.annotate(id, patch) else { throw Self.unknownSession }
         return try Response.json(details)
     }
 

@@ -46,5 +46,5 @@ package protocol SessionDirectory: Sendable {
     /// Returns when no data that was erased before remains in any file.
     ///
     /// - Throws: an error if the store can't write at the moment.
-    func forget() async throws
+    func purge() async throws
 }

@@ -37,25 +37,25 @@ package final class MemoryArchive: ReportArchive {
     }
 
     private let state = Mutex(State())
-    private let most: Int
-    private let mostBytes: Int
+    private let maximumCount: Int
+    private let maximumBytes: Int
 
     /// - Parameters:
-    ///   - most: maximum number of reports
-    ///   - mostBytes: maximum bytes of the reports
-    package init(most: Int = 1000, mostBytes: Int = 32 << 20) {
-        self.most = most
-        self.mostBytes = mostBytes
+    ///   - maximumCount: maximum number of reports
+    ///   - maximumBytes: maximum bytes of the reports
+    package init(maximumCount: Int = 1000, maximumBytes: Int = 32 << 20) {
+        self.maximumCount = maximumCount
+        self.maximumBytes = maximumBytes
     }
 
     package func keep(_ report: SessionReport) {
         let bytes = report.footprint
-        guard bytes <= mostBytes else { return }
+        guard bytes <= maximumBytes else { return }
         state.withLock { state in
             if !state.remove(report.id) { state.order.append(report.id) }
             state.entries[report.id] = report
             state.shares.insert(report.id, of: report.client, weight: bytes)
-            while state.entries.count > most || state.bytes > mostBytes { state.makeRoom(for: report.id, of: report.client) }
+            while state.entries.count > maximumCount || state.bytes > maximumBytes { state.makeRoom(for: report.id, of: report.client) }
         }
     }
 
@@ -89,7 +89,7 @@ package final class MemoryArchive: ReportArchive {
             }
             state.annotations[id] = annotation
             state.annotated.append(id)
-            while state.annotated.count > most, let oldest = state.annotated.popFirst() { state.annotations[oldest] = nil }
+            while state.annotated.count > maximumCount, let oldest = state.annotated.popFirst() { state.annotations[oldest] = nil }
             return true
         }
     }

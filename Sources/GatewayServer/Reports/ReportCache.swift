@@ -52,12 +52,12 @@ package final class ReportCache: Sendable {
     }
 
     private let state = Mutex(State())
-    private let most: Int
-    private let mostBytes: Int
+    private let maximumCount: Int
+    private let maximumBytes: Int
 
-    package init(most: Int = 100, mostBytes: Int = 32 << 20) {
-        self.most = most
-        self.mostBytes = mostBytes
+    package init(maximumCount: Int = 100, maximumBytes: Int = 32 << 20) {
+        self.maximumCount = maximumCount
+        self.maximumBytes = maximumBytes
     }
 
     package var statistics: Statistics { state.withLock { $0.statistics } }
@@ -82,7 +82,7 @@ package final class ReportCache: Sendable {
     /// Caches a rendered report, and evicts the least recently used ones if necessary. Does nothing if any session's reports were removed
     /// since ``generation`` was read, because this report may be among them.
     package func keep(_ content: [UInt8], for key: Key, since generation: UInt64) {
-        guard content.count <= mostBytes else { return }
+        guard content.count <= maximumBytes else { return }
         state.withLock { state in
             guard state.generation == generation else { return }
             state.remove(key)
@@ -90,12 +90,12 @@ package final class ReportCache: Sendable {
             state.entries[key] = Entry(content: content, used: state.clock)
             state.statistics.bytes += content.count
             state.statistics.size = state.entries.count
-            while state.entries.count > most || state.statistics.bytes > mostBytes { state.removeOldest() }
+            while state.entries.count > maximumCount || state.statistics.bytes > maximumBytes { state.removeOldest() }
         }
     }
 
     /// Removes a session's reports, which have changed.
-    package func forget(_ id: ULID) {
+    package func purge(_ id: ULID) {
         state.withLock { state in
             state.generation &+= 1
             for key in state.entries.keys where key.id == id { state.remove(key) }

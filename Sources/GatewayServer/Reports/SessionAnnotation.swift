@@ -9,10 +9,10 @@ package struct SessionAnnotation: Sendable, Hashable, Codable {
     /// At most 10,000 characters.
     package var notes: String?
 
-    package static let longestTitle = 200
-    package static let mostTags = 16
+    package static let maximumTitleLength = 200
+    package static let maximumTags = 16
     package static let maximumTagLength = 64
-    package static let longestNotes = 10_000
+    package static let maximumNotesLength = 10_000
 
     package init(title: String? = nil, tags: [String] = [], notes: String? = nil) {
         self.title = title
@@ -51,14 +51,14 @@ package struct SessionAnnotationPatch: Sendable {
             switch (name, value) {
             case ("title", .null): title = .set(nil)
             case ("title", .text(let text)):
-                title = .set(try Self.checked(text, name, upTo: SessionAnnotation.longestTitle, isOneLine: true))
+                title = .set(try Self.checked(text, name, upTo: SessionAnnotation.maximumTitleLength, isOneLine: true))
             case ("notes", .null): notes = .set(nil)
             case ("notes", .text(let text)):
-                notes = .set(try Self.checked(text, name, upTo: SessionAnnotation.longestNotes, isOneLine: false))
+                notes = .set(try Self.checked(text, name, upTo: SessionAnnotation.maximumNotesLength, isOneLine: false))
             case ("tags", .null): tags = .set(nil)
             case ("tags", .list(let list)):
-                guard list.count <= SessionAnnotation.mostTags else {
-                    throw Fault(detail: "at most \(SessionAnnotation.mostTags) tags are allowed")
+                guard list.count <= SessionAnnotation.maximumTags else {
+                    throw Fault(detail: "at most \(SessionAnnotation.maximumTags) tags are allowed")
                 }
                 var checked: [String] = []
                 for tag in list {

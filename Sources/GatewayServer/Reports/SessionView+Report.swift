@@ -31,7 +31,7 @@ extension SessionDetails {
     package init(_ report: SessionReport, _ annotation: SessionAnnotation?, depth: ReportDepth) {
         self.init(
             session: SessionSummary(report, annotation), notes: annotation?.notes,
-            latency: Latencies(firstReply: report.firstReplies.map(Latency.init), lastReply: report.lastReplies.map(Latency.init)),
+            latency: Latencies(firstReply: report.firstLatencies.map(Latency.init), lastReply: report.lastLatencies.map(Latency.init)),
             timeline: report.events.map(Event.init), timelinePruned: report.eventsPruned,
             transcript: depth == .head ? nil : report.lines.map { Line($0, withText: depth == .full) },
             transcriptPruned: report.linesPruned)

@@ -12,12 +12,12 @@ struct CommitMarks {
     /// The ticket to wait for; nil when everything is durable.
     var awaited: UInt64? { marks.last?.ticket }
     /// Whether the `session` message no longer waits for a commit.
-    var isGreeted: Bool { greeting == nil }
+    var isSessionMessageDurable: Bool { greeting == nil }
     /// The last sequence number that may be sent; nil when none may.
-    var sendable: UInt64? { isGreeted ? marks.isEmpty ? .max : durable : nil }
+    var sendable: UInt64? { isSessionMessageDurable ? marks.isEmpty ? .max : durable : nil }
 
     /// Makes the `session` message wait for the current commits.
-    mutating func greet() { greeting = awaited }
+    mutating func holdSessionMessage() { greeting = awaited }
 
     mutating func append(_ ticket: UInt64, sequence: UInt64, accepted: UInt64) {
         if marks.last?.ticket == ticket { marks.removeLast() }

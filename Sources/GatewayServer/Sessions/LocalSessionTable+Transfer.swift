@@ -7,7 +7,7 @@ extension LocalSessionTable {
     package enum Resumption {
         /// The session is on this loop and detached.
         case found(SessionDriver, by: TokenHash)
-        case refused(ResumeError)
+        case rejected(ResumeError)
         /// `sessions.max`
         case full
     }
@@ -20,10 +20,10 @@ extension LocalSessionTable {
     package func resume(
         _ request: ResumeRequest, for client: ClientKey, attemptsLeft: Int = 100, completion: @escaping (Resumption) -> Void
     ) {
-        guard let token = request.token else { return completion(.refused(.unknown)) }
+        guard let token = request.token else { return completion(.rejected(.unknown)) }
         switch loop.shared.sessions.find(token) {
-        case .unknown: completion(.refused(.unknown))
-        case .ended: completion(.refused(.expired))
+        case .unknown: completion(.rejected(.unknown))
+        case .ended: completion(.rejected(.expired))
         case .session(let id, number):
             let local = TransferRequest(id: id, token: token, resume: request, client: client, destination: number)
             if let resumption = release(local) { return completion(resumption) }
@@ -49,18 +49,18 @@ extension LocalSessionTable {
     /// - Returns: nil when the session isn't on this loop any more.
     private func release(_ request: TransferRequest) -> Resumption? {
         guard let driver = self[request.id] else { return nil }
-        guard driver.session.credentials.accept(request.token) else { return .refused(.unknown) }
+        guard driver.session.credentials.accept(request.token) else { return .rejected(.unknown) }
         if driver.session.isExpired(at: loop.clock.now) {
             if !driver.isAttached { driver.end(.expired) }
-            return .refused(.expired)
+            return .rejected(.expired)
         }
-        guard !request.resume.isMalformed, driver.session.canResume(after: request.resume.last) else { return .refused(.badLastSequence) }
+        guard !request.resume.isMalformed, driver.session.canResume(after: request.resume.last) else { return .rejected(.badLastSequence) }
         switch loop.shared.sessions.attach(request.id, of: request.client, loop: request.destination) {
         case .attached: break
         case .full: return .full
-        case .ended: return .refused(.expired)
+        case .ended: return .rejected(.expired)
         }
-        driver.leaveConnection()
+        driver.detachForTakeover()
         // The store must get this loop's changes of the session before those of the next loop.
         if request.destination != number { loop.submitBatch() }
         return .found(driver, by: request.token)
@@ -83,12 +83,12 @@ extension LocalSessionTable {
         afterPendingTransfer(request.id) { home in
             switch home.release(request) {
             case nil: reply(.elsewhere)
-            case .refused(let error): reply(.refused(error))
+            case .rejected(let error): reply(.rejected(error))
             case .full: reply(.full)
             case .found(let driver, _):
-                driver.leaveLoop()
+                driver.finishOnLoop()
                 home.remove(driver)
-                reply(.session(driver.takeTransfer()))
+                reply(.session(driver.makeTransfer()))
             }
         }
     }
@@ -107,7 +107,7 @@ extension LocalSessionTable {
     private func accept(_ reply: TransferReply, by token: TokenHash) -> Resumption? {
         switch reply {
         case .elsewhere: return nil
-        case .refused(let error): return .refused(error)
+        case .rejected(let error): return .rejected(error)
         case .full: return .full
         case .session(let transfer):
             let driver = SessionDriver(receiving: transfer, in: self)

@@ -51,7 +51,7 @@ package final class LocalSessionTable {
         for entry in stored {
             loop.withInput {
                 do throws(RecordError) {
-                    try SessionDriver(restoring: entry, in: self).resumeWork()
+                    try SessionDriver(restoring: entry, in: self).resumeRequests()
                     restored += 1
                 } catch {
                     loop.logger.error("stored session unreadable; discarded", metadata: ["session_id": "\(entry.id)"])
@@ -64,7 +64,7 @@ package final class LocalSessionTable {
     }
 
     /// Ends a displaced session on its event loop.
-    func displace(_ room: SessionRegistry.Room) {
+    func displace(_ room: SessionRegistry.Admission) {
         guard case .displacing(let id, let home) = room else { return }
         if home == number { return displaced(id) }
         loop.shared.mailbox(home)?.displace(id)
@@ -78,7 +78,7 @@ package final class LocalSessionTable {
     ///
     /// - Parameter passed: the time since the last check
     func tickDetached(now: Instant, passed: Instant.Duration) {
-        let isFailing = loop.shared.store?.takesWork == false
+        let isFailing = loop.shared.store?.acceptsWork == false
         for driver in drivers.values where !driver.isAttached {
             if isFailing { driver.postponeExpiry(by: passed) }
             driver.tickDetached(now: now)
@@ -90,7 +90,7 @@ package final class LocalSessionTable {
     func accountMemory() {
         for driver in drivers.values { driver.account() }
         loop.publishMemory()
-        if loop.isShortOfMemory { loop.relieveMemory() }
+        if loop.isShortOfMemory { loop.reclaimMemory() }
     }
 
     func apply(_ settings: GatewaySettings) {

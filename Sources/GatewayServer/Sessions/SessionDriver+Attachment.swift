@@ -21,11 +21,11 @@ extension SessionDriver {
         if let ending = session.ending { return end(ending, connection: connection) }
         detach()
         loop.log("session detached", as: .sessionDetached, of: session.id, connection: connection.id)
-        stayDetached()
+        registerDetached()
     }
 
     /// Closes the session's connection, because another one takes the session over.
-    func leaveConnection() {
+    func detachForTakeover() {
         guard let connection else { return }
         self.connection = nil
         count(connection)
@@ -35,7 +35,7 @@ extension SessionDriver {
     }
 
     /// Marks the session as detached in the registry, after the loss of its connection or of the connection that was resuming it.
-    package func stayDetached() {
+    package func registerDetached() {
         account()
         sessions.displace(loop.shared.sessions.detach(session.id, isUnused: isUnused))
         scheduleDemand()
@@ -60,16 +60,16 @@ extension SessionDriver {
 /// The transfer of a session to another event loop.
 extension SessionDriver {
     /// Finishes the session's work on this event loop.
-    func leaveLoop() {
+    func finishOnLoop() {
         loop.withInput {
             coalescer.release(at: loop.effects.now, all: true) { session.receive($0, effects: &loop.effects) }
-            settle()
+            finishInput()
         }
-        link?.leave()
+        link?.detach()
     }
 
     /// Moves the session out of this driver, which must not be used afterwards.
-    func takeTransfer() -> SessionTransfer {
+    func makeTransfer() -> SessionTransfer {
         var moved = Session(id: session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
         swap(&moved, &session)
         defer { link = nil }

@@ -4,7 +4,7 @@ import GatewayCore
 extension SessionDriver: CommitWaiter {
     /// Adds the changes of the session to the current batch.
     func storeChanges() {
-        guard loop.isStoring, session.isUnstored else { return }
+        guard loop.isStoring, session.hasUnstoredChanges else { return }
         session.store(effects: &loop.effects)
         guard let ticket = loop.awaitCommit(self) else { return }
         commits.append(ticket, sequence: session.outbox.lastSequence, accepted: session.acceptedCount)
@@ -13,7 +13,7 @@ extension SessionDriver: CommitWaiter {
     func commitEnded(_ result: CommitResult) {
         switch result {
         case .committed(let ticket):
-            if let accepted = commits.committed(ticket) { session.keep(first: accepted) }
+            if let accepted = commits.committed(ticket) { session.markCommitted(first: accepted) }
             connection?.socket?.release(upTo: ticket)
         case .failed:
             // A detached session has no client to inform; a client that resumes resends unacknowledged messages.

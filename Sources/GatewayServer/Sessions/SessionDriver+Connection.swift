@@ -11,7 +11,7 @@ extension SessionDriver: WebSocketApplication {
         var occurrence = Timeline.Occurrence.connected
         switch arrival {
         case .new: beginning = .new
-        case .newInstead(let error): beginning = .newInstead(error)
+        case .newAfterFailedResume(let error): beginning = .newAfterFailedResume(error)
         case .resumed(let token, let last):
             presented = token
             let isLost = session.resume(after: last, now: loop.effects.now, wall: loop.effects.wall)
@@ -25,13 +25,13 @@ extension SessionDriver: WebSocketApplication {
         loop.shared.sessions.issue(session.credentials.tokens, for: session.id)
         session.open(beginning, token: token.text, effects: &loop.effects)
         storeChanges()
-        commits.greet()
+        commits.holdSessionMessage()
     }
 
     // MARK: Reading
 
     package var reading: ReadingPermission {
-        ReadingPermission(skipsCompressed: session.isOverBytes(effects: loop.effects), skipsCompressedBinary: !session.takesBinary)
+        ReadingPermission(skipsCompressed: session.isOverBytes(effects: loop.effects), skipsCompressedBinary: !session.acceptsBinary)
     }
 
     package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {
@@ -43,8 +43,8 @@ extension SessionDriver: WebSocketApplication {
         dispatch()
     }
 
-    package func refuseSkipped(_ kind: MessageKind) {
-        session.refuseSkipped(isBinary: kind == .binary, effects: &loop.effects)
+    package func rejectSkipped(_ kind: MessageKind) {
+        session.rejectSkipped(isBinary: kind == .binary, effects: &loop.effects)
     }
 
     package func admitsControlFrame(of byteCount: Int) -> Bool {
@@ -57,8 +57,8 @@ extension SessionDriver: WebSocketApplication {
         storeChanges()
         var writing = WritingState()
         writing.awaitedTicket = commits.awaited
-        writing.isGreeted = commits.isGreeted
-        if isLinkRemote, link != nil, loop.effects.promisesOnly {
+        writing.isSessionMessageDurable = commits.isSessionMessageDurable
+        if isLinkRemote, link != nil, loop.effects.awaitingCommitOnly {
             writing.replyDelay = session.acknowledgementDelay.map(Instant.Duration.nanoseconds)
         }
         return writing
@@ -78,7 +78,7 @@ extension SessionDriver: WebSocketApplication {
 
     package func written(_ report: ConnectionReport?) -> Bool {
         if let report {
-            session.ledger.connection = report.memory
+            session.memoryUsage.connection = report.memory
             session.roundTripNanoseconds = report.roundTripNanoseconds
         }
         updateUpstreamMemory()
@@ -91,13 +91,13 @@ extension SessionDriver: WebSocketApplication {
     // MARK: Events
 
     package func commitFailed() -> Set<RequestKey>? {
-        guard commits.isGreeted else {
+        guard commits.isSessionMessageDurable else {
             fail(.storeUnavailable, source: .gateway, close: .tryAgainLater)
             return nil
         }
-        let refused = session.refuseUnkept(effects: &loop.effects)
+        let rejected = session.rejectUncommitted(effects: &loop.effects)
         dispatch()
-        return refused
+        return rejected
     }
 
     package func tick() -> Bool {

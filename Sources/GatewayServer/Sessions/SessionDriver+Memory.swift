@@ -2,15 +2,15 @@ import GatewayCore
 
 /// The memory usage of a session.
 extension SessionDriver {
-    var memoryUsage: MemoryRelief.Usage {
-        MemoryRelief.Usage(
-            id: session.id, loop: sessions.number, client: session.client, total: session.ledger.total,
+    var memoryUsage: MemoryReclaim.Usage {
+        MemoryReclaim.Usage(
+            id: session.id, loop: sessions.number, client: session.client, total: session.memoryUsage.total,
             history: session.history.footprint, isAttached: isAttached)
     }
 
     /// Cuts the history to reclaim memory.
-    func relieve() {
-        session.relieve()
+    func dropHistory() {
+        session.dropHistory()
         account()
     }
 

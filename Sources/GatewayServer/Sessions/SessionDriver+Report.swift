@@ -11,7 +11,7 @@ extension SessionDriver {
         return LiveSession(
             report: session.report(depth), link: link, connectedAt: session.connectedAt,
             expiresAt: session.expiresAt == .max ? nil : session.expiresAt, inFlight: session.inFlight.count,
-            memoryBytes: session.ledger.total, outboxMessages: session.outbox.count, waitingBytes: session.outbox.waitingBytes,
+            memoryBytes: session.memoryUsage.total, outboxMessages: session.outbox.count, waitingBytes: session.outbox.waitingBytes,
             lastSequence: session.outbox.lastSequence)
     }
 }

@@ -23,7 +23,7 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
     private func makeLink() -> any UpstreamLink {
         let made = loop.upstreams.makeLink(for: self, id: session.id)
         link = made
-        isLinkRemote = !made.isAtOnce
+        isLinkRemote = !made.isSynchronous
         demanded = wantedEvents
         made.demand(demanded)
         return made
@@ -48,7 +48,7 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
     }
 
     private func coalesce(_ event: consuming UpstreamEvent) {
-        coalescer.take(event, at: loop.effects.now) { session.receive($0, effects: &loop.effects) }
+        coalescer.process(event, at: loop.effects.now) { session.receive($0, effects: &loop.effects) }
         scheduleRelease()
     }
 
@@ -71,9 +71,9 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
         }
     }
 
-    package func consumed(_ bytes: Int) { session.upstreamTook(bytes) }
+    package func consumed(_ bytes: Int) { session.upstreamConsumed(bytes) }
 
-    package func played(_ bytes: Int, of request: RequestKey) { session.heard(bytes, of: request) }
+    package func played(_ bytes: Int, of request: RequestKey) { session.setPlayed(bytes, of: request) }
 
     package func conversation(before request: RequestKey, lines: Int, bytes: Int) -> [ConversationLine] {
         session.history.conversation(before: request, lines: lines, bytes: bytes)
@@ -82,7 +82,7 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
     /// Updates the memory usage of undelivered upstream responses.
     func updateUpstreamMemory() {
         replaceLink()
-        session.ledger.upstreamAnswers = (link?.heldBytes ?? 0) + coalescer.heldBytes
+        session.memoryUsage.upstreamAnswers = (link?.heldBytes ?? 0) + coalescer.heldBytes
     }
 
     /// Closes an outdated link when no request is in flight.

@@ -9,7 +9,7 @@ package final class SessionDriver {
     /// How the session was attached to its connection.
     package enum Arrival {
         case new
-        case newInstead(ResumeError)
+        case newAfterFailedResume(ResumeError)
         /// Resumed by a token, after the last sequence number that the client received.
         case resumed(by: TokenHash, after: UInt64?)
     }
@@ -59,12 +59,12 @@ package final class SessionDriver {
         session.move(toClockAheadBy: loop.clock.offset - transfer.clockOffset.nanoseconds)
         session.sharedPolicy = loop.settings.session
         link = transfer.link
-        isLinkRemote = link?.isAtOnce == false
+        isLinkRemote = link?.isSynchronous == false
         demanded = transfer.demanded
         link?.move(to: self, on: loop.eventLoop)
     }
 
-    /// Restores a session from the store. ``resumeWork()`` forwards its requests in flight again.
+    /// Restores a session from the store. ``resumeRequests()`` forwards its requests in flight again.
     ///
     /// - Throws: if its records are inconsistent.
     init(restoring stored: StoredSession, in sessions: LocalSessionTable) throws(RecordError) {
@@ -79,18 +79,18 @@ package final class SessionDriver {
     }
 
     /// Registers a restored session and forwards its requests in flight. Must be called in the same input as the restoring initializer.
-    func resumeWork() {
+    func resumeRequests() {
         loop.shared.sessions.restore(
             session.id, of: session.client, tokens: session.credentials.tokens, isUnused: isUnused,
-            waited: session.detachedAt.map { loop.effects.now - $0 } ?? .zero, loop: sessions.number)
+            detachedDuration: session.detachedAt.map { loop.effects.now - $0 } ?? .zero, loop: sessions.number)
         sessions.add(self)
         dispatch()
-        settle()
+        finishInput()
     }
 
     var isAttached: Bool { connection != nil }
     /// Whether the session never accepted a message: a client that resumes it would miss nothing.
-    var isUnused: Bool { session.remembered.count == 0 && session.outbox.lastSequence == 0 && session.inFlight.isEmpty }
+    var isUnused: Bool { session.recentIDs.count == 0 && session.outbox.lastSequence == 0 && session.inFlight.isEmpty }
 
     func apply(_ settings: GatewaySettings) {
         session.sharedPolicy = settings.session
@@ -102,11 +102,11 @@ package final class SessionDriver {
 
     /// Sends the effects of the input to the connection; a detached session keeps them in its outbox.
     func flush() {
-        if let connection { connection.socket?.flush() } else { settle() }
+        if let connection { connection.socket?.flush() } else { finishInput() }
     }
 
     /// Finishes an input of a detached session.
-    func settle() {
+    func finishInput() {
         updateUpstreamMemory()
         session.enforceBudget(effects: &loop.effects)
         account()
@@ -118,7 +118,7 @@ package final class SessionDriver {
 
     /// Reports a change of the session's memory usage to the event loop.
     func account() {
-        let total = session.ledger.total
+        let total = session.memoryUsage.total
         guard total != accounted else { return }
         let change = total - accounted
         accounted = total

@@ -15,7 +15,7 @@ extension NIOLoopBound: SessionMailbox where Value == LocalSessionTable {
         eventLoop.execute { value.reportMemoryUsage() }
     }
 
-    package func perform(_ steps: [MemoryRelief.Step]) {
+    package func perform(_ steps: [MemoryReclaim.Step]) {
         eventLoop.execute { value.perform(steps) }
     }
 }

@@ -12,7 +12,7 @@ package protocol SessionMailbox: Sendable {
     /// Reports the memory usage of the loop's sessions to the running memory reclaim.
     func reportMemoryUsage()
     /// Performs steps of the memory reclaim.
-    func perform(_ steps: [MemoryRelief.Step])
+    func perform(_ steps: [MemoryReclaim.Step])
 }
 
 /// A request of one event loop for the transfer of a session from another.
@@ -28,7 +28,7 @@ package struct TransferRequest: Sendable {
 /// The reply to a ``TransferRequest``.
 package enum TransferReply: Sendable {
     case session(SessionTransfer)
-    case refused(ResumeError)
+    case rejected(ResumeError)
     /// `sessions.max`
     case full
     /// The session isn't on this loop any more.

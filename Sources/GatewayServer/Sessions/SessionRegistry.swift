@@ -28,7 +28,7 @@ package final class SessionRegistry: Sendable {
     }
 
     /// The admission of a session, and the session that was displaced for it.
-    package enum Room: Equatable, Sendable {
+    package enum Admission: Equatable, Sendable {
         /// Admitted; the displaced session can't be resumed any more, and the caller ends it on its event loop.
         case displacing(ULID, loop: Int)
         case free
@@ -60,7 +60,7 @@ package final class SessionRegistry: Sendable {
         /// The detached sessions that never accepted a message: their clients would miss nothing.
         var unused = EvictionTable<ULID>()
         /// The restored sessions and how long they have been detached, until ``orderRestored()``.
-        var restored: [(id: ULID, waited: Instant.Duration)] = []
+        var restored: [(id: ULID, detachedDuration: Instant.Duration)] = []
         /// The tokens of ended sessions, the oldest first.
         var ended: Deque<TokenHash> = []
         var endedTokens: Set<TokenHash> = []
@@ -99,7 +99,7 @@ package final class SessionRegistry: Sendable {
         /// Ends the detached session that is evicted first for a session of `client`.
         ///
         /// - Parameter spared: the session that was just detached, evicted only if there is no other
-        mutating func displace(for client: ClientKey, sparing spared: ULID? = nil) -> Room {
+        mutating func displace(for client: ClientKey, sparing spared: ULID? = nil) -> Admission {
             let victim = unused.victim(for: client, single: true) ?? waiting.victim(for: client, sparing: spared) ?? spared
             guard let victim, let loop = end(victim) else { return .full }
             return .displacing(victim, loop: loop)
@@ -120,10 +120,10 @@ package final class SessionRegistry: Sendable {
 
     /// Registers a new, attached session if the limits admit it. At the limit of detached sessions, one is displaced: of the same client,
     /// or of the client that has most.
-    package func begin(_ id: ULID, of client: ClientKey, loop: Int) -> Room {
+    package func begin(_ id: ULID, of client: ClientKey, loop: Int) -> Admission {
         state.withLock { state in
             guard state.attached < state.limits.attached else { return .full }
-            let room = state.detached < state.limits.detached ? Room.free : state.displace(for: client)
+            let room = state.detached < state.limits.detached ? Admission.free : state.displace(for: client)
             guard room != .full else { return .full }
             state.entries[id] = Entry(loop: loop, client: client, isAttached: true)
             state.attached += 1
@@ -133,12 +133,14 @@ package final class SessionRegistry: Sendable {
 
     /// Registers a detached session from the store. Their number may exceed the current `sessions.max_detached`.
     ///
-    /// - Parameter waited: how long the session has been detached
-    package func restore(_ id: ULID, of client: ClientKey, tokens: [TokenHash], isUnused: Bool, waited: Instant.Duration, loop: Int) {
+    /// - Parameter detachedDuration: how long the session has been detached
+    package func restore(
+        _ id: ULID, of client: ClientKey, tokens: [TokenHash], isUnused: Bool, detachedDuration: Instant.Duration, loop: Int
+    ) {
         state.withLock { state in
             state.entries[id] = Entry(loop: loop, client: client, tokens: tokens, isAttached: false)
             state.detach(id, of: client, isUnused: isUnused)
-            state.restored.append((id, waited))
+            state.restored.append((id, detachedDuration))
             for token in tokens { state.sessions[token] = id }
         }
     }
@@ -147,7 +149,7 @@ package final class SessionRegistry: Sendable {
     /// registered.
     package func orderRestored() {
         state.withLock { state in
-            for (id, _) in state.restored.sorted(by: { ($0.waited, $1.id) > ($1.waited, $0.id) }) {
+            for (id, _) in state.restored.sorted(by: { ($0.detachedDuration, $1.id) > ($1.detachedDuration, $0.id) }) {
                 guard let entry = state.entries[id], !entry.isAttached else { continue }
                 state.detach(id, of: entry.client, isUnused: state.unused.contains(id))
             }
@@ -198,7 +200,7 @@ package final class SessionRegistry: Sendable {
     /// Detaches a session. Above the limit of detached sessions one of them is displaced, possibly this one.
     ///
     /// - Parameter isUnused: whether the session never accepted a message
-    package func detach(_ id: ULID, isUnused: Bool) -> Room {
+    package func detach(_ id: ULID, isUnused: Bool) -> Admission {
         state.withLock { state in
             guard let entry = state.entries[id], entry.isAttached else { return .free }
             state.entries[id]?.isAttached = false
@@ -214,7 +216,8 @@ package final class SessionRegistry: Sendable {
 extension SessionRegistry.Limits {
     package init(_ configuration: GatewayConfiguration) {
         self.init(
-            attached: GatewaySizes.orOff(configuration.sessions.max), detached: GatewaySizes.orOff(configuration.sessions.maxDetached)
+            attached: ConfiguredLimit.unlimitedIfZero(configuration.sessions.max),
+            detached: ConfiguredLimit.unlimitedIfZero(configuration.sessions.maxDetached)
         )
     }
 }

@@ -18,7 +18,7 @@ package struct GatewaySettings: Sendable {
     package var socketQueueBytes: Int
     /// `delivery.coalesce`; zero when off.
     package var coalesce: Instant.Duration
-    package var memoryRelief: MemoryRelief
+    package var memoryReclaim: MemoryReclaim
     package var maximumHeaderBytes: Int
     package var maximumHeaders: Int
     package var acceptsQueryTokens: Bool
@@ -48,17 +48,17 @@ extension GatewaySettings {
             maxMessageBytes: configuration.websocket.maxMessageBytes, maxFragments: configuration.websocket.maxFragments)
         compression = configuration.websocket.compression
         isDevelopment = configuration.environment == .development
-        handshakeTimeout = .nanoseconds(GatewaySizes.orOff(configuration.tls.handshakeTimeout))
-        headerTimeout = .nanoseconds(GatewaySizes.orOff(configuration.http.headerTimeout))
-        closeTimeout = .nanoseconds(GatewaySizes.orOff(configuration.websocket.closeTimeout))
-        sendTimeout = .nanoseconds(GatewaySizes.orOff(configuration.delivery.sendTimeout))
-        maximumAge = .nanoseconds(GatewaySizes.orOff(configuration.connections.maxAge))
-        sweepInterval = .nanoseconds(GatewaySizes.orOff(configuration.sessions.sweep))
-        socketQueueBytes = GatewaySizes.orOff(configuration.delivery.socketQueueBytes)
+        handshakeTimeout = .nanoseconds(ConfiguredLimit.unlimitedIfZero(configuration.tls.handshakeTimeout))
+        headerTimeout = .nanoseconds(ConfiguredLimit.unlimitedIfZero(configuration.http.headerTimeout))
+        closeTimeout = .nanoseconds(ConfiguredLimit.unlimitedIfZero(configuration.websocket.closeTimeout))
+        sendTimeout = .nanoseconds(ConfiguredLimit.unlimitedIfZero(configuration.delivery.sendTimeout))
+        maximumAge = .nanoseconds(ConfiguredLimit.unlimitedIfZero(configuration.connections.maxAge))
+        sweepInterval = .nanoseconds(ConfiguredLimit.unlimitedIfZero(configuration.sessions.sweep))
+        socketQueueBytes = ConfiguredLimit.unlimitedIfZero(configuration.delivery.socketQueueBytes)
         coalesce = Instant.Duration(configuration.delivery.coalesce)
-        memoryRelief = MemoryRelief(budget: GatewaySizes.orOff(configuration.sessions.totalMemoryBudget))
-        maximumHeaderBytes = GatewaySizes.orOff(configuration.http.maxHeaderBytes)
-        maximumHeaders = GatewaySizes.orOff(configuration.http.maxHeaders)
+        memoryReclaim = MemoryReclaim(budget: ConfiguredLimit.unlimitedIfZero(configuration.sessions.totalMemoryBudget))
+        maximumHeaderBytes = ConfiguredLimit.unlimitedIfZero(configuration.http.maxHeaderBytes)
+        maximumHeaders = ConfiguredLimit.unlimitedIfZero(configuration.http.maxHeaders)
         acceptsQueryTokens = configuration.http.queryTokens
         allowedOrigins = Set(configuration.http.allowedOrigins)
         offersEcho = configuration.conformance.echo

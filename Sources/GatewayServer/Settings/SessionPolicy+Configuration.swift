@@ -13,23 +13,23 @@ extension SessionPolicy {
         text = Self.perMinute(limits.textPerMinute, burst: 0.25)
         audio = Self.perMinute(limits.audioPerMinute, burst: 0.25)
         control = Self.perMinute(limits.controlPerMinute, burst: 0.25)
-        refusals = Self.perMinute(limits.refusalsPerMinute, burst: 1)
+        rejections = Self.perMinute(limits.refusalsPerMinute, burst: 1)
         violations = Self.perMinute(messages.maxViolations, burst: 1)
         chunks = Rate(units: Double(limits.audioChunksPerSecond), per: .seconds(1), burst: 5 * Double(limits.audioChunksPerSecond))
         realtime = Rate(units: limits.audioRealtimeFactor * 1e6, per: .seconds(1), burst: 5e6)
         bytes = Rate(units: Double(limits.bytesPerSecond), per: .seconds(1), burst: 4 * Double(limits.bytesPerSecond))
         clientFactor = limits.perAddressFactor
         global = Rate(units: Double(limits.globalPerSecond), per: .seconds(1), burst: Double(limits.globalPerSecond))
-        lifetime = GatewaySizes.orOff(sessions.ttl)
-        idle = GatewaySizes.orOff(sessions.idle)
+        lifetime = ConfiguredLimit.unlimitedIfZero(sessions.ttl)
+        idle = ConfiguredLimit.unlimitedIfZero(sessions.idle)
         resumeWindow = sessions.resumeWindow.clampedNanoseconds
         historyMessages = sessions.historyMessages
         historyBytes = sessions.historyBytes
         duplicateIDs = sessions.duplicateIDs
-        outboxMessages = GatewaySizes.orOff(sessions.outboxMessages)
-        outboxBytes = GatewaySizes.orOff(sessions.outboxBytes)
-        memoryBudget = GatewaySizes.orOff(sessions.memoryBudget)
-        upstreamQueueBytes = GatewaySizes.orOff(configuration.delivery.upstreamQueueBytes)
+        outboxMessages = ConfiguredLimit.unlimitedIfZero(sessions.outboxMessages)
+        outboxBytes = ConfiguredLimit.unlimitedIfZero(sessions.outboxBytes)
+        memoryBudget = ConfiguredLimit.unlimitedIfZero(sessions.memoryBudget)
+        upstreamQueueBytes = ConfiguredLimit.unlimitedIfZero(configuration.delivery.upstreamQueueBytes)
         heartbeatMilliseconds = configuration.heartbeat.interval.clampedMilliseconds
         namedLimits = Self.namedLimits(configuration)
     }
@@ -53,7 +53,7 @@ extension SessionPolicy {
             (Limit.chunk.name, Double(configuration.limits.audioChunksPerSecond)),
             (Limit.realtime.name, configuration.limits.audioRealtimeFactor),
             (Limit.control.name, Double(configuration.limits.controlPerMinute)),
-            (Limit.refusal.name, Double(configuration.limits.refusalsPerMinute)),
+            (Limit.rejection.name, Double(configuration.limits.refusalsPerMinute)),
             (Limit.byte.name, Double(configuration.limits.bytesPerSecond)),
             ("limits.per_address_factor", configuration.limits.perAddressFactor),
             ("limits.global_per_second", Double(configuration.limits.globalPerSecond)),

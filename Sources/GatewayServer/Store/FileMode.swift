@@ -13,7 +13,7 @@ struct FileMode {
     }
 
     var isFile: Bool { mode & S_IFMT == S_IFREG }
-    var isFolder: Bool { mode & S_IFMT == S_IFDIR }
+    var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
     /// Whether any user may execute the file.
     var isExecutable: Bool { mode & 0o111 != 0 }
 }

@@ -60,7 +60,7 @@ extension SQLiteStore {
     static func prepareFile(_ path: String) throws(StoreError) {
         do {
             try FileManager.default.createDirectory(
-                atPath: FolderAccess.folder(of: path), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                atPath: DirectoryAccess.directory(of: path), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
             let code = (error as? CocoaError)?.code
             throw StoreError(
@@ -76,7 +76,7 @@ extension SQLiteStore {
     static func examine(_ path: String) throws(StoreError) {
         guard let mode = FileMode(of: path) else {
             guard errno == ENOENT else { throw StoreError(path: path, problem: String(cString: strerror(errno))) }
-            if let reason = FolderAccess.obstacle(toWritingIn: FolderAccess.folder(of: path)) {
+            if let reason = DirectoryAccess.failureReason(writingIn: DirectoryAccess.directory(of: path)) {
                 throw StoreError(path: path, problem: "can't create it: \(reason)")
             }
             return
@@ -86,7 +86,7 @@ extension SQLiteStore {
             throw StoreError(path: path, problem: "can't open it for writing: \(String(cString: strerror(errno)))")
         }
         // SQLite creates the `-wal` file in the same directory.
-        if let reason = FolderAccess.obstacle(toWritingIn: FolderAccess.folder(of: path)) {
+        if let reason = DirectoryAccess.failureReason(writingIn: DirectoryAccess.directory(of: path)) {
             throw StoreError(path: path, problem: "its directory isn't writable: \(reason)")
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)

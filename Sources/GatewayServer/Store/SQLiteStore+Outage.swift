@@ -13,7 +13,7 @@ extension SQLiteStore {
 
     /// Records a failed commit.
     func beginOutage(_ error: StoreError) {
-        if !failing.exchange(true, ordering: .relaxed) {
+        if !isFailing.exchange(true, ordering: .relaxed) {
             log(.error, as: .storeFailing, "commits to the store fail; retrying", ["error": "\(error)"])
         }
         health.set(.store, .notReady(error.description))
@@ -21,7 +21,7 @@ extension SQLiteStore {
 
     /// Records the first successful commit after failed ones.
     func endOutage() {
-        guard !missing.load(ordering: .relaxed) else { return }
+        guard !isFileMissing.load(ordering: .relaxed) else { return }
         health.set(.store, .ready)
         log(.notice, as: .storeRecovered, "commits to the store succeed again")
     }
@@ -37,7 +37,7 @@ extension SQLiteStore {
     }
 
     /// Logs the counts of suppressed lines that no later line has reported.
-    func tellSuppressed() {
+    func logSuppressed() {
         for (topic, suppressed) in throttle.withLock({ $0.collect(now: Instant(nanoseconds: LoopClock.monotonicNanoseconds())) }) {
             logger.info("log lines suppressed", metadata: ["topic": "\(topic)", "suppressed": .stringConvertible(suppressed)])
         }

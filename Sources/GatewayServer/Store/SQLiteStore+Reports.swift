@@ -143,14 +143,14 @@ extension SQLiteStore: ReportArchive {
     /// Whether less than 1 MiB is free on the disk, so that commits may fail. Evicting reports wouldn't free disk space for long.
     var isDiskFull: Bool {
         var status = statvfs()
-        guard statvfs(FolderAccess.folder(of: path), &status) == 0 else { return true }
+        guard statvfs(DirectoryAccess.directory(of: path), &status) == 0 else { return true }
         return UInt64(status.f_bavail) * UInt64(status.f_frsize) < 1 << 20
     }
 
     /// Evicts the oldest reports of the client with the most report bytes, when the file has reached its maximum size.
     ///
     /// - Returns: false when there are no reports
-    func giveUpReports() -> Bool {
+    func evictReports() -> Bool {
         let removed = try? database.write { database in
             // Covered by the index. A full file is rare, and several reports are evicted at once.
             let clients = try Row.fetchAll(

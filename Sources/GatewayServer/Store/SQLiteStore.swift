@@ -32,14 +32,14 @@ package final class SQLiteStore: SessionStore {
 
     let database: DatabaseQueue
     private let state = Mutex(State())
-    let failing = Atomic<Bool>(false)
+    let isFailing = Atomic<Bool>(false)
     let throttle = Mutex(LogThrottle<LogTopic>(lines: 5, per: .seconds(60)))
     let thread: NIOThreadPool
     let path: String
     /// Device and inode of the opened file.
     private let identity: [Int]?
     /// Whether the file was removed or replaced, so that further writes would be lost.
-    let missing = Atomic<Bool>(false)
+    let isFileMissing = Atomic<Bool>(false)
     let health: HealthRegistry
     let logger: Logger
 
@@ -112,8 +112,8 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
-    package var takesWork: Bool {
-        !failing.load(ordering: .relaxed) && !missing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.maxWaitingBytes }
+    package var acceptsWork: Bool {
+        !isFailing.load(ordering: .relaxed) && !isFileMissing.load(ordering: .relaxed) && state.withLock { $0.bytes < Self.maxWaitingBytes }
     }
 
     package func submit(
@@ -131,7 +131,7 @@ package final class SQLiteStore: SessionStore {
         let (begins, failed) = state.withLock { state in
             var waiting = waiting
             // The next attempt may be seconds away.
-            let failed = failing.load(ordering: .relaxed) ? waiting.failed.take() : nil
+            let failed = isFailing.load(ordering: .relaxed) ? waiting.failed.take() : nil
             state.waiting.append(waiting)
             state.bytes += waiting.bytes
             if let report = waiting.report { state.reports[report.id] = report }
@@ -181,17 +181,17 @@ package final class SQLiteStore: SessionStore {
                 try database.writeWithoutTransaction { database in
                     try database.inTransaction(.immediate) {
                         // After a failure, only a successful write proves that there is room again.
-                        if failing.load(ordering: .relaxed) { try Self.probe(database) }
+                        if isFailing.load(ordering: .relaxed) { try Self.probe(database) }
                         try Self.apply(waiting.map(\.batch), to: database)
                         for report in waiting.compactMap(\.report) { try Self.put(report, to: database) }
                         return .commit
                     }
                 }
-                if failing.exchange(false, ordering: .relaxed) { endOutage() }
+                if isFailing.exchange(false, ordering: .relaxed) { endOutage() }
                 return true
             } catch {
                 if (error as? DatabaseError)?.resultCode == .SQLITE_FULL, !isDiskFull {
-                    if giveUpReports() {
+                    if evictReports() {
                         log(.warning, as: .storeFull, "the store is full: evicting the oldest reports", ["path": "\(path)"])
                         continue
                     }
@@ -199,7 +199,7 @@ package final class SQLiteStore: SessionStore {
                         log(
                             .warning, as: .storeFull, "the store is full: dropping reports of ended sessions",
                             ["path": "\(path)"])
-                        giveUpReports(in: &waiting)
+                        evictReports(in: &waiting)
                         continue
                     }
                 }
@@ -221,7 +221,7 @@ package final class SQLiteStore: SessionStore {
         for failed in others { failed() }
     }
 
-    private func giveUpReports(in waiting: inout [Waiting]) {
+    private func evictReports(in waiting: inout [Waiting]) {
         let before = waiting.reduce(0) { $0 + $1.bytes }
         let ids = waiting.compactMap(\.report?.id)
         for index in waiting.indices { waiting[index].report = nil }
@@ -264,7 +264,7 @@ package final class SQLiteStore: SessionStore {
     /// stays free for reuse.
     package func sweep() {
         thread.submit { [self] _ in
-            tellSuppressed()
+            logSuppressed()
             guard isFileInPlace() else { return }
             checkpoint()
             vacuumAll()
@@ -308,15 +308,15 @@ package final class SQLiteStore: SessionStore {
     private func isFileInPlace() -> Bool {
         guard Self.identity(of: path) != identity else { return true }
         let problem = StoreError(path: path, problem: "the file was removed or replaced; restart the gateway").description
-        if !missing.exchange(true, ordering: .relaxed) {
+        if !isFileMissing.exchange(true, ordering: .relaxed) {
             logger.critical("the store's file is lost: new work is rejected", metadata: ["error": "\(problem)"])
         }
         health.set(.store, .notReady(problem))
         return false
     }
 
-    package func forget() async throws {
-        guard takesWork else { throw StoreError(path: path, problem: "commits fail at the moment; retry later") }
+    package func purge() async throws {
+        guard acceptsWork else { throw StoreError(path: path, problem: "commits fail at the moment; retry later") }
         let (outcomes, continuation) = AsyncStream.makeStream(of: Bool.self)
         submit(Waiting(batch: StoreBatch(), committed: { continuation.yield(true) }, failed: { continuation.yield(false) }))
         let isStored = await outcomes.first { _ in true } ?? false

@@ -18,7 +18,7 @@ package protocol SessionStore: Sendable {
     func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void)
 
     /// Whether new work should be submitted: false while commits fail or too many bytes wait for them.
-    var takesWork: Bool { get }
+    var acceptsWork: Bool { get }
 
     /// Returns free space to the file system. Doesn't block.
     func sweep()
@@ -26,7 +26,7 @@ package protocol SessionStore: Sendable {
     /// Returns when all submitted batches are durable and deleted content is gone from the log as well.
     ///
     /// - Throws: when commits fail
-    func forget() async throws
+    func purge() async throws
 
     /// Waits for submitted batches and closes the file.
     func close() async

@@ -55,7 +55,7 @@ package struct StoreError: Error, CustomStringConvertible, Sendable {
     /// Whether the disk is full or read-only. When SQLite can't create a file, it doesn't distinguish this from missing permissions.
     private static func isOnUnwritableDisk(_ path: String) -> Bool {
         var status = statvfs()
-        guard statvfs(FolderAccess.folder(of: path), &status) == 0 else { return false }
+        guard statvfs(DirectoryAccess.directory(of: path), &status) == 0 else { return false }
         return status.f_flag & UInt(ST_RDONLY) != 0 || status.f_bavail == 0 || status.f_files > 0 && status.f_favail == 0
     }
 

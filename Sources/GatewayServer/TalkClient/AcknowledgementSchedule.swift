@@ -40,7 +40,7 @@ package struct AcknowledgementSchedule: Sendable {
     }
 
     /// Returns the sequence number to acknowledge if an `ack` is due, and clears the schedule.
-    package mutating func take(now: Instant) -> Int64? {
+    package mutating func dueSequence(now: Instant) -> Int64? {
         guard let deadline, deadline <= now else { return nil }
         self.deadline = nil
         pending = 0

@@ -20,8 +20,8 @@ package struct AudioUpload: Sendable {
         case wait(until: Instant?)
     }
 
-    package enum Verdict: Sendable, Equatable {
-        case goesOn(after: Duration)
+    package enum Recovery: Sendable, Equatable {
+        case continues(after: Duration)
         case fails
     }
 
@@ -56,9 +56,9 @@ package struct AudioUpload: Sendable {
     /// Chunks that the gateway has acknowledged as accepted.
     package private(set) var accepted = 0
     /// Number of rejections.
-    package private(set) var refusals = 0
+    package private(set) var rejections = 0
     /// Rejections since the last progress.
-    private var consecutiveRefusals = 0
+    private var consecutiveRejections = 0
     /// Pacing: chunk `originChunk` is due at `origin`, and each further chunk `interval` nanoseconds later; nil: chunks are due at once.
     private var origin = Instant(nanoseconds: 0)
     private var originChunk = 1
@@ -84,26 +84,26 @@ package struct AudioUpload: Sendable {
         }
         guard chunks > accepted, chunks < next else { return }
         accepted = chunks
-        consecutiveRefusals = 0
+        consecutiveRejections = 0
     }
 
     /// Records that the gateway has rejected a chunk.
     ///
     /// - Parameter code: the error code; only `too_fast`, `rate_limited` and `overloaded` are temporary
     /// - Returns: how long the stream pauses, or that it can't continue
-    package mutating func refused(_ code: String, chunk: Int?, retryAfter milliseconds: Int64?, now: Instant) -> Verdict {
+    package mutating func rejected(_ code: String, chunk: Int?, retryAfter milliseconds: Int64?, now: Instant) -> Recovery {
         guard ["too_fast", "rate_limited", "overloaded"].contains(code), state != .opening, state != .ended else { return .fails }
         guard let chunk, chunk > accepted, chunk < next else { return .fails }
         accepted = chunk - 1
         next = chunk
-        refusals += 1
-        consecutiveRefusals += 1
+        rejections += 1
+        consecutiveRejections += 1
         slowDown()
         let advice = milliseconds.map { Duration.milliseconds(max(0, min($0, 3_600_000))) }
-        let backoff = min(Self.firstDelay * (1 << min(consecutiveRefusals - 1, 10)), Self.longestDelay)
+        let backoff = min(Self.firstDelay * (1 << min(consecutiveRejections - 1, 10)), Self.longestDelay)
         let delay = advice ?? backoff
         state = .pausing(until: now.advanced(by: delay))
-        return .goesOn(after: delay)
+        return .continues(after: delay)
     }
 
     /// Continues on a new connection, after the gateway has accepted `chunks` chunks of the open stream.
@@ -113,14 +113,14 @@ package struct AudioUpload: Sendable {
         guard (0..<next).contains(chunks) else { return false }
         accepted = chunks
         next = chunks + 1
-        consecutiveRefusals = 0
+        consecutiveRejections = 0
         state = .pausing(until: now)
         return true
     }
 
     /// Restarts from the first chunk, because the gateway has no such stream.
     package mutating func reopened() {
-        (accepted, next, consecutiveRefusals, state) = (0, 1, 0, .opening)
+        (accepted, next, consecutiveRejections, state) = (0, 1, 0, .opening)
     }
 
     /// Returns the next action. To be called again after each action except `wait` and `end`.
@@ -152,7 +152,7 @@ package struct AudioUpload: Sendable {
 
     /// Ends the stream. A real-time stream without a rejection doesn't wait for its last acknowledgement, which can take a second.
     private mutating func finish(_ now: Instant) -> Action {
-        if pace == .realtime, refusals == 0 || accepted == chunkCount {
+        if pace == .realtime, rejections == 0 || accepted == chunkCount {
             state = .ended
             return .end
         }

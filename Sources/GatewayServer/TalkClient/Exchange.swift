@@ -22,7 +22,7 @@ package struct Exchange: Sendable {
         self.sentAt = sentAt
     }
 
-    package var isOver: Bool { doneAt != nil }
+    package var isComplete: Bool { doneAt != nil }
 
     /// Records that the end of the audio was sent; latencies are measured from here.
     package mutating func ended(now: Instant) {
@@ -33,7 +33,7 @@ package struct Exchange: Sendable {
     package mutating func repeated() { wasRepeated = true }
 
     /// Records a message that belongs to this request.
-    package mutating func take(_ message: ServerMessage, now: Instant) {
+    package mutating func record(_ message: ServerMessage, now: Instant) {
         switch message.type {
         case "ack":
             if acknowledgedAt == nil || kind == .audio, firstAt == nil { acknowledgedAt = now }

@@ -3,7 +3,7 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
     case answered = 0
     case usage = 2
     case noConnection = 3
-    case refused = 4
+    case rejected = 4
     case failed = 5
     case timedOut = 6
     case lost = 7
@@ -13,7 +13,7 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
     package init(_ error: ClientWebSocketError) {
         switch error {
         case .cannotConnect, .tls, .lost: self = .noConnection
-        case .refused: self = .refused
+        case .rejected: self = .rejected
         // A server that sends an invalid 101 response isn't a gateway, so there is no connection.
         case .handshake: self = .noConnection
         case .timedOut: self = .timedOut
@@ -42,7 +42,7 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
         case .answered: "every request got its response"
         case .usage: "wrong usage, or a file that can't be read or written"
         case .noConnection: "no connection, or TLS failed"
-        case .refused: "the upgrade was rejected with an HTTP status"
+        case .rejected: "the upgrade was rejected with an HTTP status"
         case .failed: "the gateway responded with an error, or without requested audio"
         case .timedOut: "no response in time"
         case .lost: "the connection was lost, or closed with a code other than 1000"

@@ -1,7 +1,7 @@
 /// Previously entered lines, newest last. Bounded in lines and bytes; consecutive duplicates are dropped.
 package struct LineHistory: Sendable {
-    package static let mostLines = 1000
-    package static let mostBytes = 1 << 20
+    package static let maximumLines = 1000
+    package static let maximumBytes = 1 << 20
 
     package private(set) var lines: [String] = []
     private var bytes = 0
@@ -10,11 +10,11 @@ package struct LineHistory: Sendable {
 
     package mutating func append(_ line: String) {
         let count = line.utf8.count
-        guard !line.isEmpty, line != lines.last, count <= Self.mostBytes else { return }
+        guard !line.isEmpty, line != lines.last, count <= Self.maximumBytes else { return }
         lines.append(line)
         bytes += count
         var dropped = 0
-        while lines.count - dropped > Self.mostLines || bytes > Self.mostBytes {
+        while lines.count - dropped > Self.maximumLines || bytes > Self.maximumBytes {
             bytes -= lines[dropped].utf8.count
             dropped += 1
         }

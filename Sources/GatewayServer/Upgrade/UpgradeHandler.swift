@@ -19,7 +19,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         /// The session to resume is being transferred from another event loop, or memory is being reclaimed for a new session.
         case resuming
         case upgraded
-        case refused
+        case rejected
     }
 
     private let loop: EventLoopState
@@ -45,7 +45,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch state {
-        case .upgraded, .refused, .resuming: return
+        case .upgraded, .rejected, .resuming: return
         case .waiting:
             guard case .head(let head) = unwrapInboundIn(data) else { return }
             state = .receivedHead(head)
@@ -54,7 +54,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         case .receivedHead(let head):
             switch unwrapInboundIn(data) {
             case .head: return
-            case .body: refuse(context, UpgradePolicy.Refusal(UpgradeFailure.body), head: head)
+            case .body: reject(context, UpgradePolicy.Rejection(UpgradeFailure.body), head: head)
             case .end: respond(head, context: context)
             }
         }
@@ -65,27 +65,27 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     private func respond(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
-        do throws(UpgradePolicy.Refusal) {
+        do throws(UpgradePolicy.Rejection) {
             let target: RequestTarget
-            do throws(UpgradeFailure) { target = try RequestTarget(head.uri) } catch { throw UpgradePolicy.Refusal(error) }
+            do throws(UpgradeFailure) { target = try RequestTarget(head.uri) } catch { throw UpgradePolicy.Rejection(error) }
             if let health = health(target.path) {
                 // Load balancers also use OPTIONS: it is the default method of HAProxy's `option httpchk`.
                 guard [.GET, .HEAD, .OPTIONS].contains(head.method) else {
-                    throw UpgradePolicy.Refusal(
+                    throw UpgradePolicy.Rejection(
                         .methodNotAllowed, .healthMethod, headers: ["Allow": "GET, HEAD, OPTIONS"])
                 }
-                return finish(HTTPAnswer(health), head: head, context: context)
+                return finish(ListenerResponse(health), head: head, context: context)
             }
             let isEcho = target.path == UpgradePolicy.echoPath && loop.settings.offersEcho
             guard isEcho || UpgradePolicy.sessionPaths.contains(target.path) || loop.shared.upstream.paths.contains(target.path) else {
-                throw UpgradePolicy.Refusal(.notFound, .unknownPath)
+                throw UpgradePolicy.Rejection(.notFound, .unknownPath)
             }
             connection.path = target.path
             let request: UpgradeRequest
-            do throws(UpgradeFailure) { request = try UpgradeRequest(head) } catch { throw UpgradePolicy.Refusal(error) }
+            do throws(UpgradeFailure) { request = try UpgradeRequest(head) } catch { throw UpgradePolicy.Rejection(error) }
             upgrade(request, head: head, context: context)
         } catch {
-            refuse(context, error, head: head)
+            reject(context, error, head: head)
         }
     }
 
@@ -99,7 +99,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     private func upgrade(_ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
-        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Refusal) in
+        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
             let purpose = try UpgradePolicy.purpose(of: request, settings: loop.settings)
             try UpgradePolicy.admit(purpose, client: connection.client, loop: loop)
             connection.countsAsWebSocket = true
@@ -116,21 +116,21 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     /// Performs `body`. If it throws, rejects the request, in-band if requested and possible, else by HTTP, and releases the connection's
     /// WebSocket.
     private func attempt(
-        _ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext, _ body: () throws(UpgradePolicy.Refusal) -> Void
+        _ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext, _ body: () throws(UpgradePolicy.Rejection) -> Void
     ) {
-        do throws(UpgradePolicy.Refusal) {
+        do throws(UpgradePolicy.Rejection) {
             try body()
         } catch {
             if connection.countsAsWebSocket {
                 connection.countsAsWebSocket = false
                 loop.shared.connectionLimits.releaseWebSocket(of: connection.client)
             }
-            guard request.target.errorsInBand, let close = error.close else { return refuse(context, error, head: head) }
-            let refusal = GatewayError(
+            guard request.target.errorsInBand, let close = error.close else { return reject(context, error, head: head) }
+            let rejection = GatewayError(
                 error.reason, source: error.status.code < 500 ? .client : .gateway, retryAfter: error.retryAfter.map { Int64($0) * 1000 },
                 close: close, correlationID: correlationID())
-            loop.counters.refused &+= 1
-            open(RefusingApplication(loop: loop, error: refusal), request: request, limits: loop.settings.webSocket, context: context)
+            loop.counters.rejected &+= 1
+            open(RejectingApplication(loop: loop, error: rejection), request: request, limits: loop.settings.webSocket, context: context)
         }
     }
 
@@ -140,7 +140,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         guard loop.isShortOfMemory else { return beginImmediately(request, as: arrival, head: head, context: context) }
         state = .resuming
         gate.beginBuffering()
-        loop.makeRoom { [self] in
+        loop.reclaimForNewSession { [self] in
             guard case .resuming = state, context.channel.isActive else { return }
             beginImmediately(request, as: arrival, head: head, context: context)
         }
@@ -149,7 +149,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private func beginImmediately(
         _ request: UpgradeRequest, as arrival: SessionDriver.Arrival, head: HTTPRequestHead, context: ChannelHandlerContext
     ) {
-        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Refusal) in
+        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
             guard !loop.isShortOfMemory else { throw UpgradePolicy.insufficientMemory }
             guard let driver = sessions.begin(for: connection.client.key) else { throw UpgradePolicy.sessionLimit }
             driver.attach(to: connection, as: arrival)
@@ -163,15 +163,15 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         gate.beginBuffering()
         sessions.resume(resumeRequest, for: connection.client.key) { [self] resumption in
             guard case .resuming = state, context.channel.isActive else {
-                if case .found(let driver, _) = resumption { driver.stayDetached() }
+                if case .found(let driver, _) = resumption { driver.registerDetached() }
                 return
             }
-            attempt(request, head: head, context: context) { () throws(UpgradePolicy.Refusal) in
+            attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
                 switch resumption {
                 case .found(let driver, let token):
                     driver.attach(to: connection, as: .resumed(by: token, after: resumeRequest.last))
                     open(driver, request: request, limits: loop.settings.webSocket, context: context)
-                case .refused(let error): begin(request, as: .newInstead(error), head: head, context: context)
+                case .rejected(let error): begin(request, as: .newAfterFailedResume(error), head: head, context: context)
                 case .full: throw UpgradePolicy.sessionLimit
                 }
             }
@@ -183,7 +183,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         _ application: Application, request: UpgradeRequest, limits: WebSocketLimits, context: ChannelHandlerContext
     ) {
         let compression = request.compression(loop.settings.compression)
-        var response = HTTPAnswer.head(
+        var response = ListenerResponse.head(
             .switchingProtocols, request.responseHeaders(compression: compression), allocator: context.channel.allocator)
         response.writeString("\r\n")
         context.writeAndFlush(wrapOutboundOut(response), promise: nil)
@@ -208,33 +208,33 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         if tls != nil { pipeline.removeHandler(gate, promise: nil) }
     }
 
-    private func refuse(_ context: ChannelHandlerContext, _ refusal: UpgradePolicy.Refusal, head: HTTPRequestHead?) {
+    private func reject(_ context: ChannelHandlerContext, _ rejection: UpgradePolicy.Rejection, head: HTTPRequestHead?) {
         let id = correlationID()
-        loop.counters.refused &+= 1
-        loop.counters.errors[refusal.reason.code, default: 0] &+= 1
-        if case .write(let suppressed) = loop.throttle.admit(.refusal, now: loop.clock.now) {
+        loop.counters.rejected &+= 1
+        loop.counters.errors[rejection.reason.code, default: 0] &+= 1
+        if case .write(let suppressed) = loop.throttle.admit(.rejection, now: loop.clock.now) {
             var metadata: Logger.Metadata = [
-                "code": "\(refusal.reason.code.rawValue)", "status": .stringConvertible(refusal.status.code),
+                "code": "\(rejection.reason.code.rawValue)", "status": .stringConvertible(rejection.status.code),
                 "address": "\(connection.address)",
                 "connection_id": "\(connection.id)", "correlation_id": "\(id)",
             ]
             if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
             loop.logger.info("request rejected", metadata: metadata)
         }
-        let response = HTTPAnswer(
-            refusal.status, reason: refusal.reason, correlationID: id, headers: refusal.headers,
-            retryAfter: refusal.retryAfter)
+        let response = ListenerResponse(
+            rejection.status, reason: rejection.reason, correlationID: id, headers: rejection.headers,
+            retryAfter: rejection.retryAfter)
         finish(response, head: head, context: context)
     }
 
-    private static let notHTTP = UpgradePolicy.Refusal(.badRequest, .notHTTP)
+    private static let notHTTP = UpgradePolicy.Rejection(.badRequest, .notHTTP)
 
     private func correlationID() -> ULID { loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()) }
 
     /// Sends the response and closes the sending side; the client gets a second to read the response.
-    private func finish(_ response: HTTPAnswer, head: HTTPRequestHead?, context: ChannelHandlerContext) {
+    private func finish(_ response: ListenerResponse, head: HTTPRequestHead?, context: ChannelHandlerContext) {
         guard context.channel.isActive else { return }
-        state = .refused
+        state = .rejected
         connection.ended(reason: "http \(response.status.code)")
         connection.linger(now: loop.clock.now)
         let bytes = response.bytes(includingBody: head?.method != .HEAD, allocator: context.channel.allocator)
@@ -244,16 +244,16 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if case .upgraded = state { return context.fireErrorCaught(error) }
-        if case .refused = state {
+        if case .rejected = state {
             // The parser failed first, and its rejection is being sent.
             if error is RequestHeadTooLarge { return }
             return context.close(promise: nil)
         }
         switch error {
         case is RequestHeadTooLarge, HTTPParserError.headerOverflow:
-            refuse(context, .init(.requestHeaderFieldsTooLarge, .headTooLarge), head: nil)
+            reject(context, .init(.requestHeaderFieldsTooLarge, .headTooLarge), head: nil)
         case is HTTPParserError:
-            refuse(context, Self.notHTTP, head: nil)
+            reject(context, Self.notHTTP, head: nil)
         case let error as TLSError:
             fail(error, context: context)
         default:
@@ -267,10 +267,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         connection.ended(reason: "\(error)")
         switch error {
         case .plainHTTP:
-            loop.counters.refused &+= 1
+            loop.counters.rejected &+= 1
             return connection.linger(now: loop.clock.now)
         case .handshakeFailed:
-            loop.counters.refused &+= 1
+            loop.counters.rejected &+= 1
             if case .write(let suppressed) = loop.throttle.admit(.handshake, now: loop.clock.now) {
                 var metadata: Logger.Metadata = [
                     "error": "tls_handshake_failed", "reason": "\(error)", "address": "\(connection.address)",
@@ -290,7 +290,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             connection.deadline = connection.acceptedAt + loop.settings.headerTimeout
         case is RequestHeadEnded:
             // The parser expects more than the head, as in the HTTP/2 preface (RFC 9113 §3.4), but receives nothing more.
-            if case .waiting = state { refuse(context, Self.notHTTP, head: nil) }
+            if case .waiting = state { reject(context, Self.notHTTP, head: nil) }
             return
         case ChannelEvent.inputClosed:
             if case .upgraded = state { break }

@@ -9,7 +9,7 @@ package struct UpgradePolicy {
         case echo
     }
 
-    package struct Refusal: Error {
+    package struct Rejection: Error {
         package var status: HTTPResponseStatus
         package var reason: ErrorReason
         package var headers: HTTPHeaders = [:]
@@ -44,13 +44,13 @@ package struct UpgradePolicy {
     package static let echoPath = "/echo"
 
     /// Returns the purpose of a request without counting it against limits.
-    package static func purpose(of request: UpgradeRequest, settings: GatewaySettings) throws(Refusal) -> Purpose {
+    package static func purpose(of request: UpgradeRequest, settings: GatewaySettings) throws(Rejection) -> Purpose {
         if request.target.path == echoPath, settings.offersEcho { return .echo }
         if let origin = request.origin, !settings.allowedOrigins.contains("*"), !settings.allowedOrigins.contains(origin) {
-            throw Refusal(.forbidden, .originNotAllowed, close: .unauthorized)
+            throw Rejection(.forbidden, .originNotAllowed, close: .unauthorized)
         }
         if request.target.hasCredential, !settings.acceptsQueryTokens {
-            throw Refusal(
+            throw Rejection(
                 .unauthorized, .credentialsInURL, headers: ["WWW-Authenticate": "Bearer"], close: .unauthorized)
         }
         guard let token = request.resume ?? request.target.resume else { return .session(nil) }
@@ -64,31 +64,31 @@ package struct UpgradePolicy {
     }
 
     /// Counts the connection as a WebSocket, or throws if the gateway is draining or a limit is reached.
-    package static func admit(_ purpose: Purpose, client: ClientAddress, loop: EventLoopState) throws(Refusal) {
+    package static func admit(_ purpose: Purpose, client: ClientAddress, loop: EventLoopState) throws(Rejection) {
         let shared = loop.shared
         guard !shared.isDraining else {
-            throw Refusal(.serviceUnavailable, .draining, retryAfter: 1, close: .restart)
+            throw Rejection(.serviceUnavailable, .draining, retryAfter: 1, close: .restart)
         }
-        if case .session = purpose, shared.store?.takesWork == false {
-            throw Refusal(
+        if case .session = purpose, shared.store?.acceptsWork == false {
+            throw Rejection(
                 .serviceUnavailable, .storeUnavailable, retryAfter: 5, close: .tryAgainLater)
         }
         switch shared.connectionLimits.admitWebSocket(of: client) {
         case nil: return
         case .connections:
-            throw Refusal(
+            throw Rejection(
                 .serviceUnavailable, .connectionLimit, retryAfter: 5, close: .tryAgainLater)
         case .address:
-            throw Refusal(
+            throw Rejection(
                 .tooManyRequests, .addressLimit, retryAfter: 5, close: .tryAgainLater)
         }
     }
 
     /// The rejection at 90 % of `sessions.total_memory_budget` when no memory could be reclaimed.
-    package static let insufficientMemory = Refusal(
+    package static let insufficientMemory = Rejection(
         .serviceUnavailable, .memoryExhausted, retryAfter: 5, close: .tryAgainLater)
 
     /// The rejection at `sessions.max` or `sessions.max_detached`.
-    package static let sessionLimit = Refusal(
+    package static let sessionLimit = Rejection(
         .serviceUnavailable, .sessionLimit, retryAfter: 5, close: .tryAgainLater)
 }

@@ -58,7 +58,7 @@ final class ClientInbox: Sendable {
     func reopen() { state.withLock { $0.closing = nil } }
 
     /// Removes and returns all inserted events, in order.
-    func takeInserted() -> [ClientEvent.Inserted] {
+    func removeInserted() -> [ClientEvent.Inserted] {
         state.withLock { state in
             var removed: [ClientEvent.Inserted] = []
             state.events.removeAll { event in
@@ -107,7 +107,7 @@ final class ClientInbox: Sendable {
     }
 
     /// Cancels the wait of a ticket, which resumes with nil.
-    func giveUp(_ ticket: UInt64) {
+    func cancelWait(_ ticket: UInt64) {
         let continuation = state.withLock { state -> CheckedContinuation<ClientEvent?, Never>? in
             state.tickets.remove(ticket)
             guard let index = state.waiters.firstIndex(where: { $0.ticket == ticket }) else { return nil }

@@ -16,7 +16,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
         case requested
         /// A valid 101 response was received; the decoder has yet to report its end.
         case accepted(ClientHandshake.Agreement)
-        case refused(HTTPResponseHead, body: [UInt8])
+        case rejected(HTTPResponseHead, body: [UInt8])
         case finished
         case upgraded
     }
@@ -89,16 +89,16 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
             return
         case .requested:
             guard case .head(let head) = unwrapInboundIn(data) else { return }
-            if head.status == .switchingProtocols { accept(head, context: context) } else { state = .refused(head, body: []) }
+            if head.status == .switchingProtocols { accept(head, context: context) } else { state = .rejected(head, body: []) }
         case .accepted(let agreement):
             if case .end = unwrapInboundIn(data) { upgrade(agreement, context: context) }
-        case .refused(let head, var body):
+        case .rejected(let head, var body):
             switch unwrapInboundIn(data) {
             case .head: return
             case .body(let part):
-                body += part.readableBytesView.prefix(HTTPRefusal.maximumBodyBytes - body.count)
-                state = .refused(head, body: body)
-            case .end: refuse(context)
+                body += part.readableBytesView.prefix(UpgradeRejection.maximumBodyBytes - body.count)
+                state = .rejected(head, body: body)
+            case .end: reject(context)
             }
         }
     }
@@ -132,8 +132,8 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
             }
     }
 
-    private func refuse(_ context: ChannelHandlerContext) {
-        if case .refused(let head, let body) = state { fail(.refused(HTTPRefusal(head, body: body))) }
+    private func reject(_ context: ChannelHandlerContext) {
+        if case .rejected(let head, let body) = state { fail(.rejected(UpgradeRejection(head, body: body))) }
         context.close(promise: nil)
     }
 
@@ -141,7 +141,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     private func fail(_ error: ClientWebSocketError) {
         switch state {
         case .finished, .upgraded: return
-        case .waiting, .requested, .accepted, .refused:
+        case .waiting, .requested, .accepted, .rejected:
             state = .finished
             opened.fail(error)
         }
@@ -151,7 +151,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
         if case .upgraded = state { return context.fireErrorCaught(error) }
         switch (error, state) {
         // The body may be delimited by the end of the connection; whether it is complete doesn't matter.
-        case (_, .refused): refuse(context)
+        case (_, .rejected): reject(context)
         case (let error as TLSError, _): fail(.tls("\(error)"))
         case (is HTTPParserError, _): fail(.lost("the response isn't HTTP"))
         default: fail(.lost(ClientFailure.text(error)))
@@ -160,7 +160,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        if case .refused = state { refuse(context) }
+        if case .rejected = state { reject(context) }
         fail(.lost("the server closed the connection"))
         context.fireChannelInactive()
     }

@@ -16,11 +16,11 @@ package final class ClientWebSocket: Sendable {
     package let tls: TLSHandshakeCompleted?
     private let channel: any Channel
     private let inbox: ClientInbox
-    private let receiveClock: ArrivalClock
+    private let receiveClock: ReceiveClock
     private let socket: NIOLoopBound<ClientSocketHandler>
 
     private init(
-        channel: any Channel, inbox: ClientInbox, receiveClock: ArrivalClock, agreement: ClientHandshake.Agreement,
+        channel: any Channel, inbox: ClientInbox, receiveClock: ReceiveClock, agreement: ClientHandshake.Agreement,
         tls: TLSHandshakeCompleted?, socket: NIOLoopBound<ClientSocketHandler>
     ) {
         self.agreement = agreement
@@ -52,7 +52,7 @@ package final class ClientWebSocket: Sendable {
             throw .tls("\(error)")
         }
         let inbox = ClientInbox(maximumEvents: options.inboxEvents, maximumBytes: options.inboxBytes)
-        let receiveClock = ArrivalClock()
+        let receiveClock = ReceiveClock()
         let eventLoop = group.next()
         let channel = try await openChannel(to: url, options: options, on: eventLoop, before: deadline)
         // Adding the handlers after connecting loses nothing, because the gateway sends nothing before the request.
@@ -85,7 +85,7 @@ package final class ClientWebSocket: Sendable {
     private static func openChannel(
         to url: WebSocketURL, options: ClientWebSocketOptions, on eventLoop: any EventLoop, before deadline: NIODeadline
     ) async throws(ClientWebSocketError) -> any Channel {
-        let addresses = options.resolutions.last { $0.covers(url) }?.addresses ?? [url.host]
+        let addresses = options.resolutions.last { $0.matches(url) }?.addresses ?? [url.host]
         var failures: [String] = []
         for host in addresses {
             let left = max(deadline - .now(), .nanoseconds(1))
@@ -103,7 +103,7 @@ package final class ClientWebSocket: Sendable {
 
     /// Adds the handlers that are needed until the upgrade, starting at the socket.
     private static func assemble(
-        _ channel: any Channel, inbox: ClientInbox, receiveClock: ArrivalClock, handshake: ClientHandshake,
+        _ channel: any Channel, inbox: ClientInbox, receiveClock: ReceiveClock, handshake: ClientHandshake,
         options: ClientWebSocketOptions, tls: TLSClientContext?, loop: ClientGroup.Loop, deadline: NIODeadline,
         opened: EventLoopPromise<NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>>
     ) throws {
@@ -114,7 +114,7 @@ package final class ClientWebSocket: Sendable {
             handshake, isSecure: tls != nil, http: [encoder, decoder], deadline: deadline, opened: opened,
             makeSocket: { ClientSocketHandler(inbox: inbox, options: options, compression: $0, deflate: loop.deflate) })
         let pipeline = channel.pipeline.syncOperations
-        let first = ArrivalHandler(receiveClock)
+        let first = ReceiveClockHandler(receiveClock)
         try pipeline.addHandler(first)
         let last: [any ChannelHandler] = [encoder, decoder, upgrade]
         // Adding the upgrade handler starts the handshake, so it is added last, after the encoder and decoder.
@@ -133,11 +133,11 @@ package final class ClientWebSocket: Sendable {
         if let limit, limit <= .zero { return nil }
         let inbox = inbox
         let ticket = inbox.ticket()
-        let timer = limit.map { limit in channel.eventLoop.scheduleTask(in: TimeAmount(limit)) { inbox.giveUp(ticket) } }
+        let timer = limit.map { limit in channel.eventLoop.scheduleTask(in: TimeAmount(limit)) { inbox.cancelWait(ticket) } }
         let event = await withTaskCancellationHandler {
             await withCheckedContinuation { inbox.wait(ticket, $0) }
         } onCancel: {
-            inbox.giveUp(ticket)
+            inbox.cancelWait(ticket)
         }
         timer?.cancel()
         return event ?? take()
@@ -158,7 +158,7 @@ package final class ClientWebSocket: Sendable {
     package func reopenInbox() { inbox.reopen() }
 
     /// Removes and returns all inserted events, to move them to another connection.
-    package func takeInserted() -> [ClientEvent.Inserted] { inbox.takeInserted() }
+    package func removeInserted() -> [ClientEvent.Inserted] { inbox.removeInserted() }
 
     /// Time since the last byte from the gateway, whether of a message, a partial message or a ping.
     package var idle: Duration { receiveClock.idle }

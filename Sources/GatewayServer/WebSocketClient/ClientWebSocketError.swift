@@ -5,7 +5,7 @@ package enum ClientWebSocketError: Error, Sendable {
     /// The TLS handshake failed, or the CA file is unusable.
     case tls(String)
     /// The server rejected the upgrade with an HTTP response.
-    case refused(HTTPRefusal)
+    case rejected(UpgradeRejection)
     /// The server sent a 101 response that doesn't match the request.
     case handshake(ClientHandshakeFault)
     /// The connection closed before the response to the upgrade request.
@@ -20,7 +20,7 @@ extension ClientWebSocketError: CustomStringConvertible {
         switch self {
         case .cannotConnect(let reason): "can't connect: \(reason)"
         case .tls(let reason): reason
-        case .refused(let refusal): "\(refusal)"
+        case .rejected(let rejection): "\(rejection)"
         case .handshake(let fault): "invalid upgrade response: \(fault)"
         case .lost(let reason): "the connection was lost before the upgrade: \(reason)"
         case .timedOut: "timed out while connecting"

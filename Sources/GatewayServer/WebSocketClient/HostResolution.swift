@@ -47,7 +47,7 @@ package struct HostResolution: Sendable, Hashable {
     }
 
     /// Whether the entry applies to the host and port of this URL.
-    package func covers(_ url: WebSocketURL) -> Bool {
+    package func matches(_ url: WebSocketURL) -> Bool {
         port == url.port && (host ?? url.host.lowercased()) == url.host.lowercased()
     }
 }

@@ -18,7 +18,7 @@ struct GatewayOptions: ParsableArguments {
         do {
             try await body(client)
         } catch let failure as OperationsClient.Failure {
-            Sessions.complain(ClientText.safe(failure.description))
+            Sessions.printError(ClientText.safe(failure.description))
             throw ExitCode(failure.isUnreachable ? Self.unavailable : 1)
         }
     }
@@ -29,13 +29,13 @@ struct GatewayOptions: ParsableArguments {
         if let path = tokenFile ?? environment["PARLEY_OPERATIONS_TOKEN_FILE"] {
             let text: String
             do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
-                Sessions.complain("\(path): \(FileFailure.text(error))")
+                Sessions.printError("\(path): \(FileFailure.text(error))")
                 throw ExitCode(1)
             }
             token = text.trimmingCharacters(in: .whitespacesAndNewlines)
         }
         guard token?.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) ?? true else {
-            Sessions.complain("the operations token must consist of printable ASCII characters without spaces")
+            Sessions.printError("the operations token must consist of printable ASCII characters without spaces")
             throw ExitCode(1)
         }
         if let address {
@@ -53,7 +53,7 @@ struct GatewayOptions: ParsableArguments {
             return OperationsClient(
                 endpoint: SocketEndpoint(host: host, port: listener.port), token: token ?? configuration.operations.token)
         } catch {
-            Sessions.complain("\(error)\nhint: --address HOST:PORT works without a configuration")
+            Sessions.printError("\(error)\nhint: --address HOST:PORT works without a configuration")
             throw ExitCode(Assembly.configurationError)
         }
     }

@@ -9,18 +9,18 @@ struct OperationsClient {
     enum Failure: Error, CustomStringConvertible {
         case unreachable(address: String, reason: String)
         /// A response whose status isn't 2xx, with the `detail` of its problem document if it has one.
-        case refused(status: UInt, detail: String?)
-        case nonsense
+        case rejected(status: UInt, detail: String?)
+        case undecodable
 
         var isUnreachable: Bool { if case .unreachable = self { true } else { false } }
 
         var description: String {
             switch self {
             case .unreachable(let address, let reason): "no response from the gateway at \(address): \(reason)"
-            case .refused(let status, let detail):
+            case .rejected(let status, let detail):
                 (detail ?? "the gateway returned status \(status)")
                     + (status == 401 ? "; pass the token with --token-file, PARLEY_OPERATIONS_TOKEN or PARLEY_OPERATIONS_TOKEN_FILE" : "")
-            case .nonsense: "the response can't be decoded; the gateway may run another version"
+            case .undecodable: "the response can't be decoded; the gateway may run another version"
             }
         }
     }
@@ -38,7 +38,7 @@ struct OperationsClient {
         if let cursor { query.append(("cursor", cursor)) }
         let text = query.map { "\($0)=\(Self.escaped($1))" }.joined(separator: "&")
         let body = try await get("/v1/sessions?" + text)
-        guard let page = try? JSONDecoder().decode(SessionPage.self, from: Data(body)) else { throw Failure.nonsense }
+        guard let page = try? JSONDecoder().decode(SessionPage.self, from: Data(body)) else { throw Failure.undecodable }
         return page
     }
 
@@ -65,7 +65,7 @@ struct OperationsClient {
         let bytes = Array(response.body.readableBytesView)
         guard (200..<300).contains(response.status) else {
             let problem = try? JSONDecoder().decode(Problem.self, from: Data(bytes))
-            throw Failure.refused(status: response.status, detail: problem?.detail)
+            throw Failure.rejected(status: response.status, detail: problem?.detail)
         }
         return bytes
     }

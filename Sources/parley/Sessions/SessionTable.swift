@@ -24,7 +24,7 @@ enum SessionTable {
     /// Formats one session from the listener's JSON.
     static func page(_ body: [UInt8]) throws -> String {
         guard let details = try? JSONDecoder().decode(SessionDetails.self, from: Data(body)) else {
-            throw OperationsClient.Failure.nonsense
+            throw OperationsClient.Failure.undecodable
         }
         let session = details.session
         var lines = [

@@ -9,15 +9,16 @@ extension Sessions {
 
         @OptionGroup var gateway: GatewayOptions
         @Argument(help: "The session's id.") var session: String
-        @Option(help: ArgumentHelp("A title of at most \(SessionAnnotation.longestTitle) characters.", valueName: "text")) var title:
+        @Option(help: ArgumentHelp("A title of at most \(SessionAnnotation.maximumTitleLength) characters.", valueName: "text")) var title:
             String?
         @Option(
             help: ArgumentHelp(
-                "A tag; repeat for up to \(SessionAnnotation.mostTags) tags. They replace the existing tags.", valueName: "text"))
+                "A tag; repeat for up to \(SessionAnnotation.maximumTags) tags. They replace the existing tags.", valueName: "text"))
         var tag: [String] = []
         @Option(
             help: ArgumentHelp(
-                "Notes of at most \(SessionAnnotation.longestNotes) characters; - reads them from standard input.", valueName: "text"))
+                "Notes of at most \(SessionAnnotation.maximumNotesLength) characters; - reads them from standard input.", valueName: "text")
+        )
         var notes: String?
         @Flag(help: "Remove the title.") var noTitle = false
         @Flag(help: "Remove all tags.") var noTags = false
@@ -65,7 +66,7 @@ extension Sessions {
         /// Reads the notes from standard input, at most a little more than the maximum length: the gateway rejects longer notes.
         private static func standardInput() -> String {
             var bytes: [UInt8] = []
-            while bytes.count <= SessionAnnotation.longestNotes * 4 {
+            while bytes.count <= SessionAnnotation.maximumNotesLength * 4 {
                 let part = Descriptor.read(STDIN_FILENO)
                 if part.isEmpty { break }
                 bytes += part

@@ -36,8 +36,8 @@ struct Sessions: AsyncParsableCommand {
 
         func validate() throws {
             guard limit >= 0 else { throw ValidationError("--limit must be a number of sessions, or 0 for all") }
-            guard SessionDesk.Filter(rawValue: state) != nil else {
-                throw ValidationError("--state must be one of \(SessionDesk.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
+            guard SessionOperations.Filter(rawValue: state) != nil else {
+                throw ValidationError("--state must be one of \(SessionOperations.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
             }
         }
 
@@ -54,7 +54,7 @@ struct Sessions: AsyncParsableCommand {
                     left -= page.sessions.count
                     cursor = page.cursor
                 } while cursor != nil && left > 0
-                if cursor != nil { Sessions.complain("more sessions exist; --limit 0 lists all") }
+                if cursor != nil { Sessions.printError("more sessions exist; --limit 0 lists all") }
             }
         }
     }
@@ -100,7 +100,7 @@ struct Sessions: AsyncParsableCommand {
                 if failure == nil { failure = Descriptor.write(content, to: descriptor) }
                 if descriptor >= 0 { close(descriptor) }
                 guard let failure else { return }
-                Sessions.complain("\(output): \(Descriptor.text(failure))")
+                Sessions.printError("\(output): \(Descriptor.text(failure))")
                 throw ExitCode(1)
             }
         }
@@ -148,11 +148,11 @@ struct Sessions: AsyncParsableCommand {
     /// - Throws: `ExitCode` after a message on standard error if it isn't a ULID.
     static func checked(_ session: String) throws -> String {
         guard let id = ULID(session) else {
-            complain("\(ClientText.safe(session)): not a session id, which has 26 letters and digits")
+            printError("\(ClientText.safe(session)): not a session id, which has 26 letters and digits")
             throw ExitCode(1)
         }
         return "\(id)"
     }
 
-    static func complain(_ message: String) { FileHandle.standardError.write(Data("\(message)\n".utf8)) }
+    static func printError(_ message: String) { FileHandle.standardError.write(Data("\(message)\n".utf8)) }
 }

@@ -6,14 +6,14 @@ import GatewayServer
 extension Conversation {
     // MARK: Sending
 
-    func play(_ file: RecordingFile) async {
+    func startUpload(_ file: RecordingFile) async {
         let id = nextID("a")
         let upload = AudioUpload(
             chunkCount: file.chunkCount, chunkDuration: file.chunkDuration, pace: plan.pace,
             gatewayFactor: limits[Limit.realtime.name])
         recording = Recording(id: id, file: file, upload: upload)
         exchanges.append(Exchange(id: id, kind: .audio, sentAt: now))
-        renewPatience()
+        restartTimeout()
         terminal.notice("→ \(file.summary)")
         await send(opening(of: file, id: id))
     }
@@ -27,7 +27,7 @@ extension Conversation {
     ///
     /// - Returns: the time of the next action; nil if the recording waits for a message of the gateway
     func sendRecording() async -> Instant? {
-        while var current = recording, isOpen, !isLeaving {
+        while var current = recording, isOpen, !isEnding {
             let action = current.upload.nextAction(now: now)
             recording = current
             switch action {
@@ -42,7 +42,7 @@ extension Conversation {
                 await send(.resumeAudio(id: current.id, from: chunk))
             case .end:
                 await send(.endAudio(id: current.id)) {
-                    renewPatience()
+                    restartTimeout()
                     if let index = exchanges.firstIndex(where: { $0.id == current.id }) { exchanges[index].ended(now: now) }
                 }
             case .wait(let until):
@@ -66,10 +66,10 @@ extension Conversation {
     /// - Returns: false if the recording can't continue
     func pause(_ error: ServerMessage.Failure) -> Bool {
         guard
-            case .goesOn(let delay)? = recording?.upload.refused(
+            case .continues(let delay)? = recording?.upload.rejected(
                 error.code, chunk: error.chunk, retryAfter: error.retryAfterMilliseconds, now: now)
         else { return false }
-        renewPatience(after: delay)
+        restartTimeout(after: delay)
         terminal.notice("\(ClientText.safe(error.code)) at chunk \(error.chunk ?? 0); resuming in \(ConfigurationNotation.text(delay))")
         return true
     }
@@ -80,13 +80,13 @@ extension Conversation {
     private static let rates = 1...768_000
     private static let channelCounts = 1...8
 
-    private var sinks: [any SoundSink] {
-        let all: [(any SoundSink)?] = [plan.sound, plan.player]
+    private var sinks: [any AudioSink] {
+        let all: [(any AudioSink)?] = [plan.sound, plan.player]
         return all.compactMap(\.self)
     }
 
     /// Handles the message that begins or ends an audio response.
-    func listen(_ message: ServerMessage) {
+    func handleAudio(_ message: ServerMessage) {
         if message.isFinal == true { return finishPlayback() }
         guard let announced = message.format else { return }
         finishPlayback()
@@ -104,11 +104,11 @@ extension Conversation {
     }
 
     /// Passes the bytes of a binary message to the sinks.
-    func hear(_ bytes: [UInt8]) {
+    func receiveAudio(_ bytes: [UInt8]) {
         guard playback.format != nil else { return }
-        renewPatience()
+        restartTimeout()
         playback.count += bytes.count
-        if playback.isKept, !bytes.isEmpty, !sinks.isEmpty { hasHeard = true }
+        if playback.isKept, !bytes.isEmpty, !sinks.isEmpty { hasReceivedAudio = true }
         feed { sink throws(FileFault) in try sink.append(bytes) }
     }
 
@@ -120,16 +120,16 @@ extension Conversation {
     }
 
     /// Completes the WAV file at the end of the conversation, and reports an error if requested audio never arrived.
-    func closeSound() {
+    func finishAudio() {
         if let sound = plan.sound, resumption.hadSession {
             do throws(FileFault) { try sound.finish() } catch { failFile(ClientText.safe("\(error)")) }
         }
-        guard plan.speaks, !plan.steps.isEmpty, !hasHeard, !hasFailed, !hasFileFailed, isLeaving, exchanges.isEmpty else { return }
+        guard plan.speaks, !plan.steps.isEmpty, !hasReceivedAudio, !hasFailed, !hasFileFailed, isEnding, exchanges.isEmpty else { return }
         hasFailed = true
         terminal.error("no audio received; the gateway has no TTS service for this request")
     }
 
-    private func feed(_ body: (any SoundSink) throws(FileFault) -> Void) {
+    private func feed(_ body: (any AudioSink) throws(FileFault) -> Void) {
         guard playback.isKept else { return }
         for sink in sinks {
             do throws(FileFault) { try body(sink) } catch { failFile(ClientText.safe("\(error)")) }

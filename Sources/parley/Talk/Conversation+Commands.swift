@@ -14,10 +14,10 @@ extension Conversation {
         """
 
     /// Runs a command, or sends the line as a text.
-    func obey(_ line: String) async {
+    func handleLine(_ line: String) async {
         guard !line.allSatisfy(\.isWhitespace) else { return }
-        guard line.hasPrefix("/") else { return await say(line) }
-        if line.hasPrefix("//") { return await say(String(line.dropFirst())) }
+        guard line.hasPrefix("/") else { return await sendText(line) }
+        if line.hasPrefix("//") { return await sendText(String(line.dropFirst())) }
         let words = line.split(separator: " ", maxSplits: 1)
         let argument = words.count > 1 ? words[1].trimmingCharacters(in: .whitespaces) : ""
         switch words.first {
@@ -25,21 +25,21 @@ extension Conversation {
             let id = nextID("p")
             await send(.ping(id: id, milliseconds: Int64(Date().timeIntervalSince1970 * 1000))) { pings[id] = now }
         case "/status": await send(.status(id: nextID("s")))
-        case "/audio": await play(path: argument)
+        case "/audio": await startUpload(path: argument)
         case "/cancel":
             guard let id = argument.isEmpty ? exchanges.last?.id : argument else { return terminal.notice("nothing to cancel") }
             await send(.cancel(id: id, reason: "user"))
-        case "/bye", "/quit": await leave()
+        case "/bye", "/quit": await sendBye()
         case "/help": terminal.notice(Self.help)
         default: terminal.notice("unknown command \(ClientText.safe(line)); /help lists the commands")
         }
     }
 
-    private func play(path: String) async {
+    private func startUpload(path: String) async {
         guard !path.isEmpty else { return terminal.notice("usage: /audio FILE") }
         guard recording?.upload.hasEnded ?? true else { return terminal.notice("a recording is already being sent; /cancel stops it") }
         do throws(WAVFault) {
-            await play(try RecordingFile(path: path))
+            await startUpload(try RecordingFile(path: path))
         } catch {
             terminal.error("\(path): \(error)")
         }

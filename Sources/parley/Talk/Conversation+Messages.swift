@@ -5,8 +5,8 @@ import GatewayServer
 /// Messages of the gateway.
 extension Conversation {
     func handle(_ message: ServerMessage) async {
-        if message.type != "session" { resumption.settled() }
-        if let sequence = message.sequence { acknowledgements.received(sequence, now: arrival) }
+        if message.type != "session" { resumption.connectionConfirmed() }
+        if let sequence = message.sequence { acknowledgements.received(sequence, now: receivedAt) }
         switch message.type {
         case "session": await open(message)
         case "goaway":
@@ -14,9 +14,9 @@ extension Conversation {
             terminal.notice("the gateway will close this connection in \(left): \(ClientText.safe(message.reason ?? "no reason given"))")
         case "pong":
             guard let sent = message.id.flatMap({ pings.removeValue(forKey: $0) }) else { break }
-            terminal.line("pong \(ClientText.milliseconds((arrival - sent).nanoseconds))")
+            terminal.line("pong \(ClientText.milliseconds((receivedAt - sent).nanoseconds))")
         case "error": await fail(message)
-        default: answer(message)
+        default: handleResponse(message)
         }
     }
 
@@ -28,16 +28,16 @@ extension Conversation {
         if !isFirst, message.isResumed != true {
             // The new session has its own sequence numbers.
             acknowledgements = AcknowledgementSchedule()
-            acknowledgements.received(message.lastSequence ?? 0, now: arrival)
+            acknowledgements.received(message.lastSequence ?? 0, now: receivedAt)
         }
-        acknowledgements.opened(now: arrival)
+        acknowledgements.opened(now: receivedAt)
         if isFirst {
             terminal.notice("session \(ClientText.safe(message.sessionID ?? "without an id"))")
             if isInteractive, StandardInput.isTerminal {
                 terminal.notice("each line is sent as a text; /help lists the commands, Ctrl-D ends the session")
             }
         } else {
-            await takeUp(message)
+            await continueRequests(message)
         }
         terminal.screen?.show()
     }
@@ -49,23 +49,23 @@ extension Conversation {
         if error.fatal == true, error.replyTo == nil { hasFatalError = true } else { hasFailed = true }
         terminal.error(ClientText.error(error))
         if error.replyTo != nil, error.replyTo == recording?.id { recording = nil }
-        answer(message)
+        handleResponse(message)
     }
 
     /// Handles a message that belongs to a request of this conversation.
-    private func answer(_ message: ServerMessage) {
+    private func handleResponse(_ message: ServerMessage) {
         guard let id = message.request, let index = exchanges.firstIndex(where: { $0.id == id }) else {
             if message.type == "status", message.state == nil { report(message) }
             return
         }
-        renewPatience()
-        exchanges[index].take(message, now: arrival)
+        restartTimeout()
+        exchanges[index].record(message, now: receivedAt)
         switch message.type {
         case "ack":
             unacknowledged[id] = nil
             if id == recording?.id {
                 recording?.isOpened = true
-                recording?.upload.acknowledged(message.chunks ?? 0, now: arrival)
+                recording?.upload.acknowledged(message.chunks ?? 0, now: receivedAt)
             }
         case "text":
             showTranscripts(of: id, isAnswered: true)
@@ -78,17 +78,17 @@ extension Conversation {
             } else {
                 transcripts[id, default: []].append(message.text ?? "")
             }
-        case "audio": listen(message)
+        case "audio": handleAudio(message)
         case "status":
             if let state = message.state { terminal.notice("\(id): \(ClientText.safe(state))") }
         default: break
         }
-        if exchanges[index].isOver { finish(exchanges.remove(at: index)) }
+        if exchanges[index].isComplete { finish(exchanges.remove(at: index)) }
     }
 
     private func show(_ message: ServerMessage, of id: String) {
-        terminal.piece(message.text ?? "", of: id, beginsLine: finalPieces.contains(id))
-        if message.isFinal == true { finalPieces.insert(id) } else { finalPieces.remove(id) }
+        terminal.printDelta(message.text ?? "", of: id, beginsLine: finishedTexts.contains(id))
+        if message.isFinal == true { finishedTexts.insert(id) } else { finishedTexts.remove(id) }
     }
 
     /// Prints final transcripts if standard output isn't a terminal: as notices if a response follows, otherwise as the response.
@@ -97,7 +97,7 @@ extension Conversation {
             if isAnswered {
                 terminal.notice("transcript: " + ClientText.safe(text))
             } else {
-                terminal.piece(text, of: id, beginsLine: true)
+                terminal.printDelta(text, of: id, beginsLine: true)
             }
         }
     }
@@ -105,7 +105,7 @@ extension Conversation {
     private func finish(_ exchange: Exchange) {
         showTranscripts(of: exchange.id, isAnswered: false)
         unacknowledged[exchange.id] = nil
-        finalPieces.remove(exchange.id)
+        finishedTexts.remove(exchange.id)
         if recording?.id == exchange.id { recording = nil }
         terminal.finish(exchange.id, note: exchange.timing)
     }

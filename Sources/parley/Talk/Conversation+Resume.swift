@@ -6,29 +6,29 @@ import NIOHTTP1
 /// Reconnecting after a lost connection, and resuming the session (protocol page, section "Resuming").
 extension Conversation {
     func isResumable(_ closing: ClientClosing) -> Bool {
-        closing.permitsResume && resumption.token != nil && plan.reconnect > .zero && !isLeaving && !isOutputClosed
+        closing.permitsResume && resumption.token != nil && plan.reconnect > .zero && !isEnding && !isOutputClosed
     }
 
     /// Starts reconnecting. Lines of input wait until a session is open again.
-    func loseConnection(_ closing: ClientClosing) -> TalkStatus? {
+    func connectionLost(_ closing: ClientClosing) -> TalkStatus? {
         client.reopenInbox()
         isOpen = false
         hasFatalError = false
         pings = [:]
-        resumption.lost(closing, now: now, patience: plan.reconnect)
+        resumption.lost(closing, now: now, timeout: plan.reconnect)
         guard let deadline = resumption.deadline, now < deadline else { return giveUp(nil) }
         terminal.notice(ClientText.safe("\(closing); resuming"))
         return nil
     }
 
-    func connectAgain() -> TalkStatus? {
+    func reconnect() -> TalkStatus? {
         guard let token = resumption.token else { return giveUp(nil) }
         var url = plan.url
         url.target += (url.target.contains("?") ? "&" : "?") + "last_seq=\(acknowledgements.received)"
         var options = plan.options
         options.headers.replaceOrAdd(name: "Parley-Resume", value: token)
         let attempt = Resumption.Attempt()
-        resumption.begun(attempt)
+        resumption.attemptStarted(attempt)
         let port = port
         Task { [url, options] in
             do throws(ClientWebSocketError) {
@@ -47,7 +47,7 @@ extension Conversation {
             port.move(to: next)
             client = next
             resumption.connected()
-            renewPatience()
+            restartTimeout()
             return nil
         case .failure(let error)?:
             guard let wait = error.retryDelay, resumption.failed(retryAfter: wait, now: now) else { return giveUp(error) }
@@ -62,11 +62,11 @@ extension Conversation {
     }
 
     /// Handles the first message on a new connection: open requests continue, or are reported as lost.
-    func takeUp(_ message: ServerMessage) async {
-        renewPatience()
+    func continueRequests(_ message: ServerMessage) async {
+        restartTimeout()
         if message.isResumed == true {
             terminal.notice(message.isLost == true ? "resumed; messages of the gateway were lost" : "resumed")
-            takeUpRecording(message.openAudio)
+            continueRecording(message.openAudio)
         } else {
             let reason = message.resumeError.map { ": \(ClientText.safe($0))" } ?? ""
             terminal.notice("session not resumed\(reason); a new session was opened")
@@ -92,7 +92,7 @@ extension Conversation {
 
     private func isUnopened(_ id: String) -> Bool { recording?.id == id && recording?.isOpened == false }
 
-    private func takeUpRecording(_ open: ServerMessage.OpenAudio?) {
+    private func continueRecording(_ open: ServerMessage.OpenAudio?) {
         guard var current = recording else { return }
         if let open, open.id == current.id {
             current.isOpened = current.upload.resumed(chunks: open.chunks, now: now)
@@ -117,9 +117,9 @@ extension ClientWebSocketError {
         switch self {
         case .cannotConnect, .lost, .timedOut, .closed, .tls: return .zero
         case .handshake: return nil
-        case .refused(let refusal):
-            guard refusal.status >= 500 || refusal.status == 429 || refusal.status == 408 else { return nil }
-            let seconds = refusal.headers.first(name: "Retry-After").flatMap { Int($0) } ?? 0
+        case .rejected(let rejection):
+            guard rejection.status >= 500 || rejection.status == 429 || rejection.status == 408 else { return nil }
+            let seconds = rejection.headers.first(name: "Retry-After").flatMap { Int($0) } ?? 0
             return .seconds(min(max(0, seconds), 86_400))
         }
     }

@@ -8,32 +8,32 @@ extension Conversation {
     /// Maximum wait for a whole message while partial messages or pings arrive, as a multiple of the timeout.
     private static let extensionFactor = 10
 
-    var isAwaiting: Bool { !resumption.isPending && (!isOpen || isLeaving || !exchanges.isEmpty) }
+    var isAwaiting: Bool { !resumption.isPending && (!isOpen || isEnding || !exchanges.isEmpty) }
 
-    var patience: Instant? { isAwaiting ? patienceEnds : nil }
+    var activeDeadline: Instant? { isAwaiting ? responseDeadline : nil }
 
     /// Restarts the timeout after a message was sent or received; `delay` is added if the gateway asked the client to wait.
-    func renewPatience(after delay: Duration = .zero) {
-        lastSign = now
-        patienceEnds = now.advanced(by: isLeaving ? min(plan.timeout, Self.byeTimeout) : plan.timeout).advanced(by: delay)
+    func restartTimeout(after delay: Duration = .zero) {
+        lastMessageAt = now
+        responseDeadline = now.advanced(by: isEnding ? min(plan.timeout, Self.byeTimeout) : plan.timeout).advanced(by: delay)
     }
 
     /// Extends the timeout if bytes arrived that aren't a whole message yet, up to ``extensionFactor`` times the timeout in all.
     ///
     /// - Returns: false if the timeout has expired for good
-    func extendPatience() -> Bool {
+    func extendTimeout() -> Bool {
         let idle = client.idle
-        guard !isLeaving, idle < plan.timeout, (now - lastSign) / Self.extensionFactor < Instant.Duration(plan.timeout)
+        guard !isEnding, idle < plan.timeout, (now - lastMessageAt) / Self.extensionFactor < Instant.Duration(plan.timeout)
         else { return false }
-        patienceEnds = now.advanced(by: plan.timeout - idle)
+        responseDeadline = now.advanced(by: plan.timeout - idle)
         return true
     }
 
     /// Handles an expired timeout: on a terminal the unanswered requests are dropped, otherwise the conversation ends.
-    func loseHeart() -> TalkStatus? {
+    func handleTimeout() -> TalkStatus? {
         let requests = exchanges.map(\.id).joined(separator: ", ")
         let time = ConfigurationNotation.text(plan.timeout)
-        if isOpen, !isLeaving, isInteractive, StandardInput.isTerminal {
+        if isOpen, !isEnding, isInteractive, StandardInput.isTerminal {
             terminal.error("no response to \(requests) within \(time)")
             exchanges = []
             unacknowledged = [:]
@@ -41,8 +41,8 @@ extension Conversation {
             return nil
         }
         terminal.error(
-            isLeaving ? "no response to bye" : isOpen ? "no response to \(requests) within \(time)" : "no session within \(time)")
+            isEnding ? "no response to bye" : isOpen ? "no response to \(requests) within \(time)" : "no session within \(time)")
         client.close()
-        return isLeaving && hasFailed ? .failed : .timedOut
+        return isEnding && hasFailed ? .failed : .timedOut
     }
 }

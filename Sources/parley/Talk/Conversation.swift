@@ -32,7 +32,7 @@ final class Conversation {
     var exchanges: [Exchange] = []
     var recording: Recording?
     var playback = Playback()
-    var hasHeard = false
+    var hasReceivedAudio = false
     /// Requests without an `ack`, by id; they are sent again after a lost connection.
     var unacknowledged: [String: ClientRequest] = [:]
     /// Final transcripts that aren't printed yet, by request id.
@@ -40,10 +40,10 @@ final class Conversation {
     var resumption = Resumption()
     var pings: [String: Instant] = [:]
     /// Ids of requests whose last text was final; further text begins a new line.
-    var finalPieces: Set<String> = []
+    var finishedTexts: Set<String> = []
     var limits: [String: Double] = [:]
     var isOpen = false
-    var isLeaving = false
+    var isEnding = false
     var hasFailed = false
     /// Whether a fatal error of the connection or session was received.
     var hasFatalError = false
@@ -52,10 +52,10 @@ final class Conversation {
     /// Whether the reader of standard output has closed the pipe.
     private(set) var isOutputClosed = false
     /// The time at which the current event was received.
-    var arrival = Instant(nanoseconds: 0)
-    var patienceEnds = Instant.distantFuture
+    var receivedAt = Instant(nanoseconds: 0)
+    var responseDeadline = Instant.distantFuture
     /// The time of the last whole message, or the start of the wait.
-    var lastSign = Instant(nanoseconds: 0)
+    var lastMessageAt = Instant(nanoseconds: 0)
     private var counter = 0
 
     init(client: ClientWebSocket, port: EventPort, plan: TalkPlan, terminal: TalkTerminal) {
@@ -74,18 +74,18 @@ final class Conversation {
         if isInteractive {
             if let screen = terminal.screen { _ = Keyboard(screen: screen, into: port) } else { input = StandardInput(into: port) }
         }
-        renewPatience()
+        restartTimeout()
         while !Task.isCancelled {
             await performDueActions()
             await checkOutput()
-            let due = [acknowledgements.deadline, await sendRecording(), patience, resumption.due].compactMap { $0 }.min()
+            let due = [acknowledgements.deadline, await sendRecording(), activeDeadline, resumption.due].compactMap { $0 }.min()
             let event = await client.next(within: due.map { Duration(max(.zero, $0 - now)) })
             if let event {
                 if let status = await handle(event) { return status }
             } else if let due = resumption.due, due <= now {
-                if let status = connectAgain() { return status }
-            } else if let patience, patience <= now, !extendPatience() {
-                if let status = loseHeart() { return status }
+                if let status = reconnect() { return status }
+            } else if let activeDeadline, activeDeadline <= now, !extendTimeout() {
+                if let status = handleTimeout() { return status }
             }
         }
         return .interrupted
@@ -95,10 +95,10 @@ final class Conversation {
 
     /// Sends what is due: an acknowledgement, the next step, or the next line.
     private func performDueActions() async {
-        if let sequence = acknowledgements.take(now: now) { await send(.acknowledge(sequence)) }
-        guard isOpen, !isLeaving else { return }
-        while isOpen, !isLeaving, !lines.isEmpty { await obey(lines.removeFirst()) }
-        if hasInputEnded, lines.isEmpty { return await leave() }
+        if let sequence = acknowledgements.dueSequence(now: now) { await send(.acknowledge(sequence)) }
+        guard isOpen, !isEnding else { return }
+        while isOpen, !isEnding, !lines.isEmpty { await handleLine(lines.removeFirst()) }
+        if hasInputEnded, lines.isEmpty { return await sendBye() }
         if isInteractive {
             // Lines of a pipe or file are sent one by one, so that responses come in order; lines of a terminal aren't held back.
             guard let input, !isLineRequested, StandardInput.isTerminal || exchanges.isEmpty else { return }
@@ -106,29 +106,29 @@ final class Conversation {
             input.requestLine()
         } else if exchanges.isEmpty {
             switch steps.popFirst() {
-            case .text(let text): await say(text)
-            case .audio(let file): await play(file)
-            case nil: await leave()
+            case .text(let text): await sendText(text)
+            case .audio(let file): await startUpload(file)
+            case nil: await sendBye()
             }
         }
     }
 
-    func say(_ text: String) async {
+    func sendText(_ text: String) async {
         let id = nextID("t")
         let request = ClientRequest.text(id: id, text: text, lang: plan.lang, streams: plan.streams, speaks: plan.speaks)
         await send(request) {
             unacknowledged[id] = request
             exchanges.append(Exchange(id: id, kind: .text, sentAt: now))
-            renewPatience()
+            restartTimeout()
         }
     }
 
     /// Sends `bye` and waits for the close frame.
-    func leave() async {
-        guard !isLeaving else { return }
-        isLeaving = true
+    func sendBye() async {
+        guard !isEnding else { return }
+        isEnding = true
         terminal.screen?.hide()
-        renewPatience()
+        restartTimeout()
         await send(.bye)
     }
 
@@ -149,10 +149,10 @@ final class Conversation {
 
     private func handle(_ event: ClientEvent) async -> TalkStatus? {
         // Taken before decoding and printing, so that latencies don't include them.
-        arrival = now
+        receivedAt = now
         switch event {
         case .text(let json):
-            lastSign = arrival
+            lastMessageAt = receivedAt
             terminal.raw(json)
             do {
                 await handle(try ServerMessage(json: json))
@@ -161,14 +161,14 @@ final class Conversation {
                 terminal.error("malformed message: \(ClientText.safe(String(json.prefix(200))))")
             }
         case .binary(let bytes):
-            lastSign = arrival
+            lastMessageAt = receivedAt
             terminal.raw("{\"binary\":\(bytes.count)}")
-            acknowledgements.receivedBinary(now: arrival)
-            hear(bytes)
+            acknowledgements.receivedBinary(now: receivedAt)
+            receiveAudio(bytes)
         case .inserted(let event): return await handle(event)
         case .ping, .pong: break
         case .closed(let closing):
-            return isResumable(closing) ? loseConnection(closing) : end(closing)
+            return isResumable(closing) ? connectionLost(closing) : end(closing)
         }
         return nil
     }
@@ -185,7 +185,7 @@ final class Conversation {
             wasInterrupted = !isInteractive
             plan.player?.stop()
             if resumption.isPending { return end(resumption.closing) }
-            await leave()
+            await sendBye()
         case .outputClosed: isOutputClosed = true
         case .attemptEnded: return attemptEnded()
         }
@@ -202,19 +202,19 @@ final class Conversation {
             } else {
                 hasFileFailed = true
                 terminal.error("standard output: \(Descriptor.text(number))")
-                await leave()
+                await sendBye()
             }
         }
-        if isOutputClosed { await leave() }
+        if isOutputClosed { await sendBye() }
     }
 
     /// Completes audio output, prints why the connection closed, and returns the exit status.
     func end(_ closing: ClientClosing) -> TalkStatus {
         finishPlayback()
-        closeSound()
-        let isAwaiting = !exchanges.isEmpty && !isLeaving
+        finishAudio()
+        let isAwaiting = !exchanges.isEmpty && !isEnding
         let status = TalkStatus(
-            closing: closing, hasFailed: hasFailed || hasFatalError, isAwaiting: isAwaiting || !isLeaving && !isInteractive)
+            closing: closing, hasFailed: hasFailed || hasFatalError, isAwaiting: isAwaiting || !isEnding && !isInteractive)
         if wasInterrupted { return .interrupted }
         if closing.code != 1000 || status == .lost { terminal.error(ClientText.safe("\(closing)")) }
         return status == .answered && hasFileFailed ? .usage : status

@@ -12,7 +12,7 @@ final class EventPort: Sendable {
     /// Switches to another connection, and moves the program's pending events to its inbox.
     func move(to next: ClientWebSocket) {
         client.withLock { current in
-            for event in current.takeInserted() { next.insert(event) }
+            for event in current.removeInserted() { next.insert(event) }
             current = next
         }
     }

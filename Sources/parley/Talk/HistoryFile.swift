@@ -15,7 +15,7 @@ struct HistoryFile: Sendable {
         defer { close(descriptor) }
         var bytes: [UInt8] = []
         // `LineHistory` drops the oldest lines beyond its bounds; reading is limited so that a huge file can't exhaust memory.
-        while bytes.count < 4 * LineHistory.mostBytes {
+        while bytes.count < 4 * LineHistory.maximumBytes {
             let part = Descriptor.read(descriptor)
             if part.isEmpty { break }
             bytes += part

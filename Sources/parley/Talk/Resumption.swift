@@ -36,14 +36,14 @@ struct Resumption {
         token = message.resumeToken ?? token
     }
 
-    mutating func lost(_ closing: ClientClosing, now: Instant, patience: Duration) {
+    mutating func lost(_ closing: ClientClosing, now: Instant, timeout: Duration) {
         self.closing = closing
         isPending = true
-        if deadline == nil { deadline = now.advanced(by: patience) }
+        if deadline == nil { deadline = now.advanced(by: timeout) }
         due = attempts == 0 ? now : now.advanced(by: delay)
     }
 
-    mutating func begun(_ attempt: Attempt) {
+    mutating func attemptStarted(_ attempt: Attempt) {
         self.attempt = attempt
         attempts += 1
         due = nil
@@ -66,7 +66,7 @@ struct Resumption {
     }
 
     /// Ends the recovery after a message other than `session` was received: the connection works.
-    mutating func settled() {
+    mutating func connectionConfirmed() {
         guard !isPending else { return }
         deadline = nil
         attempts = 0

@@ -39,7 +39,7 @@ struct Talk: AsyncParsableCommand {
                 print(message)
                 return (.answered, false)
             }
-            TalkTerminal.complain(message)
+            TalkTerminal.printError(message)
             return (.usage, false)
         }
         let begun = ContinuousClock.now
@@ -49,7 +49,7 @@ struct Talk: AsyncParsableCommand {
             let summary = "connected to \(plan.url) in \(elapsed)\(client.tls.map { ", TLS \($0.version.rawValue)" } ?? "")"
             return await converse(client, plan: plan, summary: summary)
         } catch {
-            TalkTerminal.complain("\(ClientText.safe("\(plan.url): \(error)"))\(hint(error, plan: plan))")
+            TalkTerminal.printError("\(ClientText.safe("\(plan.url): \(error)"))\(hint(error, plan: plan))")
             return (TalkStatus(error), false)
         }
     }

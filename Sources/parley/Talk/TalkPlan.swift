@@ -19,9 +19,9 @@ struct TalkPlan: Sendable {
     /// The requests to send; empty for a conversation over standard input.
     let steps: [Step]
     /// The file that received audio is written to.
-    let sound: SoundFile?
+    let sound: AudioFileWriter?
     /// The player of received audio.
-    let player: SoundPlayer?
+    let player: AudioPlayer?
     let speaks: Bool
     let echoesAudio: Bool
     let pace: AudioUpload.Pace
@@ -67,8 +67,8 @@ struct TalkPlan: Sendable {
         history = arguments.history.map(HistoryFile.init)
         do throws(FileFault) {
             let path = speechPath ?? arguments.save
-            sound = if let path { try SoundFile(path: path) } else { nil }
-            player = speaks && path == nil ? try SoundPlayer() : nil
+            sound = if let path { try AudioFileWriter(path: path) } else { nil }
+            player = speaks && path == nil ? try AudioPlayer() : nil
             pastLines = try history?.read() ?? LineHistory()
         } catch {
             throw ValidationError("\(error)")

@@ -48,7 +48,7 @@ final class TalkTerminal {
     /// Prints a delta of the response to `id`.
     ///
     /// - Parameter beginsLine: whether the delta begins a new line
-    func piece(_ text: String, of id: String, beginsLine: Bool) {
+    func printDelta(_ text: String, of id: String, beginsLine: Bool) {
         guard !isJSON else { return }
         let index: Int
         if let known = responses.firstIndex(where: { $0.id == id }) {
@@ -130,11 +130,11 @@ final class TalkTerminal {
         if isShared, let screen {
             _ = screen.write(text + "\n", to: STDERR_FILENO)
         } else {
-            Self.complain(text)
+            Self.printError(text)
         }
     }
 
-    static func complain(_ text: String) {
+    static func printError(_ text: String) {
         // Failures to write standard error are ignored.
         _ = Descriptor.write(Array((text + "\n").utf8), to: STDERR_FILENO)
     }

@@ -81,7 +81,7 @@ private func benchmarkLimiter(_ stopwatch: Stopwatch) {
 
 private func benchmarkMemoryUsage(_ stopwatch: Stopwatch) {
     stopwatch.measure("memory usage: change one part, compute the sum") { count in
-        var usage = Ledger()
+        var usage = MemoryUsage()
         for step in 0..<count {
             usage.outbox += step & 255
             usage.connection.receiveBuffer = step & 4095

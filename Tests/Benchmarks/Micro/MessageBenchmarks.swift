@@ -11,7 +11,7 @@ func benchmarkMessages(_ stopwatch: Stopwatch) {
         let message = PongMessage(id, timestamp: NumberSlice(start: ping.count - 14, count: 13), serverTime: 1_767_225_600_123)
         for _ in 0..<count {
             bytes.removeAll(keepingCapacity: true)
-            ping.withRawSpan { message.append(to: &bytes, answering: $0) }
+            ping.withRawSpan { message.append(to: &bytes, replyingTo: $0) }
             consume(bytes.count > 0)
         }
     }

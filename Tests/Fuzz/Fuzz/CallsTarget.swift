@@ -175,7 +175,7 @@ private final class ChainRun {
     init(_ input: inout FuzzInput) {
         let bits = input.byte()
         var stages: [Chain.Stage] = []
-        if bits & 1 != 0 { stages.append(.init(role: .transcribe, takesRecordings: bits & 2 != 0)) }
+        if bits & 1 != 0 { stages.append(.init(role: .transcribe, requiresRecording: bits & 2 != 0)) }
         if bits & 4 != 0 || stages.isEmpty { stages.append(.init(role: .respond)) }
         if bits & 8 != 0 { stages.append(.init(role: .synthesize)) }
         var output = UpstreamRequest.Output()
@@ -188,7 +188,7 @@ private final class ChainRun {
             input: isText ? .text(text) : .audio(AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)), lang: nil, stream: true,
             output: output, meta: [])
         machine = ChainStateMachine(
-            request, chain: Chain(stages, collectMaxBytes: 16, failsWithSpeech: bits & 128 != 0), at: now)
+            request, chain: Chain(stages, collectMaxBytes: 16, requiresSpeech: bits & 128 != 0), at: now)
     }
 
     private struct NoID: Error {}
@@ -216,11 +216,11 @@ private final class ChainRun {
         case 4: perform(machine.endInput(at: now))
         case 5: consumed += machine.consumed(Int(byte >> 4))
         case 6, 7: perform(machine.received(content(&input)))
-        case 8, 9: perform(machine.completed(content(&input), AnswerSummary(), CallTiming(), at: now))
-        case 10: perform(machine.failed(.brokenOff(), CallTiming(), at: now))
+        case 8, 9: perform(machine.completed(content(&input), ResponseSummary(), CallTiming(), at: now))
+        case 10: perform(machine.failed(.incompleteResponse(), CallTiming(), at: now))
         case 11: receiveSpeech(&input)
         case 12: machine.speechCompleted()
-        case 13: perform(machine.speechFailed(input.bool() ? .brokenOff() : .timeout(.awaiting), CallTiming(), at: now))
+        case 13: perform(machine.speechFailed(input.bool() ? .incompleteResponse() : .timeout(.awaiting), CallTiming(), at: now))
         case 14: perform(machine.next(at: now))
         default:
             guard byte == 255 else { return }
@@ -233,7 +233,7 @@ private final class ChainRun {
         switch machine.send(chunk, at: now) {
         case .send: sent += chunk.count
         case .consumed: break
-        case .refused(let action): perform(action)
+        case .rejected(let action): perform(action)
         }
     }
 

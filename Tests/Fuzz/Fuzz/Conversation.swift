@@ -46,10 +46,10 @@ final class Conversation {
     deinit {
         // An open channel retains itself.
         if channel.isActive { channel.close(promise: nil) }
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         // So does a detached session that can be resumed.
         for driver in Array(harness.shard.sessions.all) { driver.end(.displaced) }
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         harness.shared.removeMailboxes()
     }
 
@@ -95,7 +95,7 @@ final class Conversation {
     }
 
     private func collect() {
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         while let buffer = need({ try channel.readOutbound(as: ByteBuffer.self) }) { output += buffer.readableBytesView }
     }
 
@@ -106,14 +106,14 @@ final class Conversation {
     }
 
     private func check(_ session: borrowing Session, of socket: WebSocketHandler<SessionDriver>) {
-        require(session.countedLedger().total == session.ledger.total, "the memory usage is up to date after an input")
-        require(session.ledger.connection.assembler == socket.reader.bufferedBytes, "the memory usage includes the reader's buffer")
+        require(session.currentMemoryUsage().total == session.memoryUsage.total, "the memory usage is up to date after an input")
+        require(session.memoryUsage.connection.assembler == socket.reader.bufferedBytes, "the memory usage includes the reader's buffer")
         require(
-            session.ledger.connection.deflate == socket.reader.deflateStateBytes + socket.writer.deflateStateBytes,
+            session.memoryUsage.connection.deflate == socket.reader.deflateStateBytes + socket.writer.deflateStateBytes,
             "the memory usage includes zlib's state")
-        require(session.ledger.total <= session.policy.memoryBudget, "an open session doesn't exceed its memory budget")
+        require(session.memoryUsage.total <= session.policy.memoryBudget, "an open session doesn't exceed its memory budget")
         require(session.history.count <= first.historyMessages, "the history is bounded")
-        require(session.remembered.count <= first.duplicateIDs, "the recent ids are bounded")
+        require(session.recentIDs.count <= first.duplicateIDs, "the recent ids are bounded")
         require(session.outbox.hasWaiting || session.outbox.count <= first.outboxMessages, "the outbox is bounded")
         require(!session.inFlight.isEmpty || session.inFlight.queuedBytes == 0, "without requests in flight no bytes are queued")
     }
@@ -123,7 +123,7 @@ final class Conversation {
         checkSession()
         guard let socket, case .open = socket.state else { return }
         let held = allocatedBytes() - heldBefore - output.capacity
-        let counted = socket.application.session.ledger.total
+        let counted = socket.application.session.memoryUsage.total
         let loop = loopBytes
         require(held <= counted + loop + Self.uncountedAllowance, "\(held) bytes are held; counted: \(counted), loop: \(loop)")
     }

@@ -16,7 +16,7 @@ enum Targets {
         ("configuration", { ConfigurationTarget() }),
         ("connection", { ConnectionTarget() }),
         ("session", { SessionTarget() }),
-        ("answers", { AnswersTarget() }),
+        ("responses", { ResponsesTarget() }),
         ("calls", { CallsTarget() }),
     ]
 

@@ -19,18 +19,18 @@ final class InflateTarget: FuzzTarget {
         guard let inflater = Inflater(windowBits: windowBits, keepsContext: keepsContext) else { return require(false, "zlib initializes") }
         for message in input.lengthPrefixed(scale: Int(input.byte()) & 3) {
             var output = ByteBuffer()
-            var isRefused = false
+            var isRejected = false
             do throws(WebSocketError) {
                 try message.withUnsafeBytesSpan { (span) throws(WebSocketError) in try inflater.inflate(span, limit: limit, into: &output) }
             } catch {
-                isRefused = true
+                isRejected = true
                 require([.invalidDeflate, .inflatedMessageTooBig].contains(error), "\(error)")
             }
-            require(isRefused || output.readableBytes <= limit, "the output doesn't exceed the limit")
+            require(isRejected || output.readableBytes <= limit, "the output doesn't exceed the limit")
             require(output.storageCapacity <= 4 * (limit + message.count) + 4096, "the output's memory is bounded by limit and input")
             require(inflater.byteCount <= 64 * 1024, "zlib's memory is bounded")
             // With context takeover, an error closes the connection.
-            if isRefused, keepsContext { return }
+            if isRejected, keepsContext { return }
         }
         guard !keepsContext else { return }
         var output = ByteBuffer()

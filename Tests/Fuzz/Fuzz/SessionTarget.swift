@@ -17,7 +17,7 @@ final class SessionTarget: FuzzTarget {
         case time(Int)
         case writable(Bool)
         case goAway
-        case relieve
+        case dropHistory
         case reload(UInt8)
 
         init(_ line: [UInt8]) {
@@ -30,7 +30,7 @@ final class SessionTarget: FuzzTarget {
             case 4: self = .message(.ping, Array(rest.prefix(125)))
             case 5: self = .fragments(1 + Int(number), Array(rest.dropFirst()))
             case 6: self = .goAway
-            case 7: self = .relieve
+            case 7: self = .dropHistory
             case 8: self = .reload(number)
             case 11: self = .message(.pong, Array(rest.prefix(125)))
             case 12: self = .message(.close, Array(rest.prefix(125)))
@@ -50,7 +50,7 @@ final class SessionTarget: FuzzTarget {
                     bytes += TestFrame(first: first, Array(payload[start..<end])).bytes
                 }
                 return bytes
-            case .time, .writable, .goAway, .relieve, .reload: return nil
+            case .time, .writable, .goAway, .dropHistory, .reload: return nil
             }
         }
     }
@@ -75,7 +75,7 @@ final class SessionTarget: FuzzTarget {
         case .time(let ticks): conversation.advance(by: .milliseconds(100 * ticks))
         case .writable(let isWritable): conversation.setWritable(isWritable)
         case .goAway: conversation.perform { $0.connections.goAway(reason: "drain", deadlineMilliseconds: 100) }
-        case .relieve: conversation.perform { _ in conversation.socket?.application.relieve() }
+        case .dropHistory: conversation.perform { _ in conversation.socket?.application.dropHistory() }
         case .reload(let bits):
             var configuration = GatewayConfiguration.defaults(for: .development)
             Policy(bits).apply(to: &configuration)

@@ -92,7 +92,7 @@ import Testing
                 $0.isRepeatable = isRepeatable
             }
             _ = try call.start()
-            #expect(call.fail(1, .brokenOff()).hasSuffix(isRepeatable ? "request retry" : "fail upstream_error held"))
+            #expect(call.fail(1, .incompleteResponse()).hasSuffix(isRepeatable ? "request retry" : "fail upstream_error held"))
         }
     }
 
@@ -115,7 +115,7 @@ import Testing
         }
         _ = try call.start()
         _ = call.received(1, 1)
-        #expect(call.fail(1, .brokenOff()) == "end 0 failure, fail upstream_error held")
+        #expect(call.fail(1, .incompleteResponse()) == "end 0 failure, fail upstream_error held")
     }
 
     @Test func `a call is retried while its audio is buffered, but not once audio was sent`() throws {
@@ -176,8 +176,8 @@ import Testing
     @Test func `when one of two attempts fails, the other continues`() throws {
         for failed in [1, 2] {
             let call = try hedged()
-            #expect(call.fail(failed, .brokenOff()) == "end \(failed - 1) failure")
-            #expect(call.fail(failed, .brokenOff()) == "")
+            #expect(call.fail(failed, .incompleteResponse()) == "end \(failed - 1) failure")
+            #expect(call.fail(failed, .incompleteResponse()) == "")
             #expect(call.completed(3, 3 - failed) == "complete")
         }
     }
@@ -352,10 +352,10 @@ import Testing
         #expect(call.send([3]) == .ignored)
         #expect(call.connected(1) == .flush)
         #expect(call.nextBuffered() == [1])
-        #expect(!call.endsInput)
+        #expect(!call.shouldEndInput)
         #expect(call.nextBuffered() == [2, 2])
         #expect(call.nextBuffered() == nil)
-        #expect(call.endsInput)
+        #expect(call.shouldEndInput)
         #expect(call.consumed(3, 1))
         #expect(!call.consumed(3, 2))
         #expect(call.completed(1, 1) == "complete")
@@ -366,7 +366,7 @@ import Testing
         _ = try call.start()
         #expect(call.connected(1) == .flush)
         #expect(call.nextBuffered() == nil)
-        #expect(!call.endsInput)
+        #expect(!call.shouldEndInput)
         #expect(call.send([1]) == .send(attempt: 1))
         #expect(call.endInput() == 1)
         #expect(call.endInput() == nil)
@@ -485,7 +485,7 @@ import Testing
             ("opened", { $0.connected(1) == .none }),
             ("received", { $0.received(1, 1) == "ignore" }),
             ("completed", { $0.completed(1, 1) == "ignore" }),
-            ("failed", { $0.fail(1, .brokenOff()) == "" }),
+            ("failed", { $0.fail(1, .incompleteResponse()) == "" }),
             ("audio", { $0.send([1]) == .ignored }),
             ("pause", { !$0.pause() }),
         ]
@@ -509,7 +509,7 @@ import Testing
             #expect(call.read(.max, number) == "")
             #expect(call.received(1, number) == "ignore")
             #expect(call.completed(1, number) == "ignore")
-            #expect(call.fail(number, .brokenOff()) == "")
+            #expect(call.fail(number, .incompleteResponse()) == "")
         }
         #expect(call.completed(1, 1) == "complete")
     }
@@ -565,7 +565,7 @@ private final class Call {
     var isPaused: Bool { machine.isPaused }
     var tried: [Int] { machine.tried }
     var heldBytes: Int { machine.heldBytes }
-    var endsInput: Bool { machine.endsInput }
+    var shouldEndInput: Bool { machine.shouldEndInput }
 
     func advance(_ duration: Instant.Duration) { now += duration }
 

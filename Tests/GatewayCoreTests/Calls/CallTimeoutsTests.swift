@@ -16,7 +16,7 @@ import Testing
 
     @Test(
         arguments: [
-            (.waiting, 100), (.connecting, 200), (.awaiting, 300), (.answering, 400),
+            (.waiting, 100), (.connecting, 200), (.awaiting, 300), (.responding, 400),
         ] as [(CallTimeouts.Phase, Int64)])
     func `each phase has its own limit`(phase: CallTimeouts.Phase, limit: Int64) {
         var timeouts = CallTimeouts(policy: policy, at: at(0))
@@ -28,37 +28,37 @@ import Testing
     @Test func `bytes of the response restart the deadline between bytes, and the total is limited`() {
         var timeouts = CallTimeouts(policy: policy, at: at(0))
         timeouts.enter(.awaiting, at: at(0))
-        for time in stride(from: 100, through: 900, by: 200) as StrideThrough<Int64> { timeouts.heard(at: at(time)) }
+        for time in stride(from: 100, through: 900, by: 200) as StrideThrough<Int64> { timeouts.receivedBytes(at: at(time)) }
         #expect(timeouts.overdue(at: at(999)) == nil)
-        #expect(timeouts.overdue(at: at(1000)) == .answering)
+        #expect(timeouts.overdue(at: at(1000)) == .responding)
         #expect(timeouts.isOutOfTime(at: at(1000)))
     }
 
     @Test func `while the client doesn't read or still sends audio, nothing is due`() {
         var timeouts = CallTimeouts(policy: policy, at: at(0))
-        timeouts.enter(.answering, at: at(0))
-        timeouts.hold(true, at: at(0))
+        timeouts.enter(.responding, at: at(0))
+        timeouts.setPaused(true, at: at(0))
         #expect(timeouts.overdue(at: at(5000)) == nil)
-        timeouts.hold(false, at: at(500))
+        timeouts.setPaused(false, at: at(500))
         #expect(timeouts.overdue(at: at(899)) == nil)
-        #expect(timeouts.overdue(at: at(900)) == .answering)
+        #expect(timeouts.overdue(at: at(900)) == .responding)
 
         // The first byte isn't due either, and the paused time doesn't count toward the total.
         var paused = CallTimeouts(policy: policy, at: at(0))
         paused.enter(.awaiting, at: at(0))
-        paused.hold(true, at: at(100))
+        paused.setPaused(true, at: at(100))
         #expect(paused.overdue(at: at(5000)) == nil)
-        paused.heard(at: at(5000))
-        paused.hold(true, at: at(6000))
-        paused.hold(false, at: at(8100))
-        paused.heard(at: at(8400))
-        paused.heard(at: at(8700))
+        paused.receivedBytes(at: at(5000))
+        paused.setPaused(true, at: at(6000))
+        paused.setPaused(false, at: at(8100))
+        paused.receivedBytes(at: at(8400))
+        paused.receivedBytes(at: at(8700))
         #expect(paused.overdue(at: at(8999)) == nil)
-        #expect(paused.overdue(at: at(9000)) == .answering)
+        #expect(paused.overdue(at: at(9000)) == .responding)
 
         var sending = CallTimeouts(policy: policy, at: at(0))
         sending.enter(.sending, at: at(0))
-        sending.heard(at: at(100))
+        sending.receivedBytes(at: at(100))
         #expect(sending.overdue(at: at(60_000)) == nil)
         sending.enter(.awaiting, at: at(60_000))
         #expect(sending.overdue(at: at(60_299)) == nil)

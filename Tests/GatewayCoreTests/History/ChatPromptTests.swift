@@ -3,9 +3,9 @@ import Testing
 
 /// The messages that are sent to a chat model, whatever happened in the session before.
 @Suite("The prompt of a chat model") struct ChatPromptTests {
-    private func line(_ text: String, _ request: UInt64, isBrokenOff: Bool = false) -> ConversationLine {
+    private func line(_ text: String, _ request: UInt64, isIncomplete: Bool = false) -> ConversationLine {
         let speaker: History.Speaker = text.hasPrefix("A") ? .upstream : .client
-        return ConversationLine(speaker, Array(text.utf8), request: RequestKey(number: request), isBrokenOff: isBrokenOff)
+        return ConversationLine(speaker, Array(text.utf8), request: RequestKey(number: request), isIncomplete: isIncomplete)
     }
 
     private func prompt(_ lines: [ConversationLine], _ question: String = "now", limit: Int = 100) -> [String] {
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func `a repeated question is included once`() {
-        let broken = [line("one", 1), line("A1", 1), line("two", 2, isBrokenOff: true), line("A2 beg", 2)]
+        let broken = [line("one", 1), line("A1", 1), line("two", 2, isIncomplete: true), line("A2 beg", 2)]
         #expect(prompt(broken, "two") == ["one", "A1", "two"])
         #expect(prompt(broken + [line("two", 3), line("A2", 3)]) == ["one", "A1", "two", "A2", "now"])
         // A different question follows: the partial response stays.
@@ -130,7 +130,7 @@ import Testing
         _ = conversation.receive(key, .text(bytes("half"), final: false))
         _ = conversation.receive(key, Self.failure, isLast: true)
         let lines = conversation.session.history.conversation(before: RequestKey(number: 1000), lines: 100, bytes: 10_000)
-        #expect(lines.count == 2 && lines.first?.isBrokenOff == true)
+        #expect(lines.count == 2 && lines.first?.isIncomplete == true)
     }
 
     @Test func `the last message has the finish reason`() throws {

@@ -104,17 +104,17 @@ import Testing
 
     @Test func `a response ends where its playback stopped`() {
         var history = history()
-        var isFound = history.setHeard(7, of: RequestKey(number: 2))
+        var isFound = history.setPlayed(7, of: RequestKey(number: 2))
         #expect(isFound)
         #expect(lines(history).last == "model: second ")
         // Across several entries, the last of which weren't played at all.
-        isFound = history.setHeard(4, of: RequestKey(number: 1))
+        isFound = history.setPlayed(4, of: RequestKey(number: 1))
         #expect(isFound)
         #expect(lines(history)[..<3] == ["user: one", "model: firs", "user: two"])
-        isFound = history.setHeard(1000, of: RequestKey(number: 1))
+        isFound = history.setPlayed(1000, of: RequestKey(number: 1))
         #expect(isFound)
         #expect(lines(history)[2] == "model: answer")
-        isFound = history.setHeard(1, of: RequestKey(number: 9))
+        isFound = history.setPlayed(1, of: RequestKey(number: 9))
         #expect(!isFound)
     }
 }

@@ -40,7 +40,7 @@ import Testing
         #expect(report.lines.map(\.tag.audio.nanoseconds) == [0, 0, 20_000_000, 0, 100_000_000])
         #expect(report.lines.map(\.tag.latency?.first) == [nil, 20_000, nil, nil, 7000])
         #expect(report.lines.map(\.tag.latency?.last) == [nil, 50_000, nil, nil, 10_000])
-        #expect(report.firstReplies?.p50 == 7000 && report.lastReplies?.most == 50_000 && report.lastReplies?.count == 2)
+        #expect(report.firstLatencies?.p50 == 7000 && report.lastLatencies?.most == 50_000 && report.lastLatencies?.count == 2)
         #expect(report.counts.audioMilliseconds == 20 && report.counts.errors == 1 && report.counts.connections == 1)
         #expect(report.events.map(\.what) == [.connected, .failed(.invalidJSON)])
     }
@@ -57,13 +57,13 @@ import Testing
 
     @Test func `a report has the peak memory usage`() {
         let conversation = Conversation(SessionPolicy())
-        var connection = Ledger.Connection()
+        var connection = MemoryUsage.Connection()
         for size in [10, 5000, 20] {
             connection.socketQueue = size
-            conversation.session.ledger.connection = connection
+            conversation.session.memoryUsage.connection = connection
             _ = conversation.perform { session, _, effects in session.enforceBudget(effects: &effects) }
         }
-        #expect(conversation.report(.head).memoryPeak == Ledger.base + 5000)
+        #expect(conversation.report(.head).memoryPeak == MemoryUsage.base + 5000)
     }
 
     @Test func `metadata has no texts, but their lengths`() throws {
@@ -100,7 +100,7 @@ import Testing
         _ = conversation.receive(failed, .failure(.upstreamFailed, retryAfterMilliseconds: nil), isLast: true)
         let report = conversation.report(.full)
         #expect(report.lines.map { String(decoding: $0.text ?? [], as: UTF8.self) } == ["x", "half an ", "y"])
-        #expect(report.firstReplies == nil)
+        #expect(report.firstLatencies == nil)
         #expect(report.events.map(\.what) == [.failed(.upstreamError)])
     }
 

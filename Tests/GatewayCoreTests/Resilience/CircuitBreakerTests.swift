@@ -18,8 +18,8 @@ import Testing
         func reset() -> Bool { value.reset() }
 
         @discardableResult
-        func settle(_ ticket: CircuitBreaker.Ticket, _ outcome: CircuitBreaker.Outcome, at now: Instant) -> Bool {
-            value.settle(ticket, outcome, at: now)
+        func record(_ ticket: CircuitBreaker.Ticket, _ outcome: CircuitBreaker.Outcome, at now: Instant) -> Bool {
+            value.record(ticket, outcome, at: now)
         }
     }
 
@@ -32,7 +32,7 @@ import Testing
     /// Admits one request and records its outcome.
     private func request(_ breaker: Breaker, _ outcome: CircuitBreaker.Outcome, at time: Double) throws {
         let ticket = try #require(breaker.admit(at: at(time)))
-        breaker.settle(ticket, outcome, at: at(time))
+        breaker.record(ticket, outcome, at: at(time))
     }
 
     @Test func `a new breaker is closed`() {
@@ -47,7 +47,7 @@ import Testing
         for _ in 0..<4 { try request(breaker, .failure, at: 1) }
         #expect(breaker.state(at: at(1)) == .closed)
         let ticket = try #require(breaker.admit(at: at(1)))
-        #expect(breaker.settle(ticket, .failure, at: at(1)))
+        #expect(breaker.record(ticket, .failure, at: at(1)))
         #expect(breaker.state(at: at(1)) == .open)
         #expect(breaker.admit(at: at(1)) == nil)
         #expect(breaker.wait(at: at(1)) == 60 * Self.second)
@@ -64,13 +64,13 @@ import Testing
         #expect(breaker.reset())
         #expect(breaker.state(at: at(0)) == .closed && breaker.wait(at: at(0)) == 0)
         // The outcome of a request from before the reset is ignored, and failures are counted from zero.
-        #expect(!breaker.settle(late, .failure, at: at(0)))
+        #expect(!breaker.record(late, .failure, at: at(0)))
         try request(breaker, .failure, at: 1)
         #expect(breaker.state(at: at(1)) == .closed)
         try request(breaker, .failure, at: 1)
         let probe = try #require(breaker.admit(at: at(61)))
         #expect(probe.isProbe && breaker.reset())
-        #expect(!breaker.settle(probe, .failure, at: at(61)))
+        #expect(!breaker.record(probe, .failure, at: at(61)))
         #expect(breaker.state(at: at(61)) == .closed)
         #expect(breaker.admit(at: at(61))?.isProbe == false)
     }
@@ -110,7 +110,7 @@ import Testing
         #expect(probe.isProbe)
         #expect(breaker.admit(at: at(60)) == nil)
         // A cancelled probe has no result: another is admitted.
-        breaker.settle(probe, .neither, at: at(61))
+        breaker.record(probe, .neither, at: at(61))
         #expect(breaker.admit(at: at(61))?.isProbe == true)
     }
 
@@ -129,9 +129,9 @@ import Testing
         let first = try #require(breaker.admit(at: at(60)))
         let second = try #require(breaker.admit(at: at(60)))
         #expect(breaker.admit(at: at(60)) == nil)
-        #expect(!breaker.settle(first, .success, at: at(61)))
+        #expect(!breaker.record(first, .success, at: at(61)))
         #expect(breaker.state(at: at(61)) == .halfOpen)
-        #expect(breaker.settle(second, .success, at: at(61)))
+        #expect(breaker.record(second, .success, at: at(61)))
         #expect(breaker.state(at: at(61)) == .closed)
     }
 
@@ -148,8 +148,8 @@ import Testing
         let slow = try #require(breaker.admit(at: at(0)))
         for _ in 0..<5 { try request(breaker, .failure, at: 0) }
         let probe = try #require(breaker.admit(at: at(60)))
-        #expect(!breaker.settle(slow, .failure, at: at(60)))
-        #expect(breaker.settle(probe, .success, at: at(60)))
+        #expect(!breaker.record(slow, .failure, at: at(60)))
+        #expect(breaker.record(probe, .success, at: at(60)))
         #expect(breaker.state(at: at(60)) == .closed)
     }
 }

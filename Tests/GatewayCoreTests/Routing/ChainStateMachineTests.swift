@@ -2,7 +2,7 @@ import GatewayCore
 import Testing
 
 @Suite("The state machine of a chain") struct ChainStateMachineTests {
-    private static let stt = Chain.Stage(role: .transcribe, takesRecordings: true)
+    private static let stt = Chain.Stage(role: .transcribe, requiresRecording: true)
     private static let vosk = Chain.Stage(role: .transcribe)
     private static let llm = Chain.Stage(role: .respond)
     private static let tts = Chain.Stage(role: .synthesize)
@@ -183,8 +183,8 @@ import Testing
     // MARK: Speech
 
     /// A chain whose response text is complete, with two sentences.
-    private func synthesizingChain(failsWithSpeech: Bool = false, text: Bool = true) -> Run {
-        let chain = Run(Chain([Self.llm, Self.tts], failsWithSpeech: failsWithSpeech), wantsAudio: true, wantsText: text)
+    private func synthesizingChain(requiresSpeech: Bool = false, text: Bool = true) -> Run {
+        let chain = Run(Chain([Self.llm, Self.tts], requiresSpeech: requiresSpeech), wantsAudio: true, wantsText: text)
         _ = chain.begin()
         _ = chain.complete("This is the first sentence. This is the second sentence.")
         #expect(chain.advance() == ["synthesize This is the first sentence."])
@@ -193,7 +193,7 @@ import Testing
 
     @Test func `a failed sentence is skipped, and the last message reports partial speech`() {
         let chain = synthesizingChain()
-        #expect(chain.speechFailed(.brokenOff()) == "status speech_failed")
+        #expect(chain.speechFailed(.incompleteResponse()) == "status speech_failed")
         #expect(chain.advance() == ["synthesize This is the second sentence."])
         _ = chain.speech(.audio(Run.pcm))
         chain.speechCompleted()
@@ -202,23 +202,23 @@ import Testing
 
     @Test func `when all sentences fail, the request completes with its text`() {
         let chain = synthesizingChain()
-        _ = chain.speechFailed(.brokenOff())
+        _ = chain.speechFailed(.incompleteResponse())
         _ = chain.advance()
-        _ = chain.speechFailed(.brokenOff())
+        _ = chain.speechFailed(.incompleteResponse())
         #expect(chain.advance() == ["finish text  final, speech failed"])
     }
 
     @Test func `when all sentences fail and no text was requested, the request fails`() {
         let chain = synthesizingChain(text: false)
-        _ = chain.speechFailed(.brokenOff())
+        _ = chain.speechFailed(.incompleteResponse())
         _ = chain.advance()
-        _ = chain.speechFailed(.brokenOff())
+        _ = chain.speechFailed(.incompleteResponse())
         #expect(chain.advance() == ["finish upstream_error The upstream's response is incomplete"])
     }
 
     @Test func `where speech is required, a failed sentence fails the request`() {
-        let chain = synthesizingChain(failsWithSpeech: true)
-        #expect(chain.speechFailed(.brokenOff()) == "finish upstream_error The upstream's response is incomplete")
+        let chain = synthesizingChain(requiresSpeech: true)
+        #expect(chain.speechFailed(.incompleteResponse()) == "finish upstream_error The upstream's response is incomplete")
         #expect(chain.advance() == [])
     }
 
@@ -304,10 +304,10 @@ import Testing
             #expect(chain.end() == "", "\(phase)")
             #expect(chain.text("a") == "", "\(phase)")
             #expect(chain.complete("a") == "", "\(phase)")
-            #expect(chain.fail(.brokenOff()) == "", "\(phase)")
+            #expect(chain.fail(.incompleteResponse()) == "", "\(phase)")
             #expect(chain.speech(.audio(Run.pcm)) == "", "\(phase)")
             chain.speechCompleted()
-            #expect(chain.speechFailed(.brokenOff()) == "", "\(phase)")
+            #expect(chain.speechFailed(.incompleteResponse()) == "", "\(phase)")
             #expect(chain.advance() == [], "\(phase)")
         }
     }
@@ -316,7 +316,7 @@ import Testing
         let ready = Run([Self.llm, Self.tts], wantsAudio: true)
         #expect(ready.text("early") == "")
         #expect(ready.complete("early") == "")
-        #expect(ready.speechFailed(.brokenOff()) == "")
+        #expect(ready.speechFailed(.incompleteResponse()) == "")
         #expect(ready.advance() == [])
         #expect(ready.begin() == "start 0 text hello, text only")
         #expect(ready.begin() == "")
@@ -332,7 +332,7 @@ import Testing
         let plain = Run([Self.llm])
         _ = plain.begin()
         #expect(plain.speech(.audio(Run.pcm)) == "")
-        #expect(plain.speechFailed(.brokenOff()) == "")
+        #expect(plain.speechFailed(.incompleteResponse()) == "")
         #expect(plain.complete("a") == "finish text a final")
     }
 }
@@ -384,7 +384,7 @@ private final class Run {
         switch machine.send(chunk, at: now) {
         case .send: "send"
         case .consumed: "consumed"
-        case .refused(let action): text(action)
+        case .rejected(let action): text(action)
         }
     }
 
@@ -397,7 +397,7 @@ private final class Run {
     func complete(transcript words: String, usage: (Int64, Int64)? = nil) -> String { complete(Self.transcript(words), usage: usage) }
 
     func complete(_ content: UpstreamEvent.Content, usage: (Int64, Int64)? = nil, finish: FinishReason? = nil) -> String {
-        let summary = AnswerSummary(usage: usage.map { Usage(inputTokens: $0.0, outputTokens: $0.1) }, finish: finish)
+        let summary = ResponseSummary(usage: usage.map { Usage(inputTokens: $0.0, outputTokens: $0.1) }, finish: finish)
         var timing = CallTiming()
         timing.queue = .nanoseconds(1)
         return text(machine.completed(content, summary, timing, at: now))

@@ -9,12 +9,12 @@ import Testing
         init(window: Int64 = 50) { coalescer = Coalescer(window: window * 1_000_000) }
 
         mutating func text(_ text: String, final: Bool = false, last: Bool = false, of number: UInt64 = 1, at time: Int64) {
-            take(UpstreamEvent(RequestKey(number: number), .text(Array(text.utf8), final: final), isLast: last), at: time)
+            process(UpstreamEvent(RequestKey(number: number), .text(Array(text.utf8), final: final), isLast: last), at: time)
         }
 
-        mutating func take(_ event: UpstreamEvent, at time: Int64) {
+        mutating func process(_ event: UpstreamEvent, at time: Int64) {
             var out: [String] = []
-            coalescer.take(event, at: Instant(nanoseconds: time * 1_000_000)) { out.append(Self.summary($0)) }
+            coalescer.process(event, at: Instant(nanoseconds: time * 1_000_000)) { out.append(Self.summary($0)) }
             sent += out
         }
 
@@ -77,9 +77,9 @@ import Testing
         var harness = Harness()
         harness.text("a", at: 0)
         harness.text("b", at: 1)
-        harness.take(UpstreamEvent(RequestKey(number: 1), .status("thinking", progress: nil)), at: 2)
+        harness.process(UpstreamEvent(RequestKey(number: 1), .status("thinking", progress: nil)), at: 2)
         harness.text("c", at: 3)
-        harness.take(
+        harness.process(
             UpstreamEvent(RequestKey(number: 1), .failure(.upstreamFailed, retryAfterMilliseconds: nil), isLast: true), at: 4)
         #expect(harness.sent == ["1:a", "1:b", "status thinking", "1:c", "failure"])
     }

@@ -118,7 +118,7 @@ final class Conversation {
         outcome.commands = effects.commands
         outcome.incidents = effects.incidents
         outcome.closing = effects.closing
-        outcome.endsSession = session.isOver
+        outcome.endsSession = session.isEnded
         effects.clear()
         return outcome
     }

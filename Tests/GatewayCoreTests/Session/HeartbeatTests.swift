@@ -18,7 +18,7 @@ import Testing
         #expect(heartbeat.tick(now: at(29.999), policy: Self.policy) == .none)
         let first = try payload(heartbeat.tick(now: at(30), policy: Self.policy))
         _ = heartbeat.pong(payload: first, now: at(30.05))
-        heartbeat.heard(now: at(30.05))
+        heartbeat.receivedBytes(now: at(30.05))
         #expect(heartbeat.tick(now: at(59.999), policy: Self.policy) == .none)
         let second = try payload(heartbeat.tick(now: at(60), policy: Self.policy))
         #expect(first != second)
@@ -50,7 +50,7 @@ import Testing
 
     @Test func `any received byte postpones staleness`() {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
-        heartbeat.heard(now: at(50))
+        heartbeat.receivedBytes(now: at(50))
         #expect(heartbeat.tick(now: at(124.9), policy: Self.policy) != .stale)
         #expect(heartbeat.tick(now: at(125), policy: Self.policy) == .stale)
     }
@@ -58,7 +58,7 @@ import Testing
     @Test func `round-trip samples are smoothed by an eighth`() throws {
         var heartbeat = Heartbeat(now: at(0), policy: Self.policy)
         for (start, trip, smoothed) in [(30, 80, 80_000_000), (60, 160, 90_000_000), (90, 10, 80_000_000)] as [(Double, Double, Int64)] {
-            heartbeat.heard(now: at(start))
+            heartbeat.receivedBytes(now: at(start))
             let ping = try payload(heartbeat.tick(now: at(start), policy: Self.policy))
             _ = heartbeat.pong(payload: ping, now: at(start + trip / 1000))
             #expect(heartbeat.smoothedNanoseconds == smoothed)

@@ -23,8 +23,8 @@ import Testing
         let first = try insert("a")
         let second = try insert("b")
         #expect(table.index(of: second) == 1 && table.contains(first))
-        table[1].hasEnded = true
-        #expect(table.map(\.hasEnded) == [false, true])
+        table[1].inputEnded = true
+        #expect(table.map(\.inputEnded) == [false, true])
         #expect(table.remove(at: 0).key == first)
         #expect(!table.contains(first) && table.index(of: first) == nil)
         #expect(table.index(of: second) == 0 && table.count == 1)
@@ -62,26 +62,26 @@ import Testing
 
     @Test mutating func `accepted messages are committed in order, and uncommitted ones can be removed`() throws {
         let id = try #require(MessageID("a"))
-        for number in 1...4 { table.promise(RequestKey(number: UInt64(number)), id) }
+        for number in 1...4 { table.addPendingCommit(RequestKey(number: UInt64(number)), id) }
         #expect(table.acceptedCount == 4)
-        table.keep(first: 2)
-        table.keep(first: 1)
-        #expect(table.promises.map(\.key.number) == [3, 4])
-        #expect(table.withdrawPromises().map(\.key.number) == [3, 4])
-        #expect(table.promises.isEmpty && table.acceptedCount == 4)
-        table.promise(RequestKey(number: 5), id)
-        table.keep(first: .max)
-        #expect(table.promises.isEmpty && table.acceptedCount == 5)
+        table.markCommitted(first: 2)
+        table.markCommitted(first: 1)
+        #expect(table.pendingCommits.map(\.key.number) == [3, 4])
+        #expect(table.removePendingCommits().map(\.key.number) == [3, 4])
+        #expect(table.pendingCommits.isEmpty && table.acceptedCount == 4)
+        table.addPendingCommit(RequestKey(number: 5), id)
+        table.markCommitted(first: .max)
+        #expect(table.pendingCommits.isEmpty && table.acceptedCount == 5)
     }
 
     @Test mutating func `the footprint includes requests, their responses and uncommitted messages`() throws {
         #expect(table.footprint == 0)
         let key = try insert("a")
         #expect(table.footprint == InFlightRequest.baseBytes + 10)
-        table[0].answer = [UInt8](repeating: 0, count: 500)
+        table[0].responseText = [UInt8](repeating: 0, count: 500)
         #expect(table.footprint >= InFlightRequest.baseBytes + 510)
         let before = table.footprint
-        table.promise(key, table[0].id)
+        table.addPendingCommit(key, table[0].id)
         #expect(table.footprint > before)
     }
 
@@ -91,14 +91,14 @@ import Testing
         table.move(by: .nanoseconds(100))
         #expect(table[0].startedAt == Instant(nanoseconds: 100))
         #expect(table[0].inputEndedAt == Instant(nanoseconds: 105))
-        #expect(table[0].answeredAt == nil)
+        #expect(table[0].responseBeganAt == nil)
     }
 
     @Test mutating func `the latency is measured from the end of the audio, and without a response until now`() throws {
         _ = try insert("a")
         #expect(table[0].latency(now: Instant(nanoseconds: 9000)) == History.Latency(first: 9, last: 9))
         table[0].inputEndedAt = Instant(nanoseconds: 2000)
-        table[0].answeredAt = Instant(nanoseconds: 5000)
+        table[0].responseBeganAt = Instant(nanoseconds: 5000)
         #expect(table[0].latency(now: Instant(nanoseconds: 9000)) == History.Latency(first: 3, last: 7))
         table[0].inputEndedAt = Instant(nanoseconds: 20_000)
         #expect(table[0].latency(now: Instant(nanoseconds: 9000)) == History.Latency(first: 0, last: 0))

@@ -47,8 +47,8 @@ import Testing
         other.clientLimiters = client
         for _ in 0..<2 { #expect(other.admit(.text, now: now, sharedNow: now) == nil) }
         #expect(admission.remaining(.text, now: now, sharedNow: now) == 0)
-        #expect(admission.wait(.text, now: now, sharedNow: now)?.isClients == true)
-        #expect(admit(.text)?.isClients == true)
+        #expect(admission.wait(.text, now: now, sharedNow: now)?.isPerClient == true)
+        #expect(admit(.text)?.isPerClient == true)
         // The session's own limit wasn't charged.
         admission.clientLimiters = nil
         #expect(admission.remaining(.text, now: now, sharedNow: now) == 2)

@@ -84,11 +84,11 @@ import Testing
         try conversation.open("u1", codec: "opus", rate: 48_000)
         let good: [UInt8] = [0, 0, 0, 0]
         #expect(conversation.send(binary: good).commands.count == 1)
-        let refused = conversation.send(binary: chunk)
-        #expect(refused.errors == [code])
-        #expect(refused.error?["reply_to"] as? String == "u1")
-        #expect(refused.error?["chunk"] as? Int == 2)
-        #expect(refused.commands.isEmpty)
+        let rejected = conversation.send(binary: chunk)
+        #expect(rejected.errors == [code])
+        #expect(rejected.error?["reply_to"] as? String == "u1")
+        #expect(rejected.error?["chunk"] as? Int == 2)
+        #expect(rejected.commands.isEmpty)
         #expect(conversation.send(binary: good).isEmpty)
         for wrong in [1, 3] {
             let error = conversation.send(#"{"type":"audio","id":"u1","from":\#(wrong)}"#)
@@ -319,15 +319,15 @@ import Testing
             let conversation = Conversation(policy)
             try conversation.open("u1", codec: codec, rate: 48_000)
             let size = file.count / 12
-            var refused: Int?
-            for start in stride(from: 0, to: file.count, by: size) where refused == nil {
+            var rejected: Int?
+            for start in stride(from: 0, to: file.count, by: size) where rejected == nil {
                 let outcome = conversation.send(binary: Array(file[start..<min(file.count, start + size)]))
                 if !outcome.errors.isEmpty {
                     #expect(outcome.errors == ["too_fast"])
-                    refused = outcome.error?["chunk"] as? Int
+                    rejected = outcome.error?["chunk"] as? Int
                 }
             }
-            #expect(refused.map { (5...7).contains($0) } == true, "\(codec) \(String(describing: refused))")
+            #expect(rejected.map { (5...7).contains($0) } == true, "\(codec) \(String(describing: rejected))")
         }
     }
 

@@ -38,12 +38,12 @@ import Testing
         let policy = Self.policy(factor: 1)
         #expect(accepted(conversation(policy, limiters), text) == 3)
         let second = conversation(policy, limiters)
-        let refused = second.send(text(0))
-        #expect(refused.errors == ["rate_limited"])
+        let rejected = second.send(text(0))
+        #expect(rejected.errors == ["rate_limited"])
         #expect(
-            refused.error?["message"] as? String
+            rejected.error?["message"] as? String
                 == "Text rate limit reached (`limits.text_per_minute`); retry after 1 s (limit per address: `limits.per_address_factor`)")
-        #expect(refused.error?["retry_after_ms"] as? Int == 1000 && refused.error?["reply_to"] as? String == "m0")
+        #expect(rejected.error?["retry_after_ms"] as? Int == 1000 && rejected.error?["reply_to"] as? String == "m0")
         second.advance(milliseconds: 999)
         #expect(second.send(text(0)).errors == ["rate_limited"])
         second.advance(milliseconds: 1)
@@ -88,7 +88,7 @@ import Testing
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 1) { policy in
             policy.violations = Rate(units: 2, per: .seconds(60), burst: 2)
-            policy.refusals = Rate(units: 2, per: .seconds(60), burst: 2)
+            policy.rejections = Rate(units: 2, per: .seconds(60), burst: 2)
         }
         let first = conversation(policy, limiters)
         for _ in 0..<2 { #expect(first.send("{").closing == nil) }

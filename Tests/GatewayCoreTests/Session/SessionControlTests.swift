@@ -77,7 +77,7 @@ import Testing
         policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
         policy.control = rate
         policy.bytes = Rate(units: 1e6, per: .seconds(1), burst: 4e6)
-        policy.refusals = rate
+        policy.rejections = rate
         policy.violations = rate
         let report = Conversation(policy).send(#"{"type":"status"}"#).replies[0]
         let limits = try #require(report["limits"] as? [String: Double])

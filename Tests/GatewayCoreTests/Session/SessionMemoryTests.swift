@@ -9,7 +9,7 @@ import Testing
     /// Completes a request: the upstream consumes all of it and responds, and the client acknowledges.
     private func finish(_ conversation: Conversation, _ outcome: Conversation.Outcome, count: Int) throws {
         let key = try started(outcome).key
-        conversation.session.upstreamTook(count)
+        conversation.session.upstreamConsumed(count)
         _ = conversation.receive(key, .text([], final: true), isLast: true)
         _ = conversation.send(#"{"type":"ack","seq":\#(conversation.session.outbox.lastSequence)}"#)
     }
@@ -26,10 +26,10 @@ import Testing
         let big = conversation.send(text(3, 40_000))
         #expect(big.errors.isEmpty)
         #expect(conversation.session.history.count == 1)
-        let refused = conversation.send(text(4, 60_000))
-        #expect(refused.errors == ["memory_limit"])
-        #expect(refused.error?["reply_to"] as? String == "m4" && refused.error?["retryable"] as? Bool == true)
-        #expect(refused.closing == nil && refused.commands.isEmpty)
+        let rejected = conversation.send(text(4, 60_000))
+        #expect(rejected.errors == ["memory_limit"])
+        #expect(rejected.error?["reply_to"] as? String == "m4" && rejected.error?["retryable"] as? Bool == true)
+        #expect(rejected.closing == nil && rejected.commands.isEmpty)
         #expect(conversation.session.history.count == 0)
         try finish(conversation, big, count: 40_000)
         #expect(conversation.send(text(4, 40_000)).errors.isEmpty)
@@ -41,14 +41,14 @@ import Testing
         policy.historyBytes = 1 << 20
         let conversation = Conversation(policy)
         try finish(conversation, conversation.send(text(0, 20_000)), count: 20_000)
-        var connection = Ledger.Connection()
+        var connection = MemoryUsage.Connection()
         connection.socketQueue = 35_000
-        conversation.session.ledger.connection = connection
+        conversation.session.memoryUsage.connection = connection
         var outcome = conversation.perform { session, _, effects in session.enforceBudget(effects: &effects) }
         #expect(outcome.isEmpty)
         #expect(conversation.session.history.count == 0)
         connection.socketQueue = 50_000
-        conversation.session.ledger.connection = connection
+        conversation.session.memoryUsage.connection = connection
         outcome = conversation.perform { session, _, effects in session.enforceBudget(effects: &effects) }
         #expect(outcome.errors == ["memory_limit"])
         #expect(outcome.closing?.code == .memoryLimit && outcome.endsSession)
@@ -57,9 +57,9 @@ import Testing
     @Test func `the budget is exact`() {
         for (over, ends) in [(0, false), (1, true)] {
             var policy = SessionPolicy()
-            policy.memoryBudget = Ledger.base + 1000
+            policy.memoryBudget = MemoryUsage.base + 1000
             let conversation = Conversation(policy)
-            conversation.session.ledger.connection.assembler = 1000 + over
+            conversation.session.memoryUsage.connection.assembler = 1000 + over
             let outcome = conversation.perform { session, _, effects in session.enforceBudget(effects: &effects) }
             #expect((outcome.closing != nil) == ends)
         }
@@ -71,8 +71,8 @@ import Testing
         let conversation = Conversation(policy)
         try conversation.open("u1")
         #expect(conversation.send(binary: [UInt8](repeating: 0, count: 5000)).errors.isEmpty)
-        let refused = conversation.send(binary: [UInt8](repeating: 0, count: 15_000))
-        #expect(refused.errors == ["memory_limit"] && refused.error?["chunk"] as? Int == 2)
+        let rejected = conversation.send(binary: [UInt8](repeating: 0, count: 15_000))
+        #expect(rejected.errors == ["memory_limit"] && rejected.error?["chunk"] as? Int == 2)
     }
 
     @Test func `a full queue rejects messages until the upstream has consumed some`() throws {
@@ -88,7 +88,7 @@ import Testing
         _ = conversation.send(#"{"type":"audio","id":"u1","from":2}"#)
         #expect(conversation.send(binary: [UInt8](repeating: 0, count: 976)).errors.isEmpty)
         #expect(conversation.send(#"{"type":"text","id":"m1","text":"x"}"#).errors == ["overloaded"])
-        conversation.session.upstreamTook(8976)
+        conversation.session.upstreamConsumed(8976)
         #expect(conversation.send(#"{"type":"text","id":"m1","text":"x"}"#).errors.isEmpty)
     }
 
@@ -108,25 +108,25 @@ import Testing
         var accepted = 0
         for id in 0..<1000 where conversation.send(text(id, 1)).errors.isEmpty {
             accepted += 1
-            conversation.session.upstreamTook(1)
+            conversation.session.upstreamConsumed(1)
         }
         #expect(accepted == 98)
     }
 
     @Test func `the size of the upstream queue never becomes negative`() {
         let conversation = Conversation()
-        conversation.session.upstreamTook(.max)
-        conversation.session.upstreamTook(5)
-        conversation.session.updateLedger()
-        #expect(conversation.session.ledger.upstreamQueue == 0)
+        conversation.session.upstreamConsumed(.max)
+        conversation.session.upstreamConsumed(5)
+        conversation.session.updateMemoryUsage()
+        #expect(conversation.session.memoryUsage.upstreamQueue == 0)
     }
 
     @Test func `reclaiming memory drops the history`() {
         let conversation = Conversation()
         _ = conversation.send(text(0, 1000))
-        conversation.session.updateLedger()
-        #expect(conversation.session.ledger.history > 0)
-        conversation.session.relieve()
-        #expect(conversation.session.ledger.history == 0)
+        conversation.session.updateMemoryUsage()
+        #expect(conversation.session.memoryUsage.history > 0)
+        conversation.session.dropHistory()
+        #expect(conversation.session.memoryUsage.history == 0)
     }
 }

@@ -24,7 +24,7 @@ import Testing
 
     @Test(arguments: [(ResumeError.expired, "expired"), (.unknown, "unknown"), (.badLastSequence, "bad_last_seq")])
     func `a failed resume opens a new session and reports the reason`(error: ResumeError, name: String) {
-        let message = open(Conversation(), .newInstead(error)).replies[0]
+        let message = open(Conversation(), .newAfterFailedResume(error)).replies[0]
         #expect(message["resumed"] as? Bool == false)
         #expect(message["lost"] as? Bool == true)
         #expect(message["resume_error"] as? String == name)

@@ -13,11 +13,11 @@ import Testing
 
         func send(_ json: String) -> Conversation.Outcome { storing { talk.send(json) } }
 
-        func refuse() -> Conversation.Outcome {
-            storing { talk.perform { session, _, effects in _ = session.refuseUnkept(effects: &effects) } }
+        func reject() -> Conversation.Outcome {
+            storing { talk.perform { session, _, effects in _ = session.rejectUncommitted(effects: &effects) } }
         }
 
-        func commitAll() { talk.session.keep(first: talk.session.acceptedCount) }
+        func commitAll() { talk.session.markCommitted(first: talk.session.acceptedCount) }
 
         private func storing(_ body: () -> Conversation.Outcome) -> Conversation.Outcome {
             talk.beginStoring()
@@ -46,14 +46,14 @@ import Testing
         _ = stored.send(text("a"))
         _ = stored.send(text("b"))
         #expect(stored.count(.id) == 3 && stored.count(.history) == 3 && stored.count(.request) == 3)
-        let outcome = stored.refuse()
+        let outcome = stored.reject()
         #expect(outcome.errors == ["overloaded", "overloaded"])
         #expect(outcome.replies.compactMap { $0.error?["reply_to"] as? String } == ["a", "b"])
         #expect(outcome.replies.allSatisfy { $0.error?["retry_after_ms"] as? Int == 1000 && $0.error?["retryable"] as? Bool == true })
         #expect(outcome.commands.count == 2)
         #expect(stored.talk.session.inFlight.map { "\($0.id)" } == ["kept"])
         #expect(stored.count(.id) == 1 && stored.count(.history) == 1 && stored.count(.request) == 1)
-        #expect(stored.refuse().isEmpty)
+        #expect(stored.reject().isEmpty)
         // Sent again, the message is new.
         let again = stored.send(text("a"))
         #expect(again.texts == [#"{"type":"ack","id":"a"}"#])
@@ -70,7 +70,7 @@ import Testing
         let keys = stored.talk.session.inFlight.map(\.key)
         for key in keys { _ = stored.talk.receive(key, .text(Array("answer".utf8), final: true), isLast: true) }
         stored.talk.isSocketOpen = true
-        let outcome = stored.refuse()
+        let outcome = stored.reject()
         #expect(outcome.errors == ["overloaded"] && outcome.commands.isEmpty)
         #expect(outcome.sequenced.map { $0["reply_to"] as? String } == ["kept"])
         #expect(stored.talk.session.history.count == 2)
@@ -79,7 +79,7 @@ import Testing
     @Test func `an opening whose commit fails is rejected, and its chunks are ignored`() throws {
         let stored = Stored()
         _ = stored.send(Self.opening)
-        #expect(stored.refuse().errors == ["overloaded"])
+        #expect(stored.reject().errors == ["overloaded"])
         #expect(stored.talk.send(binary: [0, 0]).isEmpty)
         #expect(stored.send(Self.opening).texts == [#"{"type":"ack","id":"u","chunks":0}"#])
     }
@@ -89,9 +89,9 @@ import Testing
         _ = stored.send(Self.opening)
         stored.commitAll()
         _ = stored.talk.send(binary: [0, 0])
-        let error = try #require(stored.refuse().error)
+        let error = try #require(stored.reject().error)
         #expect(error["code"] as? String == "overloaded" && error["reply_to"] as? String == "u" && error["chunk"] as? Int == 2)
-        #expect(stored.refuse().isEmpty)
+        #expect(stored.reject().isEmpty)
         #expect(stored.talk.send(binary: [0, 0]).isEmpty)
         #expect(stored.send(#"{"type":"audio","id":"u","from":2}"#).texts == [#"{"type":"ack","id":"u","chunks":1}"#])
         #expect(stored.talk.session.inFlight.count == 1)
@@ -103,7 +103,7 @@ import Testing
         stored.commitAll()
         _ = stored.talk.send(binary: [0, 0])
         _ = stored.send(#"{"type":"audio","id":"u","final":true}"#)
-        let outcome = stored.refuse()
+        let outcome = stored.reject()
         #expect(outcome.errors == ["overloaded"] && outcome.error?["chunk"] == nil)
         #expect(stored.talk.session.inFlight.isEmpty)
         #expect(stored.send(Self.opening).texts == [#"{"type":"ack","id":"u","chunks":0}"#])
@@ -114,18 +114,18 @@ import Testing
         _ = stored.send(text("a"))
         let accepted = stored.talk.session.acceptedCount
         _ = stored.send(text("b"))
-        stored.talk.session.keep(first: accepted)
-        #expect(stored.refuse().replies.compactMap { $0.error?["reply_to"] as? String } == ["b"])
+        stored.talk.session.markCommitted(first: accepted)
+        #expect(stored.reject().replies.compactMap { $0.error?["reply_to"] as? String } == ["b"])
         // An earlier commit has no further effect.
-        stored.talk.session.keep(first: accepted)
+        stored.talk.session.markCommitted(first: accepted)
         _ = stored.send(text("c"))
-        #expect(stored.refuse().replies.compactMap { $0.error?["reply_to"] as? String } == ["c"])
+        #expect(stored.reject().replies.compactMap { $0.error?["reply_to"] as? String } == ["c"])
     }
 
     @Test func `without a store, nothing is rejected`() {
         let talk = Conversation()
         _ = talk.send(text("a"))
-        #expect(talk.perform { session, _, effects in _ = session.refuseUnkept(effects: &effects) }.isEmpty)
+        #expect(talk.perform { session, _, effects in _ = session.rejectUncommitted(effects: &effects) }.isEmpty)
         #expect(talk.session.inFlight.count == 1)
     }
 }

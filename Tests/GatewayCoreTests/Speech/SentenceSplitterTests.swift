@@ -7,7 +7,7 @@ import Testing
         let bytes = Array(text.utf8)
         var found: [[UInt8]] = []
         for start in stride(from: 0, to: bytes.count, by: size) {
-            found += splitter.take(Array(bytes[start..<min(bytes.count, start + size)]))
+            found += splitter.append(Array(bytes[start..<min(bytes.count, start + size)]))
         }
         if let rest = splitter.finish() { found.append(rest) }
         return found.map { String(decoding: $0, as: UTF8.self) }
@@ -73,8 +73,8 @@ import Testing
 
     @Test func `a sentence ends with the white space after it, without waiting for the next`() {
         var splitter = SentenceSplitter()
-        #expect(splitter.take(Array("This is the first one. ".utf8)).count == 1)
-        #expect(splitter.take(Array("नमस्ते, आप कैसे हैं। ".utf8)).count == 1)
+        #expect(splitter.append(Array("This is the first one. ".utf8)).count == 1)
+        #expect(splitter.append(Array("नमस्ते, आप कैसे हैं। ".utf8)).count == 1)
     }
 
     @Test(arguments: ["word ", "ß", "字", "क्षि", "👩‍👩‍👧‍👦", "🇩🇪", "é\u{323}"])
@@ -103,9 +103,9 @@ import Testing
     @Test func `a character with endless combining marks is held within bounds`() {
         var splitter = SentenceSplitter()
         let mark = Array("\u{301}".utf8)
-        var sum = splitter.take([UInt8]("a".utf8) + (0..<8000).flatMap { _ in mark }).count
+        var sum = splitter.append([UInt8]("a".utf8) + (0..<8000).flatMap { _ in mark }).count
         for _ in 0..<500 {
-            sum += splitter.take(mark).reduce(0) { $0 + $1.count }
+            sum += splitter.append(mark).reduce(0) { $0 + $1.count }
             #expect(splitter.heldBytes <= SentenceSplitter.longestBytes + 4)
         }
         #expect(sum + splitter.heldBytes == 17_001)
@@ -119,6 +119,6 @@ import Testing
     @Test func `invalid UTF-8 is passed through`() {
         var splitter = SentenceSplitter()
         let bytes = [UInt8](repeating: 0xFF, count: 1000) + [0xE3, 0x80]
-        #expect(splitter.take(bytes).flatMap { $0 } + (splitter.finish() ?? []) == bytes)
+        #expect(splitter.append(bytes).flatMap { $0 } + (splitter.finish() ?? []) == bytes)
     }
 }

@@ -13,7 +13,7 @@ import Testing
         }
         let bytes = Array(text.utf8)
         for start in stride(from: 0, to: bytes.count, by: min(size, max(1, bytes.count))) {
-            speech.take(Array(bytes[start..<min(bytes.count, start + min(size, bytes.count))]))
+            speech.append(Array(bytes[start..<min(bytes.count, start + min(size, bytes.count))]))
             drain()
         }
         speech.finish()
@@ -108,9 +108,9 @@ import Testing
     @Test func `the held text is bounded`() {
         for form in ["[", "[a](", "`a", "https://a/", "<a ", "| - ", "[a]: ", "&a"] {
             var speech = SpeechText(stripsMarkdown: true)
-            speech.take(Array(form.utf8))
+            speech.append(Array(form.utf8))
             for _ in 0..<10_000 {
-                speech.take(Array("a".utf8))
+                speech.append(Array("a".utf8))
                 _ = speech.drain()
                 #expect(speech.heldBytes <= 2100)
             }
@@ -120,7 +120,7 @@ import Testing
     @Test func `plain text is passed on immediately`() {
         var speech = SpeechText(stripsMarkdown: true)
         for token in ["Hello", ", world", ". ", "This is", " it."] {
-            speech.take(Array(token.utf8))
+            speech.append(Array(token.utf8))
             #expect(speech.drain().text == Array(token.utf8))
         }
     }

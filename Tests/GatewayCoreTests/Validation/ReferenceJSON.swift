@@ -20,7 +20,7 @@ indirect enum ReferenceJSON {
         func `is`(_ string: String) -> Bool { scalars == string.unicodeScalars.map(\.value) }
     }
 
-    struct Refusal: Error {}
+    struct Rejection: Error {}
 
     static func read(_ bytes: [UInt8], maxDepth: Int) -> ReferenceJSON? {
         guard String(validating: bytes, as: UTF8.self) != nil else { return nil }
@@ -98,7 +98,7 @@ private struct Parser {
         skipSpace()
         let value = try value(depth: 0)
         skipSpace()
-        guard position == bytes.count else { throw ReferenceJSON.Refusal() }
+        guard position == bytes.count else { throw ReferenceJSON.Rejection() }
         return value
     }
 
@@ -115,16 +115,16 @@ private struct Parser {
     }
 
     mutating func expect(_ text: String) throws {
-        for scalar in text.unicodeScalars where !accept(scalar) { throw ReferenceJSON.Refusal() }
+        for scalar in text.unicodeScalars where !accept(scalar) { throw ReferenceJSON.Rejection() }
     }
 
     mutating func value(depth: Int) throws -> ReferenceJSON {
         switch current.map({ Unicode.Scalar($0) }) {
         case "{":
-            guard depth < maxDepth else { throw ReferenceJSON.Refusal() }
+            guard depth < maxDepth else { throw ReferenceJSON.Rejection() }
             return try object(depth: depth + 1)
         case "[":
-            guard depth < maxDepth else { throw ReferenceJSON.Refusal() }
+            guard depth < maxDepth else { throw ReferenceJSON.Rejection() }
             return try array(depth: depth + 1)
         case "\"": return .string(try string())
         case "t":
@@ -187,14 +187,14 @@ private struct Parser {
     mutating func digits() throws {
         let start = position
         while let byte = current, 48...57 ~= byte { position += 1 }
-        guard position > start else { throw ReferenceJSON.Refusal() }
+        guard position > start else { throw ReferenceJSON.Rejection() }
     }
 
     mutating func string() throws -> ReferenceJSON.Text {
         try expect("\"")
         var units: [UInt16] = []
         while true {
-            guard let byte = current, byte >= 32 else { throw ReferenceJSON.Refusal() }
+            guard let byte = current, byte >= 32 else { throw ReferenceJSON.Rejection() }
             position += 1
             if byte == UInt8(ascii: "\"") { break }
             if byte == UInt8(ascii: "\\") {
@@ -229,7 +229,7 @@ private struct Parser {
     }
 
     mutating func escape() throws -> UInt16 {
-        guard let letter = current else { throw ReferenceJSON.Refusal() }
+        guard let letter = current else { throw ReferenceJSON.Rejection() }
         position += 1
         switch Unicode.Scalar(letter) {
         case "\"", "\\", "/": return UInt16(letter)
@@ -239,14 +239,14 @@ private struct Parser {
         case "r": return 13
         case "t": return 9
         case "u":
-            guard bytes.count - position >= 4 else { throw ReferenceJSON.Refusal() }
+            guard bytes.count - position >= 4 else { throw ReferenceJSON.Rejection() }
             let digits = bytes[position..<position + 4]
             guard digits.allSatisfy({ Character(Unicode.Scalar($0)).isASCII && Character(Unicode.Scalar($0)).isHexDigit }),
                 let unit = UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
-            else { throw ReferenceJSON.Refusal() }
+            else { throw ReferenceJSON.Rejection() }
             position += 4
             return unit
-        default: throw ReferenceJSON.Refusal()
+        default: throw ReferenceJSON.Rejection()
         }
     }
 }

@@ -15,7 +15,7 @@ import Testing
     }
 
     /// Returns the number of bytes after which the validator rejects; nil if it doesn't.
-    private func refusal(_ bytes: [UInt8]) -> Int? {
+    private func rejection(_ bytes: [UInt8]) -> Int? {
         var validator = UTF8Validator()
         for (index, byte) in bytes.enumerated() where !validator.accept([byte].span.bytes) { return index + 1 }
         return nil
@@ -85,12 +85,12 @@ import Testing
             ([0xE2, 0x82, 0x28], 3), ([0xF0, 0x9F, 0x98, 0x28], 4), ([0xCE, 0xCE], 2),
         ] as [([UInt8], Int)])
     func `the first invalid byte is rejected before the character is complete`(bytes: [UInt8], after: Int) {
-        #expect(refusal(bytes) == after)
+        #expect(rejection(bytes) == after)
     }
 
     @Test(arguments: [[0xC3], [0xE2], [0xE2, 0x82], [0xF0], [0xF0, 0x9F], [0xF0, 0x9F, 0x98]] as [[UInt8]])
     func `a truncated character is accepted, but incomplete`(bytes: [UInt8]) {
-        #expect(refusal(bytes) == nil)
+        #expect(rejection(bytes) == nil)
         #expect(!accepts([bytes]))
     }
 

@@ -6,16 +6,16 @@ import Testing
 @testable import GatewayServer
 
 struct LoopSchedulingTests {
-    @Test(.enabled("time slices require Linux 6.12") { LoopScheduling.turn() > 0 })
+    @Test(.enabled("time slices require Linux 6.12") { LoopScheduling.timeSlice() > 0 })
     func `event loop threads get short time slices; threads that they start get the default`() async throws {
-        let standard = LoopScheduling.turn()
+        let standard = LoopScheduling.timeSlice()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        #expect(try await loop.submit { LoopScheduling.turn() }.get() == standard)
-        try await loop.submit { LoopScheduling.shortenTurns() }.get()
-        #expect(try await loop.submit { LoopScheduling.turn() }.get() == LoopScheduling.turnNanoseconds)
+        #expect(try await loop.submit { LoopScheduling.timeSlice() }.get() == standard)
+        try await loop.submit { LoopScheduling.shortenTimeSlice() }.get()
+        #expect(try await loop.submit { LoopScheduling.timeSlice() }.get() == LoopScheduling.timeSliceNanoseconds)
         let started = loop.makePromise(of: UInt64.self)
-        try await loop.submit { Thread { started.succeed(LoopScheduling.turn()) }.start() }.get()
+        try await loop.submit { Thread { started.succeed(LoopScheduling.timeSlice()) }.start() }.get()
         #expect(try await started.futureResult.get() == standard)
         try await group.shutdownGracefully()
     }

@@ -98,29 +98,29 @@ struct ConfigurationFilesTests {
         let directory = try ConfigurationDirectory(["gateway.yaml": "sessions.max: 1", "development.yaml": "sessions.idle: 1m"])
         let running = try directory.load()
         let file = directory.path + "/gateway.yaml"
-        #expect(try directory.load().lost(since: running) == [])
+        #expect(try directory.load().unavailableFiles(since: running) == [])
         try FileManager.default.removeItem(atPath: file)
-        let lost = try directory.load().lost(since: running)
-        #expect(lost.map(\.key) == [file])
-        #expect(lost.map(\.hint) == ["the file is missing"])
+        let unavailableFiles = try directory.load().unavailableFiles(since: running)
+        #expect(unavailableFiles.map(\.key) == [file])
+        #expect(unavailableFiles.map(\.hint) == ["the file is missing"])
         try directory.write("", to: "gateway.yaml")
-        #expect(try directory.load().lost(since: running).map(\.hint) == ["the file is empty"])
+        #expect(try directory.load().unavailableFiles(since: running).map(\.hint) == ["the file is empty"])
         // A file with a comment isn't empty.
         try directory.write("# nothing", to: "gateway.yaml")
-        #expect(try directory.load().lost(since: running) == [])
+        #expect(try directory.load().unavailableFiles(since: running) == [])
         try FileManager.default.removeItem(atPath: file)
         try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: false)
         #expect(directory.problems().map(\.hint) == ["not a regular file"])
         try FileManager.default.removeItem(atPath: directory.path)
-        #expect(try directory.load().lost(since: running).count == 2)
+        #expect(try directory.load().unavailableFiles(since: running).count == 2)
     }
 
     @Test func `a file that was empty or missing may remain so, or appear`() throws {
         let directory = try ConfigurationDirectory(["gateway.yaml": ""])
         let running = try directory.load()
-        #expect(try directory.load().lost(since: running) == [])
+        #expect(try directory.load().unavailableFiles(since: running) == [])
         try directory.write("sessions.max: 3", to: "development.yaml")
-        #expect(try directory.load().lost(since: running) == [])
+        #expect(try directory.load().unavailableFiles(since: running) == [])
         #expect(try directory.load().configuration.sessions.max == 3)
     }
 
@@ -175,10 +175,10 @@ struct ConfigurationFilesTests {
             })
         var watch = FileWatch()
         #expect(await service.reload(because: "SIGHUP").problems.count == 1)
-        await service.look(&watch)
-        #expect(service.refusal != nil)
+        await service.checkFiles(&watch)
+        #expect(service.rejection != nil)
         isReadable.withLock { $0 = true }
-        await service.look(&watch)
-        #expect(service.refusal == nil)
+        await service.checkFiles(&watch)
+        #expect(service.rejection == nil)
     }
 }

@@ -11,7 +11,7 @@ struct ConfigurationKeyTests {
 
     @Test func `no variable of a key looks like one that Kubernetes generates`() {
         for key in ConfigurationKey.all {
-            for value in ["", "1", "tcp://10.0.0.1:1"] { #expect(!ConfigurationVariables.isOfService(key.variable, value)) }
+            for value in ["", "1", "tcp://10.0.0.1:1"] { #expect(!ConfigurationVariables.isKubernetesServiceVariable(key.variable, value)) }
         }
     }
 
@@ -66,7 +66,7 @@ struct ConfigurationKeyTests {
     @Test(arguments: KeySample.all)
     func `values outside the bounds are rejected, with key, value, source and the allowed values`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
-        for text in sample.refused {
+        for text in sample.rejected {
             let shown = key.isList ? "[" + text.split(separator: ",", omittingEmptySubsequences: false).joined(separator: ", ") + "]" : text
             let expected = ConfigurationProblem(
                 key: sample.name, value: key.isSecret ? ConfigurationKey.mask : shown, source: key.variable, allowed: key.allowed)

@@ -67,10 +67,10 @@ struct SocketEndpointTests {
 }
 
 @Suite("The nearest name")
-struct NearestNameTests {
+struct NameSuggestionTests {
     @Test(arguments: [("", "", 0), ("a", "", 1), ("max", "mxa", 1), ("max", "min", 2), ("abc", "abc", 0), ("ca", "abc", 3)])
     func `the distance counts edits, a transposition as one`(first: String, second: String, distance: Int) {
-        #expect(NearestName.distance(first, second) == distance)
+        #expect(NameSuggestion.distance(first, second) == distance)
     }
 
     @Test(
@@ -80,6 +80,6 @@ struct NearestNameTests {
             ("limits.max_depth", "messages.max_depth"), ("zebra", nil), (String(repeating: "x", count: 5000), nil),
         ])
     func `a typo finds its key, an unrelated name none`(name: String, nearest: String?) {
-        #expect(NearestName.of(name, among: ConfigurationKey.all.map(\.name)) == nearest)
+        #expect(NameSuggestion.of(name, among: ConfigurationKey.all.map(\.name)) == nearest)
     }
 }

@@ -125,16 +125,16 @@ struct ConfigurationProblemTests {
     }
 
     @Test func `unreadable files and files that expand without bound are rejected`() throws {
-        let directory = try ConfigurationDirectory(["gateway.yaml": "#" + String(repeating: " ", count: 1_000_000)])
-        #expect(directory.problems().map(\.hint) == ["larger than 1MB"])
+        let large = try ConfigurationDirectory(["gateway.yaml": "#" + String(repeating: " ", count: 1_000_000)])
+        #expect(large.problems().map(\.hint) == ["larger than 1MB"])
         let bytes = try ConfigurationDirectory()
         try Data([0x61, 0x3A, 0x20, 0xFF]).write(to: URL(fileURLWithPath: bytes.path + "/gateway.yaml"))
         #expect(bytes.problems().map(\.allowed) == ["a YAML file in UTF-8"])
         try bytes.write("a: \u{0}b", to: "gateway.yaml")
         #expect(bytes.problems().count == 1)
-        let folder = try ConfigurationDirectory()
-        try FileManager.default.createDirectory(atPath: folder.path + "/gateway.yaml", withIntermediateDirectories: false)
-        #expect(folder.problems().map(\.hint) == ["not a regular file"])
+        let directory = try ConfigurationDirectory()
+        try FileManager.default.createDirectory(atPath: directory.path + "/gateway.yaml", withIntermediateDirectories: false)
+        #expect(directory.problems().map(\.hint) == ["not a regular file"])
         let laughs = (1..<30).map { "a\($0): &a\($0) {x: *a\($0 - 1), y: *a\($0 - 1)}" }
         let aliases = try ConfigurationDirectory(["gateway.yaml": (["a0: &a0 {x: 1}"] + laughs).joined(separator: "\n")])
         #expect(aliases.problems().contains { $0.allowed == "at most 1000 entries" })

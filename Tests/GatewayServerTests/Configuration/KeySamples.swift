@@ -8,7 +8,7 @@ struct KeySample: Sendable, CustomTestStringConvertible {
     /// Another value that is allowed on its own in development.
     let other: String
     /// Values that are rejected because of their form or bounds.
-    let refused: [String]
+    let rejected: [String]
     /// Further allowed values: the bounds themselves.
     let allowed: [String]
     /// Whether a reload applies a new value.
@@ -25,41 +25,41 @@ struct KeySample: Sendable, CustomTestStringConvertible {
         self.staging = staging ?? base
         self.production = prod ?? base
         self.other = other
-        (allowed, refused) = (bounds.allowed, bounds.refused)
+        (allowed, rejected) = (bounds.allowed, bounds.rejected)
         self.live = live
     }
 
     /// Values just below, at and above the bounds.
     struct Bounds: Sendable {
         var allowed: [String]
-        var refused: [String]
+        var rejected: [String]
 
         static let duration = Bounds(
             allowed: ["100ms", "3650d", "87600h"],
-            refused: ["99ms", "0", "0s", "3651d", "315360001s", "-1s", "5", "5 s", "1h30m", "1.5s", "s", "", "9223372036854775807d", "∞"])
+            rejected: ["99ms", "0", "0s", "3651d", "315360001s", "-1s", "5", "5 s", "1h30m", "1.5s", "s", "", "9223372036854775807d", "∞"])
         static let durationOrZero = Bounds(
-            allowed: ["100ms", "3650d", "0", "0ms", "0s"], refused: ["99ms", "1ms", "3651d", "-1s", "5", "s", "", "3650d1"])
+            allowed: ["100ms", "3650d", "0", "0ms", "0s"], rejected: ["99ms", "1ms", "3651d", "-1s", "5", "s", "", "3650d1"])
         static let size = Bounds(
             allowed: ["0", "1", "1B", "1TB", "1000000000000"],
-            refused: [
+            rejected: [
                 "1000000000001", "1001GB", "1TiB", "-1", "1.5KB", "KB", "1kb", "1K", "", "99999999999999999999", "9223372036854775807GB",
             ])
         static let count = Bounds(
             allowed: ["0", "1", "1000000000"],
-            refused: ["1000000001", "-1", "+1", "1.5", "1e3", "0x10", "1_000", "", "many", "99999999999999999999"])
+            rejected: ["1000000001", "-1", "+1", "1.5", "1e3", "0x10", "1_000", "", "many", "99999999999999999999"])
         static let factor = Bounds(
             allowed: ["0", "0.001", "1", "1000000000", "2.25"],
-            refused: ["0.0009", "1000000000.1", "-1", "1.", ".5", "1e3", "inf", "nan", "", "1.2.3"])
-        static let toggle = Bounds(allowed: ["true", "false"], refused: ["yes", "1", "True", "on", ""])
+            rejected: ["0.0009", "1000000000.1", "-1", "1.", ".5", "1e3", "inf", "nan", "", "1.2.3"])
+        static let toggle = Bounds(allowed: ["true", "false"], rejected: ["yes", "1", "True", "on", ""])
         static let endpoint = Bounds(
             allowed: ["127.0.0.1:0", "0.0.0.0:65535", "[::]:1", "localhost:1", "gateway.example:443"],
-            refused: [
+            rejected: [
                 "127.0.0.1:65536", "127.0.0.1", ":1", "::1:1", "[::1]", "[127.0.0.1]:1", "256.0.0.1:1", "a b:1", "a:", "a:-1", "a:b", "",
             ])
-        static let path = Bounds(allowed: ["a", String(repeating: "a", count: 4096)], refused: ["", String(repeating: "a", count: 4097)])
+        static let path = Bounds(allowed: ["a", String(repeating: "a", count: 4096)], rejected: ["", String(repeating: "a", count: 4097)])
 
         static func words(_ words: String...) -> Bounds {
-            Bounds(allowed: words, refused: ["", "nonsense", words[0].uppercased() + "x", words[0] + " "])
+            Bounds(allowed: words, rejected: ["", "nonsense", words[0].uppercased() + "x", words[0] + " "])
         }
     }
 }
@@ -67,11 +67,11 @@ struct KeySample: Sendable, CustomTestStringConvertible {
 extension KeySample {
     static let all: [KeySample] = [
         .init("listen.address", "0.0.0.0:8443", dev: "127.0.0.1:8443", other: "127.0.0.2:0", .endpoint),
-        .init("listen.loops", "0", other: "2", .init(allowed: ["0", "1", "1024"], refused: ["1025", "-1", "all"])),
+        .init("listen.loops", "0", other: "2", .init(allowed: ["0", "1", "1024"], rejected: ["1025", "-1", "all"])),
         .init(
             "tls.certificates", "[]", other: "[a.pem:a.key, b.pem:b.key]",
-            .init(allowed: ["a:b"], refused: ["a", "a:", ":b", "a:b:c", "a:b,c"]), live: true),
-        .init("tls.minimum_version", "1.2", other: "1.3", .init(allowed: ["1.2", "1.3"], refused: ["1.1", "1.4", "TLS1.2", ""])),
+            .init(allowed: ["a:b"], rejected: ["a", "a:", ":b", "a:b:c", "a:b,c"]), live: true),
+        .init("tls.minimum_version", "1.2", other: "1.3", .init(allowed: ["1.2", "1.3"], rejected: ["1.1", "1.4", "TLS1.2", ""])),
         .init("tls.handshake_timeout", "10s", other: "3s", .duration),
         .init("tls.ticket_rotation", "12h", other: "1h", .duration),
         .init("tls.client_ca", "(none)", other: "ca.pem", .path),
@@ -88,7 +88,7 @@ extension KeySample {
                     "tauri://localhost", "app://.", "app://obsidian.md", "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
                     "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc", "safari-web-extension://A1B2C3D4-0000-4000-8000-00805F9B34FB",
                 ],
-                refused: [
+                rejected: [
                     "a.example", "https://", "https://a.example/", "https://a.example/x", "https://*.a.example", "https://u@a.example",
                     "://a", "nul", "null://a/b", "file:", "file://a/b", "app:///x", "1app://localhost", "http://",
                 ]),
@@ -96,7 +96,7 @@ extension KeySample {
         .init("connections.max", "1000", other: "7", .count, live: true),
         .init("connections.max_sockets", "1128", other: "50", .count, live: true),
         .init("connections.per_address", "10", dev: "1000", other: "4", .count, live: true),
-        .init("connections.trusted_proxies", "[]", other: "[]", .init(allowed: ["", "10.0.0.0/8"], refused: ["10.0.0.0/8,", ",::1"])),
+        .init("connections.trusted_proxies", "[]", other: "[]", .init(allowed: ["", "10.0.0.0/8"], rejected: ["10.0.0.0/8,", ",::1"])),
         .init("connections.handshakes_per_second", "20", dev: "0", other: "5", .count, live: true),
         .init("connections.per_user", "3", other: "1", .count, live: true),
         .init("connections.when_full", "evict_oldest", other: "reject", .words("evict_oldest", "reject"), live: true),
@@ -111,7 +111,7 @@ extension KeySample {
         .init("messages.max_bytes", "256KB", other: "10KB", .size, live: true),
         .init("messages.max_text_bytes", "100KB", other: "1KB", .size, live: true),
         .init("messages.audio_max_bytes", "1MB", other: "2MB", .size, live: true),
-        .init("messages.max_depth", "16", other: "4", .init(allowed: ["1", "64"], refused: ["0", "65", "-1"]), live: true),
+        .init("messages.max_depth", "16", other: "4", .init(allowed: ["1", "64"], rejected: ["0", "65", "-1"]), live: true),
         .init("messages.unknown_fields", "ignore", dev: "reject", other: "ignore", .words("ignore", "reject"), live: true),
         .init("messages.max_violations", "20", other: "3", .count, live: true),
         .init("limits.text_per_minute", "60", dev: "600", other: "12", .count, live: true),
@@ -139,7 +139,7 @@ extension KeySample {
         .init("delivery.send_timeout", "5s", other: "1s", .duration),
         .init("delivery.upstream_queue_bytes", "256KiB", other: "1KiB", .size),
         .init(
-            "delivery.coalesce", "0ms", other: "50ms", .init(allowed: ["0", "1ms", "99ms", "3650d"], refused: ["3651d", "-1s", "5", ""]),
+            "delivery.coalesce", "0ms", other: "50ms", .init(allowed: ["0", "1ms", "99ms", "3650d"], rejected: ["3651d", "-1s", "5", ""]),
             live: true),
         .init("delivery.socket_queue_bytes", "1MiB", other: "2MiB", .size),
         .init("store.kind", "sqlite", dev: "memory", other: "memory", .words("memory", "sqlite", "redis")),
@@ -153,7 +153,7 @@ extension KeySample {
             "operations.token", "(none)", other: "s3cret",
             .init(
                 allowed: ["x", String(repeating: "x", count: 1024)],
-                refused: ["", "two words", "über", String(repeating: "x", count: 1025)]),
+                rejected: ["", "two words", "über", String(repeating: "x", count: 1025)]),
             live: true),
         .init(
             "logging.level", "info", dev: "debug", other: "warning",

@@ -13,7 +13,7 @@ extension ConformanceTests {
     @Test(arguments: good) func `§7.4 an allowed close code is returned in the reply`(code: UInt16) throws {
         let harness = LoopHarness.echoing()
         for reason in [[], Self.text(123)] {
-            try check(FrameBytes.close(code, reason), EchoAnswer(close: .code(code)), pieces: [5], on: harness)
+            try check(FrameBytes.close(code, reason), EchoOutput(close: .code(code)), pieces: [5], on: harness)
         }
     }
 
@@ -23,14 +23,14 @@ extension ConformanceTests {
     }
 
     @Test func `§5.5.1 a close payload is empty or begins with a code`() throws {
-        try check(FrameBytes.frame(0x88, []), EchoAnswer(close: .empty))
+        try check(FrameBytes.frame(0x88, []), EchoOutput(close: .empty))
         for byte in [0x00, 0x03, 0xFF] as [UInt8] { try check(FrameBytes.frame(0x88, [byte]), .closed(1002)) }
     }
 
     @Test func `§5.5.1 a reason has at most 123 bytes`() throws {
         let harness = LoopHarness.echoing()
         for count in [1, 2, 122, 123] {
-            try check(FrameBytes.close(1000, Self.text(count)), EchoAnswer(close: .code(1000)), on: harness)
+            try check(FrameBytes.close(1000, Self.text(count)), EchoOutput(close: .code(1000)), on: harness)
         }
         for count in [124, 125, 1000] { try check(FrameBytes.close(1000, Self.text(count)), .closed(1002), on: harness) }
     }
@@ -43,20 +43,20 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [
-        Case("a message before", FrameBytes.text("a") + FrameBytes.close(1000), EchoAnswer(messages: [.text("a")], close: .code(1000))),
-        Case("a second close", FrameBytes.close(1000) + FrameBytes.close(1001), EchoAnswer(close: .code(1000))),
-        Case("an invalid second close", FrameBytes.close(1000) + FrameBytes.close(999), EchoAnswer(close: .code(1000))),
-        Case("a ping after", FrameBytes.close(1000) + FrameBytes.ping([1]), EchoAnswer(close: .code(1000))),
-        Case("a text after", FrameBytes.close(1000) + FrameBytes.text("late"), EchoAnswer(close: .code(1000))),
-        Case("garbage after", FrameBytes.close(4000) + [0xFF, 0xFF, 0xFF], EchoAnswer(close: .code(4000))),
-        Case("a text after an empty close", FrameBytes.frame(0x88, []) + FrameBytes.text("late"), EchoAnswer(close: .empty)),
+        Case("a message before", FrameBytes.text("a") + FrameBytes.close(1000), EchoOutput(messages: [.text("a")], close: .code(1000))),
+        Case("a second close", FrameBytes.close(1000) + FrameBytes.close(1001), EchoOutput(close: .code(1000))),
+        Case("an invalid second close", FrameBytes.close(1000) + FrameBytes.close(999), EchoOutput(close: .code(1000))),
+        Case("a ping after", FrameBytes.close(1000) + FrameBytes.ping([1]), EchoOutput(close: .code(1000))),
+        Case("a text after", FrameBytes.close(1000) + FrameBytes.text("late"), EchoOutput(close: .code(1000))),
+        Case("garbage after", FrameBytes.close(4000) + [0xFF, 0xFF, 0xFF], EchoOutput(close: .code(4000))),
+        Case("a text after an empty close", FrameBytes.frame(0x88, []) + FrameBytes.text("late"), EchoOutput(close: .empty)),
         Case("a text after an invalid close", FrameBytes.close(1005) + FrameBytes.text("late"), .closed(1002)),
         Case(
             "fragments around", FrameBytes.text("a", fin: false) + FrameBytes.close(1000) + FrameBytes.continuation([0x62], fin: true),
-            EchoAnswer(close: .code(1000))),
+            EchoOutput(close: .code(1000))),
         Case(
-            "a ping before", FrameBytes.ping([1]) + FrameBytes.close(1000), EchoAnswer(pongs: [[1]], close: .code(1000))),
-        Case("an incomplete frame after", FrameBytes.close(1000) + FrameBytes.text("late").prefix(3), EchoAnswer(close: .code(1000))),
+            "a ping before", FrameBytes.ping([1]) + FrameBytes.close(1000), EchoOutput(pongs: [[1]], close: .code(1000))),
+        Case("an incomplete frame after", FrameBytes.close(1000) + FrameBytes.text("late").prefix(3), EchoOutput(close: .code(1000))),
     ])
     func `§7.1 messages before a close frame are echoed, bytes after it are ignored`(example: Case) throws {
         try check(example, pieces: [.max, 1, 2, 3, 8])
@@ -65,6 +65,6 @@ extension ConformanceTests {
     @Test func `§7.1.2 a message of 256 KiB is echoed before the reply to the close frame after it`() throws {
         let data = [UInt8].noise(256 * 1024, seed: 8)
         let bytes = FrameBytes.zeroMasked(0x82, data) + FrameBytes.close(1000) + FrameBytes.ping([1])
-        try check(bytes, EchoAnswer(messages: [.binary(data)], close: .code(1000)), pieces: [.max, 16_384])
+        try check(bytes, EchoOutput(messages: [.binary(data)], close: .code(1000)), pieces: [.max, 16_384])
     }
 }

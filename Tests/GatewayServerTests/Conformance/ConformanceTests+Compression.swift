@@ -48,7 +48,7 @@ extension ConformanceTests {
         for count in counts {
             for (index, payload) in try #require(Self.payloads[count]).enumerated() {
                 let opcode: UInt8 = index == 0 ? 1 : 2
-                let message: EchoAnswer.Message = index == 0 ? .text(payload) : .binary(payload)
+                let message: EchoOutput.Message = index == 0 ? .text(payload) : .binary(payload)
                 try client.send(FrameBytes.zeroMasked(0xC0 | opcode, try deflater.deflate(payload)))
                 let first = try client.replies()
                 #expect(first == .echo(message), "\(count) bytes, payload \(index)")
@@ -117,7 +117,7 @@ extension ConformanceTests {
         for (index, piece) in pieces.enumerated() {
             bytes += FrameBytes.frame((index == pieces.count - 1 ? 0x80 : 0) | (index == 0 ? 0x41 : 0), piece) + FrameBytes.ping([])
         }
-        let expected = EchoAnswer(messages: [.text(text)], pongs: Array(repeating: [], count: pieces.count))
+        let expected = EchoOutput(messages: [.text(text)], pongs: Array(repeating: [], count: pieces.count))
         try check(bytes, expected, pieces: [1000, 7], on: .echoing(mode), offer: "permessage-deflate")
     }
 
@@ -137,7 +137,7 @@ extension ConformanceTests {
         ]
         let harness = LoopHarness.echoing(mode)
         for (bytes, code) in cases {
-            try check(first + bytes + FrameBytes.ping(), .closed(code, behind: [.text("Hello")]), on: harness, offer: "permessage-deflate")
+            try check(first + bytes + FrameBytes.ping(), .closed(code, after: [.text("Hello")]), on: harness, offer: "permessage-deflate")
         }
     }
 

@@ -6,7 +6,7 @@ extension ConformanceTests {
     private static let start = FrameBytes.text("one, ", fin: false)
     private static let middle = FrameBytes.continuation(Array("two, ".utf8), fin: false)
     private static let end = FrameBytes.continuation(Array("three".utf8), fin: true)
-    private static let whole = EchoAnswer.Message.text("one, two, three")
+    private static let whole = EchoOutput.Message.text("one, two, three")
 
     private static let good: [Case] = [
         Case("two frames", start + end, .echo(.text("one, three"))),
@@ -48,9 +48,9 @@ extension ConformanceTests {
         Case("a last continuation first", end + FrameBytes.text("late"), .closed(1002)),
         Case("a continuation first", middle + FrameBytes.text("late"), .closed(1002)),
         Case("an empty continuation first", FrameBytes.continuation([], fin: false), .closed(1002)),
-        Case("a continuation after a complete message", start + end + middle, .closed(1002, behind: [.text("one, three")])),
-        Case("a last continuation after a complete message", start + end + end, .closed(1002, behind: [.text("one, three")])),
-        Case("a continuation after a text of one frame", FrameBytes.text("a") + end, .closed(1002, behind: [.text("a")])),
+        Case("a continuation after a complete message", start + end + middle, .closed(1002, after: [.text("one, three")])),
+        Case("a last continuation after a complete message", start + end + end, .closed(1002, after: [.text("one, three")])),
+        Case("a continuation after a text of one frame", FrameBytes.text("a") + end, .closed(1002, after: [.text("a")])),
         Case("a continuation after a ping", FrameBytes.ping([7]) + end, .closed(1002, pongs: [[7]])),
         Case("a text inside a message", start + FrameBytes.text("new"), .closed(1002)),
         Case("a first frame inside a message", start + start + end, .closed(1002)),
@@ -70,9 +70,9 @@ extension ConformanceTests {
     @Test func `§5.4 a ping between fragments gets a pong before the message is complete`() throws {
         let client = try EchoClient(.echoing())
         try client.send(Self.start + FrameBytes.ping([1]))
-        #expect(try client.replies() == EchoAnswer(pongs: [[1]]))
+        #expect(try client.replies() == EchoOutput(pongs: [[1]]))
         try client.send(Self.middle + FrameBytes.ping([2]))
-        #expect(try client.replies() == EchoAnswer(pongs: [[2]]))
+        #expect(try client.replies() == EchoOutput(pongs: [[2]]))
         try client.send(Self.end)
         #expect(try client.replies() == .echo(Self.whole))
     }
@@ -89,7 +89,7 @@ extension ConformanceTests {
                 count += 1
             }
         }
-        let expected = EchoAnswer(
+        let expected = EchoOutput(
             messages: Array(repeating: .text(text), count: count), pongs: Array(repeating: [], count: count))
         try check(bytes, expected, pieces: [.max, 1, 1000])
     }

@@ -53,14 +53,14 @@ extension ConformanceTests {
         try check(example)
         try check(
             FrameBytes.text("before") + example.bytes + FrameBytes.ping(),
-            EchoAnswer(messages: [.text("before")], close: example.answer.close))
+            EchoOutput(messages: [.text("before")], close: example.output.close))
     }
 
     @Test(arguments: 1...7 as ClosedRange<UInt8>, [0x1, 0x2, 0x8, 0x9, 0xA] as [UInt8])
     func `§5.2 reserved bits without an extension are rejected, and later bytes are ignored`(bits: UInt8, opcode: UInt8) throws {
         let payload = (bits + opcode) % 2 == 0 ? [] : Array("reserved".utf8)
         let bytes = FrameBytes.text("before") + FrameBytes.frame(0x80 | bits << 4 | opcode, payload) + FrameBytes.ping()
-        try check(bytes, .closed(1002, behind: [.text("before")]))
+        try check(bytes, .closed(1002, after: [.text("before")]))
     }
 
     @Test(arguments: 1...7 as ClosedRange<UInt8>, [0x00, 0x80] as [UInt8])
@@ -73,7 +73,7 @@ extension ConformanceTests {
         for payload in [[], Array("reserved".utf8)] {
             let frame = FrameBytes.frame(0x80 | opcode, payload)
             try check(frame, .closed(1002))
-            try check(FrameBytes.text("before") + frame + FrameBytes.ping(), .closed(1002, behind: [.text("before")]))
+            try check(FrameBytes.text("before") + frame + FrameBytes.ping(), .closed(1002, after: [.text("before")]))
             try check(FrameBytes.text("open", fin: false) + frame + FrameBytes.continuation([], fin: true), .closed(1002))
         }
     }

@@ -9,11 +9,11 @@ extension ConformanceTests {
     func `§10.4 a message of 1 MiB is echoed, in one frame or many`(opcode: UInt8) throws {
         let data = Self.text(1 << 20)
         let client = try EchoClient(.echoing())
-        let expected = EchoAnswer.echo(opcode == 1 ? .text(data) : .binary(data))
+        let expected = EchoOutput.echo(opcode == 1 ? .text(data) : .binary(data))
         for (frame, piece) in [(1 << 20, Int.max), (65_536, 16_384)] {
             try client.send(FrameBytes.fragments(opcode, data, of: frame), pieces: piece)
-            let answer = try client.replies()
-            #expect(answer == expected, "frames of \(frame)")
+            let output = try client.replies()
+            #expect(output == expected, "frames of \(frame)")
         }
     }
 
@@ -32,8 +32,8 @@ extension ConformanceTests {
         for number in 0..<100 as Range<UInt8> {
             try client.send(FrameBytes.zeroMasked(0x81, text) + FrameBytes.zeroMasked(0x82, [number]))
         }
-        let expected = (0..<100 as Range<UInt8>).flatMap { [EchoAnswer.Message.text(text), .binary([$0])] }
-        #expect(try client.replies() == EchoAnswer(messages: expected))
+        let expected = (0..<100 as Range<UInt8>).flatMap { [EchoOutput.Message.text(text), .binary([$0])] }
+        #expect(try client.replies() == EchoOutput(messages: expected))
     }
 
     @Test func `§7.4.1 a message over the limit is rejected with 1009 upon its header`() throws {
@@ -42,6 +42,6 @@ extension ConformanceTests {
         try check(FrameBytes.head(0x81, count: UInt64(Int.max)), .closed(1009))
         let start = FrameBytes.binary([1], fin: false)
         try check(start + FrameBytes.head(0x80, count: limit), .closed(1009))
-        try check(start + FrameBytes.head(0x00, count: limit - 1), EchoAnswer(), pieces: [.max])
+        try check(start + FrameBytes.head(0x00, count: limit - 1), EchoOutput(), pieces: [.max])
     }
 }

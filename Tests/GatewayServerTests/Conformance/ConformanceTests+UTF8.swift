@@ -8,14 +8,14 @@ extension ConformanceTests {
 
     @Test func `§5.6 the first and last characters of every encoded length and noncharacters are echoed`() throws {
         var bytes: [UInt8] = []
-        var messages: [EchoAnswer.Message] = []
+        var messages: [EchoOutput.Message] = []
         for scalar in UTF8Samples.scalars {
             for text in ["\(scalar)", "a\(scalar)z", "é\(scalar)€\(scalar)😀"] {
                 bytes += FrameBytes.text(text)
                 messages.append(.text(text))
             }
         }
-        try check(bytes, EchoAnswer(messages: messages), pieces: [.max, 1, 23])
+        try check(bytes, EchoOutput(messages: messages), pieces: [.max, 1, 23])
     }
 
     @Test func `§5.6 each character may be split into fragments of one byte`() throws {
@@ -28,20 +28,20 @@ extension ConformanceTests {
         for count in 0...Self.word.count {
             let text = Array(Self.word[..<count])
             let isWhole = String(validating: text, as: UTF8.self) != nil
-            let expected = isWhole ? EchoAnswer.echo(.text(text)) : .closed(1007)
+            let expected = isWhole ? EchoOutput.echo(.text(text)) : .closed(1007)
             try check(FrameBytes.frame(0x81, text), expected, on: harness)
             try check(FrameBytes.fragments(1, text, of: 1), expected, on: harness)
             try check(FrameBytes.frame(0x01, text) + FrameBytes.continuation([], fin: true), expected, on: harness)
             // An incomplete text isn't rejected yet.
-            try check(FrameBytes.frame(0x01, text) + FrameBytes.ping([1]), EchoAnswer(pongs: [[1]]), on: harness)
+            try check(FrameBytes.frame(0x01, text) + FrameBytes.ping([1]), EchoOutput(pongs: [[1]]), on: harness)
         }
     }
 
     @Test(arguments: UTF8Samples.invalid)
     func `§8.1 invalid UTF-8 is rejected at the first invalid byte`(bytes: [UInt8]) throws {
         let harness = LoopHarness.echoing()
-        let behind = FrameBytes.text("before") + FrameBytes.frame(0x81, bytes) + FrameBytes.ping()
-        try check(behind, .closed(1007, behind: [.text("before")]), pieces: [.max], on: harness)
+        let after = FrameBytes.text("before") + FrameBytes.frame(0x81, bytes) + FrameBytes.ping()
+        try check(after, .closed(1007, after: [.text("before")]), pieces: [.max], on: harness)
         let text = Self.word + bytes + [0x21]
         let rejected = UTF8Samples.firstImpossible(text) ?? text.count
 

@@ -8,26 +8,26 @@ import Testing
     struct Case: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var bytes: [UInt8]
-        var answer: EchoAnswer
+        var output: EchoOutput
 
-        init(_ description: String, _ bytes: [UInt8], _ answer: EchoAnswer) {
+        init(_ description: String, _ bytes: [UInt8], _ output: EchoOutput) {
             testDescription = description
             self.bytes = bytes
-            self.answer = answer
+            self.output = output
         }
     }
 
     /// Sends `bytes` on one connection for each piece size and compares the output. After a close, checks that the loop serves the next
     /// client.
     func check(
-        _ bytes: [UInt8], _ expected: EchoAnswer, pieces sizes: [Int] = [.max, 1], on harness: LoopHarness = .echoing(),
+        _ bytes: [UInt8], _ expected: EchoOutput, pieces sizes: [Int] = [.max, 1], on harness: LoopHarness = .echoing(),
         offer: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
         for size in sizes {
             let client = try EchoClient(harness, offer: offer)
             try client.send(bytes, pieces: size)
-            let answer = try client.replies()
-            #expect(answer == expected, "in pieces of \(min(size, bytes.count))", sourceLocation: sourceLocation)
+            let output = try client.replies()
+            #expect(output == expected, "in pieces of \(min(size, bytes.count))", sourceLocation: sourceLocation)
         }
         guard expected.close != nil else { return }
         let next = try EchoClient(harness, offer: offer)
@@ -36,7 +36,7 @@ import Testing
     }
 
     func check(_ example: Case, pieces sizes: [Int] = [.max, 1], sourceLocation: SourceLocation = #_sourceLocation) throws {
-        try check(example.bytes, example.answer, pieces: sizes, sourceLocation: sourceLocation)
+        try check(example.bytes, example.output, pieces: sizes, sourceLocation: sourceLocation)
     }
 
     /// Returns characters of one to four bytes, `count` bytes in total.

@@ -11,7 +11,7 @@ final class EchoClient {
     let response: String
     private let connection: EmbeddedConnection
     private var received = ByteBuffer()
-    private var answer = EchoAnswer()
+    private var output = EchoOutput()
     private var inflater: MessageInflater?
     /// Whether each message was compressed.
     private(set) var compressed: [Bool] = []
@@ -54,16 +54,16 @@ final class EchoClient {
     }
 
     /// Returns all output since the last call.
-    func replies() throws -> EchoAnswer {
+    func replies() throws -> EchoOutput {
         while var out = try connection.channel.readOutbound(as: ByteBuffer.self) { received.writeBuffer(&out) }
         while let frame = try ReceivedFrame(from: &received) { try note(frame.first, frame.payload) }
-        guard connection.isClosed == (answer.close != nil) else { throw TestFailure("closed: \(connection.isClosed), \(answer)") }
-        defer { answer = EchoAnswer() }
-        return answer
+        guard connection.isClosed == (output.close != nil) else { throw TestFailure("closed: \(connection.isClosed), \(output)") }
+        defer { output = EchoOutput() }
+        return output
     }
 
     private func note(_ first: UInt8, _ payload: [UInt8]) throws {
-        guard answer.close == nil else { throw TestFailure("a frame after the close frame") }
+        guard output.close == nil else { throw TestFailure("a frame after the close frame") }
         switch first {
         case 0x81, 0x82, 0xC1, 0xC2:
             compressed.append(first & 0x40 != 0)
@@ -72,12 +72,12 @@ final class EchoClient {
                 guard let inflater else { throw TestFailure("compressed without an accepted offer") }
                 message = try inflater.inflate(payload)
             }
-            answer.messages.append(first & 0x0F == 1 ? .text(message) : .binary(message))
-        case 0x8A: answer.pongs.append(payload)
-        case 0x88 where payload.isEmpty: answer.close = .empty
+            output.messages.append(first & 0x0F == 1 ? .text(message) : .binary(message))
+        case 0x8A: output.pongs.append(payload)
+        case 0x88 where payload.isEmpty: output.close = .empty
         case 0x88 where payload.count >= 2:
             guard String(validating: payload.dropFirst(2), as: UTF8.self) != nil else { throw TestFailure("a reason that isn't UTF-8") }
-            answer.close = .code(UInt16(payload[0]) << 8 | UInt16(payload[1]))
+            output.close = .code(UInt16(payload[0]) << 8 | UInt16(payload[1]))
         default: throw TestFailure("invalid frame: \(first) \(payload)")
         }
     }

@@ -263,7 +263,7 @@ import Testing
         #expect(harness.shared.connectionLimits.webSockets == 1)
         #expect(harness.shared.sessions.attached == 1)
         _ = try? client.channel.finish()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(harness.shared.connectionLimits.webSockets == 0)
         #expect(harness.shared.sessions.attached == 0 && harness.shared.sessions.detached == 1)
         harness.advance(by: .seconds(121))

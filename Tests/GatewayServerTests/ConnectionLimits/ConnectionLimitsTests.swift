@@ -22,12 +22,12 @@ import Testing
         let connectionLimits = connectionLimits { $0.sockets = 2 }
         let client = try client(1)
         for _ in 0..<2 {
-            #expect(connectionLimits.hasRoom)
+            #expect(connectionLimits.canAcceptSocket)
             #expect(connectionLimits.admitSocket(of: client, now: at(0)))
         }
-        #expect(!connectionLimits.hasRoom)
+        #expect(!connectionLimits.canAcceptSocket)
         connectionLimits.releaseSocket(of: client)
-        #expect(connectionLimits.hasRoom)
+        #expect(connectionLimits.canAcceptSocket)
         #expect(connectionLimits.sockets == 1)
     }
 

@@ -12,10 +12,10 @@ import Testing
 
     @Test(arguments: try pages.get())
     func `every link leads to a file and a heading that exist`(page: MarkdownPage) throws {
-        let folder = URL(fileURLWithPath: Python.repository + "/" + page.path).deletingLastPathComponent()
+        let directory = URL(fileURLWithPath: Python.repository + "/" + page.path).deletingLastPathComponent()
         for link in page.links where !link.target.hasPrefix("https://") {
             let parts = link.target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            let file = parts[0].isEmpty ? Python.repository + "/" + page.path : folder.appendingPathComponent(parts[0]).standardized.path
+            let file = parts[0].isEmpty ? Python.repository + "/" + page.path : directory.appendingPathComponent(parts[0]).standardized.path
             #expect(FileManager.default.fileExists(atPath: file), "\(page.path):\(link.line): \(link.target)")
             guard parts.count > 1, file.hasSuffix(".md"), file.hasPrefix(Python.repository + "/") else { continue }
             let target = try MarkdownPage(String(file.dropFirst(Python.repository.count + 1)))
@@ -76,12 +76,12 @@ import Testing
     }
 
     @Test func `the pages render in DocC without a warning`() async throws {
-        let output = try TemporaryFolder()
+        let output = try TemporaryDirectory()
         let environment = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"]
         let result = try await ChildProcess.run(
-            "/bin/bash", [Python.repository + "/deploy/docs.sh", output.path + "/docs"], folder: Python.repository,
+            "/bin/bash", [Python.repository + "/deploy/docs.sh", output.path + "/docs"], directory: Python.repository,
             environment: environment,
-            atMost: .seconds(60))
+            timeout: .seconds(60))
         #expect(result.status == 0, "\(result.errorLines.suffix(20))")
         let rendered = Set(
             try FileManager.default.contentsOfDirectory(atPath: output.path + "/docs/data/documentation/parley")

@@ -33,11 +33,11 @@ import Testing
         func commit(_ index: Int) { commits.withLock { $0[index].committed }() }
         func fail(_ index: Int) { commits.withLock { $0[index].failed }() }
 
-        var takesWork: Bool { true }
+        var acceptsWork: Bool { true }
         func load() throws -> [StoredSession] { [] }
         func loadEndedTokens() throws -> [TokenHash] { [] }
         func sweep() {}
-        func forget() async throws {}
+        func purge() async throws {}
         func close() async {}
     }
 

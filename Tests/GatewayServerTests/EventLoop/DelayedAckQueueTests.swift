@@ -15,7 +15,7 @@ import Testing
 
         init(_ receiver: any UpstreamEventSink) { self.receiver = receiver }
 
-        var isAtOnce: Bool { false }
+        var isSynchronous: Bool { false }
         var heldBytes: Int { 0 }
 
         func send(_ command: UpstreamCommand, audio: [UInt8]) {
@@ -29,12 +29,12 @@ import Testing
 
         func demand(_ events: Int) {}
         func withdraw() -> Int { 0 }
-        func leave() { receiver = nil }
+        func detach() { receiver = nil }
         func move(to session: any UpstreamEventSink & ConversationSource, on eventLoop: any EventLoop) { receiver = session }
         func close() { receiver = nil }
     }
 
-    private final class ManualLinkFactory: UpstreamLoop {
+    private final class ManualLinkFactory: UpstreamLinkFactory {
         var links: [ManualLink] = []
 
         func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink {
@@ -50,7 +50,7 @@ import Testing
     private final class ManualProvider: UpstreamProvider {
         private let factory = Mutex<NIOLoopBound<ManualLinkFactory>?>(nil)
 
-        func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLoop {
+        func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory {
             let loop = ManualLinkFactory()
             factory.withLock { $0 = NIOLoopBound(loop, eventLoop: eventLoop) }
             return loop

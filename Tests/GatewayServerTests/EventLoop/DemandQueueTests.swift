@@ -25,7 +25,7 @@ import Testing
         let other = try harness.connect()
         try other.upgrade()
         #expect(try other.frames().count == 1)
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try long.frames().last?.text.contains(#""done":true"#) == true)
     }
 
@@ -33,7 +33,7 @@ import Testing
         let harness = LoopHarness()
         let clients = try (0..<3).map { _ in try harness.openSession() }
         for client in clients { try sendText(client, words: 5000) }
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         for client in clients {
             // The acknowledgement, then one message per word.
             let frames = try client.frames()
@@ -49,7 +49,7 @@ import Testing
         try sendText(closed, words: 5000)
         try sendText(open, words: 5000)
         closed.channel.close(promise: nil)
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try open.frames().count == 5001)
     }
 }

@@ -2,7 +2,7 @@ import GatewayServer
 import Testing
 
 @Suite struct OperationsGateTests {
-    private let gate = OperationsGate(host: "Gateway.internal", demandsToken: false)
+    private let gate = OperationsGate(host: "Gateway.internal", requiresToken: false)
 
     private func verdict(
         _ path: String = "/v1/gateway", host: String? = "127.0.0.1:9464", token: String? = nil,
@@ -30,7 +30,7 @@ import Testing
     ])
     func `any other Host is foreign, as after DNS rebinding, and gets health without details`(host: String) {
         #expect(verdict(host: host) == .foreignHost)
-        #expect(!gate.namesListener(host))
+        #expect(!gate.isListenerHost(host))
         for path in ["/livez", "/readyz", "/health"] { #expect(verdict(path, host: host) == .pass) }
     }
 
@@ -84,7 +84,7 @@ import Testing
 
     @Test func `if a token is required and none is configured, only health is accessible`() {
         var strict = gate
-        strict.demandsToken = true
+        strict.requiresToken = true
         var request = OperationsGate.Request(path: "/v1/gateway", host: "localhost")
         request.authorization = "Bearer "
         #expect(strict.verdict(on: request, token: nil) == .noTokenConfigured)

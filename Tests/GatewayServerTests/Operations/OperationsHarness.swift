@@ -12,7 +12,7 @@ struct NoSessions: SessionDirectory {
     func session(_ id: ULID, depth: ReportDepth) async -> LiveSession? { nil }
     func close(_ id: ULID) async -> Bool { false }
     func erase(_ id: ULID) async -> Bool { false }
-    func forget() async {}
+    func purge() async {}
 }
 
 /// A running operations listener on a port that the system chose, with a client.
@@ -44,7 +44,7 @@ struct OperationsHarness: Sendable {
         var snapshot = GatewaySnapshot(startedAt: 1_767_323_045_678, uptimeMilliseconds: 61_000, environment: "staging", version: "1.0")
         snapshot.connections.open = 3
         snapshot.connections.accepted = 10
-        snapshot.connections.refused = 4
+        snapshot.connections.rejected = 4
         snapshot.connections.max = 1000
         snapshot.sessions.attached = 2
         snapshot.sessions.memoryBytes = 4096
@@ -60,7 +60,7 @@ struct OperationsHarness: Sendable {
 
     /// Starts a listener, runs `body`, and shuts the listener down gracefully, which must complete even with open connections.
     static func run(
-        token: String? = nil, demandsToken: Bool = false, limits: OperationsLimits = .init(), reload: ReloadReport = ReloadReport(),
+        token: String? = nil, requiresToken: Bool = false, limits: OperationsLimits = .init(), reload: ReloadReport = ReloadReport(),
         reloadsAfter release: Task<Void, Never>? = nil,
         _ body: @Sendable @escaping (OperationsHarness) async throws -> Void
     ) async throws {
@@ -70,10 +70,10 @@ struct OperationsHarness: Sendable {
         let (addresses, running) = AsyncStream.makeStream(of: SocketAddress.self)
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = OperationsServer(
-            address: SocketEndpoint(host: "127.0.0.1", port: 0), demandsToken: demandsToken, limits: limits, token: { box.get() },
+            address: SocketEndpoint(host: "127.0.0.1", port: 0), requiresToken: requiresToken, limits: limits, token: { box.get() },
             health: health,
             snapshot: { snapshot },
-            sessions: SessionDesk(
+            sessions: SessionOperations(
                 live: NoSessions(), archive: MemoryArchive(), cache: ReportCache(), depth: { .full }, logger: quiet),
             reload: {
                 reloads.add()
@@ -98,12 +98,12 @@ struct OperationsHarness: Sendable {
     }
 
     /// Sends a request line and header fields, adding `Host` and `Connection: close` unless `raw`, and returns the response.
-    func send(_ line: String, _ fields: [String] = [], body: String = "", raw: Bool = false) async throws -> Answer {
+    func send(_ line: String, _ fields: [String] = [], body: String = "", raw: Bool = false) async throws -> HTTPReply {
         var text = line + " HTTP/1.1\r\n"
         if !raw { text += "Host: 127.0.0.1:\(address.port ?? 0)\r\nConnection: close\r\n" }
         for field in fields { text += field + "\r\n" }
         if !body.isEmpty { text += "Content-Length: \(body.utf8.count)\r\n" }
-        return Answer(try await exchange(text + "\r\n" + body))
+        return HTTPReply(try await exchange(text + "\r\n" + body))
     }
 
     /// Sends bytes on a new connection and returns all bytes until the listener closes it.
@@ -131,7 +131,7 @@ struct OperationsHarness: Sendable {
 }
 
 /// A parsed HTTP/1.1 response.
-struct Answer: Sendable {
+struct HTTPReply: Sendable {
     var status: Int
     /// The header fields, with names in lower case.
     var fields: [String: String] = [:]

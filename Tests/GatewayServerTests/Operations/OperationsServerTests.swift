@@ -10,7 +10,7 @@ import Testing
     }
 
     @Test func `health has details, and names the parts that aren't ready`() async throws {
-        try await OperationsHarness.run(token: "secret", demandsToken: true) { server in
+        try await OperationsHarness.run(token: "secret", requiresToken: true) { server in
             let live = try await server.send("GET /livez")
             #expect(live.status == 200)
             #expect(live.body == #"{"status":"ok"}"#)
@@ -57,11 +57,11 @@ import Testing
     @Test func `without the token there is only health, and the token can change at run time`() async throws {
         try await OperationsHarness.run(token: "first") { server in
             for line in ["GET /v1/gateway", "POST /v1/gateway/reload", "GET /nothing"] {
-                let refused = try await server.send(line, ["Authorization: Bearer wrong"])
-                #expect(refused.status == 401)
-                #expect(refused.fields["www-authenticate"] == #"Bearer realm="parley operations""#)
+                let rejected = try await server.send(line, ["Authorization: Bearer wrong"])
+                #expect(rejected.status == 401)
+                #expect(rejected.fields["www-authenticate"] == #"Bearer realm="parley operations""#)
                 #expect(
-                    refused.problem
+                    rejected.problem
                         == problem(
                             401, "Unauthorized", "unauthorized", "missing or wrong token; send Authorization: Bearer and operations.token"))
             }
@@ -75,9 +75,9 @@ import Testing
     }
 
     @Test func `in production without a token only health is accessible`() async throws {
-        try await OperationsHarness.run(demandsToken: true) { server in
-            let refused = try await server.send("GET /v1/gateway", ["Authorization: Bearer x"])
-            #expect(refused.problem == problem(403, "Forbidden", "forbidden", "rejected until operations.token is configured"))
+        try await OperationsHarness.run(requiresToken: true) { server in
+            let rejected = try await server.send("GET /v1/gateway", ["Authorization: Bearer x"])
+            #expect(rejected.problem == problem(403, "Forbidden", "forbidden", "rejected until operations.token is configured"))
             #expect(try await server.send("GET /livez").status == 200)
         }
     }
@@ -123,18 +123,18 @@ import Testing
         try await OperationsHarness.run(token: "secret") { server in
             for part in HealthPart.allCases { server.health.set(part, .ready) }
             for request in ["GET /readyz HTTP/1.0", "OPTIONS /readyz HTTP/1.0", "GET /livez HTTP/1.0\r\nConnection: keep-alive"] {
-                let response = Answer(try await server.exchange(request + "\r\n\r\n"))
+                let response = HTTPReply(try await server.exchange(request + "\r\n\r\n"))
                 #expect(response.status == 200)
                 #expect(response.fields["connection"] == "close")
             }
-            #expect(Answer(try await server.exchange("GET /v1/gateway HTTP/1.0\r\n\r\n")).status == 401)
-            let response = Answer(try await server.exchange("GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer secret\r\n\r\n"))
+            #expect(HTTPReply(try await server.exchange("GET /v1/gateway HTTP/1.0\r\n\r\n")).status == 401)
+            let response = HTTPReply(try await server.exchange("GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer secret\r\n\r\n"))
             #expect(response.status == 200)
             let lines = try await server.exchange(
                 "GET /v1/sessions HTTP/1.0\r\nAuthorization: Bearer secret\r\nAccept: application/x-ndjson\r\n\r\n")
             #expect(lines.hasPrefix("HTTP/1.0 200") && !lines.contains("chunked"))
             // HTTP/1.1 requires Host (RFC 9112 §3.2).
-            #expect(Answer(try await server.exchange("GET /readyz HTTP/1.1\r\n\r\n")).status == 400)
+            #expect(HTTPReply(try await server.exchange("GET /readyz HTTP/1.1\r\n\r\n")).status == 400)
         }
     }
 
@@ -151,7 +151,7 @@ import Testing
                 ),
             ]
             for (request, status) in requests {
-                let response = Answer(try await server.exchange(request))
+                let response = HTTPReply(try await server.exchange(request))
                 #expect(response.status == status)
                 #expect(response.fields["connection"] == "close")
             }
@@ -231,7 +231,7 @@ import Testing
             }
             for line in ["POST /v1/gateway/reload", "PATCH /v1/sessions/01M7Z0GBVNP4PTK6KNRMW7YRGV"] {
                 let head = "\(line) HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-                let response = Answer(try await server.exchange(head + String(bytes, radix: 16) + "\r\n" + body + "\r\n0\r\n\r\n"))
+                let response = HTTPReply(try await server.exchange(head + String(bytes, radix: 16) + "\r\n" + body + "\r\n0\r\n\r\n"))
                 #expect(response.status == 413)
             }
             #expect(try await server.send("POST /v1/gateway/reload").status == 200)
@@ -272,7 +272,7 @@ import Testing
     @Test func `invalid bytes get 400, and the next client a response`() async throws {
         try await OperationsHarness.run { server in
             for bytes in ["\u{16}\u{3}\u{1} hello\r\n\r\n", "GET /livez\r\n\r\n", "GET /livez HTTP/9.9\r\n\r\n"] {
-                let response = Answer(try await server.exchange(bytes))
+                let response = HTTPReply(try await server.exchange(bytes))
                 #expect(response.status == 400)
             }
             let response = try await server.send("GET /livez")
@@ -342,10 +342,11 @@ import Testing
             async let first = server.send("POST /v1/gateway/reload")
             async let second = server.send("POST /v1/gateway/reload")
             while server.reloads.get() < 2 { await Task.yield() }
-            let refused = try await server.send("GET /v1/gateway")
+            let rejected = try await server.send("GET /v1/gateway")
             #expect(
-                refused.problem == problem(503, "Service Unavailable", "connection_limit", "Connection limit reached (2); retry after 1 s"))
-            #expect(refused.fields["retry-after"] == "1")
+                rejected.problem == problem(503, "Service Unavailable", "connection_limit", "Connection limit reached (2); retry after 1 s")
+            )
+            #expect(rejected.fields["retry-after"] == "1")
             for _ in 0..<3 { #expect(try await server.send("GET /livez").status == 200) }
             release.finish()
             let responses = try await [first, second]

@@ -16,9 +16,9 @@ import Testing
         return report
     }
 
-    private static func store(_ folder: TemporaryFolder, maximumBytes: Int = 0) throws -> SQLiteStore {
+    private static func store(_ directory: TemporaryDirectory, maximumBytes: Int = 0) throws -> SQLiteStore {
         try SQLiteStore(
-            path: folder.path + "/sessions.sqlite", synchronous: .off, maximumBytes: maximumBytes, health: HealthRegistry(),
+            path: directory.path + "/sessions.sqlite", synchronous: .off, maximumBytes: maximumBytes, health: HealthRegistry(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -27,15 +27,15 @@ import Testing
     /// Runs a test with both archives.
     private func withEach(_ body: (any ReportArchive) async throws -> Void) async throws {
         try await body(MemoryArchive())
-        let folder = try TemporaryFolder()
-        let store = try Self.store(folder)
+        let directory = try TemporaryDirectory()
+        let store = try Self.store(directory)
         try await body(store)
         await store.close()
-        withExtendedLifetime(folder) {}
+        withExtendedLifetime(directory) {}
     }
 
     /// Waits until submitted reports are in the store.
-    private func waitUntilStored(_ archive: any ReportArchive) async { try? await (archive as? SQLiteStore)?.forget() }
+    private func waitUntilStored(_ archive: any ReportArchive) async { try? await (archive as? SQLiteStore)?.purge() }
 
     @Test func `reports are stored, listed in the order of their ids, and erased`() async throws {
         try await withEach { (archive) async throws in
@@ -96,10 +96,10 @@ import Testing
     }
 
     @Test func `in memory the oldest reports are evicted by number and by bytes`() {
-        let few = MemoryArchive(most: 2)
+        let few = MemoryArchive(maximumCount: 2)
         for number: UInt64 in [9, 8, 7] { few.keep(Self.report(number, endedAt: 10)) }
         #expect(few.reports(after: nil, limit: 9).map(\.id.high) == [7, 8])
-        let small = MemoryArchive(mostBytes: 10_000)
+        let small = MemoryArchive(maximumBytes: 10_000)
         let text = String(repeating: "x", count: 4000)
         for number: UInt64 in 1...3 { small.keep(Self.report(number, endedAt: 10, text: text)) }
         #expect(small.reports(after: nil, limit: 9).map(\.id.high) == [2, 3])
@@ -108,7 +108,7 @@ import Testing
     }
 
     @Test func `in memory a flood of reports from one address evicts its own`() {
-        let archive = MemoryArchive(most: 10)
+        let archive = MemoryArchive(maximumCount: 10)
         for number: UInt64 in 1...3 { archive.keep(Self.report(number, endedAt: 1, of: 1)) }
         for number: UInt64 in 11...100 { archive.keep(Self.report(number, endedAt: 2, of: 2)) }
         #expect(archive.reports(after: nil, limit: 99).map(\.id.high) == [1, 2, 3] + Array(94...100))
@@ -116,13 +116,13 @@ import Testing
         archive.keep(Self.report(200, endedAt: 3, of: 3))
         #expect(archive.reports(after: nil, limit: 99).map(\.id.high) == [1, 2, 3] + Array(95...100) + [200])
         // If each address has one report, the oldest is evicted.
-        let even = MemoryArchive(most: 3)
+        let even = MemoryArchive(maximumCount: 3)
         for number: UInt64 in 1...5 { even.keep(Self.report(number, endedAt: 1, of: number)) }
         #expect(even.reports(after: nil, limit: 9).map(\.id.high) == [3, 4, 5])
     }
 
     @Test func `in memory an address with large reports evicts its own, by bytes`() {
-        let archive = MemoryArchive(mostBytes: 30_000)
+        let archive = MemoryArchive(maximumBytes: 30_000)
         let long = String(repeating: "x", count: 8000)
         for number: UInt64 in 1...5 { archive.keep(Self.report(number, endedAt: 1, of: 1)) }
         for number: UInt64 in 11...20 { archive.keep(Self.report(number, endedAt: 2, text: long, of: 2)) }
@@ -131,25 +131,25 @@ import Testing
     }
 
     @Test func `a full store deletes reports of the address with the largest share, the oldest first`() async throws {
-        let folder = try TemporaryFolder()
-        let store = try Self.store(folder, maximumBytes: 600_000)
+        let directory = try TemporaryDirectory()
+        let store = try Self.store(directory, maximumBytes: 600_000)
         let text = String(repeating: "x", count: 50_000)
         for number: UInt64 in 1...3 { store.keep(Self.report(number, endedAt: Int64(number), text: text, of: 1)) }
-        try await store.forget()
+        try await store.purge()
         for number: UInt64 in 11...60 {
             store.keep(Self.report(number, endedAt: Int64(number), text: text, of: 2))
-            try await store.forget()
+            try await store.purge()
         }
         let kept = try await store.reports(after: nil, limit: 99).map(\.id.high)
         #expect(kept.starts(with: [1, 2, 3]) && kept.last == 60, "\(kept)")
-        #expect(store.takesWork)
+        #expect(store.acceptsWork)
         await store.close()
-        withExtendedLifetime(folder) {}
+        withExtendedLifetime(directory) {}
     }
 
     @Test func `migration computes the sizes of an earlier version's reports`() async throws {
-        let folder = try TemporaryFolder()
-        let database = try DatabaseQueue(path: folder.path + "/sessions.sqlite")
+        let directory = try TemporaryDirectory()
+        let database = try DatabaseQueue(path: directory.path + "/sessions.sqlite")
         try SQLiteStore.migrator.migrate(database, upTo: "reports")
         let old = Self.report(1, endedAt: 10)
         try await database.write { database in
@@ -159,25 +159,25 @@ import Testing
                 arguments: [old.id.stored, 10, Data(old.head()), Data(old.body())])
         }
         try database.close()
-        let store = try Self.store(folder)
+        let store = try Self.store(directory)
         #expect(try await store.report(of: old.id) == old)
         let size = try await store.database.read { try Int.fetchOne($0, sql: "SELECT size FROM report WHERE client IS NULL") }
         #expect(size == old.head().count + old.body().count)
-        #expect(store.giveUpReports())
+        #expect(store.evictReports())
         #expect(try await store.report(of: old.id) == nil)
         await store.close()
     }
 
     @Test func `reports and the tokens of ended sessions survive a restart`() async throws {
-        let folder = try TemporaryFolder()
-        let store = try Self.store(folder)
+        let directory = try TemporaryDirectory()
+        let store = try Self.store(directory)
         store.keep(Self.report(1, endedAt: 10))
         var batch = StoreBatch()
         batch.end(ULID(high: 1, low: 0), tokens: [TokenHash(1, 2, 3, 4), TokenHash(5, 6, 7, .max)])
         store.submit(batch) {}
-        try await store.forget()
+        try await store.purge()
         await store.close()
-        let next = try Self.store(folder)
+        let next = try Self.store(directory)
         #expect(try await next.report(of: ULID(high: 1, low: 0)) == Self.report(1, endedAt: 10))
         #expect(try next.loadEndedTokens() == [TokenHash(1, 2, 3, 4), TokenHash(5, 6, 7, .max)])
         #expect(try next.load().isEmpty)
@@ -185,45 +185,45 @@ import Testing
     }
 
     @Test func `an unknown session can't be annotated, and erasing a session removes its annotation`() async throws {
-        let folder = try TemporaryFolder()
-        let store = try Self.store(folder)
+        let directory = try TemporaryDirectory()
+        let store = try Self.store(directory)
         let id = ULID(high: 1, low: 0)
         #expect(try await !store.annotate(id, Self.patch(#"{"title":"a"}"#)))
         store.keep(Self.report(1, endedAt: 10))
         // The report is visible immediately.
         #expect(try await store.hasReport(of: id))
-        try await store.forget()
+        try await store.purge()
         #expect(try await store.annotate(id, Self.patch(#"{"title":"a"}"#)))
         #expect(try await store.erase(id))
         #expect(try await store.annotations(of: [id]).isEmpty)
         await store.close()
-        withExtendedLifetime(folder) {}
+        withExtendedLifetime(directory) {}
     }
 
     @Test func `many old reports are removed in batches`() async throws {
-        let folder = try TemporaryFolder()
-        let store = try Self.store(folder)
+        let directory = try TemporaryDirectory()
+        let store = try Self.store(directory)
         for number: UInt64 in 1...450 { store.keep(Self.report(number, endedAt: Int64(number))) }
-        try await store.forget()
+        try await store.purge()
         store.sweep(endedBefore: 431)
-        for _ in 0..<20 { try await store.forget() }
+        for _ in 0..<20 { try await store.purge() }
         #expect(try await store.reports(after: nil, limit: 500).count == 20)
         await store.close()
-        withExtendedLifetime(folder) {}
+        withExtendedLifetime(directory) {}
     }
 
     @Test func `a full store deletes its oldest reports before it rejects work`() async throws {
-        let folder = try TemporaryFolder()
-        let store = try Self.store(folder, maximumBytes: 400_000)
+        let directory = try TemporaryDirectory()
+        let store = try Self.store(directory, maximumBytes: 400_000)
         let text = String(repeating: "x", count: 50_000)
         for number: UInt64 in 1...20 {
             store.keep(Self.report(number, endedAt: Int64(number), text: text))
-            try await store.forget()
+            try await store.purge()
         }
         let kept = try await store.reports(after: nil, limit: 99).map(\.id.high)
         #expect(!kept.isEmpty && kept.last == 20 && kept.count < 8, "\(kept)")
-        #expect(store.takesWork)
+        #expect(store.acceptsWork)
         await store.close()
-        withExtendedLifetime(folder) {}
+        withExtendedLifetime(directory) {}
     }
 }

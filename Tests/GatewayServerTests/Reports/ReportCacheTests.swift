@@ -8,7 +8,7 @@ import Testing
     }
 
     @Test func `the least recently used report is evicted first`() {
-        let cache = ReportCache(most: 2)
+        let cache = ReportCache(maximumCount: 2)
         cache.keep([1], for: key(1), since: cache.generation)
         cache.keep([2, 2], for: key(2), since: cache.generation)
         #expect(cache.content(for: key(1)) == [1])
@@ -22,7 +22,7 @@ import Testing
         let cache = ReportCache()
         for number: UInt64 in 0...100 { cache.keep([0], for: key(number), since: cache.generation) }
         #expect(cache.statistics.size == 100 && cache.content(for: key(0)) == nil)
-        let small = ReportCache(mostBytes: 10)
+        let small = ReportCache(maximumBytes: 10)
         small.keep([UInt8](repeating: 0, count: 10), for: key(1), since: small.generation)
         #expect(small.statistics.size == 1)
         small.keep([0], for: key(2), since: small.generation)
@@ -34,7 +34,7 @@ import Testing
     @Test func `a report that was removed while it was rendered isn't cached`() {
         let cache = ReportCache()
         let generation = cache.generation
-        cache.forget(ULID(high: 1, low: 0))
+        cache.purge(ULID(high: 1, low: 0))
         cache.keep([1], for: key(1), since: generation)
         #expect(cache.statistics.size == 0)
     }
@@ -43,7 +43,7 @@ import Testing
         let cache = ReportCache()
         for format in ReportFormat.allCases { cache.keep([0], for: key(1, format), since: cache.generation) }
         cache.keep([0], for: key(2), since: cache.generation)
-        cache.forget(ULID(high: 1, low: 0))
+        cache.purge(ULID(high: 1, low: 0))
         #expect(cache.statistics.size == 1 && cache.content(for: key(2)) == [0])
     }
 }

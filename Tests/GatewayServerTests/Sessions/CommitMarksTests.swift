@@ -6,18 +6,18 @@ import Testing
 @Suite struct CommitMarksTests {
     @Test func `without pending commits everything may be sent`() {
         let marks = CommitMarks()
-        #expect(marks.awaited == nil && marks.isGreeted && marks.sendable == .max)
+        #expect(marks.awaited == nil && marks.isSessionMessageDurable && marks.sendable == .max)
     }
 
     @Test func `nothing may be sent before the session message is committed`() {
         var marks = CommitMarks()
         marks.append(5, sequence: 0, accepted: 0)
-        marks.greet()
-        #expect(!marks.isGreeted && marks.sendable == nil && marks.awaited == 5)
+        marks.holdSessionMessage()
+        #expect(!marks.isSessionMessageDurable && marks.sendable == nil && marks.awaited == 5)
         #expect(marks.committed(4) == nil)
-        #expect(!marks.isGreeted && marks.sendable == nil)
+        #expect(!marks.isSessionMessageDurable && marks.sendable == nil)
         #expect(marks.committed(5) == 0)
-        #expect(marks.isGreeted && marks.sendable == .max && marks.awaited == nil)
+        #expect(marks.isSessionMessageDurable && marks.sendable == .max && marks.awaited == nil)
     }
 
     @Test func `a commit makes the messages of its ticket and earlier ones durable`() {
@@ -45,9 +45,9 @@ import Testing
 
     @Test func `without pending commits the session message may be sent immediately`() {
         var marks = CommitMarks()
-        marks.greet()
-        #expect(marks.isGreeted)
+        marks.holdSessionMessage()
+        #expect(marks.isSessionMessageDurable)
         marks.append(1, sequence: 1, accepted: 1)
-        #expect(marks.isGreeted && marks.sendable == 0)
+        #expect(marks.isSessionMessageDurable && marks.sendable == 0)
     }
 }

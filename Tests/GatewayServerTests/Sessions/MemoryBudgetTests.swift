@@ -15,7 +15,7 @@ import Testing
     {
         let connection = try harness.connect(from: address)
         try connection.send(EmbeddedConnection.request(path: "/v1/ws", headers: token.map { "Parley-Resume: \($0)\r\n" } ?? ""))
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         let head = try connection.responseHead()
         guard head.hasPrefix("HTTP/1.1 101 ") else { throw TestFailure(head) }
         return (connection, try JSON(try #require(connection.frames().first).text))
@@ -23,7 +23,7 @@ import Testing
 
     private func disconnect(_ connection: EmbeddedConnection, of harness: LoopHarness) {
         _ = try? connection.channel.finish()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
     }
 
     /// Opens a session, fills its outbox with a large response, and detaches it.
@@ -48,15 +48,15 @@ import Testing
             $0.sessions.historyBytes = 0
         }
         let (client, _) = try open(harness)
-        var refused: JSON = nil
+        var rejected: JSON = nil
         var number = 0
-        while refused.isNull, number < 20 {
+        while rejected.isNull, number < 20 {
             number += 1
             try client.send(text: text("m\(number)", 50_000))
-            refused = try errors(client).first ?? refused
+            rejected = try errors(client).first ?? rejected
         }
-        #expect(refused["code"] == "overloaded" && refused["retryable"] == true && refused["retry_after_ms"] == 1000)
-        #expect(refused["reply_to"] == .string("m\(number)") && refused["fatal"] == false)
+        #expect(rejected["code"] == "overloaded" && rejected["retryable"] == true && rejected["retry_after_ms"] == 1000)
+        #expect(rejected["reply_to"] == .string("m\(number)") && rejected["fatal"] == false)
         #expect((4...6).contains(number), "\(number)")
         try client.send(text: #"{"type":"audio","id":"u","format":{"codec":"pcm16","rate":16000}}"#)
         #expect(try errors(client).map { $0["code"].string } == ["overloaded"])
@@ -117,9 +117,9 @@ import Testing
         }
         let (client, _) = try open(harness)
         try client.send(text: text("a", 95_000))
-        let refused = try harness.connect()
-        try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
-        #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
+        let rejected = try harness.connect()
+        try rejected.send(EmbeddedConnection.request(path: "/v1/ws"))
+        #expect(try rejected.responseHead().hasPrefix("HTTP/1.1 503 "))
         harness.advance(by: .seconds(1))
         let inband = try harness.connect()
         try inband.send(EmbeddedConnection.request(path: "/v1/ws?errors=inband"))
@@ -138,7 +138,7 @@ import Testing
 
     @Test func `memory is reclaimed on all event loops, the largest history first`() throws {
         let here = LoopHarness { $0.sessions.totalMemoryBudget = 400_000 }
-        let there = LoopHarness(beside: here) { $0.sessions.totalMemoryBudget = 400_000 }
+        let there = LoopHarness(sharing: here) { $0.sessions.totalMemoryBudget = 400_000 }
         func history(_ connection: EmbeddedConnection) throws -> Int {
             _ = try connection.frames()
             try connection.send(text: #"{"type":"status","id":"s"}"#)

@@ -27,8 +27,8 @@ import Testing
         let connection = try harness.connect(from: address)
         let path = "/v1/ws?" + (last.map { "last_seq=\($0)&" } ?? "") + (inband ? "errors=inband" : "")
         try connection.send(EmbeddedConnection.request(path: path, headers: token.map { "Parley-Resume: \($0)\r\n" } ?? ""))
-        other?.eventLoop.settle()
-        harness.eventLoop.settle()
+        other?.eventLoop.runPendingTasks()
+        harness.eventLoop.runPendingTasks()
         _ = try connection.responseHead()
         var frames = try connection.frames()
         let first = try #require(frames.first)
@@ -38,7 +38,7 @@ import Testing
 
     private func disconnect(_ opened: Opened, of harness: LoopHarness) {
         _ = try? opened.connection.channel.finish()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
     }
 
     @Test func `a session outlives its connection and can be resumed`() throws {
@@ -218,9 +218,9 @@ import Testing
     @Test func `sessions.max counts attached sessions`() throws {
         let harness = LoopHarness { $0.sessions.max = 1 }
         let first = try open(harness)
-        let refused = try harness.connect()
-        try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
-        #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
+        let rejected = try harness.connect()
+        try rejected.send(EmbeddedConnection.request(path: "/v1/ws"))
+        #expect(try rejected.responseHead().hasPrefix("HTTP/1.1 503 "))
         #expect(harness.shared.connectionLimits.webSockets == 1)
         // A takeover doesn't count as another session.
         let second = try open(harness, token: first.token)
@@ -236,9 +236,9 @@ import Testing
         let (first, second) = (try open(harness), try open(harness))
         try first.connection.send(text: text("a"))
         disconnect(first, of: harness)
-        let refused = try harness.connect(from: "192.0.2.9")
-        try refused.send(EmbeddedConnection.request(path: "/v1/ws"))
-        #expect(try refused.responseHead().hasPrefix("HTTP/1.1 503 "))
+        let rejected = try harness.connect(from: "192.0.2.9")
+        try rejected.send(EmbeddedConnection.request(path: "/v1/ws"))
+        #expect(try rejected.responseHead().hasPrefix("HTTP/1.1 503 "))
         try second.connection.send(text: text("a"))
         disconnect(second, of: harness)
         #expect(harness.shared.sessions.detached == 1)
@@ -287,7 +287,7 @@ import Testing
         let second = try open(there, token: first.token, last: "60", settling: here)
         #expect(second.id == first.id && second.session["resumed"] == .bool(true))
         #expect(try second.frames.map { try JSON($0.text)["seq"].integer } == Array(61...100))
-        here.eventLoop.settle()
+        here.eventLoop.runPendingTasks()
         #expect(try first.connection.frames().map(\.closeCode) == [4503])
         #expect(here.shared.sessions.attached == 1 && here.shared.sessions.detached == 0)
         // Its open upstream stream continues there.
@@ -324,9 +324,9 @@ import Testing
         let closed = try there.connect()
         try closed.channel.writeInbound(
             ByteBuffer(string: EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")))
-        here.eventLoop.settle()
+        here.eventLoop.runPendingTasks()
         _ = try? closed.channel.finish()
-        there.eventLoop.settle()
+        there.eventLoop.runPendingTasks()
         #expect(here.shared.sessions.attached == 0 && here.shared.sessions.detached == 1)
         #expect(try open(here, token: first.token, settling: there).id == first.id)
     }
@@ -338,8 +338,8 @@ import Testing
         let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
         try second.channel.writeInbound(ByteBuffer(string: request))
         try second.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"ping","id":"p"}"#.utf8))))
-        here.eventLoop.settle()
-        there.eventLoop.settle()
+        here.eventLoop.runPendingTasks()
+        there.eventLoop.runPendingTasks()
         _ = try second.responseHead()
         #expect(try second.frames().last?.text.hasPrefix(#"{"type":"pong","id":"p""#) == true)
     }
@@ -352,7 +352,7 @@ import Testing
         disconnect(first, of: here)
         disconnect(second, of: there)
         disconnect(third, of: there)
-        here.eventLoop.settle()
+        here.eventLoop.runPendingTasks()
         #expect(here.shared.sessions.detached == 2)
         #expect(try open(there, token: second.token, settling: here).id == second.id)
         #expect(try open(there, token: first.token, settling: here).session["resume_error"].string == "expired")
@@ -365,10 +365,10 @@ import Testing
         let resuming = try (0..<3).map { _ in try there.connect() }
         // The first connection requests the session from this loop; the others request it during the transfer.
         try resuming[0].channel.writeInbound(ByteBuffer(string: request))
-        here.eventLoop.settle()
+        here.eventLoop.runPendingTasks()
         for connection in resuming.dropFirst() { try connection.channel.writeInbound(ByteBuffer(string: request)) }
-        there.eventLoop.settle()
-        here.eventLoop.settle()
+        there.eventLoop.runPendingTasks()
+        here.eventLoop.runPendingTasks()
         for (index, connection) in resuming.enumerated() {
             #expect(try connection.responseHead().hasPrefix("HTTP/1.1 101 "))
             let frames = try connection.frames()
@@ -380,15 +380,15 @@ import Testing
 
     @Test func `a resume request on a third loop waits for a transfer in progress`() throws {
         let (here, there) = twoLoops()
-        let elsewhere = LoopHarness(beside: here)
+        let elsewhere = LoopHarness(sharing: here)
         let first = try open(here)
         let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
         let (second, third) = (try there.connect(), try elsewhere.connect())
         try second.channel.writeInbound(ByteBuffer(string: request))
-        here.eventLoop.settle()
+        here.eventLoop.runPendingTasks()
         // During the transfer to the second loop, a connection on the third loop requests the session from the second.
         try third.channel.writeInbound(ByteBuffer(string: request))
-        for _ in 0..<3 { for harness in [there, elsewhere, here] { harness.eventLoop.settle() } }
+        for _ in 0..<3 { for harness in [there, elsewhere, here] { harness.eventLoop.runPendingTasks() } }
         _ = try third.responseHead()
         #expect(try JSON(try #require(third.frames().first).text)["session_id"].string == first.id)
         _ = try second.responseHead()
@@ -401,10 +401,10 @@ import Testing
         let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")
         let resuming = try (0..<3).map { _ in try there.connect() }
         try resuming[0].channel.writeInbound(ByteBuffer(string: request))
-        here.eventLoop.settle()
+        here.eventLoop.runPendingTasks()
         for connection in resuming.dropFirst() { try connection.channel.writeInbound(ByteBuffer(string: request)) }
         for connection in resuming.prefix(2) { _ = try? connection.channel.finish() }
-        there.eventLoop.settle()
+        there.eventLoop.runPendingTasks()
         _ = try resuming[2].responseHead()
         #expect(try JSON(try #require(resuming[2].frames().first).text)["session_id"].string == first.id)
         #expect(here.shared.sessions.attached == 1 && here.shared.sessions.detached == 0)
@@ -412,6 +412,6 @@ import Testing
 
     private func twoLoops(_ change: (inout GatewayConfiguration) -> Void = { _ in }) -> (LoopHarness, LoopHarness) {
         let here = LoopHarness(change)
-        return (here, LoopHarness(beside: here))
+        return (here, LoopHarness(sharing: here))
     }
 }

@@ -102,7 +102,8 @@ import Testing
         let registry = registry(detached: 1)
         for number in 1...5 as ClosedRange<UInt64> {
             registry.restore(
-                id(number), of: client(1), tokens: [TokenHash(number, 0, 0, 0)], isUnused: false, waited: .nanoseconds(Int64(number % 3)),
+                id(number), of: client(1), tokens: [TokenHash(number, 0, 0, 0)], isUnused: false,
+                detachedDuration: .nanoseconds(Int64(number % 3)),
                 loop: 0)
         }
         registry.orderRestored()
@@ -118,7 +119,7 @@ import Testing
         let registry = registry(attached: 30, detached: 20)
         var attached: Set<UInt64> = []
         var detached: Set<UInt64> = []
-        func apply(_ room: SessionRegistry.Room) {
+        func apply(_ room: SessionRegistry.Admission) {
             guard case .displacing(let id, _) = room else { return }
             #expect(detached.remove(id.low) != nil)
         }

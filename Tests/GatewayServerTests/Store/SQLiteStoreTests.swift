@@ -8,10 +8,10 @@ import Testing
 @testable import GatewayServer
 
 @Suite struct SQLiteStoreTests {
-    private let folder: TemporaryFolder
-    private var path: String { folder.path + "/inner/parley.sqlite" }
+    private let directory: TemporaryDirectory
+    private var path: String { directory.path + "/inner/parley.sqlite" }
 
-    init() throws { folder = try TemporaryFolder() }
+    init() throws { directory = try TemporaryDirectory() }
 
     private func store(_ path: String? = nil, maximumBytes: Int = 0, health: HealthRegistry = HealthRegistry()) throws -> SQLiteStore {
         try SQLiteStore(
@@ -55,9 +55,9 @@ import Testing
 
     @Test func `the files have mode 0600`() throws {
         _ = try store()
-        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/inner")
+        let files = try FileManager.default.contentsOfDirectory(atPath: directory.path + "/inner")
         for file in files {
-            let mode = try FileManager.default.attributesOfItem(atPath: folder.path + "/inner/" + file)[.posixPermissions] as? Int
+            let mode = try FileManager.default.attributesOfItem(atPath: directory.path + "/inner/" + file)[.posixPermissions] as? Int
             #expect(mode == 0o600, "\(file)")
         }
     }
@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func `a file that isn't a store is rejected and left unchanged`() throws {
-        let path = folder.path + "/notes.txt"
+        let path = directory.path + "/notes.txt"
         let content = Data(repeating: 0x41, count: 5000)
         try content.write(to: URL(fileURLWithPath: path))
         #expect { try store(path) } throws: { "\($0)".contains("not an SQLite file") }
@@ -115,7 +115,7 @@ import Testing
         #expect { try store() } throws: { "\($0)".contains("a newer version") }
         try tamper { try $0.execute(sql: "PRAGMA application_id = 7") }
         #expect { try store() } throws: { "\($0)".contains("belongs to another program") }
-        let foreign = folder.path + "/foreign.sqlite"
+        let foreign = directory.path + "/foreign.sqlite"
         try await DatabaseQueue(path: foreign).write { try $0.execute(sql: "CREATE TABLE a (b); CREATE TABLE c (d)") }
         #expect { try store(foreign) } throws: { "\($0)".contains("belongs to another program") }
         #expect(
@@ -127,13 +127,13 @@ import Testing
         let store = try store(health: health)
         await submit(batch(ULID(high: 1, low: 2)), to: store)
         store.sweep()
-        try await store.forget()
-        #expect(store.takesWork)
+        try await store.purge()
+        #expect(store.acceptsWork)
         try FileManager.default.removeItem(atPath: path)
         store.sweep()
         await submit(batch(ULID(high: 1, low: 3)), to: store)
-        #expect(!store.takesWork)
-        await #expect(throws: StoreError.self) { try await store.forget() }
+        #expect(!store.acceptsWork)
+        await #expect(throws: StoreError.self) { try await store.purge() }
         let ready = HealthResponse.ready(health.report, details: true)
         #expect(ready.status == 503 && String(decoding: ready.body, as: UTF8.self).contains("removed or replaced"))
         await store.close()
@@ -158,7 +158,7 @@ import Testing
         #expect(try await size().free > full / 2)
         store.sweep()
         // A sweep continues behind batches submitted in the meantime.
-        for _ in 0..<50 where try await size().free > 256 { try await store.forget() }
+        for _ in 0..<50 where try await size().free > 256 { try await store.purge() }
         let (pages, free) = try await size()
         #expect(free <= 256 && pages < full / 2, "\(full) pages, then \(pages), \(free) of them free")
         #expect(try store.load().map(\.id) == [ids[99]])
@@ -193,7 +193,7 @@ import Testing
             switch notifications.count {
             case 1: submit(ULID(high: 2, low: 1), "second")
             case 2:
-                #expect(!store.takesWork)
+                #expect(!store.acceptsWork)
                 // Notified without an attempt.
                 submit(ULID(high: 3, low: 1), "third")
             case 3:
@@ -205,7 +205,7 @@ import Testing
             if notifications.count == 5 { break }
         }
         #expect(notifications == ["first committed", "second failed", "third failed", "second committed", "third committed"])
-        #expect(store.takesWork)
+        #expect(store.acceptsWork)
         await store.close()
     }
 
@@ -216,7 +216,7 @@ import Testing
         func logSize() throws -> Int { try FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int ?? -1 }
         #expect(try logSize() > 1_000_000)
         store.sweep()
-        try await store.forget()
+        try await store.purge()
         #expect(try logSize() == 0)
         try await store.database.write { database in
             try database.execute(sql: "CREATE TABLE large (bytes BLOB); INSERT INTO large VALUES (zeroblob(40000000))")
@@ -233,14 +233,14 @@ import Testing
         let store = try store(maximumBytes: 400_000, health: health)
         let text = String(repeating: "x", count: 50_000)
         var accepted: [ULID] = []
-        let pending = Watched<Int>(0)
+        let pending = AwaitableValue<Int>(0)
         for number in 0..<20 {
             let id = ULID(high: UInt64(number), low: 1)
             pending.change { $0 += 1 }
             store.submit(batch(id, text: text)) { pending.change { $0 -= 1 } }
             accepted.append(id)
         }
-        while store.takesWork { try await Task.sleep(for: .milliseconds(5)) }
+        while store.acceptsWork { try await Task.sleep(for: .milliseconds(5)) }
         guard case .notReady(let reason) = health.report.parts.first(where: { $0.part == .store })?.state else {
             Issue.record("the store is reported as ready")
             return
@@ -249,7 +249,7 @@ import Testing
         var end = StoreBatch()
         for id in accepted.dropLast() { end.end(id, tokens: []) }
         await submit(end, to: store)
-        #expect(store.takesWork)
+        #expect(store.acceptsWork)
         #expect(try store.load().map(\.id) == [accepted[19]])
         #expect(health.report.parts.first { $0.part == .store }?.state == .ready)
         await store.close()

@@ -13,9 +13,9 @@ import Testing
     private let opening = #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1}}"#
 
     private func gateway(_ change: (inout GatewayConfiguration) -> Void = { _ in }) -> LoopHarness {
-        let harness = LoopHarness(beside: nil, store: store, change)
+        let harness = LoopHarness(sharing: nil, store: store, change)
         _ = harness.shard.sessions.restore(store.load())
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         return harness
     }
 
@@ -30,11 +30,11 @@ import Testing
     @Test func `neither the ack nor the response is sent before it is committed`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
-        store.isHolding = true
+        store.holdsBatches = true
         try client.send(text: text)
         #expect(try client.frames().isEmpty && store.waiting == 1)
         store.commit()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
@@ -42,40 +42,40 @@ import Testing
         let harness = gateway()
         let (first, _, _) = try open(harness)
         let (second, _, _) = try open(harness)
-        store.isHolding = true
+        store.holdsBatches = true
         for client in [first, second] {
             try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(text.utf8))))
             try client.channel.writeInbound(
                 ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"ping","id":"p"}"#.utf8))))
         }
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(store.waiting == 1)
         try first.send(text: #"{"type":"text","id":"b","text":"more"}"#)
         #expect(store.waiting == 2)
         store.commit()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try first.frames().map { try JSON($0.text)["type"] } == ["ack", "pong", "text", "ack", "text"])
         #expect(try second.frames().map { try JSON($0.text)["type"] } == ["ack", "pong", "text"])
     }
 
     @Test func `the session message with its token waits for the commit`() throws {
         let harness = gateway()
-        store.isHolding = true
+        store.holdsBatches = true
         let client = try harness.connect()
         try client.upgrade()
         #expect(try client.frames().isEmpty)
         store.commit()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["session"])
     }
 
     @Test func `a protocol error drops uncommitted acks and still closes with 1002`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
-        store.isHolding = true
+        store.holdsBatches = true
         try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(text.utf8))))
         try client.channel.writeInbound(ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x83, [])))
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try client.frames().map(\.closeCode) == [1002])
     }
 
@@ -84,16 +84,17 @@ import Testing
         let (client, _, _) = try open(harness)
         try client.send(text: opening)
         _ = try client.frames()
-        store.takesWork = false
+        store.acceptsWork = false
         try client.send(text: text)
         #expect(try JSON(try #require(client.frames().last?.text))["error"]["code"] == "overloaded")
         try client.send(binary: [0, 0])
-        let refused = try JSON(try #require(client.frames().last?.text))["error"]
+        let rejected = try JSON(try #require(client.frames().last?.text))["error"]
         #expect(
-            refused["code"] == "overloaded" && refused["retry_after_ms"] == 1000 && refused["chunk"] == 1 && refused["retryable"] == true)
+            rejected["code"] == "overloaded" && rejected["retry_after_ms"] == 1000 && rejected["chunk"] == 1
+                && rejected["retryable"] == true)
         try client.send(text: #"{"type":"ping"}"#)
         #expect(try client.frames().last?.text.contains("pong") == true)
-        store.takesWork = true
+        store.acceptsWork = true
         try client.send(text: text)
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
@@ -101,29 +102,29 @@ import Testing
     @Test func `while the store fails, sessions with a pending commit still get replies`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
-        store.isHolding = true
+        store.holdsBatches = true
         try client.send(text: text)
-        store.takesWork = false
+        store.acceptsWork = false
         try client.send(text: #"{"type":"ping","id":"p"}"#)
         try client.send(text: #"{"type":"text","id":"b","text":"more"}"#)
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["pong", "error"])
-        store.takesWork = true
-        store.isHolding = false
+        store.acceptsWork = true
+        store.holdsBatches = false
         store.commit()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
 
     @Test func `a text whose commit fails is rejected immediately; neither ack nor response follows`() throws {
         let harness = gateway()
         let (client, session, _) = try open(harness)
-        store.isHolding = true
+        store.holdsBatches = true
         try client.send(text: text)
         try client.send(text: #"{"type":"ping","id":"p"}"#)
         try client.send(text: text)
         #expect(try client.frames().isEmpty)
         store.fail()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         let replies = try client.frames().map { try JSON($0.text) }
         #expect(replies.map { $0["type"] } == ["pong", "error"])
         #expect(replies.last?["error"]["code"] == "overloaded" && replies.last?["error"]["reply_to"] == "a")
@@ -131,10 +132,10 @@ import Testing
         // While the store fails, every text is rejected immediately.
         try client.send(text: text)
         #expect(try client.frames().map { try JSON($0.text)["error"]["code"] } == ["overloaded"])
-        store.takesWork = true
-        store.isHolding = false
+        store.acceptsWork = true
+        store.holdsBatches = false
         store.commit()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try client.frames().isEmpty)
         try client.send(text: text)
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
@@ -148,15 +149,15 @@ import Testing
         let (client, session, _) = try open(harness)
         try client.send(text: text)
         #expect(try client.frames().count == 2)
-        store.isHolding = true
+        store.holdsBatches = true
         let long = (1...20).map(String.init).joined(separator: " ")
         try client.send(text: #"{"type":"text","id":"long","text":"\#(long)"}"#)
         store.fail()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         harness.advance(by: .seconds(1))
         #expect(try client.frames().map { try JSON($0.text)["error"]["code"] } == ["overloaded"])
-        store.takesWork = true
-        store.isHolding = false
+        store.acceptsWork = true
+        store.holdsBatches = false
         store.commit()
         store.crash()
         let (_, resumed, replayed) = try open(gateway(), token: session["resume_token"])
@@ -168,16 +169,16 @@ import Testing
         let (client, _, _) = try open(harness)
         try client.send(text: opening)
         _ = try client.frames()
-        store.isHolding = true
+        store.holdsBatches = true
         try client.send(binary: [0, 0])
         store.fail()
-        harness.eventLoop.settle()
-        let refused = try JSON(try #require(client.frames().last?.text))["error"]
-        #expect(refused["code"] == "overloaded" && refused["reply_to"] == "u1" && refused["chunk"] == 2)
-        store.takesWork = true
-        store.isHolding = false
+        harness.eventLoop.runPendingTasks()
+        let rejected = try JSON(try #require(client.frames().last?.text))["error"]
+        #expect(rejected["code"] == "overloaded" && rejected["reply_to"] == "u1" && rejected["chunk"] == 2)
+        store.acceptsWork = true
+        store.holdsBatches = false
         store.commit()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         try client.send(text: #"{"type":"audio","id":"u1","from":2}"#)
         try client.send(text: #"{"type":"audio","id":"u1","final":true}"#)
         let frames = try client.frames().map { try JSON($0.text) }
@@ -187,19 +188,19 @@ import Testing
 
     @Test func `a client whose session can't be stored gets overloaded and 1013; the next one is served`() throws {
         let harness = gateway()
-        store.isHolding = true
+        store.holdsBatches = true
         let client = try harness.connect()
         try client.upgrade()
         try client.send(text: text)
         store.fail()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         let frames = try client.frames()
         #expect(try frames.dropLast().map { try JSON($0.text)["error"]["code"] } == ["overloaded"])
         #expect(frames.last?.closeCode == 1013)
-        store.takesWork = true
-        store.isHolding = false
+        store.acceptsWork = true
+        store.holdsBatches = false
         store.commit()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         let (next, _, _) = try open(harness)
         try next.send(text: text)
         #expect(try next.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
@@ -207,24 +208,24 @@ import Testing
 
     @Test func `no reply precedes the session message, even while the store fails`() throws {
         let harness = gateway()
-        store.isHolding = true
+        store.holdsBatches = true
         let client = try harness.connect()
         try client.upgrade()
-        store.takesWork = false
+        store.acceptsWork = false
         try client.send(text: #"{"type":"ping","id":"p"}"#)
         #expect(try client.frames().isEmpty)
         store.commit()
-        harness.eventLoop.settle()
+        harness.eventLoop.runPendingTasks()
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["session", "pong"])
     }
 
     @Test func `rejections during an outage don't count toward limits.refusals_per_minute`() throws {
         let harness = gateway { $0.limits.refusalsPerMinute = 5 }
         let (client, _, _) = try open(harness)
-        store.takesWork = false
+        store.acceptsWork = false
         for index in 0..<20 { try client.send(text: #"{"type":"text","id":"m\#(index)","text":"x"}"#) }
         #expect(try client.frames().compactMap { try JSON($0.text)["error"]["code"].string } == Array(repeating: "overloaded", count: 20))
-        store.takesWork = true
+        store.acceptsWork = true
         try client.send(text: text)
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
     }
@@ -234,11 +235,11 @@ import Testing
         let (client, _, _) = try open(harness)
         try client.send(text: text)
         _ = try? client.channel.finish()
-        harness.eventLoop.settle()
-        store.takesWork = false
+        harness.eventLoop.runPendingTasks()
+        store.acceptsWork = false
         harness.advance(by: .seconds(60))
         #expect(harness.shared.sessions.detached == 1)
-        store.takesWork = true
+        store.acceptsWork = true
         harness.advance(by: .seconds(9))
         #expect(harness.shared.sessions.detached == 1)
         harness.advance(by: .seconds(2))
@@ -303,11 +304,11 @@ import Testing
     @Test func `a text that wasn't committed before a crash wasn't acknowledged and can be sent again`() throws {
         let before = gateway()
         let (client, session, _) = try open(before)
-        store.isHolding = true
+        store.holdsBatches = true
         try client.send(text: text)
         #expect(try client.frames().isEmpty)
         store.crash()
-        store.isHolding = false
+        store.holdsBatches = false
         let after = gateway()
         let (again, resumed, replayed) = try open(after, token: session["resume_token"])
         #expect(resumed["resumed"] == true && resumed["last_seq"] == 0 && replayed.isEmpty)
@@ -362,22 +363,22 @@ import Testing
 
     @Test func `a session is transferred to another event loop with its pending commit`() throws {
         let here = gateway()
-        let there = LoopHarness(beside: here)
+        let there = LoopHarness(sharing: here)
         let (client, session, _) = try open(here)
-        store.isHolding = true
+        store.holdsBatches = true
         try client.send(text: text)
         let second = try there.connect()
         try second.send(
             EmbeddedConnection.request(path: "/v1/ws?last_seq=0", headers: "Parley-Resume: \(session["resume_token"].string ?? "")\r\n"))
-        here.eventLoop.settle()
-        there.eventLoop.settle()
+        here.eventLoop.runPendingTasks()
+        there.eventLoop.runPendingTasks()
         _ = try second.responseHead()
         #expect(try second.frames().isEmpty)
         store.commit()
-        there.eventLoop.settle()
+        there.eventLoop.runPendingTasks()
         #expect(try second.frames().map { try JSON($0.text)["type"] } == ["session", "text"])
         store.commit()
-        store.isHolding = false
+        store.holdsBatches = false
         let after = gateway()
         #expect(after.shared.sessions.detached == 1)
     }
@@ -388,9 +389,9 @@ import Testing
         try client.send(text: text)
         var stored = try #require(store.load().first)
         stored.records[.state]?[0].bytes.removeLast(3)
-        let after = LoopHarness(beside: nil, store: TestStore())
+        let after = LoopHarness(sharing: nil, store: TestStore())
         #expect(after.shard.sessions.restore([stored]) == 0)
-        after.eventLoop.settle()
+        after.eventLoop.runPendingTasks()
         #expect(after.shared.sessions.detached == 0)
     }
 
@@ -400,16 +401,16 @@ import Testing
             let connection = try before.connect(from: address)
             try connection.upgrade()
             try connection.send(text: text)
-            before.eventLoop.settle()
+            before.eventLoop.runPendingTasks()
         }
-        let after = LoopHarness(beside: nil, store: TestStore()) { $0.sessions.maxDetached = 3 }
+        let after = LoopHarness(sharing: nil, store: TestStore()) { $0.sessions.maxDetached = 3 }
         #expect(after.shard.sessions.restore(store.load()) == 3)
-        after.eventLoop.settle()
+        after.eventLoop.runPendingTasks()
         // The address with two sessions loses one; an address never loses its last one.
         for isServed in [true, false] {
             let newcomer = try after.connect(from: "198.51.100.1")
             try newcomer.send(EmbeddedConnection.request(path: "/v1/ws"))
-            after.eventLoop.settle()
+            after.eventLoop.runPendingTasks()
             #expect(try newcomer.responseHead().hasPrefix(isServed ? "HTTP/1.1 101 " : "HTTP/1.1 503 "))
             after.shared.sessions.limits.detached = 2
         }
@@ -420,14 +421,14 @@ import Testing
         let before = gateway()
         let (client, _, _) = try open(before)
         try client.send(text: text)
-        before.eventLoop.settle()
+        before.eventLoop.runPendingTasks()
         var stored = try #require(store.load().first)
         var state = try #require(stored.records[.state]?.first?.bytes)
         #expect(state[0] == 4)
         state[0] = 3
         state.removeSubrange(1..<18)
         stored.records[.state]?[0].bytes = state
-        let after = LoopHarness(beside: nil, store: TestStore())
+        let after = LoopHarness(sharing: nil, store: TestStore())
         #expect(after.shard.sessions.restore([stored]) == 1)
     }
 }

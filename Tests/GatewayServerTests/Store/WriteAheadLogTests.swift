@@ -10,14 +10,14 @@ import Testing
 
 /// Damage that SQLite ignores silently, made from files that SQLite wrote.
 @Suite struct WriteAheadLogTests {
-    private let folder: TemporaryFolder
-    private var path: String { folder.path + "/parley.sqlite" }
+    private let directory: TemporaryDirectory
+    private var path: String { directory.path + "/parley.sqlite" }
     private static let frameBytes = 24 + 4096
 
     /// Creates a store as a killed gateway leaves it: eight commits of one page each in the log, none in the file.
     init() throws {
-        folder = try TemporaryFolder()
-        let living = folder.path + "/living.sqlite"
+        directory = try TemporaryDirectory()
+        let living = directory.path + "/living.sqlite"
         var configuration = Configuration()
         configuration.journalMode = .wal
         let database = try DatabaseQueue(path: living, configuration: configuration)
@@ -126,7 +126,7 @@ import Testing
         let lines = Lines()
         let second = try store { _ in lines }
         #expect(lines.all.first?.hasPrefix("warning the store is damaged") == true, "\(lines.all)")
-        #expect(second.takesWork)
+        #expect(second.acceptsWork)
         await second.close()
         // The warning isn't repeated: the store is intact now.
         let third = Lines()

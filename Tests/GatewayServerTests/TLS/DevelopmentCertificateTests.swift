@@ -15,7 +15,7 @@ import Testing
 
     @Test(arguments: ["localhost", "127.0.0.1", "::1"])
     func `the development certificate is valid for the local host names`(name: String) throws {
-        let files = try DevelopmentCertificate.files(in: certificates.folder + "/var", now: now)
+        let files = try DevelopmentCertificate.files(in: certificates.directory + "/var", now: now)
         let pair = try TLSPair(
             server: try TLSContext(TLSSettings(certificates: [files]), ticketKeys: TLSTicketKeys(rotation: .hours(1)), now: now),
             client: try TLSClientContext(verify: .authority(path: files.certificate), serverName: name))
@@ -24,27 +24,27 @@ import Testing
     }
 
     @Test func `the key is readable by its owner only, and no other files are left in the directory`() throws {
-        let folder = certificates.folder + "/var"
-        let files = try DevelopmentCertificate.files(in: folder, now: now)
+        let directory = certificates.directory + "/var"
+        let files = try DevelopmentCertificate.files(in: directory, now: now)
         let attributes = try FileManager.default.attributesOfItem(atPath: files.key)
         #expect(attributes[.posixPermissions] as? Int == 0o600)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["development-cert.pem", "development-key.pem"])
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory).sorted() == ["development-cert.pem", "development-key.pem"])
     }
 
     @Test(arguments: [(days: Int64(0), isKept: true), (82, true), (83, true), (84, false), (200, false), (-1, false)])
     func `the certificate is kept while a week of validity remains and replaced afterwards`(days: Int64, isKept: Bool) throws {
-        let folder = certificates.folder
-        let files = try DevelopmentCertificate.files(in: folder, now: now)
+        let directory = certificates.directory
+        let files = try DevelopmentCertificate.files(in: directory, now: now)
         let first = try Data(contentsOf: URL(fileURLWithPath: files.certificate))
-        _ = try DevelopmentCertificate.files(in: folder, now: now + days * 86400)
+        _ = try DevelopmentCertificate.files(in: directory, now: now + days * 86400)
         let second = try Data(contentsOf: URL(fileURLWithPath: files.certificate))
         #expect((second == first) == isKept)
     }
 
     @Test(arguments: ["cert", "key"]) func `unreadable or mismatched files are replaced`(part: String) throws {
-        let files = try DevelopmentCertificate.files(in: certificates.folder, now: now)
+        let files = try DevelopmentCertificate.files(in: certificates.directory, now: now)
         _ = try certificates.write("garbage", file: "development-\(part).pem")
-        #expect(try DevelopmentCertificate.files(in: certificates.folder, now: now) == files)
+        #expect(try DevelopmentCertificate.files(in: certificates.directory, now: now) == files)
         #expect(throws: Never.self) { try TLSCertificate(files) }
     }
 

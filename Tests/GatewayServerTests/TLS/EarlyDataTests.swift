@@ -27,7 +27,7 @@ import Testing
         SSL_CTX_set_max_early_data(foreign.current.groups[0], 1 << 20)
         let server = try TLSEchoServer(foreign)
         defer { server.stop() }
-        let path = certificates.folder + "/foreign.session"
+        let path = certificates.directory + "/foreign.session"
         let result = try OpenSSLCommand.connect(server.port, ["-tls1_3", "-sess_out", path], input: "hello\nbye\n")
         #expect(result.output.contains("Max Early Data: 1048576"))
         return path
@@ -77,7 +77,7 @@ import Testing
     @Test func `tickets of the gateway don't permit early data`() throws {
         let server = try TLSEchoServer(store)
         defer { server.stop() }
-        let session = certificates.folder + "/own.session"
+        let session = certificates.directory + "/own.session"
         let result = try OpenSSLCommand.connect(server.port, ["-tls1_3", "-sess_out", session], input: "hello\nbye\n")
         #expect(result.output.contains("Max Early Data: 0"))
     }

@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    static let refusals: [(arguments: [String], alert: UInt8)] = [
+    static let rejections: [(arguments: [String], alert: UInt8)] = [
         (arguments: ["-alpn", "h2"], alert: UInt8(120)),
         (["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"], 70),
         (["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"], 40),
@@ -50,7 +50,7 @@ import Testing
         (["-tls1_2", "-sigalgs", "RSA+SHA256"], 40),
     ]
 
-    @Test(arguments: refusals) func `unsupported parameters are rejected with the right alert`(arguments: [String], alert: UInt8) throws {
+    @Test(arguments: rejections) func `unsupported parameters are rejected with the right alert`(arguments: [String], alert: UInt8) throws {
         try withServer { server in
             let result = try OpenSSLCommand.connect(server.port, arguments, mayFail: true)
             #expect(result.status != 0)
@@ -87,7 +87,7 @@ import Testing
     @Test func `renegotiation is rejected`() throws {
         try withServer { server in
             // `R` makes s_client request a renegotiation.
-            let result = try OpenSSLCommand.connect(server.port, ["-tls1_2"], input: "R\n", obeysInput: true, mayFail: true)
+            let result = try OpenSSLCommand.connect(server.port, ["-tls1_2"], input: "R\n", interpretsCommands: true, mayFail: true)
             #expect(result.output.contains("RENEGOTIATING"))
             #expect(result.output.contains("no renegotiation"))
         }
@@ -104,8 +104,8 @@ import Testing
     @Test(arguments: [["-tls1_2"], ["-tls1_3"]])
     func `a ticket resumes a session until the second rotation`(version: [String]) throws {
         try withServer { server in
-            let first = certificates.folder + "/first.session"
-            let second = certificates.folder + "/second.session"
+            let first = certificates.directory + "/first.session"
+            let second = certificates.directory + "/second.session"
             let input = "hello\nbye\n"
             var result = try OpenSSLCommand.connect(server.port, version + ["-sess_out", first], input: input)
             #expect(result.output.contains("New, TLSv1."))
@@ -133,7 +133,7 @@ import Testing
         let store = try TLSContextStore(settings, ticketKeys: TLSTicketKeys(rotation: .hours(12), now: clock.now), now: now)
         let server = try TLSEchoServer(store)
         defer { server.stop() }
-        let session = certificates.folder + "/session"
+        let session = certificates.directory + "/session"
         _ = try OpenSSLCommand.connect(server.port, ["-tls1_3", "-sess_out", session], input: "hello\nbye\n")
         try store.reload(TLSSettings(certificates: [try certificates.files("localhost", file: "next")]), now: now)
         _ = try OpenSSLCommand.connect(server.port, ["-tls1_3", "-sess_in", session])

@@ -34,12 +34,13 @@ enum OpenSSLCommand {
         return Result(status: process.terminationStatus, output: text)
     }
 
-    /// Opens a TLS connection to a local port, sends `input`, and receives until the server closes. With `obeysInput` a line may be a
+    /// Opens a TLS connection to a local port, sends `input`, and receives until the server closes. With `interpretsCommands` a line may be a
     /// command, such as `R`, and the end of input closes the connection.
     static func connect(
-        _ port: Int, _ arguments: [String], input: String = "bye\n", obeysInput: Bool = false, mayFail: Bool = false
+        _ port: Int, _ arguments: [String], input: String = "bye\n", interpretsCommands: Bool = false, mayFail: Bool = false
     ) throws -> Result {
         try run(
-            ["s_client", "-connect", "127.0.0.1:\(port)"] + (obeysInput ? [] : ["-ign_eof"]) + arguments, input: input, mayFail: mayFail)
+            ["s_client", "-connect", "127.0.0.1:\(port)"] + (interpretsCommands ? [] : ["-ign_eof"]) + arguments, input: input,
+            mayFail: mayFail)
     }
 }

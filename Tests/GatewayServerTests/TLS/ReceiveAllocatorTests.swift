@@ -22,7 +22,7 @@ import Testing
         var allocator = ReceiveAllocator(buffers: buffers)
         let first = read(1000, by: &allocator)
         #expect(first.storageCapacity == ReceiveAllocator.firstRead)
-        buffers.giveBack(first)
+        buffers.recycle(first)
         #expect(read(1000, by: &allocator).storageCapacity == TLSBuffers.capacity)
     }
 
@@ -32,13 +32,13 @@ import Testing
         _ = (read(1, by: &one), read(1, by: &other))
         var buffer = read(100, by: &one)
         let expected = address(buffer)
-        buffers.giveBack(buffer)
+        buffers.recycle(buffer)
         buffer = ByteBuffer()
         for size in [1, 65_536, 3] {
             buffer = read(size, by: &other)
             #expect(address(buffer) == expected)
             #expect(buffer.readableBytes == size)
-            buffers.giveBack(buffer)
+            buffers.recycle(buffer)
             buffer = ByteBuffer()
         }
     }
@@ -47,7 +47,7 @@ import Testing
         var allocator = ReceiveAllocator(buffers: buffers)
         _ = read(1, by: &allocator)
         let kept = read(16, by: &allocator)
-        buffers.giveBack(kept)
+        buffers.recycle(kept)
         let next = read(32, by: &allocator)
         #expect(address(next) != address(kept))
         #expect(kept == ByteBuffer(repeating: 7, count: 16))
@@ -58,8 +58,8 @@ import Testing
     @Test func `buffers of other sizes aren't reused`() {
         var allocator = ReceiveAllocator(buffers: buffers)
         _ = read(1, by: &allocator)
-        buffers.giveBack(system.buffer(capacity: 512))
-        buffers.giveBack(system.buffer(capacity: 2 * TLSBuffers.capacity))
+        buffers.recycle(system.buffer(capacity: 512))
+        buffers.recycle(system.buffer(capacity: 2 * TLSBuffers.capacity))
         #expect(read(1, by: &allocator).storageCapacity == TLSBuffers.capacity)
     }
 }

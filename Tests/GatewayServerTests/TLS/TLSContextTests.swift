@@ -35,20 +35,20 @@ import Testing
             TLSSettings(
                 certificates: [
                     good,
-                    .init(certificate: certificates.folder + "/missing.pem", key: good.key),
+                    .init(certificate: certificates.directory + "/missing.pem", key: good.key),
                     .init(certificate: garbage, key: good.key),
                     .init(certificate: good.certificate, key: garbage),
                     .init(certificate: good.certificate, key: other.key),
-                    .init(certificate: good.certificate, key: certificates.folder),
+                    .init(certificate: good.certificate, key: certificates.directory),
                     .init(certificate: large, key: good.key),
                 ], clientAuthentication: .required))
         #expect(
             found == [
-                .init(path: certificates.folder + "/missing.pem", reason: .unreadable("No such file or directory")),
+                .init(path: certificates.directory + "/missing.pem", reason: .unreadable("No such file or directory")),
                 .init(path: garbage, reason: .notACertificate),
                 .init(path: garbage, reason: .notAKey),
                 .init(path: other.key, reason: .mismatch(certificate: good.certificate)),
-                .init(path: certificates.folder, reason: .unreadable("Is a directory")),
+                .init(path: certificates.directory, reason: .unreadable("Is a directory")),
                 .init(path: large, reason: .tooLarge),
                 .init(path: nil, reason: .noClientAuthority),
             ])
@@ -58,7 +58,7 @@ import Testing
 
     @Test func `an encrypted key is distinguished from an invalid one`() throws {
         let files = try certificates.files("localhost")
-        let encrypted = certificates.folder + "/encrypted.key"
+        let encrypted = certificates.directory + "/encrypted.key"
         try OpenSSLCommand.run(["pkey", "-in", files.key, "-aes256", "-passout", "pass:secret", "-out", encrypted])
         #expect(
             problems(TLSSettings(certificates: [.init(certificate: files.certificate, key: encrypted)])) == [

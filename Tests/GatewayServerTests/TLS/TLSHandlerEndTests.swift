@@ -45,7 +45,7 @@ import Testing
     @Test func `without half-closure close_notify is replied to and closes the channel`() throws {
         let pair = try TLSPair(certificates, halfClosure: false)
         try pair.pump()
-        pair.forgetWire()
+        pair.clearWire()
         pair.client.close(mode: .output, promise: nil)
         try pair.pump()
         #expect(pair.serverSide.inputClosed == 0)

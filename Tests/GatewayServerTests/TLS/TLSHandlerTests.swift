@@ -40,7 +40,7 @@ import Testing
         let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
         try pair.client.writeOutbound(ByteBuffer(bytes: bytes))
         try pair.server.writeOutbound(ByteBuffer(bytes: bytes.reversed()))
-        pair.forgetWire()
+        pair.clearWire()
         try pair.pump(chunk: chunk)
         #expect(pair.serverSide.received == bytes)
         #expect(pair.clientSide.received == bytes.reversed())
@@ -54,7 +54,7 @@ import Testing
     func `the messages of one flush share records`(sizes: [Int], records: Int) throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
-        pair.forgetWire()
+        pair.clearWire()
         for size in sizes { pair.server.write(ByteBuffer(repeating: 0x61, count: size), promise: nil) }
         pair.server.flush()
         try pair.pump()
@@ -108,7 +108,7 @@ import Testing
     @Test func `an empty write completes without sending a record`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
-        pair.forgetWire()
+        pair.clearWire()
         try pair.server.writeAndFlush(ByteBuffer()).wait()
         try pair.pump()
         #expect(pair.fromServer.isEmpty)

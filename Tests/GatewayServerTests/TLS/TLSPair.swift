@@ -78,7 +78,7 @@ final class TLSPair {
     }
 
     /// Clears the recorded bytes.
-    func forgetWire() {
+    func clearWire() {
         fromClient = []
         fromServer = []
     }

@@ -28,7 +28,7 @@ import Testing
 
     /// Connects with the ticket of the previous connection, if any, and saves the new one. Returns whether the session was resumed.
     private func connect(_ server: TLSEchoServer, _ number: Int, _ arguments: [String] = ["-tls1_3"]) throws -> Bool {
-        let files = [number - 1, number].map { certificates.folder + "/\($0).session" }
+        let files = [number - 1, number].map { certificates.directory + "/\($0).session" }
         let resumes = number > 0 ? ["-sess_in", files[0]] : []
         let result = try OpenSSLCommand.connect(server.port, arguments + resumes + ["-sess_out", files[1]], input: "hello\nbye\n")
         #expect(result.output.contains("hello"))
@@ -36,7 +36,7 @@ import Testing
     }
 
     private func ticket(_ number: Int) throws -> String {
-        let text = try OpenSSLCommand.run(["sess_id", "-in", certificates.folder + "/\(number).session", "-text", "-noout"]).output
+        let text = try OpenSSLCommand.run(["sess_id", "-in", certificates.directory + "/\(number).session", "-text", "-noout"]).output
         return String(text.drop { $0 != "\n" }.prefix(2000))
     }
 
@@ -80,7 +80,7 @@ import Testing
         let arguments = version + ["-cert", client.certificate, "-key", client.key]
         #expect(try !connect(server, 0, arguments))
         wall.seconds = now + 4000
-        let session = ["-sess_in", certificates.folder + "/0.session"]
+        let session = ["-sess_in", certificates.directory + "/0.session"]
         #expect(try OpenSSLCommand.connect(server.port, arguments + session).output.contains("Reused, TLSv1."))
         wall.seconds = now + 6000
         #expect(try OpenSSLCommand.connect(server.port, arguments + session).output.contains("New, TLSv1."))

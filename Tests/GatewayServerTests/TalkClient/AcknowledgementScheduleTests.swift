@@ -7,28 +7,28 @@ import Testing
 
     @Test func `a session message is acknowledged at once, with 0 before the first sequenced message`() {
         var schedule = AcknowledgementSchedule()
-        #expect(schedule.take(now: Self.at(0)) == nil)
+        #expect(schedule.dueSequence(now: Self.at(0)) == nil)
         schedule.opened(now: Self.at(1))
-        #expect(schedule.take(now: Self.at(1)) == 0)
-        #expect(schedule.take(now: Self.at(60_000)) == nil)
+        #expect(schedule.dueSequence(now: Self.at(1)) == 0)
+        #expect(schedule.dueSequence(now: Self.at(60_000)) == nil)
     }
 
     @Test func `a message is acknowledged within half a second`() {
         var schedule = AcknowledgementSchedule()
         schedule.received(1, now: Self.at(0))
         schedule.received(2, now: Self.at(400))
-        #expect(schedule.take(now: Self.at(499)) == nil)
+        #expect(schedule.dueSequence(now: Self.at(499)) == nil)
         #expect(schedule.deadline == Self.at(500))
-        #expect(schedule.take(now: Self.at(500)) == 2)
+        #expect(schedule.dueSequence(now: Self.at(500)) == 2)
         #expect(schedule.deadline == nil)
     }
 
     @Test func `a burst of messages is acknowledged before the protocol's limit of 64`() {
         var schedule = AcknowledgementSchedule()
         for sequence in 1..<Int64(AcknowledgementSchedule.messages) { schedule.received(sequence, now: Self.at(0)) }
-        #expect(schedule.take(now: Self.at(0)) == nil)
+        #expect(schedule.dueSequence(now: Self.at(0)) == nil)
         schedule.receivedBinary(now: Self.at(0))
-        #expect(schedule.take(now: Self.at(0)) == Int64(AcknowledgementSchedule.messages))
+        #expect(schedule.dueSequence(now: Self.at(0)) == Int64(AcknowledgementSchedule.messages))
     }
 
     @Test func `a binary message increments the sequence number; JSON messages may skip numbers`() {

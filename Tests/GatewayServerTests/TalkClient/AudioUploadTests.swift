@@ -65,7 +65,7 @@ import Testing
         var upload = upload(6, .fast)
         upload.acknowledged(0, now: Self.at(0))
         _ = burst(&upload, at: Self.at(0))
-        #expect(upload.refused(code, chunk: 4, retryAfter: 250, now: Self.at(10)) == .goesOn(after: .milliseconds(250)))
+        #expect(upload.rejected(code, chunk: 4, retryAfter: 250, now: Self.at(10)) == .continues(after: .milliseconds(250)))
         #expect(upload.accepted == 3)
         #expect(upload.nextAction(now: Self.at(259)) == .wait(until: Self.at(260)))
         #expect(upload.nextAction(now: Self.at(260)) == .resume(from: 4))
@@ -76,13 +76,13 @@ import Testing
         var upload = upload(500, .fast, factor: 2)
         upload.acknowledged(0, now: Self.at(0))
         _ = burst(&upload, at: Self.at(0))
-        _ = upload.refused("too_fast", chunk: 100, retryAfter: 10, now: Self.at(0))
+        _ = upload.rejected("too_fast", chunk: 100, retryAfter: 10, now: Self.at(0))
         #expect(upload.nextAction(now: Self.at(10)) == .resume(from: 100))
         #expect(burst(&upload, at: Self.at(10)).chunks == [100])
         // 20 ms at twice the pace, less 5 %.
         let second = burst(&upload, at: Self.at(1010))
         #expect(second.chunks.count == 95)
-        _ = upload.refused("too_fast", chunk: 150, retryAfter: 10, now: Self.at(1010))
+        _ = upload.rejected("too_fast", chunk: 150, retryAfter: 10, now: Self.at(1010))
         #expect(upload.nextAction(now: Self.at(1020)) == .resume(from: 150))
         _ = burst(&upload, at: Self.at(1020))
         #expect(burst(&upload, at: Self.at(2020)).chunks.count == 85)
@@ -94,7 +94,8 @@ import Testing
         var now: Int64 = 0
         for expected: Int64 in [100, 200, 400, 800, 1600, 2000, 2000] {
             _ = burst(&upload, at: Self.at(now))
-            #expect(upload.refused("overloaded", chunk: 1, retryAfter: nil, now: Self.at(now)) == .goesOn(after: .milliseconds(expected)))
+            #expect(
+                upload.rejected("overloaded", chunk: 1, retryAfter: nil, now: Self.at(now)) == .continues(after: .milliseconds(expected)))
             now += expected
             #expect(upload.nextAction(now: Self.at(now)) == .resume(from: 1))
         }
@@ -102,14 +103,14 @@ import Testing
         upload.acknowledged(1, now: Self.at(now))
         now += 60_000
         _ = burst(&upload, at: Self.at(now))
-        #expect(upload.refused("overloaded", chunk: 2, retryAfter: nil, now: Self.at(now)) == .goesOn(after: .milliseconds(100)))
+        #expect(upload.rejected("overloaded", chunk: 2, retryAfter: nil, now: Self.at(now)) == .continues(after: .milliseconds(100)))
     }
 
     @Test func `after a rejection a real-time stream, too, waits for its last acknowledgement`() {
         var upload = upload(2, .realtime)
         upload.acknowledged(0, now: Self.at(0))
         _ = burst(&upload, at: Self.at(0))
-        _ = upload.refused("overloaded", chunk: 1, retryAfter: 40, now: Self.at(5))
+        _ = upload.rejected("overloaded", chunk: 1, retryAfter: 40, now: Self.at(5))
         #expect(upload.nextAction(now: Self.at(45)) == .resume(from: 1))
         #expect(burst(&upload, at: Self.at(100)) == ([1, 2], .wait(until: Self.at(2100))))
         upload.acknowledged(2, now: Self.at(110))
@@ -125,12 +126,12 @@ import Testing
         var upload = upload(9, .realtime)
         upload.acknowledged(0, now: Self.at(0))
         _ = burst(&upload, at: Self.at(25))
-        #expect(upload.refused(code, chunk: chunk, retryAfter: 1, now: Self.at(30)) == .fails)
+        #expect(upload.rejected(code, chunk: chunk, retryAfter: 1, now: Self.at(30)) == .fails)
     }
 
     @Test func `a rejected opening fails the stream; impossible acknowledgements are ignored`() {
-        var refused = upload(9, .fast)
-        #expect(refused.refused("rate_limited", chunk: nil, retryAfter: 1, now: Self.at(0)) == .fails)
+        var rejected = upload(9, .fast)
+        #expect(rejected.rejected("rate_limited", chunk: nil, retryAfter: 1, now: Self.at(0)) == .fails)
 
         var upload = upload(3, .fast)
         upload.acknowledged(.max, now: Self.at(0))

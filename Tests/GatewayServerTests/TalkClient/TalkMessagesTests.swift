@@ -50,20 +50,20 @@ import Testing
 
     @Test func `latencies are measured from the request, or from the end of its audio`() throws {
         var exchange = Exchange(id: "t1", kind: .text, sentAt: Self.at(1000))
-        exchange.take(try ServerMessage(json: #"{"type":"ack","id":"t1"}"#), now: Instant(nanoseconds: 1_001_200_000))
-        exchange.take(try ServerMessage(json: #"{"type":"text","seq":1,"reply_to":"t1","text":"a","final":false}"#), now: Self.at(1010))
-        #expect(!exchange.isOver)
-        exchange.take(
+        exchange.record(try ServerMessage(json: #"{"type":"ack","id":"t1"}"#), now: Instant(nanoseconds: 1_001_200_000))
+        exchange.record(try ServerMessage(json: #"{"type":"text","seq":1,"reply_to":"t1","text":"a","final":false}"#), now: Self.at(1010))
+        #expect(!exchange.isComplete)
+        exchange.record(
             try ServerMessage(json: #"{"type":"text","seq":2,"reply_to":"t1","text":"","final":true,"done":true}"#), now: Self.at(3345))
-        #expect(exchange.isOver)
+        #expect(exchange.isComplete)
         #expect(exchange.timing == "ack 1.2 ms, first 10.0 ms, done 2.35 s")
 
         var audio = Exchange(id: "a1", kind: .audio, sentAt: Self.at(0))
-        audio.take(try ServerMessage(json: #"{"type":"ack","id":"a1","chunks":0}"#), now: Self.at(1))
+        audio.record(try ServerMessage(json: #"{"type":"ack","id":"a1","chunks":0}"#), now: Self.at(1))
         audio.ended(now: Self.at(2000))
         #expect(audio.timing.isEmpty)
-        audio.take(try ServerMessage(json: #"{"type":"ack","id":"a1","chunks":99}"#), now: Self.at(2001))
-        audio.take(
+        audio.record(try ServerMessage(json: #"{"type":"ack","id":"a1","chunks":99}"#), now: Self.at(2001))
+        audio.record(
             try ServerMessage(json: #"{"type":"transcript","seq":1,"reply_to":"a1","text":"a","final":true,"done":true}"#),
             now: Self.at(2005))
         #expect(audio.timing == "ack 1.0 ms, first 5.0 ms, done 5.0 ms")
@@ -78,18 +78,18 @@ import Testing
             var exchange = Exchange(id: "t1", kind: .text, sentAt: Self.at(0))
             let message = try ServerMessage(json: json)
             #expect(message.request == "t1")
-            exchange.take(message, now: Self.at(1))
-            #expect(exchange.isOver)
+            exchange.record(message, now: Self.at(1))
+            #expect(exchange.isComplete)
         }
     }
 
     @Test func `a request that was sent again stays open after a duplicate ack`() throws {
         var exchange = Exchange(id: "t1", kind: .text, sentAt: Self.at(0))
         exchange.repeated()
-        exchange.take(try ServerMessage(json: #"{"type":"ack","id":"t1","duplicate":true}"#), now: Self.at(1))
-        #expect(!exchange.isOver)
-        exchange.take(try ServerMessage(json: #"{"type":"text","seq":1,"reply_to":"t1","text":"a","done":true}"#), now: Self.at(2))
-        #expect(exchange.isOver)
+        exchange.record(try ServerMessage(json: #"{"type":"ack","id":"t1","duplicate":true}"#), now: Self.at(1))
+        #expect(!exchange.isComplete)
+        exchange.record(try ServerMessage(json: #"{"type":"text","seq":1,"reply_to":"t1","text":"a","done":true}"#), now: Self.at(2))
+        #expect(exchange.isComplete)
     }
 
     @Test func `a session message contains the open audio stream`() throws {
@@ -149,7 +149,7 @@ import Testing
         #expect(TalkStatus(.tls("x")).rawValue == 3)
         #expect(TalkStatus(.lost("x")).rawValue == 3)
         #expect(TalkStatus(.handshake(.acceptKey)).rawValue == 3)
-        #expect(TalkStatus(.refused(HTTPRefusal(head, body: []))).rawValue == 4)
+        #expect(TalkStatus(.rejected(UpgradeRejection(head, body: []))).rawValue == 4)
         #expect(TalkStatus(.timedOut).rawValue == 6)
         #expect(TalkStatus(.closed(.lost("x"))).rawValue == 7)
         #expect(TalkStatus.allCases.map(\.rawValue) == [0, 2, 3, 4, 5, 6, 7, 130])
@@ -159,9 +159,9 @@ import Testing
         let head = HTTPResponseHead(version: .http1_1, status: .serviceUnavailable, headers: ["Retry-After": "5"])
         let body = #"{"title":"Service Unavailable","detail":"No room.","code":"session_limit","correlation_id":"01K"}"#
         #expect(
-            HTTPRefusal(head, body: Array(body.utf8)).description
+            UpgradeRejection(head, body: Array(body.utf8)).description
                 == "rejected with 503 Service Unavailable, session_limit: No room. (retry after 5 s, correlation id 01K)")
         #expect(
-            HTTPRefusal(head, body: Array("<html>".utf8)).description == "rejected with 503 Service Unavailable (retry after 5 s)")
+            UpgradeRejection(head, body: Array("<html>".utf8)).description == "rejected with 503 Service Unavailable (retry after 5 s)")
     }
 }

@@ -78,11 +78,11 @@ import Testing
 
     @Test func `history is bounded in lines and bytes, and survives a file`() {
         var history = LineHistory()
-        for number in 0...LineHistory.mostLines { history.append("\(number)") }
-        #expect(history.lines.count == LineHistory.mostLines && history.lines.first == "1")
-        history.append(String(repeating: "x", count: LineHistory.mostBytes + 1))
-        #expect(history.lines.last == "\(LineHistory.mostLines)")
-        history.append(String(repeating: "x", count: LineHistory.mostBytes))
+        for number in 0...LineHistory.maximumLines { history.append("\(number)") }
+        #expect(history.lines.count == LineHistory.maximumLines && history.lines.first == "1")
+        history.append(String(repeating: "x", count: LineHistory.maximumBytes + 1))
+        #expect(history.lines.last == "\(LineHistory.maximumLines)")
+        history.append(String(repeating: "x", count: LineHistory.maximumBytes))
         #expect(history.lines.count == 1)
         var other = LineHistory()
         for line in ["a", "two\nlines", "back\\slash\\n", "ü"] { other.append(line) }

@@ -89,7 +89,7 @@ import Testing
     @Test func `an agreement gives context takeover and window bits by role`() throws {
         let agreement = CompressionAgreement(
             serverNoContextTakeover: true, clientNoContextTakeover: false, serverMaxWindowBits: 10, clientMaxWindowBits: nil)
-        #expect(!agreement.takesContextOver(.server) && agreement.takesContextOver(.client))
+        #expect(!agreement.usesContextTakeover(.server) && agreement.usesContextTakeover(.client))
         #expect(agreement.windowBits(.server) == 10 && agreement.windowBits(.client) == 15)
     }
 }

@@ -159,8 +159,9 @@ import Testing
     ])
     func `credentials without the subprotocol are rejected, because a browser would fail without giving a reason`(list: String) throws {
         #expect(failure(head(adding: [("Sec-WebSocket-Protocol", list)])) == .missingSubprotocol)
-        let refusal = UpgradePolicy.Refusal(UpgradeFailure.missingSubprotocol)
-        #expect(refusal.status == .badRequest && refusal.reason == .missingSubprotocol && refusal.reason.message.contains("parley.v1"))
+        let rejection = UpgradePolicy.Rejection(UpgradeFailure.missingSubprotocol)
+        #expect(
+            rejection.status == .badRequest && rejection.reason == .missingSubprotocol && rejection.reason.message.contains("parley.v1"))
         #expect(try UpgradeRequest(head(adding: [("Sec-WebSocket-Protocol", list + ", parley.v1")])).offersSubprotocol)
     }
 

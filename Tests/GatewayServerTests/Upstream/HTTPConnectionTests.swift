@@ -19,7 +19,7 @@ import Testing
             events.append("end")
             onEnd()
         }
-        func failed(_ failure: CallFailure) { events.append("\(failure.code.rawValue), reached: \(failure.hasReached)") }
+        func failed(_ failure: CallFailure) { events.append("\(failure.code.rawValue), reached: \(failure.mayHaveBeenProcessed)") }
     }
 
     private final class Reads: ChannelOutboundHandler {
@@ -152,7 +152,7 @@ import Testing
         let (harness, exchange) = (try Harness(), Exchange())
         harness.send(exchange)
         try harness.respond("HTTP/1.1 200 OK\r\nContent-Length: \(count + 4)\r\n\r\ndone")
-        harness.connection.letPass()
+        harness.connection.discardRemainder()
         try harness.respond(String(repeating: "x", count: count))
         #expect(exchange.events == ["sent", "200", "done"])
         #expect(harness.connection.isClosed == isClosed)
@@ -164,7 +164,7 @@ import Testing
         let (harness, exchange) = (try Harness(), Exchange())
         harness.send(exchange)
         try harness.respond("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ndone")
-        harness.connection.letPass()
+        harness.connection.discardRemainder()
         harness.connection.tick(now: Instant(nanoseconds: milliseconds * 1_000_000), idleClose: .max, maxAge: .max)
         #expect(harness.connection.isClosed == isClosed)
     }

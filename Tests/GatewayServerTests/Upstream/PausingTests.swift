@@ -110,9 +110,9 @@ import Testing
             handler.begin(1, line: Array("{}\n".utf8)) { event in
                 switch event {
                 case .ready: receive("ready")
-                case .heard: receive("read")
+                case .read: receive("read")
                 case .step: receive("step")
-                case .took: receive("consumed")
+                case .consumed: receive("consumed")
                 case .checkpoint: receive("checkpoint")
                 case .failed(let failure): receive("failed: \(failure.reason.message)")
                 case .stale: receive("stale")
@@ -136,7 +136,7 @@ import Testing
         pipes.channel.read()
         #expect(pipes.reads.count == 1)
         pipes.handler.setPaused(true)
-        pipes.handler.readOn()
+        pipes.handler.allowNextRead()
         #expect(pipes.reads.count == 1)
         pipes.handler.setPaused(false)
         #expect(pipes.reads.count == 2)

@@ -7,18 +7,19 @@ import Testing
 /// `parley-launch`: the setup of a process before it executes an upstream's program.
 struct ProcessLauncherTests {
     private let launcher: ProcessLauncher
-    private let folder: TemporaryFolder
+    private let directory: TemporaryDirectory
 
     init() throws {
         launcher = try ProcessLauncher()
-        folder = try TemporaryFolder()
+        directory = try TemporaryDirectory()
     }
 
     private func run(
         parent: Int32 = getpid(), memoryLimit: Int = 0, group: String? = nil, _ command: [String]
     ) async throws -> (status: ChildProcess.ExitStatus, lines: [String], errorLines: [String]) {
         try await ChildProcess.run(
-            launcher.path, launcher.arguments(parent: parent, memoryLimit: memoryLimit, group: group, command: command), folder: folder.path
+            launcher.path, launcher.arguments(parent: parent, memoryLimit: memoryLimit, group: group, command: command),
+            directory: directory.path
         )
     }
 
@@ -48,7 +49,7 @@ struct ProcessLauncherTests {
     }
 
     @Test func `a missing control group is ignored`() async throws {
-        #expect(try await run(group: folder.path, ["echo", "x"]).lines == ["x"])
+        #expect(try await run(group: directory.path, ["echo", "x"]).lines == ["x"])
         #expect(try await run(group: "/" + String(repeating: "x", count: 5000), ["echo", "x"]).lines == ["x"])
     }
 
@@ -57,16 +58,16 @@ struct ProcessLauncherTests {
         ["1", "99999999999999999999", "-", "true"],
     ])
     func `rejects invalid arguments with status 64`(arguments: [String]) async throws {
-        let ended = try await ChildProcess.run(launcher.path, arguments, folder: folder.path)
+        let ended = try await ChildProcess.run(launcher.path, arguments, directory: directory.path)
         #expect(ended.status == 64)
         #expect(ended.errorLines == ["usage: parley-launch PARENT MEMORY GROUP PROGRAM [ARGUMENT ...]"])
     }
 
     @Test func `a launcher missing beside the gateway is reported`() throws {
-        let missing = #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: folder.path + "/parley (deleted)") }
-        #expect(missing?.path == folder.path + "/parley-launch")
+        let missing = #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: directory.path + "/parley (deleted)") }
+        #expect(missing?.path == directory.path + "/parley-launch")
         #expect("\(try #require(missing))".contains("beside the parley executable"))
-        try Data().write(to: URL(fileURLWithPath: folder.path + "/parley-launch"))
-        #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: folder.path + "/parley") }
+        try Data().write(to: URL(fileURLWithPath: directory.path + "/parley-launch"))
+        #expect(throws: ProcessLauncher.Missing.self) { try ProcessLauncher(beside: directory.path + "/parley") }
     }
 }

@@ -21,7 +21,7 @@ import Testing
         func received(_ content: consuming UpstreamEvent.Content, attempt: Int) {
             if case .text(let text, _) = content { events.append("text " + String(decoding: text, as: UTF8.self)) }
         }
-        func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int) { events.append("end") }
+        func received(last content: consuming UpstreamEvent.Content, summary: ResponseSummary, attempt: Int) { events.append("end") }
         func consumed(_ bytes: Int, attempt: Int) { events.append("consumed \(bytes)") }
         func failed(_ failure: CallFailure, attempt: Int) { self.failure = failure }
     }
@@ -194,10 +194,10 @@ import Testing
         let harness = try Harness()
         harness.open()
         let state = Array("{\"type\":\"status\",\"state\":\"typing\"}".utf8)
-        harness.connection.tell(state)
+        harness.connection.sendClientState(state)
         #expect(try harness.sent() == ["status -"])
         harness.setFull(true)
-        for _ in 0..<100_000 { harness.connection.tell(state) }
+        for _ in 0..<100_000 { harness.connection.sendClientState(state) }
         #expect((500_000...600_000).contains(harness.connection.pendingBytes))
     }
 
@@ -221,9 +221,9 @@ import Testing
         harness.advance(seconds: 15)
         #expect(written.failure == nil)
         harness.advance(seconds: 0.1)
-        #expect(written.failure?.code == .upstreamTimeout && written.failure?.hasReached == true)
+        #expect(written.failure?.code == .upstreamTimeout && written.failure?.mayHaveBeenProcessed == true)
         #expect(other.failure?.code == .upstreamTimeout)
-        #expect(waiting.failure?.code == .upstreamUnavailable && waiting.failure?.hasReached == false)
+        #expect(waiting.failure?.code == .upstreamUnavailable && waiting.failure?.mayHaveBeenProcessed == false)
         // The endpoint counts one failure.
         #expect([written, other, waiting].compactMap(\.failure?.outcome) == [.failure, .neither, .neither])
         #expect(harness.isClosed)

@@ -34,12 +34,13 @@ import Testing
             handler.begin(number, line: Array("{}\n".utf8)) { event in
                 switch event {
                 case .ready: recorder.add("ready")
-                case .heard: break
+                case .read: break
                 case .step(.last): recorder.add("end")
                 case .step: recorder.add("step")
-                case .took, .checkpoint: break
+                case .consumed, .checkpoint: break
                 case .failed(let failure):
-                    recorder.add("failed: \(failure.details ?? failure.reason.message)\(failure.hasReached ? "" : ", not reached")")
+                    recorder.add(
+                        "failed: \(failure.details ?? failure.reason.message)\(failure.mayHaveBeenProcessed ? "" : ", not reached")")
                     recorder.outcome = failure.outcome
                 case .stale(let reason): recorder.add("stale: \(reason)")
                 }
@@ -48,7 +49,7 @@ import Testing
 
         func write(_ text: String) throws {
             channel.pipeline.fireChannelRead(ByteBuffer(string: text))
-            handler.readOn()
+            handler.allowNextRead()
         }
 
         func respond() throws { try write("{\"type\":\"text\",\"request\":\(number),\"text\":\"a\",\"final\":true,\"done\":true}\n") }

@@ -13,7 +13,7 @@ enum FrameBytes {
 
     /// Returns a header that announces a payload.
     static func head(_ first: UInt8, count: UInt64, masked: Bool = true, lengthBytes: Int? = nil) -> [UInt8] {
-        built(first, [], masked: masked, lengthBytes: lengthBytes).with { $0.announced = count }.header
+        built(first, [], masked: masked, lengthBytes: lengthBytes).with { $0.declaredLength = count }.header
     }
 
     private static func built(_ first: UInt8, _ payload: [UInt8], masked: Bool, lengthBytes: Int?) -> TestFrame {

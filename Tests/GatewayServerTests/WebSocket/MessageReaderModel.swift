@@ -1,7 +1,7 @@
 import GatewayWebSocket
 
 /// A generated frame, valid or not.
-struct DrawnFrame {
+struct GeneratedFrame {
     /// FIN, reserved bits and opcode.
     var first: UInt8
     var payload: [UInt8] = []
@@ -34,7 +34,7 @@ struct MessageReaderModel {
         self.isCompressing = isCompressing
     }
 
-    mutating func read(_ frames: [DrawnFrame]) {
+    mutating func read(_ frames: [GeneratedFrame]) {
         for frame in frames {
             do throws(WebSocketError) {
                 try checkHeader(frame)
@@ -47,7 +47,7 @@ struct MessageReaderModel {
         }
     }
 
-    private func checkHeader(_ frame: DrawnFrame) throws(WebSocketError) {
+    private func checkHeader(_ frame: GeneratedFrame) throws(WebSocketError) {
         let opcode = frame.first & 0x0F
         let length = frame.announced ?? UInt64(frame.payload.count)
         let lengthBytes = frame.lengthBytes ?? (length <= 125 ? 0 : length <= 0xFFFF ? 2 : 8)
@@ -61,7 +61,7 @@ struct MessageReaderModel {
     }
 
     /// - Returns: whether later frames are read.
-    private mutating func readControl(_ frame: DrawnFrame) throws(WebSocketError) -> Bool {
+    private mutating func readControl(_ frame: GeneratedFrame) throws(WebSocketError) -> Bool {
         guard frame.announced == nil else { return false }
         switch frame.first & 0x0F {
         case 9: entries.append(.ping(frame.payload))
@@ -79,7 +79,7 @@ struct MessageReaderModel {
         return true
     }
 
-    private mutating func readData(_ frame: DrawnFrame) throws(WebSocketError) -> Bool {
+    private mutating func readData(_ frame: GeneratedFrame) throws(WebSocketError) -> Bool {
         let opcode = frame.first & 0x0F
         guard opcode != 0 || open != nil else { throw .unexpectedContinuation }
         guard opcode == 0 || open == nil else { throw .expectedContinuation }

@@ -57,8 +57,8 @@ import Testing
 private enum FrameDraw {
     private static let texts = ["", "a", "Grüße, 世界 😀", "plain text of some length, longer than sixteen bytes", "κόσμε", "\u{FFFF}\u{0}"]
 
-    static func conversation(_ random: inout SplitMix64, isCompressing: Bool) -> [DrawnFrame] {
-        var frames: [DrawnFrame] = []
+    static func conversation(_ random: inout SplitMix64, isCompressing: Bool) -> [GeneratedFrame] {
+        var frames: [GeneratedFrame] = []
         for _ in 0..<Int.random(in: 1...5, using: &random) {
             switch Int.random(in: 0..<12, using: &random) {
             case 0..<7: frames += message(&random, isCompressing: isCompressing)
@@ -70,7 +70,7 @@ private enum FrameDraw {
         if Int.random(in: 0..<6, using: &random) == 0 {
             // Announces more than it contains.
             let payload = payload(&random)
-            frames.append(DrawnFrame(first: 0x81, payload: payload, announced: UInt64(payload.count + 3)))
+            frames.append(GeneratedFrame(first: 0x81, payload: payload, announced: UInt64(payload.count + 3)))
         }
         return frames
     }
@@ -86,7 +86,7 @@ private enum FrameDraw {
     }
 
     /// Returns a fragmented message with control frames between.
-    private static func message(_ random: inout SplitMix64, isCompressing: Bool) -> [DrawnFrame] {
+    private static func message(_ random: inout SplitMix64, isCompressing: Bool) -> [GeneratedFrame] {
         var bytes = payload(&random)
         var first: UInt8 = Bool.random(using: &random) ? 1 : 2
         if Int.random(in: 0..<(isCompressing ? 3 : 30), using: &random) == 0 {
@@ -94,45 +94,45 @@ private enum FrameDraw {
             if Int.random(in: 0..<6, using: &random) == 0 { bytes[3] ^= 1 }
             first |= 0x40
         }
-        var frames: [DrawnFrame] = []
+        var frames: [GeneratedFrame] = []
         var pieces = Bool.random(using: &random) ? [bytes] : bytes.pieces(upTo: max(bytes.count / 2, 1), using: &random)
         if Int.random(in: 0..<4, using: &random) == 0 || pieces.isEmpty { pieces.insert([], at: 0) }
         for (index, piece) in pieces.enumerated() {
             if index > 0, Int.random(in: 0..<3, using: &random) == 0 { frames.append(control(&random)) }
             let isLast = index == pieces.count - 1 && Int.random(in: 0..<20, using: &random) > 0
-            frames.append(DrawnFrame(first: (isLast ? 0x80 : 0) | (index == 0 ? first : 0), payload: piece))
+            frames.append(GeneratedFrame(first: (isLast ? 0x80 : 0) | (index == 0 ? first : 0), payload: piece))
         }
         return frames
     }
 
-    private static func control(_ random: inout SplitMix64) -> DrawnFrame {
-        DrawnFrame(
+    private static func control(_ random: inout SplitMix64) -> GeneratedFrame {
+        GeneratedFrame(
             first: Bool.random(using: &random) ? 0x89 : 0x8A, payload: .noise([0, 1, 8, 125].randomElement(using: &random) ?? 0, seed: 1))
     }
 
-    private static func close(_ random: inout SplitMix64) -> DrawnFrame {
+    private static func close(_ random: inout SplitMix64) -> GeneratedFrame {
         let payloads: [[UInt8]] = [
             [], [0x03], [0x03, 0xE8], [0x03, 0xE8, 0x61, 0xC3, 0xA9], [0x03, 0xED], [0x0F, 0xA0, 0xC3], [0x13, 0x87], [0x00, 0x00],
         ]
-        return DrawnFrame(first: 0x88, payload: payloads.randomElement(using: &random) ?? [])
+        return GeneratedFrame(first: 0x88, payload: payloads.randomElement(using: &random) ?? [])
     }
 
     /// Returns a frame that usually violates a rule.
-    private static func invalidFrame(_ random: inout SplitMix64) -> DrawnFrame {
+    private static func invalidFrame(_ random: inout SplitMix64) -> GeneratedFrame {
         let payload = payload(&random)
         switch Int.random(in: 0..<9, using: &random) {
         case 0:
             let first = UInt8.random(in: 0...255, using: &random)
             // The model can't inflate other blocks than stored ones.
-            return DrawnFrame(first: [0x41, 0x42].contains(first & 0x4F) ? first & 0xBF : first, payload: payload)
-        case 1: return DrawnFrame(first: 0x81, payload: payload, isMasked: false)
-        case 2: return DrawnFrame(first: 0x82, payload: payload, lengthBytes: 2)
-        case 3: return DrawnFrame(first: 0x82, payload: payload, lengthBytes: 8)
-        case 4: return DrawnFrame(first: 0x80, payload: payload)
-        case 5: return DrawnFrame(first: 0x09, payload: [])
-        case 6: return DrawnFrame(first: 0x8A, payload: .noise(126, seed: 2))
-        case 7: return DrawnFrame(first: 0x82, payload: .noise(201, seed: 3))
-        default: return DrawnFrame(first: 0x01, payload: payload)
+            return GeneratedFrame(first: [0x41, 0x42].contains(first & 0x4F) ? first & 0xBF : first, payload: payload)
+        case 1: return GeneratedFrame(first: 0x81, payload: payload, isMasked: false)
+        case 2: return GeneratedFrame(first: 0x82, payload: payload, lengthBytes: 2)
+        case 3: return GeneratedFrame(first: 0x82, payload: payload, lengthBytes: 8)
+        case 4: return GeneratedFrame(first: 0x80, payload: payload)
+        case 5: return GeneratedFrame(first: 0x09, payload: [])
+        case 6: return GeneratedFrame(first: 0x8A, payload: .noise(126, seed: 2))
+        case 7: return GeneratedFrame(first: 0x82, payload: .noise(201, seed: 3))
+        default: return GeneratedFrame(first: 0x01, payload: payload)
         }
     }
 }

@@ -139,28 +139,28 @@ import Testing
             _ = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
             Issue.record("connected")
         } catch {
-            guard case .refused(let refusal) = error else {
+            guard case .rejected(let rejection) = error else {
                 Issue.record("\(error)")
                 return
             }
-            #expect(refusal.status == 503)
-            #expect(refusal.headers.first(name: "retry-after") == "5")
-            #expect(refusal.problem.code == "session_limit")
-            #expect(refusal.problem.correlationID == "01K")
+            #expect(rejection.status == 503)
+            #expect(rejection.headers.first(name: "retry-after") == "5")
+            #expect(rejection.problem.code == "session_limit")
+            #expect(rejection.problem.correlationID == "01K")
         }
         try await server.stop()
     }
 
     @Test func `the body of a rejection is truncated to its limit`() async throws {
-        let size = HTTPRefusal.maximumBodyBytes + 1000
+        let size = UpgradeRejection.maximumBodyBytes + 1000
         let server = try CannedServer { _, _ in
             Array("HTTP/1.1 400 Bad Request\r\nContent-Length: \(size)\r\n\r\n".utf8) + [UInt8](repeating: 0x20, count: size)
         }
         await #expect {
             _ = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         } throws: { error in
-            guard case .refused(let refusal)? = error as? ClientWebSocketError else { return false }
-            return refusal.body.count == HTTPRefusal.maximumBodyBytes
+            guard case .rejected(let rejection)? = error as? ClientWebSocketError else { return false }
+            return rejection.body.count == UpgradeRejection.maximumBodyBytes
         }
         try await server.stop()
     }
@@ -224,8 +224,8 @@ import Testing
         await #expect {
             _ = try await ClientWebSocket.connect(to: server.url, options: options)
         } throws: { error in
-            guard case .refused(let refusal)? = error as? ClientWebSocketError else { return false }
-            return refusal.status == 418
+            guard case .rejected(let rejection)? = error as? ClientWebSocketError else { return false }
+            return rejection.status == 418
         }
         try await server.stop()
     }
@@ -295,7 +295,7 @@ import Testing
     @Test func `a ticket that is cancelled before the wait ends it at once`() async {
         let inbox = ClientInbox(maximumEvents: 4, maximumBytes: 10)
         let ticket = inbox.ticket()
-        inbox.giveUp(ticket)
+        inbox.cancelWait(ticket)
         #expect(await withCheckedContinuation { inbox.wait(ticket, $0) } == nil)
         inbox.put(.text("x"))
         #expect(inbox.take().event == .text("x"))

@@ -12,12 +12,12 @@ import Testing
     func `addresses replace the resolution of a host and port`(text: String, url: String, addresses: [String]) throws {
         let resolution = try HostResolution(text)
         #expect(resolution.addresses == addresses)
-        #expect(try resolution.covers(WebSocketURL(url)))
+        #expect(try resolution.matches(WebSocketURL(url)))
     }
 
     @Test(arguments: ["wss://example.com:444", "wss://www.example.com", "ws://example.com"])
     func `a URL with another host or port doesn't match`(url: String) throws {
-        #expect(try !HostResolution("example.com:443:10.0.0.1").covers(WebSocketURL(url)))
+        #expect(try !HostResolution("example.com:443:10.0.0.1").matches(WebSocketURL(url)))
     }
 
     @Test(

@@ -17,7 +17,7 @@ package struct PongMessage {
     /// Appends the whole message.
     ///
     /// - Parameter ping: the bytes of the ping
-    package func append(to bytes: inout [UInt8], answering ping: RawSpan) {
+    package func append(to bytes: inout [UInt8], replyingTo ping: RawSpan) {
         bytes.appendJSON(expecting: 160 &+ (timestamp?.count ?? 0)) { writer in
             writer.message("pong") { writer in
                 if let id { writer.member("id", id) }

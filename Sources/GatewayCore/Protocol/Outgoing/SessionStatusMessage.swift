@@ -10,7 +10,7 @@ package struct SessionStatusMessage: OutgoingMessage {
     package var connectedAt: Int64
     /// Unix milliseconds; nil for a session that doesn't expire.
     package var expiresAt: Int64?
-    package var memory: Ledger
+    package var memory: MemoryUsage
     /// The memory budget in bytes; 0 for none.
     package var memoryBudget: Int
     /// The currently available units by configuration key; disabled limits are omitted.
@@ -19,7 +19,7 @@ package struct SessionStatusMessage: OutgoingMessage {
 
     package init(
         _ id: MessageID?, session: ULID, counts: SessionCounts, roundTripNanoseconds: Int64?, connectedAt: Int64, expiresAt: Int64?,
-        memory: Ledger, memoryBudget: Int, limits: [(name: StaticString, units: Double)], upstream: UpstreamState
+        memory: MemoryUsage, memoryBudget: Int, limits: [(name: StaticString, units: Double)], upstream: UpstreamState
     ) {
         self.id = id
         self.session = session
@@ -61,11 +61,11 @@ package struct SessionStatusMessage: OutgoingMessage {
 
 extension JSONWriter {
     /// Writes the memory usage of a session by part, in bytes.
-    fileprivate mutating func member(_ name: StaticString, _ memory: Ledger, budget: Int) {
+    fileprivate mutating func member(_ name: StaticString, _ memory: MemoryUsage, budget: Int) {
         object(name) { writer in
             writer.member("total", memory.total)
             writer.member("budget", budget)
-            writer.member("base", Ledger.base)
+            writer.member("base", MemoryUsage.base)
             writer.member("receive_buffer", memory.connection.receiveBuffer)
             writer.member("assembler", memory.connection.assembler)
             writer.member("deflate", memory.connection.deflate)

@@ -19,7 +19,7 @@ extension UpstreamAttempt {
     /// Sends a complete recording as a stream of chunks, for upstreams that receive streamed audio.
     func sendRecording(of request: borrowing UpstreamRequest) {
         guard case .recording(let format, let recording) = request.input else { return }
-        AnswerStream.cut(recording, format: format) { send($0) }
+        ResponseStream.cut(recording, format: format) { send($0) }
         endInput()
     }
 }
@@ -34,7 +34,7 @@ package protocol AttemptReceiver: AnyObject {
     func read(_ bytes: Int, attempt: Int)
     func received(_ content: consuming UpstreamEvent.Content, attempt: Int)
     /// The last content of the response. The attempt's last event.
-    func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int)
+    func received(last content: consuming UpstreamEvent.Content, summary: ResponseSummary, attempt: Int)
     /// This many bytes of streamed audio were written to the upstream.
     func consumed(_ bytes: Int, attempt: Int)
     /// The attempt's last event.
@@ -55,7 +55,7 @@ package struct AttemptReporter {
     package func connected() { receiver.connected(attempt: attempt) }
     package func read(_ bytes: Int) { receiver.read(bytes, attempt: attempt) }
     package func received(_ content: consuming UpstreamEvent.Content) { receiver.received(content, attempt: attempt) }
-    package func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary) {
+    package func received(last content: consuming UpstreamEvent.Content, summary: ResponseSummary) {
         receiver.received(last: content, summary: summary, attempt: attempt)
     }
     package func consumed(_ bytes: Int) { receiver.consumed(bytes, attempt: attempt) }

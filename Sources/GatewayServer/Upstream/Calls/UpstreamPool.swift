@@ -237,7 +237,7 @@ package final class UpstreamPool: Sendable {
     }
 
     /// Logs a throttled warning about an event that belongs to no request.
-    package func note(_ message: Logger.Message, details: String) {
+    package func logWarning(_ message: Logger.Message, details: String) {
         let now = clock()
         guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
         var metadata: Logger.Metadata = ["upstream": "\(name)", "details": "\(details)"]

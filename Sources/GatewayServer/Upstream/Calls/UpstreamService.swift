@@ -11,7 +11,7 @@ enum UpstreamReading {
 /// One configured upstream across all event loops: makes its transports and runs its background work.
 protocol UpstreamService: Sendable {
     /// Makes the transport of an event loop. To be called once, on that event loop.
-    func makeTransport(on loop: CallLoop) -> any UpstreamTransport
+    func makeTransport(on loop: CallContext) -> any UpstreamTransport
 
     /// Runs health checks and worker processes. Returns when cancelled or retired.
     func run() async
@@ -27,7 +27,7 @@ package protocol UpstreamTransport: AnyObject {
 
     func tick(now: Instant)
     /// Forwards the state of a client, for upstreams that use it for turn-taking.
-    func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?)
+    func sendClientState(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?)
     /// Drains the transport: only retries still arrive, and resources are released with the last request in flight.
     func retire()
     /// Releases all resources immediately.
@@ -36,7 +36,7 @@ package protocol UpstreamTransport: AnyObject {
 
 extension UpstreamTransport {
     package func tick(now: Instant) {}
-    package func tell(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?) {}
+    package func sendClientState(_ state: ClientMessage.Status.State, of session: ULID, replyTo: MessageID?, playedMilliseconds: Int64?) {}
     package func retire() {}
     package func close() {}
 }

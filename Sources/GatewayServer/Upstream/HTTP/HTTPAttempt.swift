@@ -5,14 +5,14 @@ import NIOHTTP1
 /// An attempt over HTTP. Cancelling it closes its connection: HTTP/1.1 has no other way to notify the upstream.
 final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
     private let reporter: AttemptReporter
-    private var answer: (any AnswerReader)?
+    private var reader: (any ResponseReader)?
     private var connection: HTTPConnection?
     private var isEnded = false
 
     init(reporter: AttemptReporter) { self.reporter = reporter }
 
     func begin(_ call: HTTPCall, _ request: HTTPConnection.Request, on connection: HTTPConnection) {
-        answer = call.answer
+        reader = call.reader
         self.connection = connection
         connection.begin(request, for: self)
     }
@@ -38,18 +38,18 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
         guard (200...299).contains(head.status.code) else {
             return fail(.status(Int(head.status.code), retryAfter: head.headers.retryAfterMilliseconds))
         }
-        withReader { answer, _ throws(CallFailure) in try answer.begin(head.headers) }
+        withReader { reader, _ throws(CallFailure) in try reader.begin(head.headers) }
     }
 
     func body(_ part: ByteBuffer) {
         reporter.read(part.readableBytes)
-        withReader { answer, handle throws(CallFailure) in try answer.take(part.readableBytesSpan, handle) }
+        withReader { reader, handle throws(CallFailure) in try reader.receive(part.readableBytesSpan, handle) }
     }
 
     func ended() {
         connection = nil
-        withReader { answer, handle throws(CallFailure) in try answer.end(handle) }
-        fail(.brokenOff())
+        withReader { reader, handle throws(CallFailure) in try reader.end(handle) }
+        fail(.incompleteResponse())
     }
 
     func failed(_ failure: CallFailure) {
@@ -57,22 +57,22 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
         fail(failure)
     }
 
-    private func withReader(_ body: (any AnswerReader, (AnswerStream.Step) -> Void) throws(CallFailure) -> Void) {
-        guard !isEnded, let answer else { return }
+    private func withReader(_ body: (any ResponseReader, (ResponseStream.Step) -> Void) throws(CallFailure) -> Void) {
+        guard !isEnded, let reader else { return }
         do throws(CallFailure) {
-            try body(answer, handle)
+            try body(reader, handle)
         } catch {
             fail(error)
         }
     }
 
-    private func handle(_ step: AnswerStream.Step) {
+    private func handle(_ step: ResponseStream.Step) {
         guard !isEnded else { return }
         switch step {
         case .event(let content): reporter.received(content)
         case .last(let content, let summary):
             isEnded = true
-            connection?.letPass()
+            connection?.discardRemainder()
             connection = nil
             reporter.received(last: content, summary: summary)
         case .failed(let retryable, let retryAfter): fail(.reported(retryable: retryable, retryAfter: retryAfter))

@@ -9,30 +9,30 @@ struct HTTPCall {
     var contentType = "application/json"
     var accept = "application/json, text/event-stream"
     var body: [UInt8] = []
-    var answer: any AnswerReader
+    var reader: any ResponseReader
 
     /// - Parameter now: the clock of the event loop
     /// - Throws: a failure when the upstream doesn't support this kind of request
     init(
         _ request: borrowing UpstreamRequest, _ configuration: GatewayConfiguration.Upstream, now: @escaping () -> Instant
     ) throws(CallFailure) {
-        let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
+        let limit = ConfiguredLimit.unlimitedIfZero(configuration.maxMessageBytes)
         switch (configuration.kind, configuration.task) {
         case (.openai, .chat):
-            answer = ChatCompletionAnswer(limit: limit, findsReasoningTags: configuration.reasoningTags, now: now)
+            reader = ChatCompletionResponseReader(limit: limit, findsReasoningTags: configuration.reasoningTags, now: now)
             try Self.chat(request, configuration, into: &body)
         case (.openai, .transcription):
-            answer = TranscriptAnswer(limit: limit)
+            reader = TranscriptionResponseReader(limit: limit)
             accept = "application/json, text/plain"
             let boundary = "parley-\(UUID().uuidString)"
             contentType = "multipart/form-data; boundary=\(boundary)"
             try Self.transcription(request, configuration, boundary: boundary, into: &body)
         case (.openai, .speech):
-            answer = SpeechAnswer()
+            reader = SpeechResponseReader()
             accept = "audio/wav"
             try Self.speech(request, configuration, into: &body)
         default:
-            answer = MessageAnswer(limit: limit)
+            reader = MessageResponseReader(limit: limit)
             body.append(request, number: nil)
         }
     }
@@ -45,7 +45,7 @@ struct HTTPCall {
     /// The failure for a kind of input that the upstream doesn't support. Validation of the configuration rules this out.
     private static var unsupportedInput: CallFailure {
         var failure = CallFailure(.unsupportedInput)
-        (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
+        (failure.isRetryable, failure.mayHaveBeenProcessed, failure.outcome) = (false, false, .neither)
         return failure
     }
 

@@ -43,7 +43,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     let endpoint: Int
     let madeAt: Instant
     /// When the connection became idle.
-    private(set) var restsSince: Instant
+    private(set) var idleSince: Instant
     private let isSecure: Bool
     private let now: () -> Instant
     private let deadline: NIODeadline
@@ -77,7 +77,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         isSecure = connector.urls[endpoint].isSecure
         deadline = .now() + connector.timeout
         madeAt = now()
-        restsSince = madeAt
+        idleSince = madeAt
     }
 
     func connect(_ connector: UpstreamConnector) {
@@ -133,7 +133,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     /// Detaches the exchange, which has received its last event, and discards the rest of the response so that the connection can be reused.
-    func letPass() {
+    func discardRemainder() {
         exchange = nil
         isPaused = false
         discardDeadline = now().advanced(byNanoseconds: Self.discardTimeout)
@@ -160,7 +160,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     func tick(now: Instant, idleClose: Int64, maxAge: Int64) {
         switch state {
         case .idle:
-            if now.nanoseconds(since: restsSince) >= idleClose || now.nanoseconds(since: madeAt) >= maxAge { close() }
+            if now.nanoseconds(since: idleSince) >= idleClose || now.nanoseconds(since: madeAt) >= maxAge { close() }
         case .busy: if let discardDeadline, now >= discardDeadline { close() }
         case .connecting, .closed: break
         }
@@ -177,7 +177,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        end(.brokenOff("the connection was closed"))
+        end(.incompleteResponse("the connection was closed"))
         self.context = nil
     }
 
@@ -236,7 +236,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// Reports the connection as idle unless it is already in use again or closed.
     private func reportIdle() {
         guard case .idle = state else { return }
-        restsSince = now()
+        idleSince = now()
         readIfWanted()
         onChange(self)
     }
@@ -244,15 +244,15 @@ final class HTTPConnection: ChannelDuplexHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch (error, state) {
         case (_, .connecting): end(.unreachable(ClientFailure.text(error)))
-        case (HTTPParserError.invalidEOFState, _): end(.brokenOff("the connection closed during the response"))
+        case (HTTPParserError.invalidEOFState, _): end(.incompleteResponse("the connection closed during the response"))
         case (is HTTPParserError, _): end(.invalid("the response isn't HTTP"))
-        default: end(.brokenOff(ClientFailure.text(error)))
+        default: end(.incompleteResponse(ClientFailure.text(error)))
         }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         if case .connecting = state { end(.unreachable("the upstream closed the connection")) }
-        end(.brokenOff("the connection closed before the response completed"))
+        end(.incompleteResponse("the connection closed before the response completed"))
         context.fireChannelInactive()
     }
 

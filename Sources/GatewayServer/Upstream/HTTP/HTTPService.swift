@@ -20,8 +20,8 @@ final class HTTPService: UpstreamService {
         (ended, ending) = AsyncStream.makeStream()
     }
 
-    func makeTransport(on loop: CallLoop) -> any UpstreamTransport {
-        HTTPMaker(
+    func makeTransport(on loop: CallContext) -> any UpstreamTransport {
+        HTTPTransport(
             configuration, connector: UpstreamConnector(configuration, contexts: contexts, eventLoop: loop.eventLoop), pool: pool,
             loop: loop)
     }

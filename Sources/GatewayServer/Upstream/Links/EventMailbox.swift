@@ -89,5 +89,5 @@ enum Congestion {
     static let count = 256
     static let bytes = 262_144
     /// Hard limit in bytes, for the data in flight when an upstream is paused. Beyond it the request fails.
-    static let most = 1 << 20
+    static let hardLimit = 1 << 20
 }

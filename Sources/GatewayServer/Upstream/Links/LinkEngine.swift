@@ -6,7 +6,7 @@ final class LinkEngine: UpstreamEventSink {
     private enum Work {
         case own(ActiveRequest)
         /// The response is shared with an identical request. `unconsumed` is the size of the text until the response begins, then 0.
-        case shared(SharedAnswer.Subscription, unconsumed: Int)
+        case shared(SharedResponse.Subscription, unconsumed: Int)
     }
 
     private let session: ULID
@@ -70,7 +70,7 @@ final class LinkEngine: UpstreamEventSink {
         request.route = planned.route.name
         let stages = upstreams.stages(of: route, in: plan)
         lastStage = stages.list.first
-        let digest = SharedAnswers.digest(of: request, route: planned.route)
+        let digest = RequestDeduplication.digest(of: request, route: planned.route)
         let active = ActiveRequest(request, stages: stages, loop: upstreams.calls, sink: self)
         if let digest { return share(active, digest: digest, pool: lastStage?.pool) }
         active.input = input
@@ -106,12 +106,12 @@ final class LinkEngine: UpstreamEventSink {
             // During playback the client is still going to play the rest.
             if state != .playing { played(playedMilliseconds, of: found.key) }
         }
-        lastStage?.transport.tell(state, of: session, replyTo: replyTo, playedMilliseconds: playedMilliseconds)
+        lastStage?.transport.sendClientState(state, of: session, replyTo: replyTo, playedMilliseconds: playedMilliseconds)
     }
 
     private func played(_ milliseconds: Int64, of key: RequestKey) {
         guard let found = spoken.last(where: { $0.key == key }) else { return }
-        input?.played(found.text.bytes(heardAt: milliseconds), of: key)
+        input?.played(found.text.bytes(playedAt: milliseconds), of: key)
     }
 
     /// Pauses all responses that aren't shared.
@@ -177,7 +177,7 @@ final class LinkEngine: UpstreamEventSink {
 
     // MARK: Shared responses
 
-    private func share(_ request: ActiveRequest, digest: SharedAnswers.Digest, pool: UpstreamPool?) {
+    private func share(_ request: ActiveRequest, digest: RequestDeduplication.Digest, pool: UpstreamPool?) {
         let key = request.key
         let bound = NIOLoopBound(self, eventLoop: upstreams.calls.eventLoop)
         let subscription = upstreams.shared.join(digest, on: upstreams.calls.eventLoop) { event in

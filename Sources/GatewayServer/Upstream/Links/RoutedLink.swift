@@ -29,7 +29,7 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
         engine.connect(events: self, input: session)
     }
 
-    var isAtOnce: Bool { false }
+    var isSynchronous: Bool { false }
 
     var heldBytes: Int { inboxBytes + (isHome ? engine.value.heldBytes : 0) }
 
@@ -96,7 +96,7 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
         return credit
     }
 
-    func leave() {
+    func detach() {
         session = nil
         if isHome {
             isHome = false
@@ -138,7 +138,7 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
 
     private func enqueue(_ event: consuming UpstreamEvent) -> Bool {
         inboxBytes += event.content.byteCount
-        guard inboxBytes <= Congestion.most else {
+        guard inboxBytes <= Congestion.hardLimit else {
             failTooFast(event.request)
             return !isCongested
         }

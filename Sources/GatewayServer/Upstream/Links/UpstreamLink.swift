@@ -24,7 +24,7 @@ package protocol UpstreamLink: AnyObject {
     func withdraw() -> Int
 
     /// Detaches the link from its event loop before the session is transferred. Nothing is delivered until ``move(to:on:)``.
-    func leave()
+    func detach()
 
     /// Attaches the link to the session's new event loop, on which it is called. From now on `session` receives all events.
     func move(to session: any UpstreamEventSink & ConversationSource, on eventLoop: any EventLoop)
@@ -33,14 +33,14 @@ package protocol UpstreamLink: AnyObject {
     func close()
 
     /// Whether the link responds during ``send(_:audio:)``.
-    var isAtOnce: Bool { get }
+    var isSynchronous: Bool { get }
 
     /// Bytes that the link holds, except those that the session counts as waiting for the upstream.
     var heldBytes: Int { get }
 }
 
 /// Makes the links of one event loop's sessions. Confined to that event loop.
-package protocol UpstreamLoop: AnyObject {
+package protocol UpstreamLinkFactory: AnyObject {
     /// Makes the link of a session. The link retains the session until it is closed.
     func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink
 
@@ -57,7 +57,7 @@ package protocol UpstreamLoop: AnyObject {
 /// The upstreams of the process, shared by all event loops.
 package protocol UpstreamProvider: Sendable {
     /// - Parameter now: the clock of the event loop, which excludes time during which the process was suspended
-    func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLoop
+    func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory
 
     /// The combined state of all upstreams.
     var state: UpstreamState { get }

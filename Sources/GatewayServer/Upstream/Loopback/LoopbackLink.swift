@@ -75,13 +75,13 @@ package final class LoopbackLink: UpstreamLink {
         return credit
     }
 
-    package func leave() { session = nil }
+    package func detach() { session = nil }
 
     package func move(to session: any UpstreamEventSink & ConversationSource, on eventLoop: any EventLoop) { self.session = session }
 
     /// 0: the session already counts everything that the loopback holds as waiting for the upstream.
     package var heldBytes: Int { 0 }
-    package var isAtOnce: Bool { true }
+    package var isSynchronous: Bool { true }
 
     package func close() {
         requests = []
@@ -170,7 +170,7 @@ package final class LoopbackLink: UpstreamLink {
 
 /// The provider that gives every session a ``LoopbackLink``.
 package struct LoopbackProvider: UpstreamProvider {
-    private final class Loop: UpstreamLoop {
+    private final class Loop: UpstreamLinkFactory {
         func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink {
             LoopbackLink(session: session)
         }
@@ -181,7 +181,7 @@ package struct LoopbackProvider: UpstreamProvider {
 
     package init() {}
 
-    package func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLoop { Loop() }
+    package func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory { Loop() }
     package var state: UpstreamState { .ready }
     package var paths: Set<String> { [] }
     package var statistics: [UpstreamStatistics] { [] }

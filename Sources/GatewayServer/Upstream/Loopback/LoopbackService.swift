@@ -3,7 +3,7 @@ import NIOCore
 
 /// An upstream of kind `loopback`, for routes that name it.
 final class LoopbackService: UpstreamService {
-    func makeTransport(on loop: CallLoop) -> any UpstreamTransport { LoopbackTransport() }
+    func makeTransport(on loop: CallContext) -> any UpstreamTransport { LoopbackTransport() }
     func run() async {}
     func retire() async {}
 }
@@ -57,7 +57,7 @@ private final class LoopbackAttempt: UpstreamAttempt, UpstreamEventSink, Convers
             return true
         }
         isEnded = true
-        reporter.received(last: event.content, summary: AnswerSummary())
+        reporter.received(last: event.content, summary: ResponseSummary())
         link?.close()
         link = nil
         return true

@@ -3,11 +3,11 @@ import NIOCore
 import Synchronization
 
 /// The transport of a `process` upstream on one event loop.
-final class ProcessMaker: UpstreamTransport {
+final class ProcessTransport: UpstreamTransport {
     private let service: ProcessService
-    private let loop: CallLoop
+    private let loop: CallContext
 
-    init(service: ProcessService, loop: CallLoop) {
+    init(service: ProcessService, loop: CallContext) {
         self.service = service
         self.loop = loop
     }
@@ -46,7 +46,7 @@ private final class ProcessAttempt: UpstreamAttempt {
 
     func begin() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        worker = service.take(on: eventLoop) { failure in
+        worker = service.lease(on: eventLoop) { failure in
             bound.eventLoop.execute { bound.value.workerReady(failure) }
         }
     }
@@ -101,7 +101,7 @@ private final class ProcessAttempt: UpstreamAttempt {
     func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
         guard !isEnded else { return }
         isEnded = true
-        Self.perform(handler) { $0.forget() }
+        Self.perform(handler) { $0.detach() }
         // Killing the worker is the only way to cancel its request.
         worker?.kill()
     }
@@ -111,8 +111,8 @@ private final class ProcessAttempt: UpstreamAttempt {
         guard !isEnded, worker === self.worker else { return }
         switch event {
         case .ready: ready(worker)
-        case .heard(let bytes): reporter.read(bytes)
-        case .took(let bytes): if request.isStreamed { reporter.consumed(bytes) }
+        case .read(let bytes): reporter.read(bytes)
+        case .consumed(let bytes): if request.isStreamed { reporter.consumed(bytes) }
         case .step(.event(let content)): reporter.received(content)
         case .step(.last(let content, let summary)):
             releaseWorker()
@@ -121,7 +121,7 @@ private final class ProcessAttempt: UpstreamAttempt {
             releaseWorker()
             reporter.failed(.reported(retryable: retryable, retryAfter: retryAfter))
         case .step(.chunk): break
-        case .checkpoint: Self.perform(worker.handler) { $0.readOn() }
+        case .checkpoint: Self.perform(worker.handler) { $0.allowNextRead() }
         case .failed(let failure): fail(failure)
         case .stale(let reason): replace(worker, reason)
         }
@@ -143,8 +143,8 @@ private final class ProcessAttempt: UpstreamAttempt {
     private func replace(_ worker: ProcessWorker, _ reason: String) {
         worker.kill()
         guard !hasSentAudio else {
-            var failure = CallFailure.brokenOff(reason)
-            (failure.hasReached, failure.outcome) = (false, .neither)
+            var failure = CallFailure.incompleteResponse(reason)
+            (failure.mayHaveBeenProcessed, failure.outcome) = (false, .neither)
             return fail(failure)
         }
         handler = nil
@@ -154,7 +154,7 @@ private final class ProcessAttempt: UpstreamAttempt {
     /// Ends the attempt and returns the worker to its service for reuse.
     private func releaseWorker() {
         isEnded = true
-        if let worker { service.give(worker) }
+        if let worker { service.release(worker) }
     }
 
     private func fail(_ failure: CallFailure) {

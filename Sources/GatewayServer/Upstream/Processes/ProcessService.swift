@@ -46,16 +46,16 @@ final class ProcessService: UpstreamService {
         (starts, starting) = AsyncStream.makeStream()
     }
 
-    func makeTransport(on loop: CallLoop) -> any UpstreamTransport { ProcessMaker(service: self, loop: loop) }
+    func makeTransport(on loop: CallContext) -> any UpstreamTransport { ProcessTransport(service: self, loop: loop) }
 
     /// Leases an idle worker or starts a new one.
     ///
     /// - Parameter ready: called on any thread when the worker is running, or with the reason why it can't be started
-    func take(on eventLoop: any EventLoop, ready: @escaping @Sendable (CallFailure?) -> Void) -> ProcessWorker {
+    func lease(on eventLoop: any EventLoop, ready: @escaping @Sendable (CallFailure?) -> Void) -> ProcessWorker {
         let (worker, isNew) = state.withLock { state -> (ProcessWorker, Bool) in
             // The most recently used one, so that the others can reach `idle_close`.
             while let worker = state.idle.popLast() {
-                if !worker.isKilled, !worker.noticeEnd() { return (worker, false) }
+                if !worker.isKilled, !worker.checkExit() { return (worker, false) }
             }
             state.lastNumber += 1
             let worker = ProcessWorker(number: state.lastNumber)
@@ -67,9 +67,9 @@ final class ProcessService: UpstreamService {
     }
 
     /// Releases a worker that has completed its response.
-    func give(_ worker: ProcessWorker) {
+    func release(_ worker: ProcessWorker) {
         worker.count()
-        worker.rest()
+        worker.markIdle()
         let isKept = state.withLock { state in
             guard !state.isRetired, configuration.maxRequests == 0 || worker.served < configuration.maxRequests, !worker.isKilled else {
                 return false
@@ -113,7 +113,7 @@ final class ProcessService: UpstreamService {
     }
 
     private func closeIdle() {
-        let limit = NIODeadline.now() - .nanoseconds(GatewaySizes.orOff(configuration.idleClose))
+        let limit = NIODeadline.now() - .nanoseconds(ConfiguredLimit.unlimitedIfZero(configuration.idleClose))
         let old = state.withLock { state in
             let old = state.idle.filter { $0.idleSince <= limit }
             state.idle.removeAll { $0.idleSince <= limit }
@@ -124,7 +124,7 @@ final class ProcessService: UpstreamService {
 
     /// Detects processes that have exited while a child of theirs keeps their output open.
     private func checkExits() {
-        for worker in state.withLock({ Array($0.workers.values) }) { worker.noticeEnd() }
+        for worker in state.withLock({ Array($0.workers.values) }) { worker.checkExit() }
     }
 
     private func killAll() {
@@ -145,7 +145,7 @@ final class ProcessService: UpstreamService {
                 state.idle.removeAll { $0 === worker }
             }
         }
-        guard Self.canRun(configuration.command[0]) else {
+        guard Self.isExecutable(configuration.command[0]) else {
             return start.ready(.unreachable("program \(configuration.command[0]) not found or not executable"))
         }
         let pipes: (input: Pipe, output: Pipe)
@@ -195,7 +195,7 @@ final class ProcessService: UpstreamService {
     }
 
     /// Whether a program is executable, by its path or in a directory of `PATH`.
-    static func canRun(_ program: String) -> Bool {
+    static func isExecutable(_ program: String) -> Bool {
         if program.contains("/") { return isProgram(program) }
         let directories = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
         return directories.contains { isProgram("\($0)/\(program)") }
@@ -219,7 +219,7 @@ final class ProcessService: UpstreamService {
     /// Connects the pipes to a channel. Returns when the output ends or the process is killed.
     private func supervise(_ start: Start, identifier: pid_t, input: CInt, output: CInt) async {
         let worker = start.worker
-        let limit = GatewaySizes.orOff(configuration.maxMessageBytes)
+        let limit = ConfiguredLimit.unlimitedIfZero(configuration.maxMessageBytes)
         let (ignoresBanner, pool) = (configuration.ignoreBanner, pool)
         do {
             let channel = try await NIOPipeBootstrap(group: start.eventLoop)
@@ -232,7 +232,7 @@ final class ProcessService: UpstreamService {
                         let handler = WorkerHandler(limit: limit, ignoresBanner: ignoresBanner) {
                             worker.kill()
                         } report: { reason in
-                            pool.note("process killed", details: reason)
+                            pool.logWarning("process killed", details: reason)
                         }
                         try channel.pipeline.syncOperations.addHandler(handler)
                         _ = worker.started(identifier, channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))

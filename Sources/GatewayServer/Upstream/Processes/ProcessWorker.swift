@@ -16,11 +16,11 @@ enum WorkerEvent: Sendable {
     /// The worker has accepted the request.
     case ready
     /// This many bytes of the response were read.
-    case heard(Int)
-    case step(AnswerStream.Step)
+    case read(Int)
+    case step(ResponseStream.Step)
     /// This many bytes of audio were written to the worker.
-    case took(Int)
-    /// A read is complete. The next one begins after ``WorkerHandler/readOn()``.
+    case consumed(Int)
+    /// A read is complete. The next one begins after ``WorkerHandler/allowNextRead()``.
     case checkpoint
     case failed(CallFailure)
     /// A reused worker ended or became unusable before it responded to this request. Another worker can serve the request.
@@ -49,7 +49,7 @@ final class ProcessWorker: Sendable {
     var isKilled: Bool { state.withLock { $0.isKilled } }
 
     func count() { state.withLock { $0.served += 1 } }
-    func rest() { state.withLock { $0.idleSince = .now() } }
+    func markIdle() { state.withLock { $0.idleSince = .now() } }
 
     /// Records the running process.
     ///
@@ -66,7 +66,7 @@ final class ProcessWorker: Sendable {
     ///
     /// - Returns: whether the process has exited
     @discardableResult
-    func noticeEnd() -> Bool {
+    func checkExit() -> Bool {
         let (hasEnded, handler) = state.withLock { state -> (Bool, NIOLoopBound<WorkerHandler>?) in
             guard !state.hasEnded, !state.isKilled, state.identifier > 0 else { return (state.hasEnded, nil) }
             var information = siginfo_t()

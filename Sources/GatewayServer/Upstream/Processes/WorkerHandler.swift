@@ -8,8 +8,8 @@ final class WorkerHandler: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private var lines: AnswerLines
-    private var stream = AnswerStream()
+    private var lines: ResponseLines
+    private var stream = ResponseStream()
     private var request: UInt64 = 0
     private var hasResponded = false
     /// Number of requests that the worker was given.
@@ -28,7 +28,7 @@ final class WorkerHandler: ChannelDuplexHandler {
     private let broken: @Sendable () -> Void
     private var context: ChannelHandlerContext?
     private var isPaused = false
-    /// Whether reading waits for ``readOn()``.
+    /// Whether reading waits for ``allowNextRead()``.
     private var isAwaitingCheckpoint = false
     private var wantsRead = false
     private var waiting: Deque<(chunk: [UInt8], isLast: Bool)> = []
@@ -49,7 +49,7 @@ final class WorkerHandler: ChannelDuplexHandler {
         limit: Int, ignoresBanner: Bool = false, broken: @escaping @Sendable () -> Void,
         report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
-        lines = AnswerLines(limit: limit)
+        lines = ResponseLines(limit: limit)
         isInBanner = ignoresBanner
         self.broken = broken
         self.report = report
@@ -64,7 +64,7 @@ final class WorkerHandler: ChannelDuplexHandler {
         request = number
         requests += 1
         (hasResponded, hasOutput) = (false, false)
-        stream = AnswerStream()
+        stream = ResponseStream()
         waiting = []
         self.receive = receive
         (isPaused, isAwaitingCheckpoint) = (false, false)
@@ -73,8 +73,8 @@ final class WorkerHandler: ChannelDuplexHandler {
             // Nothing of this request has been written.
             let reason = unusableReason ?? "the process has ended"
             guard requests == 1 else { return endAsStale(reason) }
-            var failure = CallFailure.brokenOff(reason)
-            failure.hasReached = false
+            var failure = CallFailure.incompleteResponse(reason)
+            failure.mayHaveBeenProcessed = false
             return fail(failure)
         }
         write(line)
@@ -98,7 +98,7 @@ final class WorkerHandler: ChannelDuplexHandler {
                 write(Array("{\"type\":\"audio\",\"request\":\(request),\"final\":true}\n".utf8))
             } else {
                 write(Array("{\"type\":\"chunk\",\"request\":\(request),\"bytes\":\(chunk.count)}\n".utf8) + chunk)
-                receive?(.took(chunk.count))
+                receive?(.consumed(chunk.count))
             }
         }
     }
@@ -111,7 +111,7 @@ final class WorkerHandler: ChannelDuplexHandler {
     }
 
     /// Allows the next read after a ``WorkerEvent/checkpoint``.
-    func readOn() {
+    func allowNextRead() {
         isAwaitingCheckpoint = false
         readIfWanted()
     }
@@ -123,7 +123,7 @@ final class WorkerHandler: ChannelDuplexHandler {
     }
 
     /// Detaches the attempt. No more events are reported.
-    func forget() {
+    func detach() {
         receive = nil
         waiting = []
     }
@@ -154,20 +154,20 @@ final class WorkerHandler: ChannelDuplexHandler {
         if isInBanner {
             bannerBytes += buffer.readableBytes
             guard bannerBytes <= Self.maxBannerBytes else {
-                return markUnusable(.unusable(AnswerFault("the banner is longer than \(Self.maxBannerBytes) bytes")))
+                return markUnusable(.unusable(ResponseFault("the banner is longer than \(Self.maxBannerBytes) bytes")))
             }
         } else {
             // Output between requests is a protocol violation.
             guard receive != nil else { return markUnusable(Self.unsolicited(buffer.readableBytesSpan)) }
             hasOutput = true
-            receive?(.heard(buffer.readableBytes))
+            receive?(.read(buffer.readableBytes))
         }
-        do throws(AnswerFault) {
-            try lines.take(buffer.readableBytesSpan) { (line) throws(AnswerFault) in
+        do throws(ResponseFault) {
+            try lines.receive(buffer.readableBytesSpan) { (line) throws(ResponseFault) in
                 try parse(line)
-            } onChunk: { (chunk) throws(AnswerFault) in
-                guard receive != nil else { throw AnswerFault("unsolicited output: audio") }
-                receive?(.step(.event(try stream.take(chunk: chunk))))
+            } onChunk: { (chunk) throws(ResponseFault) in
+                guard receive != nil else { throw ResponseFault("unsolicited output: audio") }
+                receive?(.step(.event(try stream.receive(chunk: chunk))))
             }
         } catch {
             markUnusable(.unusable(error))
@@ -183,14 +183,14 @@ final class WorkerHandler: ChannelDuplexHandler {
         fail(failure)
     }
 
-    private static func unsolicited(_ line: RawSpan) -> CallFailure { .unusable(AnswerFault("unsolicited output: \(LineExcerpt(line))")) }
+    private static func unsolicited(_ line: RawSpan) -> CallFailure { .unusable(ResponseFault("unsolicited output: \(LineExcerpt(line))")) }
 
     /// Parses a line.
     ///
     /// - Returns: the number of bytes of audio that follow it
-    private func parse(_ line: RawSpan) throws(AnswerFault) -> Int {
-        if isInBanner || receive != nil, !AnswerMessage.isObject(line) {
-            guard isInBanner else { throw AnswerFault("a line isn't a JSON object: \(LineExcerpt(line))") }
+    private func parse(_ line: RawSpan) throws(ResponseFault) -> Int {
+        if isInBanner || receive != nil, !UpstreamMessage.isObject(line) {
+            guard isInBanner else { throw ResponseFault("a line isn't a JSON object: \(LineExcerpt(line))") }
             return 0
         }
         if isInBanner {
@@ -200,25 +200,25 @@ final class WorkerHandler: ChannelDuplexHandler {
                 return 0
             }
             hasOutput = true
-            receive?(.heard(line.byteCount))
+            receive?(.read(line.byteCount))
         }
         guard receive != nil else {
             markUnusable(Self.unsolicited(line))
             return 0
         }
-        let message = try CollectedBody.read(line) { (bytes) throws(AnswerFault) in try AnswerMessage(bytes) }
+        let message = try CollectedBody.read(line) { (bytes) throws(ResponseFault) in try UpstreamMessage(bytes) }
         guard message.request == request else {
             // The rest of an earlier response isn't this request's fault: another worker can serve the request.
             if let number = message.request, number < request, requests > 1, !hasResponded {
                 endAsStale("the process was still responding to an earlier request")
                 return 0
             }
-            throw AnswerFault("a response to another request")
+            throw ResponseFault("a response to another request")
         }
         hasResponded = true
         var follow = 0
-        var last: AnswerStream.Step?
-        try stream.take(message) { step in
+        var last: ResponseStream.Step?
+        try stream.receive(message) { step in
             switch step {
             case .event: receive?(.step(step))
             case .last, .failed: last = step
@@ -266,7 +266,7 @@ final class WorkerHandler: ChannelDuplexHandler {
         let receive = receive
         self.receive = nil
         isPaused = false
-        readOn()
+        allowNextRead()
         receive?(event)
     }
 
@@ -288,7 +288,7 @@ final class WorkerHandler: ChannelDuplexHandler {
     func channelInactive(context: ChannelHandlerContext) {
         unusableReason = unusableReason ?? "the process has ended"
         // A reused worker that exits before it writes anything, as programs do that exit after each response, hasn't read this request.
-        if requests > 1, !hasOutput { endAsStale("the process has ended") } else { fail(.brokenOff("the process has ended")) }
+        if requests > 1, !hasOutput { endAsStale("the process has ended") } else { fail(.incompleteResponse("the process has ended")) }
         context.fireChannelInactive()
     }
 }

@@ -117,7 +117,7 @@ extension ActiveRequest {
     private func flush(to attempt: Attempt) {
         guard call?.isStreamed ?? false else { return }
         while let chunk = call?.nextBuffered(at: loop.now) { attempt.upstream.send(chunk) }
-        if call?.endsInput ?? false { attempt.upstream.endInput() }
+        if call?.shouldEndInput ?? false { attempt.upstream.endInput() }
     }
 
     // MARK: End
@@ -156,7 +156,7 @@ extension ActiveRequest {
     }
 }
 
-extension ActiveRequest: CallLoop.Member {
+extension ActiveRequest: CallContext.Member {
     package func tick(now: Instant) { perform(call?.tick(at: now)) }
 }
 
@@ -185,7 +185,7 @@ extension ActiveRequest: AttemptReceiver {
         if chain.hasSpeech { advance() }
     }
 
-    package func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int) {
+    package func received(last content: consuming UpstreamEvent.Content, summary: ResponseSummary, attempt: Int) {
         let now = loop.now
         switch call?.completed(content.byteCount, from: attempt, at: now) {
         case .complete(let pick, let loser, let timing):

@@ -10,12 +10,12 @@ package final class ActiveRequest {
     /// Size of the client's text or recording, in bytes.
     let inputBytes: Int
     let stages: UpstreamStages
-    let loop: CallLoop
+    let loop: CallContext
     /// The receiver of events.
     var sink: (any UpstreamEventSink)?
     /// The receiver of consumed bytes.
     package var input: (any UpstreamEventSink)?
-    /// The index in ``CallLoop``'s table; nil unless a call is in flight.
+    /// The index in ``CallContext``'s table; nil unless a call is in flight.
     package var index: Int?
 
     var chain: ChainStateMachine
@@ -39,7 +39,7 @@ package final class ActiveRequest {
         let upstream: any UpstreamAttempt
     }
 
-    package init(_ request: consuming UpstreamRequest, stages: UpstreamStages, loop: CallLoop, sink: any UpstreamEventSink) {
+    package init(_ request: consuming UpstreamRequest, stages: UpstreamStages, loop: CallContext, sink: any UpstreamEventSink) {
         key = request.key
         id = request.id
         inputBytes = request.input.byteCount
@@ -66,7 +66,7 @@ package final class ActiveRequest {
         switch chain.send(chunk, at: loop.now) {
         case .send: sendToCall(chunk)
         case .consumed: input?.consumed(chunk.count)
-        case .refused(let action):
+        case .rejected(let action):
             input?.consumed(chunk.count)
             perform(action)
         }

@@ -14,7 +14,7 @@ final class MultiplexAttempt: UpstreamAttempt {
     var isQueued = false
     /// Whether the request itself was written and may have reached the upstream.
     private(set) var isRequestWritten = false
-    private var stream = AnswerStream()
+    private var stream = ResponseStream()
     private var isEnded = false
     private var isPaused = false
     /// The pause state last sent to the upstream.
@@ -102,30 +102,30 @@ final class MultiplexAttempt: UpstreamAttempt {
         }
     }
 
-    func take(_ message: consuming AnswerMessage, bytes: Int) {
+    func receive(_ message: consuming UpstreamMessage, bytes: Int) {
         guard !isEnded else { return }
         reporter.read(bytes)
         guard !isEnded else { return }
-        do throws(AnswerFault) {
-            if case .chunk = message.body { throw AnswerFault("chunk messages aren't allowed; audio belongs in binary messages") }
-            try stream.take(message, handle)
+        do throws(ResponseFault) {
+            if case .chunk = message.body { throw ResponseFault("chunk messages aren't allowed; audio belongs in binary messages") }
+            try stream.receive(message, handle)
         } catch {
             fault(.unusable(error))
         }
     }
 
-    func take(chunk: [UInt8]) {
+    func receive(chunk: [UInt8]) {
         guard !isEnded else { return }
         reporter.read(chunk.count)
         guard !isEnded else { return }
-        do throws(AnswerFault) {
-            handle(.event(try stream.take(chunk: chunk)))
+        do throws(ResponseFault) {
+            handle(.event(try stream.receive(chunk: chunk)))
         } catch {
             fault(.unusable(error))
         }
     }
 
-    private func handle(_ step: AnswerStream.Step) {
+    private func handle(_ step: ResponseStream.Step) {
         guard !isEnded else { return }
         switch step {
         case .event(let content): reporter.received(content)

@@ -19,7 +19,7 @@ final class MultiplexConnection: SocketOwner {
     private var idleSince: Instant?
     /// A reusable buffer for serialized requests.
     private var scratch: [UInt8] = []
-    private var keepalive = SocketWatch()
+    private var keepalive = SocketKeepalive()
     /// The sessions whose requests were sent over this connection. Reset at ``maxSessions``.
     private(set) var lastSessions: Set<ULID> = []
 
@@ -36,7 +36,7 @@ final class MultiplexConnection: SocketOwner {
 
     var count: Int { streams.count }
     /// Whether the connection accepts more requests. Request numbers are limited to the 32-bit prefix of binary messages.
-    var takesMore: Bool { !isClosed && !isRetired && lastNumber < UInt64(UInt32.max) }
+    var acceptsRequests: Bool { !isClosed && !isRetired && lastNumber < UInt64(UInt32.max) }
 
     func connect(_ connector: SocketConnector, endpoint: Int) {
         connecting = connector.connect(endpoint: endpoint, owner: self) { [self] socket in
@@ -98,7 +98,7 @@ final class MultiplexConnection: SocketOwner {
     func write(_ chunk: [UInt8], of number: UInt64) { socket?.write(binary: chunk, prefix: UInt32(truncatingIfNeeded: number)) }
 
     /// Sends the state of a client. Dropped while many bytes are pending, since no request depends on it.
-    func tell(_ state: [UInt8]) {
+    func sendClientState(_ state: [UInt8]) {
         guard let socket, socket.pendingBytes <= Self.maxPendingForStates else { return }
         socket.write(text: state)
     }
@@ -132,7 +132,7 @@ final class MultiplexConnection: SocketOwner {
             idleSince = since
             if isRetired || now.nanoseconds(since: since) >= idleClose { return close(nil) }
         }
-        switch keepalive.look(at: socket, limit: betweenBytes, now: now) {
+        switch keepalive.check(at: socket, limit: betweenBytes, now: now) {
         case .alive: break
         case .quiet: socket.ping()
         case .dead(let failure): close(failure)
@@ -152,15 +152,15 @@ final class MultiplexConnection: SocketOwner {
         let all = streams
         streams = [:]
         queue = []
-        var failure = failure ?? .brokenOff("the connection closed during the response")
+        var failure = failure ?? .incompleteResponse("the connection closed during the response")
         // Among several requests the culprit is unknown, so all of them fail as interrupted.
-        if all.count > 1, failure.hasReached, failure.code != .upstreamTimeout {
+        if all.count > 1, failure.mayHaveBeenProcessed, failure.code != .upstreamTimeout {
             let outcome = failure.outcome
-            failure = .brokenOff(failure.details)
+            failure = .incompleteResponse(failure.details)
             failure.outcome = outcome
         }
         var unwritten = failure
-        if failure.hasReached { unwritten = .unreachable(failure.details ?? "the connection was lost") }
+        if failure.mayHaveBeenProcessed { unwritten = .unreachable(failure.details ?? "the connection was lost") }
         unwritten.outcome = .neither
         // A lost connection counts as one failure, whatever the number of its requests: that of a written request, if there is one.
         let sorted = all.sorted { ($0.value.isRequestWritten ? 0 : 1, $0.key) < ($1.value.isRequestWritten ? 0 : 1, $1.key) }
@@ -185,25 +185,25 @@ final class MultiplexConnection: SocketOwner {
     }
 
     func socket(text: RawSpan) {
-        let message: AnswerMessage
-        do throws(AnswerFault) {
-            message = try AnswerMessage(text)
+        let message: UpstreamMessage
+        do throws(ResponseFault) {
+            message = try UpstreamMessage(text)
         } catch {
             // A fault in a message with a request number fails only that request; any other fault fails all requests of the connection.
             guard let number = error.request else { return close(.unusable(error)) }
             streams[number]?.fault(.unusable(error))
             return
         }
-        guard let number = message.request else { return close(.unusable(AnswerFault("a message without a request"))) }
+        guard let number = message.request else { return close(.unusable(ResponseFault("a message without a request"))) }
         // Messages for cancelled or unknown requests are ignored.
-        streams[number]?.take(message, bytes: text.byteCount)
+        streams[number]?.receive(message, bytes: text.byteCount)
     }
 
     func socket(binary: RawSpan) {
-        guard binary.byteCount > 4 else { return close(.unusable(AnswerFault("a binary message without a request"))) }
+        guard binary.byteCount > 4 else { return close(.unusable(ResponseFault("a binary message without a request"))) }
         let number = UInt64(UInt32(bigEndian: binary.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self)))
         guard let attempt = streams[number] else { return }
-        attempt.take(chunk: binary.extracting(4..<binary.byteCount).withUnsafeBytes { Array($0) })
+        attempt.receive(chunk: binary.extracting(4..<binary.byteCount).withUnsafeBytes { Array($0) })
     }
 
     func socketIsWritable() { writeQueued() }

@@ -45,9 +45,9 @@ struct SocketConnector {
     private static func failure(_ error: any Error) -> CallFailure {
         switch error as? ClientWebSocketError {
         case .timedOut: return .timeout(.connecting)
-        case .refused(let refusal):
-            var failure = CallFailure.status(Int(refusal.status), retryAfter: nil)
-            failure.hasReached = false
+        case .rejected(let rejection):
+            var failure = CallFailure.status(Int(rejection.status), retryAfter: nil)
+            failure.mayHaveBeenProcessed = false
             // An endpoint that rejects the upgrade is unusable, so this counts for the breaker.
             failure.outcome = .failure
             return failure

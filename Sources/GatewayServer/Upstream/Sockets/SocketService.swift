@@ -18,7 +18,7 @@ final class SocketService: UpstreamService {
         contexts = try UpstreamConnector.contexts(configuration)
     }
 
-    func makeTransport(on loop: CallLoop) -> any UpstreamTransport {
+    func makeTransport(on loop: CallContext) -> any UpstreamTransport {
         var options = ClientWebSocketOptions()
         options.subprotocols = configuration.kind == .websocket ? [Self.subprotocol] : []
         // Compression costs more than it saves on a local network.
@@ -29,8 +29,8 @@ final class SocketService: UpstreamService {
                 configuration, contexts: contexts,
                 readBytes: configuration.kind == .websocket ? UpstreamReading.shared : UpstreamReading.single, eventLoop: loop.eventLoop),
             options: options, maxMessageBytes: configuration.maxMessageBytes)
-        guard configuration.kind == .websocket else { return VoskMaker(connector: connector, pool: pool) }
-        return MultiplexMaker(configuration, connector: connector, pool: pool, loop: loop)
+        guard configuration.kind == .websocket else { return VoskTransport(connector: connector, pool: pool) }
+        return MultiplexTransport(configuration, connector: connector, pool: pool, loop: loop)
     }
 
     func run() async {}

@@ -72,7 +72,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
-        end(.brokenOff("the connection was closed"))
+        end(.incompleteResponse("the connection was closed"))
     }
 
     func begin() {
@@ -117,7 +117,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
                     pendingPong = nil
                     serializer.writeClose(code, reason: RawSpan(), to: &output)
                     flush()
-                    end(code == 1000 || code == 1001 ? nil : .brokenOff("closed with \(code.map(String.init) ?? "no code")"))
+                    end(code == 1000 || code == 1001 ? nil : .incompleteResponse("closed with \(code.map(String.init) ?? "no code")"))
                     context.close(promise: nil)
                 }
                 if buffer.readableBytes > 0, NIODeadline.now() >= limit { return deferReading(buffer, context: context) }
@@ -285,7 +285,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         readRemaining(context)
-        end(.brokenOff(ClientFailure.text(error)))
+        end(.incompleteResponse(ClientFailure.text(error)))
         context.close(promise: nil)
     }
 
@@ -296,7 +296,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     func channelInactive(context: ChannelHandlerContext) {
         readRemaining(context)
-        end(.brokenOff("the connection ended without a close frame"))
+        end(.incompleteResponse("the connection ended without a close frame"))
         context.fireChannelInactive()
     }
 }

@@ -4,7 +4,7 @@ import GatewayCore
 import NIOCore
 
 /// The transport of a `vosk` upstream: one connection per stream.
-final class VoskMaker: UpstreamTransport {
+final class VoskTransport: UpstreamTransport {
     private let connector: SocketConnector
     private let pool: UpstreamPool
 
@@ -57,7 +57,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         }
         guard !request.isText, MonoSamples.convert([], format) != nil else {
             var failure = CallFailure(.codecUnsupportedByRoute)
-            (failure.isRetryable, failure.hasReached, failure.outcome) = (false, false, .neither)
+            (failure.isRetryable, failure.mayHaveBeenProcessed, failure.outcome) = (false, false, .neither)
             isEnded = true
             return reporter.failed(failure)
         }
@@ -118,9 +118,9 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         guard !isEnded else { return }
         reporter.read(text.byteCount)
         guard !isEnded else { return }
-        let result: VoskAnswer
-        do throws(AnswerFault) {
-            result = try VoskAnswer(text)
+        let result: VoskResponse
+        do throws(ResponseFault) {
+            result = try VoskResponse(text)
         } catch {
             return fail(.unusable(error))
         }
@@ -134,18 +134,18 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         if hasSentEnd, result.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
     }
 
-    func socket(binary: RawSpan) { fail(.unusable(AnswerFault("a binary message from a vosk server"))) }
+    func socket(binary: RawSpan) { fail(.unusable(ResponseFault("a binary message from a vosk server"))) }
 
     func socketClosed(_ failure: CallFailure?) {
         guard !isEnded else { return }
         // A server that responds to several chunks at once sends fewer results than chunks; after the end mark its last one counts.
         if failure == nil, let last { return finish(last) }
-        fail(failure ?? .brokenOff("closed before the last result"))
+        fail(failure ?? .incompleteResponse("closed before the last result"))
     }
 
     private func finish(_ content: UpstreamEvent.Content) {
         close()
-        reporter.received(last: content, summary: AnswerSummary())
+        reporter.received(last: content, summary: ResponseSummary())
     }
 
     private func fail(_ failure: CallFailure) {

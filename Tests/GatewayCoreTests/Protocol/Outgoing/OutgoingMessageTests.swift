@@ -32,7 +32,7 @@ import Testing
         func pong(_ id: MessageID?, _ timestamp: NumberSlice?) -> String {
             var bytes: [UInt8] = []
             let ping = Array(#"{"type":"ping","ts":1.50e3}"#.utf8)
-            ping.withRawSpan { PongMessage(id, timestamp: timestamp, serverTime: 1_700_000_000_123).append(to: &bytes, answering: $0) }
+            ping.withRawSpan { PongMessage(id, timestamp: timestamp, serverTime: 1_700_000_000_123).append(to: &bytes, replyingTo: $0) }
             return String(decoding: bytes, as: UTF8.self)
         }
         #expect(pong(nil, nil) == #"{"type":"pong","server_ts":1700000000123}"#)
@@ -151,7 +151,7 @@ import Testing
     @Test func `a session status contains counts, memory usage and remaining limits`() {
         var counts = SessionCounts()
         (counts.messagesIn, counts.messagesOut, counts.errors, counts.audioNanoseconds) = (1, 2, 3, 1_234_567_890)
-        var memory = Ledger()
+        var memory = MemoryUsage()
         memory.connection.receiveBuffer = 1
         (memory.connection.assembler, memory.connection.deflate, memory.connection.socketQueue) = (2, 3, 4)
         (memory.outbox, memory.history, memory.duplicateIDs, memory.upstreamQueue) = (5, 6, 7, 8)

@@ -16,7 +16,7 @@ final class CallHarness {
         let reporter: AttemptReporter
         var chunks: [[UInt8]] = []
         /// Whether the upstream consumes audio immediately.
-        var takesAudio = true
+        var consumesAudio = true
         var hasInputEnded = false
         var isPaused = false
         var cancelled: CancelReason?
@@ -30,15 +30,15 @@ final class CallHarness {
 
         func send(_ chunk: [UInt8]) {
             chunks.append(chunk)
-            if takesAudio { reporter.consumed(chunk.count) }
+            if consumesAudio { reporter.consumed(chunk.count) }
         }
         func endInput() { hasInputEnded = true }
         func pause() { isPaused = true }
         func resume() { isPaused = false }
         func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) { (cancelled, played) = (reason, playedMilliseconds) }
 
-        func say(_ text: String) { reporter.received(.text(Array(text.utf8), final: false)) }
-        func end(_ text: String = "") { reporter.received(last: .text(Array(text.utf8), final: true), summary: AnswerSummary()) }
+        func respond(_ text: String) { reporter.received(.text(Array(text.utf8), final: false)) }
+        func end(_ text: String = "") { reporter.received(last: .text(Array(text.utf8), final: true), summary: ResponseSummary()) }
     }
 
     private final class Transport: UpstreamTransport {
@@ -62,9 +62,9 @@ final class CallHarness {
             var correlationID: ULID?
         }
 
-        var heard: [String] = []
+        var events: [String] = []
         /// Bytes of the request's text that were consumed.
-        var takenText = 0
+        var consumedText = 0
         var failure: Failure?
         var timing: CallTiming?
         var call: ActiveRequest?
@@ -75,9 +75,9 @@ final class CallHarness {
         func deliver(_ event: consuming UpstreamEvent) -> Bool {
             switch event.content {
             case .text(let text, _):
-                if !text.isEmpty { heard.append(String(decoding: text, as: UTF8.self)) }
+                if !text.isEmpty { events.append(String(decoding: text, as: UTF8.self)) }
             case .failure(let reason, let retryAfter, let isRetryable):
-                heard.append(reason.code.rawValue)
+                events.append(reason.code.rawValue)
                 failure = Failure(
                     code: reason.code, isRetryable: isRetryable ?? true, retryAfter: retryAfter,
                     correlationID: event.epilogue?.correlationID)
@@ -85,24 +85,24 @@ final class CallHarness {
             }
             guard event.isLast else { return true }
             timing = event.epilogue?.timing
-            if failure == nil { heard.append("end") }
+            if failure == nil { events.append("end") }
             return true
         }
 
         func consumed(_ bytes: Int) {
             // At the end the rest is reported as consumed as well.
             guard call?.isEnded != true else { return }
-            if isStreamed { heard.append("consumed \(bytes)") } else { takenText += bytes }
+            if isStreamed { events.append("consumed \(bytes)") } else { consumedText += bytes }
         }
 
-        var isOver: Bool { ["end", "upstream_error", "upstream_timeout", "upstream_unavailable"].contains(heard.last) }
+        var isEnded: Bool { ["end", "upstream_error", "upstream_timeout", "upstream_unavailable"].contains(events.last) }
     }
 
     let eventLoop = EmbeddedEventLoop()
     let pool: UpstreamPool
     /// Lines of the log as `message key=value …`, sorted by key.
     var log: [String] { recorder.lines }
-    private(set) var loop: CallLoop
+    private(set) var loop: CallContext
     private let transport = Transport()
     private let recorder = LogRecorder()
     var policy = CallPolicy()
@@ -124,7 +124,7 @@ final class CallHarness {
         self.policy.timeouts.firstByte = .seconds(2)
         self.policy.timeouts.betweenBytes = .seconds(3)
         self.policy.timeouts.total = .seconds(10)
-        loop = CallLoop(eventLoop: eventLoop, clock: { clock.now })
+        loop = CallContext(eventLoop: eventLoop, clock: { clock.now })
         transport.harness = self
     }
 

@@ -15,7 +15,7 @@ import Testing
     private func fail(_ harness: CallHarness, times: Int) throws {
         for _ in 0..<times {
             try harness.call()
-            harness.attempts.last?.reporter.failed(.brokenOff())
+            harness.attempts.last?.reporter.failed(.incompleteResponse())
         }
     }
 
@@ -27,7 +27,7 @@ import Testing
         #expect(harness.pool.condition == .ready)
         let owner = try harness.call()
         harness.attempts[0].end("hi")
-        #expect(owner.heard == ["hi", "end"])
+        #expect(owner.events == ["hi", "end"])
     }
 
     @Test func `five consecutive failures open the breaker; requests fail immediately with the time to retry`() throws {
@@ -35,7 +35,7 @@ import Testing
         try fail(harness, times: 5)
         #expect(harness.pool.snapshot().states == [.open])
         let owner = try harness.call()
-        #expect(owner.heard == ["upstream_unavailable"])
+        #expect(owner.events == ["upstream_unavailable"])
         #expect(owner.failure?.retryAfter == 60_000)
         #expect(harness.attempts.count == 5)
         #expect(harness.isClean)
@@ -49,7 +49,7 @@ import Testing
         try harness.call()
         #expect(harness.attempts.count == 6)
         // While the probe is in flight, other requests are rejected.
-        #expect(try harness.call().heard == ["upstream_unavailable"])
+        #expect(try harness.call().events == ["upstream_unavailable"])
     }
 
     @Test func `a successful probe closes the breaker`() throws {
@@ -67,7 +67,7 @@ import Testing
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
         let owner = try harness.call()
-        harness.attempts[5].reporter.failed(.brokenOff())
+        harness.attempts[5].reporter.failed(.incompleteResponse())
         #expect(harness.pool.snapshot().states == [.open])
         // The failure already includes the new open duration.
         #expect(owner.failure?.retryAfter == 60_000)
@@ -78,13 +78,13 @@ import Testing
     @Test func `a cancelled call cancels its attempt with the playback position, and delivers nothing more`() throws {
         let harness = CallHarness()
         let owner = try harness.call()
-        harness.attempts[0].say("half")
+        harness.attempts[0].respond("half")
         owner.call?.cancel(.client, playedMilliseconds: 120)
         #expect(harness.attempts[0].cancelled == .client)
         #expect(harness.attempts[0].played == 120)
-        harness.attempts[0].say("more")
+        harness.attempts[0].respond("more")
         harness.attempts[0].end()
-        #expect(owner.heard == ["half"])
+        #expect(owner.events == ["half"])
         #expect(harness.isClean)
         #expect(harness.pool.snapshot().counts.cancelled == 1)
     }
@@ -103,7 +103,7 @@ import Testing
         let request = try CallHarness().request()
         let receiver = try await eventLoop.submit {
             let receiver = FailureRecorder()
-            let transport = service.makeTransport(on: CallLoop(eventLoop: eventLoop, clock: UpstreamPool.monotonic))
+            let transport = service.makeTransport(on: CallContext(eventLoop: eventLoop, clock: UpstreamPool.monotonic))
             receiver.attempt = transport.makeAttempt(request, endpoint: 0, reporter: AttemptReporter(receiver: receiver, attempt: 1))
             return NIOLoopBound(receiver, eventLoop: eventLoop)
         }.get()
@@ -122,7 +122,7 @@ import Testing
         let harness = CallHarness(permits: 2, queue: 1)
         let owners = try (0..<4).map { _ in try harness.call() }
         #expect(harness.attempts.count == 2)
-        #expect(owners[3].heard == ["upstream_unavailable"])
+        #expect(owners[3].events == ["upstream_unavailable"])
         harness.attempts[0].end()
         harness.eventLoop.run()
         #expect(harness.attempts.count == 3)
@@ -137,7 +137,7 @@ import Testing
         #expect(harness.pool.snapshot().active == 2)
         harness.attempts[0].end()
         #expect(harness.loop.count == 1)
-        harness.attempts[1].reporter.failed(.brokenOff())
+        harness.attempts[1].reporter.failed(.incompleteResponse())
         #expect(harness.isClean)
     }
 
@@ -154,17 +154,17 @@ import Testing
         harness.eventLoop.run()
         #expect(harness.attempts.count == 1)
         #expect(harness.isClean)
-        #expect(first.heard.isEmpty && waiting.heard.isEmpty && last.heard.isEmpty)
+        #expect(first.events.isEmpty && waiting.events.isEmpty && last.events.isEmpty)
     }
 
     @Test func `requests are deduplicated by content, key, session and language, as the route configures`() throws {
         var route = Route(name: "all")
-        func digest(_ text: String, key: String? = "k", session: UInt64 = 1, lang: String? = nil) throws -> SharedAnswers.Digest? {
+        func digest(_ text: String, key: String? = "k", session: UInt64 = 1, lang: String? = nil) throws -> RequestDeduplication.Digest? {
             var request = try CallHarness().request(text)
             request.session = ULID(high: session, low: 2)
             request.lang = lang.map { Array($0.utf8) }
             request.meta = key.map { [.init(key: Array("dedupe_key".utf8), value: Array($0.utf8))] } ?? []
-            return SharedAnswers.digest(of: request, route: route)
+            return RequestDeduplication.digest(of: request, route: route)
         }
         let one = try digest("same")
         #expect(one != nil)
@@ -193,7 +193,7 @@ import Testing
             let owner = try harness.call()
             harness.advance(milliseconds: 300)
             harness.attempts.last?.end()
-            #expect(owner.heard == ["end"])
+            #expect(owner.events == ["end"])
         }
         #expect(harness.pool.snapshot().states == [.open, .closed])
         #expect(harness.attempts.count { $0.endpoint == 0 } == 5)
@@ -208,8 +208,8 @@ import Testing
             case 0: harness.attempts.last?.end()
             case 1: harness.attempts.last?.reporter.failed(.status(404, retryAfter: nil))
             case 2: owner.call?.cancel(.client, playedMilliseconds: nil)
-            case 3: harness.attempts.last?.say("x"); harness.attempts.last?.reporter.failed(.brokenOff())
-            default: harness.attempts.last?.say("x"); owner.call?.cancel(.session, playedMilliseconds: nil)
+            case 3: harness.attempts.last?.respond("x"); harness.attempts.last?.reporter.failed(.incompleteResponse())
+            default: harness.attempts.last?.respond("x"); owner.call?.cancel(.session, playedMilliseconds: nil)
             }
         }
         harness.eventLoop.run()
@@ -223,7 +223,7 @@ import Testing
         try harness.call()
         harness.attempts[0].end()
         harness.eventLoop.run()
-        harness.attempts[1].reporter.failed(.brokenOff())
+        harness.attempts[1].reporter.failed(.incompleteResponse())
         let now = harness.pool.snapshot()
         #expect((now.counts.completed, now.counts.failed, now.counts.cancelled) == (1, 2, 0))
         #expect((now.endpoints[0].requests, now.endpoints[0].failures) == (2, 1))
@@ -236,14 +236,14 @@ import Testing
         let harness = CallHarness(permits: 1, queue: 1)
         let working = try harness.call()
         let waiting = try harness.call()
-        let refused = try harness.call()
-        #expect(refused.failure?.code == .upstreamUnavailable)
-        #expect(refused.failure?.isRetryable == true)
+        let rejected = try harness.call()
+        #expect(rejected.failure?.code == .upstreamUnavailable)
+        #expect(rejected.failure?.isRetryable == true)
         harness.advance(milliseconds: 1000)
-        #expect(waiting.heard == ["upstream_timeout"])
+        #expect(waiting.events == ["upstream_timeout"])
         // The call in flight is unaffected.
         harness.attempts[0].end("done")
-        #expect(working.heard == ["done", "end"])
+        #expect(working.events == ["done", "end"])
         #expect(harness.isClean)
     }
 
@@ -253,22 +253,22 @@ import Testing
         harness.attempts[0].reporter.failed(.status(503, retryAfter: 7000))
         #expect(owner.failure?.code == .upstreamUnavailable)
         #expect(owner.failure?.retryAfter == 7000)
-        let refused = try harness.call()
+        let rejected = try harness.call()
         harness.attempts[1].reporter.failed(.status(400, retryAfter: nil))
-        #expect(refused.failure?.code == .upstreamError)
-        #expect(refused.failure?.isRetryable == false)
-        #expect(refused.failure?.retryAfter == nil)
+        #expect(rejected.failure?.code == .upstreamError)
+        #expect(rejected.failure?.isRetryable == false)
+        #expect(rejected.failure?.retryAfter == nil)
     }
 
     @Test func `ten timed-out calls open the breaker: the next fails without an attempt`() throws {
         let harness = CallHarness()
         let owners = try (0..<10).map { _ in try harness.call() }
         harness.advance(milliseconds: 2000)
-        #expect(owners.allSatisfy { $0.heard == ["upstream_timeout"] })
+        #expect(owners.allSatisfy { $0.events == ["upstream_timeout"] })
         #expect(harness.attempts.allSatisfy { $0.cancelled == .timeout })
         #expect(harness.isClean)
         // New calls fail without waiting for a timeout.
-        #expect(try harness.call().heard == ["upstream_unavailable"])
+        #expect(try harness.call().events == ["upstream_unavailable"])
         #expect(harness.attempts.count == 10)
     }
 }
@@ -282,7 +282,7 @@ private final class FailureRecorder: AttemptReceiver {
     func connected(attempt: Int) {}
     func read(_ bytes: Int, attempt: Int) {}
     func received(_ content: consuming UpstreamEvent.Content, attempt: Int) {}
-    func received(last content: consuming UpstreamEvent.Content, summary: AnswerSummary, attempt: Int) {}
+    func received(last content: consuming UpstreamEvent.Content, summary: ResponseSummary, attempt: Int) {}
     func consumed(_ bytes: Int, attempt: Int) {}
     func failed(_ failure: CallFailure, attempt: Int) { self.failure = failure }
 }

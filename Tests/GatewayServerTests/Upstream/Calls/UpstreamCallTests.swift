@@ -11,10 +11,10 @@ import Testing
         harness.advance(milliseconds: 200)
         harness.attempts[0].reporter.connected()
         harness.advance(milliseconds: 300)
-        harness.attempts[0].say("a")
+        harness.attempts[0].respond("a")
         harness.advance(milliseconds: 400)
         harness.attempts[0].end("b")
-        #expect(owner.heard == ["a", "b", "end"])
+        #expect(owner.events == ["a", "b", "end"])
         let timing = try #require(owner.timing)
         #expect([timing.queue, timing.connect, timing.first, timing.total].map(\.milliseconds) == [0, 200, 300, 900])
         #expect(harness.isClean)
@@ -57,7 +57,7 @@ import Testing
             harness.onAttempt = { $0.reporter.connected() }
             let owner = try harness.call()
             harness.attempts.last?.end("here")
-            #expect(owner.heard == ["here", "end"])
+            #expect(owner.events == ["here", "end"])
             harness.pool.setHealth(of: 0, true)
         }
     }
@@ -69,14 +69,14 @@ import Testing
                 if phase != "connect" { attempt.reporter.connected() }
                 if phase == "between" {
                     attempt.reporter.read(1)
-                    attempt.say("x")
+                    attempt.respond("x")
                 }
             }
             let owner = try harness.call()
             harness.advance(milliseconds: limit - 100)
-            #expect(!owner.isOver, "\(phase)")
+            #expect(!owner.isEnded, "\(phase)")
             harness.advance(milliseconds: 100)
-            #expect(owner.heard.last == "upstream_timeout", "\(phase)")
+            #expect(owner.events.last == "upstream_timeout", "\(phase)")
             #expect(harness.attempts[0].cancelled == .timeout)
             #expect(harness.isClean)
         }
@@ -85,23 +85,23 @@ import Testing
     @Test func `an endless response fails at the total timeout or at the size limit`() throws {
         let harness = CallHarness()
         let owner = try harness.call()
-        for _ in 0..<100 where !owner.isOver {
+        for _ in 0..<100 where !owner.isEnded {
             harness.attempts[0].reporter.read(1)
-            harness.attempts[0].say("x")
+            harness.attempts[0].respond("x")
             harness.advance(milliseconds: 500)
         }
-        #expect(owner.heard.count == 21)
-        #expect(owner.heard.last == "upstream_timeout")
+        #expect(owner.events.count == 21)
+        #expect(owner.events.last == "upstream_timeout")
 
         let small = CallHarness()
         small.policy.maxAnswerBytes = 40
         let cut = try small.call()
-        small.attempts[0].say(String(repeating: "a", count: 24))
+        small.attempts[0].respond(String(repeating: "a", count: 24))
         // Shorter events count as 16 bytes.
-        small.attempts[0].say("1")
-        #expect(!cut.isOver)
-        small.attempts[0].say("1")
-        #expect(cut.heard.last == "upstream_error")
+        small.attempts[0].respond("1")
+        #expect(!cut.isEnded)
+        small.attempts[0].respond("1")
+        #expect(cut.events.last == "upstream_error")
         #expect(cut.failure?.isRetryable == false)
         #expect(small.attempts[0].cancelled == .fault)
         // This doesn't count against the endpoint.
@@ -111,11 +111,11 @@ import Testing
     @Test func `no timeout runs while the response is paused`() throws {
         let harness = CallHarness()
         let owner = try harness.call()
-        harness.attempts[0].say("x")
+        harness.attempts[0].respond("x")
         owner.call?.pause()
         #expect(harness.attempts[0].isPaused)
         harness.advance(milliseconds: 30_000)
-        #expect(!owner.isOver)
+        #expect(!owner.isEnded)
         owner.call?.resume()
         #expect(!harness.attempts[0].isPaused)
     }
@@ -130,7 +130,7 @@ import Testing
         harness.advance(milliseconds: 500)
         #expect(harness.attempts.count == 3)
         #expect(Set(harness.attempts.prefix(2).map(\.endpoint)) == [0, 1])
-        #expect(owner.heard == ["upstream_unavailable"])
+        #expect(owner.events == ["upstream_unavailable"])
         #expect(harness.pool.snapshot().counts.retries == 2)
         #expect(harness.isClean)
     }
@@ -141,7 +141,7 @@ import Testing
             harness.policy.retries = 1
             harness.policy.isRepeatable = repeatable
             try harness.call()
-            harness.attempts[0].reporter.failed(.brokenOff())
+            harness.attempts[0].reporter.failed(.incompleteResponse())
             harness.advance(milliseconds: 300)
             #expect(harness.attempts.count == (repeatable ? 2 : 1))
         }
@@ -152,11 +152,11 @@ import Testing
         harness.policy.retries = 5
         harness.policy.isRepeatable = true
         let owner = try harness.call()
-        harness.attempts[0].say("once upon")
-        harness.attempts[0].reporter.failed(.brokenOff())
+        harness.attempts[0].respond("once upon")
+        harness.attempts[0].reporter.failed(.incompleteResponse())
         harness.advance(milliseconds: 5000)
         #expect(harness.attempts.count == 1)
-        #expect(owner.heard == ["once upon", "upstream_error"])
+        #expect(owner.events == ["once upon", "upstream_error"])
     }
 
     @Test func `retries end with the budget`() throws {
@@ -183,7 +183,7 @@ import Testing
             harness.attempts[0].reporter.failed(.status(429, retryAfter: wait))
             harness.advance(milliseconds: 2200)
             #expect(harness.attempts.count == attempts)
-            #expect(owner.isOver == (attempts == 1))
+            #expect(owner.isEnded == (attempts == 1))
             if attempts == 1 { #expect(owner.failure?.retryAfter == wait) }
         }
     }
@@ -197,11 +197,11 @@ import Testing
         #expect(harness.attempts.count == 1)
         harness.advance(milliseconds: 100)
         #expect(harness.attempts.map(\.endpoint) == [0, 1])
-        harness.attempts[1].say("faster")
+        harness.attempts[1].respond("faster")
         #expect(harness.attempts[0].cancelled == .obsolete)
-        harness.attempts[0].say("slower")
+        harness.attempts[0].respond("slower")
         harness.attempts[1].end()
-        #expect(owner.heard == ["faster", "end"])
+        #expect(owner.events == ["faster", "end"])
         #expect(harness.pool.snapshot().counts.hedges == 1)
         #expect(harness.isClean)
     }
@@ -212,10 +212,10 @@ import Testing
         harness.policy.hedgeAfter = .milliseconds(500)
         let owner = try harness.call()
         harness.advance(milliseconds: 500)
-        harness.attempts[0].reporter.failed(.brokenOff())
-        #expect(!owner.isOver)
+        harness.attempts[0].reporter.failed(.incompleteResponse())
+        #expect(!owner.isEnded)
         harness.attempts[1].end("still")
-        #expect(owner.heard == ["still", "end"])
+        #expect(owner.events == ["still", "end"])
         #expect(harness.isClean)
     }
 
@@ -231,18 +231,18 @@ import Testing
         harness.advance(milliseconds: 300)
         harness.attempts[1].reporter.connected()
         #expect(harness.attempts[1].chunks == [[1, 2], [3]])
-        #expect(owner.heard == ["consumed 2", "consumed 1"])
+        #expect(owner.events == ["consumed 2", "consumed 1"])
         // No response is due before the input ends.
         harness.advance(milliseconds: 60_000)
         owner.call?.send([4])
         owner.call?.endInput()
         #expect(harness.attempts[1].hasInputEnded)
         harness.advance(milliseconds: 1900)
-        #expect(!owner.isOver)
-        harness.attempts[1].reporter.failed(.brokenOff())
+        #expect(!owner.isEnded)
+        harness.attempts[1].reporter.failed(.incompleteResponse())
         harness.advance(milliseconds: 5000)
         #expect(harness.attempts.count == 2)
-        #expect(owner.heard.last == "upstream_error")
+        #expect(owner.events.last == "upstream_error")
     }
 
     @Test func `response bytes are limited as they are read, whatever they contain`() throws {
@@ -251,9 +251,9 @@ import Testing
         let owner = try harness.call()
         // For example comments, empty events and ignored fields.
         for _ in 0..<10 { harness.attempts[0].reporter.read(10) }
-        #expect(!owner.isOver)
+        #expect(!owner.isEnded)
         harness.attempts[0].reporter.read(1)
-        #expect(owner.heard == ["upstream_error"])
+        #expect(owner.events == ["upstream_error"])
         #expect(owner.failure?.isRetryable == false)
         #expect(harness.attempts[0].cancelled == .fault)
         #expect(harness.pool.snapshot().endpoints[0].failures == 0)
@@ -264,7 +264,7 @@ import Testing
         harness.attempts[1].reporter.read(.max)
         harness.attempts[1].reporter.read(.max)
         harness.attempts[1].end("yes")
-        #expect(next.heard == ["yes", "end"])
+        #expect(next.events == ["yes", "end"])
     }
 
     @Test func `bytes without an event postpone the timeout for 30 s only`() throws {
@@ -277,14 +277,14 @@ import Testing
             harness.attempts[0].reporter.read(3)
         }
         // An event restarts these 30 s.
-        harness.attempts[0].say("x")
+        harness.attempts[0].respond("x")
         for _ in 0..<29 {
             harness.advance(milliseconds: 1000)
             harness.attempts[0].reporter.read(3)
         }
-        #expect(owner.heard == ["x"])
+        #expect(owner.events == ["x"])
         harness.advance(milliseconds: 1000)
-        #expect(owner.heard == ["x", "upstream_timeout"])
+        #expect(owner.events == ["x", "upstream_timeout"])
         #expect(harness.attempts[0].cancelled == .timeout)
         #expect(harness.isClean)
     }
@@ -294,24 +294,24 @@ import Testing
         harness.policy.retries = 1
         harness.onAttempt = { $0.reporter.opened() }
         let owner = try harness.call("hello")
-        #expect(owner.takenText == 0)
+        #expect(owner.consumedText == 0)
         // Waiting in the connection's write queue is limited by first_byte_timeout.
         harness.advance(milliseconds: 1900)
-        #expect(!owner.isOver)
+        #expect(!owner.isEnded)
         harness.attempts[0].reporter.connected()
-        #expect(owner.takenText == 5)
+        #expect(owner.consumedText == 5)
         harness.attempts[0].reporter.failed(.unreachable("lost"))
         harness.advance(milliseconds: 300)
         harness.attempts[1].reporter.connected()
         harness.attempts[1].end("hi")
-        #expect(owner.takenText == 5)
-        #expect(owner.heard == ["hi", "end"])
+        #expect(owner.consumedText == 5)
+        #expect(owner.events == ["hi", "end"])
     }
 
     @Test(arguments: [true, false]) func `audio that the upstream doesn't consume times out; silence doesn't`(waits: Bool) throws {
         let harness = CallHarness()
         harness.onAttempt = { attempt in
-            attempt.takesAudio = !waits
+            attempt.consumesAudio = !waits
             attempt.reporter.connected()
         }
         let owner = try harness.call(nil)
@@ -320,11 +320,11 @@ import Testing
         // More input isn't progress.
         owner.call?.send([3])
         harness.advance(milliseconds: 900)
-        #expect(!owner.isOver)
+        #expect(!owner.isEnded)
         harness.advance(milliseconds: 100)
-        #expect(owner.isOver == waits)
+        #expect(owner.isEnded == waits)
         if waits {
-            #expect(owner.heard == ["upstream_timeout"])
+            #expect(owner.events == ["upstream_timeout"])
             #expect(harness.isClean)
         }
     }
@@ -332,7 +332,7 @@ import Testing
     @Test func `slowly consumed audio, and audio blocked by a paused response, doesn't time out`() throws {
         let harness = CallHarness()
         harness.onAttempt = { attempt in
-            attempt.takesAudio = false
+            attempt.consumesAudio = false
             attempt.reporter.connected()
         }
         let owner = try harness.call(nil)
@@ -344,8 +344,8 @@ import Testing
         harness.advance(milliseconds: 60_000)
         owner.call?.resume()
         harness.advance(milliseconds: 2900)
-        #expect(!owner.isOver)
+        #expect(!owner.isEnded)
         harness.advance(milliseconds: 100)
-        #expect(owner.heard == ["consumed 1", "upstream_timeout"])
+        #expect(owner.events == ["consumed 1", "upstream_timeout"])
     }
 }

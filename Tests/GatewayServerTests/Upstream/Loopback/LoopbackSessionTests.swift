@@ -45,7 +45,7 @@ import Testing
             return true
         }
 
-        func consumed(_ bytes: Int) { session.upstreamTook(bytes) }
+        func consumed(_ bytes: Int) { session.upstreamConsumed(bytes) }
 
         /// Reads up to `limit` sequenced messages and acknowledges them.
         func read(upTo limit: Int) {
@@ -127,9 +127,9 @@ import Testing
         #expect(Set(line.done) == Set(ids))
         // The client's counter is correct: everything in the outbox was acknowledged.
         #expect(line.session.outbox.count == 0)
-        line.session.updateLedger()
-        #expect(line.session.ledger.upstreamQueue == 0)
-        #expect(line.session.ledger.requests == 0)
-        #expect(line.session.ledger.outbox <= 4096)
+        line.session.updateMemoryUsage()
+        #expect(line.session.memoryUsage.upstreamQueue == 0)
+        #expect(line.session.memoryUsage.requests == 0)
+        #expect(line.session.memoryUsage.outbox <= 4096)
     }
 }

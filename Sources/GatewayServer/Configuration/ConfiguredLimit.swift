@@ -1,0 +1,8 @@
+import GatewayCore
+
+/// Conversions of limits in which 0 means "no limit", to the type's maximum.
+enum ConfiguredLimit {
+    static func unlimitedIfZero(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }
+    static func unlimitedIfZero(_ duration: Duration) -> Instant.Duration { duration == .zero ? .max : Instant.Duration(duration) }
+    static func unlimitedIfZero(_ count: Int) -> Int { count == 0 ? .max : count }
+}

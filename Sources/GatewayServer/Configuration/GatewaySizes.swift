@@ -1,8 +1,0 @@
-import GatewayCore
-
-/// Conversions of limits in which 0 means "no limit", to the type's maximum.
-enum GatewaySizes {
-    static func orOff(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }
-    static func orOff(_ duration: Duration) -> Instant.Duration { duration == .zero ? .max : Instant.Duration(duration) }
-    static func orOff(_ count: Int) -> Int { count == 0 ? .max : count }
-}

@@ -1,0 +1,168 @@
+import GatewayCore
+import GatewayTLS
+import NIOCore
+import Synchronization
+
+/// Request deduplication (single flight): identical concurrent requests share one call and its response.
+///
+/// Requests are identical when their digests of route, session, `dedupe_key` and content are equal. With `dedupe: shared` the session is left out,
+/// so that a response is shared between users.
+final class RequestDeduplication: Sendable {
+    typealias Digest = SHA256Digest
+
+    private let answers = Mutex<[Digest: NIOLoopBound<SharedResponse>]>([:])
+
+    /// Returns the digest that identifies a request; nil when the request isn't deduplicated.
+    static func digest(of request: borrowing UpstreamRequest, route: Route) -> Digest? {
+        guard route.sharing != .off, case .text(let text) = request.input,
+            let key = request.meta.first(where: { $0.key.elementsEqual("dedupe_key".utf8) })?.value ?? route.dedupeKey
+        else { return nil }
+        var hash = SHA256()
+        // Each part is prefixed with its length, so that different parts can't hash alike.
+        func add(_ part: [UInt8]) {
+            withUnsafeBytes(of: UInt64(part.count).littleEndian) { hash.update(bufferPointer: $0) }
+            hash.update(data: part)
+        }
+        add(Array(route.name.utf8))
+        add(route.sharing == .shared ? [] : Array(request.session.description.utf8))
+        add(key)
+        add(text)
+        add(request.lang ?? [])
+        add([request.stream ? 1 : 0, request.output.text ? 1 : 0, request.output.audio ? 1 : 0])
+        add(Array((request.output.format.map { "\($0)" } ?? "").utf8))
+        add(request.output.voice ?? [])
+        for entry in request.meta.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            add(entry.key)
+            add(entry.value)
+        }
+        // Within a session the conversation differs only by the deduplicated requests themselves, so it is left out.
+        for line in request.conversation where route.sharing == .shared {
+            add([line.speaker.rawValue])
+            add(line.text)
+        }
+        return hash.finalize()
+    }
+
+    /// Subscribes to the response of an identical request in flight, or starts a request.
+    ///
+    /// - Parameters:
+    ///   - receive: called on `eventLoop` with each event
+    ///   - lead: makes the request when no identical one is in flight
+    func join(
+        _ digest: Digest, on eventLoop: any EventLoop, receive: @escaping SharedResponse.Receive, lead: (SharedResponse) -> ActiveRequest
+    ) -> SharedResponse.Subscription {
+        let (bound, isNew) = answers.withLock { answers in
+            if let known = answers[digest] { return (known, false) }
+            let answer = SharedResponse(eventLoop: eventLoop) { [weak self] in self?.forget(digest) }
+            let bound = NIOLoopBound(answer, eventLoop: eventLoop)
+            answers[digest] = bound
+            return (bound, true)
+        }
+        if isNew { bound.value.request = lead(bound.value) }
+        return SharedResponse.Subscription(bound, eventLoop: eventLoop, leads: isNew, receive: receive)
+    }
+
+    private func forget(_ digest: Digest) { answers.withLock { $0[digest] = nil } }
+}
+
+/// One response that is delivered to several requests. Confined to the event loop of the first request.
+final class SharedResponse: UpstreamEventSink {
+    typealias Receive = @Sendable (UpstreamEvent) -> Void
+
+    /// The subscription of one request. Used on that request's event loop.
+    final class Subscription {
+        private let answer: NIOLoopBound<SharedResponse>
+        private let id: ObjectIdentifier
+        private let token: Token
+        let leads: Bool
+
+        /// The identity of the subscription.
+        fileprivate final class Token: Sendable {}
+
+        fileprivate init(_ answer: NIOLoopBound<SharedResponse>, eventLoop: any EventLoop, leads: Bool, receive: @escaping Receive) {
+            self.answer = answer
+            self.leads = leads
+            token = Token()
+            id = ObjectIdentifier(token)
+            let token = token
+            SharedResponse.on(answer, from: eventLoop) { $0.add(token, eventLoop: eventLoop, receive) }
+        }
+
+        func cancel() {
+            let token = token
+            answer.eventLoop.execute { [answer] in answer.value.remove(token) }
+        }
+    }
+
+    private let eventLoop: any EventLoop
+    private let forget: () -> Void
+    var request: ActiveRequest?
+    private var subscribers: [(token: Subscription.Token, eventLoop: any EventLoop, receive: Receive)] = []
+    /// The events so far, for requests that join later.
+    private var replay: [UpstreamEvent] = []
+    private var replayBytes = 0
+    private var isOpen = true
+    /// Whether the replay was dropped because the response is too long.
+    private var isReplayDropped = false
+
+    /// Maximum size of the replay, in bytes. Beyond it no request can join.
+    private static let maxReplayBytes = 262_144
+
+    init(eventLoop: any EventLoop, forget: @escaping () -> Void) {
+        self.eventLoop = eventLoop
+        self.forget = forget
+    }
+
+    fileprivate static func on(
+        _ answer: NIOLoopBound<SharedResponse>, from eventLoop: any EventLoop, _ body: @escaping @Sendable (SharedResponse) -> Void
+    ) {
+        if answer.eventLoop === eventLoop { body(answer.value) } else { answer.eventLoop.execute { body(answer.value) } }
+    }
+
+    private func add(_ token: Subscription.Token, eventLoop: any EventLoop, _ receive: @escaping Receive) {
+        guard isOpen || !isReplayDropped && replay.last?.isLast == true else {
+            // The response became too long between the lookup and the subscription.
+            let late = UpstreamEvent(
+                RequestKey(number: 0),
+                .failure(.sharedResponseUnavailable, retryAfterMilliseconds: 0), isLast: true
+            )
+            return deliver(late, to: receive, on: eventLoop)
+        }
+        for event in replay { deliver(event, to: receive, on: eventLoop) }
+        if isOpen { subscribers.append((token, eventLoop, receive)) }
+    }
+
+    private func remove(_ token: Subscription.Token) {
+        subscribers.removeAll { $0.token === token }
+        guard subscribers.isEmpty, let request else { return }
+        close()
+        self.request = nil
+        request.cancel(.client, playedMilliseconds: nil)
+    }
+
+    func deliver(_ event: consuming UpstreamEvent) -> Bool {
+        let event = event
+        if event.isLast { request = nil }
+        for subscriber in subscribers { deliver(event, to: subscriber.receive, on: subscriber.eventLoop) }
+        replayBytes += event.content.byteCount
+        if isOpen { replay.append(event) }
+        if replayBytes > Self.maxReplayBytes, isOpen || isReplayDropped {
+            isReplayDropped = true
+            replay = []
+        }
+        if event.isLast || isReplayDropped { close() }
+        if event.isLast { subscribers = [] }
+        return true
+    }
+
+    /// Delivers an event in an event-loop task of its own.
+    private func deliver(_ event: UpstreamEvent, to receive: @escaping Receive, on eventLoop: any EventLoop) {
+        eventLoop.execute { receive(event) }
+    }
+
+    private func close() {
+        guard isOpen else { return }
+        isOpen = false
+        forget()
+    }
+}

@@ -1,8 +1,0 @@
-import GatewayCore
-
-/// The destination of received audio: a file or a player. Audio responses follow one another, each between `begin` and `end`.
-protocol SoundSink: Sendable {
-    func begin(_ format: AudioFormat) throws(FileFault)
-    func append(_ bytes: [UInt8]) throws(FileFault)
-    func end() throws(FileFault)
-}
