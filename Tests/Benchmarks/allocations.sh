@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # Counts the allocations per message of a release build after warm-up, and attributes them to the gateway, NIO, OpenSSL and others.
 # usage: Tests/Benchmarks/allocations.sh [--binary PATH] [--messages N] [--stacks N] [ping|text|long|audio …]
-# The exit status is 1 when the gateway's own exceed the bars below. --stacks prints the N call sites that allocate most.
+# The exit status is 1 when the gateway's own exceed their thresholds in thresholds.tsv; those of NIO and OpenSSL are only printed. --stacks prints the N call sites that allocate most.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . Tests/Benchmarks/common.sh
-
-# The gateway's own allocations per message. Those of NIO and OpenSSL are only printed.
-declare -A bars=([ping]=0 [text]=4 [long]=8 [audio]=0)
 
 messages=1000
 stacks=0
@@ -49,7 +46,7 @@ for line in "${lines[@]}"; do
     $tools/load --port "$port" --connections "$connections" --counts "$counts" --warm-messages 1200 --messages "$messages" "${options[@]}" \
         >$here/.build/allocations.json || fail "load generator failed for $line: $(cat $here/.build/allocations.json)"
     python3 $here/Allocations/report.py "$counts" "$server" $((connections * messages)) \
-        --name "$line" --limit "${bars[$line]}" --stacks "$stacks" || missed=1
+        --name "$line" --limit "$(threshold "allocations-$line")" --stacks "$stacks" || missed=1
     stop_server
 done
 exit "$missed"

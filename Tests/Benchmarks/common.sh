@@ -13,6 +13,11 @@ fail() {
     exit 1
 }
 
+# Prints the threshold of a measurement in thresholds.tsv.
+threshold() {
+    awk -F '\t' -v name="$1" '$1 == name { print $3; found = 1 } END { exit !found }' $here/thresholds.tsv || fail "no threshold for $1"
+}
+
 # Runs COMMAND to build TARGET if any of FILES is newer: build TARGET COMMAND… -- FILES…
 build() {
     local target=$1 file fresh=yes

@@ -28,6 +28,8 @@ readonly text='{"type":"text","id":"########","text":"A text of about a hundred 
 prepare
 build $tools/upstream cc -O2 -Wall -Wextra -o $tools/upstream $here/Peers/upstream/upstream.c -lcrypto -- $here/Peers/upstream/*
 mkdir -p "$directory"
+readonly results=$directory/results.tsv
+: >"$results"
 cat >"$directory/nginx.conf" <<NGINX
 worker_processes 1; daemon off; pid $directory/nginx.pid; error_log $directory/nginx.log;
 events { worker_connections 8192; }
@@ -57,6 +59,7 @@ print(rate / data["connections"] / 2, "%.0f/s, cpu %.1f us, p50 %.2f ms, p99 %.2
     rate, data["cpu_us"], data["p50_us"] / 1000, data["p99_us"] / 1000))
 ' "$line") || fail "no results for $name: $line"
     printf '%-22s %4s connections: %s\n' "$name" "$count" "$report"
+    printf '%s\t%s\t%s\n' "$name" "$count" "$line" >>"$results"
 }
 
 start_nginx() {
@@ -94,3 +97,23 @@ for ((round = 1; round <= rounds; round++)); do
         measure "upstream, same load" "$count" --plain --port $upstream_port --welcome 0 --replies 1 "${paced[@]}"
     done
 done
+
+# The ratio of CPU time at full load, round by round, beside its threshold.
+missed=0
+for count in "${clients[@]}"; do
+    python3 -c '
+import json, statistics, sys
+path, count, threshold = sys.argv[1:]
+costs = {"nginx": [], "parley": []}
+for row in open(path, encoding="utf-8"):
+    name, connections, data = row.rstrip("\n").split("\t")
+    if connections == count and name in costs:
+        costs[name].append(json.loads(data)["cpu_us"])
+ratio = statistics.median(ours / theirs for theirs, ours in zip(costs["nginx"], costs["parley"]))
+met = not threshold or ratio <= float(threshold)
+verdict = "met" if met else "missed"
+print(f"ratio of CPU time, {count} connections: {ratio:.2f}" + (f", at most {threshold}: {verdict}" if threshold else ""))
+sys.exit(not met)
+' "$results" "$count" "$(threshold "proxy-$count" 2>/dev/null || true)" || missed=1
+done
+exit "$missed"

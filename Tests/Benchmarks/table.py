@@ -8,8 +8,17 @@ BYTES is the size of the long text's message. Each cell has the median and, in p
 """
 
 import json
+import os
 import sys
 from statistics import median
+
+# Name: (whether less is better, threshold).
+thresholds = {}
+with open(os.path.join(os.path.dirname(__file__), "thresholds.tsv"), encoding="utf-8") as file:
+    for row in file:
+        if not row.startswith("#"):
+            name, comparison, threshold, _ = row.rstrip("\n").split("\t")
+            thresholds[name] = (comparison == "most", float(threshold))
 
 results = {}
 for text in open(sys.argv[1], encoding="utf-8"):
@@ -26,24 +35,27 @@ def spread(numbers, digits):
     return f"{median(numbers):.{digits}f} ({min(numbers):.{digits}f}–{max(numbers):.{digits}f})"
 
 
-def verdict(value, bar, most=True):
-    return "met" if (value <= bar if most else value >= bar) else "missed"
+def verdict(name, value):
+    """The cells for the threshold and the verdict; empty for a measurement without a threshold."""
+    if name not in thresholds:
+        return "", ""
+    most, threshold = thresholds[name]
+    met = value <= threshold if most else value >= threshold
+    return f"{'≤' if most else '≥'} {threshold:g}", "met" if met else "missed"
 
 
 rows = []
 
 
-def compare(line, title, key, bar, other="beast", digits=2, scale=1.0):
-    ours, theirs = ([scale * value for value in values(line, server, key)] for server in ("parley", other))
+def compare(line, title, key, other="beast", digits=2):
+    ours, theirs = (values(line, server, key) for server in ("parley", other))
     # The ratio is computed per round: both servers of a round ran under the same conditions.
     ratio = median([a / b for a, b in zip(ours, theirs)])
-    rows.append((title, spread(ours, digits), spread(theirs, digits), f"{ratio:.2f}", f"≤ {bar:.2f}", verdict(ratio, bar)))
+    rows.append((title, spread(ours, digits), spread(theirs, digits), f"{ratio:.2f}", *verdict(line, ratio)))
 
 
-def alone(title, numbers, bar, digits=1, most=True, other="", ratio=""):
-    value = median(numbers)
-    limit = "" if bar is None else f"{'≤' if most else '≥'} {bar:g}"
-    rows.append((title, spread(numbers, digits), other, ratio, limit, "" if bar is None else verdict(value, bar, most)))
+def alone(name, title, numbers, digits=1, other="", ratio=""):
+    rows.append((title, spread(numbers, digits), other, ratio, *verdict(name, median(numbers))))
 
 
 def beast(line, key, digits=1, scale=1.0):
@@ -55,31 +67,33 @@ def beast(line, key, digits=1, scale=1.0):
 
 
 if "ping" in results:
-    compare("ping", "ping, µs", "cpu_us", 0.80)
+    compare("ping", "ping, µs", "cpu_us")
 if "text" in results:
-    compare("text", "text of 120, µs", "cpu_us", 0.50)
+    compare("text", "text of 120, µs", "cpu_us")
 if "long" in results:
-    compare("long", "text of 16,000, µs", "cpu_us", 0.33, digits=1)
-    alone("  its payload, MB/s a core", [long_bytes / value for value in values("long", "parley", "cpu_us")], 600, 0, most=False,
+    compare("long", "text of 16,000, µs", "cpu_us", digits=1)
+    alone("long-payload", "  its payload, MB/s a core", [long_bytes / value for value in values("long", "parley", "cpu_us")], 0,
           other=spread([long_bytes / value for value in values("long", "beast", "cpu_us")], 0))
 if "audio" in results:
-    compare("audio", "audio of 640 bytes, µs", "cpu_us", 0.85)
+    compare("audio", "audio of 640 bytes, µs", "cpu_us")
 if "idle" in results:
     key = "rss_bytes_per_connection"
-    alone("idle session, KB", [value / 1000 for value in values("idle", "parley", key)], 20, **beast("idle", key, scale=0.001))
+    alone("idle", "idle session, KB", [value / 1000 for value in values("idle", "parley", key)], **beast("idle", key, scale=0.001))
 if "accept" in results:
-    alone("accept, µs", values("accept", "parley", "accept_cpu_us"), 300, 0, **beast("accept", "accept_cpu_us", 0))
+    alone("accept", "accept, µs", values("accept", "parley", "accept_cpu_us"), 0, **beast("accept", "accept_cpu_us", 0))
 if "ticket" in results:
-    alone("  with a ticket, µs", values("ticket", "parley", "accept_cpu_us"), None, 0, **beast("ticket", "accept_cpu_us", 0))
+    alone("ticket", "  with a ticket, µs", values("ticket", "parley", "accept_cpu_us"), 0, **beast("ticket", "accept_cpu_us", 0))
 if "chunks" in results:
-    compare("chunks", "16 KB chunk, µs (floor)", "cpu_us", 1.10, other="floor", digits=1)
+    compare("chunks", "16 KB chunk, µs (floor)", "cpu_us", other="floor", digits=1)
 if "loops" in results:
     one, first, second = (values("loops", server, "messages_per_s") for server in ("one", "first", "second"))
     gains = [(b + c) / a for a, b, c in zip(one, first, second)]
     # Two loops can't do more than twice the work of one: a higher gain means that other load disturbed the run with one loop.
-    judged = verdict(median(gains), 1.8, most=False) if median(gains) <= 2.1 else "disturbed"
+    limit, judged = verdict("loops", median(gains))
+    if median(gains) > 2.1:
+        judged = "disturbed"
     rows.append(("two loops for one, messages/s", spread([b + c for b, c in zip(first, second)], 0), spread(one, 0) + " one",
-                 f"{median(gains):.2f}", "≥ 1.80", judged))
+                 f"{median(gains):.2f}", limit, judged))
     costs_one, costs_first = (values("loops", server, "cpu_us") for server in ("one", "first"))
     costs_two = [cost * b / (b + c) for cost, b, c in zip(costs_first, first, second)]
     rows.append(("  µs a message", spread(costs_two, 2), spread(costs_one, 2) + " one",
@@ -91,10 +105,10 @@ if "deflate" in results:
         rows.append(("  kept for a connection, KB", spread([value / 1000 for value in kept], 1), "", "", "", ""))
 if "sessions" in results:
     windows = results["sessions"]["parley"][1]
-    alone("10,000 sessions, p99 in ms", [window["p99_us"] / 1000 for window in windows], 5, 2)
-    alone("  memory, MB", [window["rss_kb"] / 1000 for window in windows], None, 0)
+    alone("sessions", "10,000 sessions, p99 in ms", [window["p99_us"] / 1000 for window in windows], 2)
+    alone("sessions-memory", "  memory, MB", [window["rss_kb"] / 1000 for window in windows], 0)
 
-header = ("", "Parley", "peer", "ratio", "bar", "")
+header = ("", "Parley", "peer", "ratio", "threshold", "")
 widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 print()
 for row in [header, *rows]:
@@ -106,3 +120,4 @@ trouble = [f"{line} on {server}" for line, servers in results.items() for server
            if any(run["skipped"] or run["closed"] or run["errors"] for runs in all_rounds.values() for run in runs)]
 if trouble:
     print("\nMessages or connections failed in: " + ", ".join(trouble))
+sys.exit(any(row[-1] == "missed" for row in rows))
