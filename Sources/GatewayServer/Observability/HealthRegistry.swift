@@ -47,11 +47,6 @@ package final class HealthRegistry: Sendable {
         conditions.withLock { $0[part] = condition }
     }
 
-    /// Whether every part is ready.
-    package var isReady: Bool {
-        states.withLock { $0.allSatisfy { $0 == .ready } }
-    }
-
     /// The states of all parts now.
     package var report: HealthReport {
         let now = states.withLock { $0 }
@@ -93,6 +88,7 @@ package struct HealthReport: Sendable, Hashable {
         self.parts = parts
     }
 
+    /// Whether every part is ready; degraded parts are.
     package var isReady: Bool { parts.allSatisfy(\.isReady) }
 
     package var isDegraded: Bool { parts.contains { if case .degraded = $0.state { true } else { false } } }

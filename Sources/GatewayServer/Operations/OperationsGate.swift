@@ -48,6 +48,15 @@ package struct OperationsGate: Sendable, Hashable {
         self.requiresToken = requiresToken
     }
 
+    /// Creates the rules of a listener. Any address other than loopback always requires a token.
+    ///
+    /// - Parameters:
+    ///   - address: `operations.address`
+    ///   - requiresToken: whether a token is required on loopback, too, as in production
+    package init(listeningOn address: SocketEndpoint, requiresToken: Bool) {
+        self.init(host: address.host, requiresToken: requiresToken || !address.isLoopback)
+    }
+
     /// - Parameter token: the token that is configured now; nil and empty both mean none.
     package func verdict(on request: Request, token: String?) -> Verdict {
         guard let host = request.host, !host.isEmpty, !request.hasSeveralHosts else { return .invalidHost }

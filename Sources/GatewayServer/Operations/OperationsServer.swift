@@ -44,7 +44,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ) {
         self.address = address
         self.limits = limits
-        self.gate = OperationsGate(host: address.host, requiresToken: requiresToken || !Self.isLoopback(address.host))
+        self.gate = OperationsGate(listeningOn: address, requiresToken: requiresToken)
         self.token = token
         self.routes = OperationsRoutes(
             health: health, snapshot: snapshot, reload: reload, resetUpstream: resetUpstream,
@@ -84,11 +84,5 @@ package struct OperationsServer: Service, CustomStringConvertible {
                 failed: { logger.warning("accept failed", metadata: ["listener": "operations", "error": "\($0)"]) })
             try listener.pipeline.syncOperations.addHandler(gate, position: .first)
         }
-    }
-
-    private static func isLoopback(_ host: String) -> Bool {
-        if host.lowercased() == "localhost" || host == "::1" { return true }
-        guard let address = try? SocketAddress(ipAddress: host, port: 0), case .v4 = address else { return false }
-        return host.hasPrefix("127.")
     }
 }

@@ -13,16 +13,26 @@ import Testing
     @Test func `every part is initially not ready, and all must be ready`() {
         let registry = HealthRegistry()
         for part in HealthPart.allCases {
-            #expect(!registry.isReady)
+            #expect(!registry.report.isReady)
             #expect(registry.report.parts.contains { $0.part == part && $0.state == .notReady("starting") })
             registry.set(part, .ready)
         }
-        #expect(registry.isReady)
         #expect(registry.report.isReady)
         registry.set(.accepting, .notReady("draining"))
-        #expect(!registry.isReady)
+        #expect(!registry.report.isReady)
         registry.set(.accepting, .ready)
-        #expect(registry.isReady)
+        #expect(registry.report.isReady)
+    }
+
+    @Test func `a part is ready if it is degraded, whether by its state or by a condition`() {
+        let registry = allReady()
+        registry.set(.descriptors, .degraded("too few"))
+        registry.watch(.configuration) { "rejected" }
+        #expect(registry.report.isReady && registry.report.isDegraded)
+        #expect(registry.report.parts.compactMap(\.reason) == ["rejected", "too few"])
+        #expect(HealthResponse.ready(registry.report, details: false).status == 200)
+        registry.set(.store, .notReady("full"))
+        #expect(!registry.report.isReady)
     }
 
     @Test func `livez is always ok`() {
@@ -53,7 +63,7 @@ import Testing
         let details = HealthDetails(version: "1.0", environment: "staging", uptimeMilliseconds: 1, connections: 0, sessions: 0)
         let before = text(.health(registry.report, details: nil))
         registry.watch(.certificates) { "expires \"soon\"" }
-        #expect(registry.isReady && registry.report.isReady && registry.report.isDegraded)
+        #expect(registry.report.isReady && registry.report.isDegraded)
         let health = HealthResponse.health(registry.report, details: details)
         #expect(health.status == 200)
         #expect(text(health).hasPrefix(#"{"status":"degraded","parts":["#))

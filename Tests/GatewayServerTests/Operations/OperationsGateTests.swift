@@ -94,4 +94,15 @@ import Testing
         request.path = "/readyz"
         #expect(strict.verdict(on: request, token: nil) == .pass)
     }
+
+    @Test(
+        arguments: [
+            ("127.0.0.1:1", false), ("127.9.9.9:1", false), ("[::1]:1", false), ("[0:0:0:0:0:0:0:1]:1", false), ("LOCALHOST:1", false),
+            ("0.0.0.0:1", true), ("[::]:1", true), ("10.0.0.1:1", true), ("127.0.0.1.example:1", true), ("gateway.internal:1", true),
+        ])
+    func `an address other than loopback requires a token`(text: String, isRequired: Bool) throws {
+        let address = try #require(SocketEndpoint(text))
+        #expect(OperationsGate(listeningOn: address, requiresToken: false).requiresToken == isRequired)
+        #expect(OperationsGate(listeningOn: address, requiresToken: true).requiresToken)
+    }
 }
