@@ -33,7 +33,7 @@ import Testing
     @Test(arguments: try pages.get())
     func `every JSON text of a page is JSON`(page: MarkdownPage) throws {
         for block in page.blocks where block.language == "json" && !["output", "skip"].contains(block.instruction.name) {
-            #expect(throws: Never.self, "\(page.path):\(block.line)") { try JSONTexts.split(block.code) }
+            #expect(throws: Never.self, "\(page.path):\(block.line)") { for text in try JSONTexts.split(block.code) { _ = try JSON(text) } }
         }
     }
 
@@ -44,7 +44,12 @@ import Testing
     @Test(arguments: try protocolBlocks.get().filter { $0.instruction.name == "client" })
     func `the gateway accepts the client messages of the protocol page`(block: MarkdownPage.Block) async throws {
         let client = try await SharedGateways.withoutLimits().client()
-        for message in try JSONTexts.split(block.code) { try await client.send(message.text) }
+        let texts = try JSONTexts.split(block.code)
+        for text in texts { try await client.send(text) }
+        if try JSON(texts[texts.count - 1])["type"] == "bye" {
+            #expect(try await client.closed(1000) == "bye", "line \(block.line)")
+            return
+        }
         try await client.send(["type": "ping", "id": "end-of-example"])
         while true {
             let message = try await client.message()
@@ -56,8 +61,8 @@ import Testing
     @Test(arguments: try protocolBlocks.get().filter { $0.instruction.name == "rejected" })
     func `the gateway rejects the client messages that the protocol page marks as rejected`(block: MarkdownPage.Block) async throws {
         let client = try await SharedGateways.withoutLimits().client()
-        for message in try JSONTexts.split(block.code) {
-            try await client.send(message.text)
+        for text in try JSONTexts.split(block.code) {
+            try await client.send(text)
             let error = try await client.error(String(block.instruction.argument))
             #expect(error["fatal"] == false, "line \(block.line)")
         }
@@ -66,7 +71,7 @@ import Testing
     @Test(arguments: try protocolBlocks.get().filter { ["", "server"].contains($0.instruction.name) })
     func `the server messages of the protocol page have types and fields that the gateway writes`(block: MarkdownPage.Block) throws {
         let (types, fields) = try Self.written.get()
-        for message in try JSONTexts.split(block.code) {
+        for message in try JSONTexts.split(block.code).map({ try JSON($0) }) {
             #expect(types.contains(message["type"].string ?? ""), "line \(block.line): \(message.text)")
             #expect(Set((message.object ?? [:]).keys).subtracting(["type"]).isSubset(of: fields), "line \(block.line)")
         }
@@ -78,7 +83,7 @@ import Testing
         var (types, fields): (Set<String>, Set<String>) = ([], [])
         for file in try FileManager.default.contentsOfDirectory(atPath: directory) {
             let text = try String(contentsOfFile: directory + "/" + file, encoding: .utf8)
-            for match in text.matches(of: /type: StaticString = "([a-z]+)"/) { types.insert(String(match.1)) }
+            for match in text.matches(of: /(?:type: StaticString = |message\()"([a-z]+)"/) { types.insert(String(match.1)) }
             for match in text.matches(of: /(?:member|object|array|members)\((?:null: )?"([a-z_]+)"/) { fields.insert(String(match.1)) }
         }
         return (types, fields)
@@ -181,10 +186,10 @@ private struct PageRun {
 
 /// Concatenated JSON texts, each on one or more lines.
 private enum JSONTexts {
-    static func split(_ text: String) throws -> [JSON] {
+    static func split(_ text: String) throws -> [String] {
         var (depth, isString, isEscaped) = (0, false, false)
         var current = ""
-        var values: [JSON] = []
+        var texts: [String] = []
         for character in text {
             if depth == 0, character.isWhitespace, !isString { continue }
             current.append(character)
@@ -204,13 +209,13 @@ private enum JSONTexts {
             case "}", "]":
                 depth -= 1
                 if depth == 0 {
-                    values.append(try JSON(current))
+                    texts.append(current)
                     current = ""
                 }
             default: break
             }
         }
-        guard current.isEmpty, !values.isEmpty else { throw TestFailure("not JSON: \(text)") }
-        return values
+        guard current.isEmpty, !texts.isEmpty else { throw TestFailure("not JSON: \(text)") }
+        return texts
     }
 }

@@ -1,0 +1,29 @@
+import Foundation
+import Support
+import Testing
+
+/// The license line at the top of every source file.
+@Suite("The license line") struct LicenseTests {
+    private static let identifier = "SPDX-License-Identifier: Apache-2.0"
+    private static let kinds: Set<String> = ["swift", "c", "h", "hpp", "cpp", "modulemap", "sh", "py", "yaml"]
+
+    /// The source files in a directory; not what builds leave there, and not the inputs of fuzzing.
+    private static func files(in directory: String) throws -> [String] {
+        let root = Python.repository + "/" + directory
+        return try FileManager.default.subpathsOfDirectory(atPath: root)
+            .filter { kinds.contains(($0 as NSString).pathExtension) }
+            .filter { !$0.split(separator: "/").contains { [".build", "Corpus", "Linked"].contains($0) } }
+            .map { root + "/" + $0 }
+    }
+
+    @Test(arguments: ["Sources", "Tests", "deploy", "config"])
+    func `every source file names its license in its first line, or after the line that has to come first`(directory: String) throws {
+        for file in try Self.files(in: directory) {
+            var lines = try String(contentsOfFile: file, encoding: .utf8).split(
+                separator: "\n", maxSplits: 2, omittingEmptySubsequences: false)
+            if lines.first?.hasPrefix("#!") == true || lines.first?.hasPrefix("// swift-tools-version") == true { lines.removeFirst() }
+            let line = lines.first.map(String.init) ?? ""
+            #expect(line == "// " + Self.identifier || line == "# " + Self.identifier, "\(file)")
+        }
+    }
+}
