@@ -1,4 +1,4 @@
-/// Strings, in which quotes, backslashes and C0 controls are escaped (RFC 8259 §7).
+/// Strings. Quotes, backslashes and C0 controls are escaped (RFC 8259 §7).
 extension JSONWriter {
     /// Writes valid UTF-8 between quotes.
     mutating func string(_ text: RawSpan) {
@@ -7,7 +7,7 @@ extension JSONWriter {
         put(UInt8(ascii: "\""))
     }
 
-    /// Writes valid UTF-8 without quotes: whole blocks verbatim, bytes one by one where a block contains a byte to escape.
+    /// Writes valid UTF-8 without quotes, copying up to 16 bytes at a time until the next byte to escape.
     mutating func escaped(_ text: RawSpan) {
         let size = text.byteCount
         var offset = 0
@@ -43,7 +43,7 @@ extension JSONWriter {
         BlockMask(block.equal(to: UInt8(ascii: "\"")) .| block.equal(to: UInt8(ascii: "\\")) .| block.below(0x20))
     }
 
-    /// Writes the first bytes of a block.
+    /// Writes the first `size` bytes of a block.
     @inline(__always)
     private mutating func put(_ block: ByteBlock, _ size: Int) {
         if let target = unsafe room(for: ByteBlock.scalarCount) {
@@ -54,14 +54,14 @@ extension JSONWriter {
         }
     }
 
-    /// Writes the last bytes of a block with one store, which overwrites the preceding bytes with the same values.
+    /// Writes the last `size` bytes of a block with one store, which overwrites the preceding bytes with the same values.
     @inline(__always)
     private mutating func put(last size: Int, of block: ByteBlock) {
         guard let target = unsafe advance(by: size) else { return }
         unsafe (target + (size &- ByteBlock.scalarCount)).storeBytes(of: block, as: ByteBlock.self)
     }
 
-    /// Writes 8 to 15 bytes if none has to be escaped.
+    /// Writes 8 to 15 bytes and returns true if none has to be escaped; otherwise writes nothing and returns false.
     private mutating func putVerbatim(_ text: RawSpan) -> Bool {
         let last = text.byteCount &- MemoryLayout<UInt64>.size
         let words = (text.word(at: 0), text.word(at: last))
@@ -72,7 +72,7 @@ extension JSONWriter {
         return true
     }
 
-    /// Whether one of eight bytes has to be escaped.
+    /// Returns whether any of eight bytes has to be escaped.
     @inline(__always)
     private static func isSpecial(_ word: UInt64) -> Bool {
         // Subtracting `n` from a smaller byte borrows, which sets the highest bit; bytes that already have it are masked out.

@@ -75,7 +75,7 @@ extension JSONWriter {
         number(value)
     }
 
-    /// Writes a member with a name that needs escaping. Both are valid UTF-8.
+    /// Writes a member with a name that needs escaping. Name and value are valid UTF-8.
     package mutating func member(named name: [UInt8], _ value: [UInt8]) {
         // As above.
         self.name(unsafe name.span.bytes)
@@ -170,7 +170,7 @@ extension JSONWriter {
         }
     }
 
-    /// Two digits, the first in the lower byte.
+    /// Returns the two digits of a number below 100, the first digit in the lower byte.
     @inline(__always)
     private static func digits(pair: UInt64) -> UInt16 {
         let value = UInt32(truncatingIfNeeded: pair)

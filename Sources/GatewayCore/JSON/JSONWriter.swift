@@ -1,7 +1,7 @@
 /// A writer of one JSON text (RFC 8259) into borrowed memory.
 ///
 /// When the memory is full, the writer stops storing but continues counting, so that ``count`` is the size that the text needs.
-/// `appendJSON` thus reserves memory once for a whole message instead of once for each part, and a part costs a comparison and its stores.
+/// `appendJSON` thus reserves memory once for a whole message, and each part of the text costs only a bounds check and its stores.
 /// The writer inserts the separators of members and elements, and allocates nothing.
 ///
 /// The writer is safe: each store is preceded by a bounds check, and the memory outlives the closure that receives the writer.

@@ -4,7 +4,7 @@ package struct AudioFormat: Hashable, Sendable {
         case pcm16, mulaw, alaw, opus
         case oggOpus = "ogg_opus"
         case webmOpus = "webm_opus"
-        // Stored records number the codecs in this order: append new ones.
+        // Stored records number the codecs in declaration order: add new cases at the end.
         case mp4AAC = "mp4_aac"
     }
 

@@ -4,8 +4,8 @@ typealias ByteBlock = SIMD16<UInt8>
 /// A Boolean for each byte of a ``ByteBlock``.
 typealias ByteLanes = SIMDMask<SIMD16<Int8>>
 
-/// Comparisons with one value, which is broadcast to a vector first: the standard library's comparisons with a scalar, and those of wider
-/// vectors, are compiled to a loop over lanes.
+/// Comparisons of each byte with one value. The value is broadcast to a vector first, because the compiler turns the standard library's
+/// comparisons with a scalar, and comparisons of wider vectors, into a loop over lanes.
 extension SIMD where Self == ByteBlock {
     @inline(__always)
     func equal(to value: UInt8) -> ByteLanes { self .== ByteBlock(repeating: value) }

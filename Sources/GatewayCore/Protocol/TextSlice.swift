@@ -4,7 +4,7 @@ package struct TextSlice: Hashable, Sendable {
     package var start: Int
     /// The number of raw bytes between the quotes.
     package var rawCount: Int
-    /// Bytes of UTF-8 after unescaping and sanitizing, which limits apply to.
+    /// The number of bytes of UTF-8 after unescaping and sanitizing; limits apply to this size.
     package var count: Int
     /// Whether the raw bytes equal the text: no escapes, no characters to remove.
     package var isVerbatim: Bool
@@ -17,7 +17,7 @@ package struct TextSlice: Hashable, Sendable {
     }
 }
 
-/// The position of a JSON number in a scanned message, which is echoed verbatim.
+/// The position of a JSON number in a scanned message. The gateway echoes the number verbatim.
 package struct NumberSlice: Hashable, Sendable {
     package var start: Int
     package var count: Int

@@ -23,14 +23,14 @@ package enum Base64 {
             last = sextet
             offset &+= 1
         }
-        // With padding, the loop above has set `last`, the last character before it: the body isn't a multiple of 16.
+        // With padding, the body isn't a multiple of 16 characters, so the loop above has set `last` to the last one.
         return last & unusedBits(padding: text.byteCount &- body) == 0
     }
 
     /// Appends the decoded bytes of `text`; appends nothing and returns false if it is invalid.
     package static func decode(_ text: RawSpan, into bytes: inout [UInt8]) -> Bool {
         guard let count = decodedCount(of: text) else { return false }
-        // Adding no capacity to an empty array writes to the empty storage that all threads share.
+        // Adding a capacity of 0 to an empty array would write to the empty-array storage that all threads share.
         guard count > 0 else { return true }
         let start = bytes.count
         bytes.append(addingCapacity: count) { $0.append(repeating: 0, count: count) }
@@ -49,7 +49,7 @@ package enum Base64 {
         return decode(unsafe text.span.bytes, into: &bytes)
     }
 
-    /// Decodes into the bytes from `start`, which have room for the whole result.
+    /// Decodes into `bytes`, which has room for the whole result from `start`.
     private static func decode(_ text: RawSpan, into bytes: inout [UInt8], at start: Int) -> Bool {
         let body = text.byteCount &- paddingCount(of: text)
         var output = bytes.mutableSpan

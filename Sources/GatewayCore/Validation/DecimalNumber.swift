@@ -6,7 +6,7 @@ struct DecimalNumber {
     private(set) var isTooLarge = false
     private(set) var hasFraction = false
 
-    /// The limit that exponents are clamped to; no message has enough digits for greater ones to matter.
+    /// The limit that exponents are clamped to. No message has enough digits for a greater exponent to change the value.
     private static let largestExponent = 1 << 40
 
     /// Nil for anything but a number.
@@ -17,20 +17,20 @@ struct DecimalNumber {
         isNegative = bytes.byte(at: value.start) == UInt8(ascii: "-")
         let start = isNegative ? value.start + 1 : value.start
         let (point, end) = Self.ends(from: start, to: value.end, in: bytes)
-        // Digits that remain before the point after the exponent has moved it.
-        var places = point - start + Self.exponent(from: end, to: value.end, in: bytes)
+        // The number of digits before the decimal point once the exponent is applied.
+        var integerDigits = point - start + Self.exponent(from: end, to: value.end, in: bytes)
         for offset in start..<end where offset != point {
             let digit = bytes.byte(at: offset) &- 0x30
-            if places > 0 {
+            if integerDigits > 0 {
                 append(digit)
-                places -= 1
+                integerDigits -= 1
             } else if digit != 0 {
                 hasFraction = true
             }
         }
-        while places > 0, magnitude > 0, !isTooLarge {
+        while integerDigits > 0, magnitude > 0, !isTooLarge {
             append(0)
-            places -= 1
+            integerDigits -= 1
         }
     }
 
@@ -41,9 +41,9 @@ struct DecimalNumber {
     var roundedDown: UInt64 { isNegative ? 0 : magnitude }
 
     private mutating func append(_ digit: UInt8) {
-        let (tens, isOver) = magnitude.multipliedReportingOverflow(by: 10)
-        let (sum, isOverByDigit) = tens.addingReportingOverflow(UInt64(digit))
-        isTooLarge = isTooLarge || isOver || isOverByDigit
+        let (tens, multiplicationOverflows) = magnitude.multipliedReportingOverflow(by: 10)
+        let (sum, additionOverflows) = tens.addingReportingOverflow(UInt64(digit))
+        isTooLarge = isTooLarge || multiplicationOverflows || additionOverflows
         magnitude = isTooLarge ? .max : sum
     }
 

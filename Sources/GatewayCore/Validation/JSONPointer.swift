@@ -4,7 +4,7 @@ enum JSONPointer {
     static let maximumKeyLength = 128
 
     /// Returns a pointer to the member `key` of `parent`, or to `parent` when the key is longer than ``maximumKeyLength`` or contains
-    /// characters that sanitizing removes: client input is returned and logged only bounded and sanitized. Nil for the root.
+    /// characters that sanitizing removes. Errors and logs thus contain client input only bounded and sanitized. Nil for the root.
     static func string(to key: TextSlice, in parent: StaticString, of bytes: RawSpan) -> String? {
         var pointer: [UInt8] = []
         pointer.append(parent)

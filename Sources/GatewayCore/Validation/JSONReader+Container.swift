@@ -1,7 +1,8 @@
 extension JSONReader {
     /// Skips and checks the object or array that opens at the position; duplicate keys in it are accepted.
     ///
-    /// The open containers are the bits of one word, the innermost the lowest, so that hostile nesting costs neither stack nor memory.
+    /// One word has a bit for each open container, the innermost in the lowest bit: 1 for an object, 0 for an array. Hostile nesting thus
+    /// costs neither stack nor memory.
     mutating func container(_ kind: JSONValue.Kind, in bytes: RawSpan, depth: Int) throws(JSONSyntaxError) -> JSONValue {
         let start = position
         var objects: UInt64 = 0

@@ -13,7 +13,7 @@ extension JSONReader {
         return try restOfString(in: bytes, start: start)
     }
 
-    /// Continues a string that began at `start` after its first plain text, which didn't end with the closing quote.
+    /// Reads the rest of a string that begins at `start`, from the first byte that may need unescaping or sanitizing.
     private mutating func restOfString(in bytes: RawSpan, start: Int) throws(JSONSyntaxError) -> JSONValue {
         // Bytes that unescaping and sanitizing remove.
         var removed = 0
@@ -45,8 +45,8 @@ extension JSONReader {
         }
     }
 
-    /// Returns the offset of the first byte from `start` that is a quote, a backslash, a control, DEL or the possible lead of a C1 control;
-    /// the end of the span if there is none.
+    /// Returns the offset of the first byte from `start` that is a quote, a backslash, a control, DEL or the possible lead byte of a C1
+    /// control; the end of the span if there is none.
     @inline(__always)
     private static func endOfPlainText(in bytes: RawSpan, from start: Int) -> Int {
         var offset = start

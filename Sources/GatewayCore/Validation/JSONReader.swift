@@ -1,6 +1,6 @@
-/// A pull parser for strict JSON (RFC 8259), without recursion and allocation.
+/// A pull parser for strict JSON (RFC 8259), without recursion or allocation.
 ///
-/// Every call gets the same span.
+/// All calls must be passed the same span.
 struct JSONReader {
     var position: Int
     /// The maximum nesting depth, where the message itself is 1. At most ``ValidationRules/maximumNesting``.
@@ -120,7 +120,7 @@ struct JSONReader {
         position < bytes.byteCount && bytes.byte(at: position) == byte
     }
 
-    /// Returns whether all eight bytes are digits: the upper half of each is 3, also after adding 6.
+    /// Returns whether all eight bytes are digits: the upper four bits of each are 3, and remain 3 after adding 6.
     @inline(__always)
     private static func areDigits(_ word: UInt64) -> Bool {
         let upper: UInt64 = 0xF0F0_F0F0_F0F0_F0F0

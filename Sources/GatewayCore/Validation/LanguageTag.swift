@@ -1,4 +1,4 @@
-/// BCP 47 language tags.
+/// The syntax of BCP 47 language tags.
 package enum LanguageTag {
     /// The maximum length of a tag in bytes.
     package static let maximumLength = 64

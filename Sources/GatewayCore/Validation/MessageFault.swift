@@ -1,4 +1,4 @@
-/// A fault in a client message: a cheap form of the error, without a correlation id.
+/// A fault in a client message. Cheaper than the ``GatewayError`` created from it, which has a correlation id.
 package struct MessageFault: Error, Sendable {
     package var reason: ErrorReason
     package var code: ErrorCode { reason.code }
@@ -8,7 +8,7 @@ package struct MessageFault: Error, Sendable {
     package var replyTo: MessageID?
     /// The offset in the message in bytes; shown in development only.
     package var offset: Int?
-    /// Whether the message's type is `audio`: the chunks after a rejected opening are ignored.
+    /// Whether the message's type is `audio`. The session discards the chunks that follow a rejected opening.
     package var isAudio = false
 
     package init(

@@ -1,5 +1,5 @@
 extension MessageScanner {
-    /// Returns the sanitized text of a string; nil if it is too long for a name.
+    /// Returns the sanitized text of a string; nil for other kinds of values and for strings that are too long for a name.
     @inline(__always)
     mutating func shortText(_ value: JSONValue, in bytes: RawSpan) -> ShortText? {
         guard value.kind == .string, value.count <= ShortText.maximumCount else { return nil }
@@ -15,7 +15,7 @@ extension MessageScanner {
         value.text.append(to: &scratch, from: bytes)
         // `UInt8` has no padding that could be read.
         let result = body(unsafe scratch.span.bytes)
-        // The buffer is kept for names, but not for recordings.
+        // The buffer is reused if it is small; one that held a recording is freed.
         if scratch.capacity > 4096 { scratch = [] }
         return result
     }
@@ -76,7 +76,7 @@ extension MessageScanner {
     /// Returns the value of a non-negative integer such as `16000`, `16000.0` or `1.6e4`; nil for other values and beyond 64 bits.
     static func unsigned(_ value: JSONValue, in bytes: RawSpan) -> UInt64? { DecimalNumber(value, in: bytes)?.whole }
 
-    /// Returns any number rounded down, negative ones as 0: players report fractions, and may report slightly negative positions.
+    /// Returns a number rounded down, or 0 for a negative one: players report fractions, and may report slightly negative positions.
     func playedMilliseconds(in bytes: RawSpan) throws(MessageFault) -> Int64? {
         guard let value = fields[.playedMilliseconds] else { return nil }
         guard let number = DecimalNumber(value, in: bytes) else {

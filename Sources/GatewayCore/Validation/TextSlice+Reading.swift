@@ -17,7 +17,7 @@ extension TextSlice {
 
     /// Appends the text unescaped, and optionally sanitized; keys are compared unsanitized.
     func append(sanitized: Bool, to bytes: inout [UInt8], from span: RawSpan) {
-        // Unescaping never lengthens a text. The exact size is known only for sanitized texts, which are the ones that are kept.
+        // Unescaping never lengthens a text. The exact size is known only for sanitized texts, and only those are stored.
         bytes.append(addingCapacity: (sanitized ? count : rawCount) &+ ByteBlock.scalarCount) { output in
             // The closure reports how many bytes it has initialized.
             unsafe output.withUnsafeMutableBufferPointer { target, written in
@@ -26,8 +26,8 @@ extension TextSlice {
         }
     }
 
-    /// Copies whole blocks, and steps back to the first byte of a block that can't be copied verbatim. Escapes are complete, because the
-    /// string was scanned; otherwise the text ends there.
+    /// Copies whole blocks, and steps back to the first byte of a block that can't be copied verbatim. All escapes are complete, because
+    /// the string was scanned; an incomplete escape would end the text.
     private func unescape(to target: UnsafeMutableBufferPointer<UInt8>, sanitized: Bool, from span: RawSpan) -> Int {
         let end = min(start &+ rawCount, span.byteCount)
         // Each step writes at most one block.

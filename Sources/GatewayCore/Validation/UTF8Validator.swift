@@ -1,4 +1,4 @@
-/// An incremental UTF-8 validator (RFC 3629), which rejects at the first byte that can't be part of valid text.
+/// An incremental UTF-8 validator (RFC 3629) that rejects a text at the first byte that can't be part of valid UTF-8.
 ///
 /// Overlong forms, surrogates and code points above U+10FFFF are rejected by the bounds that the lead byte sets for the second byte
 /// (Unicode, table 3-7), so an invalid character is detected before it is complete.
@@ -31,7 +31,7 @@ package struct UTF8Validator: Sendable {
                 offset = Self.endOfWholeBlocks(in: bytes, from: offset)
                 guard offset < count else { return true }
             }
-            // Characters that cross the bounds of a piece, and those in invalid or partial blocks, are checked byte by byte.
+            // Characters split between calls, and those in invalid or partial blocks, are checked byte by byte.
             guard accept(bytes.byte(at: offset)) else { return false }
             offset &+= 1
         }
@@ -62,7 +62,8 @@ package struct UTF8Validator: Sendable {
 
     // MARK: Sixteen bytes at a time
 
-    /// Returns the start of the first character that whole blocks don't show to be valid. `start` is the start of a character.
+    /// Validates whole blocks, and returns the start of the first character that has to be checked byte by byte. `start` is the start of a
+    /// character.
     @inline(__always)
     private static func endOfWholeBlocks(in bytes: RawSpan, from start: Int) -> Int {
         let count = bytes.byteCount
@@ -116,7 +117,7 @@ private struct UTF8Block {
         let mustContinue = before.atLeast(0xC0) .| before2.atLeast(0xE0) .| before3.atLeast(0xF0)
         let misplaced = byte.isContinuation .^ mustContinue
         let never = byte.equal(to: 0xC0) .| byte.equal(to: 0xC1) .| byte.atLeast(0xF5)
-        // Lead bytes with special bounds for the second byte, which few scripts use.
+        // Lead bytes with special bounds for the second byte; few scripts use them.
         let strict = before.equal(to: 0xE0) .| before.equal(to: 0xED) .| before.atLeast(0xF0)
         if BlockMask(strict).isEmpty {
             isValid = BlockMask(misplaced .| never).isEmpty

@@ -2,7 +2,7 @@
 ///
 /// A size of 0 disables the limit, as everywhere in the configuration.
 package struct ValidationRules: Sendable {
-    /// The maximum JSON nesting depth regardless of the configuration: open containers are the bits of one 64-bit word.
+    /// The maximum JSON nesting depth regardless of the configuration: `JSONReader` has one bit of a 64-bit word for each open container.
     package static let maximumNesting = 64
 
     /// `messages.max_bytes`: the raw size of any message except audio with `data`.

@@ -4,7 +4,7 @@ package struct AckMessage: OutgoingMessage {
     package var id: MessageID
     /// Whether the message had been accepted before.
     package var isDuplicate = false
-    /// Chunks of the recording accepted so far.
+    /// The number of accepted chunks of the audio stream; nil unless the acknowledged message belongs to one.
     package var chunks: UInt64?
 
     package init(_ id: MessageID, isDuplicate: Bool = false, chunks: UInt64? = nil) {

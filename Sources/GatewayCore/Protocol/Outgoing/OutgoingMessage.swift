@@ -4,7 +4,7 @@
 package protocol OutgoingMessage: ~Copyable {
     /// The value of `type`.
     static var type: StaticString { get }
-    /// The estimated size of the message in bytes. An estimate that is too small costs a second pass.
+    /// The estimated size of the message in bytes. If the estimate is too small, the message is written twice.
     var expectedBytes: Int { get }
     /// Writes the members after `type` and `seq`.
     func write(to writer: inout JSONWriter)

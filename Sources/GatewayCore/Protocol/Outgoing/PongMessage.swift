@@ -1,9 +1,9 @@
 /// The response to `ping`.
 ///
-/// Not an ``OutgoingMessage``, because it echoes a number from the bytes of the ping.
+/// Not an ``OutgoingMessage``, because writing a pong requires the bytes of the ping, whose `ts` is echoed verbatim.
 package struct PongMessage {
     package var id: MessageID?
-    /// `ts` of the ping.
+    /// The position of `ts` in the ping.
     package var timestamp: NumberSlice?
     /// Unix milliseconds.
     package var serverTime: Int64

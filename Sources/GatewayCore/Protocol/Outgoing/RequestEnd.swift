@@ -1,7 +1,8 @@
 /// Whether a message is the last one of its request, with the additional members of the last message.
 package enum RequestEnd: Sendable, Hashable {
+    /// More messages of the request follow.
     case open
-    /// The epilogue is nil when the request was cancelled or its session was restored.
+    /// The last message. The epilogue is nil when the request was cancelled or its session was restored.
     case done(UpstreamEvent.Epilogue?)
 
     /// The maximum size of the members in bytes.

@@ -17,6 +17,7 @@ package struct SessionMessage: OutgoingMessage {
     /// The token in base64url, as sent to the client.
     package var resumeToken: [UInt8]
     package var isResumed: Bool
+    /// Whether messages after the client's `last_seq` are lost.
     package var isLost: Bool
     package var resumeError: ResumeError?
     package var lastSequence: UInt64

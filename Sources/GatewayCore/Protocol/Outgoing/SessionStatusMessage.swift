@@ -1,7 +1,7 @@
 /// The response to a `status` without a state: the counters, memory usage and remaining limits of the session.
 package struct SessionStatusMessage: OutgoingMessage {
     package static let type: StaticString = "status"
-    /// `id` of the request.
+    /// The `id` of the client's `status`.
     package var id: MessageID?
     package var session: ULID
     package var counts: SessionCounts
@@ -13,7 +13,7 @@ package struct SessionStatusMessage: OutgoingMessage {
     package var memory: MemoryUsage
     /// The memory budget in bytes; 0 for none.
     package var memoryBudget: Int
-    /// The currently available units by configuration key; disabled limits are omitted.
+    /// The remaining units of each limit by configuration key; disabled limits are omitted.
     package var limits: [(name: StaticString, units: Double)]
     package var upstream: UpstreamState
 
