@@ -5,11 +5,11 @@ package import NIOCore
 import Glibc
 #endif
 
-/// Controls when the listener accepts: accepting pauses at `connections.max_sockets` and shortly after the system ran out of descriptors or
-/// memory, and ends when the gateway drains.
+/// Controls when the listener accepts connections. Accepting pauses at `connections.max_sockets` and for ``retryDelay`` after the system ran
+/// out of descriptors or memory, and ends when the gateway drains.
 ///
-/// Accepting pauses by withholding the listener's `read`, which deregisters it from the selector: nothing spins, and clients wait in the
-/// backlog.
+/// To pause, the gate withholds the listener's `read`, which deregisters the listener from the selector: the event loop doesn't spin, and
+/// clients wait in the backlog.
 package final class AcceptGate: ChannelDuplexHandler {
     package typealias InboundIn = any Channel
     package typealias InboundOut = any Channel
@@ -22,7 +22,7 @@ package final class AcceptGate: ChannelDuplexHandler {
     private var isWaitingForDescriptors = false
     private var isClosed = false
 
-    /// The pause in accepting after EMFILE, ENFILE, ENOBUFS or ENOMEM.
+    /// How long accepting pauses after EMFILE, ENFILE, ENOBUFS or ENOMEM.
     package static let retryDelay = TimeAmount.milliseconds(250)
 
     /// - Parameters:

@@ -14,8 +14,7 @@ package enum ConnectionPipeline {
 
         var tls: TLSHandler?
         if let context {
-            let ids = loop
-            tls = try TLSHandler(server: context, buffers: loop.tls) { "\(ids.effects.ids.ulid(at: LoopClock.wallMilliseconds()))" }
+            tls = try TLSHandler(server: context, buffers: loop.tls) { "\(loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()))" }
         } else {
             connection.phase = .head
         }
@@ -51,7 +50,8 @@ package enum ConnectionPipeline {
         return connection
     }
 
-    /// The close code that the counters use: the gateway's own codes, 1005 and 1006 as they are; any other code of a client as 3000.
+    /// Returns the close code for the counters: the gateway's own codes, 1005 and 1006 unchanged, any other code of a client as 3000, and a
+    /// missing one as 1006.
     private static func counted(_ code: UInt16?) -> UInt16 {
         guard let code, code != 1005 else { return code ?? 1006 }
         return code == 1006 || CloseCode(rawValue: code) != nil ? code : 3000

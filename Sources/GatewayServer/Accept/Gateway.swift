@@ -11,7 +11,7 @@ import Synchronization
 package final class Gateway: Service {
     private let group: MultiThreadedEventLoopGroup
     private let shards: [NIOLoopBound<GatewayShard>]
-    /// The positions in ``shards`` by loop number, as ``SessionRegistry`` numbers the loops.
+    /// The positions in ``shards`` by the loop number of ``SessionRegistry``.
     private let positions: [Int: Int]
     private let shared: SharedGateway
     private let tls: TLSContextStore?
@@ -114,8 +114,8 @@ package final class Gateway: Service {
                 return Task.isCancelled
             }
             group.addTask { [self] in
-                // glibc never returns the memory that a wave of connections has freed unless asked to. Not on the event loops: it takes
-                // milliseconds.
+                // glibc returns the memory that a wave of connections has freed only when `malloc_trim` is called, which takes
+                // milliseconds and therefore doesn't run on an event loop.
                 while (try? await Task.sleep(for: sweep)) != nil {
                     malloc_trim(0)
                     shared.archive.sweep(endedBefore: LoopClock.wallMilliseconds() &- reportRetention.withLock { $0.clampedMilliseconds })
@@ -152,8 +152,8 @@ package final class Gateway: Service {
             .childChannelOption(.tcpOption(Self.notSentLowWatermark), value: Self.unsentBytes)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 * 1024, high: 128 * 1024))
-            // A client that sends without pause alternates with the others. The exception: when it closes, NIO reads what the kernel still
-            // buffers in one go. `ReceiveAllocator` relies on this, too.
+            // One read at a time, so that a client that sends without pause can't starve the others. Exception: after the client closes, NIO
+            // reads everything that the kernel still buffers. `ReceiveAllocator` relies on this limit, too.
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -241,9 +241,9 @@ package final class Gateway: Service {
         try? await channel?.triggerUserOutboundEvent(AcceptGate.LimitsChanged()).get()
     }
 
-    /// Calls `body` on the event loop of a session. Retries when the session was being transferred to another loop.
+    /// Calls `body` on the event loop of a session. Retries while the session is being transferred to another loop.
     private func find<Value: Sendable>(_ id: ULID, _ body: @escaping @Sendable (LocalSessionTable) -> Value?) async -> Value? {
-        for _ in 0..<Self.maximumTransfers {
+        for _ in 0..<Self.maximumLookups {
             guard let number = shared.sessions.loop(of: id), let position = positions[number] else { return nil }
             let bound = shards[position]
             if let value = try? await bound.eventLoop.submit({ body(bound.value.sessions) }).get() { return value }
@@ -251,7 +251,7 @@ package final class Gateway: Service {
         return nil
     }
 
-    private static let maximumTransfers = 100
+    private static let maximumLookups = 100
 
     package var rejectedByAddress: UInt64 { rejectedAddresses.load(ordering: .relaxed) }
 

@@ -11,7 +11,7 @@ package final class GatewayShard {
     private var nextSweep: Instant
     private var nextDetachedTick: Instant
 
-    /// The time between two ticks; deadlines are checked every 100 ms.
+    /// The interval at which deadlines are checked.
     package static let tickInterval = TimeAmount.milliseconds(100)
     private static let detachedTickInterval = Instant.Duration.milliseconds(500)
 
@@ -28,7 +28,7 @@ package final class GatewayShard {
         let now = loop.tick()
         connections.tick(now: now, restInterval: loop.settings.restInterval)
         loop.upstreams.tick(now: now)
-        // Every half second: deadlines of detached sessions act within a second.
+        // Every half second, so that a detached session ends at most a second after its deadline.
         if now >= nextDetachedTick {
             let passed = max(.zero, now - nextDetachedTick) + Self.detachedTickInterval
             nextDetachedTick = now + Self.detachedTickInterval

@@ -16,9 +16,10 @@ package enum LoopScheduling {
     /// The shortest time slice that Linux allows.
     package static let timeSliceNanoseconds: UInt64 = 100_000
 
-    /// Shortens the time slice of the calling thread, an event loop's. Threads that it starts get the default slice.
+    /// Shortens the time slice of the calling thread, which must be an event loop's. Threads started by it get the default slice.
     ///
-    /// No effect before Linux 6.12, where it isn't permitted, and under a policy other than SCHED_OTHER, which was then set deliberately.
+    /// Has no effect before Linux 6.12, if the system call isn't permitted, or under a policy other than SCHED_OTHER, which was set
+    /// deliberately.
     static func shortenTimeSlice() {
         var scheduling = parley_scheduling()
         guard parley_get_scheduling(0, &scheduling) == 0, scheduling.policy == UInt32(SCHED_OTHER) else { return }

@@ -16,7 +16,7 @@ package final class Connection {
     package let client: ClientAddress
     package let acceptedAt: Instant
     package var phase = Phase.handshake
-    /// The time at which ``ConnectionTable`` ticks an upgraded connection, or aborts one that isn't upgraded or lingers.
+    /// The time at which ``ConnectionTable`` ticks an upgraded connection, or aborts a connection that is lingering or not upgraded yet.
     package var deadline: Instant
     package var socket: (any ConnectionSocket)?
     /// Closes the socket at once.
@@ -51,6 +51,7 @@ package final class Connection {
         self.abort = abort
     }
 
+    /// Records the close code and the reason for the log. Only the first call has an effect.
     package func ended(code: UInt16? = nil, reason: String) {
         guard closeReason == nil else { return }
         closeCode = code

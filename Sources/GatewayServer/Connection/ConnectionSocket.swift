@@ -1,6 +1,6 @@
 package import GatewayCore
 
-/// An upgraded connection, as its event loop and session use it.
+/// The interface of an upgraded connection to its event loop and session.
 package protocol ConnectionSocket: AnyObject {
     /// Checks deadlines.
     func tick()
@@ -9,7 +9,7 @@ package protocol ConnectionSocket: AnyObject {
     /// Announces the close: sends `goaway` if the application has such a message.
     func goAway(reason: StaticString, deadlineMilliseconds: Int64)
     func close(_ closing: Closing)
-    /// Closes a connection whose session was taken over by another one: no message is read or sent any more.
+    /// Closes a connection whose session was taken over by another connection: no further message is read or sent.
     func retire(_ closing: Closing)
     /// Sends the replies that waited for a commit up to `ticket`.
     func release(upTo ticket: UInt64)

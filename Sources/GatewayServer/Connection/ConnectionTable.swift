@@ -25,16 +25,16 @@ package final class ConnectionTable {
     ///
     /// - Parameter interval: the time until the next tick of a connection without an earlier deadline
     package func tick(now: Instant, restInterval interval: Instant.Duration) {
-        // A closed connection removes itself. The last connection moves to its index and may wait for the next tick.
+        // A closed connection removes itself, and the last one moves to its index. That connection may wait for the next tick.
         var index = 0
         while index < connections.count {
             let connection = connections[index]
-            if connection.deadline <= now { act(on: connection, now: now, restInterval: interval) }
+            if connection.deadline <= now { handleDeadline(on: connection, now: now, restInterval: interval) }
             index += 1
         }
     }
 
-    private func act(on connection: Connection, now: Instant, restInterval: Instant.Duration) {
+    private func handleDeadline(on connection: Connection, now: Instant, restInterval: Instant.Duration) {
         switch connection.phase {
         case .webSocket:
             connection.deadline = now + restInterval

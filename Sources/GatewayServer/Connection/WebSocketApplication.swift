@@ -7,7 +7,7 @@ package import NIOCore
 /// The handler queries the application twice: ``reading`` before it reads and ``prepareToWrite()`` before it writes. All other calls are
 /// events.
 package protocol WebSocketApplication: AnyObject {
-    /// Opens the application. Called once, in the input of the upgrade.
+    /// Opens the application. Called once, while the upgrade is handled.
     func open()
 
     /// The permission to read the next message. Queried only when a compressed message can be skipped.
@@ -34,7 +34,7 @@ package protocol WebSocketApplication: AnyObject {
     ///
     /// - Returns: the rejected requests; nil when the connection must close.
     func commitFailed() -> Set<RequestKey>?
-    /// Handles passed deadlines.
+    /// Handles the deadlines that have passed.
     ///
     /// - Returns: whether the connection has heartbeats and an age limit.
     func tick() -> Bool
@@ -55,7 +55,7 @@ package struct ReadingPermission: Sendable {
 package struct WritingState: Sendable {
     /// The ticket of the commit that the replies wait for; nil to send them now.
     package var awaitedTicket: UInt64?
-    /// Whether the `session` message no longer waits for a commit. Nothing is sent before it.
+    /// Whether the `session` message no longer waits for a commit. No other message is sent before it.
     package var isSessionMessageDurable = true
     /// How long the replies may be delayed to share a write with the response; nil to send them now.
     package var replyDelay: Instant.Duration?

@@ -22,7 +22,7 @@ extension WebSocketHandler {
 
     private var closeDeadline: Instant { loop.effects.now + loop.settings.closeTimeout }
 
-    /// Sends the close frame after everything sent before, and waits for the peer's.
+    /// Sends the close frame after all pending bytes, and waits for the peer's close frame.
     func begin(_ closing: Closing) {
         loop.effects.closing = nil
         guard case .open = state else { return }
@@ -32,7 +32,7 @@ extension WebSocketHandler {
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
         state = .closing(until: closeDeadline)
         reader.discardMessages()
-        // A flooding client won't stop: nothing more is parsed, not even for its close frame.
+        // A flooding client won't stop, so nothing more is parsed, not even to find its close frame.
         if closing.code == .tooManyViolations { state = .closed(until: closeDeadline) }
         connection.deadline = loop.effects.now + min(loop.settings.closeTimeout, loop.settings.restInterval)
         disconnect()
@@ -59,8 +59,8 @@ extension WebSocketHandler {
         if case .open = state {
             connection.ended(code: code ?? 1005, reason: "closed by the client")
             bufferLastReplies()
-            // Replies to messages of the same read and waiting messages are sent before the close frame, as if the client had sent it
-            // separately.
+            // Replies to messages of the same read, and waiting messages, are sent before the close frame, as if the client's close frame
+            // had arrived in a read of its own.
             if isWritable { application.write(to: &backlog, writer: &writer) }
             writer.writeCloseReply(code, to: &backlog)
         }

@@ -69,7 +69,7 @@ extension WebSocketHandler {
         if let tls { tls.send(plaintext: output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
     }
 
-    /// Whether so few bytes are pending that more may be written to the socket.
+    /// Whether the socket accepts further bytes: few enough are pending.
     var isWritable: Bool { tls?.canSendDirectly == true || context?.channel.isWritable ?? false }
 
     private func canSend(_ context: ChannelHandlerContext) -> Bool {
@@ -105,7 +105,7 @@ extension WebSocketHandler {
         guard !loop.effects.replies.isEmpty else { return }
         if case .open = state, let ticket = writing.awaitedTicket {
             if held.last?.ticket != ticket { held.append(HeldReplies(ticket: ticket)) }
-            // Replies keep their order, except while the store fails: then only promises wait for it.
+            // Replies keep their order, except while the store fails: then only the replies that depend on the commit wait.
             loop.effects.hold(in: &held[held.count - 1], awaitingCommitOnly: writing.isSessionMessageDurable && loop.effects.rejectsWork)
         }
         writeReplies(to: &output)
@@ -133,8 +133,8 @@ extension WebSocketHandler {
         collectReplies(into: &backlog, writing)
     }
 
-    /// Moves the last replies to the backlog before the close frame. Promises that wait for a commit are dropped: they can no longer be
-    /// fulfilled.
+    /// Moves the last replies to the backlog before the close frame. Replies that depend on a commit are dropped: the connection closes
+    /// without waiting for it.
     func bufferLastReplies() {
         held = []
         if !isDisconnected, application.prepareToWrite().awaitedTicket != nil { loop.effects.dropRepliesAwaitingCommit() }

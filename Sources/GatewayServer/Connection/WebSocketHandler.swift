@@ -116,7 +116,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         context.fireChannelInactive()
     }
 
-    /// Performs `body` as the handling of an input, and sends its effects.
+    /// Handles an input by calling `body`, and sends the effects.
     func handleInput(_ body: () -> Void) {
         let begun = loop.beginInput()
         body()
@@ -126,7 +126,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         }
     }
 
-    /// Parses inbound bytes. `buffer` is used in place.
+    /// Parses inbound bytes in place.
     package func receive(_ buffer: inout ByteBuffer) {
         connection.bytesIn &+= UInt64(buffer.readableBytes)
         loop.counters.bytesIn &+= UInt64(buffer.readableBytes)

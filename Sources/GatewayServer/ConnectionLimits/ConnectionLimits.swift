@@ -19,8 +19,8 @@ package final class ConnectionLimits: Sendable {
             self.handshakesPerSecond = handshakesPerSecond
         }
 
-        /// The limit of sockets by address, including handshakes: above the limit of WebSockets, so that rejected clients receive 429, but
-        /// low enough that one address can't occupy the listener.
+        /// The limit on sockets per address, including handshakes. It is higher than the limit on WebSockets, so that rejected clients
+        /// receive 429, but low enough that one address can't occupy the listener.
         var socketsPerAddress: Int { webSocketsPerAddress == 0 ? 0 : 2 * webSocketsPerAddress + 16 }
     }
 
@@ -52,7 +52,7 @@ package final class ConnectionLimits: Sendable {
             sweepAt = max(1024, 2 * usages.count)
         }
 
-        /// With a limit of handshakes, an entry also counts recent handshakes; then only a sweep removes it.
+        /// With a handshake limit, the entry also counts recent handshakes, so only a sweep removes it.
         mutating func removeIfUnused(_ address: ClientAddress) {
             guard policy.handshakesPerSecond == 0, let usage = usages[address] else { return }
             if usage.sockets <= 0, usage.webSockets <= 0 { usages[address] = nil }
@@ -105,7 +105,7 @@ package final class ConnectionLimits: Sendable {
 
     /// Admits an upgrade and counts the WebSocket until ``releaseWebSocket(of:)``.
     ///
-    /// - Returns: the limit that rejects it; nil when it is admitted.
+    /// - Returns: the limit that was reached; nil when the WebSocket is admitted.
     package func admitWebSocket(of address: ClientAddress) -> Rejection? {
         state.withLock { state in
             let policy = state.policy

@@ -3,7 +3,7 @@ import NIOCore
 
 /// The memory usage of an event loop's sessions, for `sessions.total_memory_budget`.
 extension EventLoopState {
-    /// The change of a loop's memory usage, in bytes, from which it is published to the other loops.
+    /// The change in a loop's memory usage, in bytes, at which the loop publishes it to the others.
     package static let memoryStep = 64 * 1024
 
     /// The memory usage of all sessions: this loop's current usage and the published usage of the others.
@@ -12,7 +12,7 @@ extension EventLoopState {
     /// Whether all sessions together use at least 90 % of `sessions.total_memory_budget`.
     package var isShortOfMemory: Bool { settings.memoryReclaim.isShort(totalMemory) }
 
-    /// Whether upstreams must wait, because sessions exceed the budget plus its overhead.
+    /// Whether no more events are requested from upstreams, because the sessions exceed the budget plus overhead.
     var isOverMemoryLimit: Bool { settings.memoryReclaim.isOverLimit(totalMemory) }
 
     /// The remaining bytes of the budget; zero or negative when it is exhausted.
@@ -24,8 +24,8 @@ extension EventLoopState {
     /// Adds a change of a session's memory usage, in bytes.
     func account(_ change: Int) {
         memory += change
-        let unknown = memory - publishedMemory
-        guard unknown >= Self.memoryStep || unknown <= -Self.memoryStep else { return }
+        let unpublished = memory - publishedMemory
+        guard unpublished >= Self.memoryStep || unpublished <= -Self.memoryStep else { return }
         publishMemory()
     }
 
@@ -37,7 +37,7 @@ extension EventLoopState {
         if change > 0, settings.memoryReclaim.isExhausted(total) { reclaimMemory() }
     }
 
-    /// Reclaims memory, then calls `completion` on this loop, which checks ``isShortOfMemory``.
+    /// Reclaims memory, then calls `completion` on this loop, even if ``isShortOfMemory`` is still true.
     func reclaimForNewSession(_ completion: @escaping () -> Void) {
         let bound = NIOLoopBound(completion, eventLoop: eventLoop)
         reclaimMemory { bound.eventLoop.execute { bound.value() } }

@@ -57,7 +57,7 @@ package final class EventLoopState {
     /// The time of the monotonic clock that all event loops share.
     var sharedNow: Instant { Instant(nanoseconds: clock.manual ?? LoopClock.monotonicNanoseconds()) }
 
-    /// Begins handling an input: the time doesn't change until ``endInput()``. Nested inputs belong to the outer one.
+    /// Begins handling an input: the time doesn't change until ``endInput()``. A nested input is part of the outer input.
     ///
     /// - Returns: whether this call began the input; then the caller must end it.
     package func beginInput() -> Bool {
@@ -78,7 +78,7 @@ package final class EventLoopState {
         time.inputTime = nil
     }
 
-    /// Performs `body` as the handling of an input.
+    /// Handles an input by calling `body`.
     func withInput(_ body: () -> Void) {
         let begun = beginInput()
         body()

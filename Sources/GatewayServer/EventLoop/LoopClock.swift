@@ -12,15 +12,15 @@ package final class LoopTime {
 
 /// The clock of one event loop: monotonic, and stopped while the process is suspended.
 ///
-/// After a suspension (SIGSTOP, a paused machine) all deadlines would have passed. Clients aren't responsible for that time: gaps between
-/// two ticks longer than ``longestTick`` are excluded.
+/// After a suspension (SIGSTOP, a paused machine) all deadlines would have passed through no fault of the clients. Therefore gaps between two
+/// ticks longer than ``longestTick`` are excluded.
 package struct LoopClock: Sendable {
     /// The longest gap between two ticks that counts as time, in nanoseconds. With ticks every 100 ms, a longer gap is a suspension, not
     /// load.
     package static let longestTick: Int64 = 3_000_000_000
 
     private var lastTick: Int64
-    private var missed: Int64 = 0
+    private var excluded: Int64 = 0
     private var latest: Instant
     /// A time set by tests in place of the system's clock.
     package var manual: Int64?
@@ -35,8 +35,8 @@ package struct LoopClock: Sendable {
     package mutating func now(monotonic: Int64) -> Instant {
         // The gap is also excluded between the resumption and the next tick.
         let gap = monotonic - lastTick
-        let read = Instant(nanoseconds: (gap > Self.longestTick ? lastTick : monotonic) - missed)
-        // A gap is excluded from the tick before it. If the clock was read after that tick, it stops rather than going back.
+        let read = Instant(nanoseconds: (gap > Self.longestTick ? lastTick : monotonic) - excluded)
+        // A gap begins at the tick before it. If the clock was read after that tick, the clock stops rather than going back.
         latest = max(latest, read)
         return latest
     }
@@ -60,7 +60,7 @@ package struct LoopClock: Sendable {
         let gap = monotonic - lastTick
         lastTick = monotonic
         guard gap > Self.longestTick else { return 0 }
-        missed += gap
+        excluded += gap
         return gap
     }
 

@@ -4,8 +4,8 @@ import Synchronization
 /// A memory reclaim over all event loops: each reports the memory usage of its sessions, the last one plans the steps, and the loops
 /// concerned perform them.
 ///
-/// At most one reclaim runs at a time, and none starts within ``interval`` of the previous one. Reclaims for new sessions free more than
-/// others; therefore only a reclaim for new sessions delays the next one for them.
+/// At most one reclaim runs at a time, and none starts within ``interval`` of the previous one. Because a reclaim for new sessions frees more
+/// than other reclaims, it isn't delayed by them, only by the previous reclaim for new sessions.
 final class MemoryReclaimRun: Sendable {
     enum Start: Sendable {
         case begun, joined
@@ -16,7 +16,7 @@ final class MemoryReclaimRun: Sendable {
     private struct State {
         var isRunning = false
         /// Whether the steps are planned: further new sessions aren't considered.
-        var isDecided = false
+        var isPlanned = false
         /// The number of event loops that haven't reported or finished.
         var awaited = 0
         var usages: [MemoryReclaim.Usage] = []
@@ -42,7 +42,7 @@ final class MemoryReclaimRun: Sendable {
         state.withLock { state in
             if state.isRunning {
                 guard let newSession else { return .joined }
-                if state.isDecided {
+                if state.isPlanned {
                     state.late.append(newSession)
                 } else {
                     state.newSessions.append(newSession)
@@ -54,7 +54,7 @@ final class MemoryReclaimRun: Sendable {
             state.next = now + Self.interval
             if newSession != nil { state.nextForNewSession = state.next }
             state.isRunning = true
-            state.isDecided = false
+            state.isPlanned = false
             state.awaited = loops
             if let newSession { state.newSessions.append(newSession) }
             return .begun
@@ -69,7 +69,7 @@ final class MemoryReclaimRun: Sendable {
             state.usages += usages
             state.awaited -= 1
             guard state.awaited == 0 else { return nil }
-            state.isDecided = true
+            state.isPlanned = true
             defer { state.usages = [] }
             return (state.usages, !state.newSessions.isEmpty)
         }

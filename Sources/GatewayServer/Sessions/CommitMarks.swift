@@ -7,17 +7,17 @@ struct CommitMarks {
     /// The last durable sequence number; meaningful only while ``marks`` isn't empty.
     private var durable: UInt64 = 0
     /// The ticket that the `session` message waits for. Nothing is sent before that message.
-    private var greeting: UInt64?
+    private var sessionMessageTicket: UInt64?
 
     /// The ticket to wait for; nil when everything is durable.
     var awaited: UInt64? { marks.last?.ticket }
     /// Whether the `session` message no longer waits for a commit.
-    var isSessionMessageDurable: Bool { greeting == nil }
+    var isSessionMessageDurable: Bool { sessionMessageTicket == nil }
     /// The last sequence number that may be sent; nil when none may.
     var sendable: UInt64? { isSessionMessageDurable ? marks.isEmpty ? .max : durable : nil }
 
     /// Makes the `session` message wait for the current commits.
-    mutating func holdSessionMessage() { greeting = awaited }
+    mutating func holdSessionMessage() { sessionMessageTicket = awaited }
 
     mutating func append(_ ticket: UInt64, sequence: UInt64, accepted: UInt64) {
         if marks.last?.ticket == ticket { marks.removeLast() }
@@ -34,7 +34,7 @@ struct CommitMarks {
             accepted = mark.accepted
             marks.removeFirst()
         }
-        if let greeting, greeting <= ticket { self.greeting = nil }
+        if let sessionMessageTicket, sessionMessageTicket <= ticket { self.sessionMessageTicket = nil }
         return accepted
     }
 }

@@ -8,7 +8,7 @@ extension LocalSessionTable {
         /// The session is on this loop and detached.
         case found(SessionDriver, by: TokenHash)
         case rejected(ResumeError)
-        /// `sessions.max`
+        /// `sessions.max` is reached.
         case full
     }
 
@@ -16,7 +16,7 @@ extension LocalSessionTable {
     ///
     /// - Parameters:
     ///   - client: the client of the resuming connection
-    ///   - completion: called synchronously when the session is on this loop or doesn't exist.
+    ///   - completion: called once; synchronously unless the session must be transferred first.
     package func resume(
         _ request: ResumeRequest, for client: ClientKey, attemptsLeft: Int = 100, completion: @escaping (Resumption) -> Void
     ) {
@@ -27,7 +27,7 @@ extension LocalSessionTable {
         case .session(let id, number):
             let local = TransferRequest(id: id, token: token, resume: request, client: client, destination: number)
             if let resumption = release(local) { return completion(resumption) }
-            afterArrival(id) { [self] in resume(request, for: client, attemptsLeft: attemptsLeft, completion: completion) }
+            afterTransfer(id) { [self] in resume(request, for: client, attemptsLeft: attemptsLeft, completion: completion) }
         case .session(let id, let home):
             // A session that many connections resume at once may be missed repeatedly. Its token is still valid, so this isn't reported as
             // unknown.
@@ -42,7 +42,7 @@ extension LocalSessionTable {
     }
 
     /// Calls `body` when the transfer of a session to this loop is complete.
-    private func afterArrival(_ id: ULID, _ body: @escaping () -> Void) { arrivals[id, default: []].append(body) }
+    private func afterTransfer(_ id: ULID, _ body: @escaping () -> Void) { transferWaiters[id, default: []].append(body) }
 
     /// Detaches a session of this loop from its connection, for a connection on the requesting loop.
     ///
@@ -73,7 +73,7 @@ extension LocalSessionTable {
             destination.eventLoop.execute {
                 let (table, completion) = destination.value
                 completion(table.accept(reply, by: request.token))
-                table.arrived(request.id)
+                table.transferEnded(request.id)
             }
         }
     }
@@ -96,12 +96,12 @@ extension LocalSessionTable {
     /// Calls `body` when no transfer of this session to this loop is pending: usually immediately.
     private func afterPendingTransfer(_ id: ULID, _ body: @escaping (LocalSessionTable) -> Void) {
         guard self[id] == nil, loop.shared.sessions.loop(of: id) == number else { return body(self) }
-        afterArrival(id) { [self] in afterPendingTransfer(id, body) }
+        afterTransfer(id) { [self] in afterPendingTransfer(id, body) }
     }
 
-    /// Resumes the requests that waited for the session: each takes the session over from the previous one.
-    private func arrived(_ id: ULID) {
-        for body in arrivals.removeValue(forKey: id) ?? [] { body() }
+    /// Handles the requests that waited for the transfer of the session: each one takes the session over from the previous one.
+    private func transferEnded(_ id: ULID) {
+        for body in transferWaiters.removeValue(forKey: id) ?? [] { body() }
     }
 
     private func accept(_ reply: TransferReply, by token: TokenHash) -> Resumption? {

@@ -8,8 +8,8 @@ package final class LocalSessionTable {
     private var drivers: [ULID: SessionDriver] = [:]
     /// The number of this loop in ``SessionRegistry``.
     private(set) var number = 0
-    /// The requests that wait for the transfer of a session to this loop.
-    var arrivals: [ULID: [() -> Void]] = [:]
+    /// The callbacks of requests that wait for the transfer of a session to this loop.
+    var transferWaiters: [ULID: [() -> Void]] = [:]
 
     package init(loop: EventLoopState) {
         self.loop = loop
@@ -24,9 +24,9 @@ package final class LocalSessionTable {
     package func begin(for client: ClientKey) -> SessionDriver? {
         let wall = LoopClock.wallMilliseconds()
         let id = loop.effects.ids.ulid(at: wall)
-        let room = loop.shared.sessions.begin(id, of: client, loop: number)
-        guard room != .full else { return nil }
-        displace(room)
+        let admission = loop.shared.sessions.begin(id, of: client, loop: number)
+        guard admission != .full else { return nil }
+        displace(admission)
         let driver = SessionDriver(id: id, in: self, wall: wall)
         add(driver)
         return driver
@@ -64,8 +64,8 @@ package final class LocalSessionTable {
     }
 
     /// Ends a displaced session on its event loop.
-    func displace(_ room: SessionRegistry.Admission) {
-        guard case .displacing(let id, let home) = room else { return }
+    func displace(_ admission: SessionRegistry.Admission) {
+        guard case .displacing(let id, let home) = admission else { return }
         if home == number { return displaced(id) }
         loop.shared.mailbox(home)?.displace(id)
     }

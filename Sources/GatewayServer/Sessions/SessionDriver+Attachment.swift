@@ -16,7 +16,7 @@ extension SessionDriver {
     package func disconnected() {
         guard let connection else { return }
         self.connection = nil
-        count(connection)
+        addTraffic(of: connection)
         session.note(.detached(connection.closeCode), of: connection.id, wall: LoopClock.wallMilliseconds())
         if let ending = session.ending { return end(ending, connection: connection) }
         detach()
@@ -28,7 +28,7 @@ extension SessionDriver {
     func detachForTakeover() {
         guard let connection else { return }
         self.connection = nil
-        count(connection)
+        addTraffic(of: connection)
         session.note(.takenOver, of: connection.id, wall: LoopClock.wallMilliseconds())
         connection.socket?.retire(Closing(code: .takenOver, reason: "taken over by another connection"))
         detach()
@@ -45,13 +45,13 @@ extension SessionDriver {
         session.detach(now: loop.clock.now)
         loop.withInput { storeChanges() }
         guard let link else { return }
-        // A full outbox issues no further demand.
+        // A detached session's outbox doesn't drain: new demand is limited to the space left in it.
         demanded = max(0, demanded - link.withdraw())
         guard session.inFlight.isEmpty else { return }
         closeLink()
     }
 
-    private func count(_ connection: Connection) {
+    private func addTraffic(of connection: Connection) {
         session.counts.bytesIn &+= connection.bytesIn
         session.counts.bytesOut &+= connection.bytesOut
     }

@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// Storing of a session: its changes are added to the batch of the event loop, and replies wait until they are durable.
+/// Storage of a session: its changes are added to the batch of the event loop, and replies wait until the changes are durable.
 extension SessionDriver: CommitWaiter {
     /// Adds the changes of the session to the current batch.
     func storeChanges() {

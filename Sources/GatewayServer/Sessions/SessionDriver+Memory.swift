@@ -8,7 +8,7 @@ extension SessionDriver {
             history: session.history.footprint, isAttached: isAttached)
     }
 
-    /// Cuts the history to reclaim memory.
+    /// Drops the history to reclaim memory.
     func dropHistory() {
         session.dropHistory()
         account()

@@ -1,9 +1,9 @@
 package import GatewayCore
 import NIOCore
 
-/// The session's requests to its upstream, and the responses, with demand issued at the rate the client receives them.
+/// Sends the session's requests to its upstream and receives the responses. Demand is issued as fast as the client receives them.
 extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
-    /// The maximum demand at a time, in events.
+    /// The maximum outstanding demand, in events.
     private static let demandSize = 64
 
     /// Sends the commands of the current input to the upstream, which may deliver responses synchronously.

@@ -29,7 +29,7 @@ package struct TransferRequest: Sendable {
 package enum TransferReply: Sendable {
     case session(SessionTransfer)
     case rejected(ResumeError)
-    /// `sessions.max`
+    /// `sessions.max` is reached.
     case full
     /// The session isn't on this loop any more.
     case elsewhere

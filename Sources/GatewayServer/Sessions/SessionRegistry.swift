@@ -37,7 +37,7 @@ package final class SessionRegistry: Sendable {
 
     package enum Attachment: Sendable {
         case attached
-        /// `sessions.max`
+        /// `sessions.max` is reached.
         case full
         /// The session has ended in the meantime.
         case ended
@@ -56,7 +56,7 @@ package final class SessionRegistry: Sendable {
         var sessions: [TokenHash: ULID] = [:]
         var attached = 0
         /// The detached sessions that accepted messages, in the order in which they were detached.
-        var waiting = EvictionTable<ULID>()
+        var used = EvictionTable<ULID>()
         /// The detached sessions that never accepted a message: their clients would miss nothing.
         var unused = EvictionTable<ULID>()
         /// The restored sessions and how long they have been detached, until ``orderRestored()``.
@@ -65,8 +65,8 @@ package final class SessionRegistry: Sendable {
         var ended: Deque<TokenHash> = []
         var endedTokens: Set<TokenHash> = []
 
-        var detached: Int { waiting.count + unused.count }
-        /// The limit of ``ended``: as many as there may be live sessions, but bounded.
+        var detached: Int { used.count + unused.count }
+        /// The limit of ``ended``: the maximum number of live sessions, but at most ``StoreBatch/mostEndedTokens``.
         var maximumEndedTokens: Int {
             min(limits.attached, StoreBatch.mostEndedTokens / 2) + min(limits.detached, StoreBatch.mostEndedTokens / 2)
         }
@@ -81,14 +81,14 @@ package final class SessionRegistry: Sendable {
         }
 
         mutating func detach(_ id: ULID, of client: ClientKey, isUnused: Bool) {
-            if isUnused { unused.insert(id, of: client) } else { waiting.insert(id, of: client) }
+            if isUnused { unused.insert(id, of: client) } else { used.insert(id, of: client) }
         }
 
         /// - Returns: the event loop of the session; nil when it isn't registered.
         @discardableResult
         mutating func end(_ id: ULID) -> Int? {
             removeTokens(of: id)
-            waiting.remove(id)
+            used.remove(id)
             unused.remove(id)
             guard let entry = entries.removeValue(forKey: id) else { return nil }
             if entry.isAttached { attached -= 1 }
@@ -96,11 +96,11 @@ package final class SessionRegistry: Sendable {
             return entry.loop
         }
 
-        /// Ends the detached session that is evicted first for a session of `client`.
+        /// Ends the detached session to evict for a session of `client`.
         ///
         /// - Parameter spared: the session that was just detached, evicted only if there is no other
         mutating func displace(for client: ClientKey, sparing spared: ULID? = nil) -> Admission {
-            let victim = unused.victim(for: client, single: true) ?? waiting.victim(for: client, sparing: spared) ?? spared
+            let victim = unused.victim(for: client, single: true) ?? used.victim(for: client, sparing: spared) ?? spared
             guard let victim, let loop = end(victim) else { return .full }
             return .displacing(victim, loop: loop)
         }
@@ -118,16 +118,16 @@ package final class SessionRegistry: Sendable {
     package var attached: Int { state.withLock { $0.attached } }
     package var detached: Int { state.withLock { $0.detached } }
 
-    /// Registers a new, attached session if the limits admit it. At the limit of detached sessions, one is displaced: of the same client,
-    /// or of the client that has most.
+    /// Registers a new, attached session if the limits admit it. At the limit of detached sessions, one is displaced: one of the
+    /// same client, or of the client that has most.
     package func begin(_ id: ULID, of client: ClientKey, loop: Int) -> Admission {
         state.withLock { state in
             guard state.attached < state.limits.attached else { return .full }
-            let room = state.detached < state.limits.detached ? Admission.free : state.displace(for: client)
-            guard room != .full else { return .full }
+            let admission = state.detached < state.limits.detached ? Admission.free : state.displace(for: client)
+            guard admission != .full else { return .full }
             state.entries[id] = Entry(loop: loop, client: client, isAttached: true)
             state.attached += 1
-            return room
+            return admission
         }
     }
 
@@ -187,7 +187,7 @@ package final class SessionRegistry: Sendable {
             if !entry.isAttached {
                 guard state.attached < state.limits.attached else { return .full }
                 state.attached += 1
-                state.waiting.remove(id)
+                state.used.remove(id)
                 state.unused.remove(id)
             }
             state.entries[id]?.isAttached = true

@@ -30,7 +30,7 @@ package struct GatewaySettings: Sendable {
     /// The limits of `/echo`: conformance suites send messages of up to 64 MiB in any number of fragments.
     package static let echoLimits = WebSocketLimits(maxMessageBytes: 64 << 20, maxFragments: 0)
 
-    /// The interval between ticks of a connection without an earlier deadline, and thus the delay of its deadlines: 100 ms if a heartbeat
+    /// The interval between ticks of a connection without an earlier deadline, and thus the maximum delay of its deadlines: 100 ms if a heartbeat
     /// time or a timeout is 2 s or less, otherwise 500 ms.
     package var restInterval: Instant.Duration {
         let heartbeats = min(heartbeat.interval, heartbeat.timeout, heartbeat.staleAfter)

@@ -6,17 +6,17 @@ package struct OperationsLimits: Sendable {
     package var connections = 64
     /// Additional connections when all ``connections`` are busy: for health only.
     package var healthConnections = 16
-    /// From accepting a connection to the end of its first request head.
+    /// The time from accepting a connection to the end of its first request head.
     package var headTimeout = TimeAmount.seconds(3)
-    /// From a response to the end of the next request head.
+    /// The time from a response to the end of the next request head.
     package var idleTimeout = TimeAmount.seconds(30)
-    /// From a request's head to the last byte of its response.
+    /// The time from a request's head to the last byte of its response.
     package var requestTimeout = TimeAmount.seconds(10)
     /// The time for the client to read the last response before the connection is aborted.
     package var lingerTimeout = TimeAmount.seconds(1)
-    /// The limit of a header field and of the request target.
+    /// The limit on a header field, and on the request target.
     package var headerFieldBytes = 8 << 10
-    /// The limit of all header fields of a request.
+    /// The limit on all header fields of a request together.
     package var headerBytes = 16 << 10
     package var headerFields = 64
     /// Body bytes beyond this limit are discarded, and the connection closes. Routes that read a body reject longer ones earlier.

@@ -16,9 +16,10 @@ package struct CompressionOffer: Sendable, Equatable {
     package private(set) var serverMaxWindowBits: Int?
     package private(set) var clientMaxWindowBits: ClientWindow?
 
-    /// The acceptable offers, in the client's order of preference.
+    /// Returns the acceptable offers, in the client's order of preference.
     ///
     /// An offer with an unknown, repeated or invalid parameter is declined, and the next offer is considered (RFC 7692 §5, §7.1).
+    ///
     /// - Parameter fields: the values of all `Sec-WebSocket-Extensions` headers.
     /// - Throws: ``UpgradeFailure/extensions`` when a value violates the grammar of RFC 6455 §9.1.
     package static func offers(in fields: [String]) throws(UpgradeFailure) -> [CompressionOffer] {
@@ -48,7 +49,7 @@ package struct CompressionOffer: Sendable, Equatable {
         }
     }
 
-    /// 8–15 in decimal, without leading zeros (RFC 7692 §7.1.2.1).
+    /// Parses a window size: 8–15 in decimal, without leading zeros (RFC 7692 §7.1.2.1).
     private static func windowBits(_ value: String) -> Int? {
         switch value {
         case "8": 8
@@ -70,8 +71,8 @@ package struct CompressionOffer: Sendable, Equatable {
         guard mode != .off, serverMaxWindowBits != 8 else { return nil }
         let isShared = mode == .shared
         var clientBits: Int?
-        // The client promises not to exceed this window; agreeing saves memory. With the window shared by the event loop, there is none to
-        // save.
+        // The client offers not to exceed this window. Agreeing saves memory, but not with a window that the event loop's connections
+        // share.
         if case .bits(let bits) = clientMaxWindowBits, !isShared { clientBits = bits }
         return CompressionAgreement(
             serverNoContextTakeover: isShared || serverNoContextTakeover,

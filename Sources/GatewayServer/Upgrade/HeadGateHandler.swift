@@ -12,7 +12,8 @@ package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHand
     private var limits: RequestHeadLimits
     private var buffered = ByteBuffer()
     private var isBuffering = false
-    /// The limit on bytes after the head before the response, in bytes. A client that follows RFC 6455 §4.1 sends none.
+    /// The maximum number of bytes after the head that are buffered until the response is sent. A client that follows RFC 6455 §4.1 sends
+    /// none.
     private static let maximumBufferedBytes = 64 * 1024
     /// The receiver of all bytes after the upgrade. Set to nil on removal instead of being weak: a weak reference would slow down all other
     /// references to the object.
@@ -29,8 +30,8 @@ package final class HeadGateHandler: ChannelInboundHandler, RemovableChannelHand
         let count = limits.consume(buffer.readableBytesSpan)
         guard let head = buffer.readSlice(length: count) else { return }
         if limits.verdict == .complete { buffered = buffer }
-        // The parser gets the part of a too large head within the limit, too: a parse error in it takes precedence, however the bytes are
-        // split.
+        // The parser also gets the part of an oversized head that is within the limit: a parse error in that part takes precedence, however
+        // the bytes are split.
         context.fireChannelRead(wrapInboundOut(head))
         if limits.verdict == .complete, receiver == nil { context.fireUserInboundEventTriggered(RequestHeadEnded()) }
         if !isBuffering { buffered = ByteBuffer() }

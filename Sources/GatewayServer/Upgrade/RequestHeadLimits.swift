@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// The limits of a request head, enforced before the HTTP parser, so that a too large head is rejected instead of buffered.
+/// The limits of a request head, enforced before the HTTP parser, so that an oversized head is rejected instead of buffered.
 ///
 /// The verdict doesn't depend on how the bytes are split.
 package struct RequestHeadLimits: Sendable {
@@ -15,7 +15,7 @@ package struct RequestHeadLimits: Sendable {
     private let maximumFields: Int
     private var bytes = 0
     private var lines = 0
-    /// Whether the current line has no character so far.
+    /// Whether the current line is empty so far.
     private var isLineEmpty = true
     package private(set) var verdict = Verdict.incomplete
 
@@ -33,7 +33,7 @@ package struct RequestHeadLimits: Sendable {
         return verdict
     }
 
-    /// Counts bytes.
+    /// Counts bytes until the verdict.
     ///
     /// - Returns: the number of bytes that belong to the head: all, those up to the empty line, or those before the byte that exceeds a
     ///   limit.

@@ -19,12 +19,12 @@ package struct RequestTarget: Sendable, Equatable {
     package private(set) var bearer: String?
     /// `resume` or `resume_token`.
     package private(set) var resume: String?
-    /// Whether the query has a credential, even an empty one: rejected unless `http.query_tokens` is on.
+    /// Whether the query has a credential, even an empty one. Such a request is rejected unless `http.query_tokens` is on.
     package private(set) var hasCredential = false
 
     /// - Parameter target: the request target in origin form, or in absolute form for http and https (RFC 9112 §3.2).
-    /// - Throws: ``UpgradeFailure/target`` when it has neither form, has a fragment, or percent-encoding that is malformed or isn't UTF-8;
-    ///   ``UpgradeFailure/conflictingCredentials`` for two different tokens.
+    /// - Throws: ``UpgradeFailure/target`` when the target has neither form, has a fragment, or has percent-encoding that is malformed or doesn't
+    ///   decode to UTF-8; ``UpgradeFailure/conflictingCredentials`` for two different tokens.
     package init(_ target: String) throws(UpgradeFailure) {
         // NIO has already rejected control characters; the other characters that a URI can't contain are rejected here.
         guard target.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x23 }) else { throw .target }
@@ -72,13 +72,13 @@ package struct RequestTarget: Sendable, Equatable {
         }
     }
 
-    /// Decimal digits only: no sign, no spaces.
+    /// Parses decimal digits, without a sign or spaces.
     private static func number(_ text: String) -> UInt64? {
         guard text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }) else { return nil }
         return UInt64(text)
     }
 
-    /// Removes percent-encoding (RFC 3986 §2.1). A plus sign stays a plus sign.
+    /// Removes percent-encoding (RFC 3986 §2.1). A plus sign isn't decoded to a space.
     private static func decoded(_ text: Substring) throws(UpgradeFailure) -> String {
         guard text.utf8.contains(0x25) else { return String(text) }
         var bytes: [UInt8] = []

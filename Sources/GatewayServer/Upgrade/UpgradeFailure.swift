@@ -1,6 +1,6 @@
 package import GatewayCore
 
-/// The reason why a request isn't a valid WebSocket upgrade for Parley (RFC 6455 §4.2.1).
+/// The reason a request isn't a valid WebSocket upgrade for Parley (RFC 6455 §4.2.1).
 package enum UpgradeFailure: Error, Equatable, Sendable, CaseIterable {
     case methodNotAllowed
     case httpVersion
@@ -34,7 +34,7 @@ package enum UpgradeFailure: Error, Equatable, Sendable, CaseIterable {
         }
     }
 
-    /// The reason that the client gets.
+    /// The reason that is sent to the client.
     package var reason: ErrorReason {
         switch self {
         case .methodNotAllowed: .upgradeMethod

@@ -5,7 +5,8 @@ import Logging
 package import NIOCore
 package import NIOHTTP1
 
-/// Handles the only HTTP request of a connection: upgrades it to a WebSocket, responds with health, or rejects it.
+/// Handles the only HTTP request of a connection: upgrades the connection to a WebSocket, responds to a health check, or
+/// rejects the request.
 ///
 /// Follows NIOHTTP1's request decoder in the pipeline until the upgrade.
 package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandler {
@@ -19,7 +20,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         /// The session to resume is being transferred from another event loop, or memory is being reclaimed for a new session.
         case resuming
         case upgraded
-        case rejected
+        /// A response other than 101 was sent; further bytes are ignored.
+        case responded
     }
 
     private let loop: EventLoopState
@@ -45,7 +47,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch state {
-        case .upgraded, .rejected, .resuming: return
+        case .upgraded, .responded, .resuming: return
         case .waiting:
             guard case .head(let head) = unwrapInboundIn(data) else { return }
             state = .receivedHead(head)
@@ -113,8 +115,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// Performs `body`. If it throws, rejects the request, in-band if requested and possible, else by HTTP, and releases the connection's
-    /// WebSocket.
+    /// Performs `body`. If it throws, releases the WebSocket from the connection limits and rejects the request: in-band if requested and
+    /// possible, otherwise by HTTP.
     private func attempt(
         _ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext, _ body: () throws(UpgradePolicy.Rejection) -> Void
     ) {
@@ -157,7 +159,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// Responds when the session is on this event loop: immediately unless it must be transferred from another one.
+    /// Resumes a session: immediately if it is on this event loop, otherwise after its transfer from another one.
     private func resume(_ resumeRequest: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
         state = .resuming
         gate.beginBuffering()
@@ -234,7 +236,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     /// Sends the response and closes the sending side; the client gets a second to read the response.
     private func finish(_ response: ListenerResponse, head: HTTPRequestHead?, context: ChannelHandlerContext) {
         guard context.channel.isActive else { return }
-        state = .rejected
+        state = .responded
         connection.ended(reason: "http \(response.status.code)")
         connection.linger(now: loop.clock.now)
         let bytes = response.bytes(includingBody: head?.method != .HEAD, allocator: context.channel.allocator)
@@ -244,7 +246,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if case .upgraded = state { return context.fireErrorCaught(error) }
-        if case .rejected = state {
+        if case .responded = state {
             // The parser failed first, and its rejection is being sent.
             if error is RequestHeadTooLarge { return }
             return context.close(promise: nil)
@@ -289,7 +291,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             connection.phase = .head
             connection.deadline = connection.acceptedAt + loop.settings.headerTimeout
         case is RequestHeadEnded:
-            // The parser expects more than the head, as in the HTTP/2 preface (RFC 9113 §3.4), but receives nothing more.
+            // The parser waits for bytes after the head, as for an HTTP/2 preface (RFC 9113 §3.4), but receives only the head.
             if case .waiting = state { reject(context, Self.notHTTP, head: nil) }
             return
         case ChannelEvent.inputClosed:
