@@ -2,7 +2,7 @@ package import GatewayCore
 
 /// Conversion of `pcm16`, `mulaw` and `alaw` to 16-bit linear mono, little-endian, as STT services require.
 package enum MonoSamples {
-    /// Returns nil for a codec that would need decoding.
+    /// Returns nil for Opus and AAC, which require a decoder.
     package static func convert(_ chunk: [UInt8], _ format: AudioFormat) -> [UInt8]? {
         let samples: Int
         let sample: (Int) -> Int16

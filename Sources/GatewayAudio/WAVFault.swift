@@ -1,4 +1,4 @@
-/// The reason why a WAV file can't be sent.
+/// The reason a WAV file can't be sent.
 package enum WAVFault: Error, Sendable, Hashable {
     case notRIFF
     /// `RF64`, `BW64` (files over 4 GiB) or `RIFX` (big-endian).

@@ -2,7 +2,7 @@ package import GatewayCore
 
 /// The format and location of the samples of a RIFF/WAVE file.
 ///
-/// The parser reads only the first bytes of each chunk and skips the rest, whatever its announced size.
+/// The parser reads only the first bytes of each chunk and skips the rest, whatever its declared size.
 package struct WAVFile: Sendable, Hashable {
     /// The maximum number of chunks, including the data chunk.
     package static let maximumChunks = 64
@@ -49,7 +49,7 @@ package struct WAVFile: Sendable, Hashable {
             switch Self.name(header, at: 0) {
             case "data":
                 guard let format else { throw .formatMissing }
-                // A program that writes to a pipe doesn't know the size and may announce 0 or too much: the file's size limits the data.
+                // A program that writes to a pipe doesn't know the size and may declare 0 or too much: the file's size limits the data.
                 let count = min(size == 0 ? left : size, left)
                 let whole = count - count % format.frameBytes
                 guard whole > 0 else { throw .empty }

@@ -13,7 +13,7 @@ struct ClientAuthority {
         if settings.clientAuthentication != .none {
             guard let path = settings.clientAuthority else { throw TLSConfigurationError(path: nil, .noClientAuthority) }
             authority = try PEMFile.read(path)
-            // Only for a precise error; OpenSSL reads the file again.
+            // Parsed only to report a precise error; OpenSSL reads the file again.
             for certificate in try PEMFile.certificates(at: path) { X509_free(certificate) }
         }
         self.path = settings.clientAuthentication == .none ? nil : settings.clientAuthority

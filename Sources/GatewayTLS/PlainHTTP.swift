@@ -37,7 +37,7 @@ package enum PlainHTTP {
     package static func rejection(correlationID: String, hasBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
         let body = """
             {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid_upgrade",\
-            "detail":"This port speaks TLS: use wss:// or https://","correlation_id":"\(correlationID)"}
+            "detail":"This port requires TLS; use wss:// or https://","correlation_id":"\(correlationID)"}
             """
         let head = """
             HTTP/1.1 400 Bad Request\r

@@ -20,18 +20,18 @@ struct ServerNameTable<Kind: Hashable>: Sendable where Kind: Sendable {
         guard let first = entries.first else { return }
         // The default is the first certificate, plus others of different kinds for the same names, so that clients that don't support its
         // kind can connect.
-        _ = place(Self.group(entries) { index in index == 0 || !entries[index].names.isDisjoint(with: first.names) })
+        _ = addGroup(Self.group(entries) { index in index == 0 || !entries[index].names.isDisjoint(with: first.names) })
         for name in entries.reduce(into: Set<String>(), { $0.formUnion($1.names) }).sorted() {
             if name.hasPrefix("*.") {
                 let suffix = String(name.dropFirst(2))
-                wildcards[suffix] = place(Self.group(entries) { entries[$0].names.contains(name) })
+                wildcards[suffix] = addGroup(Self.group(entries) { entries[$0].names.contains(name) })
             } else {
                 // A wildcard certificate is used for kinds that no certificate for the exact name has.
                 let named = Self.group(entries) { entries[$0].names.contains(name) }
                 let pattern = Self.parent(of: name).map { "*." + $0 }
                 let covered = Self.group(entries) { index in pattern.map { entries[index].names.contains($0) } ?? false }
                 let kinds = Set(named.map { entries[$0].kind })
-                exact[name] = place(named + covered.filter { !kinds.contains(entries[$0].kind) })
+                exact[name] = addGroup(named + covered.filter { !kinds.contains(entries[$0].kind) })
             }
         }
     }
@@ -43,15 +43,15 @@ struct ServerNameTable<Kind: Hashable>: Sendable where Kind: Sendable {
         return exact[name] ?? Self.parent(of: name).flatMap { wildcards[$0] }
     }
 
-    private mutating func place(_ group: [Int]) -> Int {
+    private mutating func addGroup(_ group: [Int]) -> Int {
         if let index = groups.firstIndex(of: group) { return index }
         groups.append(group)
         return groups.count - 1
     }
 
-    private static func group(_ entries: [Entry], where fits: (Int) -> Bool) -> [Int] {
+    private static func group(_ entries: [Entry], where matches: (Int) -> Bool) -> [Int] {
         var kinds: Set<Kind> = []
-        return entries.indices.filter { fits($0) && kinds.insert(entries[$0].kind).inserted }
+        return entries.indices.filter { matches($0) && kinds.insert(entries[$0].kind).inserted }
     }
 
     /// Returns `b.c` for `a.b.c`; `nil` if the first label or the rest is empty.

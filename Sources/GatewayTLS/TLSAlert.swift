@@ -20,7 +20,7 @@ package struct TLSAlert: Sendable, Hashable, CustomStringConvertible {
         self.isFatal = isFatal
     }
 
-    /// close_notify closes a connection regularly; it isn't a failure.
+    /// The code of close_notify, which announces an orderly close and isn't a failure.
     static let closeNotify: UInt8 = 0
 
     /// OpenSSL's name of the alert, such as `handshake failure`.

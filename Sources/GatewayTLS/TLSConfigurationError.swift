@@ -9,7 +9,7 @@ package struct TLSConfigurationError: Error, Sendable, Hashable, CustomStringCon
         case tooLarge
         case notACertificate
         case notAKey
-        /// The key needs a passphrase, which nobody could enter.
+        /// The key is encrypted, and the gateway can't prompt for the passphrase.
         case encryptedKey
         /// The key doesn't match the certificate; the problem's `path` is the key's.
         case mismatch(certificate: String)

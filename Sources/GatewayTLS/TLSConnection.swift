@@ -6,14 +6,14 @@ import NIOCore
 ///
 /// A class, because OpenSSL's callbacks hold its address. Used on one event loop only.
 final class TLSConnection {
-    /// The limit of a handshake in bytes, including client certificates. No legitimate handshake exceeds it.
+    /// The limit on the size of a handshake, including client certificates, in bytes. No legitimate handshake exceeds it.
     static let maxHandshakeBytes = 64 * 1024
-    /// The limit of skipped early data in bytes, in addition to the handshake. Servers that accept early data usually allow 16 KiB.
+    /// The limit on skipped early data, in addition to the handshake, in bytes. Servers that accept early data usually allow 16 KiB.
     static let maxSkippedEarlyData = 64 * 1024
-    /// The limit of the record headers of skipped early data, in bytes.
+    /// The limit on the record headers of skipped early data, in bytes.
     private static let earlyDataHeaders = 4 * 1024
-    /// The limit of post-handshake messages (KeyUpdate, tickets) and rejected renegotiations per MiB of data. OpenSSL itself limits empty
-    /// records and warnings, but these cost a key derivation or a reply and the sender nothing.
+    /// The limit on post-handshake messages (KeyUpdate, tickets) and rejected renegotiations per MiB of data. They cost the sender nothing but
+    /// the receiver a key derivation or a reply, and OpenSSL limits only empty records and warnings.
     static let maxPostHandshakeMessages = 32
     private static let floodWindow = 1024 * 1024
 
@@ -134,7 +134,7 @@ final class TLSConnection {
     /// Writes close_notify.
     func shutdown() {
         OpenSSLErrors.clear()
-        // 0 and 1 are whether the peer's close_notify was received, which is irrelevant here.
+        // The result is 1 or 0, depending on whether the peer's close_notify was received; here this doesn't matter.
         if SSL_shutdown(ssl) < 0 { OpenSSLErrors.clear() }
     }
 
@@ -164,7 +164,7 @@ final class TLSConnection {
             && count <= Self.maxHandshakeBytes + Self.maxSkippedEarlyData + Self.earlyDataHeaders
     }
 
-    fileprivate func sawAlert(level: UInt8, code: UInt8, isSent: Bool) {
+    fileprivate func recordAlert(level: UInt8, code: UInt8, isSent: Bool) {
         // The first fatal alert is the cause; close_notify isn't a failure.
         guard code != TLSAlert.closeNotify, alert?.isFatal != true else { return }
         alert = TLSAlert(direction: isSent ? .sent : .received, code: code, isFatal: Int32(level) == SSL3_AL_FATAL)
@@ -218,6 +218,6 @@ private func observe(
     if type == SSL3_RT_HANDSHAKE {
         if isSent == 0 { connection.countPostHandshakeMessage() }
     } else if message.count >= 2 {
-        connection.sawAlert(level: message[0], code: message[1], isSent: isSent == 1)
+        connection.recordAlert(level: message[0], code: message[1], isSent: isSent == 1)
     }
 }

@@ -11,7 +11,7 @@ enum TLSPolicy {
     static let suites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
     /// The key exchange groups; the second list is for OpenSSL without X25519 (FIPS).
     static let groups = ["X25519:P-256", "P-256"]
-    /// The limit of a client's certificate chain, in bytes.
+    /// The limit on the size of a client's certificate chain, in bytes.
     static let maxCertificateList = 32 * 1024
 
     /// Applies the settings that servers and clients share. Returns OpenSSL's reason on failure.

@@ -11,8 +11,8 @@ import Musl
 /// The keys that seal session tickets (RFC 5077, RFC 8446 §4.6.1): random, in memory only, and rotated.
 ///
 /// Shared by all event loops, and kept across reloads of the certificates, so that clients can resume on any loop and after a reload. The
-/// gateway stores nothing per session. The previous key still opens tickets, which are then renewed; so a ticket lives between one and two
-/// rotations, and a leaked memory image opens no older tickets.
+/// gateway stores nothing per session. The previous key still opens tickets, which are then renewed. So a ticket lives between one and two
+/// rotations, and with a leaked memory image older tickets can't be opened.
 package final class TLSTicketKeys: Sendable {
     struct Key: Sendable {
         static let nameSize = 16
@@ -54,8 +54,8 @@ package final class TLSTicketKeys: Sendable {
         self.wall = wall
     }
 
-    /// The maximum time for which resumptions can extend a full handshake (RFC 8446 §4.6.1). The lifetime of a single ticket is no limit,
-    /// because each resumption issues a new one.
+    /// The maximum time for which resumptions can extend a full handshake (RFC 8446 §4.6.1). The lifetime of a single ticket doesn't limit it,
+    /// because each resumption issues a new ticket.
     static let maxSessionAge = TimeAmount.hours(7 * 24)
 
     /// The current time for new tickets. A monotonic clock suffices, because no ticket outlives the process.

@@ -1,9 +1,9 @@
 import COpenSSL
 
-/// The BIO through which OpenSSL reads and writes: it has no socket or buffer, but uses those of ``TLSConnection``.
+/// The BIO through which OpenSSL reads and writes. It has no socket or buffer of its own but uses the buffers of ``TLSConnection``.
 ///
-/// The functions below are called from C. They must not trap, throw or unwind. The BIO's data pointer is their connection, unretained:
-/// OpenSSL calls them only within a call of the connection.
+/// The functions below are called from C and must not trap, throw or unwind. The BIO's data pointer is the connection, unretained: OpenSSL
+/// calls these functions only during a call of the connection.
 enum TLSTransport {
     /// `nil` only when OpenSSL is out of memory. Created once and then immutable, so sharing it is safe.
     nonisolated(unsafe) private static let method: OpaquePointer? = {

@@ -9,7 +9,7 @@ final class Deflater {
     /// - Parameters:
     ///   - windowBits: the negotiated window size, 9–15; zlib can't create a raw stream with 8.
     ///   - keepsContext: whether messages may refer to previous ones.
-    ///   - memoryCeiling: the limit of zlib's allocations, in bytes.
+    ///   - memoryCeiling: the limit on zlib's allocations, in bytes.
     init?(windowBits: Int, keepsContext: Bool, memoryCeiling: Int = .max) {
         guard (9...15).contains(windowBits) else { return nil }
         guard

@@ -7,7 +7,7 @@ package struct FrameHeader: Sendable, Equatable {
     package let isFinal: Bool
     /// RSV1: on the first frame of a message, whether the message is compressed (RFC 7692 §6).
     package let isCompressed: Bool
-    /// The announced size of the payload, 0 to 2^63 - 1. No memory is reserved for it.
+    /// The declared size of the payload, 0 to 2^63 - 1. No memory is reserved for it.
     package let payloadCount: Int
     package let maskingKey: MaskingKey?
     /// The size of the header in bytes, 2–14.

@@ -57,7 +57,7 @@ package struct FrameSerializer: Sendable {
     /// Appends a close frame (RFC 6455 §5.5.1).
     ///
     /// - Parameters:
-    ///   - code: nil for an empty payload, the reply to an empty one.
+    ///   - code: nil for an empty payload, as in the reply to an empty close frame.
     ///   - reason: UTF-8; truncated to 123 bytes at a character boundary.
     package func writeClose(_ code: UInt16?, reason: RawSpan, to output: inout ByteBuffer) {
         var payload = InlineArray<125, UInt8>(repeating: 0)

@@ -9,7 +9,7 @@ final class Inflater {
     /// - Parameters:
     ///   - windowBits: at least the sender's window size, 8–15.
     ///   - keepsContext: whether messages may refer to previous ones.
-    ///   - memoryCeiling: the limit of zlib's allocations, in bytes.
+    ///   - memoryCeiling: the limit on zlib's allocations, in bytes.
     init?(windowBits: Int, keepsContext: Bool, memoryCeiling: Int = .max) {
         guard
             let stream = ZlibStream(
@@ -40,7 +40,7 @@ final class Inflater {
         // The sender removed these bytes (RFC 7692 §7.2.1).
         let tail: InlineArray<4, UInt8> = [0x00, 0x00, 0xFF, 0xFF]
         _ = try feed(tail.span.bytes, limit: limit, into: &output)
-        // zlib sets 128 between two blocks. Otherwise the message was truncated.
+        // zlib sets bit 128 between two blocks. Without it, the message was truncated.
         guard stream.pointer.pointee.data_type & 128 != 0 else { throw .invalidDeflate }
     }
 

@@ -16,8 +16,8 @@ package struct MessageReader: ~Copyable {
     private struct OpenMessage {
         let kind: MessageKind
         let isCompressed: Bool
-        /// The payload bytes that the frames announced so far, never over the limit.
-        var announced = 0
+        /// The sum of the payload sizes in the frame headers so far, never over the limit.
+        var declaredBytes = 0
         /// The number of frames so far.
         var fragments = 0
         var utf8 = UTF8Validator()
@@ -138,8 +138,8 @@ package struct MessageReader: ~Copyable {
         }
         open.fragments += 1
         guard open.fragments <= limits.maxFragments else { throw .tooManyFragments }
-        guard header.payloadCount <= limits.maxMessageBytes - open.announced else { throw .messageTooBig }
-        open.announced += header.payloadCount
+        guard header.payloadCount <= limits.maxMessageBytes - open.declaredBytes else { throw .messageTooBig }
+        open.declaredBytes += header.payloadCount
         message = open
     }
 

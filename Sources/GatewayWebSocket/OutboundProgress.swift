@@ -4,9 +4,10 @@ package import GatewayCore
 package struct OutboundProgress {
     /// The time since which no byte was accepted although some are pending; nil when none are.
     private var stuckSince: Instant?
-    /// The bytes written to the pipeline, and the part accepted by the socket at the last check (``previouslyAccepted``). With TLS, slightly more
-    /// bytes are pending than were written, so only growth of the difference matters.
+    /// The bytes written to the pipeline.
     private var written: Int64 = 0
+    /// The bytes that the socket had accepted at the last check. With TLS, pending bytes include its overhead, so the number is too low, and
+    /// only its growth matters.
     private var previouslyAccepted: Int64 = 0
 
     package init() {}

@@ -16,7 +16,7 @@ package final class SharedDeflate {
     /// The buffer for a deflated message before its frame is written.
     var scratch = ByteBuffer()
 
-    /// - Parameter memoryCeiling: the limit of each zlib stream's allocations in bytes. An inbound message that needs more fails with 1011;
+    /// - Parameter memoryCeiling: the limit on each zlib stream's allocations, in bytes. An inbound message that needs more fails with 1011;
     ///   an outbound one is sent uncompressed.
     package init(memoryCeiling: Int = .max) {
         self.memoryCeiling = memoryCeiling
@@ -36,7 +36,7 @@ package final class SharedDeflate {
         return inflater
     }
 
-    /// Returns the stream for all connections with this window size on which we don't use context takeover.
+    /// Returns the stream for all connections with this window size whose outbound messages don't use context takeover.
     func sharedDeflater(windowBits: Int) -> Deflater? {
         let index = windowBits - 9
         guard index >= 0, index < deflaters.count else { return nil }

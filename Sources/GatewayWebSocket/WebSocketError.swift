@@ -18,9 +18,9 @@ package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
     case controlFrameTooLong
     /// A control frame without FIN (RFC 6455 §5.5).
     case fragmentedControlFrame
-    /// A continuation frame without an open message (RFC 6455 §5.4).
+    /// A continuation frame outside of a fragmented message (RFC 6455 §5.4).
     case unexpectedContinuation
-    /// A new message before the end of the open one (RFC 6455 §5.4).
+    /// A new message before the end of a fragmented message (RFC 6455 §5.4).
     case expectedContinuation
     /// A close frame with a payload of one byte (RFC 6455 §5.5.1).
     case closePayloadTooShort
@@ -32,7 +32,7 @@ package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
     case invalidUTF8
     /// A compressed message that isn't a complete DEFLATE stream (RFC 7692 §7.2.2).
     case invalidDeflate
-    /// The frames of a message announce more than ``WebSocketLimits/maxMessageBytes``.
+    /// The payloads of a message's frames exceed ``WebSocketLimits/maxMessageBytes``.
     case messageTooBig
     /// A message has more than ``WebSocketLimits/maxFragments`` frames.
     case tooManyFragments
@@ -52,7 +52,7 @@ package enum WebSocketError: Error, Equatable, Sendable, CaseIterable {
         }
     }
 
-    /// The reason in the error message that precedes the close frame; nil for a violation of the framing rules, which gets a close frame only.
+    /// The reason in the error message that precedes the close frame; nil if only the close frame is sent.
     package var sizeReason: ErrorReason? {
         switch self {
         case .messageTooBig: .webSocketMessageTooLarge

@@ -10,7 +10,7 @@ import Darwin
 
 /// The allocator of a zlib stream, which counts and limits its allocations.
 ///
-/// zlib allocates its state at once but a window only when first needed, so only counting in the allocator is exact.
+/// zlib allocates a stream's state at once but the window only when it is first needed, so only counting in the allocator is exact.
 struct ZlibMemory {
     /// The allocated bytes; zlib frees memory only when the stream ends.
     private(set) var bytes = 0

@@ -42,7 +42,7 @@ import Testing
         #expect(
             parts[1] == """
                 {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid_upgrade",\
-                "detail":"This port speaks TLS: use wss:// or https://","correlation_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+                "detail":"This port requires TLS; use wss:// or https://","correlation_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}
                 """)
         #expect(pair.serverSide.tlsErrors == [.plainHTTP])
         #expect(pair.serverCloses.outputs == 1)
