@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-let house: [SwiftSetting] = [
+let commonSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -71,19 +71,19 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
-            swiftSettings: house + [.strictMemorySafety()]),
+            swiftSettings: commonSettings + [.strictMemorySafety()]),
         .target(
             name: "GatewayTLS",
             dependencies: [
                 "COpenSSL",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
-            swiftSettings: house),
+            swiftSettings: commonSettings),
         .target(
             name: "GatewayWebSocket",
             dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
-            swiftSettings: house),
-        .target(name: "GatewayAudio", dependencies: ["GatewayCore"], swiftSettings: house),
+            swiftSettings: commonSettings),
+        .target(name: "GatewayAudio", dependencies: ["GatewayCore"], swiftSettings: commonSettings),
         .target(
             name: "GatewayServer",
             dependencies: [
@@ -109,7 +109,7 @@ let package = Package(
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            swiftSettings: house),
+            swiftSettings: commonSettings),
         .executableTarget(
             name: "parley",
             dependencies: [
@@ -123,7 +123,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: house),
+            swiftSettings: commonSettings),
         .target(
             name: "Support",
             dependencies: [
@@ -135,11 +135,11 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/Support",
-            swiftSettings: house),
+            swiftSettings: commonSettings),
         .testTarget(
             name: "GatewayCoreTests",
             dependencies: ["GatewayCore"],
-            swiftSettings: house),
+            swiftSettings: commonSettings),
         .testTarget(
             name: "GatewayServerTests",
             dependencies: [
@@ -152,7 +152,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: house),
+            swiftSettings: commonSettings),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
@@ -161,6 +161,6 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             exclude: ["Clients"],
-            swiftSettings: house),
+            swiftSettings: commonSettings),
     ]
 )

@@ -5,7 +5,7 @@ import PackageDescription
 // The gateway's sources through symbolic links, because `package` declarations are visible only within a package. Only the modules that are
 // measured in isolation are included, so that neither TLS nor the operations listener is built.
 
-let house: [SwiftSetting] = [
+let commonSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -31,16 +31,16 @@ let package = Package(
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             path: "Linked/GatewayCore",
-            swiftSettings: house + [.strictMemorySafety()]),
+            swiftSettings: commonSettings + [.strictMemorySafety()]),
         .target(
             name: "GatewayWebSocket",
             dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
             path: "Linked/GatewayWebSocket",
-            swiftSettings: house),
+            swiftSettings: commonSettings),
         .executableTarget(
             name: "micro",
             dependencies: ["GatewayCore", "GatewayWebSocket", .product(name: "NIOCore", package: "swift-nio")],
             path: "Micro",
-            swiftSettings: house),
+            swiftSettings: commonSettings),
     ]
 )

@@ -5,7 +5,7 @@ import PackageDescription
 // The gateway's sources through symbolic links, since only this package instruments them for the fuzzer. Code that reads no untrusted bytes is
 // excluded, and with it the dependencies of the operations listener.
 
-let house: [SwiftSetting] = [
+let commonSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -15,7 +15,7 @@ let house: [SwiftSetting] = [
 ]
 
 /// Coverage for libFuzzer and the address sanitizer, for this project's sources only; testability for the fuzz targets' `@testable` imports.
-let instrumented: [SwiftSetting] = house + [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])]
+let instrumented: [SwiftSetting] = commonSettings + [.unsafeFlags(["-sanitize=fuzzer,address", "-enable-testing"])]
 
 let package = Package(
     // The gateway's name: `package` declarations are visible only within a package.
@@ -88,7 +88,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Linked/Support",
-            swiftSettings: house),
+            swiftSettings: commonSettings),
         .executableTarget(
             name: "fuzz",
             dependencies: [
