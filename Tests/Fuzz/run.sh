@@ -5,7 +5,7 @@
 #   Tests/Fuzz/run.sh replay [target...]             runs every seed and every saved failure once; takes a minute
 #
 # The doc comments in Fuzz/*Target.swift list the invariants. Corpus/ has the seeds; inputs derived from them are in .build/corpus. An input
-# that violates an invariant is saved in Found/, and the script fails. It stays there after the fix, and the suite gets a named test.
+# that violates an invariant is saved in Found/, and the script fails. Keep the input there after the fix, and add a named test to the suite.
 # FUZZ_RUNS limits the number of inputs per target, for example FUZZ_RUNS=1000.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -22,7 +22,7 @@ while (($#)); do
             ;;
         replay) is_replay=true ;;
         -*)
-            sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+            sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
             exit 2
             ;;
         *) targets+=("$1") ;;
@@ -42,7 +42,7 @@ failed=()
 for target in "${targets[@]}"; do
     generated=".build/corpus/$target"
     mkdir -p "$generated" "Found/$target" "Corpus/$target"
-    # Limits for one input, in seconds and MiB: far more than any input needs, even on a busy machine.
+    # Limits for one input, in seconds and MiB, far above what any input needs even on a busy machine.
     options=(-timeout=60 -rss_limit_mb=3000 -malloc_limit_mb=1000 -print_final_stats=1 -artifact_prefix="Found/$target/")
     case "$target" in
         scanner | session | responses) options+=(-dict=Dictionaries/messages.dict) ;;

@@ -2,8 +2,8 @@
 
 /// The state machines of calls and chains, given inputs in any order, including invalid ones.
 ///
-/// Invariants: Each picked endpoint is returned once, and so is the permit. At most two attempts are open. After the end nothing is
-/// delivered and no attempt opened. The bytes reported as consumed don't exceed those that the client has sent.
+/// Invariants: Each picked endpoint is released once, and so is the permit. At most two attempts are open. After the end, nothing is
+/// delivered and no attempt is opened. The bytes reported as consumed don't exceed those that the client has sent.
 final class CallsTarget: FuzzTarget {
     func run(_ input: FuzzInput) {
         var input = input
@@ -45,7 +45,7 @@ private final class CallRun {
         perform(machine.cancel(.client), &input)
         require(open.isEmpty, "every attempt ends")
         require(permit != .held, "the permit is released")
-        require(balancer.endpoints.allSatisfy { $0.outstanding == 0 }, "every endpoint is returned")
+        require(balancer.endpoints.allSatisfy { $0.outstanding == 0 }, "every endpoint is released")
     }
 
     private func step(_ byte: UInt8, _ input: inout FuzzInput) {
@@ -184,7 +184,7 @@ private final class ChainRun {
         let isText = bits & 64 != 0
         sent = isText ? text.count : 0
         let request = UpstreamRequest(
-            key: RequestKey(number: 1), id: need { try Self.id() },
+            key: RequestKey(number: 1), id: must { try Self.id() },
             input: isText ? .text(text) : .audio(AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)), lang: nil, stream: true,
             output: output, meta: [])
         machine = ChainStateMachine(

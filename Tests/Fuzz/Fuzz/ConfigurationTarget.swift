@@ -11,7 +11,7 @@ import Support
 final class ConfigurationTarget: FuzzTarget {
     private let directory = FileManager.default.temporaryDirectory.appendingPathComponent("parley-fuzz-\(getpid())").path
 
-    init() { need { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) } }
+    init() { must { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) } }
 
     func run(_ input: FuzzInput) {
         var input = input
@@ -22,7 +22,7 @@ final class ConfigurationTarget: FuzzTarget {
         var variables = ["PARLEY_ENVIRONMENT": environment.rawValue]
         for line in lines(parts, 2) {
             let equals = line.firstIndex(of: "=") ?? line.endIndex
-            // Variables that name files would read the machine's own.
+            // Variables with the path of a file would make the loader read arbitrary files of the machine.
             if !line[..<equals].hasSuffix("_FILE") { variables["PARLEY_" + line[..<equals]] = String(line[equals...].dropFirst()) }
         }
         let arguments = lines(parts, 3)
@@ -46,7 +46,7 @@ final class ConfigurationTarget: FuzzTarget {
     }
 
     private func write(_ bytes: [UInt8], to name: String) {
-        need { try Data(bytes).write(to: URL(fileURLWithPath: "\(directory)/\(name).yaml")) }
+        must { try Data(bytes).write(to: URL(fileURLWithPath: "\(directory)/\(name).yaml")) }
     }
 
     private func load(_ arguments: [String], _ variables: [String: String]) -> Result<LoadedConfiguration, ConfigurationError> {

@@ -4,7 +4,7 @@ import Support
 
 /// A connection without its TLS layer: arbitrary bytes, split arbitrarily, from the first byte of the request.
 ///
-/// Invariants: those of ``Conversation`` and ``ConversationLog``.
+/// Invariants: those of ``Conversation`` and ``ConversationLog``. The result doesn't depend on how the bytes are split.
 final class ConnectionTarget: FuzzTarget {
     func run(_ input: FuzzInput) {
         var input = input

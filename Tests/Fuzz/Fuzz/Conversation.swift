@@ -22,7 +22,7 @@ final class Conversation {
     private let heldBefore: Int
     private var sends = 0
     /// The policy at the session's start: its containers keep their bounds when the configuration is reloaded.
-    private let first: SessionPolicy
+    private let initialPolicy: SessionPolicy
 
     /// The allowance for memory that isn't counted: 2 KB of handlers and channel, and lazily created global state.
     private static let uncountedAllowance = 64 * 1024
@@ -34,11 +34,11 @@ final class Conversation {
             configured = $0
         }
         configuration = configured
-        first = harness.loop.settings.session.value
+        initialPolicy = harness.loop.settings.session.value
         // Not `self.harness`: the closure would capture `self`.
         let newHarness = harness
-        let channel = need { try newHarness.connect() }.channel
-        need { try channel.pipeline.syncOperations.addHandler(HalfCloseHandler(), position: .first) }
+        let channel = must { try newHarness.connect() }.channel
+        must { try channel.pipeline.syncOperations.addHandler(HalfCloseHandler(), position: .first) }
         self.channel = channel
         heldBefore = allocatedBytes()
     }
@@ -62,7 +62,7 @@ final class Conversation {
 
     func send(_ bytes: [UInt8]) {
         guard channel.isActive else { return }
-        _ = need { try channel.writeInbound(ByteBuffer(bytes: bytes)) }
+        _ = must { try channel.writeInbound(ByteBuffer(bytes: bytes)) }
         collect()
         sends += 1
         if sends & 7 == 0 { checkHeap() }
@@ -96,7 +96,7 @@ final class Conversation {
 
     private func collect() {
         harness.eventLoop.runPendingTasks()
-        while let buffer = need({ try channel.readOutbound(as: ByteBuffer.self) }) { output += buffer.readableBytesView }
+        while let buffer = must({ try channel.readOutbound(as: ByteBuffer.self) }) { output += buffer.readableBytesView }
     }
 
     /// Checks the memory usage against the parts that it sums up, and the bounds of the containers.
@@ -112,9 +112,9 @@ final class Conversation {
             session.memoryUsage.connection.deflate == socket.reader.deflateStateBytes + socket.writer.deflateStateBytes,
             "the memory usage includes zlib's state")
         require(session.memoryUsage.total <= session.policy.memoryBudget, "an open session doesn't exceed its memory budget")
-        require(session.history.count <= first.historyMessages, "the history is bounded")
-        require(session.recentIDs.count <= first.duplicateIDs, "the recent ids are bounded")
-        require(session.outbox.hasWaiting || session.outbox.count <= first.outboxMessages, "the outbox is bounded")
+        require(session.history.count <= initialPolicy.historyMessages, "the history is bounded")
+        require(session.recentIDs.count <= initialPolicy.duplicateIDs, "the recent ids are bounded")
+        require(session.outbox.hasWaiting || session.outbox.count <= initialPolicy.outboxMessages, "the outbox is bounded")
         require(!session.inFlight.isEmpty || session.inFlight.queuedBytes == 0, "without requests in flight no bytes are queued")
     }
 

@@ -7,6 +7,9 @@ import GatewayWebSocket
 ///
 /// The output for one read is one write, with the replies first. Hence replies are compared with replies, and the sequenced responses to a
 /// request with those to the same request.
+///
+/// Invariants: Every frame is valid, and nothing follows a close frame. Messages are JSON. Sequence numbers increase, with gaps only after a
+/// cancellation.
 struct ConversationLog {
     private(set) var head = ""
     private(set) var body = ""
@@ -96,7 +99,7 @@ struct ConversationLog {
         responses[request, default: []].append(Self.redacted(text.replacing("\"seq\":\(sequence)", with: "\"seq\":", maxReplacements: 1)))
     }
 
-    /// Whether the message is a `session`, or an error in its place; an echoed message isn't one by chance.
+    /// Whether the message is a `session`, or an error in its place. Echoed messages practically never are.
     private static func isSessionOrError(_ entry: FrameLog.Entry?) -> Bool {
         guard case .text(let bytes)? = entry else { return false }
         return bytes.starts(with: Array("{\"type\":\"session\",\"session_id\":\"01".utf8))

@@ -18,7 +18,8 @@ final class DeflateTarget: FuzzTarget {
             serverMaxWindowBits: flags & 4 == 4 ? nil : bits, clientMaxWindowBits: flags & 8 == 8 ? nil : bits)
         let shared = SharedDeflate()
         var pair = Pair(role: role, agreement: agreement, shared: shared)
-        // The second connection only sends messages derived from sent ones, so a leak from the first's stream would show.
+        // The second connection sends some of the first one's messages reversed. If the shared streams mixed their state, they wouldn't
+        // inflate to the originals.
         var otherPair = Pair(role: role, agreement: agreement, shared: shared)
         for message in input.lengthPrefixed(scale: Int(input.byte()) & 7) {
             pair.check(message)

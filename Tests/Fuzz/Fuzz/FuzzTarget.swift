@@ -34,7 +34,7 @@ func require(_ condition: Bool, _ invariant: @autoclosure () -> String, file: St
     fatalError(invariant(), file: file, line: line)
 }
 
-/// Returns the result of an operation that the harness depends on, and traps when it throws.
-func need<Value>(_ body: () throws -> Value, file: StaticString = #file, line: UInt = #line) -> Value {
+/// Returns the result of an operation that the harness depends on; traps when it throws.
+func must<Value>(_ body: () throws -> Value, file: StaticString = #file, line: UInt = #line) -> Value {
     do { return try body() } catch { fatalError("\(error)", file: file, line: line) }
 }

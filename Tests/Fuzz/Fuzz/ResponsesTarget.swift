@@ -5,7 +5,7 @@
 /// messages in all of these.
 ///
 /// Invariants: The result doesn't depend on how the bytes are split. Texts for clients are UTF-8, audio consists of whole samples,
-/// announced values are within their bounds. No more bytes are held than the limit and the last piece. The sentences concatenate to the
+/// and announced values are within their bounds. No more bytes are held than the limit and the last piece. The sentences concatenate to the
 /// original text.
 final class ResponsesTarget: FuzzTarget {
     /// A small limit that inputs reach, and one above the size of any input.
@@ -23,7 +23,7 @@ final class ResponsesTarget: FuzzTarget {
         switch kind {
         case 0: compare { Self.readEvents($0, limit: limit) }
         case 1: compare { Self.readLines($0, limit: limit) }
-        case 2: compare(Self.readSound)
+        case 2: compare(Self.readWAV)
         case 4: compare { Self.readChat($0, limit: limit) }
         default: Self.readMessage(bytes)
         }
@@ -101,29 +101,29 @@ final class ResponsesTarget: FuzzTarget {
         return log
     }
 
-    private static func readSound(_ pieces: [[UInt8]]) -> [String] {
-        var sound = WAVStream()
+    private static func readWAV(_ pieces: [[UInt8]]) -> [String] {
+        var stream = WAVStream()
         var samples: [UInt8] = []
         var formats: [AudioFormat] = []
         func collect(_ piece: WAVStream.Piece) {
             switch piece {
             case .format(let format): formats.append(format)
             case .samples(let whole):
-                require(whole.count % (formats.last?.frameBytes ?? 1) == 0, "whole samples")
+                require(whole.count % (formats.last?.frameBytes ?? 1) == 0, "audio consists of whole samples")
                 samples += whole
             }
         }
         do throws(ResponseFault) {
-            for piece in pieces { try sound.receive(piece.span.bytes) { collect($0) } }
-            sound.finish { collect($0) }
+            for piece in pieces { try stream.receive(piece.span.bytes) { collect($0) } }
+            stream.finish { collect($0) }
         } catch {
             // Which of several faults is found first depends on how many bytes have arrived.
-            return samples.isEmpty ? ["refused"] : ["\(error)"]
+            return samples.isEmpty ? ["rejected"] : ["\(error)"]
         }
         return ["\(formats)", "\(samples)"]
     }
 
-    /// Parses the same bytes as a message of each kind of upstream.
+    /// Parses the bytes as a whole message in each of the formats that upstreams send.
     private static func readMessage(_ bytes: [UInt8]) {
         guard String(validating: bytes, as: UTF8.self) != nil else { return }
         if let message = try? UpstreamMessage(bytes.span.bytes) {
@@ -131,11 +131,11 @@ final class ResponsesTarget: FuzzTarget {
             try? stream.receive(message) { _ = description(of: $0) }
         }
         for mayBePlain in [false, true] {
-            if let answer = try? TranscriptionResponse(bytes.span.bytes, mayBePlain: mayBePlain) { check(answer.text) }
+            if let response = try? TranscriptionResponse(bytes.span.bytes, mayBePlain: mayBePlain) { check(response.text) }
         }
-        if let answer = try? VoskResponse(bytes.span.bytes) {
-            check(answer.text)
-            check(fraction: answer.confidence)
+        if let response = try? VoskResponse(bytes.span.bytes) {
+            check(response.text)
+            check(fraction: response.confidence)
         }
     }
 
@@ -188,10 +188,10 @@ final class ResponsesTarget: FuzzTarget {
         let left = String(decoding: text.dropFirst(sum.count), as: UTF8.self)
         require(text.starts(with: sum) && left.unicodeScalars.allSatisfy(\.properties.isWhitespace), "sentences concatenate to the text")
         for strips in [false, true] {
-            var script = SpeechSegmenter(stripsMarkdown: strips)
+            var segmenter = SpeechSegmenter(stripsMarkdown: strips)
             var sentences: [SpokenSentence] = []
-            for piece in split.pieces(of: text) { sentences += script.append(piece) }
-            sentences += script.finish()
+            for piece in split.pieces(of: text) { sentences += segmenter.append(piece) }
+            sentences += segmenter.finish()
             require(sentences.reduce(0) { $0 + $1.sourceCount } == text.count, "every byte belongs to a sentence")
             for sentence in sentences {
                 require(String(validating: sentence.text, as: UTF8.self) != nil, "a spoken sentence is UTF-8")

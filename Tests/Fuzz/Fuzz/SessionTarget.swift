@@ -8,6 +8,9 @@ import Support
 /// A session whose client sends valid frames with arbitrary messages at arbitrary times.
 ///
 /// The input consists of lines. Each is a text message, unless its first byte selects another step; see `Step`.
+///
+/// Invariants: those of ``Conversation`` and ``ConversationLog``. If all steps are frames, the result doesn't depend on how the bytes are
+/// split.
 final class SessionTarget: FuzzTarget {
     private enum Step {
         case message(Opcode, [UInt8])

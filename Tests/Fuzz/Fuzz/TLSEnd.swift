@@ -10,7 +10,7 @@ final class TLSEnd {
     private let recorder = Recorder()
 
     init(_ handler: TLSHandler) {
-        need {
+        must {
             try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             try channel.pipeline.syncOperations.addHandlers([HalfCloseHandler(), handler, recorder])
             channel.connect(to: try SocketAddress(ipAddress: "192.0.2.1", port: 1), promise: nil)
@@ -32,7 +32,7 @@ final class TLSEnd {
 
     func feed(_ pieces: [[UInt8]]) {
         for piece in pieces where channel.isActive {
-            _ = need { try channel.writeInbound(ByteBuffer(bytes: piece)) }
+            _ = must { try channel.writeInbound(ByteBuffer(bytes: piece)) }
             channel.embeddedEventLoop.run()
         }
         require(errors.count <= 1, "at most one error is reported: \(errors)")
@@ -47,7 +47,7 @@ final class TLSEnd {
 
     func takeOutput() -> [UInt8] {
         var bytes: [UInt8] = []
-        while let buffer = need({ try channel.readOutbound(as: ByteBuffer.self) }) { bytes += buffer.readableBytesView }
+        while let buffer = must({ try channel.readOutbound(as: ByteBuffer.self) }) { bytes += buffer.readableBytesView }
         return bytes
     }
 

@@ -12,17 +12,18 @@ import NIOEmbedded
 /// Invariants: The delivered bytes are a prefix of the client's plaintext. At most one error is reported. The result for a first flight
 /// doesn't depend on how it is split.
 final class TLSTarget: FuzzTarget {
-    private let server: TLSContext
-    private let clients: [TLSClientContext]
+    private let serverContext: TLSContext
+    private let clientContexts: [TLSClientContext]
 
     init() {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("parley-fuzz-\(getpid())").path
-        need { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) }
+        must { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) }
         let now = Int64(Date().timeIntervalSince1970)
-        let files = need { try DevelopmentCertificate.files(in: directory, now: now) }
-        server = need { try TLSContext(TLSSettings(certificates: [files]), ticketKeys: TLSTicketKeys(rotation: .hours(12)), now: now) }
-        clients = [[], ["http/1.1"]].map { protocols in
-            need { try TLSClientContext(verify: .none, serverName: "localhost", applicationProtocols: protocols) }
+        let files = must { try DevelopmentCertificate.files(in: directory, now: now) }
+        let keys = TLSTicketKeys(rotation: .hours(12))
+        serverContext = must { try TLSContext(TLSSettings(certificates: [files]), ticketKeys: keys, now: now) }
+        clientContexts = [[], ["http/1.1"]].map { protocols in
+            must { try TLSClientContext(verify: .none, serverName: "localhost", applicationProtocols: protocols) }
         }
     }
 
@@ -32,37 +33,37 @@ final class TLSTarget: FuzzTarget {
         let split = input.split()
         guard mode & 3 != 0 else {
             let bytes = input.bytes
-            let whole = TLSEnd(need { try TLSHandler(server: server, buffers: TLSBuffers()) { "id" } })
+            let whole = TLSEnd(must { try TLSHandler(server: serverContext, buffers: TLSBuffers()) { "id" } })
             whole.feed([bytes])
-            let inPieces = TLSEnd(need { try TLSHandler(server: server, buffers: TLSBuffers()) { "id" } })
+            let inPieces = TLSEnd(must { try TLSHandler(server: serverContext, buffers: TLSBuffers()) { "id" } })
             inPieces.feed(split.pieces(of: bytes))
             require(whole.errors == inPieces.errors, "the result doesn't depend on the split: \(whole.errors) \(inPieces.errors)")
             require(whole.received.isEmpty && inPieces.received.isEmpty, "nothing is delivered before the handshake")
             return
         }
         let buffers = TLSBuffers()
-        let end = TLSEnd(need { try TLSHandler(server: server, buffers: buffers) { "id" } })
-        let client = TLSEnd(need { try TLSHandler(client: clients[Int(mode >> 2) & 1], buffers: buffers) })
-        end.echoes = mode & 8 == 8
+        let server = TLSEnd(must { try TLSHandler(server: serverContext, buffers: buffers) { "id" } })
+        let client = TLSEnd(must { try TLSHandler(client: clientContexts[Int(mode >> 2) & 1], buffers: buffers) })
+        server.echoes = mode & 8 == 8
         switch mode & 3 {
         case 1:
-            exchange(client, end) { $0 }
-            require(end.isEstablished, "a valid handshake completes")
-            end.feed(split.pieces(of: input.bytes))
-            require(end.received.isEmpty, "invalid records aren't delivered")
+            exchange(client, server) { $0 }
+            require(server.isEstablished, "a valid handshake completes")
+            server.feed(split.pieces(of: input.bytes))
+            require(server.received.isEmpty, "invalid records aren't delivered")
         case 2:
-            exchange(client, end) { $0 }
+            exchange(client, server) { $0 }
             let damage = Damage(&input)
             let sent = input.lengthPrefixed(scale: 3)
             for plaintext in sent { client.write(plaintext) }
             var records: [UInt8] = client.takeOutput()
             damage.apply(to: &records)
-            end.feed(split.pieces(of: records))
-            exchange(client, end) { $0 }
-            check(end, against: sent, isWhole: damage.isNone)
+            server.feed(split.pieces(of: records))
+            exchange(client, server) { $0 }
+            check(server, against: sent, isWhole: damage.isNone)
         default:
             var damage: Damage? = Damage(&input)
-            exchange(client, end) { flight in
+            exchange(client, server) { flight in
                 var flight = flight
                 damage?.apply(to: &flight)
                 damage = nil
@@ -70,8 +71,8 @@ final class TLSTarget: FuzzTarget {
             }
             let sent = [input.bytes]
             client.write(sent[0])
-            exchange(client, end) { $0 }
-            check(end, against: sent, isWhole: false)
+            exchange(client, server) { $0 }
+            check(server, against: sent, isWhole: false)
         }
     }
 
@@ -87,10 +88,10 @@ final class TLSTarget: FuzzTarget {
         require(false, "the exchange terminates")
     }
 
-    private func check(_ end: TLSEnd, against sent: [[UInt8]], isWhole: Bool) {
+    private func check(_ server: TLSEnd, against sent: [[UInt8]], isWhole: Bool) {
         let plaintext = Array(sent.joined())
-        require(plaintext.starts(with: end.received), "the delivered bytes are a prefix of the plaintext")
-        require(!isWhole || end.received == plaintext, "the plaintext is delivered completely")
+        require(plaintext.starts(with: server.received), "the delivered bytes are a prefix of the plaintext")
+        require(!isWhole || server.received == plaintext, "the plaintext is delivered completely")
     }
 }
 

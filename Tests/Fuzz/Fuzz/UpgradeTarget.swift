@@ -5,7 +5,7 @@ import Support
 @testable import GatewayServer
 @testable import GatewayWebSocket
 
-/// The upgrade request: as bytes for the request gate and the parser, or as lines that become a head which a parser would accept.
+/// Upgrade requests: as raw bytes for the head gate and the HTTP parser, or as lines from which a parsed head is built.
 ///
 /// Invariants: The response doesn't depend on how the bytes are split, and contains no bytes of the request.
 final class UpgradeTarget: FuzzTarget {
