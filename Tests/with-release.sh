@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sets up what the long tests in Python need, and runs one of them against a release build. The run.sh of their folders call it.
-# usage: Tests/with-release.sh PROGRAM [ARGUMENT …]. PARLEY_EXECUTABLE names a gateway that is built already.
+# Installs what the long-running Python tests require, and runs one of them against a release build. The run.sh scripts of their directories
+# call this script.
+# usage: Tests/with-release.sh PROGRAM [ARGUMENT …]. With PARLEY_EXECUTABLE, the path of an existing build, nothing is built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 deploy/setup.sh test

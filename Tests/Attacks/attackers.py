@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs attackers in a process of their own: `attackers.py NAME PORT COUNT SECONDS SEED`. Prints the outcomes as JSON.
 
-An attack is a coroutine that opens a connection, attacks and returns its outcome in a word or two. COUNT attackers run it concurrently and
+An attack is a coroutine that opens a connection, attacks and returns its outcome in a few words. COUNT attackers run it concurrently and
 repeatedly until the time has passed. The outcome of connections that are still open then is "open".
 """
 import asyncio
@@ -96,7 +96,7 @@ async def close_code(reader):
 
 
 async def status(reader):
-    """Reads the status line and returns its code."""
+    """Reads the status line and returns the status code; "cut" if the connection ends before it."""
     line = await reader.readline()
     return line.split()[1].decode() if line else "cut"
 
@@ -420,8 +420,9 @@ async def greedy_reader(target):
 ATTACKS = {
     attack: globals()[attack] for attack in """
     one_byte_fragments empty_continuations ping_flood huge_lengths negative_lengths whole_bomb bomb_in_fragments reserved_bits window_bits
-    bombs_under_the_limit empty_frames_of_an_ended_stream header_lines long_header slow_handshake slow_head slow_body slow_reader greedy_reader renegotiation key_updates silent
-    silent_from_one_address handshakes_from_one_address churn churn_with_hello malformed_hello log_injection""".split()
+    bombs_under_the_limit empty_frames_of_an_ended_stream header_lines long_header slow_handshake slow_head slow_body slow_reader
+    greedy_reader renegotiation key_updates silent silent_from_one_address handshakes_from_one_address churn churn_with_hello
+    malformed_hello log_injection""".split()
 }
 
 

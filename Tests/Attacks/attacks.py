@@ -22,7 +22,7 @@ import time
 
 from client import Client, percentile
 from gateway import GATEWAY_CORES, OTHER_CORES, Gateway
-from suspend import TIMED
+from suspend import TRIALS
 
 HERE = pathlib.Path(__file__).parent
 
@@ -230,7 +230,7 @@ class Row:
 
 
 async def main():
-    names = [attack.name for attack in ATTACKS] + list(TIMED)
+    names = [attack.name for attack in ATTACKS] + list(TRIALS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executable", type=pathlib.Path, required=True)
     parser.add_argument("--only", nargs="+", metavar="NAME", default=names, help="run only these attacks (names as printed by --list)")
@@ -266,7 +266,7 @@ async def main():
                 break
         else:
             failed.append(attack.name)
-    for name, trial in TIMED.items():
+    for name, trial in TRIALS.items():
         if name not in options.only:
             continue
         summary, problems = await trial(options)

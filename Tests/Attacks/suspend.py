@@ -89,4 +89,4 @@ async def starved(options):
     return await trial(options, HEARTBEAT, disturb)
 
 
-TIMED = {"suspended": suspended, "starved": starved}
+TRIALS = {"suspended": suspended, "starved": starved}

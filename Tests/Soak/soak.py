@@ -44,7 +44,7 @@ def free_port():
 class Gateway:
     """The executable, which keeps its port and its store across restarts."""
 
-    def __init__(self, executable, store, clients):
+    def __init__(self, executable, store):
         self.executable = executable
         self.directory = tempfile.mkdtemp(prefix="parley-soak-")
         self.port, operations = free_port(), free_port()
@@ -105,15 +105,15 @@ class Client:
         self.socket = None
         self.session = None
         self.token = None
-        self.last = 0
+        self.last = 0  # sequence number of the last message received
         self.texts = {}  # id: text
         self.acknowledged = set()
         self.responses = collections.defaultdict(str)
         self.done = set()
         self.next_text = 0
         self.stream = None  # id of the open audio stream
-        self.sent = self.accepted = 0
-        self.has_ended = False
+        self.sent = self.accepted = 0  # chunks of the open stream
+        self.has_ended = False  # whether the end of the open stream was sent
         self.chunk_counts = {}  # id of an ended stream: number of chunks
         self.next_stream = 0
         self.is_stopping = False
@@ -377,7 +377,7 @@ async def main():
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     print(f"seed {options.seed}", flush=True)
     counts = collections.Counter()
-    gateway = Gateway(str(options.executable.resolve()), options.store, options.clients)
+    gateway = Gateway(str(options.executable.resolve()), options.store)
     clients = [Client(number, gateway, options.seed, counts) for number in range(options.clients)]
     tasks = [asyncio.create_task(client.run()) for client in clients]
     if options.store == "sqlite":

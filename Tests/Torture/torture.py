@@ -38,7 +38,8 @@ class Gateway:
             "connections.max": str(4 * clients), "connections.per_address": str(8 * clients), "sessions.max": str(4 * clients),
             "sessions.max_detached": "0", "sessions.resume_window": "2s",
             "limits.text_per_minute": "100000", "limits.audio_per_minute": "100000", "limits.control_per_minute": "100000",
-            "delivery.send_timeout": "2s", "tls.handshake_timeout": "3s", "http.header_timeout": "4s", "heartbeat.interval": "5s", "sessions.sweep": "5s",
+            "delivery.send_timeout": "2s", "tls.handshake_timeout": "3s", "http.header_timeout": "4s",
+            "heartbeat.interval": "5s", "sessions.sweep": "5s",
         }
         arguments = [str(executable), "serve"] + [part for key, value in flags.items() for part in ("--" + key, value)]
         self.log = open(os.path.join(self.directory, "log"), "wb")
@@ -191,14 +192,14 @@ async def attack(gateway, tally, stop):
         await asyncio.sleep(random.uniform(0, 0.3))
 
 
-async def connected(gateway, tls=TLS):
+async def connect(gateway, tls=TLS):
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, ssl=tls)
     CONNECTIONS.get().append(writer)
     return reader, writer
 
 
-async def opened(gateway):
-    reader, writer = await connected(gateway)
+async def upgrade(gateway):
+    reader, writer = await connect(gateway)
     writer.write(REQUEST)
     await reader.readuntil(b"\r\n\r\n")
     return reader, writer
@@ -206,7 +207,7 @@ async def opened(gateway):
 
 async def reset(gateway):
     """Resets the connection in mid-frame."""
-    reader, writer = await opened(gateway)
+    reader, writer = await upgrade(gateway)
     whole = frame(0x81, json.dumps({"type": "text", "id": "v", "text": "x" * random.randint(1, 5000)}).encode())
     writer.write(whole[: random.randint(1, len(whole))])
     await asyncio.sleep(random.uniform(0, 0.3))
@@ -216,7 +217,7 @@ async def reset(gateway):
 
 async def stall(gateway):
     """Requests long responses and reads nothing."""
-    reader, writer = await opened(gateway)
+    reader, writer = await upgrade(gateway)
     reader._transport.pause_reading()
     text = " ".join(["w"] * 20000)
     for number in range(6):
@@ -226,7 +227,7 @@ async def stall(gateway):
 
 async def invalid_frames(gateway):
     """Sends bytes that aren't frames, or invalid frames."""
-    reader, writer = await opened(gateway)
+    reader, writer = await upgrade(gateway)
     for _ in range(random.randint(1, 20)):
         writer.write(random.choice([
             os.urandom(random.randint(1, 2000)), frame(0xC1, b"x"), frame(0x83, b""), frame(0x80, b"stray"), b"\x81\x05hello",
@@ -238,7 +239,7 @@ async def invalid_frames(gateway):
 
 async def invalid_messages(gateway):
     """Sends valid frames with invalid messages, until it is disconnected."""
-    reader, writer = await opened(gateway)
+    reader, writer = await upgrade(gateway)
     for _ in range(40):
         writer.write(frame(0x81, random.choice([b"{", b"[]", b'{"type":1}', b'{"type":"text"}', b'{"type":"x"}', b"[" * 500, b'{"a":1,"a":2}'])))
     await asyncio.wait_for(reader.read(), 10)
@@ -246,14 +247,14 @@ async def invalid_messages(gateway):
 
 async def half_open(gateway):
     """Sends nothing, or an incomplete or invalid handshake."""
-    reader, writer = await connected(gateway, tls=None)
+    reader, writer = await connect(gateway, tls=None)
     writer.write(random.choice([b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00", os.urandom(300), b"GET / HTTP/1.1\r\n\r\n"]))
     await asyncio.wait_for(reader.read(), 10)
 
 
 async def trickle(gateway):
     """Sends an endless request head."""
-    reader, writer = await connected(gateway)
+    reader, writer = await connect(gateway)
     writer.write(b"GET /v1/ws HTTP/1.1\r\n")
     for _ in range(100):
         writer.write(b"X-A: b\r\n")
