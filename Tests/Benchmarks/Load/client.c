@@ -163,9 +163,9 @@ static void data_frame(struct client *client, const struct target *target, struc
         WARN("load: the server replied with %.*s…\n", (int)client->head_length, client->head);
     }
     if (target->replies == 0 || client->oldest == client->newest) return;
-    if (++client->replies_got < target->replies) return;
-    client->replies_got = 0;
-    totals->answered++;
+    if (++client->replies_received < target->replies) return;
+    client->replies_received = 0;
+    totals->completed++;
     histogram_add(&totals->latencies, now() - client->due[client->oldest++ % IN_FLIGHT]);
 }
 

@@ -51,7 +51,7 @@ struct client {
 
     unsigned welcome_left;
     uint64_t sent;                // messages
-    unsigned replies_got;         // data frames received for the oldest message without its complete reply
+    unsigned replies_received;    // data frames received for the oldest message without its complete reply
     uint64_t due[IN_FLIGHT];      // due times of the messages without a reply (ring buffer)
     unsigned oldest, newest;      // positions in `due`, not wrapped
 };
@@ -59,7 +59,8 @@ struct client {
 /// Counters of all clients, since they were last reset.
 struct totals {
     uint64_t opened, resumed, closed;
-    uint64_t answered, data_frames, bytes;
+    uint64_t completed;  // messages with all their replies
+    uint64_t data_frames, bytes;
     uint64_t errors;  // data frames with an error message
     struct histogram latencies;  // from a message's due time to its last reply
 };

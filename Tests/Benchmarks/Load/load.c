@@ -237,7 +237,7 @@ static void measure(struct usage fresh, struct usage opened, uint64_t open) {
     }
     if (settings.counts) *settings.counts = 0;
     struct usage end = usage_now();
-    uint64_t done = settings.target.replies ? totals.answered - before.answered : sent - sent_before;
+    uint64_t done = settings.target.replies ? totals.completed - before.completed : sent - sent_before;
     report(fresh, opened, begin, end, open, done, totals.bytes - before.bytes);
     fflush(stdout);
 }

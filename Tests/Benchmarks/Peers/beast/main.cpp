@@ -1,10 +1,10 @@
 // The C++ server that Parley is compared with. It does the same work with Boost.Beast, OpenSSL and simdjson.
 //
-// Each client has a session: random id and token, rate limits, recent ids, history, outbox. The reply to a ping is a pong, to a text an ack
+// Each client has a session with a random id and token, rate limits, recent ids, a history and an outbox. The reply to a ping is a pong, to a text an ack
 // and the same text, to audio an ack for every 64 chunks. One thread, one io_context.
 //
-// usage: gateway PORT CERT KEY
-// build: g++ -O3 -march=native -std=c++20 -o gateway main.cpp -lsimdjson -lssl -lcrypto -lpthread
+// usage: beast PORT CERT KEY
+// build: g++ -O3 -march=native -std=c++20 -o beast main.cpp -lsimdjson -lssl -lcrypto -lpthread
 #include <charconv>
 #include <cstring>
 #include <iostream>
@@ -25,7 +25,7 @@ void accept_next(peer::asio::ip::tcp::acceptor& acceptor, peer::Gateway& gateway
 int main(int count, char** arguments) {
     unsigned short port = 0;
     if (count != 4 || std::from_chars(arguments[1], arguments[1] + std::strlen(arguments[1]), port).ec != std::errc()) {
-        std::cerr << "usage: gateway PORT CERT KEY\n";
+        std::cerr << "usage: beast PORT CERT KEY\n";
         return 2;
     }
     try {
@@ -44,7 +44,7 @@ int main(int count, char** arguments) {
         accept_next(acceptor, gateway);
         loop.run();
     } catch (const std::exception& failure) {
-        std::cerr << "gateway: " << failure.what() << '\n';
+        std::cerr << "beast: " << failure.what() << '\n';
         return 1;
     }
 }

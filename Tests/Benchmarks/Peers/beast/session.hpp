@@ -17,7 +17,7 @@ namespace peer {
 using Clock = std::chrono::steady_clock;
 using SharedText = std::shared_ptr<const std::string>;  // shared by the write queue and the outbox
 
-inline constexpr std::size_t history_size = 1000;  // of the recent ids, the history and the outbox
+inline constexpr std::size_t max_entries = 1000;  // of each: recent ids, history, outbox
 
 /// Returns 256 random bits in hexadecimal, for a session id or a token.
 inline std::string random_name() {
@@ -61,7 +61,7 @@ public:
     std::ptrdiff_t insert(std::string_view id) {
         auto change = static_cast<std::ptrdiff_t>(id.size());
         known_.insert(order_.emplace_back(id));
-        if (order_.size() > history_size) {
+        if (order_.size() > max_entries) {
             change -= static_cast<std::ptrdiff_t>(order_.front().size());
             known_.erase(order_.front());
             order_.pop_front();
@@ -94,7 +94,7 @@ struct Session {
     void add_to_history(std::string text) {
         memory += static_cast<std::ptrdiff_t>(text.size());
         history.push_back(std::move(text));
-        if (history.size() <= history_size) return;
+        if (history.size() <= max_entries) return;
         memory -= static_cast<std::ptrdiff_t>(history.front().size());
         history.pop_front();
     }
@@ -102,7 +102,7 @@ struct Session {
     void add_unacknowledged(std::uint64_t seq, SharedText text) {
         memory += static_cast<std::ptrdiff_t>(text->size());
         outbox.push_back({seq, std::move(text)});
-        if (outbox.size() > history_size) drop_oldest();
+        if (outbox.size() > max_entries) drop_oldest();
     }
 
     void acknowledge(std::uint64_t seq) {

@@ -69,7 +69,7 @@ static void append_frame(struct buffer *output, const void *payload, size_t coun
     append(output, payload, count);
 }
 
-/* Appends the response to a request on a shared connection: its number, and its text with its escapes. */
+/* Appends the response to a request on a shared connection: the request's number and its text, copied with its escapes. */
 static void respond(struct buffer *output, const char *message, size_t count) {
     static char reply[1 << 20];
     const char *number = memmem(message, count, "\"request\":", 10);
