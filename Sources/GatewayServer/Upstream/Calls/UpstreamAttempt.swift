@@ -26,18 +26,18 @@ extension UpstreamAttempt {
 
 /// The owner of numbered attempts.
 package protocol AttemptReceiver: AnyObject {
-    /// The attempt has an open connection; the request isn't written yet. Omitted where ``connected(attempt:)`` follows immediately.
+    /// A connection is open; the request isn't written yet. Not reported where ``connected(attempt:)`` follows immediately.
     func opened(attempt: Int)
     /// The request was written to an open connection.
     func connected(attempt: Int)
     /// This many bytes of the response were read, whatever they contain.
     func read(_ bytes: Int, attempt: Int)
     func received(_ content: consuming UpstreamEvent.Content, attempt: Int)
-    /// The last content of the response. The attempt's last event.
+    /// The response is complete with this content. No event follows.
     func received(last content: consuming UpstreamEvent.Content, summary: ResponseSummary, attempt: Int)
     /// This many bytes of streamed audio were written to the upstream.
     func consumed(_ bytes: Int, attempt: Int)
-    /// The attempt's last event.
+    /// The attempt has failed. No event follows.
     func failed(_ failure: CallFailure, attempt: Int)
 }
 

@@ -5,7 +5,7 @@ import Synchronization
 
 /// The state of one upstream that all event loops share: permits, endpoints with their circuit breakers, the retry budget, and counters.
 ///
-/// Its lock is the only one on the request path: acquired twice per request, for a few dozen nanoseconds each.
+/// The pool's lock is the only one on the request path. It is acquired twice per request, for a few dozen nanoseconds each time.
 package final class UpstreamPool: Sendable {
     package struct Policy: Sendable, Hashable {
         /// Maximum number of concurrent requests.
@@ -85,7 +85,7 @@ package final class UpstreamPool: Sendable {
 
     /// Acquires a permit and an endpoint in one step, the common case.
     ///
-    /// - Returns: nil when requests are queued or no endpoint is available; the caller then acquires the permit and the endpoint separately.
+    /// - Returns: nil when no permit is free or no endpoint is available; the caller then acquires the permit and the endpoint separately
     package func acquire() -> LoadBalancer.Pick? {
         let now = clock()
         return state.withLock { state in
@@ -127,7 +127,7 @@ package final class UpstreamPool: Sendable {
 
     /// Removes a request from the queue.
     ///
-    /// - Returns: false when the permit was already granted: `granted` is still called, and its permit has to be released.
+    /// - Returns: false when the permit was already granted; `granted` is still called, and the permit has to be released
     package func cancel(_ ticket: UInt64) -> Bool {
         state.withLock { state in
             guard state.permits.cancel(ticket) else { return false }
@@ -181,7 +181,7 @@ package final class UpstreamPool: Sendable {
 
     /// Closes all circuit breakers.
     ///
-    /// - Parameter reason: for the log
+    /// - Parameter reason: the reason to log
     package func resetBreakers(because reason: String) {
         for endpoint in addresses.indices { resetBreaker(of: endpoint, because: reason) }
     }
@@ -204,7 +204,7 @@ package final class UpstreamPool: Sendable {
         }
     }
 
-    /// Counts a failed call. When no endpoint is available, sets the failure's `retryAfter` unless it has one.
+    /// Counts a failed call. When no endpoint is available, sets the failure's `retryAfter` unless the upstream has set it.
     package func fail(_ failure: inout CallFailure) {
         let now = clock()
         let wait = state.withLock { state in

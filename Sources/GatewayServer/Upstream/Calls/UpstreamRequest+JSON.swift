@@ -2,10 +2,10 @@ import Foundation
 import GatewayCore
 
 extension [UInt8] {
-    /// Appends a request in Parley's upstream message format: upstream page, section "Requests".
+    /// Appends a request in Parley's upstream message format (page "Upstreams", section "Requests").
     ///
-    /// - Parameter number: identifies the request on a shared connection; nil for an HTTP request, whose recording is embedded in the JSON because
-    ///   no audio can follow it
+    /// - Parameter number: identifies the request on a shared connection; nil for an HTTP request, whose recording is embedded in the JSON
+    ///   because no audio can follow it
     mutating func append(_ request: UpstreamRequest, number: UInt64?) {
         let recording: [UInt8]? =
             if number == nil, case .recording(_, let bytes) = request.input { Array(Data(bytes).base64EncodedString().utf8) } else { nil }

@@ -28,7 +28,7 @@ struct UpstreamConnector {
         self.eventLoop = eventLoop
     }
 
-    /// Makes the TLS context of each endpoint; nil for plaintext. Reads the certificate files, so that a missing one is reported at startup.
+    /// Makes the TLS context of each endpoint; nil for plaintext. Reads the certificate files, so that startup reports a missing one.
     static func contexts(_ configuration: GatewayConfiguration.Upstream) throws -> [TLSClientContext?] {
         try configuration.urls.map { url in
             guard url.isSecure else { return nil }
@@ -42,7 +42,7 @@ struct UpstreamConnector {
     /// Opens a connection to an endpoint.
     ///
     /// - Parameters:
-    ///   - handlers: makes the handlers behind TLS, which fires ``TLSHandshakeCompleted`` after its handshake
+    ///   - handlers: makes the handlers that follow the TLS handler, which fires ``TLSHandshakeCompleted`` after its handshake
     ///   - failed: called when the connection can't be established; not called for later failures
     func connect(
         endpoint: Int, handlers: @escaping () -> [any ChannelHandler], failed: @escaping (CallFailure) -> Void
@@ -57,7 +57,7 @@ struct UpstreamConnector {
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: readBytes))
             .channelOption(.socketOption(.so_rcvbuf), value: .init(Self.receiveBufferBytes))
             .connectTimeout(timeout)
-        // Connecting to an address skips the resolver's thread, which may have to wait for a busy core.
+        // An IP address needs no resolver, whose thread may have to wait for a CPU.
         let connecting =
             if let address = try? SocketAddress(ipAddress: url.host, port: url.port) {
                 bootstrap.connect(to: address)

@@ -4,7 +4,7 @@ import GatewayCore
 import NIOCore
 import NIOHTTP1
 
-/// A request to an HTTP upstream: its body, and the reader of the response.
+/// A request to an HTTP upstream, and the reader of its response.
 struct HTTPCall {
     var contentType = "application/json"
     var accept = "application/json, text/event-stream"
@@ -42,7 +42,7 @@ struct HTTPCall {
         return text
     }
 
-    /// The failure for a kind of input that the upstream doesn't support. Validation of the configuration rules this out.
+    /// The failure for a kind of input that the upstream doesn't support. The validation of the configuration rules it out.
     private static var unsupportedInput: CallFailure {
         var failure = CallFailure(.unsupportedInput)
         (failure.isRetryable, failure.mayHaveBeenProcessed, failure.outcome) = (false, false, .neither)

@@ -15,9 +15,9 @@ protocol HTTPExchange: AnyObject {
     func sent()
     func head(_ head: HTTPResponseHead)
     func body(_ part: ByteBuffer)
-    /// The response is complete. The exchange's last event.
+    /// The response is complete. No event follows.
     func ended()
-    /// The exchange's last event.
+    /// The exchange has failed. No event follows.
     func failed(_ failure: CallFailure)
 }
 
@@ -35,7 +35,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private enum State {
         case connecting
         case idle
-        /// The request is written, the response isn't complete.
+        /// The request is written; the response isn't complete.
         case busy
         case closed
     }
@@ -53,7 +53,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var attempt: ConnectAttempt?
     private var context: ChannelHandlerContext?
     private var timer: Scheduled<Void>?
-    private var waiting: Request?
+    /// The request to write once the connection is open.
+    private var pendingRequest: Request?
     private var exchange: (any HTTPExchange)?
     /// Whether the upstream keeps the connection alive, according to the response head.
     private var isKeepAlive = false
@@ -62,11 +63,11 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var isRetired = false
     private var isPaused = false
     private var wantsRead = false
-    /// Bytes of the body that arrived after its last event, and the deadline for the end of the body.
+    /// Size of the rest of the body that was received after its last event, and the deadline for the end of the body.
     private var discardedBytes = 0
     private var discardDeadline: Instant?
 
-    /// Limits of the body behind its last event, in bytes and nanoseconds. Beyond them the connection is closed instead of reused.
+    /// Limits of the rest of a body after its last event, in bytes and nanoseconds. Beyond them the connection is closed instead of reused.
     private static let maxDiscardedBytes = 65_536
     private static let discardTimeout: Int64 = 1_000_000_000
 
@@ -106,7 +107,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         switch state {
         case .connecting:
             self.exchange = exchange
-            waiting = request
+            pendingRequest = request
         case .idle:
             self.exchange = exchange
             write(request)
@@ -132,7 +133,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         readIfWanted()
     }
 
-    /// Detaches the exchange, which has received its last event, and discards the rest of the response so that the connection can be reused.
+    /// Detaches the exchange after its last event and discards the rest of the response, so that the connection can be reused.
     func discardRemainder() {
         exchange = nil
         isPaused = false
@@ -192,8 +193,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         timer?.cancel()
         timer = nil
         state = .idle
-        if let request = waiting {
-            waiting = nil
+        if let request = pendingRequest {
+            pendingRequest = nil
             write(request)
         } else {
             reportIdle()
@@ -212,7 +213,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        // The decoder rejects unsolicited data, so this is unexpected in any other state.
+        // Unexpected in any other state, because the decoder rejects unsolicited data.
         guard case .busy = state else { return close() }
         switch unwrapInboundIn(data) {
         case .head(let head):
@@ -226,14 +227,14 @@ final class HTTPConnection: ChannelDuplexHandler {
             let exchange = exchange
             self.exchange = nil
             isPaused = false
-            // An upstream that responds before it has read the whole request could parse the remainder as another request.
+            // If the upstream responds before it has read the whole request, it could parse the remainder as another request.
             if isKeepAlive, isWritten, !isRetired { state = .idle } else { end(nil) }
             exchange?.ended()
             reportIdle()
         }
     }
 
-    /// Reports the connection as idle unless it is already in use again or closed.
+    /// Reports the connection as idle unless it is already reused or closed.
     private func reportIdle() {
         guard case .idle = state else { return }
         idleSince = now()
@@ -262,7 +263,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         timer?.cancel()
         attempt?.cancel()
         attempt = nil
-        waiting = nil
+        pendingRequest = nil
         context?.close(promise: nil)
         let exchange = exchange
         self.exchange = nil

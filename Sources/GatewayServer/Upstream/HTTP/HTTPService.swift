@@ -9,15 +9,16 @@ final class HTTPService: UpstreamService {
     private let pool: UpstreamPool
     private let contexts: [TLSClientContext?]
     private let group: any EventLoopGroup
-    private let ended: AsyncStream<Void>
-    private let ending: AsyncStream<Void>.Continuation
+    /// Finishes when the upstream is retired.
+    private let retirement: AsyncStream<Void>
+    private let retirementContinuation: AsyncStream<Void>.Continuation
 
     init(_ configuration: GatewayConfiguration.Upstream, pool: UpstreamPool, group: any EventLoopGroup) throws {
         self.configuration = configuration
         self.pool = pool
         self.group = group
         contexts = try UpstreamConnector.contexts(configuration)
-        (ended, ending) = AsyncStream.makeStream()
+        (retirement, retirementContinuation) = AsyncStream.makeStream()
     }
 
     func makeTransport(on loop: CallContext) -> any UpstreamTransport {
@@ -35,12 +36,12 @@ final class HTTPService: UpstreamService {
                     repeat { await checkHealth(of: endpoint) } while (try? await Task.sleep(for: configuration.healthInterval)) != nil
                 }
             }
-            for await _ in ended {}
+            for await _ in retirement {}
             tasks.cancelAll()
         }
     }
 
-    func retire() async { ending.finish() }
+    func retire() async { retirementContinuation.finish() }
 
     private func checkHealth(of endpoint: Int) async {
         let eventLoop = group.next()
@@ -51,7 +52,7 @@ final class HTTPService: UpstreamService {
             let connection = HTTPConnection(endpoint: endpoint, connector: connector, now: UpstreamPool.monotonic) { _ in }
             connection.begin(.init(head: configuration.head(.GET, configuration.healthPath, of: endpoint)), for: check)
             connection.connect(connector)
-            // The response gets the same timeout as the connection.
+            // The whole check has the same timeout as its connection.
             let timer = eventLoop.assumeIsolated().scheduleTask(in: connector.timeout) { check.complete(false) }
             promise.futureResult.assumeIsolated().whenComplete { _ in
                 timer.cancel()

@@ -14,10 +14,10 @@ final class HTTPTransport: UpstreamTransport {
     private var all: [ObjectIdentifier: HTTPConnection] = [:]
     private var isRetired = false
 
-    /// Time that a connection stays idle before it is reused, in nanoseconds, unless the connection limit is reached.
+    /// How long a connection stays idle before it is reused, in nanoseconds. Not observed when the connection limit is reached.
     ///
-    /// HTTP/1.1 doesn't number requests: data that an upstream sends after a response would be parsed as the response to the next request. Data
-    /// that arrives during this time closes the connection.
+    /// HTTP/1.1 doesn't number requests: data that an upstream sends after a response would be parsed as the response to the next request.
+    /// Data that arrives during this time closes the connection.
     private static let reuseDelay: Int64 = 10_000_000
 
     init(_ configuration: GatewayConfiguration.Upstream, connector: UpstreamConnector, pool: UpstreamPool, loop: CallContext) {
@@ -39,25 +39,26 @@ final class HTTPTransport: UpstreamTransport {
         return attempt
     }
 
-    /// Returns the most recently used connection that has been idle for ``reuseDelay``, so that the others can reach `idle_close`; opens a
-    /// connection when there is none.
+    /// Returns the most recently used connection that has been idle for ``reuseDelay``, so that the others can reach `idle_close`. Opens a
+    /// connection when no such connection exists.
     private func connection(to endpoint: Int) -> HTTPConnection {
-        let mayMake = all.count < ConfiguredLimit.unlimitedIfZero(configuration.maxConnections)
+        let canOpen = all.count < ConfiguredLimit.unlimitedIfZero(configuration.maxConnections)
         let idleBefore = loop.now.advanced(byNanoseconds: -Self.reuseDelay)
         while let first = idle[endpoint].indices.first {
             let found = idle[endpoint].lastIndex { $0.idleSince <= idleBefore }
-            guard let index = found ?? (mayMake ? nil : first) else { break }
+            guard let index = found ?? (canOpen ? nil : first) else { break }
             let connection = idle[endpoint].remove(at: index)
             if connection.isClean { return connection }
             connection.close()
         }
-        let made = HTTPConnection(endpoint: endpoint, connector: connector, now: { [loop] in loop.now }) { [weak self] in self?.changed($0)
+        let connection = HTTPConnection(endpoint: endpoint, connector: connector, now: { [loop] in loop.now }) { [weak self] in
+            self?.changed($0)
         }
-        all[ObjectIdentifier(made)] = made
+        all[ObjectIdentifier(connection)] = connection
         pool.count { $0.connections += 1 }
-        made.connect(connector)
-        if isRetired { made.retire() }
-        return made
+        connection.connect(connector)
+        if isRetired { connection.retire() }
+        return connection
     }
 
     private func changed(_ connection: HTTPConnection) {
@@ -89,9 +90,9 @@ final class HTTPTransport: UpstreamTransport {
 }
 
 extension GatewayConfiguration.Upstream {
-    /// The request to one of the endpoints.
+    /// Returns the HTTP request that performs a call at an endpoint.
     func request(_ call: HTTPCall, to endpoint: Int) -> HTTPConnection.Request {
-        // The URL's query follows the API path: Azure OpenAI reads its API version from it.
+        // The query of the configured URL follows the API path: Azure OpenAI reads its API version from the query.
         let query = urls[endpoint].location.target.drop { $0 != "?" }
         var head = head(.POST, requestPath(to: endpoint) + query, of: endpoint)
         head.headers.replaceOrAdd(name: "Content-Type", value: call.contentType)

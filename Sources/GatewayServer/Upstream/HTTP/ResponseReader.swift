@@ -10,7 +10,7 @@ protocol ResponseReader: AnyObject {
     ///
     /// - Parameter emit: called with each parsed step, in order
     func receive(_ bytes: RawSpan, _ emit: (ResponseStream.Step) -> Void) throws(CallFailure)
-    /// Ends the body.
+    /// Handles the end of the body.
     func end(_ emit: (ResponseStream.Step) -> Void) throws(CallFailure)
 }
 
@@ -24,20 +24,20 @@ extension CallFailure {
         }
     }
 
-    /// The failure of a response message that arrived complete but can't be used.
+    /// The failure of a response message that is complete but can't be used.
     static func unusable(_ fault: ResponseFault) -> CallFailure {
         var failure = CallFailure(fault)
         failure.outcome = .neither
         return failure
     }
 
-    /// The failure of a complete body. An invalid body doesn't count for the breaker, since neither the connection nor the endpoint caused it.
-    init(whole fault: ResponseFault) {
+    /// The failure of a complete body. The breaker doesn't count an invalid body as a failure, since the request itself can cause it.
+    init(ofCompleteBody fault: ResponseFault) {
         self.init(fault.kind == .invalid ? ResponseFault(fault.description, kind: .unusable) : fault)
     }
 }
 
-/// A JSON body, buffered until it is complete; at most `max_message_bytes`.
+/// A response body that is buffered until it is complete, up to `max_message_bytes`.
 struct CollectedBody {
     let limit: Int
     private(set) var bytes: [UInt8] = []
@@ -54,7 +54,7 @@ struct CollectedBody {
         do throws(ResponseFault) {
             return try Self.read(bytes.span.bytes, body)
         } catch {
-            throw CallFailure(whole: error)
+            throw CallFailure(ofCompleteBody: error)
         }
     }
 
@@ -99,14 +99,14 @@ final class MessageResponseReader: ResponseReader {
             if case .event(.text(let text, _)) = message.body { message.body = .event(.text(text, final: true)) }
             try receive(message, emit)
         } catch {
-            throw CallFailure(whole: error)
+            throw CallFailure(ofCompleteBody: error)
         }
     }
 
     private func receive(event data: RawSpan, _ emit: (ResponseStream.Step) -> Void) throws(ResponseFault) {
         let data = data.extracting(data.trimmedRange)
         guard !isComplete, data.byteCount > 0 else { return }
-        // OpenAI's end of stream, which many tools send by habit.
+        // OpenAI's end-of-stream marker, which some servers send by habit.
         if data.isText("[DONE]") { throw ResponseFault("[DONE] came before \"done\":true") }
         try receive(try CollectedBody.read(data) { (bytes) throws(ResponseFault) in try UpstreamMessage(bytes) }, emit)
     }

@@ -3,8 +3,8 @@ import GatewayCore
 import NIOCore
 import Synchronization
 
-/// Carries a session's events from the event loop of its upstreams to the session's own, while the two differ or the session is being
-/// transferred.
+/// A queue that carries a session's events from the event loop of its upstreams to the session's own, while the two differ or the session
+/// is being transferred.
 final class EventMailbox: UpstreamEventSink, Sendable {
     enum Item: Sendable {
         case event(UpstreamEvent)
@@ -74,7 +74,7 @@ final class EventMailbox: UpstreamEventSink, Sendable {
 
     private func wake(_ eventLoop: (any EventLoop)?) {
         eventLoop?.execute { [self] in
-            // The session may have been transferred again: then the items stay for its current event loop.
+            // If the session was transferred again in the meantime, the items stay for its new event loop.
             let (reader, items) = state.withLock { state -> (NIOLoopBound<any Reader>?, Deque<Item>) in
                 guard let reader = state.reader, reader.eventLoop === eventLoop else { return (nil, []) }
                 return (reader, state.take())

@@ -1,11 +1,12 @@
 import GatewayCore
 import NIOCore
 
-/// One session's requests in flight, on the event loop of their connections. The engine stays there when the session is transferred.
+/// The requests in flight of one session, on the event loop of their connections. The engine stays on that event loop when the session is
+/// transferred.
 final class LinkEngine: UpstreamEventSink {
     private enum Work {
         case own(ActiveRequest)
-        /// The response is shared with an identical request. `unconsumed` is the size of the text until the response begins, then 0.
+        /// The response is shared with an identical request. `unconsumed`: bytes of the text; 0 once the response has begun.
         case shared(SharedResponse.Subscription, unconsumed: Int)
     }
 
@@ -23,7 +24,7 @@ final class LinkEngine: UpstreamEventSink {
     private var lastStage: UpstreamStage?
     private var isCongested = false
     private var isClosed = false
-    /// Bytes of shared responses received during congestion: a shared response can't be paused for one of its subscribers.
+    /// Bytes of shared responses received during congestion. A shared response can't be paused for one of its subscribers.
     private var bytesWhileCongested = 0
 
     private static let maxSpoken = 8
@@ -103,7 +104,7 @@ final class LinkEngine: UpstreamEventSink {
 
     func clientState(_ state: ClientMessage.Status.State, replyTo: MessageID?, playedMilliseconds: Int64?) {
         if let replyTo, let playedMilliseconds, let found = spoken.last(where: { $0.id == replyTo }) {
-            // During playback the client is still going to play the rest.
+            // A position that is reported during playback isn't final.
             if state != .playing { played(playedMilliseconds, of: found.key) }
         }
         lastStage?.transport.sendClientState(state, of: session, replyTo: replyTo, playedMilliseconds: playedMilliseconds)
@@ -151,13 +152,13 @@ final class LinkEngine: UpstreamEventSink {
 
     @discardableResult
     func deliver(_ event: consuming UpstreamEvent) -> Bool {
-        if event.isLast { forget(event.request) }
+        if event.isLast { remove(event.request) }
         guard let events, !events.deliver(event) else { return true }
         isCongested = true
         return false
     }
 
-    private func forget(_ key: RequestKey) {
+    private func remove(_ key: RequestKey) {
         guard let index = requests.firstIndex(where: { $0.key == key }) else { return }
         if case .own(let request) = requests.remove(at: index).work { keepSpoken(request) }
     }
@@ -182,8 +183,8 @@ final class LinkEngine: UpstreamEventSink {
         let bound = NIOLoopBound(self, eventLoop: upstreams.calls.eventLoop)
         let subscription = upstreams.shared.join(digest, on: upstreams.calls.eventLoop) { event in
             bound.value.receiveShared(UpstreamEvent(key, event.content, isLast: event.isLast, epilogue: event.epilogue))
-        } lead: { answer in
-            request.sink = answer
+        } lead: { response in
+            request.sink = response
             return request
         }
         if !subscription.leads { pool?.count { $0.shared &+= 1 } }
@@ -200,7 +201,7 @@ final class LinkEngine: UpstreamEventSink {
         }
         bytesWhileCongested = isCongested ? bytesWhileCongested + event.content.byteCount : 0
         guard bytesWhileCongested <= Self.maxBytesWhileCongested || event.isLast else {
-            // Fails only this subscriber; its events would have to be buffered without limit.
+            // Fails only this subscriber, whose events would otherwise be buffered without limit.
             if case .shared(let subscription, _) = requests.remove(at: index).work { subscription.cancel() }
             deliver(UpstreamEvent(key, .tooFast(isRetryable: true), isLast: true))
             return

@@ -4,20 +4,20 @@ import NIOCore
 
 /// A session's link to the upstreams of its routes.
 ///
-/// The requests belong to the ``LinkEngine``, on the event loop on which the link was made. The link is transferred with the session. On the same
-/// event loop, link and engine call each other directly; otherwise events go through an ``EventMailbox``.
+/// The requests belong to the ``LinkEngine``, which stays on the event loop on which the link was made; the link is transferred with the
+/// session. On the same event loop, link and engine call each other directly. Otherwise events are delivered through an ``EventMailbox``.
 final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
     private let engine: NIOLoopBound<LinkEngine>
     private let plans: UpstreamPlans
     /// The event loop of the engine.
-    private let home: any EventLoop
+    private let engineLoop: any EventLoop
     private var session: (any UpstreamEventSink & ConversationSource)?
-    private var isHome = true
+    private var isOnEngineLoop = true
     private let mailbox = EventMailbox()
     private var credit = 0
     private var inbox: Deque<UpstreamEvent> = []
     private var inboxBytes = 0
-    /// Events received since there was room, including coalesced ones.
+    /// Number of events in the inbox, where events that were coalesced since the last demand count separately.
     private var received = 0
     private var isCongested = false
 
@@ -25,13 +25,13 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
         self.engine = NIOLoopBound(engine, eventLoop: eventLoop)
         self.session = session
         self.plans = plans
-        home = eventLoop
+        engineLoop = eventLoop
         engine.connect(events: self, input: session)
     }
 
     var isSynchronous: Bool { false }
 
-    var heldBytes: Int { inboxBytes + (isHome ? engine.value.heldBytes : 0) }
+    var heldBytes: Int { inboxBytes + (isOnEngineLoop ? engine.value.heldBytes : 0) }
 
     // MARK: From the session
 
@@ -49,20 +49,20 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
     }
 
     private func start(_ request: consuming UpstreamRequest) {
-        let plan = isHome ? engine.value.plan : plans.current
+        let plan = isOnEngineLoop ? engine.value.plan : plans.current
         var request = request
         let route = plan.table.choose(request, path: request.path)
         if let route, plan.routes[route].lines > 0, let session {
             request.conversation = session.conversation(
                 before: request.key, lines: plan.routes[route].lines, bytes: plan.routes[route].bytes)
         }
-        guard !isHome else { return engine.value.start(request, plan: plan, route: route) }
+        guard !isOnEngineLoop else { return engine.value.start(request, plan: plan, route: route) }
         let routed = request
         onEngine { $0.start(routed, plan: plan, route: route) }
     }
 
     private func onEngine(_ body: @escaping @Sendable (LinkEngine) -> Void) {
-        if isHome { body(engine.value) } else { home.execute { [engine] in body(engine.value) } }
+        if isOnEngineLoop { body(engine.value) } else { engineLoop.execute { [engine] in body(engine.value) } }
     }
 
     /// Cancels a request and drops its undelivered events.
@@ -98,8 +98,8 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
 
     func detach() {
         session = nil
-        if isHome {
-            isHome = false
+        if isOnEngineLoop {
+            isOnEngineLoop = false
             engine.value.connect(events: mailbox, input: mailbox)
         } else {
             mailbox.detach()
@@ -108,8 +108,8 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
 
     func move(to session: any UpstreamEventSink & ConversationSource, on eventLoop: any EventLoop) {
         self.session = session
-        if eventLoop === home {
-            isHome = true
+        if eventLoop === engineLoop {
+            isOnEngineLoop = true
             engine.value.connect(events: self, input: session)
             receive(mailbox.take())
         } else {
@@ -155,7 +155,7 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
         session?.deliver(UpstreamEvent(key, .tooFast(isRetryable: false), isLast: true))
     }
 
-    /// Appends a text delta to the waiting one of the same request.
+    /// Appends a text delta to the last event of the inbox if that is a delta of the same request.
     ///
     /// - Returns: false when the two can't be coalesced
     private func coalesce(_ event: UpstreamEvent) -> Bool {

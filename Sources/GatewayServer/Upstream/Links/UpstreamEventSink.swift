@@ -1,6 +1,6 @@
 package import GatewayCore
 
-/// The receiver of the events of requests, for example a session or its link.
+/// The receiver of request events, for example a session or its link.
 package protocol UpstreamEventSink: AnyObject {
     /// Receives an event of a request.
     ///

@@ -1,18 +1,18 @@
 package import GatewayCore
 package import NIOCore
 
-/// The connection of one session to its upstreams, on the session's event loop.
+/// The link between one session and its upstreams, on the session's event loop.
 ///
-/// The session sends commands; the link delivers events to its ``UpstreamEventSink``, immediately or later, but never more than ``demand(_:)``
-/// allowed. WebSocket, HTTP, process and loopback upstreams all implement this interface.
+/// The session sends commands; the link delivers events to its ``UpstreamEventSink``, immediately or later, but never more than
+/// ``demand(_:)`` allowed. WebSocket, HTTP, process and loopback upstreams all implement this interface.
 package protocol UpstreamLink: AnyObject {
-    /// Sends a command. Its content waits in the link until there is demand; the session counts those bytes and rejects what exceeds its limit,
-    /// so the link needs no limit of its own.
+    /// Sends a command. Its content is queued until there is demand. The session counts the queued bytes and rejects input beyond its
+    /// limit, so the link needs no limit of its own.
     ///
-    /// Events are delivered during this method or ``demand(_:)``, or in an event-loop task of their own: never while another connection's input
-    /// is handled.
+    /// Events are delivered during this method or ``demand(_:)``, or in a separate event-loop task, but never while another connection's
+    /// input is handled.
     ///
-    /// - Parameter audio: the buffer that the ranges of audio commands refer to, during the call
+    /// - Parameter audio: the buffer that audio commands refer to by range; valid during the call
     func send(_ command: UpstreamCommand, audio: [UInt8])
 
     /// Allows `events` more events. Failures are delivered without demand.

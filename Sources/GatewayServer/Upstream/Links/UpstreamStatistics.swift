@@ -31,8 +31,10 @@ package struct UpstreamStatistics: Sendable, Hashable, Codable {
     package var completed: UInt64 = 0
     package var failed: UInt64 = 0
     package var cancelled: UInt64 = 0
+    /// Retries, including hedges.
     package var retries: UInt64 = 0
     package var hedges: UInt64 = 0
+    /// Requests that shared the response of an identical request in flight.
     package var shared: UInt64 = 0
     /// Open connections or running processes.
     package var connections: Int = 0

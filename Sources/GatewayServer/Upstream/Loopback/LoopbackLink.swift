@@ -5,11 +5,12 @@ package import NIOCore
 
 /// The link of the built-in loopback upstream, which echoes its input.
 ///
-/// Text is echoed word by word when the client streams and the text has more than ``longestUnstreamed`` words, else in one piece. The response to
-/// audio is a transcript with measurements; with `meta: {"echo":"audio"}` the audio itself is echoed as well. Like every upstream, the loopback
-/// honours demand: input that it can't respond to yet waits and counts toward `delivery.upstream_queue_bytes`.
+/// Text is echoed word by word when the client streams and the text has more than ``maxUnstreamedWords`` words, else in one piece. The
+/// response to audio is a transcript with measurements; with `meta: {"echo":"audio"}` the audio itself is echoed as well. Input is queued
+/// while there is no demand for its response, and counts toward `delivery.upstream_queue_bytes`.
 package final class LoopbackLink: UpstreamLink {
-    package static let longestUnstreamed = 20
+    /// Maximum number of words that are echoed in one piece when the client streams.
+    package static let maxUnstreamedWords = 20
 
     /// One request in flight.
     private struct Work {
@@ -51,7 +52,7 @@ package final class LoopbackLink: UpstreamLink {
         case .start(let request):
             switch request.input {
             case .text(let text):
-                let isStreamed = request.stream && Words.count(in: text, upTo: Self.longestUnstreamed + 1) > Self.longestUnstreamed
+                let isStreamed = request.stream && Words.count(in: text, upTo: Self.maxUnstreamedWords + 1) > Self.maxUnstreamedWords
                 requests.append(Work(key: request.key, kind: .text(text, next: 0, isStreamed: isStreamed)))
             case .audio(let format), .recording(let format, _):
                 let echoesAudio = request.meta("echo")?.elementsEqual("audio".utf8) ?? false
@@ -170,7 +171,7 @@ package final class LoopbackLink: UpstreamLink {
 
 /// The provider that gives every session a ``LoopbackLink``.
 package struct LoopbackProvider: UpstreamProvider {
-    private final class Loop: UpstreamLinkFactory {
+    private final class LinkFactory: UpstreamLinkFactory {
         func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink {
             LoopbackLink(session: session)
         }
@@ -181,7 +182,7 @@ package struct LoopbackProvider: UpstreamProvider {
 
     package init() {}
 
-    package func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory { Loop() }
+    package func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory { LinkFactory() }
     package var state: UpstreamState { .ready }
     package var paths: Set<String> { [] }
     package var statistics: [UpstreamStatistics] { [] }

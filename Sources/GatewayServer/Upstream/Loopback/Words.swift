@@ -1,6 +1,6 @@
 /// Words of a UTF-8 text, separated by spaces, tabs and line feeds, the only white space that sanitizing keeps.
 ///
-/// A piece is a word with its trailing white space, so the pieces concatenate to the text.
+/// A piece is a word with its trailing white space, so that the pieces add up to the text.
 enum Words {
     static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0A || byte == 0x09 }
 

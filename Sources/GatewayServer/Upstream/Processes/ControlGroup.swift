@@ -8,12 +8,12 @@ import Glibc
 import Musl
 #endif
 
-/// A cgroup for one worker process, so that all its descendants can be killed, including those that have left its process group.
+/// A cgroup for one worker process, so that all descendants of the worker can be killed, including those that have left its process group.
 ///
 /// Available only where the gateway can write to a cgroup v2 hierarchy.
 ///
-/// Operations on cgroups wait for a system-wide lock, which a single joining process can hold for 10 ms and more. They run on a serial queue of
-/// their own, never on an event loop.
+/// Operations on cgroups wait for a system-wide lock, which a single joining process can hold for 10 ms and more. They run on a serial
+/// queue of their own, never on an event loop.
 struct ControlGroup: Sendable {
     let path: String
 
@@ -74,7 +74,7 @@ struct ControlGroup: Sendable {
     /// - Returns: false while processes remain in the group
     func remove() async -> Bool { await Self.onQueue { rmdir(path) == 0 || errno == ENOENT } }
 
-    /// The start time of a process in clock ticks since boot (`proc(5)`); nil when the process doesn't exist.
+    /// Returns the start time of a process in clock ticks since boot (`proc(5)`); nil when the process doesn't exist.
     private static func start(of process: pid_t) -> Substring? {
         guard let stat = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8), let end = stat.lastIndex(of: ")") else {
             return nil

@@ -26,14 +26,14 @@ private final class ProcessAttempt: UpstreamAttempt {
     private let reporter: AttemptReporter
     private let eventLoop: any EventLoop
     private var worker: ProcessWorker?
-    /// The pipes of the worker that has accepted the request.
+    /// The handler of the worker to which the request was written.
     private var handler: NIOLoopBound<WorkerHandler>?
     private var isEnded = false
     private var isPaused = false
-    /// Audio received while no worker has accepted the request.
+    /// Audio that was received before the request was written to a worker.
     private var chunks: [[UInt8]] = []
     private var hasInputEnded = false
-    /// Whether audio was sent to a worker. The request can't be moved to another worker then.
+    /// Whether audio was sent to a worker. If so, the request can't be moved to another worker.
     private var hasSentAudio = false
     private static let numbers = Atomic<UInt64>(0)
 
@@ -72,7 +72,7 @@ private final class ProcessAttempt: UpstreamAttempt {
         }
     }
 
-    /// Runs `body` on the handler's event loop, which may be another one.
+    /// Runs `body` on the handler's event loop, which may differ from the attempt's.
     private static func perform(_ handler: NIOLoopBound<WorkerHandler>?, _ body: @escaping @Sendable (WorkerHandler) -> Void) {
         guard let handler else { return }
         if handler.eventLoop.inEventLoop { body(handler.value) } else { handler.eventLoop.execute { body(handler.value) } }
@@ -139,7 +139,7 @@ private final class ProcessAttempt: UpstreamAttempt {
         if hasInputEnded, !request.isRecording { Self.perform(handler) { $0.endInput() } }
     }
 
-    /// Moves the request to the next idle worker or a new one. Terminates because each idle worker is tried once and a new one is never stale.
+    /// Moves the request to another worker. Terminates because each idle worker is tried once and a new worker is never stale.
     private func replace(_ worker: ProcessWorker, _ reason: String) {
         worker.kill()
         guard !hasSentAudio else {

@@ -2,8 +2,8 @@ import Foundation
 
 /// `parley-launch`, the helper that starts the program of a `process` upstream.
 ///
-/// Inside the new process, before it executes the program, the helper sets the parent-death signal, so that the kernel kills the process with the
-/// gateway, and the memory limit. Setting either from outside would leave a race.
+/// In the new process, before executing the program, the helper sets the memory limit and the parent-death signal, with which the kernel
+/// kills the process when the gateway exits. Setting either from outside would leave a race.
 struct ProcessLauncher: Sendable {
     /// The helper is missing or isn't executable.
     struct Missing: Error, CustomStringConvertible {
@@ -24,7 +24,7 @@ struct ProcessLauncher: Sendable {
         guard FileManager.default.isExecutableFile(atPath: path) else { throw Missing(path: path) }
     }
 
-    /// The path of the running executable. If the file was replaced since, the kernel appends ` (deleted)` to the name; the directory is unaffected.
+    /// The path of the running executable. If the file was replaced, the kernel appends ` (deleted)` to the name, not to the directory.
     private static var ownExecutable: String { (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "" }
 
     /// Returns the helper's arguments.

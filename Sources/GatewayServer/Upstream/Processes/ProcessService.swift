@@ -13,7 +13,7 @@ import Glibc
 import Musl
 #endif
 
-/// An upstream of kind `process`: a pool of worker processes on the same machine, started on demand, reused, and replaced after a number of requests.
+/// An upstream of kind `process`: a pool of local worker processes, started on demand, reused, and replaced after a number of requests.
 final class ProcessService: UpstreamService {
     private struct State {
         /// Idle workers, the longest idle first.
@@ -50,10 +50,10 @@ final class ProcessService: UpstreamService {
 
     /// Leases an idle worker or starts a new one.
     ///
-    /// - Parameter ready: called on any thread when the worker is running, or with the reason why it can't be started
+    /// - Parameter ready: called on any thread, with nil when the worker is running or with the failure when it can't be started
     func lease(on eventLoop: any EventLoop, ready: @escaping @Sendable (CallFailure?) -> Void) -> ProcessWorker {
         let (worker, isNew) = state.withLock { state -> (ProcessWorker, Bool) in
-            // The most recently used one, so that the others can reach `idle_close`.
+            // The most recently used worker, so that the others can reach `idle_close`.
             while let worker = state.idle.popLast() {
                 if !worker.isKilled, !worker.checkExit() { return (worker, false) }
             }
@@ -87,7 +87,7 @@ final class ProcessService: UpstreamService {
         await withDiscardingTaskGroup { group in
             group.addTask { [self] in
                 while (try? await Task.sleep(for: .milliseconds(200))) != nil {
-                    closeIdle()
+                    killIdle()
                     checkExits()
                 }
             }
@@ -112,7 +112,8 @@ final class ProcessService: UpstreamService {
         starting.finish()
     }
 
-    private func closeIdle() {
+    /// Kills workers that have been idle for `idle_close`.
+    private func killIdle() {
         let limit = NIODeadline.now() - .nanoseconds(ConfiguredLimit.unlimitedIfZero(configuration.idleClose))
         let old = state.withLock { state in
             let old = state.idle.filter { $0.idleSince <= limit }
@@ -122,7 +123,7 @@ final class ProcessService: UpstreamService {
         for worker in old { worker.kill() }
     }
 
-    /// Detects processes that have exited while a child of theirs keeps their output open.
+    /// Detects processes that have exited while one of their children keeps their output open.
     private func checkExits() {
         for worker in state.withLock({ Array($0.workers.values) }) { worker.checkExit() }
     }
@@ -159,21 +160,21 @@ final class ProcessService: UpstreamService {
             parent: getpid(), memoryLimit: configuration.memoryLimit, group: group?.path, command: configuration.command)
         var options = PlatformOptions()
         options.processGroupID = 0
-        let wanted = Configuration(
+        let subprocess = Configuration(
             executable: .path(FilePath(launcher.path)), arguments: Arguments(arguments), environment: .custom(Self.environment),
             platformOptions: options)
         pool.count { $0.connections += 1 }
         let hasChannel = Atomic<Bool>(false)
         do {
             let result = try await Subprocess.run(
-                wanted, input: .fileDescriptor(FileDescriptor(rawValue: pipes.input.read), closeAfterSpawningProcess: true),
+                subprocess, input: .fileDescriptor(FileDescriptor(rawValue: pipes.input.read), closeAfterSpawningProcess: true),
                 output: .fileDescriptor(FileDescriptor(rawValue: pipes.output.write), closeAfterSpawningProcess: true),
                 error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false)
             ) { [self] execution in
                 hasChannel.store(true, ordering: .relaxed)
                 await supervise(start, identifier: execution.processIdentifier.value, input: pipes.input.write, output: pipes.output.read)
                 worker.kill()
-                // Also after it has exited by itself: other processes of its group may remain.
+                // Even if the process has exited by itself, other processes of its group may remain.
                 try? execution.send(signal: .kill, toProcessGroup: true)
                 await group?.kill()
             }
@@ -247,7 +248,7 @@ final class ProcessService: UpstreamService {
         }
     }
 
-    /// Removes a control group, retrying for up to 2 s while killed processes exit.
+    /// Removes a control group, and retries for up to 2 s while killed processes exit.
     private func remove(_ group: ControlGroup?) async {
         guard let group else { return }
         for _ in 0..<100 where await !group.remove() { try? await Task.sleep(for: .milliseconds(20)) }

@@ -11,9 +11,9 @@ import Musl
 /// Calls `kill(2)`, which methods named `kill` shadow.
 private func sendSignal(_ signal: Int32, toGroup group: pid_t) { _ = kill(-group, signal) }
 
-/// An event of a worker that has a request.
+/// An event of the request that a worker serves.
 enum WorkerEvent: Sendable {
-    /// The worker has accepted the request.
+    /// The request was written to the worker.
     case ready
     /// This many bytes of the response were read.
     case read(Int)
@@ -27,7 +27,7 @@ enum WorkerEvent: Sendable {
     case stale(String)
 }
 
-/// A process that serves one request at a time. Its pipes are a channel. May be used from any event loop.
+/// A process that serves one request at a time, over a channel on its standard input and output. May be used from any event loop.
 final class ProcessWorker: Sendable {
     struct State {
         var identifier: pid_t = 0
@@ -53,7 +53,7 @@ final class ProcessWorker: Sendable {
 
     /// Records the running process.
     ///
-    /// - Returns: false when the worker was killed before
+    /// - Returns: false when the worker was already killed
     func started(_ identifier: pid_t, channel: any Channel, handler: NIOLoopBound<WorkerHandler>) -> Bool {
         state.withLock { state in
             guard !state.isKilled else { return false }
@@ -62,7 +62,7 @@ final class ProcessWorker: Sendable {
         }
     }
 
-    /// Checks whether the process has exited by itself, even if a child of it keeps the pipes open, and notifies the handler.
+    /// Checks whether the process has exited by itself, even if one of its children keeps the pipes open, and notifies the handler.
     ///
     /// - Returns: whether the process has exited
     @discardableResult
@@ -80,7 +80,7 @@ final class ProcessWorker: Sendable {
         return hasEnded
     }
 
-    /// Records that the process is being reaped. From now on its pid may be reused.
+    /// Records that the process was reaped. From now on its pid may be reused.
     func reaped() {
         state.withLock { state in
             state.isKilled = true
@@ -92,12 +92,12 @@ final class ProcessWorker: Sendable {
 
     var handler: NIOLoopBound<WorkerHandler>? { state.withLock { $0.handler } }
 
-    /// Kills the process group immediately. Processes that have left the group are killed when the service sees the channel close.
+    /// Kills the process group immediately. Processes that have left the group are killed by the service after the channel has closed.
     func kill() {
         let channel = state.withLock { state -> (any Channel)? in
             guard !state.isKilled else { return nil }
             state.isKilled = true
-            // The process isn't reaped yet, so its pid can't have been reused.
+            // The process hasn't been reaped, so its pid can't have been reused.
             if state.identifier > 0 { sendSignal(SIGKILL, toGroup: state.identifier) }
             return state.channel
         }

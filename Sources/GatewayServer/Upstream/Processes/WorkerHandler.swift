@@ -2,7 +2,7 @@ import DequeModule
 import GatewayCore
 import NIOCore
 
-/// The pipes of a worker, on an event loop.
+/// The channel handler for a worker's pipes, on one event loop. Writes requests and parses responses.
 final class WorkerHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
@@ -12,23 +12,23 @@ final class WorkerHandler: ChannelDuplexHandler {
     private var stream = ResponseStream()
     private var request: UInt64 = 0
     private var hasResponded = false
-    /// Number of requests that the worker was given.
+    /// Number of requests that the worker has been given.
     private var requests = 0
     /// Whether the worker has written anything since the request.
     private var hasOutput = false
-    /// Why the worker accepts no more requests, for example unsolicited output. It is about to be killed then.
+    /// The reason why the worker accepts no more requests, for example unsolicited output; nil while it does. An unusable worker is killed.
     private var unusableReason: String?
     /// Whether lines are skipped until the first JSON object.
     private var isInBanner: Bool
     private var bannerBytes = 0
-    /// Bytes read since the process has exited; nil while it runs.
+    /// Bytes read since the process exited; nil while it runs.
     private var bytesAfterExit: Int?
     private var hasReadSinceCheck = false
     private var receive: (@Sendable (WorkerEvent) -> Void)?
     private let broken: @Sendable () -> Void
     private var context: ChannelHandlerContext?
     private var isPaused = false
-    /// Whether reading waits for ``allowNextRead()``.
+    /// Whether the next read waits for ``allowNextRead()``.
     private var isAwaitingCheckpoint = false
     private var wantsRead = false
     private var waiting: Deque<(chunk: [UInt8], isLast: Bool)> = []
@@ -38,7 +38,7 @@ final class WorkerHandler: ChannelDuplexHandler {
     private static let maxBannerBytes = 262_144
     /// Maximum capacity of a pipe, in bytes.
     private static let pipeBytes = 1 << 20
-    /// Interval between checks of the pipe of a process that has exited. The event loop reads what the pipe holds within a fraction of this.
+    /// Interval between checks of an exited process's pipe. The event loop needs a fraction of this to read a full pipe.
     private static let exitCheckInterval = TimeAmount.milliseconds(100)
 
     /// - Parameters:
@@ -70,7 +70,7 @@ final class WorkerHandler: ChannelDuplexHandler {
         (isPaused, isAwaitingCheckpoint) = (false, false)
         readIfWanted()
         guard context != nil, unusableReason == nil else {
-            // Nothing of this request has been written.
+            // No part of this request has been written.
             let reason = unusableReason ?? "the process has ended"
             guard requests == 1 else { return endAsStale(reason) }
             var failure = CallFailure.incompleteResponse(reason)
@@ -208,7 +208,7 @@ final class WorkerHandler: ChannelDuplexHandler {
         }
         let message = try CollectedBody.read(line) { (bytes) throws(ResponseFault) in try UpstreamMessage(bytes) }
         guard message.request == request else {
-            // The rest of an earlier response isn't this request's fault: another worker can serve the request.
+            // This is the rest of an earlier response. Another worker can serve the request.
             if let number = message.request, number < request, requests > 1, !hasResponded {
                 endAsStale("the process was still responding to an earlier request")
                 return 0
@@ -255,7 +255,7 @@ final class WorkerHandler: ChannelDuplexHandler {
         hasReadSinceCheck = false
         context?.eventLoop.assumeIsolated().scheduleTask(in: Self.exitCheckInterval) { [weak self] in
             guard let self, let context else { return }
-            // While reading is paused, the pipe may hold more.
+            // While reading is paused, the pipe may still contain data.
             guard !hasReadSinceCheck, !wantsRead, !isPaused, !isAwaitingCheckpoint else { return scheduleExitCheck() }
             context.close(promise: nil)
         }
@@ -287,7 +287,7 @@ final class WorkerHandler: ChannelDuplexHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         unusableReason = unusableReason ?? "the process has ended"
-        // A reused worker that exits before it writes anything, as programs do that exit after each response, hasn't read this request.
+        // A reused worker that exits without output hasn't read this request. Some programs exit after each response.
         if requests > 1, !hasOutput { endAsStale("the process has ended") } else { fail(.incompleteResponse("the process has ended")) }
         context.fireChannelInactive()
     }

@@ -6,9 +6,9 @@ final class LoopUpstreams {
     let shared: RequestDeduplication
     private let plans: UpstreamPlans
     private var transports: [ObjectIdentifier: (upstream: Upstream, transport: any UpstreamTransport)] = [:]
-    /// The plan in force on this event loop. Changes with ``reload()``.
+    /// The plan that this event loop uses. Changes with ``reload()``.
     private(set) var plan: UpstreamPlan
-    /// The stages of each route of ``plan``, made with the route's first request.
+    /// The stages of each route of ``plan``, made for the route's first request.
     private var stages: [UpstreamStages?]
 
     init(plans: UpstreamPlans, shared: RequestDeduplication, calls: CallContext) {
@@ -29,7 +29,7 @@ final class LoopUpstreams {
                 let upstream = plan.upstreams[number]
                 return UpstreamStage(pool: upstream.pool, policy: upstream.policy, transport: transport(of: upstream))
             })
-        // A session on another event loop may use an older or newer plan around a reload.
+        // Around a reload, a session on another event loop may use an older or newer plan.
         if isCurrent { stages[route] = made }
         return made
     }

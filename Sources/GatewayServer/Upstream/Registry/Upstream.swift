@@ -19,7 +19,7 @@ final class Upstream: Sendable {
     ) throws {
         self.name = name
         self.configuration = configuration
-        // Taken before the files are loaded, so that a later change is detected.
+        // Computed before the files are loaded, so that a later change is detected.
         credentials = ConfigurationFingerprint(of: configuration.credentialFiles)
         let addresses =
             switch configuration.kind {
@@ -69,7 +69,7 @@ final class Upstream: Sendable {
 }
 
 extension GatewayConfiguration.Upstream {
-    /// Paths of certificates, keys and CA files.
+    /// The paths of certificate, key and CA files.
     var credentialFiles: [String] {
         [authority, clientCertificate?.certificate, clientCertificate?.key].compactMap(\.self)
     }

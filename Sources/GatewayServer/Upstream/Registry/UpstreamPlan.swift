@@ -32,7 +32,7 @@ final class UpstreamPlan: Sendable {
     }
 }
 
-/// The current plan, and upstreams of earlier plans that have to be retired.
+/// The current plan, and the upstreams of earlier plans that are to be retired.
 final class UpstreamPlans: Sendable {
     private struct State {
         var plan: UpstreamPlan

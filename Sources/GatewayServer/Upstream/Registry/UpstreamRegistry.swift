@@ -31,7 +31,7 @@ package final class UpstreamRegistry: UpstreamProvider, Service {
 
     /// Applies a reloaded configuration and resets all circuit breakers.
     ///
-    /// - Throws: when certificates can't be read; nothing is changed then
+    /// - Throws: when certificates can't be read; the registry is then unchanged
     package func apply(_ configuration: GatewayConfiguration) throws {
         let old = plan
         let new = try Self.plan(configuration, keeping: old.upstreams, group: group, logger: logger, clock: clock)
@@ -104,7 +104,7 @@ package final class UpstreamRegistry: UpstreamProvider, Service {
 }
 
 extension UpstreamRegistry {
-    /// Unavailable when some upstream has no available endpoint; degraded when some endpoint is unavailable.
+    /// The state of the worst upstream: unavailable when an upstream has no available endpoint, degraded when any endpoint is unavailable.
     package var state: UpstreamState {
         var worst = UpstreamState.ready
         for upstream in plan.upstreams {

@@ -203,7 +203,7 @@ extension ActiveRequest: AttemptReceiver {
         }
     }
 
-    /// Begins the response: stops the hedge timer and cancels the attempt that lost.
+    /// Begins the response: stops the hedge timer and cancels the losing attempt of a hedged request.
     private func begin(after loser: CallStateMachine.Ending?) {
         stopTimer()
         if let loser { end(loser) }

@@ -3,7 +3,7 @@ import NIOCore
 
 /// A request in flight, on the event loop of its connections. Performs the actions of its chain and of the current call.
 ///
-/// Each sentence of a spoken response is an active request of its own and delivers its events to this one.
+/// Each sentence of a spoken response is a separate active request, which delivers its events to the request of the whole response.
 package final class ActiveRequest {
     package let key: RequestKey
     package let id: MessageID
@@ -22,15 +22,16 @@ package final class ActiveRequest {
     /// The call of the current stage, or of the most recent one.
     var call: CallStateMachine?
     var stage: UpstreamStage?
-    /// The request of that call: the client's, or one made from the response of an earlier stage.
+    /// The request of the current call: the client's, or one derived from the response of an earlier stage.
     var request: UpstreamRequest
     var attempt: Attempt?
     /// The second attempt of a hedged request.
     var hedge: Attempt?
     /// The timer of a hedge or a retry.
     var timer: Scheduled<Void>?
-    /// The correlation id of all failures of the call; nil before the first.
+    /// The correlation id of all failures of the current call; nil before the first failure.
     var correlationID: ULID?
+    /// The request for the sentence that is being synthesized.
     private var sentence: ActiveRequest?
     private(set) var isPaused = false
 
@@ -94,7 +95,7 @@ package final class ActiveRequest {
         sentence?.resume()
     }
 
-    /// Cancels the request. Reports the remaining input as consumed and nothing afterwards.
+    /// Cancels the request. The remaining input is reported as consumed; no other event follows.
     package func cancel(_ reason: CancelReason, playedMilliseconds: Int64?) {
         guard !chain.isEnded else { return }
         chain.cancel()
@@ -165,7 +166,7 @@ package final class ActiveRequest {
     }
 }
 
-/// The events of a sentence.
+/// Receives the events of the sentence that is being synthesized.
 extension ActiveRequest: UpstreamEventSink {
     package func deliver(_ event: consuming UpstreamEvent) -> Bool {
         let epilogue = event.isLast ? event.epilogue : nil

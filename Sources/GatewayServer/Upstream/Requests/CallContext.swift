@@ -45,7 +45,7 @@ package final class CallContext {
 
     /// Checks the deadlines of all calls.
     package func tick(now: Instant) {
-        // The last member takes the index of a member that is removed during its tick.
+        // When a member is removed during its tick, the last member moves to its index.
         var index = 0
         while index < members.count {
             let member = members[index]

@@ -5,12 +5,12 @@ import Synchronization
 
 /// Request deduplication (single flight): identical concurrent requests share one call and its response.
 ///
-/// Requests are identical when their digests of route, session, `dedupe_key` and content are equal. With `dedupe: shared` the session is left out,
-/// so that a response is shared between users.
+/// Requests are identical when their digests of route, session, `dedupe_key` and content are equal. With `dedupe: shared` the session is
+/// excluded, so that users share responses.
 final class RequestDeduplication: Sendable {
     typealias Digest = SHA256Digest
 
-    private let answers = Mutex<[Digest: NIOLoopBound<SharedResponse>]>([:])
+    private let responses = Mutex<[Digest: NIOLoopBound<SharedResponse>]>([:])
 
     /// Returns the digest that identifies a request; nil when the request isn't deduplicated.
     static func digest(of request: borrowing UpstreamRequest, route: Route) -> Digest? {
@@ -18,7 +18,7 @@ final class RequestDeduplication: Sendable {
             let key = request.meta.first(where: { $0.key.elementsEqual("dedupe_key".utf8) })?.value ?? route.dedupeKey
         else { return nil }
         var hash = SHA256()
-        // Each part is prefixed with its length, so that different parts can't hash alike.
+        // Each part is prefixed with its length, so that different parts can't have the same hash.
         func add(_ part: [UInt8]) {
             withUnsafeBytes(of: UInt64(part.count).littleEndian) { hash.update(bufferPointer: $0) }
             hash.update(data: part)
@@ -35,7 +35,7 @@ final class RequestDeduplication: Sendable {
             add(entry.key)
             add(entry.value)
         }
-        // Within a session the conversation differs only by the deduplicated requests themselves, so it is left out.
+        // Within a session the conversation differs only by the deduplicated requests themselves, so it isn't hashed.
         for line in request.conversation where route.sharing == .shared {
             add([line.speaker.rawValue])
             add(line.text)
@@ -51,18 +51,18 @@ final class RequestDeduplication: Sendable {
     func join(
         _ digest: Digest, on eventLoop: any EventLoop, receive: @escaping SharedResponse.Receive, lead: (SharedResponse) -> ActiveRequest
     ) -> SharedResponse.Subscription {
-        let (bound, isNew) = answers.withLock { answers in
-            if let known = answers[digest] { return (known, false) }
-            let answer = SharedResponse(eventLoop: eventLoop) { [weak self] in self?.forget(digest) }
-            let bound = NIOLoopBound(answer, eventLoop: eventLoop)
-            answers[digest] = bound
+        let (bound, isNew) = responses.withLock { responses in
+            if let known = responses[digest] { return (known, false) }
+            let response = SharedResponse(eventLoop: eventLoop) { [weak self] in self?.remove(digest) }
+            let bound = NIOLoopBound(response, eventLoop: eventLoop)
+            responses[digest] = bound
             return (bound, true)
         }
         if isNew { bound.value.request = lead(bound.value) }
         return SharedResponse.Subscription(bound, eventLoop: eventLoop, leads: isNew, receive: receive)
     }
 
-    private func forget(_ digest: Digest) { answers.withLock { $0[digest] = nil } }
+    private func remove(_ digest: Digest) { responses.withLock { $0[digest] = nil } }
 }
 
 /// One response that is delivered to several requests. Confined to the event loop of the first request.
@@ -71,34 +71,36 @@ final class SharedResponse: UpstreamEventSink {
 
     /// The subscription of one request. Used on that request's event loop.
     final class Subscription {
-        private let answer: NIOLoopBound<SharedResponse>
+        private let response: NIOLoopBound<SharedResponse>
         private let id: ObjectIdentifier
         private let token: Token
+        /// Whether this request performs the call.
         let leads: Bool
 
         /// The identity of the subscription.
         fileprivate final class Token: Sendable {}
 
-        fileprivate init(_ answer: NIOLoopBound<SharedResponse>, eventLoop: any EventLoop, leads: Bool, receive: @escaping Receive) {
-            self.answer = answer
+        fileprivate init(_ response: NIOLoopBound<SharedResponse>, eventLoop: any EventLoop, leads: Bool, receive: @escaping Receive) {
+            self.response = response
             self.leads = leads
             token = Token()
             id = ObjectIdentifier(token)
             let token = token
-            SharedResponse.on(answer, from: eventLoop) { $0.add(token, eventLoop: eventLoop, receive) }
+            SharedResponse.on(response, from: eventLoop) { $0.add(token, eventLoop: eventLoop, receive) }
         }
 
         func cancel() {
             let token = token
-            answer.eventLoop.execute { [answer] in answer.value.remove(token) }
+            response.eventLoop.execute { [response] in response.value.remove(token) }
         }
     }
 
     private let eventLoop: any EventLoop
-    private let forget: () -> Void
+    /// Called when no more requests can join.
+    private let onClose: () -> Void
     var request: ActiveRequest?
     private var subscribers: [(token: Subscription.Token, eventLoop: any EventLoop, receive: Receive)] = []
-    /// The events so far, for requests that join later.
+    /// The events delivered so far, for requests that join later.
     private var replay: [UpstreamEvent] = []
     private var replayBytes = 0
     private var isOpen = true
@@ -108,15 +110,15 @@ final class SharedResponse: UpstreamEventSink {
     /// Maximum size of the replay, in bytes. Beyond it no request can join.
     private static let maxReplayBytes = 262_144
 
-    init(eventLoop: any EventLoop, forget: @escaping () -> Void) {
+    init(eventLoop: any EventLoop, onClose: @escaping () -> Void) {
         self.eventLoop = eventLoop
-        self.forget = forget
+        self.onClose = onClose
     }
 
     fileprivate static func on(
-        _ answer: NIOLoopBound<SharedResponse>, from eventLoop: any EventLoop, _ body: @escaping @Sendable (SharedResponse) -> Void
+        _ response: NIOLoopBound<SharedResponse>, from eventLoop: any EventLoop, _ body: @escaping @Sendable (SharedResponse) -> Void
     ) {
-        if answer.eventLoop === eventLoop { body(answer.value) } else { answer.eventLoop.execute { body(answer.value) } }
+        if response.eventLoop === eventLoop { body(response.value) } else { response.eventLoop.execute { body(response.value) } }
     }
 
     private func add(_ token: Subscription.Token, eventLoop: any EventLoop, _ receive: @escaping Receive) {
@@ -155,7 +157,7 @@ final class SharedResponse: UpstreamEventSink {
         return true
     }
 
-    /// Delivers an event in an event-loop task of its own.
+    /// Delivers an event in a separate event-loop task.
     private func deliver(_ event: UpstreamEvent, to receive: @escaping Receive, on eventLoop: any EventLoop) {
         eventLoop.execute { receive(event) }
     }
@@ -163,6 +165,6 @@ final class SharedResponse: UpstreamEventSink {
     private func close() {
         guard isOpen else { return }
         isOpen = false
-        forget()
+        onClose()
     }
 }

@@ -3,16 +3,16 @@ import GatewayCore
 
 /// One attempt on a shared connection.
 ///
-/// The request is written when the socket is writable. Nothing is sent for an attempt that is cancelled before.
+/// The request is written once the socket is writable. If the attempt is cancelled before that, nothing is sent.
 final class MultiplexAttempt: UpstreamAttempt {
     let request: UpstreamRequest
     private let reporter: AttemptReporter
     var number: UInt64 = 0
-    /// Set to nil when the attempt ends. Not weak: see ``UpstreamSocketHandler``.
+    /// Set to nil when the attempt ends. Not weak, for the reason given in ``UpstreamSocketHandler``.
     var connection: MultiplexConnection?
     /// Whether the attempt is in its connection's write queue.
     var isQueued = false
-    /// Whether the request itself was written and may have reached the upstream.
+    /// Whether the request itself was written, so that it may have reached the upstream.
     private(set) var isRequestWritten = false
     private var stream = ResponseStream()
     private var isEnded = false
@@ -60,7 +60,7 @@ final class MultiplexAttempt: UpstreamAttempt {
         detach()
     }
 
-    /// Writes `cancel` immediately, even to a socket that isn't writable: at most one for each written request.
+    /// Writes `cancel` immediately, even to a socket that isn't writable, since there is at most one for each written request.
     private func writeCancel(_ fields: String) { if isRequestWritten { write("cancel", fields) } }
 
     private func write(_ type: String, _ fields: String = "") {
@@ -76,7 +76,7 @@ final class MultiplexAttempt: UpstreamAttempt {
 
     // MARK: From the connection
 
-    /// Whether the attempt has something to write.
+    /// Whether the attempt has a message to write.
     var hasMore: Bool {
         guard !isEnded else { return false }
         return !isRequestWritten || isPaused != sentPauseState || !waiting.isEmpty || (hasInputEnded && !hasSentEnd)
@@ -137,7 +137,7 @@ final class MultiplexAttempt: UpstreamAttempt {
         }
     }
 
-    /// Fails the attempt because the upstream broke the protocol, and sends `cancel` to the upstream.
+    /// Fails the attempt because the upstream violated the protocol, and sends `cancel` to the upstream.
     func fault(_ failure: CallFailure) {
         guard !isEnded else { return }
         writeCancel(",\"reason\":\"fault\"")

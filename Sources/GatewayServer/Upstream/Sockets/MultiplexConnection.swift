@@ -2,7 +2,7 @@ import DequeModule
 import GatewayCore
 import NIOCore
 
-/// A WebSocket shared by many requests, each with a number of its own. Upstream page, section "WebSocket".
+/// A WebSocket shared by many requests, each with its own number (page "Upstreams", section "WebSocket").
 final class MultiplexConnection: SocketOwner {
     private let pool: UpstreamPool
     private let onClose: (MultiplexConnection) -> Void
@@ -12,7 +12,7 @@ final class MultiplexConnection: SocketOwner {
     private var isClosed = false
     private var isRetired = false
     private var streams: [UInt64: MultiplexAttempt] = [:]
-    /// The write queue: numbers of the requests with something to write, in round-robin order. Some may have ended.
+    /// The write queue: the numbers of requests with messages to write, in round-robin order. Some of the requests may have ended.
     private var queue: Deque<UInt64> = []
     private var lastNumber: UInt64 = 0
     private let openedAt: Instant
@@ -24,7 +24,7 @@ final class MultiplexConnection: SocketOwner {
     private(set) var lastSessions: Set<ULID> = []
 
     private static let maxSessions = 10_000
-    /// Maximum pending bytes at which client states are still sent.
+    /// Maximum number of pending bytes at which client states are still sent.
     private static let maxPendingForStates = 524_288
 
     init(pool: UpstreamPool, at now: Instant, onClose: @escaping (MultiplexConnection) -> Void) {
@@ -64,7 +64,7 @@ final class MultiplexConnection: SocketOwner {
 
     // MARK: Writing
 
-    /// Adds an attempt with something to write to the write queue.
+    /// Adds an attempt that has a message to write to the write queue.
     func enqueue(_ attempt: MultiplexAttempt) {
         guard isOpen, attempt.hasMore else { return }
         append(attempt)
@@ -97,7 +97,7 @@ final class MultiplexConnection: SocketOwner {
 
     func write(_ chunk: [UInt8], of number: UInt64) { socket?.write(binary: chunk, prefix: UInt32(truncatingIfNeeded: number)) }
 
-    /// Sends the state of a client. Dropped while many bytes are pending, since no request depends on it.
+    /// Sends the state of a client. The state is dropped while many bytes are pending, since no request depends on it.
     func sendClientState(_ state: [UInt8]) {
         guard let socket, socket.pendingBytes <= Self.maxPendingForStates else { return }
         socket.write(text: state)
@@ -116,7 +116,7 @@ final class MultiplexConnection: SocketOwner {
 
     func remove(_ number: UInt64) {
         streams[number] = nil
-        // Keeps numbers of cancelled requests from piling up while the socket isn't writable.
+        // Limits the numbers of cancelled requests in the queue while the socket isn't writable.
         if queue.count > 2 * streams.count + 64 { queue.removeAll { streams[$0] == nil } }
         if streams.isEmpty, isRetired { close(nil) }
     }
@@ -153,7 +153,7 @@ final class MultiplexConnection: SocketOwner {
         streams = [:]
         queue = []
         var failure = failure ?? .incompleteResponse("the connection closed during the response")
-        // Among several requests the culprit is unknown, so all of them fail as interrupted.
+        // With several requests in flight, the one that caused the failure is unknown. All of them fail with an incomplete response.
         if all.count > 1, failure.mayHaveBeenProcessed, failure.code != .upstreamTimeout {
             let outcome = failure.outcome
             failure = .incompleteResponse(failure.details)
@@ -162,7 +162,7 @@ final class MultiplexConnection: SocketOwner {
         var unwritten = failure
         if failure.mayHaveBeenProcessed { unwritten = .unreachable(failure.details ?? "the connection was lost") }
         unwritten.outcome = .neither
-        // A lost connection counts as one failure, whatever the number of its requests: that of a written request, if there is one.
+        // The breaker counts one failure for a lost connection, however many requests it had: that of a written request, if there is one.
         let sorted = all.sorted { ($0.value.isRequestWritten ? 0 : 1, $0.key) < ($1.value.isRequestWritten ? 0 : 1, $1.key) }
         if let first = sorted.first, !first.value.isRequestWritten { unwritten.outcome = failure.outcome }
         for (_, attempt) in sorted {

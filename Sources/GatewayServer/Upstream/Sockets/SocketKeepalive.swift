@@ -1,13 +1,14 @@
 import GatewayCore
 
-/// Detects a dead upstream on a shared WebSocket: one that stops reading, doesn't complete a message, or doesn't reply to pings.
+/// The detection of a dead upstream on a shared WebSocket: an upstream that stops reading, doesn't complete a message, or doesn't reply to
+/// pings.
 ///
-/// Complete messages and pongs count as signs of life. The upstream's own pings and parts of a message don't: a broken upstream can send either
-/// forever.
+/// Complete messages and pongs count as signs of life. The upstream's own pings and parts of a message don't, since a broken
+/// upstream can send either forever.
 struct SocketKeepalive {
     enum Verdict {
         case alive
-        /// The connection is idle and has to be pinged.
+        /// The connection has had no sign of life for ``quietTime`` and has to be pinged.
         case quiet
         case dead(CallFailure)
     }
@@ -15,10 +16,10 @@ struct SocketKeepalive {
     private var signs: UInt64 = 0
     private var quietSince: Instant?
     private var pingedAt: Instant?
-    /// When the incomplete message began.
-    private var withinSince: Instant?
+    /// When the message that is still incomplete began.
+    private var messageStartedAt: Instant?
 
-    /// A connection without a sign of life for this long is pinged, and closed if no pong follows within the same time. In nanoseconds.
+    /// How long a connection may be without a sign of life before it is pinged, and how long the pong may take, in nanoseconds.
     static let quietTime: Int64 = 10_000_000_000
 
     /// Checks the socket. To be called at each tick.
@@ -28,14 +29,14 @@ struct SocketKeepalive {
         guard !socket.isStuck(for: limit, at: now) else { return .dead(.stalled("the upstream stopped reading")) }
         if socket.signsOfLife != signs || quietSince == nil {
             signs = socket.signsOfLife
-            (quietSince, pingedAt, withinSince) = (now, nil, nil)
+            (quietSince, pingedAt, messageStartedAt) = (now, nil, nil)
         }
         if socket.isWithinMessage {
-            let since = withinSince ?? now
-            withinSince = since
+            let since = messageStartedAt ?? now
+            messageStartedAt = since
             if now.nanoseconds(since: since) >= limit { return .dead(.stalled("a message wasn't complete within between_bytes_timeout")) }
         } else {
-            withinSince = nil
+            messageStartedAt = nil
         }
         if let pingedAt {
             return now.nanoseconds(since: pingedAt) >= Self.quietTime ? .dead(.incompleteResponse("no reply to a ping")) : .alive

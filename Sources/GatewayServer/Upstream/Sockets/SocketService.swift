@@ -9,7 +9,7 @@ final class SocketService: UpstreamService {
     private let pool: UpstreamPool
     private let contexts: [TLSClientContext?]
 
-    /// The subprotocol of `websocket`.
+    /// The WebSocket subprotocol of `websocket` upstreams.
     static let subprotocol = "parley.upstream.v1"
 
     init(_ configuration: GatewayConfiguration.Upstream, pool: UpstreamPool) throws {

@@ -36,6 +36,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     private let serializer = FrameSerializer(role: .client)
     private var masks = MaskingKeys()
     private var state = State.waiting
+    /// Bytes received before ``begin()``.
     private var early = ByteBuffer()
     private var output = ByteBuffer()
     private var isFlushing = false
@@ -46,21 +47,21 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     private var context: ChannelHandlerContext?
     /// The payload of the newest ping without a pong. Older ones need no pong (RFC 6455 §5.5.3).
     private var pendingPong: [UInt8]?
-    /// The payload of our last ping.
+    /// The payload of the gateway's last ping.
     private var lastPing: UInt64 = 0
     private var progress = OutboundProgress()
-    /// Number of complete messages and of pongs to our pings. Nothing else shows that the upstream still works.
+    /// Number of complete messages, and of pongs to the gateway's pings. Nothing else shows that the upstream still works.
     private(set) var signsOfLife: UInt64 = 0
 
-    /// Time between our close frame and closing the connection.
+    /// Time between sending a close frame and closing the connection.
     private static let closeTimeout = TimeAmount.seconds(1)
     /// Bytes collected for one write.
     private static let writeSize = 65_536
-    /// Bytes of pongs collected for one write. Beyond them only the newest ping gets a pong.
+    /// Maximum bytes of pongs in one write. Beyond this limit, only the newest ping gets a pong.
     private static let pongBytes = 8192
     /// Maximum time for parsing messages before the event loop serves other sockets.
-    private static let slice = TimeAmount.microseconds(100)
-    /// Time between two slices. Any positive delay makes the event loop poll its sockets in between.
+    private static let timeSlice = TimeAmount.microseconds(100)
+    /// Time between two time slices. Any positive delay makes the event loop poll its sockets in between.
     private static let pause = TimeAmount.microseconds(20)
 
     init(owner: any SocketOwner, maxMessageBytes: Int) {
@@ -99,8 +100,8 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     /// Parses messages until `limit` and defers the rest.
     ///
-    /// - Parameter limit: by default the end of a slice
-    private func read(_ buffer: ByteBuffer, until limit: NIODeadline = .now() + slice, context: ChannelHandlerContext) {
+    /// - Parameter limit: by default the end of the current time slice
+    private func read(_ buffer: ByteBuffer, until limit: NIODeadline = .now() + timeSlice, context: ChannelHandlerContext) {
         var buffer = buffer
         do throws(WebSocketError) {
             while state == .open, let event = try reader.next(in: &buffer) {
@@ -156,7 +157,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in continueReading() }
     }
 
-    /// Parses the deferred rest before the end is reported.
+    /// Parses the deferred rest, before the end of the connection is reported.
     private func readRemaining(_ context: ChannelHandlerContext) {
         if let buffer = remaining.take(), state == .open { read(buffer, until: .distantFuture, context: context) }
     }
@@ -227,7 +228,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
     private func scheduleFlush() {
         guard !isFlushing, let context else { return }
         isFlushing = true
-        // Runs after everything read in this pass, so that messages of several sessions share one write.
+        // Runs after all input of this pass is handled, so that messages of several sessions share one write.
         context.eventLoop.assumeIsolated().execute { [self] in flush() }
     }
 

@@ -20,10 +20,10 @@ final class VoskTransport: UpstreamTransport {
     }
 }
 
-/// One audio stream to a server with vosk-server's protocol.
+/// One audio stream to a server that uses vosk-server's protocol.
 ///
-/// The gateway sends the sample rate, mono samples and the end mark. The server responds to each chunk with a partial result or, at the end of an
-/// utterance, its result, and to the end mark with the last result.
+/// The gateway sends the sample rate, mono samples and the end mark. The server responds to each chunk with a partial result or, at the end
+/// of an utterance, its result, and to the end mark with the last result.
 private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     /// Exactly these spaces: vosk-server compares the message as a string (`process_chunk` in websocket/asr_server.py).
     private static let endMark = Array("{\"eof\" : 1}".utf8)
@@ -42,7 +42,8 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
     private var hasSentEnd = false
     private var sentCount = 0
     private var resultCount = 0
-    private var last: UpstreamEvent.Content?
+    /// The last event if the server closes after fewer results than chunks; nil until a final result follows the end mark.
+    private var fallbackEvent: UpstreamEvent.Content?
 
     init(_ request: consuming UpstreamRequest, pool: UpstreamPool, reporter: AttemptReporter) {
         self.request = request
@@ -129,17 +130,20 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
             result.text, final: result.isFinal, confidence: result.confidence, startMilliseconds: result.startMilliseconds,
             endMilliseconds: result.endMilliseconds)
         if hasSentEnd, result.isFinal, resultCount > sentCount { return finish(content) }
-        // Results of earlier utterances, and partial results that aren't empty.
+        // Results of earlier utterances and partial results are reported unless they are empty.
         if !result.text.isEmpty { reporter.received(content) }
-        if hasSentEnd, result.isFinal { last = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil) }
+        if hasSentEnd, result.isFinal {
+            fallbackEvent = .transcript([], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil)
+        }
     }
 
     func socket(binary: RawSpan) { fail(.unusable(ResponseFault("a binary message from a vosk server"))) }
 
     func socketClosed(_ failure: CallFailure?) {
         guard !isEnded else { return }
-        // A server that responds to several chunks at once sends fewer results than chunks; after the end mark its last one counts.
-        if failure == nil, let last { return finish(last) }
+        // A server that responds to several chunks at once sends fewer results than chunks. Its final result after the end mark was the
+        // last.
+        if failure == nil, let fallbackEvent { return finish(fallbackEvent) }
         fail(failure ?? .incompleteResponse("closed before the last result"))
     }
 
