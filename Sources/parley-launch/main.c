@@ -1,5 +1,5 @@
 /*
- * Starts the program of a `process` upstream: performs the setup that is only possible inside the new process, then executes the program.
+ * Starts the program of a `process` upstream: performs the setup that is possible only inside the new process, then executes the program.
  *
  *     parley-launch PARENT MEMORY GROUP PROGRAM [ARGUMENT ...]
  *

@@ -9,7 +9,7 @@ enum DirectoryAccess {
         return directory.isEmpty ? "." : directory
     }
 
-    /// Returns the reason why no file can be created in a directory, which itself may have to be created; nil when one can.
+    /// Returns the reason why no file can be created in a directory, or nil if files can be created. The directory itself may be missing.
     static func failureReason(writingIn directory: String) -> String? {
         var current = directory.isEmpty ? "." : directory
         while true {

@@ -2,7 +2,8 @@ import GRDB
 import GRDBSQLite
 import GatewayCore
 
-/// The most frequent statement. Binds its values directly, since creating GRDB's arguments would take longer than the insert.
+/// The statement that stores a record, the most frequent one. Binds its values directly, since creating GRDB's arguments would take longer
+/// than the insert.
 struct PutStatement {
     private let statement: Statement
 
@@ -13,7 +14,8 @@ struct PutStatement {
         let raw = statement.sqliteStatement
         let result = withUnsafeBytes(of: (session.high.bigEndian, session.low.bigEndian)) { id in
             bytes.withUnsafeBytes { bytes in
-                // Bound without copies (`nil` is SQLITE_STATIC): the memory outlives `sqlite3_step`, and the bindings are cleared afterwards.
+                // Bound without copies (`nil` is SQLITE_STATIC): the memory outlives `sqlite3_step`, and the bindings are cleared
+                // afterwards.
                 sqlite3_reset(raw)
                 sqlite3_bind_blob(raw, 1, id.baseAddress, Int32(id.count), nil)
                 sqlite3_bind_int64(raw, 2, Int64(kind.rawValue))

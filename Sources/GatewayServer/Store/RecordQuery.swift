@@ -2,7 +2,7 @@ import GRDB
 import GRDBSQLite
 import GatewayCore
 
-/// Reads all records at startup, bypassing GRDB's rows like ``PutStatement``: there may be a million.
+/// The query that loads all records at startup. Bypasses GRDB's rows, since there may be a million records.
 struct RecordQuery {
     private let statement: Statement
 

@@ -25,10 +25,11 @@ extension SQLiteStore {
     }
 
     private static let cacheKibibytes = 64 << 10
+    /// Size of the write-ahead log at which a commit checkpoints it, in pages.
     private static let logPages = 2 << 10
     /// Size to which the `-wal` file is truncated after a checkpoint, in bytes.
     private static let logBytes = 16 << 20
-    /// INCREMENTAL in `PRAGMA auto_vacuum`.
+    /// The value of `PRAGMA auto_vacuum` that stands for INCREMENTAL.
     private static let incrementalVacuum = 2
 
     /// The GRDB configuration of the connection.
@@ -38,17 +39,17 @@ extension SQLiteStore {
         configuration.busyMode = .timeout(1)
         configuration.prepareDatabase { database in
             try database.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
-            // Setting the pragma always writes, but an existing file has to open on a full disk, too.
+            // Not set unconditionally: that would write, and an existing file must open even on a full disk.
             if try Int.fetchOne(database, sql: "PRAGMA auto_vacuum") != Self.incrementalVacuum {
                 try database.execute(sql: "PRAGMA auto_vacuum = \(Self.incrementalVacuum)")
             }
             try database.execute(sql: "PRAGMA secure_delete = ON")
-            // Each session has its own pages, and those of active sessions are rewritten constantly. They stay in the cache and are
-            // checkpointed rarely.
+            // Each session has its own pages, and those of active sessions are rewritten constantly. The large cache keeps them, and the
+            // checkpoint interval makes checkpoints rare.
             try database.execute(sql: "PRAGMA cache_size = -\(Self.cacheKibibytes)")
             try database.execute(sql: "PRAGMA wal_autocheckpoint = \(Self.logPages)")
             try database.execute(sql: "PRAGMA journal_size_limit = \(Self.logBytes)")
-            // Set here and not by GRDB, whose setup would write.
+            // Set here and not by GRDB, which would write to the file.
             guard try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL") == "wal" else {
                 throw DatabaseError(message: "the file system doesn't support write-ahead logging")
             }
@@ -94,7 +95,7 @@ extension SQLiteStore {
         defer { Glibc.close(descriptor) }
         var header = [UInt8](repeating: 0, count: 100)
         let count = read(descriptor, &header, header.count)
-        // An empty file is a new one.
+        // SQLite treats an empty file as a new database.
         guard count != 0 else { return }
         guard count == header.count, header.starts(with: "SQLite format 3\0".utf8) else {
             throw StoreError(path: path, problem: "damaged or not an SQLite file; move it away to start empty, or restore a backup")

@@ -4,9 +4,10 @@ import GatewayCore
 import Logging
 import Synchronization
 
-/// Outages, during which commits fail. Their log lines are throttled, since an intermittently full disk would cause two lines per message.
+/// Outages: times during which commits fail. Their log lines are throttled, since an intermittently full disk would cause two lines per
+/// message.
 extension SQLiteStore {
-    /// Writes one page, to find out whether writing is possible.
+    /// Writes one page, to test whether the file is writable.
     static func probe(_ database: Database) throws {
         try database.execute(sql: "PRAGMA application_id = \(applicationID)")
     }

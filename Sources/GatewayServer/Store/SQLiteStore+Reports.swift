@@ -96,11 +96,11 @@ extension SQLiteStore: ReportArchive {
                 let removed = try database.write { database in
                     // In small batches, so that commits can run in between.
                     try database.execute(
-                        sql: "DELETE FROM report WHERE rowid IN (SELECT rowid FROM report WHERE ended < ? LIMIT \(Self.sweptReports))",
+                        sql: "DELETE FROM report WHERE rowid IN (SELECT rowid FROM report WHERE ended < ? LIMIT \(Self.sweepBatchSize))",
                         arguments: [limit])
                     return database.changesCount
                 }
-                guard removed < Self.sweptReports else { return sweep(endedBefore: limit) }
+                guard removed < Self.sweepBatchSize else { return sweep(endedBefore: limit) }
                 try database.write { try Self.sweepRest($0) }
             } catch {
                 // The next sweep retries; a persistent problem is reported by the next commit.
@@ -109,8 +109,10 @@ extension SQLiteStore: ReportArchive {
         }
     }
 
-    private static let sweptReports = 200
-    /// Age at which annotations without a session or report are deleted, in milliseconds. The report of an ended session is written well before.
+    /// Number of expired reports that one transaction deletes.
+    private static let sweepBatchSize = 200
+    /// Age at which annotations without a session or report are deleted, in milliseconds. It takes much less time until the report of an
+    /// ended session is written.
     private static let orphanedAnnotationAge: Int64 = 3_600_000
 
     /// Deletes annotations of unknown sessions and the oldest tokens beyond the limit.
@@ -152,13 +154,13 @@ extension SQLiteStore: ReportArchive {
     /// - Returns: false when there are no reports
     func evictReports() -> Bool {
         let removed = try? database.write { database in
-            // Covered by the index. A full file is rare, and several reports are evicted at once.
+            // Scans the whole index, but no reports. A full file is rare, and several reports are evicted at once.
             let clients = try Row.fetchAll(
                 database, sql: "SELECT client, sum(size) AS held FROM report GROUP BY client ORDER BY held DESC LIMIT 2")
             guard let first = clients.first else { return 0 }
             let client: Data? = first[0]
             let others: Int = clients.count > 1 ? clients[1][1] : 0
-            // Down to the size of the second-largest client, but at least a few reports, since the file is soon full again.
+            // Evicts down to the size of the second-largest client, but at least a few reports, since the file would soon be full again.
             var surplus = max(1, (first[1] as Int) - others)
             let oldest = try Row.fetchAll(
                 database, sql: "SELECT rowid, size FROM report WHERE client IS ? ORDER BY ended LIMIT \(Self.maxEvictedReports)",

@@ -8,10 +8,11 @@ import Synchronization
 
 /// Stores the records of sessions in one SQLite file (`store.kind: sqlite`).
 ///
-/// A single thread writes, off the event loops, with group commit: batches that arrive during a commit share the next one. The file is locked
-/// exclusively by this process.
+/// A single thread writes, off the event loops, with group commit: batches that arrive during a commit share the next one. The file is
+/// locked exclusively by this process.
 package final class SQLiteStore: SessionStore {
-    private struct Waiting {
+    /// A batch or report that waits for its commit.
+    private struct PendingBatch {
         let batch: StoreBatch
         var report: SessionReport?
         var committed: @Sendable () -> Void
@@ -22,7 +23,7 @@ package final class SQLiteStore: SessionStore {
     }
 
     private struct State {
-        var waiting: [Waiting] = []
+        var waiting: [PendingBatch] = []
         /// Reports that aren't committed yet.
         var reports: [ULID: SessionReport] = [:]
         var bytes = 0
@@ -45,8 +46,8 @@ package final class SQLiteStore: SessionStore {
 
     /// Maximum bytes that wait for the writer. Beyond it new work is rejected.
     private static let maxWaitingBytes = 64 << 20
-    /// Pages freed per step, which takes a few milliseconds.
-    private static let vacuumedPages = 256
+    /// Number of pages that one vacuum step frees. A step takes a few milliseconds.
+    private static let vacuumStepPages = 256
 
     /// Opens or creates the file and migrates its schema.
     ///
@@ -95,7 +96,7 @@ package final class SQLiteStore: SessionStore {
         logger.info("the store is open", metadata: ["path": "\(path)", "synchronous": "\(Self.name(synchronous: effective))"])
         guard let outage else { return }
         beginOutage(outage)
-        submit(Waiting(batch: StoreBatch(), committed: {}))
+        submit(PendingBatch(batch: StoreBatch(), committed: {}))
     }
 
     package func load() throws -> [StoredSession] {
@@ -119,18 +120,18 @@ package final class SQLiteStore: SessionStore {
     package func submit(
         _ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void
     ) {
-        submit(Waiting(batch: batch, committed: committed, failed: failed))
+        submit(PendingBatch(batch: batch, committed: committed, failed: failed))
     }
 
-    package func keep(_ report: SessionReport) { submit(Waiting(batch: StoreBatch(), report: report, committed: {})) }
+    package func keep(_ report: SessionReport) { submit(PendingBatch(batch: StoreBatch(), report: report, committed: {})) }
 
     /// Returns a submitted report that isn't committed yet.
     func waitingReport(of id: ULID) -> SessionReport? { state.withLock { $0.reports[id] } }
 
-    private func submit(_ waiting: Waiting) {
-        let (begins, failed) = state.withLock { state in
+    private func submit(_ waiting: PendingBatch) {
+        let (startsWriter, failed) = state.withLock { state in
             var waiting = waiting
-            // The next attempt may be seconds away.
+            // Reported now, because the next commit attempt may be seconds away.
             let failed = isFailing.load(ordering: .relaxed) ? waiting.failed.take() : nil
             state.waiting.append(waiting)
             state.bytes += waiting.bytes
@@ -138,7 +139,7 @@ package final class SQLiteStore: SessionStore {
             defer { state.isWriting = true }
             return (!state.isWriting, failed)
         }
-        if begins { thread.submit { [self] _ in write() } }
+        if startsWriter { thread.submit { [self] _ in write() } }
         failed?()
     }
 
@@ -164,7 +165,8 @@ package final class SQLiteStore: SessionStore {
         }
     }
 
-    private func dequeue() -> [Waiting] {
+    /// Removes and returns all waiting batches.
+    private func dequeue() -> [PendingBatch] {
         state.withLock { state in
             defer { state.waiting = [] }
             return state.waiting
@@ -174,7 +176,7 @@ package final class SQLiteStore: SessionStore {
     /// Commits batches, retrying with a backoff of up to two seconds.
     ///
     /// - Returns: false when the store closes before a commit succeeds
-    private func commit(_ waiting: inout [Waiting]) -> Bool {
+    private func commit(_ waiting: inout [PendingBatch]) -> Bool {
         var pause = 0.05
         while true {
             do {
@@ -199,7 +201,7 @@ package final class SQLiteStore: SessionStore {
                         log(
                             .warning, as: .storeFull, "the store is full: dropping reports of ended sessions",
                             ["path": "\(path)"])
-                        evictReports(in: &waiting)
+                        dropReports(in: &waiting)
                         continue
                     }
                 }
@@ -215,13 +217,14 @@ package final class SQLiteStore: SessionStore {
     }
 
     /// Calls `failed` for all batches of the failed commit and for those that wait for the next one.
-    private func notifyFailure(of waiting: inout [Waiting]) {
+    private func notifyFailure(of waiting: inout [PendingBatch]) {
         for index in waiting.indices { waiting[index].failed.take()?() }
         let others = state.withLock { state in state.waiting.indices.compactMap { state.waiting[$0].failed.take() } }
         for failed in others { failed() }
     }
 
-    private func evictReports(in waiting: inout [Waiting]) {
+    /// Drops the reports of waiting batches.
+    private func dropReports(in waiting: inout [PendingBatch]) {
         let before = waiting.reduce(0) { $0 + $1.bytes }
         let ids = waiting.compactMap(\.report?.id)
         for index in waiting.indices { waiting[index].report = nil }
@@ -260,8 +263,8 @@ package final class SQLiteStore: SessionStore {
         for token in batch.endedTokens { try database.execute(literal: "INSERT INTO token (hash) VALUES (\(token.stored))") }
     }
 
-    /// Checkpoints the write-ahead log and returns free pages to the file system, in small steps with commits in between. Up to a quarter of the file
-    /// stays free for reuse.
+    /// Checkpoints the write-ahead log and returns free pages to the file system, in small steps with commits in between. Up to a quarter
+    /// of the file stays free for reuse.
     package func sweep() {
         thread.submit { [self] _ in
             logSuppressed()
@@ -295,8 +298,8 @@ package final class SQLiteStore: SessionStore {
         let isDone = try? database.writeWithoutTransaction { database in
             let free = try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0
             let all = try Int.fetchOne(database, sql: "PRAGMA page_count") ?? 0
-            guard free > max(all / 4, Self.vacuumedPages) else { return true }
-            try database.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumedPages))")
+            guard free > max(all / 4, Self.vacuumStepPages) else { return true }
+            try database.execute(sql: "PRAGMA incremental_vacuum(\(Self.vacuumStepPages))")
             // A file created without incremental auto-vacuum can't shrink.
             return try Int.fetchOne(database, sql: "PRAGMA freelist_count") ?? 0 >= free
         }
@@ -318,7 +321,7 @@ package final class SQLiteStore: SessionStore {
     package func purge() async throws {
         guard acceptsWork else { throw StoreError(path: path, problem: "commits fail at the moment; retry later") }
         let (outcomes, continuation) = AsyncStream.makeStream(of: Bool.self)
-        submit(Waiting(batch: StoreBatch(), committed: { continuation.yield(true) }, failed: { continuation.yield(false) }))
+        submit(PendingBatch(batch: StoreBatch(), committed: { continuation.yield(true) }, failed: { continuation.yield(false) }))
         let isStored = await outcomes.first { _ in true } ?? false
         guard isStored else { throw StoreError(path: path, problem: "commits fail at the moment; retry later") }
         try? await thread.runIfActive { [self] in checkpoint() }

@@ -13,17 +13,17 @@ package protocol SessionStore: Sendable {
     /// Submits a batch, to be committed after all earlier ones. Doesn't block; may be called from any thread.
     ///
     /// - Parameters:
-    ///   - committed: called on any thread once the batch is durable, however long that takes: failed commits are retried
-    ///   - failed: called on any thread, once and before `committed`, when a commit with the batch fails
+    ///   - committed: called on any thread once the batch is durable; that can take long, because failed commits are retried
+    ///   - failed: called on any thread, at most once and before `committed`, when a commit with the batch fails
     func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void)
 
-    /// Whether new work should be submitted: false while commits fail or too many bytes wait for them.
+    /// Whether new work should be submitted: false while commits fail or too many bytes wait to be committed.
     var acceptsWork: Bool { get }
 
     /// Returns free space to the file system. Doesn't block.
     func sweep()
 
-    /// Returns when all submitted batches are durable and deleted content is gone from the log as well.
+    /// Waits until all submitted batches are durable, and removes deleted content from the log.
     ///
     /// - Throws: when commits fail
     func purge() async throws

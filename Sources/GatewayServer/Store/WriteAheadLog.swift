@@ -2,22 +2,22 @@ import Foundation
 
 /// A check of an SQLite file's write-ahead log (https://www.sqlite.org/fileformat2.html#the_write_ahead_log).
 ///
-/// SQLite reads a log up to the first frame with a wrong checksum and ignores the rest, which hides damage: a bad first frame loses the
-/// whole log without an error, and the log of an empty file is deleted. Therefore the log is checked before SQLite opens it. The check is
-/// read-only.
+/// SQLite reads a log up to the first frame with a wrong checksum and ignores the rest. This hides damage: a bad first frame loses the
+/// whole log without an error, and the log of an empty file is deleted. The log is therefore checked before SQLite opens it, without
+/// writing.
 struct WriteAheadLog {
     /// A loss that SQLite doesn't report.
     enum Damage: Equatable {
         /// The log has frames, but the store's file is too short to be a database.
         case noFile(bytes: Int, frames: Int)
-        /// The header is wrong, so no frame counts.
+        /// The header is invalid, so SQLite ignores all frames.
         case header(frames: Int)
-        /// A frame is wrong although a commit of the same generation follows, or the frame is the first one and itself a commit.
+        /// A frame is invalid although a commit of the same generation follows, or the invalid frame is the first one and itself a commit.
         case frame(number: Int, following: Int)
     }
 
     /// SQLite's minimum page size, in bytes. A smaller file has no page.
-    static let smallestFile = 512
+    static let minFileBytes = 512
     private static let headerBytes = 32
     private static let frameHeaderBytes = 24
     private static let pageSizes: ClosedRange<UInt32> = 512...65536
@@ -51,7 +51,7 @@ struct WriteAheadLog {
         let frameBytes = Self.frameHeaderBytes + (isKnown ? Int(page) : 4096)
         let frames = (logBytes - Self.headerBytes) / frameBytes
         guard frames > 0 else { return nil }
-        if storeBytes < Self.smallestFile { return .noFile(bytes: storeBytes, frames: frames) }
+        if storeBytes < Self.minFileBytes { return .noFile(bytes: storeBytes, frames: frames) }
         isBigEndian = header[3] & 1 == 1
         add(header[..<24])
         guard isKnown, checksum == (Self.word(header, at: 24), Self.word(header, at: 28)) else { return .header(frames: frames) }
@@ -70,7 +70,7 @@ struct WriteAheadLog {
                 add(frame[..<8])
                 add(frame[Self.frameHeaderBytes...])
                 if isOfThisGeneration, checksum == (Self.word(frame, at: 16), Self.word(frame, at: 20)) { continue }
-                // From here on the log contains leftovers of the previous generation, unless frames of this one follow.
+                // The rest of the log is left over from the previous generation, unless frames of the current generation follow.
                 bad = number
                 hasCommit = number == 1 && isOfThisGeneration && isCommit
             } else if isOfThisGeneration {

@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import GatewayCore
 
-/// The stored form of ids and hashes: big-endian, so that comparing bytes preserves their order.
+/// The stored form of ids and hashes: big-endian, so that bytes compare in the order of the ids.
 extension ULID {
     var stored: Data { Data(words: [high, low]) }
 
