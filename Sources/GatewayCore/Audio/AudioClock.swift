@@ -23,10 +23,10 @@ package enum AudioClock {
     static func nanoseconds(_ count: Int64, perSecond: Int64) -> Int64 {
         guard count > 0, perSecond > 0 else { return 0 }
         let (seconds, rest) = count.quotientAndRemainder(dividingBy: perSecond)
-        let (whole, isWholeTooLarge) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let (part, isPartTooLarge) = rest.multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, isSumTooLarge) = whole.addingReportingOverflow(part / perSecond)
-        return isWholeTooLarge || isPartTooLarge || isSumTooLarge ? .max : sum
+        let (whole, wholeOverflows) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (part, partOverflows) = rest.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, sumOverflows) = whole.addingReportingOverflow(part / perSecond)
+        return wholeOverflows || partOverflows || sumOverflows ? .max : sum
     }
 
     /// Returns the duration from the table-of-contents byte (RFC 6716 §3.1 and §3.2); at most 120 ms per packet (R5).

@@ -1,8 +1,8 @@
 /// The duration of an audio stream, updated with each chunk.
 ///
 /// Samples and Opus packets are measured exactly. Containers are measured by their timestamps where those can be parsed, otherwise at
-/// ``AudioClock/containerBytesPerSecond``. A container counts at least as long as its bytes at ``highestBytesPerSecond``, so that forged
-/// timestamps can't evade the realtime limit.
+/// ``AudioClock/containerBytesPerSecond``. The duration of a container is at least that of its bytes at ``highestBytesPerSecond``, so that
+/// forged timestamps can't evade the realtime limit.
 package struct AudioStreamClock: Sendable {
     /// The maximum byte rate of Opus (510 kbit/s, RFC 6716 §2.1.1) including its container.
     package static let highestBytesPerSecond: Int64 = 64_000

@@ -3,7 +3,7 @@ struct ContainerProgress: Sendable, Hashable {
     /// The longest step between two timestamps that counts as audio, in nanoseconds: the capacity of an Ogg page, 255 packets of 120 ms.
     /// A longer step is a discontinuity, for example at the start of a stream that was joined midway.
     static let longestStep: Int64 = 255 * 120_000_000
-    /// Three years: longer than any stream, and far below the overflow of sums.
+    /// Three years in nanoseconds: longer than any stream, and too small for sums to overflow.
     private static let limit: Int64 = 100_000_000_000_000_000
 
     private(set) var nanoseconds: Int64 = 0
@@ -11,6 +11,7 @@ struct ContainerProgress: Sendable, Hashable {
 
     init(untimedBytes: Int64 = 0) { self.untimedBytes = untimedBytes }
 
+    /// The total duration in nanoseconds.
     var total: Int64 {
         min(nanoseconds &+ min(AudioClock.nanoseconds(untimedBytes, perSecond: AudioClock.containerBytesPerSecond), Self.limit), Self.limit)
     }

@@ -2,7 +2,7 @@
 struct FrameAssembler: Sendable {
     private let frameBytes: Int
     /// The beginning of an incomplete frame.
-    private var rest: [UInt8] = []
+    private var partialFrame: [UInt8] = []
 
     init(_ format: AudioFormat) { frameBytes = max(1, format.frameBytes) }
 
@@ -10,17 +10,17 @@ struct FrameAssembler: Sendable {
     ///
     /// - Parameter body: called with the frames that the chunk completes, if any
     mutating func add(_ chunk: RawSpan, _ body: (RawSpan) -> Void) {
-        let odd = (rest.count + chunk.byteCount) % frameBytes
-        guard !rest.isEmpty else {
-            let whole = chunk.byteCount - odd
-            if whole > 0 { body(chunk.extracting(0..<whole)) }
-            if odd > 0 { rest.append(bytesOf: chunk.extracting(whole..<chunk.byteCount)) }
+        let remainder = (partialFrame.count + chunk.byteCount) % frameBytes
+        guard !partialFrame.isEmpty else {
+            let wholeFrames = chunk.byteCount - remainder
+            if wholeFrames > 0 { body(chunk.extracting(0..<wholeFrames)) }
+            if remainder > 0 { partialFrame.append(bytesOf: chunk.extracting(wholeFrames..<chunk.byteCount)) }
             return
         }
-        var bytes = rest
+        var bytes = partialFrame
         bytes.append(bytesOf: chunk)
-        rest = Array(bytes.suffix(odd))
-        bytes.removeLast(odd)
+        partialFrame = Array(bytes.suffix(remainder))
+        bytes.removeLast(remainder)
         if !bytes.isEmpty { bytes.withRawSpan(body) }
     }
 }

@@ -1,15 +1,15 @@
 /// The elapsed time of an Ogg Opus stream according to the granule positions of its pages (RFC 3533 §6, RFC 7845 §4).
 ///
-/// Parses page headers and the beginning of the first page; holds at most one header, 282 bytes. Checksums aren't verified: a damaged page
-/// counts with its length, and parsing stops at bytes that aren't a page.
+/// Parses page headers and the beginning of the first page; holds at most one header, 282 bytes. Checksums aren't verified. Parsing stops
+/// where a page should begin but doesn't.
 struct OggTimestamps: Sendable {
     private static let headerBytes = 27
-    /// The beginning of the identification header: magic, version, channels, pre-skip (RFC 7845 §5.1).
+    /// The number of bytes parsed of the identification header: magic, version, channels, pre-skip (RFC 7845 §5.1).
     private static let openingBytes = 12
     private static let samplesPerSecond: Int64 = 48_000
 
     private(set) var progress = ContainerProgress()
-    /// The header of the current page, as far as it was received.
+    /// The bytes received of the current page's header.
     private var header: [UInt8] = []
     private var bodyRemaining = 0
     /// The beginning of the body of a stream's first page; nil for other pages.
@@ -66,19 +66,19 @@ struct OggTimestamps: Sendable {
         guard start.count == Self.openingBytes || bodyRemaining == 0 else { return }
         opening = nil
         guard start.count == Self.openingBytes, start.starts(with: "OpusHead".utf8) else { return progress.addUntimed(pageBytes) }
-        // This also handles concatenated files.
+        // A later identification header begins a concatenated file.
         serial = pageSerial
         preSkip = Int64(start[10]) | Int64(start[11]) << 8
         position = preSkip
     }
 
-    /// Advances to the granule position of a page. Header pages have position 0, pages without a packet end −1; neither is audio, nor is
-    /// the pre-skip.
+    /// Advances to the granule position of a page. Header pages have position 0, pages without a packet end −1; neither counts as
+    /// audio, nor does the pre-skip.
     private mutating func advance(to granule: Int64) {
         guard granule > preSkip else { return }
         let samples = granule &- position
         position = granule
-        // Clamped to more than the longest step that counts, but low enough for the multiplication.
+        // Clamped to avoid an overflow of the multiplication; the bound exceeds the longest step that counts.
         progress.add(step: AudioClock.nanoseconds(min(samples, 1 << 40), perSecond: Self.samplesPerSecond), bytes: pageBytes)
     }
 

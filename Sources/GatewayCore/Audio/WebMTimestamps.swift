@@ -33,6 +33,7 @@ struct WebMTimestamps: Sendable {
     private var head: [UInt8] = []
     /// Bytes of the element's data that remain to be received, in ``State/number(_:)`` and ``State/block`` including those in ``head``.
     private var remaining = 0
+    /// Whether an EBML header, segment or cluster has begun; other bytes before that aren't WebM.
     private var isInside = false
     /// The duration of one tick in nanoseconds.
     private var scale = Self.defaultScale
@@ -78,14 +79,14 @@ struct WebMTimestamps: Sendable {
         let id = head[..<idLength].reduce(0) { $0 << 8 | UInt64($1) }
         let mask = UInt64(1) << UInt64(7 * sizeLength) &- 1
         let size = head[idLength...].reduce(0) { $0 << 8 | UInt64($1) } & mask
-        // All ones mean an unknown size.
+        // A size of all ones is unknown.
         begin(id, size: size == mask ? nil : size)
     }
 
     private mutating func begin(_ id: UInt64, size: UInt64?) {
         switch id {
         case Element.ebml:
-            // This also handles concatenated files.
+            // A later EBML header begins a concatenated file.
             (scale, clusterTimestamp, position, isInside) = (Self.defaultScale, 0, nil, true)
         case Element.segment, Element.cluster:
             isInside = true
@@ -119,16 +120,17 @@ struct WebMTimestamps: Sendable {
         endElement(after: 0)
     }
 
-    /// Handles the beginning of a block: track, timestamp relative to the cluster's, flags, and the packet unless the block is laced.
+    /// Handles the beginning of a block: the track, the timestamp relative to the cluster's, the flags, and the first bytes of the packet.
+    /// The duration of laced packets isn't parsed.
     private mutating func endBlock() {
         defer { endElement(after: remaining &- head.count) }
         let trackLength = (head.first?.leadingZeroBitCount ?? 8) + 1
         guard trackLength <= 8, head.count >= trackLength + 3 else { return }
         let relative = Int64(Int16(bitPattern: UInt16(head[trackLength]) << 8 | UInt16(head[trackLength + 1])))
         let isLaced = head[trackLength + 2] & 0x06 != 0
-        let (ticks, isTooLate) = clusterTimestamp.addingReportingOverflow(relative)
-        let (start, isTooLong) = ticks.multipliedReportingOverflow(by: scale)
-        guard !isTooLate, !isTooLong, start < .max / 2, start > .min / 2 else { return progress.addUntimed(Int64(remaining)) }
+        let (ticks, ticksOverflow) = clusterTimestamp.addingReportingOverflow(relative)
+        let (start, startOverflows) = ticks.multipliedReportingOverflow(by: scale)
+        guard !ticksOverflow, !startOverflows, start < .max / 2, start > .min / 2 else { return progress.addUntimed(Int64(remaining)) }
         let packet = AudioFormat(codec: .opus, rate: 48_000, channels: 1)
         let duration = isLaced ? nil : Array(head[(trackLength + 3)...]).withRawSpan { AudioClock.nanoseconds(of: $0, format: packet) }
         let end = start + (duration ?? 0)

@@ -1,7 +1,7 @@
-/// Abbreviations, initials and ordinals, whose full stop may not end a sentence.
+/// Abbreviations, initials and ordinals: words whose full stop doesn't necessarily end a sentence.
 enum Abbreviations {
-    enum Verdict {
-        /// No abbreviation: the full stop ends the sentence.
+    enum Classification {
+        /// Not an abbreviation: the full stop ends the sentence.
         case none
         /// The full stop ends the sentence unless a lowercase letter or a digit follows.
         case unlessWordFollows
@@ -35,7 +35,7 @@ enum Abbreviations {
     /// - Parameters:
     ///   - dot: the index of the full stop
     ///   - start: the start of the sentence
-    static func classify(_ text: [UInt8], dot: Int, from start: Int) -> Verdict {
+    static func classify(_ text: [UInt8], dot: Int, from start: Int) -> Classification {
         var word: [Unicode.Scalar] = []
         var index = dot
         while let (scalar, begin) = text.scalar(before: index, from: start), scalar.isWordPart || [".", "-", ",", ":"].contains(scalar) {
@@ -43,25 +43,25 @@ enum Abbreviations {
             guard word.count <= longest else { return .none }
             index = begin
         }
-        // An ellipsis.
+        // Two full stops in a row are an ellipsis.
         guard let last = word.first, last != "." else { return .none }
         let letters = word.split(separator: ".")
         if letters.count > 1 {
-            // e.g., p.m., z.B., but neither example.com nor 3.14
+            // Matches e.g., p.m. and z.B., but neither example.com nor 3.14.
             return letters.allSatisfy { $0.count <= 2 && $0.allSatisfy(\.properties.isAlphabetic) } ? .never : .none
         }
         if word.allSatisfy({ $0.properties.numericType != nil }) {
             return word.count <= 2 ? classifyNumber(before: index, in: text, from: start) : .none
         }
-        // An initial.
+        // A single letter with case is an initial.
         if word.count == 1 { return last.properties.isCased ? .never : .none }
         let text = String(String.UnicodeScalarView(word.reversed())).lowercased()
         if titles.contains(text) { return .never }
         return others.contains(text) ? .unlessWordFollows : .none
     }
 
-    /// Classifies the full stop after a number of one or two digits: "1." of a list, and ordinals as in "am 3. Oktober".
-    private static func classifyNumber(before index: Int, in text: [UInt8], from start: Int) -> Verdict {
+    /// Classifies the full stop after a number of one or two digits, such as the "1." of a list or an ordinal as in "am 3. Oktober".
+    private static func classifyNumber(before index: Int, in text: [UInt8], from start: Int) -> Classification {
         guard let (space, end) = text.scalar(before: index, from: start), space != "\n" else { return .never }
         var word: [Unicode.Scalar] = []
         var index = end

@@ -1,4 +1,4 @@
-/// An incremental sentence splitter, so that the first sentence of a text can be synthesized before the last is generated.
+/// An incremental sentence splitter. The first sentence of a text can thus be synthesized before the rest is generated.
 package struct SentenceSplitter: Sendable {
     /// The minimum size of a sentence in bytes; a shorter one is joined to the next.
     package static let shortest = 16
@@ -18,7 +18,8 @@ package struct SentenceSplitter: Sendable {
 
     /// Appends text.
     ///
-    /// - Returns: the sentences completed by it; together with the result of ``finish()`` they add up to the text
+    /// - Returns: the completed sentences. All sentences and the result of ``finish()`` add up to the text, except for white space at the
+    ///   end of the text.
     package mutating func append(_ text: [UInt8]) -> [[UInt8]] {
         pending += text
         var sentences: [[UInt8]] = []
@@ -31,7 +32,7 @@ package struct SentenceSplitter: Sendable {
         return sentences
     }
 
-    /// Returns the rest at the end of the text; nil when it contains only white space.
+    /// Ends the text, and returns its last sentence; nil if only white space remains.
     package mutating func finish() -> [UInt8]? {
         defer { (pending, searched) = ([], 0) }
         var index = 0
@@ -45,6 +46,7 @@ package struct SentenceSplitter: Sendable {
     /// Whether a sentence ends at a position; `wait` when more text is needed to decide.
     private enum Boundary { case end(Int), none, wait }
 
+    /// Returns the end of the sentence that begins at `start`; nil when more text is needed.
     private mutating func endOfSentence(from start: Int) -> Int? {
         var index = start + searched
         var limit: Int?
@@ -76,12 +78,12 @@ package struct SentenceSplitter: Sendable {
 
     // MARK: Ends
 
-    /// Ends the sentence after the white space that begins before `next`, as far as it was received.
+    /// Ends the sentence after the white space received at `next`.
     private func afterSpace(_ next: Int) -> Boundary {
         var end = next
         while let (scalar, length) = pending.scalar(at: end) {
             guard scalar.isSpace else {
-                // A combining mark belongs to the space before it.
+                // A combining mark forms a character with the space before it.
                 return scalar.continuesCharacter ? .none : .end(end)
             }
             end += length
@@ -119,14 +121,14 @@ package struct SentenceSplitter: Sendable {
             guard let (scalar, length) = pending.scalar(at: end) else { return .wait }
             var isQuote = scalar == "\"" && pending[start..<end].count(where: { $0 == UInt8(ascii: "\"") }) % 2 == 1
             if scalar == "'" {
-                guard let (behind, _) = pending.scalar(at: end + length) else { return .wait }
-                isQuote = behind.isSpace
+                guard let (following, _) = pending.scalar(at: end + length) else { return .wait }
+                isQuote = following.isSpace
             }
             guard scalar.endsWithoutSpace || scalar.endsBeforeSpace || scalar.closesWithoutSpace || isQuote else { break }
             end += length
         }
         guard let (scalar, _) = pending.scalar(at: end), end - start >= Self.shortest, !scalar.continuesCharacter else { return .none }
-        // 3．14 and 12：30
+        // The full-width punctuation in 3．14 and 12：30 separates digits.
         if end == next, scalar.properties.numericType != nil,
             pending.scalar(before: index, from: start)?.scalar.properties.numericType != nil
         {
@@ -137,26 +139,29 @@ package struct SentenceSplitter: Sendable {
 
     // MARK: Maximum length
 
-    /// Returns the start of the first character that exceeds the maximum; nil when there is none.
+    /// Returns the end of the longest sentence allowed at `start`; nil when the text isn't longer.
     private func endOfLongest(from start: Int) -> Int? {
         let isCut = pending.count - start > Self.longestBytes
         let text = String(decoding: pending[start..<(isCut ? start + Self.longestBytes : pending.count)], as: UTF8.self)
         var end = text.index(text.startIndex, offsetBy: Self.longest, limitedBy: text.endIndex) ?? text.endIndex
         if end == text.endIndex {
             guard isCut else { return nil }
-            // The last character may be incomplete; if it is the only one, it is split.
+            // The last character may be incomplete. If it is the only one, it is split between scalars.
             end = text.index(before: end)
-            if end == text.startIndex { return scalarBorder(before: start + Self.longestBytes) }
+            if end == text.startIndex { return scalarBoundary(before: start + Self.longestBytes) }
         }
         return min(start + text.utf8.distance(from: text.startIndex, to: end), pending.count)
     }
 
-    private func scalarBorder(before index: Int) -> Int {
-        var border = index
-        while index - border < 4, pending[border] & 0xC0 == 0x80 { border -= 1 }
-        return border
+    /// Returns the last start of a scalar at or before `index`.
+    private func scalarBoundary(before index: Int) -> Int {
+        var boundary = index
+        while index - boundary < 4, pending[boundary] & 0xC0 == 0x80 { boundary -= 1 }
+        return boundary
     }
 
+    /// Returns the end of a sentence that is too long: after the last white space before `limit`, otherwise after the last non-ASCII
+    /// punctuation, otherwise at `limit`.
     private func cut(from start: Int, to limit: Int) -> Int {
         var (space, punctuation): (Int?, Int?) = (nil, nil)
         var index = start
@@ -176,7 +181,7 @@ extension Unicode.Scalar {
     /// Whether a sentence may end at this white space: not at non-breaking spaces, and not between CR and LF.
     fileprivate var canEndSentence: Bool { self != "\u{A0}" && self != "\u{202F}" && self != "\u{2007}" && self != "\r" }
 
-    /// Whether the scalar is a terminator only before white space, because it also occurs in words, numbers and addresses.
+    /// Whether the scalar is a terminator only before white space, because it also occurs in words, numbers and URLs.
     fileprivate var endsBeforeSpace: Bool {
         switch self {
         case ".", "!", "?", ":", ";", "…", "\u{37E}": true
@@ -203,14 +208,15 @@ extension Unicode.Scalar {
         default:
             switch properties.generalCategory {
             case .closePunctuation, .finalPunctuation, .initialPunctuation: true
-            // An emoji after the terminator, and its parts.
+            // Emoji may follow the terminator.
             case .otherSymbol, .modifierSymbol: !isASCII
             default: continuesCharacter
             }
         }
     }
 
-    /// Like ``closes``, for scripts in which the next sentence may follow immediately and begin with an opening quotation mark.
+    /// Whether the scalar may follow a terminator in scripts without white space between sentences. Narrower than ``closes``, because the
+    /// next sentence may begin immediately with an opening quotation mark.
     fileprivate var closesWithoutSpace: Bool {
         switch properties.generalCategory {
         case .closePunctuation, .finalPunctuation: true
@@ -218,7 +224,7 @@ extension Unicode.Scalar {
         }
     }
 
-    /// Whether the scalar belongs to the character before it.
+    /// Whether the scalar extends the character before it.
     fileprivate var continuesCharacter: Bool {
         !isASCII && (properties.isGraphemeExtend || self == "\u{200D}" || properties.isEmojiModifier)
     }

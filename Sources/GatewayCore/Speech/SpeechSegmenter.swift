@@ -1,17 +1,17 @@
-/// A converter of streamed text into sentences for a TTS service.
+/// A converter of streamed text, the source text, into sentences for a TTS service.
 ///
-/// The text is reduced to its speakable part, which is split into sentences. A sentence without a letter or a digit isn't synthesized: its
-/// part of the text is added to the next sentence, or forms a silent sentence at the end of the text.
+/// The source text is reduced to its speakable part, which is split into sentences. A sentence without a letter or a digit isn't
+/// synthesized: its source text is added to the next sentence, or forms a silent sentence at the end of the text.
 package struct SpeechSegmenter: Sendable {
     private var speech: SpeechText
     private var splitter = SentenceSplitter()
-    /// The runs, of which those from ``first`` on aren't part of a sentence yet.
+    /// The runs of the source text; those from ``first`` on aren't part of a sentence yet.
     private var runs: [SpokenRun] = []
     private var first = 0
-    /// Bytes of the text that weren't synthesized and are added to the next sentence.
+    /// Bytes of source text that weren't synthesized and are added to the next sentence.
     private var silentBytes = 0
 
-    /// - Parameter stripsMarkdown: whether Markdown, addresses and code are reduced to their speakable text
+    /// - Parameter stripsMarkdown: whether Markdown, URLs and code are reduced to their speakable text
     package init(stripsMarkdown: Bool) { speech = SpeechText(stripsMarkdown: stripsMarkdown) }
 
     package var heldBytes: Int { speech.heldBytes + splitter.heldBytes + runs.count * 24 }
@@ -60,7 +60,7 @@ package struct SpeechSegmenter: Sendable {
     private mutating func sentence(_ text: [UInt8]) -> SpokenSentence? {
         var sentenceRuns: [SpokenRun] = silentBytes > 0 ? [.replacement(0, for: silentBytes)] : []
         var remaining = text.count
-        // Unspoken runs after the sentence belong to it.
+        // The sentence includes the unspoken runs after its text.
         while first < runs.count, remaining > 0 || runs[first].spoken == 0 {
             let run = runs[first]
             if run.spoken <= remaining {

@@ -1,5 +1,6 @@
 /// Markup at the start of a line, and code blocks.
 extension SpeechText {
+    /// Handles the start of a line at `index`.
     mutating func lineStart(at index: Int, isInItem: Bool) -> Int? {
         let end = pending.count
         let byte = pending[index]
@@ -29,7 +30,7 @@ extension SpeechText {
             guard let count = label(at: index, to: end, isInItem: isInItem) else { return nil }
             if count > 0 { return count }
         case 0xE2:
-            // Bullets that models write instead of Markdown bullets.
+            // Models also write these bullets, which aren't Markdown.
             guard let (scalar, count) = pending.scalar(at: index) else {
                 if isOpen(end) { return nil }
                 break
@@ -52,10 +53,10 @@ extension SpeechText {
     /// start of a table row.
     private mutating func marks(at index: Int, to end: Int) -> Int? {
         let marks: InlineArray<9, UInt8> = [0x2D, 0x2B, 0x2A, 0x3D, 0x5F, 0x7C, 0x3A, 0x20, 0x09]
-        switch find(from: index, to: end, within: Bounds.form, { byte in !marks.indices.contains { marks[$0] == byte } }) {
+        switch find(from: index, to: end, within: Bounds.construct, { byte in !marks.indices.contains { marks[$0] == byte } }) {
         case .wait: return nil
         case .at(let stop) where isLineEnd(stop, end): return drop(stop - index)
-        case .none where !isOpen(end) && budget > 0 && end - index < Bounds.form: return drop(end - index)
+        case .none where !isOpen(end) && budget > 0 && end - index < Bounds.construct: return drop(end - index)
         case .at, .none: break
         }
         let byte = pending[index]
@@ -82,13 +83,13 @@ extension SpeechText {
         return copy(index..<stop + 2)
     }
 
-    /// Handles a task box, a footnote label, or a reference definition; the whole definition is dropped.
+    /// Handles the checkbox of a task, the label of a footnote, or a reference definition, which is dropped completely.
     private mutating func label(at index: Int, to end: Int, isInItem: Bool) -> Int? {
         let close: Int
-        switch find(from: index + 1, to: end, within: Bounds.form, { $0 == UInt8(ascii: "]") || $0 == 0x0A }) {
+        switch find(from: index + 1, to: end, within: Bounds.construct, { $0 == UInt8(ascii: "]") || $0 == 0x0A }) {
         case .wait: return nil
         case .none: return 0
-        case .at(let place): close = place
+        case .at(let position): close = position
         }
         guard pending[close] == UInt8(ascii: "]") else { return 0 }
         if close + 1 == end, isOpen(end) { return nil }
@@ -103,11 +104,11 @@ extension SpeechText {
             return drop(close + 2 + blanks - index)
         }
         let stop: Int
-        switch find(from: close + 2, to: end, within: Bounds.address, { $0 == 0x0A }) {
+        switch find(from: close + 2, to: end, within: Bounds.url, { $0 == 0x0A }) {
         case .wait: return nil
         case .none where isOpen(end) || budget <= 0: return 0
         case .none: stop = end
-        case .at(let place): stop = place
+        case .at(let position): stop = position
         }
         // A definition is one word, optionally followed by a title in quotation marks or parentheses; other lines are ordinary text.
         var words = pending[close + 2..<stop].split { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }[...]
@@ -119,16 +120,17 @@ extension SpeechText {
 
     // MARK: Code blocks
 
+    /// Handles the opening fence of a code block.
     private mutating func openingFence(at index: Int, to end: Int) -> Int? {
         let mark = pending[index]
         let count = run(of: mark, at: index, to: end)
-        if index + count == end, isOpen(end), count < Bounds.form { return nil }
+        if index + count == end, isOpen(end), count < Bounds.construct { return nil }
         guard count >= 3 else { return 0 }
         // A backtick later in the line makes it inline code (CommonMark §4.5).
         if mark == UInt8(ascii: "`") {
-            switch find(from: index + count, to: end, within: Bounds.form, { $0 == mark || $0 == 0x0A }) {
+            switch find(from: index + count, to: end, within: Bounds.construct, { $0 == mark || $0 == 0x0A }) {
             case .wait: return nil
-            case .at(let place) where pending[place] == mark: return 0
+            case .at(let position) where pending[position] == mark: return 0
             case .at, .none: break
             }
         }
@@ -136,6 +138,7 @@ extension SpeechText {
         return drop(count)
     }
 
+    /// Drops a line of a code block, or its closing fence.
     mutating func fence(at index: Int, mark: UInt8, count: Int, isLineStart: Bool) -> Int? {
         let end = pending.count
         guard isLineStart else {
@@ -143,18 +146,20 @@ extension SpeechText {
             if stop != nil { state = .fence(mark: mark, count: count, isLineStart: true) }
             return drop((stop.map { $0 + 1 } ?? end) - index)
         }
-        var place = index
-        while place < end, place - index < Bounds.form, [0x20, 0x09, UInt8(ascii: ">")].contains(pending[place]) { place += 1 }
-        let marks = run(of: mark, at: place, to: end)
-        place += marks
-        if place == end, isOpen(end), place - index < Bounds.form { return nil }
+        var position = index
+        while position < end, position - index < Bounds.construct, [0x20, 0x09, UInt8(ascii: ">")].contains(pending[position]) {
+            position += 1
+        }
+        let marks = run(of: mark, at: position, to: end)
+        position += marks
+        if position == end, isOpen(end), position - index < Bounds.construct { return nil }
         guard marks >= count else {
             state = .fence(mark: mark, count: count, isLineStart: false)
             return 0
         }
-        place += blanks(at: place, to: end)
-        if place == end, isOpen(end), place - index < Bounds.form { return nil }
-        state = isLineEnd(place, end) ? .lineStart(isInItem: false) : .fence(mark: mark, count: count, isLineStart: false)
-        return drop(place - index)
+        position += blanks(at: position, to: end)
+        if position == end, isOpen(end), position - index < Bounds.construct { return nil }
+        state = isLineEnd(position, end) ? .lineStart(isInItem: false) : .fence(mark: mark, count: count, isLineStart: false)
+        return drop(position - index)
     }
 }

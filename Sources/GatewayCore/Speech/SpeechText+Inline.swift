@@ -2,7 +2,7 @@
 extension SpeechText {
     /// Handles the inline text at `index`.
     ///
-    /// - Parameter end: the end of the text, or of the form that contains it
+    /// - Parameter end: the end of the text, or of the enclosing construct
     mutating func inline(at index: Int, to end: Int, depth: Int) -> Int? {
         let byte = pending[index]
         switch byte {
@@ -20,20 +20,20 @@ extension SpeechText {
         case UInt8(ascii: "|"): return separator(at: index, to: end)
         case 0x20 where isRow:
             let count = blanks(at: index, to: end)
-            if index + count == end, isOpen(end), count < Bounds.form { return nil }
+            if index + count == end, isOpen(end), count < Bounds.construct { return nil }
             guard index + count < end, pending[index + count] == UInt8(ascii: "|") else { return copy(index..<index + max(1, count)) }
             return drop(count)
         case UInt8(ascii: "#") where isHeading:
-            // A closing sequence of a heading is markup, too.
+            // The closing sequence of a heading is markup.
             let count = run(of: byte, at: index, to: end)
             let stop = index + count + blanks(at: index + count, to: end)
-            if stop == end, isOpen(end), stop - index < Bounds.form { return nil }
+            if stop == end, isOpen(end), stop - index < Bounds.construct { return nil }
             return previous.isSpace && isLineEnd(stop, end) ? drop(stop - index) : copy(index..<index + count)
         default: return plain(at: index, to: end)
         }
     }
 
-    /// Handles text up to the next mark.
+    /// Handles text up to the next markup character.
     private mutating func plain(at index: Int, to end: Int) -> Int? {
         var stop = index
         while stop < end {
@@ -49,15 +49,15 @@ extension SpeechText {
                 default: false
                 }
             if isMark, stop > index { break }
-            if Address.mayBegin(with: byte), !(stop > index ? pending.scalar(before: stop, from: index)?.scalar : previous).isWord {
-                switch address(at: stop, to: end) {
+            if SpokenURL.mayBegin(with: byte), !(stop > index ? pending.scalar(before: stop, from: index)?.scalar : previous).isWord {
+                switch url(at: stop, to: end) {
                 case .wait: return stop > index ? copy(index..<stop) : nil
-                case .at(let close): return stop > index ? copy(index..<stop) : emit(address: stop..<close)
+                case .at(let close): return stop > index ? copy(index..<stop) : emit(url: stop..<close)
                 case .none: break
                 }
             }
             guard let (_, count) = pending.scalar(at: stop) else {
-                // An incomplete character.
+                // The character is incomplete.
                 if isOpen(end) { return stop > index ? copy(index..<stop) : nil }
                 stop = end
                 break
@@ -78,24 +78,25 @@ extension SpeechText {
 
     private mutating func code(at index: Int, to end: Int, depth: Int) -> Int? {
         let count = run(of: UInt8(ascii: "`"), at: index, to: end)
-        var place = index + count
-        if place == end, isOpen(end), count < Bounds.form { return nil }
+        var position = index + count
+        if position == end, isOpen(end), count < Bounds.construct { return nil }
         while true {
             switch find(
-                from: place, to: end, within: Bounds.form - min(place - index, Bounds.form), { $0 == UInt8(ascii: "`") || $0 == 0x0A })
+                from: position, to: end, within: Bounds.construct - min(position - index, Bounds.construct),
+                { $0 == UInt8(ascii: "`") || $0 == 0x0A })
             {
             case .wait: return nil
             case .at(let close) where pending[close] == UInt8(ascii: "`"):
                 let marks = run(of: UInt8(ascii: "`"), at: close, to: end)
                 if close + marks == end, isOpen(end) { return nil }
                 guard marks == count else {
-                    place = close + marks
+                    position = close + marks
                     continue
                 }
                 return drop(count) + copy(index + count..<close) + drop(count)
             case .at, .none: break
             }
-            // Three backticks without an end on the line start a code block within the line.
+            // Three backticks that aren't closed on the line open a code block, even in the middle of the line.
             if count >= 3, depth == 0 { state = .fence(mark: UInt8(ascii: "`"), count: count, isLineStart: false) }
             return drop(count)
         }
@@ -105,16 +106,16 @@ extension SpeechText {
         let byte = pending[index]
         let count = run(of: byte, at: index, to: end)
         let stop = index + count
-        if isOpen(end), count < Bounds.form, pending.scalar(at: stop) == nil { return nil }
+        if isOpen(end), count < Bounds.construct, pending.scalar(at: stop) == nil { return nil }
         let next = stop < end ? pending.scalar(at: stop)?.scalar ?? "\n" : "\n"
         let isMark: Bool
         if previous.isSpace, next.isSpace {
             isMark = false
         } else {
             switch byte {
-            // 2*3 is a product.
+            // The asterisk of 2*3 isn't markup.
             case UInt8(ascii: "*"): isMark = count > 1 || !(previous.isASCIIWord && next.isASCIIWord)
-            // snake_case is a word.
+            // The underscore of snake_case isn't markup.
             case UInt8(ascii: "_"): isMark = !(previous.isWordPart && next.isWordPart)
             default: isMark = count > 1
             }
@@ -128,7 +129,7 @@ extension SpeechText {
     private mutating func separator(at index: Int, to end: Int) -> Int? {
         let blanks = blanks(at: index + 1, to: end)
         let stop = index + 1 + blanks
-        if stop == end, isOpen(end), blanks < Bounds.form { return nil }
+        if stop == end, isOpen(end), blanks < Bounds.construct { return nil }
         if isLineEnd(stop, end) || previous == "," || previous == "\n" { return drop(stop - index) }
         let count = emit(", ".utf8, for: stop - index)
         previous = ","
@@ -141,6 +142,6 @@ extension Unicode.Scalar {
 }
 
 extension Optional<Unicode.Scalar> {
-    /// Whether no address can begin after the scalar: letters and digits, except in scripts without spaces between words.
+    /// Whether the scalar prevents a URL from beginning after it: a letter or a digit, except in scripts without spaces between words.
     fileprivate var isWord: Bool { self.map { $0.value < 0x590 && $0.isWordPart } ?? false }
 }

@@ -1,17 +1,17 @@
-/// Links, images, footnotes and addresses.
+/// Links, images, footnotes and URLs.
 extension SpeechText {
     /// Handles an opening bracket: a link or an image is spoken as its text, a footnote reference is dropped, any other bracket is kept
     /// verbatim.
     ///
     /// - Parameters:
     ///   - index: the index of the bracket
-    ///   - begin: the start of the form, which is before the bracket for an image
+    ///   - begin: the start of the construct: the exclamation mark of an image, otherwise the bracket
     mutating func link(at index: Int, to end: Int, from begin: Int, depth: Int) -> Int? {
         let close: Int
         switch bracket(at: index, to: end) {
         case .wait: return nil
         case .none: return copy(begin..<index + 1)
-        case .at(let place): close = place
+        case .at(let position): close = position
         }
         if close + 1 == end, isOpen(end) { return nil }
         if close > index + 2, pending[index + 1] == UInt8(ascii: "^") { return drop(close + 1 - begin) }
@@ -19,8 +19,8 @@ extension SpeechText {
         if close + 1 < end, pending[close + 1] == UInt8(ascii: "(") {
             target = self.target(at: close + 1, to: end)
         } else if close + 1 < end, pending[close + 1] == UInt8(ascii: "[") {
-            target = find(from: close + 2, to: end, within: Bounds.form) { $0 == UInt8(ascii: "]") || $0 == 0x0A }
-            if case .at(let place) = target, pending[place] == 0x0A { target = .none }
+            target = find(from: close + 2, to: end, within: Bounds.construct) { $0 == UInt8(ascii: "]") || $0 == 0x0A }
+            if case .at(let position) = target, pending[position] == 0x0A { target = .none }
         }
         switch target {
         case .wait: return nil
@@ -29,12 +29,12 @@ extension SpeechText {
             var count = drop(index + 1 - begin)
             previous = "["
             if depth < Bounds.depth {
-                var place = index + 1
+                var position = index + 1
                 let before = state
-                // The form is complete, so no step waits for more text.
-                while place < close, let step = inline(at: place, to: close, depth: depth + 1) {
+                // The construct is complete, so no step waits for more text.
+                while position < close, let step = inline(at: position, to: close, depth: depth + 1) {
                     count += step
-                    place += step
+                    position += step
                 }
                 state = before
             } else {
@@ -47,7 +47,7 @@ extension SpeechText {
     /// Finds the bracket that closes the one at `index` on the same line.
     private mutating func bracket(at index: Int, to end: Int) -> Match {
         var (depth, isEscaped) = (0, false)
-        let found = find(from: index, to: end, within: Bounds.form) { byte in
+        let found = find(from: index, to: end, within: Bounds.construct) { byte in
             defer { isEscaped = !isEscaped && byte == UInt8(ascii: "\\") }
             if isEscaped { return false }
             switch byte {
@@ -58,15 +58,15 @@ extension SpeechText {
             }
             return depth == 0
         }
-        if case .at(let place) = found, pending[place] == 0x0A { return .none }
+        if case .at(let position) = found, pending[position] == 0x0A { return .none }
         return found
     }
 
-    /// Finds the end of `(address "title")` on the same line.
+    /// Finds the end of `(url "title")` on the same line.
     private mutating func target(at index: Int, to end: Int) -> Match {
         var (depth, isEscaped, quote) = (0, false, UInt8(0))
         var before = UInt8(ascii: "(")
-        let found = find(from: index, to: end, within: Bounds.address) { byte in
+        let found = find(from: index, to: end, within: Bounds.url) { byte in
             defer { (isEscaped, before) = (!isEscaped && byte == UInt8(ascii: "\\"), byte) }
             if isEscaped { return false }
             if byte == 0x0A { return true }
@@ -85,19 +85,21 @@ extension SpeechText {
             }
             return depth == 0
         }
-        if case .at(let place) = found, pending[place] == 0x0A { return .none }
+        if case .at(let position) = found, pending[position] == 0x0A { return .none }
         return found
     }
 
-    // MARK: Addresses
+    // MARK: URLs
 
-    /// Finds the end of the address that begins at `index`, if any.
-    mutating func address(at index: Int, to end: Int) -> Match {
+    /// Finds the end of the URL that begins at `index`, if any.
+    mutating func url(at index: Int, to end: Int) -> Match {
         var isPartial = false
         guard
-            Address.prefixes.contains(where: { prefix in
+            SpokenURL.prefixes.contains(where: { prefix in
                 let length = min(prefix.utf8CodeUnitCount, end - index)
-                for offset in 0..<length where Address.lowercase(pending[index + offset]) != Address.byte(prefix, offset) { return false }
+                for offset in 0..<length where SpokenURL.lowercase(pending[index + offset]) != SpokenURL.byte(prefix, offset) {
+                    return false
+                }
                 if length < prefix.utf8CodeUnitCount { isPartial = true }
                 return length == prefix.utf8CodeUnitCount
             })
@@ -105,22 +107,22 @@ extension SpeechText {
         var stop = index
         while stop < end {
             guard budget > 0 else { return .none }
-            guard stop - index < Bounds.address else { return .at(stop) }
+            guard stop - index < Bounds.url else { return .at(stop) }
             guard let (scalar, count) = pending.scalar(at: stop) else {
                 if isOpen(end) { return .wait }
                 break
             }
-            guard Address.mayContain(scalar) else { break }
+            guard SpokenURL.mayContain(scalar) else { break }
             budget -= count
             stop += count
         }
         if stop == end, isOpen(end) { return .wait }
-        stop = Address.trimmed(pending[index..<stop])
-        return Address.host(in: pending[index..<stop]).isEmpty ? .none : .at(stop)
+        stop = SpokenURL.trimmed(pending[index..<stop])
+        return SpokenURL.host(in: pending[index..<stop]).isEmpty ? .none : .at(stop)
     }
 
-    mutating func emit(address range: Range<Int>) -> Int {
-        if range.count >= Bounds.address { state = .address }
-        return emit(Array(Address.host(in: pending[range])), for: range.count)
+    mutating func emit(url range: Range<Int>) -> Int {
+        if range.count >= Bounds.url { state = .url }
+        return emit(Array(SpokenURL.host(in: pending[range])), for: range.count)
     }
 }

@@ -13,7 +13,7 @@ extension SpeechText {
         "middot": "·", "bull": "•", "ensp": " ", "emsp": " ", "thinsp": " ", "shy": "",
     ]
 
-    /// Handles `<`: a comment or a tag is dropped, an address in angle brackets is spoken as its host, any other `<` is kept verbatim.
+    /// Handles `<`: a comment or a tag is dropped, a URL in angle brackets is spoken as its host, any other `<` is kept verbatim.
     mutating func tag(at index: Int, to end: Int) -> Int? {
         guard index + 1 < end else { return isOpen(end) ? nil : copy(index..<end) }
         let comment = Array("<!--".utf8)
@@ -26,10 +26,12 @@ extension SpeechText {
         let first = Unicode.Scalar(pending[index + 1])
         guard first.isWordPart || first == "/" else { return copy(index..<index + 1) }
         let close: Int
-        switch find(from: index + 1, to: end, within: Bounds.form, { $0 == UInt8(ascii: ">") || $0 == UInt8(ascii: "<") || $0 == 0x0A }) {
+        switch find(
+            from: index + 1, to: end, within: Bounds.construct, { $0 == UInt8(ascii: ">") || $0 == UInt8(ascii: "<") || $0 == 0x0A })
+        {
         case .wait: return nil
         case .none: return copy(index..<index + 1)
-        case .at(let place): close = place
+        case .at(let position): close = position
         }
         guard pending[close] == UInt8(ascii: ">") else { return copy(index..<index + 1) }
         let count = close + 1 - index
@@ -40,14 +42,14 @@ extension SpeechText {
                 return drop(scheme - index) + copy(scheme..<close) + drop(1)
             }
             if content.firstIndex(of: UInt8(ascii: ":")).map({ content[$0...].starts(with: "://".utf8) }) ?? false {
-                let host = Array(Address.host(in: content))
+                let host = Array(SpokenURL.host(in: content))
                 return emit(host, for: count)
             }
         }
         var name: [UInt8] = []
         var rest = content.first == UInt8(ascii: "/") ? content.dropFirst() : content
         while let byte = rest.first, Unicode.Scalar(byte).isWordPart && byte < 0x80 || byte == UInt8(ascii: "-") {
-            name.append(Address.lowercase(byte))
+            name.append(SpokenURL.lowercase(byte))
             rest = rest.dropFirst()
         }
         let isTag =

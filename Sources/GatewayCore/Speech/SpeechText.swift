@@ -1,17 +1,17 @@
-/// A reduction of streamed Markdown to speakable text, with a mapping of the spoken text to its source.
+/// A converter of streamed Markdown, the source text, to speakable text, with a mapping from the spoken text to the source text.
 ///
 /// Markup for emphasis, headings, lists, quotes and tables is dropped. A link is spoken as its text, an image as its description, a URL as
 /// its host, inline code as its content. Code blocks, comments, tags and reference definitions are dropped. The syntax is CommonMark 0.31
-/// with GitHub's extensions, parsed within ``Bounds``: a form that exceeds them or has no end is kept verbatim.
+/// with GitHub's extensions, parsed within ``Bounds``: a construct that exceeds them or has no end is kept verbatim.
 package struct SpeechText: Sendable {
-    /// The maximum sizes of forms in bytes. A form isn't spoken until its end is found.
+    /// The maximum sizes of constructs in bytes. A construct isn't spoken until its end is found.
     enum Bounds {
         /// Link text, inline code, a tag, a line of marks or a reference definition.
-        static let form = 1024
-        /// An address, or the target of a link.
-        static let address = 2048
+        static let construct = 1024
+        /// A URL, or the target of a link.
+        static let url = 2048
         static let entity = 32
-        /// The maximum nesting of forms, such as an image in a link.
+        /// The maximum nesting depth of constructs, such as an image in a link.
         static let depth = 3
     }
 
@@ -23,11 +23,11 @@ package struct SpeechText: Sendable {
         /// In a code block, until a fence of at least `count` marks.
         case fence(mark: UInt8, count: Int, isLineStart: Bool)
         case comment
-        /// In the rest of an address that exceeds its bound.
-        case address
+        /// In the rest of a URL that exceeds its bound.
+        case url
     }
 
-    /// The result of a search for the end of a form; `wait` when more text is needed.
+    /// The result of a search for the end of a construct; `wait` when more text is needed.
     enum Match { case at(Int), none, wait }
 
     private let stripsMarkdown: Bool
@@ -42,7 +42,7 @@ package struct SpeechText: Sendable {
     var previous: Unicode.Scalar = "\n"
     /// Whether the text is complete.
     var isFinal = false
-    /// The remaining bytes of lookahead for the current input, which keeps nested forms from taking quadratic time.
+    /// The remaining bytes of lookahead for the current input. The bound keeps nested constructs from taking quadratic time.
     var budget = 0
     private var spoken: [UInt8] = []
     private var runs: [SpokenRun] = []
@@ -61,7 +61,7 @@ package struct SpeechText: Sendable {
         process()
     }
 
-    /// Ends the text.
+    /// Ends the text, and resets the state for another one.
     package mutating func finish() {
         isFinal = true
         process()
@@ -70,7 +70,7 @@ package struct SpeechText: Sendable {
         (isRow, isHeading) = (false, false)
     }
 
-    /// Removes and returns the speakable text so far. The runs of all calls add up to the text.
+    /// Removes and returns the speakable text so far. The runs of all calls add up to the source text.
     package mutating func drain() -> (text: [UInt8], runs: [SpokenRun]) {
         defer { (spoken, runs) = ([], []) }
         return (spoken, runs)
@@ -83,9 +83,9 @@ package struct SpeechText: Sendable {
         pending.removeFirst(index)
     }
 
-    /// Processes the text at `index`.
+    /// Processes the text at `index`. The handlers that this function calls have the same result.
     ///
-    /// - Returns: the number of processed bytes; nil when more text is needed
+    /// - Returns: the number of processed bytes; 0 if only the state has changed; nil when more text is needed
     private mutating func step(at index: Int) -> Int? {
         switch state {
         case .lineStart(let isInItem): return lineStart(at: index, isInItem: isInItem)
@@ -106,7 +106,7 @@ package struct SpeechText: Sendable {
             }
             let count = isFinal ? pending.count - index : end - index
             return count > 0 ? drop(count) : nil
-        case .address:
+        case .url:
             let end = pending[index...].firstIndex { $0 <= 0x20 } ?? pending.count
             if end < pending.count { state = .inline }
             return drop(end - index)
@@ -115,6 +115,7 @@ package struct SpeechText: Sendable {
 
     // MARK: Output
 
+    /// Copies source text to the spoken text, and returns its size in bytes.
     mutating func copy(_ range: Range<Int>) -> Int {
         guard !range.isEmpty else { return 0 }
         spoken += pending[range]
@@ -123,11 +124,13 @@ package struct SpeechText: Sendable {
         return range.count
     }
 
+    /// Drops `count` bytes of source text, and returns `count`.
     mutating func drop(_ count: Int) -> Int {
         if count > 0 { runs.append(.replacement(0, for: count)) }
         return count
     }
 
+    /// Adds spoken text that replaces `count` bytes of source text, and returns `count`.
     mutating func emit(_ text: some Collection<UInt8>, for count: Int) -> Int {
         spoken += text
         runs.append(.replacement(text.count, for: count))
@@ -140,12 +143,12 @@ package struct SpeechText: Sendable {
     /// Finds the first byte from `index` that matches, before `end` and within `bound`.
     mutating func find(from index: Int, to end: Int, within bound: Int, _ isMatch: (UInt8) -> Bool) -> Match {
         guard bound > 0 else { return .none }
-        var place = index
-        while place < end {
-            guard place - index < bound, budget > 0 else { return .none }
+        var position = index
+        while position < end {
+            guard position - index < bound, budget > 0 else { return .none }
             budget -= 1
-            if isMatch(pending[place]) { return .at(place) }
-            place += 1
+            if isMatch(pending[position]) { return .at(position) }
+            position += 1
         }
         return isOpen(end) ? .wait : .none
     }
@@ -155,16 +158,16 @@ package struct SpeechText: Sendable {
 
     /// Returns the number of consecutive occurrences of a byte at `index`.
     func run(of byte: UInt8, at index: Int, to end: Int) -> Int {
-        var place = index
-        while place < end, pending[place] == byte { place += 1 }
-        return place - index
+        var position = index
+        while position < end, pending[position] == byte { position += 1 }
+        return position - index
     }
 
     /// Returns the number of spaces and tabs at `index`.
     func blanks(at index: Int, to end: Int) -> Int {
-        var place = index
-        while place < end, place - index < Bounds.form, pending[place] == 0x20 || pending[place] == 0x09 { place += 1 }
-        return place - index
+        var position = index
+        while position < end, position - index < Bounds.construct, pending[position] == 0x20 || pending[position] == 0x09 { position += 1 }
+        return position - index
     }
 
     /// Returns whether the line or the text ends at `index`.

@@ -1,16 +1,16 @@
-/// A part of the client's text, and the size of the text spoken for it.
+/// A run of source text (the text before Markdown is stripped), and the size of the text that is spoken for it.
 package struct SpokenRun: Sendable, Hashable {
     package enum Kind: Sendable, Hashable {
-        /// The part is spoken verbatim.
+        /// The source text is spoken verbatim.
         case copy
-        /// Nothing is spoken, as for markup, or other words, as for addresses.
+        /// The source text is replaced: by nothing, as for markup, or by other words, as for URLs.
         case replacement
     }
 
     package var kind: Kind
     /// The number of spoken bytes.
     package var spoken: Int
-    /// The number of bytes of the client's text.
+    /// The number of bytes of source text.
     package var source: Int
 
     package static func copy(_ count: Int) -> SpokenRun { SpokenRun(kind: .copy, spoken: count, source: count) }
@@ -19,7 +19,7 @@ package struct SpokenRun: Sendable, Hashable {
     }
 }
 
-/// A sentence for a TTS service, and the part of the client's text that it represents.
+/// A sentence for a TTS service, and the source text that it represents.
 package struct SpokenSentence: Sendable, Hashable {
     /// The text to be spoken; empty if nothing can be spoken.
     package let text: [UInt8]
@@ -31,7 +31,7 @@ package struct SpokenSentence: Sendable, Hashable {
     }
 
     package var isSilent: Bool { text.isEmpty }
-    /// The number of bytes of the client's text.
+    /// The number of bytes of source text.
     package var sourceCount: Int { runs.reduce(0) { $0 + $1.source } }
     package var heldBytes: Int { text.count + runs.count * 24 }
 
@@ -43,7 +43,7 @@ package struct SpokenSentence: Sendable, Hashable {
         return Array(text[start..<end])
     }
 
-    /// Returns the number of bytes of the client's text that the first `spoken` bytes represent. A replacement counts once it is completely
+    /// Returns the number of bytes of source text that the first `spoken` bytes represent. A replacement counts once it is completely
     /// spoken.
     package func source(of spoken: Int) -> Int {
         var (left, count) = (spoken, 0)

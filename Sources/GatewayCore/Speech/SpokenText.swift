@@ -1,11 +1,11 @@
 /// The alignment of a response's text with its audio, which maps a reported playback position to the part of the text that was played.
 ///
-/// The spoken words are a reduction of the client's text; all byte counts refer to the client's text.
+/// The spoken text is a reduction of the source text, which the client has received. All byte counts refer to the source text.
 package struct SpokenText: Sendable, Hashable {
     private struct Piece: Sendable, Hashable {
         var sentence: SpokenSentence
         var nanoseconds: Int64 = 0
-        /// Whether no more audio follows.
+        /// Whether all audio of the sentence was received.
         var isComplete = false
     }
 
@@ -32,9 +32,10 @@ package struct SpokenText: Sendable, Hashable {
         pieces[pieces.count - 1].isComplete = true
     }
 
-    /// Returns how many bytes of the text were played up to a playback position. A partly played sentence counts by the played share of its
-    /// audio, up to the last whole word. A sentence without audio counts as played once all audio before it was played and, if audio
-    /// follows, part of that as well.
+    /// Returns the number of bytes of the text that were played up to a playback position.
+    ///
+    /// A partly played sentence counts by the played share of its audio, up to the last whole word. A sentence without audio counts as
+    /// played once all audio before it and, if audio follows, part of that audio was played.
     package func bytes(playedAt milliseconds: Int64) -> Int {
         var left = milliseconds.multipliedReportingOverflow(by: 1_000_000).overflow ? Int64.max : milliseconds * 1_000_000
         guard left > 0 else { return 0 }

@@ -1,5 +1,5 @@
 /// A URL in a text, which is spoken as its host.
-enum Address {
+enum SpokenURL {
     static let prefixes: [StaticString] = ["https://", "http://", "www.", "ftp://"]
 
     static func mayBegin(with byte: UInt8) -> Bool {
@@ -12,14 +12,14 @@ enum Address {
     // `index` is below the literal's count; literals live as long as the process.
     static func byte(_ text: StaticString, _ index: Int) -> UInt8 { unsafe text.utf8Start[index] }
 
-    /// Returns whether an address may contain the scalar. Letters of scripts that separate words by spaces count as part of the address;
-    /// letters of other scripts begin the text after it.
+    /// Returns whether a URL may contain the scalar. Letters of scripts that separate words by spaces count as part of the URL; letters of
+    /// other scripts begin the text after the URL.
     static func mayContain(_ scalar: Unicode.Scalar) -> Bool {
         if !scalar.isASCII { return scalar.value < 0x590 && scalar.isWordPart }
         return scalar.value > 0x20 && scalar.value < 0x7F && !["<", ">", "\"", "`", "|", "\\", "^", "{", "}"].contains(scalar)
     }
 
-    /// Returns the end of the address without punctuation of the sentence and without brackets that were opened before the address.
+    /// Returns the end of the URL, without the punctuation of the sentence and without brackets that were opened before the URL.
     static func trimmed(_ text: ArraySlice<UInt8>) -> Int {
         var text = text
         while let last = text.last {
