@@ -13,12 +13,13 @@ enum Assembly {
     static let version = "0.1.0"
     /// `EX_CONFIG` of sysexits.h.
     static let configurationError: Int32 = 78
-    /// `EX_TEMPFAIL` of sysexits.h: a later start may succeed.
+    /// `EX_TEMPFAIL` of sysexits.h: a restart may succeed.
     static let temporaryFailure: Int32 = 75
     /// The directory of the development certificate.
     static let stateDirectory = "var"
 
-    /// Returns the exit status of a gateway that can't start because `/proc` isn't mounted; nil if it is mounted or the command isn't `serve`.
+    /// Checks that `/proc` is mounted. Prints an error and returns the exit status if it isn't; returns nil if it is, and for commands other than
+    /// `serve`.
     ///
     /// The runtime's thread pool reads `/proc` and aborts the process without it, possibly much later, so this check runs before the first
     /// thread is started. An invalid configuration is reported in preference to the missing `/proc`.
@@ -78,7 +79,7 @@ enum Assembly {
     private static func run(
         _ loaded: LoadedConfiguration, flags: [String], environment: [String: String], logs: Logs, logger: Logger
     ) async throws {
-        // Before the first log line, after which a supervisor may send SIGTERM.
+        // Trapped before the first log line, because a supervisor may send SIGTERM as soon as it sees one.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let configuration = loaded.configuration
         let started = LoopClock.wallMilliseconds()
@@ -132,7 +133,7 @@ enum Assembly {
         try await run(
             [
                 .init(service: operations), .init(service: upstreams),
-                // The default, cancelling the group, makes the operations listener log an error beside the one that counts.
+                // The default would cancel the group, and the operations listener would log a second error that hides the cause.
                 .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: configurationService),
             ], until: signals, logs: logs)
         await store?.close()
@@ -140,7 +141,7 @@ enum Assembly {
         logger.notice("stopped")
     }
 
-    /// Logs the first line before anything that can fail.
+    /// Logs the first line, before any step of the startup that can fail.
     private static func announce(_ loaded: LoadedConfiguration, loops: Int, logger: Logger) {
         logger.notice(
             "starting",

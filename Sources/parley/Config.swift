@@ -20,7 +20,7 @@ struct Config: ParsableCommand {
             usage: "parley config check \(ConfigurationArguments.usage)",
             discussion: """
                 Also checks certificates, keys, CA files, programs, the store's file and listener addresses, as serve does. Changes \
-                nothing; a gateway may be running.
+                nothing, and can be used while a gateway is running.
 
                 \(ConfigurationArguments.help)
                 """)
@@ -60,9 +60,10 @@ struct Config: ParsableCommand {
 
     struct Keys: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List the configuration keys with meaning, bounds and defaults.",
+            abstract: "List the configuration keys with their meaning, bounds and defaults.",
             discussion: """
-                Keys of upstreams and routes are listed once, with <name> for the name of the block. * marks keys that a reload applies.
+                Keys of upstreams and routes are listed once, with <name> for the name of the block. * marks keys \
+                that take effect on a reload; other keys require a restart.
                 """)
 
         @Argument(help: "List only keys with this prefix, such as connections or upstreams.<name>.breaker.") var prefix = ""

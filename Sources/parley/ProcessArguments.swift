@@ -3,7 +3,7 @@ import CArguments
 /// The arguments of this process, read from the C runtime.
 ///
 /// `CommandLine.arguments` is read from `/proc/self/cmdline`. If that file can't be read, the list is empty, and a production gateway would
-/// start with the defaults of development.
+/// start with development defaults.
 enum ProcessArguments {
     /// The reason why the arguments can't be read.
     enum Fault: Error, CustomStringConvertible {

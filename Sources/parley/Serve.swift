@@ -9,13 +9,14 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             \(ConfigurationArguments.help)
 
-            Flags override environment variables (PARLEY_CONNECTIONS_MAX), which override files (<environment>.yaml, gateway.yaml).
+            Flags override environment variables (such as PARLEY_CONNECTIONS_MAX), which override <environment>.yaml, which overrides \
+            gateway.yaml.
 
             Exit codes:
               0  stopped by a signal
-              75  the store's disk is full, read-only or faulty
+              1  any failure not listed here
+              75  the store can't be opened: its disk is full, read-only or faulty
               78  invalid configuration, certificate or store file
-              1  any other failure
             """)
 
     @OptionGroup(visibility: .hidden) var arguments: ConfigurationArguments

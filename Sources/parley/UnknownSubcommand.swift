@@ -1,7 +1,7 @@
 import ArgumentParser
 import GatewayServer
 
-/// An argument in the position of a subcommand that isn't the name of one.
+/// An argument that is in the position of a subcommand, but isn't the name of a subcommand.
 ///
 /// ArgumentParser would pass it to the default subcommand, and `parley sevre` would be reported as an unexpected argument of `parley serve`.
 struct UnknownSubcommand: CustomStringConvertible {

@@ -14,7 +14,7 @@ import Testing
             "heartbeat.interval": "200ms", "heartbeat.timeout": "200ms", "heartbeat.stale_after": "2500ms",
         ])
         let client = try await gateway.client()
-        client.answersPings = false
+        client.sendsPongs = false
         var pings = 0
         while true {
             let incoming = try await client.next()
@@ -38,13 +38,13 @@ import Testing
             "heartbeat.interval": "200ms", "heartbeat.timeout": "10s", "heartbeat.stale_after": "20s",
         ])
         let client = try await gateway.client()
-        client.answersPings = false
+        client.sendsPongs = false
         for _ in 0..<6 {
             guard case .ping(let payload) = try await client.next() else { throw TestFailure("no ping") }
             #expect(payload.count == 8)
             try await client.send(TestFrame(TestFrame.pong, payload))
         }
-        client.answersPings = true
+        client.sendsPongs = true
         try await client.send(["type": "status"])
         let round = try await client.message("status")["session"]["rtt_ms"].number
         #expect((round ?? -1) > 0 && (round ?? 1e9) < 30_000)
@@ -55,7 +55,7 @@ import Testing
             "heartbeat.interval": "500ms", "heartbeat.timeout": "500ms", "heartbeat.stale_after": "6s",
         ])
         let client = try await gateway.client()
-        client.answersPings = false
+        client.sendsPongs = false
         // One byte of a frame for each ping: no pong and no complete message.
         for byte in TestFrame(TestFrame.text, text: #"{"type":"ping"}"#).bytes.prefix(14) {
             guard case .ping = try await client.next() else { throw TestFailure("no ping") }

@@ -20,7 +20,7 @@ package final class WebSocketClient {
     /// Whether the last received message was compressed.
     package private(set) var wasCompressed = false
     /// Whether to send pongs for the gateway's pings. They are sent only while the test awaits a message, since frames are read in order.
-    package var answersPings = true
+    package var sendsPongs = true
     private var reader: MessageReader
     private var writer: MessageWriter
 
@@ -68,12 +68,12 @@ package final class WebSocketClient {
 
     // MARK: Receiving
 
-    /// Returns the next message or control frame; skips pings if ``answersPings``.
+    /// Returns the next message or control frame; skips pings if ``sendsPongs``.
     package func next(timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> Incoming {
         while true {
             let frame = try await socket.receive(timeout: limit) { try Self.frame(in: &$0) }
             let incoming = try read(frame)
-            guard answersPings, case .ping(let payload) = incoming else { return incoming }
+            guard sendsPongs, case .ping(let payload) = incoming else { return incoming }
             try await send(TestFrame(TestFrame.pong, payload))
         }
     }

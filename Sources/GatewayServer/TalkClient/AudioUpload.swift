@@ -99,9 +99,9 @@ package struct AudioUpload: Sendable {
         rejections += 1
         consecutiveRejections += 1
         slowDown()
-        let advice = milliseconds.map { Duration.milliseconds(max(0, min($0, 3_600_000))) }
+        let requestedDelay = milliseconds.map { Duration.milliseconds(max(0, min($0, 3_600_000))) }
         let backoff = min(Self.firstDelay * (1 << min(consecutiveRejections - 1, 10)), Self.longestDelay)
-        let delay = advice ?? backoff
+        let delay = requestedDelay ?? backoff
         state = .pausing(until: now.advanced(by: delay))
         return .continues(after: delay)
     }
@@ -123,7 +123,7 @@ package struct AudioUpload: Sendable {
         (accepted, next, consecutiveRejections, state) = (0, 1, 0, .opening)
     }
 
-    /// Returns the next action. To be called again after each action except `wait` and `end`.
+    /// Returns the next action. Call it again after each action except `wait` and `end`.
     package mutating func nextAction(now: Instant) -> Action {
         switch state {
         case .opening, .ended: return .wait(until: nil)
@@ -160,7 +160,7 @@ package struct AudioUpload: Sendable {
         return nextAction(now: now)
     }
 
-    /// Reduces the pace to just below the gateway's limit, and by another 10 % with each further rejection.
+    /// Reduces the fast pace to just below the gateway's limit, and by another 10 % with each further rejection.
     private mutating func slowDown() {
         let factor: Double
         if let interval {
@@ -168,7 +168,7 @@ package struct AudioUpload: Sendable {
         } else {
             factor = (gatewayFactor ?? Self.defaultFactor) * Self.margin
         }
-        // The real-time pace is kept: chunks after a rejection are already overdue and are sent at once.
+        // A real-time stream keeps its pace, which restarts when the stream resumes.
         guard pace == .fast else { return }
         interval = Int64(Double(chunkNanoseconds) / factor)
     }

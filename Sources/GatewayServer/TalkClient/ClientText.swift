@@ -39,7 +39,7 @@ package enum ClientText {
     }
 
     /// Returns the text of a response for a terminal: line feeds and tabs are kept, other control characters removed.
-    package static func reply(_ text: String) -> String {
+    package static func response(_ text: String) -> String {
         String(String.UnicodeScalarView(text.unicodeScalars.filter { !isControl($0) || $0 == "\n" || $0 == "\t" }))
     }
 

@@ -6,7 +6,7 @@ package struct Exchange: Sendable {
 
     package let id: String
     package let kind: Kind
-    /// When the request was sent, or the end of its audio: the reference of all latencies.
+    /// The time at which the request, or the end of its audio, was sent. All latencies are relative to it.
     package private(set) var sentAt: Instant
     package private(set) var acknowledgedAt: Instant?
     package private(set) var firstAt: Instant?
@@ -14,7 +14,7 @@ package struct Exchange: Sendable {
     /// The error with which the gateway rejected or ended the request.
     package private(set) var failure: ServerMessage.Failure?
     package private(set) var wasCancelled = false
-    private var wasRepeated = false
+    private var wasResent = false
 
     package init(id: String, kind: Kind, sentAt: Instant) {
         self.id = id
@@ -30,7 +30,7 @@ package struct Exchange: Sendable {
     }
 
     /// Records that the request was sent again on another connection, because its `ack` was missing.
-    package mutating func repeated() { wasRepeated = true }
+    package mutating func resent() { wasResent = true }
 
     /// Records a message that belongs to this request.
     package mutating func record(_ message: ServerMessage, now: Instant) {
@@ -39,7 +39,7 @@ package struct Exchange: Sendable {
             if acknowledgedAt == nil || kind == .audio, firstAt == nil { acknowledgedAt = now }
             // An earlier request of this session had the same id, and gets the response. If this request was sent again, the earlier
             // one is the same request on the lost connection, and its response is still to come.
-            if message.isDuplicate == true, !wasRepeated { doneAt = now }
+            if message.isDuplicate == true, !wasResent { doneAt = now }
         case "error":
             failure = message.error
             doneAt = now

@@ -2,7 +2,7 @@ import Foundation
 
 /// The session report of a `status` message as text.
 extension ServerMessage {
-    /// One line for each value of the report, with its path: `session.messages_in: 3`. Sorted by path.
+    /// One line for each value of the report, with its path, as in `session.messages_in: 3`; sorted by path.
     package var report: [String] {
         guard let value = try? JSONSerialization.jsonObject(with: Data(json.utf8)), var object = value as? [String: Any] else { return [] }
         object["type"] = nil
@@ -18,7 +18,7 @@ extension ServerMessage {
         }
     }
 
-    /// Joins path and key, except that names of limits already include the path.
+    /// Joins path and key. Names of limits already include the path, and are returned unchanged.
     private static func join(_ path: String, _ key: String) -> String {
         path.isEmpty || key.hasPrefix(path + ".") ? key : "\(path).\(key)"
     }

@@ -85,7 +85,7 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
         case heartbeatMilliseconds = "heartbeat_ms"
     }
 
-    /// - Throws: `DecodingError` for malformed JSON, or fields of wrong types
+    /// - Throws: `DecodingError` for malformed JSON, and for fields of the wrong type
     package init(json: String) throws {
         self = try JSONDecoder().decode(Self.self, from: Data(json.utf8))
         self.json = json

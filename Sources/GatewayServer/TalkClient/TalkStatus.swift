@@ -1,6 +1,6 @@
 /// The exit codes of `parley talk`, for scripts.
 package enum TalkStatus: Int32, Sendable, CaseIterable {
-    case answered = 0
+    case completed = 0
     case usage = 2
     case noConnection = 3
     case rejected = 4
@@ -32,18 +32,18 @@ package enum TalkStatus: Int32, Sendable, CaseIterable {
         } else if closing.code != 1000 || isAwaiting {
             self = .lost
         } else {
-            self = .answered
+            self = .completed
         }
     }
 
     /// The explanation of the exit code for `--help`.
     package var meaning: String {
         switch self {
-        case .answered: "every request got its response"
+        case .completed: "every request got its response"
         case .usage: "wrong usage, or a file that can't be read or written"
         case .noConnection: "no connection, or TLS failed"
         case .rejected: "the upgrade was rejected with an HTTP status"
-        case .failed: "the gateway responded with an error, or without requested audio"
+        case .failed: "the gateway responded with an error, or without the audio that --speak requests"
         case .timedOut: "no response in time"
         case .lost: "the connection was lost, or closed with a code other than 1000"
         case .interrupted: "interrupted"

@@ -9,7 +9,7 @@ package struct LineEditor: Sendable {
         /// Ctrl-C on an empty line.
         case interrupt
         /// Ctrl-C on a line with text, which is discarded.
-        case abandoned(String)
+        case discarded(String)
         case suspend, quit, clearScreen
     }
 
@@ -128,7 +128,7 @@ package struct LineEditor: Sendable {
         guard !characters.isEmpty else { return .interrupt }
         let line = text
         clear()
-        return .abandoned(line)
+        return .discarded(line)
     }
 
     private mutating func clear() {

@@ -32,7 +32,7 @@ package struct PromptScreen: Sendable {
             }
         }
         guard column >= columns else { return text }
-        // After a full row, terminals differ in where the cursor is until the next character, so the row is ended with a line feed.
+        // After a full row, the position of the cursor depends on the terminal, so the row is ended with a line feed.
         column = 0
         return text + "\n"
     }

@@ -1,4 +1,4 @@
-/// A key press on a terminal, a character, or the begin or end of a paste.
+/// A key press on a terminal, a character, or the beginning or end of a paste.
 package enum TerminalKey: Sendable, Hashable {
     case scalar(Unicode.Scalar)
     case enter, backspace, delete, left, right, up, down, home, end
@@ -21,7 +21,7 @@ package struct TerminalKeyReader: Sendable {
         case singleShift
     }
 
-    /// Maximum number of bytes kept of a control sequence; the longest known sequence has five.
+    /// Maximum number of bytes kept of a control sequence; the longest known sequence has four.
     private static let longestSequence = 16
 
     private var state = State.ground

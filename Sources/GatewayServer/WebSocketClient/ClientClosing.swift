@@ -1,4 +1,4 @@
-/// How a connection closed, from the client's point of view.
+/// The close code, reason or failure with which a connection ended, as seen by the client.
 package struct ClientClosing: Sendable, Hashable {
     /// The code for a close frame without a code (RFC 6455 §7.4.1).
     package static let noCode: UInt16 = 1005

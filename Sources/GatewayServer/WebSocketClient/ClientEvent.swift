@@ -1,6 +1,6 @@
 /// An event on a client's connection.
 package enum ClientEvent: Sendable, Hashable {
-    /// An event of the program itself.
+    /// An event that the program inserts among those of the connection.
     package enum Inserted: Sendable, Hashable {
         /// A line of input, with any characters.
         case line(String)
@@ -16,12 +16,12 @@ package enum ClientEvent: Sendable, Hashable {
 
     case text(String)
     case binary([UInt8])
-    /// A ping, which has already got its pong; reported only with ``ClientWebSocketOptions/reportsPings``.
+    /// A ping; reported only with ``ClientWebSocketOptions/reportsPings``. The client sends the pong itself.
     case ping([UInt8])
     case pong([UInt8])
     /// Inserted by the program with ``ClientWebSocket/insert(_:)``.
     case inserted(Inserted)
-    /// The end of the connection; no event of the connection follows.
+    /// The end of the connection; only inserted events may follow.
     case closed(ClientClosing)
 
     /// The size of the payload in bytes.

@@ -10,7 +10,7 @@ import Musl
 import Darwin
 #endif
 
-/// Readable descriptions of socket and name resolution errors.
+/// The text of socket, TLS and name resolution errors.
 package enum ClientFailure {
     package static func text(_ error: any Error) -> String {
         switch error {

@@ -37,7 +37,7 @@ final class ClientInbox: Sendable {
     ///
     /// - Returns: whether there is room for more
     @discardableResult
-    func put(_ event: ClientEvent) -> Bool {
+    func enqueue(_ event: ClientEvent) -> Bool {
         let waiter: CheckedContinuation<ClientEvent?, Never>? = state.withLock { state in
             if case .inserted = event {} else if state.closing != nil { return nil }
             if case .closed(let closing) = event { state.closing = closing }
@@ -74,7 +74,7 @@ final class ClientInbox: Sendable {
     /// Removes and returns the oldest event. ``ClientEvent/closed(_:)`` is returned again each time once the queue is empty.
     ///
     /// - Returns: the event, and `hasRoom`, which is true if a full queue has emptied enough for the socket to be read again
-    func take() -> (event: ClientEvent?, hasRoom: Bool) {
+    func dequeue() -> (event: ClientEvent?, hasRoom: Bool) {
         state.withLock { state in
             guard let event = state.events.popFirst() else { return (state.closing.map { .closed($0) }, false) }
             state.bytes -= event.byteCount
@@ -84,7 +84,7 @@ final class ClientInbox: Sendable {
         }
     }
 
-    /// Issues a ticket for ``wait(_:_:)``, which can be cancelled before, during and after the wait.
+    /// Issues a ticket for ``wait(_:_:)``. ``cancelWait(_:)`` accepts it before, during and after the wait.
     func ticket() -> UInt64 {
         state.withLock { state in
             state.nextTicket &+= 1
@@ -93,7 +93,7 @@ final class ClientInbox: Sendable {
         }
     }
 
-    /// Resumes the continuation with the next event; with nil if the ticket was cancelled, or at once if ``take()`` would return an event.
+    /// Resumes the continuation with the next event; with nil if the ticket was cancelled, or at once if ``dequeue()`` would return an event.
     func wait(_ ticket: UInt64, _ continuation: CheckedContinuation<ClientEvent?, Never>) {
         let waits = state.withLock { state in
             guard state.tickets.contains(ticket), state.events.isEmpty, state.closing == nil else {

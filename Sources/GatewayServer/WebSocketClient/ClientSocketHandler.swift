@@ -101,15 +101,15 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     private func handle(_ event: WebSocketEvent, in buffer: borrowing ByteBuffer, replies: inout ByteBuffer) -> Bool {
         switch event {
         case .text(let payload):
-            return inbox.put(.text(String(decoding: bytes(of: payload, in: buffer), as: UTF8.self)))
+            return inbox.enqueue(.text(String(decoding: bytes(of: payload, in: buffer), as: UTF8.self)))
         case .binary(let payload):
-            return inbox.put(.binary(bytes(of: payload, in: buffer)))
+            return inbox.enqueue(.binary(bytes(of: payload, in: buffer)))
         case .pong(let payload):
-            return inbox.put(.pong(bytes(of: payload, in: buffer)))
+            return inbox.enqueue(.pong(bytes(of: payload, in: buffer)))
         case .ping(let payload):
             let payload = bytes(of: payload, in: buffer)
             writePong(payload, to: &replies)
-            return options.reportsPings ? inbox.put(.ping(payload)) : true
+            return options.reportsPings ? inbox.enqueue(.ping(payload)) : true
         case .close(let code, let reason):
             if state == .open { writer.writeCloseReply(code, to: &replies) }
             let text = String(decoding: bytes(of: reason, in: buffer), as: UTF8.self)
@@ -121,7 +121,7 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     /// Writes a pong while the channel is writable. Otherwise only the newest ping is kept, as RFC 6455 §5.5.3 permits, so that pongs for a peer
     /// that doesn't read can't accumulate.
     private func writePong(_ ping: [UInt8], to replies: inout ByteBuffer) {
-        guard options.answersPings, state == .open, let context else { return }
+        guard options.sendsPongs, state == .open, let context else { return }
         if context.channel.isWritable {
             writer.writePong(ping.span.bytes, to: &replies)
         } else {
@@ -203,7 +203,7 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     private func end(_ closing: ClientClosing) {
         guard state != .closed else { return }
         state = .closed
-        inbox.put(.closed(closing))
+        inbox.enqueue(.closed(closing))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -83,7 +83,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch state {
         case .upgraded:
-            // Bytes that were left in the decoder.
+            // The decoder forwards the bytes that follow the response.
             context.fireChannelRead(data)
         case .waiting, .finished:
             return
@@ -182,7 +182,7 @@ final class RawRequestEncoder: ChannelOutboundHandler, RemovableChannelHandler {
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        // The response decoder has seen the request, and parses the response as its reply.
+        // The response decoder has already recorded the request head, which it needs to parse the response.
         switch unwrapOutboundIn(data) {
         case .head: context.write(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: promise)
         case .body, .end: promise?.succeed()

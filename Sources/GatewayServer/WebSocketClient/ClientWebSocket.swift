@@ -55,13 +55,13 @@ package final class ClientWebSocket: Sendable {
         let receiveClock = ReceiveClock()
         let eventLoop = group.next()
         let channel = try await openChannel(to: url, options: options, on: eventLoop, before: deadline)
-        // Adding the handlers after connecting loses nothing, because the gateway sends nothing before the request.
+        // Adding the handlers after connecting loses no bytes, because the gateway sends none before the request.
         let opening = eventLoop.flatSubmit {
             let opened = eventLoop.makePromise(of: NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>.self)
             do {
                 try assemble(
                     channel, inbox: inbox, receiveClock: receiveClock, handshake: ClientHandshake(url, options: options),
-                    options: options, tls: tls, loop: group.loop(eventLoop), deadline: deadline, opened: opened)
+                    options: options, tls: tls, loopState: group.state(of: eventLoop), deadline: deadline, opened: opened)
             } catch {
                 opened.fail(error)
                 channel.close(promise: nil)
@@ -81,18 +81,18 @@ package final class ClientWebSocket: Sendable {
         }
     }
 
-    /// Opens a TCP connection to the URL's host, or to the first reachable address of ``ClientWebSocketOptions/resolutions``.
+    /// Opens a TCP connection to the URL's host. If an entry of ``ClientWebSocketOptions/resolutions`` matches, its addresses are tried instead.
     private static func openChannel(
         to url: WebSocketURL, options: ClientWebSocketOptions, on eventLoop: any EventLoop, before deadline: NIODeadline
     ) async throws(ClientWebSocketError) -> any Channel {
         let addresses = options.resolutions.last { $0.matches(url) }?.addresses ?? [url.host]
         var failures: [String] = []
         for host in addresses {
-            let left = max(deadline - .now(), .nanoseconds(1))
+            let remaining = max(deadline - .now(), .nanoseconds(1))
             do {
                 return try await ClientBootstrap(group: eventLoop)
                     .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                    .connectTimeout(left)
+                    .connectTimeout(remaining)
                     .connect(host: host, port: url.port).get()
             } catch {
                 failures.append(ClientFailure.text(error))
@@ -104,7 +104,7 @@ package final class ClientWebSocket: Sendable {
     /// Adds the handlers that are needed until the upgrade, starting at the socket.
     private static func assemble(
         _ channel: any Channel, inbox: ClientInbox, receiveClock: ReceiveClock, handshake: ClientHandshake,
-        options: ClientWebSocketOptions, tls: TLSClientContext?, loop: ClientGroup.Loop, deadline: NIODeadline,
+        options: ClientWebSocketOptions, tls: TLSClientContext?, loopState: ClientGroup.LoopState, deadline: NIODeadline,
         opened: EventLoopPromise<NIOLoopBound<ClientUpgradeHandler<ClientSocketHandler>.Opened>>
     ) throws {
         let encoder: any ChannelOutboundHandler & RemovableChannelHandler =
@@ -112,14 +112,14 @@ package final class ClientWebSocket: Sendable {
         let decoder = ByteToMessageHandler(HTTPResponseDecoder(leftOverBytesStrategy: .forwardBytes))
         let upgrade = ClientUpgradeHandler(
             handshake, isSecure: tls != nil, http: [encoder, decoder], deadline: deadline, opened: opened,
-            makeSocket: { ClientSocketHandler(inbox: inbox, options: options, compression: $0, deflate: loop.deflate) })
+            makeSocket: { ClientSocketHandler(inbox: inbox, options: options, compression: $0, deflate: loopState.deflate) })
         let pipeline = channel.pipeline.syncOperations
         let first = ReceiveClockHandler(receiveClock)
         try pipeline.addHandler(first)
         let last: [any ChannelHandler] = [encoder, decoder, upgrade]
         // Adding the upgrade handler starts the handshake, so it is added last, after the encoder and decoder.
         try pipeline.addHandlers(last)
-        if let tls { try pipeline.addHandler(TLSHandler(client: tls, buffers: loop.tls), position: .after(first)) }
+        if let tls { try pipeline.addHandler(TLSHandler(client: tls, buffers: loopState.tls), position: .after(first)) }
     }
 
     // MARK: Receiving
@@ -151,10 +151,10 @@ package final class ClientWebSocket: Sendable {
 
     /// Inserts an event of the program among those of the gateway, so that one loop can wait for both.
     package func insert(_ event: ClientEvent.Inserted) {
-        inbox.put(.inserted(event))
+        inbox.enqueue(.inserted(event))
     }
 
-    /// Lets ``next(within:)`` wait for inserted events again after ``ClientEvent/closed(_:)``, for a program that reconnects.
+    /// Reopens the inbox after ``ClientEvent/closed(_:)``, so that a program that reconnects can wait for inserted events.
     package func reopenInbox() { inbox.reopen() }
 
     /// Removes and returns all inserted events, to move them to another connection.
@@ -164,7 +164,7 @@ package final class ClientWebSocket: Sendable {
     package var idle: Duration { receiveClock.idle }
 
     private func take() -> ClientEvent? {
-        let (event, hasRoom) = inbox.take()
+        let (event, hasRoom) = inbox.dequeue()
         if hasRoom { channel.eventLoop.execute { [socket] in socket.value.setAutoRead(true) } }
         return event
     }

@@ -34,8 +34,8 @@ package struct ClientWebSocketOptions: Sendable {
     package var timeout = Duration.seconds(10)
     /// Maximum wait for the gateway's close frame after the client's.
     package var closeTimeout = Duration.seconds(5)
-    /// Whether pings get pongs, as RFC 6455 §5.5.2 requires.
-    package var answersPings = true
+    /// Whether each ping is replied to with a pong, as RFC 6455 §5.5.2 requires.
+    package var sendsPongs = true
     /// Whether pings are also reported as events.
     package var reportsPings = false
 

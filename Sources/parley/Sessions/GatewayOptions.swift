@@ -6,8 +6,8 @@ import GatewayServer
 struct GatewayOptions: ParsableArguments {
     @Option(help: "host:port of the operations listener; default: operations.address of the local configuration.") var address: String?
     @Option(help: "File that contains the operations token.") var tokenFile: String?
-    @Option(help: "Configuration directory or file that names the listener, as for serve.") var config: String?
-    @Option(help: "development, staging or production, as for serve.") var environment: String?
+    @Option(help: "Configuration directory that contains the listener's address, as for serve.") var config: String?
+    @Option(help: "Environment of the configuration (development, staging or production), as for serve.") var environment: String?
 
     /// `EX_UNAVAILABLE` of sysexits.h.
     private static let unavailable: Int32 = 69
@@ -29,7 +29,7 @@ struct GatewayOptions: ParsableArguments {
         if let path = tokenFile ?? environment["PARLEY_OPERATIONS_TOKEN_FILE"] {
             let text: String
             do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
-                Sessions.printError("\(path): \(FileFailure.text(error))")
+                Sessions.printError("\(path): \(FileErrorText.text(error))")
                 throw ExitCode(1)
             }
             token = text.trimmingCharacters(in: .whitespacesAndNewlines)
@@ -48,7 +48,7 @@ struct GatewayOptions: ParsableArguments {
         do {
             let configuration = try ConfigurationLoader.load(arguments: flags, environment: environment).configuration
             let listener = configuration.operations.address
-            // A wildcard address can't be connected to; the loopback address is always among those that it stands for.
+            // Clients can't connect to a wildcard address. A listener on it always accepts connections to the loopback address.
             let host = listener.host == "0.0.0.0" ? "127.0.0.1" : listener.host == "::" ? "::1" : listener.host
             return OperationsClient(
                 endpoint: SocketEndpoint(host: host, port: listener.port), token: token ?? configuration.operations.token)

@@ -20,7 +20,7 @@ final class OperationsExchange: ChannelInboundHandler {
         case bodyTooLong
     }
 
-    /// Well above the largest report, which has a few megabytes.
+    /// Well above the size of the largest report, a few megabytes.
     static let maximumBodyBytes = 256 << 20
     private static let timeout = TimeAmount.seconds(30)
     private static let connectTimeout = TimeAmount.seconds(10)
@@ -55,7 +55,7 @@ final class OperationsExchange: ChannelInboundHandler {
                 }
             }
         do {
-            // Connecting to a literal address fails with one error; connecting to a name, with one for each of its addresses.
+            // A literal address is connected to directly: its failure is one error, instead of a list of errors per resolved address.
             if let address = try? SocketAddress(ipAddress: host, port: port) {
                 _ = try await bootstrap.connect(to: address).get()
             } else {

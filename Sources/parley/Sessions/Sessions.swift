@@ -13,7 +13,7 @@ struct Sessions: AsyncParsableCommand {
 
             Exit codes:
               0  success
-              1  the gateway rejected the request or has no such session
+              1  the request was rejected, there is no such session, or a file can't be read or written
               64  wrong usage
               69  the gateway can't be reached
               78  invalid configuration
@@ -43,17 +43,17 @@ struct Sessions: AsyncParsableCommand {
 
         func run() async throws {
             try await gateway.perform { client in
-                var (left, cursor): (Int, String?) = (limit == 0 ? .max : limit, nil)
+                var (remaining, cursor): (Int, String?) = (limit == 0 ? .max : limit, nil)
                 var hasHeader = format == .json
                 repeat {
-                    let page = try await client.sessions(state: state, tag: tag, limit: min(left, 500), after: cursor)
+                    let page = try await client.sessions(state: state, tag: tag, limit: min(remaining, 500), after: cursor)
                     // Printed after the first successful request: an empty table has a header, an error doesn't.
                     if !hasHeader { print(SessionTable.header) }
                     hasHeader = true
                     for session in page.sessions { print(try format == .table ? SessionTable.row(session) : SessionTable.json(session)) }
-                    left -= page.sessions.count
+                    remaining -= page.sessions.count
                     cursor = page.cursor
-                } while cursor != nil && left > 0
+                } while cursor != nil && remaining > 0
                 if cursor != nil { Sessions.printError("more sessions exist; --limit 0 lists all") }
             }
         }
@@ -76,7 +76,7 @@ struct Sessions: AsyncParsableCommand {
 
     struct Report: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Print the report of a session, with the transcript if reports contain it.")
+            abstract: "Print the report of a session, which includes the transcript unless reports.content is metadata.")
 
         @OptionGroup var gateway: GatewayOptions
         @Argument(help: "The session's id.") var session: String
@@ -107,7 +107,7 @@ struct Sessions: AsyncParsableCommand {
     }
 
     struct Close: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "End sessions; their connections are closed with 4507.")
+        static let configuration = CommandConfiguration(abstract: "End sessions; their connections are closed with code 4507.")
 
         @OptionGroup var gateway: GatewayOptions
         @Argument(help: "Session ids.") var sessions: [String]

@@ -4,8 +4,7 @@ import GatewayCore
 import GatewayServer
 import Synchronization
 
-/// Writes received audio to a WAV file. All audio responses of a conversation are concatenated; the lengths in the header are valid at
-/// any time.
+/// Writes received audio to a WAV file. All audio responses of a conversation are concatenated, and the header is updated after each write.
 final class AudioFileWriter: AudioSink {
     private struct State {
         var format: AudioFormat?
@@ -60,7 +59,7 @@ final class AudioFileWriter: AudioSink {
         }
     }
 
-    /// Ends an audio response. It is truncated to whole samples, so that another one can follow.
+    /// Ends an audio response, and truncates it to whole samples, so that the next response can be appended.
     func end() throws(FileFault) {
         try perform { state throws(FileFault) in
             guard let format = state.format, isSeekable, let header = WAVFile.header(format, dataCount: 0) else { return }
@@ -73,7 +72,7 @@ final class AudioFileWriter: AudioSink {
         }
     }
 
-    /// Completes the file at the end of the conversation. Without any audio it is still a valid WAV file.
+    /// Completes the file at the end of the conversation. If no audio was received, the file is a valid WAV file without samples.
     func finish() throws(FileFault) {
         if state.withLock({ $0.format == nil }) { try begin(ClientRequest.spokenFormat) }
         try end()

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Plays audio responses one after the other with `paplay` or `aplay`, one process per response.
 final class AudioPlayer: AudioSink {
-    /// Maximum number of bytes queued for playback: some minutes of audio.
+    /// Maximum number of bytes queued for playback: eleven minutes of 16-bit mono audio at 24 kHz.
     private static let maximumQueuedBytes = 32 << 20
 
     private struct State {
@@ -17,7 +17,7 @@ final class AudioPlayer: AudioSink {
 
     private let program: String
     private let state = Mutex(State())
-    /// Writes block on this queue until the player reads them.
+    /// Runs the blocking operations: writes to the player's pipe, and waiting for its exit.
     private let queue = DispatchQueue(label: "loudspeaker")
 
     /// - Throws: ``FileFault`` if neither program is installed
@@ -58,7 +58,7 @@ final class AudioPlayer: AudioSink {
         }
     }
 
-    func end() throws(FileFault) { queue.async { [self] in finishSound() } }
+    func end() throws(FileFault) { queue.async { [self] in waitForPlayer() } }
 
     /// Returns when all queued audio has been played.
     func drain() async { await withCheckedContinuation { continuation in queue.async { continuation.resume() } } }
@@ -74,7 +74,7 @@ final class AudioPlayer: AudioSink {
     // MARK: On the queue
 
     private func start(_ arguments: [String]) {
-        finishSound()
+        waitForPlayer()
         guard !state.withLock({ $0.isStopped }) else { return }
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { return fail(Descriptor.text(errno)) }
@@ -115,7 +115,7 @@ final class AudioPlayer: AudioSink {
     }
 
     /// Waits until the current audio response has been played.
-    private func finishSound() {
+    private func waitForPlayer() {
         let (process, pipe) = state.withLock { state in
             defer { state.pipe = -1 }
             return (state.process, state.pipe)

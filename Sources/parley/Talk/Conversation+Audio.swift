@@ -25,7 +25,7 @@ extension Conversation {
 
     /// Sends the chunks of the recording that are due.
     ///
-    /// - Returns: the time of the next action; nil if the recording waits for a message of the gateway
+    /// - Returns: the time of the next action; nil if the recording waits for a message from the gateway
     func sendRecording() async -> Instant? {
         while var current = recording, isOpen, !isEnding {
             let action = current.upload.nextAction(now: now)
@@ -76,12 +76,12 @@ extension Conversation {
 
     // MARK: Receiving
 
-    /// Sample rates in Hz and channel counts that are accepted, within the bounds of a WAV header.
+    /// The accepted sample rates in Hz and channel counts, within the bounds of a WAV header.
     private static let rates = 1...768_000
     private static let channelCounts = 1...8
 
     private var sinks: [any AudioSink] {
-        let all: [(any AudioSink)?] = [plan.sound, plan.player]
+        let all: [(any AudioSink)?] = [plan.audioFile, plan.player]
         return all.compactMap(\.self)
     }
 
@@ -94,7 +94,7 @@ extension Conversation {
             Self.channelCounts.contains(announced.channels)
         else {
             if !sinks.isEmpty {
-                failFile("audio format not supported: \(ClientText.safe(announced.codec)) at \(announced.rate) Hz")
+                reportFileFailure("audio format not supported: \(ClientText.safe(announced.codec)) at \(announced.rate) Hz")
             }
             return
         }
@@ -108,10 +108,11 @@ extension Conversation {
         guard playback.format != nil else { return }
         restartTimeout()
         playback.count += bytes.count
-        if playback.isKept, !bytes.isEmpty, !sinks.isEmpty { hasReceivedAudio = true }
+        if playback.isForwarded, !bytes.isEmpty, !sinks.isEmpty { hasReceivedAudio = true }
         feed { sink throws(FileFault) in try sink.append(bytes) }
     }
 
+    /// Ends the audio response that is being received, if there is one.
     func finishPlayback() {
         guard let format = playback.format else { return }
         feed { sink throws(FileFault) in try sink.end() }
@@ -121,8 +122,8 @@ extension Conversation {
 
     /// Completes the WAV file at the end of the conversation, and reports an error if requested audio never arrived.
     func finishAudio() {
-        if let sound = plan.sound, resumption.hadSession {
-            do throws(FileFault) { try sound.finish() } catch { failFile(ClientText.safe("\(error)")) }
+        if let file = plan.audioFile, resumption.hadSession {
+            do throws(FileFault) { try file.finish() } catch { reportFileFailure(ClientText.safe("\(error)")) }
         }
         guard plan.speaks, !plan.steps.isEmpty, !hasReceivedAudio, !hasFailed, !hasFileFailed, isEnding, exchanges.isEmpty else { return }
         hasFailed = true
@@ -130,15 +131,15 @@ extension Conversation {
     }
 
     private func feed(_ body: (any AudioSink) throws(FileFault) -> Void) {
-        guard playback.isKept else { return }
+        guard playback.isForwarded else { return }
         for sink in sinks {
-            do throws(FileFault) { try body(sink) } catch { failFile(ClientText.safe("\(error)")) }
+            do throws(FileFault) { try body(sink) } catch { reportFileFailure(ClientText.safe("\(error)")) }
         }
     }
 
-    private func failFile(_ text: String) {
+    private func reportFileFailure(_ text: String) {
         hasFileFailed = true
-        playback.isKept = false
+        playback.isForwarded = false
         terminal.error(text)
     }
 }

@@ -2,7 +2,7 @@ import Foundation
 import GatewayCore
 import GatewayServer
 
-/// Messages of the gateway.
+/// Handling of the gateway's messages.
 extension Conversation {
     func handle(_ message: ServerMessage) async {
         if message.type != "session" { resumption.connectionConfirmed() }
@@ -10,8 +10,9 @@ extension Conversation {
         switch message.type {
         case "session": await open(message)
         case "goaway":
-            let left = ClientText.seconds(milliseconds: message.deadlineMilliseconds ?? 0)
-            terminal.notice("the gateway will close this connection in \(left): \(ClientText.safe(message.reason ?? "no reason given"))")
+            let remaining = ClientText.seconds(milliseconds: message.deadlineMilliseconds ?? 0)
+            let reason = ClientText.safe(message.reason ?? "no reason given")
+            terminal.notice("the gateway will close this connection in \(remaining): \(reason)")
         case "pong":
             guard let sent = message.id.flatMap({ pings.removeValue(forKey: $0) }) else { break }
             terminal.line("pong \(ClientText.milliseconds((receivedAt - sent).nanoseconds))")
@@ -68,12 +69,12 @@ extension Conversation {
                 recording?.upload.acknowledged(message.chunks ?? 0, now: receivedAt)
             }
         case "text":
-            showTranscripts(of: id, isAnswered: true)
+            showTranscripts(of: id, hasResponse: true)
             show(message, of: id)
         case "transcript":
             if message.isFinal == false {
                 terminal.notice("… \(ClientText.safe(message.text ?? ""))")
-            } else if terminal.isScreen {
+            } else if terminal.isOutputTerminal {
                 terminal.line("transcript: " + ClientText.safe(message.text ?? ""))
             } else {
                 transcripts[id, default: []].append(message.text ?? "")
@@ -92,9 +93,9 @@ extension Conversation {
     }
 
     /// Prints final transcripts if standard output isn't a terminal: as notices if a response follows, otherwise as the response.
-    private func showTranscripts(of id: String, isAnswered: Bool) {
+    private func showTranscripts(of id: String, hasResponse: Bool) {
         for text in transcripts.removeValue(forKey: id) ?? [] {
-            if isAnswered {
+            if hasResponse {
                 terminal.notice("transcript: " + ClientText.safe(text))
             } else {
                 terminal.printDelta(text, of: id, beginsLine: true)
@@ -103,7 +104,7 @@ extension Conversation {
     }
 
     private func finish(_ exchange: Exchange) {
-        showTranscripts(of: exchange.id, isAnswered: false)
+        showTranscripts(of: exchange.id, hasResponse: false)
         unacknowledged[exchange.id] = nil
         finishedTexts.remove(exchange.id)
         if recording?.id == exchange.id { recording = nil }

@@ -3,7 +3,7 @@ import GatewayCore
 import GatewayServer
 import NIOHTTP1
 
-/// Reconnecting after a lost connection, and resuming the session (protocol page, section "Resuming").
+/// Reconnects after a lost connection, and resumes the session (protocol page, section "Resuming").
 extension Conversation {
     func isResumable(_ closing: ClientClosing) -> Bool {
         closing.permitsResume && resumption.token != nil && plan.reconnect > .zero && !isEnding && !isOutputClosed
@@ -29,14 +29,14 @@ extension Conversation {
         options.headers.replaceOrAdd(name: "Parley-Resume", value: token)
         let attempt = Resumption.Attempt()
         resumption.attemptStarted(attempt)
-        let port = port
+        let inserter = inserter
         Task { [url, options] in
             do throws(ClientWebSocketError) {
                 attempt.result = .success(try await ClientWebSocket.connect(to: url, options: options))
             } catch {
                 attempt.result = .failure(error)
             }
-            port.insert(.attemptEnded)
+            inserter.insert(.attemptEnded)
         }
         return nil
     }
@@ -44,7 +44,7 @@ extension Conversation {
     func attemptEnded() -> TalkStatus? {
         switch resumption.attempt?.result {
         case .success(let next)?:
-            port.move(to: next)
+            inserter.move(to: next)
             client = next
             resumption.connected()
             restartTimeout()
@@ -74,7 +74,7 @@ extension Conversation {
         }
         for index in exchanges.indices {
             guard let request = unacknowledged[exchanges[index].id] else { continue }
-            exchanges[index].repeated()
+            exchanges[index].resent()
             await send(request)
         }
         await reopenRecording()

@@ -29,7 +29,7 @@ extension Conversation {
         return true
     }
 
-    /// Handles an expired timeout: on a terminal the unanswered requests are dropped, otherwise the conversation ends.
+    /// Handles an expired timeout: on a terminal the pending requests are dropped, otherwise the conversation ends.
     func handleTimeout() -> TalkStatus? {
         let requests = exchanges.map(\.id).joined(separator: ", ")
         let time = ConfigurationNotation.text(plan.timeout)

@@ -15,7 +15,7 @@ final class Conversation {
     }
 
     var client: ClientWebSocket
-    let port: EventPort
+    let inserter: EventInserter
     let plan: TalkPlan
     let terminal: TalkTerminal
     let isInteractive: Bool
@@ -58,9 +58,9 @@ final class Conversation {
     var lastMessageAt = Instant(nanoseconds: 0)
     private var counter = 0
 
-    init(client: ClientWebSocket, port: EventPort, plan: TalkPlan, terminal: TalkTerminal) {
+    init(client: ClientWebSocket, inserter: EventInserter, plan: TalkPlan, terminal: TalkTerminal) {
         self.client = client
-        self.port = port
+        self.inserter = inserter
         self.plan = plan
         self.terminal = terminal
         steps = plan.steps[...]
@@ -72,7 +72,7 @@ final class Conversation {
     /// Runs the conversation until the connection closes for good or a timeout expires.
     func run() async -> TalkStatus {
         if isInteractive {
-            if let screen = terminal.screen { _ = Keyboard(screen: screen, into: port) } else { input = StandardInput(into: port) }
+            if let screen = terminal.screen { _ = Keyboard(screen: screen, into: inserter) } else { input = StandardInput(into: inserter) }
         }
         restartTimeout()
         while !Task.isCancelled {
@@ -100,7 +100,8 @@ final class Conversation {
         while isOpen, !isEnding, !lines.isEmpty { await handleLine(lines.removeFirst()) }
         if hasInputEnded, lines.isEmpty { return await sendBye() }
         if isInteractive {
-            // Lines of a pipe or file are sent one by one, so that responses come in order; lines of a terminal aren't held back.
+            // Each line of a pipe or file waits for the response to the previous line, so that responses are in order. Lines of a terminal
+            // are sent at once.
             guard let input, !isLineRequested, StandardInput.isTerminal || exchanges.isEmpty else { return }
             isLineRequested = true
             input.requestLine()
@@ -137,10 +138,12 @@ final class Conversation {
         return "\(prefix)\(counter)"
     }
 
-    /// - Parameter note: called just before the message is sent
-    func send(_ request: ClientRequest, note: () -> Void = {}) async {
+    /// Sends a message.
+    ///
+    /// - Parameter recordSend: called just before the message is sent
+    func send(_ request: ClientRequest, recordSend: () -> Void = {}) async {
         let json = request.json
-        note()
+        recordSend()
         // If sending fails, the next event reports why the connection closed.
         try? await client.send(text: json)
     }
@@ -148,7 +151,7 @@ final class Conversation {
     // MARK: Events
 
     private func handle(_ event: ClientEvent) async -> TalkStatus? {
-        // Taken before decoding and printing, so that latencies don't include them.
+        // Read before the message is decoded and printed, so that latencies don't include that time.
         receivedAt = now
         switch event {
         case .text(let json):
@@ -217,6 +220,6 @@ final class Conversation {
             closing: closing, hasFailed: hasFailed || hasFatalError, isAwaiting: isAwaiting || !isEnding && !isInteractive)
         if wasInterrupted { return .interrupted }
         if closing.code != 1000 || status == .lost { terminal.error(ClientText.safe("\(closing)")) }
-        return status == .answered && hasFileFailed ? .usage : status
+        return status == .completed && hasFileFailed ? .usage : status
     }
 }

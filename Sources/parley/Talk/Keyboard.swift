@@ -3,35 +3,35 @@ import GatewayServer
 
 /// Reads the keys of a terminal in raw mode, on a dedicated thread.
 final class Keyboard: Sendable {
-    init(screen: TalkScreen, into port: EventPort) {
+    init(screen: TalkScreen, into inserter: EventInserter) {
         let thread = Thread {
             while true {
                 let bytes = Descriptor.read(STDIN_FILENO)
-                guard !bytes.isEmpty else { return port.insert(.endOfInput) }
-                for action in screen.type(bytes) { Self.perform(action, screen: screen, port: port) }
+                guard !bytes.isEmpty else { return inserter.insert(.endOfInput) }
+                for action in screen.apply(bytes) { Self.perform(action, screen: screen, inserter: inserter) }
             }
         }
         thread.name = "keyboard"
         thread.start()
     }
 
-    private static func perform(_ action: LineEditor.Action, screen: TalkScreen, port: EventPort) {
+    private static func perform(_ action: LineEditor.Action, screen: TalkScreen, inserter: EventInserter) {
         switch action {
-        case .submit(let line): port.insert(.line(line))
-        case .endOfInput: port.insert(.endOfInput)
-        // As the terminal driver does outside raw mode.
+        case .submit(let line): inserter.insert(.line(line))
+        case .endOfInput: inserter.insert(.endOfInput)
+        // In raw mode, the terminal driver doesn't send the signals of Ctrl-C, Ctrl-Z and Ctrl-\.
         case .interrupt: kill(getpid(), SIGINT)
         case .suspend:
             screen.hide()
             TerminalMode.leave()
             DefaultSignal.raise(SIGTSTP)
-            guard TerminalMode.enter() else { return port.insert(.endOfInput) }
+            guard TerminalMode.enter() else { return inserter.insert(.endOfInput) }
             screen.resize()
             screen.show()
         case .quit:
             TerminalMode.leave()
             DefaultSignal.raise(SIGQUIT)
-        case .abandoned, .clearScreen: break
+        case .discarded, .clearScreen: break
         }
     }
 }

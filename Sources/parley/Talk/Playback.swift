@@ -6,5 +6,5 @@ struct Playback {
     /// Bytes received so far.
     var count = 0
     /// Whether the bytes are passed to the sinks; false after a sink has failed.
-    var isKept = true
+    var isForwarded = true
 }

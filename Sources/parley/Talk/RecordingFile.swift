@@ -3,7 +3,7 @@ import GatewayAudio
 import GatewayCore
 import GatewayServer
 
-/// A WAV file that is read chunk by chunk while it is sent, so that its length doesn't matter.
+/// A WAV file that is read chunk by chunk while it is sent, so that memory usage doesn't depend on its length.
 final class RecordingFile: Sendable {
     static let chunkMilliseconds = 20
 
@@ -27,7 +27,7 @@ final class RecordingFile: Sendable {
 
     var duration: Duration { wav.duration(ofBytes: wav.dataCount) }
 
-    /// The duration of every chunk but the last; differs slightly from 20 ms if the sample rate isn't divisible.
+    /// The duration of every chunk but the last; not exactly 20 ms if that isn't a whole number of samples.
     var chunkDuration: Duration { wav.duration(ofBytes: chunkBytes) }
 
     /// Reads a chunk.
@@ -54,6 +54,6 @@ final class RecordingFile: Sendable {
     }
 
     private static func reading<Result>(_ body: () throws -> Result) throws(WAVFault) -> Result {
-        do { return try body() } catch { throw .unreadable(FileFailure.text(error)) }
+        do { return try body() } catch { throw .unreadable(FileErrorText.text(error)) }
     }
 }

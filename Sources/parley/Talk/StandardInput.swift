@@ -7,18 +7,18 @@ final class StandardInput: Sendable {
 
     private let permits = DispatchSemaphore(value: 0)
 
-    init(into port: EventPort) {
+    init(into inserter: EventInserter) {
         let permits = permits
         let thread = Thread {
             var lines = InputLines()
             while true {
                 permits.wait()
                 while !lines.hasLine, !lines.isEnded {
-                    guard Self.waitForInput() else { return port.insert(.outputClosed) }
+                    guard Self.waitForInput() else { return inserter.insert(.outputClosed) }
                     lines.append(Descriptor.read(STDIN_FILENO))
                 }
-                guard let line = lines.next() else { return port.insert(.endOfInput) }
-                port.insert(.line(line))
+                guard let line = lines.next() else { return inserter.insert(.endOfInput) }
+                inserter.insert(.line(line))
             }
         }
         thread.name = "standard input"

@@ -22,10 +22,10 @@ struct Talk: AsyncParsableCommand {
         let (status, isOutputClosed) = await Self.talk(arguments)
         TerminalMode.leave()
         if isOutputClosed {
-            // Ends as any other program in a pipe does.
+            // Exits by SIGPIPE, as other programs in a pipeline do.
             DefaultSignal.raise(SIGPIPE)
         }
-        guard status != .answered else { return }
+        guard status != .completed else { return }
         throw ExitCode(status.rawValue)
     }
 
@@ -37,7 +37,7 @@ struct Talk: AsyncParsableCommand {
             let message = TalkArguments.fullMessage(for: error)
             guard TalkArguments.exitCode(for: error) != .success else {
                 print(message)
-                return (.answered, false)
+                return (.completed, false)
             }
             TalkTerminal.printError(message)
             return (.usage, false)
@@ -58,10 +58,10 @@ struct Talk: AsyncParsableCommand {
     private static func converse(
         _ client: ClientWebSocket, plan: TalkPlan, summary: String
     ) async -> (status: TalkStatus, isOutputClosed: Bool) {
-        // Trapped before raw mode is entered, because the terminal mode must be restored before a signal ends the program.
+        // Signals are trapped before raw mode is entered: otherwise a signal would end the program without restoring the terminal mode.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sigwinch)
         let screen = plan.steps.isEmpty && TerminalMode.canEdit && TerminalMode.enter() ? TalkScreen(history: plan.pastLines) : nil
-        let port = EventPort(client)
+        let inserter = EventInserter(client)
         return await withTaskGroup(of: (TalkStatus, Bool)?.self) { group in
             group.addTask {
                 var isSecond = false
@@ -72,14 +72,14 @@ struct Talk: AsyncParsableCommand {
                     }
                     if isSecond { return (.interrupted, false) }
                     isSecond = true
-                    port.insert(.interrupt)
+                    inserter.insert(.interrupt)
                 }
                 return nil
             }
             group.addTask {
                 let terminal = TalkTerminal(screen: screen, isQuiet: plan.isQuiet, isJSON: plan.isJSON)
                 terminal.notice(summary)
-                let conversation = Conversation(client: client, port: port, plan: plan, terminal: terminal)
+                let conversation = Conversation(client: client, inserter: inserter, plan: plan, terminal: terminal)
                 var status = await conversation.run()
                 screen?.hide()
                 if let screen, let file = plan.history {
@@ -88,7 +88,7 @@ struct Talk: AsyncParsableCommand {
                 await plan.player?.drain()
                 if let failure = plan.player?.failure {
                     terminal.error(ClientText.safe(failure))
-                    if status == .answered { status = .usage }
+                    if status == .completed { status = .usage }
                 }
                 return (status, conversation.isOutputClosed)
             }

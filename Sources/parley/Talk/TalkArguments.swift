@@ -7,13 +7,13 @@ struct TalkArguments: ParsableCommand {
         commandName: "talk", _superCommandName: "parley", abstract: "Talk to a gateway from the terminal.",
         discussion: """
             Without --text and --audio, each line of standard input is sent as a text; /help lists the commands. Responses go to standard \
-            output, everything else to standard error. On a pipe, the transcript of a recording also goes to standard error if a \
-            response follows.
+            output, everything else to standard error. If standard output isn't a terminal, the transcript of a recording goes to \
+            standard error when a response follows.
 
-            On a terminal, lines can be edited with the Emacs keys of readline, and the arrow keys recall earlier lines. Ctrl-C discards \
-            the line; on an empty line it ends the conversation, as Ctrl-D does.
+            On a terminal, lines can be edited with the Emacs keys of readline, and the up and down keys recall earlier lines. Ctrl-C \
+            discards the line; on an empty line it ends the conversation, as Ctrl-D does.
 
-            A lost connection is reopened and the session resumed, without duplicate requests or responses.
+            After a lost connection, talk reconnects and resumes the session, without duplicate requests or responses.
 
             Exit codes:
             \(TalkStatus.allCases.map { "  \($0.rawValue)  \($0.meaning)" }.joined(separator: "\n"))
@@ -45,7 +45,7 @@ struct TalkArguments: ParsableCommand {
     @Option(help: ArgumentHelp("Send a WAV file (16-bit PCM, A-law or µ-law) in chunks of 20 ms.", valueName: "file"))
     var audio: String?
 
-    @Flag(help: "Request that the loopback sends the audio back.")
+    @Flag(help: "Ask for the audio of --audio to be sent back; the built-in loopback upstream supports this.")
     var echoAudio = false
 
     @Option(help: ArgumentHelp("Write received audio to a WAV file.", valueName: "file"))
@@ -55,8 +55,8 @@ struct TalkArguments: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Request spoken responses, and play them with paplay or aplay; with a file name, or with --save, write them to a WAV file \
-            instead. The file name must end in .wav or follow an equals sign.
+            Request spoken responses, and play them with paplay or aplay. With a file name, or with --save, they are written to a WAV \
+            file instead. A file name that doesn't end in .wav must be given as --speak=<file>.
             """, valueName: "file.wav"))
     var speak: String?
 
@@ -71,7 +71,7 @@ struct TalkArguments: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Maximum wait for the connection, and for any byte from the gateway; ten times as long for a whole message. (default: 30s)",
+            "Maximum time to connect, and maximum silence of the gateway; a whole message may take ten times as long. (default: 30s)",
             valueName: "duration"),
         transform: Self.duration)
     var timeout = Duration.seconds(30)
@@ -84,20 +84,21 @@ struct TalkArguments: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How long to try to resume after a lost connection; 0s to end instead. (default: 30s, on a terminal 2m)", valueName: "duration"),
+            "How long to try to resume the session after a lost connection; with 0s, talk exits. (default: 30s, on a terminal 2m)",
+            valueName: "duration"),
         transform: Self.durationOrNone)
     var reconnect: Duration?
 
     @Option(
         help: ArgumentHelp(
-            "Keep lines entered on a terminal in this file, readable only by you; without it they aren't kept.",
+            "Keep the lines entered on a terminal in this file, readable only by you; without this option they aren't kept.",
             valueName: "file"))
     var history: String?
 
     @Flag(name: .shortAndLong, help: "Print only errors to standard error.")
     var quiet = false
 
-    @Flag(help: "Print each message of the gateway as received, one per line; a binary message as {\"binary\":bytes}.")
+    @Flag(help: "Print each message of the gateway as received, one per line; a binary message as {\"binary\":<size in bytes>}.")
     var json = false
 
     /// The value of `--speak` that plays responses instead of writing a file.

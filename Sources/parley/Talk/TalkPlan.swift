@@ -11,7 +11,7 @@ struct TalkPlan: Sendable {
         case audio(RecordingFile)
     }
 
-    /// The path of the endpoint if the URL has none.
+    /// The path that is requested if the URL has none.
     static let defaultPath = "/v1/ws"
 
     let url: WebSocketURL
@@ -19,7 +19,7 @@ struct TalkPlan: Sendable {
     /// The requests to send; empty for a conversation over standard input.
     let steps: [Step]
     /// The file that received audio is written to.
-    let sound: AudioFileWriter?
+    let audioFile: AudioFileWriter?
     /// The player of received audio.
     let player: AudioPlayer?
     let speaks: Bool
@@ -67,7 +67,7 @@ struct TalkPlan: Sendable {
         history = arguments.history.map(HistoryFile.init)
         do throws(FileFault) {
             let path = speechPath ?? arguments.save
-            sound = if let path { try AudioFileWriter(path: path) } else { nil }
+            audioFile = if let path { try AudioFileWriter(path: path) } else { nil }
             player = speaks && path == nil ? try AudioPlayer() : nil
             pastLines = try history?.read() ?? LineHistory()
         } catch {

@@ -45,7 +45,7 @@ final class TalkScreen: Sendable {
         }
     }
 
-    /// Repaints the line after the size of the window has changed.
+    /// Repaints the line after a change of the window's size.
     func resize() {
         state.withLock { state in
             Self.put(state.screen.erase())
@@ -54,17 +54,17 @@ final class TalkScreen: Sendable {
         }
     }
 
-    /// Applies keys to the line.
+    /// Parses bytes of the terminal into keys, and applies them to the line.
     ///
     /// - Returns: the actions for the program, in order
-    func type(_ bytes: [UInt8]) -> [LineEditor.Action] {
+    func apply(_ bytes: [UInt8]) -> [LineEditor.Action] {
         state.withLock { state in
             var actions: [LineEditor.Action] = []
             for key in state.reader.read(bytes) {
                 guard let action = state.editor.handle(key) else { continue }
                 switch action {
                 case .submit(let line): Self.keep(line, &state)
-                case .abandoned(let line): Self.keep(line + "^C", &state)
+                case .discarded(let line): Self.keep(line + "^C", &state)
                 case .clearScreen: Self.put(state.screen.clear())
                 case .endOfInput, .interrupt, .suspend, .quit: break
                 }

@@ -20,9 +20,9 @@ final class TalkTerminal {
     private let isQuiet: Bool
     private let isJSON: Bool
     /// Whether standard output and standard error are both terminals.
-    private let isShared: Bool
+    private let sharesTerminal: Bool
     /// Whether standard output is a terminal.
-    let isScreen: Bool
+    let isOutputTerminal: Bool
     /// The `errno` value of the first failure to write standard output; nil if there was none.
     private(set) var outputFailure: Int32?
     /// The incomplete responses. The first one is being printed, the others wait for it.
@@ -33,8 +33,8 @@ final class TalkTerminal {
         self.screen = screen
         self.isQuiet = isQuiet
         self.isJSON = isJSON
-        isScreen = isatty(STDOUT_FILENO) == 1
-        isShared = isScreen && isatty(STDERR_FILENO) == 1
+        isOutputTerminal = isatty(STDOUT_FILENO) == 1
+        sharesTerminal = isOutputTerminal && isatty(STDERR_FILENO) == 1
     }
 
     /// Prints a message as received, with `--json`.
@@ -75,7 +75,7 @@ final class TalkTerminal {
         }
         end(note: note)
         responses.removeFirst()
-        // Responses that waited for this one.
+        // The responses that waited for this one can now be printed.
         while let next = responses.first {
             show(next.text, beginsLine: true)
             guard let note = next.note else { break }
@@ -84,23 +84,23 @@ final class TalkTerminal {
         }
     }
 
-    /// Prints a line that isn't part of a response to a text or recording, such as that of a pong.
+    /// Prints a line that isn't part of a response to a text or recording, such as the round-trip time of a ping.
     func line(_ text: String) {
         guard !isJSON else { return }
         breakLine()
-        write(isScreen ? ClientText.reply(text) + "\n" : text + "\n", to: STDOUT_FILENO)
+        write(isOutputTerminal ? ClientText.response(text) + "\n" : text + "\n", to: STDOUT_FILENO)
     }
 
     private func show(_ text: String, beginsLine: Bool) {
         if beginsLine, isLineOpen { breakLine() }
-        var shown = isScreen ? ClientText.reply(text) : text
-        if !isLineOpen, isShared, !isQuiet { shown = "← " + shown }
+        var shown = isOutputTerminal ? ClientText.response(text) : text
+        if !isLineOpen, sharesTerminal, !isQuiet { shown = "← " + shown }
         isLineOpen = true
         write(shown, to: STDOUT_FILENO)
     }
 
     private func end(note: String) {
-        if isShared, !isQuiet, isLineOpen {
+        if sharesTerminal, !isQuiet, isLineOpen {
             write("  (\(note))\n", to: STDOUT_FILENO)
             isLineOpen = false
         } else {
@@ -122,12 +122,12 @@ final class TalkTerminal {
         write(diagnostic: text)
     }
 
-    /// Shown even with `--quiet`.
+    /// Prints an error, even with `--quiet`.
     func error(_ text: String) { write(diagnostic: "error: " + text) }
 
     private func write(diagnostic text: String) {
-        if isShared { breakLine() }
-        if isShared, let screen {
+        if sharesTerminal { breakLine() }
+        if sharesTerminal, let screen {
             _ = screen.write(text + "\n", to: STDERR_FILENO)
         } else {
             Self.printError(text)

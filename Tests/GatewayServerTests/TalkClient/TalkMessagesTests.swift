@@ -85,7 +85,7 @@ import Testing
 
     @Test func `a request that was sent again stays open after a duplicate ack`() throws {
         var exchange = Exchange(id: "t1", kind: .text, sentAt: Self.at(0))
-        exchange.repeated()
+        exchange.resent()
         exchange.record(try ServerMessage(json: #"{"type":"ack","id":"t1","duplicate":true}"#), now: Self.at(1))
         #expect(!exchange.isComplete)
         exchange.record(try ServerMessage(json: #"{"type":"text","seq":1,"reply_to":"t1","text":"a","done":true}"#), now: Self.at(2))
@@ -114,12 +114,12 @@ import Testing
             (999_990_000, "1.00 s"),
             (61_239_000_000, "61.24 s"), (-5, "0.0 ms"),
         ] as [(Int64, String)])
-    func `latencies are formatted with one decimal in ms, and two in seconds`(nanoseconds: Int64, text: String) {
+    func `latencies are formatted with one decimal in milliseconds, and two in seconds`(nanoseconds: Int64, text: String) {
         #expect(ClientText.milliseconds(nanoseconds) == text)
     }
 
     @Test func `no control character of a response reaches the terminal`() {
-        #expect(ClientText.reply("a\u{1B}[31m\tb\r\nc\u{9B}d\u{7F}") == "a[31m\tb\nc" + "d")
+        #expect(ClientText.response("a\u{1B}[31m\tb\r\nc\u{9B}d\u{7F}") == "a[31m\tb\nc" + "d")
         #expect(ClientText.line(json: "{\"a\":\n1,\r\n\"b\":2}") == "{\"a\": 1,  \"b\":2}")
     }
 
@@ -134,12 +134,14 @@ import Testing
 
     @Test(
         arguments: [
-            (ClientClosing(code: 1000), false, false, .answered), (ClientClosing(code: 1000), false, true, .lost),
+            (ClientClosing(code: 1000), false, false, .completed), (ClientClosing(code: 1000), false, true, .lost),
             (ClientClosing(code: 1000), true, false, .failed), (ClientClosing(code: 4505), true, true, .failed),
             (ClientClosing(code: 4505), false, false, .lost), (ClientClosing(code: ClientClosing.noCode), false, false, .lost),
             (ClientClosing.lost("reset"), false, false, .lost),
         ] as [(ClientClosing, Bool, Bool, TalkStatus)])
-    func `the end of a conversation has its exit code`(closing: ClientClosing, hasFailed: Bool, isAwaiting: Bool, status: TalkStatus) {
+    func `the close code, errors and pending requests set the exit code`(
+        closing: ClientClosing, hasFailed: Bool, isAwaiting: Bool, status: TalkStatus
+    ) {
         #expect(TalkStatus(closing: closing, hasFailed: hasFailed, isAwaiting: isAwaiting) == status)
     }
 
@@ -155,7 +157,7 @@ import Testing
         #expect(TalkStatus.allCases.map(\.rawValue) == [0, 2, 3, 4, 5, 6, 7, 130])
     }
 
-    @Test func `the text of a rejection has the problem's code and detail; any other body leaves the status`() {
+    @Test func `the text of a rejection has the problem's code and detail; with any other body it has only the status`() {
         let head = HTTPResponseHead(version: .http1_1, status: .serviceUnavailable, headers: ["Retry-After": "5"])
         let body = #"{"title":"Service Unavailable","detail":"No room.","code":"session_limit","correlation_id":"01K"}"#
         #expect(

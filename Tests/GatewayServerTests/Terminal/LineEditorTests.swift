@@ -43,7 +43,7 @@ import Testing
     @Test func `Enter submits a line; Ctrl-C discards it, and interrupts on an empty line; Ctrl-D ends the input`() {
         var editor = LineEditor()
         #expect(type("hello\r\n", into: &editor) == [.submit("hello"), .submit("")])
-        #expect(type("never\u{3}", into: &editor) == [.abandoned("never")] && editor.text.isEmpty)
+        #expect(type("never\u{3}", into: &editor) == [.discarded("never")] && editor.text.isEmpty)
         #expect(type("\u{3}\u{4}\u{1A}\u{1C}\u{C}", into: &editor) == [.interrupt, .endOfInput, .suspend, .quit, .clearScreen])
         // Ctrl-D on a line with text erases the next character; here there is none.
         #expect(type("x\u{4}", into: &editor) == [] && editor.text == "x")
@@ -56,7 +56,7 @@ import Testing
         #expect(type("\r", into: &editor) == [.submit("one\ntwo\nthree\nfour")])
     }
 
-    @Test func `a line of any length is one line`() {
+    @Test func `a line of a million characters is submitted whole`() {
         let line = String(repeating: "0123456789", count: 100_000)
         var editor = LineEditor()
         #expect(type(line + "\r", into: &editor) == [.submit(line)])
@@ -76,7 +76,7 @@ import Testing
         #expect(editor.history.lines == ["one", "two", "two!"])
     }
 
-    @Test func `history is bounded in lines and bytes, and survives a file`() {
+    @Test func `history is bounded in lines and bytes, and can be saved to a file and read back`() {
         var history = LineHistory()
         for number in 0...LineHistory.maximumLines { history.append("\(number)") }
         #expect(history.lines.count == LineHistory.maximumLines && history.lines.first == "1")

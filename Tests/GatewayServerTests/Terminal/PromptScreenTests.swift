@@ -43,7 +43,7 @@ import Testing
             ("한", 2), ("ｱ", 1),
             ("Ａ", 2), ("é", 1), ("…", 1), ("🇩🇪", 2),
         ])
-    func `characters have their width on terminals`(text: String, width: Int) {
+    func `wide characters and emoji have two columns, combining characters none of their own`(text: String, width: Int) {
         #expect(DisplayWidth.of(text) == width)
     }
 }

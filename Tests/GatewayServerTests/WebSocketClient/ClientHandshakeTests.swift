@@ -63,7 +63,7 @@ import Testing
         #expect(agreement.compression == nil)
     }
 
-    @Test func `field names and tokens are case-insensitive, and lists may have more elements`() throws {
+    @Test func `field names and tokens are case-insensitive, and lists may contain other elements`() throws {
         _ = try handshake().agreement(response([("upgrade", "WebSocket"), ("CONNECTION", "keep-alive, UPGRADE")]))
     }
 
@@ -121,7 +121,7 @@ import Testing
         }
     }
 
-    @Test func `a subprotocol and extension that were offered are agreed on`() throws {
+    @Test func `an offered subprotocol and extension are accepted`() throws {
         let agreement = try handshake { $0.subprotocols = ["parley.v1", "resume.abc"] }.agreement(
             response([
                 ("Sec-WebSocket-Protocol", "parley.v1"),

@@ -44,9 +44,9 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `with answersPings off and reportsPings on, a ping gets no pong and is an event`() async throws {
+    @Test func `with sendsPongs off and reportsPings on, a ping gets no pong and is an event`() async throws {
         var options = ClientWebSocketOptions.longTimeouts
-        options.answersPings = false
+        options.sendsPongs = false
         options.reportsPings = true
         let server = try CannedServer(upgrading: Self.frame(9, "p"))
         let client = try await ClientWebSocket.connect(to: server.url, options: options)
@@ -230,7 +230,7 @@ import Testing
         try await server.stop()
     }
 
-    @Test func `inserted events are delivered among the gateway's`() async throws {
+    @Test func `inserted events are delivered in order with the gateway's events`() async throws {
         let server = try CannedServer(upgrading: [])
         let client = try await ClientWebSocket.connect(to: server.url, options: .longTimeouts)
         client.insert("typed")
@@ -268,37 +268,37 @@ import Testing
 }
 
 @Suite struct ClientInboxTests {
-    @Test func `the inbox is full at its number of events, and has room again at half of it`() {
+    @Test func `the inbox is full at its maximum number of events, and has room again at half of that`() {
         let inbox = ClientInbox(maximumEvents: 4, maximumBytes: 1000)
-        #expect((0..<3).allSatisfy { _ in inbox.put(.text("x")) })
-        #expect(!inbox.put(.text("x")))
-        #expect(!inbox.take().hasRoom)
-        #expect(inbox.take().hasRoom)
-        #expect(!inbox.take().hasRoom)
+        #expect((0..<3).allSatisfy { _ in inbox.enqueue(.text("x")) })
+        #expect(!inbox.enqueue(.text("x")))
+        #expect(!inbox.dequeue().hasRoom)
+        #expect(inbox.dequeue().hasRoom)
+        #expect(!inbox.dequeue().hasRoom)
     }
 
-    @Test func `the inbox is full at its number of bytes`() {
+    @Test func `the inbox is full at its maximum number of bytes`() {
         let inbox = ClientInbox(maximumEvents: 100, maximumBytes: 10)
-        #expect(inbox.put(.binary([UInt8](repeating: 0, count: 9))))
-        #expect(!inbox.put(.binary([0])))
-        #expect(inbox.take().hasRoom)
+        #expect(inbox.enqueue(.binary([UInt8](repeating: 0, count: 9))))
+        #expect(!inbox.enqueue(.binary([0])))
+        #expect(inbox.dequeue().hasRoom)
     }
 
     @Test func `events after closed are dropped, and closed is returned again`() {
         let inbox = ClientInbox(maximumEvents: 4, maximumBytes: 10)
-        inbox.put(.closed(ClientClosing(code: 1000)))
-        inbox.put(.text("late"))
-        #expect(inbox.take().event == .closed(ClientClosing(code: 1000)))
-        #expect(inbox.take().event == .closed(ClientClosing(code: 1000)))
+        inbox.enqueue(.closed(ClientClosing(code: 1000)))
+        inbox.enqueue(.text("late"))
+        #expect(inbox.dequeue().event == .closed(ClientClosing(code: 1000)))
+        #expect(inbox.dequeue().event == .closed(ClientClosing(code: 1000)))
     }
 
-    @Test func `a ticket that is cancelled before the wait ends it at once`() async {
+    @Test func `a wait whose ticket was cancelled before returns nil at once`() async {
         let inbox = ClientInbox(maximumEvents: 4, maximumBytes: 10)
         let ticket = inbox.ticket()
         inbox.cancelWait(ticket)
         #expect(await withCheckedContinuation { inbox.wait(ticket, $0) } == nil)
-        inbox.put(.text("x"))
-        #expect(inbox.take().event == .text("x"))
+        inbox.enqueue(.text("x"))
+        #expect(inbox.dequeue().event == .text("x"))
     }
 }
 

@@ -1,7 +1,7 @@
 import Foundation
 
-/// System messages (`strerror`) for Foundation's file errors, which hide the `errno` value in an underlying error or omit it.
-enum FileFailure {
+/// The text of Foundation's file errors: the system's message (`strerror`). Foundation hides the `errno` value in an underlying error, or omits it.
+enum FileErrorText {
     static func text(_ error: any Error) -> String {
         let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
         if cause.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(cause.code))) }

@@ -2,7 +2,7 @@ import GatewayServer
 import Synchronization
 
 /// Inserts the program's own events into the inbox of the current connection.
-final class EventPort: Sendable {
+final class EventInserter: Sendable {
     private let client: Mutex<ClientWebSocket>
 
     init(_ client: ClientWebSocket) { self.client = Mutex(client) }
