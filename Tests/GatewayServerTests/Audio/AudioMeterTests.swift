@@ -10,12 +10,12 @@ import Testing
     }
 
     /// Returns the meter's summary of `sound` in chunks of `size` bytes.
-    private func summary(_ sound: [UInt8], _ format: AudioFormat, chunks size: Int = .max) -> String {
+    private func summary(_ audio: [UInt8], _ format: AudioFormat, chunks size: Int = .max) -> String {
         var meter = AudioMeter(format: format)
         var start = 0
-        while start < sound.count {
-            let end = size < sound.count - start ? start + size : sound.count
-            meter.measure(Array(sound[start..<end]).span.bytes)
+        while start < audio.count {
+            let end = size < audio.count - start ? start + size : audio.count
+            meter.measure(Array(audio[start..<end]).span.bytes)
             start = end
         }
         return String(decoding: meter.summary(), as: UTF8.self)
@@ -34,8 +34,8 @@ import Testing
 
     @Test(arguments: [2, 320, 640, 1000, 64_000, Int.max])
     func `a sine of half the range has a peak of -6 dBFS, whatever the chunk size`(size: Int) {
-        let sound = sine(seconds: 2, peak: 16_384)
-        #expect(summary(sound, format(.pcm16), chunks: size) == "2.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS, 100 % speech")
+        let audio = sine(seconds: 2, peak: 16_384)
+        #expect(summary(audio, format(.pcm16), chunks: size) == "2.0 s of pcm16 at 16000 Hz, peak -6.0 dBFS, 100 % speech")
     }
 
     @Test(arguments: [(32_767, "-0.0"), (-32_768, "0.0"), (3277, "-20.0"), (1, "-90.3"), (328, "-40.0")] as [(Double, String)])
@@ -67,9 +67,9 @@ import Testing
     }
 
     @Test func `both channels are measured together`() {
-        let sound = sine(seconds: 1, peak: 16_384)
+        let audio = sine(seconds: 1, peak: 16_384)
         #expect(
-            summary(sound, format(.pcm16, rate: 8000, channels: 2)) == "1.0 s of pcm16 at 8000 Hz stereo, peak -6.0 dBFS, 100 % speech")
+            summary(audio, format(.pcm16, rate: 8000, channels: 2)) == "1.0 s of pcm16 at 8000 Hz stereo, peak -6.0 dBFS, 100 % speech")
     }
 
     /// Returns the expected summary after the duration, computed sample by sample in floating point.
@@ -86,7 +86,7 @@ import Testing
     }
 
     @Test(arguments: (0..<16).map { (AudioFormat.Codec.pcm16, $0) } + [(.mulaw, 0), (.mulaw, 7), (.alaw, 0), (.alaw, 7)])
-    func `chunks of up to 300 bytes at each alignment are measured as sample by sample`(codec: AudioFormat.Codec, shift: Int) {
+    func `a chunk of up to 300 bytes at any alignment gives the same result as single samples`(codec: AudioFormat.Codec, shift: Int) {
         // Alternately quiet and loud; at 1000 Hz a frame has 20 samples.
         let bytes = [UInt8].noise(320, seed: UInt64(shift)).enumerated().map { index, byte in
             codec == .pcm16 && index % 2 == 1 && index / 50 % 2 == 0 ? 0 : byte

@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test func `random samples give the same result as one at a time`() {
+    @Test func `random samples give the same result in blocks as one at a time`() {
         var random = ULIDSource(seed: 11)
         for _ in 0..<500 {
             let shift = Int16(random.ulid(at: 0).low & 15)

@@ -11,7 +11,7 @@ struct WAVBytes {
 
     /// Appends a chunk, padded to an even length.
     ///
-    /// - Parameter size: the announced size; nil for the actual one
+    /// - Parameter size: the declared size; nil for the actual size
     func chunk(_ name: String, _ content: [UInt8], size: UInt32? = nil, padded: Bool = true) -> WAVBytes {
         var copy = self
         copy.bytes += Array(name.utf8) + Self.little(size ?? UInt32(content.count)) + content

@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test(arguments: [0, 0xFFFF_FFFF, 0x7FFF_F000, 101] as [UInt32])
-    func `streamed data extends to the end of the file, whatever the announced size`(size: UInt32) throws {
+    func `streamed data extends to the end of the file, whatever the declared size`(size: UInt32) throws {
         #expect(try WAVBytes().format().data(100, size: size).read().dataCount == 100)
     }
 

@@ -4,25 +4,27 @@ import Testing
 
 /// RFC 7692: permessage-deflate by offer and message size.
 extension ConformanceTests {
-    private static let none = "server_no_context_takeover; client_no_context_takeover"
+    private static let noTakeover = "server_no_context_takeover; client_no_context_takeover"
 
     /// Offers and the negotiated parameters in the modes `shared` and `dedicated`.
     private static let offers: [(offer: String, shared: String, dedicated: String)] =
         [
-            ("", none, ""), ("client_max_window_bits", none, ""), ("server_no_context_takeover", none, "server_no_context_takeover"),
-            ("client_no_context_takeover", none, "client_no_context_takeover"),
-            ("client_no_context_takeover; server_no_context_takeover", none, none),
+            ("", noTakeover, ""), ("client_max_window_bits", noTakeover, ""),
+            ("server_no_context_takeover", noTakeover, "server_no_context_takeover"),
+            ("client_no_context_takeover", noTakeover, "client_no_context_takeover"),
+            ("client_no_context_takeover; server_no_context_takeover", noTakeover, noTakeover),
             (
-                "server_no_context_takeover; server_max_window_bits=9", none + "; server_max_window_bits=9",
+                "server_no_context_takeover; server_max_window_bits=9", noTakeover + "; server_max_window_bits=9",
                 "server_no_context_takeover; server_max_window_bits=9"
             ),
             (
-                "server_no_context_takeover; server_max_window_bits=15; client_max_window_bits=9", none + "; server_max_window_bits=15",
+                "server_no_context_takeover; server_max_window_bits=15; client_max_window_bits=9",
+                noTakeover + "; server_max_window_bits=15",
                 "server_no_context_takeover; server_max_window_bits=15; client_max_window_bits=9"
             ),
         ]
-        + (9...15).map { ("server_max_window_bits=\($0)", none + "; server_max_window_bits=\($0)", "server_max_window_bits=\($0)") }
-        + (9...15).map { ("client_max_window_bits=\($0)", none, "client_max_window_bits=\($0)") }
+        + (9...15).map { ("server_max_window_bits=\($0)", noTakeover + "; server_max_window_bits=\($0)", "server_max_window_bits=\($0)") }
+        + (9...15).map { ("client_max_window_bits=\($0)", noTakeover, "client_max_window_bits=\($0)") }
 
     private static func list(_ parameters: String) -> String {
         parameters.isEmpty ? "permessage-deflate" : "permessage-deflate; \(parameters)"
@@ -65,7 +67,7 @@ extension ConformanceTests {
     }
 
     @Test(arguments: offers, [CompressionMode.shared, .dedicated])
-    func `RFC 7692 §7.1 with each offer messages of many sizes are echoed`(
+    func `RFC 7692 §7.1 with each offer, messages of many sizes are echoed`(
         offer: (offer: String, shared: String, dedicated: String), mode: CompressionMode
     ) throws {
         let agreed = mode == .shared ? offer.shared : offer.dedicated
@@ -74,24 +76,24 @@ extension ConformanceTests {
 
     @Test(arguments: [256, 4096, 8192, 65_535, 65_536, 131_072], [CompressionMode.shared, .dedicated])
     func `RFC 7692 §7.2 messages of any size are echoed`(count: Int, mode: CompressionMode) throws {
-        try exchange([count], offer: "permessage-deflate", mode: mode, agreed: mode == .shared ? Self.none : "")
+        try exchange([count], offer: "permessage-deflate", mode: mode, agreed: mode == .shared ? Self.noTakeover : "")
     }
 
     @Test(arguments: [CompressionMode.shared, .dedicated])
     func `RFC 7692 §5.1 the first supported offer is accepted`(mode: CompressionMode) throws {
-        let none = mode == .shared ? Self.none + "; " : ""
+        let noTakeover = mode == .shared ? Self.noTakeover + "; " : ""
         let offers = [
             (
                 "permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=10",
-                none + "server_max_window_bits=10"
+                noTakeover + "server_max_window_bits=10"
             ),
             (
                 "permessage-deflate; unheard_of, x-other; a=b, permessage-deflate; server_max_window_bits=12",
-                none + "server_max_window_bits=12"
+                noTakeover + "server_max_window_bits=12"
             ),
             (
                 "permessage-deflate; server_max_window_bits=16, permessage-deflate; server_no_context_takeover; server_max_window_bits=9",
-                (mode == .shared ? none : "server_no_context_takeover; ") + "server_max_window_bits=9"
+                (mode == .shared ? noTakeover : "server_no_context_takeover; ") + "server_max_window_bits=9"
             ),
         ]
         for (offer, agreed) in offers { try exchange([64, 2048], offer: offer, mode: mode, agreed: agreed) }

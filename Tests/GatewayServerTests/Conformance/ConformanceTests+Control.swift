@@ -18,7 +18,7 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [0x88, 0x89, 0x8A] as [UInt8], [126, 127, 65_535, 65_536])
-    func `§5.5 a control frame of more than 125 bytes is rejected upon its header`(first: UInt8, count: Int) throws {
+    func `§5.5 a control frame of more than 125 bytes is rejected at its header`(first: UInt8, count: Int) throws {
         try check(FrameBytes.head(first, count: UInt64(count)), .closed(1002))
         try check(FrameBytes.head(first, count: UInt64(count)).prefix(2) + [], .closed(1002))
     }

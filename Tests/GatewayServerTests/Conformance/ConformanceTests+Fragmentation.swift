@@ -59,7 +59,7 @@ extension ConformanceTests {
         Case("a text inside a message, after a ping", start + FrameBytes.ping([7]) + FrameBytes.text("new"), .closed(1002, pongs: [[7]])),
     ]
 
-    @Test(arguments: good) func `§5.4 a message is echoed complete, however it was fragmented`(example: Case) throws {
+    @Test(arguments: good) func `§5.4 a message is echoed in full, however it is fragmented`(example: Case) throws {
         try check(example, pieces: [.max, 1, 2, 3, 7, 64])
     }
 
@@ -95,7 +95,7 @@ extension ConformanceTests {
     }
 
     @Test(arguments: [1, 1300, 65_535], [1, 2] as [UInt8])
-    func `§5.4 long messages are echoed with fragments of any size`(size: Int, opcode: UInt8) throws {
+    func `§5.4 a long message in fragments of any size is echoed`(size: Int, opcode: UInt8) throws {
         let count = size == 1 ? 700 : 65_536
         let payload = opcode == 1 ? Self.text(count) : [UInt8].noise(count, seed: 4)
         try check(

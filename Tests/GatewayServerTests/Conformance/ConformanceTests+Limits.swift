@@ -3,7 +3,7 @@ import GatewayWebSocket
 import Support
 import Testing
 
-/// RFC 6455 §10.4: large messages, many messages, and the limit.
+/// RFC 6455 §10.4: large messages, many messages, and the size limit.
 extension ConformanceTests {
     @Test(arguments: [1, 2] as [UInt8])
     func `§10.4 a message of 1 MiB is echoed, in one frame or many`(opcode: UInt8) throws {
@@ -36,7 +36,7 @@ extension ConformanceTests {
         #expect(try client.replies() == EchoOutput(messages: expected))
     }
 
-    @Test func `§7.4.1 a message over the limit is rejected with 1009 upon its header`() throws {
+    @Test func `§7.4.1 a message over the limit is rejected with 1009 at its header`() throws {
         let limit = UInt64(GatewaySettings.echoLimits.maxMessageBytes)
         try check(FrameBytes.head(0x82, count: limit + 1), .closed(1009))
         try check(FrameBytes.head(0x81, count: UInt64(Int.max)), .closed(1009))

@@ -56,13 +56,13 @@ final class EchoClient {
     /// Returns all output since the last call.
     func replies() throws -> EchoOutput {
         while var out = try connection.channel.readOutbound(as: ByteBuffer.self) { received.writeBuffer(&out) }
-        while let frame = try ReceivedFrame(from: &received) { try note(frame.first, frame.payload) }
+        while let frame = try ReceivedFrame(from: &received) { try record(frame.first, frame.payload) }
         guard connection.isClosed == (output.close != nil) else { throw TestFailure("closed: \(connection.isClosed), \(output)") }
         defer { output = EchoOutput() }
         return output
     }
 
-    private func note(_ first: UInt8, _ payload: [UInt8]) throws {
+    private func record(_ first: UInt8, _ payload: [UInt8]) throws {
         guard output.close == nil else { throw TestFailure("a frame after the close frame") }
         switch first {
         case 0x81, 0x82, 0xC1, 0xC2:

@@ -12,14 +12,14 @@ enum UTF8Samples {
         return values.compactMap(Unicode.Scalar.init)
     }()
 
-    static let invalid: [[UInt8]] = loneContinuations + loneLeads + cutShort + overlong + surrogates + beyond + never
+    static let invalid: [[UInt8]] = loneContinuations + loneLeads + truncated + overlong + surrogates + aboveMaximum + unusedBytes
 
     private static let loneContinuations: [[UInt8]] =
         (1...7).map { Array([0x80, 0xBF, 0x80, 0xBF, 0x80, 0xBF, 0x80].prefix($0)) } + [[0xBF], Array(0x80...0xBF)]
 
     private static let loneLeads: [[UInt8]] = (0xC0...0xFF as ClosedRange<UInt8>).map { [$0, 0x20] }
 
-    private static let cutShort: [[UInt8]] = [
+    private static let truncated: [[UInt8]] = [
         [0xC2], [0xDF], [0xE0, 0xA0], [0xE1, 0x80], [0xEF, 0xBF], [0xED, 0x9F], [0xF0, 0x90, 0x80], [0xF1, 0x80], [0xF4, 0x8F, 0xBF],
         [0xE2, 0x82, 0x41], [0xF0, 0x9F, 0x98, 0x41], [0xC3, 0xC3, 0xA9], [0xE2, 0xE2, 0x82, 0xAC], [0xF0, 0x9F, 0xE2, 0x82, 0xAC],
         [0xDF, 0xEF, 0xBF, 0xF4, 0x8F, 0xBF],
@@ -37,16 +37,16 @@ enum UTF8Samples {
             [0xED, 0xA0, 0x80, 0xED, 0xB0, 0x80], [0xED, 0xAD, 0xBF, 0xED, 0xBF, 0xBF], [0xED, 0xAF, 0xBF, 0xED, 0xB0, 0x80],
         ]
 
-    private static let beyond: [[UInt8]] = [
+    private static let aboveMaximum: [[UInt8]] = [
         [0xF4, 0x90, 0x80, 0x80], [0xF4, 0xBF, 0xBF, 0xBF], [0xF5, 0x80, 0x80, 0x80], [0xF7, 0xBF, 0xBF, 0xBF],
         [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFB, 0xBF, 0xBF, 0xBF, 0xBF], [0xFC, 0x84, 0x80, 0x80, 0x80, 0x80],
         [0xFD, 0xBF, 0xBF, 0xBF, 0xBF, 0xBF],
     ]
 
-    private static let never: [[UInt8]] = [[0xFE], [0xFF], [0xFE, 0xFE, 0xFF, 0xFF], [0xFF, 0xFE], [0xFE, 0xFF]]
+    private static let unusedBytes: [[UInt8]] = [[0xFE], [0xFF], [0xFE, 0xFE, 0xFF, 0xFF], [0xFF, 0xFE], [0xFE, 0xFF]]
 
-    /// Returns the number of bytes after which no continuation can make valid UTF-8; nil if one still can. Determined by search with the
-    /// standard library as the reference.
+    /// Returns the length of the shortest prefix that no further bytes can complete to valid UTF-8; nil if there is none. Found by search, with
+    /// the standard library as the reference.
     static func firstImpossible(_ bytes: [UInt8]) -> Int? {
         (1...max(bytes.count, 1)).first { $0 <= bytes.count && !isPrefix(Array(bytes[..<$0])) }
     }
@@ -54,7 +54,7 @@ enum UTF8Samples {
     /// Returns whether bytes are a prefix of valid UTF-8.
     static func isPrefix(_ bytes: [UInt8], _ left: Int = 3) -> Bool {
         if String(validating: bytes, as: UTF8.self) != nil { return true }
-        // The bounds of the second byte for all first bytes.
+        // The bounds of the second byte, over all first bytes.
         return left > 0 && [0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF].contains { isPrefix(bytes + [$0], left - 1) }
     }
 }

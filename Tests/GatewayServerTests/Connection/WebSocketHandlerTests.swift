@@ -145,7 +145,7 @@ import Testing
         #expect(try client.frames().isEmpty)
         harness.advance(by: .seconds(1))
         #expect(try client.frames().map(\.text).contains { $0.hasPrefix(#"{"type":"goaway","reason":"connection_age""#) })
-        // Until the close the session handles messages.
+        // The session handles messages until the close.
         try client.send(text: #"{"type":"ping","id":"p1"}"#)
         #expect(try client.frames().map(\.text).contains { $0.hasPrefix(#"{"type":"pong","id":"p1""#) })
         harness.advance(by: .seconds(2))
@@ -177,7 +177,7 @@ import Testing
     }
 
     @Test(arguments: [(1000, 1000), (3000, 3000), (4999, 4999), (1005, 1002), (999, 1002)] as [(UInt16, UInt16)])
-    func `a close frame is replied to with the same code if that may be sent`(sent: UInt16, replied: UInt16) throws {
+    func `the reply to a close frame has the same code if that code may be sent`(sent: UInt16, replied: UInt16) throws {
         let client = try LoopHarness().openSession()
         try client.send(frame: 0x88, [UInt8(sent >> 8), UInt8(sent & 0xFF)])
         #expect(try client.frames().map(\.closeCode) == [replied])
@@ -239,7 +239,7 @@ import Testing
         #expect(frames.count < 20)
     }
 
-    @Test func `a message over the limit is rejected upon its header with a fatal error and 1009`() throws {
+    @Test func `a message over the limit is rejected at its header with a fatal error and 1009`() throws {
         let client = try LoopHarness { $0.websocket.maxMessageBytes = 1000 }.openSession()
         try client.send([0x81, 0xFE, 0x03, 0xE9, 0, 0, 0, 0])
         let frames = try client.frames()

@@ -77,7 +77,7 @@ import Testing
         #expect(connectionLimits.sockets == 7)
     }
 
-    @Test func `closing connections doesn't evade the limit of handshakes`() throws {
+    @Test func `closing connections doesn't evade the handshake limit`() throws {
         let connectionLimits = connectionLimits { $0.handshakesPerSecond = 5 }
         for _ in 0..<5 {
             #expect(connectionLimits.admitSocket(of: try client(1), now: at(0)))

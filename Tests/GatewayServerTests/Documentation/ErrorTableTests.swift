@@ -12,7 +12,7 @@ import Testing
 
     private static let header = "| code | message | cause | remedy |"
 
-    /// The cells of the table's rows.
+    /// Returns the cells of the table's rows.
     private static func rows() throws -> [[String]] {
         let lines = try MarkdownPage("Sources/GatewayServer/Documentation.docc/Protocol.md").prose.map(\.text)
         let start = try #require(lines.firstIndex(of: header))

@@ -11,7 +11,7 @@ import Testing
     private static let directives: Set<Substring> = ["background", "output", "skip", "client", "rejected", "server", "source"]
 
     @Test(arguments: try pages.get())
-    func `every link leads to a file and a heading that exist`(page: MarkdownPage) throws {
+    func `the file and the heading that a link refers to exist`(page: MarkdownPage) throws {
         let directory = URL(fileURLWithPath: Python.repository + "/" + page.path).deletingLastPathComponent()
         for link in page.links where !link.target.hasPrefix("https://") {
             let parts = link.target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -42,12 +42,12 @@ import Testing
     @Test(arguments: try pages.get())
     func `every code block has a language and a known directive`(page: MarkdownPage) {
         for block in page.blocks {
-            let place: Comment = "\(page.path):\(block.line)"
-            #expect(Self.languages.contains(block.language), place)
+            let location: Comment = "\(page.path):\(block.line)"
+            #expect(Self.languages.contains(block.language), location)
             guard block.directive != nil else { continue }
             let (name, argument) = block.instruction
-            #expect(Self.directives.contains(name), place)
-            #expect(["skip", "rejected", "source"].contains(name) == !argument.isEmpty, place)
+            #expect(Self.directives.contains(name), location)
+            #expect(["skip", "rejected", "source"].contains(name) == !argument.isEmpty, location)
         }
     }
 
@@ -59,13 +59,13 @@ import Testing
         }
     }
 
-    @Test func `the README is under 200 lines`() throws {
+    @Test func `the README has at most 200 lines`() throws {
         let text = try String(contentsOfFile: Python.repository + "/README.md", encoding: .utf8)
         #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count <= 200)
     }
 
     @Test(arguments: try pages.get().map { ($0, $0.blocks.filter { $0.instruction.name == "source" }) }.filter { !$1.isEmpty })
-    func `quoted source stands in its file`(page: MarkdownPage, blocks: [MarkdownPage.Block]) throws {
+    func `quoted source appears in its file`(page: MarkdownPage, blocks: [MarkdownPage.Block]) throws {
         for block in blocks {
             var rest = try String(contentsOfFile: Python.repository + "/" + block.instruction.argument, encoding: .utf8)[...]
             for line in block.code.split(separator: "\n").map({ $0.trimmingCharacters(in: .whitespaces) }) where !line.isEmpty {

@@ -51,9 +51,9 @@ import Testing
         private let factory = Mutex<NIOLoopBound<ManualLinkFactory>?>(nil)
 
         func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory {
-            let loop = ManualLinkFactory()
-            factory.withLock { $0 = NIOLoopBound(loop, eventLoop: eventLoop) }
-            return loop
+            let made = ManualLinkFactory()
+            factory.withLock { $0 = NIOLoopBound(made, eventLoop: eventLoop) }
+            return made
         }
 
         var links: [ManualLink] { factory.withLock { $0 }?.value.links ?? [] }

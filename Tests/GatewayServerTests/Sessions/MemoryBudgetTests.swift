@@ -84,15 +84,15 @@ import Testing
     @Test func `detached sessions of a flooding address are ended before other addresses lose history`() throws {
         let harness = LoopHarness { $0.sessions.totalMemoryBudget = 1_000_000 }
         let other = try openAndDetach(harness, from: "192.0.2.9", 5000)
-        let (witness, _) = try open(harness, from: "198.51.100.1")
-        try witness.send(text: text("a", 2000))
+        let (bystander, _) = try open(harness, from: "198.51.100.1")
+        try bystander.send(text: text("a", 2000))
         for _ in 0..<40 { try openAndDetach(harness, from: "192.0.2.1", 98_000) }
         let (resumed, session) = try open(harness, from: "192.0.2.9", token: other["resume_token"].string)
         #expect(session["session_id"] == other["session_id"] && session["resumed"] == true && session["last_seq"] == 1)
         disconnect(resumed, of: harness)
-        _ = try witness.frames()
-        try witness.send(text: #"{"type":"status","id":"s"}"#)
-        let report = try JSON(try #require(witness.frames().last).text)
+        _ = try bystander.frames()
+        try bystander.send(text: #"{"type":"status","id":"s"}"#)
+        let report = try JSON(try #require(bystander.frames().last).text)
         #expect(report["memory"]["history"].integer ?? 0 > 2000, "its history was cut")
         #expect(harness.shared.memoryBytes < 1_000_000)
     }

@@ -21,7 +21,7 @@ import Testing
     }
 
     private func open(
-        _ harness: LoopHarness, token: String? = nil, last: String? = nil, inband: Bool = false, settling other: LoopHarness? = nil,
+        _ harness: LoopHarness, token: String? = nil, last: String? = nil, inband: Bool = false, transferringFrom other: LoopHarness? = nil,
         from address: String = "192.0.2.1"
     ) throws -> Opened {
         let connection = try harness.connect(from: address)
@@ -140,7 +140,7 @@ import Testing
     }
 
     @Test(arguments: ["2", "18446744073709551615", "-1", "x", ""])
-    func `a last_seq beyond the session's opens a new session and leaves the old one attached`(last: String) throws {
+    func `an invalid or too large last_seq opens a new session and leaves the old session attached`(last: String) throws {
         let harness = LoopHarness()
         let first = try open(harness)
         try first.connection.send(text: text("a"))
@@ -243,14 +243,14 @@ import Testing
         disconnect(second, of: harness)
         #expect(harness.shared.sessions.detached == 1)
         #expect(try open(harness, token: first.token).session["resume_error"].string == "expired")
-        #expect(try open(harness, token: second.token).session["resume_error"].string == "expired", "displaced by the one before")
+        #expect(try open(harness, token: second.token).session["resume_error"].string == "expired", "displaced by the new session")
     }
 
     @Test func `an address with many detached sessions neither blocks other addresses nor displaces their sessions`() throws {
         let harness = LoopHarness { $0.sessions.maxDetached = 4 }
-        let stranger = try open(harness, from: "192.0.2.9")
-        try stranger.connection.send(text: text("a"))
-        disconnect(stranger, of: harness)
+        let bystander = try open(harness, from: "192.0.2.9")
+        try bystander.connection.send(text: text("a"))
+        disconnect(bystander, of: harness)
         var held: [Opened] = []
         for _ in 0..<10 {
             let opened = try open(harness)
@@ -261,7 +261,7 @@ import Testing
         #expect(harness.shared.sessions.detached == 4)
         let other = try open(harness, from: "198.51.100.1")
         #expect(other.session["type"].string == "session")
-        #expect(try open(harness, token: stranger.token, last: "1", from: "192.0.2.9").id == stranger.id)
+        #expect(try open(harness, token: bystander.token, last: "1", from: "192.0.2.9").id == bystander.id)
         #expect(try open(harness, token: held[9].token).id == held[9].id)
         #expect(try open(harness, token: held[0].token).session["resume_error"].string == "expired")
     }
@@ -284,31 +284,31 @@ import Testing
         _ = try first.connection.frames()
         try first.connection.send(text: #"{"type":"audio","id":"u1","format":{"codec":"pcm16","rate":16000,"channels":1}}"#)
         _ = try first.connection.frames()
-        let second = try open(there, token: first.token, last: "60", settling: here)
+        let second = try open(there, token: first.token, last: "60", transferringFrom: here)
         #expect(second.id == first.id && second.session["resumed"] == .bool(true))
         #expect(try second.frames.map { try JSON($0.text)["seq"].integer } == Array(61...100))
         here.eventLoop.runPendingTasks()
         #expect(try first.connection.frames().map(\.closeCode) == [4503])
         #expect(here.shared.sessions.attached == 1 && here.shared.sessions.detached == 0)
-        // Its open upstream stream continues there.
+        // The open audio stream continues on the other loop.
         try second.connection.send(text: #"{"type":"audio","id":"u1","from":1}"#)
         try second.connection.send(binary: [0, 0])
         try second.connection.send(text: #"{"type":"audio","id":"u1","final":true}"#)
         #expect(try second.connection.frames().last?.text.contains(#""type":"transcript","seq":101"#) == true)
-        // And back.
-        let third = try open(here, token: second.token, last: "101", settling: there)
+        // The session is transferred back.
+        let third = try open(here, token: second.token, last: "101", transferringFrom: there)
         #expect(third.id == first.id && third.frames.isEmpty)
     }
 
     @Test func `a session keeps its deadlines when transferred to a loop that was suspended`() throws {
         let (here, there) = twoLoops()
-        // This loop was suspended for an hour: its clock is behind.
+        // The second loop was suspended for an hour: its clock is behind.
         there.loop.clock.manual? += Duration.seconds(3600).clampedNanoseconds
         there.shard.tick()
         here.advance(by: .seconds(3600))
         let first = try open(here)
         disconnect(first, of: here)
-        let second = try open(there, token: first.token, settling: here)
+        let second = try open(there, token: first.token, transferringFrom: here)
         #expect(second.id == first.id)
         disconnect(second, of: there)
         there.advance(by: .seconds(119))
@@ -328,7 +328,7 @@ import Testing
         _ = try? closed.channel.finish()
         there.eventLoop.runPendingTasks()
         #expect(here.shared.sessions.attached == 0 && here.shared.sessions.detached == 1)
-        #expect(try open(here, token: first.token, settling: there).id == first.id)
+        #expect(try open(here, token: first.token, transferringFrom: there).id == first.id)
     }
 
     @Test func `bytes received during the transfer of the session aren't lost`() throws {
@@ -344,7 +344,7 @@ import Testing
         #expect(try second.frames().last?.text.hasPrefix(#"{"type":"pong","id":"p""#) == true)
     }
 
-    @Test func `the session detached longest is displaced, on whichever event loop it is`() throws {
+    @Test func `the session that has been detached longest is displaced, whichever event loop has it`() throws {
         let (here, there) = twoLoops { $0.sessions.maxDetached = 2 }
         let first = try open(here)
         let (second, third) = (try open(there), try open(there))
@@ -354,8 +354,8 @@ import Testing
         disconnect(third, of: there)
         here.eventLoop.runPendingTasks()
         #expect(here.shared.sessions.detached == 2)
-        #expect(try open(there, token: second.token, settling: here).id == second.id)
-        #expect(try open(there, token: first.token, settling: here).session["resume_error"].string == "expired")
+        #expect(try open(there, token: second.token, transferringFrom: here).id == second.id)
+        #expect(try open(there, token: first.token, transferringFrom: here).session["resume_error"].string == "expired")
     }
 
     @Test func `several resume requests during a transfer to their loop all take the session over, in order`() throws {
@@ -395,7 +395,7 @@ import Testing
         #expect(try second.frames().last?.closeCode == 4503)
     }
 
-    @Test func `connections that close during a transfer leave the session to the remaining one`() throws {
+    @Test func `when connections close during a transfer, the remaining connection gets the session`() throws {
         let (here, there) = twoLoops()
         let first = try open(here)
         let request = EmbeddedConnection.request(path: "/v1/ws", headers: "Parley-Resume: \(first.token)\r\n")

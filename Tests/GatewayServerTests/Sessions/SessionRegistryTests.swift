@@ -67,7 +67,7 @@ import Testing
         #expect(registry.begin(id(5), of: client(2), loop: 0) == .displacing(id(2), loop: 0))
     }
 
-    @Test func `a session that exceeds the limit when detached is displaced itself if no other may be`() {
+    @Test func `a session that exceeds the limit when detached is itself displaced if no other session may be`() {
         let registry = registry(detached: 2)
         #expect(registry.begin(id(3), of: client(3), loop: 0) == .free)
         for number in 1...2 as ClosedRange<UInt64> { beginAndDetach(registry, number, of: number) }
@@ -119,16 +119,16 @@ import Testing
         let registry = registry(attached: 30, detached: 20)
         var attached: Set<UInt64> = []
         var detached: Set<UInt64> = []
-        func apply(_ room: SessionRegistry.Admission) {
-            guard case .displacing(let id, _) = room else { return }
+        func apply(_ admission: SessionRegistry.Admission) {
+            guard case .displacing(let id, _) = admission else { return }
             #expect(detached.remove(id.low) != nil)
         }
         for number in 1...5000 as ClosedRange<UInt64> {
             switch Int.random(in: 0..<4, using: &random) {
             case 0:
-                let room = registry.begin(id(number), of: client(UInt64.random(in: 0..<8, using: &random)), loop: 0)
-                apply(room)
-                if room != .full { attached.insert(number) }
+                let admission = registry.begin(id(number), of: client(UInt64.random(in: 0..<8, using: &random)), loop: 0)
+                apply(admission)
+                if admission != .full { attached.insert(number) }
             case 1:
                 guard let one = attached.randomElement(using: &random) else { break }
                 attached.remove(one)

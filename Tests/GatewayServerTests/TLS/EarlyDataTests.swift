@@ -7,7 +7,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// Early data of clients with a ticket of another server (RFC 8446 §4.2.10), such as behind a load balancer or after a change of software.
+/// Early data of clients with a ticket of another server (RFC 8446 §4.2.10), such as behind a load balancer or after the server software was replaced.
 @Suite(.serialized) struct EarlyDataTests {
     let certificates: TestCertificates
     let store: TLSContextStore

@@ -180,10 +180,10 @@ import Testing
         }
     }
 
-    @Test func `with required client authentication only a certificate of the authority is accepted`() throws {
+    @Test func `a client certificate of the authority is accepted; any other certificate is rejected`() throws {
         let authority = try certificates.make(.init(["authority"], isAuthority: true), file: "authority")
         let client = try certificates.make(.init(["client"]), file: "client", issuer: authority).files
-        let stranger = try certificates.files("stranger", file: "stranger")
+        let untrusted = try certificates.files("untrusted", file: "untrusted")
         let settings = TLSSettings(
             certificates: [try certificates.files("localhost")], clientAuthority: authority.files.certificate,
             clientAuthentication: .optional)
@@ -192,7 +192,7 @@ import Testing
                 server.port, ["-cert", client.certificate, "-key", client.key], input: "hello\nbye\n")
             #expect(good.output.contains("hello"))
             let bad = try OpenSSLCommand.connect(
-                server.port, ["-cert", stranger.certificate, "-key", stranger.key], input: "hello\nbye\n", mayFail: true)
+                server.port, ["-cert", untrusted.certificate, "-key", untrusted.key], input: "hello\nbye\n", mayFail: true)
             #expect(bad.output.contains("alert"))
             guard case .handshakeFailed(let reason, let alert)? = server.errors.last else {
                 Issue.record("\(server.errors)")

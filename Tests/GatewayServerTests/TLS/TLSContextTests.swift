@@ -66,7 +66,7 @@ import Testing
             ])
     }
 
-    @Test func `warnings about validity have name and date`() throws {
+    @Test func `a warning about validity has the name and the date of the certificate`() throws {
         let day = 86400
         let expired = try certificates.make(.init(["old.example"], notBefore: -100 * day, notAfter: -day), file: "expired").files
         let soon = try certificates.make(.init(["soon.example"], notAfter: 29 * day), file: "soon").files

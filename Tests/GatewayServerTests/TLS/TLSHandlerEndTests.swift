@@ -6,7 +6,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// The regular and irregular end of TLS connections.
+/// Orderly closes, truncation and failures of TLS connections.
 @Suite struct TLSHandlerEndTests {
     let certificates: TestCertificates
 
@@ -64,7 +64,7 @@ import Testing
         #expect(pair.server.isActive)
     }
 
-    @Test func `closing the output before the handshake takes effect after it, following the writes`() throws {
+    @Test func `an output close before the handshake takes effect after the handshake and the pending writes`() throws {
         let pair = try TLSPair(certificates)
         pair.client.write(ByteBuffer(string: "all I have"), promise: nil)
         pair.client.flush()
@@ -108,7 +108,7 @@ import Testing
         let clientContext = try TLSClientContext(verify: .authority(path: files.certificate), serverName: "localhost")
         let rejected = try TLSPair(server: context, client: clientContext)
         try rejected.server.writeInbound(ByteBuffer(bytes: bytes))
-        // One case only announces a large record, which is awaited up to the limit of a handshake.
+        // One case is only the header of a large record. Its content is awaited up to the handshake limit.
         if rejected.serverSide.errors.isEmpty {
             for _ in 0..<80 where rejected.server.isActive { try rejected.server.writeInbound(ByteBuffer(repeating: 1, count: 1024)) }
         }
@@ -146,7 +146,7 @@ import Testing
         }
     }
 
-    @Test func `a tampered record ends the connection after delivery of the previous records`() throws {
+    @Test func `a tampered record fails the connection after the previous records were delivered`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         try pair.client.writeOutbound(ByteBuffer(string: "good"))
@@ -164,14 +164,14 @@ import Testing
         }
         #expect(alert == TLSAlert(direction: .sent, code: 20, isFatal: true))
         try pair.pump()
-        guard case .protocolFailure(_, let heard)? = pair.clientSide.tlsErrors.first else {
+        guard case .protocolFailure(_, let received)? = pair.clientSide.tlsErrors.first else {
             Issue.record("\(pair.clientSide.errors)")
             return
         }
-        #expect(heard == TLSAlert(direction: .received, code: 20, isFatal: true))
+        #expect(received == TLSAlert(direction: .received, code: 20, isFatal: true))
     }
 
-    @Test func `a rejection by the client for an unknown authority is distinguished from ours`() throws {
+    @Test func `when the client rejects an unknown authority, the server reports a received alert`() throws {
         let files = try certificates.files("localhost")
         let other = try certificates.files("localhost", file: "other")
         let pair = try TLSPair(

@@ -76,7 +76,7 @@ import Testing
         #expect(pair.serverSide.received == expected)
     }
 
-    @Test func `writes before the handshake wait for its end, unflushed writes for a flush`() throws {
+    @Test func `writes before the handshake wait for its end; unflushed writes wait for a flush`() throws {
         let pair = try TLSPair(certificates)
         pair.client.write(ByteBuffer(string: "one "), promise: nil)
         pair.client.flush()
@@ -173,7 +173,7 @@ import Testing
         #expect(pair.serverSide.errors.isEmpty)
     }
 
-    @Test func `bytes received during the delivery of others are read in order`() throws {
+    @Test func `bytes received while earlier bytes are delivered are read in order`() throws {
         let pair = try TLSPair(certificates)
         try pair.pump()
         var wires: [ByteBuffer] = []

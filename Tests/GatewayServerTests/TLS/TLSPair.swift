@@ -5,7 +5,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// A client and a server connected in memory, on one event loop with shared buffers, so that every test also covers the sharing.
+/// A client and a server connected in memory, on one event loop with shared buffers, so that every test also covers buffer sharing.
 final class TLSPair {
     let client: EmbeddedChannel
     let server: EmbeddedChannel
@@ -140,7 +140,8 @@ final class Recorder: ChannelInboundHandler {
     }
 }
 
-/// A handler in place of the socket that records half-closes, which an embedded channel would treat as full closes.
+/// A handler in place of the socket that counts reads and closes. It completes half-closes itself, because an embedded channel would treat them
+/// as full closes.
 final class CloseRecorder: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import GatewayTLS
 
-/// New tickets for resumed connections (RFC 8446 §C.4: a client uses each ticket once), and the limit of renewals.
+/// New tickets for resumed connections (RFC 8446 §C.4: a client uses each ticket once), and the limit on renewals.
 @Suite(.serialized) struct TicketRenewalTests {
     let certificates: TestCertificates
     let clock = TLSTicketKeysTests.Clock()

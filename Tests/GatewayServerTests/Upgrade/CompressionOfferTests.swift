@@ -11,40 +11,40 @@ import Testing
         return nil
     }
 
-    private static let none = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    private static let noTakeover = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
     @Test(
         arguments: [
-            ("permessage-deflate", none, "permessage-deflate"),
-            ("permessage-deflate; client_max_window_bits", none, "permessage-deflate"),
-            ("permessage-deflate; client_max_window_bits=11", none, "permessage-deflate; client_max_window_bits=11"),
-            ("permessage-deflate; client_max_window_bits=8", none, "permessage-deflate; client_max_window_bits=8"),
+            ("permessage-deflate", noTakeover, "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits", noTakeover, "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits=11", noTakeover, "permessage-deflate; client_max_window_bits=11"),
+            ("permessage-deflate; client_max_window_bits=8", noTakeover, "permessage-deflate; client_max_window_bits=8"),
             (
-                "permessage-deflate;server_max_window_bits=9", none + "; server_max_window_bits=9",
+                "permessage-deflate;server_max_window_bits=9", noTakeover + "; server_max_window_bits=9",
                 "permessage-deflate; server_max_window_bits=9"
             ),
             (
-                "permessage-deflate; server_max_window_bits=15", none + "; server_max_window_bits=15",
+                "permessage-deflate; server_max_window_bits=15", noTakeover + "; server_max_window_bits=15",
                 "permessage-deflate; server_max_window_bits=15"
             ),
             (
-                "permessage-deflate; server_max_window_bits=\"10\"", none + "; server_max_window_bits=10",
+                "permessage-deflate; server_max_window_bits=\"10\"", noTakeover + "; server_max_window_bits=10",
                 "permessage-deflate; server_max_window_bits=10"
             ),
             (
-                "permessage-deflate; server_max_window_bits=\"1\\0\"", none + "; server_max_window_bits=10",
+                "permessage-deflate; server_max_window_bits=\"1\\0\"", noTakeover + "; server_max_window_bits=10",
                 "permessage-deflate; server_max_window_bits=10"
             ),
-            ("permessage-deflate; server_no_context_takeover", none, "permessage-deflate; server_no_context_takeover"),
-            ("permessage-deflate; client_no_context_takeover", none, "permessage-deflate; client_no_context_takeover"),
+            ("permessage-deflate; server_no_context_takeover", noTakeover, "permessage-deflate; server_no_context_takeover"),
+            ("permessage-deflate; client_no_context_takeover", noTakeover, "permessage-deflate; client_no_context_takeover"),
             (
-                "permessage-deflate ; client_max_window_bits = 12 ; server_no_context_takeover", none,
+                "permessage-deflate ; client_max_window_bits = 12 ; server_no_context_takeover", noTakeover,
                 "permessage-deflate; server_no_context_takeover; client_max_window_bits=12"
             ),
             // As sent by Chrome and Firefox.
-            (",, permessage-deflate; client_max_window_bits ,", none, "permessage-deflate"),
-            ("x-webkit-deflate-frame, permessage-deflate", none, "permessage-deflate"),
-            ("other; server_max_window_bits=99; q=\"v\", permessage-deflate", none, "permessage-deflate"),
+            (",, permessage-deflate; client_max_window_bits ,", noTakeover, "permessage-deflate"),
+            ("x-webkit-deflate-frame, permessage-deflate", noTakeover, "permessage-deflate"),
+            ("other; server_max_window_bits=99; q=\"v\", permessage-deflate", noTakeover, "permessage-deflate"),
         ] as [(String, String, String)])
     func `a valid offer is accepted according to the mode`(offer: String, shared: String, dedicated: String) throws {
         #expect(try responseHeader(offer, mode: .shared) == shared)
@@ -71,7 +71,7 @@ import Testing
         #expect(try responseHeader(offer, mode: .shared) == nil)
         #expect(try responseHeader(offer, mode: .dedicated) == nil)
         #expect(try responseHeader(offer + ", permessage-deflate", mode: .dedicated) == "permessage-deflate")
-        #expect(try responseHeader(offer, "permessage-deflate", mode: .shared) == Self.none)
+        #expect(try responseHeader(offer, "permessage-deflate", mode: .shared) == Self.noTakeover)
     }
 
     @Test(arguments: [

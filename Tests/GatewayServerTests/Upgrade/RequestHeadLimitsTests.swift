@@ -49,7 +49,7 @@ import Testing
         let head = Array("\r\n\r\n".utf8) + head(fields: 1)
         #expect(verdict(head, fields: 1, pieces: 1).verdict == .complete)
         #expect(verdict(Array("\r\n\r\n\r\n".utf8)).verdict == .incomplete)
-        // But their bytes count.
+        // Their bytes count toward the limit, though.
         #expect(verdict(Array(repeating: 0x0A, count: 101), bytes: 100).verdict == .tooLarge)
     }
 

@@ -4,7 +4,7 @@ import Support
 import Testing
 
 /// Compares the scanner with Foundation on whole messages: accepted messages have the fields that Foundation parses, and messages rejected
-/// as invalid JSON are also rejected by Foundation or accepted only by a known leniency.
+/// as invalid JSON are also rejected by Foundation, or accepted by it only because of a known leniency.
 @Suite struct JSONDifferentialMessageTests {
     @Test(arguments: 0..<6 as Range<UInt64>)
     func `generated and mutated messages have the fields that Foundation parses`(seed: UInt64) {

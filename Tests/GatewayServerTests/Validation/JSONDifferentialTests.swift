@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test(arguments: 0..<4 as Range<UInt64>)
-    func `texts are unescaped as by Foundation, and escaped texts are parsed equally by Foundation`(seed: UInt64) throws {
+    func `texts are unescaped as by Foundation, and Foundation restores escaped texts`(seed: UInt64) throws {
         var random = SplitMix64(state: seed &+ 2000)
         let pieces = [
             "plain text of some length, ", "é", "€", "😀", #"\n"#, #"\""#, #"\\"#, #"\/"#, #"\t"#, #"\u00e9"#, #"\u20AC"#, #"\ud83d\ude00"#,
@@ -128,7 +128,7 @@ import Testing
             content =
                 "[" + (0..<Int.random(in: 0...4, using: &random)).map { _ in value(depth: depth + 1, &random) }.joined(separator: ",") + "]"
         default:
-            // Names are unique, and a mutation is unlikely to make one a duplicate.
+            // Names are unique, and a mutation is unlikely to make a duplicate.
             let members = (0..<Int.random(in: 0...4, using: &random)).map {
                 "\"k\($0)\(Int.random(in: 1000...999_999, using: &random))\":" + value(depth: depth + 1, &random)
             }
@@ -139,12 +139,12 @@ import Testing
 
     /// Mutates bytes by removing, replacing or inserting a token.
     static func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix64) {
-        let place = Int.random(in: 0...bytes.count, using: &random)
+        let position = Int.random(in: 0...bytes.count, using: &random)
         let pieces = ["{", "}", "[", "]", ",", ":", "\"", "\\", "0", "-", ".", "e", "+", " ", "t", "null", "/", "\u{1}", "é"]
         switch Int.random(in: 0..<3, using: &random) {
-        case 0 where place < bytes.count: bytes.remove(at: place)
-        case 1 where place < bytes.count: bytes[place] = Array((pieces.randomElement(using: &random) ?? "x").utf8)[0]
-        default: bytes.insert(contentsOf: Array((pieces.randomElement(using: &random) ?? "x").utf8), at: place)
+        case 0 where position < bytes.count: bytes.remove(at: position)
+        case 1 where position < bytes.count: bytes[position] = Array((pieces.randomElement(using: &random) ?? "x").utf8)[0]
+        default: bytes.insert(contentsOf: Array((pieces.randomElement(using: &random) ?? "x").utf8), at: position)
         }
     }
 }

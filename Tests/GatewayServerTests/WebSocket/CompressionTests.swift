@@ -13,9 +13,9 @@ import Testing
     private func entries(_ bytes: [UInt8], _ agreement: CompressionAgreement = shared, limit: Int = 1 << 20) -> [Transcript.Entry] {
         var transcript = Transcript(maxMessageBytes: limit, compression: agreement)
         transcript.feed(bytes)
-        var cut = Transcript(maxMessageBytes: limit, compression: agreement)
-        for piece in bytes.pieces(of: 1) { cut.feed(piece) }
-        #expect(cut.entries == transcript.entries, "the result differs when fed byte by byte")
+        var bytewise = Transcript(maxMessageBytes: limit, compression: agreement)
+        for piece in bytes.pieces(of: 1) { bytewise.feed(piece) }
+        #expect(bytewise.entries == transcript.entries, "the result differs when fed byte by byte")
         return transcript.entries
     }
 
@@ -84,7 +84,7 @@ import Testing
         #expect(entries(FrameBytes.frame(0xC2, [0x00, 0x01, 0x00, 0xFE, 0xFF, 0xC3, 0x00])) == [.binary([0xC3])])
     }
 
-    /// Returns zeros compressed by our client side.
+    /// Returns a compressed message of zeros, as the gateway's client sends it.
     private func bomb(_ count: Int) -> [UInt8] {
         var writer = MessageWriter(role: .client, compression: (Self.shared, SharedDeflate()))
         var output = ByteBuffer()

@@ -34,12 +34,12 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 5])
-    func `all fragments are counted, including the first and empty ones`(most: Int) {
-        let atLimit = FrameBytes.continuationChain((0..<most).map { _ in "" })
-        #expect(Transcript.entries(atLimit + Self.good, maxFragments: most) == [.text(""), .text("good")])
-        let over = FrameBytes.text("", fin: false) + (1..<most).flatMap { _ in FrameBytes.continuation([], fin: false) }
-        #expect(Transcript.entries(over, maxFragments: most) == [])
-        #expect(Transcript.entries(over + FrameBytes.head(0x80, count: 0), maxFragments: most) == [.error(.tooManyFragments)])
+    func `all fragments are counted, including the first and empty ones`(maximum: Int) {
+        let atLimit = FrameBytes.continuationChain((0..<maximum).map { _ in "" })
+        #expect(Transcript.entries(atLimit + Self.good, maxFragments: maximum) == [.text(""), .text("good")])
+        let over = FrameBytes.text("", fin: false) + (1..<maximum).flatMap { _ in FrameBytes.continuation([], fin: false) }
+        #expect(Transcript.entries(over, maxFragments: maximum) == [])
+        #expect(Transcript.entries(over + FrameBytes.head(0x80, count: 0), maxFragments: maximum) == [.error(.tooManyFragments)])
     }
 
     @Test func `control frames don't count as fragments`() {
@@ -58,7 +58,7 @@ import Testing
     private static let good = FrameBytes.text("good")
 
     @Test(arguments: [1, 125, 126, 1000, 70_000])
-    func `a frame over the limit is rejected upon its header, before any payload`(limit: Int) {
+    func `a frame over the limit is rejected at its header, before any payload`(limit: Int) {
         for under in [limit - 1, limit] {
             let bytes = FrameBytes.binary(.noise(under, seed: 1)) + FrameBytes.binary([])
             #expect(Transcript.entries(bytes, maxMessageBytes: limit) == [.binary(.noise(under, seed: 1)), .binary([])])
@@ -67,7 +67,7 @@ import Testing
         #expect(Transcript.entries(FrameBytes.head(0x82, count: UInt64(Int.max)), maxMessageBytes: limit) == [.error(.messageTooBig)])
     }
 
-    @Test func `fragments are rejected upon the header that makes their sum exceed the limit`() {
+    @Test func `fragments are rejected at the header with which their sum exceeds the limit`() {
         let start = FrameBytes.binary(.noise(600, seed: 1), fin: false)
         let atLimit = start + FrameBytes.continuation(.noise(400, seed: 2), fin: true) + Self.good
         #expect(

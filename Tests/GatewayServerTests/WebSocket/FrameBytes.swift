@@ -11,7 +11,7 @@ enum FrameBytes {
         built(first, payload, masked: masked, lengthBytes: lengthBytes).bytes
     }
 
-    /// Returns a header that announces a payload.
+    /// Returns a header without the payload that it declares.
     static func head(_ first: UInt8, count: UInt64, masked: Bool = true, lengthBytes: Int? = nil) -> [UInt8] {
         built(first, [], masked: masked, lengthBytes: lengthBytes).with { $0.declaredLength = count }.header
     }
@@ -38,17 +38,17 @@ enum FrameBytes {
 }
 
 extension Array where Element == UInt8 {
-    /// Splits the bytes in pieces of a fixed size.
+    /// Splits the bytes into pieces of a fixed size.
     func pieces(of size: Int) -> [[UInt8]] {
         stride(from: 0, to: count, by: size).map { Array(self[$0..<Swift.min($0 + size, count)]) }
     }
 
-    /// Splits the bytes in pieces of 1 to `most` bytes.
-    func pieces(upTo most: Int, using generator: inout SplitMix64) -> [[UInt8]] {
+    /// Splits the bytes into pieces of 1 to `maximum` bytes.
+    func pieces(upTo maximum: Int, using generator: inout SplitMix64) -> [[UInt8]] {
         var result: [[UInt8]] = []
         var start = 0
         while start < count {
-            let end = Swift.min(count, start + Int.random(in: 1...most, using: &generator))
+            let end = Swift.min(count, start + Int.random(in: 1...maximum, using: &generator))
             result.append(Array(self[start..<end]))
             start = end
         }

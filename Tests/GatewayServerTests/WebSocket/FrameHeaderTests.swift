@@ -31,12 +31,12 @@ import Testing
     }
 
     @Test(arguments: [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] as [UInt8])
-    func `reserved opcodes are rejected upon the first byte`(opcode: UInt8) {
+    func `reserved opcodes are rejected at the first byte`(opcode: UInt8) {
         #expect(throws: WebSocketError.reservedOpcode) { try parse([0x80 | opcode]) }
     }
 
     @Test(arguments: [0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70] as [UInt8], [0x0, 0x1, 0x2, 0x8, 0x9, 0xA] as [UInt8])
-    func `reserved bits are rejected upon the first byte`(bits: UInt8, opcode: UInt8) throws {
+    func `reserved bits are rejected at the first byte`(bits: UInt8, opcode: UInt8) throws {
         #expect(throws: WebSocketError.reservedBits) { try parse([0x80 | bits | opcode]) }
         // With permessage-deflate, RSV1 alone is allowed, and only on the first frame of a message.
         if bits == 0x40, opcode == 1 || opcode == 2 {

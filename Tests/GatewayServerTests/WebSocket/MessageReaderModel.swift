@@ -8,11 +8,11 @@ struct GeneratedFrame {
     var isMasked = true
     /// The number of bytes of the extended length; nil for the minimum.
     var lengthBytes: Int?
-    /// An announced length other than the payload's; only for the last frame.
-    var announced: UInt64?
+    /// A declared length that differs from the payload's; only for the last frame.
+    var declaredLength: UInt64?
 
     var bytes: [UInt8] {
-        FrameBytes.head(first, count: announced ?? UInt64(payload.count), masked: isMasked, lengthBytes: lengthBytes)
+        FrameBytes.head(first, count: declaredLength ?? UInt64(payload.count), masked: isMasked, lengthBytes: lengthBytes)
             + (isMasked ? FrameBytes.mask(payload) : payload)
     }
 
@@ -49,7 +49,7 @@ struct MessageReaderModel {
 
     private func checkHeader(_ frame: GeneratedFrame) throws(WebSocketError) {
         let opcode = frame.first & 0x0F
-        let length = frame.announced ?? UInt64(frame.payload.count)
+        let length = frame.declaredLength ?? UInt64(frame.payload.count)
         let lengthBytes = frame.lengthBytes ?? (length <= 125 ? 0 : length <= 0xFFFF ? 2 : 8)
         guard [0, 1, 2, 8, 9, 10].contains(opcode) else { throw .reservedOpcode }
         guard frame.first & 0x30 == 0, frame.first & 0x40 == 0 || isCompressing && (opcode == 1 || opcode == 2) else { throw .reservedBits }
@@ -62,7 +62,7 @@ struct MessageReaderModel {
 
     /// - Returns: whether later frames are read.
     private mutating func readControl(_ frame: GeneratedFrame) throws(WebSocketError) -> Bool {
-        guard frame.announced == nil else { return false }
+        guard frame.declaredLength == nil else { return false }
         switch frame.first & 0x0F {
         case 9: entries.append(.ping(frame.payload))
         case 10: entries.append(.pong(frame.payload))
@@ -86,11 +86,11 @@ struct MessageReaderModel {
         var message = open ?? (opcode == 1, frame.first & 0x40 != 0, [], 0)
         message.fragments += 1
         guard message.fragments <= maxFragments else { throw .tooManyFragments }
-        let length = frame.announced ?? UInt64(frame.payload.count)
+        let length = frame.declaredLength ?? UInt64(frame.payload.count)
         guard UInt64(message.bytes.count) + length <= UInt64(maxMessageBytes) else { throw .messageTooBig }
         message.bytes += frame.payload
         if message.isText, !message.isCompressed, !UTF8Samples.isPrefix(message.bytes) { throw .invalidUTF8 }
-        guard frame.announced == nil else { return false }
+        guard frame.declaredLength == nil else { return false }
         open = message
         guard frame.isFinal else { return true }
         open = nil

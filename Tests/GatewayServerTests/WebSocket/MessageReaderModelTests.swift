@@ -25,7 +25,7 @@ import Testing
         var endings: [String: Int] = [:]
         for round in 0..<40 {
             let isCompressing = round % 2 == 0
-            let frames = FrameDraw.conversation(&random, isCompressing: isCompressing)
+            let frames = FrameGenerator.conversation(&random, isCompressing: isCompressing)
             var model = MessageReaderModel(
                 maxMessageBytes: Self.maxMessageBytes, maxFragments: Self.maxFragments, isCompressing: isCompressing)
             model.read(frames)
@@ -54,7 +54,7 @@ import Testing
 }
 
 /// Generates sequences of messages and control frames, many of them invalid.
-private enum FrameDraw {
+private enum FrameGenerator {
     private static let texts = ["", "a", "Grüße, 世界 😀", "plain text of some length, longer than sixteen bytes", "κόσμε", "\u{FFFF}\u{0}"]
 
     static func conversation(_ random: inout SplitMix64, isCompressing: Bool) -> [GeneratedFrame] {
@@ -68,9 +68,9 @@ private enum FrameDraw {
         }
         if Bool.random(using: &random) { frames.append(close(&random)) }
         if Int.random(in: 0..<6, using: &random) == 0 {
-            // Announces more than it contains.
+            // Declares more bytes than it contains.
             let payload = payload(&random)
-            frames.append(GeneratedFrame(first: 0x81, payload: payload, announced: UInt64(payload.count + 3)))
+            frames.append(GeneratedFrame(first: 0x81, payload: payload, declaredLength: UInt64(payload.count + 3)))
         }
         return frames
     }
@@ -123,7 +123,7 @@ private enum FrameDraw {
         switch Int.random(in: 0..<9, using: &random) {
         case 0:
             let first = UInt8.random(in: 0...255, using: &random)
-            // The model can't inflate other blocks than stored ones.
+            // The model can inflate only stored blocks.
             return GeneratedFrame(first: [0x41, 0x42].contains(first & 0x4F) ? first & 0xBF : first, payload: payload)
         case 1: return GeneratedFrame(first: 0x81, payload: payload, isMasked: false)
         case 2: return GeneratedFrame(first: 0x82, payload: payload, lengthBytes: 2)

@@ -23,15 +23,15 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3, 5, 13, 64, 4096])
-    func `a sequence of frames split in pieces of a fixed size is parsed`(size: Int) {
+    func `a sequence of frames split into pieces of a fixed size is parsed`(size: Int) {
         #expect(Transcript.entries(Self.conversation.pieces(of: size)) == Self.expected)
     }
 
     @Test(arguments: 0..<30)
-    func `a sequence of frames split in random pieces is parsed`(seed: UInt64) {
+    func `a sequence of frames split into random pieces is parsed`(seed: UInt64) {
         var generator = SplitMix64(state: seed)
-        let most = [3, 20, 200, 20_000][Int(seed % 4)]
-        #expect(Transcript.entries(Self.conversation.pieces(upTo: most, using: &generator)) == Self.expected)
+        let maximum = [3, 20, 200, 20_000][Int(seed % 4)]
+        #expect(Transcript.entries(Self.conversation.pieces(upTo: maximum, using: &generator)) == Self.expected)
     }
 
     @Test func `a client reads unmasked frames`() {
@@ -69,7 +69,7 @@ import Testing
         transcript.feed(FrameBytes.text("kept") + FrameBytes.binary([1, 2], fin: false))
         transcript.discardMessages()
         let rest =
-            FrameBytes.ping([1]) + FrameBytes.continuation([3], fin: true) + FrameBytes.text("not told") + FrameBytes.frame(0x81, [0xFF])
+            FrameBytes.ping([1]) + FrameBytes.continuation([3], fin: true) + FrameBytes.text("discarded") + FrameBytes.frame(0x81, [0xFF])
         for piece in (rest + FrameBytes.pong([2]) + FrameBytes.binary(.noise(100, seed: 1))).pieces(of: size) { transcript.feed(piece) }
         #expect(transcript.entries == [.text("kept"), .ping([1]), .pong([2])])
         #expect(transcript.bufferedBytes == 0)

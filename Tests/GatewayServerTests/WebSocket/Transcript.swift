@@ -52,14 +52,14 @@ struct Transcript: ~Copyable {
     mutating func feed(_ bytes: [UInt8]) {
         var buffer = ByteBuffer(bytes: bytes)
         do {
-            while let event = try reader.next(in: &buffer) { note(event, in: buffer) }
+            while let event = try reader.next(in: &buffer) { record(event, in: buffer) }
         } catch {
             entries.append(.error(error))
         }
         peakBufferedBytes = max(peakBufferedBytes, reader.bufferedBytes)
     }
 
-    private mutating func note(_ event: WebSocketEvent, in buffer: ByteBuffer) {
+    private mutating func record(_ event: WebSocketEvent, in buffer: ByteBuffer) {
         func bytes(_ payload: WebSocketEvent.Payload) -> [UInt8] {
             reader.withPayload(of: payload, in: buffer) { span in
                 (0..<span.byteCount).map { span.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
