@@ -157,7 +157,7 @@ import Testing
         await submit(end, to: store)
         #expect(try await size().free > full / 2)
         store.sweep()
-        // A sweep continues behind batches submitted in the meantime.
+        // The sweep continues after batches that are submitted in the meantime.
         for _ in 0..<50 where try await size().free > 256 { try await store.purge() }
         let (pages, free) = try await size()
         #expect(free <= 256 && pages < full / 2, "\(full) pages, then \(pages), \(free) of them free")
@@ -178,7 +178,7 @@ import Testing
         #expect { try store("/proc/nothing/parley.sqlite") } throws: { "\($0)".contains("can't create its directory") }
     }
 
-    @Test func `a batch whose commit fails is notified once, and is committed when there is room`() async throws {
+    @Test func `a failed commit is reported once for each batch; the batch is committed when there is room`() async throws {
         let store = try store(maximumBytes: 200_000)
         let (events, continuation) = AsyncStream.makeStream(of: String.self)
         func submit(_ id: ULID, _ name: String) {
@@ -194,7 +194,7 @@ import Testing
             case 1: submit(ULID(high: 2, low: 1), "second")
             case 2:
                 #expect(!store.acceptsWork)
-                // Notified without an attempt.
+                // Reported as failed without a commit attempt.
                 submit(ULID(high: 3, low: 1), "third")
             case 3:
                 var end = StoreBatch()

@@ -6,7 +6,7 @@ import NIOEmbedded
 import Support
 import Testing
 
-/// Sessions whose store is slow or fails, or whose process dies. An `ack` means stored.
+/// Sessions while the store is slow or fails, and after a crash of the gateway. An `ack` means that the message is durable.
 @Suite struct StoredSessionTests {
     private let store = TestStore()
     private let text = #"{"type":"text","id":"a","text":"hello"}"#
@@ -79,7 +79,7 @@ import Testing
         #expect(try client.frames().map(\.closeCode) == [1002])
     }
 
-    @Test func `a failing store rejects new work and nothing else`() throws {
+    @Test func `while the store fails, only new work is rejected`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
         try client.send(text: opening)
@@ -164,7 +164,7 @@ import Testing
         #expect(resumed["resumed"] == true && replayed.map { $0.contains(#""reply_to":"a""#) } == [true])
     }
 
-    @Test func `a recording whose chunk commit fails gets overloaded and continues where it was`() throws {
+    @Test func `when the commit of a chunk fails, the client gets overloaded and can continue the recording from that chunk`() throws {
         let harness = gateway()
         let (client, _, _) = try open(harness)
         try client.send(text: opening)
@@ -246,7 +246,7 @@ import Testing
         #expect(harness.shared.sessions.detached == 0)
     }
 
-    @Test func `a session continues after a crash where it was`() throws {
+    @Test func `a session continues after a crash`() throws {
         let before = gateway()
         let (client, session, _) = try open(before)
         try client.send(text: text)
@@ -301,7 +301,7 @@ import Testing
         #expect(last["error"]["code"] == "invalid_audio" && last["reply_to"] == "u1" && last["done"] == true, "\(last)")
     }
 
-    @Test func `a text that wasn't committed before a crash wasn't acknowledged and can be sent again`() throws {
+    @Test func `a text that isn't committed before a crash isn't acknowledged and can be sent again`() throws {
         let before = gateway()
         let (client, session, _) = try open(before)
         store.holdsBatches = true
@@ -406,12 +406,12 @@ import Testing
         let after = LoopHarness(sharing: nil, store: TestStore()) { $0.sessions.maxDetached = 3 }
         #expect(after.shard.sessions.restore(store.load()) == 3)
         after.eventLoop.runPendingTasks()
-        // The address with two sessions loses one; an address never loses its last one.
+        // The address with two sessions loses one of them; an address never loses its last session.
         for isServed in [true, false] {
-            let newcomer = try after.connect(from: "198.51.100.1")
-            try newcomer.send(EmbeddedConnection.request(path: "/v1/ws"))
+            let newClient = try after.connect(from: "198.51.100.1")
+            try newClient.send(EmbeddedConnection.request(path: "/v1/ws"))
             after.eventLoop.runPendingTasks()
-            #expect(try newcomer.responseHead().hasPrefix(isServed ? "HTTP/1.1 101 " : "HTTP/1.1 503 "))
+            #expect(try newClient.responseHead().hasPrefix(isServed ? "HTTP/1.1 101 " : "HTTP/1.1 503 "))
             after.shared.sessions.limits.detached = 2
         }
         #expect(after.shared.sessions.detached == 2)

@@ -8,13 +8,13 @@ import Testing
 
 @testable import GatewayServer
 
-/// Damage that SQLite ignores silently, made from files that SQLite wrote.
+/// Damage that SQLite ignores silently, in corrupted copies of files that SQLite wrote.
 @Suite struct WriteAheadLogTests {
     private let directory: TemporaryDirectory
     private var path: String { directory.path + "/parley.sqlite" }
     private static let frameBytes = 24 + 4096
 
-    /// Creates a store as a killed gateway leaves it: eight commits of one page each in the log, none in the file.
+    /// Creates the files that a killed gateway leaves behind: eight commits of one page each in the log, none in the file.
     init() throws {
         directory = try TemporaryDirectory()
         let living = directory.path + "/living.sqlite"
@@ -51,7 +51,7 @@ import Testing
         #expect(try damage == nil)
     }
 
-    @Test(arguments: [0, 8, 20, 100, 4119]) func `a bad byte in the first frame is found although SQLite hides it`(offset: Int) throws {
+    @Test(arguments: [0, 8, 20, 100, 4119]) func `a bad byte in the first frame is found although SQLite ignores it`(offset: Int) throws {
         try flip(32 + offset)
         #expect(try damage == .frame(number: 1, following: 7))
         #expect(try DatabaseQueue(path: path).read { try Int.fetchOne($0, sql: "SELECT count(*) FROM a") } == 0)
@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test func `frames of an earlier generation after the current ones aren't damage`() throws {
-        // The log was restarted with another salt; the frames behind are leftovers.
+        // The log was restarted with another salt; the remaining frames are leftovers.
         try change { data in
             let leftovers = data[(32 + 2 * Self.frameBytes)...]
             for start in stride(from: leftovers.startIndex, to: leftovers.endIndex, by: Self.frameBytes) { data[start + 8] ^= 0xFF }

@@ -22,6 +22,7 @@ import Testing
         func failed(_ failure: CallFailure) { events.append("\(failure.code.rawValue), reached: \(failure.mayHaveBeenProcessed)") }
     }
 
+    /// Counts reads of the socket.
     private final class Reads: ChannelOutboundHandler {
         typealias OutboundIn = ByteBuffer
         var count = 0
@@ -93,7 +94,7 @@ import Testing
         #expect(harness.connection.isClosed)
     }
 
-    @Test(arguments: ["at once", "later"])
+    @Test(arguments: ["immediately", "later"])
     func `an unsolicited second response closes the connection and is dropped`(when: String) throws {
         let (harness, exchange) = (try Harness(), Exchange())
         harness.send(exchange)
@@ -131,7 +132,6 @@ import Testing
 
     @Test func `a response before the request is completely written closes the connection`() throws {
         let (harness, exchange) = (try Harness(), Exchange())
-        // The channel never completes a write.
         let stuck = Stuck()
         try harness.channel.pipeline.syncOperations.addHandler(stuck, position: .first)
         harness.send(exchange, body: "a long one")
@@ -140,6 +140,7 @@ import Testing
         #expect(harness.connection.isClosed)
     }
 
+    /// Stands in for a socket that doesn't complete a write within an hour.
     private final class Stuck: ChannelOutboundHandler {
         typealias OutboundIn = ByteBuffer
         func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -189,7 +190,7 @@ import Testing
         #expect(harness.reads.count == 0)
         try harness.respond(response)
         #expect(exchange.events == ["sent", "200", "ok", "end"])
-        // An idle connection is read, so that its end is noticed.
+        // An idle connection is read, so that its end is detected.
         #expect(harness.reads.count == 1)
     }
 
@@ -228,13 +229,13 @@ import Testing
         #expect(HTTPHeaders([("Retry-After", "2")]).retryAfterMilliseconds == 2000)
         let (date, end) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:40 GMT")
         #expect(HTTPHeaders([("Date", date), ("Retry-After", end)]).retryAfterMilliseconds == 3000)
-        // Without a Date field the gateway's clock counts, by which the date is past.
+        // Without a Date field, the date is compared with the gateway's clock and is in the past.
         #expect(HTTPHeaders([("Retry-After", end)]).retryAfterMilliseconds == 0)
         #expect(HTTPHeaders([("Retry-After", "later")]).retryAfterMilliseconds == nil)
         #expect(HTTPHeaders().retryAfterMilliseconds == nil)
     }
 
-    @Test func `a request begun while another one ends is sent immediately`() throws {
+    @Test func `a request that begins while another ends is sent immediately`() throws {
         let (harness, first, second) = (try Harness(), Exchange(), Exchange())
         first.onEnd = { [harness] in harness.send(second) }
         harness.send(first)

@@ -26,7 +26,7 @@ import Testing
         func socketClosed(_ failure: CallFailure?) {}
     }
 
-    /// Text messages as a server sends them; none is longer than 125 bytes.
+    /// Returns the frames of text messages as a server sends them. Each text must have at most 125 bytes.
     private func frames(_ texts: some Sequence<String>) -> ByteBuffer {
         var bytes = ByteBuffer()
         for text in texts {
@@ -45,7 +45,7 @@ import Testing
         channel.read()
         #expect(reads.count == 1)
         socket.setPaused(true)
-        // As many messages are delivered as fit into one slice, which a busy machine may cut short.
+        // The first time slice may end after one message on a busy machine.
         try channel.writeInbound(frames(["a", "b"]))
         channel.read()
         #expect(owner.events.first == "a")
@@ -61,15 +61,15 @@ import Testing
         #expect(reads.count == 3)
     }
 
-    @Test func `a flood of messages is parsed in slices, in order and completely`() throws {
+    @Test func `a flood of messages is parsed in time slices, in order and completely`() throws {
         let channel = EmbeddedChannel()
         let (reads, owner) = (Reads(), Owner())
         let socket = UpstreamSocketHandler(owner: owner, maxMessageBytes: 1000)
         try channel.pipeline.syncOperations.addHandlers([reads, socket])
         socket.begin()
-        // Too many messages for one slice on any machine.
+        // Too many messages for one time slice on any machine.
         let messages = (0..<100_000).map { "m\($0)" }
-        // The loop's time isn't advanced, so only the first slice runs.
+        // The event loop's time isn't advanced, so only the first time slice runs.
         channel.pipeline.fireChannelRead(frames(messages))
         let first = owner.events.count
         #expect(first > 0 && first < messages.count)

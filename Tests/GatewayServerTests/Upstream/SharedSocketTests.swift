@@ -7,7 +7,7 @@ import Testing
 @testable import GatewayServer
 @testable import GatewayWebSocket
 
-/// The shared WebSocket of many requests, with upstreams that don't read, stay silent or send invalid messages.
+/// A WebSocket that many requests share, with upstreams that don't read, stay silent or send invalid messages.
 @Suite struct SharedSocketTests {
     /// Events of a request: `opened`, `connected`, `consumed 3`, `text a`, `end`. Failures are recorded separately.
     private final class Receiver: AttemptReceiver {
@@ -65,7 +65,7 @@ import Testing
             return (attempt, receiver)
         }
 
-        /// Makes the socket accept nothing, or everything again.
+        /// Makes the socket accept nothing, or accept everything again.
         func setFull(_ isFull: Bool) {
             system.isFull = isFull
             channel.embeddedEventLoop.run()
@@ -75,7 +75,8 @@ import Testing
             channel.embeddedEventLoop.run()
         }
 
-        /// Messages sent since the last call: type and number of each, `binary 2` for two bytes of audio, `ping`, `pong` with its payload.
+        /// Returns the messages sent since the last call: type and number of each, `binary 2` for two bytes of audio, `ping`, `pong` with
+        /// its payload.
         func sent() throws -> [String] {
             channel.embeddedEventLoop.run()
             var sent: [String] = []
@@ -144,7 +145,7 @@ import Testing
         #expect(waiting.allSatisfy { $0.1.events == ["opened", "connected"] })
     }
 
-    @Test func `a request cancelled while it waits sends nothing and leaves nothing behind`() throws {
+    @Test func `a request that is cancelled while it waits sends nothing and is removed`() throws {
         let harness = try Harness()
         harness.open()
         let written = try harness.add()
@@ -185,7 +186,6 @@ import Testing
         one.pause()
         #expect(receiver.events == ["opened", "connected"])
         harness.setFull(false)
-        // Round-robin.
         #expect(try harness.sent() == ["pause 1", "binary 1", "binary 2", "binary 1", "binary 2", "audio 1"])
         #expect(receiver.events == ["opened", "connected", "consumed 2", "consumed 2"])
     }
@@ -211,7 +211,7 @@ import Testing
         #expect(receiver.events.count == 42)
     }
 
-    @Test func `a socket without write progress for between_bytes_timeout is closed; unwritten requests haven't reached it`() throws {
+    @Test func `a socket without write progress for between_bytes_timeout closes; only written requests may have been processed`() throws {
         let harness = try Harness()
         harness.open()
         let (_, written) = try harness.add()
@@ -287,7 +287,7 @@ import Testing
         for _ in 0..<201 {
             #expect(!harness.isClosed)
             try harness.receive(harness.ping("x"))
-            // A pong without a ping.
+            // An unsolicited pong.
             try harness.receive([0x8A, 8] + [UInt8](repeating: 9, count: 8))
             harness.advance(seconds: 0.1)
         }

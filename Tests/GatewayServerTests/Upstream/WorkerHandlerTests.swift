@@ -131,7 +131,7 @@ import Testing
         #expect(pipes.take() == ["report: unsolicited output: \"{\\\"level\\\":\\\"info\\\"}\"", "broken"])
     }
 
-    @Test func `a reused process that exits without output leaves the request to another one`() throws {
+    @Test func `when a reused process exits without output, its request moves to another process`() throws {
         let pipes = try Pipes()
         pipes.begin()
         try pipes.respond()

@@ -90,7 +90,7 @@ final class CallHarness {
         }
 
         func consumed(_ bytes: Int) {
-            // At the end the rest is reported as consumed as well.
+            // When the request ends, the rest of its input is reported as consumed as well.
             guard call?.isEnded != true else { return }
             if isStreamed { events.append("consumed \(bytes)") } else { consumedText += bytes }
         }

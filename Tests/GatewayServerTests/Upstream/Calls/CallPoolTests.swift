@@ -30,7 +30,7 @@ import Testing
         #expect(owner.events == ["hi", "end"])
     }
 
-    @Test func `five consecutive failures open the breaker; requests fail immediately with the time to retry`() throws {
+    @Test func `five consecutive failures open the breaker; further requests fail immediately with a retry time`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         #expect(harness.pool.snapshot().states == [.open])
@@ -62,14 +62,14 @@ import Testing
         #expect(harness.pool.condition == .ready)
     }
 
-    @Test func `a failed probe opens the breaker again; its failure has the time to retry`() throws {
+    @Test func `a failed probe opens the breaker again; its failure has a retry time`() throws {
         let harness = CallHarness()
         try fail(harness, times: 5)
         harness.advance(milliseconds: 60_000)
         let owner = try harness.call()
         harness.attempts[5].reporter.failed(.incompleteResponse())
         #expect(harness.pool.snapshot().states == [.open])
-        // The failure already includes the new open duration.
+        // The retry time is the new open duration.
         #expect(owner.failure?.retryAfter == 60_000)
     }
 
@@ -88,6 +88,8 @@ import Testing
         #expect(harness.isClean)
         #expect(harness.pool.snapshot().counts.cancelled == 1)
     }
+
+    // MARK: Processes
 
     @Test func `a process whose output isn't JSON is killed with its children`() async throws {
         var configuration = GatewayConfiguration.Upstream()
@@ -116,7 +118,7 @@ import Testing
         await running.value
     }
 
-    // MARK: The pool
+    // MARK: Permits and statistics
 
     @Test func `calls beyond the permits wait; calls beyond the queue fail`() throws {
         let harness = CallHarness(permits: 2, queue: 1)
@@ -149,7 +151,7 @@ import Testing
         waiting.call?.cancel(.client, playedMilliseconds: nil)
         #expect(harness.pool.snapshot().waiting == 1)
         first.call?.cancel(.session, playedMilliseconds: nil)
-        // The permit is granted to the last call, which is cancelled before it learns of it.
+        // The permit is granted to the last call, which is cancelled before it is notified.
         last.call?.cancel(.client, playedMilliseconds: nil)
         harness.eventLoop.run()
         #expect(harness.attempts.count == 1)
@@ -183,7 +185,7 @@ import Testing
         #expect(try digest("same") == nil)
     }
 
-    @Test func `an endpoint that refuses connections is ejected; calls go to the other`() throws {
+    @Test func `an endpoint that refuses connections is ejected; calls use the other endpoint`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.onAttempt = { attempt in
             if attempt.endpoint == 0 { attempt.reporter.failed(.unreachable("refused")) } else { attempt.reporter.connected() }
@@ -200,7 +202,7 @@ import Testing
         #expect(harness.pool.condition == .degraded)
     }
 
-    @Test func `calls that end in any way release their permits`() throws {
+    @Test func `every call releases its permit, however the call ends`() throws {
         let harness = CallHarness(permits: 3, queue: 3)
         for round in 0..<1000 {
             let owner = try harness.call()
@@ -260,7 +262,7 @@ import Testing
         #expect(rejected.failure?.retryAfter == nil)
     }
 
-    @Test func `ten timed-out calls open the breaker: the next fails without an attempt`() throws {
+    @Test func `ten timed-out calls open the breaker; the next call fails without an attempt`() throws {
         let harness = CallHarness()
         let owners = try (0..<10).map { _ in try harness.call() }
         harness.advance(milliseconds: 2000)
@@ -300,7 +302,7 @@ extension CallPoolTests {
     }
 }
 
-/// Polls until `body` returns a value. The limit is generous because all tests share the queues involved.
+/// Polls until `body` returns a value. The limit is generous because concurrent tests share the dispatch queues involved.
 func eventually<Value>(_ what: String, within limit: Duration = .seconds(60), _ body: () async throws -> Value?) async throws -> Value {
     let end = ContinuousClock.now + limit
     while ContinuousClock.now < end {

@@ -145,7 +145,7 @@ import Testing
         #expect(receiver.consumedBytes == 300)
     }
 
-    @Test func `echoed audio waits for demand and isn't consumed before`() throws {
+    @Test func `echoed audio waits for demand and isn't consumed until it is delivered`() throws {
         try start(1, .audio(Self.format), echo: true)
         for _ in 0..<3 { sendAudio(1, 100) }
         link.send(.audioEnd(RequestKey(number: 1)))
@@ -243,7 +243,7 @@ import Testing
         link.demand(1)
     }
 
-    @Test func `all input is consumed in the end, however requests end`() throws {
+    @Test func `all input is eventually consumed, however requests end`() throws {
         var random = ULIDSource(seed: 5)
         var sent = 0
         var open: [UInt64] = []

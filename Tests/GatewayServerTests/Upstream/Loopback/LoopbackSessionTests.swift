@@ -3,9 +3,9 @@ import GatewayCore
 import GatewayServer
 import Testing
 
-/// A session with its loopback link and a client that reads slowly, cancels and acknowledges.
+/// A session with a loopback link and a client that reads slowly, cancels and acknowledges.
 @Suite struct LoopbackSessionTests {
-    private final class Line: UpstreamEventSink {
+    private final class Harness: UpstreamEventSink {
         var session: Session
         private var effects = Effects(ids: ULIDSource(seed: 1), showsDetails: false)
         private var scanner = MessageScanner(rules: ValidationRules())
@@ -70,24 +70,24 @@ import Testing
                 counted = sequence
             }
             switch object["type"] as? String {
-            case "ack": if object["duplicate"] == nil, object["chunks"] as? Int != 0, let id = object["id"] as? String { note(id) }
+            case "ack": if object["duplicate"] == nil, object["chunks"] as? Int != 0, let id = object["id"] as? String { addAccepted(id) }
             case "error": errors.append((object["error"] as? [String: Any])?["code"] as? String ?? "?")
             default: break
             }
             if object["done"] as? Bool == true, let id = object["reply_to"] as? String { done.append(id) }
         }
 
-        private func note(_ id: String) {
+        private func addAccepted(_ id: String) {
             if !accepted.contains(id) { accepted.append(id) }
         }
     }
 
     @Test(arguments: 1...8 as ClosedRange<UInt64>)
-    func `every accepted request completes once and leaves nothing behind`(seed: UInt64) {
+    func `every accepted request completes once and releases its memory`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
         var policy = SessionPolicy()
         policy.outboxMessages = 50
-        let line = Line(policy)
+        let harness = Harness(policy)
         var open: String?
         var ids: [String] = []
         for number in 0..<400 {
@@ -95,41 +95,41 @@ import Testing
             case 0..<3:
                 let words = String(repeating: "w ", count: Int.random(in: 1...60, using: &random))
                 ids.append("m\(number)")
-                line.send(#"{"type":"text","id":"m\#(number)","text":"\#(words)"}"#)
+                harness.send(#"{"type":"text","id":"m\#(number)","text":"\#(words)"}"#)
             case 3..<5:
                 guard open == nil else { break }
                 open = "u\(number)"
                 ids.append("u\(number)")
                 let meta = Bool.random(using: &random) ? #","meta":{"echo":"audio"}"# : ""
-                line.send(#"{"type":"audio","id":"u\#(number)","format":{"codec":"pcm16","rate":16000,"channels":1}\#(meta)}"#)
+                harness.send(#"{"type":"audio","id":"u\#(number)","format":{"codec":"pcm16","rate":16000,"channels":1}\#(meta)}"#)
             case 5..<8:
                 guard open != nil else { break }
-                line.send(binary: [UInt8](repeating: 1, count: 2 * Int.random(in: 1...20, using: &random)))
+                harness.send(binary: [UInt8](repeating: 1, count: 2 * Int.random(in: 1...20, using: &random)))
             case 8:
                 guard let id = open else { break }
                 open = nil
-                line.send(#"{"type":"audio","id":"\#(id)","final":true}"#)
+                harness.send(#"{"type":"audio","id":"\#(id)","final":true}"#)
             case 9:
                 guard let id = ids.suffix(3).randomElement(using: &random) else { break }
-                line.send(#"{"type":"cancel","id":"\#(id)"}"#)
-            case 10: line.read(upTo: Int.random(in: 0...10, using: &random))
-            default: line.link.demand(Int.random(in: 0...40, using: &random))
+                harness.send(#"{"type":"cancel","id":"\#(id)"}"#)
+            case 10: harness.read(upTo: Int.random(in: 0...10, using: &random))
+            default: harness.link.demand(Int.random(in: 0...40, using: &random))
             }
         }
-        if let open { line.send(#"{"type":"audio","id":"\#(open)","final":true}"#) }
-        while line.session.outbox.hasWaiting || !line.session.inFlight.isEmpty {
-            line.link.demand(64)
-            line.read(upTo: .max)
+        if let open { harness.send(#"{"type":"audio","id":"\#(open)","final":true}"#) }
+        while harness.session.outbox.hasWaiting || !harness.session.inFlight.isEmpty {
+            harness.link.demand(64)
+            harness.read(upTo: .max)
         }
-        #expect(line.errors.allSatisfy { $0 == "not_found" })
-        #expect(line.done.count == Set(line.done).count)
-        #expect(Set(line.accepted).subtracting(line.done).isEmpty)
-        #expect(Set(line.done) == Set(ids))
+        #expect(harness.errors.allSatisfy { $0 == "not_found" })
+        #expect(harness.done.count == Set(harness.done).count)
+        #expect(Set(harness.accepted).subtracting(harness.done).isEmpty)
+        #expect(Set(harness.done) == Set(ids))
         // The client's counter is correct: everything in the outbox was acknowledged.
-        #expect(line.session.outbox.count == 0)
-        line.session.updateMemoryUsage()
-        #expect(line.session.memoryUsage.upstreamQueue == 0)
-        #expect(line.session.memoryUsage.requests == 0)
-        #expect(line.session.memoryUsage.outbox <= 4096)
+        #expect(harness.session.outbox.count == 0)
+        harness.session.updateMemoryUsage()
+        #expect(harness.session.memoryUsage.upstreamQueue == 0)
+        #expect(harness.session.memoryUsage.requests == 0)
+        #expect(harness.session.memoryUsage.outbox <= 4096)
     }
 }

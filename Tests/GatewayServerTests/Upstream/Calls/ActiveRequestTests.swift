@@ -3,8 +3,9 @@ import Testing
 
 @testable import GatewayServer
 
-@Suite("A request to an upstream") struct ActiveRequestTests {
-    @Test func `delivers the response and reports its timing`() throws {
+/// Requests to an upstream: timeouts, retries, hedging, limits and consumed input.
+@Suite struct ActiveRequestTests {
+    @Test func `a request delivers the response and reports its timing`() throws {
         let harness = CallHarness()
         harness.onAttempt = { _ in }
         let owner = try harness.call()
@@ -93,19 +94,19 @@ import Testing
         #expect(owner.events.count == 21)
         #expect(owner.events.last == "upstream_timeout")
 
-        let small = CallHarness()
-        small.policy.maxAnswerBytes = 40
-        let cut = try small.call()
-        small.attempts[0].respond(String(repeating: "a", count: 24))
+        let limited = CallHarness()
+        limited.policy.maxAnswerBytes = 40
+        let cut = try limited.call()
+        limited.attempts[0].respond(String(repeating: "a", count: 24))
         // Shorter events count as 16 bytes.
-        small.attempts[0].respond("1")
+        limited.attempts[0].respond("1")
         #expect(!cut.isEnded)
-        small.attempts[0].respond("1")
+        limited.attempts[0].respond("1")
         #expect(cut.events.last == "upstream_error")
         #expect(cut.failure?.isRetryable == false)
-        #expect(small.attempts[0].cancelled == .fault)
-        // This doesn't count against the endpoint.
-        #expect(small.pool.snapshot().endpoints[0].failures == 0)
+        #expect(limited.attempts[0].cancelled == .fault)
+        // The endpoint's failures don't include this one.
+        #expect(limited.pool.snapshot().endpoints[0].failures == 0)
     }
 
     @Test func `no timeout runs while the response is paused`() throws {
@@ -159,7 +160,7 @@ import Testing
         #expect(owner.events == ["once upon", "upstream_error"])
     }
 
-    @Test func `retries end with the budget`() throws {
+    @Test func `retries end when the retry budget is exhausted`() throws {
         let harness = CallHarness { policy in
             policy.retryShare = 0.01
             policy.breaker.failures = 1000
@@ -232,7 +233,7 @@ import Testing
         harness.attempts[1].reporter.connected()
         #expect(harness.attempts[1].chunks == [[1, 2], [3]])
         #expect(owner.events == ["consumed 2", "consumed 1"])
-        // No response is due before the input ends.
+        // The response timeout doesn't run before the input ends.
         harness.advance(milliseconds: 60_000)
         owner.call?.send([4])
         owner.call?.endInput()
@@ -249,7 +250,7 @@ import Testing
         let harness = CallHarness()
         harness.policy.maxAnswerBytes = 100
         let owner = try harness.call()
-        // For example comments, empty events and ignored fields.
+        // These bytes could be comments, empty events or ignored fields.
         for _ in 0..<10 { harness.attempts[0].reporter.read(10) }
         #expect(!owner.isEnded)
         harness.attempts[0].reporter.read(1)
@@ -258,7 +259,7 @@ import Testing
         #expect(harness.attempts[0].cancelled == .fault)
         #expect(harness.pool.snapshot().endpoints[0].failures == 0)
         #expect(harness.isClean)
-        // Each attempt has a limit of its own.
+        // Each attempt has its own limit.
         harness.policy.maxAnswerBytes = .max
         let next = try harness.call()
         harness.attempts[1].reporter.read(.max)
@@ -276,7 +277,7 @@ import Testing
             harness.advance(milliseconds: 1000)
             harness.attempts[0].reporter.read(3)
         }
-        // An event restarts these 30 s.
+        // An event restarts the 30 s.
         harness.attempts[0].respond("x")
         for _ in 0..<29 {
             harness.advance(milliseconds: 1000)
@@ -295,7 +296,7 @@ import Testing
         harness.onAttempt = { $0.reporter.opened() }
         let owner = try harness.call("hello")
         #expect(owner.consumedText == 0)
-        // Waiting in the connection's write queue is limited by first_byte_timeout.
+        // The time in the connection's write queue is limited by first_byte_timeout.
         harness.advance(milliseconds: 1900)
         #expect(!owner.isEnded)
         harness.attempts[0].reporter.connected()

@@ -6,8 +6,8 @@ import Testing
 @testable import GatewayAudio
 @testable import GatewayServer
 
-/// Requests to transcription and speech servers, and the parsing of their responses.
-@Suite struct ListenerResponseTests {
+/// Requests to `openai` transcription and speech upstreams, and the parsing of their responses.
+@Suite struct OpenAIAudioTests {
     private func transcript(_ body: String, type: String?) throws -> String {
         let reader = TranscriptionResponseReader(limit: 1000)
         var headers = HTTPHeaders()
@@ -74,13 +74,13 @@ import Testing
         return events
     }
 
-    private func wav(rate: Int = 22_050, bytes: Int, announced: Int? = nil) -> [UInt8] {
+    private func wav(rate: Int = 22_050, bytes: Int, declared: Int? = nil) -> [UInt8] {
         let format = AudioFormat(codec: .pcm16, rate: rate, channels: 1)
-        return (WAVFile.header(format, dataCount: announced ?? bytes) ?? []) + [UInt8](repeating: 1, count: bytes)
+        return (WAVFile.header(format, dataCount: declared ?? bytes) ?? []) + [UInt8](repeating: 1, count: bytes)
     }
 
     @Test func `WAV files of one format form one audio stream; another format begins a new one`() throws {
-        let one = wav(bytes: 100, announced: 0)
+        let one = wav(bytes: 100, declared: 0)
         #expect(try speech([one + one, one]) == ["begin pcm16 22050", "100", "100", "100", "last 22050"])
         #expect(
             try speech([one, wav(rate: 96_000, bytes: 4)]) == [
@@ -90,7 +90,7 @@ import Testing
 
     @Test(arguments: ["audio/wav", "audio/x-wav", "application/octet-stream", "text/plain", "application/json"])
     func `a WAV file is recognized by its signature whatever the content type`(type: String) throws {
-        #expect(try speech([wav(bytes: 101, announced: 2_000_000_000)], type: type) == ["begin pcm16 22050", "100", "last 22050"])
+        #expect(try speech([wav(bytes: 101, declared: 2_000_000_000)], type: type) == ["begin pcm16 22050", "100", "last 22050"])
         #expect(throws: CallFailure.self) { _ = try speech([Array(#"{"error":{"message":"no"}}"#.utf8)], type: type) }
         #expect(throws: CallFailure.self) { _ = try speech([Array("RIFF".utf8)], type: type) }
     }
