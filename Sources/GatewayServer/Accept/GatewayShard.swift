@@ -26,13 +26,13 @@ package final class GatewayShard {
     /// Handles everything that is due on this event loop. Must be called every ``tickInterval``.
     package func tick() {
         let now = loop.tick()
-        connections.tick(now: now, restInterval: loop.settings.restInterval)
+        connections.tick(now: now, idleTickInterval: loop.settings.idleTickInterval)
         loop.upstreams.tick(now: now)
         // Every half second, so that a detached session ends at most a second after its deadline.
         if now >= nextDetachedTick {
-            let passed = max(.zero, now - nextDetachedTick) + Self.detachedTickInterval
+            let elapsed = max(.zero, now - nextDetachedTick) + Self.detachedTickInterval
             nextDetachedTick = now + Self.detachedTickInterval
-            sessions.tickDetached(now: now, passed: passed)
+            sessions.tickDetached(now: now, elapsed: elapsed)
         }
         if now >= nextAccounting {
             nextAccounting = now + .seconds(1)

@@ -24,20 +24,20 @@ package final class ConnectionTable {
     /// Ticks or aborts the connections whose deadline has passed.
     ///
     /// - Parameter interval: the time until the next tick of a connection without an earlier deadline
-    package func tick(now: Instant, restInterval interval: Instant.Duration) {
+    package func tick(now: Instant, idleTickInterval interval: Instant.Duration) {
         // A closed connection removes itself, and the last one moves to its index. That connection may wait for the next tick.
         var index = 0
         while index < connections.count {
             let connection = connections[index]
-            if connection.deadline <= now { handleDeadline(on: connection, now: now, restInterval: interval) }
+            if connection.deadline <= now { handleDeadline(on: connection, now: now, idleTickInterval: interval) }
             index += 1
         }
     }
 
-    private func handleDeadline(on connection: Connection, now: Instant, restInterval: Instant.Duration) {
+    private func handleDeadline(on connection: Connection, now: Instant, idleTickInterval: Instant.Duration) {
         switch connection.phase {
         case .webSocket:
-            connection.deadline = now + restInterval
+            connection.deadline = now + idleTickInterval
             connection.socket?.tick()
         case .handshake:
             connection.ended(reason: "tls handshake timeout")

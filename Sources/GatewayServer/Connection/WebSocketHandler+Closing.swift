@@ -34,7 +34,7 @@ extension WebSocketHandler {
         reader.discardMessages()
         // A flooding client won't stop, so nothing more is parsed, not even to find its close frame.
         if closing.code == .tooManyViolations { state = .closed(until: closeDeadline) }
-        connection.deadline = loop.effects.now + min(loop.settings.closeTimeout, loop.settings.restInterval)
+        connection.deadline = loop.effects.now + min(loop.settings.closeTimeout, loop.settings.idleTickInterval)
         disconnect()
     }
 

@@ -20,7 +20,7 @@ extension WebSocketHandler {
     }
 
     private func tickOpen() {
-        guard !isStuck() else { return slowConsumer() }
+        guard !isStuck() else { return failSlowConsumer() }
         guard application.tick() else { return }
         if loop.effects.closing == nil { tickHeartbeat() }
         // If the session ends at the same time, its close code takes precedence over the connection's age.

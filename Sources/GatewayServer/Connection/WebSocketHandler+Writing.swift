@@ -58,7 +58,7 @@ extension WebSocketHandler {
         }
         guard !isWritable else { return }
         bufferReplies(writing)
-        if case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes { slowConsumer() }
+        if case .open = state, backlog.readableBytes > loop.settings.socketQueueBytes { failSlowConsumer() }
     }
 
     private func write(_ output: ByteBuffer, context: ChannelHandlerContext) {
@@ -188,7 +188,7 @@ extension WebSocketHandler {
         return ConnectionReport(memory: memory, roundTripNanoseconds: heartbeat.smoothedNanoseconds)
     }
 
-    func slowConsumer() {
+    func failSlowConsumer() {
         application.fail(
             .slowConsumer, source: .client, close: .slowConsumer)
         if let closing = loop.effects.closing { begin(closing) }

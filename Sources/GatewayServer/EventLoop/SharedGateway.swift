@@ -6,6 +6,7 @@ import Synchronization
 package final class SharedGateway: Sendable {
     package let connectionLimits: ConnectionLimits
     package let sessions: SessionRegistry
+    /// The rate limiter of `limits.global_per_second`.
     package let global = SharedLimiter()
     /// The rate limiters of clients, which outlive their sessions.
     package let limiters = ClientLimiterTable()

@@ -76,11 +76,11 @@ package final class LocalSessionTable {
 
     /// Checks the deadlines of detached sessions.
     ///
-    /// - Parameter passed: the time since the last check
-    func tickDetached(now: Instant, passed: Instant.Duration) {
+    /// - Parameter elapsed: the time since the last check
+    func tickDetached(now: Instant, elapsed: Instant.Duration) {
         let isFailing = loop.shared.store?.acceptsWork == false
         for driver in drivers.values where !driver.isAttached {
-            if isFailing { driver.postponeExpiry(by: passed) }
+            if isFailing { driver.postponeExpiry(by: elapsed) }
             driver.tickDetached(now: now)
             driver.scheduleDemand()
         }

@@ -4,9 +4,9 @@ import Logging
 /// Attaching a session to a connection, and detaching it.
 extension SessionDriver {
     /// Attaches the session to a connection, which then calls ``open()``.
-    package func attach(to connection: Connection, as arrival: Arrival) {
+    package func attach(to connection: Connection, as kind: AttachmentKind) {
         self.connection = connection
-        self.arrival = arrival
+        attachmentKind = kind
         connection.sessionID = session.id
         session.path = connection.path
         let client = connection.client.key

@@ -9,7 +9,7 @@ extension SessionDriver: WebSocketApplication {
         let beginning: Session.Beginning
         var presented: TokenHash?
         var occurrence = Timeline.Occurrence.connected
-        switch arrival {
+        switch attachmentKind {
         case .new: beginning = .new
         case .newAfterFailedResume(let error): beginning = .newAfterFailedResume(error)
         case .resumed(let token, let last):

@@ -7,7 +7,7 @@ import NIOCore
 /// Belongs to one event loop permanently. A session that is resumed on another loop gets a new driver there.
 package final class SessionDriver {
     /// How the session was attached to its connection.
-    package enum Arrival {
+    package enum AttachmentKind {
         case new
         case newAfterFailedResume(ResumeError)
         /// Resumed by a token, after the last sequence number that the client received.
@@ -18,7 +18,7 @@ package final class SessionDriver {
     let sessions: LocalSessionTable
     var connection: Connection?
     var session: Session
-    var arrival: Arrival
+    var attachmentKind: AttachmentKind
     var commits = CommitMarks()
     /// Whether an operator erased the session: no report is kept.
     private var isErased = false
@@ -42,7 +42,7 @@ package final class SessionDriver {
         let loop = sessions.loop
         self.loop = loop
         self.sessions = sessions
-        arrival = .new
+        attachmentKind = .new
         coalescer = Coalescer(window: loop.settings.coalesce.nanoseconds)
         session = Session(id: id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: wall)
     }
@@ -52,7 +52,7 @@ package final class SessionDriver {
         let loop = sessions.loop
         self.loop = loop
         self.sessions = sessions
-        arrival = .new
+        attachmentKind = .new
         coalescer = transfer.coalescer
         session = Session(id: transfer.session.id, policy: loop.settings.session, global: loop.shared.global, now: loop.clock.now, wall: 0)
         swap(&session, &transfer.session)
@@ -71,7 +71,7 @@ package final class SessionDriver {
         let loop = sessions.loop
         self.loop = loop
         self.sessions = sessions
-        arrival = .new
+        attachmentKind = .new
         coalescer = Coalescer(window: loop.settings.coalesce.nanoseconds)
         session = Session(
             id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.effects.now, wall: loop.effects.wall)

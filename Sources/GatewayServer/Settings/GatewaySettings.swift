@@ -32,7 +32,7 @@ package struct GatewaySettings: Sendable {
 
     /// The interval between ticks of a connection without an earlier deadline, and thus the maximum delay of its deadlines: 100 ms if a heartbeat
     /// time or a timeout is 2 s or less, otherwise 500 ms.
-    package var restInterval: Instant.Duration {
+    package var idleTickInterval: Instant.Duration {
         let heartbeats = min(heartbeat.interval, heartbeat.timeout, heartbeat.staleAfter)
         return min(.nanoseconds(heartbeats), sendTimeout, closeTimeout) <= .seconds(2) ? .milliseconds(100) : .milliseconds(500)
     }

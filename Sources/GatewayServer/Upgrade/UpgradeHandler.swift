@@ -137,24 +137,25 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     }
 
     /// Begins a new session, immediately unless memory must be reclaimed first.
-    private func begin(_ request: UpgradeRequest, as arrival: SessionDriver.Arrival, head: HTTPRequestHead, context: ChannelHandlerContext)
-    {
-        guard loop.isShortOfMemory else { return beginImmediately(request, as: arrival, head: head, context: context) }
+    private func begin(
+        _ request: UpgradeRequest, as kind: SessionDriver.AttachmentKind, head: HTTPRequestHead, context: ChannelHandlerContext
+    ) {
+        guard loop.isShortOfMemory else { return beginImmediately(request, as: kind, head: head, context: context) }
         state = .resuming
         gate.beginBuffering()
         loop.reclaimForNewSession { [self] in
             guard case .resuming = state, context.channel.isActive else { return }
-            beginImmediately(request, as: arrival, head: head, context: context)
+            beginImmediately(request, as: kind, head: head, context: context)
         }
     }
 
     private func beginImmediately(
-        _ request: UpgradeRequest, as arrival: SessionDriver.Arrival, head: HTTPRequestHead, context: ChannelHandlerContext
+        _ request: UpgradeRequest, as kind: SessionDriver.AttachmentKind, head: HTTPRequestHead, context: ChannelHandlerContext
     ) {
         attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
             guard !loop.isShortOfMemory else { throw UpgradePolicy.insufficientMemory }
             guard let driver = sessions.begin(for: connection.client.key) else { throw UpgradePolicy.sessionLimit }
-            driver.attach(to: connection, as: arrival)
+            driver.attach(to: connection, as: kind)
             open(driver, request: request, limits: loop.settings.webSocket, context: context)
         }
     }

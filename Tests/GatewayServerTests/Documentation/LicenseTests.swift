@@ -7,7 +7,7 @@ import Testing
     private static let identifier = "SPDX-License-Identifier: Apache-2.0"
     private static let kinds: Set<String> = ["swift", "c", "h", "hpp", "cpp", "modulemap", "sh", "py", "yaml"]
 
-    /// The source files in a directory; not what builds leave there, and not the inputs of fuzzing.
+    /// Returns the source files in a directory, except build output and fuzzing inputs.
     private static func files(in directory: String) throws -> [String] {
         let root = Python.repository + "/" + directory
         return try FileManager.default.subpathsOfDirectory(atPath: root)
@@ -17,7 +17,7 @@ import Testing
     }
 
     @Test(arguments: ["Sources", "Tests", "deploy", "config"])
-    func `every source file names its license in its first line, or after the line that has to come first`(directory: String) throws {
+    func `every source file names its license in the first line, or after a line that must come first`(directory: String) throws {
         for file in try Self.files(in: directory) {
             var lines = try String(contentsOfFile: file, encoding: .utf8).split(
                 separator: "\n", maxSplits: 2, omittingEmptySubsequences: false)

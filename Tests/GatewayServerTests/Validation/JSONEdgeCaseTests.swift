@@ -5,7 +5,7 @@ import Testing
 /// Typical edge cases of JSON parsers, made from RFC 8259, each as the value of an unknown field in a message to an open session: accepted
 /// messages get a response, invalid JSON is rejected with `invalid_json`, and invalid UTF-8 closes the connection. Where the RFC leaves a
 /// choice, the cases document Parley's.
-@Suite struct JSONKindsTests {
+@Suite struct JSONEdgeCaseTests {
     private static let accepted = [
         // Numbers: the range of integers and doubles isn't checked (RFC 8259 §6 leaves it to the receiver).
         "9007199254740993", "-9223372036854775809", "18446744073709551616", "-1.0e+28", "1.0e+28", "123e65", "123.456e78", "1e-2", "0e+1",
