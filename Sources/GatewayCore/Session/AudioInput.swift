@@ -21,9 +21,9 @@ package struct AudioInput: Sendable {
         /// Number of chunks acknowledged by the last `ack`, and when it was sent.
         package var acknowledged: UInt64 = 0
         package var acknowledgedAt: Instant
-        /// Set until the client sends `from`.
+        /// Why frames are ignored until the client sends `from`; nil while they are accepted.
         package var wait: Wait?
-        /// A chunk was rejected or ignored, and the client hasn't resent it.
+        /// Whether a chunk was rejected or ignored that the client hasn't sent again.
         package var isIncomplete = false
         var clock: AudioStreamClock
         var frames: FrameAssembler
@@ -47,7 +47,7 @@ package struct AudioInput: Sendable {
         case ignoring(MessageID?)
     }
 
-    /// How to handle a binary frame.
+    /// The handling of a binary frame.
     package enum Verdict: Sendable {
         case stray
         case ignored

@@ -1,4 +1,4 @@
-/// Merges deltas of streamed texts that arrive within a time window, to send fewer messages (`delivery.coalesce`).
+/// A buffer that merges the deltas of streamed texts within a time window, to send fewer messages (`delivery.coalesce`).
 ///
 /// The first delta of a response is sent at once, because users notice how soon a response begins. Deltas that arrive within the window
 /// after a sent delta are merged, and sent at the end of the window or with the next event of the same request. The order within a request
@@ -22,7 +22,7 @@ package struct Coalescer: Sendable {
     /// When the first of the held deltas is due.
     package var deadline: Instant? { pending.lazy.filter { !$0.text.isEmpty }.map(\.due).min() }
 
-    /// Processes an event.
+    /// Emits an event, or holds it if it is a delta within the window.
     ///
     /// - Parameter emit: receives the events to send now, in order: none, the event, or the held text and then the event
     package mutating func process(_ event: consuming UpstreamEvent, at now: Instant, _ emit: (consuming UpstreamEvent) -> Void) {

@@ -7,16 +7,16 @@ package struct Effects: Sendable {
     package struct Reply: Sendable {
         package var start: Int
         package var count: Int
-        /// `session` and `auth` are never compressed: they contain secrets next to bytes that the client chooses.
+        /// False for `session` and `auth`, which contain secrets next to bytes that the client chooses.
         package var mayCompress: Bool
-        /// The reply depends on changes that aren't durable yet, and must not be sent before their commit.
+        /// Whether the reply depends on changes that aren't durable yet, and must not be sent before their commit.
         package var awaitsCommit: Bool
         /// The request that the reply acknowledges.
         package var request: RequestKey?
     }
 
     package var now = Instant(nanoseconds: 0)
-    /// The same moment on the clock that all event loops share. `now` stands still while the process is suspended.
+    /// The same moment on the clock that all event loops share. Unlike ``now``, it advances while the process is suspended.
     package var sharedNow = Instant(nanoseconds: 0)
     /// Unix milliseconds.
     package var wall: Int64 = 0
@@ -38,7 +38,7 @@ package struct Effects: Sendable {
     package var batch: StoreBatch?
     /// The state of the upstreams.
     package var upstream = UpstreamState.ready
-    /// The store can't commit at the moment: new requests and audio are rejected.
+    /// Whether new requests and audio are rejected because the store can't commit at the moment.
     package var rejectsWork = false
     /// Bytes left of `sessions.total_memory_budget`. At 0, new requests and audio are rejected.
     package var memoryLeft = Int.max
@@ -69,7 +69,7 @@ package struct Effects: Sendable {
             Reply(start: start, count: replyBytes.count - start, mayCompress: mayCompress, awaitsCommit: awaitsCommit, request: request))
     }
 
-    /// Whether there are replies and each of them must wait for the commit.
+    /// Whether there are replies and all of them must wait for the commit, without a close.
     package var awaitingCommitOnly: Bool { !replies.isEmpty && replies.allSatisfy(\.awaitsCommit) && closing == nil }
 
     /// Moves the replies that must wait for the commit into `held`.
@@ -97,19 +97,19 @@ package struct Effects: Sendable {
         commands.append(.audio(key, chunk: start..<audio.count))
     }
 
-    /// Removes the commands after they were performed.
+    /// Removes the commands once they are performed.
     package mutating func clearCommands() {
         commands.removeAll(keepingCapacity: true)
         audio.removeAll(keepingCapacity: audio.capacity <= 65_536)
     }
 
-    /// Removes the replies after they were sent.
+    /// Removes the replies once they are sent.
     package mutating func clearReplies() {
         replyBytes.removeAll(keepingCapacity: replyBytes.capacity <= 65_536)
         replies.removeAll(keepingCapacity: true)
     }
 
-    /// Removes the effects after they were performed. The buffers stay allocated.
+    /// Removes the effects once they are performed. The buffers stay allocated.
     package mutating func clear() {
         clearReplies()
         clearCommands()
@@ -122,7 +122,7 @@ package struct Effects: Sendable {
 
 /// Replies that wait for a commit. They aren't compressed yet, because other messages may be sent before them.
 package struct HeldReplies: Sendable {
-    /// The ticket that the commit returned.
+    /// The ticket of the commit that the replies wait for.
     package let ticket: UInt64
     package private(set) var bytes: [UInt8] = []
     package private(set) var replies: [Effects.Reply] = []

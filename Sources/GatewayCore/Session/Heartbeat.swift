@@ -52,6 +52,8 @@ package struct Heartbeat: Sendable {
         return true
     }
 
+    /// Returns the action that is due.
+    ///
     /// - Parameter canPing: false while the socket is full: then only ``Action/stale`` is checked.
     package mutating func tick(now: Instant, policy: Policy, canPing: Bool = true) -> Action {
         if now.nanoseconds(since: lastReceived) >= policy.staleAfter { return .stale }

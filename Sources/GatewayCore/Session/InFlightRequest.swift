@@ -3,32 +3,32 @@ package struct InFlightRequest: Sendable {
     package let key: RequestKey
     package let id: MessageID
     package internal(set) var startedAt: Instant
-    /// When its audio input ended.
+    /// When the audio input ended.
     var inputEndedAt: Instant?
-    /// When its response began.
+    /// When the first event of the response was received.
     var responseBeganAt: Instant?
     /// Bytes of `meta`, `lang` and `voice`, which the upstream receives with the request.
     package let extraBytes: Int
     /// Deltas of a streamed response, for the history.
     package var responseText: [UInt8] = []
-    /// The response was too long for the history, which keeps its beginning.
-    package var isResponseCut = false
-    /// Audio of the request.
+    /// Whether the response was too long for the history, which contains only its beginning.
+    package var isResponseTruncated = false
+    /// The amount of audio of the request.
     var audio = History.Audio()
-    /// Audio of the response.
+    /// The amount of audio of the response.
     var responseAudio = History.Audio()
     var responseClock: AudioStreamClock?
-    /// The history has an entry with the latency of the response, or doesn't need one.
+    /// Whether the history has an entry with the latency of the response, or doesn't need one.
     var hasLatencyEntry = false
-    /// An event of its response was received.
+    /// Whether an event of the response was received.
     package var hasResponse = false
-    /// The response contains text other than white space, or audio.
+    /// Whether the response contains text other than white space, or audio.
     var hasOutput = false
     /// The record to store; nil once it is in a batch, and without a store.
     var record: [UInt8]?
     /// Number of stored audio chunks; nil before the first chunk and for a text.
     package var storedChunks: UInt64?
-    /// Its audio input has ended.
+    /// Whether the audio input has ended.
     package var inputEnded = false
 
     init(key: RequestKey, id: MessageID, startedAt: Instant, extraBytes: Int) {
@@ -38,14 +38,14 @@ package struct InFlightRequest: Sendable {
         self.extraBytes = extraBytes
     }
 
-    /// Memory counted for a request in addition to its bytes, until it completes.
+    /// Bytes counted for a request in flight in addition to its content.
     static let baseBytes = 1024
 
     /// Bytes held for the request. The record exists until it is added to a batch, which may wait for the disk.
     var footprint: Int { Self.baseBytes + extraBytes + responseText.capacity + (record?.capacity ?? 0) }
 
     /// Sets ``hasOutput`` when the text contains more than white space.
-    mutating func note(_ text: [UInt8]) { hasOutput = hasOutput || text.contains { $0 > 0x20 } }
+    mutating func detectOutput(in text: [UInt8]) { hasOutput = hasOutput || text.contains { $0 > 0x20 } }
 
     /// Returns the latency of the response, whose last message is sent at `now`.
     func latency(now: Instant) -> History.Latency {

@@ -16,7 +16,7 @@ package struct MemoryUsage: Sendable {
     package var duplicateIDs = 0
     package var upstreamQueue = 0
     package var requests = 0
-    /// Collected audio and waiting responses, as reported by the upstream link.
+    /// Responses that the session hasn't consumed yet, and audio collected for upstreams.
     package var upstreamAnswers = 0
     /// Bytes counted for the session itself.
     package static let base = 1024

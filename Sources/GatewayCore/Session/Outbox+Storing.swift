@@ -35,9 +35,9 @@ extension Outbox {
     /// Restores the stored state and messages.
     mutating func restore(_ reader: inout RecordReader, messages: [StoredSession.Record]) throws(RecordError) {
         let last: UInt64 = try reader.fixed()
-        let gone: UInt64 = try reader.fixed()
+        let removedThrough: UInt64 = try reader.fixed()
         let acknowledged: UInt64 = try reader.fixed()
-        var previous = gone
+        var previous = removedThrough
         for message in messages {
             var reader = RecordReader(message.bytes)
             guard let kind = Kind(rawValue: try reader.fixed()), message.number > previous, message.number <= last else {
@@ -51,7 +51,7 @@ extension Outbox {
             }
         }
         lastSequence = last
-        removedThrough = gone
+        self.removedThrough = removedThrough
         self.acknowledged = acknowledged
         stored = (messages.first?.number ?? last &+ 1, last)
         detach()

@@ -22,9 +22,9 @@ package struct Outbox: Sendable {
     private var unwrittenBytes = 0
     /// The highest sequence number that the client has acknowledged.
     var acknowledged: UInt64 = 0
-    /// Entries were dropped from the middle since the last ``store(of:into:)``.
+    /// Whether entries were dropped from the middle since the last ``store(of:into:)``.
     var hasGaps = false
-    /// The state of the store: entries before `first` are removed, entries up to `last` are put.
+    /// The state of the store: entries before `first` have been removed, and entries up to `last` have been put.
     var stored: (first: UInt64, last: UInt64) = (0, 0)
     /// The highest sequence number of a removed message, acknowledged or dropped.
     var removedThrough: UInt64 = 0
@@ -94,10 +94,10 @@ package struct Outbox: Sendable {
 
     /// Handles a new connection whose client has received everything up to `last`: the later messages wait, again or for the first time.
     ///
-    /// After a loss, the first message is JSON, because only JSON may skip numbers, and frames of an audio response whose opening was
-    /// dropped are dropped too.
+    /// After a loss, frames of an audio response whose opening was dropped are dropped, too. The first message is then JSON, because only
+    /// JSON may skip numbers.
     ///
-    /// - Parameter last: at most ``lastSequence``; nil when the client sent none: the highest acknowledged number is used then.
+    /// - Parameter last: at most ``lastSequence``; nil when the client sent none: then the highest acknowledged number is used.
     /// - Returns: whether messages after `last` were dropped.
     package mutating func rewind(after last: UInt64?) -> Bool {
         detach()
@@ -112,16 +112,16 @@ package struct Outbox: Sendable {
 
     /// Drops the waiting messages of a cancelled request. The JSON message that follows skips their numbers.
     ///
-    /// A binary frame can't skip numbers: a JSON message that is directly followed by a frame of another request is sent nevertheless.
+    /// A binary frame can't skip numbers, so a JSON message directly before a frame of another request is sent nevertheless.
     package mutating func dropWaiting(of request: RequestKey) {
         guard (written..<ring.count).contains(where: { ring.tag(at: $0).request == request }) else { return }
         retainEntries { outbox, index in
-            index < outbox.written || outbox.ring.tag(at: index).request != request || outbox.numbersForeignFrame(index)
+            index < outbox.written || outbox.ring.tag(at: index).request != request || outbox.precedesForeignFrame(index)
         }
     }
 
-    /// Whether the message at `index` is JSON and numbers the binary frame of another request that directly follows it.
-    private func numbersForeignFrame(_ index: Int) -> Bool {
+    /// Whether the message at `index` is JSON and directly followed by a binary frame of another request.
+    private func precedesForeignFrame(_ index: Int) -> Bool {
         guard index + 1 < ring.count, ring.tag(at: index).kind != .binary else { return false }
         let next = ring.tag(at: index + 1)
         return next.kind == .binary && next.request != ring.tag(at: index).request
@@ -133,7 +133,7 @@ package struct Outbox: Sendable {
         retainEntries { outbox, index in index > opening || outbox.ring.tag(at: index).kind != .binary }
     }
 
-    /// Drops the entries for which `isRetained` returns false, which must be waiting ones.
+    /// Drops the entries for which `isRetained` returns false. Only waiting entries may be dropped.
     private mutating func retainEntries(_ isRetained: (borrowing Outbox, Int) -> Bool) {
         var retained = RecordRing<Tag>()
         for index in 0..<ring.count {

@@ -12,7 +12,8 @@ package struct RecentIDs: Sendable {
     }
 
     private var ring = RecordRing<Tag>()
-    /// The hash index: serial numbers of ids, plus one; 0 is a free slot. Its count is a power of two; at most half of the slots are used.
+    /// The hash index. A slot holds the serial number of an id plus one; 0 if it is free. The number of slots is a power of two, at least
+    /// twice the number of ids.
     private var slots: [UInt32] = []
     /// The serial number of the oldest id in the ring.
     private var oldest: UInt32 = 0

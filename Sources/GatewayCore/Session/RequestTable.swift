@@ -1,6 +1,6 @@
 /// The requests of a session that are in flight, oldest first, and the accepted messages that aren't durable yet.
 ///
-/// The table also numbers the requests and counts the bytes queued for the upstream. A session has few requests in flight, so that a linear
+/// The table also numbers the requests and counts the bytes queued for the upstream. A session has few requests in flight, so a linear
 /// search suffices.
 package struct RequestTable: Sendable {
     /// An accepted message that isn't durable, and therefore not acknowledged, yet: a request, or the end of a recording.
@@ -58,6 +58,7 @@ package struct RequestTable: Sendable {
 
     // MARK: The upstream's queue
 
+    /// Adds `count` bytes, which are sent to the upstream, to the queue.
     mutating func queue(_ count: Int) { queuedBytes += count }
 
     /// Removes `count` bytes, which the upstream has consumed, from the queue.

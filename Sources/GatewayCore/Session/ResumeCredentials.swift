@@ -1,7 +1,7 @@
-/// The tokens that can resume a session: the newest, and, until the client confirms it, the one that was presented for it.
+/// The tokens that can resume a session: the newest token and, until the client confirms it, the token presented in exchange.
 ///
-/// A token stays valid until its successor is confirmed, by an `ack` on the new connection or by presenting the successor: the message with
-/// the successor can get lost. At most two tokens are valid at a time.
+/// A token stays valid until its successor is confirmed, by an `ack` on the new connection or by presenting the successor, because the
+/// message with the successor can get lost. At most two tokens are valid at a time.
 package struct ResumeCredentials: Sendable {
     /// The token issued last; nil before the first.
     package private(set) var newest: TokenHash?
@@ -16,7 +16,7 @@ package struct ResumeCredentials: Sendable {
         return isNewest || isPresented
     }
 
-    /// Issues another token, for `token` or at the beginning of the session. Only these two remain valid.
+    /// Issues a token: in exchange for `token`, or the session's first if nil. Only these two remain valid.
     package mutating func issue(_ successor: TokenHash, for token: TokenHash?) {
         presented = token
         newest = successor

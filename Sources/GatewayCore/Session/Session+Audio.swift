@@ -30,7 +30,7 @@ extension Session {
         endInput(of: key, effects: &effects)
     }
 
-    /// Checks every condition for an opening. The limits are charged only when all conditions are met.
+    /// Checks every condition for an opening, and rejects it if one isn't met. Limits are charged only when all are met.
     ///
     /// - Parameter duration: set to the duration of the recording, in nanoseconds
     private mutating func admit(
@@ -95,13 +95,13 @@ extension Session {
         if audioInput.accept(now: effects.now) { acknowledge(stream.id, chunks: number, effects: &effects) }
     }
 
-    /// Counts a frame that is ignored silently. A flood of them closes the connection, like a flood of rejected messages.
+    /// Charges a frame that is ignored silently. Frames over a limit count as rejections, so a flood closes the connection.
     private mutating func ignore(isOverBytes: Bool, effects: inout Effects) {
         if admit(.chunk, effects: effects) != nil || isOverBytes { countRejection(effects: &effects) }
     }
 
-    /// Rejects or ignores a compressed binary message that wasn't inflated, because of ``isOverBytes(effects:)`` or without
-    /// ``acceptsBinary``.
+    /// Rejects or ignores a compressed binary message that wasn't inflated, because ``isOverBytes(effects:)`` was true or
+    /// ``acceptsBinary`` false.
     mutating func rejectSkippedBinary(effects: inout Effects) {
         counts.messagesIn &+= 1
         lastMessageAt = effects.now
@@ -178,7 +178,7 @@ extension Session {
             if stream.isIncomplete { failIncomplete(stream, effects: &effects) } else { endInput(of: stream.key, effects: &effects) }
             audioInput.end()
         case .ignoring(let ignored) where ignored == nil || ignored == id:
-            // The rejected or repeated opening got its reply already.
+            // The rejected or repeated opening already got its reply.
             audioInput.end()
         default:
             reject(.unknownStream, param: "/id", id: id, effects: &effects)

@@ -46,7 +46,7 @@ extension Session {
         effects.commands.append(.cancel(key, playedMilliseconds: playedMilliseconds))
         outbox.dropWaiting(of: key)
         if audioInput.stream?.key == key { audioInput.abandon() }
-        // A text that is cancelled before its response is withdrawn. Audio isn't: a user who keeps speaking still means what was said.
+        // Later requests exclude a text cancelled before its response, but include audio: users who keep speaking still meant it.
         if !hasOutput, !hasAudio { history.setInclusion(.excluded, of: key) }
         finish(key, effects: &effects)
         sequence(StatusMessage(id, "cancelled", end: .done(nil)), request: nil, effects: &effects)
@@ -63,7 +63,7 @@ extension Session {
         effects.closing = Closing(code: .normal, reason: "bye")
     }
 
-    /// Charges the limit that `ping`, `status`, `cancel` and `auth` share.
+    /// Charges the limit that `ping`, `status`, `cancel` and `auth` share. Rejects a message over the limit and returns false.
     private mutating func admitControl(id: MessageID?, effects: inout Effects) -> Bool {
         guard let wait = admit(.control, effects: effects) else { return true }
         rejectRate(.controlRate, id: id, wait: wait, effects: &effects)

@@ -3,7 +3,7 @@ extension Session {
     static let longestNotice = Instant.Duration.seconds(30)
     static let shortestNotice = Instant.Duration.seconds(1)
 
-    /// Handles due deadlines: acknowledgements of audio, held playback progress, the session's end. To be called about every 100 ms.
+    /// Handles due deadlines: acknowledgements of audio, held playback progress, the session's end. Must be called about every 100 ms.
     package mutating func tick(effects: inout Effects) {
         if let due = audioInput.acknowledgeDeadline, effects.now >= due, let stream = audioInput.stream {
             acknowledge(stream.id, chunks: stream.accepted, effects: &effects)
@@ -12,21 +12,21 @@ extension Session {
         if isExpired(at: effects.now) {
             end(.sessionExpired, source: .gateway, close: .sessionExpired, effects: &effects)
         } else {
-            announceEnd(effects: &effects)
+            announceExpiry(effects: &effects)
         }
     }
 
     /// Sends a `goaway` once, shortly before `sessions.ttl` ends the session (protocol page, `goaway`).
-    private mutating func announceEnd(effects: inout Effects) {
-        guard !hasAnnouncedEnd, policy.lifetime != .max else { return }
+    private mutating func announceExpiry(effects: inout Effects) {
+        guard !hasAnnouncedExpiry, policy.lifetime != .max else { return }
         let lifetime = Instant.Duration.nanoseconds(policy.lifetime)
-        let left = lifetime - (effects.now - startedAt)
-        guard left <= max(min(lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
-        hasAnnouncedEnd = true
-        goAway(reason: "session_expires", deadlineMilliseconds: left.milliseconds, effects: &effects)
+        let remaining = lifetime - (effects.now - startedAt)
+        guard remaining <= max(min(lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
+        hasAnnouncedExpiry = true
+        goAway(reason: "session_expires", deadlineMilliseconds: remaining.milliseconds, effects: &effects)
     }
 
-    /// Whether the session has expired: `sessions.ttl`, `sessions.idle`, or while detached `sessions.resume_window`.
+    /// Whether the session has reached `sessions.ttl`, `sessions.idle` or, while detached, `sessions.resume_window`.
     package func isExpired(at now: Instant) -> Bool {
         if let detachedAt, now.nanoseconds(since: detachedAt) >= policy.resumeWindow { return true }
         return (policy.lifetime != .max && now.nanoseconds(since: startedAt) >= policy.lifetime)

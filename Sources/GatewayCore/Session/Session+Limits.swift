@@ -1,5 +1,5 @@
 extension Session {
-    /// Assigns the session to the client of its connection, for which its resources are counted from now on.
+    /// Assigns the session to the client of its connection. The session's resources count against that client from now on.
     ///
     /// - Parameter limiters: the client's limiters; nil limits only the session itself
     package mutating func assign(to client: ClientKey, limiters: ClientLimiters?) {
@@ -21,9 +21,9 @@ extension Session {
         admission.remaining(limit, now: effects.now, sharedNow: effects.sharedNow)
     }
 
-    /// Whether a WebSocket ping or pong is within `limits.bytes_per_second`.
+    /// Charges `limits.bytes_per_second` for a WebSocket ping or pong, and returns whether the frame is within the limit.
     ///
-    /// Control frames aren't messages, and no other limit applies to them, so each is charged at least ``controlFrameBytes`` for its cost.
+    /// No other limit applies to control frames, so each is charged at least ``controlFrameBytes`` for the work that it causes.
     /// A frame over the limit counts as a rejection, but no error is sent: WebSocket libraries send these frames without the application's
     /// knowledge.
     package mutating func admitsControlFrame(of byteCount: Int, effects: inout Effects) -> Bool {
@@ -44,8 +44,8 @@ extension Session {
         if admit(.byte, Int64(byteCount), effects: effects) != nil { countRejection(effects: &effects) }
     }
 
-    /// Rejects a compressed message that wasn't inflated, because of ``isOverBytes(effects:)`` or, if binary, without ``acceptsBinary``. Its
-    /// id is unknown.
+    /// Rejects a compressed message that wasn't inflated, because ``isOverBytes(effects:)`` was true or, for a binary message,
+    /// ``acceptsBinary`` false. The id of the message is unknown.
     package mutating func rejectSkipped(isBinary: Bool, effects: inout Effects) {
         if isBinary { return rejectSkippedBinary(effects: &effects) }
         counts.messagesIn &+= 1

@@ -7,7 +7,7 @@ extension Session {
         memoryPeak = max(memoryPeak, memoryUsage.total)
     }
 
-    /// Recounts the memory usage, except for the connection's part, which the connection handler updates.
+    /// Returns the memory usage, recounted. The parts of the connection and the upstream link are kept as they were last reported.
     // Without inlining, the call would copy the whole session (3 KB).
     @inline(__always)
     package func currentMemoryUsage() -> MemoryUsage {
@@ -50,7 +50,7 @@ extension Session {
     private mutating func hasOwnMemory(for count: Int, id: MessageID, chunk: UInt64?, effects: inout Effects) -> Bool {
         guard policy.memoryBudget != .max else { return true }
         updateMemoryUsage()
-        // The message waits for the upstream, and its response, of about the same length, for the client.
+        // The message waits for the upstream; its response, of about the same length, waits for the client.
         let added = InFlightRequest.baseBytes + count + outbox.growth(adding: count + Self.envelopeBytes)
         if memoryUsage.total + added <= policy.memoryBudget - history.growth(adding: count) { return true }
         history.prune()

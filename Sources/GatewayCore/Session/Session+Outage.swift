@@ -1,4 +1,5 @@
-/// Messages whose commit fails. An `ack` means that a message is stored, so an accepted message that can't be stored is rejected after all.
+/// The handling of failed commits. An `ack` means that a message is stored, so an accepted message whose commit fails is rejected after
+/// all.
 extension Session {
     /// Number of requests and ends of recordings accepted so far.
     package var acceptedCount: UInt64 { inFlight.acceptedCount }
@@ -6,10 +7,10 @@ extension Session {
     /// Marks the first `count` accepted messages as durable.
     package mutating func markCommitted(first count: UInt64) { inFlight.markCommitted(first: count) }
 
-    /// Rejects with `overloaded` every accepted message that isn't durable. Its id is removed, so that the client can send it again under
-    /// the same id. An open stream waits for `from`, as after a rejected chunk.
+    /// Rejects every accepted message that isn't durable, with `overloaded`. The message's id is removed, so that the client can send the
+    /// message again under the same id. An open stream waits for `from`, as after a rejected chunk.
     ///
-    /// - Returns: the rejected requests. Their acknowledgements must not be sent any more.
+    /// - Returns: the rejected requests, whose acknowledgements must not be sent.
     package mutating func rejectUncommitted(effects: inout Effects) -> Set<RequestKey> {
         let rejected = inFlight.removePendingCommits()
         var keys: Set<RequestKey> = []

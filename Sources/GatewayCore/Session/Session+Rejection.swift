@@ -28,7 +28,7 @@ extension Session {
         if fault.isAudio, fault.replyTo == nil || audioInput.stream?.id != fault.replyTo { audioInput.ignoreOpening(fault.replyTo) }
     }
 
-    /// Rejects a message that exceeds a limit. It isn't a violation, but counts toward `limits.refusals_per_minute`.
+    /// Rejects a message that exceeds a limit. The rejection isn't a violation, but counts toward `limits.refusals_per_minute`.
     ///
     /// - Parameter wait: the time until the same message would be admitted
     mutating func rejectRate(
@@ -52,7 +52,7 @@ extension Session {
         return "\(whole).\(digits)"
     }
 
-    /// Rejects a parsed message of any type.
+    /// Rejects a parsed message of any type because it exceeds a limit.
     mutating func rejectRate(_ rejected: ClientMessage, _ reason: ErrorReason, wait: LimitWait, effects: inout Effects) {
         let id: MessageID? =
             switch rejected {

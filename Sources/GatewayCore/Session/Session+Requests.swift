@@ -2,19 +2,19 @@ extension Session {
     /// Adds an accepted request to the requests in flight, and sends it to the upstream.
     mutating func begin(_ request: consuming UpstreamRequest, kind: RecentIDs.Kind, effects: inout Effects) {
         recentIDs.insert(request.id, kind: kind)
-        var flight = InFlightRequest(key: request.key, id: request.id, startedAt: effects.now, extraBytes: request.extraBytes)
+        var entry = InFlightRequest(key: request.key, id: request.id, startedAt: effects.now, extraBytes: request.extraBytes)
         if effects.batch != nil {
             var record: [UInt8] = []
             request.append(to: &record)
-            flight.record = record
+            entry.record = record
             inFlight.addPendingCommit(request.key, request.id)
         }
-        inFlight.insert(flight)
+        inFlight.insert(entry)
         changes &+= 1
         effects.commands.append(.start(request))
     }
 
-    /// Removes a request from the requests in flight.
+    /// Removes a request that has ended from the requests in flight and the store, and adds its remaining parts to the history.
     mutating func finish(_ key: RequestKey, effects: inout Effects) {
         guard let index = inFlight.index(of: key) else { return }
         if let chunks = inFlight[index].storedChunks {

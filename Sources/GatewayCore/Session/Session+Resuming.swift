@@ -19,7 +19,7 @@ extension Session {
     /// Whether a client that has received everything up to `last` can belong to this session.
     package func canResume(after last: UInt64?) -> Bool { last.map { $0 <= outbox.lastSequence } ?? true }
 
-    /// Attaches the session to a new connection. Messages after `last` are to be written to it.
+    /// Attaches the session to a new connection. Messages after `last` wait for it, again or for the first time.
     ///
     /// - Parameters:
     ///   - last: a number for which ``canResume(after:)`` is true
@@ -30,7 +30,7 @@ extension Session {
         detachedAt = nil
         changes &+= 1
         connectedAt = wall
-        hasAnnouncedEnd = false
+        hasAnnouncedExpiry = false
         audioInput.suspend()
         return outbox.rewind(after: last)
     }
@@ -44,7 +44,7 @@ extension Session {
         if credentials.confirm() { changes &+= 1 }
     }
 
-    /// Issues another resume token, for `token` or at the beginning of the session.
+    /// Issues a resume token: in exchange for `token`, or the session's first if nil.
     package mutating func issue(_ successor: TokenHash, for token: TokenHash?) {
         credentials.issue(successor, for: token)
         changes &+= 1

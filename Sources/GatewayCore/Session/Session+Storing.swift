@@ -68,10 +68,10 @@ extension Session {
         }
     }
 
-    /// Restores a stored session, detached, into one that was just created.
+    /// Restores a stored session into a newly created one. The session is detached.
     ///
-    /// Requests in flight are started again by `commands`, under the same keys. Requests whose response had begun fail with a retryable
-    /// error instead, because the upstream's new response would differ from the part already sent.
+    /// ``Effects/commands`` start the requests in flight again, under the same keys. Requests whose response had begun fail with a
+    /// retryable error instead, because the upstream's new response would differ from the part already sent.
     ///
     /// - Throws: ``RecordError`` when the records are inconsistent. The session is unusable then.
     package mutating func restore(_ stored: StoredSession, effects: inout Effects) throws(RecordError) {
@@ -106,15 +106,15 @@ extension Session {
         if let newest = tokens[0] { credentials.issue(newest, for: tokens[1]) }
         try restoreCounts(&reader)
         memoryPeak = Int(truncatingIfNeeded: try reader.fixed(UInt64.self))
-        let since = max(.zero, now - instant(writtenAt)).nanoseconds
+        let elapsed = max(.zero, now - instant(writtenAt)).nanoseconds
         try admission.restoreLimiters { (limiter) throws(RecordError) in
-            limiter.restore(owed: .nanoseconds(max(0, try reader.fixed(Int64.self) &- since)), at: now)
+            limiter.restore(owed: .nanoseconds(max(0, try reader.fixed(Int64.self) &- elapsed)), at: now)
         }
-        let open = try reader.fixed(UInt8.self)
-        if open != 0 {
+        let streamState = try reader.fixed(UInt8.self)
+        if streamState != 0 {
             audioInput.restore(
                 id: try reader.id(), key: RequestKey(number: try reader.fixed()), format: try AudioFormat(&reader),
-                accepted: try reader.fixed(), isIncomplete: open == 2, now: now)
+                accepted: try reader.fixed(), isIncomplete: streamState == 2, now: now)
         }
         try recentIDs.restore(stored.records[.id] ?? [])
         try history.restore(stored.records[.history] ?? [])
@@ -148,19 +148,19 @@ extension Session {
         guard let record = stored.records[.request]?.first(where: { $0.number == key.number }) else { throw RecordError() }
         let request = try UpstreamRequest(key: key, record: record.bytes)
         let chunks = stored.records[.chunk]?.filter { key.chunks.contains($0.number) } ?? []
-        var flight = InFlightRequest(key: key, id: request.id, startedAt: startedAt, extraBytes: request.extraBytes)
-        flight.hasResponse = hasResponse
-        flight.inputEnded = inputEnded
-        flight.storedChunks = chunks.isEmpty ? nil : UInt64(chunks.count)
+        var entry = InFlightRequest(key: key, id: request.id, startedAt: startedAt, extraBytes: request.extraBytes)
+        entry.hasResponse = hasResponse
+        entry.inputEnded = inputEnded
+        entry.storedChunks = chunks.isEmpty ? nil : UInt64(chunks.count)
         let format: AudioFormat? = if case .audio(let format) = request.input { format } else { nil }
         var clock = format.map { AudioStreamClock(format: $0) }
         for chunk in chunks {
-            chunk.bytes.withRawSpan { flight.audio.add($0, lasting: clock?.nanoseconds(adding: $0) ?? 0) }
+            chunk.bytes.withRawSpan { entry.audio.add($0, lasting: clock?.nanoseconds(adding: $0) ?? 0) }
         }
-        inFlight.insert(flight)
+        inFlight.insert(entry)
         guard !hasResponse else {
-            let lost = UpstreamEvent.Content.failure(.gatewayRestarted, retryAfterMilliseconds: 0)
-            return receive(UpstreamEvent(key, lost, isLast: true), effects: &effects)
+            let failure = UpstreamEvent.Content.failure(.gatewayRestarted, retryAfterMilliseconds: 0)
+            return receive(UpstreamEvent(key, failure, isLast: true), effects: &effects)
         }
         if case .text(let text) = request.input { inFlight.queue(text.count) }
         effects.commands.append(.start(request))

@@ -22,7 +22,7 @@ extension Session {
         begin(consume request, kind: .text, effects: &effects)
     }
 
-    /// Whether an id is new. Acknowledges a repeated message, and rejects an id that belongs to another kind of message.
+    /// Returns whether an id is new. Acknowledges a repeated message, and rejects an id that belongs to another kind of message.
     mutating func isNew(_ id: MessageID, kind: RecentIDs.Kind, effects: inout Effects) -> Bool {
         guard let known = recentIDs.kind(of: id) else { return true }
         if known == kind {

@@ -1,8 +1,8 @@
 extension Session {
     /// Returns how many events the upstream may send, at most `limit` and at most what fits into the outbox.
     ///
-    /// None are wanted while `delivery.socket_queue_bytes` wait for the socket, or while less than a quarter of the memory budget is free,
-    /// which is reserved for data that can't be throttled.
+    /// Returns 0 while `delivery.socket_queue_bytes` or more wait for the socket of an attached session, and while less than a quarter of
+    /// the memory budget is free. That quarter is reserved for data that can't be throttled.
     package func wantedEvents(upTo limit: Int, socketQueueBytes: Int) -> Int {
         guard detachedAt != nil || outbox.waitingBytes < socketQueueBytes else { return 0 }
         guard policy.memoryBudget == .max || memoryUsage.total < policy.memoryBudget / 4 * 3 else { return 0 }
@@ -39,11 +39,11 @@ extension Session {
         }
         switch consume content {
         case .text(let text, let final):
-            inFlight[index].note(text)
+            inFlight[index].detectOutput(in: text)
             addToHistory(text, final: final, isLast: isLast, index: index, effects: &effects)
             sequence(TextMessage(id, text, isFinal: final, end: isLast ? .done(epilogue) : .open), request: request, effects: &effects)
         case .unsentText(let text):
-            inFlight[index].note(text)
+            inFlight[index].detectOutput(in: text)
             addToHistory(text, final: false, isLast: false, index: index, effects: &effects)
         case .transcript(let text, let final, let confidence, let start, let end):
             if final { addToHistory(transcript: text, isLast: isLast, index: index, effects: effects) }
@@ -73,8 +73,8 @@ extension Session {
         case .failure(let reason, let retryAfter, let isRetryable):
             isLast = true
             let error = GatewayError(
-                reason, source: reason.code.isOfClient ? .client : .upstream, replyTo: id, retryAfter: retryAfter, isRetryable: isRetryable,
-                correlationID: epilogue?.correlationID ?? effects.correlationID())
+                reason, source: reason.code.isClientFault ? .client : .upstream, replyTo: id, retryAfter: retryAfter,
+                isRetryable: isRetryable, correlationID: epilogue?.correlationID ?? effects.correlationID())
             fail(request, error, epilogue, effects: &effects)
             hasFailed = true
         }
@@ -108,8 +108,8 @@ extension Session {
         responseDelay = responseDelay.map { $0 + (delay - $0) / 8 } ?? delay
     }
 
-    /// How long an acknowledgement may be delayed to share a write with the response, in nanoseconds: twice the usual delay of responses,
-    /// up to what users don't notice. Nil when responses take longer, or when more than the acceptance of a text is to be sent.
+    /// How long the `ack` of a text may be delayed to share a write with the response, in nanoseconds: twice the usual delay of responses,
+    /// at most 100 ms, which users don't notice. Nil when responses take longer, messages wait for the socket, or an audio stream is open.
     ///
     /// TCP delays acknowledgements likewise (RFC 9293 §3.8.6.3). A separate write costs as much as all other work for a text.
     package var acknowledgementDelay: Int64? {
@@ -133,7 +133,7 @@ extension Session {
         sequence(ErrorMessage(error, showsDetails: effects.showsDetails, end: .done(epilogue)), request: request, effects: &effects)
     }
 
-    /// Sets which part of a completed request later requests include.
+    /// Sets whether later requests include a completed request in their conversation.
     private mutating func setInclusion(at index: Int, hasFailed: Bool, finish: FinishReason?) {
         let (key, hasOutput) = (inFlight[index].key, inFlight[index].hasOutput)
         // A content filter that blocked a text once would block every later request that includes it.
@@ -143,12 +143,14 @@ extension Session {
 
     /// Adds a text to the history. The deltas of a streamed response become one entry.
     private mutating func addToHistory(_ text: [UInt8], final: Bool, isLast: Bool, index: Int, effects: inout Effects) {
-        let isWhole = final && inFlight[index].responseText.isEmpty && !inFlight[index].isResponseCut
+        let isWhole = final && inFlight[index].responseText.isEmpty && !inFlight[index].isResponseTruncated
         // Truncated at the first delta that doesn't fit: a text with a gap was never sent.
-        if !isWhole, !inFlight[index].isResponseCut, inFlight[index].responseText.count + text.count <= min(policy.historyBytes, 1 << 20) {
+        if !isWhole, !inFlight[index].isResponseTruncated,
+            inFlight[index].responseText.count + text.count <= min(policy.historyBytes, 1 << 20)
+        {
             inFlight[index].responseText += text
         } else if !isWhole {
-            inFlight[index].isResponseCut = true
+            inFlight[index].isResponseTruncated = true
         }
         guard final else { return }
         var tag = History.Tag(.upstream, at: effects.wall, request: inFlight[index].key)
@@ -157,42 +159,42 @@ extension Session {
             inFlight[index].hasLatencyEntry = true
         }
         if isWhole { return text.withRawSpan { history.append($0, tag) } }
-        let answer = inFlight[index].responseText
+        let response = inFlight[index].responseText
         inFlight[index].responseText = []
-        inFlight[index].isResponseCut = false
-        answer.withRawSpan { history.append($0, tag) }
+        inFlight[index].isResponseTruncated = false
+        response.withRawSpan { history.append($0, tag) }
     }
 
     /// Adds the latency of a completed response to the history, as part of its last entry.
     private mutating func recordLatency(at index: Int, effects: inout Effects) {
         guard !inFlight[index].hasLatencyEntry else { return }
         inFlight[index].hasLatencyEntry = true
-        let flight = inFlight[index]
-        var tag = History.Tag(.upstream, at: effects.wall, latency: flight.latency(now: effects.now), request: flight.key)
+        let request = inFlight[index]
+        var tag = History.Tag(.upstream, at: effects.wall, latency: request.latency(now: effects.now), request: request.key)
         inFlight[index].responseText = []
         inFlight[index].responseAudio = History.Audio()
-        if flight.responseAudio.bytes > 0 {
-            flight.responseText.withRawSpan { history.append($0, .init(.upstream, at: effects.wall, request: flight.key)) }
-            (tag.kind, tag.audio) = (.audio, flight.responseAudio)
+        if request.responseAudio.bytes > 0 {
+            request.responseText.withRawSpan { history.append($0, .init(.upstream, at: effects.wall, request: request.key)) }
+            (tag.kind, tag.audio) = (.audio, request.responseAudio)
             history.append(RawSpan(), tag)
         } else {
-            flight.responseText.withRawSpan { history.append($0, tag) }
+            request.responseText.withRawSpan { history.append($0, tag) }
         }
     }
 
     /// Adds the amount of a request's audio input to the history.
-    mutating func addAudioToHistory(of flight: InFlightRequest, wall: Int64) {
-        history.append(RawSpan(), .init(.client, .audio, at: wall, audio: flight.audio, request: flight.key))
+    mutating func addAudioToHistory(of request: InFlightRequest, wall: Int64) {
+        history.append(RawSpan(), .init(.client, .audio, at: wall, audio: request.audio, request: request.key))
     }
 
-    /// Adds the parts of an ended request to the history that aren't there yet, because it was cancelled or broke off.
-    mutating func addToHistory(_ flight: consuming InFlightRequest, wall: Int64) {
-        if flight.audio.bytes > 0, !flight.inputEnded { addAudioToHistory(of: flight, wall: wall) }
-        if !flight.responseText.isEmpty {
-            flight.responseText.withRawSpan { history.append($0, .init(.upstream, at: wall, request: flight.key)) }
+    /// Adds the parts of a completed, failed or cancelled request that aren't in the history yet.
+    mutating func addToHistory(_ request: consuming InFlightRequest, wall: Int64) {
+        if request.audio.bytes > 0, !request.inputEnded { addAudioToHistory(of: request, wall: wall) }
+        if !request.responseText.isEmpty {
+            request.responseText.withRawSpan { history.append($0, .init(.upstream, at: wall, request: request.key)) }
         }
-        if flight.responseAudio.bytes > 0 {
-            history.append(RawSpan(), .init(.upstream, .audio, at: wall, audio: flight.responseAudio, request: flight.key))
+        if request.responseAudio.bytes > 0 {
+            history.append(RawSpan(), .init(.upstream, .audio, at: wall, audio: request.responseAudio, request: request.key))
         }
     }
 }
@@ -211,5 +213,5 @@ extension UpstreamEvent.Content {
 
 extension ErrorCode {
     /// Whether the client is at fault when an accepted request fails with this code.
-    fileprivate var isOfClient: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound }
+    fileprivate var isClientFault: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound }
 }

@@ -14,7 +14,7 @@ package struct Session: ~Copyable, Sendable {
     package internal(set) var startedAtMilliseconds: Int64
     /// When the current or last connection was opened, in Unix milliseconds.
     package internal(set) var connectedAt: Int64
-    /// Unix milliseconds.
+    /// When the session expires, in Unix milliseconds; `Int64.max` if it never does.
     package internal(set) var expiresAt: Int64
 
     package var outbox: Outbox
@@ -30,21 +30,21 @@ package struct Session: ~Copyable, Sendable {
     package internal(set) var lastMessageAt: Instant
     /// When the session was detached; nil while it is attached.
     package internal(set) var detachedAt: Instant?
-    /// Set once the session has ended, by `bye` or by a fatal error: it can't be resumed.
+    /// The reason why the session has ended and can't be resumed; nil until then.
     package internal(set) var ending: SessionEnding?
     package internal(set) var credentials = ResumeCredentials()
-    /// The smoothed round-trip time, reported by the connection handler.
+    /// The smoothed round-trip time of the connection, set by the connection handler; nil before the first pong.
     package var roundTripNanoseconds: Int64?
 
     var admission: SessionAdmission
-    /// The client of the current or last connection, for which the session's resources are counted.
+    /// The client of the current or last connection. The session's resources count against this client's limits.
     package internal(set) var client = ClientKey.unknown
     /// The path of the client's upgrade request.
     package var path = ""
     /// The smoothed time until a response begins, in nanoseconds; nil before the first response.
     var responseDelay: Int64?
-    var hasAnnouncedEnd = false
-    /// Playback progress over `limits.control_per_minute`, only the newest.
+    var hasAnnouncedExpiry = false
+    /// The newest playback progress that `limits.control_per_minute` held back.
     var heldStatus: ClientMessage.Status?
     /// Incremented with every change that has to be stored, other than sequenced messages, ids and history.
     var changes: UInt64 = 1
@@ -67,7 +67,7 @@ package struct Session: ~Copyable, Sendable {
 
     package var isEnded: Bool { ending != nil }
 
-    /// Replaced when the configuration is reloaded; limiters keep their debts.
+    /// The policy, replaced when the configuration is reloaded. Limiters keep their debts.
     package var sharedPolicy: SharedPolicy {
         get { admission.policy }
         set { admission.policy = newValue }
@@ -75,12 +75,12 @@ package struct Session: ~Copyable, Sendable {
 
     package var policy: SessionPolicy { _read { yield admission.policy.value } }
 
-    /// Whether something waits for the socket, or will soon.
+    /// Whether a message waits for the socket, or an `ack` will soon be due.
     // Without inlining, the call would copy the whole session (3 KB).
     @inline(__always)
     package var hasWaiting: Bool { outbox.hasWaiting || audioInput.acknowledgeDeadline != nil }
 
-    /// Whether a binary message would be accepted as a chunk, as far as the audio input's state is concerned.
+    /// Whether the audio input is in a state in which it accepts a binary message as a chunk.
     package var acceptsBinary: Bool { if case .chunk = audioInput.verdict { true } else { false } }
 
     /// Appends a sequenced message to the outbox.

@@ -1,13 +1,13 @@
 /// The admission control of a session: whether its messages are within the limits.
 ///
-/// Each limit applies to the session and, with `limits.per_address_factor`, to all sessions of its client together; one applies to the
-/// whole gateway. The methods take two times: `now` is on the clock of the session's event loop, which stands still while the process is
-/// suspended; `sharedNow` is on the clock that all event loops share, as shared limiters need it.
+/// Each limit applies to the session and, with `limits.per_address_factor`, to all sessions of its client together. Another limit applies
+/// to the whole gateway. The methods take two times: `now` is on the clock of the session's event loop, which stops while the process is
+/// suspended; `sharedNow` is on the clock that all event loops share, which shared limiters need.
 struct SessionAdmission: Sendable {
-    /// The longest outage whose audio may be sent all at once afterwards.
+    /// The longest time without a connection whose audio may be sent all at once afterwards.
     static let longestOutage = Instant.Duration.seconds(30)
 
-    /// Replaced when the configuration is reloaded; limiters keep their debts.
+    /// The policy, replaced when the configuration is reloaded. Limiters keep their debts.
     var policy: SharedPolicy
     private(set) var limiters = SessionLimiters()
     /// The limiters that all sessions of the client share; nil limits the session alone.
@@ -40,7 +40,7 @@ struct SessionAdmission: Sendable {
         global.admit(at: policy.value.global, now: sharedNow).map { LimitWait(nanoseconds: $0.nanoseconds) }
     }
 
-    /// Admits audio of a duration, using the credit for an outage first; or returns how long to wait.
+    /// Admits audio of this duration, using the outage credit first, or returns how long to wait.
     mutating func admitAudio(
         _ duration: Instant.Duration, now: Instant, sharedNow: Instant
     ) -> LimitWait? {
@@ -69,7 +69,7 @@ struct SessionAdmission: Sendable {
         return min(own, clientLimiters.remaining(limit, at: policy.value.clientRate(of: limit), now: sharedNow))
     }
 
-    /// Credits the duration of an outage, at most ``longestOutage``.
+    /// Credits the duration of a connection outage, at most ``longestOutage``.
     mutating func creditOutage(_ duration: Instant.Duration) { outageCredit = min(max(.zero, duration), Self.longestOutage) }
 
     mutating func restore(outageCredit credit: Instant.Duration) { outageCredit = credit }

@@ -4,7 +4,7 @@ typealias SessionLimiters = LimitTable<Limiter>
 extension LimitTable<Limiter> {
     init() { self.init { Limiter() } }
 
-    /// Updates every limiter, in the order of stored sessions.
+    /// Updates every limiter, in the order in which their debts are stored.
     mutating func updateEach<Thrown: Error>(_ update: (inout Limiter) throws(Thrown) -> Void) throws(Thrown) {
         for limit in Limit.allCases { try update(&self[limit]) }
     }

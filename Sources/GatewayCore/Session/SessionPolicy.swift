@@ -2,7 +2,7 @@
 ///
 /// A rate of ``Rate/unlimited``, a size or count of `Int.max` and a time of `Int64.max` mean "off", the default.
 package struct SessionPolicy: Sendable {
-    /// A limit as clients see it in `limits{}`, by its configuration name.
+    /// An entry of the `limits` object in the `session` message. The name is the configuration key.
     package struct NamedLimit: Sendable {
         package var name: String
         package var value: Double
@@ -28,11 +28,11 @@ package struct SessionPolicy: Sendable {
     /// All sessions of one client together may send this many times what one session may; 0 turns the limit off.
     package var clientFactor = 0.0
 
-    /// Nanoseconds from the session's start until it expires.
+    /// Nanoseconds after its start at which a session expires.
     package var lifetime = Int64.max
-    /// Nanoseconds without a message until it expires.
+    /// Nanoseconds without a message after which a session expires.
     package var idle = Int64.max
-    /// Nanoseconds without a connection until it expires.
+    /// Nanoseconds without a connection after which a session expires.
     package var resumeWindow = Int64.max
     package var historyMessages = Int.max
     package var historyBytes = Int.max
@@ -48,7 +48,7 @@ package struct SessionPolicy: Sendable {
     package init() {}
 }
 
-/// A policy for many sessions: each of them holds a reference.
+/// A policy that many sessions reference.
 package final class SharedPolicy: Sendable {
     package let value: SessionPolicy
 

@@ -21,14 +21,14 @@ import Testing
     @Test(
         arguments: [(1, 5_000_000), (2, 5_000_000), (3, 6_000_000), (49, 98_000_000), (50, 100_000_000), (51, nil), (3000, nil)]
             as [(Int64, Int64?)])
-    func `the delay is twice that of the response, and none above 100 ms`(milliseconds: Int64, delay: Int64?) throws {
+    func `an acknowledgement is delayed by twice the response's delay, if at most 100 ms`(milliseconds: Int64, delay: Int64?) throws {
         try exchange("m1", milliseconds: milliseconds)
         #expect(conversation.session.acknowledgementDelay == nil)
         _ = try conversation.begin("m2")
         #expect(conversation.session.acknowledgementDelay == delay)
     }
 
-    @Test func `one slow response changes the delay little, many of them end it`() throws {
+    @Test func `one slow response changes the delay little; many slow responses turn it off`() throws {
         for index in 0..<8 { try exchange("quick\(index)", milliseconds: 8) }
         try exchange("slow", milliseconds: 88)
         _ = try conversation.begin("next")

@@ -40,7 +40,7 @@ import Testing
         #expect(verdict(input) == "stray")
     }
 
-    @Test func `after a rejected chunk, frames are ignored until from names the next chunk`() throws {
+    @Test func `after a rejected chunk, frames are ignored until a from with the number of the next chunk`() throws {
         var input = try open()
         _ = input.accept(now: at(0))
         _ = input.accept(now: at(0))

@@ -77,7 +77,7 @@ final class Conversation {
 
     func detach() { session.detach(now: now) }
 
-    /// Resumes the session. Returns the `session` message and the messages that are written again.
+    /// Resumes the session and returns the effects: the `session` message, and the messages that are written again.
     func resume(after last: UInt64?) -> Outcome {
         perform { session, _, effects in
             let isLost = session.resume(after: last, now: effects.now, wall: effects.wall)

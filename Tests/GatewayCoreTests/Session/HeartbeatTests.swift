@@ -67,12 +67,12 @@ import Testing
 
     @Test func `outliers and negative round trips are ignored`() throws {
         let slow = Heartbeat.Policy(interval: .seconds(30), timeout: .seconds(100), staleAfter: .seconds(300))
-        for (answered, sample) in [
+        for (pongTime, sample) in [
             (60_000_000_000, 30_000_000_000), (60_000_000_001, nil), (29_999_999_999, nil), (30_000_000_000, 0),
         ] as [(Int64, Int64?)] {
             var heartbeat = Heartbeat(now: at(0), policy: slow)
             let ping = try payload(heartbeat.tick(now: at(30), policy: slow))
-            _ = heartbeat.pong(payload: ping, now: Instant(nanoseconds: answered))
+            _ = heartbeat.pong(payload: ping, now: Instant(nanoseconds: pongTime))
             #expect(heartbeat.smoothedNanoseconds == sample)
             // The pong isn't a sample, but isn't missed either.
             #expect(heartbeat.tick(now: at(60), policy: slow) != .none)

@@ -17,12 +17,12 @@ import Testing
     @Test(arguments: 1...40 as ClosedRange<UInt64>)
     func `every message arrives once and in order, or the resume reports a loss`(seed: UInt64) {
         var random = ULIDSource(seed: seed)
-        let most = [Int.max, 60, 12][Int(seed % 3)]
-        var outbox = Outbox(maximumCount: most, maximumBytes: .max)
+        let maximum = [Int.max, 60, 12][Int(seed % 3)]
+        var outbox = Outbox(maximumCount: maximum, maximumBytes: .max)
         var all: [Sent] = []
         var client = Client()
         var isAttached = true
-        // Written, but not received yet: a part of it may be lost with the connection.
+        // Written, but not received yet: some of these may be lost with the connection.
         var inFlight: [UInt64] = []
         var opening = false
         for _ in 0..<2000 {
@@ -59,7 +59,7 @@ import Testing
                 let kept = replay(outbox)
                 let due = all.filter { $0.number > before }
                 if isLost {
-                    #expect(most != .max)
+                    #expect(maximum != .max)
                     #expect(kept.count < due.count, "a loss is reported only if messages are missing")
                     #expect(Array(due.suffix(kept.count)).count == kept.count && isSubsequence(kept, of: due))
                     #expect(kept.first?.kind != .binary)
@@ -71,10 +71,10 @@ import Testing
             default: break
             }
             #expect(outbox.lastSequence == UInt64(all.count))
-            if !isAttached { #expect(outbox.count <= most) }
+            if !isAttached { #expect(outbox.count <= maximum) }
         }
         #expect(zip(client.received, client.received.dropFirst()).allSatisfy { $0 < $1 })
-        if most == .max { #expect(client.received == (0..<UInt64(client.received.count)).map { $0 + 1 }) }
+        if maximum == .max { #expect(client.received == (0..<UInt64(client.received.count)).map { $0 + 1 }) }
     }
 
     private func number(_ span: RawSpan) -> UInt64 {

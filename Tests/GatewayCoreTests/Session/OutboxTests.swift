@@ -105,7 +105,7 @@ import Testing
         append("1c", to: &outbox)
         #expect(drain(&outbox, 1) == ["2 opens"])
         outbox.dropWaiting(of: Self.one)
-        // 1b has number 3, from which the client counts to the frame's 4.
+        // 1b has number 3, so the client counts the frame as 4.
         #expect(drain(&outbox) == ["1b", "2 sounds"])
     }
 

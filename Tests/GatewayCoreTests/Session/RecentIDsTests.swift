@@ -8,7 +8,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 7, 1000])
-    func `the ids are those of a dictionary with a queue`(capacity: Int) throws {
+    func `the set behaves like a dictionary with a queue`(capacity: Int) throws {
         var random = ULIDSource(seed: UInt64(capacity) + 1)
         var recent = RecentIDs(capacity: capacity)
         var kinds: [Int: RecentIDs.Kind] = [:]
@@ -45,12 +45,12 @@ import Testing
     @Test func `memory stays within a bound however many ids are added`() throws {
         var recent = RecentIDs(capacity: 100)
         #expect(recent.footprint == 0)
-        var most = 0
+        var peak = 0
         for number in 0..<20_000 {
             try recent.insert(Self.id(number), kind: .audio)
-            most = max(most, recent.footprint)
+            peak = max(peak, recent.footprint)
         }
         // Per id at most 64 bytes, twice because of the block's growth, an entry and two slots.
-        #expect(most <= 101 * (2 * 64 + 48) + 256 * 4 + 64)
+        #expect(peak <= 101 * (2 * 64 + 48) + 256 * 4 + 64)
     }
 }

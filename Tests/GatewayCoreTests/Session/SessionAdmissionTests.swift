@@ -29,7 +29,7 @@ import Testing
         #expect(admit(.audio) == nil)
     }
 
-    @Test mutating func `asking for the wait charges nothing`() {
+    @Test mutating func `asking for the time to wait charges nothing`() {
         policy.control = Self.rate(1)
         for _ in 0..<3 { #expect(admission.wait(.control, now: now, sharedNow: now) == nil) }
         #expect(admission.remaining(.control, now: now, sharedNow: now) == 1)

@@ -53,7 +53,7 @@ import Testing
         #expect(conversation.send(binary: Self.sample).commands.map(\.summary) == ["audio 1 2"])
     }
 
-    @Test func `an ack is sent after 64 chunks and after one second`() throws {
+    @Test func `an ack is sent after 64 chunks, or with the next chunk after one second`() throws {
         let conversation = Conversation()
         try conversation.open("u1")
         for _ in 1...63 { #expect(conversation.send(binary: Self.sample).replies.isEmpty) }
@@ -64,7 +64,7 @@ import Testing
         #expect(conversation.send(binary: Self.sample).texts == [#"{"type":"ack","id":"u1","chunks":66}"#])
     }
 
-    @Test func `a pause in the audio doesn't delay an ack`() throws {
+    @Test func `during a pause in the audio, an ack is sent after one second`() throws {
         let conversation = Conversation()
         try conversation.open("u1")
         #expect(conversation.tick().isEmpty)
@@ -290,7 +290,7 @@ import Testing
         #expect(conversation.send(binary: [4]).commands.map(\.summary) == ["audio 1 2"])
     }
 
-    @Test func `browser recordings at 128 kbit/s are never too fast`() throws {
+    @Test func `browser recordings at 128 kbit/s are never rejected as too_fast`() throws {
         for (codec, second) in [("webm_opus", 16_500), ("ogg_opus", 16_500), ("mp4_aac", 16_500)] {
             var policy = SessionPolicy()
             policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
@@ -310,7 +310,7 @@ import Testing
         }
     }
 
-    @Test func `a file sent faster than real time is too fast, by its own timestamps`() throws {
+    @Test func `a file sent faster than its own timestamps is rejected as too_fast`() throws {
         var policy = SessionPolicy()
         policy.realtime = Rate(units: 1.5e6, per: .seconds(1), burst: 5e6)
         for (codec, file) in [
@@ -331,7 +331,7 @@ import Testing
         }
     }
 
-    @Test func `a rejected chunk counts once when it is sent again`() throws {
+    @Test func `the duration of a rejected chunk that is sent again counts once`() throws {
         var policy = SessionPolicy()
         policy.realtime = Rate(units: 1e6, per: .seconds(1), burst: 2e6)
         let conversation = Conversation(policy)
@@ -382,7 +382,7 @@ import Testing
         #expect(ended.closing == nil && ended.sequenced.count == 1)
     }
 
-    @Test func `a rejected chunk that was sent again isn't missing`() throws {
+    @Test func `a recording whose rejected chunk was sent again is complete`() throws {
         let conversation = Conversation(Self.threeChunks)
         try conversation.open("u1")
         for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }
@@ -401,7 +401,7 @@ import Testing
         #expect(conversation.send(#"{"type":"audio","id":"u1","final":true}"#).commands.map(\.summary) == ["end 1"])
     }
 
-    @Test func `frames that are ignored after a resume or a repeated opening are missing, too`() throws {
+    @Test func `frames that are ignored after a resume or a repeated opening leave the recording incomplete, too`() throws {
         for isResumed in [true, false] {
             let conversation = Conversation()
             try conversation.open("u1")
@@ -431,7 +431,7 @@ import Testing
         #expect(ended.commands.map(\.summary) == ["end 1"] && ended.sequenced.isEmpty)
     }
 
-    @Test func `a chunk that was rejected before a lost connection is still missing after it`() throws {
+    @Test func `a chunk rejected before a lost connection still leaves the recording incomplete after the resume`() throws {
         let conversation = Conversation(Self.threeChunks)
         try conversation.open("u1")
         for _ in 0..<4 { _ = conversation.send(binary: Self.sample) }

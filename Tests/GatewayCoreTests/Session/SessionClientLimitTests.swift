@@ -19,21 +19,21 @@ import Testing
         return conversation
     }
 
-    /// Sends messages until one is rejected, and returns how many were accepted.
-    private func accepted(_ conversation: Conversation, most: Int = 50, _ message: (Int) -> String) -> Int {
-        for number in 0..<most where !conversation.send(message(number)).errors.isEmpty { return number }
-        return most
+    /// Sends up to `limit` messages until one is rejected, and returns how many were accepted.
+    private func accepted(_ conversation: Conversation, limit: Int = 50, _ message: (Int) -> String) -> Int {
+        for number in 0..<limit where !conversation.send(message(number)).errors.isEmpty { return number }
+        return limit
     }
 
     private func text(_ number: Int) -> String { #"{"type":"text","id":"m\#(number)","text":"x"}"# }
 
     @Test(arguments: [(1, [3, 0, 0]), (2, [3, 3, 0]), (2.5, [3, 3, 1]), (10, [3, 3, 3]), (0, [3, 3, 3])] as [(Double, [Int])])
-    func `a new session of the same client gets what earlier sessions left of the limit`(factor: Double, passing: [Int]) {
+    func `sessions of one client share its limit`(factor: Double, accepting: [Int]) {
         let limiters = ClientLimiters()
-        for expected in passing { #expect(accepted(conversation(Self.policy(factor: factor), limiters), text) == expected) }
+        for expected in accepting { #expect(accepted(conversation(Self.policy(factor: factor), limiters), text) == expected) }
     }
 
-    @Test func `a rejection by the client's limit names it and the time to wait, and isn't charged to the session`() {
+    @Test func `a rejection by the client's limit names the limit and the time to wait, and isn't charged to the session`() {
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 1)
         #expect(accepted(conversation(policy, limiters), text) == 3)
@@ -77,14 +77,14 @@ import Testing
         #expect(!third.controlFrame(of: 4000).isAdmitted)
     }
 
-    @Test func `audio faster than real time is too fast for all sessions of a client together`() throws {
+    @Test func `the pace of audio is limited for all sessions of a client together`() throws {
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 1) { $0.realtime = Rate(units: 1e6, per: .seconds(1), burst: 1e6) }
         #expect(conversation(policy, limiters).send(Conversation.recording("u", bytes: 8000)).errors.isEmpty)
         #expect(conversation(policy, limiters).send(Conversation.recording("u", bytes: 8000)).errors == ["too_fast"])
     }
 
-    @Test func `violations and rejections of earlier sessions count, and only a session with another one is closed`() {
+    @Test func `violations and rejections of earlier sessions count; the session that exceeds the limit is closed`() {
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 1) { policy in
             policy.violations = Rate(units: 2, per: .seconds(60), burst: 2)
@@ -101,7 +101,7 @@ import Testing
         #expect(conversation(policy, limiters).send(text(0)).closing?.code == .tooManyViolations)
     }
 
-    @Test func `the status report has the units that the client's limits leave`() throws {
+    @Test func `the status report includes what the client's limits leave`() throws {
         let limiters = ClientLimiters()
         let policy = Self.policy(factor: 2)
         #expect(accepted(conversation(policy, limiters), text) == 3)

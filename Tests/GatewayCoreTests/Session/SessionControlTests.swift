@@ -63,7 +63,7 @@ import Testing
             ])
     }
 
-    @Test func `values that weren't measured or are off are null or absent`() {
+    @Test func `unmeasured values are null, and limits that are off are omitted`() {
         let report = Conversation().send(#"{"type":"status"}"#).texts[0]
         #expect(report.contains(#""rtt_ms":null"#) && report.contains(#""expires_at":null"#) && report.contains(#""limits":{}"#))
     }
@@ -110,7 +110,7 @@ import Testing
         #expect(conversation.send(#"{"type":"cancel","id":"m1"}"#).errors == ["not_found"])
     }
 
-    @Test func `cancelling an unknown or completed request is no violation`() throws {
+    @Test func `cancelling an unknown or completed request isn't a violation`() throws {
         var policy = SessionPolicy()
         policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)
         let conversation = Conversation(policy)
@@ -124,7 +124,7 @@ import Testing
         #expect(conversation.send(#"{"type":"cancel","id":"m1"}"#).errors == ["not_found"])
     }
 
-    @Test func `an ack frees the outbox and gets no reply`() throws {
+    @Test func `an ack removes messages from the outbox and gets no reply`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         _ = conversation.receive(key, .text([0x61], final: false))

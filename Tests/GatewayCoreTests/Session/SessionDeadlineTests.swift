@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test(arguments: [(60_000, 6000), (86_400_000, 30_000)] as [(Int64, Int64)])
-    func `the end is announced once, a tenth of the lifetime before, at most 30 s`(lifetime: Int64, notice: Int64) {
+    func `the expiry is announced once, a tenth of the lifetime in advance, at most 30 s`(lifetime: Int64, notice: Int64) {
         let conversation = conversation(lifetime: lifetime)
         conversation.advance(milliseconds: lifetime - notice - 1)
         #expect(conversation.tick().isEmpty)

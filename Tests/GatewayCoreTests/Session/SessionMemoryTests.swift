@@ -35,7 +35,7 @@ import Testing
         #expect(conversation.send(text(4, 40_000)).errors.isEmpty)
     }
 
-    @Test func `buffers over the budget end the session once the history is dropped`() throws {
+    @Test func `a session over its budget ends if dropping the history isn't enough`() throws {
         var policy = SessionPolicy()
         policy.memoryBudget = 50_000
         policy.historyBytes = 1 << 20
@@ -54,7 +54,7 @@ import Testing
         #expect(outcome.closing?.code == .memoryLimit && outcome.endsSession)
     }
 
-    @Test func `the budget is exact`() {
+    @Test func `a session ends above its budget, not at it`() {
         for (over, ends) in [(0, false), (1, true)] {
             var policy = SessionPolicy()
             policy.memoryBudget = MemoryUsage.base + 1000
@@ -101,7 +101,7 @@ import Testing
         #expect(conversation.send(binary: [0, 0]).errors == ["overloaded"])
     }
 
-    @Test func `requests without a response are bounded, too`() {
+    @Test func `requests in flight count toward the upstream queue even if their texts are consumed`() {
         var policy = SessionPolicy()
         policy.upstreamQueueBytes = 100_000
         let conversation = Conversation(policy)

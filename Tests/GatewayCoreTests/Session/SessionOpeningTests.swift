@@ -30,7 +30,7 @@ import Testing
         #expect(message["resume_error"] as? String == name)
     }
 
-    @Test func `a session without an end has a null expires_at`() {
+    @Test func `a session that never expires has a null expires_at`() {
         #expect(open(Conversation()).texts[0].contains(#""expires_at":null"#))
     }
 }

@@ -2,27 +2,27 @@ import Foundation
 import GatewayCore
 import Testing
 
-/// Messages of a session whose commit fails.
+/// Messages whose commit fails.
 @Suite struct SessionOutageTests {
     private static let opening = #"{"type":"audio","id":"u","format":{"codec":"pcm16","rate":16000,"channels":1}}"#
 
     /// A session whose changes are stored, and its records in the store.
     private final class Stored {
-        let talk = Conversation()
+        let conversation = Conversation()
         var records: [RecordKind: [UInt64: [UInt8]]] = [:]
 
-        func send(_ json: String) -> Conversation.Outcome { storing { talk.send(json) } }
+        func send(_ json: String) -> Conversation.Outcome { storing { conversation.send(json) } }
 
         func reject() -> Conversation.Outcome {
-            storing { talk.perform { session, _, effects in _ = session.rejectUncommitted(effects: &effects) } }
+            storing { conversation.perform { session, _, effects in _ = session.rejectUncommitted(effects: &effects) } }
         }
 
-        func commitAll() { talk.session.markCommitted(first: talk.session.acceptedCount) }
+        func commitAll() { conversation.session.markCommitted(first: conversation.session.acceptedCount) }
 
         private func storing(_ body: () -> Conversation.Outcome) -> Conversation.Outcome {
-            talk.beginStoring()
+            conversation.beginStoring()
             let outcome = body()
-            let batch = talk.endStoring()
+            let batch = conversation.endStoring()
             for change in batch.changes {
                 switch change {
                 case .put(_, let kind, let number, let range): records[kind, default: [:]][number] = Array(batch.bytes[range])
@@ -51,7 +51,7 @@ import Testing
         #expect(outcome.replies.compactMap { $0.error?["reply_to"] as? String } == ["a", "b"])
         #expect(outcome.replies.allSatisfy { $0.error?["retry_after_ms"] as? Int == 1000 && $0.error?["retryable"] as? Bool == true })
         #expect(outcome.commands.count == 2)
-        #expect(stored.talk.session.inFlight.map { "\($0.id)" } == ["kept"])
+        #expect(stored.conversation.session.inFlight.map { "\($0.id)" } == ["kept"])
         #expect(stored.count(.id) == 1 && stored.count(.history) == 1 && stored.count(.request) == 1)
         #expect(stored.reject().isEmpty)
         // Sent again, the message is new.
@@ -63,24 +63,24 @@ import Testing
 
     @Test func `an unsent response is dropped with its rejected request, another response isn't`() throws {
         let stored = Stored()
-        stored.talk.isSocketOpen = false
+        stored.conversation.isSocketOpen = false
         _ = stored.send(text("kept"))
         stored.commitAll()
         _ = stored.send(text("a"))
-        let keys = stored.talk.session.inFlight.map(\.key)
-        for key in keys { _ = stored.talk.receive(key, .text(Array("answer".utf8), final: true), isLast: true) }
-        stored.talk.isSocketOpen = true
+        let keys = stored.conversation.session.inFlight.map(\.key)
+        for key in keys { _ = stored.conversation.receive(key, .text(Array("answer".utf8), final: true), isLast: true) }
+        stored.conversation.isSocketOpen = true
         let outcome = stored.reject()
         #expect(outcome.errors == ["overloaded"] && outcome.commands.isEmpty)
         #expect(outcome.sequenced.map { $0["reply_to"] as? String } == ["kept"])
-        #expect(stored.talk.session.history.count == 2)
+        #expect(stored.conversation.session.history.count == 2)
     }
 
     @Test func `an opening whose commit fails is rejected, and its chunks are ignored`() throws {
         let stored = Stored()
         _ = stored.send(Self.opening)
         #expect(stored.reject().errors == ["overloaded"])
-        #expect(stored.talk.send(binary: [0, 0]).isEmpty)
+        #expect(stored.conversation.send(binary: [0, 0]).isEmpty)
         #expect(stored.send(Self.opening).texts == [#"{"type":"ack","id":"u","chunks":0}"#])
     }
 
@@ -88,44 +88,44 @@ import Testing
         let stored = Stored()
         _ = stored.send(Self.opening)
         stored.commitAll()
-        _ = stored.talk.send(binary: [0, 0])
+        _ = stored.conversation.send(binary: [0, 0])
         let error = try #require(stored.reject().error)
         #expect(error["code"] as? String == "overloaded" && error["reply_to"] as? String == "u" && error["chunk"] as? Int == 2)
         #expect(stored.reject().isEmpty)
-        #expect(stored.talk.send(binary: [0, 0]).isEmpty)
+        #expect(stored.conversation.send(binary: [0, 0]).isEmpty)
         #expect(stored.send(#"{"type":"audio","id":"u","from":2}"#).texts == [#"{"type":"ack","id":"u","chunks":1}"#])
-        #expect(stored.talk.session.inFlight.count == 1)
+        #expect(stored.conversation.session.inFlight.count == 1)
     }
 
     @Test func `a recording whose end isn't committed is rejected as a whole`() throws {
         let stored = Stored()
         _ = stored.send(Self.opening)
         stored.commitAll()
-        _ = stored.talk.send(binary: [0, 0])
+        _ = stored.conversation.send(binary: [0, 0])
         _ = stored.send(#"{"type":"audio","id":"u","final":true}"#)
         let outcome = stored.reject()
         #expect(outcome.errors == ["overloaded"] && outcome.error?["chunk"] == nil)
-        #expect(stored.talk.session.inFlight.isEmpty)
+        #expect(stored.conversation.session.inFlight.isEmpty)
         #expect(stored.send(Self.opening).texts == [#"{"type":"ack","id":"u","chunks":0}"#])
     }
 
-    @Test func `messages committed in the meantime aren't rejected`() throws {
+    @Test func `messages that were committed before the failure aren't rejected`() throws {
         let stored = Stored()
         _ = stored.send(text("a"))
-        let accepted = stored.talk.session.acceptedCount
+        let accepted = stored.conversation.session.acceptedCount
         _ = stored.send(text("b"))
-        stored.talk.session.markCommitted(first: accepted)
+        stored.conversation.session.markCommitted(first: accepted)
         #expect(stored.reject().replies.compactMap { $0.error?["reply_to"] as? String } == ["b"])
         // An earlier commit has no further effect.
-        stored.talk.session.markCommitted(first: accepted)
+        stored.conversation.session.markCommitted(first: accepted)
         _ = stored.send(text("c"))
         #expect(stored.reject().replies.compactMap { $0.error?["reply_to"] as? String } == ["c"])
     }
 
     @Test func `without a store, nothing is rejected`() {
-        let talk = Conversation()
-        _ = talk.send(text("a"))
-        #expect(talk.perform { session, _, effects in _ = session.rejectUncommitted(effects: &effects) }.isEmpty)
-        #expect(talk.session.inFlight.count == 1)
+        let conversation = Conversation()
+        _ = conversation.send(text("a"))
+        #expect(conversation.perform { session, _, effects in _ = session.rejectUncommitted(effects: &effects) }.isEmpty)
+        #expect(conversation.session.inFlight.count == 1)
     }
 }

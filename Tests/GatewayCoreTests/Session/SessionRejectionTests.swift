@@ -40,7 +40,7 @@ import Testing
         #expect(rejected.replies.first?["reply_to"] as? String == "m1")
     }
 
-    @Test func `a chunk that was skipped without inflating is rejected by its number`() throws {
+    @Test func `a compressed chunk that isn't inflated is rejected by its number`() throws {
         var policy = SessionPolicy()
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
         let conversation = Conversation(policy)
@@ -93,7 +93,7 @@ import Testing
         #expect(over.closing?.code == .tooManyViolations)
     }
 
-    @Test func `beyond the byte limit a message is rejected without inflating`() {
+    @Test func `over the byte limit, a message is rejected without inflating it`() {
         var policy = SessionPolicy()
         policy.bytes = Rate(units: 1000, per: .seconds(1), burst: 1000)
         let conversation = Conversation(policy)
@@ -115,7 +115,7 @@ import Testing
         #expect(stray.errors == ["invalid_audio"])
     }
 
-    @Test func `ignored frames count as chunks, empty ones too`() {
+    @Test func `ignored frames count as chunks, including empty ones`() {
         var policy = SessionPolicy()
         policy.chunks = Rate(units: 1, per: .seconds(60), burst: 3)
         policy.rejections = Rate(units: 60, per: .seconds(60), burst: 2)
@@ -221,7 +221,7 @@ import Testing
         #expect(conversation.send(ack).isEmpty)
     }
 
-    @Test func `a rejection by the byte limit names the message, and frames after an opening are ignored`() {
+    @Test func `a rejection by the byte limit names the message, and frames after a rejected opening are ignored`() {
         var policy = SessionPolicy()
         policy.bytes = Rate(units: 1, per: .seconds(60), burst: 1)
         policy.violations = Rate(units: 1, per: .seconds(60), burst: 1)

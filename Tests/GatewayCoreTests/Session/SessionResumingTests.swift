@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(arguments: [(0, [1, 2, 3]), (2, [3]), (3, [])] as [(UInt64, [Int])])
-    func `messages after the client's last number are written again`(last: UInt64, expected: [Int]) throws {
+    func `messages after last_seq are written again`(last: UInt64, expected: [Int]) throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for letter in ["a", "b", "c"] { _ = conversation.receive(key, .text(Array(letter.utf8), final: false)) }
@@ -30,7 +30,7 @@ import Testing
         #expect(conversation.resume(after: last).sequenced.compactMap { $0["seq"] as? Int } == expected)
     }
 
-    @Test func `without a number, all unacknowledged messages are written again`() throws {
+    @Test func `without last_seq, all unacknowledged messages are written again`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for letter in ["a", "b", "c"] { _ = conversation.receive(key, .text(Array(letter.utf8), final: false)) }
@@ -41,14 +41,14 @@ import Testing
         #expect(resumed.sequenced.compactMap { $0["seq"] as? Int } == [3])
     }
 
-    @Test func `a number beyond the last one can't be resumed`() throws {
+    @Test func `a session can't be resumed after a number that it hasn't reached`() throws {
         let conversation = Conversation()
         _ = conversation.receive(try conversation.begin("m1"), .text(Array("a".utf8), final: true), isLast: true)
         for last in [nil, 0, 1] as [UInt64?] { #expect(conversation.canResume(after: last)) }
         for last in [2, .max] as [UInt64] { #expect(!conversation.canResume(after: last)) }
     }
 
-    @Test func `a resume before an acknowledged message reports a loss`() throws {
+    @Test func `a resume after a number below the acknowledged one reports a loss`() throws {
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         for letter in ["a", "b", "c"] { _ = conversation.receive(key, .text(Array(letter.utf8), final: false)) }
@@ -160,7 +160,7 @@ import Testing
         #expect(conversation.isExpired)
     }
 
-    @Test func `moving to a clock that is ahead changes nothing`() throws {
+    @Test func `a session that moves to a clock that is ahead keeps its expiry and limits`() throws {
         var policy = SessionPolicy()
         policy.resumeWindow = 120_000_000_000
         policy.text = Rate(units: 60, per: .seconds(60), burst: 1)
@@ -181,8 +181,8 @@ import Testing
         let outcome = conversation.perform { session, _, effects in
             session.end(.unsupportedInput, source: .gateway, close: code, effects: &effects)
         }
-        let over: [CloseCode] = [.normal, .unauthorized, .sessionExpired, .evicted, .tooManyViolations, .memoryLimit, .endedByOperator]
-        #expect(outcome.endsSession == over.contains(code))
+        let endings: [CloseCode] = [.normal, .unauthorized, .sessionExpired, .evicted, .tooManyViolations, .memoryLimit, .endedByOperator]
+        #expect(outcome.endsSession == endings.contains(code))
     }
 
     @Test func `a token stays valid until its successor is confirmed`() {

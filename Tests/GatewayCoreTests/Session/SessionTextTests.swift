@@ -38,11 +38,11 @@ import Testing
         #expect(text(request.meta("k")) == "vw")
         #expect(text(request.output.voice) == "x")
         #expect(conversation.session.history.count == 1)
-        let kept = conversation.session.history.withText(at: 0) { span, _ in (0..<span.byteCount).map { span.byte(at: $0) } }
-        #expect(kept == sent)
+        let stored = conversation.session.history.withText(at: 0) { span, _ in (0..<span.byteCount).map { span.byte(at: $0) } }
+        #expect(stored == sent)
     }
 
-    @Test func `a text of only control characters is empty`() {
+    @Test func `a text of only control characters is rejected as empty`() {
         let outcome = Conversation().send(#"{"type":"text","id":"m1","text":"\u0000\u0007"}"#)
         #expect(outcome.errors == ["invalid_message"])
         #expect(outcome.error?["param"] as? String == "/text")
@@ -100,7 +100,7 @@ import Testing
         #expect(conversation.send(#"{"type":"text","id":"m1","text":"hello"}"#).commands.map(\.summary) == ["start m1"])
     }
 
-    @Test func `an id is forgotten after as many others as duplicate_ids`() {
+    @Test func `an id can be reused after duplicate_ids newer ids were accepted`() {
         var policy = SessionPolicy()
         policy.duplicateIDs = 3
         let conversation = Conversation(policy)

@@ -157,7 +157,7 @@ import Testing
         }
     }
 
-    @Test func `the upstream may send events while little waits for the socket`() throws {
+    @Test func `events are requested only while fewer than socket_queue_bytes wait for the socket`() throws {
         let conversation = Conversation()
         conversation.isSocketOpen = false
         let key = try conversation.begin("m1")
