@@ -37,13 +37,12 @@ package struct History: Sendable {
         }
     }
 
-    /// The part of a request that later requests include in their conversation.
+    /// Whether later requests include a request and its response in their conversation.
     package enum Inclusion: UInt8, Sendable {
-        /// All of it.
         case included
-        /// Nothing: it has no response, or a content filter blocked it.
+        /// Not included: there is no response, or a content filter blocked the request.
         case excluded
-        /// All of it, unless the client has repeated the request: its response broke off.
+        /// Included unless the client repeats the request, because its response broke off.
         case incomplete
     }
 
@@ -92,7 +91,7 @@ package struct History: Sendable {
     /// Bytes by which ``footprint`` grows when a text of `count` bytes is added.
     package func growth(adding count: Int) -> Int { maximumCount > 0 && count <= maximumBytes ? ring.growth(adding: count) : 0 }
 
-    /// Adds an entry, and removes the oldest ones to stay within the bounds. An entry that is empty or exceeds a bound by itself is ignored.
+    /// Adds an entry, and removes the oldest ones to stay within the bounds. Ignores an entry that is empty or exceeds a bound by itself.
     ///
     /// - Parameter text: empty for audio, and for an entry that only has a latency
     package mutating func append(_ text: RawSpan, _ tag: Tag) {
@@ -104,7 +103,7 @@ package struct History: Sendable {
         watermark.added()
     }
 
-    /// Removes the entries of recent requests. The cost grows with the number of entries from the first of them on.
+    /// Removes the entries of recent requests. The cost grows with the number of entries after the first of them.
     package mutating func forget(_ requests: Set<RequestKey>) {
         guard let first = (0..<ring.count).first(where: { requests.contains(RequestKey(number: ring.tag(at: $0).request)) }) else { return }
         let serial = pruned &+ UInt64(first)
@@ -153,7 +152,7 @@ package struct History: Sendable {
         return isFound
     }
 
-    /// Sets which part of a completed request later requests include.
+    /// Sets whether later requests include a completed request in their conversation.
     package mutating func setInclusion(_ inclusion: Inclusion, of request: RequestKey) {
         for index in (0..<ring.count).reversed() {
             let tag = ring.tag(at: index)

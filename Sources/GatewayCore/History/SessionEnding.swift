@@ -1,4 +1,4 @@
-/// The reason for which a session ended, in its log line and its report.
+/// The reason why a session ended, in its log line and its report.
 package enum SessionEnding: String, Sendable, CaseIterable {
     case bye
     /// `sessions.ttl`, `sessions.idle` or `sessions.resume_window`

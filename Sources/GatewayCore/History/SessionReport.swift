@@ -40,7 +40,7 @@ package struct SessionReport: Sendable, Equatable {
     }
 
     package var id: ULID
-    /// The client for which the report is counted in an archive. It is neither part of the stored form nor shown.
+    /// The client that the report counts against in an archive. Neither stored with the report nor shown.
     package var client = ClientKey.unknown
     /// Unix milliseconds.
     package var startedAt: Int64
@@ -64,13 +64,13 @@ package struct SessionReport: Sendable, Equatable {
     }
 }
 
-/// Percentiles of durations in microseconds (nearest rank: the smallest duration that at least p percent of all don't exceed).
+/// Percentiles of durations in microseconds, by nearest rank: `p90` is the smallest duration that at least 90 % of all don't exceed.
 package struct Percentiles: Sendable, Hashable {
     package var count: Int
     package var p50: UInt32
     package var p90: UInt32
     package var p99: UInt32
-    package var most: UInt32
+    package var maximum: UInt32
 
     /// Returns nil for an empty sequence.
     package init?(_ durations: some Sequence<UInt32>) {
@@ -78,13 +78,13 @@ package struct Percentiles: Sendable, Hashable {
         guard let last = sorted.last else { return nil }
         func percentile(_ percent: Int) -> UInt32 { sorted[max(0, (sorted.count * percent + 99) / 100 - 1)] }
         count = sorted.count
-        (p50, p90, p99, most) = (percentile(50), percentile(90), percentile(99), last)
+        (p50, p90, p99, maximum) = (percentile(50), percentile(90), percentile(99), last)
     }
 }
 
 extension SessionReport {
-    /// Times to the first message of a response, of the responses in the history.
+    /// Percentiles of the time to the first message of a response, over the responses in the history.
     package var firstLatencies: Percentiles? { Percentiles(lines.lazy.compactMap { $0.tag.latency?.first }) }
-    /// Times to the last message of a response, of the responses in the history.
+    /// Percentiles of the time to the last message of a response, over the responses in the history.
     package var lastLatencies: Percentiles? { Percentiles(lines.lazy.compactMap { $0.tag.latency?.last }) }
 }

@@ -1,6 +1,6 @@
 import DequeModule
 
-/// The entries of a bounded table, counted by client, to choose the entry that is evicted when the table is full.
+/// The entries of a bounded table, counted by client, to choose which entry to evict when the table is full.
 ///
 /// The oldest entry of the same client is evicted first, or else the oldest entry of the client with the highest weight. A client with a
 /// single entry keeps it, whatever others do.

@@ -1,7 +1,7 @@
 /// The policy for reclaiming memory when all sessions together approach `sessions.total_memory_budget`.
 ///
 /// Memory is counted by client and reclaimed from the client that uses the most, so that a client can't harm others by filling the budget.
-/// At 90 %, histories are removed, the largest first. At 100 %, detached sessions are ended, too, and above budget plus overhead also
+/// At 90 %, histories are dropped, the largest first. At 100 %, detached sessions are ended, too, and above budget plus overhead also
 /// attached sessions. A client that uses less than the average loses only histories, and those only at 100 %.
 package struct MemoryReclaim: Sendable {
     /// The memory usage of one session.
@@ -44,7 +44,7 @@ package struct MemoryReclaim: Sendable {
 
     package init(budget: Int) { self.budget = budget }
 
-    /// The usage from which histories are removed and new sessions rejected.
+    /// The usage at which histories are dropped and new sessions are rejected.
     package var shortage: Int { budget == .max ? .max : budget - budget / 10 }
     /// How far work in progress may exceed the budget before attached sessions are ended.
     package var overhead: Int { budget == .max ? 0 : max(budget / 10, 16 << 20) }

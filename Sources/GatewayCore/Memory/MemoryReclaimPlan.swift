@@ -22,7 +22,8 @@ struct MemoryReclaimPlan {
     private(set) var steps: [MemoryReclaim.Step] = []
     private(set) var total = 0
     private var shares: [Share] = []
-    private var cut: Set<ULID> = []
+    /// The sessions whose history is dropped.
+    private var withoutHistory: Set<ULID> = []
 
     init(_ sessions: [MemoryReclaim.Usage]) {
         var indices: [ClientKey: Int] = [:]
@@ -44,7 +45,7 @@ struct MemoryReclaimPlan {
     mutating func dropHistories(downTo goal: Int, ofAllClients isOfAllClients: Bool = false) {
         free(downTo: goal, ofAllClients: isOfAllClients) { plan, index in
             guard let usage = plan.shares[index].histories.popLast() else { return nil }
-            plan.cut.insert(usage.id)
+            plan.withoutHistory.insert(usage.id)
             plan.steps.append(.dropHistory(usage.id, loop: usage.loop))
             return usage.history
         }
@@ -71,7 +72,7 @@ struct MemoryReclaimPlan {
 
     /// - Returns: the bytes that ending the session frees.
     private mutating func end(_ usage: Usage, of index: Int) -> Int {
-        guard !cut.contains(usage.id) else { return usage.total - usage.history }
+        guard !withoutHistory.contains(usage.id) else { return usage.total - usage.history }
         shares[index].histories.removeAll { $0.id == usage.id }
         return usage.total
     }
@@ -83,9 +84,9 @@ struct MemoryReclaimPlan {
     ///   - step: returns the bytes freed from the client at an index; nil when nothing more can be freed
     private mutating func free(downTo goal: Int, ofAllClients isOfAllClients: Bool = false, _ step: (inout Self, Int) -> Int?) {
         // The average of the remaining usage: a single client is never below it.
-        func least() -> Int { isOfAllClients || shares.isEmpty ? 0 : total / shares.count }
+        func minimumUsage() -> Int { isOfAllClients || shares.isEmpty ? 0 : total / shares.count }
         var candidates = Heap(shares.indices.map { Candidate(total: shares[$0].total, index: $0) })
-        while total >= goal, let largest = candidates.popMax(), largest.total >= least() {
+        while total >= goal, let largest = candidates.popMax(), largest.total >= minimumUsage() {
             guard let bytes = step(&self, largest.index) else { continue }
             total -= bytes
             shares[largest.index].total -= bytes

@@ -16,7 +16,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     /// The offset of the next record, if it fits there.
     private var tail = 0
     /// The highest count of `entries` so far, because a deque doesn't expose its capacity.
-    private var mostEntries = 0
+    private var peakEntryCount = 0
     /// Bytes of all records.
     package private(set) var byteCount = 0
 
@@ -26,7 +26,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
     package var isEmpty: Bool { entries.isEmpty }
 
     /// Allocated bytes, used or unused.
-    package var footprint: Int { block.capacity + mostEntries * MemoryLayout<Entry>.stride }
+    package var footprint: Int { block.capacity + peakEntryCount * MemoryLayout<Entry>.stride }
 
     /// Bytes by which ``footprint`` grows when a record of `count` bytes is added.
     package func growth(adding count: Int) -> Int { room(for: count) != nil ? 0 : capacity(toHold: byteCount + count) - block.capacity }
@@ -52,7 +52,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
             unsafe record.withUnsafeBytes { unsafe destination[offset..<offset + count].copyBytes(from: $0) }
         }
         entries.append(Entry(offset: offset, count: count, tag: tag))
-        mostEntries = max(mostEntries, entries.count)
+        peakEntryCount = max(peakEntryCount, entries.count)
         tail = offset + count
         byteCount += count
     }
@@ -67,7 +67,7 @@ package struct RecordRing<Tag: Sendable>: Sendable {
             if footprint > keeping {
                 block = []
                 entries = []
-                mostEntries = 0
+                peakEntryCount = 0
             }
         }
         return first.tag

@@ -1,8 +1,9 @@
-/// The part of a queue that a store has. The queue grows at its end and shrinks at its start; its entries are numbered consecutively.
+/// A record of which entries of a queue are in the store. The queue grows at its end and shrinks at its start; its entries are numbered
+/// consecutively.
 struct SerialWatermark: Sendable {
     /// The number of the next entry.
     private(set) var total: UInt64 = 0
-    /// The state of the store: entries before `first` are removed, entries before `next` are put.
+    /// The state of the store: entries before `first` have been removed, and entries before `next` have been put.
     private var stored: (first: UInt64, next: UInt64) = (0, 0)
     /// The store may have entries before this number that were removed from the end of the queue.
     private var removedBefore: UInt64 = 0
@@ -35,7 +36,7 @@ struct SerialWatermark: Sendable {
         stored = (first, total)
     }
 
-    /// Passes the stored records to `restore`, oldest first. Their numbers must be consecutive.
+    /// Passes the stored records to `restore`, oldest first, and returns their watermark. Their numbers must be consecutive.
     static func restoring(
         _ records: [StoredSession.Record], _ restore: (inout RecordReader) throws(RecordError) -> Void
     ) throws(RecordError) -> SerialWatermark {

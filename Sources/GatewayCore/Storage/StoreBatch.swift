@@ -21,10 +21,10 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
 /// A store identifies records by session, kind and number, and doesn't interpret their contents.
 package struct StoreBatch: Sendable {
     package enum Change: Sendable {
-        /// The record's bytes are this range of ``bytes``.
+        /// Writes a record, whose bytes are this range of ``bytes``.
         case put(ULID, RecordKind, UInt64, Range<Int>)
         case remove(ULID, RecordKind, Range<UInt64>)
-        /// The session has ended: all its records are removed. Only its tokens remain, as ``endedTokens``.
+        /// Removes all records of a session that has ended. Only its tokens remain, as ``endedTokens``.
         case end(ULID)
     }
 
@@ -78,6 +78,6 @@ package struct StoredSession: Sendable {
 }
 
 extension RequestKey {
-    /// The record numbers of this request's chunks: as many as a request can have, distinct from those of other requests.
+    /// The record numbers of this request's chunks: 2³² numbers, distinct from those of other requests.
     package var chunks: Range<UInt64> { (number << 32)..<((number &+ 1) << 32) }
 }

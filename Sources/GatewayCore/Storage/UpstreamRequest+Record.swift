@@ -6,7 +6,7 @@ extension UpstreamRequest {
         case .text(let text):
             record.append(UInt8(0))
             record.append(counted: text)
-        // Clients stream audio. Only a chain creates recordings from a stream, and they aren't stored.
+        // Requests of clients are never recordings: only a chain makes one from a stream, and it isn't stored.
         case .audio(let format), .recording(let format, _):
             record.append(UInt8(1))
             format.append(to: &record)

@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test(arguments: 0...5)
-    func `the prompt begins with the client wherever the conversation is cut`(limit: Int) {
+    func `the prompt begins with the client wherever the line limit cuts the conversation`(limit: Int) {
         let lines = [line("one", 1), line("A1", 1), line("two", 2), line("A2", 2)]
         let expected = [
             ["now"], ["now"], ["two", "A2", "now"], ["two", "A2", "now"], ["one", "A1", "two", "A2", "now"],
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    private func answer(_ conversation: Conversation, _ key: RequestKey, _ text: String, finish: FinishReason? = nil) {
+    private func respond(_ conversation: Conversation, _ key: RequestKey, _ text: String, finish: FinishReason? = nil) {
         _ = conversation.perform { session, _, effects in
             session.receive(
                 UpstreamEvent(key, .text(bytes(text), final: true), isLast: true, epilogue: .init(finish: finish)), effects: &effects)
@@ -73,9 +73,9 @@ import Testing
     @Test func `a request that fails or has an empty response isn't included`() throws {
         let conversation = Conversation()
         _ = conversation.receive(try conversation.begin("m1"), Self.failure, isLast: true)
-        answer(conversation, try conversation.begin("m2"), "")
+        respond(conversation, try conversation.begin("m2"), "")
         #expect(turns(conversation) == [])
-        answer(conversation, try conversation.begin("m3"), "yes")
+        respond(conversation, try conversation.begin("m3"), "yes")
         #expect(turns(conversation).last == "model: yes" && turns(conversation).count == 2)
         #expect(conversation.session.history.count >= 4)
     }
@@ -84,10 +84,10 @@ import Testing
         let conversation = Conversation()
         let key = try conversation.begin("m1")
         _ = conversation.receive(key, .text(bytes("Well, "), final: false))
-        answer(conversation, key, "", finish: .contentFilter)
+        respond(conversation, key, "", finish: .contentFilter)
         #expect(turns(conversation) == [])
         let next = try conversation.begin("m2")
-        answer(conversation, next, "cut", finish: .length)
+        respond(conversation, next, "cut", finish: .length)
         #expect(turns(conversation).last == "model: cut")
     }
 

@@ -49,7 +49,7 @@ import Testing
         #expect(texts(history) == ["kept"])
     }
 
-    @Test func `bounds of zero keep nothing`() {
+    @Test func `with a bound of zero, no entry is kept`() {
         var none = History(maximumCount: 0, maximumBytes: 100)
         append("x", to: &none)
         #expect(none.count == 0)
@@ -102,7 +102,7 @@ import Testing
         #expect(lines(history(), lines: 0) == [])
     }
 
-    @Test func `a response ends where its playback stopped`() {
+    @Test func `a response is included up to where its playback stopped`() {
         var history = history()
         var isFound = history.setPlayed(7, of: RequestKey(number: 2))
         #expect(isFound)

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct SessionReportTests {
     /// A session with everything that a report can contain.
-    private func eventful() throws -> Conversation {
+    private func eventfulSession() throws -> Conversation {
         let conversation = Conversation(SessionPolicy())
         conversation.note(.connected)
         let first = try started(conversation.send(#"{"type":"text","id":"a","text":"hello"}"#)).key
@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test func `a report has the texts, the amounts of audio and the latencies`() throws {
-        let report = try eventful().report(.full)
+        let report = try eventfulSession().report(.full)
         let lines = report.lines.map { line in
             "\(line.tag.speaker) \(line.tag.kind) \(String(decoding: line.text ?? [], as: UTF8.self)) \(line.tag.audio.bytes)"
         }
@@ -40,13 +40,13 @@ import Testing
         #expect(report.lines.map(\.tag.audio.nanoseconds) == [0, 0, 20_000_000, 0, 100_000_000])
         #expect(report.lines.map(\.tag.latency?.first) == [nil, 20_000, nil, nil, 7000])
         #expect(report.lines.map(\.tag.latency?.last) == [nil, 50_000, nil, nil, 10_000])
-        #expect(report.firstLatencies?.p50 == 7000 && report.lastLatencies?.most == 50_000 && report.lastLatencies?.count == 2)
+        #expect(report.firstLatencies?.p50 == 7000 && report.lastLatencies?.maximum == 50_000 && report.lastLatencies?.count == 2)
         #expect(report.counts.audioMilliseconds == 20 && report.counts.errors == 1 && report.counts.connections == 1)
         #expect(report.events.map(\.what) == [.connected, .failed(.invalidJSON)])
     }
 
     @Test func `two reports of an unchanged session have the same times`() throws {
-        let conversation = try eventful()
+        let conversation = try eventfulSession()
         let first = conversation.report(.head)
         // The two clocks drift.
         conversation.now = conversation.now.advanced(byNanoseconds: 5_000_999_999)
@@ -66,15 +66,15 @@ import Testing
         #expect(conversation.report(.head).memoryPeak == MemoryUsage.base + 5000)
     }
 
-    @Test func `metadata has no texts, but their lengths`() throws {
-        let report = try eventful().report(.metadata)
+    @Test func `a metadata report has the lengths of texts, but not the texts`() throws {
+        let report = try eventfulSession().report(.metadata)
         #expect(report.lines.allSatisfy { $0.text == nil } && report.lines.map(\.textBytes) == [5, 5, 0, 4, 0])
-        #expect(try eventful().report(.head).lines.isEmpty)
+        #expect(try eventfulSession().report(.head).lines.isEmpty)
     }
 
     @Test(arguments: [ReportDepth.full, .metadata])
     func `a stored report is read back unchanged`(depth: ReportDepth) throws {
-        var report = try eventful().report(depth)
+        var report = try eventfulSession().report(depth)
         for ending in [SessionEnding?.none] + SessionEnding.allCases {
             report.ending = ending
             report.endedAt = ending == nil ? nil : 5
@@ -85,7 +85,7 @@ import Testing
     }
 
     @Test func `a report truncated anywhere is an error`() throws {
-        let report = try eventful().report(.full)
+        let report = try eventfulSession().report(.full)
         let (head, body) = (report.head(), report.body())
         for count in head.indices { #expect(throws: RecordError.self) { try SessionReport(head: Array(head.prefix(count)), body: body) } }
         for count in body.indices { #expect(throws: RecordError.self) { try SessionReport(head: head, body: Array(body.prefix(count))) } }
@@ -116,9 +116,9 @@ import Testing
     @Test func `percentiles are the nearest ranks`() {
         #expect(Percentiles([UInt32]()) == nil)
         let one = Percentiles([7])
-        #expect(one?.p50 == 7 && one?.p99 == 7 && one?.most == 7 && one?.count == 1)
+        #expect(one?.p50 == 7 && one?.p99 == 7 && one?.maximum == 7 && one?.count == 1)
         let hundred = Percentiles((1...100).reversed().map { UInt32($0) })
-        #expect(hundred?.p50 == 50 && hundred?.p90 == 90 && hundred?.p99 == 99 && hundred?.most == 100)
+        #expect(hundred?.p50 == 50 && hundred?.p90 == 90 && hundred?.p99 == 99 && hundred?.maximum == 100)
         let two = Percentiles([1, 2])
         #expect(two?.p50 == 1 && two?.p90 == 2)
     }

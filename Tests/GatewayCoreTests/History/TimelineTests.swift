@@ -10,9 +10,4 @@ import Testing
         #expect(timeline.events.count == Timeline.limit && timeline.pruned == 1)
         #expect(timeline.events.first?.at == 1 && timeline.events.last?.what == .restored)
     }
-
-    @Test func `a close code has a session ending exactly if it ends the session`() {
-        let endings = CloseCode.allCases.map { SessionEnding($0) }
-        for (code, ending) in zip(CloseCode.allCases, endings) { #expect((ending != nil) == code.endsSession, "\(code)") }
-    }
 }

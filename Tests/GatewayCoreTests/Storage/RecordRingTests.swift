@@ -57,7 +57,7 @@ import Testing
         #expect(contents(ring) == [[1, 2, 3]])
     }
 
-    @Test func `many tiny records free their memory, too`() {
+    @Test func `the memory of many tiny records is freed, too`() {
         var ring = RecordRing<Int>()
         for tag in 0..<2000 { append([7], tag: tag, to: &ring) }
         while ring.count > 1 { ring.removeFirst() }
@@ -84,24 +84,24 @@ import Testing
             ring.removeFirst()
             append([UInt8](repeating: 3, count: 200), tag: tag, to: &ring)
         }
-        let settled = ring.footprint
+        let steady = ring.footprint
         for tag in 0..<5000 {
             ring.removeFirst()
             append([UInt8](repeating: 3, count: 200), tag: tag, to: &ring)
         }
-        #expect(ring.footprint == settled)
-        #expect(settled < 3 * 10_000 + 100 * 64)
+        #expect(ring.footprint == steady)
+        #expect(steady < 3 * 10_000 + 100 * 64)
     }
 
     @Test func `the block is never much larger than twice its largest content`() {
         var random = ULIDSource(seed: 11)
         var ring = RecordRing<Int>()
-        var most = 0
+        var peak = 0
         for tag in 0..<3000 {
             append([UInt8](repeating: 1, count: Int.random(in: 1...3000, using: &random)), tag: tag, to: &ring)
-            most = max(most, ring.byteCount)
+            peak = max(peak, ring.byteCount)
             while ring.byteCount > 20_000 { ring.removeFirst() }
-            #expect(ring.footprint <= 2 * most + 64 + 3000 * 64)
+            #expect(ring.footprint <= 2 * peak + 64 + 3000 * 64)
         }
     }
 

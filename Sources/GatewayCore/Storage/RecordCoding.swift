@@ -19,7 +19,7 @@ extension [UInt8] {
     }
 }
 
-/// An invalid record: the file was modified, or written by another version.
+/// The error for an invalid record: the file was modified, or written by another version.
 package struct RecordError: Error, Sendable {
     package init() {}
 }
@@ -40,7 +40,7 @@ struct RecordReader: ~Copyable {
         return value
     }
 
-    /// Reads Unix milliseconds, before the year 10000.
+    /// Reads a time in Unix milliseconds, which must be before the year 10000.
     mutating func time() throws(RecordError) -> Int64 {
         let time: Int64 = try fixed()
         guard (0..<253_402_300_800_000).contains(time) else { throw RecordError() }
