@@ -34,17 +34,17 @@ package final class ClientLimiterTable: Sendable {
     }
 
     private let state = Mutex(State())
-    private let most: Int
+    private let maximumCount: Int
 
-    /// - Parameter most: the maximum number of entries without a session. Beyond it, the entries that owe the least are removed.
-    package init(most: Int = 65_536) { self.most = most }
+    /// - Parameter maximumCount: the number of entries above which unused entries are removed, beginning with those that owe the least
+    package init(maximumCount: Int = 65_536) { self.maximumCount = maximumCount }
 
     package var count: Int { state.withLock { $0.entries.count } }
 
     package func limiters(of client: ClientKey, now: Instant) -> ClientLimiters {
         state.withLock { state in
             if let known = state.entries[client] { return known }
-            if state.entries.count >= min(state.sweepAt, most) { sweep(&state, now: now) }
+            if state.entries.count >= min(state.sweepAt, maximumCount) { sweep(&state, now: now) }
             let made = ClientLimiters()
             state.entries[client] = made
             return made
@@ -64,7 +64,7 @@ package final class ClientLimiterTable: Sendable {
             state.entries.formIndex(after: &index)
         }
         for entry in unused where entry.owed == .zero { state.entries[entry.client] = nil }
-        if state.entries.count >= most {
+        if state.entries.count >= maximumCount {
             // Half of them at once, so that the next client doesn't sweep again.
             let owing = unused.filter { $0.owed > .zero }.sorted { $0.owed < $1.owed }
             for entry in owing.prefix((owing.count + 1) / 2) { state.entries[entry.client] = nil }

@@ -1,4 +1,4 @@
-/// The WebSocket close codes that Parley sends (RFC 6455 §7.4, and its own between 4000 and 4999).
+/// The WebSocket close codes that Parley sends (RFC 6455 §7.4; private codes from 4000 to 4999).
 package enum CloseCode: UInt16, Sendable, CaseIterable {
     case normal = 1000
     case goingAway = 1001

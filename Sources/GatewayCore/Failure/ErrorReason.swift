@@ -1,7 +1,8 @@
 /// The reason for an error that clients can get: its code and its message.
 ///
-/// The protocol page lists every reason with its cause and remedy in the table of section "Error messages"; a test compares the two. The messages contain
-/// nothing that a client sent. A placeholder in braces, such as `{wait}`, stands for a number of ours and is filled in by ``message(_:)``.
+/// The protocol page lists every reason with its cause and remedy in the table of section "Error messages"; a test compares the two.
+/// The messages contain nothing that a client sent. A placeholder in braces, such as `{wait}`, is replaced by the gateway's own value in
+/// ``message(_:)``.
 package enum ErrorReason: String, Sendable, CaseIterable {
     // JSON syntax
     case notAnObject = "The message must be one JSON object"

@@ -1,4 +1,4 @@
-/// The client for which resources are counted: a network address, and later a user.
+/// The client that resources are counted against, identified by its network address.
 package struct ClientKey: Hashable, Sendable {
     /// The raw values are part of the stored format.
     package enum Kind: UInt8, Sendable {
@@ -19,7 +19,7 @@ package struct ClientKey: Hashable, Sendable {
     /// An IPv4 address, or the /64 network of an IPv6 address, as two words.
     package static func address(high: UInt64, low: UInt64) -> ClientKey { ClientKey(kind: .address, high: high, low: low) }
 
-    /// The client of a session or report that an earlier version stored.
+    /// An unidentified client, such as that of a session or report stored by an earlier version.
     package static let unknown = ClientKey(kind: .unknown, high: 0, low: 0)
 
     package var bytes: [UInt8] {

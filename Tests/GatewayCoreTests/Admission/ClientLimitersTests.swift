@@ -56,8 +56,8 @@ import Testing
         #expect(table.count == 0)
     }
 
-    @Test func `the table stays within its bound with many addresses`() {
-        let table = ClientLimiterTable(most: 2000)
+    @Test func `the table stays within its bound, and keeps the limiters of clients with a session`() {
+        let table = ClientLimiterTable(maximumCount: 2000)
         let kept = table.limiters(of: client(0), now: at(0))
         for number in 1...20_000 as ClosedRange<UInt64> {
             let limiters = table.limiters(of: client(number), now: at(0))

@@ -63,7 +63,7 @@ import Testing
         #expect(closing.reason.utf8.count <= 123)
     }
 
-    @Test func `an error without a close code closes with the internal one`() {
+    @Test func `an error without a close code closes with 1011`() {
         #expect(Closing(GatewayError(.unsupportedInput, correlationID: Self.id)).code == .internal)
     }
 

@@ -14,8 +14,8 @@ import Testing
         arguments: [
             (9, 4, 5), (4, 9, -5), (.max, 0, .max), (.max, -1, .max), (.min, 1, .min), (-1, .max, .min), (.min, .min, 0),
         ] as [(Int64, Int64, Int64)])
-    func `the distance saturates and keeps its sign`(later: Int64, earlier: Int64, distance: Int64) {
-        #expect(Instant(nanoseconds: later).nanoseconds(since: Instant(nanoseconds: earlier)) == distance)
+    func `a difference saturates and keeps its sign`(later: Int64, earlier: Int64, difference: Int64) {
+        #expect(Instant(nanoseconds: later).nanoseconds(since: Instant(nanoseconds: earlier)) == difference)
     }
 
     @Test func `durations are clamped to 64 bits of nanoseconds`() {
