@@ -158,7 +158,7 @@ final class TLSConnection {
         }
     }
 
-    /// Returns whether the bytes beyond the limit of a handshake are rejected early data within its own limit.
+    /// Returns whether the bytes beyond the handshake limit are rejected early data, which has a limit of its own.
     private func skipsEarlyData(_ count: Int) -> Bool {
         SSL_get_early_data_status(ssl) == SSL_EARLY_DATA_REJECTED
             && count <= Self.maxHandshakeBytes + Self.maxSkippedEarlyData + Self.earlyDataHeaders

@@ -14,19 +14,19 @@ extension WebSocketHandler {
             if let delay = writing.replyDelay, mayDelayReply(writing) { return delayReply(by: delay) }
         }
         loop.delayedAcks.remove(self)
-        var waits = false
+        var hasWaiting = false
         repeat {
             if let closing = loop.effects.closing { begin(closing) }
             writePending(context, writing)
-            waits = false
+            hasWaiting = false
             // A closing connection is detached from its application.
-            if case .open = state { waits = application.written(report(context)) }
+            if case .open = state { hasWaiting = application.written(report(context)) }
             // The session may exceed its budget now; then the close frame is sent in the same flush.
         } while loop.effects.closing != nil
         if loop.output.storageCapacity > 4 * Application.writeSize { loop.output = ByteBuffer() }
         for error in loop.effects.incidents { loop.record(error, connection: connection.id, session: connection.sessionID) }
         loop.effects.incidents.removeAll(keepingCapacity: true)
-        finishFlush(waits: waits)
+        finishFlush(hasWaiting: hasWaiting)
     }
 
     /// Delays the acknowledgement, to share a write with its response.
@@ -36,7 +36,7 @@ extension WebSocketHandler {
         delayedAckCount = reply.count
         loop.effects.clearReplies()
         loop.delayedAcks.append(self, until: loop.effects.now + delay)
-        finishFlush(waits: application.written(nil))
+        finishFlush(hasWaiting: application.written(nil))
     }
 
     private func mayDelayReply(_ writing: WritingState) -> Bool {
@@ -165,10 +165,10 @@ extension WebSocketHandler {
 
     /// Finishes a closed connection after its last write, and ticks a connection with pending bytes sooner.
     ///
-    /// - Parameter waits: whether the application has messages to write
-    private func finishFlush(waits: Bool) {
+    /// - Parameter hasWaiting: whether the application has messages to write
+    private func finishFlush(hasWaiting: Bool) {
         if case .closed = state, backlog.readableBytes == 0 { return finish() }
-        if backlog.readableBytes > 0 || waits || !isWritable {
+        if backlog.readableBytes > 0 || hasWaiting || !isWritable {
             connection.deadline = min(connection.deadline, loop.effects.now + .milliseconds(100))
         }
     }
