@@ -1,14 +1,14 @@
 /// The failure of a call or of an attempt: the error for the client, the outcome for the circuit breaker, and whether a retry is safe.
 package struct CallFailure: Error, Sendable {
-    /// The reason that the client gets; it reveals nothing about the upstream.
+    /// The reason that is sent to the client; reveals nothing about the upstream.
     package var reason: ErrorReason
-    /// The text for the log, without content of messages.
+    /// The details for the log; never contains message content.
     package var details: String?
     /// Whether the same request can succeed later.
     package var isRetryable = true
     /// The delay before a retry in milliseconds, as reported by the upstream or until a breaker half-opens.
     package var retryAfter: Int64?
-    /// Whether the upstream may have processed the request; then only a repeatable request is retried.
+    /// Whether the upstream may have processed the request. If so, only a repeatable request is retried.
     package var mayHaveBeenProcessed = true
     package var outcome = CircuitBreaker.Outcome.failure
     /// The index of the endpoint that the attempt was sent to; nil when none was picked.
@@ -23,14 +23,14 @@ package struct CallFailure: Error, Sendable {
         self.details = details
     }
 
-    /// No connection: connection refused, unknown host, invalid certificate.
+    /// No connection could be opened: connection refused, unknown host, or invalid certificate.
     package static func unreachable(_ details: String) -> CallFailure {
         var failure = CallFailure(.upstreamUnreachable, details: details)
         failure.mayHaveBeenProcessed = false
         return failure
     }
 
-    /// No endpoint admits requests for the next `wait`.
+    /// No endpoint admits requests until `wait` has elapsed.
     package static func breakerOpen(wait: Instant.Duration) -> CallFailure {
         var failure = CallFailure(.breakerOpen)
         failure.setRetry(after: max(.nanoseconds(1), wait))
@@ -76,7 +76,7 @@ package struct CallFailure: Error, Sendable {
         CallFailure(.responseInvalid, details: details)
     }
 
-    /// The response is complete, but unusable. The request itself can cause that, so the breaker doesn't count it as a failure.
+    /// The response is complete, but unusable. The request itself can cause that, so the breaker doesn't count a failure.
     package static func unusable(_ details: String) -> CallFailure {
         var failure = invalid(details)
         failure.outcome = .neither
@@ -86,17 +86,17 @@ package struct CallFailure: Error, Sendable {
     package static func tooLong(_ details: String) -> CallFailure {
         var failure = CallFailure(.responseTooLarge, details: details)
         failure.isRetryable = false
-        // One client's requests must not open the breaker for all others.
+        // One client's requests must not open the breaker for all clients.
         failure.outcome = .neither
         return failure
     }
 
     /// The upstream reported an error.
     package static func reported(retryable: Bool?, retryAfter: Int64?) -> CallFailure {
-        var failure = CallFailure(.upstreamFailed, details: "it reported an error")
+        var failure = CallFailure(.upstreamFailed, details: "the upstream reported an error")
         failure.isRetryable = retryable ?? true
         failure.retryAfter = retryAfter
-        // Only an error marked as retryable is about the endpoint; other requests may succeed.
+        // Only an error marked as retryable is attributed to the endpoint; one marked as not retryable is about the request.
         failure.outcome =
             switch retryable {
             case true: .failure
@@ -124,7 +124,7 @@ package struct CallFailure: Error, Sendable {
         default:
             var failure = CallFailure(.upstreamRejected, details: details)
             failure.isRetryable = status == 408
-            // Rejected credentials of the gateway and timeouts affect every client; all other statuses are about this request.
+            // Rejected gateway credentials and timeouts affect every client; all other statuses are about this request.
             failure.outcome = [401, 403, 408].contains(status) ? .failure : .success
             return failure
         }

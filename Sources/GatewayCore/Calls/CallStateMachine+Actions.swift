@@ -17,24 +17,24 @@ extension CallStateMachine {
         package internal(set) var readBytes = 0
     }
 
-    /// An attempt that has ended, and the outcome for the breaker of its endpoint.
+    /// An attempt that has ended or must be cancelled, and the outcome for the breaker of its endpoint.
     package struct Ending: Sendable, Hashable {
         package let number: Int
         package let pick: LoadBalancer.Pick
         package let outcome: CircuitBreaker.Outcome
-        /// Why the attempt is cancelled; nil when it has ended by itself.
+        /// The reason to cancel the attempt with; nil when the attempt has ended by itself.
         package let cancel: CancelReason?
     }
 
-    /// The permit that the owner has to release when the call has ended.
+    /// The permit, or the ticket in the queue, that the owner has to release when the call has ended.
     package enum Permit: Sendable, Hashable {
         case none
-        /// Still in the queue, under this ticket.
+        /// The call is still queued under this ticket.
         case queued(UInt64)
         case held
     }
 
-    /// The step after the endings.
+    /// The next step, which follows the end of attempts.
     package enum Next: Sendable {
         case none
         /// Open an attempt at the picked endpoint. When `timer` is set, call ``CallStateMachine/timerFired(at:)`` at that time.
@@ -58,38 +58,42 @@ extension CallStateMachine {
         case returnPick(LoadBalancer.Pick)
     }
 
-    /// The actions for an input off the hot path, to be performed in order: the endings, then the next step.
+    /// The actions for an input off the hot path, to be performed in order: end the attempts, then take the next step.
     package struct Actions: Sendable {
         package var first: Ending?
         package var second: Ending?
         package var next = Next.none
     }
 
+    /// The action after a request was sent.
     package enum Connected: Sendable, Hashable {
         case none
-        /// The text of the request was sent: this many bytes are consumed.
+        /// Report this many bytes of the client's text as consumed.
         case consumed(Int)
-        /// Send the chunks of ``CallStateMachine/nextBuffered(at:)`` until it returns nil; then the end of the input, if
-        /// ``CallStateMachine/shouldEndInput``.
+        /// Send the chunks of ``CallStateMachine/nextBuffered(at:)`` until it returns nil; then send the end of the input if
+        /// ``CallStateMachine/shouldEndInput`` is true.
         case flush
     }
 
-    package enum Audio: Sendable, Hashable {
+    /// The action for a chunk of audio.
+    package enum AudioAction: Sendable, Hashable {
         case send(attempt: Int)
         /// The call buffers the chunk until an attempt can send it.
         case buffered
         case ignored
     }
 
+    /// The action for a part of the response.
     package enum Received: Sendable {
         case ignore
         case deliver
-        /// The first content: the hedge timer is cancelled, and so is a slower attempt.
+        /// Deliver the first content, and cancel the hedge timer and the slower attempt.
         case deliverFirst(loser: Ending?)
         /// The response exceeds its limit.
         case fail(Actions)
     }
 
+    /// The action for the last part of the response.
     package enum Completed: Sendable {
         case ignore
         /// The call is complete: report success for the endpoint, release the permit, deliver the content.

@@ -17,7 +17,9 @@ extension CallStateMachine {
         }
     }
 
-    /// Changes an attempt whose request isn't sent yet. The phase of the call follows its first attempt.
+    /// Changes an attempt whose request isn't sent yet. Only the first attempt determines the phase and the timing of the call.
+    ///
+    /// - Returns: whether there is such an attempt
     @discardableResult
     private mutating func update(_ number: Int, at now: Instant, _ change: (inout Attempt) -> Void) -> Bool {
         switch state {
@@ -71,7 +73,7 @@ extension CallStateMachine {
         }
         timeouts.receivedBytes(at: now)
         guard total > policy.maxAnswerBytes else { return Actions() }
-        return fail(number, .tooLong("the answer is longer than max_answer_bytes"), cancel: .fault, at: now)
+        return fail(number, .tooLong("the response is longer than max_answer_bytes"), cancel: .fault, at: now)
     }
 
     /// Handles a part of the response with this many bytes of content.
@@ -93,7 +95,7 @@ extension CallStateMachine {
         }
         if isFirst { begin(responding: number, at: now) }
         guard admit(bytes, at: now) else {
-            var actions = fail(number, .tooLong("the answer is longer than max_answer_bytes"), cancel: .fault, at: now)
+            var actions = fail(number, .tooLong("the response is longer than max_answer_bytes"), cancel: .fault, at: now)
             actions.second = loser
             return .fail(actions)
         }

@@ -1,4 +1,4 @@
-/// Failures, retries, deadlines and cancelling.
+/// Failures, retries, deadlines and cancellation.
 extension CallStateMachine {
     /// Handles the failure of an attempt.
     package mutating func attemptFailed(_ number: Int, _ failure: CallFailure, at now: Instant) -> Actions {
@@ -36,14 +36,15 @@ extension CallStateMachine {
         return actions
     }
 
+    /// Excludes an endpoint from further attempts.
     private mutating func avoid(_ endpoint: Int) {
         if tried.last != endpoint { tried.append(endpoint) }
     }
 
-    /// Requests a retry if the policy allows one; no attempt is left.
+    /// Requests a retry after the last attempt has failed, or fails the call if the policy doesn't allow a retry.
     private mutating func failed(_ failure: CallFailure, at now: Instant) -> Next {
-        let isUnsent: Bool = if case .streaming = input { false } else { true }
-        guard isUnsent, failure.isRetryable, attempts <= policy.retries, failure.retryAfter ?? 0 <= Self.longestRetryAfter,
+        let isAudioUnsent: Bool = if case .streaming = input { false } else { true }
+        guard isAudioUnsent, failure.isRetryable, attempts <= policy.retries, failure.retryAfter ?? 0 <= Self.longestRetryAfter,
             !failure.mayHaveBeenProcessed || policy.isRepeatable, !timeouts.isOutOfTime(at: now)
         else { return fail(failure, permit: .held, at: now) }
         state = .requestingRetry(failure)

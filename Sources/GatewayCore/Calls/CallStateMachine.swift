@@ -1,5 +1,5 @@
-/// The state machine of one call to one upstream: waits for a permit, opens attempts, enforces the deadlines, retries and hedges where
-/// that is safe, and accounts for the permits and picks that it holds.
+/// The state machine of one call to one upstream. It waits for a permit, opens attempts, enforces the deadlines, retries and hedges where
+/// that is safe, and returns every permit and pick.
 ///
 /// The owner passes inputs (permits, picks, events of attempts, the clock) and performs the returned actions. Inputs that don't fit the
 /// state, such as events of a cancelled attempt, are ignored.
@@ -20,9 +20,9 @@ package struct CallStateMachine: ~Copyable {
         case ended
     }
 
-    /// The client's input that is sent separately from the request.
+    /// The state of the client's input.
     enum Input: Sendable {
-        /// The request contains all input. `unreported`: bytes of the text not yet reported as consumed.
+        /// The request contains all input. `unreported` is the number of bytes of text not yet reported as consumed.
         case whole(unreported: Int)
         /// Audio that wasn't sent to any attempt yet.
         case buffering([[UInt8]], isEnded: Bool)
@@ -45,8 +45,9 @@ package struct CallStateMachine: ~Copyable {
     var markedAt: Instant
     private let numbersUsed: Int
     var attempts = 0
-    /// Indices of endpoints that this call has tried; further attempts avoid them.
+    /// The indices of the endpoints that this call has tried. Further attempts prefer other endpoints.
     package internal(set) var tried: [Int] = []
+    /// Bytes of content received, counted with at least ``minimumPartBytes`` for each part.
     var contentBytes = 0
     /// Bytes of audio that were sent to an attempt and that it hasn't consumed.
     var unconsumed = 0
@@ -91,7 +92,7 @@ package struct CallStateMachine: ~Copyable {
 
     // MARK: Permits and endpoints
 
-    /// Starts with a permit and an endpoint that were acquired immediately.
+    /// Starts the call with a permit and an endpoint that were available immediately.
     package mutating func start(with pick: LoadBalancer.Pick, at now: Instant) -> Next {
         guard case .created = state else { return .returnPick(pick) }
         return open(pick, at: now)
@@ -158,7 +159,7 @@ package struct CallStateMachine: ~Copyable {
 
     // MARK: Input
 
-    package mutating func send(_ chunk: [UInt8], at now: Instant) -> Audio {
+    package mutating func send(_ chunk: [UInt8], at now: Instant) -> AudioAction {
         guard !isEnded else { return .ignored }
         switch input {
         case .buffering(var chunks, isEnded: false):
@@ -183,7 +184,7 @@ package struct CallStateMachine: ~Copyable {
     /// Removes and returns the next buffered chunk.
     package mutating func nextBuffered(at now: Instant) -> [UInt8]? {
         guard case .buffering(let chunks, let isEnded) = input, let first = chunks.first else { return nil }
-        // Few chunks are buffered: a connection usually opens quickly.
+        // A copy is acceptable: a connection usually opens quickly, so few chunks are buffered.
         input = chunks.count == 1 ? .streaming(isEnded: isEnded) : .buffering(Array(chunks.dropFirst()), isEnded: isEnded)
         note(sent: first.count, at: now)
         return first
@@ -191,7 +192,7 @@ package struct CallStateMachine: ~Copyable {
 
     /// Ends the input.
     ///
-    /// - Returns: the attempt to send the end to; nil when none is connected
+    /// - Returns: the attempt to send the end to; nil when no attempt is ready for audio
     package mutating func endInput(at now: Instant) -> Int? {
         switch input {
         case .buffering(let chunks, isEnded: false):
@@ -204,7 +205,7 @@ package struct CallStateMachine: ~Copyable {
         guard let number = streamingAttempt else { return nil }
         markedAt = now
         timeouts.enter(.awaiting, at: now)
-        // A response that began before the end of the input counts as immediate.
+        // If the response began before the end of the input, the time to its first content is 0.
         timing.first = .zero
         return number
     }
@@ -224,13 +225,13 @@ package struct CallStateMachine: ~Copyable {
     package mutating func consumed(_ bytes: Int, by number: Int, at now: Instant) -> Bool {
         guard progress(of: number) != nil else { return false }
         unconsumed = max(0, unconsumed - bytes)
-        timeouts.wait(unconsumed, at: now)
+        timeouts.setUnconsumed(unconsumed, at: now)
         return true
     }
 
     private mutating func note(sent bytes: Int, at now: Instant) {
         unconsumed += bytes
-        timeouts.wait(unconsumed, at: now)
+        timeouts.setUnconsumed(unconsumed, at: now)
     }
 
     /// The attempt whose progress counts as the call's.

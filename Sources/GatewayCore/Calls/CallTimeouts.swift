@@ -9,7 +9,8 @@ package struct CallTimeouts: Sendable {
         package var firstByte = Instant.Duration.max
         /// Between bytes of the response.
         package var betweenBytes = Instant.Duration.max
-        /// From the start of the call to its end, including the queue, excluding the time that the client sends audio or doesn't read.
+        /// From the start of the call to its end, including the time in the queue, but not the time while the client sends audio or doesn't
+        /// read.
         package var total = Instant.Duration.max
 
         package init() {}
@@ -17,7 +18,7 @@ package struct CallTimeouts: Sendable {
 
     package enum Phase: String, Sendable, CaseIterable {
         case waiting, connecting
-        /// The client is still sending audio: no response is due, but the upstream has to consume queued audio.
+        /// The client is still sending audio: no response is due, but the upstream must keep consuming the audio.
         case sending
         case awaiting, responding
         /// The backoff between two attempts.
@@ -26,18 +27,20 @@ package struct CallTimeouts: Sendable {
 
     package let policy: Policy
     package private(set) var phase = Phase.waiting
-    /// The start of ``Policy/total``, moved by the time that doesn't count.
+    /// The time that ``Policy/total`` is measured from, moved forward by the time that doesn't count.
     private var startedAt: Instant
     /// The time that the deadline of the current phase is measured from.
     private var phaseStart: Instant
-    /// The time when reading was paused because the client doesn't read; the upstream isn't to blame for the delay.
+    /// The time when reading was paused because the client doesn't read; nil when not paused. Paused time doesn't count against the
+    /// upstream.
     private var pausedAt: Instant?
     /// The time of the last content of the response.
     private var lastContentAt: Instant
     /// Bytes of streamed audio that the upstream hasn't consumed.
     private var unconsumedBytes = 0
 
-    /// Bytes without content, such as keepalive comments, extend the deadline up to this many times ``Policy/betweenBytes``.
+    /// The longest time without content, as a multiple of ``Policy/betweenBytes``. Bytes without content, such as keepalive comments,
+    /// extend the deadline no further.
     package static let noContentFactor = 10
 
     package init(policy: Policy, at now: Instant) {
@@ -65,8 +68,8 @@ package struct CallTimeouts: Sendable {
     /// Notes that content of the response was received.
     package mutating func receivedContent(at now: Instant) { lastContentAt = now }
 
-    /// Notes how many bytes of streamed audio the upstream hasn't consumed.
-    package mutating func wait(_ bytes: Int, at now: Instant) {
+    /// Updates the number of bytes of streamed audio that the upstream hasn't consumed.
+    package mutating func setUnconsumed(_ bytes: Int, at now: Instant) {
         if phase == .sending, unconsumedBytes == 0 || bytes < unconsumedBytes { phaseStart = now }
         unconsumedBytes = bytes
     }
@@ -83,10 +86,10 @@ package struct CallTimeouts: Sendable {
         }
     }
 
-    /// Whether the total time has elapsed, so that no other attempt is made.
+    /// Returns whether the total time has elapsed, so that no other attempt is made.
     package func isOutOfTime(at now: Instant) -> Bool { policy.total != .max && now - startedAt >= policy.total }
 
-    /// The current phase if its deadline has passed; nil otherwise.
+    /// Returns the current phase if its deadline has passed; nil otherwise.
     package func overdue(at now: Instant) -> Phase? {
         if pausedAt == nil, phase != .sending, isOutOfTime(at: now) { return phase }
         guard pausedAt == nil || phase == .waiting || phase == .connecting else { return nil }

@@ -1,9 +1,9 @@
-/// The durations of the phases of a call: `timing` of the message that ends a request.
+/// The durations of the phases of a call: `timing` in the message that ends a request.
 package struct CallTiming: Sendable, Hashable {
-    /// In the queue for a permit.
+    /// The time in the queue for a permit.
     package var queue = Instant.Duration.zero
     package var connect = Instant.Duration.zero
-    /// From the open connection, or from the end of the audio, to the first content of the response.
+    /// The time from the open connection, or from the end of the audio, to the first content of the response.
     package var first = Instant.Duration.zero
     package var total = Instant.Duration.zero
 

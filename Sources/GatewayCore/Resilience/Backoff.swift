@@ -1,8 +1,8 @@
 /// The delays between retries: exponential backoff up to a limit with full jitter, so that calls that failed together don't retry together.
 package struct Backoff: Sendable, Hashable {
-    /// The longest delay before the first retry.
+    /// The maximum delay before the first retry.
     package var base = Instant.Duration.milliseconds(100)
-    /// The longest delay before any retry.
+    /// The maximum delay before any retry.
     package var limit = Instant.Duration.seconds(2)
 
     package init() {}

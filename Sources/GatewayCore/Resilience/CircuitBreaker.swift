@@ -1,20 +1,20 @@
-/// A circuit breaker, which keeps requests away from a failing endpoint and probes whether the endpoint has recovered.
+/// A circuit breaker that keeps requests away from a failing endpoint and probes whether the endpoint has recovered.
 ///
-/// A closed breaker admits all requests. After ``Policy/failures`` failures in a row, or when ``Policy/rate`` of at least
-/// ``Policy/minimum`` requests within ``Policy/window`` have failed, the breaker opens and rejects all requests for
-/// ``Policy/openDuration``. Then it is half-open: it admits ``Policy/probes`` requests at a time; as many successes close it, one failure
-/// reopens it.
+/// A closed breaker admits all requests. The breaker opens after ``Policy/failures`` failures in a row, or when a share of
+/// ``Policy/rate`` of at least ``Policy/minimum`` requests within ``Policy/window`` has failed. An open breaker rejects all requests for
+/// ``Policy/openDuration``. Then the breaker is half-open and admits ``Policy/probes`` requests at a time: the same number of successes
+/// closes the breaker, one failure reopens it.
 package struct CircuitBreaker: Sendable {
     package struct Policy: Sendable, Hashable {
-        /// Failures in a row that open the breaker.
+        /// The number of failures in a row that opens the breaker.
         package var failures = 5
         /// The share of failures within the window that opens the breaker: greater than 0, at most 1.
         package var rate = 0.5
-        /// Requests within the window before ``rate`` applies.
+        /// The minimum number of requests within the window for ``rate`` to apply.
         package var minimum = 20
         package var window = Instant.Duration.seconds(10)
         package var openDuration = Instant.Duration.seconds(60)
-        /// Concurrent requests admitted while half-open, and successes that close the breaker.
+        /// The number of concurrent requests admitted while half-open, and of successes that closes the breaker.
         package var probes = 1
 
         package init() {}
@@ -25,7 +25,7 @@ package struct CircuitBreaker: Sendable {
         case halfOpen = "half_open"
     }
 
-    /// The admission of one request, which assigns the request's outcome to the phase that admitted it.
+    /// The admission of one request. Identifies the phase that admitted the request, so that later phases ignore its outcome.
     package struct Ticket: Sendable, Hashable {
         fileprivate var generation: UInt64
         package fileprivate(set) var isProbe: Bool
@@ -77,7 +77,7 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
-    /// Admits a request; nil while the breaker is open, and while all probes are outstanding.
+    /// Admits a request. Returns nil while the breaker is open, and while all probes are outstanding.
     package mutating func admit(at now: Instant) -> Ticket? {
         if case .open(let until) = phase, now >= until { enter(.halfOpen(probing: 0, successes: 0)) }
         switch phase {
@@ -124,7 +124,7 @@ package struct CircuitBreaker: Sendable {
         }
     }
 
-    /// Closes the breaker, and forgets earlier failures.
+    /// Closes the breaker, and clears the counts of failures.
     ///
     /// - Returns: whether the state has changed
     package mutating func reset() -> Bool {

@@ -17,20 +17,20 @@ package struct LoadBalancer: Sendable {
 
     package enum Result: Sendable, Hashable {
         case picked(Pick)
-        /// No endpoint admits a request; the first may do so after this time.
+        /// No endpoint admits a request until this time has elapsed.
         case unavailable(wait: Instant.Duration)
     }
 
     package private(set) var endpoints: [Endpoint]
-    /// The index where the search starts, so that endpoints with equally many outstanding requests are picked round-robin.
+    /// The index where the next search starts. Endpoints with equally many outstanding requests are thus picked round-robin.
     private var next = 0
 
     package init(count: Int, policy: CircuitBreaker.Policy) {
         endpoints = Array(repeating: Endpoint(breaker: CircuitBreaker(policy: policy)), count: count)
     }
 
-    /// Picks the endpoint with the fewest outstanding requests among the healthy endpoints whose breaker admits a request; an unhealthy
-    /// endpoint if no other is left.
+    /// Picks the endpoint with the fewest outstanding requests among the healthy endpoints whose breaker admits a request. An unhealthy
+    /// endpoint is picked only if no healthy one is left.
     ///
     /// - Parameter tried: indices of endpoints that this request has tried; picked again only if no other is left
     package mutating func pick(excluding tried: [Int] = [], at now: Instant) -> Result {
@@ -50,7 +50,7 @@ package struct LoadBalancer: Sendable {
         return .picked(Pick(index: index, ticket: ticket))
     }
 
-    /// Returns the time until an endpoint admits requests; zero when one does already.
+    /// Returns the time until an endpoint may admit requests; zero when one may admit them now.
     package func wait(at now: Instant) -> Instant.Duration {
         var shortest: Instant.Duration?
         for endpoint in endpoints {
@@ -72,6 +72,8 @@ package struct LoadBalancer: Sendable {
         return hasChanged ? endpoints[pick.index].breaker.state(at: now) : nil
     }
 
+    /// Records the result of a health check.
+    ///
     /// - Returns: whether the value has changed
     package mutating func setHealth(of index: Int, _ isHealthy: Bool) -> Bool {
         guard endpoints.indices.contains(index), endpoints[index].isHealthy != isHealthy else { return false }

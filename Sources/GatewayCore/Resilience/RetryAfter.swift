@@ -7,9 +7,9 @@ package enum RetryAfter {
     ///
     /// - Parameters:
     ///   - value: the value of `Retry-After`
-    ///   - date: the value of the response's `Date` field, the server's clock that a date in `value` refers to
+    ///   - date: the value of the response's `Date` field, the time by the server's clock; a date in `value` is relative to this time
     ///   - now: Unix milliseconds, used when `date` is missing or invalid
-    /// - Returns: milliseconds, 0 for a date in the past; nil for an invalid value and for delays above ``longest``
+    /// - Returns: the delay in milliseconds, 0 for a date in the past; nil for an invalid value and for delays above ``longest``
     package static func milliseconds(_ value: String, date: String?, now: Int64) -> Int64? {
         let value = trimmed(value)
         if let seconds = Double(value) {
@@ -21,7 +21,7 @@ package enum RetryAfter {
         return wait <= longest ? max(wait, 0) : nil
     }
 
-    /// Removes surrounding whitespace, which isn't part of the value (RFC 9110 §5.5), but may still be present.
+    /// Removes white space at both ends, which isn't part of the value (RFC 9110 §5.5) but may still be present.
     private static func trimmed(_ value: String) -> String {
         var rest = value[...]
         while let first = rest.utf8.first, first == 0x20 || first == 0x09 { rest = rest.dropFirst() }

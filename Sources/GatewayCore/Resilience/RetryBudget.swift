@@ -1,4 +1,4 @@
-/// A limit of retries to a share of the requests, so that retries don't multiply the load on a failing upstream.
+/// A budget that limits retries to a share of the requests, so that retries don't multiply the load on a failing upstream.
 package struct RetryBudget: Sendable, Hashable {
     /// The maximum number of saved retries, which is also the initial number.
     package static let reserve = 10.0
@@ -9,7 +9,7 @@ package struct RetryBudget: Sendable, Hashable {
 
     package init(share: Double) { self.share = share }
 
-    /// Notes a request that isn't a retry.
+    /// Credits a request that isn't a retry.
     package mutating func earn() { saved = min(saved + share, Self.reserve) }
 
     /// Deducts a retry from the budget.

@@ -1,4 +1,4 @@
-/// The overall state of one or all upstreams, as reported in `status` messages and by the health endpoint.
+/// The state of one upstream or of all upstreams together, as reported in `status` messages and by the health endpoint.
 package enum UpstreamState: String, Sendable, CaseIterable {
     /// All endpoints are healthy, and their circuit breakers are closed.
     case ready

@@ -1,10 +1,10 @@
 import GatewayCore
 import Testing
 
-@Suite("The state machine of a call") struct CallStateMachineTests {
+@Suite("Call state machine") struct CallStateMachineTests {
     // MARK: Permits and endpoints
 
-    @Test func `a permit and an endpoint acquired at once open an attempt`() throws {
+    @Test func `a permit and an endpoint acquired immediately open an attempt`() throws {
         let call = Call()
         #expect(try call.start() == "open 1 at 0")
         #expect(call.connected(1) == .consumed(5))
@@ -66,7 +66,7 @@ import Testing
         #expect(call.completed(10, 2) == "complete")
     }
 
-    @Test func `a call whose retry isn't admitted fails`() throws {
+    @Test func `a call whose retry the pool doesn't admit fails`() throws {
         let call = Call { $0.retries = 1 }
         _ = try call.start()
         _ = call.fail(1, .unreachable("refused"))
@@ -168,7 +168,7 @@ import Testing
         }
     }
 
-    @Test func `a hedge whose response is complete at once wins, and the other attempt is cancelled`() throws {
+    @Test func `a hedge whose first event completes its response wins, and the other attempt is cancelled`() throws {
         let call = try hedged()
         #expect(call.completed(3, 2) == "complete, end 0 neither obsolete")
     }
@@ -226,7 +226,7 @@ import Testing
                 }, "end 0 failure timeout, fail upstream_timeout held"
             ),
             (
-                "answering", .seconds(4),
+                "responding", .seconds(4),
                 {
                     _ = try $0.start()
                     _ = $0.connected(1)
@@ -289,7 +289,7 @@ import Testing
 
     // MARK: Back-pressure and limits
 
-    @Test func `no response is due while a call is paused`() throws {
+    @Test func `no deadline passes while a call is paused`() throws {
         let call = Call { $0.timeouts.betweenBytes = .seconds(1) }
         _ = try call.start()
         _ = call.connected(1)
@@ -312,8 +312,8 @@ import Testing
             let call = Call { $0.maxAnswerBytes = 100 }
             _ = try call.start()
             #expect(isRead ? call.read(100, 1) == "" : call.received(100, 1) == "deliver first")
-            let over = isRead ? call.read(1, 1) : call.received(1, 1)
-            #expect(over == "end 0 neither fault, fail upstream_error held")
+            let excess = isRead ? call.read(1, 1) : call.received(1, 1)
+            #expect(excess == "end 0 neither fault, fail upstream_error held")
             #expect(call.failure?.isRetryable == false)
         }
         // Each part counts at least 16 bytes.
@@ -342,7 +342,7 @@ import Testing
 
     // MARK: Audio
 
-    @Test func `audio is sent in order, and its end after the last chunk`() throws {
+    @Test func `audio is sent in order, and the end of the input after the last chunk`() throws {
         let call = Call(isStreamed: true)
         #expect(call.send([1]) == .buffered)
         _ = try call.start()
@@ -361,7 +361,7 @@ import Testing
         #expect(call.completed(1, 1) == "complete")
     }
 
-    @Test func `audio is sent immediately once connected, and ignored after its end`() throws {
+    @Test func `audio is sent immediately once the request was sent, and ignored after its end`() throws {
         let call = Call(isStreamed: true)
         _ = try call.start()
         #expect(call.connected(1) == .flush)
@@ -373,7 +373,7 @@ import Testing
         #expect(call.send([1]) == .ignored)
     }
 
-    @Test func `unconsumed audio has a deadline, a pause in the audio has none`() throws {
+    @Test func `unconsumed audio has a deadline; a pause in the client's audio has none`() throws {
         for isConsumed in [true, false] {
             let call = Call(isStreamed: true) { $0.timeouts.betweenBytes = .seconds(3) }
             _ = try call.start()
@@ -494,7 +494,7 @@ import Testing
                 let call = Call(isStreamed: input == "audio") { $0.retries = 1 }
                 try step(call)
                 let before = (call.isEnded, call.tried, call.heldBytes)
-                // An attempt may report its connection after its response has begun; that changes nothing either.
+                // That includes a report of the sent request after the response has begun.
                 #expect(try isIgnored(call), "\(input) while \(state)")
                 #expect(before == (call.isEnded, call.tried, call.heldBytes), "\(input) while \(state)")
             }
@@ -588,7 +588,7 @@ private final class Call {
     func connected(_ number: Int) -> CallStateMachine.Connected { machine.connected(number, at: now) }
     func read(_ bytes: Int, _ number: Int) -> String { text(machine.read(bytes, from: number, at: now)) }
     func fail(_ number: Int, _ failure: CallFailure) -> String { text(machine.attemptFailed(number, failure, at: now)) }
-    func send(_ chunk: [UInt8]) -> CallStateMachine.Audio { machine.send(chunk, at: now) }
+    func send(_ chunk: [UInt8]) -> CallStateMachine.AudioAction { machine.send(chunk, at: now) }
     func nextBuffered() -> [UInt8]? { machine.nextBuffered(at: now) }
     func endInput() -> Int? { machine.endInput(at: now) }
     func consumed(_ bytes: Int, _ number: Int) -> Bool { machine.consumed(bytes, by: number, at: now) }

@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("The deadlines of a call") struct CallTimeoutsTests {
+@Suite("Call timeouts") struct CallTimeoutsTests {
     private func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
 
     private var policy: CallTimeouts.Policy {
@@ -25,7 +25,7 @@ import Testing
         #expect(timeouts.overdue(at: at(10 + limit)) == phase)
     }
 
-    @Test func `bytes of the response restart the deadline between bytes, and the total is limited`() {
+    @Test func `bytes of the response restart the deadline between bytes, but not the total timeout`() {
         var timeouts = CallTimeouts(policy: policy, at: at(0))
         timeouts.enter(.awaiting, at: at(0))
         for time in stride(from: 100, through: 900, by: 200) as StrideThrough<Int64> { timeouts.receivedBytes(at: at(time)) }
@@ -34,7 +34,7 @@ import Testing
         #expect(timeouts.isOutOfTime(at: at(1000)))
     }
 
-    @Test func `while the client doesn't read or still sends audio, nothing is due`() {
+    @Test func `while the client doesn't read or still sends audio, no deadline passes`() {
         var timeouts = CallTimeouts(policy: policy, at: at(0))
         timeouts.enter(.responding, at: at(0))
         timeouts.setPaused(true, at: at(0))
@@ -65,7 +65,7 @@ import Testing
         #expect(sending.overdue(at: at(60_300)) == .awaiting)
     }
 
-    @Test func `without limits, nothing is ever due`() {
+    @Test func `without limits, no deadline passes`() {
         var timeouts = CallTimeouts(policy: .init(), at: at(0))
         for phase in CallTimeouts.Phase.allCases {
             timeouts.enter(phase, at: at(0))
