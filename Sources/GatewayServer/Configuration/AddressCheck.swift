@@ -2,7 +2,7 @@ import Glibc
 
 /// Checks whether the gateway can listen on an address, without listening.
 enum AddressCheck {
-    /// Returns the reason why no process can listen on an address; nil if one can, or already does.
+    /// Returns the reason why the gateway can't listen on an address; nil if it can, or if the address is in use.
     static func failureReason(listeningOn endpoint: SocketEndpoint) -> String? {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -14,11 +14,11 @@ enum AddressCheck {
         let descriptor = socket(first.pointee.ai_family, first.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return String(cString: strerror(errno)) }
         defer { _ = close(descriptor) }
-        // With this option, a socket that is bound but doesn't listen doesn't block the gateway's port.
+        // With SO_REUSEADDR, a socket that is bound but not listening, such as this one, doesn't block the gateway's port.
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
         guard bind(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) != 0 else { return nil }
-        // Most likely the running gateway itself listens there.
+        // Most likely a running gateway is using the address.
         return errno == EADDRINUSE ? nil : String(cString: strerror(errno))
     }
 }

@@ -5,7 +5,7 @@ enum BoundedFile {
     /// The result of reading a file.
     enum Outcome: Equatable {
         case bytes([UInt8])
-        /// There is no file of that name, which is often no error.
+        /// The file doesn't exist, which many callers allow.
         case missing
         /// The file exists but can't be read, for the given reason.
         case unreadable(String)

@@ -153,7 +153,7 @@ struct ConfigurationFile {
 
     private func source(_ mark: Mark?) -> String { mark.map { "\(path):\($0.line)" } ?? path }
 
-    /// Returns the known names that a misspelt key may stand for.
+    /// Returns the known names that a misspelled key may stand for.
     private static func known(near key: String) -> [String] {
         let parts = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 3, ConfigurationKey.blockGroups.contains(parts[0]) else { return ConfigurationKey.all.map(\.name) }

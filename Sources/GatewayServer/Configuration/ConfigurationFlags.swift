@@ -5,7 +5,7 @@ internal import Configuration
 struct ConfigurationFlags {
     private(set) var problems: [ConfigurationProblem] = []
     private let snapshot: any ConfigSnapshot
-    /// The keys, `environment` and `config` that were given validly.
+    /// The names of the known flags, `environment` and `config` included, that have a valid number of values.
     private var names: Set<String> = []
 
     /// Parses the arguments after the subcommand.

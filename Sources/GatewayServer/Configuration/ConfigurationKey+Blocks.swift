@@ -1,6 +1,6 @@
 /// Keys of named blocks: `upstreams.<name>.urls` and `routes.<name>.type`.
 ///
-/// The keys of a block are created for each name that a layer sets. Everywhere else they are treated as any other key.
+/// The keys of a block are created for each name that a layer sets, and are then treated like any other key.
 extension ConfigurationKey {
     /// The groups that consist of blocks.
     static let blockGroups = ["upstreams", "routes"]
@@ -18,14 +18,14 @@ extension ConfigurationKey {
 
         static let nameAllowed = "a name of 1 to 32 characters of a-z, 0-9 and _, beginning with a letter"
 
-        /// The block in the name of a key or flag, if the block's name isn't allowed; else nil.
+        /// Returns the block that a key or flag belongs to if the block's name isn't allowed; nil otherwise.
         static func misnamed(in name: String) -> Block? {
             let parts = (name.hasPrefix("--") ? name.dropFirst(2) : name[...]).split(separator: ".", omittingEmptySubsequences: false)
             guard parts.count >= 2, blockGroups.contains(String(parts[0])), !isValid(parts[1]) else { return nil }
             return Block(group: String(parts[0]), name: String(parts[1]))
         }
 
-        /// The nearest allowed name: `my_model` for `my-model`; nil if no character is allowed.
+        /// The nearest allowed name: `my_model` for `my-model`; nil if the name has no letter of a-z.
         var allowedName: String? {
             let bytes = name.lowercased().utf8.map { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) ? $0 : 0x5F }
             let text = String(decoding: bytes.drop { !(0x61...0x7A).contains($0) }.prefix(32), as: UTF8.self)
@@ -64,7 +64,7 @@ extension ConfigurationKey {
                 + configuration.routes.keys.map { Block(group: "routes", name: $0) })
     }
 
-    /// Returns the key with a name, in a block or not; nil if there is none.
+    /// Returns the key of a name, inside or outside a block; nil if there is none.
     package static func named(_ name: String) -> ConfigurationKey? {
         if let key = byName[name] { return key }
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
@@ -79,7 +79,7 @@ extension ConfigurationKey {
             let prefix = "PARLEY_\(group.uppercased())_"
             guard variable.hasPrefix(prefix) else { continue }
             let rest = variable.dropFirst(prefix.count)
-            // The longest field that matches, since names may contain underscores, as fields do.
+            // Names of blocks and fields may both contain underscores, so the longest matching field is used.
             let fields = Block(group: group, name: "x").keys.compactMap(\.components.last).sorted { $0.count > $1.count }
             for field in fields where rest.hasSuffix("_" + field.uppercased()) {
                 return named("\(group).\(rest.dropLast(field.count + 1).lowercased()).\(field)")
@@ -116,10 +116,10 @@ extension ConfigurationKey {
         func key(_ field: String) -> String { "upstreams.\(name).\(field)" }
         return [
             .choice(key("kind"), \.[upstream: name].kind, reload: .live, "Protocol of the upstream."),
-            .choice(key("task"), \.[upstream: name].task, reload: .live, "openai: the service that is used."),
+            .choice(key("task"), \.[upstream: name].task, reload: .live, "openai: the service that requests use."),
             .list(
                 key("urls"), \.[upstream: name].urls,
-                of: "URLs: ws:// or wss:// for websocket and vosk, http:// or https:// for http, and with openai up to and including /v1",
+                of: "URLs: ws:// or wss:// for websocket and vosk; http:// or https:// for http and openai (its base URL, with /v1)",
                 reload: .live, "Equivalent endpoints. A request goes to the one with the fewest outstanding requests.",
                 read: { UpstreamURL($0) }, write: { $0.description }),
             .list(
@@ -127,19 +127,20 @@ extension ConfigurationKey {
                 "process: the program to start, without a shell.",
                 read: { (1...4096).contains($0.utf8.count) && !$0.utf8.contains(0) ? $0 : nil }, write: { $0 }),
             .freeText(key("model"), \.[upstream: name].model, upTo: 256, "openai: name of the model."),
-            .freeText(key("voice"), \.[upstream: name].voice, upTo: 128, "openai, speech: voice where the client requests none."),
+            .freeText(key("voice"), \.[upstream: name].voice, upTo: 128, "openai, speech: default voice, for requests without one."),
             .toggle(
                 key("strip_markdown"), \.[upstream: name].stripMarkdown, reload: .live,
-                "openai, speech: removes Markdown before synthesis: no marks, URLs reduced to their host, no code blocks."),
+                "openai, speech: removes Markdown before synthesis: markup and code blocks are dropped, URLs reduced to their host."),
             .freeText(
                 key("system_prompt"), \.[upstream: name].systemPrompt, upTo: 32_768,
                 "openai, chat: system prompt, sent before the conversation."),
             .count(
                 key("history_messages"), \.[upstream: name].historyMessages, in: 1...1000, zero: "none", reload: .live,
-                "openai, chat: messages of the conversation that each request includes."),
+                "openai, chat: maximum messages of the conversation that each request includes."),
             .size(
                 key("history_bytes"), \.[upstream: name].historyBytes, zero: "none", reload: .live,
-                "openai, chat: bytes of the conversation that each request includes, without the oldest. A token is about four bytes."),
+                "openai, chat: maximum bytes of the conversation that each request includes; the oldest messages are omitted. A token is about"
+                    + " four bytes."),
             .count(
                 key("max_tokens"), \.[upstream: name].maxTokens, zero: "the server's own limit", reload: .live,
                 "openai, chat: maximum tokens of a response."),
@@ -150,10 +151,10 @@ extension ConfigurationKey {
                 read: { only($0).flatMap { UpstreamBody($0) } }, write: { $0.description }),
             .toggle(
                 key("stream_usage"), \.[upstream: name].streamUsage, reload: .live,
-                "openai, chat: requests the usage of a streamed response (stream_options), which some servers reject."),
+                "openai, chat: requests token usage in streamed responses (stream_options), which some servers reject."),
             .toggle(
                 key("reasoning_tags"), \.[upstream: name].reasoningTags, reload: .live,
-                "openai, chat: <think>…</think> at the beginning of a response is reasoning and isn't forwarded."),
+                "openai, chat: treats <think>…</think> at the beginning of a response as reasoning, which isn't forwarded."),
             secret(
                 key("api_key"), \.[upstream: name].apiKey,
                 "Sent as a bearer token. A secret: prefer PARLEY_UPSTREAMS_<NAME>_API_KEY_FILE=/path to this key."),
@@ -163,7 +164,7 @@ extension ConfigurationKey {
                 read: { UpstreamHeader($0) }, write: { $0.description }),
             ConfigurationKey(
                 key("ca"), \.[upstream: name].authority, reload: .live, allowed: pathAllowed,
-                meaning: "PEM file of the CAs that the server's certificate is verified against. Unset: the system's.",
+                meaning: "PEM file of the CAs that the server's certificate is verified against. Unset: the system's CAs.",
                 read: { only($0).flatMap(filePath).map(Optional.some) }, write: { $0 }),
             ConfigurationKey(
                 key("client_certificate"), \.[upstream: name].clientCertificate, reload: .live, allowed: "cert.pem:key.pem",
@@ -198,17 +199,17 @@ extension ConfigurationKey {
             .duration(key("connect_timeout"), \.[upstream: name].connectTimeout, reload: .live, "Deadline for connecting, TLS included."),
             .duration(
                 key("first_byte_timeout"), \.[upstream: name].firstByteTimeout, zero: "no limit", reload: .live,
-                "From the end of the request to the first byte of the response."),
+                "Maximum time from the end of the request to the first byte of the response."),
             .duration(
                 key("between_bytes_timeout"), \.[upstream: name].betweenBytesTimeout, zero: "no limit", reload: .live,
-                "Between bytes of the response, except while the client doesn't read."),
+                "Maximum time between bytes of the response; not counted while the client doesn't read."),
             .duration(
                 key("total_timeout"), \.[upstream: name].totalTimeout, zero: "no limit", reload: .live,
-                "For the whole request, retries included; with audio, from the end of the audio."),
+                "Maximum time for the whole request, retries included; with audio, from the end of the audio."),
             .duration(
                 key("idle_close"), \.[upstream: name].idleClose, reload: .live,
-                "Idle connections and processes are closed after this time."),
-            .duration(key("max_age"), \.[upstream: name].maxAge, reload: .live, "Connections are replaced after this time."),
+                "Connections and processes that are idle for this long are closed."),
+            .duration(key("max_age"), \.[upstream: name].maxAge, reload: .live, "Age at which a connection is replaced."),
             .size(
                 key("max_message_bytes"), \.[upstream: name].maxMessageBytes, reload: .live,
                 "Maximum size of one message, event or line of a response."),
@@ -217,8 +218,8 @@ extension ConfigurationKey {
                 key("breaker_failures"), \.[upstream: name].breakerFailures, in: 1...1000, zero: nil, reload: .live,
                 "Consecutive failures that eject an endpoint."),
             .factor(
-                key("breaker_rate"), \.[upstream: name].breakerRate, most: 1, zero: "never", reload: .live,
-                "Share of failures that ejects an endpoint, of at least 20 requests within 10 s."),
+                key("breaker_rate"), \.[upstream: name].breakerRate, upTo: 1, zero: "never", reload: .live,
+                "Failure rate that ejects an endpoint, over at least 20 requests within 10 s."),
             .duration(
                 key("breaker_open"), \.[upstream: name].breakerOpen, reload: .live,
                 "How long an endpoint is ejected before a request is sent to it as a probe."),
@@ -229,8 +230,8 @@ extension ConfigurationKey {
                 key("retries"), \.[upstream: name].retries, in: 1...10, zero: "none", reload: .live,
                 "Maximum number of retries of a request, with increasing backoff."),
             .factor(
-                key("retry_budget"), \.[upstream: name].retryBudget, most: 1, zero: "none", reload: .live,
-                "Maximum retries per request, on average."),
+                key("retry_budget"), \.[upstream: name].retryBudget, upTo: 1, zero: "none", reload: .live,
+                "Maximum ratio of retries to requests."),
             .choice(
                 key("repeatable"), \.[upstream: name].repeatable, reload: .live,
                 "Whether a request may be sent again after it has reached the upstream. auto: only with openai."),
@@ -259,17 +260,19 @@ extension ConfigurationKey {
                 read: { MetaCondition($0) }, write: { $0.description }),
             .list(
                 key("upstreams"), \.[route: name].upstreams, of: "names of upstreams, each \(Block.nameAllowed)", reload: .live,
-                "Stages of the request, in order: [transcriber, model, voice].", read: { Block.isValid($0) ? $0 : nil }, write: { $0 }),
+                "Upstreams of the request's stages, in order, such as [transcriber, model, voice].", read: { Block.isValid($0) ? $0 : nil },
+                write: { $0 }),
             .choice(
                 key("dedupe"), \.[route: name].dedupe, reload: .live,
                 "Which identical requests in flight with the same meta.dedupe_key share one upstream call."),
-            .freeText(key("dedupe_key"), \.[route: name].dedupeKey, upTo: 256, "Used where a message has no meta.dedupe_key."),
+            .freeText(key("dedupe_key"), \.[route: name].dedupeKey, upTo: 256, "Default for messages without meta.dedupe_key."),
             .size(
                 key("collect_max_bytes"), \.[route: name].collectMaxBytes, reload: .live,
-                "Maximum audio that is collected for an upstream that needs it whole. Beyond it: audio_too_large."),
+                "Maximum size of the audio collected for an upstream that requires all audio at once. Beyond it: audio_too_large."),
             .choice(
                 key("speech_failures"), \.[route: name].speechFailures, reload: .live,
-                "When synthesis of a sentence fails. skip: the sentence has no audio and a status reports it; fail: the request fails."),
+                "Effect of a failed synthesis of a sentence. skip: the sentence has no audio and a status reports it; fail: the request fails."
+            ),
         ]
     }
 

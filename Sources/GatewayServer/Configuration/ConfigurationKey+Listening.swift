@@ -12,7 +12,7 @@ extension ConfigurationKey {
             "Certificate chains with their private keys, PEM. SNI selects one; the first is the default. Development generates its own if none is set.",
             read: { CertificateFiles($0) }, write: { $0.description }),
         .choice("tls.minimum_version", \.tls.minimumVersion, "Oldest TLS version that is accepted."),
-        .duration("tls.handshake_timeout", \.tls.handshakeTimeout, "Deadline of the whole handshake; received bytes don't extend it."),
+        .duration("tls.handshake_timeout", \.tls.handshakeTimeout, "Deadline for the whole handshake; received bytes don't extend it."),
         .duration(
             "tls.ticket_rotation", \.tls.ticketRotation, "Interval at which the key that encrypts session tickets is replaced."),
         .path("tls.client_ca", \.tls.clientCA, "PEM file of the CAs that sign client certificates. Required by tls.client_auth."),
@@ -34,7 +34,7 @@ extension ConfigurationKey {
         .count("connections.max", \.connections.max, reload: .live, "Maximum number of WebSocket connections. Beyond it: 503."),
         .count(
             "connections.max_sockets", \.connections.maxSockets, reload: .live,
-            "Maximum number of sockets, handshakes and health probes included. At the limit accepting pauses. Unless set: connections.max + 128."
+            "Maximum number of sockets, handshakes and health probes included. At the limit, accepting pauses. Unless set: connections.max + 128."
         ),
         .count(
             "connections.per_address", \.connections.perAddress, reload: .live,
@@ -74,7 +74,7 @@ extension ConfigurationKey {
             "A connection that receives no byte for this long is closed with 4001. At least heartbeat.interval + heartbeat.timeout."),
     ]
 
-    /// A path of a file, or none.
+    /// Creates the key of a file's path, unset by default.
     static func path(_ name: String, _ path: ValuePath<String?>, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
             name, path, reload: .restart, allowed: pathAllowed, meaning: meaning,
@@ -83,12 +83,12 @@ extension ConfigurationKey {
 
     static let pathAllowed = "the path of a file, 1 to 4096 bytes"
 
-    /// A path that the system can open.
+    /// Returns the text if it can be a path: 1 to 4096 bytes without NUL.
     @Sendable static func filePath(_ text: String) -> String? {
         (1...4096).contains(text.utf8.count) && !text.utf8.contains(0) ? text : nil
     }
 
-    /// An origin as browsers and web views serialize it (RFC 6454 §6.2, WHATWG HTML "origin"), or `*`.
+    /// Parses an origin as browsers and web views serialize it (RFC 6454 §6.2, WHATWG HTML "origin"), or `*`.
     ///
     /// Browsers lower-case every scheme, and the host of http and https. The host of an app's scheme is sent as the app writes it
     /// (`safari-web-extension://` has an upper-case UUID) and may be empty (`file://`). A page with an opaque origin sends `null`.

@@ -42,7 +42,8 @@ extension ConfigurationKey {
         .count("sessions.max", \.sessions.max, "Maximum number of attached sessions. Beyond it: 503."),
         .count(
             "sessions.max_detached", \.sessions.maxDetached,
-            "Maximum number of detached sessions. Beyond it one of the same address ends, else one of the address with the most; else 503."),
+            "Maximum number of detached sessions. Beyond it, a detached session of the same address ends, else one of the address with the"
+                + " most; if there is neither: 503."),
         .duration("sessions.ttl", \.sessions.ttl, zero: "no limit", "Maximum lifetime of a session."),
         .duration("sessions.idle", \.sessions.idle, zero: "no limit", "A session that receives no message for this long ends."),
         .duration("sessions.resume_window", \.sessions.resumeWindow, "How long a detached session can be resumed."),
@@ -75,9 +76,9 @@ extension ConfigurationKey {
         ),
         .duration(
             "delivery.coalesce", \.delivery.coalesce, from: .milliseconds(1), zero: "no delay", reload: .live,
-            "How long streamed text is collected before it is sent."),
+            "Text deltas that arrive within this time after one that was sent are combined into one message."),
         .size(
             "delivery.socket_queue_bytes", \.delivery.socketQueueBytes,
-            "Maximum bytes queued for the socket. Beyond it reading from the upstream pauses."),
+            "Maximum bytes queued for the socket. Beyond it, reading from the upstream pauses."),
     ]
 }

@@ -55,7 +55,7 @@ extension ConfigurationKey {
     /// Keys by environment variable.
     static let byVariable: [String: ConfigurationKey] = Dictionary(all.map { ($0.variable, $0) }, uniquingKeysWith: { first, _ in first })
 
-    /// A token that an `Authorization: Bearer` header can carry.
+    /// Returns the text if an `Authorization: Bearer` header can contain it as its token.
     @Sendable private static func token(_ text: String) -> String? {
         (1...1024).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? text : nil
     }
@@ -67,7 +67,7 @@ extension ConfigurationKey {
 }
 
 extension ConfigurationProblem {
-    /// The problem of an unknown key, with the nearest known name as a hint. The value isn't shown, since it could be a secret.
+    /// Returns the problem of an unknown key, with the nearest known name as a hint. The value isn't shown, since it could be a secret.
     static func unknownKey(_ name: String, source: String, among known: [String], separator: Character = ".") -> ConfigurationProblem {
         if let block = ConfigurationKey.Block.misnamed(in: name) { return .misnamedBlock(name, block: block, source: source) }
         return ConfigurationProblem(
@@ -75,7 +75,7 @@ extension ConfigurationProblem {
             hint: NameSuggestion.of(name, among: known, separator: separator).map { "did you mean \($0)?" })
     }
 
-    /// The problem of a block whose name isn't allowed.
+    /// Returns the problem of a block whose name isn't allowed.
     static func misnamedBlock(_ name: String, block: ConfigurationKey.Block, source: String) -> ConfigurationProblem {
         ConfigurationProblem(
             key: name, source: source, allowed: "below \(block.group): \(ConfigurationKey.Block.nameAllowed)",

@@ -13,7 +13,7 @@ package struct ConfigurationKey: Sendable {
     package let isMap: Bool
     /// Whether the value is never shown.
     package let isSecret: Bool
-    /// Whether a reload applies a new value; else a restart is required.
+    /// Whether a reload applies a new value; otherwise a restart is required.
     package let isReloadable: Bool
     /// The allowed values, for users.
     package let allowed: String
@@ -38,7 +38,7 @@ package struct ConfigurationKey: Sendable {
     /// `--connections.max_sockets`.
     package var flag: String { "--" + name }
 
-    /// The value for output: masked if it is a secret, `(none)` if there is none.
+    /// Returns the value for output: masked if it is a secret, `(none)` if there is none.
     package func shown(in configuration: GatewayConfiguration) -> String {
         guard let text = text(configuration) else { return "(none)" }
         return isSecret ? Self.mask : URLCredentials.maskedQuery(text)

@@ -1,7 +1,7 @@
-/// Reads the configuration: defaults, then `gateway.yaml`, then `<environment>.yaml`, then variables, then flags; the later layer wins.
+/// Reads the configuration: defaults, then `gateway.yaml`, then `<environment>.yaml`, then variables, then flags. Later layers override earlier ones.
 ///
-/// Every value of every layer is checked, also if a later layer overrides it. An invalid value would otherwise surface when the override is
-/// removed.
+/// Every value of every layer is checked, even if a later layer overrides it. An invalid value would otherwise surface only when the override
+/// is removed.
 package enum ConfigurationLoader {
     /// Reads and checks everything.
     ///
@@ -22,7 +22,7 @@ package enum ConfigurationLoader {
         location.check(read: files.map(\.path))
         var problems = location.problems + flags.problems + variables.problems + files.flatMap(\.problems)
 
-        // With an unknown environment, the rules of development, which are the mildest, find the remaining problems.
+        // If the environment is unknown, the remaining problems are found by the rules of development, which are the most lenient.
         var merged = MergedLayers(environment: location.environment ?? .development, rejected: Set(problems.map(\.key)))
         let layers = files.map(\.layer) + [variables.layer, flags.layer]
         let blocks = Set(layers.flatMap(\.names).compactMap { ConfigurationKey.named($0)?.block })
@@ -84,7 +84,7 @@ package enum ConfigurationLoader {
             configuration.connections.maxSockets = max == 0 ? 0 : max + 128
         }
 
-        /// Returns the source of a key's value; for a key of a block that isn't set, the source of the block.
+        /// Returns the source of a key's value; for an unset key of a block, the source of the block.
         func source(of name: String, in layers: [ConfigurationLayer]) -> String {
             if let source = sources[name] { return source }
             guard let block = ConfigurationKey.named(name)?.block else { return "default" }

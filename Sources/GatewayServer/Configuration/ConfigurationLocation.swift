@@ -7,7 +7,7 @@ struct ConfigurationLocation {
     typealias Found = (text: String, source: String)
 
     private(set) var problems: [ConfigurationProblem] = []
-    /// Nil if the configured name isn't that of an environment.
+    /// The environment; nil if its configured name is unknown.
     let environment: DeploymentEnvironment?
     /// The environment as configured.
     let named: Found
@@ -30,7 +30,7 @@ struct ConfigurationLocation {
         checkEnvironment()
     }
 
-    /// Only the default directory may be missing: a misspelt `--config` would otherwise start with the defaults of development.
+    /// Only the default directory may be missing: a misspelled `--config` would otherwise start the gateway with the defaults of development.
     private mutating func checkDirectory() {
         var isDirectory: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: directory.text, isDirectory: &isDirectory)
@@ -48,7 +48,7 @@ struct ConfigurationLocation {
     /// Whether a flag or a variable sets the directory.
     private var isNamed: Bool { directory.source != "default" }
 
-    /// Checks a directory that was set explicitly but contains neither of the files; call it after the files were read. YAML files with
+    /// Checks whether an explicitly set directory contains neither of the files; call it after the files were read. YAML files with
     /// other names are a problem. An empty directory is allowed, with a warning.
     ///
     /// - Parameter read: the ``paths`` that exist

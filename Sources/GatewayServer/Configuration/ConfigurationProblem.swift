@@ -3,7 +3,7 @@ package struct ConfigurationProblem: Sendable, Hashable {
     /// The key as in the files (`connections.max`); for a problem without a key, the file, variable or argument.
     package var key: String
     /// The value that was found, masked if it is a secret. Nil if there is none to show, as with an unknown key, which could be a secret
-    /// with a misspelt name.
+    /// with a misspelled name.
     package var value: String?
     /// The source of the value: `config/production.yaml:12`, `PARLEY_CONNECTIONS_MAX`, `--connections.max` or `default`.
     package var source: String

@@ -1,4 +1,4 @@
-/// The rules between keys, and those of an environment.
+/// The rules that involve several keys or depend on the environment.
 ///
 /// Each rule checks effective values and reports the key that has to change. A rule is skipped if one of its keys had an invalid value,
 /// which is already reported.
@@ -76,7 +76,7 @@ struct ConfigurationRules {
         switch (configuration.auth.mode, isProduction) {
         case (.none, true): reject("auth.mode", allowed: "jwt in production; it is not available yet, so production can't start yet")
         case (.jwt, true):
-            reject("auth.mode", allowed: "nothing in production: jwt is not available yet, and none is rejected there")
+            reject("auth.mode", allowed: "no value in production yet: jwt is not available, and none is rejected there")
         case (.jwt, false): reject("auth.mode", allowed: "none; jwt is not available yet")
         case (.none, false): break
         }

@@ -9,11 +9,11 @@ extension ConfigurationSection {
 
     /// `tls.*`: TLS 1.2 and 1.3.
     package struct TLS: Sendable, Equatable {
-        /// Selected by SNI; the first is the default. Empty only in development, which generates its own.
+        /// The certificates, selected by SNI; the first is the default. Empty only in development, which generates its own.
         package var certificates: [CertificateFiles] = []
         /// The oldest version accepted.
         package var minimumVersion = TLSMinimumVersion.tls12
-        /// Deadline of the whole handshake; received bytes don't extend it.
+        /// Deadline for the whole handshake; received bytes don't extend it.
         package var handshakeTimeout = Duration.seconds(10)
         /// Interval at which the session-ticket key is replaced.
         package var ticketRotation = Duration.seconds(12 * 3600)
@@ -41,8 +41,8 @@ extension ConfigurationSection {
     package struct Connections: Sendable, Equatable {
         /// Maximum WebSocket connections, 503 beyond; 0: no limit.
         package var max = 1000
-        /// Maximum accepted sockets, handshakes and health probes included; accepting pauses at the limit; 0: no limit. Unless set it is
-        /// `max` + 128, or no limit if `max` is none.
+        /// Maximum accepted sockets, handshakes and health probes included; accepting pauses at the limit; 0: no limit. Unless set, it is
+        /// `max` + 128, or no limit if `max` is 0.
         package var maxSockets = 1128
         /// Maximum WebSocket connections per address (IPv6: per /64), 429 beyond; 0: no limit.
         package var perAddress = 10

@@ -73,9 +73,9 @@ extension ConfigurationSection {
         package var sendTimeout = Duration.seconds(5)
         /// Maximum bytes queued for the upstream per session; further chunks are rejected; 0: no limit.
         package var upstreamQueueBytes = 256 * 1024
-        /// How long streamed text deltas are collected before they are sent; 0: no delay.
+        /// Text deltas that arrive within this time after one that was sent are combined into one message; 0: no delay.
         package var coalesce = Duration.zero
-        /// Maximum bytes queued for the socket; beyond it reading from the upstream pauses; 0: no limit.
+        /// Maximum bytes queued for the socket; beyond it, reading from the upstream pauses; 0: no limit.
         package var socketQueueBytes = 1 << 20
     }
 }

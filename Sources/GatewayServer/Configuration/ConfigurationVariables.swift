@@ -62,7 +62,7 @@ struct ConfigurationVariables {
                 uniqueKeysWithValues: lists.compactMap { name, list in ConfigurationKey.variable(name).map { ($0.name, list) } }))
     }
 
-    /// `PARLEY_UPSTREAMS_CHAT_API_KEY_FILE`
+    /// Returns the secret of a block that a `_FILE` variable sets: `upstreams.chat.api_key` for `PARLEY_UPSTREAMS_CHAT_API_KEY_FILE`.
     private static func secret(inFile variable: String) -> ConfigurationKey? {
         guard variable.hasSuffix("_FILE") else { return nil }
         return ConfigurationKey.variable(String(variable.dropLast(5))).flatMap { $0.isSecret ? $0 : nil }

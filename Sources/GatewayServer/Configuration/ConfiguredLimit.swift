@@ -1,6 +1,6 @@
 import GatewayCore
 
-/// Conversions of limits in which 0 means "no limit", to the type's maximum.
+/// Converts configured limits, in which 0 means "no limit", to values in which the type's maximum does.
 enum ConfiguredLimit {
     static func unlimitedIfZero(_ duration: Duration) -> Int64 { duration == .zero ? .max : duration.clampedNanoseconds }
     static func unlimitedIfZero(_ duration: Duration) -> Instant.Duration { duration == .zero ? .max : Instant.Duration(duration) }

@@ -5,7 +5,7 @@ extension GatewayConfiguration {
     /// `upstreams.<name>.*`: a service behind Parley.
     package struct Upstream: Sendable, Equatable {
         package var kind = UpstreamKind.loopback
-        /// `openai`: the service that is used.
+        /// `openai`: the service that requests use.
         package var task = UpstreamTask.chat
         /// Endpoints; unused by `loopback` and `process`.
         package var urls: [UpstreamURL] = []
@@ -17,7 +17,7 @@ extension GatewayConfiguration {
         /// Whether Markdown is removed from texts before synthesis.
         package var stripMarkdown = true
         package var systemPrompt = ""
-        /// How much of the conversation a chat request includes.
+        /// Maximum messages of the conversation that a chat request includes, and the same in bytes; the oldest are omitted.
         package var historyMessages = 40
         package var historyBytes = 16_384
         /// Maximum tokens of a response; 0: the server's own limit.
@@ -28,7 +28,7 @@ extension GatewayConfiguration {
         package var streamUsage = true
         /// Whether `<think>…</think>` at the beginning of a response is reasoning.
         package var reasoningTags = true
-        /// Credentials, never shown.
+        /// Credentials of the upstream, always masked in output.
         package var apiKey: String?
         package var headers: [UpstreamHeader] = []
         /// PEM file of the CAs that the server's certificate is verified against, in place of the system's.

@@ -1,4 +1,4 @@
-/// Search for the known name that a misspelt name probably stands for.
+/// Suggests the known name that a misspelled name probably stands for.
 package enum NameSuggestion {
     /// Returns the candidate with the fewest edits from `name`, if they are few enough for a typo: at most a third of the name's length.
     /// Else returns the only candidate with the same last part: `messages.max_depth` for `limits.max_depth`.

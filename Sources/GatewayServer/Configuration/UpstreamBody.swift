@@ -17,7 +17,7 @@ package struct UpstreamBody: Sendable, Hashable, CustomStringConvertible {
     /// The maximum size of the whole as JSON, in bytes.
     static let limit = 16_384
     /// The maximum number of values, nested ones included: aliases can turn a few lines into many values.
-    private static let mostValues = 256
+    private static let maximumValues = 256
 
     package init() {}
 
@@ -30,7 +30,7 @@ package struct UpstreamBody: Sendable, Hashable, CustomStringConvertible {
     }
 
     init?(_ mapping: Node.Mapping) {
-        var left = Self.mostValues
+        var left = Self.maximumValues
         for (name, value) in mapping {
             var json: [UInt8] = []
             guard let name = name.scalar?.string, !name.isEmpty, Self.append(value, to: &json, left: &left) else { return nil }
@@ -42,7 +42,7 @@ package struct UpstreamBody: Sendable, Hashable, CustomStringConvertible {
 
     package func has(_ name: String) -> Bool { members.contains { $0.name == name } }
 
-    /// Returns the value of a form field: the JSON of a member, without quotes if it is a text.
+    /// Returns a member as the value of a form field: its JSON, or the plain text of a string.
     static func formValue(_ member: Member) -> [UInt8] {
         guard member.json.first == UInt8(ascii: "\""),
             let text = try? Parser(yaml: String(decoding: member.json, as: UTF8.self)).singleRoot()?.scalar
@@ -59,7 +59,7 @@ package struct UpstreamBody: Sendable, Hashable, CustomStringConvertible {
         return String(decoding: json, as: UTF8.self) + "}"
     }
 
-    /// - Returns: false if JSON can't express the node, or if a limit is exceeded.
+    /// Appends a node as JSON. Returns false if JSON can't express the node, or if a limit is exceeded.
     private static func append(_ node: Node, to json: inout [UInt8], left: inout Int) -> Bool {
         left -= 1
         guard left >= 0, json.count <= limit else { return false }
@@ -105,7 +105,7 @@ package struct UpstreamBody: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension [UInt8] {
-    /// `"name":value`
+    /// Appends `"name":value`.
     mutating func append(_ member: UpstreamBody.Member) {
         append(jsonString: member.name)
         append(UInt8(ascii: ":"))

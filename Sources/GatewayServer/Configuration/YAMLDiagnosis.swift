@@ -1,7 +1,7 @@
 /// The explanation of a YAML syntax error, with its line.
 ///
-/// The parser's messages ("did not find expected key") name what its grammar expected, seldom the mistake. Nearly all mistakes are in the
-/// indentation, or are brackets and quotes that aren't closed.
+/// The parser's messages ("did not find expected key") state what its grammar expected, which is seldom the mistake. Nearly all mistakes are
+/// wrong indentation, or brackets and quotes that aren't closed.
 struct YAMLDiagnosis: Equatable {
     /// The line number, counted from 1.
     var line: Int

@@ -39,7 +39,7 @@ struct ConfigurationFilesTests {
                     hint: "\(directory.path)/gateway.yml isn't read; did you mean gateway.yaml?")
             ])
         try FileManager.default.removeItem(atPath: directory.path + "/gateway.yml")
-        // Without --environment development would start.
+        // Without --environment, the gateway would start as development.
         try directory.write("", to: "production.yaml")
         #expect(try problems(directory.path).map(\.hint) == ["there is production.yaml, which is read with --environment production"])
         #expect(try problems(directory.path).map(\.key) == ["config"])

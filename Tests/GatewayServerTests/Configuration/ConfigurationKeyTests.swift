@@ -4,19 +4,19 @@ import Testing
 
 @Suite("Each key of the configuration")
 struct ConfigurationKeyTests {
-    @Test func `the table has exactly the keys of the contract`() {
+    @Test func `the table has exactly the expected keys`() {
         #expect(ConfigurationKey.all.map(\.name) == KeySample.all.map(\.name))
         #expect(Set(ConfigurationKey.all.map(\.variable)).count == ConfigurationKey.all.count)
     }
 
-    @Test func `no variable of a key looks like one that Kubernetes generates`() {
+    @Test func `no variable of a key matches the form that Kubernetes generates`() {
         for key in ConfigurationKey.all {
             for value in ["", "1", "tcp://10.0.0.1:1"] { #expect(!ConfigurationVariables.isKubernetesServiceVariable(key.variable, value)) }
         }
     }
 
     @Test(arguments: KeySample.all)
-    func `the default in each environment is that of the contract`(sample: KeySample) throws {
+    func `each environment has the expected default`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         #expect(key.shown(in: .defaults(for: .development)) == sample.development)
         #expect(key.shown(in: .defaults(for: .staging)) == sample.staging)
@@ -89,7 +89,7 @@ struct ConfigurationKeyTests {
     }
 
     @Test(arguments: KeySample.all)
-    func `a change is reloadable or needs a restart, as the contract states`(sample: KeySample) throws {
+    func `a change is reloadable or needs a restart, as expected`(sample: KeySample) throws {
         let key = try configurationKey(sample.name)
         let running = try loadConfiguration().configuration
         let read = try loadConfiguration([], [key.variable: bare(sample.other)]).configuration

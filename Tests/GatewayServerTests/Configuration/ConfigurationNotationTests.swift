@@ -79,7 +79,7 @@ struct NameSuggestionTests {
             ("limits.text_per_minuet", "limits.text_per_minute"),
             ("limits.max_depth", "messages.max_depth"), ("zebra", nil), (String(repeating: "x", count: 5000), nil),
         ])
-    func `a typo finds its key, an unrelated name none`(name: String, nearest: String?) {
+    func `a misspelled name is matched to its key; an unrelated name to none`(name: String, nearest: String?) {
         #expect(NameSuggestion.of(name, among: ConfigurationKey.all.map(\.name)) == nearest)
     }
 }

@@ -103,10 +103,10 @@ struct ConfigurationPageTests {
         }
         if allowed.hasPrefix("a size from 1B to 1TB") { return "size" + zero }
         if let match = allowed.wholeMatch(of: #/a whole number from (\d+) to (\d+)/#) {
-            return (match.output.2 == "\(ConfigurationKey.most)" ? "number" : "\(match.output.1) to \(match.output.2)") + zero
+            return (match.output.2 == "\(ConfigurationKey.maximumCount)" ? "number" : "\(match.output.1) to \(match.output.2)") + zero
         }
         if let match = allowed.wholeMatch(of: #/a number from 0\.001 to (\d+)(, such as 1\.5)?/#) {
-            return (match.output.1 == "\(ConfigurationKey.most)" ? "factor" : "0.001 to \(match.output.1)") + zero
+            return (match.output.1 == "\(ConfigurationKey.maximumCount)" ? "factor" : "0.001 to \(match.output.1)") + zero
         }
         if key.isToggle { return "true or false" }
         if allowed.hasPrefix("host:port") { return "address" }

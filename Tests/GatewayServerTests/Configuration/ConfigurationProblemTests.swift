@@ -114,9 +114,9 @@ struct ConfigurationProblemTests {
         let same = try ConfigurationDirectory(["gateway.yaml": "sessions:\n  max: 1\n  max: 2\n"])
         #expect(same.problems().map(\.allowed) == ["each key once"])
         #expect(same.problems().map(\.source) == ["\(same.path)/gateway.yaml:2"])
-        let spelt = try ConfigurationDirectory(["gateway.yaml": "sessions:\n  max: 1\nsessions.max: 2\n"])
-        #expect(spelt.problems().map(\.allowed) == ["each key once; it is also in line 2"])
-        #expect(spelt.problems().map(\.source) == ["\(spelt.path)/gateway.yaml:3"])
+        let dotted = try ConfigurationDirectory(["gateway.yaml": "sessions:\n  max: 1\nsessions.max: 2\n"])
+        #expect(dotted.problems().map(\.allowed) == ["each key once; it is also in line 2"])
+        #expect(dotted.problems().map(\.source) == ["\(dotted.path)/gateway.yaml:3"])
     }
 
     @Test func `a file can't set the environment`() throws {

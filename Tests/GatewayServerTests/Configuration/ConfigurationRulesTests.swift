@@ -19,7 +19,7 @@ struct ConfigurationRulesTests {
         #expect(try configurationProblems(["--heartbeat.interval=51s"]).map(\.source) == ["default"])
     }
 
-    @Test func `other durations have no rules between them`() throws {
+    @Test func `other durations are independent of each other`() throws {
         #expect(try keys(["--sessions.ttl=100ms", "--sessions.idle=1h", "--connections.max_age=1s", "--sessions.sweep=30d"]) == [])
     }
 

@@ -1,6 +1,6 @@
 import Testing
 
-/// One key of the contract, written by hand, to compare the table of keys with.
+/// The expected properties of one key, written by hand, to compare the table of keys with.
 struct KeySample: Sendable, CustomTestStringConvertible {
     let name: String
     /// Built-in defaults as `config print` shows them.

@@ -3,7 +3,7 @@ import Testing
 
 @testable import GatewayServer
 
-/// The comments of the files in `config/` must agree with the table of keys.
+/// Compares the files in `config/` with the table of keys: values, comments and bounds.
 @Suite("The files in config/")
 struct ShippedConfigurationTests {
     private static let directory = URL(fileURLWithPath: #filePath)
@@ -146,13 +146,14 @@ struct ShippedConfigurationTests {
     private func bounds(of key: ConfigurationKey) -> [String] {
         var bounds: [String] = []
         let allowed = key.allowed.split(separator: ", or 0 for ")[0]
-        if let match = allowed.wholeMatch(of: #/a whole number from (\d+ to (\d+))/#), match.output.2 != "\(ConfigurationKey.most)" {
+        if let match = allowed.wholeMatch(of: #/a whole number from (\d+ to (\d+))/#), match.output.2 != "\(ConfigurationKey.maximumCount)"
+        {
             bounds.append(String(match.output.1))
         }
         if let match = allowed.prefixMatch(of: #/a duration (from (\S+)) to/#), match.output.2 != "100ms" {
             bounds.append(String(match.output.1))
         }
-        if allowed.hasPrefix("a number from 0.001 to 1"), !allowed.contains("\(ConfigurationKey.most)") { bounds.append("up to 1") }
+        if allowed.hasPrefix("a number from 0.001 to 1"), !allowed.contains("\(ConfigurationKey.maximumCount)") { bounds.append("up to 1") }
         if let match = allowed.wholeMatch(of: #/a text of (up to \d+ bytes)/#) {
             bounds.append(String(match.output.1).replacing("32768 bytes", with: "32 KiB"))
         }
@@ -166,8 +167,9 @@ struct ShippedConfigurationTests {
         let page = try String(
             contentsOf: URL(fileURLWithPath: Self.directory)
                 .appendingPathComponent("../Sources/GatewayServer/Documentation.docc/Configuration.md"), encoding: .utf8)
-        let times = "\(ConfigurationNotation.text(ConfigurationKey.shortest)) to \(ConfigurationNotation.text(ConfigurationKey.longest))"
-        let (largest, most) = (ConfigurationNotation.text(size: ConfigurationKey.largest), "\(ConfigurationKey.most)")
+        let times =
+            "\(ConfigurationNotation.text(ConfigurationKey.minimumDuration)) to \(ConfigurationNotation.text(ConfigurationKey.maximumDuration))"
+        let (largest, most) = (ConfigurationNotation.text(size: ConfigurationKey.maximumSize), "\(ConfigurationKey.maximumCount)")
         for row in ["30d` | \(times);", "1 byte to \(largest) |", "| number | digits | 1 to \(most) |", "| 0.001 to \(most) |"] {
             #expect(page.contains(row), "\(row)")
         }
@@ -202,7 +204,7 @@ struct ShippedConfigurationTests {
     private func inBrief(_ allowed: String) -> String {
         allowed.replacing(" to 3650d, such as 500ms, 30s, 5m or 24h", with: "").replacing("a duration from 100ms", with: "a duration")
             .replacing("a size from 1B to 1TB, such as 4096, 100KB or 64KiB", with: "a size")
-            .replacing("a whole number from 1 to \(ConfigurationKey.most)", with: "a whole number")
+            .replacing("a whole number from 1 to \(ConfigurationKey.maximumCount)", with: "a whole number")
     }
 
     /// Returns the comment above a key, on one line; nil if the file doesn't have the key, commented out or not.

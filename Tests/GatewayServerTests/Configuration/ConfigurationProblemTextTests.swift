@@ -3,7 +3,7 @@ import Testing
 @testable import GatewayServer
 
 @Suite("Texts of configuration problems")
-struct ConfigurationWordsTests {
+struct ConfigurationProblemTextTests {
     // MARK: YAML
 
     @Test(
@@ -110,8 +110,8 @@ struct ConfigurationWordsTests {
         #expect(problems.map(\.key) == ["upstreams.chat.urls", "upstreams.run.command", "routes.all.upstreams"])
         #expect(problems.map(\.source) == [file + ":4", file + ":6", file + ":9"])
         #expect(try configurationProblems(["--upstreams.chat.kind=openai"]).map(\.source) == ["--upstreams.chat.kind"])
-        let misspelt = try ConfigurationDirectory(["gateway.yaml": "upstreams:\n  chat:\n    kind: openai\n    url: http://h/v1\n"])
-        #expect(misspelt.problems().first?.hint == "did you mean upstreams.chat.urls?")
+        let misspelled = try ConfigurationDirectory(["gateway.yaml": "upstreams:\n  chat:\n    kind: openai\n    url: http://h/v1\n"])
+        #expect(misspelled.problems().first?.hint == "did you mean upstreams.chat.urls?")
     }
 
     @Test(
