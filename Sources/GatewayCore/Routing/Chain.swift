@@ -1,8 +1,8 @@
-/// The stages of a route in order: transcribe, respond, synthesize, or a contiguous part of these.
+/// The stages of a route in order: transcribe, respond and synthesize, or some of these.
 package struct Chain: Sendable, Hashable {
     package struct Stage: Sendable, Hashable {
         package var role: UpstreamRole
-        /// Whether the upstream accepts audio only as a whole recording, not as a stream.
+        /// Whether the upstream accepts audio only as a complete recording, not as a stream.
         package var requiresRecording: Bool
         /// Whether Markdown is stripped from text before it is synthesized.
         package var stripsMarkdown: Bool

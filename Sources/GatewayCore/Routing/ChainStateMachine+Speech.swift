@@ -1,8 +1,10 @@
 /// The events of the synthesize stage's calls.
 extension ChainStateMachine {
+    /// Notes that the call of the current sentence was started.
     package mutating func sentenceStarted() { speech?.started() }
 
-    package mutating func speechReceived(_ content: consuming UpstreamEvent.Content) -> Speech {
+    /// Handles content of the current sentence's call.
+    package mutating func speechReceived(_ content: consuming UpstreamEvent.Content) -> SpeechAction {
         guard !isEnded, speech != nil else { return .none }
         switch content {
         case .audio(let format):

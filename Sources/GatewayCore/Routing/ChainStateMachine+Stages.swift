@@ -7,7 +7,7 @@ extension ChainStateMachine {
             phase = .ready
             let text = transcript
             transcript = []
-            // An empty transcript needs no response.
+            // An empty transcript gets no response.
             guard !text.isBlank else { return end(with: .text([], final: true), at: now) }
             return start(stage + 1, .text(text), at: now)
         case .responded(let stage):
@@ -26,9 +26,9 @@ extension ChainStateMachine {
         }
     }
 
-    /// Finishes the request with the event that closes the open output.
+    /// Finishes the request after its last stage, with the event that closes the open output.
     mutating func complete(at now: Instant) -> Action {
-        // If all audio failed and no text was delivered, the client has received nothing: the request fails.
+        // If all sentences failed and no text was delivered, the client has received nothing, so the request fails.
         if let failure = speech?.lastFailure, speech?.outcome == .failed, text.isEmpty { return fail(failure, at: now) }
         if let openAudio { return end(with: .audioEnd(openAudio), at: now) }
         return end(with: .text([], final: true), at: now)

@@ -6,7 +6,7 @@
 package struct ChainStateMachine: ~Copyable {
     package enum Action: Sendable {
         case wait
-        /// Start the call of a stage with this request; nil for the client's own request.
+        /// Start the call of a stage with this request, or with the client's own request if nil.
         case start(stage: Int, UpstreamRequest?)
         /// Send the end of the audio to the current call.
         case endInput
@@ -17,20 +17,21 @@ package struct ChainStateMachine: ~Copyable {
         case finish(UpstreamEvent.Content, UpstreamEvent.Epilogue)
     }
 
-    package enum Audio: Sendable {
+    /// The action for a chunk of the client's audio.
+    package enum AudioAction: Sendable {
         /// Send the chunk to the current call.
         case send
-        /// The chunk was collected or isn't needed; either way it counts as consumed.
+        /// Report the chunk as consumed: it was collected, or no stage needs it.
         case consumed
-        /// The chunk counts as consumed, and the request has failed.
+        /// Report the chunk as consumed, and perform the action: the request has failed.
         case rejected(Action)
     }
 
     /// The action for an event of a sentence's call.
-    package enum Speech: Sendable {
+    package enum SpeechAction: Sendable {
         case none
         case deliver(UpstreamEvent.Content)
-        /// The audio format differs from the previous sentence's: end that output and begin another.
+        /// The audio format differs from that of the previous sentence: end the open audio output and begin another.
         case reopen(closing: AudioFormat, opening: AudioFormat)
     }
 
@@ -39,7 +40,7 @@ package struct ChainStateMachine: ~Copyable {
         case ready
         /// The client's audio is collected into a recording for the first stage.
         case collecting(AudioFormat, [UInt8])
-        /// A stage whose output is the input of another stage (synthesize not counted).
+        /// A stage before the last one, not counting synthesize. Its output is the input of the next stage.
         case transcribing(stage: Int)
         case transcribed(stage: Int)
         /// The last stage before synthesize.
@@ -68,18 +69,18 @@ package struct ChainStateMachine: ~Copyable {
 
     package let request: UpstreamRequest
     let chain: Chain
-    /// The stages called one after the other: without transcribe for a text request, and without synthesize.
+    /// The indices of the stages that are called one after the other. Excludes synthesize, and transcribe for a text request.
     let stages: Range<Int>
     var speech: SpeechStage?
     var phase = Phase.ready
     var input = Input.whole
-    /// Final parts of the transcript, and text that is the input of the next stage.
+    /// The input of the next stage so far: the final parts of the transcript, or text.
     var transcript: [UInt8] = []
     var text = ResponseText.none
     var openAudio: AudioFormat?
     /// Bytes of the client's text or audio that no upstream has consumed; the session accounts for them.
     var unconsumed = 0
-    /// Bytes of the current stage's input, unless it is the client's own.
+    /// Bytes of the current stage's input; 0 for the client's own input.
     var stageBytes = 0
     var timing = CallTiming()
     var usage: Usage?
@@ -91,7 +92,8 @@ package struct ChainStateMachine: ~Copyable {
         let first = request.isText && roles.first?.role == .transcribe ? 1 : 0
         let hasSpeechStage = roles.last?.role == .synthesize
         let end = max(first, roles.count - (hasSpeechStage ? 1 : 0))
-        // All properties are set before any is read: the optimizer (Swift 6.2) destroys unset ones when `||` captures a part of `self`.
+        // All properties are set before any is read: the optimizer (Swift 6.2) destroys unset properties when `||` captures a part of
+        // `self`.
         stages = first..<end
         self.chain = chain
         self.request = request
@@ -119,7 +121,7 @@ package struct ChainStateMachine: ~Copyable {
     package var isEnded: Bool { if case .ended = phase { true } else { false } }
     package var hasSpeech: Bool { speech != nil }
 
-    /// The alignment of the text with its audio, for clients that report how much they have played.
+    /// The alignment of the response's text with its audio, for clients that report a playback position; nil without audio.
     package var spokenText: SpokenText? {
         guard let text = speech?.text, !text.isEmpty else { return nil }
         return text
@@ -139,7 +141,7 @@ package struct ChainStateMachine: ~Copyable {
         return next(at: now)
     }
 
-    package mutating func send(_ chunk: [UInt8], at now: Instant) -> Audio {
+    package mutating func send(_ chunk: [UInt8], at now: Instant) -> AudioAction {
         guard case .open = input else { return .consumed }
         switch phase {
         case .collecting(let format, var recording):
@@ -154,7 +156,7 @@ package struct ChainStateMachine: ~Copyable {
         case .transcribing(stages.lowerBound), .responding(stages.lowerBound):
             unconsumed += chunk.count
             return .send
-        // A stage that has completed before the end of the audio doesn't need the rest.
+        // The first stage has completed before the end of the audio, and doesn't need the rest.
         case .ready, .transcribing, .transcribed, .responding, .responded, .synthesizing, .ended: return .consumed
         }
     }
@@ -178,7 +180,7 @@ package struct ChainStateMachine: ~Copyable {
 
     /// Notes that a call has consumed bytes of its input; `Int.max` when no call needs the rest.
     ///
-    /// - Returns: how many of the bytes belong to the client's input, as opposed to the input of a later stage
+    /// - Returns: the number of those bytes that belong to the client's input, not to the input of a later stage
     package mutating func consumed(_ bytes: Int) -> Int {
         let clientBytes = min(bytes, unconsumed)
         unconsumed -= clientBytes
@@ -195,7 +197,7 @@ package struct ChainStateMachine: ~Copyable {
         let isLast = stage + 1 == stages.upperBound
         phase = isLast ? .responding(stage: stage) : .transcribing(stage: stage)
         stageBytes = input.byteCount
-        // The only stage of a route gets the client's request unchanged.
+        // The only stage of a route receives the client's request unchanged.
         if chain.stages.count == 1, !input.isRecording { return .start(stage: stage, nil) }
         var request = request
         request.input = input
@@ -233,6 +235,7 @@ package struct ChainStateMachine: ~Copyable {
         }
     }
 
+    /// Whether a call other than a sentence's is expected to send events.
     var isWorking: Bool {
         switch phase {
         case .transcribing, .responding: true

@@ -26,9 +26,9 @@ package struct Route: Sendable, Hashable {
     package var inputs: Set<Input> = []
     /// The path that the client must have connected to; nil for any.
     package var path: String?
-    /// Entries that the request's `meta` must contain, all of them.
+    /// The entries that the request's `meta` must contain.
     package var meta: [MetaEntry] = []
-    /// Indices of the upstreams in the order of the stages.
+    /// The indices of the upstreams in the order of the stages.
     package var upstreams: [Int] = []
     package var sharing = Sharing.subject
     /// The default for `meta.dedupe_key`.

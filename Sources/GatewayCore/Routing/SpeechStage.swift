@@ -1,4 +1,4 @@
-/// The synthesize stage of a chain: splits the text into sentences while it streams in, and has them synthesized one after the other.
+/// The synthesize stage of a chain. Splits the text into sentences while it streams in, and schedules their synthesis one after the other.
 package struct SpeechStage: Sendable {
     package enum Next: Sendable, Hashable {
         /// A sentence is being synthesized, or more text is needed.
@@ -11,9 +11,11 @@ package struct SpeechStage: Sendable {
         case complete
     }
 
+    /// The consequence of a failed sentence.
     package enum Failed: Sendable, Hashable {
         /// The request continues without the audio of this sentence.
         case skipped
+        /// The request fails.
         case fatal
         /// No sentence was being synthesized.
         case ignored
@@ -21,54 +23,56 @@ package struct SpeechStage: Sendable {
 
     private enum Text { case open, complete }
 
-    private enum Sentence: Hashable {
+    /// The state of the current sentence.
+    private enum SentenceState: Hashable {
         case none
-        /// ``SpeechStage/advance()`` has returned the sentence. If it ends before ``SpeechStage/started()``, the next sentence waits for
-        /// that call.
+        /// ``SpeechStage/advance()`` has returned the sentence, but ``SpeechStage/started()`` wasn't called yet.
         case starting
         case synthesizing
+        /// The sentence has completed or failed before ``SpeechStage/started()``. The next sentence waits for that call.
         case endedWhileStarting
     }
 
-    /// After this many timeouts in a row, the remaining sentences are skipped.
+    /// The number of timeouts in a row after which the remaining sentences are skipped.
     private static let maximumTimeouts = 2
 
     private let requiresSpeech: Bool
-    private var script: SpeechSegmenter
+    private var segmenter: SpeechSegmenter
     private var queue: [SpokenSentence] = []
-    /// The index in ``queue`` of the next sentence.
+    /// The index of the next sentence in ``queue``.
     private var next = 0
     private var input = Text.open
-    private var sentence = Sentence.none
+    private var sentenceState = SentenceState.none
     /// The alignment of the text with its audio.
     package private(set) var text = SpokenText()
-    /// The numbers of sentences with and without audio.
+    /// The number of sentences with audio.
     private var synthesized = 0
+    /// The number of sentences that failed or were skipped.
     private var skipped = 0
     package private(set) var lastFailure: CallFailure?
-    /// Timeouts in a row.
+    /// The number of timeouts in a row.
     private var timeouts = 0
 
     package init(stripsMarkdown: Bool, requiresSpeech: Bool) {
-        script = SpeechSegmenter(stripsMarkdown: stripsMarkdown)
+        segmenter = SpeechSegmenter(stripsMarkdown: stripsMarkdown)
         self.requiresSpeech = requiresSpeech
     }
 
-    package var heldBytes: Int { script.heldBytes + queue[next...].reduce(0) { $0 + $1.heldBytes } + text.heldBytes }
+    package var heldBytes: Int { segmenter.heldBytes + queue[next...].reduce(0) { $0 + $1.heldBytes } + text.heldBytes }
 
-    /// Whether sentences lack their audio, for the last message of the request; nil when none does.
+    /// Whether some or all sentences lack their audio, for the last message of the request; nil when none does.
     package var outcome: UpstreamEvent.Epilogue.Speech? { skipped == 0 ? nil : synthesized == 0 ? .failed : .partial }
 
-    package mutating func append(_ text: [UInt8]) { queue += script.append(text) }
+    package mutating func append(_ text: [UInt8]) { queue += segmenter.append(text) }
 
     package mutating func endText() {
         guard case .open = input else { return }
         input = .complete
-        queue += script.finish()
+        queue += segmenter.finish()
     }
 
     package mutating func advance() -> Next {
-        guard sentence == .none else { return .wait }
+        guard sentenceState == .none else { return .wait }
         while next < queue.count {
             let sentence = queue[next]
             next += 1
@@ -79,7 +83,7 @@ package struct SpeechStage: Sendable {
                 noteFailure(lastFailure)
                 return .skipped
             } else {
-                self.sentence = .starting
+                sentenceState = .starting
                 return .synthesize(sentence.trimmed)
             }
         }
@@ -87,18 +91,18 @@ package struct SpeechStage: Sendable {
         return if case .complete = input { .complete } else { .wait }
     }
 
-    /// Notes that the call of the sentence was started; the call may have ended already.
+    /// Notes that the call of the current sentence was started; the call may have ended already.
     package mutating func started() {
-        switch sentence {
-        case .starting: sentence = .synthesizing
-        case .endedWhileStarting: sentence = .none
+        switch sentenceState {
+        case .starting: sentenceState = .synthesizing
+        case .endedWhileStarting: sentenceState = .none
         case .none, .synthesizing: break
         }
     }
 
     /// Adds the duration of received audio.
     package mutating func add(nanoseconds: Int64) {
-        if sentence == .starting || sentence == .synthesizing { text.add(nanoseconds: nanoseconds) }
+        if sentenceState == .starting || sentenceState == .synthesizing { text.add(nanoseconds: nanoseconds) }
     }
 
     /// Completes the current sentence.
@@ -119,9 +123,9 @@ package struct SpeechStage: Sendable {
     }
 
     private mutating func end() -> Bool {
-        switch sentence {
-        case .starting: sentence = .endedWhileStarting
-        case .synthesizing: sentence = .none
+        switch sentenceState {
+        case .starting: sentenceState = .endedWhileStarting
+        case .synthesizing: sentenceState = .none
         case .none, .endedWhileStarting: return false
         }
         return true

@@ -1,23 +1,23 @@
 /// An event of the response to a request.
 package struct UpstreamEvent: Sendable {
     package enum Content: Sendable {
-        /// A delta of a text; the last one with `final`. Valid UTF-8, may be empty.
+        /// A delta of a text; the last delta has `final`. Valid UTF-8, may be empty.
         case text([UInt8], final: Bool)
-        /// A delta of a text for a client that requested only audio: added to the conversation, but not sent. Valid UTF-8.
+        /// A delta of a text for a client that requested only audio: added to the conversation, but not sent to the client. Valid UTF-8.
         case unsentText([UInt8])
         case transcript([UInt8], final: Bool, confidence: Double?, startMilliseconds: Int64?, endMilliseconds: Int64?)
         /// The start of an audio output; its chunks follow, then ``audioEnd(_:)``. Outputs don't overlap.
         case audio(AudioFormat)
         case audioChunk([UInt8])
         case audioEnd(AudioFormat)
-        /// - `bytes`: bytes of a reasoning model's thinking so far, as a sign of progress
+        /// - `bytes`: bytes of the model's reasoning so far, as a sign of progress
         case status(String, progress: Double?, bytes: Int? = nil)
         /// The request failed; no event follows.
         ///
         /// - `isRetryable`: nil for the default of the code
         case failure(ErrorReason, retryAfterMilliseconds: Int64?, isRetryable: Bool? = nil)
 
-        /// The approximate size in bytes at the client.
+        /// The approximate size in bytes when sent to the client.
         package var byteCount: Int {
             switch self {
             case .text(let text, _), .unsentText(let text), .transcript(let text, _, _, _, _): text.count

@@ -1,12 +1,13 @@
-/// A request to an upstream: one accepted `text` or `audio` of a client, owned and sanitized, or the output of an earlier stage.
+/// A request to an upstream: an accepted `text` or `audio` of a client, copied out of the message and sanitized, or the output of an
+/// earlier stage.
 ///
 /// A value type with copy-on-write storage: a change doesn't affect other copies, so a request can be sent to another event loop.
 package struct UpstreamRequest: @unchecked Sendable {
     package enum Input: Sendable {
         case text([UInt8])
-        /// A whole recording.
+        /// A complete recording.
         case recording(AudioFormat, [UInt8])
-        /// A stream; its chunks follow, then their end.
+        /// A stream; its chunks follow, then its end.
         case audio(AudioFormat)
 
         /// The size of the contained input in bytes.
@@ -69,60 +70,60 @@ package struct UpstreamRequest: @unchecked Sendable {
         storage = Storage(Fields(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path))
     }
 
-    /// Returns storage that isn't shared with other copies, for a change.
-    private mutating func ownStorage() -> Storage {
+    /// Returns storage that isn't shared with other copies, and thus can be changed.
+    private mutating func uniqueStorage() -> Storage {
         if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.fields) }
         return storage
     }
 
     package var key: RequestKey {
         get { storage.fields.key }
-        set { ownStorage().fields.key = newValue }
+        set { uniqueStorage().fields.key = newValue }
     }
     package var id: MessageID {
         get { storage.fields.id }
-        set { ownStorage().fields.id = newValue }
+        set { uniqueStorage().fields.id = newValue }
     }
     package var input: Input {
         get { storage.fields.input }
-        set { ownStorage().fields.input = newValue }
+        set { uniqueStorage().fields.input = newValue }
     }
     package var lang: [UInt8]? {
         get { storage.fields.lang }
-        set { ownStorage().fields.lang = newValue }
+        set { uniqueStorage().fields.lang = newValue }
     }
     /// Whether a text response may be sent in deltas.
     package var stream: Bool {
         get { storage.fields.stream }
-        set { ownStorage().fields.stream = newValue }
+        set { uniqueStorage().fields.stream = newValue }
     }
     package var output: Output {
         get { storage.fields.output }
-        set { ownStorage().fields.output = newValue }
+        set { uniqueStorage().fields.output = newValue }
     }
     package var meta: [Meta] {
         get { storage.fields.meta }
-        set { ownStorage().fields.meta = newValue }
+        set { uniqueStorage().fields.meta = newValue }
     }
     /// The path that the client is connected to.
     package var path: String {
         get { storage.fields.path }
-        set { ownStorage().fields.path = newValue }
+        set { uniqueStorage().fields.path = newValue }
     }
     /// The session of the request; zero until the request is routed.
     package var session: ULID {
         get { storage.fields.session }
-        set { ownStorage().fields.session = newValue }
+        set { uniqueStorage().fields.session = newValue }
     }
     /// The name of the route; empty until the request is routed.
     package var route: String {
         get { storage.fields.route }
-        set { ownStorage().fields.route = newValue }
+        set { uniqueStorage().fields.route = newValue }
     }
     /// The conversation before the request, oldest line first; empty if the route sends none.
     package var conversation: [ConversationLine] {
         get { storage.fields.conversation }
-        set { ownStorage().fields.conversation = newValue }
+        set { uniqueStorage().fields.conversation = newValue }
     }
 
     /// The approximate size of everything except the input, in bytes.
