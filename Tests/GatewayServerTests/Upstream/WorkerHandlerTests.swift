@@ -17,7 +17,7 @@ import Testing
             let recorder = Recorder()
             self.recorder = recorder
             handler = WorkerHandler(limit: 1000, ignoresBanner: ignoresBanner) {
-                recorder.add("broken")
+                recorder.add("unusable")
             } report: {
                 recorder.add("report: \($0)")
             }
@@ -81,16 +81,16 @@ import Testing
         let pipes = try Pipes()
         pipes.begin()
         try pipes.write(line)
-        #expect(pipes.take() == ["ready", "failed: a line isn't a JSON object: \(shown)", "broken"])
+        #expect(pipes.take() == ["ready", "failed: a line isn't a JSON object: \(shown)", "unusable"])
         #expect(pipes.outcome == .neither)
     }
 
     @Test func `output before the first request is reported and fails that request`() throws {
         let pipes = try Pipes()
         try pipes.write("Loading\nmore\n")
-        #expect(pipes.take() == ["report: unsolicited output: \"Loading\"", "broken"])
+        #expect(pipes.take() == ["report: unsolicited output: \"Loading\"", "unusable"])
         pipes.begin()
-        #expect(pipes.take() == ["failed: unsolicited output: \"Loading\", not reached", "broken"])
+        #expect(pipes.take() == ["failed: unsolicited output: \"Loading\", not reached", "unusable"])
     }
 
     @Test func `output between requests is reported; the next request moves to another process`() throws {
@@ -99,9 +99,9 @@ import Testing
         try pipes.respond()
         #expect(pipes.take() == ["ready", "end"])
         try pipes.write("served 1 request\n")
-        #expect(pipes.take() == ["report: unsolicited output: \"served 1 request\"", "broken"])
+        #expect(pipes.take() == ["report: unsolicited output: \"served 1 request\"", "unusable"])
         pipes.begin()
-        #expect(pipes.take() == ["stale: unsolicited output: \"served 1 request\"", "broken"])
+        #expect(pipes.take() == ["stale: unsolicited output: \"served 1 request\"", "unusable"])
     }
 
     @Test func `an ignored banner ends with the first JSON object`() throws {
@@ -113,7 +113,7 @@ import Testing
         #expect(pipes.take() == ["ready", "end"])
         pipes.begin()
         try pipes.write("Loading\n")
-        #expect(pipes.take() == ["ready", "failed: a line isn't a JSON object: \"Loading\"", "broken"])
+        #expect(pipes.take() == ["ready", "failed: a line isn't a JSON object: \"Loading\"", "unusable"])
     }
 
     @Test func `a banner over 256 KiB fails the request`() throws {
@@ -122,13 +122,13 @@ import Testing
         for _ in 0..<512 { try pipes.write(String(repeating: "x", count: 511) + "\n") }
         #expect(pipes.take() == ["ready"])
         try pipes.write("x")
-        #expect(pipes.take() == ["failed: the banner is longer than 262144 bytes", "broken"])
+        #expect(pipes.take() == ["failed: the banner is longer than 262144 bytes", "unusable"])
     }
 
     @Test func `an unsolicited JSON object isn't a banner`() throws {
         let pipes = try Pipes(ignoresBanner: true)
         try pipes.write("{\"level\":\"info\"}\n")
-        #expect(pipes.take() == ["report: unsolicited output: \"{\\\"level\\\":\\\"info\\\"}\"", "broken"])
+        #expect(pipes.take() == ["report: unsolicited output: \"{\\\"level\\\":\\\"info\\\"}\"", "unusable"])
     }
 
     @Test func `when a reused process exits without output, its request moves to another process`() throws {
@@ -138,7 +138,7 @@ import Testing
         pipes.begin()
         _ = pipes.take()
         pipes.channel.pipeline.fireChannelInactive()
-        #expect(pipes.take() == ["stale: the process has ended", "broken"])
+        #expect(pipes.take() == ["stale: the process has ended", "unusable"])
     }
 
     @Test func `a process that exits during its response or before its first one fails the request`() throws {
@@ -152,7 +152,7 @@ import Testing
             if hasServed { try pipes.write("{") }
             _ = pipes.take()
             pipes.channel.pipeline.fireChannelInactive()
-            #expect(pipes.take() == ["failed: the process has ended", "broken"])
+            #expect(pipes.take() == ["failed: the process has ended", "unusable"])
             #expect(pipes.outcome == .failure)
         }
     }
@@ -188,8 +188,8 @@ import Testing
         pipes.begin()
         try pipes.respond()
         pipes.handler.processEnded()
-        #expect(pipes.take() == ["ready", "end", "broken"])
+        #expect(pipes.take() == ["ready", "end", "unusable"])
         pipes.begin()
-        #expect(pipes.take() == ["stale: the process has ended", "broken"])
+        #expect(pipes.take() == ["stale: the process has ended", "unusable"])
     }
 }

@@ -134,7 +134,7 @@ final class MultiplexConnection: SocketOwner {
         }
         switch keepalive.check(at: socket, limit: betweenBytes, now: now) {
         case .alive: break
-        case .quiet: socket.ping()
+        case .silent: socket.ping()
         case .dead(let failure): close(failure)
         }
     }

@@ -6,30 +6,30 @@ import GatewayCore
 /// Complete messages and pongs count as signs of life. The upstream's own pings and parts of a message don't, since a broken
 /// upstream can send either forever.
 struct SocketKeepalive {
-    enum Verdict {
+    enum Liveness {
         case alive
-        /// The connection has had no sign of life for ``quietTime`` and has to be pinged.
-        case quiet
+        /// The connection has had no sign of life for ``maxSilence`` and has to be pinged.
+        case silent
         case dead(CallFailure)
     }
 
     private var signs: UInt64 = 0
-    private var quietSince: Instant?
+    private var silentSince: Instant?
     private var pingedAt: Instant?
     /// When the message that is still incomplete began.
     private var messageStartedAt: Instant?
 
     /// How long a connection may be without a sign of life before it is pinged, and how long the pong may take, in nanoseconds.
-    static let quietTime: Int64 = 10_000_000_000
+    static let maxSilence: Int64 = 10_000_000_000
 
     /// Checks the socket. To be called at each tick.
     ///
     /// - Parameter limit: maximum time without write progress, and for one incoming message, in nanoseconds
-    mutating func check(at socket: UpstreamSocketHandler, limit: Int64, now: Instant) -> Verdict {
+    mutating func check(at socket: UpstreamSocketHandler, limit: Int64, now: Instant) -> Liveness {
         guard !socket.isStuck(for: limit, at: now) else { return .dead(.stalled("the upstream stopped reading")) }
-        if socket.signsOfLife != signs || quietSince == nil {
+        if socket.signsOfLife != signs || silentSince == nil {
             signs = socket.signsOfLife
-            (quietSince, pingedAt, messageStartedAt) = (now, nil, nil)
+            (silentSince, pingedAt, messageStartedAt) = (now, nil, nil)
         }
         if socket.isWithinMessage {
             let since = messageStartedAt ?? now
@@ -39,11 +39,11 @@ struct SocketKeepalive {
             messageStartedAt = nil
         }
         if let pingedAt {
-            return now.nanoseconds(since: pingedAt) >= Self.quietTime ? .dead(.incompleteResponse("no reply to a ping")) : .alive
+            return now.nanoseconds(since: pingedAt) >= Self.maxSilence ? .dead(.incompleteResponse("no reply to a ping")) : .alive
         }
-        guard let quietSince, now.nanoseconds(since: quietSince) >= Self.quietTime else { return .alive }
+        guard let silentSince, now.nanoseconds(since: silentSince) >= Self.maxSilence else { return .alive }
         pingedAt = now
-        return .quiet
+        return .silent
     }
 }
 
