@@ -1,12 +1,13 @@
-/// One JSON object of an OpenAI-compatible chat server: a chunk of a streamed completion, a complete completion, an error, or an object without
-/// choices.
+/// One JSON object of an OpenAI-compatible chat server: a chunk of a streamed completion, a complete completion, an error, or an object
+/// without choices.
 ///
-/// Servers differ in the fields that they send. Fields that are missing, `null` or unknown are ignored.
+/// Servers differ in the fields that they send. Missing, `null` and unknown fields are ignored.
 struct ChatChunk: Sendable {
-    /// The `content` of the first choice, or else its `rejection`.
+    /// The `content` of the first choice, or its `refusal` if the content is empty.
     var text: [UInt8] = []
+    /// The lone surrogates at the ends of the content.
     var halves = SurrogateJoiner.Halves()
-    /// Size of the first choice's reasoning, in bytes.
+    /// The size of the first choice's reasoning in bytes.
     var reasoningBytes = 0
     /// Whether there is a choice, even an empty one.
     var hasChoice = false
@@ -16,7 +17,7 @@ struct ChatChunk: Sendable {
     var usage: Usage?
     /// Whether the object is an error.
     var isError = false
-    /// Whether the error is caused by the request, so that a retry would fail again.
+    /// Whether the error is about the request, so that a retry would fail, too.
     var isRequestRejected = false
 
     private static let reasoningFields: [StaticString] = ["reasoning_content", "reasoning", "reasoning_text", "thinking"]
@@ -42,28 +43,30 @@ struct ChatChunk: Sendable {
         let message = document.field("message", of: choice)
         isWhole = message != nil
         guard let message = document.field("delta", of: choice) ?? message else {
-            // The legacy completions API.
+            // The legacy completions API has `text` instead of a message.
             if let text = document.field("text", of: choice) { try parse(text, document) }
             return
         }
-        // Some servers send the same reasoning in two fields.
+        // Some servers send the same reasoning in two fields, so the maximum counts.
         reasoningBytes = Self.reasoningFields.reduce(0) { most, name in
             max(most, document.field(name, of: message).flatMap { $0.kind == .string ? $0.count : nil } ?? 0)
         }
         if let content = document.field("content", of: message) { try parse(content, document) }
-        if text.isEmpty, let rejection = document.field("refusal", of: message), rejection.kind == .string {
-            try parse(rejection, document)
+        if text.isEmpty, let refusal = document.field("refusal", of: message), refusal.kind == .string {
+            try parse(refusal, document)
         }
     }
 
-    /// Recognizes OpenAI's `error` (an object or a string), `"object":"error"` (vLLM before 0.10) and `"type":"error"` (Anthropic).
+    /// Returns whether the object is an error: OpenAI's `error` (an object or a string), `"object":"error"` (vLLM before 0.10) or
+    /// `"type":"error"` (Anthropic).
     private static func isError(_ document: JSONDocument) -> Bool {
         if let error = document.field("error"), error.kind == .object || (error.kind == .string && error.count > 0) { return true }
         guard document.field("choices") == nil else { return false }
         return document.isText(document.field("object"), "error") || document.isText(document.field("type"), "error")
     }
 
-    /// Recognizes the error types of OpenAI and vLLM, and every 4xx status except those for credentials, timeouts and load.
+    /// Returns whether an error is about the request: the error types of OpenAI and vLLM, and every 4xx status except those for
+    /// credentials, timeouts and load.
     private static func isRequestRejected(_ document: JSONDocument) -> Bool {
         let error = document.field("error").flatMap { $0.kind == .object ? $0 : nil }
         func field(_ name: StaticString) -> JSONValue? { error.map { document.field(name, of: $0) } ?? document.field(name) }
@@ -95,8 +98,8 @@ struct ChatChunk: Sendable {
             reasoningBytes += part.rawCount
         } else if let text = document.text(document.field("text", of: part)) {
             self.text += text
-        } else if let rejection = document.text(document.field("refusal", of: part)) {
-            text += rejection
+        } else if let refusal = document.text(document.field("refusal", of: part)) {
+            text += refusal
         }
     }
 }

@@ -1,11 +1,12 @@
 /// An incremental parser for responses of OpenAI-compatible chat servers: a completion as JSON or as server-sent events.
 ///
-/// Strict about the end: a stream without `finish_reason` is incomplete, and `[DONE]` alone isn't a response. Lenient where official clients are:
-/// empty events, pings, `choices: null`, white space around `[DONE]`, a missing `Content-Type`.
+/// The parser is strict about the end: a stream that ends with neither `finish_reason` nor `[DONE]` is incomplete, and `[DONE]` alone isn't
+/// a response. The parser is as lenient as official clients about empty events, pings, `choices: null`, white space around `[DONE]`, and a
+/// missing `Content-Type`.
 package struct ChatStream: Sendable {
     private var body: ResponseBody
     private var joiner = SurrogateJoiner()
-    /// Nil where `<think>` tags are part of the text.
+    /// The parser for `<think>` tags; nil if tags are part of the text.
     private var tags: ReasoningTags?
     private var signal = ReasoningSignal()
     private var summary = ResponseSummary()
@@ -14,7 +15,7 @@ package struct ChatStream: Sendable {
     private var isEnded = false
 
     /// - Parameters:
-    ///   - limit: maximum size of the JSON object or of one event, in bytes
+    ///   - limit: the maximum size of the JSON object or of one event in bytes
     ///   - findsReasoningTags: whether `<think>…</think>` at the beginning of the content is reasoning
     package init(limit: Int, findsReasoningTags: Bool) {
         body = ResponseBody(limit: limit)
@@ -30,14 +31,14 @@ package struct ChatStream: Sendable {
     ///
     /// - Parameter emit: called with each parsed step, in order
     package mutating func receive(_ bytes: RawSpan, now: Instant, _ emit: (ResponseStream.Step) -> Void) throws(ResponseFault) {
-        // Moved out instead of copied: the closure mutates the rest of `self`.
+        // `body` is moved out, because the closure mutates the rest of `self`; a copy would duplicate its buffers.
         var body = ResponseBody(limit: 0)
         swap(&body, &self.body)
         defer { self.body = body }
         try body.receive(bytes) { (data) throws(ResponseFault) in try receive(event: data, now: now, emit) }
     }
 
-    /// Ends the body.
+    /// Ends the body, and emits the last step unless it was emitted before.
     package mutating func end(now: Instant, _ emit: (ResponseStream.Step) -> Void) throws(ResponseFault) {
         guard !isEnded else { return }
         var isCut = false
@@ -89,7 +90,7 @@ package struct ChatStream: Sendable {
         summary.finish = chunk.finish ?? summary.finish
         guard chunk.hasChoice else { return }
         hasChoice = true
-        // A complete completion after the deltas repeats their text.
+        // A complete completion after the deltas only repeats their text.
         guard !chunk.isWhole || !hasText else { return }
         let text = text(of: chunk, now: now) { emit(.event(.status("thinking", progress: nil, bytes: $0))) }
         guard !text.isEmpty else { return }
@@ -108,7 +109,7 @@ package struct ChatStream: Sendable {
         return text
     }
 
-    /// Returns the rest of the text, which was held back.
+    /// Returns the text that was held back.
     private mutating func rest() -> [UInt8] {
         let half = joiner.finish()
         guard var tags else { return half }
@@ -127,7 +128,7 @@ package struct ChatStream: Sendable {
 }
 
 extension RawSpan {
-    /// The bytes without white space at both ends.
+    /// The range of the bytes without white space at both ends.
     package var trimmedRange: Range<Int> {
         var (start, end) = (0, byteCount)
         while start < end, byte(at: start) <= 0x20 { start &+= 1 }
@@ -137,7 +138,7 @@ extension RawSpan {
 
     package func isText(_ text: StaticString) -> Bool {
         guard byteCount == text.utf8CodeUnitCount else { return false }
-        // Below the literal's own count; literals live as long as the process.
+        // Within the literal's count; literals live as long as the process.
         return (0..<byteCount).allSatisfy { unsafe byte(at: $0) == text.utf8Start[$0] }
     }
 }

@@ -1,4 +1,4 @@
-/// Why a response ended: `finish` of the message that ends a request (protocol page, section "Responses").
+/// The reason why a response ended: `finish` in the message that ends a request (protocol page, section "Responses").
 package enum FinishReason: String, Sendable, Hashable, CaseIterable {
     /// The model completed the response.
     case stop
@@ -13,7 +13,8 @@ package enum FinishReason: String, Sendable, Hashable, CaseIterable {
 
     /// Parses a server's `finish_reason`.
     ///
-    /// Accepts OpenAI's values and those of other servers behind OpenAI-compatible proxies: vLLM, Mistral, Anthropic, Gemini, DashScope.
+    /// Accepts the values of OpenAI, and those that OpenAI-compatible servers and proxies pass on from vLLM, Mistral, Anthropic, Gemini and
+    /// DashScope.
     ///
     /// - Returns: nil for an empty value and for the string `null`, which some servers send in each chunk; ``stop`` for an unknown value
     package init?(server text: [UInt8]) {
@@ -30,10 +31,10 @@ package enum FinishReason: String, Sendable, Hashable, CaseIterable {
     }
 }
 
-/// Usage and finish reason of a response, as the upstream reports them with the last content.
+/// The usage and the finish reason of a response, as reported by the upstream with the last content.
 package struct ResponseSummary: Sendable, Hashable {
     package var usage: Usage?
-    /// Nil where the upstream doesn't report a reason.
+    /// Nil if the upstream doesn't report a reason.
     package var finish: FinishReason?
 
     package init(usage: Usage? = nil, finish: FinishReason? = nil) {

@@ -1,17 +1,18 @@
 /// A JSON object from an upstream: validated completely, then accessed by field.
 ///
-/// The rules are those for clients (RFC 8259, limited depth; the caller validates UTF-8) with three exceptions that real servers need: of duplicate
-/// keys the first counts; `NaN` and `Infinity` (Python's `json`) are read as `null`; a lone surrogate is read as U+FFFD.
-// The only unsafety of raw spans here would be reading padding, and `UInt8` has none.
+/// The rules are those for client messages (RFC 8259, limited depth; the caller validates UTF-8) with three exceptions that real servers
+/// require: the first of duplicate keys counts; `NaN` and `Infinity` (Python's `json`) are read as `null`; a lone surrogate is read as
+/// U+FFFD.
+// Raw spans are safe here: they could only expose padding, and `UInt8` has none.
 struct JSONDocument {
     private let storage: [UInt8]
     /// The first 16 members of the top-level object.
     private var members = InlineArray<16, (key: JSONValue, value: JSONValue)>(repeating: (.absent, .absent))
     private var memberCount = 0
     /// The members beyond the first 16.
-    private var further: [(key: JSONValue, value: JSONValue)] = []
+    private var additionalMembers: [(key: JSONValue, value: JSONValue)] = []
 
-    /// Maximum nesting depth.
+    /// The maximum nesting depth.
     static let depth = 16
 
     init(_ bytes: RawSpan) throws(ResponseFault) {
@@ -24,13 +25,13 @@ struct JSONDocument {
         reader.skipWhitespace(in: bytes)
         do throws(JSONSyntaxError) {
             guard try reader.current(in: bytes) == UInt8(ascii: "{") else { throw JSONSyntaxError(.notAnObject, at: reader.position) }
-            var walk = MemberReader(depth: 1)
-            while let member = try walk.next(&reader, in: bytes) {
+            var memberReader = MemberReader(depth: 1)
+            while let member = try memberReader.next(&reader, in: bytes) {
                 if memberCount < 16 {
                     members[memberCount] = member
                     memberCount += 1
                 } else {
-                    further.append(member)
+                    additionalMembers.append(member)
                 }
             }
             reader.skipWhitespace(in: bytes)
@@ -48,7 +49,7 @@ struct JSONDocument {
         return reader
     }
 
-    /// Calls `body` with the text.
+    /// Calls `body` with the bytes of the document.
     func withBytes(_ body: (RawSpan) -> Void) { body(unsafe storage.span.bytes) }
 
     /// Returns a field of the top-level object; nil when the field is missing or `null`.
@@ -59,11 +60,11 @@ struct JSONDocument {
             let value = members[index].value
             return value.kind == .null ? nil : value
         }
-        for (key, value) in further where isKey(key, name) { return value.kind == .null ? nil : value }
+        for (key, value) in additionalMembers where isKey(key, name) { return value.kind == .null ? nil : value }
         return nil
     }
 
-    /// Whether a value is a string that equals `text` and is written without escapes.
+    /// Returns whether a value is a string that equals `text` and is written without escapes.
     func isText(_ value: JSONValue?, _ text: StaticString) -> Bool {
         guard let value, value.kind == .string else { return false }
         return isKey(value, text)
@@ -74,9 +75,9 @@ struct JSONDocument {
         guard object.kind == .object else { return nil }
         let bytes = unsafe storage.span.bytes
         var reader = Self.reader(at: object.start)
-        var walk = MemberReader(depth: 0)
+        var memberReader = MemberReader(depth: 0)
         // The text was validated, so `next` doesn't throw.
-        while let (key, value) = try? walk.next(&reader, in: bytes) {
+        while let (key, value) = try? memberReader.next(&reader, in: bytes) {
             if isKey(key, name) { return value.kind == .null ? nil : value }
         }
         return nil
@@ -86,7 +87,7 @@ struct JSONDocument {
         let bytes = unsafe storage.span.bytes
         guard key.isVerbatim, key.count == name.utf8CodeUnitCount else { return false }
         for index in 0..<key.count {
-            // Below the literal's own count; literals live as long as the process.
+            // Within the literal's count; literals live as long as the process.
             guard unsafe bytes.byte(at: key.start &+ index) == name.utf8Start[index] else { return false }
         }
         return true
@@ -166,7 +167,7 @@ struct JSONDocument {
     }
 }
 
-/// A protocol violation in an upstream's response. The description is for logs and never contains text of the response.
+/// The reason why an upstream's response can't be used. The description is for logs and never contains text of the response.
 package struct ResponseFault: Error, Sendable, Hashable, CustomStringConvertible {
     package enum Kind: Sendable, Hashable {
         /// The response violates the protocol.

@@ -1,8 +1,8 @@
-/// The beginning of an unusable line, for logs: truncated, with everything invisible escaped.
+/// The beginning of an unusable line, for logs: truncated, with invisible characters escaped.
 package struct LineExcerpt: Sendable, CustomStringConvertible {
-    /// Maximum number of bytes shown.
+    /// The maximum number of bytes shown.
     package static let length = 80
-    /// Maximum number of bytes shown of a line that begins like a JSON object. Short enough to keep a response's text out of logs.
+    /// The maximum number of bytes shown of a line that begins like a JSON object: short enough to keep the text of responses out of logs.
     package static let objectLength = 16
 
     package let description: String
@@ -28,7 +28,7 @@ package struct LineExcerpt: Sendable, CustomStringConvertible {
         description = end > length ? text + "…\" (\(end) bytes)" : text + "\""
     }
 
-    /// Whether a scalar is visible: not a control, format or separator character, which could move or hide others.
+    /// Returns whether a scalar is visible: not a control, format or separator character, which could move or hide others.
     private static func isVisible(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator, .spaceSeparator: false

@@ -1,13 +1,13 @@
-/// Limits how often reasoning is reported to the client: immediately, then at most once per second.
+/// A throttle for the reports of reasoning to the client: the first report is immediate, later ones follow at most once per second.
 struct ReasoningSignal: Sendable {
     static let interval = Instant.Duration.seconds(1)
 
     private var bytes = 0
     private var reportedAt: Instant?
 
-    /// Counts `count` more bytes of reasoning.
+    /// Adds `count` bytes of reasoning.
     ///
-    /// - Returns: the total number of bytes if a report is due, else nil
+    /// - Returns: the total number of bytes if a report is due; nil otherwise
     mutating func add(_ count: Int, now: Instant) -> Int? {
         guard count > 0 else { return nil }
         bytes = bytes.addingReportingOverflow(count).overflow ? .max : bytes + count

@@ -1,29 +1,29 @@
-/// Separates a model's reasoning, `<think>…</think>` at the beginning of the content, from its response.
+/// A parser that separates a model's reasoning, `<think>…</think>` at the beginning of the content, from its response.
 ///
-/// Servers without a reasoning parser send both as one text. Tags later in a text are part of the response.
+/// Servers that don't parse reasoning send both as one text. Tags later in the text are part of the response.
 package struct ReasoningTags: Sendable {
     private enum State: Sendable {
-        /// Held-back bytes that may become an opening tag.
+        /// At the beginning; the held-back bytes may become an opening tag.
         case beginning([UInt8])
-        /// Inside a tag: the last bytes, which may be the beginning of the closing tag.
+        /// Between the tags; the last bytes may be the beginning of the closing tag.
         case reasoning(closing: [UInt8], tail: [UInt8])
         case response
     }
 
     private static let names = ["think", "thinking"]
     private static let tags = names.map { (opening: Array("<\($0)>".utf8), closing: Array("</\($0)>".utf8)) }
-    /// Maximum white space in front of an opening tag, in bytes.
+    /// The maximum white space before an opening tag in bytes.
     private static let maxBlanks = 64
 
     private var state = State.beginning([])
-    /// Whether a tag was closed. White space between it and the response is dropped.
+    /// Whether a tag was closed; the white space between the tag and the response is dropped.
     private var dropsBlanks = false
 
     package init() {}
 
     /// Parses the next piece of the content.
     ///
-    /// - Returns: the response's part of the text, and the number of bytes of reasoning
+    /// - Returns: the part of the text that belongs to the response, and the number of bytes of reasoning
     package mutating func receive(_ piece: [UInt8]) -> (response: [UInt8], reasoningBytes: Int) {
         var rest = piece
         var reasoningBytes = 0
@@ -40,7 +40,7 @@ package struct ReasoningTags: Sendable {
                     continue
                 }
                 if blanks <= Self.maxBlanks, Self.tags.contains(where: { $0.opening.starts(with: visible) }) {
-                    // White space after a closed tag is dropped in any case.
+                    // White space after a closed tag is dropped, whatever follows.
                     state = .beginning(dropsBlanks ? Array(visible) : text)
                     return ([], reasoningBytes)
                 }

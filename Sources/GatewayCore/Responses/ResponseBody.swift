@@ -1,16 +1,16 @@
-/// The body of an HTTP response: one JSON object or a stream of server-sent events.
+/// An incremental parser for the body of an HTTP response: one JSON object or a stream of server-sent events.
 ///
-/// The first bytes decide which. Servers and proxies send either with the other's `Content-Type`, with `text/plain` or with none, so the
-/// `Content-Type` decides only where the first bytes are ambiguous.
+/// The first bytes determine the kind. Some servers and proxies send a body with the `Content-Type` of the other kind, with `text/plain`,
+/// or without any, so the `Content-Type` is used only if the first bytes are ambiguous.
 package struct ResponseBody: Sendable {
     private enum Form: Sendable {
-        /// The first bytes received so far, without white space and byte order mark.
+        /// The first bytes received so far, without white space and the byte order mark.
         case undecided([UInt8])
         case json([UInt8])
         case events(ServerSentEvents)
     }
 
-    /// Maximum size of the JSON object or of one event, in bytes: `max_message_bytes`.
+    /// The maximum size of the JSON object or of one event in bytes: `max_message_bytes`.
     package let limit: Int
     private var form = Form.undecided([])
     private var isDeclaredStream = false
@@ -28,12 +28,12 @@ package struct ResponseBody: Sendable {
     /// Parses the next bytes of the body.
     ///
     /// - Parameter event: called with the data of each complete event; not called for JSON, which ``end(_:)`` returns
-    /// - Throws: when the body is neither, or when the object or an event exceeds ``limit``; excess bytes aren't buffered
+    /// - Throws: when the body is of neither kind, or when the object or an event exceeds ``limit``; excess bytes aren't buffered
     package mutating func receive(_ bytes: RawSpan, _ event: (RawSpan) throws(ResponseFault) -> Void) throws(ResponseFault) {
         switch form {
         case .undecided(var beginning):
             form = .undecided([])
-            // Only the deciding bytes are copied, not the rest of a large read.
+            // Only the bytes that determine the kind are copied, not the rest of a large read.
             var offset = 0
             while offset < bytes.byteCount, beginning.count < Self.maxBeginning {
                 let byte = bytes.byte(at: offset)
@@ -79,13 +79,13 @@ package struct ResponseBody: Sendable {
         }
     }
 
-    /// Longer than every field name of an event stream.
+    /// The maximum number of bytes that determine the kind: more than any field name of an event stream.
     private static let maxBeginning = 8
     private static let names = ["data", "event", "id", "retry"].map { Array($0.utf8) }
 
     private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
 
-    /// Sets the form of the body.
+    /// Determines the form of the body.
     ///
     /// - Returns: false when more bytes are needed
     private mutating func decide(_ beginning: [UInt8], isWhole: Bool) throws(ResponseFault) -> Bool {

@@ -1,10 +1,10 @@
-/// Parses the output of a process: lines of JSON, each followed by as many bytes of audio as the line announces.
+/// An incremental parser for the output of a process: lines of JSON, each followed by the number of bytes of audio that the line announces.
 package struct ResponseLines: Sendable {
-    /// Maximum length of a line, in bytes.
+    /// The maximum length of a line in bytes.
     package let limit: Int
     private var line: [UInt8] = []
     private var chunk: [UInt8] = []
-    /// Bytes of the current chunk still to come; 0 outside of chunks.
+    /// The number of bytes missing from the current chunk; 0 outside of chunks.
     private var missing = 0
 
     package init(limit: Int) { self.limit = min(limit, .max / 4) }

@@ -1,4 +1,4 @@
-/// Validates the order of the messages of one response and converts them to events.
+/// A converter of the messages of one response to events, which rejects messages that are out of order.
 package struct ResponseStream: Sendable {
     package enum Step: Sendable {
         case event(UpstreamEvent.Content)
@@ -9,8 +9,8 @@ package struct ResponseStream: Sendable {
         case chunk(bytes: Int)
     }
 
-    /// Size of the pieces into which recordings are split, in bytes.
-    static let pieceBytes = 16_384
+    /// The maximum size in bytes of the chunks that recordings are split into.
+    static let chunkBytes = 16_384
 
     private var format: AudioFormat?
     private var isEnded = false
@@ -30,7 +30,7 @@ package struct ResponseStream: Sendable {
             isEnded = true
             return emit(.failed(retryable: retryable, retryAfterMilliseconds: retryAfter))
         case .chunk(let bytes):
-            guard format != nil, !isDone else { throw ResponseFault("a chunk without audio that it belongs to") }
+            guard format != nil, !isDone else { throw ResponseFault("a chunk outside of an audio output") }
             return emit(.chunk(bytes: bytes))
         case .audioBegin(let format):
             guard self.format == nil, !isDone else { throw ResponseFault("audio begins within audio") }
@@ -57,14 +57,14 @@ package struct ResponseStream: Sendable {
 
     /// Converts a chunk of the current audio.
     package func receive(chunk: [UInt8]) throws(ResponseFault) -> UpstreamEvent.Content {
-        guard !isEnded, let format else { throw ResponseFault("a chunk without audio that it belongs to") }
-        guard !chunk.isEmpty, chunk.count % format.frameBytes == 0 else { throw ResponseFault("a chunk doesn't hold whole samples") }
+        guard !isEnded, let format else { throw ResponseFault("a chunk outside of an audio output") }
+        guard !chunk.isEmpty, chunk.count % format.frameBytes == 0 else { throw ResponseFault("a chunk doesn't contain whole samples") }
         return .audioChunk(chunk)
     }
 
-    /// Splits audio into pieces of whole samples, at most ``pieceBytes`` each.
+    /// Splits audio into chunks of whole samples, at most ``chunkBytes`` each.
     package static func cut(_ bytes: [UInt8], format: AudioFormat, _ emit: ([UInt8]) -> Void) {
-        let size = pieceBytes / format.frameBytes * format.frameBytes
+        let size = chunkBytes / format.frameBytes * format.frameBytes
         var start = 0
         while start < bytes.count {
             let end = min(start + size, bytes.count)

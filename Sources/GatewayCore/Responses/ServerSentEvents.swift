@@ -2,12 +2,13 @@
 ///
 /// A line that begins with `{` is an event of its own: some servers write errors and complete responses into a stream without `data:`.
 package struct ServerSentEvents: Sendable {
-    /// Maximum size of one event's data, in bytes.
+    /// The maximum size of one event's data in bytes.
     package let limit: Int
     /// The incomplete line.
     private var line: [UInt8] = []
     private var data: [UInt8] = []
     private var hasData = false
+    /// Whether the last byte was a CR, which may be the first half of a CRLF.
     private var isAfterReturn = false
     private var isFirst = true
 
@@ -47,7 +48,7 @@ package struct ServerSentEvents: Sendable {
     }
 
     private mutating func appendToLine(_ part: RawSpan) throws(ResponseFault) {
-        // The allowance of 16 bytes is for the field's name.
+        // The additional 16 bytes are for the field's name.
         guard part.byteCount <= limit &+ 16 &- min(line.count &+ data.count, limit &+ 16) else {
             throw ResponseFault("an event is longer than max_message_bytes", kind: .tooLong)
         }
@@ -73,7 +74,7 @@ package struct ServerSentEvents: Sendable {
         guard line.starts(with: Self.field) else { return }
         var rest = line[Self.field.count...]
         guard let next = rest.first else { return addData([]) }
-        // `database: x` isn't `data`.
+        // A longer name that begins with `data` is another field.
         guard next == UInt8(ascii: ":") else { return }
         rest = rest.dropFirst()
         addData(rest.first == 0x20 ? rest.dropFirst() : rest)

@@ -1,7 +1,7 @@
-/// Joins surrogate pairs that are split between two deltas of a text.
+/// A filter that joins surrogate pairs split between two deltas of a text.
 ///
-/// Servers that split text by UTF-16 code units send the high surrogate at the end of one delta and the low surrogate at the beginning of the next.
-/// Each of them alone is read as U+FFFD.
+/// Servers that split text by UTF-16 code units send the high surrogate at the end of one delta and the low surrogate at the beginning of
+/// the next. A surrogate alone is read as U+FFFD.
 struct SurrogateJoiner: Sendable {
     /// The lone surrogates at the ends of a JSON string.
     struct Halves: Sendable {
@@ -12,17 +12,18 @@ struct SurrogateJoiner: Sendable {
     }
 
     private static let replacement: [UInt8] = [0xEF, 0xBF, 0xBD]
+    /// The high surrogate that was held back at the end of the last delta.
     private var high: UInt32?
 
     /// Joins a delta with the previous one.
     ///
     /// - Parameters:
     ///   - text: the delta, with U+FFFD for each lone surrogate
-    ///   - halves: the lone surrogates at its ends
-    /// - Returns: the delta with a completed character at its beginning and without a high surrogate at its end, which is held back
+    ///   - halves: the lone surrogates at the ends of the delta
+    /// - Returns: the delta, with the joined character at its beginning; a high surrogate at its end is held back
     mutating func join(_ text: [UInt8], _ halves: Halves) -> [UInt8] {
         guard high != nil || halves.trailingHigh != nil else { return text }
-        // An empty delta doesn't separate the two halves.
+        // An empty delta doesn't separate the halves of a pair.
         guard !text.isEmpty else { return text }
         var joined: [UInt8] = []
         var rest = text[...]
@@ -47,7 +48,7 @@ struct SurrogateJoiner: Sendable {
 
     /// Ends the text.
     ///
-    /// - Returns: U+FFFD for a held-back high surrogate without its low surrogate, else nothing
+    /// - Returns: U+FFFD if a high surrogate is held back; empty otherwise
     mutating func finish() -> [UInt8] {
         guard high != nil else { return [] }
         high = nil

@@ -13,7 +13,7 @@ package struct TranscriptionResponse: Sendable {
         reader.skipWhitespace(in: body)
         let first = try? reader.current(in: body)
         if first == UInt8(ascii: "{") {
-            // No transcript begins with a brace, so this is an object, valid or not, whatever the media type.
+            // No transcript begins with a brace, so the body must be a JSON object, whatever the media type.
             text = try Self.text(of: try JSONDocument(body)).trimmed
             return
         }
@@ -25,7 +25,7 @@ package struct TranscriptionResponse: Sendable {
         text = Self.sanitized(body).trimmed
     }
 
-    /// Returns `text`, or without it the text of the segments.
+    /// Returns `text`, or the text of the segments if `text` is missing or `null`.
     private static func text(of document: JSONDocument) throws(ResponseFault) -> [UInt8] {
         if let text = document.text(document.field("text")) { return text }
         guard document.field("text") == nil, let segments = document.field("segments"), segments.kind == .array else {

@@ -1,5 +1,5 @@
-/// One message in Parley's upstream message format: a WebSocket message, a line of a process, or the JSON or an event of an HTTP response. Upstream
-/// page, section "Responses".
+/// One message in Parley's upstream message format (upstream page, section "Responses"): a WebSocket message, a line of a process, or the
+/// JSON or an event of an HTTP response.
 package struct UpstreamMessage: Sendable {
     package enum Body: Sendable {
         case event(UpstreamEvent.Content)
@@ -18,15 +18,15 @@ package struct UpstreamMessage: Sendable {
     package var body: Body
     /// Whether this is the last message of the response. Always true for a failure.
     package var isDone: Bool
-    /// Usage and finish reason, relevant in the last message.
+    /// The usage and the finish reason; ignored except in the last message.
     package var summary: ResponseSummary
 
-    /// Maximum length of `state`, in bytes.
+    /// The maximum length of `state` in bytes.
     static let longestState = 64
-    /// Maximum size of a chunk, in bytes.
+    /// The maximum size of a chunk in bytes.
     package static let largestChunk = 1 << 20
 
-    /// Whether a text is a valid JSON object.
+    /// Returns whether a text is a valid JSON object.
     package static func isObject(_ text: RawSpan) -> Bool {
         var validator = UTF8Validator()
         guard validator.accept(text), validator.isComplete else { return false }

@@ -5,7 +5,7 @@
 package struct VoskResponse: Sendable {
     package var text: [UInt8]
     package var isFinal: Bool
-    /// The mean of the words' confidences. An alternative's `confidence` is a log likelihood and ignored.
+    /// The mean of the words' confidences. The `confidence` of an alternative is a log likelihood, and ignored.
     package var confidence: Double?
     package var startMilliseconds: Int64?
     package var endMilliseconds: Int64?

@@ -1,8 +1,8 @@
-/// An incremental parser for WAV files: emits the format, then the samples, converted for clients.
+/// An incremental parser for WAV files. Emits the format, then the samples, converted for clients.
 ///
-/// The length in the header is an upper bound only: a server that streams doesn't know it and writes 0, 0x7FFFFFFF, 0xFFFFFFFF, 2000000000
-/// or another placeholder. The end of the body ends the audio. Chunks before the samples are skipped at any length. Concatenated files, as
-/// from a server that synthesizes sentence by sentence, are one stream: a header is recognized among the samples, too.
+/// The length in the header is only an upper bound: a server that streams doesn't know the length, and writes 0, 0x7FFFFFFF, 0xFFFFFFFF,
+/// 2000000000 or another placeholder. The end of the body ends the audio. Chunks of any length before the samples are skipped. Concatenated
+/// files, such as those of a server that synthesizes sentence by sentence, are one stream: a header is recognized within the samples, too.
 ///
 /// Buffers fewer than 64 bytes.
 package struct WAVStream: Sendable {
@@ -20,17 +20,17 @@ package struct WAVStream: Sendable {
         case skip(Int)
         /// Nil for an unknown number of bytes.
         case samples(left: Int?)
-        /// Skipping everything up to the next file.
-        case rest
+        /// After the samples: everything up to the next file is skipped.
+        case trailer
     }
 
-    /// Bytes of a `fmt ` chunk that are parsed: the size of `WAVE_FORMAT_EXTENSIBLE`.
+    /// The number of bytes of a `fmt ` chunk that are parsed: the size of `WAVE_FORMAT_EXTENSIBLE`.
     private static let formatBytes = 40
 
     package private(set) var format: AudioFormat?
     private var state = State.riff
     private var encoding: WAVEncoding?
-    /// Unread bytes: a partial header, or samples that may be the header of another file.
+    /// Bytes that aren't parsed yet: a partial header, or samples that may be the header of another file.
     private var held: [UInt8] = []
     private var partialFrame: [UInt8] = []
 
@@ -45,10 +45,10 @@ package struct WAVStream: Sendable {
         held = Array(input[offset...])
     }
 
-    /// Ends the body. Drops a partial frame at its end.
+    /// Ends the body; a partial frame at its end is dropped.
     package mutating func finish(_ onPiece: (Piece) -> Void) {
         if case .samples(let left) = state { emit(held.prefix(left ?? held.count), onPiece) }
-        (held, partialFrame, state) = ([], [], .rest)
+        (held, partialFrame, state) = ([], [], .trailer)
     }
 
     /// Performs one parsing step at `offset`.
@@ -88,11 +88,11 @@ package struct WAVStream: Sendable {
                 beginFile(&offset)
             } else if rest == 0 {
                 partialFrame = []
-                state = .rest
+                state = .trailer
             } else {
                 return false
             }
-        case .rest:
+        case .trailer:
             let next = WAVSignature.first(in: input, from: offset, to: input.count)
             offset = next?.offset ?? input.count
             guard next?.isWhole == true else { return false }
@@ -106,7 +106,9 @@ package struct WAVStream: Sendable {
         (state, encoding, partialFrame) = (.chunk, nil, [])
     }
 
-    /// - Parameter offset: the offset of a complete chunk header: id and length
+    /// Begins a chunk.
+    ///
+    /// - Parameter offset: the offset of the complete chunk header: id and length
     private mutating func beginChunk(_ input: [UInt8], at offset: Int, _ onPiece: (Piece) -> Void) throws(ResponseFault) {
         let size = input.littleEndian(at: offset + 4, bytes: 4)
         if input[offset..<offset + 4].elementsEqual("data".utf8) {
@@ -128,14 +130,14 @@ package struct WAVStream: Sendable {
     private mutating func emit(_ bytes: ArraySlice<UInt8>, _ onPiece: (Piece) -> Void) {
         guard let encoding, !bytes.isEmpty else { return }
         var whole = partialFrame + bytes
-        let odd = whole.count % encoding.frameBytes
-        partialFrame = Array(whole.suffix(odd))
-        whole.removeLast(odd)
+        let remainder = whole.count % encoding.frameBytes
+        partialFrame = Array(whole.suffix(remainder))
+        whole.removeLast(remainder)
         if !whole.isEmpty { onPiece(.samples(encoding.convert(whole))) }
     }
 }
 
-/// The first bytes of a WAV file: `RIFF`, four bytes of any length, `WAVE`. RF64 and BW64 (EBU Tech 3306) differ in lengths only.
+/// The first bytes of a WAV file: `RIFF`, the length (four bytes, ignored), `WAVE`. RF64 and BW64 (EBU Tech 3306) differ only in lengths.
 private enum WAVSignature {
     static let count = 12
     private static let names: [StaticString] = ["RIFF", "RF64", "BW64"]
@@ -149,7 +151,7 @@ private enum WAVSignature {
 
     static func matches(_ bytes: [UInt8], at offset: Int) -> Match {
         for name in names {
-            guard agrees(bytes, at: offset, with: name), agrees(bytes, at: offset + 8, with: "WAVE") else { continue }
+            guard hasPrefix(bytes, at: offset, of: name), hasPrefix(bytes, at: offset + 8, of: "WAVE") else { continue }
             return bytes.count - offset >= count ? .whole : .part
         }
         return .none
@@ -164,8 +166,8 @@ private enum WAVSignature {
         return nil
     }
 
-    /// Whether the bytes at an offset equal the name, or its beginning if the bytes end within it.
-    private static func agrees(_ bytes: [UInt8], at offset: Int, with name: StaticString) -> Bool {
+    /// Returns whether the bytes at an offset equal the name, or a prefix of the name if the bytes end within it.
+    private static func hasPrefix(_ bytes: [UInt8], at offset: Int, of name: StaticString) -> Bool {
         guard offset < bytes.count else { return true }
         return name.withUTF8Buffer { unsafe $0.starts(with: bytes[offset..<min(offset + 4, bytes.count)]) }
     }

@@ -1,6 +1,6 @@
 /// White space in UTF-8: Unicode's `White_Space` property and zero-width characters.
 extension [UInt8] {
-    /// The text without white space at both ends. The bytes must be valid UTF-8.
+    /// The text without white space at both ends. The text must be valid UTF-8.
     package var trimmed: [UInt8] {
         let scalars = String(decoding: self, as: UTF8.self).unicodeScalars
         guard let first = scalars.firstIndex(where: { !$0.isBlank }), let last = scalars.lastIndex(where: { !$0.isBlank }) else {
@@ -14,6 +14,6 @@ extension [UInt8] {
 }
 
 extension Unicode.Scalar {
-    /// Includes U+200B zero width space, U+2060 word joiner and U+FEFF, which aren't `White_Space` but are invisible.
+    /// Whether the scalar is white space or invisible: U+200B zero width space, U+2060 word joiner and U+FEFF aren't `White_Space`.
     fileprivate var isBlank: Bool { properties.isWhitespace || [0x200B, 0x2060, 0xFEFF].contains(value) }
 }

@@ -1,4 +1,4 @@
-/// A text of up to 15 bytes in two words, so that names are compared without a string and a loop.
+/// A text of up to 15 bytes in two words, so that names are compared without a string or a loop.
 ///
 /// Literals can be matched: `switch text { case "type": … }` compiles to one comparison per case.
 struct ShortText: Equatable {
@@ -33,7 +33,7 @@ struct ShortText: Equatable {
         self.high = high | UInt64(truncatingIfNeeded: count) &<< 56
     }
 
-    /// A literal of at most 15 bytes, which is folded to two constants in release builds.
+    /// Creates a text from a literal of at most 15 bytes. Release builds fold the literal to two constants.
     @inline(__always)
     private init(literal: StaticString) {
         var low: UInt64 = 0

@@ -162,15 +162,15 @@ import Testing
                 return nil
             } catch { return "\(error)" }
         }
-        #expect(fault(#"{"type":"chunk","bytes":4}"#) == "a chunk without audio that it belongs to")
+        #expect(fault(#"{"type":"chunk","bytes":4}"#) == "a chunk outside of an audio output")
         #expect(fault(audio, audio) == "audio begins within audio")
         #expect(fault(#"{"type":"audio","final":true}"#) == "audio ends before it begins")
         #expect(fault(#"{"text":"a","done":true}"#, #"{"text":"b"}"#) == "a message after the end of the response")
         #expect(fault(#"{"type":"error"}"#, #"{"text":"b"}"#) == "a message after the end of the response")
         var reading = Reading()
         try reading.receive(audio)
-        let odd = #expect(throws: ResponseFault.self) { _ = try reading.stream.receive(chunk: [1]) }
-        #expect(odd?.description == "a chunk doesn't hold whole samples")
+        let partialSamples = #expect(throws: ResponseFault.self) { _ = try reading.stream.receive(chunk: [1]) }
+        #expect(partialSamples?.description == "a chunk doesn't contain whole samples")
     }
 }
 
