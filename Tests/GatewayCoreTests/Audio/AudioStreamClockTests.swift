@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("The clock of an audio stream") struct AudioStreamClockTests {
+@Suite("Audio stream clock") struct AudioStreamClockTests {
     private func seconds(_ bytes: [UInt8], _ codec: AudioFormat.Codec, cutEvery size: Int = .max) -> Double {
         var clock = AudioStreamClock(format: AudioFormat(codec: codec, rate: 48_000, channels: 1))
         var total: Int64 = 0
@@ -57,7 +57,7 @@ import Testing
         #expect(seconds(webM, .webmOpus, cutEvery: 1000) == 3)
     }
 
-    @Test func `a stream that was joined midway isn't as long as its timestamps`() {
+    @Test func `the duration of a stream joined midway excludes the time before`() {
         let day: Int64 = 86_400 * 48_000
         let pages = (1...3).flatMap { Containers.page(granule: day + $0 * 48_000, body: [UInt8](repeating: 0, count: 3200)) }
         // The first page counts by its bytes.
@@ -68,7 +68,7 @@ import Testing
         #expect(seconds(webM, .webmOpus) == 2)
     }
 
-    @Test func `bytes count even if timestamps jump or stand still`() {
+    @Test func `the bytes determine the minimum duration if timestamps jump or don't advance`() {
         let still =
             Containers.oggHeaders() + (1...20).flatMap { _ in Containers.page(granule: 400, body: [UInt8](repeating: 0, count: 64_000)) }
         #expect(seconds(still, .oggOpus) > 20)
@@ -81,7 +81,7 @@ import Testing
         #expect(seconds(webM, .webmOpus) > 19)
     }
 
-    @Test func `pages without a packet end and pages of other streams have no timestamps`() {
+    @Test func `timestamps of pages without a packet end and of other streams are ignored`() {
         let bytes =
             Containers.page(granule: 0, flags: 2, serial: 1, body: Array("fishead\0".utf8) + [UInt8](repeating: 0, count: 56))
             + Containers.oggHeaders() + Containers.page(granule: -1, body: [UInt8](repeating: 0, count: 1000))
@@ -133,7 +133,7 @@ import Testing
         }
     }
 
-    @Test func `samples and packets are measured one chunk at a time`() {
+    @Test func `samples and Opus packets are measured one chunk at a time`() {
         #expect(seconds([UInt8](repeating: 0, count: 96_000), .pcm16, cutEvery: 2) > 0.99)
         #expect(seconds([UInt8](repeating: 0, count: 96_000), .pcm16) == 1)
         var clock = AudioStreamClock(format: AudioFormat(codec: .opus, rate: 48_000, channels: 1))

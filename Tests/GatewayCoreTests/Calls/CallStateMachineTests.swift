@@ -545,7 +545,7 @@ import Testing
 
 private struct Missing: Error {}
 
-/// A call, its load balancer and its clock; results are returned as text.
+/// A harness for a call with its load balancer and its clock that returns the actions as text.
 private final class Call {
     private var machine: CallStateMachine
     private var balancer = LoadBalancer(count: 3, policy: .init())

@@ -72,13 +72,13 @@ import Testing
             var bytes: [UInt8] = []
             bytes.append(jsonString: clean)
             #expect(bytes == [0x22] + clean + [0x22])
-            for place in 0..<length {
+            for offset in 0..<length {
                 for byte in [0x22, 0x5C, 0x00, 0x1F, 0x0A] as [UInt8] {
                     var text = clean
-                    text[place] = byte
+                    text[offset] = byte
                     var bytes: [UInt8] = []
                     bytes.append(jsonString: text)
-                    #expect(bytes == [0x22] + escaped(text) + [0x22], "\(byte) at \(place) of \(length)")
+                    #expect(bytes == [0x22] + escaped(text) + [0x22], "\(byte) at \(offset) of \(length)")
                 }
             }
         }
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test func `the text doesn't depend on the memory reserved at first`() {
+    @Test func `the text doesn't depend on the initially reserved memory`() {
         let text = Array("some text of a length, \n and 🙂 more \"quoted\" text".utf8)
         let write: (inout JSONWriter) -> Void = { writer in
             writer.object { writer in

@@ -15,13 +15,13 @@ import Testing
         #expect(MessageID(text) == nil)
     }
 
-    @Test func `exactly the 66 allowed characters are allowed`() {
+    @Test func `exactly 66 characters are allowed`() {
         let allowed = (UInt8.min...UInt8.max).filter { MessageID.isAllowed($0) }
         #expect(
             String(decoding: allowed, as: UTF8.self) == "-.0123456789:ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
     }
 
-    @Test func `ids are equal when their characters are`() throws {
+    @Test func `ids are equal if their characters are equal`() throws {
         let one = try #require(MessageID("abc"))
         let same = try #require(MessageID("abc"))
         let longer = try #require(MessageID("abcd"))

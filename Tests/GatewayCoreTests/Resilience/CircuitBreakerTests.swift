@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("A circuit breaker") struct CircuitBreakerTests {
+@Suite("Circuit breaker") struct CircuitBreakerTests {
     private static let second: Int64 = 1_000_000_000
 
     private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(seconds * 1e9)) }

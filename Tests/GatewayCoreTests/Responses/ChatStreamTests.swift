@@ -2,14 +2,14 @@ import GatewayCore
 import Testing
 
 /// Bodies as real chat servers send them.
-@Suite("A chat server's response") struct ChatStreamTests {
+@Suite("Chat stream") struct ChatStreamTests {
     /// The result of reading a body.
     private struct Outcome: Equatable {
         var text = ""
         var statuses: [Int] = []
         var finish: FinishReason?
         var usage: Usage?
-        /// `whole`, `failed`, or the kind of the fault.
+        /// `whole`, `failed`, `rejected`, or the kind of the fault.
         var end = "nothing"
     }
 
@@ -26,7 +26,7 @@ import Testing
             case .last(.text(let text, final: true), let summary):
                 outcome.text += String(decoding: text, as: UTF8.self)
                 (outcome.finish, outcome.usage, outcome.end) = (summary.finish, summary.usage, "whole")
-            case .failed(let retryable, _): outcome.end = retryable == false ? "refused" : "failed"
+            case .failed(let retryable, _): outcome.end = retryable == false ? "rejected" : "failed"
             default: outcome.end = "unexpected"
             }
         }
@@ -73,7 +73,8 @@ import Testing
         Case(name: "an empty finish reason in every chunk (LocalAI)", body: delta(#""content":"Hello""#, finish: #""""#) + stop + done),
         Case(name: "an empty finish reason", body: delta(#""content":"Hello""#, finish: #""""#), end: "incomplete", finish: nil),
         Case(
-            name: "a finish reason text null (DashScope)", body: delta(#""content":"Hello""#, finish: #""null""#), end: "incomplete",
+            name: "the string null as the finish reason (DashScope)", body: delta(#""content":"Hello""#, finish: #""null""#),
+            end: "incomplete",
             finish: nil
         ),
         Case(name: "a blank finish reason", body: delta(#""content":"Hello""#, finish: #"" ""#), end: "incomplete", finish: nil),
@@ -119,7 +120,7 @@ import Testing
         Case(
             name: "choices: null",
             body: #"data: {"choices":null,"usage":{"prompt_tokens":1,"completion_tokens":2}}"# + "\n\n" + hello + stop),
-        Case(name: "kinds of object that aren't chunks", body: #"data: {"object":"heartbeat"}"# + "\n\n" + hello + stop + done),
+        Case(name: "objects that aren't chunks", body: #"data: {"object":"heartbeat"}"# + "\n\n" + hello + stop + done),
         Case(name: "choices that aren't objects", body: "data: {\"choices\":[null]}\n\n" + hello + stop),
         Case(name: "no empty line at the end", body: hello + String(stop.dropLast(2))),
         Case(name: "no empty line after [DONE]", body: hello + "data: [DONE]", finish: nil),
@@ -179,10 +180,10 @@ import Testing
         Case(name: "an error without data: (Ollama)", body: hello + "{\"error\":\"out of memory\"}\n", end: "failed", finish: nil),
         Case(
             name: "an error of vLLM", body: "data: {\"object\":\"error\",\"message\":\"x\",\"code\":400}\n\n" + done, text: "",
-            end: "refused", finish: nil),
+            end: "rejected", finish: nil),
         Case(
             name: "an error about the request", body: #"{"error":{"message":"too long","type":"invalid_request_error"}}"#, text: "",
-            end: "refused",
+            end: "rejected",
             finish: nil),
         Case(name: "an error about load", body: #"{"error":{"message":"busy","code":429}}"#, text: "", end: "failed", finish: nil),
         Case(
@@ -190,7 +191,7 @@ import Testing
     ]
 
     @Test(arguments: cases, [Int.max, 1, 7])
-    func `is parsed correctly however it is split`(_ item: Case, size: Int) {
+    func `each server's body is parsed, regardless of chunk sizes`(_ item: Case, size: Int) {
         let outcome = Self.read(Array(item.body.utf8), declared: item.isDeclaredStream, cutEvery: size)
         #expect(outcome.text == item.text)
         #expect(outcome.end == item.end)
@@ -203,11 +204,11 @@ import Testing
         ("error", .error), ("eos", .stop), ("MAX_TOKENS", .length), ("SAFETY", .contentFilter), ("end_turn", .stop),
         ("something new", .stop),
     ])
-    func `has its finish reason mapped`(reason: String, finish: FinishReason) {
+    func `each server's finish reason is mapped`(reason: String, finish: FinishReason) {
         #expect(Self.read(Array((Self.hello + Self.delta("", finish: "\"\(reason)\"") + Self.done).utf8)).finish == finish)
     }
 
-    @Test func `the last event with usage counts`() {
+    @Test func `usage in an event after the finish reason is reported`() {
         let usage = #"data: {"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":5}}"# + "\n\n"
         #expect(Self.read(Array((Self.hello + Self.stop + usage + Self.done).utf8)).usage == Usage(inputTokens: 12, outputTokens: 5))
     }
@@ -240,7 +241,7 @@ import Testing
             ("Hello <think>not here</think>", "Hello <think>not here</think>", 0), ("<thin", "<thin", 0), ("  Hello", "  Hello", 0),
             ("<b>Hello</b>", "<b>Hello</b>", 0), ("<think>a</thinking></think>Hello", "Hello", 1), ("", "", 0),
         ], [1, 3, 1000])
-    func `tags at the beginning of the content are reasoning`(_ item: (content: String, text: String, statuses: Int), size: Int) {
+    func `text in tags at the beginning of the content is reasoning`(_ item: (content: String, text: String, statuses: Int), size: Int) {
         let bytes = Array(item.content.utf8)
         let events = stride(from: 0, to: bytes.count, by: size).map { start in
             let piece = String(decoding: bytes[start..<min(start + size, bytes.count)], as: UTF8.self).replacing("\n", with: "\\n")
@@ -249,11 +250,11 @@ import Testing
         let outcome = Self.read(Array((Self.delta(#""content":"""#) + events.joined() + Self.stop).utf8))
         #expect(outcome.text == item.text)
         #expect(outcome.statuses.count == item.statuses)
-        let kept = Self.read(Array((Self.delta(#""content":"""#) + events.joined() + Self.stop).utf8), tags: false)
-        #expect(kept.text == item.content)
+        let unfiltered = Self.read(Array((Self.delta(#""content":"""#) + events.joined() + Self.stop).utf8), tags: false)
+        #expect(unfiltered.text == item.content)
     }
 
-    @Test func `an event and a body at the limit are parsed; longer ones are rejected`() {
+    @Test func `an event and a body at the limit are parsed; longer events and bodies are rejected`() {
         let empty = #"{"choices":[{"message":{"content":""}}],"x":""}"#
         func body(_ count: Int) -> String {
             empty.replacing(#""x":"""#, with: "\"x\":\"\(String(repeating: "a", count: count - empty.utf8.count))\"")

@@ -17,7 +17,7 @@ import Testing
         #expect(excerpt(text) == shown)
     }
 
-    @Test func `a line is truncated at 80 bytes, one that begins like JSON at 16`() {
+    @Test func `a line is truncated at 80 bytes, or at 16 if it begins like JSON`() {
         let long = String(repeating: "x", count: 80)
         #expect(excerpt(long) == "\"\(long)\"")
         #expect(excerpt(long + "y") == "\"\(long)…\" (81 bytes)")
@@ -25,7 +25,7 @@ import Testing
         #expect(excerpt(#" {"type":"text","text":"secret""#) == #"" {\"type\":\"text\",…" (31 bytes)"#)
     }
 
-    @Test func `invalid UTF-8 is shown as U+FFFD, also at the truncation`() {
+    @Test func `invalid UTF-8 and a truncated character are shown as U+FFFD`() {
         #expect(excerpt([0xFF, 0x41]) == "\"\u{FFFD}A\"")
         #expect(
             excerpt([UInt8](repeating: 0x41, count: 79) + "ß".utf8) == "\"" + String(repeating: "A", count: 79) + "\u{FFFD}…\" (81 bytes)")

@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("A transcription") struct TranscriptionResponseTests {
+@Suite("Transcription response") struct TranscriptionResponseTests {
     private func read(_ body: String, mayBePlain: Bool = false) throws -> String {
         let response = try Array(body.utf8).withRawSpanThrowing { (bytes) throws(ResponseFault) in
             try TranscriptionResponse(bytes, mayBePlain: mayBePlain)
@@ -16,7 +16,7 @@ import Testing
         (#"{"text":null,"segments":[{"text":"hello"}]}"#, "hello"), (#"{"segments":[]}"#, ""), (#""hello\nthere""#, "hello\nthere"),
         (#"{"text":"a\u0000\u0085b"}"#, "ab"),
     ])
-    func `is parsed from JSON in any form`(body: String, text: String) throws {
+    func `a transcript is parsed from JSON in any form`(body: String, text: String) throws {
         #expect(try read(body) == text)
         if !body.hasPrefix("\"") { #expect(try read(body, mayBePlain: true) == text) }
     }
@@ -25,14 +25,14 @@ import Testing
         ("hello there\n", "hello there"), ("\u{FEFF}hello", "hello"), ("\"Yes\", he said.", "\"Yes\", he said."), ("", ""), ("\r\n", ""),
         ("[music]", "[music]"), ("42", "42"), ("a\u{0}b\u{7F}\u{9B}\tc", "ab\tc"), ("今日は\u{3000}", "今日は"),
     ])
-    func `is parsed from plain text where allowed`(body: String, text: String) throws {
+    func `a transcript is parsed from plain text where allowed`(body: String, text: String) throws {
         #expect(try read(body, mayBePlain: true) == text)
     }
 
     @Test(arguments: [
         "hello", "", "[1]", #"{"text":7}"#, "{}", #"{"error":{"message":"no"}}"#, #"{"text":"a"} x"#, "{", "\"a", #""\ud800""#,
     ])
-    func `is rejected if it is neither`(body: String) {
+    func `a body in no accepted form is rejected`(body: String) {
         #expect(throws: ResponseFault.self) { _ = try read(body) }
         if body.hasPrefix("{") { #expect(throws: ResponseFault.self) { _ = try read(body, mayBePlain: true) } }
     }
@@ -43,14 +43,14 @@ import Testing
     ]
 
     @Test(arguments: blanks)
-    func `is trimmed of all white space at both ends, and nothing else`(blank: String) throws {
+    func `white space at both ends of a transcript is trimmed`(blank: String) throws {
         #expect(try read(#"{"text":"\#(blank.map { $0 == "\n" ? "\\n" : $0 == "\t" ? "\\t" : String($0) }.joined())"}"#) == "")
         #expect(try read(blank + "a" + blank + "é" + blank, mayBePlain: true) == "a" + blank + "é")
         #expect(Array(blank.utf8).isBlank && !Array((blank + "a").utf8).isBlank && [UInt8]().isBlank)
     }
 
     @Test(arguments: ["\u{200C}", "\u{200D}", ".", "\u{AD}", "0"])
-    func `keeps what isn't white space`(text: String) throws {
+    func `other characters at the ends of a transcript are kept`(text: String) throws {
         #expect(try read(text, mayBePlain: true) == text)
         #expect(!Array(text.utf8).isBlank)
     }

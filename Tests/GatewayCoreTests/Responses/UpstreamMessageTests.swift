@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("A message in Parley's upstream format") struct UpstreamMessageTests {
+@Suite("Upstream message") struct UpstreamMessageTests {
     private func read(_ json: String) throws(ResponseFault) -> UpstreamMessage {
         try Array(json.utf8).withRawSpanThrowing { (bytes) throws(ResponseFault) in try UpstreamMessage(bytes) }
     }
@@ -42,7 +42,7 @@ import Testing
         (#"{"type":"error","retry_after_ms":2000}"#, "failure - 2000 done"),
         (#"{"type":"text","text":"x","more":{"deep":[1,{"a":null}]},"type":"status"}"#, "text x false"),
     ])
-    func `is parsed`(json: String, expected: String) throws {
+    func `a valid message is parsed`(json: String, expected: String) throws {
         #expect(try shown(json) == expected)
     }
 
@@ -65,7 +65,7 @@ import Testing
         (#"{"type":"text","text":"a","request":-1}"#, "request isn't a whole number"),
         (String(repeating: #"{"a":"#, count: 17) + "1" + String(repeating: "}", count: 17), "the response isn't JSON"),
     ])
-    func `is rejected with the reason if invalid`(json: String, reason: String) throws {
+    func `an invalid message is rejected with the reason`(json: String, reason: String) throws {
         let fault = #expect(throws: ResponseFault.self) { _ = try read(json) }
         #expect(fault?.description == reason)
     }
@@ -91,92 +91,5 @@ import Testing
     @Test func `more than 16 fields are parsed`() throws {
         let many = (0..<40).map { "\"x\($0)\":\($0)," }.joined()
         #expect(try shown("{\(many)\"text\":\"a\"}") == "text a true")
-    }
-}
-
-@Suite("The order of a response's messages") struct ResponseStreamTests {
-    private struct Reading {
-        var stream = ResponseStream()
-        var steps: [String] = []
-
-        mutating func receive(_ json: String) throws {
-            var found: [String] = []
-            let message = try Array(json.utf8).withRawSpanThrowing { (bytes) throws(ResponseFault) in try UpstreamMessage(bytes) }
-            try stream.receive(message) { found.append(Self.shown($0)) }
-            steps += found
-        }
-
-        static func shown(_ step: ResponseStream.Step) -> String {
-            switch step {
-            case .event(let content): shown(content)
-            case .last(let content, _): shown(content) + " last"
-            case .failed: "failed"
-            case .chunk(let bytes): "chunk \(bytes)"
-            }
-        }
-
-        static func shown(_ content: UpstreamEvent.Content) -> String {
-            switch content {
-            case .text(let text, _): String(decoding: text, as: UTF8.self)
-            case .audio: "audio"
-            case .audioChunk(let chunk): "\(chunk.count) bytes"
-            case .audioEnd: "audio end"
-            default: "other"
-            }
-        }
-    }
-
-    private let audio = #"{"type":"audio","format":{"codec":"pcm16","rate":8000}}"#
-
-    @Test func `audio begins, has chunks and ends`() throws {
-        var reading = Reading()
-        try reading.receive(#"{"type":"text","text":"a"}"#)
-        try reading.receive(audio)
-        try reading.receive(#"{"type":"chunk","bytes":4}"#)
-        let chunk = try reading.stream.receive(chunk: [1, 2, 3, 4])
-        #expect(Reading.shown(chunk) == "4 bytes")
-        try reading.receive(#"{"type":"audio","final":true,"done":true}"#)
-        #expect(reading.steps == ["a", "audio", "chunk 4", "audio end last"])
-    }
-
-    @Test func `the last message ends open audio`() throws {
-        var reading = Reading()
-        try reading.receive(audio)
-        try reading.receive(#"{"type":"text","text":"bye","done":true}"#)
-        #expect(reading.steps == ["audio", "audio end", "bye last"])
-    }
-
-    @Test func `a recording is split into pieces of whole samples`() throws {
-        var pieces: [Int] = []
-        ResponseStream.cut([UInt8](repeating: 0, count: 40_000), format: AudioFormat(codec: .pcm16, rate: 8000, channels: 2)) {
-            pieces.append($0.count)
-        }
-        #expect(pieces == [16_384, 16_384, 7232])
-    }
-
-    @Test func `a message out of order is rejected`() throws {
-        func fault(_ jsons: String...) -> String? {
-            var reading = Reading()
-            do {
-                for json in jsons { try reading.receive(json) }
-                return nil
-            } catch { return "\(error)" }
-        }
-        #expect(fault(#"{"type":"chunk","bytes":4}"#) == "a chunk outside of an audio output")
-        #expect(fault(audio, audio) == "audio begins within audio")
-        #expect(fault(#"{"type":"audio","final":true}"#) == "audio ends before it begins")
-        #expect(fault(#"{"text":"a","done":true}"#, #"{"text":"b"}"#) == "a message after the end of the response")
-        #expect(fault(#"{"type":"error"}"#, #"{"text":"b"}"#) == "a message after the end of the response")
-        var reading = Reading()
-        try reading.receive(audio)
-        let partialSamples = #expect(throws: ResponseFault.self) { _ = try reading.stream.receive(chunk: [1]) }
-        #expect(partialSamples?.description == "a chunk doesn't contain whole samples")
-    }
-}
-
-extension [UInt8] {
-    /// Calls a throwing `body` with all bytes.
-    func withRawSpanThrowing<Result>(_ body: (RawSpan) throws(ResponseFault) -> Result) throws(ResponseFault) -> Result {
-        try body(span.bytes)
     }
 }

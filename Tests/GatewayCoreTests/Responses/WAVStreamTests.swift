@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("WAV files in pieces") struct WAVStreamTests {
+@Suite("WAV stream") struct WAVStreamTests {
     private static func little<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
         (0..<Value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> ($0 * 8)) }
     }
@@ -12,11 +12,11 @@ import Testing
     }
 
     private static func format(
-        tag: UInt16 = 1, channels: UInt16 = 1, rate: UInt32 = 22_050, bits: UInt16 = 16, align: UInt16? = nil, behind: [UInt8] = []
+        tag: UInt16 = 1, channels: UInt16 = 1, rate: UInt32 = 22_050, bits: UInt16 = 16, align: UInt16? = nil, extra: [UInt8] = []
     ) -> [UInt8] {
         let align = align ?? channels * bits / 8
         let fields: [[UInt8]] = [
-            little(tag), little(channels), little(rate), little(rate &* UInt32(align)), little(align), little(bits), behind,
+            little(tag), little(channels), little(rate), little(rate &* UInt32(align)), little(align), little(bits), extra,
         ]
         return chunk("fmt ", fields.flatMap { $0 })
     }
@@ -55,15 +55,15 @@ import Testing
     @Test(
         arguments: cuts,
         [9000, 0, 1_000_000, 2_000_000_000, 2_000_000_001, 0x7FFF_FFFF, 0x7FFF_FFFE, 0xFFFF_FFFE, 0xFFFF_FFFF, 9001] as [UInt32])
-    func `end with their body, whatever length their header declares`(size: Int, announced: UInt32) throws {
+    func `a file ends with its body, whatever length its header declares`(size: Int, declared: UInt32) throws {
         let (formats, samples) = try read(
-            Self.file(before: Self.chunk("LIST", [UInt8](repeating: 7, count: 9)), data: announced) + Self.sound, cutEvery: size)
+            Self.file(before: Self.chunk("LIST", [UInt8](repeating: 7, count: 9)), data: declared) + Self.sound, cutEvery: size)
         #expect(formats == [AudioFormat(codec: .pcm16, rate: 22_050, channels: 1)])
         #expect(samples == Self.sound)
     }
 
     @Test(arguments: [1, 8998, 8999])
-    func `yield whole frames, even if the body ends within one`(count: Int) throws {
+    func `only whole frames are emitted, even if the body ends within a frame`(count: Int) throws {
         let sound = Array(Self.sound[..<count])
         for size in Self.cuts { #expect(try read(Self.file(data: 0) + sound, cutEvery: size).samples == Array(sound[..<(count / 2 * 2)])) }
         let stereo = try read(Self.file(Self.format(channels: 2), data: 0xFFFF_FFFF) + sound, cutEvery: 3)
@@ -87,12 +87,12 @@ import Testing
     }
 
     @Test(arguments: cuts, [0, 9000, 0x7FFF_FFFF, 2_000_000_000] as [UInt32])
-    func `concatenated files form one audio stream`(size: Int, announced: UInt32) throws {
-        let one = Self.file(before: Self.chunk("LIST", [1, 2, 3]), data: announced) + Self.sound
+    func `concatenated files form one audio stream`(size: Int, declared: UInt32) throws {
+        let one = Self.file(before: Self.chunk("LIST", [1, 2, 3]), data: declared) + Self.sound
         let (formats, samples) = try read(one + one + Self.chunk("LIST", [9]) + one, cutEvery: size)
         #expect(formats.count == 1)
         // A chunk after samples of unknown length can't be distinguished from samples.
-        let tail = announced == 9000 ? [] : Array(Self.chunk("LIST", [9]))
+        let tail = declared == 9000 ? [] : Array(Self.chunk("LIST", [9]))
         #expect(samples == Self.sound + Self.sound + tail + Self.sound)
     }
 
@@ -151,8 +151,8 @@ import Testing
     @Test(arguments: [(3, 32), (1, 16), (1, 24)] as [(UInt16, UInt16)])
     func `an extensible format has its tag in the GUID`(tag: UInt16, bits: UInt16) throws {
         let tail: [UInt8] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71]
-        let behind: [UInt8] = [Self.little(UInt16(22)), Self.little(bits), Self.little(UInt32(4)), Self.little(tag), tail].flatMap { $0 }
-        let file = Self.file(Self.format(tag: 0xFFFE, bits: bits, behind: behind), data: 0) + [UInt8](repeating: 0, count: 48)
+        let extra: [UInt8] = [Self.little(UInt16(22)), Self.little(bits), Self.little(UInt32(4)), Self.little(tag), tail].flatMap { $0 }
+        let file = Self.file(Self.format(tag: 0xFFFE, bits: bits, extra: extra), data: 0) + [UInt8](repeating: 0, count: 48)
         #expect(try read(file, cutEvery: 11).samples.count == 48 * 2 / Int(bits / 8))
     }
 

@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("The state machine of a chain") struct ChainStateMachineTests {
+@Suite("Chain state machine") struct ChainStateMachineTests {
     private static let stt = Chain.Stage(role: .transcribe, requiresRecording: true)
     private static let vosk = Chain.Stage(role: .transcribe)
     private static let llm = Chain.Stage(role: .respond)
@@ -10,8 +10,8 @@ import Testing
 
     // MARK: One stage
 
-    @Test func `a single stage gets the client's request, and its last event completes the request`() {
-        let chain = Run([Self.any])
+    @Test func `a single stage receives the client's request, and its last event completes the request`() {
+        let chain = ChainHarness([Self.any])
         #expect(chain.begin() == "start 0")
         #expect(chain.text("Hel") == "text Hel")
         #expect(chain.complete("lo", usage: (3, 4), finish: .length) == "finish text lo final, usage 3 4, length")
@@ -19,10 +19,10 @@ import Testing
     }
 
     @Test func `the last text is final even if not marked, and other content is unchanged`() {
-        let chain = Run([Self.any])
+        let chain = ChainHarness([Self.any])
         _ = chain.begin()
         #expect(chain.complete(.text([0x61], final: false)) == "finish text a final")
-        let transcription = Run([Self.vosk], audio: true)
+        let transcription = ChainHarness([Self.vosk], audio: true)
         _ = transcription.begin()
         #expect(
             transcription.complete(.transcript([0x61], final: true, confidence: nil, startMilliseconds: nil, endMilliseconds: nil))
@@ -30,36 +30,36 @@ import Testing
     }
 
     @Test func `a failed call fails the request with its error, retry_after and correlation id`() {
-        let chain = Run([Self.llm])
+        let chain = ChainHarness([Self.llm])
         _ = chain.begin()
         var failure = CallFailure(.responseTimeout)
         failure.retryAfter = 300
         failure.correlationID = ULID(high: 1, low: 2)
         #expect(chain.fail(failure) == "finish upstream_timeout Timed out waiting for the upstream's response, retry 300, id")
         failure.isRetryable = false
-        let other = Run([Self.llm])
+        let other = ChainHarness([Self.llm])
         _ = other.begin()
         #expect(other.fail(failure) == "finish upstream_timeout Timed out waiting for the upstream's response, no retry, id")
         #expect(other.fail(failure) == "")
     }
 
-    @Test func `the client's bytes count as consumed once, the input of later stages doesn't count`() {
-        let chain = Run([Self.llm], text: "12345")
+    @Test func `the client's bytes count as consumed once; the input of later stages doesn't count`() {
+        let chain = ChainHarness([Self.llm], text: "12345")
         _ = chain.begin()
         #expect(chain.heldBytes == 0)
         #expect(chain.consumed(3) == 3)
         #expect(chain.heldBytes == 3)
         #expect(chain.consumed(3) == 2)
         #expect(chain.consumed(3) == 0)
-        let rest = Run([Self.llm], text: "12345")
+        let rest = ChainHarness([Self.llm], text: "12345")
         #expect(rest.consumeRest() == 5)
         #expect(rest.consumeRest() == 0)
     }
 
     // MARK: Collecting
 
-    @Test func `audio for an upstream that requires a recording is collected, and sent at its end`() {
-        let chain = Run([Self.stt], audio: true)
+    @Test func `audio for an upstream that requires a recording is collected, and sent when the audio ends`() {
+        let chain = ChainHarness([Self.stt], audio: true)
         #expect(chain.begin() == "")
         #expect(chain.audio([1, 2]) == "consumed")
         #expect(chain.audio([3]) == "consumed")
@@ -71,24 +71,24 @@ import Testing
     }
 
     @Test func `a recording that is too long, empty or raw Opus packets is rejected`() {
-        let long = Run(Chain([Self.stt], collectMaxBytes: 3), audio: true)
+        let long = ChainHarness(Chain([Self.stt], collectMaxBytes: 3), audio: true)
         _ = long.begin()
         #expect(long.audio([1, 2, 3]) == "consumed")
         #expect(
             long.audio([4]) == "finish audio_too_large The recording exceeds the size limit of its route (`collect_max_bytes`), no retry")
         #expect(long.audio([5]) == "consumed")
         #expect(long.end() == "")
-        let empty = Run([Self.stt], audio: true)
+        let empty = ChainHarness([Self.stt], audio: true)
         _ = empty.begin()
         #expect(empty.end() == "finish invalid_audio The recording is empty, no retry")
-        let opus = Run([Self.stt], audio: true, codec: .opus)
+        let opus = ChainHarness([Self.stt], audio: true, codec: .opus)
         _ = opus.begin()
         _ = opus.audio([1])
         #expect(opus.end() == "finish invalid_audio The route doesn't accept single Opus packets; send ogg_opus or webm_opus, no retry")
     }
 
     @Test func `audio for an upstream that accepts streams is streamed`() {
-        let chain = Run([Self.vosk, Self.llm], audio: true)
+        let chain = ChainHarness([Self.vosk, Self.llm], audio: true)
         #expect(chain.begin() == "start 0 audio")
         #expect(chain.audio([1, 2]) == "send")
         #expect(chain.consumed(2) == 2)
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test func `a stage that completes before the end of the audio doesn't need the rest`() {
-        let chain = Run([Self.vosk, Self.llm], audio: true)
+        let chain = ChainHarness([Self.vosk, Self.llm], audio: true)
         _ = chain.begin()
         _ = chain.audio([1])
         #expect(chain.complete(transcript: "yes") == "transcript yes")
@@ -110,8 +110,8 @@ import Testing
 
     // MARK: Chains
 
-    @Test func `each stage of a chain gets the output of the stage before`() {
-        let chain = Run([Self.vosk, Self.llm, Self.tts], audio: true, wantsAudio: true)
+    @Test func `each stage of a chain receives the output of the previous stage`() {
+        let chain = ChainHarness([Self.vosk, Self.llm, Self.tts], audio: true, wantsAudio: true)
         #expect(chain.begin() == "start 0 audio, text only")
         #expect(chain.end() == "end input")
         #expect(chain.transcript("how are") == "transcript how are")
@@ -119,43 +119,43 @@ import Testing
         #expect(chain.advance() == ["start 1 text how are you, text only"])
         #expect(chain.text("I am well, thank you. ") == "text I am well, thank you. ")
         #expect(chain.advance() == ["synthesize I am well, thank you."])
-        #expect(chain.speech(.audio(Run.pcm)) == "audio")
+        #expect(chain.speech(.audio(ChainHarness.pcm)) == "audio")
         #expect(chain.speech(.audioChunk([0, 0])) == "chunk 2")
         #expect(chain.text("And what about you?") == "text And what about you?")
         #expect(chain.advance() == [])
-        #expect(chain.speech(.audioEnd(Run.pcm)) == "")
+        #expect(chain.speech(.audioEnd(ChainHarness.pcm)) == "")
         chain.speechCompleted()
         #expect(chain.advance() == [])
         #expect(chain.complete("", usage: (5, 6)) == "text  final")
         #expect(chain.advance() == ["synthesize And what about you?"])
-        #expect(chain.speech(.audio(Run.pcm)) == "")
+        #expect(chain.speech(.audio(ChainHarness.pcm)) == "")
         #expect(chain.speech(.audioChunk([0, 0, 0, 0])) == "chunk 4")
         chain.speechCompleted()
         #expect(chain.advance() == ["finish audio end, usage 5 6"])
     }
 
     @Test func `a text request skips transcribe, and synthesize unless audio is requested`() {
-        let chain = Run([Self.vosk, Self.llm, Self.tts])
+        let chain = ChainHarness([Self.vosk, Self.llm, Self.tts])
         #expect(chain.begin() == "start 1 text hello")
         #expect(!chain.hasSpeech)
         #expect(chain.complete("hi") == "finish text hi final")
-        let single = Run([Self.tts], text: "Read this aloud.")
+        let single = ChainHarness([Self.tts], text: "Read this aloud.")
         #expect(single.hasSpeech)
         #expect(single.begin() == "synthesize Read this aloud.")
         single.sentenceStarted()
-        #expect(single.speech(.audio(Run.pcm)) == "audio")
+        #expect(single.speech(.audio(ChainHarness.pcm)) == "audio")
         single.speechCompleted()
         #expect(single.advance() == ["finish audio end"])
     }
 
     @Test func `a text request to a transcription-only route completes at once`() {
-        let chain = Run([Self.vosk])
+        let chain = ChainHarness([Self.vosk])
         #expect(chain.begin() == "finish text  final")
     }
 
     @Test func `a transcript without words ends the request`() {
         for words in ["", " \u{200B}"] {
-            let chain = Run([Self.vosk, Self.llm], audio: true)
+            let chain = ChainHarness([Self.vosk, Self.llm], audio: true)
             _ = chain.begin()
             _ = chain.complete(transcript: words)
             #expect(chain.advance() == ["finish text  final"])
@@ -163,7 +163,7 @@ import Testing
     }
 
     @Test func `in a chain without a respond stage, the transcript is synthesized`() {
-        let chain = Run([Self.vosk, Self.tts], audio: true, wantsAudio: true)
+        let chain = ChainHarness([Self.vosk, Self.tts], audio: true, wantsAudio: true)
         _ = chain.begin()
         _ = chain.complete(transcript: "Say that again please.")
         #expect(chain.advance() == ["synthesize Say that again please."])
@@ -172,7 +172,7 @@ import Testing
     }
 
     @Test func `timing and usage of the stages add up`() {
-        let chain = Run([Self.vosk, Self.llm], audio: true)
+        let chain = ChainHarness([Self.vosk, Self.llm], audio: true)
         _ = chain.begin()
         _ = chain.complete(transcript: "a", usage: (1, 2))
         _ = chain.advance()
@@ -183,8 +183,8 @@ import Testing
     // MARK: Speech
 
     /// A chain whose response text is complete, with two sentences.
-    private func synthesizingChain(requiresSpeech: Bool = false, text: Bool = true) -> Run {
-        let chain = Run(Chain([Self.llm, Self.tts], requiresSpeech: requiresSpeech), wantsAudio: true, wantsText: text)
+    private func synthesizingChain(requiresSpeech: Bool = false, text: Bool = true) -> ChainHarness {
+        let chain = ChainHarness(Chain([Self.llm, Self.tts], requiresSpeech: requiresSpeech), wantsAudio: true, wantsText: text)
         _ = chain.begin()
         _ = chain.complete("This is the first sentence. This is the second sentence.")
         #expect(chain.advance() == ["synthesize This is the first sentence."])
@@ -195,7 +195,7 @@ import Testing
         let chain = synthesizingChain()
         #expect(chain.speechFailed(.incompleteResponse()) == "status speech_failed")
         #expect(chain.advance() == ["synthesize This is the second sentence."])
-        _ = chain.speech(.audio(Run.pcm))
+        _ = chain.speech(.audio(ChainHarness.pcm))
         chain.speechCompleted()
         #expect(chain.advance() == ["finish audio end, speech partial"])
     }
@@ -216,14 +216,14 @@ import Testing
         #expect(chain.advance() == ["finish upstream_error The upstream's response is incomplete"])
     }
 
-    @Test func `where speech is required, a failed sentence fails the request`() {
+    @Test func `if speech is required, a failed sentence fails the request`() {
         let chain = synthesizingChain(requiresSpeech: true)
         #expect(chain.speechFailed(.incompleteResponse()) == "finish upstream_error The upstream's response is incomplete")
         #expect(chain.advance() == [])
     }
 
     @Test func `after two timeouts in a row, the remaining sentences are skipped`() {
-        let chain = Run([Self.llm, Self.tts], wantsAudio: true)
+        let chain = ChainHarness([Self.llm, Self.tts], wantsAudio: true)
         _ = chain.begin()
         _ = chain.complete("This is the first sentence. This is the second sentence. This is the third sentence. This is the last one.")
         #expect(chain.advance() == ["synthesize This is the first sentence."])
@@ -233,8 +233,8 @@ import Testing
         #expect(chain.advance() == ["status speech_failed", "status speech_failed", "finish text  final, speech failed"])
     }
 
-    @Test func `after a sentence that ends while it is started, the next one waits until the start has returned`() {
-        let chain = Run([Self.llm, Self.tts], wantsAudio: true)
+    @Test func `if a sentence ends before its start is reported, the next one waits for that report`() {
+        let chain = ChainHarness([Self.llm, Self.tts], wantsAudio: true)
         _ = chain.begin()
         _ = chain.complete("This is the first sentence. This is the second sentence.")
         #expect(chain.next() == "synthesize This is the first sentence.")
@@ -246,18 +246,18 @@ import Testing
 
     @Test func `audio in another format closes the first output and opens another`() {
         let chain = synthesizingChain()
-        _ = chain.speech(.audio(Run.pcm))
+        _ = chain.speech(.audio(ChainHarness.pcm))
         #expect(chain.speech(.audio(AudioFormat(codec: .pcm16, rate: 24_000, channels: 1))) == "reopen 16000 24000")
     }
 
     @Test func `text isn't sent when only audio was requested`() {
-        let chain = Run([Self.llm, Self.tts], wantsAudio: true, wantsText: false)
+        let chain = ChainHarness([Self.llm, Self.tts], wantsAudio: true, wantsText: false)
         _ = chain.begin()
         #expect(chain.text("Hello there.") == "unsent Hello there.")
     }
 
     @Test func `text that is open at the end of the response is closed before synthesis`() {
-        let chain = Run([Self.llm, Self.tts], wantsAudio: true)
+        let chain = ChainHarness([Self.llm, Self.tts], wantsAudio: true)
         _ = chain.begin()
         _ = chain.text("Hello")
         _ = chain.complete(.status("done", progress: nil))
@@ -267,24 +267,24 @@ import Testing
     // MARK: Cancelling, and unexpected inputs
 
     @Test func `after cancelling in any phase, all inputs are ignored`() {
-        let phases: [(String, (Run) -> Void, Run)] = [
-            ("ready", { _ in }, Run([Self.llm])),
-            ("collecting", { _ = $0.audio([1]) }, Run([Self.stt], audio: true)),
-            ("transcribing", { _ = $0.begin() }, Run([Self.vosk, Self.llm], audio: true)),
+        let phases: [(String, (ChainHarness) -> Void, ChainHarness)] = [
+            ("ready", { _ in }, ChainHarness([Self.llm])),
+            ("collecting", { _ = $0.audio([1]) }, ChainHarness([Self.stt], audio: true)),
+            ("transcribing", { _ = $0.begin() }, ChainHarness([Self.vosk, Self.llm], audio: true)),
             (
                 "transcribed",
                 {
                     _ = $0.begin()
                     _ = $0.complete(transcript: "a")
-                }, Run([Self.vosk, Self.llm], audio: true)
+                }, ChainHarness([Self.vosk, Self.llm], audio: true)
             ),
-            ("responding", { _ = $0.begin() }, Run([Self.llm])),
+            ("responding", { _ = $0.begin() }, ChainHarness([Self.llm])),
             (
                 "responded",
                 {
                     _ = $0.begin()
                     _ = $0.complete("a")
-                }, Run([Self.llm, Self.tts], wantsAudio: true)
+                }, ChainHarness([Self.llm, Self.tts], wantsAudio: true)
             ),
             (
                 "synthesizing",
@@ -292,7 +292,7 @@ import Testing
                     _ = $0.begin()
                     _ = $0.complete("One sentence is enough.")
                     _ = $0.advance()
-                }, Run([Self.llm, Self.tts], wantsAudio: true)
+                }, ChainHarness([Self.llm, Self.tts], wantsAudio: true)
             ),
         ]
         for (phase, step, chain) in phases {
@@ -305,7 +305,7 @@ import Testing
             #expect(chain.text("a") == "", "\(phase)")
             #expect(chain.complete("a") == "", "\(phase)")
             #expect(chain.fail(.incompleteResponse()) == "", "\(phase)")
-            #expect(chain.speech(.audio(Run.pcm)) == "", "\(phase)")
+            #expect(chain.speech(.audio(ChainHarness.pcm)) == "", "\(phase)")
             chain.speechCompleted()
             #expect(chain.speechFailed(.incompleteResponse()) == "", "\(phase)")
             #expect(chain.advance() == [], "\(phase)")
@@ -313,7 +313,7 @@ import Testing
     }
 
     @Test func `events that don't fit the phase are ignored`() {
-        let ready = Run([Self.llm, Self.tts], wantsAudio: true)
+        let ready = ChainHarness([Self.llm, Self.tts], wantsAudio: true)
         #expect(ready.text("early") == "")
         #expect(ready.complete("early") == "")
         #expect(ready.speechFailed(.incompleteResponse()) == "")
@@ -329,16 +329,16 @@ import Testing
         ready.speechCompleted()
         ready.speechCompleted()
         #expect(ready.advance() == ["finish text  final"])
-        let plain = Run([Self.llm])
+        let plain = ChainHarness([Self.llm])
         _ = plain.begin()
-        #expect(plain.speech(.audio(Run.pcm)) == "")
+        #expect(plain.speech(.audio(ChainHarness.pcm)) == "")
         #expect(plain.speechFailed(.incompleteResponse()) == "")
         #expect(plain.complete("a") == "finish text a final")
     }
 }
 
-/// A chain whose results are returned as text.
-private final class Run {
+/// A harness for a chain that returns the actions as text.
+private final class ChainHarness {
     static let pcm = AudioFormat(codec: .pcm16, rate: 16_000, channels: 1)
 
     private var machine: ChainStateMachine
@@ -415,7 +415,7 @@ private final class Run {
         }
     }
 
-    /// The results until the machine waits; sentences are started.
+    /// Returns all actions until the machine waits, and reports each sentence as started.
     func advance() -> [String] {
         var results: [String] = []
         while results.count < 100 {

@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-@Suite("Routes") struct RouteTableTests {
+@Suite("Route table") struct RouteTableTests {
     private func route(_ name: String, _ change: (inout Route) -> Void = { _ in }) -> Route {
         var route = Route(name: name)
         change(&route)

@@ -51,7 +51,7 @@ import Testing
         "**This is important.** |_And so is this one._ |Yes",
         "That is a great question! |😀 Let me explain it. |👍🏽 Well",
         "That is a great question!😀 |Let me explain it.👍🏽 |Well",
-        // Abbreviations, initials, numbers, addresses.
+        // Abbreviations, initials, numbers, host names.
         "I met Prof. Smith and Mrs. Jones at 5 p.m. yesterday. |They left.",
         "The U.S. government, e.g. its president, agreed. |J. R. R. Tolkien didn't.",
         "It costs 3.14 euros, not 3,50. |Version 2.0.1 is at example.com today. |Yes",
@@ -66,19 +66,19 @@ import Testing
     ]
 
     @Test(arguments: texts, [1, 2, 5, 1000])
-    func `sentences end in every script`(text: String, size: Int) {
+    func `sentences are split in every script`(text: String, size: Int) {
         let expected = text.split(separator: "|").map(String.init)
         #expect(split(expected.joined(), cutEvery: size) == expected)
     }
 
-    @Test func `a sentence ends with the white space after it, without waiting for the next`() {
+    @Test func `a sentence is complete with the white space after it, before the next one begins`() {
         var splitter = SentenceSplitter()
         #expect(splitter.append(Array("This is the first one. ".utf8)).count == 1)
         #expect(splitter.append(Array("नमस्ते, आप कैसे हैं। ".utf8)).count == 1)
     }
 
     @Test(arguments: ["word ", "ß", "字", "क्षि", "👩‍👩‍👧‍👦", "🇩🇪", "é\u{323}"])
-    func `a sentence without an end is split at a word, or between characters`(piece: String) {
+    func `a sentence that is too long is split at white space, or between characters`(piece: String) {
         let text = String(repeating: piece, count: 1000)
         for size in [50, 1001] {
             let sentences = split(text, cutEvery: size)
@@ -100,7 +100,7 @@ import Testing
         #expect(split(text).map(\.count) == [101, 400, 100])
     }
 
-    @Test func `a character with endless combining marks is held within bounds`() {
+    @Test func `the memory for a character with endless combining marks is bounded`() {
         var splitter = SentenceSplitter()
         let mark = Array("\u{301}".utf8)
         var sum = splitter.append([UInt8]("a".utf8) + (0..<8000).flatMap { _ in mark }).count

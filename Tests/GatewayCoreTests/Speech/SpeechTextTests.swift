@@ -19,13 +19,15 @@ import Testing
         speech.finish()
         drain()
         // Each verbatim run equals its part of the source text.
-        var (place, from) = (0, 0)
+        var (spokenOffset, sourceOffset) = (0, 0)
         for run in runs {
-            if run.kind == .copy { #expect(spoken[place..<place + run.spoken] == bytes[from..<from + run.source]) }
-            place += run.spoken
-            from += run.source
+            if run.kind == .copy {
+                #expect(spoken[spokenOffset..<spokenOffset + run.spoken] == bytes[sourceOffset..<sourceOffset + run.source])
+            }
+            spokenOffset += run.spoken
+            sourceOffset += run.source
         }
-        return (String(decoding: spoken, as: UTF8.self), from)
+        return (String(decoding: spoken, as: UTF8.self), sourceOffset)
     }
 
     static let texts: [(String, String)] = [
@@ -52,7 +54,7 @@ import Testing
             "It is so, see [1] and [sic].\nBecause of it.\n\n[Note]: this is text"
         ),
         ("An open [bracket, and (another", "An open [bracket, and (another"),
-        // Addresses.
+        // URLs.
         (
             "Go to https://www.example.com/path?q=1#top. Then (see http://a.org:8080/x) www.b.net, ok?",
             "Go to example.com. Then (see a.org) b.net, ok?"
@@ -99,16 +101,16 @@ import Testing
     @Test(arguments: [
         "[", "![", "`", "``` `", "<a", "[a](", "*", "|", "# ", "> ", "- ", "&", "https://", "h", "[^a]:", "~~~\n", "\\", "<!--",
     ])
-    func `forms opened a hundred thousand times are handled in linear time`(form: String) {
-        let text = String(repeating: form, count: 100_000 / form.utf8.count)
+    func `constructs opened a hundred thousand times are handled in linear time`(opening: String) {
+        let text = String(repeating: opening, count: 100_000 / opening.utf8.count)
         #expect(speak(text).source == text.utf8.count)
         #expect(speak(text, cutEvery: 1000).source == text.utf8.count)
     }
 
     @Test func `the held text is bounded`() {
-        for form in ["[", "[a](", "`a", "https://a/", "<a ", "| - ", "[a]: ", "&a"] {
+        for opening in ["[", "[a](", "`a", "https://a/", "<a ", "| - ", "[a]: ", "&a"] {
             var speech = SpeechText(stripsMarkdown: true)
-            speech.append(Array(form.utf8))
+            speech.append(Array(opening.utf8))
             for _ in 0..<10_000 {
                 speech.append(Array("a".utf8))
                 _ = speech.drain()
@@ -117,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func `plain text is passed on immediately`() {
+    @Test func `plain text is returned immediately`() {
         var speech = SpeechText(stripsMarkdown: true)
         for token in ["Hello", ", world", ". ", "This is", " it."] {
             speech.append(Array(token.utf8))

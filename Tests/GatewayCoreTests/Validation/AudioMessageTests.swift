@@ -18,7 +18,7 @@ import Testing
         #expect(verdict(Self.format + #","final":null,"data":null,"from":null"#) == "ok")
     }
 
-    @Test func `final alone ends the stream, from continues it`() {
+    @Test func `final alone ends a stream; from continues a stream`() {
         if case .audioEnd(let id)? = scan(#"{"type":"audio","id":"u1","final":true}"#).message {
             #expect(id.description == "u1")
         } else {

@@ -10,8 +10,8 @@ func base64(_ bytes: [UInt8]) -> String {
     while index < bytes.count {
         let group = bytes[index..<min(index + 3, bytes.count)] + []
         let bits = (0..<3).reduce(0) { $0 << 8 | ($1 < group.count ? Int(group[index + $1]) : 0) }
-        for place in 0..<4 {
-            text.append(place <= group.count ? alphabet[bits >> (18 - 6 * place) & 63] : UInt8(ascii: "="))
+        for offset in 0..<4 {
+            text.append(offset <= group.count ? alphabet[bits >> (18 - 6 * offset) & 63] : UInt8(ascii: "="))
         }
         index += 3
     }
@@ -68,12 +68,12 @@ private func decode(_ text: [UInt8]) -> [UInt8]? {
     @Test func `each byte outside the alphabet is rejected at each offset`() {
         let good = Array(base64([UInt8](repeating: 0xA5, count: 30)).utf8)
         for byte in UInt8.min...UInt8.max where !alphabet.contains(byte) {
-            for place in good.indices {
-                // Padding in the last place makes another text, which is valid if its unused bits are zero.
-                if byte == UInt8(ascii: "="), place == good.count - 1 { continue }
+            for offset in good.indices {
+                // A padding character at the end doesn't always make the text invalid: its unused bits may be zero.
+                if byte == UInt8(ascii: "="), offset == good.count - 1 { continue }
                 var bad = good
-                bad[place] = byte
-                #expect(decode(bad) == nil, "\(byte) at \(place)")
+                bad[offset] = byte
+                #expect(decode(bad) == nil, "\(byte) at \(offset)")
             }
         }
     }

@@ -51,7 +51,7 @@ import Testing
         "{\"type\":\"bye\",}",
         "{", "{\"", "}", "{\"type\"", "{\"type\":",
     ])
-    func `a message is one object and nothing else`(json: String) {
+    func `a message that isn't exactly one object is rejected`(json: String) {
         #expect(scan(json).verdict == "invalid_json")
     }
 
@@ -59,7 +59,7 @@ import Testing
         #expect(scan(" \t\r\n{ \t\"type\"\n:\r\"bye\" , \"x\" : [ 1 , { \"a\" : null } ] } \n").verdict == "ok")
     }
 
-    @Test func `the depth counts from the message, and its limit is configurable`() {
+    @Test func `the nesting depth includes the message, and its limit is configurable`() {
         for depth in [1, 2, 3, 16, 63, 64] {
             for (open, close) in [("[", "]"), (#"{"a":"#, "}")] {
                 func message(_ levels: Int) -> String {

@@ -29,7 +29,7 @@ import Testing
         Case(#"{"type\u0000":"ping"}"#, "invalid_message /type"), Case(#"{"type":"bye"}"#), Case(#"{"type":"bye","x":"\ud800"}"#),
         Case(#"{"type":"bye","\ud800":1}"#, "invalid_json"), Case(#"{"type":"nope","\ud800":1}"#, "invalid_json"),
     ])
-    func `a message needs a known type`(test: Case) {
+    func `a message requires a known type`(test: Case) {
         #expect(scan(test.json).verdict == test.verdict)
     }
 
@@ -46,7 +46,7 @@ import Testing
         Case(#"{"type":"ping","id":"\#(repeated(64))\u0001"}"#), Case(#"{"type":"ping","id":"\#(repeated(65))"}"#, "invalid_message /id"),
         Case(#"{"type":"ping","id":"\ud83d"}"#, "invalid_json"), Case(#"{"type":"ping","text":"\ud83d","seq":"x"}"#),
     ])
-    func `a ping has an optional id and an optional number`(test: Case) {
+    func `a ping has an optional id and an optional ts`(test: Case) {
         #expect(scan(test.json).verdict == test.verdict)
     }
 
@@ -322,7 +322,7 @@ import Testing
         #expect(replyTo(#"{"type":"text","id":"m1","text":"a"}x"#) == nil)
     }
 
-    @Test func `a scanner keeps nothing of one message for the next`() {
+    @Test func `a scanner keeps no state between messages`() {
         var scanner = MessageScanner(rules: ValidationRules())
         let full = #"{"type":"text","id":"a","text":"b","lang":"en","meta":{"a":"b"},"output":{"voice":"v"},"stream":false}"#
         for _ in 0..<3 {

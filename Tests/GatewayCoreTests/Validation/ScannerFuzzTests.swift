@@ -23,18 +23,18 @@ import Testing
     private func mutate(_ seed: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
         var bytes = seed
         for _ in 0..<Int.random(in: 1...3, using: &random) {
-            let place = Int.random(in: 0...bytes.count, using: &random)
+            let offset = Int.random(in: 0...bytes.count, using: &random)
             switch Int.random(in: 0..<6, using: &random) {
-            case 0 where place < bytes.count: bytes[place] = UInt8.random(in: 0...255, using: &random)
-            case 1 where place < bytes.count: bytes.remove(at: place)
-            case 2: bytes.insert(contentsOf: Self.pieces.randomElement(using: &random) ?? [], at: place)
-            case 3 where place < bytes.count: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+            case 0 where offset < bytes.count: bytes[offset] = UInt8.random(in: 0...255, using: &random)
+            case 1 where offset < bytes.count: bytes.remove(at: offset)
+            case 2: bytes.insert(contentsOf: Self.pieces.randomElement(using: &random) ?? [], at: offset)
+            case 3 where offset < bytes.count: bytes[offset] ^= 1 << UInt8.random(in: 0..<8, using: &random)
             case 4:
-                let end = min(bytes.count, place + Int.random(in: 0...20, using: &random))
-                bytes.insert(contentsOf: bytes[place..<end], at: Int.random(in: 0...bytes.count, using: &random))
+                let end = min(bytes.count, offset + Int.random(in: 0...20, using: &random))
+                bytes.insert(contentsOf: bytes[offset..<end], at: Int.random(in: 0...bytes.count, using: &random))
             default:
-                let end = min(bytes.count, place + Int.random(in: 0...8, using: &random))
-                bytes.removeSubrange(place..<end)
+                let end = min(bytes.count, offset + Int.random(in: 0...8, using: &random))
+                bytes.removeSubrange(offset..<end)
             }
         }
         return bytes

@@ -39,7 +39,7 @@ extension Result<ClientMessage, MessageFault> {
         if case .success(.status(let status)) = self { status } else { nil }
     }
 
-    /// The code and the param of the fault, `ok` for a valid message.
+    /// The code and the param of the fault; `ok` for a valid message.
     var verdict: String {
         switch self {
         case .success: "ok"

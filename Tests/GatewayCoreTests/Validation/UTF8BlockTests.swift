@@ -1,7 +1,7 @@
 import GatewayCore
 import Testing
 
-/// Validation in whole blocks: each character and each fault is at each lane of a block, across the boundary of two blocks, and at any
+/// Validation in whole blocks: each character and each fault occurs at each lane of a block, across the boundary of two blocks, and at each
 /// alignment.
 @Suite struct UTF8BlockTests {
     private static let characters: [[UInt8]] =

@@ -34,7 +34,7 @@ import Testing
         #expect(accepts(pieces(of: some, 1)))
     }
 
-    @Test func `all two-byte sequences are validated like the standard library does`() {
+    @Test func `all two-byte sequences are validated as by the standard library`() {
         var mismatches: [[UInt8]] = []
         for first in UInt8.min...UInt8.max {
             for second in UInt8.min...UInt8.max {
@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test(arguments: 0..<40)
-    func `random near-UTF-8 bytes are validated like the standard library does`(seed: UInt64) {
+    func `random bytes that resemble UTF-8 are validated as by the standard library`(seed: UInt64) {
         var generator = SplitMix64(state: seed)
         var mismatches: [[UInt8]] = []
         let interesting: [UInt8] = [

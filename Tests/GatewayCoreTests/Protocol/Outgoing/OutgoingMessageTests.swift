@@ -46,7 +46,7 @@ import Testing
                 == #"{"type":"goaway","reason":"session_expires","deadline_ms":2500}"#)
     }
 
-    @Test func `a text is a delta, final, or the last message of its request`() {
+    @Test func `a text message is a delta, the final text, or the last message of its request`() {
         let text = Array("say \"hi\"".utf8)
         #expect(
             json(TextMessage(id, text, isFinal: false, end: .open), sequence: 7)
@@ -81,10 +81,10 @@ import Testing
         #expect(
             json(TranscriptMessage(id, text, isFinal: false, end: .open), sequence: 2)
                 == #"{"type":"transcript","seq":2,"reply_to":"m-1","text":"ja","final":false}"#)
-        let whole = TranscriptMessage(
+        let complete = TranscriptMessage(
             id, text, isFinal: true, confidence: 0.75, startMilliseconds: 0, endMilliseconds: 1200, end: .done(nil))
         #expect(
-            json(whole, sequence: 3)
+            json(complete, sequence: 3)
                 == #"{"type":"transcript","seq":3,"reply_to":"m-1","text":"ja","final":true,"confidence":0.75,"start_ms":0,"end_ms":1200,"#
                 + #""done":true}"#)
         #expect(
