@@ -52,7 +52,7 @@ package struct CallStateMachine: ~Copyable {
     /// Bytes of audio that were sent to an attempt and that it hasn't consumed.
     var unconsumed = 0
 
-    /// - Parameter used: the highest attempt number that earlier calls of the request have used
+    /// - Parameter used: the number of attempts of the request's earlier calls; the numbers of this call's attempts continue from it
     package init(_ input: borrowing UpstreamRequest.Input, policy: CallPolicy, numbersUsed used: Int = 0, at now: Instant) {
         self.policy = policy
         numbersUsed = used

@@ -8,7 +8,7 @@ package struct ChatStream: Sendable {
     private var joiner = SurrogateJoiner()
     /// The parser for `<think>` tags; nil if tags are part of the text.
     private var tags: ReasoningTags?
-    private var signal = ReasoningSignal()
+    private var throttle = ReasoningSignal()
     private var summary = ResponseSummary()
     private var hasChoice = false
     private var hasText = false
@@ -105,7 +105,7 @@ package struct ChatStream: Sendable {
             text = found.response
             reasoning += found.reasoningBytes
         }
-        if let bytes = signal.add(reasoning, now: now) { onReasoning(bytes) }
+        if let bytes = throttle.add(reasoning, now: now) { onReasoning(bytes) }
         return text
     }
 

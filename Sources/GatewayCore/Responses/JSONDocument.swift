@@ -1,8 +1,10 @@
 /// A JSON object from an upstream: validated completely, then accessed by field.
 ///
-/// The rules are those for client messages (RFC 8259, limited depth; the caller validates UTF-8) with three exceptions that real servers
-/// require: the first of duplicate keys counts; `NaN` and `Infinity` (Python's `json`) are read as `null`; a lone surrogate is read as
-/// U+FFFD.
+/// The rules are those for client messages: RFC 8259 with a limited depth; the caller validates UTF-8. Real servers require three
+/// exceptions:
+/// - the first of duplicate keys counts
+/// - `NaN` and `Infinity` (Python's `json`) are read as `null`
+/// - a lone surrogate is read as U+FFFD
 // Raw spans are safe here: they could only expose padding, and `UInt8` has none.
 struct JSONDocument {
     private let storage: [UInt8]

@@ -45,8 +45,8 @@ extension JSONReader {
         }
     }
 
-    /// Returns the offset of the first byte from `start` that is a quote, a backslash, a control, DEL or the possible lead byte of a C1
-    /// control; the end of the span if there is none.
+    /// Returns the end of the plain text at `start`: the offset of the next quote, backslash, control, DEL or possible lead byte of a C1
+    /// control, or the end of the span.
     @inline(__always)
     private static func endOfPlainText(in bytes: RawSpan, from start: Int) -> Int {
         var offset = start

@@ -11,8 +11,8 @@ struct KeySet {
     private var list: [TextSlice] = []
     /// The number of keys in the table.
     private var count = 0
-    /// The slots of the table, with open addressing: the hash in the upper half, the offset of the key in the lower half; 0 for a free
-    /// slot, as no key begins at offset 0.
+    /// The slots of the table, with open addressing. The upper half of a slot is the hash, the lower half is the offset of the key. A free
+    /// slot is 0, because no key begins at offset 0.
     private var slots: [UInt64] = []
     private var isTable = false
     private var unescaped: [UInt8] = []

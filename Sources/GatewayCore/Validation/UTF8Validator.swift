@@ -1,7 +1,7 @@
 /// An incremental UTF-8 validator (RFC 3629) that rejects a text at the first byte that can't be part of valid UTF-8.
 ///
-/// Overlong forms, surrogates and code points above U+10FFFF are rejected by the bounds that the lead byte sets for the second byte
-/// (Unicode, table 3-7), so an invalid character is detected before it is complete.
+/// The lead byte sets bounds for the second byte (Unicode, table 3-7), which exclude overlong forms, surrogates and code points above
+/// U+10FFFF. An invalid character is thus detected before it is complete.
 package struct UTF8Validator: Sendable {
     /// The number of continuation bytes missing from the last character, 0–3.
     private var missing: UInt8 = 0
