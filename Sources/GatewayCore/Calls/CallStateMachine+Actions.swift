@@ -34,7 +34,7 @@ extension CallStateMachine {
         case held
     }
 
-    /// The next step, which follows the end of attempts.
+    /// The next step, taken after attempts were ended.
     package enum Next: Sendable {
         case none
         /// Open an attempt at the picked endpoint. When `timer` is set, call ``CallStateMachine/timerFired(at:)`` at that time.

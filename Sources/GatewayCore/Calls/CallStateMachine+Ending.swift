@@ -36,7 +36,7 @@ extension CallStateMachine {
         return actions
     }
 
-    /// Excludes an endpoint from further attempts.
+    /// Makes further attempts prefer other endpoints.
     private mutating func avoid(_ endpoint: Int) {
         if tried.last != endpoint { tried.append(endpoint) }
     }

@@ -80,7 +80,7 @@ package struct ChainStateMachine: ~Copyable {
     var openAudio: AudioFormat?
     /// Bytes of the client's text or audio that no upstream has consumed; the session accounts for them.
     var unconsumed = 0
-    /// Bytes of the current stage's input; 0 for the client's own input.
+    /// Bytes of the current stage's input; 0 if that is the input of the request itself.
     var stageBytes = 0
     var timing = CallTiming()
     var usage: Usage?

@@ -1,6 +1,6 @@
 /// The alignment of a response's text with its audio, which maps a reported playback position to the part of the text that was played.
 ///
-/// The spoken text is a reduction of the source text, which the client has received. All byte counts refer to the source text.
+/// The spoken text is a reduction of the source text. All byte counts refer to the source text.
 package struct SpokenText: Sendable, Hashable {
     private struct Piece: Sendable, Hashable {
         var sentence: SpokenSentence
