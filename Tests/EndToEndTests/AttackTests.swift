@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// Attacks of the threat model that no other suite covers. Each has its expected outcome, and the next client is served.
+/// Attacks of the threat model that no other suite covers. Each test verifies the outcome, and that the next client is served.
 @Suite(.bounded) struct AttackTests {
     // MARK: Before the upgrade
 
@@ -36,27 +36,27 @@ import Testing
         ] as [(String, [UInt8])])
     func `a malformed ClientHello is rejected`(_ description: String, bytes: [UInt8]) async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port, .none)
+        let socket = try await TestSocket.connect(port: gateway.port, .none)
         socket.push(bytes)
         try? await socket.finishSending()
-        try await socket.ends()
+        try await socket.waitForEnd()
         try await gateway.expectNextClientServed()
     }
 
     @Test func `a truncated ClientHello leaves no socket behind`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
         for count in stride(from: 0, to: Self.hello.count, by: 5) {
-            let socket = try await TLSSocket.connect(port: gateway.port, .none)
+            let socket = try await TestSocket.connect(port: gateway.port, .none)
             socket.push(Self.hello.prefix(count))
             try? await socket.finishSending()
-            try await socket.ends()
+            try await socket.waitForEnd()
         }
         try await gateway.expectNextClientServed()
     }
 
     @Test func `a hundred thousand header lines are rejected with 431`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         socket.push(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\n".utf8) + (0..<100_000).flatMap { _ in Array("a: b\r\n".utf8) })
         let response = try await socket.receiveResponse()
         #expect(response.status == 431)
@@ -67,7 +67,7 @@ import Testing
 
     @Test func `a header of 20 MB is rejected with 431 before its end`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         socket.push(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX-Long: ".utf8))
         let piece = [UInt8](repeating: 0x61, count: 100_000)
         for _ in 0..<200 { socket.push(piece) }
@@ -91,16 +91,16 @@ import Testing
         let gateway = try await SharedGateways.withoutLimits([
             "connections.max": "20", "connections.max_sockets": "20", "tls.handshake_timeout": "1s",
         ])
-        var silent: [TLSSocket] = []
-        for _ in 0..<40 { silent.append(try await TLSSocket.connect(port: gateway.port, .none)) }
+        var silent: [TestSocket] = []
+        for _ in 0..<40 { silent.append(try await TestSocket.connect(port: gateway.port, .none)) }
         try await gateway.expectNextClientServed()
         for socket in silent { await socket.close() }
         try await gateway.expectNextClientServed()
     }
 
-    @Test func `a rejection that isn't read occupies a socket for one second only`() async throws {
+    @Test func `a rejection that isn't read occupies a socket for only one second`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["connections.max": "1", "connections.max_sockets": "1"])
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         try await socket.pauseReading()
         try await socket.send(Array("GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
         // The socket counts against max_sockets, so the next client waits in the backlog until it is closed.
@@ -114,7 +114,7 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for index in 0..<30 {
                     group.addTask {
-                        let socket = try await TLSSocket.connect(port: gateway.port, index % 3 == 0 ? .none : .unverified)
+                        let socket = try await TestSocket.connect(port: gateway.port, index % 3 == 0 ? .none : .unverified)
                         if index % 2 == 0 { await socket.reset() } else { await socket.close() }
                     }
                 }
@@ -126,13 +126,13 @@ import Testing
 
     // MARK: Frames
 
-    @Test func `endless fragments of one byte are closed with 1009`() async throws {
+    @Test func `an endless message in fragments of one byte closes with 1009`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client()
         var sent = TestFrame(TestFrame.text, text: "a").with { $0.isFinal = false }.bytes
         for _ in 0..<1024 { sent += TestFrame(TestFrame.continuation, text: "a").with { $0.isFinal = false }.bytes }
         try await client.socket.send(sent)
-        try await client.fails("message_too_large", 1009)
+        try await client.expectFatalError("message_too_large", 1009)
         try await gateway.expectNextClientServed()
     }
 
@@ -142,16 +142,16 @@ import Testing
         for (top, code) in [(0x7F, 1009), (0x80, 1002), (0xFF, 1002)] as [(UInt8, UInt16)] {
             let client = try await gateway.client()
             try await client.socket.send([0x80 | opcode, 0xFF, top] + [UInt8](repeating: 0xFF, count: 7) + [1, 2, 3, 4])
-            if code == 1009 { try await client.fails("message_too_large", code) } else { try await client.closed(code) }
+            if code == 1009 { try await client.expectFatalError("message_too_large", code) } else { try await client.expectClose(code) }
         }
         try await gateway.expectNextClientServed()
     }
 
     @Test(arguments: [1, 7, 1000])
-    func `a decompression bomb in fragments is closed with 1009 at the message limit`(size: Int) async throws {
+    func `a decompression bomb in fragments closes with 1009 at the message limit`(size: Int) async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client(.upgrade(adding: [("Sec-WebSocket-Extensions", "permessage-deflate")]))
-        // One stored byte, followed by a block of fixed Huffman codes that repeat it with the longest matches.
+        // A literal in fixed Huffman codes, repeated by matches of the maximum length.
         let bomb = DeflateBomb.bytes(count: 2_000_001)
         var sent: [UInt8] = []
         for (index, start) in stride(from: 0, to: bomb.count, by: max(size, bomb.count / 1000)).enumerated() {
@@ -163,13 +163,13 @@ import Testing
                 }.bytes
         }
         try await client.socket.send(sent)
-        try await client.fails("message_too_large", 1009)
+        try await client.expectFatalError("message_too_large", 1009)
         try await gateway.expectNextClientServed()
     }
 
     // MARK: The log and the responses
 
-    /// Characters that end a line, set a terminal's colours, or reverse the direction of text.
+    /// Characters that end a line, change a terminal's colors, or reverse the direction of text.
     private static let hostileText = "x\u{1B}[31m\u{7}\u{202E}\u{85}y"
 
     @Test(arguments: [
@@ -180,7 +180,7 @@ import Testing
         for target in ["/v1/ws", "/v1/ws?token=a%0d%0aX-Injected:%20yes", "/v1/%0d%0a%1b[31m", "/v1/\u{1B}[31m"] {
             var request = HTTPRequestText.upgrade(target)
             request[field] = Self.hostileText
-            let socket = try await TLSSocket.connect(port: gateway.port)
+            let socket = try await TestSocket.connect(port: gateway.port)
             try await socket.send(request.bytes)
             let response = try await socket.receiveResponse()
             #expect(response["X-Injected"] == nil)
@@ -197,9 +197,9 @@ import Testing
     }
 
     @Test(arguments: ["\r\nX-Injected: yes", "\rX-Injected: yes", "\nX-Injected: yes", "\u{0}"])
-    func `line ends in a subprotocol inject nothing into the response`(tail: String) async throws {
+    func `line breaks in a subprotocol inject nothing into the response`(tail: String) async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         try await socket.send(HTTPRequestText.upgrade(adding: [("Sec-WebSocket-Protocol", "parley.v1" + tail)]).bytes)
         let response = try await socket.receiveResponse()
         #expect(response["X-Injected"] == nil)

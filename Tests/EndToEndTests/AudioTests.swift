@@ -7,7 +7,7 @@ import Testing
     /// 20 ms at 16 kHz.
     static let frame = [UInt8](repeating: 1, count: 640)
 
-    private func open(_ client: WebSocketClient, id: String = "u", format: JSON = format, meta: JSON? = nil) async throws {
+    private func open(_ client: TestWebSocket, id: String = "u", format: JSON = format, meta: JSON? = nil) async throws {
         try await client.send(JSON.object(["type": "audio", "id": .string(id), "format": format]).with("meta", meta))
         #expect(try await client.message() == ["type": "ack", "id": .string(id), "chunks": 0])
     }
@@ -37,7 +37,7 @@ import Testing
         let client = try await SharedGateways.withoutLimits().client()
         try await open(client)
         try await client.socket.send((0..<64).flatMap { _ in TestFrame(TestFrame.binary, Self.frame).bytes })
-        // On a busy machine, an ack may already have been sent after a second.
+        // On a busy machine, an earlier ack may have been sent because a second has passed.
         #expect(try await client.acknowledged("u", upTo: 64) == 64)
     }
 
@@ -305,7 +305,7 @@ import Testing
     }
 }
 
-extension WebSocketClient {
+extension TestWebSocket {
     /// Returns the next message other than an `ack` of chunks, which can arrive at any time.
     func messagePastAcks(_ type: String) async throws -> JSON {
         var message = try await message()

@@ -38,7 +38,7 @@ import Testing
         #expect(client.response["sec-websocket-extensions"] == nil)
         _ = try await client.message("session")
         try await client.send(FramingTests.ping.with { $0.reserved = 4 })
-        try await client.closed(1002)
+        try await client.expectClose(1002)
     }
 
     @Test(
@@ -67,11 +67,11 @@ import Testing
         #expect(try response.json()["code"] == "invalid_upgrade")
     }
 
-    @Test func `a decompression bomb is closed with 1009 at the message limit`() async throws {
+    @Test func `a decompression bomb closes with 1009 at the message limit`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client(Self.offer("permessage-deflate"))
         try await client.send(compressed: [UInt8](repeating: 0x20, count: 2_000_001))
-        try await client.fails("message_too_large", 1009)
+        try await client.expectFatalError("message_too_large", 1009)
         try await gateway.client().expectServed()
     }
 
@@ -83,15 +83,15 @@ import Testing
     }
 
     @Test(arguments: [[0xFF, 0xFF, 0xFF], [0x07], [0x00, 0x05, 0x00, 0x00, 0x00], [0x62]] as [[UInt8]])
-    func `malformed DEFLATE data is closed with 1007`(payload: [UInt8]) async throws {
+    func `malformed DEFLATE data closes with 1007`(payload: [UInt8]) async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client(Self.offer("permessage-deflate"))
         try await client.send(TestFrame(TestFrame.text, payload).with { $0.reserved = 4 })
-        try await client.closed(1007)
+        try await client.expectClose(1007)
         try await gateway.client(Self.offer("permessage-deflate")).expectServed()
     }
 
-    @Test func `RSV1 on a continuation frame is closed with 1002`() async throws {
+    @Test func `RSV1 on a continuation frame closes with 1002`() async throws {
         let client = try await SharedGateways.withoutLimits().client(Self.offer("permessage-deflate"))
         // A stored block of "{}": BFINAL 0, LEN 2.
         let block: [UInt8] = [0x00, 0x02, 0x00, 0xFD, 0xFF, 0x7B, 0x7D, 0x00]
@@ -102,13 +102,13 @@ import Testing
         _ = try await client.error("invalid_message")
         try await client.socket.send(
             start.bytes + TestFrame(TestFrame.continuation, Array(block.dropFirst(4))).with { $0.reserved = 4 }.bytes)
-        try await client.closed(1002)
+        try await client.expectClose(1002)
     }
 
-    @Test func `invalid UTF-8 in a compressed message is closed with 1007`() async throws {
+    @Test func `invalid UTF-8 in a compressed message closes with 1007`() async throws {
         let client = try await SharedGateways.withoutLimits().client(Self.offer("permessage-deflate"))
         try await client.send(TestFrame(TestFrame.text, [0x00, 0x01, 0x00, 0xFE, 0xFF, 0xFF, 0x00]).with { $0.reserved = 4 })
-        try await client.closed(1007)
+        try await client.expectClose(1007)
     }
 
     @Test func `audio is not compressed`() async throws {

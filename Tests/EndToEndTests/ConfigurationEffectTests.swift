@@ -1,9 +1,9 @@
 import Support
 import Testing
 
-/// Tests of keys that no other suite covers, and the list of the tests that cover each key.
+/// Tests of configuration keys that no other suite covers, and the list of the tests that cover each key.
 @Suite(.bounded) struct ConfigurationEffectTests {
-    /// The test that verifies the effect of each key. New keys have to be added.
+    /// The test that verifies the effect of each key. Each new key must be added.
     static let testedBy: [String: String] = [
         "environment": "InvalidMessageTests: in staging errors have no details",
         "listen.address": "ProcessTests: an address in use exits with 1 and a log line",
@@ -18,15 +18,15 @@ import Testing
         "http.max_header_bytes": "UpgradeTests: a request head of http max_header_bytes is accepted, one byte more is 431",
         "http.max_headers": "UpgradeTests: http max_headers fields are accepted, one more is 431",
         "http.query_tokens": "UpgradeTests: with query_tokens credentials in the query are accepted",
-        "http.allowed_origins": "UpgradeTests: an origin that isn't allowed is rejected; allowed origins and requests without Origin pass",
+        "http.allowed_origins": "UpgradeTests: only allowed origins and requests without Origin are accepted",
         "connections.max": "LimitTests: connections over the total are rejected with 503",
         "connections.max_sockets": "LimitTests: at max_sockets accepting pauses, and continues after a close",
         "connections.per_address": "LimitTests: connections over the limit of an address are rejected with 429",
         "connections.trusted_proxies": "ProcessTests: an unsupported or contradictory configuration exits with 78",
-        "connections.handshakes_per_second": "LimitTests: handshakes over the rate of an address are closed, and later ones are served",
+        "connections.handshakes_per_second": "LimitTests: connections over the handshake rate of an address are closed",
         "connections.max_age": "LifecycleTests: a connection at max_age gets goaway, then 4003",
         "websocket.max_message_bytes": "FramingTests: a message over the limit is rejected from its header alone",
-        "websocket.max_fragments": "FramingTests: more than max_fragments fragments are closed with 1009",
+        "websocket.max_fragments": "FramingTests: a message of more than max_fragments fragments closes with 1009",
         "websocket.compression": "CompressionTests: texts are compressed in both directions and returned unchanged",
         "websocket.close_timeout": "LifecycleTests: without a reply to its close frame the gateway closes after close_timeout",
         "heartbeat.interval": "LifecycleTests: pings continue while pongs arrive, and status reports the round-trip time",
@@ -37,14 +37,14 @@ import Testing
         "messages.audio_max_bytes": "the limits of messages are configurable",
         "messages.max_depth": "the limits of messages are configurable",
         "messages.unknown_fields": "InvalidMessageTests: with unknown_fields ignore an unknown field is ignored",
-        "messages.max_violations": "LimitTests: more violations than allowed are closed with 4505",
+        "messages.max_violations": "LimitTests: more violations than allowed close the connection with 4505",
         "limits.text_per_minute": "LimitTests: texts over the limit are rejected, and retry_after_ms is exact",
         "limits.audio_per_minute": "LimitTests: audio openings over the limit are rejected, and their frames ignored",
         "limits.audio_chunks_per_second": "LimitTests: chunks over the limit are rejected, and the stream resumes",
         "limits.audio_realtime_factor": "LimitTests: audio faster than real time is too_fast",
         "limits.control_per_minute": "LimitTests: control messages share a limit; playback progress beyond it is no error",
-        "limits.refusals_per_minute": "LimitTests: more rejections than allowed are closed with 4505",
-        "limits.bytes_per_second": "LimitTests: bytes over the limit are rejected",
+        "limits.refusals_per_minute": "LimitTests: more rejections than allowed close the connection with 4505",
+        "limits.bytes_per_second": "LimitTests: bytes over the rate limit are rejected",
         "limits.per_address_factor": "LimitTests: reconnecting doesn't reset the limits of an address",
         "limits.global_per_second": "LimitTests: the global limit applies to all sessions together",
         "sessions.max": "LimitTests: sessions over the limit are rejected with 503",
@@ -59,7 +59,7 @@ import Testing
         "sessions.total_memory_budget": "new sessions are rejected when all sessions exceed the total memory budget",
         "delivery.send_timeout": "LifecycleTests: a client that doesn't read is closed as a slow consumer",
         "delivery.upstream_queue_bytes": "LimitTests: chunks beyond the upstream queue are overloaded, and the stream resumes",
-        "delivery.coalesce": "UpstreamTests: deltas are coalesced for delivery coalesce",
+        "delivery.coalesce": "UpstreamTests: deltas are coalesced for the duration of delivery coalesce",
         "delivery.socket_queue_bytes": "LimitTests: chunks beyond the upstream queue are overloaded, and the stream resumes",
         "sessions.max_detached": "ResumeEndToEndTests: at max_detached other addresses are rejected, the same one evicts its session",
         "sessions.resume_window": "ResumeEndToEndTests: a detached session expires after sessions resume_window",
@@ -81,7 +81,7 @@ import Testing
     /// Keys without an observable effect: they are parsed and validated, which the configuration's own tests verify.
     static let withoutEffect: Set<String> = [
         "connections.per_user", "connections.when_full",
-        // Sessions expire by timers, so that the sweep frees nothing that is visible from outside.
+        // Sessions expire by timers, so the memory that the sweep frees isn't observable.
         "sessions.sweep",
     ]
 
@@ -194,11 +194,11 @@ import Testing
         #expect(response.status == 503)
         #expect(try response.json()["code"] == "overloaded")
         #expect(response["retry-after"] != nil)
-        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("overloaded", 1013)
+        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).expectFatalError("overloaded", 1013)
         try await client.expectServed()
         try await client.send(["type": "ack", "seq": reply["seq"]])
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         try await gateway.eventuallyServes()
         try await gateway.stop()
     }
@@ -212,7 +212,7 @@ import Testing
         try await client.send(binary: big)
         #expect(try await client.binary() == big)
         try await client.send(TestFrame(3))
-        try await client.closed(1002)
+        try await client.expectClose(1002)
         try await gateway.client().expectServed()
     }
 

@@ -7,7 +7,7 @@ import Testing
         let gateway = try await SharedGateways.withoutLimits(["limits.text_per_minute": "8"])
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
-        #expect(WebSocketClient.isULID(session["session_id"].string))
+        #expect(TestWebSocket.isULID(session["session_id"].string))
         #expect(session["resume_token"].string?.count == 43)
         #expect(session["resumed"] == false)
         #expect(session["lost"] == false)
@@ -120,7 +120,7 @@ import Testing
         try await client.expectServed()
     }
 
-    @Test func `the limit of a text is measured after sanitizing`() async throws {
+    @Test func `the length of a text is measured after control characters are removed`() async throws {
         let client = try await SharedGateways.withoutLimits().client()
         let full = String(repeating: "ä", count: 50_000)
         try await client.send(#"{"type":"text","id":"at","text":"\u0001\#(full)\u0085","stream":false}"#)
@@ -193,7 +193,7 @@ import Testing
         #expect(try await client.message() == ["type": "ack", "id": "i0"])
     }
 
-    @Test func `a status with an id is acknowledged, one without isn't`() async throws {
+    @Test func `a status with an id is acknowledged, a status without one isn't`() async throws {
         let client = try await SharedGateways.withoutLimits().client()
         for state in ["typing", "idle", "recording", "muted", "playing"] {
             try await client.send(["type": "status", "state": .string(state), "reply_to": "x", "played_ms": 120])
@@ -257,7 +257,7 @@ import Testing
         let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client()
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         try await gateway.expectNextClientServed()
     }
 

@@ -22,7 +22,7 @@ import Testing
             ) { $1 }.merging(more) { $1 })
     }
 
-    private static func queued(_ client: WebSocketClient) async throws -> Int {
+    private static func queued(_ client: TestWebSocket) async throws -> Int {
         try await client.send(["type": "status", "id": "s"])
         while true {
             let message = try await client.message()
@@ -40,7 +40,7 @@ import Testing
         while try await Self.queued(client) > 0 {}
         var number = 0
         var queued = 0
-        // Until the socket's send buffer is full.
+        // Sends texts until the socket's send buffer is full.
         while queued == 0, number < 1000 {
             number += 1
             try await client.send(["type": "text", "id": .string("m\(number)"), "text": .string(text)])
@@ -54,8 +54,8 @@ import Testing
             try await client.send(["type": "cancel", "id": .string("c\(more)")])
         }
         #expect(try await Self.queued(client) == 60_000)
-        // The connection is closed; the request was never sent.
-        let response = try await client.answer(to: "m\(number)")
+        // The gateway closes the connection at the timeout. The request was never sent, so its error is retryable.
+        let response = try await client.collectResponse(to: "m\(number)")
         #expect(response.error["code"] == "upstream_unavailable" && response.error["retryable"] == true, "\(response.last)")
         #expect(try await Self.queued(client) == 0)
         try await gateway.stop()

@@ -69,12 +69,12 @@ import Testing
     ]
 
     @Test(arguments: broken)
-    func `an invalid frame is closed with its code, and the next client is served`(_ broken: Case) async throws {
+    func `an invalid frame closes the connection with its code, and the next client is served`(_ broken: Case) async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client()
         try await client.expectServed()
         try await client.socket.send(broken.frames.flatMap(\.bytes))
-        try await client.closed(broken.code)
+        try await client.expectClose(broken.code)
         try await gateway.client().expectServed()
     }
 
@@ -83,21 +83,21 @@ import Testing
         let client = try await SharedGateways.withoutLimits().client()
         try await client.send(.close(code, Array("good bye".utf8)))
         #expect(try await client.next() == .close(code: code, reason: ""))
-        try await client.socket.ends()
+        try await client.socket.waitForEnd()
     }
 
     @Test func `an empty close frame is echoed empty`() async throws {
         let client = try await SharedGateways.withoutLimits().client()
         try await client.send(TestFrame(TestFrame.close))
         #expect(try await client.next() == .close(code: nil, reason: ""))
-        try await client.socket.ends()
+        try await client.socket.waitForEnd()
     }
 
     @Test func `bytes after a close frame are ignored`() async throws {
         let client = try await SharedGateways.withoutLimits().client()
         try await client.socket.send(TestFrame.close(1000).bytes + Self.ping.bytes + [0xFF, 0xFF])
         #expect(try await client.next() == .close(code: 1000, reason: ""))
-        try await client.socket.ends()
+        try await client.socket.waitForEnd()
     }
 
     @Test func `responses to messages before the close frame are sent before the reply to it`() async throws {
@@ -145,21 +145,21 @@ import Testing
     @Test func `invalid UTF-8 is rejected before the message is complete`() async throws {
         let client = try await SharedGateways.withoutLimits().client()
         try await client.send(TestFrame(TestFrame.text, [0x7B, 0xFF]).with { $0.isFinal = false })
-        try await client.closed(1007)
+        try await client.expectClose(1007)
     }
 
     @Test func `invalid UTF-8 is rejected before the frame is complete`() async throws {
         let client = try await SharedGateways.withoutLimits().client()
         let frame = TestFrame(TestFrame.text, [0x7B, 0xFF] + [UInt8](repeating: 0x61, count: 5000))
         try await client.socket.send(frame.bytes.prefix(100))
-        try await client.closed(1007)
+        try await client.expectClose(1007)
     }
 
     @Test func `a message over the limit is rejected from its header alone`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["websocket.max_message_bytes": "100KB"])
         let client = try await gateway.client()
         try await client.socket.send(TestFrame(TestFrame.binary).with { $0.declaredLength = 100_001 }.header)
-        try await client.fails("message_too_large", 1009)
+        try await client.expectFatalError("message_too_large", 1009)
         try await gateway.client().expectServed()
     }
 
@@ -169,7 +169,7 @@ import Testing
         let half = TestFrame(TestFrame.binary, [UInt8](repeating: 0, count: 50_000)).with { $0.isFinal = false }
         try await client.send(half)
         try await client.socket.send(TestFrame(TestFrame.continuation).with { $0.declaredLength = 50_001 }.header)
-        try await client.fails("message_too_large", 1009)
+        try await client.expectFatalError("message_too_large", 1009)
     }
 
     @Test func `a message at the limit is accepted`() async throws {
@@ -181,7 +181,7 @@ import Testing
     }
 
     @Test(arguments: [8, 9])
-    func `more than max_fragments fragments are closed with 1009`(fragments: Int) async throws {
+    func `a message of more than max_fragments fragments closes with 1009`(fragments: Int) async throws {
         let gateway = try await SharedGateways.withoutLimits(["websocket.max_fragments": "8"])
         let client = try await gateway.client()
         let body = Array(#"{"type":"ping"}"#.utf8)
@@ -189,17 +189,17 @@ import Testing
         for _ in 1..<(fragments - 1) { sent += TestFrame(TestFrame.continuation).with { $0.isFinal = false }.bytes }
         sent += TestFrame(TestFrame.continuation).bytes
         try await client.socket.send(sent)
-        if fragments == 8 { _ = try await client.message("pong") } else { try await client.fails("message_too_large", 1009) }
+        if fragments == 8 { _ = try await client.message("pong") } else { try await client.expectFatalError("message_too_large", 1009) }
         try await gateway.client().expectServed()
     }
 
-    @Test func `a flood of empty fragments is closed with 1009 at the limit`() async throws {
+    @Test func `a flood of empty fragments closes with 1009 at the limit`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let client = try await gateway.client()
         var sent = TestFrame(TestFrame.text).with { $0.isFinal = false }.bytes
         for _ in 0..<1024 { sent += TestFrame(TestFrame.continuation).with { $0.isFinal = false }.bytes }
         try await client.socket.send(sent)
-        try await client.fails("message_too_large", 1009)
+        try await client.expectFatalError("message_too_large", 1009)
     }
 
     @Test func `each ping gets a pong with its payload`() async throws {
@@ -247,7 +247,7 @@ import Testing
     @Test func `status reports the buffered bytes of a partial frame header`() async throws {
         let client = try await SharedGateways.withoutLimits().client()
         let status = TestFrame(TestFrame.text, text: #"{"type":"status"}"#).bytes
-        // The pong shows that the record was read.
+        // The pong shows that the gateway has read the record.
         try await client.socket.send(Self.ping.bytes + status[..<5])
         _ = try await client.message("pong")
         try await client.socket.send(status[5...])

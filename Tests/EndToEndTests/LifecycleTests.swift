@@ -1,7 +1,7 @@
 import Support
 import Testing
 
-/// Deadlines of connections and sessions, with short durations configured. Each test awaits the event instead of sleeping.
+/// Deadlines of connections and sessions, configured with short durations. Each test awaits the event instead of sleeping.
 @Suite(.bounded) struct LifecycleTests {
     private static func elapsed<Value>(_ body: () async throws -> Value) async throws -> (Value, Duration) {
         let start = ContinuousClock.now
@@ -27,9 +27,8 @@ import Testing
             #expect(try JSON(text)["error"]["fatal"] == true)
             break
         }
-        // A missed pong triggers another ping.
         #expect(pings >= 2)
-        try await client.closed(4001)
+        try await client.expectClose(4001)
         try await gateway.expectNextClientServed()
     }
 
@@ -71,7 +70,7 @@ import Testing
         var message = try await client.message()
         if message["type"] == "goaway" { message = try await client.message() }
         #expect(message["error"]["code"] == "session_expired")
-        try await client.closed(4502)
+        try await client.expectClose(4502)
         try await gateway.expectNextClientServed()
     }
 
@@ -80,7 +79,7 @@ import Testing
         let client = try await gateway.client()
         let (_, elapsed) = try await Self.elapsed { try await client.error("session_expired") }
         #expect(elapsed > .milliseconds(300))
-        try await client.closed(4502)
+        try await client.expectClose(4502)
         try await gateway.expectNextClientServed()
     }
 
@@ -90,7 +89,7 @@ import Testing
         let goaway = try await client.message("goaway")
         #expect(goaway["reason"].string != nil)
         #expect((0...1000).contains(goaway["deadline_ms"].integer ?? -1))
-        try await client.closed(4003)
+        try await client.expectClose(4003)
         try await gateway.expectNextClientServed()
     }
 
@@ -139,14 +138,14 @@ import Testing
             #expect(message["error"]["code"] == "slow_consumer")
             break
         }
-        try await client.closed(4002)
+        try await client.expectClose(4002)
     }
 
     // MARK: Before the upgrade
 
     @Test func `an incomplete TLS handshake is closed at its deadline, even if bytes trickle in`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["tls.handshake_timeout": "500ms"])
-        let socket = try await TLSSocket.connect(port: gateway.port, .none)
+        let socket = try await TestSocket.connect(port: gateway.port, .none)
         // A record header that announces 512 bytes.
         try await socket.send([0x16, 0x03, 0x01, 0x02, 0x00])
         let trickle = Task {
@@ -155,7 +154,7 @@ import Testing
                 try await Task.sleep(for: .milliseconds(100))
             }
         }
-        let (_, elapsed) = try await Self.elapsed { try await socket.ends() }
+        let (_, elapsed) = try await Self.elapsed { try await socket.waitForEnd() }
         trickle.cancel()
         #expect(elapsed > .milliseconds(300))
         try await gateway.expectNextClientServed()
@@ -163,14 +162,14 @@ import Testing
 
     @Test func `a request head that trickles in is closed at its deadline`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["http.header_timeout": "700ms"])
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         let trickle = Task {
             for byte in HTTPRequestText.upgrade().bytes {
                 try await socket.send([byte])
                 try await Task.sleep(for: .milliseconds(50))
             }
         }
-        let (_, elapsed) = try await Self.elapsed { try await socket.ends() }
+        let (_, elapsed) = try await Self.elapsed { try await socket.waitForEnd() }
         trickle.cancel()
         #expect(elapsed < .seconds(5))
         try await gateway.expectNextClientServed()
@@ -178,8 +177,8 @@ import Testing
 
     @Test func `a connection without a request is closed at the deadline`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["http.header_timeout": "700ms"])
-        let socket = try await TLSSocket.connect(port: gateway.port)
-        try await socket.ends()
+        let socket = try await TestSocket.connect(port: gateway.port)
+        try await socket.waitForEnd()
         try await gateway.expectNextClientServed()
     }
 
@@ -188,18 +187,18 @@ import Testing
         let client = try await gateway.client()
         try await client.send(["type": "bye"])
         guard case .close(1000, _) = try await client.next() else { throw TestFailure("no close") }
-        let (_, elapsed) = try await Self.elapsed { try await client.socket.ends() }
+        let (_, elapsed) = try await Self.elapsed { try await client.socket.waitForEnd() }
         #expect(elapsed < .seconds(3))
     }
 
-    // MARK: Connections that are lost
+    // MARK: Lost connections
 
     @Test func `clients that disconnect at any point leave no connection or session behind`() async throws {
         let gateway = try await GatewayProcess(SharedGateways.withoutLimits)
         for _ in 0..<5 {
-            let socket = try await TLSSocket.connect(port: gateway.port)
+            let socket = try await TestSocket.connect(port: gateway.port)
             await socket.reset()
-            let half = try await TLSSocket.connect(port: gateway.port)
+            let half = try await TestSocket.connect(port: gateway.port)
             try await half.send(HTTPRequestText.upgrade().bytes.prefix(30))
             await half.reset()
             let client = try await gateway.client()
@@ -207,7 +206,7 @@ import Testing
             await client.socket.reset()
             let other = try await gateway.client()
             try await other.socket.finishSending()
-            try await other.socket.ends()
+            try await other.socket.waitForEnd()
         }
         try await gateway.expectNextClientServed()
         for _ in 0..<200 {

@@ -1,13 +1,13 @@
 import Support
 import Testing
 
-/// Rate and resource limits: rejections have a correct retry_after_ms and aren't violations; too many end with 4505 (protocol page, section
-/// "Errors").
+/// Rate and resource limits. A rejection has a correct retry_after_ms and isn't a violation, but too many rejections close the connection
+/// with 4505 (protocol page, section "Errors").
 @Suite(.bounded) struct LimitTests {
     private static func text(_ id: Int) -> JSON { ["type": "text", "id": .string("t\(id)"), "text": "x"] }
 
     /// Sends messages until one is rejected, and returns the error.
-    private func exhaust(_ client: WebSocketClient, _ code: String, _ message: (Int) -> JSON) async throws -> JSON {
+    private func exhaust(_ client: TestWebSocket, _ code: String, _ message: (Int) -> JSON) async throws -> JSON {
         for number in 0..<1000 {
             try await client.send(message(number))
             while true {
@@ -43,7 +43,7 @@ import Testing
         #expect((1...600).contains(wait))
         // The limit doesn't apply to other messages.
         try await client.expectServed()
-        // An earlier attempt is rejected; checked only if the machine was fast enough for it to be early.
+        // An attempt before retry_after_ms has passed is rejected. This is checked only if the machine was fast enough.
         try await client.send(Self.text(25))
         let sentAfter = ContinuousClock.now - rejectedAt
         if sentAfter < .milliseconds(wait - 250) {
@@ -158,7 +158,7 @@ import Testing
         #expect(try await client.acknowledged("u", upTo: chunk) == chunk)
     }
 
-    @Test func `bytes over the limit are rejected`() async throws {
+    @Test func `bytes over the rate limit are rejected`() async throws {
         // The burst is 40 KB.
         let gateway = try await SharedGateways.withoutLimits(["limits.bytes_per_second": "10KB"])
         let client = try await gateway.client()
@@ -195,7 +195,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `more violations than allowed are closed with 4505`() async throws {
+    @Test func `more violations than allowed close the connection with 4505`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["messages.max_violations": "5"])
         let client = try await gateway.client()
         for _ in 0..<5 {
@@ -204,11 +204,11 @@ import Testing
         }
         try await client.send("{")
         _ = try await client.error("invalid_json")
-        try await client.fails("too_many_violations", 4505)
+        try await client.expectFatalError("too_many_violations", 4505)
         try await gateway.expectNextClientServed()
     }
 
-    @Test func `more rejections than allowed are closed with 4505`() async throws {
+    @Test func `more rejections than allowed close the connection with 4505`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["limits.text_per_minute": "1", "limits.refusals_per_minute": "3"])
         let client = try await gateway.client()
         try await client.send(Self.text(0))
@@ -220,7 +220,7 @@ import Testing
         }
         try await client.send(Self.text(4))
         _ = try await client.error("rate_limited")
-        try await client.fails("too_many_violations", 4505)
+        try await client.expectFatalError("too_many_violations", 4505)
         try await gateway.expectNextClientServed()
     }
 
@@ -253,12 +253,12 @@ import Testing
         #expect(response.status == 503)
         #expect(response["retry-after"] != nil)
         #expect(try response.json()["code"] == "connection_limit")
-        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("connection_limit", 1013)
+        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).expectFatalError("connection_limit", 1013)
         // Health checks aren't WebSockets and don't count.
         #expect(try await gateway.response(to: HTTPRequestText("/livez")).status == 200)
         try await first.expectServed()
         try await second.send(["type": "bye"])
-        try await second.closed(1000)
+        try await second.expectClose(1000)
         try await gateway.eventuallyServes()
     }
 
@@ -269,9 +269,9 @@ import Testing
         #expect(response.status == 429)
         #expect(response["retry-after"] != nil)
         #expect(try response.json()["code"] == "connection_limit")
-        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("connection_limit", 1013)
+        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).expectFatalError("connection_limit", 1013)
         try await first.send(["type": "bye"])
-        try await first.closed(1000)
+        try await first.expectClose(1000)
         try await gateway.eventuallyServes()
     }
 
@@ -281,9 +281,9 @@ import Testing
         let response = try await gateway.response(to: .upgrade())
         #expect(response.status == 503)
         #expect(try response.json()["code"] == "session_limit")
-        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).fails("session_limit", 1013)
+        try await gateway.webSocket(.upgrade("/v1/ws?errors=inband")).expectFatalError("session_limit", 1013)
         try await first.send(["type": "bye"])
-        try await first.closed(1000)
+        try await first.expectClose(1000)
         try await gateway.eventuallyServes()
     }
 
@@ -295,17 +295,17 @@ import Testing
         let third = Task { try await gateway.client().expectServed() }
         try await first.expectServed()
         try await second.send(["type": "bye"])
-        try await second.closed(1000)
+        try await second.expectClose(1000)
         try await third.value
         try await first.expectServed()
     }
 
-    @Test func `handshakes over the rate of an address are closed, and later ones are served`() async throws {
+    @Test func `connections over the handshake rate of an address are closed`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["connections.handshakes_per_second": "2"])
         var closed = 0
         for _ in 0..<8 {
             do {
-                _ = try await TLSSocket.connect(port: gateway.port)
+                _ = try await TestSocket.connect(port: gateway.port)
             } catch {
                 closed += 1
             }
@@ -323,7 +323,7 @@ import Testing
             let response = try await client.message()
             if response["type"] == "ack" { _ = try await client.message("text") }
             try await client.send(["type": "bye"])
-            try await client.closed(1000)
+            try await client.expectClose(1000)
             return response
         }
         for number in 0..<3 { #expect(try await send(number)["type"] == "ack") }
@@ -344,13 +344,13 @@ import Testing
         let last = try await gateway.client()
         try await last.send("{")
         _ = try await last.error("invalid_json")
-        try await last.fails("too_many_violations", 4505)
+        try await last.expectFatalError("too_many_violations", 4505)
         try await gateway.client(from: "127.0.0.2").expectServed()
     }
 
     @Test func `detached sessions of one address neither block nor evict sessions of other addresses`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["sessions.max_detached": "4"])
-        func leave(from address: String? = nil) async throws -> JSON {
+        func detach(from address: String? = nil) async throws -> JSON {
             let client = try await gateway.webSocket(from: address)
             let session = try await client.message("session")
             try await client.send(Self.text(1))
@@ -363,13 +363,13 @@ import Testing
             let request = HTTPRequestText.upgrade("/v1/ws?last_seq=1", adding: [("Parley-Resume", session["resume_token"].string ?? "")])
             return try await gateway.webSocket(request, from: address).message("session")
         }
-        let stranger = try await leave(from: "127.0.0.2")
+        let other = try await detach(from: "127.0.0.2")
         var last: JSON = nil
-        for _ in 0..<12 { last = try await leave() }
-        let newcomer = try await gateway.client(from: "127.0.0.3")
-        try await newcomer.expectServed()
-        let resumed = try await resume(stranger, from: "127.0.0.2")
-        #expect(resumed["resumed"] == true && resumed["lost"] == false && resumed["session_id"] == stranger["session_id"])
+        for _ in 0..<12 { last = try await detach() }
+        let third = try await gateway.client(from: "127.0.0.3")
+        try await third.expectServed()
+        let resumed = try await resume(other, from: "127.0.0.2")
+        #expect(resumed["resumed"] == true && resumed["lost"] == false && resumed["session_id"] == other["session_id"])
         #expect(try await resume(last)["resumed"] == true)
     }
 
@@ -408,7 +408,7 @@ import Testing
         // An incomplete fragmented message is held by the reassembly buffer.
         let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 80_000)).with { $0.isFinal = false }
         try await client.send(frame)
-        try await client.fails("memory_limit", 4506)
+        try await client.expectFatalError("memory_limit", 4506)
         try await gateway.expectNextClientServed()
     }
 
@@ -453,7 +453,7 @@ import Testing
 }
 
 extension GatewayProcess {
-    /// Retries until a connection is accepted: a closed one is released a moment later.
+    /// Retries until a connection is accepted, because the permit of a closed connection is released a moment later.
     func eventuallyServes() async throws {
         for _ in 0..<100 {
             if let upgrade = try? await response(to: .upgrade()), upgrade.status == 101 { return }

@@ -8,11 +8,11 @@ import Testing
 /// Log lines about many WebSockets are throttled, and control characters chosen by a remote peer don't reach the terminal.
 @Suite(.bounded) struct LogFloodTests {
     /// Counts the lines of one message, including suppressed ones.
-    private final class Count: Sendable {
+    private final class LineCounter: Sendable {
         private let sums = Mutex<(lines: Int, suppressed: Int)>((0, 0))
         var lines: Int { sums.withLock { $0.lines } }
 
-        /// Adds a line, and returns the number of lines including suppressed ones.
+        /// Counts a line, and returns the number of lines so far, including suppressed ones.
         func add(_ line: JSON, message: String, topic: String) -> Int {
             sums.withLock { sums in
                 if line["msg"].string == message {
@@ -30,11 +30,11 @@ import Testing
         ("connection closed", "connectionClosed"), ("session ended", "sessionEnded"),
     ]) func `log lines about many WebSockets are throttled, and suppressed lines are counted`(message: String, topic: String) async throws {
         let gateway = try await GatewayProcess(SharedGateways.withoutLimits.merging(["listen.loops": "1"]) { $1 })
-        var clients: [WebSocketClient] = []
+        var clients: [TestWebSocket] = []
         for _ in 0..<60 { clients.append(try await gateway.client()) }
         for client in clients { try await client.send(["type": "bye"]) }
-        for client in clients { try await client.closed(1000) }
-        let count = Count()
+        for client in clients { try await client.expectClose(1000) }
+        let count = LineCounter()
         _ = try await gateway.line { count.add($0, message: message, topic: topic) == 60 }
         #expect(count.lines < 60)
         // A connection is counted when it closes, which may be after its session has ended.
@@ -54,16 +54,16 @@ import Testing
             let line = try await gateway.line(message)
             #expect(line["suppressed"].isNull)
         }
-        var clients: [WebSocketClient] = []
+        var clients: [TestWebSocket] = []
         for _ in 0..<60 { clients.append(try await gateway.client()) }
         for client in clients { await client.socket.reset() }
-        let count = Count()
+        let count = LineCounter()
         _ = try await gateway.line { count.add($0, message: "session detached", topic: "sessionDetached") == 61 }
         #expect(count.lines < 61)
         try await gateway.stop()
     }
 
-    @Test func `control characters in ids from a listener don't reach the terminal`() async throws {
+    @Test func `control characters in a listener's response don't reach the terminal`() async throws {
         let gateway = try await GatewayProcess()
         let client = try await gateway.client()
         let page = try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions")).body

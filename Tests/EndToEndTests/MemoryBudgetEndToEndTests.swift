@@ -5,7 +5,7 @@ import Testing
 /// The memory of the whole process under `sessions.total_memory_budget`.
 @Suite(.bounded) struct MemoryBudgetEndToEndTests {
     /// Returns a field of `/proc/<pid>/status` in bytes.
-    private func resident(_ gateway: GatewayProcess, _ field: String) throws -> Int {
+    private func statusField(of gateway: GatewayProcess, _ field: String) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(gateway.process.identifier)/status", encoding: .utf8)
         for line in status.split(separator: "\n") where line.hasPrefix("\(field):") {
             if let count = line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({ Int($0) }) { return count * 1024 }
@@ -13,7 +13,7 @@ import Testing
         throw TestFailure("no \(field) in \(status)")
     }
 
-    /// The overhead beyond the budget that the page Operating states.
+    /// Returns the overhead beyond the budget, as stated on the page Operating.
     private func allowance(budget: Int, sockets: Int) -> Int { budget / 4 + (48 << 20) + sockets * 256 * 1024 }
 
     @Test func `attached and detached sessions with unacknowledged responses stay within the budget and its overhead`() async throws {
@@ -23,11 +23,11 @@ import Testing
                 "sessions.total_memory_budget": "\(budget / 1_000_000)MB", "sessions.outbox_bytes": "2MB", "sessions.max_detached": "0",
             ]) { $1 })
         try await gateway.expectNextClientServed()
-        let before = try resident(gateway, "VmHWM")
+        let before = try statusField(of: gateway, "VmHWM")
         let text = JSON.string(String(repeating: "x", count: 98_000))
         // Without the budget each session would hold 3 MB including its history: 90 MB in all.
         let clients = 30
-        var held: [WebSocketClient] = []
+        var held: [TestWebSocket] = []
         var rejected = 0
         for number in 0..<clients {
             guard let client = try? await gateway.client() else {
@@ -43,9 +43,9 @@ import Testing
             }
             if number < 2 { held.append(client) } else { await client.socket.close() }
         }
-        let peak = try resident(gateway, "VmHWM")
-        let most = before + budget + allowance(budget: budget, sockets: clients)
-        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB; \(rejected) rejected")
+        let peak = try statusField(of: gateway, "VmHWM")
+        let limit = before + budget + allowance(budget: budget, sockets: clients)
+        #expect(peak < limit, "\(peak / 1_000_000) MB of \(limit / 1_000_000) MB; \(rejected) rejected")
         #expect(peak - before > budget / 2, "the budget is used")
         // For a client of another address, a session of the address that filled the budget is evicted.
         try await gateway.client(from: "127.0.0.2").expectServed()
@@ -61,16 +61,16 @@ import Testing
                 "sessions.memory_budget": "8MB",
             ]) { $1 })
         try await gateway.expectNextClientServed()
-        let before = try resident(gateway, "VmHWM")
+        let before = try statusField(of: gateway, "VmHWM")
         let frame = TestFrame(TestFrame.text, [UInt8](repeating: 0x20, count: 3_900_000)).with { $0.isFinal = false }
-        var held: [WebSocketClient] = []
+        var held: [TestWebSocket] = []
         for _ in 0..<24 { held.append(try await gateway.client()) }
         // Some clients are closed while others send.
         for client in held { try? await client.send(frame) }
         _ = try await gateway.line(timeout: .seconds(20)) { $0["msg"] == "error sent" && $0["code"] == "memory_limit" }
-        let peak = try resident(gateway, "VmHWM")
-        let most = before + budget + allowance(budget: budget, sockets: 24)
-        #expect(peak < most, "\(peak / 1_000_000) MB of \(most / 1_000_000) MB")
+        let peak = try statusField(of: gateway, "VmHWM")
+        let limit = before + budget + allowance(budget: budget, sockets: 24)
+        #expect(peak < limit, "\(peak / 1_000_000) MB of \(limit / 1_000_000) MB")
         held = []
         try await gateway.eventuallyServes()
         try await gateway.stop()

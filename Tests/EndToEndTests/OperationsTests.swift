@@ -61,7 +61,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `too few descriptors and a rejected reload are degraded in health`() async throws {
+    @Test func `health is degraded by too few descriptors and by a rejected reload`() async throws {
         let directory = try TemporaryDirectory()
         try directory.write("limits: {audio_per_minute: 4}\n", to: "config/gateway.yaml")
         let gateway = try await GatewayProcess(["connections.max_sockets": "100000"], directory: directory, descriptors: 4096)
@@ -100,7 +100,7 @@ import Testing
         #expect(state["messages"]["in"] == 1)
         #expect(state["bytes"]["in"].integer ?? 0 > 0)
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         _ = try await gateway.line { $0["msg"] == "connection closed" && $0["code"] == 1000 }
         let after = try await gateway.operationsResponse(to: Self.get("/v1/gateway")).json()
         #expect(after["connections"]["open"] == 0)

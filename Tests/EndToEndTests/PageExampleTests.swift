@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// Runs the examples of the pages unchanged. CONTRIBUTING.md describes the directives.
+/// Runs the examples of the documentation pages unchanged. CONTRIBUTING.md describes the directives.
 ///
 /// The pages use the default ports, so one page runs at a time, and no other gateway may listen on them.
 @Suite("The examples of the pages", .serialized) struct PageExampleTests {
@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test(arguments: try pages.get())
-    func `every JSON text of a page is JSON`(page: MarkdownPage) throws {
+    func `every JSON block of a page is valid JSON`(page: MarkdownPage) throws {
         for block in page.blocks where block.language == "json" && !["output", "skip"].contains(block.instruction.name) {
             #expect(throws: Never.self, "\(page.path):\(block.line)") { for text in try JSONTexts.split(block.code) { _ = try JSON(text) } }
         }
@@ -47,7 +47,7 @@ import Testing
         let texts = try JSONTexts.split(block.code)
         for text in texts { try await client.send(text) }
         if try JSON(texts[texts.count - 1])["type"] == "bye" {
-            #expect(try await client.closed(1000) == "bye", "line \(block.line)")
+            #expect(try await client.expectClose(1000) == "bye", "line \(block.line)")
             return
         }
         try await client.send(["type": "ping", "id": "end-of-example"])
@@ -127,7 +127,7 @@ private struct PageRun {
             #expect(Self.matches(output[...], expected[...]), "\(location): \(output)")
         case ("sh", "background"):
             await stopBackground()
-            // In its own session, so that all processes that it starts can be stopped together.
+            // The command runs in its own session, so that all processes that it starts can be stopped together.
             background = try ChildProcess(
                 "/usr/bin/setsid", ["/bin/bash", "-euc", block.code], directory: directory.path, environment: environment)
             try await awaitReady(location)

@@ -3,7 +3,7 @@ import GatewayServer
 import Support
 import Testing
 
-/// The process: signals, reloads, exit codes, and its output.
+/// Signals, reloads, exit codes and output of the gateway process.
 @Suite(.bounded) struct ProcessTests {
     // MARK: Draining
 
@@ -16,7 +16,7 @@ import Testing
         #expect((1...3000).contains(goaway["deadline_ms"].integer ?? 0))
         // Clients are served until the drain deadline.
         try await client.expectServed()
-        let reason = try await client.closed(1012)
+        let reason = try await client.expectClose(1012)
         #expect(reason.hasPrefix("draining"))
         #expect(try await gateway.exit() == 0)
         #expect(gateway.process.errorLines.isEmpty)
@@ -28,7 +28,7 @@ import Testing
         gateway.signal(SIGTERM)
         _ = try await client.message("goaway")
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         #expect(try await gateway.exit() == 0)
     }
 
@@ -36,8 +36,8 @@ import Testing
         let gateway = try await GatewayProcess(["shutdown.drain": "20s"])
         let client = try await gateway.client()
         // Connected before the drain; the request is sent during it.
-        let early = try await TLSSocket.connect(port: gateway.port)
-        let inband = try await TLSSocket.connect(port: gateway.port)
+        let early = try await TestSocket.connect(port: gateway.port)
+        let inband = try await TestSocket.connect(port: gateway.port)
         let ready = HTTPRequestText("/readyz", fields: [("Host", "localhost"), ("Connection", "close")])
         #expect(try await gateway.operationsResponse(to: ready).status == 200)
         gateway.signal(SIGTERM)
@@ -50,9 +50,9 @@ import Testing
         let rejection = try await early.receiveResponse()
         #expect(rejection.status == 503)
         #expect(try rejection.json()["code"] == "draining")
-        try await WebSocketClient(inband, .upgrade("/v1/ws?errors=inband")).fails("draining", 1012)
+        try await TestWebSocket(inband, .upgrade("/v1/ws?errors=inband")).expectFatalError("draining", 1012)
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         #expect(try await gateway.exit() == 0)
     }
 
@@ -144,17 +144,17 @@ import Testing
         try install(first)
         let gateway = try await GatewayProcess(
             ["tls.certificates": "\(directory.path)/cert.pem:\(directory.path)/key.pem"], directory: directory)
-        let old = try await WebSocketClient(
-            try await TLSSocket.connect(port: gateway.port, .trusting(path: first.certificate)))
+        let old = try await TestWebSocket(
+            try await TestSocket.connect(port: gateway.port, .trusting(path: first.certificate)))
         _ = try await old.message("session")
         try install(second)
         gateway.signal(SIGHUP)
         _ = try await gateway.line("configuration reloaded")
-        let new = try await WebSocketClient(
-            try await TLSSocket.connect(port: gateway.port, .trusting(path: second.certificate)))
+        let new = try await TestWebSocket(
+            try await TestSocket.connect(port: gateway.port, .trusting(path: second.certificate)))
         _ = try await new.message("session")
         await #expect(throws: TestFailure.self) {
-            _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: first.certificate))
+            _ = try await TestSocket.connect(port: gateway.port, .trusting(path: first.certificate))
         }
         try await old.expectServed()
         try await new.expectServed()
@@ -162,7 +162,7 @@ import Testing
         try directory.write("rubbish", to: "cert.pem")
         gateway.signal(SIGHUP)
         _ = try await gateway.line("configuration not reloaded")
-        _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: second.certificate))
+        _ = try await TestSocket.connect(port: gateway.port, .trusting(path: second.certificate))
         try await gateway.stop()
     }
 
@@ -171,9 +171,9 @@ import Testing
         let other = try await TestCertificatePair(name: "voice.example")
         let gateway = try await GatewayProcess(["tls.certificates": "\(other.files),\(local.files)"])
         // SNI `localhost` selects the second certificate.
-        _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: local.certificate))
+        _ = try await TestSocket.connect(port: gateway.port, .trusting(path: local.certificate))
         await #expect(throws: TestFailure.self) {
-            _ = try await TLSSocket.connect(port: gateway.port, .trusting(path: other.certificate))
+            _ = try await TestSocket.connect(port: gateway.port, .trusting(path: other.certificate))
         }
         try await gateway.stop()
     }
@@ -205,7 +205,7 @@ import Testing
         #expect(response.1.joined().contains("ok"))
     }
 
-    // MARK: Wrong configuration
+    // MARK: Invalid configuration
 
     @Test func `an invalid configuration exits with 78, and every problem is on standard error`() async throws {
         let directory = try TemporaryDirectory()
@@ -306,7 +306,7 @@ import Testing
         try await client.send(.object(["type": .string(marker)]))
         let error = try await client.error("unsupported_type")
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         let rejected = try await gateway.response(to: .upgrade("/v1/\(token)"))
         #expect(rejected.status == 404)
         _ = try await gateway.line { $0["msg"] == "connection closed" && $0["code"] == 1000 }
@@ -341,16 +341,16 @@ import Testing
         let gateway = try await GatewayProcess(SharedGateways.withoutLimits)
         let bye = try await gateway.client()
         try await bye.send(["type": "bye"])
-        try await bye.closed(1000)
+        try await bye.expectClose(1000)
         let broken = try await gateway.client()
         try await broken.send(TestFrame(3))
-        try await broken.closed(1002)
-        let gone = try await gateway.client()
-        await gone.socket.reset()
-        let left = try await gateway.client()
-        try await left.send(.close(1001))
-        _ = try await left.next()
-        try await left.socket.ends()
+        try await broken.expectClose(1002)
+        let reset = try await gateway.client()
+        await reset.socket.reset()
+        let closing = try await gateway.client()
+        try await closing.send(.close(1001))
+        _ = try await closing.next()
+        try await closing.socket.waitForEnd()
         for code in [1000, 1002, 1006, 1001] {
             _ = try await gateway.line { $0["msg"] == "connection closed" && $0["code"].integer == code }
         }

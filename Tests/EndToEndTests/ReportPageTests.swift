@@ -82,7 +82,7 @@ import Testing
         _ = try await client.message("ack")
         _ = try await client.message("text")
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         _ = try await gateway.line("session ended")
         let ended = try JSON(try await gateway.operationsResponse(to: HTTPRequestText("/v1/sessions/\(id)/report?format=json")).body)
         times.insert(ended["session"]["started_at"].number ?? 0)

@@ -3,7 +3,7 @@ import Testing
 
 /// Sessions across lost connections, with the real executable.
 @Suite(.bounded) struct ResumeEndToEndTests {
-    private func resume(_ gateway: GatewayProcess, _ token: JSON, after last: Int? = nil) async throws -> (WebSocketClient, JSON) {
+    private func resume(_ gateway: GatewayProcess, _ token: JSON, after last: Int? = nil) async throws -> (TestWebSocket, JSON) {
         let target = "/v1/ws" + (last.map { "?last_seq=\($0)" } ?? "")
         let client = try await gateway.webSocket(.upgrade(target, adding: [("Parley-Resume", token.string ?? "")]))
         return (client, try await client.message("session"))
@@ -23,7 +23,7 @@ import Testing
             await client.socket.reset()
             (client, session) = try await resume(gateway, session["resume_token"], after: last)
             #expect(session["session_id"] == id && session["resumed"] == true && session["lost"] == false)
-            // Sent again with the same id, in case the first one was lost.
+            // The text is sent again with the same id, in case the first one was lost.
             try await client.send(["type": "text", "id": .string("m\(round)"), "text": .string("answer \(round)"), "stream": false])
             while last <= round {
                 let message = try await client.message()
@@ -44,7 +44,7 @@ import Testing
         for round in 0..<6 {
             let (next, resumed) = try await resume(gateway, session["resume_token"], after: round)
             #expect(resumed["session_id"] == session["session_id"])
-            try await client.closed(4503)
+            try await client.expectClose(4503)
             (client, session) = (next, resumed)
             try await client.send(["type": "text", "id": .string("m\(round)"), "text": "x"])
             #expect(try await client.message("ack")["duplicate"] == .null)
@@ -71,8 +71,8 @@ import Testing
         _ = try await client.message("ack")
         await client.socket.reset()
         _ = try await gateway.line { $0["msg"] == "session detached" && $0["session_id"] == session["session_id"] }
-        let stranger = try? await gateway.client(from: "127.0.0.2")
-        #expect(stranger == nil)
+        let other = try? await gateway.client(from: "127.0.0.2")
+        #expect(other == nil)
         let own = try await gateway.client()
         let (_, next) = try await resume(gateway, session["resume_token"])
         #expect(next["resumed"] == false && next["lost"] == true)

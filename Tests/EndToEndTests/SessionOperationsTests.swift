@@ -15,7 +15,7 @@ import Testing
     @Test func `sessions are listed in pages and filtered by state`() async throws {
         let gateway = try await GatewayProcess(["listen.loops": "2"])
         var ids: [String] = []
-        var clients: [WebSocketClient] = []
+        var clients: [TestWebSocket] = []
         for _ in 0..<5 {
             let client = try await gateway.webSocket()
             ids.append(try await client.message("session")["session_id"].string ?? "")
@@ -90,7 +90,7 @@ import Testing
             try await first.message("session")["session_id"].string ?? "", try await second.message("session")["session_id"].string ?? "",
         ]
         #expect(try await get(gateway, "/v1/sessions/\(ids[0])/close", method: "POST").status == 204)
-        try await first.closed(4507)
+        try await first.expectClose(4507)
         await second.socket.reset()
         _ = try await gateway.line { $0["msg"] == "session detached" && $0["session_id"].string == ids[1] }
         #expect(try await get(gateway, "/v1/sessions/\(ids[1])/close", method: "POST").status == 204)
@@ -115,7 +115,7 @@ import Testing
         }
         #expect(try isStored())
         #expect(try await get(gateway, "/v1/sessions/\(id)", method: "DELETE").status == 204)
-        try await client.closed(4507)
+        try await client.expectClose(4507)
         #expect(try !isStored())
         #expect(try await gateway.line("session erased")["session_id"].string == id)
         #expect(try await get(gateway, "/v1/sessions/\(id)").status == 404)

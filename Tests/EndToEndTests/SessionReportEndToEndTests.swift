@@ -34,7 +34,7 @@ import Testing
         try await client.send("nonsense")
         _ = try await client.message("error")
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         _ = try await gateway.line { $0["msg"] == "session ended" && $0["session_id"].string == id }
         return id
     }
@@ -74,7 +74,7 @@ import Testing
         let client = try await gateway.webSocket()
         let id = try await client.message("session")["session_id"].string ?? ""
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         _ = try await gateway.line { $0["msg"] == "session ended" }
         #expect(try await request(gateway, "/v1/sessions/\(id)").status == 404)
     }
@@ -258,12 +258,12 @@ import Testing
         #expect(try await sessions("annotate", id, "--title", "x", "--no-title").status == 64)
         result = try await sessions("close", other)
         #expect(result.status == 0)
-        try await live.closed(4507)
+        try await live.expectClose(4507)
         result = try await sessions("delete", id)
         #expect(result.status == 0)
         for arguments in [["show", id], ["delete", id], ["close", other]] {
-            let gone = try await GatewayProcess.run(["sessions"] + arguments + listenerOptions, directory: directory)
-            #expect(gone.status == 1 && gone.errorLines == ["there is no such session"], "\(arguments)")
+            let missing = try await GatewayProcess.run(["sessions"] + arguments + listenerOptions, directory: directory)
+            #expect(missing.status == 1 && missing.errorLines == ["there is no such session"], "\(arguments)")
         }
         result = try await sessions("show", "../gateway")
         #expect(result.status == 1 && result.lines.contains { $0.contains("26 letters and digits") })

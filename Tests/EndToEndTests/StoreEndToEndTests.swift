@@ -10,7 +10,7 @@ import Testing
         try await GatewayProcess(Self.stored.merging(flags) { $1 }, directory: directory)
     }
 
-    private func resume(_ gateway: GatewayProcess, _ session: JSON, after last: Int) async throws -> (WebSocketClient, JSON) {
+    private func resume(_ gateway: GatewayProcess, _ session: JSON, after last: Int) async throws -> (TestWebSocket, JSON) {
         let fields = [("Parley-Resume", session["resume_token"].string ?? "")]
         let client = try await gateway.webSocket(.upgrade("/v1/ws?last_seq=\(last)", adding: fields))
         return (client, try await client.message())
@@ -81,7 +81,7 @@ import Testing
         let client = try await gateway.webSocket()
         let session = try await client.message("session")
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
         // SIGTERM instead of SIGKILL, because the end of a session may be committed shortly after the close frame.
         gateway.signal(SIGTERM)
         #expect(try await gateway.exit() == 0)
@@ -105,7 +105,7 @@ import Testing
         let directory = try TemporaryDirectory()
         let gateway = try await start(directory, ["store.max_bytes": "300KB"])
         let large = String(repeating: "x", count: 60_000)
-        var clients: [WebSocketClient] = []
+        var clients: [TestWebSocket] = []
         // A text that doesn't fit gets no ack, and new clients are rejected.
         for _ in 0..<12 {
             let ready = try await gateway.operationsResponse(to: HTTPRequestText("/readyz"))
@@ -179,7 +179,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a full disk without a store exits with 75`() async throws {
+    @Test func `a full disk at the first startup, before the store exists, exits with 75`() async throws {
         let directory = try TemporaryDirectory()
         // The first start creates the development certificate.
         let first = try await GatewayProcess([:], directory: directory)
@@ -194,7 +194,7 @@ import Testing
         try await next.stop()
     }
 
-    @Test func `damage in the write-ahead log is a warning at startup, and the gateway serves`() async throws {
+    @Test func `damage in the write-ahead log is reported as a warning at startup, and the gateway serves`() async throws {
         let directory = try TemporaryDirectory()
         let before = try await start(directory)
         try await before.expectNextClientServed()

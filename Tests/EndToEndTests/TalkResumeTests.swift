@@ -2,7 +2,7 @@ import Foundation
 import Support
 import Testing
 
-/// `parley talk` with slow or failing gateways and networks.
+/// `parley talk` with a scripted gateway: slow or failing gateways and networks, resuming, and spoken responses.
 @Suite(.bounded) struct TalkResumeTests {
     private static let gateway = (#filePath as NSString).deletingLastPathComponent + "/Clients/scripted_gateway.py"
 
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test(arguments: [("drip", "slow"), ("thinking", "thought over")])
-    func `any received bytes extend the timeout of a response`(scene: String, text: String) async throws {
+    func `any received byte extends the timeout of a response`(scene: String, text: String) async throws {
         let result = try await play(scene, ["--text", "hello", "--timeout", "1s"])
         #expect(result.status == 0 && result.lines == [text], "\(result)")
     }
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func `an expired session is reported, and the conversation continues in a new one`() async throws {
-        let result = try await play("forgotten", ["--text", "lost", "--text", "hello"])
+        let result = try await play("expired", ["--text", "lost", "--text", "hello"])
         #expect(result.status == 5 && result.lines == ["of the new one"], "\(result)")
         #expect(result.errorLines.contains("session not resumed: expired; a new session was opened"))
         #expect(result.errorLines.contains("error: t1: lost with the previous session; send the request again"))
@@ -79,9 +79,9 @@ import Testing
         let talk = try ChildProcess(
             try GatewayProcess.executable(), ["talk", "wss://localhost:\(proxy.port)", "--insecure", "--audio", "tone.wav", "--json"],
             directory: directory.path)
-        func message(_ isMeant: @Sendable (JSON) -> Bool) async throws -> JSON {
+        func message(_ matches: @Sendable (JSON) -> Bool) async throws -> JSON {
             let found: JSON? = await talk.output.wait(timeout: .seconds(30)) { output in
-                output.lines.lazy.compactMap { try? JSON($0) }.first(where: isMeant)
+                output.lines.lazy.compactMap { try? JSON($0) }.first(where: matches)
             }
             guard let found else { throw TestFailure("message not received: \(talk.lines) \(talk.errorLines)") }
             return found
@@ -134,7 +134,7 @@ import Testing
         let none = try await play(
             "spoken", ["--speak", "--text", "a"], directory: directory, environment: ["PATH": directory.path + "/bin"])
         #expect(none.status == 2 && none.errorLines.contains { $0.contains("neither paplay nor aplay") }, "\(none)")
-        let mute = try await play("mute", ["--speak", "out.wav", "--text", "a"], directory: directory)
+        let mute = try await play("silent", ["--speak", "out.wav", "--text", "a"], directory: directory)
         #expect(mute.status == 5 && mute.lines == ["no sound"] && mute.errorLines.last?.hasPrefix("error: no audio received") == true)
         #expect(try Data(contentsOf: URL(fileURLWithPath: directory.path + "/out.wav")).count == 44)
     }
@@ -142,7 +142,7 @@ import Testing
     @Test func `the transcript goes to standard error, and the response to standard output`() async throws {
         let directory = try TemporaryDirectory()
         try TestRecording.write(seconds: 0.1, to: directory.path + "/tone.wav")
-        let result = try await play("heard", ["--audio", "tone.wav"], directory: directory)
+        let result = try await play("transcribed", ["--audio", "tone.wav"], directory: directory)
         #expect(result.status == 0 && result.lines == ["ten past nine"], "\(result)")
         #expect(result.errorLines.contains("transcript: what time is it") && result.errorLines.contains("… what"))
     }
@@ -150,12 +150,12 @@ import Testing
     @Test func `--resolve replaces the resolution of a name`() async throws {
         for resolve in ["gateway.invalid:PORT:127.0.0.1", "*:PORT:[::1],127.0.0.1"] {
             let result = try await play(
-                "mute", ["--text", "a", "--resolve", resolve], url: "ws://gateway.invalid:PORT/v1/ws")
+                "silent", ["--text", "a", "--resolve", resolve], url: "ws://gateway.invalid:PORT/v1/ws")
             #expect(result.status == 0 && result.lines == ["no sound"], "\(result)")
             #expect(result.received.first?["host"].string?.hasPrefix("gateway.invalid:") == true)
         }
         for wrong in ["gateway.invalid", "gateway.invalid:0:127.0.0.1", "gateway.invalid:1:nowhere"] {
-            #expect(try await play("mute", ["--text", "a", "--resolve", wrong]).status == 2, "\(wrong)")
+            #expect(try await play("silent", ["--text", "a", "--resolve", wrong]).status == 2, "\(wrong)")
         }
     }
 }

@@ -56,7 +56,7 @@ import Testing
         #expect(result.lines.contains { $0.hasPrefix("\(seconds) s of pcm16 at 22050 Hz, peak \(peak) dBFS, ") }, "\(result.lines)")
     }
 
-    @Test func `each failure has its exit code`() async throws {
+    @Test func `each kind of failure has its exit code`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let url = "wss://localhost:\(gateway.port)"
         #expect(try await talk(["--nonsense"]).status == 2)
@@ -79,7 +79,7 @@ import Testing
     }
 
     @Test(arguments: ["\u{4}", "\u{3}", "\u{4}\u{3}"])
-    func `control characters of a pipe are data`(character: String) async throws {
+    func `control characters in piped input are data, not commands`(character: String) async throws {
         let escaped = character.unicodeScalars.map { "\\x0\($0.value)" }.joined()
         let result = try await shell("printf 'one\\n\(escaped)\\ntwo\(escaped)\\nthree' | $talk")
         // The gateway rejects a text of control characters only; within a text they are removed.
@@ -87,14 +87,14 @@ import Testing
         #expect(result.errorLines.count == 1 && result.errorLines[0].contains("reply to t2"), "\(result)")
     }
 
-    @Test func `lines of a pipe have any length`() async throws {
+    @Test func `lines of piped input can have any length`() async throws {
         let result = try await shell("head -c 90000 /dev/zero | tr '\\0' x | $talk")
         #expect(result.status == 0 && result.lines.map(\.utf8.count) == [90_000], "\(result.errorLines)")
     }
 
     @Test(
         arguments: [
-            // With more input, with more responses, and with an input that stays open and silent.
+            // With input left, with responses left, and with an input that stays open without further lines.
             "set -o pipefail; yes hello | $talk | head -1",
             "set -o pipefail; $talk $(printf -- '--text x %.0s' {1..300}) | head -1",
             "mkfifo in; exec 3<>in; echo hello >&3; ($talk < in; echo $? > status) | head -1; exit $(cat status)",

@@ -70,7 +70,7 @@ import Testing
             let problem = try response.json()
             #expect(problem["code"] == .string(bad.code))
             #expect(problem["status"].integer == bad.status)
-            #expect(WebSocketClient.isULID(problem["correlation_id"].string))
+            #expect(TestWebSocket.isULID(problem["correlation_id"].string))
             #expect(!response.body.contains("secret"))
         }
         try await gateway.client().expectServed()
@@ -125,9 +125,9 @@ import Testing
 
     @Test func `a frame after the request in the same TLS record is served`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         let first = TestFrame(TestFrame.text, text: #"{"type":"ping","id":"early"}"#).bytes
-        let client = try await WebSocketClient(socket, .upgrade(), behind: first + first)
+        let client = try await TestWebSocket(socket, .upgrade(), followedBy: first + first)
         _ = try await client.message("session")
         #expect(try await client.message("pong")["id"] == "early")
         #expect(try await client.message("pong")["id"] == "early")
@@ -135,9 +135,9 @@ import Testing
 
     @Test func `a partial frame after the request is completed and served`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         let first = TestFrame(TestFrame.text, text: #"{"type":"ping","id":"early"}"#).bytes
-        let client = try await WebSocketClient(socket, .upgrade(), behind: Array(first.prefix(5)))
+        let client = try await TestWebSocket(socket, .upgrade(), followedBy: Array(first.prefix(5)))
         _ = try await client.message("session")
         try await socket.send(first.dropFirst(5))
         #expect(try await client.message("pong")["id"] == "early")
@@ -145,7 +145,7 @@ import Testing
 
     @Test func `a request that arrives in pieces is served`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         let bytes = HTTPRequestText.upgrade().bytes
         for start in stride(from: 0, to: bytes.count, by: 7) { try await socket.send(bytes[start..<min(start + 7, bytes.count)]) }
         #expect(try await socket.receiveResponse().status == 101)
@@ -156,7 +156,7 @@ import Testing
     ])
     func `malformed HTTP is rejected`(text: String) async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         try await socket.send(Array(text.utf8))
         let response = try await socket.receiveResponse()
         #expect(response.status == 400 || response.status == 404)
@@ -165,22 +165,22 @@ import Testing
 
     @Test func `plain HTTP on the TLS port is rejected with 400 and an explanation`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port, .none)
+        let socket = try await TestSocket.connect(port: gateway.port, .none)
         try await socket.send(HTTPRequestText.upgrade().bytes)
         let response = try await socket.receiveResponse()
         #expect(response.status == 400)
         #expect(response["content-type"] == "application/problem+json")
         #expect(try response.json()["code"] == "invalid_upgrade")
         #expect(try response.json()["detail"].string?.contains("TLS") == true)
-        try await socket.ends()
+        try await socket.waitForEnd()
         try await gateway.client().expectServed()
     }
 
     @Test func `random bytes instead of a TLS handshake close the connection`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port, .none)
+        let socket = try await TestSocket.connect(port: gateway.port, .none)
         try await socket.send([0x16, 0x03, 0x01, 0x00, 0x05] + [UInt8](repeating: 0xAA, count: 600))
-        try await socket.ends()
+        try await socket.waitForEnd()
         _ = try await gateway.line("tls handshake failed")
         try await gateway.client().expectServed()
     }
@@ -211,17 +211,17 @@ import Testing
 
     @Test func `a head over the limit is rejected before its end`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
-        let socket = try await TLSSocket.connect(port: gateway.port)
+        let socket = try await TestSocket.connect(port: gateway.port)
         try await socket.send(Array("GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nX-Pad: ".utf8) + [UInt8](repeating: 0x70, count: 16384))
         #expect(try await socket.receiveResponse().status == 431)
     }
 
-    @Test func `the preface of HTTP/2 gets 400 at once, with TLS, without TLS and from the operations listener`() async throws {
+    @Test func `the HTTP/2 preface is rejected with 400 at once, with TLS, without TLS and by the operations listener`() async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0]
         let sockets = [
-            try await TLSSocket.connect(port: gateway.port), try await TLSSocket.connect(port: gateway.port, .none),
-            try await TLSSocket.connect(port: gateway.operationsPort, .none),
+            try await TestSocket.connect(port: gateway.port), try await TestSocket.connect(port: gateway.port, .none),
+            try await TestSocket.connect(port: gateway.operationsPort, .none),
         ]
         for socket in sockets {
             try await socket.send(preface)
@@ -232,7 +232,7 @@ import Testing
     }
 
     @Test(arguments: ["/livez", "/readyz", "/health"])
-    func `health responds on both listeners`(path: String) async throws {
+    func `health checks get responses from both listeners`(path: String) async throws {
         let gateway = try await SharedGateways.withoutLimits()
         let front = try await gateway.response(to: HTTPRequestText(path))
         let back = try await gateway.operationsResponse(
@@ -251,7 +251,7 @@ import Testing
 
     // MARK: Origins
 
-    @Test func `an origin that isn't allowed is rejected; allowed origins and requests without Origin pass`() async throws {
+    @Test func `only allowed origins and requests without Origin are accepted`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["http.allowed_origins": "https://app.example,http://localhost:3000"])
         for origin in ["https://app.example", "http://localhost:3000"] {
             try await gateway.client(.upgrade(adding: [("Origin", origin)])).expectServed()
@@ -294,12 +294,12 @@ import Testing
 
     // MARK: In-band
 
-    @Test func `with errors=inband a rejection is an error message and a close code`() async throws {
+    @Test func `with errors=inband a rejection is an error message followed by a close frame`() async throws {
         let gateway = try await SharedGateways.withoutLimits(["http.allowed_origins": "https://app.example"])
         let client = try await gateway.webSocket(.upgrade("/v1/ws?errors=inband", adding: [("Origin", "https://evil.example")]))
-        try await client.fails("origin_denied", 4500)
+        try await client.expectFatalError("origin_denied", 4500)
         let second = try await gateway.webSocket(.upgrade("/v1/ws?errors=inband&token=abc", adding: [("Origin", "https://app.example")]))
-        try await second.fails("unauthorized", 4500)
+        try await second.expectFatalError("unauthorized", 4500)
         try await gateway.client().expectServed()
     }
 

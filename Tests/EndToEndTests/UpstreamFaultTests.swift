@@ -39,7 +39,7 @@ import Testing
     ]
 
     @Test(arguments: UpstreamGateway.kinds, cases)
-    func `each fault has its error, and the next message works`(kind: String, fault: Case) async throws {
+    func `each fault has its error, and the next request is served`(kind: String, fault: Case) async throws {
         let gateway = try await UpstreamGateway.shared()
         let client = try await gateway.client()
         let response = try await client.ask("\(fault.fault) one two three", of: kind, id: "m1")
@@ -48,7 +48,7 @@ import Testing
             #expect(response.error["retry_after_ms"] == 2000)
         }
         #expect(response.last["done"] == true)
-        // Without request ids on the wire, surplus output may only be detected by the next request, which may then fail.
+        // Without request ids on the wire, surplus output may be detected only by the next request, which may then fail.
         let affectsNext =
             kind == "process" && fault.fault == "twice" || (kind == "http" || kind == "openai") && ["twice", "other"].contains(fault.fault)
         if affectsNext { _ = try await client.ask("may fail", of: kind, id: "m1b") }
@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test(arguments: ["websocket", "vosk", "http", "openai", "process"])
-    func `an unreachable upstream opens the breaker, and errors have its remaining time`(kind: String) async throws {
+    func `an unreachable upstream opens the breaker, and errors have its remaining time in retry_after_ms`(kind: String) async throws {
         let address = kind == "http" || kind == "openai" ? "http://127.0.0.1:1/" : "ws://127.0.0.1:1/"
         var flags = [
             "upstreams.a.kind": kind, "upstreams.a.retries": "0", "upstreams.a.breaker_failures": "2", "upstreams.a.breaker_open": "30s",
@@ -123,9 +123,9 @@ import Testing
         let health = try await gateway.operationsResponse(to: HTTPRequestText("/health"))
         #expect(health.status == 200)
         #expect(health.body.contains(#""upstreams":[{"name":"a","state":"unavailable"}]"#))
-        let figures = try JSON(
+        let counters = try JSON(
             try await gateway.operationsResponse(to: HTTPRequestText("/v1/gateway")).body)
-        let upstream = figures["upstreams"][0]
+        let upstream = counters["upstreams"][0]
         #expect(upstream["failed"] == 3 && upstream["active"] == 0 && upstream["waiting"] == 0)
         #expect(upstream["endpoints"][0]["breaker"] == "open" && upstream["endpoints"][0]["outstanding"] == 0)
         // A reset and a reload each close the breaker.
@@ -227,7 +227,7 @@ import Testing
             ].merging(more) { $1 })
     }
 
-    @Test func `a process is started on demand, reused, replaced at max_requests, and closed when idle`() async throws {
+    @Test func `a process is started on demand, reused, replaced at max_requests, and stopped when idle`() async throws {
         let gateway = try await processGateway(["upstreams.a.max_requests": "3", "upstreams.a.idle_close": "1s"])
         #expect(Self.children(of: gateway).isEmpty)
         let client = try await gateway.client()

@@ -19,11 +19,11 @@ enum UpstreamGateway {
             "upstreams.vosk.kind": "vosk", "upstreams.vosk.urls": "ws://127.0.0.1:\(vosk)",
             "upstreams.process.kind": "process",
             "upstreams.process.command": "\(try Python.path()),-B,\(Python.repository)/Tests/Upstreams/faulty_process.py",
-            "upstreams.ears.kind": "openai", "upstreams.ears.task": "transcription", "upstreams.ears.urls": "http://127.0.0.1:\(chat)/v1",
+            "upstreams.stt.kind": "openai", "upstreams.stt.task": "transcription", "upstreams.stt.urls": "http://127.0.0.1:\(chat)/v1",
             "upstreams.voice.kind": "openai", "upstreams.voice.task": "speech", "upstreams.voice.urls": "http://127.0.0.1:\(chat)/v1",
-            "routes.chain.meta": "to=chain", "routes.chain.upstreams": "ears,openai,voice", "routes.chain.collect_max_bytes": "64KB",
+            "routes.chain.meta": "to=chain", "routes.chain.upstreams": "stt,openai,voice", "routes.chain.collect_max_bytes": "64KB",
         ]
-        for name in ["websocket", "http", "openai", "vosk", "process", "ears", "voice"] {
+        for name in ["websocket", "http", "openai", "vosk", "process", "stt", "voice"] {
             flags["routes.\(name).meta"] = "to=\(name)"
             flags["routes.\(name).upstreams"] = name
             // Faults of other tests must not open the breaker.
@@ -31,7 +31,7 @@ enum UpstreamGateway {
             flags["upstreams.\(name).breaker_rate"] = "0"
             // Surplus output of a process fails the next request, which a retry sends to another process.
             flags["upstreams.\(name).retries"] = name == "process" ? "2" : "0"
-            // Starting Python takes long while many tests run.
+            // Python starts slowly while many tests run.
             flags["upstreams.\(name).first_byte_timeout"] = name == "process" ? "4s" : "1s"
             flags["upstreams.\(name).between_bytes_timeout"] = "1s"
             flags["upstreams.\(name).max_answer_bytes"] = "2MB"
@@ -56,7 +56,7 @@ struct CollectedResponse {
     var error: JSON { last["error"] }
 }
 
-extension WebSocketClient {
+extension TestWebSocket {
     /// Sends a text, and returns the response.
     func ask(_ text: String, of upstream: String, id: String, stream: Bool = true, meta: [String: JSON] = [:]) async throws
         -> CollectedResponse
@@ -65,7 +65,7 @@ extension WebSocketClient {
             "type": "text", "id": .string(id), "text": .string(text), "stream": .bool(stream),
             "meta": .object(meta.merging(["to": .string(upstream)]) { first, _ in first }),
         ])
-        return try await answer(to: id)
+        return try await collectResponse(to: id)
     }
 
     /// Sends silence in chunks of the given sizes in bytes, and returns the response.
@@ -80,11 +80,11 @@ extension WebSocketClient {
         try await send(.object(opening))
         for chunk in chunks { try await send(binary: [UInt8](repeating: 0, count: chunk)) }
         try await send(["type": "audio", "id": .string(id), "final": true])
-        return try await answer(to: id)
+        return try await collectResponse(to: id)
     }
 
-    /// Reads messages until the request is done.
-    func answer(to id: String) async throws -> CollectedResponse {
+    /// Reads messages until the request is done, and returns those of its response.
+    func collectResponse(to id: String) async throws -> CollectedResponse {
         var response = CollectedResponse()
         while true {
             switch try await next() {
@@ -93,7 +93,7 @@ extension WebSocketClient {
                 if message["type"] == "ack" { continue }
                 guard message["reply_to"].string == id || message["error"]["reply_to"].string == id else { continue }
                 response.messages.append(message)
-                // Endless responses are kept in part.
+                // Only the last messages of an endless response are kept.
                 if response.messages.count > 1000 { response.messages.removeFirst(900) }
                 if message["done"] == true || message["error"]["code"].string != nil { return response }
             case .binary(let bytes): response.audioBytes += bytes.count

@@ -18,13 +18,13 @@ import Testing
         if kind == "openai" { #expect(response.last["usage"]["output_tokens"].integer == 4) }
     }
 
-    @Test(arguments: ["websocket", "http", "process", "ears", "vosk"])
+    @Test(arguments: ["websocket", "http", "process", "stt", "vosk"])
     func `audio reaches each kind, streamed or as a recording`(kind: String) async throws {
         let client = try await UpstreamGateway.shared().client()
         let response = try await client.say([640, 320, 40_000], to: kind, id: "u1")
         let transcripts = response.messages.filter { $0["type"] == "transcript" && $0["final"] == true }
         // An uploaded recording includes the WAV header.
-        #expect(transcripts.last?["text"] == (kind == "ears" ? "41004 bytes" : "40960 bytes"))
+        #expect(transcripts.last?["text"] == (kind == "stt" ? "41004 bytes" : "40960 bytes"))
         #expect(response.last["done"] == true)
         if kind == "vosk" {
             #expect(response.messages.contains { $0["final"] == false })
@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test(
-        arguments: [("ears", "64000 bytes"), ("websocket", "64000 bytes"), ("http", "64000 bytes"), ("vosk", nil)] as [(String, String?)])
+        arguments: [("stt", "64000 bytes"), ("websocket", "64000 bytes"), ("http", "64000 bytes"), ("vosk", nil)] as [(String, String?)])
     func `a recording in an MP4 container reaches each kind that accepts containers`(kind: String, text: String?) async throws {
         let client = try await UpstreamGateway.shared().client()
         try await client.send([
@@ -44,7 +44,7 @@ import Testing
         for _ in 0..<4 { try await client.send(binary: [UInt8](repeating: 0x21, count: 16_000)) }
         try await client.send(binary: [])
         try await client.send(["type": "audio", "id": "u1", "final": true])
-        let response = try await client.answer(to: "u1")
+        let response = try await client.collectResponse(to: "u1")
         if let text {
             #expect(response.messages.last { $0["type"] == "transcript" }?["text"] == .string(text), "\(response.last)")
         } else {
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func `audio of an upstream's own is delivered`() async throws {
+    @Test func `audio that an upstream returns is delivered`() async throws {
         let client = try await UpstreamGateway.shared().client()
         for kind in ["websocket", "process"] {
             let response = try await client.say([3200], to: kind, id: "u-\(kind)", meta: ["echo": "audio"])
@@ -71,7 +71,7 @@ import Testing
         #expect(response.text == "32044 BYTES")
         let opening = try #require(response.messages.first { $0["type"] == "audio" })
         #expect(opening["format"] == ["codec": "pcm16", "rate": 22_050, "channels": 1])
-        // The double returns a fifth of a second of audio per word.
+        // The double returns 0.2 s of audio per word.
         #expect(response.audioBytes == 2 * 4410 * 2)
         #expect(response.last["type"] == "audio" && response.last["final"] == true && response.last["done"] == true)
         #expect(response.messages.filter { $0["done"] == true }.count == 1)
@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test(arguments: ["json", "text", "verbose_json"])
-    func `a transcript of any format is trimmed, and an empty one skips the model`(form: String) async throws {
+    func `a transcript of any format is trimmed, and an empty transcript skips the respond stage`(form: String) async throws {
         let client = try await UpstreamGateway.shared().client()
         let spoken = try await client.say(
             [3200], to: "chain", id: "u1", meta: ["prompt": .string("hear \(form) \u{3000}hello there\u{A0}")])
@@ -130,7 +130,7 @@ import Testing
         #expect(try await client.ask(text, of: kind, id: "m1").text.hasSuffix("Grüße 世界"))
     }
 
-    @Test func `deltas are coalesced for delivery coalesce`() async throws {
+    @Test func `deltas are coalesced for the duration of delivery coalesce`() async throws {
         let gateway = try await UpstreamGateway.shared(["delivery.coalesce": "100ms"])
         let client = try await gateway.client()
         let response = try await client.ask("stream 500", of: "websocket", id: "m1")
@@ -179,7 +179,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a disconnect doesn't cancel: the response waits for the resume, on any event loop`() async throws {
+    @Test func `a disconnect doesn't cancel a request, and the response is delivered after the resume, on any event loop`() async throws {
         let gateway = try await UpstreamGateway.shared(["listen.loops": "2"])
         var client = try await gateway.webSocket()
         var session = try await client.message("session")
@@ -192,7 +192,7 @@ import Testing
             client = try await gateway.webSocket(.upgrade(target, adding: [("Parley-Resume", session["resume_token"].string ?? "")]))
             session = try await client.message("session")
             #expect(session["resumed"] == true && session["lost"] == false)
-            let response = try await client.answer(to: "m\(round)")
+            let response = try await client.collectResponse(to: "m\(round)")
             #expect(response.text == "SLOW 200 BACK")
             let last = response.last["seq"].integer ?? 0
             try await client.send(["type": "ack", "seq": .number(Double(last))])
@@ -200,25 +200,25 @@ import Testing
         }
     }
 
-    @Test func `requests are cancelled when a session expires, ends or the drain ends`() async throws {
+    @Test func `requests are cancelled when their session expires or ends, and at the drain deadline`() async throws {
         let double = try await UpstreamDouble("websocket")
         let gateway = try await GatewayProcess([
             "sessions.resume_window": "500ms", "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(double.port)",
             "routes.a.upstreams": "a",
         ])
-        let left = try await gateway.client()
-        try await left.send(["type": "text", "id": "left", "text": "hang"])
-        _ = try await left.message("ack")
-        try await double.event("request", id: "left")
-        await left.socket.reset()
-        try await double.event("cancelled", id: "left")
+        let detached = try await gateway.client()
+        try await detached.send(["type": "text", "id": "detached", "text": "hang"])
+        _ = try await detached.message("ack")
+        try await double.event("request", id: "detached")
+        await detached.socket.reset()
+        try await double.event("cancelled", id: "detached")
         // After `bye` there is no resume window.
-        let gone = try await gateway.client()
-        try await gone.send(["type": "text", "id": "gone", "text": "hang"])
-        _ = try await gone.message("ack")
-        try await double.event("request", id: "gone")
-        try await gone.send(["type": "bye"])
-        try await double.event("cancelled", id: "gone")
+        let ended = try await gateway.client()
+        try await ended.send(["type": "text", "id": "ended", "text": "hang"])
+        _ = try await ended.message("ack")
+        try await double.event("request", id: "ended")
+        try await ended.send(["type": "bye"])
+        try await double.event("cancelled", id: "ended")
         // At the drain deadline all requests are cancelled.
         let last = try await gateway.client()
         try await last.send(["type": "text", "id": "last", "text": "hang"])
@@ -260,12 +260,12 @@ import Testing
         for client in clients.prefix(2) {
             try await client.send(["type": "text", "id": "own", "text": .string(text), "meta": ["dedupe_key": "k"]])
         }
-        for client in clients.prefix(2) { #expect(try await client.answer(to: "own").text == text.uppercased()) }
+        for client in clients.prefix(2) { #expect(try await client.collectResponse(to: "own").text == text.uppercased()) }
         #expect(try double.events.filter { $0["event"] == "request" }.count == 3)
         try await gateway.stop()
     }
 
-    @Test func `the model receives the history of the session only`() async throws {
+    @Test func `the model receives only the history of the request's session`() async throws {
         let directory = try TemporaryDirectory()
         let chat = try ChildProcess(
             try Python.path(), ["-B", Python.repository + "/deploy/examples/chat.py", "--port", "0"], directory: directory.path)
@@ -313,7 +313,7 @@ import Testing
         _ = try await client.message("ack")
         try directory.write("upstreams: {}\nroutes: {}\n", to: "config/gateway.yaml")
         gateway.signal(SIGHUP)
-        #expect(try await client.answer(to: "m3").text == "SLOW 300 ON")
+        #expect(try await client.collectResponse(to: "m3").text == "SLOW 300 ON")
         #expect(try await client.ask("hello", of: "", id: "m4").text == "hello")
         try await gateway.stop()
     }

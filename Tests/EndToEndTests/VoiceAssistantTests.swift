@@ -26,8 +26,8 @@ import Testing
         let directory = try TemporaryDirectory()
         let question = "what is your name"
         let response = try await ask(question, arguments, into: directory)
-        let recognised = Self.words(response["transcript"].string ?? "").intersection(Self.words(question))
-        #expect(recognised.count * 2 >= Self.words(question).count, "\(response)")
+        let transcribed = Self.words(response["transcript"].string ?? "").intersection(Self.words(question))
+        #expect(transcribed.count * 2 >= Self.words(question).count, "\(response)")
         let text = try #require(response["answer"].string)
         #expect(!text.isEmpty)
         // Speech takes about a third of a second per word; the bounds are wide.

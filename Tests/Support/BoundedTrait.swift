@@ -17,7 +17,7 @@ package struct BoundedTrait: SuiteTrait, TestTrait, TestScoping {
 
     private static let permits = Permits(4)
 
-    /// A semaphore: at most `count` permits are held at a time, and waiters get theirs in order.
+    /// A semaphore: at most `count` permits are held at a time, and waiters acquire them in order.
     private final class Permits: Sendable {
         private struct State {
             var free: Int

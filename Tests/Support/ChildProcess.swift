@@ -107,7 +107,7 @@ package final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, error, 2)
-        // A child that inherited another test's pipe would keep it open, and its reader would wait for end of file for ever.
+        // A child that inherited another test's pipe would keep it open, and its reader would never see the end of file.
         for descriptor in 3..<1024 as Range<Int32> { posix_spawn_file_actions_addclose(&actions, descriptor) }
         // The child doesn't inherit the tests' signal mask and ignored signals.
         var attributes = posix_spawnattr_t()

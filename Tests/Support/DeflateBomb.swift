@@ -1,7 +1,7 @@
 /// A DEFLATE stream (RFC 1951) that inflates to about a thousand times its size.
 package enum DeflateBomb {
-    /// Returns a stream that inflates to at least `count` spaces: one literal, then matches of 258 bytes at distance 1, in fixed codes. As
-    /// permessage-deflate requires (RFC 7692 §7.2.1), the last four bytes of the final empty block are missing.
+    /// Returns a stream that inflates to at least `count` spaces: a literal and matches of 258 bytes at distance 1, in fixed codes. The
+    /// last four bytes of the empty stored block at the end are removed, as permessage-deflate requires (RFC 7692 §7.2.1).
     package static func bytes(count: Int) -> [UInt8] {
         var bits = BitWriter()
         // BFINAL 0, BTYPE 01 (fixed codes).

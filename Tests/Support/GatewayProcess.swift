@@ -1,6 +1,6 @@
 import Foundation
 
-/// A process of the real executable that serves on ports chosen by the kernel, in a directory of its own.
+/// A gateway process of the real executable, with its own working directory, and ports chosen by the kernel.
 package final class GatewayProcess: Sendable {
     package let process: ChildProcess
     package let directory: TemporaryDirectory
@@ -15,7 +15,7 @@ package final class GatewayProcess: Sendable {
     ///   - flags: configuration keys and their values, such as `["connections.max": "2"]`
     ///   - directory: the working directory, which may contain `config/`; nil for an empty one
     ///   - descriptors: the limit on open file descriptors; nil for the tests' own limit
-    ///   - fileBytes: the limit on the size of each file that it writes, which simulates a full disk until ``liftFileSizeLimit()``
+    ///   - fileBytes: the limit on the size of each file that the process writes, which simulates a full disk until ``liftFileSizeLimit()``
     package init(
         _ flags: [String: String] = [:], directory: TemporaryDirectory? = nil, environment: [String: String] = [:], descriptors: Int? = nil,
         fileBytes: Int? = nil
@@ -36,7 +36,7 @@ package final class GatewayProcess: Sendable {
         self.operationsPort = operationsPort
     }
 
-    /// The arguments for a gateway under test: the flags that all of them share, overridden by `flags`.
+    /// Returns the arguments of a gateway under test: default flags, overridden by `flags`.
     package static func arguments(_ flags: [String: String]) -> [String] {
         let defaults = ["listen.address": "127.0.0.1:0", "operations.address": "127.0.0.1:0", "logging.format": "json"]
         return defaults.merging(flags) { $1 }.sorted { $0.key < $1.key }.flatMap { ["--\($0.key)", $0.value] }
@@ -54,7 +54,7 @@ package final class GatewayProcess: Sendable {
         guard result.status == 0 else { throw TestFailure("prlimit: \(result.errorLines)") }
     }
 
-    /// The path of the executable: `PARLEY_EXECUTABLE`, or `parley` in the directory of the running tests.
+    /// Returns the path of the executable: `PARLEY_EXECUTABLE`, or `parley` in the directory of the running tests.
     package static func executable() throws -> String {
         if let path = ProcessInfo.processInfo.environment["PARLEY_EXECUTABLE"] { return path }
         let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
@@ -74,9 +74,9 @@ package final class GatewayProcess: Sendable {
 
     // MARK: Log
 
-    /// The log so far.
+    /// Returns the log so far.
     ///
-    /// - Throws: when a line isn't JSON.
+    /// - Throws: ``TestFailure`` if a line isn't JSON
     package func log() throws -> [JSON] { try process.lines.map { try JSON($0) } }
 
     /// Returns the first matching line of the log; waits for it if necessary.

@@ -9,7 +9,7 @@ package enum JSON: Sendable, Equatable {
     case array([JSON])
     case object([String: JSON])
 
-    /// - Throws: when the text isn't JSON.
+    /// - Throws: ``TestFailure`` if the text isn't JSON
     package init(_ text: String) throws {
         do {
             self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8))

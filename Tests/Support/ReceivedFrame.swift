@@ -22,7 +22,7 @@ package struct ReceivedFrame: Equatable {
     /// The code of a close frame; nil for any other frame, and for a close frame without one.
     package var closeCode: UInt16? { opcode == TestFrame.close && payload.count >= 2 ? UInt16(payload[0]) << 8 | UInt16(payload[1]) : nil }
 
-    /// Parses the frame at the beginning of a buffer. Returns nil and consumes nothing when the frame is incomplete.
+    /// Parses the frame at the beginning of a buffer. Returns nil and consumes nothing if the frame is incomplete.
     package init?(from buffer: inout ByteBuffer) throws {
         guard let counts = try Self.counts(in: buffer.readableBytesView), buffer.readableBytes >= counts.header + counts.payload,
             let header = buffer.readBytes(length: counts.header), let payload = buffer.readBytes(length: counts.payload)
@@ -30,7 +30,7 @@ package struct ReceivedFrame: Equatable {
         self.init(first: header[0], payload: payload)
     }
 
-    /// Returns the sizes of the first frame's header and payload in bytes; nil when the header is incomplete.
+    /// Returns the sizes of the first frame's header and payload in bytes; nil if the header is incomplete.
     package static func counts(in bytes: some RandomAccessCollection<UInt8>) throws -> (header: Int, payload: Int)? {
         let start = Array(bytes.prefix(10))
         guard start.count >= 2 else { return nil }

@@ -5,7 +5,7 @@ package import GatewayTLS
 package final class TestCertificates: Sendable {
     package enum Kind: Sendable {
         case p256
-        /// 2048 bits. Generating a key takes a moment, so all tests of a process share one.
+        /// RSA with 2048 bits. Generating a key is slow, so all tests of a process share one.
         case rsa
     }
 

@@ -1,4 +1,4 @@
-/// A test server of `Tests/Upstreams`; each request selects its behaviour, correct or faulty.
+/// A test server of `Tests/Upstreams`. Each request selects correct or faulty behavior.
 package final class UpstreamDouble: Sendable {
     package let process: ChildProcess
     package let port: Int

@@ -2,15 +2,15 @@
 import asyncio
 import json
 
-from answers import EchoAnswer, MessageAnswer, pieces_of
+from responses import EchoResponse, MessageResponse, pieces_of
 from events import Exchange, Malformed
 from faults import Fault, Out
 
-LARGEST_AUDIO = 64 << 20
+MAX_AUDIO_BYTES = 64 << 20
 
 
 class MessageOut(Out):
-    """The output for one request's messages. `stranger` returns the number of another request."""
+    """The output for one request's messages. `other_number` returns the number of another request."""
 
     def __init__(self, wire, call):
         super().__init__(wire)
@@ -22,22 +22,22 @@ class MessageOut(Out):
             unit = json.dumps(unit, ensure_ascii=False)
         return unit.encode(errors="replace") if isinstance(unit, str) else unit
 
-    def stranger(self, request):
+    def other_number(self, request):
         raise NotImplementedError
 
     async def gate(self):
         await self.call.flowing.wait()
 
-    async def error(self, answer, fault):
-        await self.send([answer.error()])
+    async def error(self, response, fault):
+        await self.send([response.error()])
 
-    async def other(self, answer, fault):
-        answer.request = self.number = self.stranger(self.number)
-        await self.ok(answer, fault)
+    async def other(self, response, fault):
+        response.request = self.number = self.other_number(self.number)
+        await self.ok(response, fault)
 
-    async def anonymous(self, answer, fault):
-        answer.request = None
-        await self.ok(answer, fault)
+    async def anonymous(self, response, fault):
+        response.request = None
+        await self.ok(response, fault)
 
 
 class Call:
@@ -51,7 +51,7 @@ class Call:
         self.audio = audio
         self.size = 0
         self.chunks = []
-        self.answering = None
+        self.responding = None
         self.flowing = asyncio.Event()
         self.flowing.set()
 
@@ -118,14 +118,14 @@ class Conversation:
             raise Malformed("the text isn't a string")
         call = self.open(message, text)
         pieces = pieces_of(text) if message.get("stream") is not False else [text.upper()]
-        self.answer(call, MessageAnswer("text", pieces, call.number))
+        self.respond(call, MessageResponse("text", pieces, call.number))
 
     def audio(self, message):
         number = self.number(message)
         if message.get("final") is True:
             call = self.find(number)
-            if call and not call.answering:
-                self.answer_audio(call)
+            if call and not call.responding:
+                self.respond_to_audio(call)
             return
         meta = message.get("meta") or {}
         if not isinstance(meta, dict) or not isinstance(message.get("format"), dict):
@@ -135,29 +135,29 @@ class Conversation:
     def chunk(self, number, data):
         """Handles audio bytes."""
         call = self.find(number)
-        if not call or call.answering:
+        if not call or call.responding:
             return
         if call.audio is None:
             raise Malformed(f"request {number} isn't audio")
         call.size += len(data)
-        if call.audio["echo"] and call.size <= LARGEST_AUDIO:
+        if call.audio["echo"] and call.size <= MAX_AUDIO_BYTES:
             call.chunks.append(bytes(data))
         if call.fault.early:
-            self.answer_audio(call)
+            self.respond_to_audio(call)
 
-    def answer_audio(self, call):
+    def respond_to_audio(self, call):
         if call.audio is None:
             raise Malformed(f"request {call.number} isn't audio")
         if call.audio["echo"]:
-            self.answer(call, EchoAnswer(call.chunks, call.number, call.audio["format"]))
+            self.respond(call, EchoResponse(call.chunks, call.number, call.audio["format"]))
         else:
-            self.answer(call, MessageAnswer("transcript", [f"{call.size} bytes"], call.number))
+            self.respond(call, MessageResponse("transcript", [f"{call.size} bytes"], call.number))
 
-    def answer(self, call, answer):
-        call.answering = call.exchange.start(self.make_out(self.wire, call).perform, answer, call.fault)
-        call.answering.add_done_callback(lambda task: self.forget(call))
+    def respond(self, call, response):
+        call.responding = call.exchange.start(self.make_out(self.wire, call).perform, response, call.fault)
+        call.responding.add_done_callback(lambda task: self.remove(call))
 
-    def forget(self, call):
+    def remove(self, call):
         if self.calls.get(call.number) is call:
             del self.calls[call.number]
 
@@ -182,7 +182,7 @@ class Conversation:
         """Cancels all calls after the connection has ended."""
         for call in list(self.calls.values()):
             call.exchange.cancel()
-        tasks = [call.answering for call in self.calls.values() if call.answering]
+        tasks = [call.responding for call in self.calls.values() if call.responding]
         self.calls.clear()
         if tasks:
             await asyncio.wait(tasks)

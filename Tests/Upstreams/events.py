@@ -67,17 +67,17 @@ class Exchange:
         self.task = None
         self.loop = asyncio.get_running_loop()
         self.begin = self.loop.time()
-        self.over = False
+        self.is_finished = False
         wire.events.emit("request", **fields, fault=fault.name, connection=wire.number)
 
-    def start(self, answering, *arguments):
+    def start(self, respond, *arguments):
         """Responds in a task, which emits the outcome and raises only its own cancellation."""
-        self.task = asyncio.create_task(self.run(answering, *arguments))
+        self.task = asyncio.create_task(self.run(respond, *arguments))
         return self.task
 
-    async def run(self, answering, *arguments):
+    async def run(self, respond, *arguments):
         try:
-            await answering(*arguments)
+            await respond(*arguments)
             self.finish("completed")
         except Broken:
             self.finish("broken")
@@ -92,10 +92,10 @@ class Exchange:
             self.wire.abort()
 
     def finish(self, outcome):
-        if self.over:
+        if self.is_finished:
             return
-        self.over = True
-        if outcome == "cancelled" and self.wire.ours:
+        self.is_finished = True
+        if outcome == "cancelled" and self.wire.closed_by_fault:
             outcome = "broken"
         after = None if outcome == "completed" else round((self.loop.time() - self.begin) * 1000)
         self.wire.events.emit(outcome, **self.fields, after_ms=after)

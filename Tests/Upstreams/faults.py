@@ -90,8 +90,8 @@ class Out:
         self.wire = wire
         self.pace = None
 
-    async def perform(self, answer, fault):
-        await getattr(self, fault.name.replace("-", "_"), self.ok)(answer, fault)
+    async def perform(self, response, fault):
+        await getattr(self, fault.name.replace("-", "_"), self.ok)(response, fault)
 
     # Defined by protocols.
 
@@ -112,10 +112,10 @@ class Out:
     async def end(self):
         """Writes the data after the last unit."""
 
-    async def part(self, answer, half=False):
+    async def part(self, response, half=False):
         """Sends one piece, or half of them, without the closing."""
-        count = max(1, len(answer.pieces) // 2) if half else 1
-        await self.send(answer.cut(answer.pieces[:count]))
+        count = max(1, len(response.pieces) // 2) if half else 1
+        await self.send(response.cut(response.pieces[:count]))
 
     async def shut(self):
         """Closes the connection cleanly and raises Broken."""
@@ -125,13 +125,13 @@ class Out:
         """Closes the connection as a crash would and raises Broken."""
         raise NotImplementedError
 
-    def marked_unit(self, answer):
+    def marked_unit(self, response):
         """The unit that contains MARK."""
-        return answer.marked()
+        return response.marked()
 
-    def around(self, answer):
+    def around(self, response):
         """The units before and after the marked one."""
-        return answer.opening(), answer.closing()
+        return response.opening(), response.closing()
 
     # Writing units.
 
@@ -162,37 +162,37 @@ class Out:
 
     # The faults.
 
-    async def ok(self, answer, fault):
-        await self.send(answer.units(answer.pieces))
+    async def ok(self, response, fault):
+        await self.send(response.units(response.pieces))
         await self.end()
 
-    async def hang(self, answer, fault):
+    async def hang(self, response, fault):
         await asyncio.get_running_loop().create_future()
 
-    async def stall(self, answer, fault):
-        await self.part(answer)
-        await self.hang(answer, fault)
+    async def stall(self, response, fault):
+        await self.part(response)
+        await self.hang(response, fault)
 
-    async def die(self, answer, fault):
-        await self.part(answer)
+    async def die(self, response, fault):
+        await self.part(response)
         await self.kill()
 
-    async def close(self, answer, fault):
-        await self.part(answer, half=True)
+    async def close(self, response, fault):
+        await self.part(response, half=True)
         await self.shut()
 
-    async def rubbish_json(self, answer, fault):
+    async def rubbish_json(self, response, fault):
         await self.raw(NO_JSON, self.payload(NO_JSON))
         await self.end()
 
-    async def rubbish_field(self, answer, fault):
-        unit = self.marked_unit(answer)
+    async def rubbish_field(self, response, fault):
+        unit = self.marked_unit(response)
         await self.raw(unit, self.payload(unit).replace(b'"' + MARK.encode() + b'"', b"12345"))
         await self.end()
 
-    async def endless(self, answer, fault, rude=False):
-        await self.send(answer.opening())
-        unit = answer.more(fault.number)
+    async def endless(self, response, fault, rude=False):
+        await self.send(response.opening())
+        unit = response.more(fault.number)
         piece = self.framed(unit, self.payload(unit))
         block = piece * max(1, 4 * BATCH // len(piece))
         while True:
@@ -200,13 +200,13 @@ class Out:
                 await self.gate()
             await self.wire.write(block)
 
-    async def endless_rude(self, answer, fault):
-        await self.endless(answer, fault, rude=True)
+    async def endless_rude(self, response, fault):
+        await self.endless(response, fault, rude=True)
 
-    async def huge(self, answer, fault):
-        opening, closing = self.around(answer)
+    async def huge(self, response, fault):
+        opening, closing = self.around(response)
         await self.send(opening)
-        unit = self.marked_unit(answer)
+        unit = self.marked_unit(response)
         before, after = self.payload(unit).split(MARK.encode())
         head = self.head(unit, len(before) + fault.number + len(after))
         filler = b"\0" if isinstance(unit, bytes) else b"x"
@@ -214,24 +214,24 @@ class Out:
         await self.send(closing)
         await self.end()
 
-    async def twice(self, answer, fault):
-        await self.send(answer.units(answer.pieces))
-        await self.send(answer.units(answer.pieces))
+    async def twice(self, response, fault):
+        await self.send(response.units(response.pieces))
+        await self.send(response.units(response.pieces))
         await self.end()
 
-    async def slow(self, answer, fault):
+    async def slow(self, response, fault):
         await asyncio.sleep(fault.number / 1000)
-        await self.ok(answer, fault)
+        await self.ok(response, fault)
 
-    async def trickle(self, answer, fault):
+    async def trickle(self, response, fault):
         self.pace = fault.number / 1000
-        await self.ok(answer, fault)
+        await self.ok(response, fault)
 
-    async def stream(self, answer, fault):
-        answer.pieces = answer.numbered(fault.number)
-        await self.ok(answer, fault)
+    async def stream(self, response, fault):
+        response.pieces = response.numbered(fault.number)
+        await self.ok(response, fault)
 
-    async def status(self, answer, fault):
-        if status := answer.status():
+    async def status(self, response, fault):
+        if status := response.status():
             await self.send([status])
-        await self.ok(answer, fault)
+        await self.ok(response, fault)

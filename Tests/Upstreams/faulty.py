@@ -9,7 +9,7 @@ It listens on 127.0.0.1, prints {"ready":true,"port":N}, and then a line of JSON
   gateway closed or cancelled before), broken (the fault itself closed the connection during the response), failed (a
   bug in this server);
 - paused, resumed, status: messages from the gateway;
-- malformed, refused: protocol violations of the gateway.
+- malformed, rejected: protocol violations of the gateway.
 It exits at the end of its standard input, unless --stay is given. The faults are in faults.py; --fault is the default for requests that select none.
 For vosk-server the samples select them, see websocket_faults.py.
 """
@@ -32,7 +32,7 @@ def handler_of(kind, default):
         import parley_http
         from http_faults import HTTPServer
 
-        return HTTPServer(parley_http.understand if kind == "http" else openai_http.understand, default).serve
+        return HTTPServer(parley_http.parse if kind == "http" else openai_http.parse, default).serve
     import websocket_faults
 
     connection = websocket_faults.ParleyConnection if kind == "websocket" else websocket_faults.VoskConnection
@@ -46,7 +46,7 @@ def end_with_input(events):
     os._exit(0)
 
 
-def complain(loop, context):
+def log_exception(loop, context):
     print(context["message"], repr(context.get("exception")), file=sys.stderr, flush=True)
 
 
@@ -54,7 +54,7 @@ async def main(arguments):
     events = Events(1, threaded=True)
     serve = handler_of(arguments.kind, Fault.of(arguments.fault))
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(complain)
+    loop.set_exception_handler(log_exception)
 
     async def connected(reader, writer):
         wire = Wire(reader, writer, events)

@@ -23,8 +23,8 @@ from events import Events, Malformed
 from faults import Fault, rubbish
 from wire import PipeWire
 
-LARGEST_LINE = 16 << 20
-STEP = 16 << 20
+MAX_LINE_BYTES = 16 << 20
+STEP_BYTES = 16 << 20
 # Faults that don't end by themselves.
 WITHOUT_END = {"hang", "stall", "endless", "endless-rude", "fork", "memory"}
 
@@ -42,12 +42,12 @@ class ProcessOut(MessageOut):
         request = {} if self.number is None else {"request": self.number}
         return json.dumps({"type": "chunk"} | request | {"bytes": length}).encode() + b"\n"
 
-    def stranger(self, request):
+    def other_number(self, request):
         return 999
 
-    async def anonymous(self, answer, fault):
+    async def anonymous(self, response, fault):
         self.number = None
-        await super().anonymous(answer, fault)
+        await super().anonymous(response, fault)
 
     async def shut(self):
         self.call.exchange.finish("broken")
@@ -58,24 +58,24 @@ class ProcessOut(MessageOut):
         self.call.exchange.finish("broken")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    async def rubbish(self, answer, fault):
+    async def rubbish(self, response, fault):
         await self.wire.write(b"\n".join(rubbish(count) for count in (300, 301, 302)) + b"\n")
 
-    async def fork(self, answer, fault):
+    async def fork(self, response, fault):
         child = subprocess.Popen(["sleep", "1000"])
         self.wire.events.emit("forked", pid=child.pid)
-        await self.hang(answer, fault)
+        await self.hang(response, fault)
 
-    async def memory(self, answer, fault):
+    async def memory(self, response, fault):
         held = []
-        while STEP * len(held) < fault.number:
-            held.append(b"\1" * STEP)
-            if len(held) % 16 == 0 or STEP * len(held) >= fault.number:
-                self.wire.events.emit("memory", bytes=STEP * len(held))
+        while STEP_BYTES * len(held) < fault.number:
+            held.append(b"\1" * STEP_BYTES)
+            if len(held) % 16 == 0 or STEP_BYTES * len(held) >= fault.number:
+                self.wire.events.emit("memory", bytes=STEP_BYTES * len(held))
             await asyncio.sleep(0.01)
-        await self.hang(answer, fault)
+        await self.hang(response, fault)
 
-    async def stubborn(self, answer, fault):
+    async def stubborn(self, response, fault):
         self.wire.stubborn = True
         await asyncio.sleep(600)
         os._exit(0)
@@ -100,8 +100,8 @@ class Process:
             except (Malformed, UnicodeDecodeError) as error:
                 self.events.emit("malformed", reason=str(error))
         await pumping
-        calls = [call for call in self.conversation.calls.values() if call.answering and call.flowing.is_set()]
-        if finite := [call.answering for call in calls if call.fault.name not in WITHOUT_END]:
+        calls = [call for call in self.conversation.calls.values() if call.responding and call.flowing.is_set()]
+        if finite := [call.responding for call in calls if call.fault.name not in WITHOUT_END]:
             await asyncio.wait(finite)
         await self.conversation.end()
         self.events.emit("disconnected", connection=self.wire.number)
@@ -110,7 +110,7 @@ class Process:
     async def line(self):
         """Returns the next line, or nothing at the end."""
         line = b""
-        while len(line) < LARGEST_LINE:
+        while len(line) < MAX_LINE_BYTES:
             try:
                 return line + await self.wire.reader.readuntil(b"\n")
             except asyncio.LimitOverrunError as error:
@@ -137,7 +137,7 @@ class Process:
             self.conversation.receive(line.decode())
             return
         size = message.get("bytes")
-        if not isinstance(size, int) or not 0 <= size <= LARGEST_LINE:
+        if not isinstance(size, int) or not 0 <= size <= MAX_LINE_BYTES:
             raise Malformed(f"not a size of a chunk: {size!r}")
         try:
             data = await self.wire.reader.readexactly(size)

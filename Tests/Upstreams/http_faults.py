@@ -9,9 +9,9 @@ import urllib.parse
 from events import Broken, Exchange, Malformed
 from faults import BATCH, GREETING, MARK, NO_JSON, Fault, Out, rubbish
 
-LARGEST_BODY = 64 << 20
+MAX_BODY_BYTES = 64 << 20
 JSON = "application/json"
-KINDS_OF_ERROR = {403: "permission_error", 408: "timeout", 429: "rate_limit_exceeded"}
+ERROR_TYPES = {403: "permission_error", 408: "timeout", 429: "rate_limit_exceeded"}
 
 
 @dataclasses.dataclass
@@ -33,15 +33,15 @@ class Request:
 
 
 @dataclasses.dataclass
-class Understood:
+class ParsedRequest:
     """A parsed request: its id, the text that selects the fault, the response, and whether the response is streamed."""
     id: str
     text: str
-    answer: object
+    response: object
     streamed: bool
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """The request isn't supported by the protocol and gets an error status."""
 
     def __init__(self, status, message):
@@ -59,7 +59,7 @@ def head(status, headers):
 
 
 def error_response(status, message, headers=None):
-    kind = KINDS_OF_ERROR.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    kind = ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": kind}}).encode()
     if status < 200 or status in (204, 304):
         return head(status, headers or {})
@@ -81,24 +81,24 @@ class HTTPOut(Out):
         await self.wire.reset()
         raise Broken
 
-    async def error(self, answer, fault):
+    async def error(self, response, fault):
         headers = {"Retry-After": 2} if fault.number in (429, 503) else {}
         await self.put(error_response(fault.number, "no", headers))
 
-    async def redirect(self, answer, fault):
+    async def redirect(self, response, fault):
         await self.put(head(302, {"Location": "http://127.0.0.1:1/", "Content-Length": 0}))
 
-    async def garbage_status(self, answer, fault):
+    async def garbage_status(self, response, fault):
         await self.put(b"HTTP/banana 2oo\xff\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno")
         await HTTPOut.shut(self)
 
-    async def other(self, answer, fault):
-        await self.again().ok(answer.stranger(), fault)
-        await self.ok(answer, fault)
+    async def other(self, response, fault):
+        await self.again().ok(response.other_response(), fault)
+        await self.ok(response, fault)
 
-    async def trickle_body(self, answer, fault):
+    async def trickle_body(self, response, fault):
         await self.begin()
-        await self.trickle(answer, fault)
+        await self.trickle(response, fault)
 
 
 class BodyOut(HTTPOut):
@@ -112,29 +112,29 @@ class BodyOut(HTTPOut):
         mime = "text/plain; charset=utf-8" if isinstance(unit, str) and unit is not NO_JSON else JSON
         return head(200, {"Content-Type": mime, "Content-Length": length})
 
-    def marked_unit(self, answer):
-        return answer.whole([MARK])
+    def marked_unit(self, response):
+        return response.whole([MARK])
 
-    def around(self, answer):
+    def around(self, response):
         return [], []
 
     async def send(self, units):
         for unit in units:
             await self.raw(unit, self.payload(unit))
 
-    async def ok(self, answer, fault):
-        await self.send([answer.whole(answer.pieces)])
+    async def ok(self, response, fault):
+        await self.send([response.whole(response.pieces)])
 
-    async def part(self, answer, half=False):
-        unit = answer.whole(answer.pieces)
+    async def part(self, response, half=False):
+        unit = response.whole(response.pieces)
         payload = self.payload(unit)
         await self.put(self.head(unit, len(payload)) + payload[:len(payload) // 2])
 
-    async def rubbish(self, answer, fault):
+    async def rubbish(self, response, fault):
         await self.put(head(200, {"Content-Type": JSON, "Content-Length": 300}) + rubbish(300))
 
-    async def endless(self, answer, fault, rude=False):
-        before, _ = self.payload(self.marked_unit(answer)).split(MARK.encode())
+    async def endless(self, response, fault, rude=False):
+        before, _ = self.payload(self.marked_unit(response)).split(MARK.encode())
         chunk = b"%x\r\n" % (4 * BATCH) + b"x" * (4 * BATCH) + b"\r\n"
         await self.put(head(200, {"Content-Type": JSON, "Transfer-Encoding": "chunked"}))
         if before:
@@ -142,23 +142,23 @@ class BodyOut(HTTPOut):
         while True:
             await self.wire.write(chunk)
 
-    async def twice(self, answer, fault):
-        await self.ok(answer, fault)
-        await self.ok(answer, fault)
+    async def twice(self, response, fault):
+        await self.ok(response, fault)
+        await self.ok(response, fault)
 
-    async def twice_body(self, answer, fault):
-        unit = answer.whole(answer.pieces)
+    async def twice_body(self, response, fault):
+        unit = response.whole(response.pieces)
         payload = self.payload(unit)
         await self.put(self.framed(unit, payload) + payload)
 
-    async def trickle_body(self, answer, fault):
-        unit = answer.whole(answer.pieces)
+    async def trickle_body(self, response, fault):
+        unit = response.whole(response.pieces)
         payload = self.payload(unit)
         await self.put(self.head(unit, len(payload)))
         await self.wire.write(payload, fault.number / 1000)
 
-    async def status(self, answer, fault):
-        await self.ok(answer, fault)
+    async def status(self, response, fault):
+        await self.ok(response, fault)
 
 
 class StreamOut(HTTPOut):
@@ -172,9 +172,9 @@ class StreamOut(HTTPOut):
         self.mime = None
         self.begun = False
 
-    async def perform(self, answer, fault):
-        self.mime = answer.mime
-        await super().perform(answer, fault)
+    async def perform(self, response, fault):
+        self.mime = response.mime
+        await super().perform(response, fault)
 
     async def begin(self):
         if not self.begun:
@@ -212,52 +212,52 @@ class StreamOut(HTTPOut):
         await self.end()
         await super().shut()
 
-    async def close_fin(self, answer, fault):
-        await self.part(answer, half=True)
+    async def close_fin(self, response, fault):
+        await self.part(response, half=True)
         await super().shut()
 
-    async def rubbish(self, answer, fault):
+    async def rubbish(self, response, fault):
         await self.raw(b"", rubbish(300))
         await self.end()
 
-    async def rubbish_field(self, answer, fault):
+    async def rubbish_field(self, response, fault):
         if self.mime != "text/event-stream":
             await self.raw(b"", b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0" + bytes(16) + b"data\0\0\0\0")
             await self.end()
         else:
-            await super().rubbish_field(answer, fault)
+            await super().rubbish_field(response, fault)
 
-    async def twice(self, answer, fault):
+    async def twice(self, response, fault):
         if self.mime == "text/event-stream":
-            await super().twice(answer, fault)
+            await super().twice(response, fault)
         else:
-            await self.ok(answer, fault)
-            await self.again().ok(answer, fault)
+            await self.ok(response, fault)
+            await self.again().ok(response, fault)
 
-    async def twice_body(self, answer, fault):
-        await self.twice(answer, fault)
+    async def twice_body(self, response, fault):
+        await self.twice(response, fault)
 
-    def greet(self, answer):
+    def append_greeting(self, response):
         if self.mime == "text/event-stream":
-            answer.pieces = answer.pieces + [GREETING]
+            response.pieces = response.pieces + [GREETING]
             return True
         return False
 
-    async def sse_crlf(self, answer, fault):
-        self.style = "crlf" if self.greet(answer) else None
-        await self.ok(answer, fault)
+    async def sse_crlf(self, response, fault):
+        self.style = "crlf" if self.append_greeting(response) else None
+        await self.ok(response, fault)
 
-    async def sse_comments(self, answer, fault):
-        self.style = "comments" if self.greet(answer) else None
-        await self.ok(answer, fault)
+    async def sse_comments(self, response, fault):
+        self.style = "comments" if self.append_greeting(response) else None
+        await self.ok(response, fault)
 
-    async def sse_split(self, answer, fault):
+    async def sse_split(self, response, fault):
         """Sends a chunk and a segment for every few bytes; always splits the first multi-byte character."""
-        if not self.greet(answer):
-            await self.ok(answer, fault)
+        if not self.append_greeting(response):
+            await self.ok(response, fault)
             return
         await self.begin()
-        data = b"".join(self.payload(unit) for unit in answer.units(answer.pieces))
+        data = b"".join(self.payload(unit) for unit in response.units(response.pieces))
         chance = random.Random(7)
         cuts = {next(index for index, byte in enumerate(data) if byte >= 0xC0) + 1, len(data)}
         position = 0
@@ -307,7 +307,7 @@ async def read_body(reader, headers):
         if "chunked" in headers.get("transfer-encoding", "").lower():
             body = b""
             while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-                if size < 0 or len(body) + size > LARGEST_BODY:
+                if size < 0 or len(body) + size > MAX_BODY_BYTES:
                     raise Malformed("a chunk of the body is too large")
                 body += await reader.readexactly(size)
                 if await reader.readexactly(2) != b"\r\n":
@@ -316,7 +316,7 @@ async def read_body(reader, headers):
                 pass
             return body
         size = int(headers.get("content-length", 0))
-        if not 0 <= size <= LARGEST_BODY:
+        if not 0 <= size <= MAX_BODY_BYTES:
             raise Malformed("the body is too large")
         return await reader.readexactly(size)
     except (ValueError, asyncio.LimitOverrunError):
@@ -326,10 +326,10 @@ async def read_body(reader, headers):
 
 
 class HTTPServer:
-    """Serves connections. `understand` parses a Request into Understood, or raises Refused or Malformed."""
+    """Serves connections. `parse` parses a Request into ParsedRequest, or raises Rejected or Malformed."""
 
-    def __init__(self, understand, default):
-        self.understand = understand
+    def __init__(self, parse, default):
+        self.parse = parse
         self.default = default
         self.count = 0
 
@@ -341,41 +341,41 @@ class HTTPServer:
                 if request is None:
                     return
                 self.count += 1
-                understood = self.understood(request)
-                fault = Fault.of(understood.text, self.default)
+                parsed = self.parse_request(request)
+                fault = Fault.of(parsed.text, self.default)
             except Malformed as error:
                 wire.events.emit("malformed", reason=str(error), connection=wire.number)
                 await wire.push(error_response(400, str(error), {"Connection": "close"}))
                 return
-            except Refused as refused:
-                wire.events.emit("refused", reason=str(refused), connection=wire.number)
-                await wire.push(error_response(refused.status, str(refused)))
+            except Rejected as rejection:
+                wire.events.emit("rejected", reason=str(rejection), connection=wire.number)
+                await wire.push(error_response(rejection.status, str(rejection)))
                 continue
-            name = understood.id or request.headers.get("x-request-id") or f"r{self.count}"
-            details = {"text": understood.text and understood.text[:1000]}
-            details["conversation"] = getattr(understood.answer, "conversation", None)
+            name = parsed.id or request.headers.get("x-request-id") or f"r{self.count}"
+            details = {"text": parsed.text and parsed.text[:1000]}
+            details["conversation"] = getattr(parsed.response, "conversation", None)
             exchange = Exchange(wire, fault, id=name, **details)
-            out = (StreamOut if understood.streamed else BodyOut)(wire)
-            answering = exchange.start(out.perform, understood.answer, fault)
-            if not await self.answered(wire, exchange, answering) or not request.persistent:
+            out = (StreamOut if parsed.streamed else BodyOut)(wire)
+            responding = exchange.start(out.perform, parsed.response, fault)
+            if not await self.wait_for_response(wire, exchange, responding) or not request.persistent:
                 return
 
-    def understood(self, request):
+    def parse_request(self, request):
         try:
-            return self.understand(request)
+            return self.parse(request)
         except (AttributeError, TypeError, KeyError, ValueError) as error:
             raise Malformed(f"a field has the wrong type: {error}") from None
 
-    async def answered(self, wire, exchange, answering):
+    async def wait_for_response(self, wire, exchange, responding):
         """Waits for the response. Returns whether the connection can be reused."""
-        gone = asyncio.create_task(wire.reader.gone.wait())
+        closed = asyncio.create_task(wire.reader.peer_closed.wait())
         try:
-            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
+            await asyncio.wait({responding, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not responding.done():
                 exchange.cancel()
-                await asyncio.wait({answering})
+                await asyncio.wait({responding})
                 return False
         finally:
-            gone.cancel()
-            answering.cancel()
-        return not wire.ours and not wire.writer.is_closing()
+            closed.cancel()
+            responding.cancel()
+        return not wire.closed_by_fault and not wire.writer.is_closing()

@@ -4,17 +4,17 @@ import re
 import struct
 import time
 
-from answers import Answer, pieces_of
+from responses import Response, pieces_of
 from events import Malformed
 from faults import MARK
-from http_faults import Refused, Understood
+from http_faults import Rejected, ParsedRequest
 
 RATE = 22050
 # 0.2 s of 16-bit mono.
 WORD = bytes(RATE // 5 * 2)
 
 
-class ChatAnswer(Answer):
+class ChatResponse(Response):
     """A chat completion, complete or in deltas."""
 
     def __init__(self, pieces, model, usage, prompt_tokens, conversation=None):
@@ -55,11 +55,11 @@ class ChatAnswer(Answer):
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
         return self.chunk_of([choice]) | {"object": "chat.completion", "usage": self.counted()}
 
-    def stranger(self):
-        return ChatAnswer(["ANOTHER ", "REQUEST'S"], self.model, self.usage, 1)
+    def other_response(self):
+        return ChatResponse(["ANOTHER ", "REQUEST'S"], self.model, self.usage, 1)
 
 
-class TranscriptionAnswer(Answer):
+class TranscriptionResponse(Response):
     """A transcript in the requested format."""
 
     def __init__(self, pieces, form):
@@ -77,11 +77,11 @@ class TranscriptionAnswer(Answer):
                 return about | {"text": text, "segments": [spoken]}
         return {"text": text}
 
-    def stranger(self):
-        return TranscriptionAnswer(["ANOTHER ", "REQUEST'S"], self.form)
+    def other_response(self):
+        return TranscriptionResponse(["ANOTHER ", "REQUEST'S"], self.form)
 
 
-class SpeechAnswer(Answer):
+class SpeechResponse(Response):
     """A WAV file of silence, 0.2 s and one chunk of the body per word. With `pcm` without the header."""
 
     def __init__(self, count, form):
@@ -118,8 +118,8 @@ class SpeechAnswer(Answer):
     def marked(self):
         return MARK.encode()
 
-    def stranger(self):
-        return SpeechAnswer(1, self.form)
+    def other_response(self):
+        return SpeechResponse(1, self.form)
 
 
 def text_of(content):
@@ -145,8 +145,8 @@ def chat(request):
     tokens = sum(len(text.split()) for text in texts)
     streamed = body.get("stream") is True
     conversation = [[message.get("role"), text_of(message.get("content"))] for message in messages]
-    answer = ChatAnswer(pieces_of(texts[-1]), body["model"], usage, tokens, conversation)
-    return Understood(None, texts[-1], answer, streamed)
+    response = ChatResponse(pieces_of(texts[-1]), body["model"], usage, tokens, conversation)
+    return ParsedRequest(None, texts[-1], response, streamed)
 
 
 def parameters_of(value):
@@ -188,22 +188,22 @@ def transcription(request):
     # `hear FORM TEXT` simulates servers that ignore the requested format.
     if prompt.startswith("hear "):
         _, form, heard = prompt.split(" ", 2)
-    return Understood(None, prompt, TranscriptionAnswer([heard], form), False)
+    return ParsedRequest(None, prompt, TranscriptionResponse([heard], form), False)
 
 
 def speech(request):
     body = request.json()
     if not all(isinstance(body.get(name), str) for name in ("model", "input", "voice")):
         raise Malformed("model, input and voice have to be texts")
-    return Understood(None, body["input"], SpeechAnswer(len(body["input"].split()), body.get("response_format")), True)
+    return ParsedRequest(None, body["input"], SpeechResponse(len(body["input"].split()), body.get("response_format")), True)
 
 
 PATHS = {"/v1/chat/completions": chat, "/v1/audio/transcriptions": transcription, "/v1/audio/speech": speech}
 
 
-def understand(request):
+def parse(request):
     if request.path not in PATHS:
-        raise Refused(404, f"no {request.path}")
+        raise Rejected(404, f"no {request.path}")
     if request.method != "POST":
-        raise Refused(405, "only POST")
+        raise Rejected(405, "only POST")
     return PATHS[request.path](request)

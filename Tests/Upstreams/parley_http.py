@@ -2,21 +2,21 @@
 import base64
 import binascii
 
-from answers import MessageAnswer, pieces_of
+from responses import MessageResponse, pieces_of
 from events import Malformed
-from http_faults import Refused, Understood
+from http_faults import Rejected, ParsedRequest
 
 
-class HTTPAnswer(MessageAnswer):
+class HTTPMessageResponse(MessageResponse):
     """Messages without a request number."""
 
-    def stranger(self):
-        return HTTPAnswer(self.kind, ["ANOTHER ", "REQUEST'S"], empty_end=self.empty_end)
+    def other_response(self):
+        return HTTPMessageResponse(self.kind, ["ANOTHER ", "REQUEST'S"], empty_end=self.empty_end)
 
 
-def understand(request):
+def parse(request):
     if request.method != "POST":
-        raise Refused(405, "only POST")
+        raise Rejected(405, "only POST")
     message = request.json()
     streamed = message.get("stream") is True
     match message.get("type"):
@@ -24,12 +24,12 @@ def understand(request):
             text = message.get("text")
             if not isinstance(text, str):
                 raise Malformed("the text isn't a string")
-            return Understood(message.get("id"), text, HTTPAnswer("text", pieces_of(text), empty_end=True), streamed)
+            return ParsedRequest(message.get("id"), text, HTTPMessageResponse("text", pieces_of(text), empty_end=True), streamed)
         case "audio":
             try:
                 data = base64.b64decode(message.get("data"), validate=True)
             except (TypeError, binascii.Error):
                 raise Malformed("the data isn't Base64") from None
-            answer = HTTPAnswer("transcript", [f"{len(data)} bytes"])
-            return Understood(message.get("id"), (message.get("meta") or {}).get("fault"), answer, streamed)
+            response = HTTPMessageResponse("transcript", [f"{len(data)} bytes"])
+            return ParsedRequest(message.get("id"), (message.get("meta") or {}).get("fault"), response, streamed)
     raise Malformed("the type is neither text nor audio")

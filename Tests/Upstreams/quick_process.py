@@ -48,29 +48,29 @@ class Request:
     def line(self, kind="text", **fields):
         return json.dumps({"type": kind} | self.fields | fields).encode() + b"\n"
 
-    def say(self, pieces):
+    def send(self, pieces):
         put(b"".join(self.line(text=piece, final=False) for piece in pieces))
 
-    def answer(self):
+    def response(self):
         *pieces, last = self.pieces
         return b"".join(self.line(text=piece, final=False) for piece in pieces) + self.line(text=last, final=True, done=True)
 
     def ok(self):
-        put(self.answer())
+        put(self.response())
 
     def hang(self):
         hang()
 
     def stall(self):
-        self.say(self.pieces[:1])
+        self.send(self.pieces[:1])
         hang()
 
     def die(self):
-        self.say(self.pieces[:1])
+        self.send(self.pieces[:1])
         os.kill(os.getpid(), signal.SIGKILL)
 
     def close(self):
-        self.say(self.pieces[:max(1, len(self.pieces) // 2)])
+        self.send(self.pieces[:max(1, len(self.pieces) // 2)])
         os._exit(0)
 
     def rubbish(self):
@@ -94,7 +94,7 @@ class Request:
     endless_rude = endless
 
     def trickle(self):
-        data = self.answer()
+        data = self.response()
         for place in range(len(data)):
             put(data[place:place + 1])
             time.sleep(self.number / 1000)
@@ -108,7 +108,7 @@ class Request:
         put(after + self.line(text="", final=True, done=True))
 
     def twice(self):
-        put(self.answer() * 2)
+        put(self.response() * 2)
 
     def other(self):
         self.fields = {"request": 999}

@@ -7,7 +7,7 @@
 Starts a gateway in a directory of its own, and the doubles (faulty.py, quick_process.py) behind it. For each kind and fault, parallel sessions
 request the fault repeatedly; each time the error code has to be correct, and the session's next good message has to get its own response. Faults
 that end with a timeout are requested by a whole crowd at once. With `--minutes 0` each fault gets all of its rounds.
-Meanwhile a neighbour, in a process of its own, measures the latency of pings and of messages to a healthy upstream of the same kind.
+Meanwhile a neighbor, in a process of its own, measures the latency of pings and of messages to a healthy upstream of the same kind.
 Then requests are cancelled in flight, and the gateway is killed while processes are busy. Ends with a Markdown table of all requests, and fails
 (exit 1) when a check fails; `remark` lines are informational. Needs the PyPI package websockets; rounds.sh installs that.
 """
@@ -25,9 +25,9 @@ import sys
 import time
 import traceback
 
-from rounds_client import Client, Neighbour, alike
+from rounds_client import Client, Neighbor, alike
 from rounds_faults import DOUBLES, ENDS, KINDS, STREAMED, TIMEOUT, UNTIL_MINE, expected, faults_of, is_long, lane_of, route_of
-from rounds_stage import LANES, MOST_CONNECTIONS, MOST_PROCESSES, PROCESSES_TOGETHER, REPORT, TOGETHER, Gateway, Stage, percentile
+from rounds_stage import LANES, MAX_CONNECTIONS, MAX_PROCESSES, PROCESSES_TOGETHER, REPORT, TOGETHER, Gateway, Stage, percentile
 
 # Maximum number of concurrent good messages: a whole crowd at once would measure the doubles' latency.
 GOOD_AT_ONCE = 64
@@ -47,7 +47,7 @@ class Tally:
         self.breaker_after = []
         self.elapsed = []
         self.after = collections.Counter()
-        self.good = self.refused = 0
+        self.good = self.rejected = 0
         self.opened = self.bursts = 0
         self.texts = collections.Counter()
 
@@ -80,7 +80,7 @@ class Tally:
         took = f"{percentile(self.elapsed, 0.5) * 1000:.0f}/{max(self.elapsed, default=0) * 1000:.0f}"
         return (
             f"{self.kind:14} {self.fault:25} {self.rounds:6}  {self.codes_text:52} {after:12} {breaker:6} {took:12} "
-            f"{self.good} good, {self.refused} refused, {time.monotonic() - self.begun:.1f} s"
+            f"{self.good} good, {self.rejected} rejected, {time.monotonic() - self.begun:.1f} s"
         )
 
     def report(self):
@@ -89,11 +89,11 @@ class Tally:
         others = {code: count for code, count in self.codes.items() if code not in wanted and code != "(breaker)"}
         REPORT.check(
             f"{name}: the right code", not others and self.rounds > 0, f"{others} instead of {sorted(wanted)}; messages: {dict(self.messages)}")
-        REPORT.check(f"{name}: the next good message is answered", not self.after, f"{dict(self.after.most_common(4))} of {self.good}")
+        REPORT.check(f"{name}: the next good message gets its response", not self.after, f"{dict(self.after.most_common(4))} of {self.good}")
         if len(self.messages) > 1:
             REPORT.remark(f"{name}: {dict(self.messages)}")
         if self.texts:
-            REPORT.remark(f"{name}: answered with {dict(self.texts.most_common(3))}")
+            REPORT.remark(f"{name}: response {dict(self.texts.most_common(3))}")
         bad = [wait for wait in self.breaker_after if wait is None or not 1 <= wait <= 1000]
         REPORT.check(f"{name}: the breaker sets retry_after_ms", not bad, f"retry_after_ms {bad[:5]}")
         # Vosk's protocol has no error with a retry time.
@@ -143,9 +143,9 @@ async def run_fault(stage, kind, fault, sessions, seconds):
 
         async def recover(client):
             async with gate:
-                wrong, refused = await client.good(kind, good_to)
+                wrong, rejected = await client.good(kind, good_to)
             tally.good += 1
-            tally.refused += refused
+            tally.rejected += rejected
             if wrong:
                 tally.after[alike(wrong)] += 1
 
@@ -205,7 +205,7 @@ async def run_end(stage, kind, how, seconds):
             if not closed or closed[0] != 1000:
                 wrong[alike(f"{fault}, closed {closed}")] += 1
         else:
-            client.vanish()
+            client.disconnect()
 
     clients = []
     while total < rounds and (time.monotonic() < deadline or total < 2 * count):
@@ -222,10 +222,10 @@ async def run_end(stage, kind, how, seconds):
         if how != "cancel":
             clients = []
     await asyncio.gather(*(client.bye() for client in clients))
-    median = f", answered after {percentile(took, 0.5) * 1000:.1f}/{max(took) * 1000:.1f} ms" if took else ""
+    median = f", ended after {percentile(took, 0.5) * 1000:.1f}/{max(took) * 1000:.1f} ms" if took else ""
     spent = f"{time.monotonic() - begun:.1f} s"
-    print(f"{kind:14} {how + ' in mid-answer':25} {total:6}  wrong: {dict(wrong) or 'nothing'}{median}, {spent}", flush=True)
-    REPORT.check(f"{kind}, {how} in mid-answer", not wrong, f"{dict(wrong)} of {total}")
+    print(f"{kind:14} {how + ' during the response':25} {total:6}  wrong: {dict(wrong) or 'nothing'}{median}, {spent}", flush=True)
+    REPORT.check(f"{kind}, {how} during the response", not wrong, f"{dict(wrong)} of {total}")
     begun = time.monotonic()
     # After a lost connection the gateway waits for resume_window.
     if kind in DOUBLES:
@@ -245,28 +245,28 @@ async def run_end(stage, kind, how, seconds):
 
 
 def compare(name, kind, quiet, during):
-    for what in ("pings", "answers"):
+    for what in ("pings", "responses"):
         before, now = quiet[what], during[what]
         if not now:
-            REPORT.check(f"{name}: the neighbour's {what}", False, "none at all")
+            REPORT.check(f"{name}: the neighbor's {what}", False, "none at all")
             continue
-        label = "ping" if what == "pings" else "answer"
+        label = "ping" if what == "pings" else "response"
         p50, p99 = percentile(now, 0.5), percentile(now, 0.99)
         old50, old99 = percentile(before, 0.5), percentile(before, 0.99)
         flag = "  <-- more than twice as long" if p99 > 2 * old99 and p99 > 5 else ""
         print(
-            f"    neighbour's {label:6} p50 {old50:.2f} -> {p50:.2f} ms, p99 {old99:.2f} -> {p99:.2f} ms, longest {max(now):.1f} ms "
+            f"    neighbor's {label:6} p50 {old50:.2f} -> {p50:.2f} ms, p99 {old99:.2f} -> {p99:.2f} ms, longest {max(now):.1f} ms "
             f"of {len(now)}{flag}", flush=True)
         if flag:
-            REPORT.check(f"{name}: the neighbour's {label}", False, f"p99 {old99:.2f} -> {p99:.2f} ms")
-    REPORT.check(f"{name}: the neighbour gets its responses", not during["count"], f"{during['count']}: {during['wrong'][:3]}")
+            REPORT.check(f"{name}: the neighbor's {label}", False, f"p99 {old99:.2f} -> {p99:.2f} ms")
+    REPORT.check(f"{name}: the neighbor gets its responses", not during["count"], f"{during['count']}: {during['wrong'][:3]}")
 
 
 async def check_baseline(stage, kind, base, name):
     """Checks that all resources return to their baseline."""
     gateway = stage.gateway
     left = await gateway.quiet(6)
-    # The neighbour may have a request in flight.
+    # The neighbor may have a request in flight.
     left = [line for line in left if not line.startswith("n_")]
     REPORT.check(f"{name}: nothing is active, waiting or outstanding", not left, f"{left}")
     if kind in DOUBLES:
@@ -337,18 +337,18 @@ async def trial(stage, kind, seconds):
     arguments = stage.arguments
     print(f"\n== {kind}", flush=True)
     begun = time.monotonic()
-    few, most = (PROCESSES_TOGETHER, MOST_PROCESSES // 5 * 4) if kind == "process" else (TOGETHER, MOST_CONNECTIONS // 6 * 5)
+    few, most = (PROCESSES_TOGETHER, MAX_PROCESSES // 5 * 4) if kind == "process" else (TOGETHER, MAX_CONNECTIONS // 6 * 5)
     sessions = {"f": await sessions_for(stage, few), "l": await sessions_for(stage, min(most, arguments.crowd, arguments.rounds))}
     await warm_up(stage, kind, sessions["f"], sessions["l"])
-    neighbour = await Neighbour(stage.gateway.url, kind).start()
+    neighbor = await Neighbor(stage.gateway.url, kind).start()
     base = await measure_baseline(stage)
-    await neighbour.figures()
+    await neighbor.measurements()
     await asyncio.sleep(3)
-    quiet = await neighbour.figures()
+    quiet = await neighbor.measurements()
     print(
         f"{'kind':14} {'fault':25} rounds  {'codes (! not retryable)':52} retry_after  breaker took p50/max", flush=True)
     faults = faults_of(kind, arguments.faults)
-    all_during = {"pings": [], "answers": [], "wrong": [], "count": 0}
+    all_during = {"pings": [], "responses": [], "wrong": [], "count": 0}
     running, found = [], {}
 
     async def run(lane, fault):
@@ -357,14 +357,14 @@ async def trial(stage, kind, seconds):
             rounds, codes_text = await run_end(stage, kind, fault, seconds)
         else:
             rounds, codes_text = await run_fault(stage, kind, fault, sessions[lane], seconds)
-        during = await neighbour.figures()
+        during = await neighbor.measurements()
         for what in all_during:
             all_during[what] += during[what]
-        p99 = percentile(during["answers"], 0.99)
+        p99 = percentile(during["responses"], 0.99)
         ping99 = percentile(during["pings"], 0.99)
         if max(p99, ping99) > 20 or during["count"]:
             REPORT.remark(
-                f"{kind}, {', '.join(running)}: neighbour's p99 ping {ping99:.1f} ms, answer {p99:.1f} ms (longest "
+                f"{kind}, {', '.join(running)}: neighbor's p99 ping {ping99:.1f} ms, response {p99:.1f} ms (longest "
                 f"{max(during['pings'] or [0]):.0f}, {max(during['answers'] or [0]):.0f}), wrong: {during['wrong'][:2]}")
         running.remove(fault)
         left = await stage.gateway.quiet(3, {f"c_{kind}" if fault in ENDS else route_of(kind, fault)[0]})
@@ -389,7 +389,7 @@ async def trial(stage, kind, seconds):
         REPORT.row(kind, fault, *found[fault])
     compare(kind, kind, quiet, all_during)
     REPORT.row(kind, "all of them", "", f"{time.monotonic() - begun:.0f} s", await check_baseline(stage, kind, base, kind))
-    await neighbour.stop()
+    await neighbor.stop()
     await asyncio.gather(*(client.bye() for client in [*sessions["f"], *sessions["l"]]))
 
 
@@ -405,13 +405,13 @@ async def run_cancels(stage, kind, total):
     for client in clients[:2]:
         await client.good(kind, f"c_{kind}")
     wrong = collections.Counter()
-    answered, seen = [], []
+    ended_after, seen_after = [], []
     done = 0
 
     async def cancelled(client, outcome):
         await client.cancel(outcome)
         await client.wait(outcome, 10)
-        answered.append(time.monotonic() - outcome.cancel_sent)
+        ended_after.append(time.monotonic() - outcome.cancel_sent)
         if not outcome.cancelled:
             wrong[f"{outcome.key}: {outcome.message}"] += 1
 
@@ -436,22 +436,22 @@ async def run_cancels(stage, kind, total):
         sent = {outcome.name: outcome.cancel_sent for _, outcome in outcomes}
         ends = ledger.ends[ended:]
         if all(name in sent for _, name, _ in ends):
-            seen.extend(moment - sent[name] for moment, name, _ in ends)
+            seen_after.extend(moment - sent[name] for moment, name, _ in ends)
         else:
             # Without ids at the double, matched in order.
-            seen.extend(moment - begun for (moment, _, _), begun in zip(ends, sorted(sent.values())))
+            seen_after.extend(moment - begun for (moment, _, _), begun in zip(ends, sorted(sent.values())))
 
     async def deaths(outcomes):
         """Measures the deaths of cancelled processes: a process is cancelled by killing it."""
         workers = [pid for pid, state in stage.gateway.children().items() if state != "Z" and pid in ledger.pids]
         loop = asyncio.get_running_loop()
-        handles, gone = {}, {}
+        handles, exited = {}, {}
         for pid in workers:
             with contextlib.suppress(OSError):
                 handles[pid] = os.pidfd_open(pid)
 
         def note(pid):
-            gone[pid] = time.monotonic()
+            exited[pid] = time.monotonic()
             loop.remove_reader(handles[pid])
 
         for pid, handle in handles.items():
@@ -459,10 +459,10 @@ async def run_cancels(stage, kind, total):
         await asyncio.gather(*(cancelled(client, outcome) for client, outcome in outcomes))
         await asyncio.sleep(0.1)
         first = min(outcome.cancel_sent for _, outcome in outcomes)
-        seen.extend(moment - first for moment in gone.values())
-        if len(gone) < len(outcomes):
+        seen_after.extend(moment - first for moment in exited.values())
+        if len(exited) < len(outcomes):
             await asyncio.sleep(1)
-            wrong[f"{len(gone)} of {len(outcomes)} processes were gone within 100 ms"] += 1
+            wrong[f"{len(exited)} of {len(outcomes)} processes exited within 100 ms"] += 1
         for pid, handle in handles.items():
             loop.remove_reader(handle)
             os.close(handle)
@@ -472,19 +472,19 @@ async def run_cancels(stage, kind, total):
         await batch(min(size, total - done))
         done += min(size, total - done)
     took = time.monotonic() - begun
-    crowd = list(seen)
-    seen.clear()
+    crowd = list(seen_after)
+    seen_after.clear()
     for _ in range(20 if kind == "process" else 200):
         await batch(1)
-    for label, values in (("all at once", crowd), ("one at a time", seen)):
+    for label, values in (("all at once", crowd), ("one at a time", seen_after)):
         print(
             f"    {label}: the double saw the cancel after p50 {percentile(values, 0.5) * 1000:.1f}, p99 {percentile(values, 0.99) * 1000:.1f}, "
             f"at most {max(values, default=0) * 1000:.1f} ms; {sum(value > 0.05 for value in values)} of {len(values)} after 50 ms", flush=True)
     print(
-        f"    {done} cancelled in {took:.1f} s, answered after p50 {percentile(answered, 0.5) * 1000:.1f}, at most {max(answered) * 1000:.1f} ms",
+        f"    {done} cancelled in {took:.1f} s, ended after p50 {percentile(ended_after, 0.5) * 1000:.1f}, at most {max(ended_after) * 1000:.1f} ms",
         flush=True)
-    REPORT.check(f"{kind}: each of {done} cancels is acknowledged and seen", not wrong, f"{dict(wrong)}")
-    p99 = percentile(seen, 0.99)
+    REPORT.check(f"{kind}: each of {done} cancels is acknowledged and seen_after", not wrong, f"{dict(wrong)}")
+    p99 = percentile(seen_after, 0.99)
     REPORT.check(f"{kind}: the double sees a cancel within 50 ms", p99 <= 0.05, f"p99 {p99 * 1000:.1f} ms, one at a time")
     REPORT.check(f"{kind}: sessions stay", not any(client.closed for client in clients))
     for client in clients[:3]:
@@ -520,7 +520,7 @@ async def run_kill(arguments):
                 await asyncio.sleep(0.005)
             spent = time.monotonic() - begun
             left = [pid for pid in workers + forked if is_alive(pid)]
-            print(f"    cancelled: workers and grandchild gone after {spent * 1000:.0f} ms, left: {left}", flush=True)
+            print(f"    cancelled: workers and grandchild exited after {spent * 1000:.0f} ms, left: {left}", flush=True)
             REPORT.check("process: a cancel kills the grandchild", not left, f"alive: {left}, grandchild {forked}")
             await asyncio.sleep(0.3)
             zombies = [pid for pid, state in stage.gateway.children().items() if state == "Z"]
@@ -537,7 +537,7 @@ async def run_kill(arguments):
         left = [pid for pid in workers if is_alive(pid)]
         await asyncio.sleep(0.5)
         orphans = [pid for pid in forked if is_alive(pid)]
-        print(f"    SIGKILL: {len(workers)} workers gone after {spent * 1000:.0f} ms, left {left}; grandchildren alive: {orphans}", flush=True)
+        print(f"    SIGKILL: {len(workers)} workers exited after {spent * 1000:.0f} ms, left {left}; grandchildren alive: {orphans}", flush=True)
         REPORT.check("process: workers die with the gateway within a second", not left and spent < 1, f"left {left} after {spent:.2f} s")
         if orphans:
             REPORT.remark(f"the grandchild {orphans} outlives a killed gateway (the next one sweeps control groups, where there are any)")
@@ -558,7 +558,7 @@ async def main(arguments):
     begun = time.monotonic()
     stage = Stage(arguments)
     await stage.start()
-    print(f"gateway {stage.gateway.pid} in {stage.gateway.folder}", flush=True)
+    print(f"gateway {stage.gateway.pid} in {stage.gateway.directory}", flush=True)
     count = sum(len(faults_of(kind, arguments.faults)) for kind in arguments.kinds)
     seconds = arguments.minutes * 60 / max(1, count) if arguments.minutes else math.inf
     try:
@@ -568,7 +568,7 @@ async def main(arguments):
             for kind in arguments.kinds:
                 print(f"\n== cancelled in flight: {kind}", flush=True)
                 await run_cancels(stage, kind, arguments.cancels)
-        log = pathlib.Path(f"{stage.gateway.folder}/log").read_text(errors="replace")
+        log = pathlib.Path(f"{stage.gateway.directory}/log").read_text(errors="replace")
         levels = collections.Counter(re.findall(r'"level":"(\w+)"', log))
         print(f"\nthe gateway's log: {dict(levels)}", flush=True)
         serious = [line[:300] for line in log.splitlines() if '"level":"error"' in line or '"level":"critical"' in line]

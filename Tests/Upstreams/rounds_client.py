@@ -1,8 +1,8 @@
-"""The clients of rounds.py: sessions, and a neighbour that measures latencies.
+"""The clients of rounds.py: sessions, and a neighbor that measures latencies.
 
     rounds_client.py URL KIND
 
-runs that neighbour. For each line of input it prints a line of JSON with the measurements since the previous one.
+runs that neighbor. For each line of input it prints a line of JSON with the measurements since the previous one.
 """
 import asyncio
 import base64
@@ -81,14 +81,14 @@ class Client:
     async def read(self):
         try:
             async for data in self.socket:
-                await self.take(data)
+                await self.handle(data)
         except websockets.ConnectionClosed:
             pass
         self.closed = (self.socket.close_code, self.socket.close_reason)
         for outcome in list(self.asked.values()):
             self.end(outcome, "connection-lost", f"{self.closed}")
 
-    async def take(self, data):
+    async def handle(self, data):
         if isinstance(data, bytes):
             self.seq += 1
             if self.speaking:
@@ -158,7 +158,7 @@ class Client:
         try:
             await asyncio.wait_for(asyncio.shield(outcome.done), seconds)
         except asyncio.TimeoutError:
-            self.end(outcome, "no-answer", f"nothing within {seconds} s")
+            self.end(outcome, "no-response", f"nothing within {seconds} s")
         outcome.elapsed = time.monotonic() - outcome.begun
         self.asked.pop(outcome.name, None)
         return outcome
@@ -168,7 +168,7 @@ class Client:
 
     async def good(self, kind, to, seconds=5):
         """Sends a correct request until the breaker admits it. Returns what went wrong, and the number of rejections."""
-        refused = 0
+        rejected = 0
         deadline = time.monotonic() + seconds
         while True:
             number = next(self.numbers)
@@ -177,13 +177,13 @@ class Client:
             text = "good" + " word" * (words - 1) + f" n{number}"
             outcome = await self.ask(kind, to, text, samples)
             if outcome.code == UNAVAILABLE and outcome.is_breaker and time.monotonic() < deadline:
-                refused += 1
+                rejected += 1
                 if not outcome.retryable or not outcome.retry_after:
-                    return f"rejected by the breaker with retryable {outcome.retryable}, retry_after_ms {outcome.retry_after}", refused
+                    return f"rejected by the breaker with retryable {outcome.retryable}, retry_after_ms {outcome.retry_after}", rejected
                 await asyncio.sleep(min(outcome.retry_after, 1000) / 1000)
                 continue
             if outcome.code != "ok":
-                return f"{outcome.key}: {outcome.message} ({outcome.details}) after {outcome.elapsed * 1000:.0f} ms", refused
+                return f"{outcome.key}: {outcome.message} ({outcome.details}) after {outcome.elapsed * 1000:.0f} ms", rejected
             received = "".join(part for _, part, _ in outcome.text)
             if kind == "speech":
                 is_right = outcome.audio == (words + 1) * 8820
@@ -196,8 +196,8 @@ class Client:
             else:
                 is_right = received == text.upper()
             if not is_right:
-                return f"WRONG RESPONSE: {received[:80]!r} for {text!r} ({2 * samples} bytes)", refused
-            return None, refused
+                return f"WRONG RESPONSE: {received[:80]!r} for {text!r} ({2 * samples} bytes)", rejected
+            return None, rejected
 
     async def cancel(self, outcome):
         outcome.cancel_sent = time.monotonic()
@@ -211,12 +211,12 @@ class Client:
         await self.socket.close()
         return self.closed
 
-    def vanish(self):
+    def disconnect(self):
         self.reading.cancel()
         self.socket.transport.abort()
 
 
-class Neighbour:
+class Neighbor:
     """Sends requests to a healthy upstream in a loop, in a process of its own."""
 
     def __init__(self, url, kind, pause=0.02):
@@ -230,7 +230,7 @@ class Neighbour:
         await self.process.stdout.readline()
         return self
 
-    async def figures(self):
+    async def measurements(self):
         """Returns latencies of pings and responses in milliseconds since the last call, and errors."""
         async with self.asking:
             self.process.stdin.write(b"\n")
@@ -241,19 +241,19 @@ class Neighbour:
         await self.process.wait()
 
 
-async def be_neighbour(url, kind, pause=0.02):
+async def run_neighbor(url, kind, pause=0.02):
     with contextlib.suppress(OSError):
         os.nice(-10)
     client = await Client(url).open()
-    pings, answers, wrong = [], [], []
+    pings, responses, wrong = [], [], []
 
     async def report():
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         print("ready", flush=True)
         while await reader.readline():
-            print(json.dumps({"pings": pings, "answers": answers, "wrong": wrong[:20], "count": len(wrong)}), flush=True)
-            pings.clear(), answers.clear(), wrong.clear()
+            print(json.dumps({"pings": pings, "responses": responses, "wrong": wrong[:20], "count": len(wrong)}), flush=True)
+            pings.clear(), responses.clear(), wrong.clear()
         os._exit(0)
 
     reporting = asyncio.create_task(report())
@@ -272,11 +272,11 @@ async def be_neighbour(url, kind, pause=0.02):
         pings.append(outcome.elapsed * 1000)
         begun = time.monotonic()
         what, _ = await client.good(kind, f"n_{kind}")
-        answers.append((time.monotonic() - begun) * 1000)
+        responses.append((time.monotonic() - begun) * 1000)
         if what:
             wrong.append(what)
         await asyncio.sleep(float(pause))
 
 
 if __name__ == "__main__":
-    asyncio.run(be_neighbour(*sys.argv[1:4]))
+    asyncio.run(run_neighbor(*sys.argv[1:4]))

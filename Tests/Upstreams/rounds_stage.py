@@ -23,7 +23,7 @@ TOGETHER, PROCESSES_TOGETHER = 32, 6
 # Each lane has doubles of its own: see lane_of.
 LANES = "flc"
 # Maximum connections and processes of one upstream.
-MOST_CONNECTIONS, MOST_PROCESSES = 600, 160
+MAX_CONNECTIONS, MAX_PROCESSES = 600, 160
 COMMON = """
     connect_timeout: 500ms
     first_byte_timeout: 1s
@@ -34,11 +34,11 @@ COMMON = """
     breaker_open: 200ms
 """
 # Only for upstreams that respond.
-ANSWERS = """
+RESPONDING = """
     between_bytes_timeout: 1s
     max_answer_bytes: 1MB
 """
-# Priorities, so that the neighbour measures the gateway's latency and not a lack of cores. Faulty processes would inherit the gateway's priority, so
+# Priorities, so that the neighbor measures the gateway's latency and not a lack of cores. Faulty processes would inherit the gateway's priority, so
 # theirs is lowered again.
 BEFORE_OTHERS = ["nice", "-n", "-5"] if os.geteuid() == 0 else []
 AFTER_OTHERS = "nice, -n, \"5\", " if os.geteuid() == 0 else ""
@@ -100,7 +100,7 @@ class Ledger:
         self.wrong = []
         self.connections = 0
 
-    async def take(self, line):
+    async def record(self, line):
         try:
             event = json.loads(line)
         except ValueError:
@@ -115,7 +115,7 @@ class Ledger:
                 self.ends.append((time.monotonic(), event.get("id"), event.get("after_ms")))
             if kind == "failed":
                 self.wrong.append(line[:200])
-        elif kind in ("malformed", "refused"):
+        elif kind in ("malformed", "rejected"):
             self.wrong.append(line[:200])
         elif kind == "connected":
             self.connections += 1
@@ -156,7 +156,7 @@ class Double:
 
     async def read(self):
         while line := await self.process.stdout.readline():
-            await self.ledger.take(line.decode(errors="replace"))
+            await self.ledger.record(line.decode(errors="replace"))
 
     async def stop(self):
         self.process.stdin.close()
@@ -212,26 +212,26 @@ class Relay:
 class Gateway:
     def __init__(self, executable, configuration):
         self.executable = executable
-        self.folder = tempfile.mkdtemp(prefix="parley-rounds-")
-        os.mkdir(f"{self.folder}/config")
+        self.directory = tempfile.mkdtemp(prefix="parley-rounds-")
+        os.mkdir(f"{self.directory}/config")
         for name, text in zip(("gateway", "development"), configuration):
-            pathlib.Path(f"{self.folder}/config/{name}.yaml").write_text(text)
+            pathlib.Path(f"{self.directory}/config/{name}.yaml").write_text(text)
         self.ledger = Ledger()
         self.port = self.operations = None
 
     async def start(self):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
-        self.log = open(f"{self.folder}/log", "ab")
+        self.log = open(f"{self.directory}/log", "ab")
         # Its worker processes write their events to standard error.
         self.process = await asyncio.create_subprocess_exec(
-            *BEFORE_OTHERS, self.executable, "serve", cwd=self.folder, env=environment, stdout=self.log, stderr=subprocess.PIPE, limit=1 << 20)
+            *BEFORE_OTHERS, self.executable, "serve", cwd=self.directory, env=environment, stdout=self.log, stderr=subprocess.PIPE, limit=1 << 20)
         self.reading = asyncio.create_task(self.read())
         deadline = time.monotonic() + 30
         while not (self.port and self.operations):
             if time.monotonic() > deadline or self.process.returncode is not None:
-                sys.exit(f"the gateway didn't start; its log is {self.folder}/log")
+                sys.exit(f"the gateway didn't start; its log is {self.directory}/log")
             await asyncio.sleep(0.05)
-            text = pathlib.Path(f"{self.folder}/log").read_text(errors="replace")
+            text = pathlib.Path(f"{self.directory}/log").read_text(errors="replace")
             if found := re.search(r'listening on 127\.0\.0\.1:(\d+)"', text):
                 self.operations = int(found[1])
             if found := re.search(r'"msg":"listening","address":"127\.0\.0\.1:(\d+)"', text):
@@ -242,9 +242,9 @@ class Gateway:
         while line := await self.process.stderr.readline():
             text = line.decode(errors="replace")
             if text.startswith("{"):
-                await self.ledger.take(text)
+                await self.ledger.record(text)
             else:
-                with open(f"{self.folder}/errors", "a", encoding="utf-8") as file:
+                with open(f"{self.directory}/errors", "a", encoding="utf-8") as file:
                     file.write(text)
 
     @property
@@ -339,7 +339,7 @@ class Stage:
         more_lines = ["upstreams:"]
         routes = ["routes:"]
 
-        def add(name, kind, port=None, query="", is_secure=False, more="", answers=True):
+        def add(name, kind, port=None, query="", is_secure=False, more="", responds=True):
             if kind == "process":
                 where = (
                     f"    kind: process\n    command: [{self.program(query)}]\n    max_processes: {PROCESSES_TOGETHER + 1}\n"
@@ -351,10 +351,10 @@ class Stage:
                 where = (
                     f"    kind: {'openai' if kind in PATHS else kind.split('_')[0]}\n"
                     f"    urls: [\"{scheme}://127.0.0.1:{port}{path}{query}\"]\n    breaker_failures: {3 * TOGETHER // 2}\n"
-                    f"    max_connections: {MOST_CONNECTIONS}"
+                    f"    max_connections: {MAX_CONNECTIONS}"
                 ) + (f"\n    task: {kind}\n    model: double" if kind in PATHS else "")
                 where += "\n    history_messages: 0" if kind == "chat" else ""
-            common = COMMON + (ANSWERS if answers else "")
+            common = COMMON + (RESPONDING if responds else "")
             fields = dict(line.split(": ", 1) for line in (where + common + more).splitlines() if line.strip())
             (more_lines if name[0] == "h" else lines).append(f"  {name}:\n" + "\n".join(f"{key}: {value}" for key, value in fields.items()))
             routes.append(f"  {name}:\n    meta: [to={name}]\n    upstreams: [{name}]")
@@ -367,20 +367,20 @@ class Stage:
             add(f"e_{kind}", kind, port, more=f"    max_answer_bytes: {'2KB' if kind in STREAMED - {'speech'} else '64KB'}\n")
             add(f"n_{kind}", kind, self.healthy[double].port if double else None, query="" if double else "healthy")
             add(f"r_{kind}", kind, self.relays[kind].port if double else None, query="" if double else "missing")
-            patient = (
+            long_timeouts = (
                 "    connect_timeout: 10s\n    first_byte_timeout: 30s\n    total_timeout: 60s\n    wait_timeout: 30s\n"
                 "    max_answer_bytes: 1GB\n"
             )
-            many = "" if double else f"    max_processes: {MOST_PROCESSES}\n"
+            many = "" if double else f"    max_processes: {MAX_PROCESSES}\n"
             # The first requests of a crowd fail while others still begin; the breaker would reject those.
             add(f"l_{kind}", kind, crowd, more=many + NEVER)
-            add(f"c_{kind}", kind, ended, more=patient + many)
+            add(f"c_{kind}", kind, ended, more=long_timeouts + many)
             if double:
-                add(f"t_{kind}", kind, self.secure[double].port, is_secure=True, more=NEVER, answers=False)
+                add(f"t_{kind}", kind, self.secure[double].port, is_secure=True, more=NEVER, responds=False)
             if kind in SOCKETS:
                 for fault in HANDSHAKES:
                     query = "?fault=" + fault.replace(" ", "+")
-                    add(handshake_upstream(kind, fault), kind, port, query=query, more=NEVER, answers=False)
+                    add(handshake_upstream(kind, fault), kind, port, query=query, more=NEVER, responds=False)
         # Two files, because a file is limited to 1000 entries.
         return "\n".join(lines) + "\n", "\n".join(more_lines + routes) + "\n"
 
@@ -391,7 +391,7 @@ class Stage:
         elsewhere = "taskset, -c, \"1\", " if self.loops == 1 else ""
         priority = AFTER_OTHERS
         if query == "healthy":
-            # The same priority that neighbours.py gives the other healthy doubles.
+            # The same priority that neighbors.py gives the other healthy doubles.
             priority = "chrt, --fifo, \"1\", " if self.loops == 1 and os.geteuid() == 0 else ""
         return elsewhere + priority + f"{sys.executable}, {HERE / 'quick_process.py'}"
 

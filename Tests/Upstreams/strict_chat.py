@@ -15,7 +15,7 @@ ROLES = "Conversation roles must alternate user/assistant/user/assistant/..."
 lock = threading.Lock()
 
 
-def tell(**event):
+def emit(**event):
     with lock:
         print(json.dumps(event), flush=True)
 
@@ -26,7 +26,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def answer(self, status, body, kind="application/json"):
+    def respond(self, status, body, kind="application/json"):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         if kind:
@@ -39,18 +39,18 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         messages = [m for m in body["messages"] if m["role"] != "system"]
         rest = {key: value for key, value in body.items() if key != "messages"}
-        tell(event="request", path=self.path, messages=messages, body=rest, headers={k.lower(): v for k, v in self.headers.items()})
+        emit(event="request", path=self.path, messages=messages, body=rest, headers={k.lower(): v for k, v in self.headers.items()})
         for index, message in enumerate(messages):
             if message["role"] != ("user", "assistant")[index % 2]:
-                return self.answer(400, {"object": "error", "message": ROLES, "type": "BadRequestError", "param": None, "code": 400})
+                return self.respond(400, {"object": "error", "message": ROLES, "type": "BadRequestError", "param": None, "code": 400})
         if any("forbidden" in m["content"] for m in messages):
             inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {"hate": {"filtered": True, "severity": "high"}}}
-            return self.answer(400, {"error": {"message": "The response was filtered", "type": None, "param": "prompt",
+            return self.respond(400, {"error": {"message": "The response was filtered", "type": None, "param": "prompt",
                                                "code": "content_filter", "status": 400, "innererror": inner}})
         last = messages[-1]["content"].split("\n")[-1]
         word = last.split(" ")[0]
         if word == "fail":
-            return self.answer(500, {"error": {"message": "out of memory", "type": "server_error"}})
+            return self.respond(500, {"error": {"message": "out of memory", "type": "server_error"}})
         if word == "hang":
             return threading.Event().wait(20)
         message, finish = {"role": "assistant", "content": last.upper()}, "stop"
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         elif word == "filtered":
             finish = "content_filter"
         if not body.get("stream"):
-            return self.answer(200, {"object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": finish}]})
+            return self.respond(200, {"object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": finish}]})
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -93,6 +93,6 @@ class Handler(BaseHTTPRequestHandler):
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
-tell(ready=True, port=server.server_address[1])
+emit(ready=True, port=server.server_address[1])
 # Runs until the test that started it kills it.
 threading.Event().wait()

@@ -16,14 +16,14 @@ from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from answers import VoskAnswer
+from responses import VoskResponse
 from conversation import Conversation, MessageOut
 from events import Broken, Exchange, Malformed
 from faults import Fault, rubbish
 from http_faults import BodyOut
 
 SUBPROTOCOL = "parley.upstream.v1"
-LARGEST_MESSAGE = 64 << 20
+MAX_MESSAGE_BYTES = 64 << 20
 # A frame with opcode 3, which is reserved, and four random bytes.
 RESERVED = b"\x83\x04" + rubbish(8)[4:]
 # Faults that happen before the end of the audio.
@@ -31,7 +31,7 @@ AT_ONCE = {
     "hang", "stall", "die", "close", "rubbish", "rubbish-json", "rubbish-field", "endless", "endless-rude", "error",
 }
 # Maximum number of pending control frames; beyond it the client isn't read.
-MOST_CONTROL = 1000
+MAX_CONTROL_FRAMES = 1000
 
 
 def frame_head(opcode, length):
@@ -50,7 +50,7 @@ class Connection:
     def __init__(self, wire, default):
         self.wire = wire
         self.default = default
-        self.protocol = ServerProtocol(subprotocols=self.subprotocols, max_size=LARGEST_MESSAGE)
+        self.protocol = ServerProtocol(subprotocols=self.subprotocols, max_size=MAX_MESSAGE_BYTES)
         self.control = asyncio.Queue()
         self.fragments = []
         self.opcode = None
@@ -67,7 +67,7 @@ class Connection:
                     else:
                         self.frame(event)
                 self.flush()
-                while self.control.qsize() > MOST_CONTROL and not controlling.done():
+                while self.control.qsize() > MAX_CONTROL_FRAMES and not controlling.done():
                     await asyncio.sleep(0.01)
         except (OSError, Broken):
             pass
@@ -75,7 +75,7 @@ class Connection:
             controlling.cancel()
             await self.end()
             failure = self.protocol.handshake_exc or self.protocol.parser_exc
-            if failure and not self.wire.ours:
+            if failure and not self.wire.closed_by_fault:
                 self.wire.events.emit("malformed", reason=str(failure), connection=self.wire.number)
 
     def flush(self):
@@ -99,17 +99,17 @@ class Connection:
     async def handshake(self, request):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(request.path).query)
         if "fault" in query:
-            await self.spoil_handshake(Fault.of(query["fault"][0]), request)
+            await self.inject_handshake_fault(Fault.of(query["fault"][0]), request)
         response = self.protocol.accept(request)
         self.protocol.send_response(response)
         self.flush()
 
-    async def spoil_handshake(self, fault, request):
+    async def inject_handshake_fault(self, fault, request):
         out = BodyOut(self.wire)
-        self.wire.ours = True
+        self.wire.closed_by_fault = True
         match fault.name:
             case "hang":
-                await self.wire.reader.gone.wait()
+                await self.wire.reader.peer_closed.wait()
                 raise Broken
             case "slow":
                 await asyncio.sleep(fault.number / 1000)
@@ -127,7 +127,7 @@ class Connection:
             case "die" | "close":
                 await self.wire.push(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs")
                 await (out.kill() if fault.name == "die" else out.shut())
-        self.wire.ours = False
+        self.wire.closed_by_fault = False
 
     def frame(self, frame):
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
@@ -149,7 +149,7 @@ class Connection:
 
     def begin_close(self, code):
         """Sends a close frame after all written data; the peer's close frame ends the connection."""
-        self.wire.ours = True
+        self.wire.closed_by_fault = True
         if self.protocol.state.name == "OPEN":
             self.protocol.send_close(code)
             self.flush()
@@ -178,14 +178,14 @@ class SocketOut(MessageOut):
     def head(self, unit, length):
         return frame_head(Opcode.BINARY if isinstance(unit, bytes) else Opcode.TEXT, length)
 
-    def stranger(self, request):
+    def other_number(self, request):
         return request + 1000000
 
     async def shut(self):
         self.connection.begin_close(1000)
         # Gives the peer time for its close frame, which isn't a cancellation.
         try:
-            await asyncio.wait_for(self.wire.reader.gone.wait(), 10)
+            await asyncio.wait_for(self.wire.reader.peer_closed.wait(), 10)
         except asyncio.TimeoutError:
             self.wire.abort()
         raise Broken
@@ -194,7 +194,7 @@ class SocketOut(MessageOut):
         await self.wire.reset()
         raise Broken
 
-    async def rubbish(self, answer, fault):
+    async def rubbish(self, response, fault):
         await self.wire.write(RESERVED)
 
 
@@ -234,16 +234,16 @@ class VoskOut(SocketOut):
     async def gate(self):
         pass
 
-    async def error(self, answer, fault):
+    async def error(self, response, fault):
         self.connection.begin_close(1011)
 
-    async def other(self, answer, fault):
-        await self.ok(answer, fault)
+    async def other(self, response, fault):
+        await self.ok(response, fault)
 
     anonymous = other
 
 
-def spelt(samples):
+def leading_text(samples):
     """Returns the text at the beginning of the samples, up to a zero byte. Real audio never spells the name of a fault."""
     text, _, _ = samples[:200].partition(b"\0")
     return text.decode("ascii", errors="replace")
@@ -267,7 +267,7 @@ class VoskConnection(Connection):
         super().__init__(wire, default)
         self.fault = default
         self.exchange = None
-        self.answering = None
+        self.responding = None
         self.sample_rate = 8000.0
         self.max_alternatives = 0
         # Bytes of the utterance and of its trailing silence.
@@ -282,7 +282,7 @@ class VoskConnection(Connection):
         elif text == self.END_MARK:
             self.open()
             self.eof = True
-            self.answer()
+            self.respond()
         else:
             self.begin_close(1011)
             raise Malformed(f"AcceptWaveform takes bytes, not a str: {text[:40]}")
@@ -304,14 +304,14 @@ class VoskConnection(Connection):
 
     def binary(self, data):
         if not self.exchange:
-            self.fault = Fault.of(spelt(data), self.default)
+            self.fault = Fault.of(leading_text(data), self.default)
             if self.fault.name == "alternatives":
                 self.max_alternatives = self.fault.number
         self.open()
         is_end = self.accept_waveform(data)
         if self.fault.early or self.fault.name in AT_ONCE:
-            self.answer()
-        elif self.fault.name not in ("slow", "trickle") and not self.answering:
+            self.respond()
+        elif self.fault.name not in ("slow", "trickle") and not self.responding:
             out = VoskOut(self.wire, None, self)
             unit = self.result() if is_end else {"partial": f"{self.size} bytes"}
             self.control.put_nowait(out.framed(unit, out.payload(unit)))
@@ -326,22 +326,22 @@ class VoskConnection(Connection):
 
     def result(self):
         """Returns the result of the utterance and begins the next one."""
-        answer = VoskAnswer([f"{self.size} bytes"] if self.size else [], self.max_alternatives)
+        response = VoskResponse([f"{self.size} bytes"] if self.size else [], self.max_alternatives)
         self.size, self.silence, self.has_sound = 0, 0, False
-        return answer.result("".join(answer.pieces))
+        return response.result("".join(response.pieces))
 
-    def answer(self):
-        if not self.answering:
-            answer = VoskAnswer([f"{self.size} bytes"] if self.size else [""], self.max_alternatives)
-            self.answering = self.exchange.start(self.perform, answer)
+    def respond(self):
+        if not self.responding:
+            response = VoskResponse([f"{self.size} bytes"] if self.size else [""], self.max_alternatives)
+            self.responding = self.exchange.start(self.perform, response)
 
-    async def perform(self, answer):
+    async def perform(self, response):
         # Queued partial results go first.
         await self.control.join()
-        await VoskOut(self.wire, None, self).perform(answer, self.fault)
+        await VoskOut(self.wire, None, self).perform(response, self.fault)
 
     async def end(self):
         if self.exchange:
             self.exchange.cancel()
-        if self.answering:
-            await asyncio.wait({self.answering})
+        if self.responding:
+            await asyncio.wait({self.responding})

@@ -15,19 +15,19 @@ class Reader(asyncio.StreamReader):
 
     def __init__(self):
         super().__init__(limit=64 * 1024)
-        self.gone = asyncio.Event()
+        self.peer_closed = asyncio.Event()
 
     def feed_eof(self):
         super().feed_eof()
-        self.gone.set()
+        self.peer_closed.set()
 
     def set_exception(self, exception):
         super().set_exception(exception)
-        self.gone.set()
+        self.peer_closed.set()
 
 
 class Wire:
-    """A TCP or TLS connection. `ours` is set when a fault closes it, so that the end isn't attributed to the gateway."""
+    """A TCP or TLS connection. `closed_by_fault` is set when a fault closes it, so that the end isn't attributed to the gateway."""
 
     def __init__(self, reader, writer, events):
         self.reader = reader
@@ -35,7 +35,7 @@ class Wire:
         self.events = events
         self.number = next(NUMBERS)
         self.lock = asyncio.Lock()
-        self.ours = False
+        self.closed_by_fault = False
         if writer:
             # Then drain() returns when the kernel has accepted all but one byte. Zero would never be reached over TLS.
             writer.transport.set_write_buffer_limits(high=1, low=0)
@@ -61,7 +61,7 @@ class Wire:
                         await asyncio.sleep(pace)
             except asyncio.CancelledError:
                 # Other data follows on the same connection, so a begun element has to be completed.
-                if sent < len(data) and not self.reader.gone.is_set():
+                if sent < len(data) and not self.reader.peer_closed.is_set():
                     self.finish(data[sent:])
                 raise
 
@@ -84,7 +84,7 @@ class Wire:
 
     async def reset(self):
         """Sends TCP RST after the written data has arrived."""
-        self.ours = True
+        self.closed_by_fault = True
         await asyncio.sleep(0.05)
         connection = self.writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -92,7 +92,7 @@ class Wire:
 
     async def close(self):
         """Sends TCP FIN, with TLS after close_notify."""
-        self.ours = True
+        self.closed_by_fault = True
         self.writer.close()
 
     def abort(self):

@@ -104,7 +104,7 @@ package struct History: Sendable {
     }
 
     /// Removes the entries of recent requests. The cost grows with the number of entries after the first of them.
-    package mutating func forget(_ requests: Set<RequestKey>) {
+    package mutating func removeEntries(of requests: Set<RequestKey>) {
         guard let first = (0..<ring.count).first(where: { requests.contains(RequestKey(number: ring.tag(at: $0).request)) }) else { return }
         let serial = pruned &+ UInt64(first)
         let count = ring.count - first

@@ -4,7 +4,7 @@
 /// the client sends `from`; after a rejected, duplicate or cancelled opening, they are ignored until the next `audio`.
 package struct AudioInput: Sendable {
     /// The reason why binary frames are ignored until the client sends `from`.
-    package enum Wait: Sendable {
+    package enum PauseReason: Sendable {
         case rejectedChunk
         /// The opening of another stream was rejected; the following frames belong to that stream.
         case otherOpening
@@ -22,7 +22,7 @@ package struct AudioInput: Sendable {
         package var acknowledged: UInt64 = 0
         package var acknowledgedAt: Instant
         /// Why frames are ignored until the client sends `from`; nil while they are accepted.
-        package var wait: Wait?
+        package var pauseReason: PauseReason?
         /// Whether a chunk was rejected or ignored that the client hasn't sent again.
         package var isIncomplete = false
         var clock: AudioStreamClock
@@ -70,7 +70,7 @@ package struct AudioInput: Sendable {
         switch state {
         case .idle: .stray
         case .ignoring: .ignored
-        case .open(let stream): stream.wait == nil ? .chunk(stream) : .ignored
+        case .open(let stream): stream.pauseReason == nil ? .chunk(stream) : .ignored
         }
     }
 
@@ -81,17 +81,17 @@ package struct AudioInput: Sendable {
     /// Handles a rejected or repeated opening. An open stream stays open, but waits for `from`: the frames that follow don't belong to it.
     package mutating func ignoreOpening(_ id: MessageID?) {
         guard case .open(let stream) = state else { return state = .ignoring(id) }
-        wait(stream.id == id ? .unknownPosition : .otherOpening)
+        pause(stream.id == id ? .unknownPosition : .otherOpening)
     }
 
-    private mutating func wait(_ reason: Wait) {
+    private mutating func pause(_ reason: PauseReason) {
         guard case .open(var stream) = state else { return }
-        stream.wait = reason
+        stream.pauseReason = reason
         state = .open(stream)
     }
 
     package mutating func rejectChunk() {
-        wait(.rejectedChunk)
+        pause(.rejectedChunk)
         markIncomplete()
     }
 
@@ -99,7 +99,7 @@ package struct AudioInput: Sendable {
     ///
     /// - Returns: whether the stream was complete until now.
     mutating func ignoreChunk() -> Bool {
-        guard case .open(let stream) = state, stream.wait == .unknownPosition, !stream.isIncomplete else { return false }
+        guard case .open(let stream) = state, stream.pauseReason == .unknownPosition, !stream.isIncomplete else { return false }
         markIncomplete()
         return true
     }
@@ -142,7 +142,7 @@ package struct AudioInput: Sendable {
     /// Continues the stream at `chunk`. Returns false when that isn't the next chunk.
     package mutating func resume(from chunk: UInt64) -> Bool {
         guard case .open(var stream) = state, chunk == stream.accepted &+ 1 else { return false }
-        stream.wait = nil
+        stream.pauseReason = nil
         stream.isIncomplete = false
         state = .open(stream)
         return true
@@ -153,7 +153,7 @@ package struct AudioInput: Sendable {
     /// Restores a stream from the store. The client has to send `from` before the next chunk.
     mutating func restore(id: MessageID, key: RequestKey, format: AudioFormat, accepted: UInt64, isIncomplete: Bool, now: Instant) {
         var stream = Stream(id: id, key: key, format: format, accepted: accepted, now: now)
-        stream.wait = .unknownPosition
+        stream.pauseReason = .unknownPosition
         stream.isIncomplete = isIncomplete
         state = .open(stream)
     }
@@ -161,7 +161,7 @@ package struct AudioInput: Sendable {
     /// Handles the end or start of a connection: an open stream waits for `from`, and a rejected opening without an id is forgotten.
     package mutating func suspend() {
         switch state {
-        case .open: wait(.unknownPosition)
+        case .open: pause(.unknownPosition)
         case .ignoring(nil): state = .idle
         case .ignoring, .idle: break
         }

@@ -51,7 +51,7 @@ package struct RecentIDs: Sendable {
     }
 
     /// Removes recently added ids. The cost grows with the number of ids added after them.
-    package mutating func forget(_ ids: [MessageID]) {
+    package mutating func remove(_ ids: [MessageID]) {
         var remaining = Set(ids)
         var later: [(id: MessageID, kind: Kind)] = []
         var removedCount = 0

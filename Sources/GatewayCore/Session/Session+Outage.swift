@@ -24,11 +24,11 @@ extension Session {
             rejectUnstored(id, effects: &effects)
         }
         if !rejected.isEmpty {
-            recentIDs.forget(rejected.map { $0.id })
-            history.forget(keys)
+            recentIDs.remove(rejected.map { $0.id })
+            history.removeEntries(of: keys)
             changes &+= 1
         }
-        if let stream = audioInput.stream, stream.wait == nil {
+        if let stream = audioInput.stream, stream.pauseReason == nil {
             audioInput.rejectChunk()
             rejectUnstored(stream.id, chunk: stream.accepted &+ 1, effects: &effects)
         }

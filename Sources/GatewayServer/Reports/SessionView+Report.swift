@@ -54,7 +54,7 @@ extension SessionDetails.Latency {
         func milliseconds(_ microseconds: UInt32) -> Double { Double(microseconds) / 1000 }
         self.init(
             count: percentiles.count, p50: milliseconds(percentiles.p50), p90: milliseconds(percentiles.p90),
-            p99: milliseconds(percentiles.p99), max: milliseconds(percentiles.most))
+            p99: milliseconds(percentiles.p99), max: milliseconds(percentiles.maximum))
     }
 }
 

@@ -65,12 +65,12 @@ class Connection:
         await self.send({"type": "session", "session_id": "01S", "resume_token": f"token{self.number}", "resumed": False, "lost": False,
                          "last_seq": 0, "limits": {}, "protocol": "parley.v1"} | fields)
 
-    async def leave(self):
+    async def close_after_bye(self):
         if await self.wait_for("bye") is not None:
             self.writer.write(self.frame(8, struct.pack(">H", 1000)))
             await self.writer.drain()
 
-    def cut(self):
+    def abort(self):
         self.writer.transport.abort()
 
 
@@ -87,7 +87,7 @@ async def drip(connection):
         connection.writer.write(bytes([byte]))
         await connection.writer.drain()
         await asyncio.sleep(0.03)
-    await connection.leave()
+    await connection.close_after_bye()
 
 
 async def thinking(connection):
@@ -99,7 +99,7 @@ async def thinking(connection):
         await connection.writer.drain()
         await asyncio.sleep(0.25)
     await connection.send(response("thought over", request, 1))
-    await connection.leave()
+    await connection.close_after_bye()
 
 
 async def pings(connection):
@@ -117,17 +117,17 @@ async def unacknowledged(connection):
     if connection.number == 1:
         await connection.session()
         await connection.wait_for("text")
-        return connection.cut()
+        return connection.abort()
     if connection.number == 2:
         await connection.session(resumed=True)
         request = await connection.wait_for("text")
         await connection.send({"type": "ack", "id": request["id"]})
         await connection.send({"type": "text", "seq": 1, "reply_to": request["id"], "text": "first ", "final": False})
         await connection.acknowledged(1)
-        return connection.cut()
+        return connection.abort()
     await connection.session(resumed=True, last_seq=2)
     await connection.send(response("second", {"id": "t1"}, 2))
-    await connection.leave()
+    await connection.close_after_bye()
 
 
 async def duplicate(connection):
@@ -135,15 +135,15 @@ async def duplicate(connection):
     if connection.number == 1:
         await connection.session()
         await connection.wait_for("text")
-        return connection.cut()
+        return connection.abort()
     await connection.session(resumed=True, last_seq=0)
     request = await connection.wait_for("text")
     await connection.send({"type": "ack", "id": request["id"], "duplicate": True})
     await connection.send(response("once", request, 1))
-    await connection.leave()
+    await connection.close_after_bye()
 
 
-async def forgotten(connection):
+async def expired(connection):
     """The session has expired, and with it a request that was acknowledged."""
     if connection.number == 1:
         await connection.session()
@@ -151,12 +151,12 @@ async def forgotten(connection):
         await connection.send({"type": "ack", "id": request["id"]})
         await connection.send({"type": "status", "seq": 1, "reply_to": request["id"], "state": "thinking"})
         await connection.acknowledged(1)
-        return connection.cut()
+        return connection.abort()
     await connection.session(lost=True, resume_error="expired")
     request = await connection.wait_for("text")
     await connection.send({"type": "ack", "id": request["id"]})
     await connection.send(response("of the new one", request, 1))
-    await connection.leave()
+    await connection.close_after_bye()
 
 
 async def spoken(connection):
@@ -173,17 +173,17 @@ async def spoken(connection):
         for chunk in chunks:
             await connection.send_binary(chunk)
         await connection.send({"type": "audio", "seq": base + 5, "reply_to": request["id"], "format": form, "final": True, "done": True})
-    await connection.leave()
+    await connection.close_after_bye()
 
 
-async def mute(connection):
+async def silent(connection):
     """A text response without audio, whatever the request."""
     await connection.session()
     await connection.send(response("no sound", await connection.wait_for("text"), 1))
-    await connection.leave()
+    await connection.close_after_bye()
 
 
-async def heard(connection):
+async def transcribed(connection):
     """A transcript, followed by a response."""
     await connection.session()
     request = await connection.wait_for("audio")
@@ -194,7 +194,7 @@ async def heard(connection):
     await connection.send({"type": "transcript", "seq": 1, "text": "what", "final": False} | reply)
     await connection.send({"type": "transcript", "seq": 2, "text": "what time is it", "final": True} | reply)
     await connection.send(response("ten past nine", request, 3))
-    await connection.leave()
+    await connection.close_after_bye()
 
 
 async def main(scene):

@@ -1,6 +1,6 @@
 """Drives `parley talk` on a pseudo-terminal: types keys and checks the screen.
 
-usage: terminal.py PARLEY URL SCENE [FOLDER]
+usage: terminal.py PARLEY URL SCENE [DIRECTORY]
 
 Prints PASS and exits 0, or prints the failed expectation and exits 1.
 """

@@ -61,7 +61,7 @@ package struct HTTPResponseText: Sendable {
     package func json() throws -> JSON { try JSON(body) }
 }
 
-extension TLSSocket {
+extension TestSocket {
     /// Receives the next response. A `101`, a `204` and a response to HEAD have no body.
     package func receiveResponse(toHead: Bool = false) async throws -> HTTPResponseText {
         var response = try await receive { incoming -> HTTPResponseText? in

@@ -2,7 +2,7 @@ import Support
 import Testing
 
 /// Process upstreams that print banners, exit after a response, or leave child processes behind.
-@Suite(.bounded) struct SmallProcessTests {
+@Suite(.bounded) struct ProcessUpstreamTests {
     private func gateway(_ arguments: String..., more: [String: String] = [:]) async throws -> GatewayProcess {
         let command = [try Python.path(), "-B", "\(Python.repository)/Tests/Upstreams/small_process.py"] + arguments
         return try await GatewayProcess(
@@ -29,7 +29,7 @@ import Testing
         try await gateway.stop()
     }
 
-    @Test func `a program that exits after each response serves one request after the other`() async throws {
+    @Test func `a program that exits after each response is restarted for each request`() async throws {
         let gateway = try await gateway("--once", more: ["upstreams.a.breaker_failures": "1", "limits.text_per_minute": "0"])
         let client = try await gateway.client()
         for number in 0..<25 {

@@ -9,7 +9,7 @@ def pieces_of(text):
     return re.findall(r"\s*\S+\s*", text.upper()) or [text]
 
 
-class Answer:
+class Response:
     """A response: an opening, pieces and a closing. Protocols override what differs."""
 
     mime = "text/event-stream"
@@ -57,7 +57,7 @@ class Answer:
         raise NotImplementedError
 
 
-class MessageAnswer(Answer):
+class MessageResponse(Response):
     """`text` or `transcript` messages. The last piece is in the last message, or with `empty_end` before it."""
 
     def __init__(self, kind, pieces, request=None, empty_end=False):
@@ -94,7 +94,7 @@ class MessageAnswer(Answer):
         return self.message(self.kind, text="".join(pieces), **final)
 
 
-class EchoAnswer(MessageAnswer):
+class EchoResponse(MessageResponse):
     """Echoes the received audio."""
 
     def __init__(self, chunks, request, format):
@@ -111,7 +111,7 @@ class EchoAnswer(MessageAnswer):
         return [self.message("audio", final=True, done=True)]
 
     def units(self, pieces):
-        return Answer.units(self, pieces)
+        return Response.units(self, pieces)
 
     def more(self, size):
         return bytes(3200)
@@ -123,7 +123,7 @@ class EchoAnswer(MessageAnswer):
         return MARK.encode()
 
 
-class VoskAnswer(Answer):
+class VoskResponse(Response):
     """vosk-server's partial results and result, in the format of vosk-api's Recognizer (src/recognizer.cc)."""
 
     def __init__(self, pieces, max_alternatives=0):

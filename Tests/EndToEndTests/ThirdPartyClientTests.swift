@@ -3,7 +3,7 @@ import Support
 import Testing
 
 /// Third-party clients: the Python library `websockets`, and a browser.
-@Suite(.bounded) struct ForeignClientTests {
+@Suite(.bounded) struct ThirdPartyClientTests {
     private static let clients = (#filePath as NSString).deletingLastPathComponent + "/Clients"
 
     @Test(arguments: ["deflate", "plain"], ["shared", "dedicated"])

@@ -4,7 +4,7 @@ package import GatewayWebSocket
 import NIOCore
 
 /// A WebSocket client for tests: sends arbitrary frames and returns what it receives. Only one test may use it at a time.
-package final class WebSocketClient {
+package final class TestWebSocket {
     /// A received message or control frame.
     package enum Incoming: Sendable, Equatable {
         case text(String)
@@ -14,22 +14,23 @@ package final class WebSocketClient {
         case close(code: UInt16?, reason: String)
     }
 
-    package let socket: TLSSocket
+    package let socket: TestSocket
     /// The response to the upgrade request.
     package let response: HTTPResponseText
     /// Whether the last received message was compressed.
     package private(set) var wasCompressed = false
-    /// Whether to send pongs for the gateway's pings. They are sent only while the test awaits a message, since frames are read in order.
+    /// Whether the gateway's pings are replied to with pongs. Pings are read in order with messages, so pongs are sent only while the test
+    /// awaits a message.
     package var sendsPongs = true
     private var reader: MessageReader
     private var writer: MessageWriter
 
-    /// Sends the request, with `behind` appended in the same TLS record, and reads the `101`.
+    /// Sends the request, followed by `bytes` in the same TLS record, and reads the `101` response.
     ///
-    /// - Throws: for any other response.
-    package init(_ socket: TLSSocket, _ request: HTTPRequestText = .upgrade(), behind: [UInt8] = []) async throws {
+    /// - Throws: ``TestFailure`` for any other response
+    package init(_ socket: TestSocket, _ request: HTTPRequestText = .upgrade(), followedBy bytes: [UInt8] = []) async throws {
         self.socket = socket
-        try await socket.send(request.bytes + behind)
+        try await socket.send(request.bytes + bytes)
         response = try await socket.receiveResponse()
         guard response.status == 101 else { throw TestFailure("not upgraded: \(response.status) \(response.body)") }
         var agreement: CompressionAgreement?
@@ -68,8 +69,8 @@ package final class WebSocketClient {
 
     // MARK: Receiving
 
-    /// Returns the next message or control frame; skips pings if ``sendsPongs``.
-    package func next(timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> Incoming {
+    /// Returns the next message or control frame. With ``sendsPongs``, pings are replied to and skipped.
+    package func next(timeout limit: Duration = TestSocket.defaultTimeout) async throws -> Incoming {
         while true {
             let frame = try await socket.receive(timeout: limit) { try Self.frame(in: &$0) }
             let incoming = try read(frame)
@@ -79,12 +80,12 @@ package final class WebSocketClient {
     }
 
     /// Returns the next message, which must be text, as JSON.
-    package func message(timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> JSON {
+    package func message(timeout limit: Duration = TestSocket.defaultTimeout) async throws -> JSON {
         try JSON(try await text(timeout: limit))
     }
 
     /// Returns the next message, which must be text, unparsed.
-    package func text(timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> String {
+    package func text(timeout limit: Duration = TestSocket.defaultTimeout) async throws -> String {
         switch try await next(timeout: limit) {
         case .text(let text): return text
         case let other: throw TestFailure("not a text message: \(other)")
@@ -99,14 +100,14 @@ package final class WebSocketClient {
     }
 
     /// Returns the next message, which must have this type.
-    package func message(_ type: String, timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> JSON {
+    package func message(_ type: String, timeout limit: Duration = TestSocket.defaultTimeout) async throws -> JSON {
         let message = try await message(timeout: limit)
         guard message["type"].string == type else { throw TestFailure("not \(type): \(message)") }
         return message
     }
 
     /// Returns the `error` object of the next message, which must be an error with this code.
-    package func error(_ code: String, timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> JSON {
+    package func error(_ code: String, timeout limit: Duration = TestSocket.defaultTimeout) async throws -> JSON {
         let message = try await message("error", timeout: limit)
         let error = message["error"]
         guard error["code"].string == code else { throw TestFailure("not \(code): \(message)") }
@@ -118,7 +119,7 @@ package final class WebSocketClient {
 
     /// Expects a close frame with this code, replies to it, and expects the end of the connection. Returns the reason.
     @discardableResult
-    package func closed(_ code: UInt16?, timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> String {
+    package func expectClose(_ code: UInt16?, timeout limit: Duration = TestSocket.defaultTimeout) async throws -> String {
         let incoming = try await next(timeout: limit)
         guard case .close(let actual, let reason) = incoming, actual == code else {
             throw TestFailure("expected a close frame \(code.map { "with \($0)" } ?? "without a code"), got \(incoming)")
@@ -135,10 +136,12 @@ package final class WebSocketClient {
 
     /// Expects a fatal error and then its close frame, whose reason is the error's code and correlation id. Returns the error.
     @discardableResult
-    package func fails(_ errorCode: String, _ closeCode: UInt16, timeout limit: Duration = TLSSocket.defaultTimeout) async throws -> JSON {
+    package func expectFatalError(
+        _ errorCode: String, _ closeCode: UInt16, timeout limit: Duration = TestSocket.defaultTimeout
+    ) async throws -> JSON {
         let error = try await error(errorCode, timeout: limit)
         guard error["fatal"] == true else { throw TestFailure("the error isn't fatal: \(error)") }
-        let reason = try await closed(closeCode)
+        let reason = try await expectClose(closeCode)
         guard reason == "\(errorCode) \(error["correlation_id"].string ?? "")" else { throw TestFailure("wrong close reason: \(reason)") }
         return error
     }
@@ -161,7 +164,7 @@ package final class WebSocketClient {
     // MARK: Frames
 
     /// Consumes one complete frame; nil while it is incomplete.
-    private static func frame(in incoming: inout TLSSocket.Incoming) throws -> [UInt8]? {
+    private static func frame(in incoming: inout TestSocket.Incoming) throws -> [UInt8]? {
         let bytes = incoming.rest
         guard let counts = try ReceivedFrame.counts(in: bytes), bytes.count >= counts.header + counts.payload else { return nil }
         return incoming.consume(counts.header + counts.payload)
@@ -204,17 +207,17 @@ package final class WebSocketClient {
 }
 
 extension GatewayProcess {
-    /// Opens a WebSocket over a new connection; reads nothing after the `101`.
+    /// Opens a WebSocket over a new connection, without reading any message.
     package func webSocket(
         _ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil, from address: String? = nil
-    ) async throws -> WebSocketClient {
-        try await WebSocketClient(try await TLSSocket.connect(port: port, receiveBuffer: receiveBuffer, from: address), request)
+    ) async throws -> TestWebSocket {
+        try await TestWebSocket(try await TestSocket.connect(port: port, receiveBuffer: receiveBuffer, from: address), request)
     }
 
     /// Opens a WebSocket and consumes its `session` message.
     package func client(
         _ request: HTTPRequestText = .upgrade(), receiveBuffer: Int? = nil, from address: String? = nil
-    ) async throws -> WebSocketClient {
+    ) async throws -> TestWebSocket {
         let client = try await webSocket(request, receiveBuffer: receiveBuffer, from: address)
         _ = try await client.message("session")
         return client
@@ -222,19 +225,19 @@ extension GatewayProcess {
 
     /// Sends one request over a new connection and returns the response.
     package func response(to request: HTTPRequestText) async throws -> HTTPResponseText {
-        let socket = try await TLSSocket.connect(port: port)
+        let socket = try await TestSocket.connect(port: port)
         try await socket.send(request.bytes)
         return try await socket.receiveResponse(toHead: request.method == "HEAD")
     }
 
     /// Sends one request to the operations listener and returns the response.
     package func operationsResponse(to request: HTTPRequestText) async throws -> HTTPResponseText {
-        let socket = try await TLSSocket.connect(port: operationsPort, .none)
+        let socket = try await TestSocket.connect(port: operationsPort, .none)
         try await socket.send(request.bytes)
         return try await socket.receiveResponse(toHead: request.method == "HEAD")
     }
 
-    /// Verifies that a new client is served: session, text, reply, bye.
+    /// Verifies that a new client is served: it opens a session, gets the response to a text, and closes with `bye`.
     package func expectNextClientServed() async throws {
         let client = try await client()
         try await client.send(["type": "text", "id": "next", "text": "next"])
@@ -245,11 +248,11 @@ extension GatewayProcess {
             if message["type"] != "goaway" { received.append(message) }
         }
         guard received[0] == ["type": "ack", "id": "next"] else { throw TestFailure("no ack for the next client: \(received[0])") }
-        let reply = received[1]
-        guard reply["type"] == "text", reply["text"] == "next", reply["done"] == true else {
-            throw TestFailure("no reply for the next client: \(reply)")
+        let response = received[1]
+        guard response["type"] == "text", response["text"] == "next", response["done"] == true else {
+            throw TestFailure("no response for the next client: \(response)")
         }
         try await client.send(["type": "bye"])
-        try await client.closed(1000)
+        try await client.expectClose(1000)
     }
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measures the effect of a faulty upstream on other sessions ("neighbours"): latency of pings, and of messages to a healthy upstream of that kind.
+"""Measures the effect of a faulty upstream on other sessions ("neighbors"): latency of pings, and of messages to a healthy upstream of that kind.
 
-    neighbours.py --executable PARLEY [--seconds 4] [--sessions 3] [--kinds websocket,process] [--faults endless,huge] [--most 2]
+    neighbors.py --executable PARLEY [--seconds 4] [--sessions 3] [--kinds websocket,process] [--faults endless,huge] [--most 2]
 
-For each kind and fault: the p99 of an undisturbed neighbour, and again while several sessions request the fault in a loop. To measure only the
-gateway's latency, the gateway has a core of its own, and on the other core the neighbour and its upstream have priority over the faulty doubles and
+For each kind and fault: the p99 of an undisturbed neighbor, and again while several sessions request the fault in a loop. To measure only the
+gateway's latency, the gateway has a core of its own, and on the other core the neighbor and its upstream have priority over the faulty doubles and
 their clients. Fails (exit 1) when a p99 is more than --most times the undisturbed value and more than 1 ms. Needs two cores, root for the priorities,
-and the PyPI package websockets; neighbours.sh installs that.
+and the PyPI package websockets; neighbors.sh installs that.
 """
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 
-from rounds_client import Client, Neighbour
+from rounds_client import Client, Neighbor
 from rounds_faults import KINDS, UNTIL_MINE, faults_of
 from rounds_stage import Stage, percentile
 
@@ -33,14 +33,14 @@ def place(pid, core, is_first=False):
             os.setpriority(os.PRIO_PROCESS, int(thread), 10)
 
 
-async def measure(neighbour, seconds):
-    await neighbour.figures()
+async def measure(neighbor, seconds):
+    await neighbor.measurements()
     await asyncio.sleep(seconds)
-    figures = await neighbour.figures()
-    return percentile(figures["pings"], 0.99), percentile(figures["answers"], 0.99), figures["wrong"], len(figures["pings"])
+    measurements = await neighbor.measurements()
+    return percentile(measurements["pings"], 0.99), percentile(measurements["responses"], 0.99), measurements["wrong"], len(measurements["pings"])
 
 
-async def make_trouble(url, kind, fault, count):
+async def request_fault(url, kind, fault, count):
     """Runs sessions that request the fault until the process is killed."""
     os.nice(10)
 
@@ -58,22 +58,22 @@ async def make_trouble(url, kind, fault, count):
 
 
 async def trial(stage, kind, arguments):
-    neighbour = await Neighbour(stage.gateway.url, kind, pause=0.005).start()
-    place(neighbour.process.pid, 1, is_first=True)
-    await measure(neighbour, 1)
+    neighbor = await Neighbor(stage.gateway.url, kind, pause=0.005).start()
+    place(neighbor.process.pid, 1, is_first=True)
+    await measure(neighbor, 1)
     bad = 0
     for fault in faults_of(kind, arguments.faults):
         if fault in QUIET or fault.startswith("handshake "):
             continue
-        before = await measure(neighbour, arguments.seconds / 2)
+        before = await measure(neighbor, arguments.seconds / 2)
         others = await asyncio.create_subprocess_exec(
-            sys.executable, __file__, "--trouble", stage.gateway.url, kind, fault, str(arguments.sessions), stderr=subprocess.DEVNULL)
+            sys.executable, __file__, "--request-fault", stage.gateway.url, kind, fault, str(arguments.sessions), stderr=subprocess.DEVNULL)
         await asyncio.sleep(0.5)
-        during = await measure(neighbour, arguments.seconds)
+        during = await measure(neighbor, arguments.seconds)
         others.kill()
         await others.wait()
         await asyncio.sleep(0.5)
-        after = await measure(neighbour, arguments.seconds / 2)
+        after = await measure(neighbor, arguments.seconds / 2)
         baseline = [statistics.mean(pair) for pair in zip(before[:2], after[:2])]
         ratios = [now / then for now, then in zip(during[:2], baseline)]
         is_bad = any(ratio > arguments.most and value > 1 for ratio, value in zip(ratios, during[:2])) or bool(during[2])
@@ -81,7 +81,7 @@ async def trial(stage, kind, arguments):
         print(
             f"| {kind} | {fault} | {baseline[0]:.2f} → {during[0]:.2f} ({ratios[0]:.1f}) | {baseline[1]:.2f} → {during[1]:.2f} ({ratios[1]:.1f}) "
             f"| {during[3]} |{' ✗' if is_bad else ''}{f' {during[2][:2]}' if during[2] else ''}", flush=True)
-    await neighbour.stop()
+    await neighbor.stop()
     return bad
 
 
@@ -108,8 +108,8 @@ async def main(arguments):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--trouble"]:
-        asyncio.run(make_trouble(*sys.argv[2:6]))
+    if sys.argv[1:2] == ["--request-fault"]:
+        asyncio.run(request_fault(*sys.argv[2:6]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--executable", default=os.environ.get("PARLEY_EXECUTABLE", ".build/release/parley"))
     parser.add_argument("--seconds", type=float, default=4)

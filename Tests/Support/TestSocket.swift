@@ -2,18 +2,18 @@ package import GatewayTLS
 import NIOCore
 import NIOPosix
 
-/// A client's socket for raw bytes, over TLS or plain TCP.
+/// A client connection for raw bytes, over TLS or plain TCP.
 ///
-/// Waiting has a timeout only so that a broken gateway fails a test instead of hanging it.
-package final class TLSSocket: Sendable {
+/// Each wait has a timeout, so that a broken gateway fails the test instead of blocking it.
+package final class TestSocket: Sendable {
     package struct Incoming: Sendable {
         package fileprivate(set) var bytes: [UInt8] = []
-        /// The peer has sent its last byte.
+        /// Whether the peer has sent its last byte.
         package fileprivate(set) var isEnded = false
         /// The error of the connection, if any.
         package fileprivate(set) var error: String?
         fileprivate var isReady = false
-        /// Bytes consumed from the front; they are removed only now and then, since removal moves the rest.
+        /// Number of bytes consumed from the front. They are removed in large batches, because each removal moves the rest.
         fileprivate var consumed = 0
 
         /// The bytes that aren't consumed yet.
@@ -63,7 +63,7 @@ package final class TLSSocket: Sendable {
     ///   - address: the source address; nil for 127.0.0.1
     package static func connect(
         port: Int, _ security: Security = .unverified, receiveBuffer: Int? = nil, from address: String? = nil
-    ) async throws -> TLSSocket {
+    ) async throws -> TestSocket {
         let incoming = AwaitableValue(Incoming())
         let context: TLSClientContext? =
             switch security {
@@ -89,7 +89,7 @@ package final class TLSSocket: Sendable {
         }
         if let address { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: address, port: 0)) }
         let channel = try await bootstrap.connect(host: "127.0.0.1", port: port).get()
-        let socket = TLSSocket(channel, incoming: incoming)
+        let socket = TestSocket(channel, incoming: incoming)
         let isReady: Bool? = await incoming.wait(timeout: defaultTimeout) { $0.isReady ? true : $0.isEnded ? false : nil }
         guard isReady == true else { throw TestFailure("handshake failed: \(incoming.value.error ?? "the peer closed the connection")") }
         return socket
@@ -130,7 +130,7 @@ package final class TLSSocket: Sendable {
     /// Waits until `parse` finds its result at the front of the received bytes.
     ///
     /// - Parameter parse: consumes the bytes that it uses; returns nil while it needs more.
-    /// - Throws: when the connection ends before that, or `limit` has passed.
+    /// - Throws: ``TestFailure`` if the connection ends first, or at the timeout
     package func receive<Found: Sendable>(
         timeout limit: Duration = defaultTimeout, _ parse: (inout Incoming) throws -> Found?
     ) async throws -> Found {
@@ -160,8 +160,8 @@ package final class TLSSocket: Sendable {
         return all
     }
 
-    /// Waits for the end of the connection; discards what arrives before it.
-    package func ends(timeout limit: Duration = defaultTimeout) async throws { _ = try await receiveToEnd(timeout: limit) }
+    /// Waits for the end of the connection, and discards the bytes received before it.
+    package func waitForEnd(timeout limit: Duration = defaultTimeout) async throws { _ = try await receiveToEnd(timeout: limit) }
 
     /// The last handler of the pipeline: collects the received bytes.
     private final class Collector: ChannelInboundHandler {

@@ -3,7 +3,7 @@ import Support
 import Testing
 
 /// Startup: arguments, subcommands, configuration files and listeners.
-@Suite(.bounded) struct StartTests {
+@Suite(.bounded) struct StartupTests {
     /// Runs the executable in its own mount namespace, after the shell command `setup`.
     private static func run(
         _ arguments: [String], in directory: TemporaryDirectory, after setup: String
@@ -97,7 +97,7 @@ import Testing
     }
 
     @Test(arguments: ["removed", "emptied", "unreadable", "the directory moved"])
-    func `a configuration that is removed at runtime changes nothing`(how: String) async throws {
+    func `a configuration that is removed at runtime is rejected, and the previous one stays in effect`(how: String) async throws {
         let directory = try TemporaryDirectory()
         let yaml = "messages:\n  unknown_fields: ignore\nlimits:\n  text_per_minute: 7\n"
         let file = try directory.write(yaml, to: "config/gateway.yaml")
@@ -263,7 +263,7 @@ import Testing
         #expect(run.errorLines == [])
     }
 
-    @Test func `an address of another machine is one log line`() async throws {
+    @Test func `a listener address of another machine is one log line`() async throws {
         let run = try await GatewayProcess.run(
             ["serve"] + GatewayProcess.arguments(["listen.address": "192.0.2.1:4711"]), directory: try TemporaryDirectory())
         #expect(run.status == 1)

@@ -1,4 +1,0 @@
-#!/usr/bin/env bash
-# Measures the effect of faulty upstreams on other sessions, with a release build. Arguments go to neighbours.py: --kinds process --seconds 10
-set -euo pipefail
-exec "$(dirname "${BASH_SOURCE[0]}")/../with-release.sh" Upstreams/neighbours.py "$@"
