@@ -12,7 +12,7 @@ package struct OutboundProgress {
 
     package init() {}
 
-    package mutating func handOver(_ bytes: Int) { written &+= Int64(truncatingIfNeeded: bytes) }
+    package mutating func addWritten(_ bytes: Int) { written &+= Int64(truncatingIfNeeded: bytes) }
 
     /// - Parameters:
     ///   - limit: nanoseconds without progress

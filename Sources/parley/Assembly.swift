@@ -107,7 +107,7 @@ enum Assembly {
         if found != (0, 0) {
             logger.notice(
                 "sessions restored",
-                metadata: ["count": .stringConvertible(found.restored), "given_up": .stringConvertible(found.givenUp)])
+                metadata: ["count": .stringConvertible(found.restored), "given_up": .stringConvertible(found.discarded)])
         }
         let configurationService = ConfigurationService(
             loaded: loaded, target: reloadTarget(tls: tls, upstreams: upstreams, gateway: gateway, logs: logs, logger: logger),

@@ -32,7 +32,7 @@ package final class TestCertificates: Sendable {
     }
 
     /// A certificate and its key, in memory and as files.
-    package struct Made: Sendable {
+    package struct IssuedCertificate: Sendable {
         package var files: TLSSettings.Certificate
         let certificate: GeneratedCertificate
     }
@@ -44,7 +44,7 @@ package final class TestCertificates: Sendable {
     package init() throws { temporary = try TemporaryDirectory() }
 
     /// Generates `<file>.pem` and `<file>.key`, signed by `issuer` or self-signed.
-    package func make(_ request: Request, file: String, issuer: Made? = nil) throws -> Made {
+    package func make(_ request: Request, file: String, issuer: IssuedCertificate? = nil) throws -> IssuedCertificate {
         let key =
             switch request.kind {
             case .p256: try GeneratedKey(.p256)
@@ -59,7 +59,7 @@ package final class TestCertificates: Sendable {
         let files = TLSSettings.Certificate(certificate: "\(directory)/\(file).pem", key: "\(directory)/\(file).key")
         try certificate.pem.write(toFile: files.certificate, atomically: true, encoding: .utf8)
         try key.pem.write(toFile: files.key, atomically: true, encoding: .utf8)
-        return Made(files: files, certificate: certificate)
+        return IssuedCertificate(files: files, certificate: certificate)
     }
 
     /// Generates a self-signed certificate for `names`.

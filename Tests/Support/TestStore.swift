@@ -7,7 +7,7 @@ package final class TestStore: SessionStore {
     private struct State {
         var sessions: [ULID: [RecordKind: [UInt64: [UInt8]]]] = [:]
         var endedTokens: [TokenHash] = []
-        var waiting: [(batch: StoreBatch, committed: @Sendable () -> Void, failed: (@Sendable () -> Void)?)] = []
+        var pending: [(batch: StoreBatch, committed: @Sendable () -> Void, failed: (@Sendable () -> Void)?)] = []
         var acceptsWork = true
         var holdsBatches = false
     }
@@ -28,13 +28,13 @@ package final class TestStore: SessionStore {
     }
 
     /// The number of pending batches.
-    package var waiting: Int { state.withLock { $0.waiting.count } }
+    package var pending: Int { state.withLock { $0.pending.count } }
 
     package func submit(
         _ batch: StoreBatch, committed: @escaping @Sendable () -> Void, failed: @escaping @Sendable () -> Void
     ) {
         let holdsBatches = state.withLock { state in
-            state.waiting.append((batch, committed, failed))
+            state.pending.append((batch, committed, failed))
             return state.holdsBatches
         }
         if !holdsBatches { commit() }
@@ -42,28 +42,28 @@ package final class TestStore: SessionStore {
 
     /// Commits all pending batches.
     package func commit() {
-        let waiting = state.withLock { state in
-            defer { state.waiting = [] }
-            for entry in state.waiting {
+        let pending = state.withLock { state in
+            defer { state.pending = [] }
+            for entry in state.pending {
                 Self.apply(entry.batch, to: &state.sessions)
                 state.endedTokens += entry.batch.endedTokens
             }
-            return state.waiting
+            return state.pending
         }
-        for entry in waiting { entry.committed() }
+        for entry in pending { entry.committed() }
     }
 
     /// Fails the commit of all pending batches. They stay pending, and no work is accepted until ``acceptsWork`` is set.
     package func fail() {
         let failed = state.withLock { state in
             state.acceptsWork = false
-            return state.waiting.indices.compactMap { state.waiting[$0].failed.take() }
+            return state.pending.indices.compactMap { state.pending[$0].failed.take() }
         }
         for failed in failed { failed() }
     }
 
     /// Simulates a crash of the process: drops all pending batches without calling their completions.
-    package func crash() { state.withLock { $0.waiting = [] } }
+    package func crash() { state.withLock { $0.pending = [] } }
 
     package func loadEndedTokens() -> [TokenHash] { state.withLock { $0.endedTokens } }
 

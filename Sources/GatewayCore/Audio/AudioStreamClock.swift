@@ -1,7 +1,7 @@
 /// The duration of an audio stream, updated with each chunk.
 ///
 /// Samples and Opus packets are measured exactly. Containers are measured by their timestamps where those can be parsed, otherwise at
-/// ``AudioClock/containerBytesPerSecond``. The duration of a container is at least that of its bytes at ``highestBytesPerSecond``, so that
+/// ``AudioDuration/containerBytesPerSecond``. The duration of a container is at least that of its bytes at ``highestBytesPerSecond``, so that
 /// forged timestamps can't evade the realtime limit.
 package struct AudioStreamClock: Sendable {
     /// The maximum byte rate of Opus (510 kbit/s, RFC 6716 §2.1.1) including its container.
@@ -26,14 +26,14 @@ package struct AudioStreamClock: Sendable {
     /// Adds a chunk, and returns the added duration in nanoseconds; nil for an invalid Opus packet.
     package mutating func nanoseconds(adding chunk: RawSpan) -> Int64? {
         switch format.codec {
-        case .pcm16, .mulaw, .alaw, .opus: return AudioClock.nanoseconds(of: chunk, format: format)
+        case .pcm16, .mulaw, .alaw, .opus: return AudioDuration.nanoseconds(of: chunk, format: format)
         case .oggOpus, .webmOpus, .mp4AAC: break
         }
         bytes &+= Int64(chunk.byteCount)
         ogg?.read(chunk)
         webM?.read(chunk)
         let progress = ogg?.progress ?? webM?.progress ?? ContainerProgress(untimedBytes: bytes)
-        let longest = max(progress.total, AudioClock.nanoseconds(bytes, perSecond: Self.highestBytesPerSecond))
+        let longest = max(progress.total, AudioDuration.nanoseconds(bytes, perSecond: Self.highestBytesPerSecond))
         defer { total = max(total, longest) }
         return max(0, longest - total)
     }

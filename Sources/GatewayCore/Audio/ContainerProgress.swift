@@ -13,7 +13,9 @@ struct ContainerProgress: Sendable, Hashable {
 
     /// The total duration in nanoseconds.
     var total: Int64 {
-        min(nanoseconds &+ min(AudioClock.nanoseconds(untimedBytes, perSecond: AudioClock.containerBytesPerSecond), Self.limit), Self.limit)
+        min(
+            nanoseconds &+ min(AudioDuration.nanoseconds(untimedBytes, perSecond: AudioDuration.containerBytesPerSecond), Self.limit),
+            Self.limit)
     }
 
     /// Adds a step of the timestamps; a discontinuity counts by its bytes.

@@ -79,7 +79,7 @@ struct OggTimestamps: Sendable {
         let samples = granule &- position
         position = granule
         // Clamped to avoid an overflow of the multiplication; the bound exceeds the longest step that counts.
-        progress.add(step: AudioClock.nanoseconds(min(samples, 1 << 40), perSecond: Self.samplesPerSecond), bytes: pageBytes)
+        progress.add(step: AudioDuration.nanoseconds(min(samples, 1 << 40), perSecond: Self.samplesPerSecond), bytes: pageBytes)
     }
 
     /// Returns a little-endian number from the complete header.

@@ -132,7 +132,7 @@ struct WebMTimestamps: Sendable {
         let (start, startOverflows) = ticks.multipliedReportingOverflow(by: scale)
         guard !ticksOverflow, !startOverflows, start < .max / 2, start > .min / 2 else { return progress.addUntimed(Int64(remaining)) }
         let packet = AudioFormat(codec: .opus, rate: 48_000, channels: 1)
-        let duration = isLaced ? nil : Array(head[(trackLength + 3)...]).withRawSpan { AudioClock.nanoseconds(of: $0, format: packet) }
+        let duration = isLaced ? nil : Array(head[(trackLength + 3)...]).withRawSpan { AudioDuration.nanoseconds(of: $0, format: packet) }
         let end = start + (duration ?? 0)
         let step = end - (position ?? start)
         // Timestamps may step back by a block or two; a longer step back is a restart.

@@ -18,7 +18,7 @@ extension CallStateMachine {
     }
 
     /// An attempt that has ended or must be cancelled, and the outcome for the breaker of its endpoint.
-    package struct Ending: Sendable, Hashable {
+    package struct EndedAttempt: Sendable, Hashable {
         package let number: Int
         package let pick: LoadBalancer.Pick
         package let outcome: CircuitBreaker.Outcome
@@ -60,13 +60,13 @@ extension CallStateMachine {
 
     /// The actions for an input off the hot path, to be performed in order: end the attempts, then take the next step.
     package struct Actions: Sendable {
-        package var first: Ending?
-        package var second: Ending?
+        package var first: EndedAttempt?
+        package var second: EndedAttempt?
         package var next = Next.none
     }
 
     /// The action after a request was sent.
-    package enum Connected: Sendable, Hashable {
+    package enum RequestSent: Sendable, Hashable {
         case none
         /// Report this many bytes of the client's text as consumed.
         case consumed(Int)
@@ -88,7 +88,7 @@ extension CallStateMachine {
         case ignore
         case deliver
         /// Deliver the first content, and cancel the hedge timer and the slower attempt.
-        case deliverFirst(loser: Ending?)
+        case deliverFirst(loser: EndedAttempt?)
         /// The response exceeds its limit.
         case fail(Actions)
     }
@@ -97,7 +97,7 @@ extension CallStateMachine {
     package enum Completed: Sendable {
         case ignore
         /// The call is complete: report success for the endpoint, release the permit, deliver the content.
-        case complete(LoadBalancer.Pick, loser: Ending?, CallTiming)
+        case complete(LoadBalancer.Pick, loser: EndedAttempt?, CallTiming)
         case fail(Actions)
     }
 }

@@ -6,7 +6,7 @@ extension CallStateMachine {
     }
 
     /// Notes that the request was sent.
-    package mutating func connected(_ number: Int, at now: Instant) -> Connected {
+    package mutating func requestSent(_ number: Int, at now: Instant) -> RequestSent {
         guard update(number, at: now, { $0.progress = .sent }), leading?.number == number else { return .none }
         switch input {
         case .whole(0), .streaming: return .none
@@ -78,7 +78,7 @@ extension CallStateMachine {
 
     /// Handles a part of the response with this many bytes of content.
     package mutating func received(_ bytes: Int, from number: Int, at now: Instant) -> Received {
-        var loser: Ending?
+        var loser: EndedAttempt?
         var isFirst = false
         switch state {
         case .responding(let attempt):
@@ -104,7 +104,7 @@ extension CallStateMachine {
 
     /// Handles the last part of the response.
     package mutating func completed(_ bytes: Int, from number: Int, at now: Instant) -> Completed {
-        let loser: Ending?
+        let loser: EndedAttempt?
         switch received(bytes, from: number, at: now) {
         case .ignore: return .ignore
         case .fail(let actions): return .fail(actions)
@@ -137,8 +137,8 @@ extension CallStateMachine {
 }
 
 extension CallStateMachine.Attempt {
-    func ending(_ outcome: CircuitBreaker.Outcome, cancel: CancelReason?) -> CallStateMachine.Ending {
-        CallStateMachine.Ending(number: number, pick: pick, outcome: outcome, cancel: cancel)
+    func ending(_ outcome: CircuitBreaker.Outcome, cancel: CancelReason?) -> CallStateMachine.EndedAttempt {
+        CallStateMachine.EndedAttempt(number: number, pick: pick, outcome: outcome, cancel: cancel)
     }
 
     /// - Returns: the sum so far

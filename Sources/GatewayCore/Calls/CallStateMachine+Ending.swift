@@ -8,7 +8,7 @@ extension CallStateMachine {
     mutating func fail(_ number: Int, _ failure: CallFailure, cancel: CancelReason?, at now: Instant) -> Actions {
         var failure = failure
         var actions = Actions()
-        func ending(_ attempt: Attempt) -> Ending {
+        func ending(_ attempt: Attempt) -> EndedAttempt {
             failure.endpoint = attempt.pick.index
             return attempt.ending(failure.outcome, cancel: cancel)
         }

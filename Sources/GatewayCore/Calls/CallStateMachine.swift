@@ -43,7 +43,7 @@ package struct CallStateMachine: ~Copyable {
     let createdAt: Instant
     /// The time that the next step of ``timing`` is measured from.
     var markedAt: Instant
-    private let numbersUsed: Int
+    private let earlierAttempts: Int
     var attempts = 0
     /// The indices of the endpoints that this call has tried. Further attempts prefer other endpoints.
     package internal(set) var tried: [Int] = []
@@ -53,9 +53,9 @@ package struct CallStateMachine: ~Copyable {
     var unconsumed = 0
 
     /// - Parameter used: the number of attempts of the request's earlier calls; the numbers of this call's attempts continue from it
-    package init(_ input: borrowing UpstreamRequest.Input, policy: CallPolicy, numbersUsed used: Int = 0, at now: Instant) {
+    package init(_ input: borrowing UpstreamRequest.Input, policy: CallPolicy, earlierAttempts used: Int = 0, at now: Instant) {
         self.policy = policy
-        numbersUsed = used
+        earlierAttempts = used
         self.input =
             switch input {
             case .text(let text): .whole(unreported: text.count)
@@ -151,11 +151,11 @@ package struct CallStateMachine: ~Copyable {
 
     private mutating func makeAttempt(at pick: LoadBalancer.Pick) -> Attempt {
         attempts += 1
-        return Attempt(number: lastNumber, pick: pick)
+        return Attempt(number: lastAttemptNumber, pick: pick)
     }
 
     /// The number of the last attempt.
-    package var lastNumber: Int { numbersUsed + attempts }
+    package var lastAttemptNumber: Int { earlierAttempts + attempts }
 
     // MARK: Input
 

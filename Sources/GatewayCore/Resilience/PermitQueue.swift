@@ -25,13 +25,13 @@ package struct PermitQueue: Sendable {
 
     package var waiting: Int { queue.count - cancelled.count }
     /// Whether a permit can be acquired without queueing.
-    package var isFree: Bool { held < limit && waiting == 0 }
+    package var hasFreePermit: Bool { held < limit && waiting == 0 }
 
     /// Acquires a permit, or queues the request.
     ///
     /// - Parameter ticket: identifies the request; never reused
     package mutating func acquire(_ ticket: UInt64) -> Acquisition {
-        if isFree {
+        if hasFreePermit {
             held += 1
             return .acquired
         }

@@ -3,7 +3,7 @@
 ///
 /// Servers differ in the fields that they send. Missing, `null` and unknown fields are ignored.
 struct ChatChunk: Sendable {
-    /// The `content` of the first choice, or its `refusal` if the content is empty.
+    /// The `content` of the first choice, or its `rejection` if the content is empty.
     var text: [UInt8] = []
     /// The lone surrogates at the ends of the content.
     var halves = SurrogateJoiner.Halves()
@@ -52,8 +52,8 @@ struct ChatChunk: Sendable {
             max(most, document.field(name, of: message).flatMap { $0.kind == .string ? $0.count : nil } ?? 0)
         }
         if let content = document.field("content", of: message) { try parse(content, document) }
-        if text.isEmpty, let refusal = document.field("refusal", of: message), refusal.kind == .string {
-            try parse(refusal, document)
+        if text.isEmpty, let rejection = document.field("refusal", of: message), rejection.kind == .string {
+            try parse(rejection, document)
         }
     }
 
@@ -98,8 +98,8 @@ struct ChatChunk: Sendable {
             reasoningBytes += part.rawCount
         } else if let text = document.text(document.field("text", of: part)) {
             self.text += text
-        } else if let refusal = document.text(document.field("refusal", of: part)) {
-            text += refusal
+        } else if let rejection = document.text(document.field("refusal", of: part)) {
+            text += rejection
         }
     }
 }

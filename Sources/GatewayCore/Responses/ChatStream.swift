@@ -8,7 +8,7 @@ package struct ChatStream: Sendable {
     private var joiner = SurrogateJoiner()
     /// The parser for `<think>` tags; nil if tags are part of the text.
     private var tags: ReasoningTags?
-    private var throttle = ReasoningSignal()
+    private var throttle = ReasoningThrottle()
     private var summary = ResponseSummary()
     private var hasChoice = false
     private var hasText = false

@@ -17,7 +17,7 @@ extension ChainStateMachine {
             return .reopen(closing: open, opening: format)
         case .audioChunk(let chunk):
             if let openAudio {
-                speech?.add(nanoseconds: chunk.withRawSpan { AudioClock.nanoseconds(of: $0, format: openAudio) } ?? 0)
+                speech?.add(nanoseconds: chunk.withRawSpan { AudioDuration.nanoseconds(of: $0, format: openAudio) } ?? 0)
             }
             return .deliver(.audioChunk(chunk))
         // All sentences form one audio output, which ends after the last sentence.

@@ -29,7 +29,7 @@ package struct StoreBatch: Sendable {
     }
 
     /// The maximum number of ``endedTokens`` that a store keeps; the newest remain.
-    package static let mostEndedTokens = 100_000
+    package static let maxEndedTokens = 100_000
 
     package private(set) var changes: [Change] = []
     /// Bytes of all records, concatenated.

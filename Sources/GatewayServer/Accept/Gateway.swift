@@ -65,7 +65,7 @@ package final class Gateway: Service {
     /// Restores the sessions of the store. Must be called before ``run()``.
     ///
     /// - Returns: the number of restored sessions, and of those that couldn't be read and were discarded.
-    package func restore() async throws -> (restored: Int, givenUp: Int) {
+    package func restore() async throws -> (restored: Int, discarded: Int) {
         guard let store = shared.store else { return (0, 0) }
         shared.sessions.restore(ended: try store.loadEndedTokens())
         let sessions = try store.load()
@@ -84,7 +84,7 @@ package final class Gateway: Service {
                 bound.value.tick()
             }
         }
-        let channel = try await ListenerFailure.naming("listen.address", address) { try await bind() }
+        let channel = try await ListenerFailure.convertingErrors("listen.address", address) { try await bind() }
         listener.withLock { $0 = channel }
         if let local = channel.localAddress {
             logger.info("listening", metadata: ["address": "\(SocketEndpoint(host: local.ipAddress ?? "?", port: local.port ?? 0))"])

@@ -10,7 +10,7 @@ package struct ListenerFailure: Error, CustomStringConvertible {
     package let reason: String
 
     /// Performs `body`, which binds a listener, and converts system errors into a ``ListenerFailure``.
-    static func naming<Value>(_ key: String, _ address: SocketEndpoint, _ body: () async throws -> Value) async throws -> Value {
+    static func convertingErrors<Value>(_ key: String, _ address: SocketEndpoint, _ body: () async throws -> Value) async throws -> Value {
         do {
             return try await body()
         } catch let error as IOError {

@@ -33,7 +33,7 @@ extension ConfigurationRules {
     private var routeWarnings: [String] {
         let names = configuration.upstreams.keys.sorted()
         let roles = names.map { configuration[upstream: $0].role }
-        let table = RouteTable(configuration.routes.map { Route(name: $0.key, $0.value, numbers: names, roles: roles) })
+        let table = RouteTable(configuration.routes.map { Route(name: $0.key, $0.value, upstreamNames: names, roles: roles) })
         return table.unreachable.sorted { $0.key < $1.key }.map { index, reason in
             let name = table.routes[index].name
             let why =

@@ -65,7 +65,7 @@ extension WebSocketHandler {
         let count = UInt64(output.readableBytes)
         connection.bytesOut &+= count
         loop.counters.bytesOut &+= count
-        progress.handOver(output.readableBytes)
+        progress.addWritten(output.readableBytes)
         if let tls { tls.send(plaintext: output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
     }
 

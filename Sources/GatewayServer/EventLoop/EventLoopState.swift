@@ -43,7 +43,7 @@ package final class EventLoopState {
         self.shared = shared
         self.settings = settings
         self.logger = logger
-        upstreams = shared.upstream.makeLoop(on: eventLoop, now: { [time] in time.now })
+        upstreams = shared.upstream.makeLinkFactory(on: eventLoop, now: { [time] in time.now })
         effects = Effects(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
         scanner = MessageScanner(rules: settings.session.value.rules)
         if commits != nil { effects.batch = StoreBatch() }

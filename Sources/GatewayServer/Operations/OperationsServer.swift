@@ -71,7 +71,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
             },
             eventLoopGroupProvider: .shared(eventLoopGroup),
             logger: logger)
-        try await ListenerFailure.naming("operations.address", address) { try await application.run() }
+        try await ListenerFailure.convertingErrors("operations.address", address) { try await application.run() }
     }
 
     /// Pauses accepting while the process has no free descriptors: the library would otherwise treat a failed accept as the end of the

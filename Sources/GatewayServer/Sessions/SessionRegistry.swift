@@ -66,9 +66,9 @@ package final class SessionRegistry: Sendable {
         var endedTokens: Set<TokenHash> = []
 
         var detached: Int { used.count + unused.count }
-        /// The limit of ``ended``: the maximum number of live sessions, but at most ``StoreBatch/mostEndedTokens``.
+        /// The limit of ``ended``: the maximum number of live sessions, but at most ``StoreBatch/maxEndedTokens``.
         var maximumEndedTokens: Int {
-            min(limits.attached, StoreBatch.mostEndedTokens / 2) + min(limits.detached, StoreBatch.mostEndedTokens / 2)
+            min(limits.attached, StoreBatch.maxEndedTokens / 2) + min(limits.detached, StoreBatch.maxEndedTokens / 2)
         }
 
         mutating func removeTokens(of id: ULID) {

@@ -122,7 +122,7 @@ extension SQLiteStore: ReportArchive {
                 DELETE FROM annotation WHERE made < ? AND session NOT IN (SELECT session FROM report)
                 AND session NOT IN (SELECT session FROM record WHERE kind = \(RecordKind.state.rawValue))
                 """, arguments: [WallTime.now().unixMilliseconds - orphanedAnnotationAge])
-        try database.execute(sql: "DELETE FROM token WHERE rowid <= (SELECT max(rowid) FROM token) - \(StoreBatch.mostEndedTokens)")
+        try database.execute(sql: "DELETE FROM token WHERE rowid <= (SELECT max(rowid) FROM token) - \(StoreBatch.maxEndedTokens)")
     }
 
     private func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreError) -> Value {

@@ -207,7 +207,7 @@ final class ClientSocketHandler: ChannelInboundHandler, UpgradedSocket {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        end(.lost(ClientFailure.text(error)))
+        end(.lost(ConnectionErrorText.text(error)))
         context.close(promise: nil)
     }
 

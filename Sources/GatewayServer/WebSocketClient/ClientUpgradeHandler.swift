@@ -154,7 +154,7 @@ final class ClientUpgradeHandler<Socket: UpgradedSocket>: ChannelInboundHandler,
         case (_, .rejected): reject(context)
         case (let error as TLSError, _): fail(.tls("\(error)"))
         case (is HTTPParserError, _): fail(.lost("the response isn't HTTP"))
-        default: fail(.lost(ClientFailure.text(error)))
+        default: fail(.lost(ConnectionErrorText.text(error)))
         }
         context.close(promise: nil)
     }

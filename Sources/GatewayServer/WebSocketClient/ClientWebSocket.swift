@@ -77,7 +77,7 @@ package final class ClientWebSocket: Sendable {
         } catch let error as ClientWebSocketError {
             throw error
         } catch {
-            throw .lost(ClientFailure.text(error))
+            throw .lost(ConnectionErrorText.text(error))
         }
     }
 
@@ -95,7 +95,7 @@ package final class ClientWebSocket: Sendable {
                     .connectTimeout(remaining)
                     .connect(host: host, port: url.port).get()
             } catch {
-                failures.append(ClientFailure.text(error))
+                failures.append(ConnectionErrorText.text(error))
             }
         }
         throw .cannotConnect(failures.joined(separator: "; "))
@@ -203,7 +203,7 @@ package final class ClientWebSocket: Sendable {
         do {
             try await promise.futureResult.get()
         } catch {
-            throw .closed(inbox.closing ?? .lost(ClientFailure.text(error)))
+            throw .closed(inbox.closing ?? .lost(ConnectionErrorText.text(error)))
         }
     }
 

@@ -77,7 +77,7 @@ struct OperationsClient {
         case OperationsExchange.Failure.bodyTooLong:
             "the response exceeds \(OperationsExchange.maximumBodyBytes / 1_048_576) MiB"
         case is HTTPParserError: "the response isn't HTTP"
-        default: ClientFailure.text(error)
+        default: ConnectionErrorText.text(error)
         }
     }
 

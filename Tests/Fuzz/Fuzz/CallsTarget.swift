@@ -60,7 +60,7 @@ private final class CallRun {
             perform(machine.permitAcquired(at: now), &input)
         case 2: machine.opened(number, at: now)
         case 3:
-            if case .flush = machine.connected(number, at: now) {
+            if case .flush = machine.requestSent(number, at: now) {
                 while machine.nextBuffered(at: now) != nil {}
             }
         case 4: perform(machine.read(number, from: number, at: now), &input)
@@ -114,7 +114,7 @@ private final class CallRun {
         }
     }
 
-    private func end(_ ending: CallStateMachine.Ending) {
+    private func end(_ ending: CallStateMachine.EndedAttempt) {
         require(open.removeValue(forKey: ending.number) == ending.pick, "an open attempt ends once")
         balancer.release(ending.pick, ending.outcome, at: now)
     }

@@ -7,8 +7,8 @@ import Testing
     @Test func `a permit and an endpoint acquired immediately open an attempt`() throws {
         let call = Call()
         #expect(try call.start() == "open 1 at 0")
-        #expect(call.connected(1) == .consumed(5))
-        #expect(call.connected(1) == .none)
+        #expect(call.requestSent(1) == .consumed(5))
+        #expect(call.requestSent(1) == .none)
         #expect(call.received(10, 1) == "deliver first")
         #expect(call.received(10, 1) == "deliver")
         #expect(call.completed(10, 1) == "complete")
@@ -21,7 +21,7 @@ import Testing
         call.advance(.milliseconds(300))
         #expect(call.permitAcquired() == "pick endpoint")
         #expect(try call.pick() == "open 1 at 0")
-        #expect(call.connected(1) == .consumed(5))
+        #expect(call.requestSent(1) == .consumed(5))
         #expect(call.completed(10, 1) == "complete")
         #expect(call.timing.queue == .milliseconds(300))
     }
@@ -55,14 +55,14 @@ import Testing
     @Test func `a request that didn't reach the upstream is retried after the backoff, at another endpoint`() throws {
         let call = Call { $0.retries = 1 }
         _ = try call.start()
-        #expect(call.connected(1) == .consumed(5))
+        #expect(call.requestSent(1) == .consumed(5))
         #expect(call.fail(1, .unreachable("refused")) == "end 0 failure, request retry")
         #expect(call.retry(true, random: 0.5) == "schedule 50 ms")
         #expect(call.tried == [0])
         #expect(call.timerFired() == "pick endpoint")
         #expect(try call.pick() == "open 2 at 1")
         // The first attempt has reported the text as consumed.
-        #expect(call.connected(2) == .none)
+        #expect(call.requestSent(2) == .none)
         #expect(call.completed(10, 2) == "complete")
     }
 
@@ -125,7 +125,7 @@ import Testing
             #expect(call.send([1]) == .buffered)
             #expect(call.heldBytes == 1)
             if isSent {
-                #expect(call.connected(1) == .flush)
+                #expect(call.requestSent(1) == .flush)
                 #expect(call.nextBuffered() == [1])
                 #expect(call.nextBuffered() == nil)
             }
@@ -222,14 +222,14 @@ import Testing
                 "awaiting", .seconds(3),
                 {
                     _ = try $0.start()
-                    _ = $0.connected(1)
+                    _ = $0.requestSent(1)
                 }, "end 0 failure timeout, fail upstream_timeout held"
             ),
             (
                 "responding", .seconds(4),
                 {
                     _ = try $0.start()
-                    _ = $0.connected(1)
+                    _ = $0.requestSent(1)
                     _ = $0.received(1, 1)
                 }, "end 0 failure timeout, fail upstream_timeout held"
             ),
@@ -292,7 +292,7 @@ import Testing
     @Test func `no deadline passes while a call is paused`() throws {
         let call = Call { $0.timeouts.betweenBytes = .seconds(1) }
         _ = try call.start()
-        _ = call.connected(1)
+        _ = call.requestSent(1)
         _ = call.received(1, 1)
         #expect(call.pause() && call.isPaused)
         #expect(!call.pause())
@@ -350,7 +350,7 @@ import Testing
         #expect(call.heldBytes == 3)
         #expect(call.endInput() == nil)
         #expect(call.send([3]) == .ignored)
-        #expect(call.connected(1) == .flush)
+        #expect(call.requestSent(1) == .flush)
         #expect(call.nextBuffered() == [1])
         #expect(!call.shouldEndInput)
         #expect(call.nextBuffered() == [2, 2])
@@ -364,7 +364,7 @@ import Testing
     @Test func `audio is sent immediately once the request was sent, and ignored after its end`() throws {
         let call = Call(isStreamed: true)
         _ = try call.start()
-        #expect(call.connected(1) == .flush)
+        #expect(call.requestSent(1) == .flush)
         #expect(call.nextBuffered() == nil)
         #expect(!call.shouldEndInput)
         #expect(call.send([1]) == .send(attempt: 1))
@@ -377,7 +377,7 @@ import Testing
         for isConsumed in [true, false] {
             let call = Call(isStreamed: true) { $0.timeouts.betweenBytes = .seconds(3) }
             _ = try call.start()
-            _ = call.connected(1)
+            _ = call.requestSent(1)
             _ = call.send([1, 2])
             if isConsumed { #expect(call.consumed(2, 1)) }
             call.advance(.seconds(3))
@@ -482,7 +482,7 @@ import Testing
             ("permit", { ["", "release permit"].contains($0.permitAcquired()) }),
             ("timer", { $0.timerFired() == "" }),
             ("retry", { $0.retry(true, random: 0) == "" }),
-            ("opened", { $0.connected(1) == .none }),
+            ("opened", { $0.requestSent(1) == .none }),
             ("received", { $0.received(1, 1) == "ignore" }),
             ("completed", { $0.completed(1, 1) == "ignore" }),
             ("failed", { $0.fail(1, .incompleteResponse()) == "" }),
@@ -505,7 +505,7 @@ import Testing
         let call = Call()
         _ = try call.start()
         for number in [0, 2, .max] {
-            #expect(call.connected(number) == .none)
+            #expect(call.requestSent(number) == .none)
             #expect(call.read(.max, number) == "")
             #expect(call.received(1, number) == "ignore")
             #expect(call.completed(1, number) == "ignore")
@@ -515,18 +515,18 @@ import Testing
     }
 
     @Test func `attempt numbers continue after those of an earlier call of the request`() throws {
-        var call = CallStateMachine(.text([]), policy: CallPolicy(), numbersUsed: 3, at: Instant(nanoseconds: 0))
+        var call = CallStateMachine(.text([]), policy: CallPolicy(), earlierAttempts: 3, at: Instant(nanoseconds: 0))
         var balancer = LoadBalancer(count: 1, policy: .init())
         guard case .picked(let pick) = balancer.pick(at: Instant(nanoseconds: 0)) else { throw Missing() }
         guard case .openAttempt(let attempt, nil) = call.start(with: pick, at: Instant(nanoseconds: 0)) else { throw Missing() }
-        #expect(attempt.number == 4 && call.lastNumber == 4)
+        #expect(attempt.number == 4 && call.lastAttemptNumber == 4)
     }
 
     @Test func `the time to the first byte is measured from the connection, or from the end of the audio`() throws {
         let call = Call()
         _ = try call.start()
         call.advance(.milliseconds(200))
-        _ = call.connected(1)
+        _ = call.requestSent(1)
         call.advance(.milliseconds(300))
         _ = call.received(1, 1)
         call.advance(.milliseconds(400))
@@ -534,7 +534,7 @@ import Testing
         #expect([call.timing.connect, call.timing.first, call.timing.total].map(\.milliseconds) == [200, 300, 900])
         let audio = Call(isStreamed: true)
         _ = try audio.start()
-        _ = audio.connected(1)
+        _ = audio.requestSent(1)
         audio.advance(.seconds(9))
         _ = audio.endInput()
         audio.advance(.milliseconds(70))
@@ -585,7 +585,7 @@ private final class Call {
     func retry(_ isAdmitted: Bool, random: Double) -> String { text(machine.retry(isAdmitted: isAdmitted, random: random, at: now)) }
     func cancel(_ reason: CancelReason) -> String { text(machine.cancel(reason)) }
     func opened(_ number: Int) { machine.opened(number, at: now) }
-    func connected(_ number: Int) -> CallStateMachine.Connected { machine.connected(number, at: now) }
+    func requestSent(_ number: Int) -> CallStateMachine.RequestSent { machine.requestSent(number, at: now) }
     func read(_ bytes: Int, _ number: Int) -> String { text(machine.read(bytes, from: number, at: now)) }
     func fail(_ number: Int, _ failure: CallFailure) -> String { text(machine.attemptFailed(number, failure, at: now)) }
     func send(_ chunk: [UInt8]) -> CallStateMachine.AudioAction { machine.send(chunk, at: now) }
@@ -618,7 +618,7 @@ private final class Call {
         ([actions.first, actions.second].compactMap(\.self).map(text) + [text(actions.next)]).filter { !$0.isEmpty }.joined(separator: ", ")
     }
 
-    private func text(_ ending: CallStateMachine.Ending) -> String {
+    private func text(_ ending: CallStateMachine.EndedAttempt) -> String {
         "end \(ending.pick.index) \(ending.outcome)" + (ending.cancel.map { " \($0)" } ?? "")
     }
 

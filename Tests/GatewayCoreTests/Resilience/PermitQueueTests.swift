@@ -8,7 +8,7 @@ import Testing
 
         init(limit: Int, capacity: Int) { value = PermitQueue(limit: limit, capacity: capacity) }
 
-        var isFree: Bool { value.isFree }
+        var hasFreePermit: Bool { value.hasFreePermit }
         var held: Int { value.held }
         var waiting: Int { value.waiting }
         func acquire(_ ticket: UInt64) -> PermitQueue.Acquisition { value.acquire(ticket) }
@@ -20,7 +20,7 @@ import Testing
         let queue = Queue(limit: 2, capacity: 2)
         #expect(queue.acquire(1) == .acquired)
         #expect(queue.acquire(2) == .acquired)
-        #expect(!queue.isFree)
+        #expect(!queue.hasFreePermit)
         #expect(queue.acquire(3) == .queued)
         #expect(queue.acquire(4) == .queued)
         #expect(queue.acquire(5) == .rejected)

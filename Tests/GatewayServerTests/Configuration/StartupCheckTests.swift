@@ -10,8 +10,8 @@ import Testing
 struct StartupCheckTests {
     private let directory: TemporaryDirectory
     private let certificates: TestCertificates
-    private let good: TestCertificates.Made
-    private let other: TestCertificates.Made
+    private let good: TestCertificates.IssuedCertificate
+    private let other: TestCertificates.IssuedCertificate
 
     init() throws {
         directory = try TemporaryDirectory()

@@ -50,7 +50,7 @@ import Testing
     private final class ManualProvider: UpstreamProvider {
         private let factory = Mutex<NIOLoopBound<ManualLinkFactory>?>(nil)
 
-        func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory {
+        func makeLinkFactory(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory {
             let made = ManualLinkFactory()
             factory.withLock { $0 = NIOLoopBound(made, eventLoop: eventLoop) }
             return made

@@ -32,7 +32,7 @@ import Testing
         let (client, _, _) = try open(harness)
         store.holdsBatches = true
         try client.send(text: text)
-        #expect(try client.frames().isEmpty && store.waiting == 1)
+        #expect(try client.frames().isEmpty && store.pending == 1)
         store.commit()
         harness.eventLoop.runPendingTasks()
         #expect(try client.frames().map { try JSON($0.text)["type"] } == ["ack", "text"])
@@ -49,9 +49,9 @@ import Testing
                 ByteBuffer(bytes: EmbeddedConnection.masked(frame: 0x81, Array(#"{"type":"ping","id":"p"}"#.utf8))))
         }
         harness.eventLoop.runPendingTasks()
-        #expect(store.waiting == 1)
+        #expect(store.pending == 1)
         try first.send(text: #"{"type":"text","id":"b","text":"more"}"#)
-        #expect(store.waiting == 2)
+        #expect(store.pending == 2)
         store.commit()
         harness.eventLoop.runPendingTasks()
         #expect(try first.frames().map { try JSON($0.text)["type"] } == ["ack", "pong", "text", "ack", "text"])
@@ -332,8 +332,8 @@ import Testing
         let begun = messages.filter { $0["reply_to"] == "begun" || $0["error"]["reply_to"] == "begun" }
         #expect(
             begun.last?["error"]["code"] == "upstream_error" && begun.last?["error"]["retryable"] == true && begun.last?["done"] == true)
-        let waiting = messages.filter { $0["reply_to"] == "waiting" }
-        #expect(waiting.compactMap { $0["text"].string }.joined() == long && waiting.last?["done"] == true)
+        let pending = messages.filter { $0["reply_to"] == "waiting" }
+        #expect(pending.compactMap { $0["text"].string }.joined() == long && pending.last?["done"] == true)
         #expect(messages.map { $0["seq"].integer } == (1...messages.count).map { $0 })
     }
 

@@ -78,7 +78,7 @@ import Testing
             #expect(try harness.written() == "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nping")
             try harness.respond(response)
             #expect(exchange.events == ["sent", "200", "ok", "end"])
-            #expect(harness.connection.isClean)
+            #expect(harness.connection.isReusable)
         }
         #expect(harness.changes == 4)
     }
@@ -101,7 +101,7 @@ import Testing
         try? harness.respond(response + (when == "later" ? "" : response))
         if when == "later" { try? harness.respond(response) }
         #expect(exchange.events == ["sent", "200", "ok", "end"])
-        #expect(harness.connection.isClosed && !harness.connection.isClean)
+        #expect(harness.connection.isClosed && !harness.connection.isReusable)
         let next = Exchange()
         harness.send(next)
         #expect(next.events == ["upstream_unavailable, reached: false"])
@@ -157,7 +157,7 @@ import Testing
         try harness.respond(String(repeating: "x", count: count))
         #expect(exchange.events == ["sent", "200", "done"])
         #expect(harness.connection.isClosed == isClosed)
-        #expect(harness.connection.isClean == !isClosed)
+        #expect(harness.connection.isReusable == !isClosed)
     }
 
     @Test(arguments: [(999, false), (1000, true)])

@@ -101,8 +101,8 @@ import Testing
         let reads = Reads()
         let handler: WorkerHandler
 
-        init(broken: @escaping @Sendable () -> Void = {}) throws {
-            handler = WorkerHandler(limit: 1000, broken: broken)
+        init(onUnusable: @escaping @Sendable () -> Void = {}) throws {
+            handler = WorkerHandler(limit: 1000, onUnusable: onUnusable)
             try channel.pipeline.syncOperations.addHandlers([reads, handler])
         }
 

@@ -9,14 +9,14 @@ import Testing
 
 /// A WebSocket that many requests share, with upstreams that don't read, stay silent or send invalid messages.
 @Suite struct SharedSocketTests {
-    /// Events of a request: `opened`, `connected`, `consumed 3`, `text a`, `end`. Failures are recorded separately.
+    /// Events of a request: `opened`, `requestSent`, `consumed 3`, `text a`, `end`. Failures are recorded separately.
     private final class Receiver: AttemptReceiver {
         var events: [String] = []
         var failure: CallFailure?
         var readBytes = 0
 
         func opened(attempt: Int) { events.append("opened") }
-        func connected(attempt: Int) { events.append("connected") }
+        func requestSent(attempt: Int) { events.append("connected") }
         func read(_ bytes: Int, attempt: Int) { readBytes += bytes }
         func received(_ content: consuming UpstreamEvent.Content, attempt: Int) {
             if case .text(let text, _) = content { events.append("text " + String(decoding: text, as: UTF8.self)) }

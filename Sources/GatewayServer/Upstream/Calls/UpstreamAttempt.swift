@@ -4,7 +4,7 @@ package import GatewayCore
 ///
 /// The attempt begins when it is made. It reports events to its ``AttemptReporter``, immediately or later, until it ends or is cancelled.
 package protocol UpstreamAttempt: AnyObject {
-    /// Sends a chunk of streamed audio. To be called only after ``AttemptReporter/connected()``.
+    /// Sends a chunk of streamed audio. To be called only after ``AttemptReporter/requestSent()``.
     func send(_ chunk: [UInt8])
     /// Ends the streamed audio.
     func endInput()
@@ -26,10 +26,10 @@ extension UpstreamAttempt {
 
 /// The owner of numbered attempts.
 package protocol AttemptReceiver: AnyObject {
-    /// A connection is open; the request isn't written yet. Not reported where ``connected(attempt:)`` follows immediately.
+    /// A connection is open; the request isn't written yet. Not reported where ``requestSent(attempt:)`` follows immediately.
     func opened(attempt: Int)
     /// The request was written to an open connection.
-    func connected(attempt: Int)
+    func requestSent(attempt: Int)
     /// This many bytes of the response were read, whatever they contain.
     func read(_ bytes: Int, attempt: Int)
     func received(_ content: consuming UpstreamEvent.Content, attempt: Int)
@@ -52,7 +52,7 @@ package struct AttemptReporter {
     }
 
     package func opened() { receiver.opened(attempt: attempt) }
-    package func connected() { receiver.connected(attempt: attempt) }
+    package func requestSent() { receiver.requestSent(attempt: attempt) }
     package func read(_ bytes: Int) { receiver.read(bytes, attempt: attempt) }
     package func received(_ content: consuming UpstreamEvent.Content) { receiver.received(content, attempt: attempt) }
     package func received(last content: consuming UpstreamEvent.Content, summary: ResponseSummary) {

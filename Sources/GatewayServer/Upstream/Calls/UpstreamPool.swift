@@ -89,7 +89,7 @@ package final class UpstreamPool: Sendable {
     package func acquire() -> LoadBalancer.Pick? {
         let now = clock()
         return state.withLock { state in
-            guard state.permits.isFree, case .picked(let pick) = state.endpoints.pick(at: now) else { return nil }
+            guard state.permits.hasFreePermit, case .picked(let pick) = state.endpoints.pick(at: now) else { return nil }
             state.lastTicket &+= 1
             _ = state.permits.acquire(state.lastTicket)
             state.budget.earn()

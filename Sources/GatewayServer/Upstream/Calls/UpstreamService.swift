@@ -1,7 +1,7 @@
 package import GatewayCore
 
 /// Sizes of single reads from upstreams, in bytes. The events of one read delay the other connections of the event loop.
-enum UpstreamReading {
+enum UpstreamReadSize {
     /// For a connection that carries one response.
     static let single = 1024
     /// For a connection that carries many responses.

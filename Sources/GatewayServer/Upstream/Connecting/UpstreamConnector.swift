@@ -18,7 +18,7 @@ struct UpstreamConnector {
     private static let receiveBufferBytes = 262_144
 
     init(
-        _ configuration: GatewayConfiguration.Upstream, contexts: [TLSClientContext?], readBytes: Int = UpstreamReading.single,
+        _ configuration: GatewayConfiguration.Upstream, contexts: [TLSClientContext?], readBytes: Int = UpstreamReadSize.single,
         eventLoop: any EventLoop
     ) {
         urls = configuration.urls
@@ -66,7 +66,7 @@ struct UpstreamConnector {
             }
         connecting.assumeIsolated().whenComplete { result in
             switch result {
-            case .failure(let error): if !attempt.isCancelled { failed(.unreachable(ClientFailure.text(error))) }
+            case .failure(let error): if !attempt.isCancelled { failed(.unreachable(ConnectionErrorText.text(error))) }
             case .success(let channel):
                 attempt.channel = channel
                 guard !attempt.isCancelled else { return channel.close(promise: nil) }

@@ -30,7 +30,7 @@ final class HTTPAttempt: UpstreamAttempt, HTTPExchange {
 
     // MARK: From the connection
 
-    func sent() { reporter.connected() }
+    func sent() { reporter.requestSent() }
 
     func head(_ head: HTTPResponseHead) {
         reporter.read(0)

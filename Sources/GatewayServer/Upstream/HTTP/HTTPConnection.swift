@@ -92,7 +92,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     var isClosed: Bool { if case .closed = state { true } else { false } }
 
     /// Whether an idle connection can be reused: nothing has arrived since the last response, neither data nor the end of the stream.
-    var isClean: Bool {
+    var isReusable: Bool {
         guard case .idle = state, let context, context.channel.isActive else { return false }
         // Includes data in the socket's receive buffer that the event loop hasn't read.
         let handle = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { $0 }
@@ -244,10 +244,10 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch (error, state) {
-        case (_, .connecting): end(.unreachable(ClientFailure.text(error)))
+        case (_, .connecting): end(.unreachable(ConnectionErrorText.text(error)))
         case (HTTPParserError.invalidEOFState, _): end(.incompleteResponse("the connection closed during the response"))
         case (is HTTPParserError, _): end(.invalid("the response isn't HTTP"))
-        default: end(.incompleteResponse(ClientFailure.text(error)))
+        default: end(.incompleteResponse(ConnectionErrorText.text(error)))
         }
     }
 

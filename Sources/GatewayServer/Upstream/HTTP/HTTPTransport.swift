@@ -48,7 +48,7 @@ final class HTTPTransport: UpstreamTransport {
             let found = idle[endpoint].lastIndex { $0.idleSince <= idleBefore }
             guard let index = found ?? (canOpen ? nil : first) else { break }
             let connection = idle[endpoint].remove(at: index)
-            if connection.isClean { return connection }
+            if connection.isReusable { return connection }
             connection.close()
         }
         let connection = HTTPConnection(endpoint: endpoint, connector: connector, now: { [loop] in loop.now }) { [weak self] in

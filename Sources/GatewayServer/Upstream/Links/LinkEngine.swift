@@ -183,13 +183,13 @@ final class LinkEngine: UpstreamEventSink {
         let bound = NIOLoopBound(self, eventLoop: upstreams.calls.eventLoop)
         let subscription = upstreams.shared.join(digest, on: upstreams.calls.eventLoop) { event in
             bound.value.receiveShared(UpstreamEvent(key, event.content, isLast: event.isLast, epilogue: event.epilogue))
-        } lead: { response in
+        } makeRequest: { response in
             request.sink = response
             return request
         }
-        if !subscription.leads { pool?.count { $0.shared &+= 1 } }
+        if !subscription.isLeader { pool?.count { $0.shared &+= 1 } }
         requests.append((key, .shared(subscription, unconsumed: request.inputBytes)))
-        if subscription.leads { request.begin() }
+        if subscription.isLeader { request.begin() }
     }
 
     private func receiveShared(_ event: consuming UpstreamEvent) {

@@ -57,7 +57,7 @@ package protocol UpstreamLinkFactory: AnyObject {
 /// The upstreams of the process, shared by all event loops.
 package protocol UpstreamProvider: Sendable {
     /// - Parameter now: the clock of the event loop, which excludes time during which the process was suspended
-    func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory
+    func makeLinkFactory(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory
 
     /// The combined state of all upstreams.
     var state: UpstreamState { get }

@@ -182,7 +182,7 @@ package struct LoopbackProvider: UpstreamProvider {
 
     package init() {}
 
-    package func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory { LinkFactory() }
+    package func makeLinkFactory(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory { LinkFactory() }
     package var state: UpstreamState { .ready }
     package var paths: Set<String> { [] }
     package var statistics: [UpstreamStatistics] { [] }

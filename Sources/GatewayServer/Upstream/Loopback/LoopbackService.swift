@@ -30,7 +30,7 @@ private final class LoopbackAttempt: UpstreamAttempt, UpstreamEventSink, Convers
         request.key = Self.key
         let link = LoopbackLink(session: self)
         self.link = link
-        reporter.connected()
+        reporter.requestSent()
         link.demand(Self.unlimited)
         link.send(.start(request), audio: [])
         sendRecording(of: whole)

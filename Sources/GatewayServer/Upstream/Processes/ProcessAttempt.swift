@@ -130,7 +130,7 @@ private final class ProcessAttempt: UpstreamAttempt {
     private func ready(_ worker: ProcessWorker) {
         handler = worker.handler
         if isPaused { setPaused(true) }
-        reporter.connected()
+        reporter.requestSent()
         guard !isEnded else { return }
         if !hasSentAudio, chunks.isEmpty, !hasInputEnded { sendRecording(of: request) }
         let waiting = chunks

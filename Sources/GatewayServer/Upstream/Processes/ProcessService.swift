@@ -227,7 +227,7 @@ final class ProcessService: UpstreamService {
                 .channelOption(.allowRemoteHalfClosure, value: true)
                 // One read per pass: a process that writes without pause must not starve the other connections.
                 .channelOption(.maxMessagesPerRead, value: 1)
-                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReading.single))
+                .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: UpstreamReadSize.single))
                 .channelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         let handler = WorkerHandler(limit: limit, ignoresBanner: ignoresBanner) {

@@ -76,7 +76,7 @@ final class ProcessWorker: Sendable {
             state.hasEnded = true
             return (true, state.handler)
         }
-        if let handler { handler.eventLoop.execute { handler.value.processEnded() } }
+        if let handler { handler.eventLoop.execute { handler.value.processExited() } }
         return hasEnded
     }
 

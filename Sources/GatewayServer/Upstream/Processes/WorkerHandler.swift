@@ -25,7 +25,7 @@ final class WorkerHandler: ChannelDuplexHandler {
     private var bytesAfterExit: Int?
     private var hasReadSinceCheck = false
     private var receive: (@Sendable (WorkerEvent) -> Void)?
-    private let broken: @Sendable () -> Void
+    private let onUnusable: @Sendable () -> Void
     private var context: ChannelHandlerContext?
     private var isPaused = false
     /// Whether the next read waits for ``allowNextRead()``.
@@ -43,15 +43,15 @@ final class WorkerHandler: ChannelDuplexHandler {
 
     /// - Parameters:
     ///   - ignoresBanner: whether lines before the first JSON object are skipped
-    ///   - broken: called when the worker has become unusable
+    ///   - onUnusable: called when the worker has become unusable
     ///   - report: called with the reason when the worker becomes unusable while it has no request
     init(
-        limit: Int, ignoresBanner: Bool = false, broken: @escaping @Sendable () -> Void,
+        limit: Int, ignoresBanner: Bool = false, onUnusable: @escaping @Sendable () -> Void,
         report: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         lines = ResponseLines(limit: limit)
         isInBanner = ignoresBanner
-        self.broken = broken
+        self.onUnusable = onUnusable
         self.report = report
     }
 
@@ -231,22 +231,22 @@ final class WorkerHandler: ChannelDuplexHandler {
 
     private func fail(_ failure: CallFailure) {
         end(.failed(failure))
-        broken()
+        onUnusable()
     }
 
     /// Ends the request as stale, so that another worker serves it.
     private func endAsStale(_ reason: String) {
         end(.stale(reason))
-        broken()
+        onUnusable()
     }
 
     /// Handles the exit of a process whose output is kept open by a child. Bytes that are already in the pipe are still read.
-    func processEnded() {
+    func processExited() {
         guard bytesAfterExit == nil, context != nil else { return }
         bytesAfterExit = 0
         guard receive != nil else {
             unusableReason = unusableReason ?? "the process has ended"
-            return broken()
+            return onUnusable()
         }
         scheduleExitCheck()
     }

@@ -1,9 +1,9 @@
 import GatewayCore
 
 extension Route {
-    init(name: String, _ configuration: GatewayConfiguration.Route, numbers: [String], roles: [UpstreamRole]) {
+    init(name: String, _ configuration: GatewayConfiguration.Route, upstreamNames: [String], roles: [UpstreamRole]) {
         self.init(name: name)
-        self.upstreams = configuration.upstreams.compactMap { numbers.firstIndex(of: $0) }
+        self.upstreams = configuration.upstreams.compactMap { upstreamNames.firstIndex(of: $0) }
         let roles = self.upstreams.map { roles[$0] }
         switch configuration.type {
         case .text: inputs = [.text]

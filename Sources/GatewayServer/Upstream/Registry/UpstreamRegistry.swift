@@ -56,14 +56,14 @@ package final class UpstreamRegistry: UpstreamProvider, Service {
             return try Upstream(name: name, wanted, group: group, logger: logger, clock: clock)
         }
         let routes = configuration.routes.sorted { $0.key < $1.key }.map { name, wanted in
-            Route(name: name, wanted, numbers: names, roles: upstreams.map(\.stage.role))
+            Route(name: name, wanted, upstreamNames: names, roles: upstreams.map(\.stage.role))
         }
         return UpstreamPlan(table: RouteTable(routes), upstreams: upstreams)
     }
 
     // MARK: Event loops and operators
 
-    package func makeLoop(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory {
+    package func makeLinkFactory(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory {
         LoopUpstreamRegistry(plans: plans, shared: shared, calls: CallContext(eventLoop: eventLoop, clock: now))
     }
 

@@ -8,8 +8,8 @@ extension ActiveRequest {
         self.stage = stage
         if let request { self.request = request }
         correlationID = nil
-        let used = call?.lastNumber ?? 0
-        call = CallStateMachine(self.request.input, policy: stage.policy, numbersUsed: used, at: now)
+        let used = call?.lastAttemptNumber ?? 0
+        call = CallStateMachine(self.request.input, policy: stage.policy, earlierAttempts: used, at: now)
         if isPaused { _ = call?.pause(at: now) }
         loop.add(self)
         if let pick = stage.pool.acquire() { return perform(call?.start(with: pick, at: now)) }
@@ -48,7 +48,7 @@ extension ActiveRequest {
         perform(actions.next)
     }
 
-    private func end(_ ending: CallStateMachine.Ending, playedMilliseconds: Int64? = nil) {
+    private func end(_ ending: CallStateMachine.EndedAttempt, playedMilliseconds: Int64? = nil) {
         let ended = takeAttempt(ending.number)
         if let reason = ending.cancel { ended?.upstream.cancel(reason, playedMilliseconds: playedMilliseconds) }
         stage?.pool.release(ending.pick, ending.outcome)
@@ -163,8 +163,8 @@ extension ActiveRequest: CallContext.Member {
 extension ActiveRequest: AttemptReceiver {
     package func opened(attempt: Int) { call?.opened(attempt, at: loop.now) }
 
-    package func connected(attempt number: Int) {
-        switch call?.connected(number, at: loop.now) {
+    package func requestSent(attempt number: Int) {
+        switch call?.requestSent(number, at: loop.now) {
         case .consumed(let bytes): consume(bytes)
         // An attempt that connects before it is stored is flushed by ``open(_:)``.
         case .flush: if let attempt, attempt.number == number { flush(to: attempt) }
@@ -204,7 +204,7 @@ extension ActiveRequest: AttemptReceiver {
     }
 
     /// Begins the response: stops the hedge timer and cancels the losing attempt of a hedged request.
-    private func begin(after loser: CallStateMachine.Ending?) {
+    private func begin(after loser: CallStateMachine.EndedAttempt?) {
         stopTimer()
         if let loser { end(loser) }
     }

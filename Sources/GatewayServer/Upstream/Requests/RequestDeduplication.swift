@@ -47,9 +47,10 @@ final class RequestDeduplication: Sendable {
     ///
     /// - Parameters:
     ///   - receive: called on `eventLoop` with each event
-    ///   - lead: makes the request when no identical one is in flight
+    ///   - makeRequest: makes the request when no identical one is in flight
     func join(
-        _ digest: Digest, on eventLoop: any EventLoop, receive: @escaping SharedResponse.Receive, lead: (SharedResponse) -> ActiveRequest
+        _ digest: Digest, on eventLoop: any EventLoop, receive: @escaping SharedResponse.Receive,
+        makeRequest: (SharedResponse) -> ActiveRequest
     ) -> SharedResponse.Subscription {
         let (bound, isNew) = responses.withLock { responses in
             if let known = responses[digest] { return (known, false) }
@@ -58,8 +59,8 @@ final class RequestDeduplication: Sendable {
             responses[digest] = bound
             return (bound, true)
         }
-        if isNew { bound.value.request = lead(bound.value) }
-        return SharedResponse.Subscription(bound, eventLoop: eventLoop, leads: isNew, receive: receive)
+        if isNew { bound.value.request = makeRequest(bound.value) }
+        return SharedResponse.Subscription(bound, eventLoop: eventLoop, isLeader: isNew, receive: receive)
     }
 
     private func remove(_ digest: Digest) { responses.withLock { $0[digest] = nil } }
@@ -75,14 +76,14 @@ final class SharedResponse: UpstreamEventSink {
         private let id: ObjectIdentifier
         private let token: Token
         /// Whether this request performs the call.
-        let leads: Bool
+        let isLeader: Bool
 
         /// The identity of the subscription.
         fileprivate final class Token: Sendable {}
 
-        fileprivate init(_ response: NIOLoopBound<SharedResponse>, eventLoop: any EventLoop, leads: Bool, receive: @escaping Receive) {
+        fileprivate init(_ response: NIOLoopBound<SharedResponse>, eventLoop: any EventLoop, isLeader: Bool, receive: @escaping Receive) {
             self.response = response
-            self.leads = leads
+            self.isLeader = isLeader
             token = Token()
             id = ObjectIdentifier(token)
             let token = token

@@ -88,7 +88,7 @@ final class MultiplexAttempt: UpstreamAttempt {
         if !isRequestWritten {
             isRequestWritten = true
             connection.write(request, number: number)
-            reporter.connected()
+            reporter.requestSent()
             if !isEnded { sendRecording(of: request) }
         } else if isPaused != sentPauseState {
             sentPauseState = isPaused

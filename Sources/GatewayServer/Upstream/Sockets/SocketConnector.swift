@@ -52,7 +52,7 @@ struct SocketConnector {
             failure.outcome = .failure
             return failure
         case .some(let error): return .unreachable("\(error)")
-        case nil: return .unreachable(ClientFailure.text(error))
+        case nil: return .unreachable(ConnectionErrorText.text(error))
         }
     }
 }

@@ -27,7 +27,7 @@ final class SocketService: UpstreamService {
         let connector = SocketConnector(
             connector: UpstreamConnector(
                 configuration, contexts: contexts,
-                readBytes: configuration.kind == .websocket ? UpstreamReading.shared : UpstreamReading.single, eventLoop: loop.eventLoop),
+                readBytes: configuration.kind == .websocket ? UpstreamReadSize.shared : UpstreamReadSize.single, eventLoop: loop.eventLoop),
             options: options, maxMessageBytes: configuration.maxMessageBytes)
         guard configuration.kind == .websocket else { return VoskTransport(connector: connector, pool: pool) }
         return MultiplexTransport(configuration, connector: connector, pool: pool, loop: loop)

@@ -238,7 +238,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
         if state == .open, context.channel.isWritable, let pong = pendingPong.take() { pong.withRawSpan { writePong($0) } }
         guard output.readableBytes > 0 else { return }
         let count = output.readableBytes
-        progress.handOver(count)
+        progress.addWritten(count)
         var bytes = ByteBuffer()
         swap(&bytes, &output)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
@@ -286,7 +286,7 @@ final class UpstreamSocketHandler: ChannelDuplexHandler, UpgradedSocket {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         readRemaining(context)
-        end(.incompleteResponse(ClientFailure.text(error)))
+        end(.incompleteResponse(ConnectionErrorText.text(error)))
         context.close(promise: nil)
     }
 

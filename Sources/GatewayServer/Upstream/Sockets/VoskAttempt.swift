@@ -77,7 +77,7 @@ private final class VoskAttempt: UpstreamAttempt, SocketOwner {
         config.append(decimal: format.rate)
         config += "}}".utf8
         socket?.write(text: config)
-        reporter.connected()
+        reporter.requestSent()
         if !isEnded { sendRecording(of: request) }
     }
 

@@ -10,7 +10,7 @@ import Testing
         harness.onAttempt = { _ in }
         let owner = try harness.call()
         harness.advance(milliseconds: 200)
-        harness.attempts[0].reporter.connected()
+        harness.attempts[0].reporter.requestSent()
         harness.advance(milliseconds: 300)
         harness.attempts[0].respond("a")
         harness.advance(milliseconds: 400)
@@ -18,7 +18,7 @@ import Testing
         #expect(owner.events == ["a", "b", "end"])
         let timing = try #require(owner.timing)
         #expect([timing.queue, timing.connect, timing.first, timing.total].map(\.milliseconds) == [0, 200, 300, 900])
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `each failed attempt is logged with its endpoint and the request's correlation id`() throws {
@@ -55,7 +55,7 @@ import Testing
             #expect(harness.pool.snapshot().states == [.open])
             reset()
             #expect(harness.pool.snapshot().states == [.closed])
-            harness.onAttempt = { $0.reporter.connected() }
+            harness.onAttempt = { $0.reporter.requestSent() }
             let owner = try harness.call()
             harness.attempts.last?.end("here")
             #expect(owner.events == ["here", "end"])
@@ -67,7 +67,7 @@ import Testing
         for (phase, limit) in [("connect", 1000), ("first byte", 2000), ("between", 3000)] as [(String, Int64)] {
             let harness = CallHarness()
             harness.onAttempt = { attempt in
-                if phase != "connect" { attempt.reporter.connected() }
+                if phase != "connect" { attempt.reporter.requestSent() }
                 if phase == "between" {
                     attempt.reporter.read(1)
                     attempt.respond("x")
@@ -79,7 +79,7 @@ import Testing
             harness.advance(milliseconds: 100)
             #expect(owner.events.last == "upstream_timeout", "\(phase)")
             #expect(harness.attempts[0].cancelled == .timeout)
-            #expect(harness.isClean)
+            #expect(harness.isFullyReleased)
         }
     }
 
@@ -133,7 +133,7 @@ import Testing
         #expect(Set(harness.attempts.prefix(2).map(\.endpoint)) == [0, 1])
         #expect(owner.events == ["upstream_unavailable"])
         #expect(harness.pool.snapshot().counts.retries == 2)
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `a request that has reached the upstream is retried only if it is repeatable`() throws {
@@ -204,7 +204,7 @@ import Testing
         harness.attempts[1].end()
         #expect(owner.events == ["faster", "end"])
         #expect(harness.pool.snapshot().counts.hedges == 1)
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `a hedged request survives the failure of one attempt`() throws {
@@ -217,7 +217,7 @@ import Testing
         #expect(!owner.isEnded)
         harness.attempts[1].end("still")
         #expect(owner.events == ["still", "end"])
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `streamed audio is buffered until connected and never sent twice`() throws {
@@ -230,7 +230,7 @@ import Testing
         #expect(owner.call?.heldBytes == 3)
         harness.attempts[0].reporter.failed(.unreachable("refused"))
         harness.advance(milliseconds: 300)
-        harness.attempts[1].reporter.connected()
+        harness.attempts[1].reporter.requestSent()
         #expect(harness.attempts[1].chunks == [[1, 2], [3]])
         #expect(owner.events == ["consumed 2", "consumed 1"])
         // The response timeout doesn't run before the input ends.
@@ -258,7 +258,7 @@ import Testing
         #expect(owner.failure?.isRetryable == false)
         #expect(harness.attempts[0].cancelled == .fault)
         #expect(harness.pool.snapshot().endpoints[0].failures == 0)
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
         // Each attempt has its own limit.
         harness.policy.maxAnswerBytes = .max
         let next = try harness.call()
@@ -287,7 +287,7 @@ import Testing
         harness.advance(milliseconds: 1000)
         #expect(owner.events == ["x", "upstream_timeout"])
         #expect(harness.attempts[0].cancelled == .timeout)
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `a text is reported as consumed once, when the request is written`() throws {
@@ -299,11 +299,11 @@ import Testing
         // The time in the connection's write queue is limited by first_byte_timeout.
         harness.advance(milliseconds: 1900)
         #expect(!owner.isEnded)
-        harness.attempts[0].reporter.connected()
+        harness.attempts[0].reporter.requestSent()
         #expect(owner.consumedText == 5)
         harness.attempts[0].reporter.failed(.unreachable("lost"))
         harness.advance(milliseconds: 300)
-        harness.attempts[1].reporter.connected()
+        harness.attempts[1].reporter.requestSent()
         harness.attempts[1].end("hi")
         #expect(owner.consumedText == 5)
         #expect(owner.events == ["hi", "end"])
@@ -313,7 +313,7 @@ import Testing
         let harness = CallHarness()
         harness.onAttempt = { attempt in
             attempt.consumesAudio = !waits
-            attempt.reporter.connected()
+            attempt.reporter.requestSent()
         }
         let owner = try harness.call(nil)
         owner.call?.send([1, 2])
@@ -326,7 +326,7 @@ import Testing
         #expect(owner.isEnded == waits)
         if waits {
             #expect(owner.events == ["upstream_timeout"])
-            #expect(harness.isClean)
+            #expect(harness.isFullyReleased)
         }
     }
 
@@ -334,7 +334,7 @@ import Testing
         let harness = CallHarness()
         harness.onAttempt = { attempt in
             attempt.consumesAudio = false
-            attempt.reporter.connected()
+            attempt.reporter.requestSent()
         }
         let owner = try harness.call(nil)
         owner.call?.send([1, 2, 3])

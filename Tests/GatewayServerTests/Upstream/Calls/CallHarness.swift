@@ -107,7 +107,7 @@ final class CallHarness {
     private let recorder = LogRecorder()
     var policy = CallPolicy()
     var attempts: [Attempt] = []
-    var onAttempt: (Attempt) -> Void = { $0.reporter.connected() }
+    var onAttempt: (Attempt) -> Void = { $0.reporter.requestSent() }
 
     init(endpoints: Int = 1, permits: Int = .max, queue: Int = 0, _ change: (inout UpstreamPool.Policy) -> Void = { _ in }) {
         var policy = UpstreamPool.Policy()
@@ -172,7 +172,7 @@ final class CallHarness {
     }
 
     /// Whether all permits, endpoints and calls are released.
-    var isClean: Bool {
+    var isFullyReleased: Bool {
         let now = pool.snapshot()
         return now.active == 0 && now.waiting == 0 && now.endpoints.allSatisfy { $0.outstanding == 0 } && loop.count == 0
     }

@@ -38,7 +38,7 @@ import Testing
         #expect(owner.events == ["upstream_unavailable"])
         #expect(owner.failure?.retryAfter == 60_000)
         #expect(harness.attempts.count == 5)
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `an open breaker admits a single probe after its open duration`() throws {
@@ -85,7 +85,7 @@ import Testing
         harness.attempts[0].respond("more")
         harness.attempts[0].end()
         #expect(owner.events == ["half"])
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
         #expect(harness.pool.snapshot().counts.cancelled == 1)
     }
 
@@ -140,7 +140,7 @@ import Testing
         harness.attempts[0].end()
         #expect(harness.loop.count == 1)
         harness.attempts[1].reporter.failed(.incompleteResponse())
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `cancelled calls in the queue never open an attempt, even after a permit was granted`() throws {
@@ -155,7 +155,7 @@ import Testing
         last.call?.cancel(.client, playedMilliseconds: nil)
         harness.eventLoop.run()
         #expect(harness.attempts.count == 1)
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
         #expect(first.events.isEmpty && waiting.events.isEmpty && last.events.isEmpty)
     }
 
@@ -188,7 +188,7 @@ import Testing
     @Test func `an endpoint that refuses connections is ejected; calls use the other endpoint`() throws {
         let harness = CallHarness(endpoints: 2)
         harness.onAttempt = { attempt in
-            if attempt.endpoint == 0 { attempt.reporter.failed(.unreachable("refused")) } else { attempt.reporter.connected() }
+            if attempt.endpoint == 0 { attempt.reporter.failed(.unreachable("refused")) } else { attempt.reporter.requestSent() }
         }
         harness.policy.retries = 1
         for _ in 0..<20 {
@@ -215,7 +215,7 @@ import Testing
             }
         }
         harness.eventLoop.run()
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `completed, failed and rejected calls are counted, also by endpoint`() throws {
@@ -246,7 +246,7 @@ import Testing
         // The call in flight is unaffected.
         harness.attempts[0].end("done")
         #expect(working.events == ["done", "end"])
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
     }
 
     @Test func `the status and the retry time of an upstream reach the client`() throws {
@@ -268,7 +268,7 @@ import Testing
         harness.advance(milliseconds: 2000)
         #expect(owners.allSatisfy { $0.events == ["upstream_timeout"] })
         #expect(harness.attempts.allSatisfy { $0.cancelled == .timeout })
-        #expect(harness.isClean)
+        #expect(harness.isFullyReleased)
         // New calls fail without waiting for a timeout.
         #expect(try harness.call().events == ["upstream_unavailable"])
         #expect(harness.attempts.count == 10)
@@ -281,7 +281,7 @@ private final class FailureRecorder: AttemptReceiver {
     var failure: CallFailure?
 
     func opened(attempt: Int) {}
-    func connected(attempt: Int) {}
+    func requestSent(attempt: Int) {}
     func read(_ bytes: Int, attempt: Int) {}
     func received(_ content: consuming UpstreamEvent.Content, attempt: Int) {}
     func received(last content: consuming UpstreamEvent.Content, summary: ResponseSummary, attempt: Int) {}

@@ -1,9 +1,9 @@
 import GatewayCore
 import Testing
 
-@Suite struct AudioClockTests {
+@Suite struct AudioDurationTests {
     private func nanoseconds(_ chunk: [UInt8], _ codec: AudioFormat.Codec, rate: Int = 48_000, channels: Int = 1) -> Int64? {
-        chunk.withRawSpan { AudioClock.nanoseconds(of: $0, format: AudioFormat(codec: codec, rate: rate, channels: channels)) }
+        chunk.withRawSpan { AudioDuration.nanoseconds(of: $0, format: AudioFormat(codec: codec, rate: rate, channels: channels)) }
     }
 
     @Test(
@@ -22,7 +22,7 @@ import Testing
 
     @Test func `a large byte count doesn't trap`() {
         let format = AudioFormat(codec: .pcm16, rate: 48_000, channels: 2)
-        #expect(AudioClock.nanoseconds(byteCount: 1 << 40, format: format) == 5_726_623_061_333_333)
+        #expect(AudioDuration.nanoseconds(byteCount: 1 << 40, format: format) == 5_726_623_061_333_333)
     }
 
     /// RFC 6716 §3.1, table 2: the frame size of each of the 32 configurations, in microseconds.

@@ -11,7 +11,7 @@ import Darwin
 #endif
 
 /// The text of socket, TLS and name resolution errors.
-package enum ClientFailure {
+package enum ConnectionErrorText {
     package static func text(_ error: any Error) -> String {
         switch error {
         case let error as IOError: String(cString: strerror(error.errnoCode))

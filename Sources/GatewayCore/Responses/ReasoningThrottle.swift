@@ -1,5 +1,5 @@
 /// A throttle for the reports of reasoning to the client: the first report is immediate, later ones follow at most once per second.
-struct ReasoningSignal: Sendable {
+struct ReasoningThrottle: Sendable {
     static let interval = Instant.Duration.seconds(1)
 
     private var bytes = 0

@@ -1,5 +1,5 @@
 /// The duration of audio data, in nanoseconds.
-package enum AudioClock {
+package enum AudioDuration {
     /// The byte rate assumed for a container whose timestamps can't be parsed: 256 kbit/s, twice the default of browsers.
     package static let containerBytesPerSecond: Int64 = 32_000
 
