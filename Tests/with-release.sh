@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what the long-running Python tests require, and runs one of them against a release build. The run.sh scripts of their directories
 # call this script.
 # usage: Tests/with-release.sh PROGRAM [ARGUMENT …]. With PARLEY_EXECUTABLE, the path of an existing build, nothing is built.

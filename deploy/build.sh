@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds a release: .build/release/parley, and parley-launch beside it. Arguments are passed to "swift build".
 # Every script that needs a release builds it here: with other flags all packages would be rebuilt.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Renders the pages with DocC, as a static site.
 # usage: deploy/docs.sh [OUTPUT]     (default .build/docs)
 # The pages are plain Markdown, with links that work on GitHub. For DocC, a copy is made in which links between pages are DocC's, and links to

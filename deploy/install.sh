@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 # shellcheck shell=bash
 # Functions that install packages on Debian 12, to be sourced by the set-up scripts.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs missing packages, builds a release and runs "parley serve" with the arguments of this script.
 # Standard output has only the gateway's log lines.
 # PARLEY_EXECUTABLE names an executable that is built already: it is run, and nothing is installed or built.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs the packages that Parley needs on Debian 12, besides Swift. Prints nothing and doesn't use the network if all are installed.
 # usage: deploy/setup.sh [build|test|bench|leaks]
 #   build   to build Parley (the default)

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Checks a change before it is merged: the format, a build without warnings from this repository, all tests, and a build of the benchmarks and
 # the fuzz targets, which are packages of their own.
 # usage: deploy/test.sh [ARGUMENT …]

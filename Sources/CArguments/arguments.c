@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Swift reads CommandLine.arguments from /proc/self/cmdline; if /proc isn't mounted or is masked, the list is empty, and every flag would
 // be ignored silently. glibc passes argc and argv to each constructor of an executable before `main`, without reading a file
 // (csu/libc-start.c, for all functions in .init_array; `_init` of the System V ABI gets no arguments).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Declarations that Swift's Glibc module lacks: glibc's malloc extensions, and system calls without a wrapper.
 #ifndef PARLEY_CLINUX_SHIMS_H
 #define PARLEY_CLINUX_SHIMS_H

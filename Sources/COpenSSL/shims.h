@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // OpenSSL 3 for Swift: the headers, and functions in place of the macros that Swift can't import.
 //
 // A function with the name of a macro after `parley_` only calls that macro; the comments of the others describe what they do.

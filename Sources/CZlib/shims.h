@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // zlib for Swift: the header, and functions in place of the macros that Swift can't import.
 #ifndef PARLEY_CZLIB_SHIMS_H
 #define PARLEY_CZLIB_SHIMS_H

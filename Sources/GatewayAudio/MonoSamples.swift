@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// Conversion of `pcm16`, `mulaw` and `alaw` to 16-bit linear mono, little-endian, as STT services require.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Energy and peak of 16-bit samples, eight at a time, in integer arithmetic: exactly equal to the scalar computation.
 struct SampleBlocks {
     typealias Block = SIMD8<Int16>

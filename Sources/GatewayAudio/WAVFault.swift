@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason a WAV file can't be sent.
 package enum WAVFault: Error, Sendable, Hashable {
     case notRIFF

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import COpenSSL
 
 /// The verification of client certificates (`tls.client_auth`, `tls.client_ca`).

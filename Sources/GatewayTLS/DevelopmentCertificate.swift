@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The self-signed certificate that the gateway creates in the development environment, so that a fresh clone supports TLS.
 ///
 /// P-256, for `localhost`, `127.0.0.1` and `::1` only. Clients can trust this file alone. Never created in production.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import NIOCore
 
 /// Detection of plain HTTP on the TLS port, such as `ws://` in place of `wss://`, which gets an HTTP response rather than a failed

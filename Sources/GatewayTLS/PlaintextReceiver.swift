@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import NIOCore
 
 /// A handler that receives decrypted bytes directly from ``TLSHandler`` and may modify them in place.

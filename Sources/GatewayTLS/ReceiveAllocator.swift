@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import NIOCore
 
 /// An allocator that makes a channel read into its event loop's shared buffer, so that a connection keeps no read buffer.

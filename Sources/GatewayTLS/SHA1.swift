@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import COpenSSL
 
 /// SHA-1 (FIPS 180-4), for the opening handshake of a WebSocket, where it has no security purpose.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A table of certificates by server name (SNI), independent of OpenSSL.
 ///
 /// Certificates for the same name, such as an RSA and an ECDSA certificate, form a group, from which OpenSSL selects by the signatures that

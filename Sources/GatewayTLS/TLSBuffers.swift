@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import NIOCore
 
 /// The buffers that all TLS connections of one event loop share, so that an idle connection keeps none.

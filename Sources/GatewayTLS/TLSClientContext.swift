@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import COpenSSL
 
 /// The TLS settings of a client: trusted authorities and expected server name. Shared by all connections to the same server.

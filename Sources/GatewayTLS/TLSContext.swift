@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import COpenSSL
 
 /// The TLS settings of a listener: certificates, policy, ticket keys. Immutable; a reload creates a new context.

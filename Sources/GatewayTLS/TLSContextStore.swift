@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Synchronization
 
 /// The TLS context of new connections. A reload replaces it; existing connections keep theirs.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An error that ends a TLS connection, passed through `errorCaught`.
 package enum TLSError: Error, Sendable, Equatable {
     /// The handshake failed for OpenSSL's `reason`. `alert` is the alert that was sent or received, if any.

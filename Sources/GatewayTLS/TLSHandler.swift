@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import NIOCore
 
 /// A TLS handler: ciphertext on the socket's side of the pipeline, plaintext on the other. The handlers after it also work without TLS.

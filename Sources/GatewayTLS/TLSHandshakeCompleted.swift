@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The inbound user event of ``TLSHandler`` after the handshake. All later bytes are application data.
 package struct TLSHandshakeCompleted: Sendable, Hashable {
     package var version: TLSVersion

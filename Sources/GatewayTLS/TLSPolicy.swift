@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import COpenSSL
 
 /// The TLS policy for servers and clients: only AEAD ciphers with forward secrecy.

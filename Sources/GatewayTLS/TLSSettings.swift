@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The TLS settings of a listener, independent of their source.
 ///
 /// Keys: `tls.certificates`, `tls.minimum_version`, `tls.client_ca`, `tls.client_auth`. The rotation of ticket keys (`tls.ticket_rotation`)

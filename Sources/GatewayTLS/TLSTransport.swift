@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import COpenSSL
 
 /// The BIO through which OpenSSL reads and writes. It has no socket or buffer of its own but uses the buffers of ``TLSConnection``.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import COpenSSL
 
 /// The supported versions of TLS (RFC 5246, RFC 8446). Older versions are rejected with `protocol_version`.

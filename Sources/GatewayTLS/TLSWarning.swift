@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A warning about a certificate that isn't valid now or expires soon.
 package struct TLSWarning: Sendable, Hashable, CustomStringConvertible {
     package enum Kind: String, Sendable, Hashable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// The payload of a close frame: empty, or a code and a reason (RFC 6455 §5.5.1).

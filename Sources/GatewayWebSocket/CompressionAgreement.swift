@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The negotiated parameters of permessage-deflate (RFC 7692 §7.1).
 package struct CompressionAgreement: Sendable, Equatable {
     /// The base-2 logarithm of a window size that wasn't negotiated.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The header of a frame (RFC 6455 §5.2).
 package struct FrameHeader: Sendable, Equatable {
     /// 2 bytes, 8 for an extended length, 4 for the masking key.

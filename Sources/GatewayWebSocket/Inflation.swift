@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import NIOCore
 
 /// The decompression of one connection: with the event loop's shared stream, or its own if the peer uses context takeover.

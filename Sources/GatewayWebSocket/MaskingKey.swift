@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The 32 bits with which a client's payload is XORed (RFC 6455 §5.3).
 package struct MaskingKey: Sendable, Equatable {
     /// The four bytes in wire order, the first in the lowest bits.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The kind of a message (RFC 6455 §5.6).
 package enum MessageKind: UInt8, Sendable {
     case text = 0x1

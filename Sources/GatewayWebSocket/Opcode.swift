@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The opcode of a frame (RFC 6455 §5.2). The reserved ones (3–7, 11–15) are rejected.
 package enum Opcode: UInt8, Sendable, CaseIterable {
     case continuation = 0x0

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// Detects a slow consumer: a socket that accepts no bytes although some are pending.

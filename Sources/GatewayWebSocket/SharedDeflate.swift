@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import NIOCore
 
 /// The zlib state of one event loop, shared by all its connections without context takeover.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// A violation of the framing rules or of a limit, which fails the connection (RFC 6455 §7.1.7).

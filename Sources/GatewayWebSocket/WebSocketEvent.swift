@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A parsed message or control frame.
 package enum WebSocketEvent: Sendable, Equatable {
     /// A complete text message in valid UTF-8.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The limits of an inbound message. They apply to whole messages, fragmented or not.
 package struct WebSocketLimits: Sendable, Equatable {
     /// The largest configurable message size, within the range of `ByteBuffer` indices.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The role in a connection, which determines masking (RFC 6455 §5.1).
 package enum WebSocketRole: Sendable {
     /// Requires masked frames and sends unmasked ones.

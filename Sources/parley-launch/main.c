@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /*
  * Starts the program of a `process` upstream: performs the setup that is possible only inside the new process, then executes the program.
  *

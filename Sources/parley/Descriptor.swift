@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// Blocking reads and writes of file descriptors; they retry after EINTR and wait after EAGAIN.

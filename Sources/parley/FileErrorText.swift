@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// The text of Foundation's file errors: the system's message (`strerror`). Foundation hides the `errno` value in an underlying error, or omits it.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import CArguments
 
 /// The arguments of this process, read from the C runtime.

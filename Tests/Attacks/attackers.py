@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs attackers in a process of their own: `attackers.py NAME PORT COUNT SECONDS SEED`. Prints the outcomes as JSON.
 
 An attack is a coroutine that opens a connection, attacks and returns its outcome in a few words. COUNT attackers run it concurrently and

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Attacks a gateway on loopback, one attack after the other, and measures a well-behaved client and the gateway's memory.
 
 Each attack has a new gateway on the first core. A well-behaved client uses it alone, and then during the attack. The attackers share the

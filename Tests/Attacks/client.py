@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A well-behaved client that sends a message every few milliseconds and measures the latency of each response."""
 import asyncio
 import json

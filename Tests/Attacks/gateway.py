@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The gateway under attack: runs on a core of its own; its state is read from /proc and its operations listener."""
 import asyncio
 import http.client

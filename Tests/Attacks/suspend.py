@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Tests a gateway process that is suspended and resumed, and one that gets little processor time."""
 import asyncio
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Counts the allocations per message of a release build after warm-up, and attributes them to the gateway, NIO, OpenSSL and others.
 # usage: Tests/Benchmarks/allocations.sh [--binary PATH] [--messages N] [--stacks N] [ping|text|long|audio …]
 # The exit status is 1 when the gateway's own exceed their thresholds in thresholds.tsv; those of NIO and OpenSSL are only printed. --stacks prints the N call sites that allocate most.
@@ -15,7 +16,7 @@ while (($#)); do
     --messages) messages=$2 && shift ;;
     --stacks) stacks=$2 && shift ;;
     ping | text | long | audio) lines+=("$1") ;;
-    *) sed -n '2,4s/^# //p' "$0" && exit 2 ;;
+    *) sed -n '3,5s/^# //p' "$0" && exit 2 ;;
     esac
     shift
 done

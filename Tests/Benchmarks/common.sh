@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 # Builds the tools and starts the servers of run.sh, allocations.sh and proxy.sh. Sourced with the root of the repository as the working
 # directory.
 

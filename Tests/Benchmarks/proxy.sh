@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Measures the cost of a short text through the gateway to a websocket upstream and back, compared with nginx, which terminates TLS and
 # forwards the bytes over one upstream connection per client. Each proxy runs on one core, the upstream and the load generator on another.
 # Then measures the added latency at half the gateway's maximum load, compared with nginx and with a direct connection to the upstream.
@@ -16,7 +17,7 @@ while (($#)); do
     --seconds) seconds=$2 && shift ;;
     --binary) binary=$2 && shift ;;
     [0-9]*) clients+=("$1") ;;
-    *) sed -n '2,6s/^# //p' "$0" && exit 2 ;;
+    *) sed -n '3,7s/^# //p' "$0" && exit 2 ;;
     esac
     shift
 done

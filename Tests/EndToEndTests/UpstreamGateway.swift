@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Support
 
 /// A gateway with doubles for every kind of upstream; `to` in the `meta` of a message selects the upstream.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Fuzzes the code that reads untrusted bytes, with libFuzzer and the address sanitizer.
 #
 #   Tests/Fuzz/run.sh [--minutes N] [target...]      fuzzes each target for N minutes (default 10), one after the other
@@ -22,7 +23,7 @@ while (($#)); do
             ;;
         replay) is_replay=true ;;
         -*)
-            sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+            sed -n '3,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
             exit 2
             ;;
         *) targets+=("$1") ;;

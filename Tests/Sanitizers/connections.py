@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Opens and closes connections to a gateway: two thirds with a closing handshake, the others abruptly.
 
 usage: connections.py LOG COUNT. LOG is the gateway's log, which contains its port.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs the test suite under the thread and address sanitizers, and the executable under valgrind. Each has its own build in .build.
 #
 #   Tests/Sanitizers/run.sh [thread] [address] [leaks]      runs all three by default
@@ -54,6 +55,6 @@ for kind in "$@"; do
     # OpenSSL and Swift allocate tables once and never free them; valgrind checks for leaks instead.
     address) run_suite address ASAN_OPTIONS=detect_leaks=0 ;;
     leaks) check_leaks ;;
-    *) sed -n '4,5s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+    *) sed -n '5,6s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
     esac
 done

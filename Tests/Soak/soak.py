@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks that no acknowledged message is lost. Clients number their messages and verify the responses, while connections are cut in
 mid-frame, readers stall, messages are repeated, clients reconnect to other event loops, and the gateway is killed and restarted at random.
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A DEFLATE stream (RFC 1951) that inflates to about a thousand times its size.
 package enum DeflateBomb {
     /// Returns a stream that inflates to at least `count` spaces: a literal and matches of 258 bytes at distance 1, in fixed codes. The

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// A gateway process of the real executable, with its own working directory, and ports chosen by the kernel.

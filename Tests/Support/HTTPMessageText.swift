@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An HTTP/1.1 request built by hand, valid or not.
 package struct HTTPRequestText: Sendable {
     package var method = "GET"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// A JSON value for comparisons in tests, parsed by Foundation instead of the scanner under test.

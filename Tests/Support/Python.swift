@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// The Python interpreter of the virtual environment that `deploy/setup.sh test` creates; it has `websockets`.

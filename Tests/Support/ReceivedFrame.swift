@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import NIOCore
 
 /// A frame from the gateway, parsed strictly (RFC 6455 §5.2): it must be unmasked, with its length in the shortest form.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Gateways that many tests use concurrently, one for each configuration. They exit with the tests' process.
 package actor SharedGateways {
     package static let shared = SharedGateways()

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A random number generator with a seed, for reproducible runs.
 package struct SplitMix64: RandomNumberGenerator {
     package var state: UInt64

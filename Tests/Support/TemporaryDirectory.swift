@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// A temporary directory, removed with this object or when the process exits (static objects are never deinitialized).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An error that describes an unmet expectation of a test.
 package struct TestFailure: Error, CustomStringConvertible {
     package let description: String

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A frame built by hand (RFC 6455 §5.2), valid or not, without the serializer under test.
 package struct TestFrame: Sendable {
     package enum LengthForm: Sendable { case minimal, sixteenBits, sixtyFourBits }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// A WAV file with a square wave at half scale: 16-bit PCM, 16 kHz, mono.

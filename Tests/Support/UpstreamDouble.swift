@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A test server of `Tests/Upstreams`. Each request selects correct or faulty behavior.
 package final class UpstreamDouble: Sendable {
     package let process: ChildProcess

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Torture test on loopback: hundreds of clients that reset connections in mid-frame, stall or send invalid data, next to well-behaved ones.
 
 Starts the gateway, runs for --minutes, and fails (exit 1) when a well-behaved client gets an error, or when at the end the gateway's memory

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Many requests on one connection in Parley's messages, shared by the WebSocket and process upstreams."""
 import asyncio
 import json

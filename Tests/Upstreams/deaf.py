@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A WebSocket upstream that reads nothing after the handshake.
 
     deaf.py [--ping] [--fragments]

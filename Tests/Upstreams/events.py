@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Events that a double reports to the test, one JSON line each, including the end of each request."""
 import asyncio
 import json

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The faults, shared by all protocols: how a request selects one, and what each does.
 
 The first word of a text selects the fault; any other text gets a correct response. Times are in milliseconds, sizes in bytes.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """An upstream server with faults selected by each request: HTTP, OpenAI's API, WebSocket or vosk-server.
 
     faulty.py --kind http|openai|websocket|vosk [--port 0] [--tls CERT.pem KEY.pem] [--fault "slow 100"] [--stay]

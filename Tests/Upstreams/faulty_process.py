@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """An upstream program with faults selected by each request: JSON lines on standard input and output.
 
     faulty_process.py [--fault "slow 100"]

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A hand-written HTTP/1.1 server on raw streams, so that any misbehaviour of an HTTP upstream is possible."""
 import asyncio
 import dataclasses

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures the effect of a faulty upstream on other sessions ("neighbors"): latency of pings, and of messages to a healthy upstream of that kind.
 
     neighbors.py --executable PARLEY [--seconds 4] [--sessions 3] [--kinds websocket,process] [--faults endless,huge] [--most 2]

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The part of OpenAI's API that gateways use: chat completions, transcriptions, speech."""
 import email.message
 import re

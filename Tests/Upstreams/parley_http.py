@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Parley's own protocol over HTTP: a message is posted; the response is a JSON body or SSE."""
 import base64
 import binascii

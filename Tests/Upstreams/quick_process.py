@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The faults of faulty_process.py that rounds.py uses, in a program that starts quickly.
 
 A run starts tens of thousands of these processes; importing asyncio alone would take three times as long as this whole program. It therefore serves

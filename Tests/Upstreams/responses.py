@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Correct responses as lists of units (a dict is JSON, bytes are audio), which faults then corrupt. Base class and Parley's own messages."""
 import re
 

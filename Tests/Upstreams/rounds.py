@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Rounds of faults: checks the errors that clients get, the effect on other sessions, and that the gateway leaks nothing.
 
     rounds.py --executable PARLEY [--rounds 1000] [--minutes 8] [--kinds websocket,process] [--faults die,huge] [--cancels 10000]

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The clients of rounds.py: sessions, and a neighbor that measures latencies.
 
     rounds_client.py URL KIND

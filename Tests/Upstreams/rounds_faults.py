@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The faults that rounds.py requests for each kind of upstream, and the expected error codes."""
 import re
 

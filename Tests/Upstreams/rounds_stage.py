@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The environment of rounds.py: the gateway, its doubles, and the report."""
 import asyncio
 import collections

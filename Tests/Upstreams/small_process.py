@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A minimal upstream program, as a beginner would write it: responds to each line with the text in upper case.
 
     small_process.py [--banner] [--once] [--late-banner]

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A chat server with a template that requires alternating roles, and with a content filter, as users of small models meet them.
 
 The template is that of Mistral's instruct models (chat_template in their tokenizer_config.json): it raises unless user and assistant alternate. vLLM

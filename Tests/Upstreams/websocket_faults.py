@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """WebSocket upstreams: Parley's own protocol, and vosk-server's.
 
 The sans-I/O protocol of `websockets` performs the handshake and validates incoming frames; outgoing frames are written

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """The byte stream of one connection: written with back-pressure at any pace, and closed in any way."""
 import asyncio
 import concurrent.futures

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A small chat server that follows rules instead of running a model, with OpenAI's chat completions API.
 
 Run:        python3 deploy/examples/chat.py --port 8101 [--delay-ms 50] [--style emoji]

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """An STT service for English: pocketsphinx with OpenAI's and with vosk-server's protocol.
 
 Run:        .build/examples-venv/bin/python deploy/examples/recogniser.py --http-port 8103 --vosk-port 8104

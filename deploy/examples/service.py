@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Shared parts of the HTTP examples: bounded request bodies, OpenAI's error format, streamed responses, the ready line.
 
 A module for chat.py, speech.py and recogniser.py.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what the examples need on Debian 12: espeak-ng, and a Python environment with pocketsphinx and websockets.
 # Without output and network access if everything is installed.
 set -euo pipefail

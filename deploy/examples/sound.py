@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Audio for recogniser.py: WAV files, multipart forms, and resampling.
 
 A module for recogniser.py.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A TTS service: espeak-ng with OpenAI's speech API.
 
 Run:        python3 deploy/examples/speech.py --port 8102

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """An HTTP upstream: returns texts in upper case, and the duration of audio.
 
 Run:        python3 deploy/examples/upstream_http.py --port 8106

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """An upstream that Parley runs as a process: returns texts in upper case, and the duration of audio.
 
 Run:        python3 deploy/examples/upstream_process.py, and write requests to its standard input, for instance

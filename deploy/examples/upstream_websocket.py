@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A WebSocket upstream: returns texts in upper case, and the duration of audio.
 
 Run:        .build/examples-venv/bin/python deploy/examples/upstream_websocket.py --port 8105

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # A voice assistant in one command: an STT service, a chat server and a TTS service, each a small program of this directory,
 # and Parley in front of them. Installs and builds what is missing.
 # usage: voice-assistant.sh                                          runs until interrupted, and prints how to talk to it

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Asks a voice assistant behind Parley one question, spoken or written, and receives the response.
 
 Run:        .build/examples-venv/bin/python deploy/examples/voice_client.py wss://localhost:8443/v1/ws --insecure \

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The arguments of the process, as passed by the kernel.
 #ifndef PARLEY_CARGUMENTS_H
 #define PARLEY_CARGUMENTS_H

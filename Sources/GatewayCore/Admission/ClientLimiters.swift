@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Synchronization
 
 /// The debts of all sessions of one client to each limit, shared between event loops and kept for the client's later sessions.

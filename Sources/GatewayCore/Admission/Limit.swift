@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The limits to which the messages of a session are charged. The rates are in the session's policy.
 package enum Limit: Int, Sendable, CaseIterable {
     // The order is part of the stored format.

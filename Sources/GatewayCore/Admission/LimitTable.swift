@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One value for each ``Limit``, held inline.
 struct LimitTable<Value: ~Copyable>: ~Copyable {
     private var values: InlineArray<8, Value>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The generic cell rate algorithm (ITU-T I.371, virtual scheduling) in one integer: the time at which everything admitted is paid off.
 ///
 /// A message that costs more than the whole burst is admitted when nothing is owed, and paid off in full afterwards: a whole recording can

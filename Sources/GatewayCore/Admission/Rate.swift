@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A sustained rate and a burst: the compiled form of one `limits.*` key.
 package struct Rate: Sendable {
     /// The time that one unit takes at the sustained rate; 0 means no limit.

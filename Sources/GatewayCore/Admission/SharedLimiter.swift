@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Synchronization
 
 /// The algorithm of ``Limiter`` on an atomic, shared by the sessions of several event loops.

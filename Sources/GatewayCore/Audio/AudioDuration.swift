@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The duration of audio data, in nanoseconds.
 package enum AudioDuration {
     /// The byte rate assumed for a container whose timestamps can't be parsed: 256 kbit/s, twice the default of browsers.

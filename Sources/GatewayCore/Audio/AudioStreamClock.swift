@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The duration of an audio stream, updated with each chunk.
 ///
 /// Samples and Opus packets are measured exactly. Containers are measured by their timestamps where those can be parsed, otherwise at

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The progress of a container stream: the duration according to its timestamps, and the bytes without timestamps.
 struct ContainerProgress: Sendable, Hashable {
     /// The longest step between two timestamps that counts as audio, in nanoseconds: the capacity of an Ogg page, 255 packets of 120 ms.

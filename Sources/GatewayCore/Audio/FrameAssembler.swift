@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A buffer that reassembles frames (the samples of all channels at one time) split across chunks. Holds less than one frame.
 struct FrameAssembler: Sendable {
     private let frameBytes: Int

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The elapsed time of an Ogg Opus stream according to the granule positions of its pages (RFC 3533 §6, RFC 7845 §4).
 ///
 /// Parses page headers and the beginning of the first page; holds at most one header, 282 bytes. Checksums aren't verified. Parsing stops

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The elapsed time of a WebM stream according to the timestamps of its clusters and blocks (RFC 8794, RFC 9559 §§5, 10, 11).
 ///
 /// Parses element headers, enters only the elements that contain blocks, and skips all others. Elements are treated as a flat sequence, so

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The failure of a call or of an attempt: the error for the client, the outcome for the circuit breaker, and whether a retry is safe.
 package struct CallFailure: Error, Sendable {
     /// The reason that is sent to the client; reveals nothing about the upstream.

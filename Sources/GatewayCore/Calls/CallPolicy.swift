@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Deadlines, retries and limits of the calls to one upstream.
 package struct CallPolicy: Sendable {
     package var timeouts = CallTimeouts.Policy()

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension CallStateMachine {
     /// The state of one attempt.
     package struct Attempt: Sendable, Hashable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The events of attempts.
 extension CallStateMachine {
     /// Notes that the connection of an attempt is open; the request isn't sent yet.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Failures, retries, deadlines and cancellation.
 extension CallStateMachine {
     /// Handles the failure of an attempt.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The state machine of one call to one upstream. It waits for a permit, opens attempts, enforces the deadlines, retries and hedges where
 /// that is safe, and returns every permit and pick.
 ///

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The deadlines of one call to an upstream and the current phase, which determines the deadline that applies.
 package struct CallTimeouts: Sendable {
     /// The limits of the phases; ``Instant/Duration/max`` for none.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The durations of the phases of a call: `timing` in the message that ends a request.
 package struct CallTiming: Sendable, Hashable {
     /// The time in the queue for a permit.

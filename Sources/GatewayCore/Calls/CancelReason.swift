@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason for cancelling a request or one of its attempts (upstream page, section "Control messages").
 package enum CancelReason: String, Sendable, CaseIterable {
     case client

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The WebSocket close codes that Parley sends (RFC 6455 §7.4; private codes from 4000 to 4999).
 package enum CloseCode: UInt16, Sendable, CaseIterable {
     case normal = 1000

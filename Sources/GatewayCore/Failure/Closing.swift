@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The code and reason of a close frame.
 package struct Closing: Sendable {
     package var code: CloseCode

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The stable error codes that clients receive in `error.code`.
 ///
 /// Protocol page, section "Errors". A code is never renamed and never reused for another meaning.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason for an error that clients can get: its code and its message.
 ///
 /// The protocol page lists every reason with its cause and remedy in the table of section "Error messages"; a test compares the two.

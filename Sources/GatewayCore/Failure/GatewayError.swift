@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An error, as reported to clients, in logs and in close frames. Clients receive it as an ``ErrorMessage``.
 package struct GatewayError: Error, Sendable {
     /// The party at fault, for logs and counters.

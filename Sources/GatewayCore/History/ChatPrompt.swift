@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The messages of a chat completion request: the previous conversation, and the question.
 ///
 /// Chat templates (Mistral, Gemma) require that `user` and `assistant` alternate, beginning and ending with `user`. A server responds to

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A line of the conversation before a request: a text or transcript from the history.
 package struct ConversationLine: Sendable, Hashable {
     package var speaker: History.Speaker

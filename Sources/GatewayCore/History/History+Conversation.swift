@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension History {
     /// Returns the conversation before a request, oldest first, as far back as the bounds allow. A spoken response that was cut off
     /// contributes only its played part.

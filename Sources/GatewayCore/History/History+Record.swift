@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension History.Tag {
     func append(to record: inout [UInt8]) {
         record.append(speaker.rawValue)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The conversation of a session, for its report and its upstreams: the last `sessions.history_messages` within `sessions.history_bytes`.
 package struct History: Sendable {
     package enum Speaker: UInt8, Sendable { case client, upstream }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason why a session ended, in its log line and its report.
 package enum SessionEnding: String, Sendable, CaseIterable {
     case bye

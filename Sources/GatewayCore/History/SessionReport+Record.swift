@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The stored form of a report: a small head, for lists, and a body with the rest.
 extension SessionReport {
     private static let version: UInt8 = 1

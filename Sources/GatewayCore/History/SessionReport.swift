@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// How much of a session a report includes.
 package enum ReportDepth: Sendable, Comparable {
     /// Times and counters.

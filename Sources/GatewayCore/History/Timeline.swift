@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The last ``limit`` events of a session: connections, resumes, errors.
 ///
 /// An event takes 40 bytes, and an idle session has one. Therefore the limit isn't configurable; the memory is counted with the history.

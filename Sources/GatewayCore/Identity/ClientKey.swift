@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The client that resources are counted against, identified by its network address.
 package struct ClientKey: Hashable, Sendable {
     /// The raw values are part of the stored format.

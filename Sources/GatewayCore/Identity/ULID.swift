@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A ULID: 48 bits of Unix milliseconds and 80 random bits, written as 26 characters of Crockford's base 32.
 ///
 /// Correlation, connection and session ids are ULIDs: they sort by time and need no coordination. They are not secrets.

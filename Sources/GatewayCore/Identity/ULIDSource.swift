@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A generator of ULIDs (SplitMix64), seeded once for each event loop. Its numbers are predictable and must not be used for secrets.
 package struct ULIDSource: Sendable, RandomNumberGenerator {
     private var state: UInt64

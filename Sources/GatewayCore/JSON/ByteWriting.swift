@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Appends text and JSON values to byte arrays without intermediate `String`s.
 extension [UInt8] {
     /// Calls `body` with all bytes.

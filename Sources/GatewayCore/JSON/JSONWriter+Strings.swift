@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Strings. Quotes, backslashes and C0 controls are escaped (RFC 8259 §7).
 extension JSONWriter {
     /// Writes valid UTF-8 between quotes.

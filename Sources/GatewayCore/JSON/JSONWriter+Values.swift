@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Members and values by type. Members are inlined so that their names are constants at the call site.
 extension JSONWriter {
     /// Writes a constant string that needs no escaping.

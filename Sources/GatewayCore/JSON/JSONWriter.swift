@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A writer of one JSON text (RFC 8259) into borrowed memory.
 ///
 /// When the memory is full, the writer stops storing but continues counting, so that ``count`` is the size that the text needs.

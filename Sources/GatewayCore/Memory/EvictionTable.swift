@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import DequeModule
 
 /// The entries of a bounded table, counted by client, to choose which entry to evict when the table is full.

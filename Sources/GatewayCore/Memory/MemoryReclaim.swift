@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The policy for reclaiming memory when all sessions together approach `sessions.total_memory_budget`.
 ///
 /// Memory is counted by client and reclaimed from the client that uses the most, so that a client can't harm others by filling the budget.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import HeapModule
 
 /// The steps of a ``MemoryReclaim`` while they are planned, and the memory usage after them.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The encoding of an audio stream.
 package struct AudioFormat: Hashable, Sendable {
     package enum Codec: String, Sendable, CaseIterable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Sixteen bytes that are processed together.
 typealias ByteBlock = SIMD16<UInt8>
 

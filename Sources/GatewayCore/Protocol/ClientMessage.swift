@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A valid client message that refers to the bytes that it was parsed from.
 ///
 /// No text is copied until the message is accepted: texts are ``TextSlice``s of the scanned span.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An id chosen by a client: 1–64 characters of `[A-Za-z0-9._:-]` (protocol page, section "Messages").
 ///
 /// The bytes are stored inline, so that an id needs no allocation.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The position of a JSON string in a scanned message, and its size after unescaping and sanitizing.
 package struct TextSlice: Hashable, Sendable {
     /// Offset of the first byte after the opening quote.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A resume token as stored by the gateway: the SHA-256 of the token sent to the client (protocol page, "Sessions and resume").
 package struct TokenHash: Hashable, Sendable {
     package let words: (UInt64, UInt64, UInt64, UInt64)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The delays between retries: exponential backoff up to a limit with full jitter, so that calls that failed together don't retry together.
 package struct Backoff: Sendable, Hashable {
     /// The maximum delay before the first retry.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A circuit breaker that keeps requests away from a failing endpoint and probes whether the endpoint has recovered.
 ///
 /// A closed breaker admits all requests. The breaker opens after ``Policy/failures`` failures in a row, or when a share of

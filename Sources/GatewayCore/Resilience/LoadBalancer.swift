@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A least-requests load balancer for the endpoints of one upstream, each with its circuit breaker.
 package struct LoadBalancer: Sendable {
     package struct Endpoint: Sendable {

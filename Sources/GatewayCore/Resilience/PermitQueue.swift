@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import DequeModule
 
 /// A semaphore with a limited number of permits and a bounded FIFO queue, as a value type.

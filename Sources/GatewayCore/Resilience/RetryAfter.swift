@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A parser for the `Retry-After` header field (RFC 9110 §10.2.3): seconds or a date.
 package enum RetryAfter {
     /// One day, in milliseconds. Greater values are rejected.

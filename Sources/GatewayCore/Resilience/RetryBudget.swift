@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A budget that limits retries to a share of the requests, so that retries don't multiply the load on a failing upstream.
 package struct RetryBudget: Sendable, Hashable {
     /// The maximum number of saved retries, which is also the initial number.

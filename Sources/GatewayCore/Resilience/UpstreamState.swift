@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The state of one upstream or of all upstreams together, as reported in `status` messages and by the health endpoint.
 package enum UpstreamState: String, Sendable, CaseIterable {
     /// All endpoints are healthy, and their circuit breakers are closed.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One JSON object of an OpenAI-compatible chat server: a chunk of a streamed completion, a complete completion, an error, or an object
 /// without choices.
 ///

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An incremental parser for responses of OpenAI-compatible chat servers: a completion as JSON or as server-sent events.
 ///
 /// The parser is strict about the end: a stream that ends with neither `finish_reason` nor `[DONE]` is incomplete, and `[DONE]` alone isn't

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason why a response ended: `finish` in the message that ends a request (protocol page, section "Responses").
 package enum FinishReason: String, Sendable, Hashable, CaseIterable {
     /// The model completed the response.

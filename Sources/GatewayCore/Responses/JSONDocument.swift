@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A JSON object from an upstream: validated completely, then accessed by field.
 ///
 /// The rules are those for client messages: RFC 8259 with a limited depth; the caller validates UTF-8. Real servers require three

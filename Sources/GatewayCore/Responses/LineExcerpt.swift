@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The beginning of an unusable line, for logs: truncated, with invisible characters escaped.
 package struct LineExcerpt: Sendable, CustomStringConvertible {
     /// The maximum number of bytes shown.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A parser that separates a model's reasoning, `<think>…</think>` at the beginning of the content, from its response.
 ///
 /// Servers that don't parse reasoning send both as one text. Tags later in the text are part of the response.

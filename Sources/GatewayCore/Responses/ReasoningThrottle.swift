@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A throttle for the reports of reasoning to the client: the first report is immediate, later ones follow at most once per second.
 struct ReasoningThrottle: Sendable {
     static let interval = Instant.Duration.seconds(1)

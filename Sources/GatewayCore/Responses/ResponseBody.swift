@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An incremental parser for the body of an HTTP response: one JSON object or a stream of server-sent events.
 ///
 /// The first bytes determine the kind. Some servers and proxies send a body with the `Content-Type` of the other kind, with `text/plain`,

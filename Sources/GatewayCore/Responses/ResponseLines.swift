@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An incremental parser for the output of a process: lines of JSON, each followed by the number of bytes of audio that the line announces.
 package struct ResponseLines: Sendable {
     /// The maximum length of a line in bytes.

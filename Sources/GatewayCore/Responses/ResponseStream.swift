@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A converter of the messages of one response to events, which rejects messages that are out of order.
 package struct ResponseStream: Sendable {
     package enum Step: Sendable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An incremental parser for `text/event-stream` (HTML Standard §9.2.6). Delivers the data of each event and ignores all other fields.
 ///
 /// A line that begins with `{` is an event of its own: some servers write errors and complete responses into a stream without `data:`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A filter that joins surrogate pairs split between two deltas of a text.
 ///
 /// Servers that split text by UTF-16 code units send the high surrogate at the end of one delta and the low surrogate at the beginning of

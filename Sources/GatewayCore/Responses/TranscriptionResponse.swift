@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The response of a transcription server: an object with `text` (`json`, `verbose_json`), a JSON string, or plain text.
 ///
 /// The text is trimmed: Whisper's begins with a space, and silence is transcribed as various kinds of white space.

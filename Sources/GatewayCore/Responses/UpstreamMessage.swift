@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One message in Parley's upstream message format (upstream page, section "Responses"): a WebSocket message, a line of a process, or the
 /// JSON or an event of an HTTP response.
 package struct UpstreamMessage: Sendable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A message of vosk-server: a partial result, or the result of an utterance.
 ///
 /// The formats are those of `Recognizer` in vosk-api: `{"partial":"…"}`, `{"text":"…","result":[…]}`, and with `max_alternatives`

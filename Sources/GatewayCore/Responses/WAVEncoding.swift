@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The sample format of a WAV file and its conversion for clients: 16-bit PCM and G.711 are passed through; other PCM and floating point
 /// become 16-bit PCM.
 struct WAVEncoding: Sendable {

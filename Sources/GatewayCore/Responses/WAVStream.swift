@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An incremental parser for WAV files. Emits the format, then the samples, converted for clients.
 ///
 /// The length in the header is only an upper bound: a server that streams doesn't know the length, and writes 0, 0x7FFFFFFF, 0xFFFFFFFF,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// White space in UTF-8: Unicode's `White_Space` property and zero-width characters.
 extension [UInt8] {
     /// The text without white space at both ends. The text must be valid UTF-8.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The stages of a route in order: transcribe, respond and synthesize, or some of these.
 package struct Chain: Sendable, Hashable {
     package struct Stage: Sendable, Hashable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The events of the synthesize stage's calls.
 extension ChainStateMachine {
     /// Notes that the call of the current sentence was started.

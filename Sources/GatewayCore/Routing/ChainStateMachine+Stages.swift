@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The transitions between stages, and the end of the request.
 extension ChainStateMachine {
     /// Returns the next action; ``Action/wait`` when none is left.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The state machine of a request that passes through the stages of its chain: collect, transcribe, respond, synthesize.
 ///
 /// The output of each stage is the input of the next. The text of the response is synthesized sentence by sentence while it streams in, and

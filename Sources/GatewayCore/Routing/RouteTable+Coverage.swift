@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension RouteTable {
     /// The reason why no request can match a route.
     package enum Unreachable: Sendable, Hashable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A condition on requests, and the upstreams that process matching requests one after the other.
 package struct Route: Sendable, Hashable {
     package enum Input: Sendable, Hashable { case text, audio }

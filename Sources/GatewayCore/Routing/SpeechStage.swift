@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The synthesize stage of a chain. Splits the text into sentences while it streams in, and schedules their synthesis one after the other.
 package struct SpeechStage: Sendable {
     package enum Next: Sendable, Hashable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A command of a session to its upstream.
 package enum UpstreamCommand: Sendable {
     case start(UpstreamRequest)

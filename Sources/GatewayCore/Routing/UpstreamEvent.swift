@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An event of the response to a request.
 package struct UpstreamEvent: Sendable {
     package enum Content: Sendable {

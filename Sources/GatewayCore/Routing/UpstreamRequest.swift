@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A request to an upstream: an accepted `text` or `audio` of a client, copied out of the message and sanitized, or the output of an
 /// earlier stage.
 ///

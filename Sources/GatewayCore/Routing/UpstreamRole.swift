@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The stage of a chain that an upstream can serve.
 package enum UpstreamRole: Sendable, Hashable {
     /// Speech to text.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The audio input of a session: at most one open stream, as a state machine over its opening, chunks and end.
 ///
 /// Protocol page, section "Audio": chunks are numbered from 1 without a header. After a rejected chunk, binary frames are ignored until

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A buffer that merges the deltas of streamed texts within a time window, to send fewer messages (`delivery.coalesce`).
 ///
 /// The first delta of a response is sent at once, because users notice how soon a response begins. Deltas that arrive within the window

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The effects of handling inputs of a session: replies, commands to the upstream, errors to log, a close. The value also carries the time.
 ///
 /// Each event loop owns one value and reuses it, so that effects don't allocate once its buffers have grown. Sequenced messages aren't part

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The liveness check of a connection: WebSocket pings, expected pongs, and the round-trip time.
 ///
 /// Any received byte shows that the peer is alive. A missed pong is counted and triggers another ping; only silence for

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An accepted request whose last message hasn't been sent yet.
 package struct InFlightRequest: Sendable {
     package let key: RequestKey

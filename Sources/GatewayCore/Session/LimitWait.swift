@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The time until a limit admits a message.
 struct LimitWait: Equatable {
     var duration: Instant.Duration

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The memory usage of a session, in bytes by part. `status` reports the parts under the same names.
 package struct MemoryUsage: Sendable {
     /// Buffers of the connection. The connection handler updates them after every read and write.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Outbox {
     /// Whether any message isn't in a batch yet.
     var hasUnstoredChanges: Bool { stored.last < lastSequence }

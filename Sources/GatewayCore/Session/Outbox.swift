@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The sequenced messages of a session that the client hasn't acknowledged.
 ///
 /// The outbox is also the delivery queue: a cursor separates messages written to the socket from those that wait for it. Protocol page,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The ids of the last accepted messages, to detect duplicates (`sessions.duplicate_ids`).
 ///
 /// The ids are stored in a ring; an open-addressing hash index over the ring finds an id in constant time. Hashes are seeded per process,

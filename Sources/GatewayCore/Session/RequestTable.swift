@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The requests of a session that are in flight, oldest first, and the accepted messages that aren't durable yet.
 ///
 /// The table also numbers the requests and counts the bytes queued for the upstream. A session has few requests in flight, so a linear

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The tokens that can resume a session: the newest token and, until the client confirms it, the token presented in exchange.
 ///
 /// A token stays valid until its successor is confirmed, by an `ack` on the new connection or by presenting the successor, because the

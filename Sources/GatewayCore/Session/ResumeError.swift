@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason why a resume attempt opened a new session instead.
 package enum ResumeError: String, Sendable {
     /// The session has ended. Reported only for a genuine token.

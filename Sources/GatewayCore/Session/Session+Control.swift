@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     mutating func ping(id: MessageID?, ts: NumberSlice?, in bytes: RawSpan, effects: inout Effects) {
         guard admitControl(id: id, effects: &effects) else { return }

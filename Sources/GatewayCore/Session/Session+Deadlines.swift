@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// The longest notice before a session expires. The notice is a tenth of `sessions.ttl`, but at least ``shortestNotice``.
     static let longestNotice = Instant.Duration.seconds(30)

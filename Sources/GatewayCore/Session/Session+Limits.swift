@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// Assigns the session to the client of its connection. The session's resources count against that client from now on.
     ///

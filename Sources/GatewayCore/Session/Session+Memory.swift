@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// Bytes of a server message in addition to its text.
     static let envelopeBytes = 256

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// How a new connection got its session.
     package enum Beginning: Sendable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The handling of failed commits. An `ack` means that a message is stored, so an accepted message whose commit fails is rejected after
 /// all.
 extension Session {

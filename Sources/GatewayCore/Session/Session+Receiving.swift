@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// Handles a complete text message.
     package mutating func receive(text bytes: RawSpan, scanner: inout MessageScanner, effects: inout Effects) {

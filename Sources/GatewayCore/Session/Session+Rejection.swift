@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// Rejects a message: sends the error and counts it. Too many violations or rejections close the connection.
     mutating func reject(

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// Adds an event to the timeline. It is stored with the next change of the session.
     package mutating func note(_ what: Timeline.Occurrence, of id: ULID?, wall: Int64) {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// Adds an accepted request to the requests in flight, and sends it to the upstream.
     mutating func begin(_ request: consuming UpstreamRequest, kind: RecentIDs.Kind, effects: inout Effects) {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// Detaches the session from its closed connection. Requests in flight continue, and their events are kept.
     package mutating func detach(now: Instant) {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// The layout of ``RecordKind/state``. Records with an unknown layout are rejected.
     private static let version: UInt8 = 4

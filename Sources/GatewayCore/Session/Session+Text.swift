@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     mutating func accept(_ message: ClientMessage.Text, in bytes: RawSpan, effects: inout Effects) {
         let id = message.id

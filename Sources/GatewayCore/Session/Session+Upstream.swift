@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Session {
     /// Returns how many events the upstream may send, at most `limit` and at most what fits into the outbox.
     ///

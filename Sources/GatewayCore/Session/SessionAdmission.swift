@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The admission control of a session: whether its messages are within the limits.
 ///
 /// Each limit applies to the session and, with `limits.per_address_factor`, to all sessions of its client together. Another limit applies

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The counters of a session, for the `status` report and the log line of a closed connection.
 package struct SessionCounts: Sendable {
     package var messagesIn: UInt64 = 0

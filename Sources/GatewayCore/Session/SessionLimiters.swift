@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The debts of a session to each of its limits. The rates are in the policy.
 typealias SessionLimiters = LimitTable<Limiter>
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The limits and bounds of a session, compiled once from the configuration.
 ///
 /// A rate of ``Rate/unlimited``, a size or count of `Int.max` and a time of `Int64.max` mean "off", the default.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Abbreviations, initials and ordinals: words whose full stop doesn't necessarily end a sentence.
 enum Abbreviations {
     enum Classification {

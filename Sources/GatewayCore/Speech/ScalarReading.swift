@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension [UInt8] {
     /// Returns the scalar that begins at `index` and its size in bytes; nil at the end and for an incomplete scalar.
     ///

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An incremental sentence splitter. The first sentence of a text can thus be synthesized before the rest is generated.
 package struct SentenceSplitter: Sendable {
     /// The minimum size of a sentence in bytes; a shorter one is joined to the next.

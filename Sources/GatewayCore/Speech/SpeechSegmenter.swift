@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A converter of streamed text, the source text, into sentences for a TTS service.
 ///
 /// The source text is reduced to its speakable part, which is split into sentences. A sentence without a letter or a digit isn't

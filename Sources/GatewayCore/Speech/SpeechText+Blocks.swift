@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Markup at the start of a line, and code blocks.
 extension SpeechText {
     /// Handles the start of a line at `index`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Inline markup.
 extension SpeechText {
     /// Handles the inline text at `index`.

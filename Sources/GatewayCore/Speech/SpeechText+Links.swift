@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Links, images, footnotes and URLs.
 extension SpeechText {
     /// Handles an opening bracket: a link or an image is spoken as its text, a footnote reference is dropped, any other bracket is kept

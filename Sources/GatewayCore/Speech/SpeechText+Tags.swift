@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// HTML within Markdown.
 extension SpeechText {
     /// Block elements, whose tags separate words.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A converter of streamed Markdown, the source text, to speakable text, with a mapping from the spoken text to the source text.
 ///
 /// Markup for emphasis, headings, lists, quotes and tables is dropped. A link is spoken as its text, an image as its description, a URL as

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A run of source text (the text before Markdown is stripped), and the size of the text that is spoken for it.
 package struct SpokenRun: Sendable, Hashable {
     package enum Kind: Sendable, Hashable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The alignment of a response's text with its audio, which maps a reported playback position to the part of the text that was played.
 ///
 /// The spoken text is a reduction of the source text. All byte counts refer to the source text.

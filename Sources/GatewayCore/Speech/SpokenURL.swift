@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A URL in a text, which is spoken as its host.
 enum SpokenURL {
     static let prefixes: [StaticString] = ["https://", "http://", "www.", "ftp://"]

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The encoding of records: little-endian numbers, and byte strings prefixed with their length.
 extension [UInt8] {
     mutating func append(fixed value: some FixedWidthInteger) {

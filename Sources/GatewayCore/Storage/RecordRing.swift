@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import DequeModule
 
 /// A queue of byte records, oldest first, whose bytes are stored in one circular block.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A record of which entries of a queue are in the store. The queue grows at its end and shrinks at its start; its entries are numbered
 /// consecutively.
 struct SerialWatermark: Sendable {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The kind of a session's record. The raw values are part of the stored format and never change their meaning.
 package enum RecordKind: UInt8, Sendable, CaseIterable {
     /// The session's state, as one small record; number 0.

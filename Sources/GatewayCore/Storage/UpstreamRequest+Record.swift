@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension UpstreamRequest {
     /// Appends the request to a record, from which it can be restored and sent again.
     func append(to record: inout [UInt8]) {

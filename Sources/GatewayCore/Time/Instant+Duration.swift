@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension Instant {
     /// The length of time between two instants, in nanoseconds.
     ///

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A point on a monotonic clock, in nanoseconds since an origin that is the same for all instants of one event loop.
 ///
 /// The core never reads a clock: `now` is passed with every call. Arithmetic saturates, so that a deadline of "never" remains "never".

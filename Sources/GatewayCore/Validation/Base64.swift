@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Strict base64 (RFC 4648 §4): the standard alphabet, required padding, no white space, and zeros in the unused bits.
 package enum Base64 {
     /// Returns the decoded size of a valid text in bytes; nil if the length is invalid.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The value of a JSON number, computed from its digits: exact within 64 bits in any notation (`16000`, `16000.0`, `1.6e4`).
 struct DecimalNumber {
     let isNegative: Bool

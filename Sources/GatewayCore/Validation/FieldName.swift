@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The known field names of client messages, at the top level and in `format` and `output`.
 enum FieldName: UInt8, CaseIterable {
     case type, id, ts, text, lang, stream, output, meta, state, replyTo, playedMilliseconds, reason, sequence, token, format, data, final,

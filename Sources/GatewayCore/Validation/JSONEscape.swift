@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An escape sequence of a JSON string (RFC 8259 §7); a surrogate pair counts as one.
 struct JSONEscape {
     /// The unescaped scalar; U+FFFD for a lone surrogate.

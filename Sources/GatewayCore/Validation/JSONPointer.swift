@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// JSON Pointers (RFC 6901) to fields of a client's message, for `param`.
 enum JSONPointer {
     /// The longest key that is included in an error, in bytes.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension JSONReader {
     /// Skips and checks the object or array that opens at the position; duplicate keys in it are accepted.
     ///

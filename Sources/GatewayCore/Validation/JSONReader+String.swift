@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension JSONReader {
     /// Reads the rest of a string after its opening quote (RFC 8259 §7), and computes its size after unescaping and sanitizing.
     ///

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A pull parser for strict JSON (RFC 8259), without recursion or allocation.
 ///
 /// All calls must be passed the same span.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason and the position of a JSON syntax error. A small type, because every step of the scan can throw it.
 struct JSONSyntaxError: Error {
     enum Reason: UInt8 {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The kind and the position of a JSON value in a scanned message.
 struct JSONValue {
     enum Kind: UInt8 {

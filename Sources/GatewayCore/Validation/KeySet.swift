@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The unknown keys of one object, to detect duplicates.
 ///
 /// A few verbatim keys are compared with each other. More keys, or any with an escape, are stored in a hash table. Its hash is SipHash

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The syntax of BCP 47 language tags.
 package enum LanguageTag {
     /// The maximum length of a tag in bytes.

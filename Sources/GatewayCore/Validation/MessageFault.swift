@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A fault in a client message. Cheaper than the ``GatewayError`` created from it, which has a correlation id.
 package struct MessageFault: Error, Sendable {
     package var reason: ErrorReason

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension MessageScanner {
     /// Parses an `audio` message in one of its shapes (protocol page, section "Audio"). `final: false` counts as absent.
     mutating func audio(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {

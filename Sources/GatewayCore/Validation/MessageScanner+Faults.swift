@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension MessageScanner {
     /// Returns a fault of the message as a whole.
     func fault(_ reason: ErrorReason, in bytes: RawSpan) -> MessageFault {

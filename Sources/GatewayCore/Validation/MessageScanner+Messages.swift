@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension MessageScanner {
     mutating func ping(_ bytes: RawSpan) throws(MessageFault) -> ClientMessage {
         let id = try id(.id, in: bytes)

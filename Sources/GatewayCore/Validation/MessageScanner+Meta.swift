@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension MessageScanner {
     /// Reads the entries of `meta`, an object whose syntax was checked. Syntax errors take precedence over violations of the rules, so the
     /// first violation is stored in `metaFault` until all entries are read.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension MessageScanner {
     /// Validates a `format` object whose fields were read into `object`; nil when absent.
     mutating func audioFormat(

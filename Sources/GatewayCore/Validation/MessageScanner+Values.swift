@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension MessageScanner {
     /// Returns the sanitized text of a string; nil for other kinds of values and for strings that are too long for a name.
     @inline(__always)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A parser of text messages: returns a valid ``ClientMessage``, or throws the first fault.
 ///
 /// One pass reads all the JSON and notes the positions of the known fields in any order; then the fields of the message's type are

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The types of client messages (protocol page, section "Messages").
 enum MessageType {
     case ping, text, audio, status, cancel, ack, auth, bye

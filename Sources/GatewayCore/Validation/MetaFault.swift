@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A violation of the rules of `meta` in valid JSON.
 enum MetaFault {
     case tooMany

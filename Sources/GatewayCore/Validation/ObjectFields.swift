@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The known fields of one object in any order, found in one pass.
 struct ObjectFields {
     /// The fields present, including those that are `null`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The removal of C0 controls except TAB and LF, DEL, and C1 controls from every client string (protocol page, section "Messages").
 enum Sanitizing {
     /// The first of the two bytes of a C1 control. With a second byte of 0xA0 or more, the character isn't a control.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A text of up to 15 bytes in two words, so that names are compared without a string or a loop.
 ///
 /// Literals can be matched: `switch text { case "type": … }` compiles to one comparison per case.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension TextSlice {
     /// Appends the text, unescaped and sanitized: ``count`` bytes of UTF-8. `span` is the scanned message.
     package func append(to bytes: inout [UInt8], from span: RawSpan) {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An incremental UTF-8 validator (RFC 3629) that rejects a text at the first byte that can't be part of valid UTF-8.
 ///
 /// The lead byte sets bounds for the second byte (Unicode, table 3-7), which exclude overlong forms, surrogates and code points above

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The limits that ``MessageScanner`` enforces, from the configuration (`messages.*`).
 ///
 /// A size of 0 disables the limit, as everywhere in the configuration.

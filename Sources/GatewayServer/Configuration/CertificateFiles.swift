@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One entry of `tls.certificates`: a PEM chain and its PEM key, written `cert.pem:key.pem`.
 package struct CertificateFiles: Sendable, Hashable, CustomStringConvertible {
     /// Path of the certificate chain, leaf first.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The changes between two configurations, and which of them a running gateway can apply.
 package struct ConfigurationDiff: Sendable, Equatable {
     /// One key whose value differs. Secrets are masked in both values.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// A fingerprint of files by inode, size and modification time, to detect changes without reading them. A file that appears, disappears or

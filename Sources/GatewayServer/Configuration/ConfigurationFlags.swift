@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 internal import Configuration
 
 /// The command-line flags: `--connections.max 5` or `--connections.max=5`. A list is given with commas, as several values, or by repeating

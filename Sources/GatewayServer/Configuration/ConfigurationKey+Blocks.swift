@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Keys of named blocks: `upstreams.<name>.urls` and `routes.<name>.type`.
 ///
 /// The keys of a block are created for each name that a layer sets, and are then treated like any other key.

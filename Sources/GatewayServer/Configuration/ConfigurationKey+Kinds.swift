@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension ConfigurationKey {
     /// The path of a value in the configuration.
     typealias ValuePath<Value> = any WritableKeyPath<GatewayConfiguration, Value> & Sendable

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension ConfigurationKey {
     /// `listen.*`, `tls.*`, `http.*`, `connections.*`, `websocket.*`, `heartbeat.*`.
     static let listening: [ConfigurationKey] = [

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One key of the configuration: its name, bounds, meaning, and the path of its value in `GatewayConfiguration`.
 ///
 /// The table `ConfigurationKey.all` is the only definition of the keys. Reading, checking, printing, hints, reloading and the test of

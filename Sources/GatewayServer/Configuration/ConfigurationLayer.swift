@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 internal import Configuration
 
 /// One layer of the configuration: a file, the environment variables or the flags, read through swift-configuration.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Reads the configuration: defaults, then `gateway.yaml`, then `<environment>.yaml`, then variables, then flags. Later layers override earlier ones.
 ///
 /// Every value of every layer is checked, even if a later layer overrides it. An invalid value would otherwise surface only when the override

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// The location of the configuration files: their directory, and the environment, which selects the second file. Both are set by a flag or

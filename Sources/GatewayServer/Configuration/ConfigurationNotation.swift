@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The notation of durations, sizes and numbers. Parsers return nil for invalid text and on overflow; formatters return the shortest text
 /// that parses to the same value.
 package enum ConfigurationNotation {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// One problem of the configuration: the key, the source, and what is allowed.
 package struct ConfigurationProblem: Sendable, Hashable {
     /// The key as in the files (`connections.max`); for a problem without a key, the file, variable or argument.

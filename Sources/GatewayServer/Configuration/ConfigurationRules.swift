@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The rules that involve several keys or depend on the environment.
 ///
 /// Each rule checks effective values and reports the key that has to change. A rule is skipped if one of its keys had an invalid value,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension ConfigurationSection {
     /// `listen.*`: the TLS listener.
     package struct Listen: Sendable, Equatable {

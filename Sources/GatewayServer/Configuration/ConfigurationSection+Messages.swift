@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension ConfigurationSection {
     /// `messages.*`: limits on a single message.
     package struct Messages: Sendable, Equatable {

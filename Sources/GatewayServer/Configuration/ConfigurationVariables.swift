@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 internal import Configuration
 
 /// The environment variables of Parley: `PARLEY_CONNECTIONS_MAX` sets `connections.max`. For a secret, the variable with the suffix `_FILE`

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// Converts configured limits, in which 0 means "no limit", to values in which the type's maximum does.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A valid configuration, with the source of each value.
 package struct LoadedConfiguration: Sendable {
     /// One effective value.

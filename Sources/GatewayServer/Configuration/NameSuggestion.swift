@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Suggests the known name that a misspelled name probably stands for.
 package enum NameSuggestion {
     /// Returns the candidate with the fewest edits from `name`, if they are few enough for a typo: at most a third of the name's length.

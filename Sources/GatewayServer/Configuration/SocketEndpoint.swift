@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// A host and port to listen on, written `127.0.0.1:8443`, `[::1]:8443` or `localhost:0`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Masks secrets of URLs in texts that are shown.
 enum URLCredentials {
     /// The value of a query parameter is masked if its name contains one of these words.

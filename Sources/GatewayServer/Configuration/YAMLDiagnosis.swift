@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The explanation of a YAML syntax error, with its line.
 ///
 /// The parser's messages ("did not find expected key") state what its grammar expected, which is seldom the mistake. Nearly all mistakes are

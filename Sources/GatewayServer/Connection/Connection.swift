@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// An accepted socket, from accept to close: its counters and close reason for the log, and its next deadline.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// The counters of one event loop, summed over all loops on request. Plain integers, because only one loop accesses them.

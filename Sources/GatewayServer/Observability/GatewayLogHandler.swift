@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import Logging
 
 /// The handler that swift-log calls for every line, of the gateway and of the libraries: formats the line and passes it to the writer.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The responses of `/livez`, `/readyz` and `/health`, on both listeners.
 ///
 /// The same report gives the same bytes. The public listener's responses have no details: they name parts, but no reasons.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// The thread of a ``LogWriter``: dequeues batches of lines and writes them to the descriptor.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// A rate limit of log lines, so that an attack can't fill the log: a number of lines of one kind per interval is written, the rest is

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Escapes untrusted text for output on one line.
 ///
 /// Characters that could end the line, move the cursor, hide or reorder text (C0, DEL, C1 with the 8-bit CSI, U+2028 and U+2029, the

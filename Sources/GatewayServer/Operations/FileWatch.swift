@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Detects when a change of files is complete.
 ///
 /// An editor that replaces a file, and Kubernetes replacing a mounted directory, do so in several steps. In between, a file may be missing

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The counters of the gateway at one moment, as returned by `GET /v1/gateway`.
 ///
 /// The counters are sums over all event loops. They count from the start of the process and never decrease, except for the gauges `open`,

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The result of a reload of the configuration, as returned by `POST /v1/gateway/reload`.
 package struct ReloadReport: Sendable, Hashable, Codable {
     /// Keys whose new value has been applied.

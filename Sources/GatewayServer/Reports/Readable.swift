@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Formats numbers for users.
 package enum Readable {
     /// Formats a time to seconds, in UTC.

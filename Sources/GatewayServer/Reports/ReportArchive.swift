@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// The archive of ended sessions' reports, kept for `reports.keep`, and of operators' annotations of live and ended sessions.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 extension ReportPage {
     static let source = #"""
         {{% CONTENT_TYPE:PAGE}}<!DOCTYPE html>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Mustache
 
 /// A report as one self-contained HTML page, without scripts, links and fonts.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A report as CSV (RFC 4180): transcript and timeline in one table, in chronological order.
 ///
 /// A cell that a spreadsheet could parse as a formula begins with an apostrophe.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// The timeline of a report as SVG paths, in a box of 1000 by 100 that is stretched to the width of the page.

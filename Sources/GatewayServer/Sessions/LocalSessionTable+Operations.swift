@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// The operators' access to the sessions of one event loop.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// Storage of a session: its changes are added to the batch of the event loop, and replies wait until the changes are durable.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// The requests of other event loops to the loop of a session. The methods may be called on any thread and return before the loop handles

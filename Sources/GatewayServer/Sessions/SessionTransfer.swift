@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// A session in transfer between two event loops, with its coalescer and upstream link.

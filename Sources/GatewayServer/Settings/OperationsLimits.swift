@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import NIOCore
 
 /// The limits of the operations listener. Not configurable, because it serves operators, not clients.

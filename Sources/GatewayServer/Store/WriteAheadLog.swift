@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// A check of an SQLite file's write-ahead log (https://www.sqlite.org/fileformat2.html#the_write_ahead_log).

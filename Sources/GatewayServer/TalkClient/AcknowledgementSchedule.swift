@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// The schedule on which a client acknowledges sequenced messages. The protocol requires an `ack` at least every 64 messages, once a second,

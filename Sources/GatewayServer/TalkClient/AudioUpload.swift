@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// The state machine that sends a recording in chunks: when each chunk is due, and how sending continues after a rejection.

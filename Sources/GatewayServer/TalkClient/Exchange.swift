@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// A request of the client and the state of its response, with the times from which its latencies are computed.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// A message of the gateway, with the fields that a client uses (protocol page, section "Messages"). Unknown fields are ignored.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The exit codes of `parley talk`, for scripts.
 package enum TalkStatus: Int32, Sendable, CaseIterable {
     case completed = 0

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The number of terminal columns that text occupies.
 ///
 /// Characters of East Asian Width W and F (Unicode Standard Annex #11) and emoji are two columns wide; combining marks and format characters

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An editor for one line of terminal input. Keys edit the line, or produce an action for the program.
 ///
 /// The key bindings are those of readline's Emacs mode. Line feeds in pasted text become part of the line.

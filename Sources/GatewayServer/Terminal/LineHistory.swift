@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Previously entered lines, newest last. Bounded in lines and bytes; consecutive duplicates are dropped.
 package struct LineHistory: Sendable {
     package static let maximumLines = 1000

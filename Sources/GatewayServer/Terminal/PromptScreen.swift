@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A screen on which program output scrolls above the user's input line.
 ///
 /// The input line occupies one row below the output. It is erased before output and repainted after it, even if the output ends in the middle

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A key press on a terminal, a character, or the beginning or end of a paste.
 package enum TerminalKey: Sendable, Hashable {
     case scalar(Unicode.Scalar)

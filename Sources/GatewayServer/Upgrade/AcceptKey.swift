@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayTLS
 
 /// The `Sec-WebSocket-Key` of a request and the `Sec-WebSocket-Accept` of its response (RFC 6455 §4.2.2).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayWebSocket
 
 /// One acceptable offer of permessage-deflate by a client (RFC 7692 §7.1).

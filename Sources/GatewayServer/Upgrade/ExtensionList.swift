@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayWebSocket
 
 /// The parsed value of `Sec-WebSocket-Extensions` (RFC 6455 §9.1).

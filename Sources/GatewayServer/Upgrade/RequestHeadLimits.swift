@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// The limits of a request head, enforced before the HTTP parser, so that an oversized head is rejected instead of buffered.

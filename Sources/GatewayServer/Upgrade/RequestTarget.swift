@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayWebSocket
 
 /// The target of a request: its path and the query parameters that Parley supports.

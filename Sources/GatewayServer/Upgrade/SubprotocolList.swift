@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayWebSocket
 
 /// The parsed value of `Sec-WebSocket-Protocol`: the subprotocol, and credentials of clients that can't set headers.

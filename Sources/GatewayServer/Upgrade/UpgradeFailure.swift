@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// The reason a request isn't a valid WebSocket upgrade for Parley (RFC 6455 §4.2.1).

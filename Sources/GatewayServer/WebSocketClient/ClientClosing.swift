@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The close code, reason or failure with which a connection ended, as seen by the client.
 package struct ClientClosing: Sendable, Hashable {
     /// The code for a close frame without a code (RFC 6455 §7.4.1).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An event on a client's connection.
 package enum ClientEvent: Sendable, Hashable {
     /// An event that the program inserts among those of the connection.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The events of a ``ClientWebSocket``, up to and including ``ClientEvent/closed(_:)``.
 package struct ClientEvents: AsyncSequence, AsyncIteratorProtocol, Sendable {
     package typealias Element = ClientEvent

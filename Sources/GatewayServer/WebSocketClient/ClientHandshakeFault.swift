@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason why a 101 response doesn't match the request (RFC 6455 §4.1, RFC 7692 §7.1).
 package enum ClientHandshakeFault: Error, Sendable, Hashable, CaseIterable {
     case upgrade

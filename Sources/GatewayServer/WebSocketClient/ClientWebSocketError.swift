@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The reason why a ``ClientWebSocket`` couldn't connect or send.
 package enum ClientWebSocketError: Error, Sendable {
     /// The name has no address, or connecting failed; with the system's message.

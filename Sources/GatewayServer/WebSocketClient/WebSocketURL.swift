@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayWebSocket
 
 /// The components of a `ws:` or `wss:` URL (RFC 6455 §3).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The grammar of header fields, as far as the upgrade needs it (RFC 9110 §5.6).
 package enum HeaderGrammar {
     /// Returns whether `byte` is a `tchar`, a character of a token.

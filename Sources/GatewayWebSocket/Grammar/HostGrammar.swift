@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The grammar of a Host header: a host and an optional port (RFC 9110 §7.2).
 package enum HostGrammar {
     /// A DNS name has at most 253 characters; a port adds six.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// The destination of received audio: a file or a player. Audio responses follow one another, each between `begin` and `end`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Counts the allocations of a process by call stack. Loaded with LD_PRELOAD.
 //
 // ALLOCATION_COUNTS names a file that is mapped into the process and contains all results. Another process maps it, too, to start and stop

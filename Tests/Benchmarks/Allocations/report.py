@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Attributes the allocations that counter.so has counted to modules.
 
 usage: report.py COUNTS PID MESSAGES [--stacks N] [--limit X] [--name NAME]

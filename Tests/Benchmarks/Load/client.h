@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // A WebSocket client over TLS: it connects, upgrades, sends prepared frames and counts the replies.
 //
 // Thousands of clients run on the server's machine, so they must be cheap. They have no receive buffers of their own: all clients read into

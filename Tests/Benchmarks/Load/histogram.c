@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 #include "histogram.h"
 
 enum { HALF = 32, UNIT = 100 };  // buckets per power of two; width of the finest bucket in nanoseconds

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // A histogram of latencies: quantiles of any number of samples in 32 KB, with an error of at most 1.6 %.
 #pragma once
 #include <stdint.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Loads a WebSocket server and prints its costs as one line of JSON. One thread, epoll, OpenSSL. The options are listed in settings.h.
 //
 // In a closed loop, each reply is followed immediately by the next message; in an open loop, messages are sent at a fixed rate.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Processor time and memory of a process, as reported by the kernel.
 #pragma once
 #include <stdint.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The options of the load generator.
 //
 // usage: load --port PORT [options]

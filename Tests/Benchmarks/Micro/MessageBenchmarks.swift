@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// Measures serializing messages to clients into an array with sufficient capacity, as in an event loop.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Client messages: those of run.sh's table, and variants.
 enum Samples {
     static let ping = Array(#"{"type":"ping","id":"00000001","ts":1767225600000}"#.utf8)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Measures the duration of short operations, and prints a line for each.
 struct Stopwatch {
     private static let runs = 7

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Micro-benchmarks of the gateway's parts.
 // usage: swift run -c release --package-path Tests/Benchmarks micro [PART OF A NAME]
 

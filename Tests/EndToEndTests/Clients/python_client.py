@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A conversation with a gateway through a third-party client, the library `websockets`.
 
 Usage: python_client.py wss://127.0.0.1:PORT/v1/ws deflate|plain

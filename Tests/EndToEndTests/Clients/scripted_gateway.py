@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """A scripted gateway for tests of `parley talk`: plays one scene over plain WebSocket, on a free port.
 
 usage: scripted_gateway.py SCENE

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+
 """Drives `parley talk` on a pseudo-terminal: types keys and checks the screen.
 
 usage: terminal.py PARLEY URL SCENE [DIRECTORY]

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 @testable import GatewayCore
 
 /// The state machines of calls and chains, given inputs in any order, including invalid ones.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The bytes of one run: a few that select options, then those that are fed to the target.
 ///
 /// The memory is libFuzzer's and exactly as long as the input, so that the address sanitizer detects reads past its end.

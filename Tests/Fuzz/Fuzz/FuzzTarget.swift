@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A part of the gateway that processes untrusted bytes.
 protocol FuzzTarget {
     /// Processes one input. Traps when an invariant is violated; libFuzzer then saves the input.

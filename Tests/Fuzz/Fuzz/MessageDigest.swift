@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// A message's contents, concatenated for comparison and read through the accessors that the gateway uses.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// libFuzzer's driver, for programs with their own `main` (otherwise the library provides it).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// Files written by FFmpeg with libopus: one second of a 440 Hz tone at 6 kbit/s.

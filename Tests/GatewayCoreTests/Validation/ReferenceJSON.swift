@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// A reference JSON parser to compare the scanner with: recursive, byte by byte, building a tree.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayAudio
 
 /// A builder of WAV files, valid or not.

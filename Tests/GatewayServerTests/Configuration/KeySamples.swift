@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Testing
 
 /// The expected properties of one key, written by hand, to compare the table of keys with.

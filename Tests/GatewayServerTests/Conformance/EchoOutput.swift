@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The output of `/echo` by kind. The order of messages and the order of pongs matter, but a pong may overtake a message.
 struct EchoOutput: Equatable {
     enum Message: Equatable {

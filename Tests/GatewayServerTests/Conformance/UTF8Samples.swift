@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Valid and invalid UTF-8, by the rules of RFC 3629 §3 and §4.
 enum UTF8Samples {
     /// The first and last scalar values of each encoded length and of each range with special rules for its lead byte, and the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Glibc
 
 /// A pipe: the log writes to `input`, the test reads from `output`. Blocking, with the kernel's smallest buffer.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The acknowledgement of an accepted text, audio stream, chunk, or `status` with an id.
 package struct AckMessage: OutgoingMessage {
     package static let type: StaticString = "ack"

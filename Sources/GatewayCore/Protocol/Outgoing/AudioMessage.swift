@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The start or the end of audio in a response; the chunks between them are binary frames. Sequenced.
 package struct AudioMessage: OutgoingMessage {
     package static let type: StaticString = "audio"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// An error; sequenced if it ends a request.
 package struct ErrorMessage: OutgoingMessage {
     package static let type: StaticString = "error"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The announcement that the connection or the session will be closed.
 package struct GoAwayMessage: OutgoingMessage {
     package static let type: StaticString = "goaway"

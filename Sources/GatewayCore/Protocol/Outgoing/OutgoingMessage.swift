@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A message to a client, the counterpart of ``ClientMessage``: one Swift type for each value of `type`.
 ///
 /// Shapes: protocol page, section "Messages". Members are written in a fixed order; absent ones are omitted.

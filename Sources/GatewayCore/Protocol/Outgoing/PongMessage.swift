@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The response to `ping`.
 ///
 /// Not an ``OutgoingMessage``, because writing a pong requires the bytes of the ping, whose `ts` is echoed verbatim.

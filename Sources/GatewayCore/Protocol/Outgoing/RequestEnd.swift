@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Whether a message is the last one of its request, with the additional members of the last message.
 package enum RequestEnd: Sendable, Hashable {
     /// More messages of the request follow.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The first message on a connection. Never compressed, because it contains a token.
 package struct SessionMessage: OutgoingMessage {
     /// The open audio input.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The response to a `status` without a state: the counters, memory usage and remaining limits of the session.
 package struct SessionStatusMessage: OutgoingMessage {
     package static let type: StaticString = "status"

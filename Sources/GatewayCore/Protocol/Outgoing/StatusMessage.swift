@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The progress of a request. Sequenced.
 package struct StatusMessage: OutgoingMessage {
     package static let type: StaticString = "status"

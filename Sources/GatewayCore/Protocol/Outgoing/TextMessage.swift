@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The text of a response, or a delta of it. Sequenced.
 package struct TextMessage: OutgoingMessage {
     package static let type: StaticString = "text"

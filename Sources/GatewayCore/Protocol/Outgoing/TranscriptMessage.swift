@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// The transcript of a client's audio, or a delta of it. Sequenced.
 package struct TranscriptMessage: OutgoingMessage {
     package static let type: StaticString = "transcript"

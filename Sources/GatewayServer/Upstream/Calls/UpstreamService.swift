@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package import GatewayCore
 
 /// Sizes of single reads from upstreams, in bytes. The events of one read delay the other connections of the event loop.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// A snapshot of one upstream, for operators.
 package struct UpstreamStatistics: Sendable, Hashable, Codable {
     package struct Endpoint: Sendable, Hashable, Codable {

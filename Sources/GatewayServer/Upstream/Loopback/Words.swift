@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /// Words of a UTF-8 text, separated by spaces, tabs and line feeds, the only white space that sanitizing keeps.
 ///
 /// A piece is a word with its trailing white space, so that the pieces add up to the text.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import Foundation
 
 /// `parley-launch`, the helper that starts the program of a `process` upstream.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// The configured upstreams on one event loop, and the engines of its sessions' links.

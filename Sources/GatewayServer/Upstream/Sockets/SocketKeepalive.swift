@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 import GatewayCore
 
 /// The detection of a dead upstream on a shared WebSocket: an upstream that stops reading, doesn't complete a message, or doesn't reply to

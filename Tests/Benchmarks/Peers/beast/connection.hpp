@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // A client's connection: TLS, the upgrade, messages, and the write queue.
 #pragma once
 #include <boost/asio/ip/tcp.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The C++ server that Parley is compared with. It does the same work with Boost.Beast, OpenSSL and simdjson.
 //
 // Each client has a session with a random id and token, rate limits, recent ids, a history and an outbox. The reply to a ping is a pong, to a text an ack

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The session of a client: the same kinds of state as in Parley, with the same bounds.
 #pragma once
 #include <openssl/rand.h>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The protocol's strings: validating ids, sanitizing texts, writing JSON.
 #pragma once
 #include <array>

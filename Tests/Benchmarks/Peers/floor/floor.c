@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The lower bound for a TLS server that receives a chunk of audio: it decrypts the chunk and copies it once. Any cost above that is
 // Parley's.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 /* The upstream for proxy.sh: one thread, epoll, WebSocket without TLS, minimal work per message.
  *
  * A connection that offers the subprotocol parley.upstream.v1 carries requests of many sessions: the response to each text is one message
