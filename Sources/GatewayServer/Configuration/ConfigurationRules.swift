@@ -78,7 +78,7 @@ struct ConfigurationRules {
         switch (configuration.auth.mode, isProduction) {
         case (.none, true): reject("auth.mode", allowed: "jwt in production; it is not available yet, so production can't start yet")
         case (.jwt, true):
-            reject("auth.mode", allowed: "no value in production yet: jwt is not available, and none is rejected there")
+            reject("auth.mode", allowed: "no value in production: jwt is not available yet, and none is rejected there")
         case (.jwt, false): reject("auth.mode", allowed: "none; jwt is not available yet")
         case (.none, false): break
         }
