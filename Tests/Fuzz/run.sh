@@ -23,7 +23,7 @@ while (($#)); do
             ;;
         replay) is_replay=true ;;
         -*)
-            sed -n '3,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+            sed -n '3,10s/^# \{0,1\}//p' run.sh >&2
             exit 2
             ;;
         *) targets+=("$1") ;;
