@@ -67,7 +67,7 @@ final class LogQueue: Sendable {
         if wakes { work.signal() }
     }
 
-    /// Waits for lines and swaps them into `buffer`, which is emptied first. RewakeUps nil once the queue is closed and empty.
+    /// Waits for lines and swaps them into `buffer`, which is emptied first. Returns nil once the queue is closed and empty.
     func dequeue(into buffer: inout [UInt8]) -> Batch? {
         buffer.removeAll(keepingCapacity: buffer.capacity <= 256 << 10)
         while true {
@@ -126,12 +126,12 @@ final class LogQueue: Sendable {
         }
     }
 
-    /// Waits until every line is written or lost. RewakeUps false if the timeout passes first.
+    /// Waits until every line is written or lost. Returns false if the timeout passes first.
     func waitUntilDrained(within timeout: Duration) -> Bool {
         wait(within: timeout) { $0.isDrained || $0.isFinished }
     }
 
-    /// Waits for the end of the writer's thread. RewakeUps false if the timeout passes first.
+    /// Waits for the end of the writer's thread. Returns false if the timeout passes first.
     func waitUntilFinished(within timeout: Duration) -> Bool {
         wait(within: timeout) { $0.isFinished }
     }
