@@ -225,7 +225,7 @@ async def run_end(stage, kind, how, seconds):
     await asyncio.gather(*(client.bye() for client in clients))
     median = f", ended after {percentile(took, 0.5) * 1000:.1f}/{max(took) * 1000:.1f} ms" if took else ""
     spent = f"{time.monotonic() - begun:.1f} s"
-    print(f"{kind:14} {how + ' during the response':25} {total:6}  wrong: {dict(wrong) or 'nothing'}{median}, {spent}", flush=True)
+    print(f"{kind:14} {how:25} {total:6}  wrong: {dict(wrong) or 'nothing'}{median}, {spent}", flush=True)
     REPORT.check(f"{kind}, {how} during the response", not wrong, f"{dict(wrong)} of {total}")
     begun = time.monotonic()
     # After a lost connection the gateway waits for resume_window.
@@ -256,7 +256,7 @@ def compare(name, kind, quiet, during):
         old50, old99 = percentile(before, 0.5), percentile(before, 0.99)
         flag = "  <-- more than twice as long" if p99 > 2 * old99 and p99 > 5 else ""
         print(
-            f"    neighbor's {label:6} p50 {old50:.2f} -> {p50:.2f} ms, p99 {old99:.2f} -> {p99:.2f} ms, longest {max(now):.1f} ms "
+            f"    neighbor's {label:8} p50 {old50:.2f} -> {p50:.2f} ms, p99 {old99:.2f} -> {p99:.2f} ms, longest {max(now):.1f} ms "
             f"of {len(now)}{flag}", flush=True)
         if flag:
             REPORT.check(f"{name}: the neighbor's {label}", False, f"p99 {old99:.2f} -> {p99:.2f} ms")
@@ -366,7 +366,7 @@ async def trial(stage, kind, seconds):
         if max(p99, ping99) > 20 or during["count"]:
             REPORT.remark(
                 f"{kind}, {', '.join(running)}: neighbor's p99 ping {ping99:.1f} ms, response {p99:.1f} ms (longest "
-                f"{max(during['pings'] or [0]):.0f}, {max(during['answers'] or [0]):.0f}), wrong: {during['wrong'][:2]}")
+                f"{max(during['pings'] or [0]):.0f}, {max(during['responses'] or [0]):.0f}), wrong: {during['wrong'][:2]}")
         running.remove(fault)
         left = await stage.gateway.quiet(3, {f"c_{kind}" if fault in ENDS else route_of(kind, fault)[0]})
         if kind in DOUBLES:
@@ -484,7 +484,7 @@ async def run_cancels(stage, kind, total):
     print(
         f"    {done} cancelled in {took:.1f} s, ended after p50 {percentile(ended_after, 0.5) * 1000:.1f}, at most {max(ended_after) * 1000:.1f} ms",
         flush=True)
-    REPORT.check(f"{kind}: each of {done} cancels is acknowledged and seen_after", not wrong, f"{dict(wrong)}")
+    REPORT.check(f"{kind}: each of {done} cancels is acknowledged and seen", not wrong, f"{dict(wrong)}")
     p99 = percentile(seen_after, 0.99)
     REPORT.check(f"{kind}: the double sees a cancel within 50 ms", p99 <= 0.05, f"p99 {p99 * 1000:.1f} ms, one at a time")
     REPORT.check(f"{kind}: sessions stay", not any(client.closed for client in clients))
