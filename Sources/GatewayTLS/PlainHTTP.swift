@@ -35,11 +35,11 @@ package enum PlainHTTP {
 
     /// Returns a complete `400 Bad Request` response with a JSON problem (RFC 9457).
     ///
-    /// `correlationID` is written unescaped: it must be a ULID, never a client's text.
-    package static func rejection(correlationID: String, hasBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
+    /// The texts are written unescaped: a constant and a ULID, never a client's text.
+    package static func rejection(detail: String, correlationID: String, hasBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
         let body = """
             {"type":"about:blank","title":"Bad Request","status":400,"code":"invalid_upgrade",\
-            "detail":"This port requires TLS; use wss:// or https://","correlation_id":"\(correlationID)"}
+            "detail":"\(detail)","correlation_id":"\(correlationID)"}
             """
         let head = """
             HTTP/1.1 400 Bad Request\r

@@ -63,7 +63,8 @@ package final class TLSHandler: ChannelDuplexHandler {
     private var isReadPending = false
     /// Whether no bytes were received yet: only a server's first bytes can be plain HTTP.
     private var expectsHello: Bool
-    private let makeCorrelationID: (() -> String)?
+    /// A server's texts for the response to plain HTTP; nil for a client.
+    private let plainHTTP: (detail: String, correlationID: () -> String)?
 
     struct DeferredClose {
         var promise: EventLoopPromise<Void>?
@@ -73,13 +74,16 @@ package final class TLSHandler: ChannelDuplexHandler {
     ///
     /// - Parameters:
     ///   - buffers: the buffers of the channel's event loop.
-    ///   - correlationID: returns the id for the response to plain HTTP; called at most once.
-    package init(server context: TLSContext, buffers: TLSBuffers, correlationID: @escaping () -> String) throws(TLSError) {
+    ///   - plainHTTPDetail: the `detail` of the response to plain HTTP; a constant without characters that JSON escapes.
+    ///   - correlationID: returns the id for that response; called at most once.
+    package init(
+        server context: TLSContext, buffers: TLSBuffers, plainHTTPDetail: String, correlationID: @escaping () -> String
+    ) throws(TLSError) {
         guard let connection = context.makeConnection(buffers: buffers) else { throw .outOfMemory }
         self.connection = connection
         self.buffers = buffers
         self.expectsHello = true
-        self.makeCorrelationID = correlationID
+        self.plainHTTP = (plainHTTPDetail, correlationID)
     }
 
     /// Creates a client-side handler.
@@ -90,7 +94,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.connection = connection
         self.buffers = buffers
         self.expectsHello = false
-        self.makeCorrelationID = nil
+        self.plainHTTP = nil
     }
 
     // MARK: Handshake
@@ -213,7 +217,8 @@ package final class TLSHandler: ChannelDuplexHandler {
             connection.incoming = ByteBuffer()
             failWrites(TLSError.plainHTTP)
             let response = PlainHTTP.rejection(
-                correlationID: makeCorrelationID?() ?? "", hasBody: hasBody, allocator: context.channel.allocator)
+                detail: plainHTTP?.detail ?? "", correlationID: plainHTTP?.correlationID() ?? "", hasBody: hasBody,
+                allocator: context.channel.allocator)
             transmit(response, context: context, promise: nil)
             context.close(mode: .output, promise: nil)
             context.fireErrorCaught(TLSError.plainHTTP)

@@ -173,6 +173,7 @@ package enum ErrorReason: String, Sendable, CaseIterable {
     case unsupportedInput = "The upstream doesn't accept this kind of message"
 
     // WebSocket upgrade
+    case plainHTTP = "This port requires TLS; use wss:// or https://"
     case notHTTP = "The request is not HTTP/1.1"
     case httpVersion = "A WebSocket upgrade requires HTTP/1.1"
     case invalidTarget = "The request target is malformed"
@@ -233,7 +234,7 @@ package enum ErrorReason: String, Sendable, CaseIterable {
         case .draining: .draining
         case .upstreamQueueFull, .memoryExhausted, .storeUnavailable: .overloaded
         case .unsupportedInput: .internal
-        case .notHTTP, .httpVersion, .invalidTarget, .invalidHost, .unexpectedBody, .missingUpgrade, .missingConnectionUpgrade,
+        case .plainHTTP, .notHTTP, .httpVersion, .invalidTarget, .invalidHost, .unexpectedBody, .missingUpgrade, .missingConnectionUpgrade,
             .unsupportedVersion, .invalidKey, .invalidSubprotocols, .missingSubprotocol, .invalidExtensions, .multipleOrigins,
             .invalidBearerToken, .invalidResumeToken, .conflictingCredentials:
             .invalidUpgrade

@@ -16,7 +16,9 @@ package enum ConnectionPipeline {
 
         var tls: TLSHandler?
         if let context {
-            tls = try TLSHandler(server: context, buffers: loop.tls) { "\(loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()))" }
+            tls = try TLSHandler(server: context, buffers: loop.tls, plainHTTPDetail: ErrorReason.plainHTTP.message) {
+                "\(loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()))"
+            }
         } else {
             connection.phase = .head
         }

@@ -35,16 +35,16 @@ final class TLSTarget: FuzzTarget {
         let split = input.split()
         guard mode & 3 != 0 else {
             let bytes = input.bytes
-            let whole = TLSEnd(must { try TLSHandler(server: serverContext, buffers: TLSBuffers()) { "id" } })
+            let whole = TLSEnd(must { try TLSHandler(server: serverContext, buffers: TLSBuffers(), plainHTTPDetail: "detail") { "id" } })
             whole.feed([bytes])
-            let inPieces = TLSEnd(must { try TLSHandler(server: serverContext, buffers: TLSBuffers()) { "id" } })
+            let inPieces = TLSEnd(must { try TLSHandler(server: serverContext, buffers: TLSBuffers(), plainHTTPDetail: "detail") { "id" } })
             inPieces.feed(split.pieces(of: bytes))
             require(whole.errors == inPieces.errors, "the result doesn't depend on the split: \(whole.errors) \(inPieces.errors)")
             require(whole.received.isEmpty && inPieces.received.isEmpty, "nothing is delivered before the handshake")
             return
         }
         let buffers = TLSBuffers()
-        let server = TLSEnd(must { try TLSHandler(server: serverContext, buffers: buffers) { "id" } })
+        let server = TLSEnd(must { try TLSHandler(server: serverContext, buffers: buffers, plainHTTPDetail: "detail") { "id" } })
         let client = TLSEnd(must { try TLSHandler(client: clientContexts[Int(mode >> 2) & 1], buffers: buffers) })
         server.echoes = mode & 8 == 8
         switch mode & 3 {

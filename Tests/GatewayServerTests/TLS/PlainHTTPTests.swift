@@ -25,7 +25,7 @@ import Testing
 
     @Test func `the response to HEAD has no body`() {
         #expect(PlainHTTP.verdict(of: ByteBuffer(string: "HEAD / HTTP/1.1")) == .request(hasBody: false))
-        let text = String(buffer: PlainHTTP.rejection(correlationID: "x", hasBody: false, allocator: ByteBufferAllocator()))
+        let text = String(buffer: PlainHTTP.rejection(detail: "y", correlationID: "x", hasBody: false, allocator: ByteBufferAllocator()))
         #expect(text.hasSuffix("\r\n\r\n"))
     }
 

@@ -27,7 +27,8 @@ final class TLSEchoServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
-                        try TLSHandler(server: store.current, buffers: buffers.value, correlationID: { "none" }), Echo(box),
+                        try TLSHandler(server: store.current, buffers: buffers.value, plainHTTPDetail: "none", correlationID: { "none" }),
+                        Echo(box),
                     ])
                 }
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GatewayCore
 import NIOCore
 import NIOEmbedded
 import Support
@@ -29,7 +30,10 @@ final class TLSPair {
             try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: halfClosure)
         }
         try server.pipeline.syncOperations.addHandlers([
-            serverCloses, try TLSHandler(server: context, buffers: buffers, correlationID: { "01ARZ3NDEKTSV4RRFFQ69G5FAV" }), serverSide,
+            serverCloses,
+            try TLSHandler(
+                server: context, buffers: buffers, plainHTTPDetail: ErrorReason.plainHTTP.message,
+                correlationID: { "01ARZ3NDEKTSV4RRFFQ69G5FAV" }), serverSide,
         ])
         try client.pipeline.syncOperations.addHandlers([
             clientCloses, try TLSHandler(client: clientContext, buffers: buffers), clientSide,
