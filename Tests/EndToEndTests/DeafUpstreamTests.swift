@@ -8,7 +8,7 @@ import Testing
     private static func deaf(_ arguments: String...) async throws -> (process: ChildProcess, port: Int, directory: TemporaryDirectory) {
         let directory = try TemporaryDirectory()
         let process = try ChildProcess(
-            try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/deaf.py"] + arguments, directory: directory.path)
+            try Python.path(), ["-B", Repository.path + "/Tests/Upstreams/deaf.py"] + arguments, directory: directory.path)
         let line: String? = await process.output.wait(timeout: .seconds(20)) { $0.lines.first }
         let port = try #require(try line.flatMap { try JSON($0)["port"].integer })
         return (process, port, directory)

@@ -81,7 +81,7 @@ import Testing
 
     /// The types and fields of messages, read from the sources that write them.
     private static let written = Result { () -> (types: Set<String>, fields: Set<String>) in
-        let directory = Python.repository + "/Sources/GatewayCore/Protocol/Outgoing"
+        let directory = Repository.path + "/Sources/GatewayCore/Protocol/Outgoing"
         var (types, fields): (Set<String>, Set<String>) = ([], [])
         for file in try FileManager.default.contentsOfDirectory(atPath: directory) {
             let text = try String(contentsOfFile: directory + "/" + file, encoding: .utf8)
@@ -106,9 +106,9 @@ private struct PageRun {
         directory = try TemporaryDirectory()
         let files = FileManager.default
         for name in ["Sources", "Tests", "deploy"] {
-            try files.createSymbolicLink(atPath: directory.path + "/" + name, withDestinationPath: Python.repository + "/" + name)
+            try files.createSymbolicLink(atPath: directory.path + "/" + name, withDestinationPath: Repository.path + "/" + name)
         }
-        try files.copyItem(atPath: Python.repository + "/config", toPath: directory.path + "/config")
+        try files.copyItem(atPath: Repository.path + "/config", toPath: directory.path + "/config")
         let executable = try GatewayProcess.executable()
         // The scripts need PARLEY_EXECUTABLE, but the gateway rejects unknown PARLEY_ variables.
         try directory.write("#!/bin/sh\nexec env -u PARLEY_EXECUTABLE '\(executable)' \"$@\"\n", to: "bin/parley")

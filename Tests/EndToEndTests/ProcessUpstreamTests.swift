@@ -6,7 +6,7 @@ import Testing
 /// Process upstreams that print banners, exit after a response, or leave child processes behind.
 @Suite(.bounded) struct ProcessUpstreamTests {
     private func gateway(_ arguments: String..., more: [String: String] = [:]) async throws -> GatewayProcess {
-        let command = [try Python.path(), "-B", "\(Python.repository)/Tests/Upstreams/small_process.py"] + arguments
+        let command = [try Python.path(), "-B", "\(Repository.path)/Tests/Upstreams/small_process.py"] + arguments
         return try await GatewayProcess(
             [
                 "upstreams.a.kind": "process", "routes.a.upstreams": "a", "upstreams.a.command": command.joined(separator: ","),
@@ -67,7 +67,7 @@ import Testing
         let gateway = try await GatewayProcess([
             "upstreams.a.kind": "process", "routes.a.upstreams": "a", "upstreams.a.retries": "0", "limits.text_per_minute": "0",
             "upstreams.a.connect_timeout": "10s", "limits.refusals_per_minute": "0",
-            "upstreams.a.command": "\(try Python.path()),-B,\(Python.repository)/Tests/Upstreams/quick_process.py",
+            "upstreams.a.command": "\(try Python.path()),-B,\(Repository.path)/Tests/Upstreams/quick_process.py",
         ])
         let client = try await gateway.client()
         for (number, fault) in ["rubbish-json", "rubbish-field", "other", "anonymous", "rubbish", "rubbish-json", "huge 3000000"]

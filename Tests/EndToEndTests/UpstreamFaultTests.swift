@@ -225,7 +225,7 @@ import Testing
             [
                 "upstreams.a.kind": "process", "routes.a.upstreams": "a", "upstreams.a.breaker_failures": "1000",
                 "upstreams.a.breaker_rate": "0",
-                "upstreams.a.command": "\(try Python.path()),-B,\(Python.repository)/Tests/Upstreams/faulty_process.py",
+                "upstreams.a.command": "\(try Python.path()),-B,\(Repository.path)/Tests/Upstreams/faulty_process.py",
             ].merging(more) { $1 })
     }
 

@@ -20,7 +20,7 @@ enum UpstreamGateway {
             "upstreams.openai.kind": "openai", "upstreams.openai.urls": "http://127.0.0.1:\(chat)/v1", "upstreams.openai.model": "test",
             "upstreams.vosk.kind": "vosk", "upstreams.vosk.urls": "ws://127.0.0.1:\(vosk)",
             "upstreams.process.kind": "process",
-            "upstreams.process.command": "\(try Python.path()),-B,\(Python.repository)/Tests/Upstreams/faulty_process.py",
+            "upstreams.process.command": "\(try Python.path()),-B,\(Repository.path)/Tests/Upstreams/faulty_process.py",
             "upstreams.stt.kind": "openai", "upstreams.stt.task": "transcription", "upstreams.stt.urls": "http://127.0.0.1:\(chat)/v1",
             "upstreams.voice.kind": "openai", "upstreams.voice.task": "speech", "upstreams.voice.urls": "http://127.0.0.1:\(chat)/v1",
             "routes.chain.meta": "to=chain", "routes.chain.upstreams": "stt,openai,voice", "routes.chain.collect_max_bytes": "64KB",

@@ -270,7 +270,7 @@ import Testing
     @Test func `the model receives only the history of the request's session`() async throws {
         let directory = try TemporaryDirectory()
         let chat = try ChildProcess(
-            try Python.path(), ["-B", Python.repository + "/deploy/examples/chat.py", "--port", "0"], directory: directory.path)
+            try Python.path(), ["-B", Repository.path + "/deploy/examples/chat.py", "--port", "0"], directory: directory.path)
         let ready = await chat.output.wait(timeout: .seconds(20)) { output in try? output.lines.first.map { try JSON($0) } }
         let port = try #require(ready?["port"].integer)
         let gateway = try await GatewayProcess([

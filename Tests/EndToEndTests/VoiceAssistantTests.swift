@@ -10,7 +10,7 @@ import Testing
     private func ask(_ question: String, _ arguments: [String] = [], into directory: TemporaryDirectory) async throws -> JSON {
         let result = try await ChildProcess.run(
             "/bin/bash",
-            [Python.repository + "/deploy/examples/voice-assistant.sh", "--ask", question, "--out", directory.path + "/answer.wav"]
+            [Repository.path + "/deploy/examples/voice-assistant.sh", "--ask", question, "--out", directory.path + "/answer.wav"]
                 + arguments,
             directory: directory.path,
             environment: ["PARLEY_EXECUTABLE": try GatewayProcess.executable(), "PARLEY_LISTEN_ADDRESS": "127.0.0.1:0"],

@@ -47,7 +47,7 @@ package struct MarkdownPage: Sendable, CustomTestStringConvertible {
         var prose: [(Int, String)] = []
         var open: (language: String, line: Int, directive: String?, code: [String])?
         var previous = ""
-        let text = try String(contentsOfFile: Python.repository + "/" + path, encoding: .utf8)
+        let text = try String(contentsOfFile: Repository.path + "/" + path, encoding: .utf8)
         for (index, line) in text.components(separatedBy: "\n").enumerated() {
             defer { previous = line }
             if let block = open {
@@ -79,7 +79,7 @@ package struct MarkdownPage: Sendable, CustomTestStringConvertible {
     package static var catalogue: [String] {
         get throws {
             let directory = "Sources/GatewayServer/Documentation.docc"
-            return try FileManager.default.contentsOfDirectory(atPath: Python.repository + "/" + directory)
+            return try FileManager.default.contentsOfDirectory(atPath: Repository.path + "/" + directory)
                 .filter { $0.hasSuffix(".md") }.sorted().map { directory + "/" + $0 }
         }
     }
@@ -87,6 +87,11 @@ package struct MarkdownPage: Sendable, CustomTestStringConvertible {
     /// Returns the URL fragment that GitHub gives to a heading: lower case, without punctuation, hyphens for spaces.
     package static func anchor(of heading: String) -> String {
         String(heading.lowercased().compactMap { $0 == " " ? "-" : $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" ? $0 : nil })
+    }
+
+    /// Returns the trimmed cells of a table's row.
+    package static func cells(of row: String) -> [String] {
+        row.dropFirst().dropLast().split(separator: "|", omittingEmptySubsequences: false).map { $0.trimmingCharacters(in: .whitespaces) }
     }
 
     private static func directive(_ line: String) -> String? {

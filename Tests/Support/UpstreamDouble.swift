@@ -19,7 +19,7 @@ package final class UpstreamDouble: Sendable {
     package init(script: String, _ arguments: [String] = []) async throws {
         directory = try TemporaryDirectory()
         process = try ChildProcess(
-            try Python.path(), ["-B", Python.repository + "/Tests/Upstreams/\(script)"] + arguments, directory: directory.path)
+            try Python.path(), ["-B", Repository.path + "/Tests/Upstreams/\(script)"] + arguments, directory: directory.path)
         guard let port = try await Self.event(of: process, where: { $0["ready"] == true })["port"].integer else {
             throw TestFailure("the test server reported no port")
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Support
 import Testing
 
 @testable import GatewayServer
@@ -17,16 +18,13 @@ struct ConfigurationPageTests {
     }
 
     private static func rows() throws -> [Row] {
-        let root = URL(fileURLWithPath: #filePath)
-            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        let path = root.appendingPathComponent("Sources/GatewayServer/Documentation.docc/Configuration.md")
         var group = ""
         var rows: [Row] = []
-        for line in try String(contentsOf: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false) {
+        for line in try MarkdownPage("Sources/GatewayServer/Documentation.docc/Configuration.md").prose.map(\.text) {
             // The tables of blocks follow a line with the block's prefix, and have no column for reloads.
             if line.hasPrefix("### ") { group = "" }
             for block in ConfigurationKey.blockGroups where line.hasPrefix("`\(block).<name>.…`") { group = "\(block).x." }
-            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            let cells = MarkdownPage.cells(of: line)
             guard line.hasPrefix("| `"), let name = cells.first, cells.count >= (group.isEmpty ? 4 : 3) else { continue }
             let bare = name.filter { $0 != "`" }
             guard !group.isEmpty || ConfigurationKey.groups.contains(String(bare.prefix { $0 != "." })) else { continue }

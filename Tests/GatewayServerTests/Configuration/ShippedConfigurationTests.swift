@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+import Support
 import Testing
 
 @testable import GatewayServer
@@ -8,9 +9,7 @@ import Testing
 /// Compares the files in `config/` with the table of keys: values, comments and bounds.
 @Suite("The files in config/")
 struct ShippedConfigurationTests {
-    private static let directory = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("config").path
+    private static let directory = Repository.path + "/config"
 
     private func text(_ name: String) throws -> String {
         try String(contentsOf: URL(fileURLWithPath: "\(Self.directory)/\(name).yaml"), encoding: .utf8)

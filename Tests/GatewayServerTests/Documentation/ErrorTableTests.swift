@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Foundation
 import GatewayCore
 import Support
 import Testing
@@ -18,10 +17,7 @@ import Testing
     private static func rows() throws -> [[String]] {
         let lines = try MarkdownPage("Sources/GatewayServer/Documentation.docc/Protocol.md").prose.map(\.text)
         let start = try #require(lines.firstIndex(of: header))
-        return lines[(start + 2)...].prefix { $0.hasPrefix("|") }.map { line in
-            line.dropFirst().dropLast().split(separator: "|", omittingEmptySubsequences: false)
-                .map { $0.trimmingCharacters(in: .whitespaces) }
-        }
+        return lines[(start + 2)...].prefix { $0.hasPrefix("|") }.map(MarkdownPage.cells)
     }
 
     @Test func `the table has each reason once, with its code and its message`() throws {

@@ -11,7 +11,7 @@ import Testing
 
     /// Returns the source files in a directory, except build output and fuzzing inputs.
     private static func files(in directory: String) throws -> [String] {
-        let root = Python.repository + "/" + directory
+        let root = Repository.path + "/" + directory
         return try FileManager.default.subpathsOfDirectory(atPath: root)
             .filter { kinds.contains(($0 as NSString).pathExtension) }
             .filter { !$0.split(separator: "/").contains { [".build", "Corpus", "Linked"].contains($0) } }

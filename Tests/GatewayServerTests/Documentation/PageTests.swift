@@ -14,13 +14,13 @@ import Testing
 
     @Test(arguments: try pages.get())
     func `the file and the heading that a link refers to exist`(page: MarkdownPage) throws {
-        let directory = URL(fileURLWithPath: Python.repository + "/" + page.path).deletingLastPathComponent()
+        let directory = URL(fileURLWithPath: Repository.path + "/" + page.path).deletingLastPathComponent()
         for link in page.links where !link.target.hasPrefix("https://") {
             let parts = link.target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-            let file = parts[0].isEmpty ? Python.repository + "/" + page.path : directory.appendingPathComponent(parts[0]).standardized.path
+            let file = parts[0].isEmpty ? Repository.path + "/" + page.path : directory.appendingPathComponent(parts[0]).standardized.path
             #expect(FileManager.default.fileExists(atPath: file), "\(page.path):\(link.line): \(link.target)")
-            guard parts.count > 1, file.hasSuffix(".md"), file.hasPrefix(Python.repository + "/") else { continue }
-            let target = try MarkdownPage(String(file.dropFirst(Python.repository.count + 1)))
+            guard parts.count > 1, file.hasSuffix(".md"), file.hasPrefix(Repository.path + "/") else { continue }
+            let target = try MarkdownPage(String(file.dropFirst(Repository.path.count + 1)))
             #expect(target.headings.map(MarkdownPage.anchor).contains(parts[1]), "\(page.path):\(link.line): \(link.target)")
         }
     }
@@ -62,14 +62,14 @@ import Testing
     }
 
     @Test func `the README has at most 200 lines`() throws {
-        let text = try String(contentsOfFile: Python.repository + "/README.md", encoding: .utf8)
+        let text = try String(contentsOfFile: Repository.path + "/README.md", encoding: .utf8)
         #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count <= 200)
     }
 
     @Test(arguments: try pages.get().map { ($0, $0.blocks.filter { $0.instruction.name == "source" }) }.filter { !$1.isEmpty })
     func `quoted source appears in its file`(page: MarkdownPage, blocks: [MarkdownPage.Block]) throws {
         for block in blocks {
-            var rest = try String(contentsOfFile: Python.repository + "/" + block.instruction.argument, encoding: .utf8)[...]
+            var rest = try String(contentsOfFile: Repository.path + "/" + block.instruction.argument, encoding: .utf8)[...]
             for line in block.code.split(separator: "\n").map({ $0.trimmingCharacters(in: .whitespaces) }) where !line.isEmpty {
                 let range = try #require(rest.range(of: line), "\(page.path):\(block.line): \(line)")
                 rest = rest[range.upperBound...]
@@ -81,7 +81,7 @@ import Testing
         let output = try TemporaryDirectory()
         let environment = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"]
         let result = try await ChildProcess.run(
-            "/bin/bash", [Python.repository + "/deploy/docs.sh", output.path + "/docs"], directory: Python.repository,
+            "/bin/bash", [Repository.path + "/deploy/docs.sh", output.path + "/docs"], directory: Repository.path,
             environment: environment,
             timeout: .seconds(60))
         #expect(result.status == 0, "\(result.errorLines.suffix(20))")
