@@ -125,9 +125,12 @@ struct ConfigurationFile {
             let texts = sequence.compactMap { $0.scalar?.string }
             guard texts.count == sequence.count else { return reject(key.name, source: source(mark), allowed: key.allowed) }
             content = .stringArray(texts)
+        case .scalar(let scalar) where key.isSecret:
+            // A single secret, of which a list is only needed for rotation.
+            content = .stringArray([scalar.string])
         case .scalar(let scalar):
             return reject(
-                key.name, value: key.isSecret ? ConfigurationKey.mask : scalar.string, source: source(mark), allowed: key.allowed,
+                key.name, value: scalar.string, source: source(mark), allowed: key.allowed,
                 hint: "a list is written [a, b]")
         default:
             return reject(key.name, source: source(mark), allowed: key.allowed)

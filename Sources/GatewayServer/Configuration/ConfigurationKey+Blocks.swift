@@ -244,6 +244,11 @@ extension ConfigurationKey {
                 key("health_path"), \.[upstream: name].healthPath, upTo: 1024,
                 "http and openai: path of the health check (GET); an endpoint that doesn't return 2xx is ejected. Empty: no checks."),
             .duration(key("health_interval"), \.[upstream: name].healthInterval, reload: .live, "Interval between health checks."),
+            ConfigurationKey(
+                key("price"), \.[upstream: name].price, isMap: true, reload: .live,
+                allowed: "a map of per_1k_input_tokens, per_1k_output_tokens, per_audio_minute and per_1k_characters, numbers from 0",
+                meaning: "Price of the service, in a unit of your own, for the quotas and reports of cost.",
+                read: { only($0).flatMap { UpstreamPrice($0) } }, write: { $0.description }),
         ]
     }
 

@@ -89,10 +89,11 @@ extension ConfigurationKey {
     /// Creates the key of a host and a port.
     static func endpoint(_ name: String, _ path: ValuePath<SocketEndpoint>, _ meaning: String) -> ConfigurationKey {
         ConfigurationKey(
-            name, path, reload: .restart,
-            allowed: "host:port, such as 127.0.0.1:8443, [::1]:8443 or localhost:8443, with a port from 0 to 65535", meaning: meaning,
+            name, path, reload: .restart, allowed: endpointAllowed, meaning: meaning,
             read: { only($0).flatMap { SocketEndpoint($0) } }, write: { $0.description })
     }
+
+    static let endpointAllowed = "host:port, such as 127.0.0.1:8443, [::1]:8443 or localhost:8443, with a port from 0 to 65535"
 
     /// Creates the key of a list whose entries are parsed one by one; all must be allowed.
     static func list<Value: Sendable>(

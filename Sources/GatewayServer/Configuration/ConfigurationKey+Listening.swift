@@ -7,6 +7,13 @@ extension ConfigurationKey {
             "listen.address", \.listen.address,
             "Address of the TLS listener for clients. Port 0: the system chooses a free port. In a file, quote an IPv6 address."),
         .count("listen.loops", \.listen.loops, in: 1...1024, zero: "one per core", "Number of event loops."),
+        ConfigurationKey(
+            "listen.plain", \.listen.plain, reload: .restart, allowed: endpointAllowed,
+            meaning: "Address of a second listener without TLS, for proxies that terminate it. Requires connections.trusted_proxies.",
+            read: { only($0).flatMap { SocketEndpoint($0) }.map(Optional.some) }, write: { $0?.description }),
+        .choice(
+            "listen.proxy_protocol", \.listen.proxyProtocol,
+            "Whether trusted proxies may or must begin a connection with a PROXY protocol header, version 1 or 2."),
 
         .list(
             "tls.certificates", \.tls.certificates, of: "cert.pem:key.pem, such as [/etc/parley/cert.pem:/etc/parley/key.pem]",
@@ -50,7 +57,7 @@ extension ConfigurationKey {
             "New connections per second and client address. Further ones are closed at once."),
         .count(
             "connections.per_user", \.connections.perUser, reload: .live,
-            "Maximum number of WebSocket connections per user. No effect until authentication is available."),
+            "Maximum number of WebSocket connections per user. No effect without authentication."),
         .choice(
             "connections.when_full", \.connections.whenFull, reload: .live,
             "At connections.per_user: close the user's oldest connection, or reject the new one."),

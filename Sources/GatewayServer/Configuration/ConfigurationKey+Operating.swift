@@ -3,7 +3,7 @@
 import Logging
 
 extension ConfigurationKey {
-    /// `store.*`, `reports.*`, `operations.*`, `logging.*`, `shutdown.*`, `auth.*`, `conformance.*`.
+    /// `store.*`, `reports.*`, `operations.*`, `logging.*`, `shutdown.*`.
     static let operating: [ConfigurationKey] = [
         .choice(
             "store.kind", \.store.kind,
@@ -38,18 +38,17 @@ extension ConfigurationKey {
 
         .duration("shutdown.drain", \.shutdown.drain, "Maximum time from SIGTERM to exit."),
 
-        .choice(
-            "auth.mode", \.auth.mode,
-            "How clients authenticate. none accepts anyone and is rejected in production; jwt is not available yet, so production can't start yet."
-        ),
+    ]
 
+    /// `conformance.*`.
+    private static let conformance: [ConfigurationKey] = [
         .toggle(
             "conformance.echo", \.conformance.echo,
-            "Adds /echo, which returns messages unparsed, without session or rate limits. Rejected in production."),
+            "Adds /echo, which returns messages unparsed, without session or rate limits. Rejected in production.")
     ]
 
     /// Every key, in the order of `gateway.yaml`.
-    package static let all: [ConfigurationKey] = listening + messaging + operating
+    package static let all: [ConfigurationKey] = listening + messaging + operating + access + conformance
 
     /// Keys by name.
     package static let byName: [String: ConfigurationKey] = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

@@ -7,7 +7,14 @@ extension ConfigurationRules {
     var warnings: [String] {
         // With problems, such as unknown upstreams, the warnings could be wrong.
         guard problems.isEmpty, rejected.isEmpty else { return [] }
-        return upstreamWarnings + routeWarnings
+        return authenticationWarnings + upstreamWarnings + routeWarnings
+    }
+
+    private var authenticationWarnings: [String] {
+        guard configuration.auth.mode == .jwt, !configuration.auth.hasKeySource else { return [] }
+        return [
+            "auth.secret (\(source("auth.secret"))): no key to verify tokens is configured; only tokens that this process has minted are accepted"
+        ]
     }
 
     private var upstreamWarnings: [String] {

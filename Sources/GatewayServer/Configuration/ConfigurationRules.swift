@@ -75,12 +75,15 @@ struct ConfigurationRules {
     }
 
     private mutating func checkAuthentication() {
-        switch (configuration.auth.mode, isProduction) {
-        case (.none, true): reject("auth.mode", allowed: "jwt in production; it is not available yet, so production can't start yet")
-        case (.jwt, true):
-            reject("auth.mode", allowed: "no value in production: jwt is not available yet, and none is rejected there")
-        case (.jwt, false): reject("auth.mode", allowed: "none; jwt is not available yet")
-        case (.none, false): break
+        switch configuration.auth.mode {
+        case .none where isProduction: reject("auth.mode", allowed: "jwt or mtls in production")
+        case .jwt where isProduction && !configuration.auth.hasKeySource:
+            reject(
+                "auth.secret", with: ["auth.mode", "auth.public_keys", "auth.jwks_file", "auth.jwks_url", "auth.minting_key"],
+                allowed: "in production a key to verify tokens: auth.secret, auth.public_keys, auth.jwks_file or auth.jwks_url")
+        case .mtls where configuration.tls.clientAuth != .required:
+            reject("tls.client_auth", with: ["auth.mode"], allowed: "required, because auth.mode is mtls")
+        case .none, .jwt, .mtls: break
         }
     }
 

@@ -7,6 +7,10 @@ extension ConfigurationSection {
         package var address = SocketEndpoint(host: "0.0.0.0", port: 8443)
         /// Number of event loops; 0: one per core.
         package var loops = 0
+        /// The address of the second listener, without TLS, for proxies that terminate it; nil: none.
+        package var plain: SocketEndpoint?
+        /// Whether trusted proxies may or must send a PROXY protocol header.
+        package var proxyProtocol = ProxyProtocolMode.off
     }
 
     /// `tls.*`: TLS 1.2 and 1.3.
@@ -81,6 +85,11 @@ extension ConfigurationSection {
         /// A connection that receives no byte for this long is closed with 4001.
         package var staleAfter = Duration.seconds(75)
     }
+}
+
+/// `listen.proxy_protocol`.
+package enum ProxyProtocolMode: String, Sendable, CaseIterable {
+    case off, optional, required
 }
 
 /// `tls.minimum_version`.

@@ -45,12 +45,6 @@ extension ConfigurationSection {
         package var drain = Duration.seconds(30)
     }
 
-    /// `auth.*`: authentication of clients.
-    package struct Authentication: Sendable, Equatable {
-        /// Only `none` is available yet, and production rejects it.
-        package var mode = AuthenticationMode.none
-    }
-
     /// `conformance.*`: settings that only protocol conformance suites need; rejected in production.
     package struct Conformance: Sendable, Equatable {
         /// Adds `/echo`, which returns messages unparsed.
@@ -76,9 +70,4 @@ package enum ReportContent: String, Sendable, CaseIterable {
 /// `logging.format`.
 package enum LogFormat: String, Sendable, CaseIterable {
     case json, console
-}
-
-/// `auth.mode`.
-package enum AuthenticationMode: String, Sendable, CaseIterable {
-    case none, jwt
 }

@@ -65,6 +65,8 @@ extension GatewayConfiguration {
         package var hedgeAfter = Duration.zero
         package var healthPath = ""
         package var healthInterval = Duration.seconds(10)
+        /// The price of the service, from which `quotas.cost_per_*` are computed.
+        package var price = UpstreamPrice()
 
         package init() {}
     }

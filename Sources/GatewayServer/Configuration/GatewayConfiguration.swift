@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import GatewayCore
 import Logging
 
 /// All settings of Parley, as plain typed values.
@@ -44,6 +45,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var shutdown = ConfigurationSection.Shutdown()
     /// Authentication of clients.
     package var auth = ConfigurationSection.Authentication()
+    /// Limits on what each user may use per day and month.
+    package var quotas = QuotaLimits()
     /// Upstreams by name.
     package var upstreams: [String: Upstream] = [:]
     /// Routes by name. Without any, all requests go to the loopback.
@@ -73,11 +76,11 @@ package struct GatewayConfiguration: Sendable, Equatable {
             values.logging.level = .debug
             values.logging.format = .console
             values.shutdown.drain = .seconds(2)
+            values.auth.mode = .none
         case .staging:
             values.heartbeat.staleAfter = .seconds(90)
         case .production:
             values.reports.content = .metadata
-            values.auth.mode = .jwt
         }
         return values
     }

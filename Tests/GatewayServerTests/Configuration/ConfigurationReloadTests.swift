@@ -37,7 +37,7 @@ struct ConfigurationReloadTests {
 
     @Test func `another environment needs a restart`() throws {
         let diff = ConfigurationDiff(from: .defaults(for: .staging), to: .defaults(for: .production))
-        #expect(diff.needsRestart.map(\.key) == ["environment", "heartbeat.stale_after", "auth.mode"])
+        #expect(diff.needsRestart.map(\.key) == ["environment", "heartbeat.stale_after"])
         // Reloadable keys change without a restart.
         var expected = GatewayConfiguration.defaults(for: .staging)
         expected.reports.content = .metadata

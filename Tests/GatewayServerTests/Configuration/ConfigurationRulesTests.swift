@@ -6,8 +6,10 @@ import Testing
 
 @Suite("Rules between keys")
 struct ConfigurationRulesTests {
-    /// Production with the required keys; `auth.mode` has no valid value yet.
-    private static let production = ["--environment=production", "--tls.certificates=a:b", "--operations.token=x"]
+    /// Production with the required keys.
+    private static let production = [
+        "--environment=production", "--tls.certificates=a:b", "--operations.token=x", "--auth.public_keys=ES256:key.pem",
+    ]
 
     private func keys(_ arguments: [String]) throws -> [String] { try configurationProblems(arguments).map(\.key) }
 
@@ -25,20 +27,40 @@ struct ConfigurationRulesTests {
         #expect(try keys(["--sessions.ttl=100ms", "--sessions.idle=1h", "--connections.max_age=1s", "--sessions.sweep=30d"]) == [])
     }
 
-    @Test func `production requires a certificate and a token, and has no valid auth.mode yet`() throws {
-        #expect(try keys(["--environment=production"]) == ["tls.certificates", "operations.token", "auth.mode"])
-        let mode = try configurationProblems(Self.production)
-        #expect(mode.map(\.key) == ["auth.mode"])
-        #expect(mode.map(\.source) == ["default"])
-        #expect(mode.map(\.value) == ["jwt"])
-        #expect(mode[0].allowed.contains("not available yet"))
+    @Test func `production requires a certificate, a token and a key that verifies tokens`() throws {
+        #expect(try keys(["--environment=production"]) == ["tls.certificates", "operations.token", "auth.secret"])
+        #expect(try keys(Self.production) == [])
+        let found = try configurationProblems(Array(Self.production.dropLast()))
+        #expect(found.map(\.key) == ["auth.secret"])
+        #expect(found.map(\.source) == ["default"])
+    }
+
+    @Test(
+        arguments: [
+            "auth.secret=0123456789abcdef0123456789abcdef", "auth.public_keys=EdDSA:a.pem", "auth.jwks_file=a", "auth.jwks_url=https://a",
+            "auth.minting_key=ES256:a.pem",
+        ])
+    func `any source of keys satisfies production`(setting: String) throws {
+        #expect(try keys(Self.production.dropLast() + ["--" + setting]) == [])
+    }
+
+    @Test func `staging without a key to verify tokens starts with a warning`() throws {
+        let arguments = ["--environment=staging", "--tls.certificates=a:b"]
+        #expect(try loadConfiguration(arguments).warnings.contains { $0.hasPrefix("auth.secret (default): no key") })
+        #expect(try loadConfiguration(arguments + ["--auth.jwks_file=a"]).warnings == [])
+    }
+
+    @Test func `authentication by client certificate requires one from every client`() throws {
+        #expect(try keys(["--auth.mode=mtls"]) == ["tls.client_auth"])
+        #expect(try keys(["--auth.mode=mtls", "--tls.client_auth=optional", "--tls.client_ca=a"]) == ["tls.client_auth"])
+        #expect(try keys(["--auth.mode=mtls", "--tls.client_auth=required", "--tls.client_ca=a"]) == [])
     }
 
     @Test func `production rejects settings for development and tests`() throws {
         #expect(try keys(Self.production + ["--auth.mode=none"]) == ["auth.mode"])
-        #expect(try keys(Self.production + ["--conformance.echo"]) == ["auth.mode", "conformance.echo"])
-        #expect(try keys(Self.production + ["--http.allowed_origins=https://a.example,*"]) == ["http.allowed_origins", "auth.mode"])
-        #expect(try keys(Self.production + ["--http.allowed_origins=https://a.example"]) == ["auth.mode"])
+        #expect(try keys(Self.production + ["--conformance.echo"]) == ["conformance.echo"])
+        #expect(try keys(Self.production + ["--http.allowed_origins=https://a.example,*"]) == ["http.allowed_origins"])
+        #expect(try keys(Self.production + ["--http.allowed_origins=https://a.example"]) == [])
     }
 
     @Test func `staging requires only a certificate`() throws {
@@ -59,7 +81,7 @@ struct ConfigurationRulesTests {
 
     @Test(
         arguments: [
-            ("store.kind", "redis"), ("auth.mode", "jwt"), ("connections.trusted_proxies", "10.0.0.0/8"),
+            ("store.kind", "redis"), ("connections.trusted_proxies", "10.0.0.0/8"),
         ])
     func `values that are not available yet are rejected`(name: String, value: String) throws {
         let found = try configurationProblems(["--\(name)=\(value)"])

@@ -58,6 +58,8 @@ struct KeySample: Sendable, CustomTestStringConvertible {
             rejected: [
                 "127.0.0.1:65536", "127.0.0.1", ":1", "::1:1", "[::1]", "[127.0.0.1]:1", "256.0.0.1:1", "a b:1", "a:", "a:-1", "a:b", "",
             ])
+        static let text = Bounds(
+            allowed: ["", "a", String(repeating: "a", count: 1024)], rejected: [String(repeating: "a", count: 1025), "a\0b"])
         static let path = Bounds(allowed: ["a", String(repeating: "a", count: 4096)], rejected: ["", String(repeating: "a", count: 4097)])
 
         static func words(_ words: String...) -> Bounds {
@@ -70,6 +72,8 @@ extension KeySample {
     static let all: [KeySample] = [
         .init("listen.address", "0.0.0.0:8443", dev: "127.0.0.1:8443", other: "127.0.0.2:0", .endpoint),
         .init("listen.loops", "0", other: "2", .init(allowed: ["0", "1", "1024"], rejected: ["1025", "-1", "all"])),
+        .init("listen.plain", "(none)", other: "127.0.0.2:0", .endpoint),
+        .init("listen.proxy_protocol", "off", other: "off", .words("off", "optional", "required")),
         .init(
             "tls.certificates", "[]", other: "[a.pem:a.key, b.pem:b.key]",
             .init(allowed: ["a:b"], rejected: ["a", "a:", ":b", "a:b:c", "a:b,c"]), live: true),
@@ -162,7 +166,50 @@ extension KeySample {
             .words("trace", "debug", "info", "notice", "warning", "error", "critical"), live: true),
         .init("logging.format", "json", dev: "console", other: "json", .words("json", "console")),
         .init("shutdown.drain", "30s", dev: "2s", other: "10s", .duration),
-        .init("auth.mode", "none", prod: "jwt", other: "none", .words("none", "jwt")),
+        .init("auth.mode", "jwt", dev: "none", other: "jwt", .words("none", "jwt", "mtls")),
+        .init(
+            "auth.secret", "[]", other: "[\(String(repeating: "s", count: 32))]",
+            .init(
+                allowed: [String(repeating: "s", count: 32), String(repeating: "s", count: 4096)],
+                rejected: [String(repeating: "s", count: 31), String(repeating: "s", count: 4097), ","]),
+            live: true),
+        .init(
+            "auth.public_keys", "[]", other: "[ES256:a.pem, k1@EdDSA:b.pem]",
+            .init(
+                allowed: ["", "RS512:a", "\(String(repeating: "k", count: 256))@PS384:a", "a@b@ES512:c:d"],
+                rejected: ["a.pem", "HS256:a", "ES256:", ":a", "@ES256:a", "\(String(repeating: "k", count: 257))@ES256:a", "es256:a"]),
+            live: true),
+        .init("auth.jwks_file", "(none)", other: "keys.json", .path, live: true),
+        .init(
+            "auth.jwks_url", "(none)", other: "https://id.example/keys",
+            .init(allowed: ["https://a", "https://[::1]:1/x?y=z"], rejected: ["http://a", "wss://a", "a", "", "https://u:p@a"]), live: true),
+        .init("auth.jwks_refresh", "1h", other: "10m", .duration, live: true),
+        .init("auth.jwks_minimum_interval", "30s", other: "10s", .duration, live: true),
+        .init("auth.jwks_ca", "(none)", other: "ca.pem", .path, live: true),
+        .init("auth.issuer", "", other: "https://id.example", .text, live: true),
+        .init("auth.audience", "", other: "parley", .text, live: true),
+        .init("auth.leeway", "30s", other: "5s", .durationOrZero, live: true),
+        .init("auth.max_lifetime", "24h", other: "1h", .durationOrZero, live: true),
+        .init(
+            "auth.user_claim", "sub", other: "email",
+            .init(allowed: ["a", String(repeating: "a", count: 64)], rejected: ["", String(repeating: "a", count: 65)]), live: true),
+        .init("auth.failures_per_minute", "30", other: "5", .count, live: true),
+        .init("auth.claims_factor", "10", other: "2", .init(allowed: ["1", "1000"], rejected: ["0", "1001", "-1", "1.5"]), live: true),
+        .init(
+            "auth.minting_key", "(none)", other: "k1@ES256:key.pem",
+            .init(allowed: ["EdDSA:a"], rejected: ["", "a", "HS256:a", "ES256:"]), live: true),
+        .init("quotas.messages_per_day", "0", other: "100", .factor, live: true),
+        .init("quotas.messages_per_month", "0", other: "100", .factor, live: true),
+        .init("quotas.audio_seconds_in_per_day", "0", other: "600", .factor, live: true),
+        .init("quotas.audio_seconds_in_per_month", "0", other: "600", .factor, live: true),
+        .init("quotas.audio_seconds_out_per_day", "0", other: "600", .factor, live: true),
+        .init("quotas.audio_seconds_out_per_month", "0", other: "600", .factor, live: true),
+        .init("quotas.input_tokens_per_day", "0", other: "10000", .factor, live: true),
+        .init("quotas.input_tokens_per_month", "0", other: "10000", .factor, live: true),
+        .init("quotas.output_tokens_per_day", "0", other: "10000", .factor, live: true),
+        .init("quotas.output_tokens_per_month", "0", other: "10000", .factor, live: true),
+        .init("quotas.cost_per_day", "0", other: "2.5", .factor, live: true),
+        .init("quotas.cost_per_month", "0", other: "2.5", .factor, live: true),
         .init("conformance.echo", "false", other: "true", .toggle),
     ]
 }

@@ -29,18 +29,17 @@ struct ShippedConfigurationTests {
     }
 
     @Test func `the files of production match its built-in defaults`() throws {
-        // Production itself can't start yet, so its files are read as those of staging.
-        let directory = try ConfigurationDirectory(["gateway.yaml": text("gateway"), "staging.yaml": text("production")])
-        let loaded = try directory.load(["--environment=staging", "--tls.certificates=a:b", "--auth.mode=none"])
+        let directory = try ConfigurationDirectory(["gateway.yaml": text("gateway"), "production.yaml": text("production")])
+        let loaded = try directory.load([
+            "--environment=production", "--tls.certificates=a:b", "--operations.token=x", "--auth.jwks_file=keys.json",
+        ])
         var expected = GatewayConfiguration.defaults(for: .production)
-        expected.environment = .staging
-        expected.heartbeat.staleAfter = GatewayConfiguration.defaults(for: .staging).heartbeat.staleAfter
         expected.tls.certificates = [CertificateFiles(certificate: "a", key: "b")]
-        expected.auth.mode = .none
+        expected.operations.token = "x"
+        expected.auth.jwksFile = "keys.json"
         #expect(loaded.configuration == expected)
         #expect(
-            try ConfigurationDirectory(["gateway.yaml": text("gateway"), "production.yaml": text("production")])
-                .problems(["--environment=production"]).map(\.key) == ["tls.certificates", "operations.token", "auth.mode"])
+            directory.problems(["--environment=production"]).map(\.key) == ["tls.certificates", "operations.token", "auth.secret"])
     }
 
     @Test(arguments: ["development", "staging", "production"])
@@ -60,10 +59,9 @@ struct ShippedConfigurationTests {
         // Without the file of the environment.
         let directory = try ConfigurationDirectory(["gateway.yaml": text("gateway")])
         let none = try ConfigurationDirectory()
-        // Production can't start yet, so some problems are unavoidable; they must be the same.
-        let arguments = ["--environment", environment.rawValue, "--tls.certificates=a:b", "--operations.token=x"]
-        #expect(directory.problems(arguments) == none.problems(arguments))
-        guard environment != .production else { return }
+        let arguments = [
+            "--environment", environment.rawValue, "--tls.certificates=a:b", "--operations.token=x", "--auth.jwks_file=keys.json",
+        ]
         let loaded = try directory.load(arguments)
         #expect(loaded.configuration == (try none.load(arguments)).configuration)
         #expect(loaded.origins.allSatisfy { !$0.source.contains("gateway.yaml") })
@@ -73,7 +71,11 @@ struct ShippedConfigurationTests {
         let directory = try ConfigurationDirectory(["gateway.yaml": uncommented(text("gateway"))])
         let origins = try directory.load().origins
         // Keys without a default have an example.
-        let examples = ["tls.client_ca": "/etc/parley/clients.pem", "operations.token": ConfigurationKey.mask]
+        let examples = [
+            "listen.plain": "127.0.0.1:8080", "tls.client_ca": "/etc/parley/clients.pem", "operations.token": ConfigurationKey.mask,
+            "auth.jwks_file": "/etc/parley/jwks.json", "auth.jwks_url": "https://id.example/.well-known/jwks.json",
+            "auth.jwks_ca": "/etc/parley/identity-ca.pem", "auth.minting_key": "ES256:/etc/parley/minting.pem",
+        ]
         for key in ConfigurationKey.all {
             let origin = try #require(origins.first { $0.key == key.name })
             #expect(origin.source.contains("gateway.yaml:"), "\(key.name)")
