@@ -76,7 +76,7 @@ let package = Package(
         .target(
             name: "GatewayTLS",
             dependencies: [
-                "COpenSSL",
+                "COpenSSL", "GatewayCore",
                 .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: commonSettings),

@@ -15,6 +15,8 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/param_build.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -152,6 +154,54 @@ static inline int parley_X509_add_extension(X509 *certificate, int name, const c
     int result = X509_add_ext(certificate, extension, -1);
     X509_EXTENSION_free(extension);
     return result;
+}
+
+static inline void parley_OPENSSL_free(void *memory) { OPENSSL_free(memory); }
+
+// Signature keys. In C, because OSSL_PARAM arrays are awkward in Swift.
+
+// Constructs a public key from parameters. Returns NULL on failure.
+static inline EVP_PKEY *parley_public_key(const char *type, OSSL_PARAM_BLD *builder) {
+    OSSL_PARAM *parameters = OSSL_PARAM_BLD_to_param(builder);
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    EVP_PKEY *key = NULL;
+    if (parameters == NULL || context == NULL || EVP_PKEY_fromdata_init(context) != 1
+        || EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1) {
+        EVP_PKEY_free(key);
+        key = NULL;
+    }
+    EVP_PKEY_CTX_free(context);
+    OSSL_PARAM_free(parameters);
+    return key;
+}
+
+// Constructs an RSA public key from its modulus and exponent, big-endian. Returns NULL on failure.
+static inline EVP_PKEY *parley_public_rsa(
+    const unsigned char *modulus, int modulus_count, const unsigned char *exponent, int exponent_count) {
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    BIGNUM *n = BN_bin2bn(modulus, modulus_count, NULL);
+    BIGNUM *e = BN_bin2bn(exponent, exponent_count, NULL);
+    EVP_PKEY *key = NULL;
+    if (builder != NULL && n != NULL && e != NULL && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, n) == 1
+        && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, e) == 1) {
+        key = parley_public_key("RSA", builder);
+    }
+    BN_free(n);
+    BN_free(e);
+    OSSL_PARAM_BLD_free(builder);
+    return key;
+}
+
+// Constructs a public key on an elliptic curve from an encoded point. Returns NULL on failure, such as for a point that isn't on the curve.
+static inline EVP_PKEY *parley_public_ec(const char *group, const unsigned char *point, size_t count) {
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    EVP_PKEY *key = NULL;
+    if (builder != NULL && OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, group, 0) == 1
+        && OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, count) == 1) {
+        key = parley_public_key("EC", builder);
+    }
+    OSSL_PARAM_BLD_free(builder);
+    return key;
 }
 
 #endif

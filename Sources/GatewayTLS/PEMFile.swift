@@ -26,7 +26,12 @@ enum PEMFile {
 
     /// Reads the private key of a file. The caller frees it with `EVP_PKEY_free`.
     static func key(at path: String) throws(TLSConfigurationError) -> OpaquePointer {
-        var bytes = try read(path)
+        try key(in: read(path), path: path)
+    }
+
+    /// Parses a private key. The caller frees it with `EVP_PKEY_free`.
+    static func key(in text: consuming [UInt8], path: String?) throws(TLSConfigurationError) -> OpaquePointer {
+        var bytes = text
         defer { bytes.withUnsafeMutableBytes { OPENSSL_cleanse($0.baseAddress, $0.count) } }
         var isEncrypted = false
         var key: OpaquePointer?
@@ -79,7 +84,8 @@ enum PEMFile {
         TLSConfigurationError(path: path, .unreadable(strerror(errno).map { String(cString: $0) } ?? "error \(errno)"))
     }
 
-    private static func withBIO(_ bytes: [UInt8], _ body: (OpaquePointer) -> Void) {
+    /// Calls `body` with a BIO that reads `bytes`.
+    static func withBIO(_ bytes: [UInt8], _ body: (OpaquePointer) -> Void) {
         bytes.withUnsafeBytes { bytes in
             // `maxBytes` fits in 32 bits.
             guard let bio = BIO_new_mem_buf(bytes.baseAddress, Int32(truncatingIfNeeded: bytes.count)) else { return }
